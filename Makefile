@@ -1,0 +1,41 @@
+# Everything sets itself up: the first call of any target makes .venv from the lock files.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint format bench lock clean
+
+demo: .venv/.ready
+	$(BIN)/python -m musetalk render assets/sample.mp4 assets/voice.wav -o results/demo.mp4 --report results/demo.json
+	@echo "report: results/demo.json"
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.ready-dev
+	$(BIN)/python -m benchmarks.stages
+
+lock:
+	uv pip compile requirements.txt --universal --python-version 3.10 --no-header --no-annotate -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --no-header --no-annotate \
+	  -c requirements.lock -o requirements-dev.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis results
+
+.venv/.ready: requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,122 @@
+"""Progress events and cancellation, understood by the command line and the app alike."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from musetalk.errors import Cancelled
+
+_log = logging.getLogger(__name__)
+
+Stage: TypeAlias = Literal["preflight", "plan", "speech", "render", "finish"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """How far one stage has come.
+
+    Attributes:
+        stage: The stage that reports.
+        done: Units finished, mostly frames.
+        total: Units expected; 0 while unknown. An estimate that may be corrected by later events.
+        seconds: Seconds since the render began.
+        note: A sentence for the user; mostly empty.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    seconds: float = 0.0
+    note: str = ""
+
+
+ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
+
+
+class CancelToken:
+    """Set once, from any thread, by whoever wants the work to end; polled by the work itself."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the work to end."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise `Cancelled` if `cancel` was called."""
+        if self._event.is_set():
+            raise Cancelled
+
+
+class StageClock:
+    """Adds up the seconds of work of each stage, from any thread."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Count the time inside the `with` block towards a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds per stage, in the order in which they first ended."""
+        with self._lock:
+            return {stage: round(seconds, 4) for stage, seconds in self._seconds.items()}
+
+
+class RenderRun:
+    """One render while it runs: where it reports to, what ends it, what it has noticed.
+
+    Args:
+        on_progress: Called from the rendering thread.
+        cancel: Set by whoever wants it to end.
+    """
+
+    def __init__(self, on_progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> None:
+        self.cancel = cancel or CancelToken()
+        self.clock = StageClock()
+        self._on_progress = on_progress
+        self._started = time.perf_counter()
+        self._warnings: list[str] = []
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self._started
+
+    def emit(self, stage: Stage, done: int, total: int, note: str = "") -> None:
+        """Report progress, and end here if the work was cancelled."""
+        self.cancel.check()
+        if self._on_progress is not None:
+            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note))
+
+    def warn(self, sentence: str) -> None:
+        """Note something the user should know; once, however often it is noticed."""
+        if sentence not in self._warnings:
+            self._warnings.append(sentence)
+            _log.warning(sentence)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was noticed so far."""
+        return tuple(self._warnings)

@@ -1,0 +1,103 @@
+"""Every setting of a render: typed, validated, the same from a YAML file, the command line and the app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from musetalk.errors import SettingsError
+
+NamedChoice = Literal["largest", "leftmost", "rightmost", "all"]
+FaceChoice = NamedChoice | tuple[float, float]
+
+
+def parse_face_choice(value: object) -> object:
+    """Turn the text "X,Y" (source pixels) into a point; leave everything else to the validator."""
+    if isinstance(value, str) and "," in value:
+        return tuple(part.strip() for part in value.split(","))
+    return value
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DetectorSettings(_Frozen):
+    """How faces are looked for."""
+
+    name: Literal["haar"] = "haar"
+    max_side: int = Field(480, ge=120, le=1920, description="longest side of the frames the detector sees, in pixels")
+    min_face: float = Field(0.08, gt=0, lt=1, description="smallest face, as a fraction of the frame's shorter side")
+
+
+class TrackerSettings(_Frozen):
+    """How detections become one face per shot."""
+
+    bridge_frames: int = Field(12, ge=0, description="longest gap without a detection that is filled, in frames")
+    smoothing_seconds: float = Field(0.2, ge=0, le=5, description="width of the smoothing of boxes in time, in seconds")
+    shot_threshold: float = Field(0.28, gt=0, le=1, description="how different two frames are at a cut, 0 to 1")
+
+
+class MaskSettings(_Frozen):
+    """Where the generated face replaces the source."""
+
+    shape: Literal["ellipse", "box"] = "ellipse"
+    feather: float = Field(0.12, ge=0, le=0.5, description="width of the soft edge, as a fraction of the face width")
+
+
+class EncoderSettings(_Frozen):
+    """How the output is written."""
+
+    codec: Literal["x264", "nvenc"] = "x264"
+    crf: int = Field(18, ge=0, le=51, description="quality, lower is better (constant quality for nvenc)")
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
+        "veryfast"
+    )
+    audio_kbps: int = Field(192, ge=32, le=512, description="bit rate of the sound track, in kbit/s")
+
+
+class Limits(_Frozen):
+    """What an untrusted input may ask of the machine."""
+
+    max_pixels: int = Field(4096 * 4096, gt=0, description="pixels in one frame")
+    max_seconds: float = Field(4 * 3600.0, gt=0, description="length of the source and of the voice, in seconds")
+    max_bytes: int = Field(16 * 2**30, gt=0, description="size of one input file, in bytes")
+
+
+class RenderSettings(_Frozen):
+    """All that decides what a render looks like, besides its two inputs."""
+
+    backend: str = "preview"
+    models_dir: Path = Path("models")
+    bbox_shift: int = Field(0, ge=-200, le=200, description="source pixels; positive opens the mouth more")
+    face: Annotated[FaceChoice, BeforeValidator(parse_face_choice)] = "largest"
+    length: Literal["pingpong", "loop", "hold"] = Field(
+        "pingpong", description="what the picture does where the voice is longer"
+    )
+    tail: Literal["cut", "keep"] = Field("cut", description="the rest of the source where the voice is shorter")
+    image_fps: int = Field(25, ge=1, le=120, description="frame rate of pictures and folders of pictures")
+    use_saved_coords: bool = False
+    coords_dir: Path | None = Field(None, description="where face plans are kept; default: coords/ beside the output")
+    detector: DetectorSettings = DetectorSettings()
+    tracker: TrackerSettings = TrackerSettings()
+    mask: MaskSettings = MaskSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    limits: Limits = Limits()
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> RenderSettings:
+        """Validate plain values.
+
+        Raises:
+            SettingsError: A value is unknown or out of range; the text names each.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in item['loc'] if not str(part).startswith('function'))}: {item['msg']}"
+                for item in error.errors()
+            )
+            raise SettingsError(f"unusable settings ({problems})", "correct the value or leave it out") from error
