@@ -1,0 +1,1 @@
+"""Everything that touches ffmpeg: probing, reading, writing, sound."""

@@ -1,0 +1,113 @@
+"""The voice: taken out of any file once, then the same samples for listening and for the sound track."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from musetalk.arrays import Float32Array
+from musetalk.errors import LimitError, OutputError, VoiceError
+from musetalk.media import commands
+from musetalk.media.child import Child
+from musetalk.media.probe import has_sound
+from musetalk.progress import CancelToken
+from musetalk.settings import Limits
+
+SPEECH_RATE = 16_000  # Hz, what Whisper and the envelope listen to
+MIN_VOICE_SECONDS = 0.1  # two or three video frames; less is no speech
+_BLOCK_SECONDS = 4
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice as float WAV on disk.
+
+    Attributes:
+        path: The WAV file.
+        rate: Its sample rate in Hz.
+        channels: 1 or 2.
+        samples: Its length in samples per channel.
+    """
+
+    path: Path
+    rate: int
+    channels: int
+    samples: int
+
+    @property
+    def seconds(self) -> Fraction:
+        """Its exact length."""
+        return Fraction(self.samples, self.rate)
+
+
+def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken | None = None) -> Voice:
+    """Take the first sound stream of an audio or video file as WAV into `folder`.
+
+    Raises:
+        MediaError: The file cannot be read.
+        VoiceError: It has no sound, or too little.
+        LimitError: It is larger or longer than allowed.
+    """
+    if not has_sound(path, limits, cancel):
+        raise VoiceError(
+            f'"{path.name}" has no sound', "give an audio file, or a video with a sound track, as the voice"
+        )
+    wav = folder / "voice.wav"
+    with Child(commands.extract_voice(path, wav, max_seconds=limits.max_seconds + 1), cancel=cancel) as child:
+        status = child.finish()
+        if status != 0 and _out_of_disk(child):
+            raise OutputError(f'the disk under "{folder.parent}" is full', "free some space")
+        if status != 0 or not wav.is_file():
+            raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({child.complaint})', "convert it to WAV")
+    voice = _read_header(wav)
+    if voice.seconds > limits.max_seconds:
+        raise LimitError(
+            f'"{path.name}" lasts more than the {limits.max_seconds:.0f} s allowed',
+            "cut it shorter or raise limits.max_seconds",
+        )
+    if voice.seconds < MIN_VOICE_SECONDS:
+        raise VoiceError(
+            f'the voice "{path.name}" lasts {float(voice.seconds) * 1000:.0f} ms, '
+            f"too short to speak with (at least {MIN_VOICE_SECONDS * 1000:.0f} ms)",
+            "give a longer recording",
+        )
+    return voice
+
+
+def _out_of_disk(child: Child) -> bool:
+    return any("No space left" in line for line in child.stderr_lines)
+
+
+def _read_header(wav: Path) -> Voice:
+    """Read the RIFF or RF64 chunks that ffmpeg wrote (the format: EBU Tech 3306)."""
+    rate = channels = size = 0
+    with wav.open("rb") as file:
+        total = wav.stat().st_size
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", head)
+            if name == b"data":
+                size = total - file.tell()  # nothing follows the samples
+                break
+            body = file.read(length + length % 2)
+            if name == b"fmt ":
+                channels, rate = struct.unpack("<HI", body[2:8])
+    if not rate or not channels:
+        raise VoiceError(f'the sound in "{wav.name}" has no format', "convert it to WAV")
+    return Voice(wav, rate, channels, size // (_FLOAT_BYTES * channels))
+
+
+def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Iterator[Float32Array]:
+    """Yield the voice as float32 mono blocks at `SPEECH_RATE`, about -1 to 1."""
+    block = np.empty(SPEECH_RATE * _BLOCK_SECONDS, np.float32)
+    with Child(commands.decode_samples(voice.path, SPEECH_RATE), stdout=True, cancel=cancel) as child:
+        while filled := child.read_into(block.data.cast("B")):
+            yield block[: filled // _FLOAT_BYTES].copy()
+        if child.finish() != 0:
+            raise VoiceError(f"the voice cannot be decoded ({child.complaint})", "convert it to WAV")

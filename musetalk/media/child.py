@@ -1,0 +1,168 @@
+"""A child process that cannot hang, leak or outlive its owner."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections import deque
+from types import TracebackType
+
+import imageio_ffmpeg
+
+from musetalk.errors import MediaError
+from musetalk.progress import CancelToken
+
+STALL_SECONDS = 120.0  # a child that neither gives nor takes a byte for so long is taken for dead
+FINISH_SECONDS = 1800.0  # an encoder may rewrite a long file to move its index to the front
+_POLL_SECONDS = 0.1
+
+
+def ffmpeg_executable() -> str:
+    """Path of the ffmpeg that imageio-ffmpeg carries (or of IMAGEIO_FFMPEG_EXE).
+
+    Raises:
+        MediaError: There is none for this platform.
+    """
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise MediaError(
+            "no ffmpeg was found", "reinstall imageio-ffmpeg, or name one in IMAGEIO_FFMPEG_EXE"
+        ) from error
+
+
+class Child:
+    """One running ffmpeg: stderr drained, every blocking call bounded, killed and reaped on exit.
+
+    Use it as a context manager. It runs in a session of its own, so that Ctrl-C in a terminal reaches this
+    program alone, which then ends it in order.
+
+    Args:
+        arguments: What follows the executable's name.
+        stdin: Open its stdin for `write`.
+        stdout: Open its stdout for `read_into` and `lines`.
+        cancel: Ends the child as soon as it is set, which unblocks whoever waits for it.
+    """
+
+    def __init__(
+        self, arguments: list[str], *, stdin: bool = False, stdout: bool = False, cancel: CancelToken | None = None
+    ) -> None:
+        self._cancel = cancel
+        self._deadline: float | None = None
+        self._tail: deque[str] = deque(maxlen=400)
+        self._process = subprocess.Popen(
+            [ffmpeg_executable(), *arguments],
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._ended = threading.Event()
+        self._drainer = threading.Thread(target=self._drain, name="ffmpeg-stderr", daemon=True)
+        self._watchdog = threading.Thread(target=self._watch, name="ffmpeg-watchdog", daemon=True)
+        self._drainer.start()
+        self._watchdog.start()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def _drain(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101 - always a pipe, see __init__
+        for line in self._process.stderr:
+            self._tail.append(line.decode("utf-8", "replace").rstrip())
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_POLL_SECONDS):
+            stalled = self._deadline is not None and time.monotonic() > self._deadline
+            if stalled:
+                self._tail.append("gave no answer in time and was ended")
+            if stalled or (self._cancel is not None and self._cancel.cancelled):
+                self._process.kill()
+                return
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` from the child's stdout; returns the bytes read, fewer than asked only at the end."""
+        assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
+        filled = 0
+        while filled < len(buffer):
+            self._deadline = time.monotonic() + STALL_SECONDS
+            count = self._process.stdout.readinto(buffer[filled:])  # type: ignore[attr-defined]
+            self._deadline = None
+            if not count:
+                break
+            filled += count
+        self._check_cancel()
+        return filled
+
+    def read_line(self) -> bytes:
+        """One line of the child's stdout with its line end; empty at the end."""
+        assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
+        self._deadline = time.monotonic() + STALL_SECONDS
+        line = self._process.stdout.readline()
+        self._deadline = None
+        self._check_cancel()
+        return line
+
+    def write(self, data: memoryview) -> None:
+        """Hand bytes to the child's stdin.
+
+        Raises:
+            BrokenPipeError: The child has ended; `finish` tells why.
+        """
+        assert self._process.stdin is not None  # noqa: S101 - the caller asked for it
+        self._deadline = time.monotonic() + STALL_SECONDS
+        try:
+            self._process.stdin.write(data)
+        finally:
+            self._deadline = None
+        self._check_cancel()
+
+    def _check_cancel(self) -> None:
+        if self._cancel is not None:
+            self._cancel.check()
+
+    def finish(self) -> int:
+        """Close its stdin, wait until it ends, return its exit status."""
+        self._deadline = time.monotonic() + FINISH_SECONDS
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                self._tail.append("ended before it had taken all its input")
+        status = self._process.wait()
+        self._deadline = None
+        self._drainer.join()
+        self._check_cancel()
+        return status
+
+    def kill(self) -> None:
+        """End it now, whatever it does, and reap it. Harmless when it has ended."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._ended.set()
+        self._drainer.join()
+        self._watchdog.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    self._tail.append("ended before it had taken all its input")
+
+    @property
+    def stderr_lines(self) -> list[str]:
+        """The last lines it wrote to stderr (all of them once `finish` has returned, up to 400)."""
+        return list(self._tail)
+
+    @property
+    def complaint(self) -> str:
+        """Its last word, for an error message."""
+        said = [line for line in self._tail if line and not line.startswith("Error opening input file")]
+        return said[-1].split("] ", 1)[-1] if said else "ffmpeg gave no reason"

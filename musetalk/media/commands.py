@@ -1,0 +1,203 @@
+"""ffmpeg's arguments, from pure functions: lists only, no shell, and nothing but local files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from musetalk.media.types import ColorTags
+from musetalk.settings import EncoderSettings
+
+# Containers that hold their media themselves. Playlists, manifests, scripts and image patterns (hls, dash, concat,
+# imf, avisynth, image2, ...) are left out: they make ffmpeg open other files.
+CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,apng,asf,au,av1,avi,bmp_pipe,caf,dts,dv,eac3,flac,flv,gif,h264,hevc,ivf,jpeg_pipe,loas,"
+    "m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,png_pipe,rm,tta,vob,w64,wav,"
+    "webp_pipe,wv,yuv4mpegpipe"
+)
+
+# Rounding and chroma filtering that make yuv -> rgb -> yuv cost at most a level, see docs/architecture.md.
+SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
+
+_MATRICES = frozenset({"bt709", "smpte170m", "bt470bg", "bt2020nc", "fcc"})  # that swscale can write
+
+
+def file_url(path: Path) -> str:
+    """A path as ffmpeg's file protocol: a leading dash, a colon or a percent sign in it means nothing."""
+    return f"file:{path.absolute()}"
+
+
+def read_input(path: Path, *, start: float | None = None) -> list[str]:
+    """Open one untrusted local file, from `start` seconds (exact: frames before it are decoded and dropped)."""
+    return [
+        "-protocol_whitelist",
+        "file,pipe",
+        "-format_whitelist",
+        CONTAINERS,
+        *([] if start is None else ["-ss", f"{start:.6f}"]),
+        "-i",
+        file_url(path),
+    ]
+
+
+def _quiet(level: str = "error") -> list[str]:
+    return ["-hide_banner", "-nostdin", "-nostats", "-loglevel", level]
+
+
+def first_frame(path: Path, max_pixels: int) -> list[str]:
+    """Decode one frame and describe it on stderr (showinfo); the frame itself goes nowhere."""
+    limit = ["-max_pixels", str(max_pixels)]
+    tail = ["-map", "0:V:0", "-vf", "showinfo=checksum=0", "-frames:v", "1", "-f", "null", "-"]
+    return [*_quiet("info"), *limit, *read_input(path), *tail]
+
+
+def packet_times(path: Path) -> list[str]:
+    """List the times of every packet of the first picture and the first sound stream, without decoding."""
+    tail = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    return [*_quiet("info"), *read_input(path), *tail]
+
+
+def decode_frames(path: Path, *, size: tuple[int, int], start: float | None, area: bool = False) -> list[str]:
+    """Decode pictures to rgb24 on stdout, one per picture in the file, upright, `size` (width, height) large.
+
+    `area` averages when shrinking (for detection); otherwise bicubic with exact rounding.
+    """
+    flags = "area" if area else SCALE_FLAGS
+    scale = f"scale={size[0]}:{size[1]}:flags={flags},format=rgb24"
+    tail = ["-map", "0:V:0", "-vf", scale, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+    return [*_quiet(), *read_input(path, start=start), *tail]
+
+
+def extract_voice(path: Path, out: Path, *, max_seconds: float) -> list[str]:
+    """Write the first sound stream as float WAV of at most two channels, gaps in its timestamps filled by silence."""
+    return [
+        *_quiet(),
+        "-y",
+        *read_input(path),
+        *["-map", "0:a:0", "-t", f"{max_seconds:.3f}"],
+        *["-af", "aresample=async=1:first_pts=0,aformat=channel_layouts=mono|stereo"],
+        *["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", file_url(out)],
+    ]
+
+
+def decode_samples(path: Path, rate: int) -> list[str]:
+    """Decode sound to float32 little-endian mono at `rate` Hz on stdout."""
+    tail = ["-map", "0:a:0", "-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
+    return [*_quiet(), *read_input(path), *tail]
+
+
+def rate_text(fps: Fraction) -> str:
+    """A rate as ffmpeg reads it: "30000/1001"."""
+    return f"{fps.numerator}/{fps.denominator}"
+
+
+@dataclass(frozen=True, slots=True)
+class SoundTrack:
+    """What is heard.
+
+    Attributes:
+        voice: WAV of the voice.
+        rate: Its sample rate in Hz.
+        rest: A source whose own sound follows the voice, or None.
+        voice_seconds: Where the voice ends and the rest begins, in output time.
+        rest_start: The moment of the rest's own sound that is heard there, in seconds of that file.
+        seconds: Length of the whole, in seconds.
+    """
+
+    voice: Path
+    rate: int
+    rest: Path | None
+    voice_seconds: float
+    rest_start: float
+    seconds: float
+
+
+def encode(
+    out: Path,
+    *,
+    size: tuple[int, int],
+    fps: Fraction,
+    sound: SoundTrack,
+    color: ColorTags,
+    settings: EncoderSettings,
+    comment: str,
+) -> list[str]:
+    """Encode rgb24 frames from stdin with a sound track to a file.
+
+    Odd sides grow by one pixel that repeats the edge (4:2:0 has no odd sizes).
+    """
+    return [
+        *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
+        *_raw_frames(size, fps),
+        *_sound_inputs(sound),
+        *["-filter_complex", f"[0:v]{_picture_filter(size, color)}[v];{_sound_filter(sound)}[a]"],
+        *["-map", "[v]", "-map", "[a]"],
+        *_video_codec(settings),
+        *["-c:a", "aac", "-b:a", f"{settings.audio_kbps}k"],
+        *["-map_metadata", "-1", "-metadata", f"comment={comment}", "-movflags", "+faststart", file_url(out)],
+    ]
+
+
+def _raw_frames(size: tuple[int, int], fps: Fraction) -> list[str]:
+    form = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-framerate", rate_text(fps)]
+    return [*form, "-i", "pipe:0"]
+
+
+def _picture_filter(size: tuple[int, int], color: ColorTags) -> str:
+    width, height = size
+    steps = []
+    if width % 2 or height % 2:
+        steps.append(f"pad={width + width % 2}:{height + height % 2}")
+        steps.append(f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear")
+    matrix = color.space if color.space in _MATRICES else "bt601"  # what the reader's conversion assumes of untagged
+    output_range = "pc" if color.range == "pc" else "tv"
+    steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags={SCALE_FLAGS},format=yuv420p")
+    return ",".join([*steps, _tags(color)])
+
+
+def _tags(color: ColorTags) -> str:
+    """The source's tags on the frames, from where the encoder takes them.
+
+    An untagged source stays untagged, so that a player guesses of both the same.
+    """
+    space = color.space if color.space in _MATRICES else None
+    return (
+        f"setparams=range={color.range or 'unspecified'}:color_primaries={color.primaries or 'unknown'}"
+        f":color_trc={color.transfer or 'unknown'}:colorspace={space or 'unknown'}"
+    )
+
+
+def _video_codec(settings: EncoderSettings) -> list[str]:
+    if settings.codec == "nvenc":
+        return ["-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", str(settings.crf), "-b:v", "0"]
+    return ["-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf)]
+
+
+def _sound_inputs(sound: SoundTrack) -> list[str]:
+    return [*read_input(sound.voice), *(read_input(sound.rest) if sound.rest else [])]
+
+
+def _sound_filter(sound: SoundTrack) -> str:
+    """The voice as it is; where a rest follows, that cut to the voice's end; silence where there is no more."""
+    rate = sound.rate if sound.rate in (44_100, 48_000) else 48_000  # what players expect of AAC
+    voice = f"[1:a]aresample={rate}"
+    if sound.seconds <= sound.voice_seconds:
+        return voice
+    end = f"apad=whole_dur={sound.seconds:.6f}"
+    if sound.rest is None:
+        return f"{voice},{end}"
+    layout = f"aformat=sample_rates={rate}:channel_layouts=stereo"
+    cut = f"aresample=async=1:first_pts=0,atrim=start={max(0.0, sound.rest_start):.6f},asetpts=PTS-STARTPTS"
+    return (
+        f"{voice},{layout}[s1];[2:a]{cut},{layout}[s2];[s1][s2]concat=n=2:v=0:a=1,atrim=end={sound.seconds:.6f},{end}"
+    )
+
+
+def encode_trial(*, size: tuple[int, int], fps: Fraction, settings: EncoderSettings) -> list[str]:
+    """Encode rgb24 frames from stdin to nowhere, as `encode` would."""
+    return [
+        *["-hide_banner", "-nostats", "-loglevel", "error"],
+        *_raw_frames(size, fps),
+        *["-vf", _picture_filter(size, ColorTags()), *_video_codec(settings), "-f", "null", "-"],
+    ]

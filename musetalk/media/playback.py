@@ -1,0 +1,94 @@
+"""A source played in the order of a timeline, backwards too, in bounded memory and disk."""
+
+from __future__ import annotations
+
+import bisect
+import tempfile
+from collections.abc import Generator, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import MediaError
+from musetalk.media.reader import read_frames
+from musetalk.media.types import Source
+from musetalk.progress import CancelToken
+from musetalk.timeline import Timeline
+
+SPOOL_BYTES = 2**30  # disk that backward playing may take at a time
+
+
+def play(
+    source: Source,
+    timeline: Timeline,
+    start: int,
+    stop: int,
+    *,
+    spool_dir: Path,
+    spool_bytes: int = SPOOL_BYTES,
+    cancel: CancelToken | None = None,
+) -> Generator[UInt8Array, None, None]:
+    """Yield output frames [start, stop): uint8 RGB [H, W, 3], each an array of its own.
+
+    Backwards, the source is decoded forwards from keyframe to keyframe into a spool file in `spool_dir`, which is
+    then read from its end: one decoding per frame, one frame in memory, at most `spool_bytes` (one frame at least)
+    on disk.
+
+    Raises:
+        MediaError: The source cannot be decoded as far as the timeline needs.
+    """
+    for run in timeline.runs(start, stop):
+        length = run.stop - run.start
+        if run.step == 1:
+            frames = read_frames(source, run.source, run.source + length, cancel=cancel)
+        elif run.step == -1:
+            frames = _read_backwards(source, run.source - length + 1, run.source + 1, spool_dir, spool_bytes, cancel)
+        else:
+            frames = _hold(source, run.source, length, cancel)
+        count = 0
+        for frame in frames:
+            yield frame
+            count += 1
+        if count != length:
+            raise MediaError(
+                f'"{source.path.name}" ends after frame {run.source + count} of {source.frame_count}: it is damaged',
+                "export it again, or cut off its end",
+            )
+
+
+def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -> Iterator[UInt8Array]:
+    for held in read_frames(source, frame, frame + 1, cancel=cancel):
+        for _ in range(length):
+            yield held.copy()
+
+
+def _read_backwards(
+    source: Source, start: int, stop: int, spool_dir: Path, spool_bytes: int, cancel: CancelToken | None
+) -> Iterator[UInt8Array]:
+    for low, high in reversed(_segments(source, start, stop, spool_bytes)):
+        with tempfile.TemporaryFile(dir=spool_dir, buffering=0) as spool:
+            spooled = 0
+            for frame in read_frames(source, low, high, cancel=cancel):
+                spool.write(frame.data.cast("B"))
+                spooled += 1
+            if spooled != high - low:
+                return
+            for index in reversed(range(spooled)):
+                picture: UInt8Array = np.empty((source.height, source.width, 3), np.uint8)
+                spool.seek(index * source.frame_bytes)
+                spool.readinto(picture.data.cast("B"))
+                yield picture
+
+
+def _segments(source: Source, start: int, stop: int, spool_bytes: int) -> list[tuple[int, int]]:
+    """[start, stop) cut at keyframes, and further where a piece would outgrow the spool."""
+    keys = source.clock.keyframes
+    inside = keys[bisect.bisect_right(keys, start) : bisect.bisect_left(keys, stop)]
+    most = max(1, spool_bytes // source.frame_bytes)
+    return [
+        (piece, min(piece + most, high))
+        for low, high in pairwise((start, *inside, stop))
+        for piece in range(low, high, most)
+    ]

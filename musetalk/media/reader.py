@@ -1,0 +1,95 @@
+"""Frames out of a source, in order, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import MediaError
+from musetalk.media import commands
+from musetalk.media.child import Child
+from musetalk.media.images import read_image
+from musetalk.media.types import Source
+from musetalk.progress import CancelToken
+
+
+def fitted_size(source: Source, max_side: int | None) -> tuple[int, int]:
+    """The source's (width, height), shrunk so that the longer side has at most `max_side` pixels."""
+    longest = max(source.width, source.height)
+    if max_side is None or longest <= max_side:
+        return source.width, source.height
+    return max(1, round(source.width * max_side / longest)), max(1, round(source.height * max_side / longest))
+
+
+def read_frames(
+    source: Source,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    max_side: int | None = None,
+    cancel: CancelToken | None = None,
+) -> Iterator[UInt8Array]:
+    """Decode frames [start, stop) at the source's constant rate.
+
+    Args:
+        source: Where from.
+        start: First frame.
+        stop: End, exclusive; None: all. Fewer frames come where the file holds fewer than it announced.
+        max_side: Shrink so that the longer side has at most so many pixels (area average).
+        cancel: Ends the decoder.
+
+    Yields:
+        uint8 RGB [H, W, 3], each an array of its own that the caller may write to.
+
+    Raises:
+        MediaError: Nothing can be decoded.
+    """
+    stop = source.frame_count if stop is None else min(stop, source.frame_count)
+    if start >= stop:
+        return
+    size = fitted_size(source, max_side)
+    if source.images:
+        yield from _read_images(source, start, stop, size)
+    else:
+        yield from _read_video(source, start, stop, size, cancel)
+
+
+def _read_images(source: Source, start: int, stop: int, size: tuple[int, int]) -> Iterator[UInt8Array]:
+    for path in source.images[start:stop]:
+        frame = read_image(path)
+        if (frame.shape[1], frame.shape[0]) != size:
+            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        yield frame
+
+
+def _read_video(
+    source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
+) -> Iterator[UInt8Array]:
+    """One picture at a time from ffmpeg, shown as often as the clock says."""
+    clock = source.clock
+    seek = clock.seek_seconds(clock.picture(start)) if source.seekable else None
+    picture = 0 if seek is None else clock.picture(start)
+    shrunk = size != (source.width, source.height)
+    arguments = commands.decode_frames(source.path, size=size, start=seek, area=shrunk)
+    shown: UInt8Array | None = None
+    with Child(arguments, stdout=True, cancel=cancel) as child:
+        for frame in range(start, stop):
+            repeated = True
+            while shown is None or picture <= clock.picture(frame):
+                shown = _next_picture(child, size)
+                picture += 1
+                repeated = False
+                if shown is None:
+                    if frame == start:
+                        raise MediaError(f'no picture in "{source.path.name}" can be decoded ({child.complaint})')
+                    return
+            yield shown.copy() if repeated else shown
+
+
+def _next_picture(child: Child, size: tuple[int, int]) -> UInt8Array | None:
+    picture: UInt8Array = np.empty((size[1], size[0], 3), np.uint8)
+    view = picture.data.cast("B")
+    return picture if child.read_into(view) == len(view) else None

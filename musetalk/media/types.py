@@ -1,0 +1,79 @@
+"""What media stages know of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from musetalk.media.clock import FrameClock
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """How a video's numbers mean colours, in ffmpeg's words; None where the file does not say."""
+
+    range: str | None = None
+    space: str | None = None
+    primaries: str | None = None
+    transfer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A video, a picture, or a folder of pictures.
+
+    Attributes:
+        path: The file or folder.
+        width, height: Size in square pixels, upright, as a viewer sees it.
+        clock: Frame rate, frame count, and which picture each frame shows.
+        color: Colour tags.
+        pixel_format: As stored, in ffmpeg's words.
+        has_sound: Whether it has a sound stream.
+        seekable: Whether decoding can start at any keyframe and be exact.
+        images: The picture files, in order; empty for a video.
+    """
+
+    path: Path
+    width: int
+    height: int
+    clock: FrameClock
+    color: ColorTags
+    pixel_format: str
+    has_sound: bool
+    seekable: bool
+    images: tuple[Path, ...]
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames a second, exact."""
+        return self.clock.fps
+
+    @property
+    def frame_count(self) -> int:
+        """Frames at the constant rate."""
+        return self.clock.frame_count
+
+    @property
+    def seconds(self) -> float:
+        """Length at the constant rate."""
+        return float(self.frame_count / self.fps)
+
+    @property
+    def picture_start(self) -> float:
+        """Seconds from the start of the file to its first picture (sound may start earlier)."""
+        return self.clock.picture_times[0] if self.clock.picture_times else 0.0
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one decoded frame (uint8 RGB)."""
+        return self.width * self.height * 3
+
+    def shortened(self, frame_count: int) -> Source:
+        """The same source, known to end after `frame_count` frames."""
+        return replace(self, clock=replace(self.clock, frame_count=frame_count))
+
+    @property
+    def high_dynamic_range(self) -> bool:
+        """Whether its transfer is PQ or HLG."""
+        return self.color.transfer in ("smpte2084", "arib-std-b67")

@@ -1,0 +1,135 @@
+"""Frames and a voice into one file that appears whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import OutputError
+from musetalk.media import commands
+from musetalk.media.child import Child
+from musetalk.media.commands import SoundTrack
+from musetalk.media.types import ColorTags
+from musetalk.progress import CancelToken
+from musetalk.settings import EncoderSettings
+
+OUTPUT_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
+
+
+def check_encoder(settings: EncoderSettings) -> None:
+    """Make sure that the codec asked for can run here.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    if settings.codec == "x264":
+        return
+    try:
+        trial_encode([np.zeros((256, 256, 3), np.uint8)] * 4, Fraction(25), settings)
+    except OutputError as error:
+        raise OutputError(f"NVENC cannot be used here ({error})", "choose the codec x264") from error
+
+
+def trial_encode(
+    frames: Sequence[UInt8Array], fps: Fraction, settings: EncoderSettings, cancel: CancelToken | None = None
+) -> None:
+    """Encode frames to nowhere, to see whether and how fast it works.
+
+    Raises:
+        OutputError: It does not work, with the encoder's reason.
+    """
+    size = (frames[0].shape[1], frames[0].shape[0])
+    arguments = commands.encode_trial(size=size, fps=fps, settings=settings)
+    with Child(arguments, stdin=True, cancel=cancel) as child:
+        try:
+            for frame in frames:
+                child.write(frame.data.cast("B"))
+        except BrokenPipeError as error:
+            child.finish()
+            raise OutputError(child.complaint) from error
+        if child.finish() != 0:
+            raise OutputError(child.complaint)
+
+
+class VideoWriter:
+    """One ffmpeg that takes frames from a pipe, encodes them and muxes the sound.
+
+    Use it as a context manager: leaving it without `finish` ends ffmpeg and leaves no output.
+
+    Args:
+        out: The file to make.
+        folder: Where it is written until it is whole; on the same file system as `out`.
+        size: (width, height) of the frames.
+        fps: Their exact rate.
+        sound: What is heard.
+        color: Colour tags to write.
+        settings: Codec and quality.
+        comment: Goes into the file's metadata.
+        cancel: Ends the encoder.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        *,
+        folder: Path,
+        size: tuple[int, int],
+        fps: Fraction,
+        sound: SoundTrack,
+        color: ColorTags,
+        settings: EncoderSettings,
+        comment: str,
+        cancel: CancelToken | None = None,
+    ) -> None:
+        self._out = out
+        self._partial = folder / f"partial{out.suffix.lower()}"
+        self._shape = (size[1], size[0], 3)
+        arguments = commands.encode(
+            self._partial, size=size, fps=fps, sound=sound, color=color, settings=settings, comment=comment
+        )
+        self._child = Child(arguments, stdin=True, cancel=cancel)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._child.kill()
+
+    def write(self, frame: UInt8Array) -> None:
+        """Hand on one frame: uint8 RGB [H, W, 3], C-contiguous.
+
+        Raises:
+            OutputError: The encoder has ended (disk full, for instance), with its reason.
+        """
+        if frame.shape != self._shape:
+            raise ValueError(f"a frame of shape {frame.shape} was handed to a writer of {self._shape}")
+        try:
+            self._child.write(frame.data.cast("B"))
+        except BrokenPipeError as error:
+            self._child.finish()
+            raise self._failure() from error
+
+    def finish(self) -> None:
+        """Wait until the file is whole, then give it its name.
+
+        Raises:
+            OutputError: It could not be completed.
+        """
+        if self._child.finish() != 0 or not self._partial.is_file():
+            raise self._failure()
+        try:
+            self._partial.replace(self._out)
+        except OSError as error:
+            raise OutputError(f'"{self._out}" cannot be replaced ({error.strerror})', "give another name") from error
+
+    def _failure(self) -> OutputError:
+        if any("No space left" in line for line in self._child.stderr_lines):
+            return OutputError(f'the disk under "{self._out.parent}" is full', "free some space, or write elsewhere")
+        return OutputError(f'"{self._out.name}" cannot be encoded ({self._child.complaint})')

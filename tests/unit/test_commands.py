@@ -1,0 +1,89 @@
+"""ffmpeg's arguments to the letter: what is typed here is what runs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from musetalk.media import commands
+from musetalk.media.commands import CONTAINERS, SoundTrack
+from musetalk.media.types import ColorTags
+from musetalk.settings import EncoderSettings
+
+GUARD = ["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]
+QUIET = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"]
+
+
+def test_names_are_absolute_file_urls(monkeypatch: object) -> None:
+    assert commands.file_url(Path("/videos/-a %03d:b.mp4")) == "file:/videos/-a %03d:b.mp4"
+    assert commands.file_url(Path("-x.mp4")).startswith("file:/")
+
+
+def test_lists_and_scripts_are_not_among_the_containers() -> None:
+    allowed = set(CONTAINERS.split(","))
+    assert not allowed & {
+        "hls",
+        "applehttp",
+        "concat",
+        "concatf",
+        "dash",
+        "imf",
+        "avisynth",
+        "image2",
+        "lavfi",
+        "sdp",
+        "rtsp",
+        "webm_dash_manifest",
+        "tedcaptions",
+        "ffmetadata",
+        "vapoursynth",
+        "libopenmpt",
+        "libgme",
+    }
+
+
+def test_decoding() -> None:
+    tail = ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+    exact = "scale=704:1216:flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24"
+    assert commands.decode_frames(Path("/a.mp4"), size=(704, 1216), start=None) == [
+        *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:V:0", "-vf", exact, *tail
+    ]  # fmt: skip
+    assert commands.decode_frames(Path("/a.mp4"), size=(278, 480), start=1.5, area=True) == [
+        *QUIET, *GUARD, "-ss", "1.500000", "-i", "file:/a.mp4",
+        "-map", "0:V:0", "-vf", "scale=278:480:flags=area,format=rgb24", *tail
+    ]  # fmt: skip
+
+
+def test_encoding() -> None:
+    sound = SoundTrack(Path("/job/voice.wav"), 16_000, None, 2.0, 0.0, 2.0)
+    arguments = commands.encode(
+        Path("/job/partial.mp4"),
+        size=(355, 473),
+        fps=Fraction(30000, 1001),
+        sound=sound,
+        color=ColorTags("tv", "bt709", "bt709", "bt709"),
+        settings=EncoderSettings(crf=20, preset="fast"),
+        comment="note",
+    )
+    picture = (
+        "[0:v]pad=356:474,fillborders=right=1:bottom=1:mode=smear,"
+        "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p,"
+        "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709[v]"
+    )
+    assert arguments == [
+        "-hide_banner", "-nostats", "-loglevel", "error", "-y",
+        "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "355x473", "-framerate", "30000/1001", "-i", "pipe:0",
+        *GUARD, "-i", "file:/job/voice.wav",
+        "-filter_complex", f"{picture};[1:a]aresample=48000[a]",
+        "-map", "[v]", "-map", "[a]", "-c:v", "libx264", "-preset", "fast", "-crf", "20",
+        "-c:a", "aac", "-b:a", "192k", "-map_metadata", "-1", "-metadata", "comment=note",
+        "-movflags", "+faststart", "file:/job/partial.mp4",
+    ]  # fmt: skip
+
+
+def test_nvenc_only_when_asked() -> None:
+    trial = commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=EncoderSettings(codec="nvenc", crf=23))
+    assert trial[trial.index("-c:v") :] == [
+        "-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", "23", "-b:v", "0", "-f", "null", "-"
+    ]  # fmt: skip
+    assert "h264_nvenc" not in commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=EncoderSettings())

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musetalk.errors import LimitError, MediaError
+from musetalk.media.probe import probe_source
+from musetalk.media.types import Source
+from musetalk.settings import Limits
+from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
+
+
+def probe(path: Path, limits: Limits | None = None) -> Source:
+    return probe_source(path, limits or Limits(), image_fps=25)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "mov", "ts"])
+@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(25), Fraction(60000, 1001)])
+def test_rate_and_length_are_exact_in_every_container(tmp_path: Path, suffix: str, fps: Fraction) -> None:
+    source = probe(write_video(tmp_path / f"clip.{suffix}", numbered_frames(30), fps))
+    assert source.fps == fps
+    assert source.frame_count == 30
+    assert (source.width, source.height) == (64, 48)
+
+
+def test_rotation_and_pixel_aspect_give_the_size_that_is_seen(tmp_path: Path) -> None:
+    flat = write_video(tmp_path / "flat.mp4", numbered_frames(3))
+    turned = tmp_path / "turned.mp4"
+    ffmpeg("-display_rotation", "90", "-i", str(flat), "-c", "copy", str(turned))
+    wide = write_video(tmp_path / "wide.mp4", numbered_frames(3), 25, "-vf", "setsar=4/3")
+    tall = write_video(tmp_path / "tall.mp4", numbered_frames(3), 25, "-vf", "setsar=1/2")
+    assert (probe(turned).width, probe(turned).height) == (48, 64)
+    assert (probe(wide).width, probe(wide).height) == (85, 48)
+    assert (probe(tall).width, probe(tall).height) == (64, 96)
+
+
+def test_colour_tags_depth_and_sound_are_told(tmp_path: Path) -> None:
+    tags = ["-vf", "setparams=colorspace=bt709:color_primaries=bt709:color_trc=smpte2084:range=tv"]
+    path = write_video(tmp_path / "hdr.mp4", numbered_frames(3), 25, "-pix_fmt", "yuv420p10le", *tags)
+    source = probe(path)
+    assert source.pixel_format == "yuv420p10le"
+    assert (source.color.space, source.color.transfer, source.color.range) == ("bt709", "smpte2084", "tv")
+    assert source.high_dynamic_range
+    assert not source.has_sound
+
+
+def test_a_variable_rate_becomes_a_standard_one(tmp_path: Path) -> None:
+    times = "setpts='if(lt(N,10),N,10+(N-10)*4)/(25*TB)'"
+    path = write_video(tmp_path / "vfr.mp4", numbered_frames(30), 25, "-vf", times, "-fps_mode", "vfr")
+    source = probe(path)
+    assert source.clock.variable
+    assert source.fps == 8  # the average is 8.4
+    assert source.seconds == pytest.approx(3.6, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-dash.mp4", "a b.mp4", "x;touch INJECTED;.mp4", 'it\'s "so".mp4', "größe-видео.mp4", "%03d.mp4", "a:b.mp4"],
+)
+def test_odd_names_are_only_names(tmp_path: Path, name: str, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).write_bytes(clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert probe(Path(name)).frame_count == 50
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_is_no_video_says_so(tmp_path: Path) -> None:
+    empty, text, cut, sound = (tmp_path / name for name in ("empty.mp4", "text.mp4", "cut.mp4", "sound.mp4"))
+    empty.touch()
+    text.write_text("this is not a video")
+    whole = write_video(tmp_path / "whole.mp4", numbered_frames(30))
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    ffmpeg("-i", str(write_wav(tmp_path / "v.wav", tone(1))), str(sound))
+    for path, word in (
+        (empty, "empty"),
+        (text, "no video"),
+        (cut, "only part"),
+        (sound, "no picture"),
+        (tmp_path / "gone.mp4", "no file"),
+    ):
+        with pytest.raises(MediaError, match=word) as caught:
+            probe(path)
+        assert caught.value.remedy
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "list.txt", "list.ffconcat"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nclip.mp4\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile 'clip.mp4'\n",
+    ],
+)
+def test_lists_of_other_files_open_nothing(tmp_path: Path, clip: Path, name: str, content: str) -> None:
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    (tmp_path / name).write_text(content)
+    with pytest.raises(MediaError):
+        probe(tmp_path / name)
+
+
+def test_limits_are_kept(clip: Path) -> None:
+    with pytest.raises(LimitError, match="pixels"):
+        probe(clip, Limits(max_pixels=64 * 47))
+    with pytest.raises(LimitError, match="lasts"):
+        probe(clip, Limits(max_seconds=1))
+    with pytest.raises(LimitError, match="MiB"):
+        probe(clip, Limits(max_bytes=100))
+
+
+def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="no picture in the folder"):
+        probe(tmp_path)
+
+
+def test_ffmpeg_sees_sound_with_a_cover_picture_as_sound(tmp_path: Path) -> None:
+    cover = tmp_path / "cover.png"
+    ffmpeg(
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        "64x48",
+        "-i",
+        "pipe:0",
+        "-frames:v",
+        "1",
+        str(cover),
+        stdin=np.zeros((48, 64, 3), np.uint8).tobytes(),
+    )
+    song = tmp_path / "song.mp3"
+    ffmpeg(
+        "-i",
+        str(write_wav(tmp_path / "v.wav", tone(1))),
+        "-i",
+        str(cover),
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c:v",
+        "copy",
+        "-disposition:v",
+        "attached_pic",
+        str(song),
+    )
+    with pytest.raises(MediaError, match="no picture"):
+        probe(song)
