@@ -36,7 +36,7 @@ class TrackerSettings(_Frozen):
     """How detections become one face per shot."""
 
     bridge_frames: int = Field(12, ge=0, description="longest gap without a detection that is filled, in frames")
-    smoothing_seconds: float = Field(0.2, ge=0, le=5, description="width of the smoothing of boxes in time, in seconds")
+    smoothing_seconds: float = Field(0.2, ge=0, le=5, description="width (FWHM) of the smoothing in time, in seconds")
     shot_threshold: float = Field(0.28, gt=0, le=1, description="how different two frames are at a cut, 0 to 1")
 
 

@@ -4,8 +4,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.media import numbered_frames, tone, write_video, write_wav
+
+# A slow machine is no failure, and a failure on one machine is one on all.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

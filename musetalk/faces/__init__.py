@@ -1,0 +1,1 @@
+"""Finding faces and following them: detectors, shots, tracks, the face plan, crop geometry."""

@@ -1,0 +1,146 @@
+"""Watches a video once and plans its faces, holding a handful of frames at most."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from math import atan2, cos, hypot, sin
+
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.faces.mouth import locate_mouth, mouth_prior
+from musetalk.faces.plan import FacePlan
+from musetalk.faces.shots import ShotFinder
+from musetalk.faces.tracker import Seen, ShotTracker, Track
+from musetalk.faces.types import FaceBox, FaceDetector, MouthShape
+from musetalk.faces.watch import look_through
+from musetalk.progress import CancelToken
+from musetalk.settings import TrackerSettings
+
+_LOOK_SECONDS = 0.4  # time between two searches of the whole frame; in between, known faces are followed
+
+
+def plan_faces(
+    frames: Iterable[UInt8Array],
+    *,
+    frame_size: tuple[int, int],
+    fps: Fraction,
+    detector: FaceDetector,
+    settings: TrackerSettings,
+    on_frame: Callable[[int], None] | None = None,
+    cancel: CancelToken | None = None,
+) -> FacePlan:
+    """Find shots, faces and mouths in all frames of a source.
+
+    Args:
+        frames: uint8 RGB [h, w, 3] each, all of one size, downscaled as the detector likes them. What is kept for a
+            moment is copied, so that they may share one buffer.
+        frame_size: (width, height) of the source's own frames, in pixels.
+        fps: Frame rate of the source.
+        detector: Finds the faces; one that can `follow` is asked to search whole frames only now and then.
+        settings: Cuts, bridging, smoothing.
+        on_frame: Told the number of frames taken in, after each.
+        cancel: Asked before each frame.
+
+    Returns:
+        The plan with all tracks, in source pixels.
+
+    Raises:
+        Cancelled: `cancel` was set.
+        BackendError: The detector cannot run.
+    """
+    planner = _Planner(frame_size, fps, detector, settings)
+    for index, frame in enumerate(frames):
+        if cancel is not None:
+            cancel.check()
+        planner.take(index, frame)
+        if on_frame is not None:
+            on_frame(index + 1)
+    return planner.finish()
+
+
+class _Planner:
+    """Gathers frames into spans between two looks, and what was seen in them into shots."""
+
+    def __init__(
+        self, frame_size: tuple[int, int], fps: Fraction, detector: FaceDetector, settings: TrackerSettings
+    ) -> None:
+        self._size = frame_size
+        self._fps = fps
+        self._detector = detector
+        self._settings = settings
+        self._finder = ShotFinder(settings.shot_threshold)
+        self._span_length = max(1, round(_LOOK_SECONDS * fps))
+        self._shots: array[int] = array("i")
+        self._tracks: list[Track] = []
+        self._start_shot()
+
+    def take(self, index: int, frame: UInt8Array) -> None:
+        """Take in the next frame."""
+        shot = self._finder.next(frame)
+        if self._shots and shot != self._shots[-1]:
+            self._end_shot()
+        self._shots.append(shot)
+        self._span.append(np.array(frame))
+        if len(self._span) > self._span_length:
+            self._look(index)
+
+    def finish(self) -> FacePlan:
+        """End the last shot and return the plan."""
+        if self._shots:
+            self._end_shot()
+        width, height = self._size
+        return _as_plan(self._tracks, np.array(self._shots, dtype=np.int32), width, height)
+
+    def _start_shot(self) -> None:
+        self._tracker = ShotTracker()
+        self._span: list[UInt8Array] = []
+        self._known: list[FaceBox] | None = None  # faces of the span's first frame, where it has been looked at
+        self._shot_start = len(self._shots)
+
+    def _end_shot(self) -> None:
+        self._look(len(self._shots) - 1)
+        self._tracks += self._tracker.finish(
+            len(self._shots) - self._shot_start, fps=self._fps, settings=self._settings, prior=mouth_prior
+        )
+        self._start_shot()
+
+    def _look(self, last: int) -> None:
+        """Find the faces of the span, whose last frame is number `last`; that frame starts the next span."""
+        found = look_through(self._detector, self._span, self._known)
+        new = range(0 if self._known is None else 1, len(found))
+        for position in new:
+            frame = self._span[position]
+            faces = [self._in_source(frame, box) for box in found[position]]
+            self._tracker.add(last - len(found) + 1 + position, faces)
+        self._known = found[-1]
+        del self._span[:-1]
+
+    def _in_source(self, frame: UInt8Array, box: FaceBox) -> Seen:
+        """Locate the mouth of a face, and bring both to source pixels."""
+        sx, sy = self._size[0] / frame.shape[1], self._size[1] / frame.shape[0]
+        mouth = locate_mouth(frame, box)
+        return Seen(
+            FaceBox(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy, box.score),
+            None if mouth is None else _stretched(mouth, sx, sy),
+        )
+
+
+def _stretched(mouth: MouthShape, sx: float, sy: float) -> MouthShape:
+    dx, dy = mouth.half_width * cos(mouth.angle) * sx, mouth.half_width * sin(mouth.angle) * sy
+    return MouthShape(mouth.cx * sx, mouth.cy * sy, hypot(dx, dy), atan2(dy, dx))
+
+
+def _as_plan(
+    tracks: Sequence[Track], shots: np.ndarray[tuple[int], np.dtype[np.int32]], width: int, height: int
+) -> FacePlan:
+    frame = np.concatenate([np.zeros(0, np.int64), *(track.frames for track in tracks)])
+    number = np.concatenate(
+        [np.zeros(0, np.int32), *(np.full(len(track.frames), i, np.int32) for i, track in enumerate(tracks))]
+    )
+    boxes = np.concatenate([np.zeros((0, 5), np.float32), *(track.boxes for track in tracks)])
+    mouths = np.concatenate([np.zeros((0, 4), np.float32), *(track.mouths for track in tracks)])
+    order = np.lexsort((number, frame))
+    return FacePlan(len(shots), width, height, shots, frame[order], number[order], boxes[order], mouths[order])
