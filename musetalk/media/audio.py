@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -103,7 +103,7 @@ def _read_header(wav: Path) -> Voice:
     return Voice(wav, rate, channels, size // (_FLOAT_BYTES * channels))
 
 
-def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Iterator[Float32Array]:
+def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Generator[Float32Array, None, None]:
     """Yield the voice as float32 mono blocks at `SPEECH_RATE`, about -1 to 1."""
     block = np.empty(SPEECH_RATE * _BLOCK_SECONDS, np.float32)
     with Child(commands.decode_samples(voice.path, SPEECH_RATE), stdout=True, cancel=cancel) as child:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,9 +49,10 @@ def play(
         else:
             frames = _hold(source, run.source, length, cancel)
         count = 0
-        for frame in frames:
-            yield frame
-            count += 1
+        with closing(frames):
+            for frame in frames:
+                yield frame
+                count += 1
         if count != length:
             raise MediaError(
                 f'"{source.path.name}" ends after frame {run.source + count} of {source.frame_count}: it is damaged',
@@ -58,7 +60,7 @@ def play(
             )
 
 
-def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -> Iterator[UInt8Array]:
+def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -> Generator[UInt8Array, None, None]:
     for held in read_frames(source, frame, frame + 1, cancel=cancel):
         for _ in range(length):
             yield held.copy()
@@ -66,7 +68,7 @@ def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -
 
 def _read_backwards(
     source: Source, start: int, stop: int, spool_dir: Path, spool_bytes: int, cancel: CancelToken | None
-) -> Iterator[UInt8Array]:
+) -> Generator[UInt8Array, None, None]:
     for low, high in reversed(_segments(source, start, stop, spool_bytes)):
         with tempfile.TemporaryFile(dir=spool_dir, buffering=0) as spool:
             spooled = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def read_frames(
     *,
     max_side: int | None = None,
     cancel: CancelToken | None = None,
-) -> Iterator[UInt8Array]:
+) -> Generator[UInt8Array, None, None]:
     """Decode frames [start, stop) at the source's constant rate.
 
     Args:
@@ -57,7 +57,7 @@ def read_frames(
         yield from _read_video(source, start, stop, size, cancel)
 
 
-def _read_images(source: Source, start: int, stop: int, size: tuple[int, int]) -> Iterator[UInt8Array]:
+def _read_images(source: Source, start: int, stop: int, size: tuple[int, int]) -> Generator[UInt8Array, None, None]:
     for path in source.images[start:stop]:
         frame = read_image(path)
         if (frame.shape[1], frame.shape[0]) != size:
@@ -67,7 +67,7 @@ def _read_images(source: Source, start: int, stop: int, size: tuple[int, int]) -
 
 def _read_video(
     source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
-) -> Iterator[UInt8Array]:
+) -> Generator[UInt8Array, None, None]:
     """One picture at a time from ffmpeg, shown as often as the clock says."""
     clock = source.clock
     seek = clock.seek_seconds(clock.picture(start)) if source.seekable else None

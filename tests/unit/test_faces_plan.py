@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.arrays import UInt8Array
@@ -57,7 +57,6 @@ def plans(draw: st.DrawFn) -> FacePlan:
     return plan_of(shots, rows)
 
 
-@settings(deadline=None, derandomize=True)
 @given(plans())
 def test_rows_and_frames_agree(plan: FacePlan) -> None:
     faces = [(frame, face) for frame in range(plan.frame_count) for face in plan.faces(frame)]
@@ -72,7 +71,6 @@ def test_rows_and_frames_agree(plan: FacePlan) -> None:
     assert sum(summary.frames for summary in plan.tracks) == len(faces)
 
 
-@settings(deadline=None, derandomize=True)
 @given(plans(), st.sampled_from(["largest", "leftmost", "rightmost", (100.0, 30.0)]))
 def test_a_choice_leaves_one_track_per_shot(plan: FacePlan, choice: object) -> None:
     chosen = plan.select(choice)  # type: ignore[arg-type]
@@ -143,7 +141,6 @@ def test_arrays_that_do_not_fit_are_refused(change: dict[str, object], text: str
         replace(two_people(), **change)  # type: ignore[arg-type]
 
 
-@settings(deadline=None, derandomize=True)
 @given(plan=plans())
 def test_what_is_saved_comes_back(tmp_path_factory: pytest.TempPathFactory, plan: FacePlan) -> None:
     path = tmp_path_factory.mktemp("coords") / "deeper" / "plan.npz"

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.arrays import UInt8Array
@@ -96,7 +96,6 @@ def test_cuts_part_the_tracks_and_are_never_bridged() -> None:
     assert [(summary.shot, summary.first, summary.last) for summary in plan.tracks] == [(0, 0, 16), (1, 24, 39)]
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=5),
     holes=st.sets(st.integers(0, 120), max_size=40),

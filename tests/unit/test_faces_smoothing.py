@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.faces.smoothing import smooth
@@ -16,20 +16,17 @@ def run(values: list[float] | np.ndarray, sigma: float, size: float = 100.0) -> 
     return smooth(column, ones, ones * size, sigma, NOISE)[:, 0]
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.floats(-1e4, 1e4), st.integers(1, 40), st.floats(0, 30))
 def test_a_constant_stays_exactly_constant(value: float, count: int, sigma: float) -> None:
     assert (run([value] * count, sigma) == value).all()
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.floats(-50, 50), st.floats(-1e3, 1e3), st.integers(2, 60), st.floats(0.1, 20))
 def test_linear_motion_is_kept_up_to_the_ends(slope: float, start: float, count: int, sigma: float) -> None:
     line = start + slope * np.arange(count)
     np.testing.assert_allclose(run(line, sigma), line, atol=1e-5)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=40), st.floats(0.2, 10))
 def test_time_runs_both_ways_alike(values: list[float], sigma: float) -> None:
     np.testing.assert_allclose(run(values[::-1], sigma)[::-1], run(values, sigma), atol=1e-6)

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.faces.tracker import Seen, ShotTracker, Track
@@ -49,7 +49,6 @@ def test_a_constant_face_stays_exactly_constant() -> None:
     np.testing.assert_allclose(track.mouths[0], [122, 82, 6, 0.1], rtol=1e-6)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.floats(-6, 6), st.floats(-6, 6), st.integers(6, 50), st.floats(0, 1))
 def test_linear_motion_has_no_lag_at_either_end(dx: float, dy: float, count: int, seconds: float) -> None:
     boxes = {k: [box(300 + dx * k, 300 + dy * k)] for k in range(count)}
@@ -60,7 +59,6 @@ def test_linear_motion_has_no_lag_at_either_end(dx: float, dy: float, count: int
     np.testing.assert_allclose(track.mouths[:, :2], mouths, atol=1e-2)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 20), st.integers(0, 15))
 def test_gaps_are_bridged_up_to_the_limit_and_no_further(gap: int, bridge: int) -> None:
     frames = [*range(10), *range(10 + gap, 20 + gap)]

@@ -1,0 +1,1 @@
+"""Masks, and putting generated faces back into their frames."""

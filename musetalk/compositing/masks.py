@@ -1,0 +1,55 @@
+"""Where, and how strongly, a generated face replaces its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from musetalk.arrays import Float32Array
+from musetalk.faces.types import FaceBox
+from musetalk.settings import MaskSettings
+
+# The painted part of a face, as fractions of its bbox: cheek to cheek, from under the eyes to below the chin.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.04, 0.96, 0.44, 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMask:
+    """A soft mask over a rectangle of the frame.
+
+    Attributes:
+        x, y: The rectangle's upper left corner, in pixels of the frame; may lie beyond its edges.
+        alpha: float32 [h, w]: 0 keeps the source, 1 takes the generated face. Not to be written to.
+    """
+
+    x: int
+    y: int
+    alpha: Float32Array
+
+
+def face_mask(box: FaceBox, settings: MaskSettings) -> FaceMask:
+    """The mask of a face in a frame; `box` in pixels of the frame."""
+    x0, x1 = round(box.x0 + _LEFT * box.width), round(box.x0 + _RIGHT * box.width)
+    y0, y1 = round(box.y0 + _TOP * box.height), round(box.y0 + _BOTTOM * box.height)
+    feather = max(1.0, settings.feather * box.width)
+    alpha = _soft_shape(max(1, x1 - x0), max(1, y1 - y0), settings.shape, round(feather, 1))
+    return FaceMask(x0, y0, alpha)
+
+
+@lru_cache(maxsize=64)
+def _soft_shape(width: int, height: int, shape: Literal["ellipse", "box"], feather: float) -> Float32Array:
+    """A shape that fills a rectangle and fades to 0 at its rim over `feather` pixels (smoothstep)."""
+    y = np.arange(height, dtype=np.float32)[:, None] + 0.5
+    x = np.arange(width, dtype=np.float32)[None, :] + 0.5
+    if shape == "box":
+        depth = np.minimum(np.minimum(x, width - x), np.minimum(y, height - y))
+    else:
+        u, v = (x - width / 2) / (width / 2), (y - height / 2) / (height / 2)
+        depth = (1 - np.hypot(u, v)) * min(width, height) / 2
+    t = np.clip(depth / feather, 0, 1)
+    alpha: Float32Array = (t * t * (3 - 2 * t)).astype(np.float32)
+    alpha.setflags(write=False)
+    return alpha

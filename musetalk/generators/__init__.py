@@ -1,0 +1,1 @@
+"""The backends that paint the mouth, and their registry."""

@@ -1,0 +1,88 @@
+"""Which backends there are, what each needs, and how it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from musetalk.errors import BackendError
+from musetalk.generators.types import FaceGenerator
+from musetalk.settings import RenderSettings
+
+# MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
+# shift and opens wider instead.
+_PIXELS_PER_DOUBLING = 12
+_LEAST_OPENING, _MOST_OPENING = 0.25, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A way to paint mouths.
+
+    Attributes:
+        name: As settings name it.
+        summary: One line for people who choose.
+        notice: What every result of it has to be labelled with; empty: nothing.
+        lacks: What is missing to run it with these settings, one line each with the remedy; empty: ready.
+        load: Makes its generator; called once, when it is first needed.
+    """
+
+    name: str
+    summary: str
+    notice: str
+    lacks: Callable[[RenderSettings], tuple[str, ...]]
+    load: Callable[[RenderSettings], FaceGenerator]
+
+
+def _load_preview(settings: RenderSettings) -> FaceGenerator:
+    from musetalk.generators.preview import PreviewGenerator  # noqa: PLC0415 - loaded when chosen
+
+    opening = 1 + settings.bbox_shift / _PIXELS_PER_DOUBLING
+    return PreviewGenerator(opening=min(max(opening, _LEAST_OPENING), _MOST_OPENING))
+
+
+PREVIEW = Backend(
+    name="preview",
+    summary="an audio-driven mouth warp: no network, no weights, any machine",
+    notice="Preview backend: the mouth is warped to the loudness of the voice, not lip-synced by a network",
+    lacks=lambda _settings: (),
+    load=_load_preview,
+)
+
+
+class BackendRegistry:
+    """The backends that can be chosen, by name.
+
+    Args:
+        backends: In the order in which they are listed.
+    """
+
+    def __init__(self, backends: tuple[Backend, ...] = (PREVIEW,)) -> None:
+        self._backends = {backend.name: backend for backend in backends}
+
+    def __iter__(self) -> Iterator[Backend]:
+        return iter(self._backends.values())
+
+    def get(self, name: str) -> Backend:
+        """The backend of that name.
+
+        Raises:
+            BackendError: There is none; lists those there are.
+        """
+        try:
+            return self._backends[name]
+        except KeyError as error:
+            names = ", ".join(self._backends)
+            raise BackendError(f'there is no backend "{name}"', f"choose one of: {names}") from error
+
+    def ready(self, settings: RenderSettings) -> Backend:
+        """The backend that the settings name, if it can run.
+
+        Raises:
+            BackendError: It is unknown, or lacks something; names all of it.
+        """
+        backend = self.get(settings.backend)
+        missing = backend.lacks(settings)
+        if missing:
+            raise BackendError(f'backend "{backend.name}" cannot run', "; ".join(missing))
+        return backend

@@ -1,0 +1,182 @@
+"""LipSync.render: the one place where the stages are chained."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from musetalk.errors import OutputError
+from musetalk.faces.haar import HaarDetector
+from musetalk.faces.types import FaceDetector
+from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.types import FaceGenerator
+from musetalk.media.commands import SoundTrack, rate_text
+from musetalk.media.writer import VideoWriter
+from musetalk.preflight import Preflight, check_output, run_preflight
+from musetalk.preparation import Preparation, prepare
+from musetalk.progress import CancelToken, ProgressCallback, RenderRun
+from musetalk.rendering import render_frames
+from musetalk.report import PeakMemory, RenderReport, versions
+from musetalk.settings import RenderSettings
+
+
+class LipSync:
+    """Video and voice in, lip-synced video out. Safe to share between threads; backends are loaded once.
+
+    Args:
+        registry: The backends that settings may name.
+        detector: What finds faces; None: as the settings say.
+    """
+
+    def __init__(self, registry: BackendRegistry | None = None, detector: FaceDetector | None = None) -> None:
+        self.registry = registry or BackendRegistry()
+        self._detector = detector
+        self._lock = threading.Lock()
+        self._loaded: tuple[RenderSettings, FaceGenerator] | None = None
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """Make `video` speak `voice`, and write it to `out`.
+
+        Args:
+            video: A video, a picture, or a folder of pictures.
+            voice: Any file with sound.
+            out: The file to make (.mp4, .mov, .m4v, .mkv); appears whole or not at all.
+            settings: What it should look like.
+            on_progress: Called from this thread as work goes on.
+            cancel: Ends the work within a second.
+
+        Raises:
+            MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
+        """
+        settings = settings or RenderSettings()
+        run = RenderRun(on_progress, cancel)
+        video, voice, out = Path(video), Path(voice), Path(out)
+        check_output(out, settings.encoder)
+        if out.resolve() in (video.resolve(), voice.resolve()):
+            raise OutputError(f'"{out}" is one of the inputs', "give another name for the output")
+        with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
+            self._write(preparation, out, run)
+            peak = memory.mb
+        return _report(preparation, out, self.registry.get(settings.backend), run, peak)
+
+    def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
+        """Look at both inputs and estimate what a render will take, without rendering.
+
+        Raises:
+            MuseTalkError: The render cannot work.
+        """
+        settings = settings or RenderSettings()
+        self.registry.ready(settings)
+        with _job_folder(Path(tempfile.gettempdir())) as folder:
+            return run_preflight(video, voice, settings, self._detector_for(settings), folder=folder, run=RenderRun())
+
+    @contextmanager
+    def preparing(
+        self, video: Path, voice: Path, settings: RenderSettings, folder: Path, run: RenderRun | None = None
+    ) -> Iterator[Preparation]:
+        """Do all that comes before painting; inside the `with` block any range of frames can be rendered.
+
+        Args:
+            video: The source.
+            voice: The voice.
+            settings: Of the render.
+            folder: An existing folder; a temporary one is made inside it and removed at the end.
+            run: Progress, cancellation, timing, warnings.
+        """
+        run = run or RenderRun()
+        self.registry.ready(settings)
+        detector = self._detector_for(settings)
+        coords_dir = settings.coords_dir or folder / "coords"
+        with _job_folder(folder) as job:
+            with run.clock.measure("preflight"):
+                run.emit("preflight", 0, 4)
+                preflight = run_preflight(video, voice, settings, detector, folder=job, run=run)
+            generator = self._generator(settings)
+            yield prepare(preflight, generator, detector, settings, folder=job, coords_dir=coords_dir, run=run)
+
+    def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> None:
+        source, timeline = preparation.source, preparation.timeline
+        writer = VideoWriter(
+            out,
+            folder=preparation.folder,
+            size=(source.width, source.height),
+            fps=source.fps,
+            sound=_sound(preparation),
+            color=source.color,
+            settings=preparation.settings.encoder,
+            comment=f"MuseTalk Hybrid. {self.registry.get(preparation.settings.backend).notice}".strip(),
+            cancel=run.cancel,
+        )
+        with writer, closing(render_frames(preparation, 0, timeline.frame_count, run)) as frames:
+            for done, frame in enumerate(frames, 1):
+                with run.clock.measure("encode"):
+                    writer.write(frame)
+                run.emit("render", done, timeline.frame_count)
+            with run.clock.measure("finish"):
+                run.emit("finish", 0, 1)
+                writer.finish()
+        run.emit("finish", 1, 1)
+
+    def _detector_for(self, settings: RenderSettings) -> FaceDetector:
+        return self._detector or HaarDetector(settings.detector)
+
+    def _generator(self, settings: RenderSettings) -> FaceGenerator:
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != settings:
+                self._loaded = (settings, self.registry.ready(settings).load(settings))
+            return self._loaded[1]
+
+
+@contextmanager
+def _job_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder beside the output, so that finished files can be renamed into place."""
+    try:
+        job = tempfile.TemporaryDirectory(prefix=".musetalk-", dir=parent)
+    except OSError as error:
+        raise OutputError(f'nothing can be written to "{parent}" ({error.strerror})', "write elsewhere") from error
+    with job as name:
+        yield Path(name)
+
+
+def _sound(preparation: Preparation) -> SoundTrack:
+    source, timeline, voice = preparation.source, preparation.timeline, preparation.voice
+    spoken = float(voice.seconds)
+    rest = source.path if source.has_sound and timeline.frame_count > timeline.spoken_count else None
+    whole = float(timeline.frame_count / source.fps) if timeline.frame_count > timeline.spoken_count else spoken
+    return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole)
+
+
+def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRun, peak_mb: float) -> RenderReport:
+    source, timeline = preparation.source, preparation.timeline
+    face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
+    return RenderReport(
+        output=str(out),
+        frames=timeline.frame_count,
+        face_frames=face_frames,
+        passthrough_frames=timeline.frame_count - face_frames,
+        fallback_frames=0,
+        fallbacks=(),
+        fps=rate_text(source.fps),
+        voice_seconds=float(preparation.voice.seconds),
+        video_seconds=float(timeline.frame_count / source.fps),
+        wall_seconds=round(run.elapsed, 3),
+        stages=run.clock.seconds,
+        peak_rss_mb=peak_mb,
+        backend=backend.name,
+        device=preparation.generator.device,
+        warnings=run.warnings,
+        settings=preparation.settings.model_dump(mode="json"),
+        versions=versions(),
+    )

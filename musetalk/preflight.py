@@ -1,0 +1,189 @@
+"""The look at everything before long work begins: what cannot work fails here, in seconds."""
+
+from __future__ import annotations
+
+import bisect
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from musetalk.errors import OutputError
+from musetalk.faces.planner import plan_faces
+from musetalk.faces.types import FaceDetector
+from musetalk.media.audio import Voice, extract_voice
+from musetalk.media.playback import play
+from musetalk.media.probe import probe_source
+from musetalk.media.reader import read_frames
+from musetalk.media.types import Source
+from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder, trial_encode
+from musetalk.progress import CancelToken, RenderRun
+from musetalk.settings import EncoderSettings, RenderSettings
+from musetalk.timeline import Timeline, plan_timeline
+
+MAX_SAMPLES = 8  # frames in which faces are looked for beforehand
+_FRAMES_PER_SAMPLE = 250
+_TRIAL_FRAMES = 8
+# Measured on renders of 0.1 to 2 megapixels: the program and its ffmpeg processes without a frame, and what queues,
+# decoder and encoder hold, counted in decoded frames.
+_BASE_BYTES = 160 * 2**20
+_FRAMES_IN_FLIGHT = 120
+_BITS_PER_PIXEL = 0.15  # generous for H.264 at crf 18
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What is known of a job before it starts.
+
+    Attributes:
+        source: The video or picture.
+        voice: The voice, already extracted.
+        timeline: Which source frame each output frame shows.
+        sampled_frames: Frames that were looked at for faces.
+        sampled_faces: Of these, frames with a face.
+        estimated_seconds: How long the render should take, from a short trial; the backend's own work left out.
+        estimated_memory_mb: How much memory it should need, in MiB.
+        estimated_disk_mb: How much disk it should need while it runs, in MiB.
+    """
+
+    source: Source
+    voice: Voice
+    timeline: Timeline
+    sampled_frames: int
+    sampled_faces: int
+    estimated_seconds: float
+    estimated_memory_mb: float
+    estimated_disk_mb: float
+
+
+def check_output(out: Path, settings: EncoderSettings) -> None:
+    """Make sure, before anything else, that the output can be written.
+
+    Raises:
+        OutputError: Its name, its folder or the codec will not do.
+    """
+    if out.suffix.lower() not in OUTPUT_SUFFIXES:
+        raise OutputError(f'"{out.name}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}")
+    if out.is_dir():
+        raise OutputError(f'"{out}" is a folder', "give the name of a file")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'the folder "{out.parent}" cannot be made ({error.strerror})', "write elsewhere") from error
+    check_encoder(settings)
+
+
+def run_preflight(
+    video: Path, voice: Path, settings: RenderSettings, detector: FaceDetector, *, folder: Path, run: RenderRun
+) -> Preflight:
+    """Probe both inputs, look for faces in a few frames, and estimate what the render will take.
+
+    Args:
+        video: The source.
+        voice: The voice.
+        settings: Of the render.
+        detector: What will look for faces.
+        folder: The job's temporary directory; the voice is extracted into it.
+        run: Gets the warnings.
+
+    Raises:
+        MediaError: An input cannot be used (see its subclasses).
+        OutputError: There is too little disk.
+    """
+    source = probe_source(video, settings.limits, image_fps=settings.image_fps, cancel=run.cancel)
+    run.emit("preflight", 1, 4)
+    sound = extract_voice(voice, folder, settings.limits, run.cancel)
+    run.emit("preflight", 2, 4)
+    timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
+    sampled, with_face = _sample_faces(source, timeline, settings, detector, run.cancel)
+    run.emit("preflight", 3, 4)
+    seconds = _trial_seconds(source, timeline, settings, detector, folder=folder, cancel=run.cancel)
+    memory, disk = _estimate_space(source, sound, timeline)
+    free = shutil.disk_usage(folder).free
+    if disk > free:
+        raise OutputError(
+            f"the render needs some {disk / 2**20:.0f} MiB of disk, {free / 2**20:.0f} MiB are free",
+            "free some space, or write elsewhere",
+        )
+    _note_facts(source, run)
+    preflight = Preflight(source, sound, timeline, sampled, with_face, seconds, memory / 2**20, disk / 2**20)
+    run.emit("preflight", 4, 4, note=describe(preflight))
+    return preflight
+
+
+def describe(preflight: Preflight) -> str:
+    """What was found and estimated, in a sentence."""
+    source = preflight.source
+    return (
+        f"{source.width}x{source.height} at {float(source.fps):g} frames/s, voice "
+        f"{float(preflight.voice.seconds):.1f} s, a face in {preflight.sampled_faces} of {preflight.sampled_frames} "
+        f"sampled frames; about {max(1, round(preflight.estimated_seconds))} s of work, "
+        f"{preflight.estimated_memory_mb:.0f} MiB of memory, {preflight.estimated_disk_mb:.0f} MiB of disk"
+    )
+
+
+def _sample_faces(
+    source: Source, timeline: Timeline, settings: RenderSettings, detector: FaceDetector, cancel: CancelToken
+) -> tuple[int, int]:
+    """(frames looked at, frames with a face); keyframes, because decoding one costs no other frame."""
+    used = timeline.sources_used
+    keys = source.clock.keyframes or (0,)
+    samples = min(MAX_SAMPLES, 1 + used // _FRAMES_PER_SAMPLE)
+    wanted = ((2 * index + 1) * used // (2 * samples) for index in range(samples))
+    places = sorted({keys[max(0, bisect.bisect_right(keys, at) - 1)] for at in wanted})
+    frames = (read_frames(source, at, at + 1, max_side=settings.detector.max_side, cancel=cancel) for at in places)
+    return len(places), sum(any(detector.detect(list(frame))) for frame in frames)
+
+
+def _trial_seconds(
+    source: Source,
+    timeline: Timeline,
+    settings: RenderSettings,
+    detector: FaceDetector,
+    *,
+    folder: Path,
+    cancel: CancelToken,
+) -> float:
+    """Seconds that finding faces, decoding and encoding should take, from what each more frame costs in a trial."""
+
+    def look(count: int) -> None:
+        small = read_frames(source, 0, count, max_side=settings.detector.max_side, cancel=cancel)
+        with closing(small):
+            size, tracker = (source.width, source.height), settings.tracker
+            plan_faces(small, frame_size=size, fps=source.fps, detector=detector, settings=tracker, cancel=cancel)
+
+    def copy(count: int) -> None:
+        frames = list(play(source, timeline, 0, count, spool_dir=folder, cancel=cancel))
+        trial_encode(frames, source.fps, settings.encoder, cancel)
+
+    return sum(
+        count * _cost_of_one(work, count)
+        for work, count in ((look, timeline.sources_used), (copy, timeline.frame_count))
+    )
+
+
+def _cost_of_one(work: Callable[[int], None], available: int) -> float:
+    """Seconds that one more frame costs: the work on a few against the work on one, starting costs left out."""
+    many = min(_TRIAL_FRAMES, available)
+    times = []
+    for count in (1, many):
+        started = time.perf_counter()
+        work(count)
+        times.append(time.perf_counter() - started)
+    return max(0.0, times[1] - times[0]) / max(1, many - 1)
+
+
+def _estimate_space(source: Source, voice: Voice, timeline: Timeline) -> tuple[float, float]:
+    memory = _BASE_BYTES + _FRAMES_IN_FLIGHT * source.frame_bytes
+    picture = timeline.frame_count * source.width * source.height * _BITS_PER_PIXEL / 8
+    sound = voice.path.stat().st_size
+    return memory, 2 * picture + sound  # the encoder may rewrite the file to move its index to the front
+
+
+def _note_facts(source: Source, run: RenderRun) -> None:
+    if source.clock.variable:
+        run.warn(f"the source has a variable frame rate; it is played at a constant {float(source.fps):g} frames/s")
+    if source.high_dynamic_range:
+        run.warn("the source is HDR; the output keeps its colour tags but has 8 bits a channel")

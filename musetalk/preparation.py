@@ -1,0 +1,141 @@
+"""Everything that is known before the first frame is painted: source, voice, timeline, faces, speech."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from musetalk.errors import CoordsError, FaceError
+from musetalk.faces.plan import FacePlan, plan_key
+from musetalk.faces.planner import plan_faces
+from musetalk.faces.types import FaceDetector
+from musetalk.generators.types import FaceGenerator
+from musetalk.media.audio import Voice, read_speech
+from musetalk.media.digest import content_digest
+from musetalk.media.reader import read_frames
+from musetalk.media.types import Source
+from musetalk.preflight import Preflight
+from musetalk.progress import RenderRun
+from musetalk.segments import Segment, cut_segments
+from musetalk.settings import RenderSettings
+from musetalk.speech.envelope import measure_envelope
+from musetalk.speech.track import SpeechTrack
+from musetalk.timeline import Timeline, plan_timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What rendering needs; any range of output frames can be made from it, on its own, with the same pixels.
+
+    Attributes:
+        source: The video or picture.
+        voice: The voice, as WAV in `folder`.
+        timeline: Which source frame each output frame shows.
+        plan: The chosen faces.
+        speech: The voice, as the generator hears it.
+        segments: The output cut into units of work.
+        generator: What paints.
+        settings: As given.
+        folder: Temporary directory of the job.
+    """
+
+    source: Source
+    voice: Voice
+    timeline: Timeline
+    plan: FacePlan
+    speech: SpeechTrack
+    segments: tuple[Segment, ...]
+    generator: FaceGenerator
+    settings: RenderSettings
+    folder: Path
+
+
+def prepare(
+    preflight: Preflight,
+    generator: FaceGenerator,
+    detector: FaceDetector,
+    settings: RenderSettings,
+    *,
+    folder: Path,
+    coords_dir: Path,
+    run: RenderRun,
+) -> Preparation:
+    """Find the faces and measure the voice.
+
+    Args:
+        preflight: What is known already.
+        generator: What will paint; says what it listens to.
+        detector: Finds the faces.
+        settings: Of the render.
+        folder: The job's temporary directory.
+        coords_dir: Where face plans are kept, if the settings ask for it.
+        run: Progress, cancellation, warnings.
+
+    Raises:
+        FaceError: There is no face to work on.
+    """
+    source, timeline = preflight.source, preflight.timeline
+    with run.clock.measure("plan"):
+        every_face = _find_faces(source, timeline.sources_used, detector, settings, coords_dir, run)
+        plan = every_face.select(settings.face)
+    if plan.frame_count < timeline.sources_used:
+        run.warn(f"the source can be decoded up to frame {plan.frame_count} of {source.frame_count}; the rest is lost")
+        source = source.shortened(plan.frame_count)
+        timeline = plan_timeline(
+            source.frame_count, source.fps, preflight.voice.seconds, length=settings.length, tail=settings.tail
+        )
+    if plan.face_frames == 0:
+        raise FaceError(
+            f'no face was found in "{source.path.name}"',
+            "use a source in which a face of some size looks towards the camera",
+        )
+    with run.clock.measure("speech"):
+        run.emit("speech", 0, 1)
+        with closing(read_speech(preflight.voice, run.cancel)) as blocks:
+            speech = measure_envelope(blocks, fps=source.fps, frame_count=timeline.spoken_count)
+        run.emit("speech", 1, 1)
+    segments = cut_segments(plan, timeline, generator.clip_length)
+    _note_size(plan, generator, run)
+    return Preparation(source, preflight.voice, timeline, plan, speech, segments, generator, settings, folder)
+
+
+def _find_faces(
+    source: Source, used: int, detector: FaceDetector, settings: RenderSettings, coords_dir: Path, run: RenderRun
+) -> FacePlan:
+    saved: Path | None = None
+    key = ""
+    if settings.use_saved_coords:
+        key = plan_key(content_digest(source, run.cancel), detector, settings.tracker, used)
+        saved = coords_dir / f"{source.path.stem}-{key[:12]}.npz"
+        if saved.is_file():
+            try:
+                plan = FacePlan.load(saved, key)
+            except CoordsError as error:
+                run.warn(f"saved coords were not used: {error}")
+            else:
+                run.emit("plan", used, used)
+                return plan
+    with closing(read_frames(source, 0, used, max_side=settings.detector.max_side, cancel=run.cancel)) as frames:
+        plan = plan_faces(
+            frames,
+            frame_size=(source.width, source.height),
+            fps=source.fps,
+            detector=detector,
+            settings=settings.tracker,
+            on_frame=lambda done: run.emit("plan", done, used),
+            cancel=run.cancel,
+        )
+    if saved is not None:
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        plan.save(saved, key)
+    return plan
+
+
+def _note_size(plan: FacePlan, generator: FaceGenerator, run: RenderRun) -> None:
+    largest = float((plan.boxes[:, 2:4] - plan.boxes[:, :2]).max())
+    if generator.crop_size is not None and largest > generator.crop_size:
+        run.warn(
+            f"the face is up to {largest:.0f} pixels large and the backend paints {generator.crop_size}: "
+            "it will look softer than the rest"
+        )

@@ -1,0 +1,107 @@
+"""Painting: decode, generate and composite, overlapped, a few frames in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import numpy as np
+
+from musetalk.ahead import ahead, through
+from musetalk.arrays import UInt8Array
+from musetalk.compositing.blending import composite
+from musetalk.compositing.masks import face_mask
+from musetalk.faces.geometry import CropPlacement, place_crops
+from musetalk.faces.types import FaceSample
+from musetalk.generators.types import Clip
+from musetalk.media.playback import play
+from musetalk.preparation import Preparation
+from musetalk.progress import RenderRun
+from musetalk.segments import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedFace:
+    """One face over the frames of a segment: where it is, and what the generator made of it."""
+
+    faces: tuple[FaceSample, ...]
+    placements: tuple[CropPlacement, ...]
+    generated: UInt8Array
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A segment with its frames, on its way through the stages."""
+
+    segment: Segment
+    frames: list[UInt8Array]
+    painted: tuple[PaintedFace, ...] = ()
+
+
+def render_frames(preparation: Preparation, start: int, stop: int, run: RenderRun) -> Generator[UInt8Array, None, None]:
+    """Make output frames [start, stop): uint8 RGB [H, W, 3].
+
+    Whole segments are made and what was not asked for is dropped, so that a frame's pixels do not depend on the
+    range. Closing the iterator ends every thread and child process.
+    """
+    segments = [s for s in preparation.segments if s.start < stop and s.stop > start]
+    decoded = ahead(_decode(preparation, segments, run), capacity=1, name="decode")
+    generated = ahead(through(partial(_generate, preparation, run), decoded), capacity=1, name="generate")
+    finished = ahead(through(partial(_composite, preparation, run), generated), capacity=1, name="composite")
+    with closing(finished):
+        for batch in finished:
+            for frame, picture in enumerate(batch.frames, batch.segment.start):
+                if start <= frame < stop:
+                    yield picture
+
+
+def _decode(preparation: Preparation, segments: list[Segment], run: RenderRun) -> Generator[Batch, None, None]:
+    if not segments:
+        return
+    frames = play(
+        preparation.source,
+        preparation.timeline,
+        segments[0].start,
+        segments[-1].stop,
+        spool_dir=preparation.folder,
+        cancel=run.cancel,
+    )
+    with closing(frames):
+        for segment in segments:
+            with run.clock.measure("decode"):
+                pictures = list(islice(frames, segment.stop - segment.start))
+            yield Batch(segment, pictures)
+
+
+def _generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
+    run.cancel.check()
+    segment = batch.segment
+    if not segment.tracks:
+        return batch
+    with run.clock.measure("generate"):
+        speech = preparation.speech.window(segment.start, segment.stop)
+        painted = tuple(_paint(batch, track, speech, preparation) for track in segment.tracks)
+    return Batch(segment, batch.frames, painted)
+
+
+def _paint(batch: Batch, track: int, speech: np.ndarray, preparation: Preparation) -> PaintedFace:
+    segment, generator = batch.segment, preparation.generator
+    sources = (preparation.timeline.source_frame(k) for k in range(segment.start, segment.stop))
+    faces = tuple(next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources)
+    placements = tuple(place_crops(faces, generator.crop_size))
+    crops = np.stack([p.extract(frame) for p, frame in zip(placements, batch.frames, strict=True)])
+    in_crop = tuple(p.to_crop(face) for p, face in zip(placements, faces, strict=True))
+    return PaintedFace(faces, placements, generator.generate(Clip(crops, speech, in_crop)))
+
+
+def _composite(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
+    run.cancel.check()
+    with run.clock.measure("composite"):
+        for painted in batch.painted:
+            parts = zip(batch.frames, painted.generated, painted.placements, painted.faces, strict=True)
+            for frame, generated, placement, face in parts:
+                composite(frame, generated, placement, face_mask(face.box, preparation.settings.mask))
+    return batch

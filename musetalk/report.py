@@ -1,0 +1,137 @@
+"""What a render did, how long each stage took, and what the user should know of it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import threading
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+import musetalk
+from musetalk.media.child import ffmpeg_executable
+
+_SAMPLE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Output frames [start, stop) that another backend than the one asked for had to paint, and why."""
+
+    start: int
+    stop: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderReport:
+    """The account of one render. The keys of `to_dict` are a contract.
+
+    Attributes:
+        output: The file that was made.
+        frames: Output frames.
+        face_frames: Of these, frames with a painted face.
+        passthrough_frames: Frames that went through untouched.
+        fallback_frames: Frames in `fallbacks`.
+        fallbacks: Each with its reason.
+        fps: Exact rate as text, "30000/1001".
+        voice_seconds: Length of the voice.
+        video_seconds: Length of the picture.
+        wall_seconds: How long the render took.
+        stages: Seconds of work per stage; stages overlap, so they may add up to more than `wall_seconds`.
+        peak_rss_mb: Most resident memory of this process and its children together, sampled, in MiB.
+        backend: What painted the mouths.
+        device: What it ran on.
+        warnings: What the user should know, a sentence each.
+        settings: All settings, as plain values.
+        versions: Of this package and what it stands on.
+    """
+
+    output: str
+    frames: int
+    face_frames: int
+    passthrough_frames: int
+    fallback_frames: int
+    fallbacks: tuple[Fallback, ...]
+    fps: str
+    voice_seconds: float
+    video_seconds: float
+    wall_seconds: float
+    stages: dict[str, float]
+    peak_rss_mb: float
+    backend: str
+    device: str
+    warnings: tuple[str, ...]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class PeakMemory:
+    """Samples the resident memory of this process and its children while it is entered."""
+
+    def __init__(self) -> None:
+        self._peak = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="peak-memory", daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def mb(self) -> float:
+        """The most seen so far, in MiB."""
+        return round(self._peak / 2**20, 1)
+
+    def _sample(self) -> None:
+        process = psutil.Process()
+        while True:
+            self._peak = max(self._peak, sum(_resident(p) for p in [process, *process.children(recursive=True)]))
+            if self._ended.wait(_SAMPLE_SECONDS):
+                return
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0  # it ended between being listed and being asked
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, Python, ffmpeg and the libraries that decide what a render looks like."""
+    found = {"musetalk-hybrid": musetalk.__version__, "python": platform.python_version(), "ffmpeg": ffmpeg_version()}
+    for name in ("numpy", "opencv-python-headless", "pillow", "imageio-ffmpeg", "torch", "diffusers"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def ffmpeg_version() -> str:
+    """The version that ffmpeg states."""
+    answer = subprocess.run([ffmpeg_executable(), "-version"], capture_output=True, text=True, timeout=30, check=False)
+    match = re.match(r"ffmpeg version (\S+)", answer.stdout)
+    return match[1] if match else "unknown"

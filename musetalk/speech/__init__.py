@@ -1,0 +1,1 @@
+"""What a voice tells a face: its envelope now, Whisper features later."""

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musetalk.compositing.blending import composite
+from musetalk.compositing.masks import face_mask
+from musetalk.faces.geometry import CropPlacement, place_crops
+from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.settings import MaskSettings
+
+RNG = np.random.default_rng(5)
+SHAPES = ["ellipse", "box"]
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return RNG.integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def sample(x0: float, y0: float, size: float) -> FaceSample:
+    box = FaceBox(x0, y0, x0 + size, y0 + size, 1.0)
+    return FaceSample(0, box, MouthShape(x0 + size / 2, y0 + 0.8 * size, size / 5, 0.0))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(x=st.integers(-60, 140), y=st.integers(-60, 110), size=st.integers(12, 90))
+def test_an_unchanged_crop_changes_no_byte(shape: str, x: int, y: int, size: int) -> None:
+    frame = noise(120, 160)
+    before = frame.copy()
+    face = sample(x, y, size)
+    [placement] = place_crops([face], None)
+    composite(frame, placement.extract(frame), placement, face_mask(face.box, MaskSettings(shape=shape)))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(frame, before)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pixels_outside_the_mask_keep_their_bytes(shape: str) -> None:
+    frame = noise(200, 200)
+    before = frame.copy()
+    face = sample(60, 50, 80)
+    [placement] = place_crops([face], None)
+    mask = face_mask(face.box, MaskSettings(shape=shape))  # type: ignore[arg-type]
+    composite(frame, np.full((placement.size, placement.size, 3), 255, np.uint8), placement, mask)
+    covered = np.zeros((200, 200), bool)
+    rows, columns = mask.alpha.shape
+    covered[mask.y : mask.y + rows, mask.x : mask.x + columns] = mask.alpha > 0
+    np.testing.assert_array_equal(frame[~covered], before[~covered])
+    middle = frame[mask.y + rows // 2, mask.x + columns // 2]
+    assert middle.min() == 255
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [40, 200])
+def test_the_edge_is_as_soft_as_the_face_is_large(shape: str, size: int) -> None:
+    mask = face_mask(FaceBox(0, 0, size, size, 1), MaskSettings(shape=shape, feather=0.12))  # type: ignore[arg-type]
+    row = mask.alpha[mask.alpha.shape[0] // 2]
+    assert row[0] < 0.1
+    assert row.max() == 1
+    ramp = int((row[: len(row) // 2] < 0.999).sum())
+    assert ramp == pytest.approx(0.12 * size, rel=0.35, abs=2)
+    assert np.abs(np.diff(row)).max() < 3 / (0.12 * size)
+
+
+def test_a_crop_beyond_the_edge_repeats_it_and_is_put_back_in_place() -> None:
+    frame = noise(100, 100)
+    placement = CropPlacement(-20, 70, 50, 50)
+    crop = placement.extract(frame)
+    assert crop.shape == (50, 50, 3)
+    np.testing.assert_array_equal(crop[:30, 20:], frame[70:, :30])
+    np.testing.assert_array_equal(crop[10, :20], np.broadcast_to(frame[80, 0], (20, 3)))
+    np.testing.assert_array_equal(crop[30:, 25], np.broadcast_to(frame[99, 5], (20, 3)))
+
+
+def test_a_crop_far_outside_is_still_a_crop() -> None:
+    frame = noise(40, 40)
+    assert CropPlacement(-30, -30, 90, 90).extract(frame).shape == (90, 90, 3)
+
+
+def test_crops_of_a_sized_generator_are_that_size_and_faces_scale_along() -> None:
+    face = sample(30, 20, 60)
+    [placement] = place_crops([face], 256)
+    assert placement.extract(noise(200, 200)).shape == (256, 256, 3)
+    inside = placement.to_crop(face)
+    scale = 256 / placement.side
+    assert inside.box.width == pytest.approx(60 * scale)
+    assert inside.mouth.half_width == pytest.approx(face.mouth.half_width * scale)
+    assert inside.mouth.cx == pytest.approx((face.mouth.cx - placement.x) * scale)
+
+
+def test_native_crops_of_a_clip_share_one_size_and_are_never_resampled() -> None:
+    placements = place_crops([sample(10, 10, 50), sample(12, 11, 57)], None)
+    assert placements[0].side == placements[1].side == placements[0].size
