@@ -1,0 +1,5 @@
+"""`python -m musetalk`."""
+
+from musetalk.cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""Many renders from one YAML file, in the form that upstream MuseTalk has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from musetalk.errors import Cancelled, MuseTalkError, SettingsError
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+
+_INPUT_KEYS = ("video_path", "audio_path", "result_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One render of a batch.
+
+    Attributes:
+        name: Its key in the file.
+        video, voice: Its inputs.
+        out: The file to make.
+        settings: Values that override the defaults.
+    """
+
+    name: str
+    video: Path
+    voice: Path
+    out: Path
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """How a task ended: a report, or an error in words."""
+
+    task: str
+    report: RenderReport | None
+    error: str | None
+
+
+def read_tasks(config: Path, result_dir: Path) -> list[Task]:
+    """Read `task_0: {video_path, audio_path, bbox_shift, result_name}`; any setting may stand beside these.
+
+    Raises:
+        SettingsError: The file cannot be read or is not of that form.
+    """
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f'"{config}" cannot be read ({error.strerror})', "give the path of a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f'"{config}" is no YAML ({error})', "see configs/inference/test.yaml") from error
+    if not isinstance(content, dict) or not content:
+        raise SettingsError(f'"{config}" holds no tasks', "see configs/inference/test.yaml")
+    tasks = [_task(str(name), values, config, result_dir) for name, values in content.items()]
+    outs = [task.out for task in tasks]
+    twice = sorted({out.name for out in outs if outs.count(out) > 1})
+    if twice:
+        raise SettingsError(f'"{config}" writes {", ".join(twice)} more than once', "set another result_name")
+    return tasks
+
+
+def _task(name: str, values: object, config: Path, result_dir: Path) -> Task:
+    if not isinstance(values, dict) or not all(isinstance(values.get(key), str) for key in _INPUT_KEYS[:2]):
+        raise SettingsError(f'"{name}" in "{config}" names no video_path and audio_path', "give it both")
+    video, voice = Path(values["video_path"]), Path(values["audio_path"])
+    result = str(values.get("result_name") or f"{video.stem}_{voice.stem}.mp4")
+    if Path(result).name != result:
+        raise SettingsError(f'result_name "{result}" of "{name}" is no plain file name', "leave out the folders")
+    settings = {str(key): value for key, value in values.items() if key not in _INPUT_KEYS}
+    return Task(name, video, voice, result_dir / result, settings)
+
+
+def run_tasks(
+    tasks: list[Task], overrides: dict[str, Any], render: Callable[[Task, RenderSettings], RenderReport]
+) -> Iterator[TaskResult]:
+    """Render one task after the other; a failed one does not stop the rest.
+
+    Args:
+        tasks: What to do.
+        overrides: Settings that win over the file's (the command line's).
+        render: Does one; raises `MuseTalkError` where it fails.
+
+    Raises:
+        Cancelled: The user stopped the batch.
+    """
+    for task in tasks:
+        try:
+            report = render(task, RenderSettings.parse({**task.settings, **overrides}))
+        except Cancelled:
+            raise
+        except MuseTalkError as error:
+            yield TaskResult(task.name, None, str(error))
+        else:
+            yield TaskResult(task.name, report, None)

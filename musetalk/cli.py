@@ -1,0 +1,194 @@
+"""The command line: `python -m musetalk`. Heavy imports wait until a command runs, so that --help is quick."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musetalk.errors import Cancelled, MuseTalkError, SettingsError
+
+if TYPE_CHECKING:
+    from musetalk.progress import CancelToken
+
+FAILED, USAGE, CANCELLED = 1, 2, 130
+
+app = typer.Typer(
+    name="musetalk",
+    help="Make a video speak a voice.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@contextmanager
+def _cancel_on_signal() -> Iterator[CancelToken]:
+    """A token that Ctrl-C and SIGTERM set, so that work ends in order; a second Ctrl-C ends the program at once."""
+    from musetalk.progress import CancelToken  # noqa: PLC0415 - see the module's first line
+
+    token = CancelToken()
+
+    def stop(_number: int, _frame: object) -> None:
+        token.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+
+
+@app.command()
+def render(
+    video: Annotated[Path | None, typer.Argument(help="Video, picture, or folder of pictures.")] = None,
+    voice: Annotated[Path | None, typer.Argument(help="Any audio or video file with the voice.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of tasks, instead of VIDEO and VOICE.")] = None,
+    result_dir: Annotated[Path, typer.Option(help="Where a config's results go.")] = Path("results"),
+    backend: Annotated[str | None, typer.Option(help="What paints the mouth (default: preview).")] = None,
+    models_dir: Annotated[Path | None, typer.Option(help="Where weights are (default: models).")] = None,
+    bbox_shift: Annotated[int | None, typer.Option(help="Source pixels; positive opens the mouth more.")] = None,
+    face: Annotated[
+        str | None, typer.Option(help="largest, leftmost, rightmost, all, or the point X,Y it is nearest to.")
+    ] = None,
+    length: Annotated[str | None, typer.Option(help="Voice longer than video: pingpong, loop or hold.")] = None,
+    tail: Annotated[str | None, typer.Option(help="Voice shorter: cut, or keep the rest of the video.")] = None,
+    fps: Annotated[int | None, typer.Option(help="Frame rate of pictures (default: 25).")] = None,
+    use_saved_coords: Annotated[
+        bool | None, typer.Option("--use-saved-coords", help="Keep the faces found, and use them again.")
+    ] = None,
+    coords_dir: Annotated[Path | None, typer.Option(help="Where they are kept (default: coords/ beside OUT).")] = None,
+    mask: Annotated[str | None, typer.Option(help="Shape of the painted region: ellipse or box.")] = None,
+    feather: Annotated[float | None, typer.Option(help="Width of its soft edge, in face widths.")] = None,
+    codec: Annotated[str | None, typer.Option(help="x264 or nvenc.")] = None,
+    crf: Annotated[int | None, typer.Option(help="Quality, 0 to 51, lower is better (default: 18).")] = None,
+    preset: Annotated[str | None, typer.Option(help="x264's speed, ultrafast to veryslow.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Longest input accepted.")] = None,
+    max_pixels: Annotated[int | None, typer.Option(help="Largest frame accepted.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Render VIDEO speaking VOICE to OUT, or every task of a CONFIG."""
+    values = {
+        "backend": backend,
+        "models_dir": models_dir,
+        "bbox_shift": bbox_shift,
+        "face": face,
+        "length": length,
+        "tail": tail,
+        "image_fps": fps,
+        "use_saved_coords": use_saved_coords,
+        "coords_dir": coords_dir,
+        "mask": {"shape": mask, "feather": feather},
+        "encoder": {"codec": codec, "crf": crf, "preset": preset},
+        "limits": {"max_seconds": max_seconds, "max_pixels": max_pixels},
+    }
+    if config is not None and (video, voice, out) == (None, None, None):
+        _render_config(config, result_dir, _given(values), report, quiet)
+    elif video is not None and voice is not None and out is not None and config is None:
+        _render_one(video, voice, out, _given(values), report, quiet)
+    else:
+        raise SettingsError("say what to render", "give VIDEO VOICE -o OUT, or --config FILE")
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Only what was said on the command line, so that a file's values and the defaults show through."""
+    nested = {key: _given(value) if isinstance(value, dict) else value for key, value in values.items()}
+    return {key: value for key, value in nested.items() if value is not None and value != {}}
+
+
+def _render_one(
+    video: Path, voice: Path, out: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
+) -> None:
+    from musetalk.settings import RenderSettings  # noqa: PLC0415
+
+    settings = RenderSettings.parse(values)
+    from musetalk.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.pipeline import LipSync  # noqa: PLC0415
+
+    engine = LipSync()
+    with _cancel_on_signal() as cancel, shown_progress(quiet) as show:
+        report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel)
+    if report_path is not None:
+        report.save(report_path)
+    notice = engine.registry.get(settings.backend).notice
+    typer.echo(describe(report) + (f"\n  {notice}." if notice else ""))
+
+
+def _render_config(
+    config: Path, result_dir: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
+) -> None:
+    from musetalk.batch import Task, read_tasks, run_tasks  # noqa: PLC0415
+    from musetalk.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.pipeline import LipSync  # noqa: PLC0415
+    from musetalk.report import RenderReport  # noqa: PLC0415
+    from musetalk.settings import RenderSettings  # noqa: PLC0415
+
+    engine = LipSync()
+    tasks = read_tasks(config, result_dir)
+    with _cancel_on_signal() as cancel:
+
+        def render_task(task: Task, settings: RenderSettings) -> RenderReport:
+            with shown_progress(quiet) as show:
+                return engine.render(task.video, task.voice, task.out, settings, on_progress=show, cancel=cancel)
+
+        results = []
+        for result in run_tasks(tasks, values, render_task):
+            results.append(result)
+            typer.echo(f"{result.task}: {describe(result.report) if result.report else 'failed: ' + str(result.error)}")
+    failed = sum(result.report is None for result in results)
+    typer.echo(f"{len(results) - failed} of {len(results)} tasks done")
+    if report_path is not None:
+        entries = [
+            {"task": r.task, "error": r.error, "report": r.report.to_dict() if r.report else None} for r in results
+        ]
+        report_path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def doctor(
+    models_dir: Annotated[Path, typer.Option(help="Where weights are.")] = Path("models"),
+) -> None:
+    """Show versions, devices, ffmpeg, and which backends can run or what they lack."""
+    from musetalk.console import print_table  # noqa: PLC0415
+    from musetalk.doctor import examine  # noqa: PLC0415
+    from musetalk.generators.registry import BackendRegistry  # noqa: PLC0415
+    from musetalk.settings import RenderSettings  # noqa: PLC0415
+
+    for title, rows in examine(BackendRegistry(), RenderSettings(models_dir=models_dir)).items():
+        print_table(title, rows)
+
+
+def main() -> None:
+    """Run the command line; errors become one line and an exit code (1 failed, 2 bad usage, 130 cancelled)."""
+    try:
+        app()
+    except Cancelled as error:
+        code, text = CANCELLED, str(error)
+    except SettingsError as error:
+        code, text = USAGE, str(error)
+    except MuseTalkError as error:
+        code, text = FAILED, str(error)
+    except KeyboardInterrupt:
+        code, text = CANCELLED, "cancelled"
+    sys.stderr.write(f"musetalk: {' '.join(text.split())}\n")
+    sys.exit(code)

@@ -1,0 +1,85 @@
+"""What a terminal shows of a render: bars where there is one, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from musetalk.progress import ProgressCallback, ProgressEvent
+from musetalk.report import RenderReport
+
+_TITLES = {
+    "preflight": "checking inputs",
+    "plan": "finding faces",
+    "speech": "listening",
+    "render": "rendering",
+    "finish": "finishing file",
+}
+_PLAIN_STEPS = 10  # lines per stage
+
+
+@contextmanager
+def shown_progress(quiet: bool = False) -> Iterator[ProgressCallback | None]:
+    """A progress callback that draws on stderr while the `with` block runs; None when quiet."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        columns = (TextColumn("{task.description:15}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bars:
+            yield _Bars(bars).update
+    else:
+        yield _Lines().update
+
+
+class _Bars:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def update(self, event: ProgressEvent) -> None:
+        if event.note:
+            self._bars.print(event.note)
+        if event.stage not in self._tasks:
+            self._tasks[event.stage] = self._bars.add_task(_TITLES[event.stage], total=event.total)
+        self._bars.update(self._tasks[event.stage], completed=event.done, total=event.total)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last: tuple[str, int] | None = None
+
+    def update(self, event: ProgressEvent) -> None:
+        step = event.done * _PLAIN_STEPS // max(1, event.total)
+        if (event.stage, step) != self._last:
+            self._last = (event.stage, step)
+            note = f" ({event.note})" if event.note else ""
+            line = f"[{event.seconds:7.1f} s] {_TITLES[event.stage]}: {event.done}/{event.total}{note}\n"
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+
+def describe(report: RenderReport) -> str:
+    """The report in a few lines for people."""
+    speed = report.video_seconds / report.wall_seconds if report.wall_seconds else 0.0
+    lines = [
+        report.output,
+        f"  {report.frames} frames at {report.fps} fps, {report.video_seconds:.2f} s "
+        f"(voice {report.voice_seconds:.2f} s), {report.wall_seconds:.1f} s of work, {speed:.1f} x real time",
+        f"  {report.face_frames} with a face, {report.passthrough_frames} passed through, "
+        f"{report.fallback_frames} by a fallback; backend {report.backend} on {report.device}, "
+        f"peak memory {report.peak_rss_mb:.0f} MiB",
+    ]
+    return "\n".join([*lines, *(f"  note: {warning}" for warning in report.warnings)])
+
+
+def print_table(title: str, rows: list[tuple[str, str]]) -> None:
+    """Print two columns of text on stdout."""
+    table = Table("", "", title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in rows:
+        table.add_row(name, value)
+    Console(soft_wrap=True).print(table)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musetalk.batch import Task, read_tasks, run_tasks
+from musetalk.errors import Cancelled, FaceError, SettingsError
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "tasks.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def report(task: Task, settings: RenderSettings) -> RenderReport:
+    return RenderReport(
+        str(task.out), 1, 1, 0, 0, (), "25/1", 0.04, 0.04, 0.1, {}, 1.0, settings.backend, "cpu", (), {}, {}
+    )
+
+
+def test_upstreams_form_is_understood(tmp_path: Path) -> None:
+    path = config(
+        tmp_path,
+        "task_0:\n  video_path: a/film.mp4\n  audio_path: b/voice.wav\n  bbox_shift: -7\n"
+        "task_1:\n  video_path: a/film.mp4\n  audio_path: b/voice.wav\n  result_name: other.mp4\n",
+    )
+    first, second = read_tasks(path, tmp_path / "results")
+    assert first == Task(
+        "task_0", Path("a/film.mp4"), Path("b/voice.wav"), tmp_path / "results" / "film_voice.mp4", {"bbox_shift": -7}
+    )
+    assert second.out.name == "other.mp4"
+
+
+def test_the_shipped_config_is_valid() -> None:
+    tasks = read_tasks(Path("configs/inference/test.yaml"), Path("results"))
+    for task in tasks:
+        RenderSettings.parse(task.settings)
+        assert task.video.exists()
+        assert task.voice.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "no tasks"),
+        ("- a\n- b\n", "no tasks"),
+        ("a: [", "no YAML"),
+        ("task_0:\n  video_path: a.mp4\n", "audio_path"),
+        ("task_0:\n  video_path: a.mp4\n  audio_path: b.wav\n  result_name: ../../c.mp4\n", "plain file name"),
+        ("x: &a {video_path: a.mp4, audio_path: b.wav}\ny: *a\n", "more than once"),
+        ("x: !!python/object/apply:os.getcwd []\n", "no YAML"),
+    ],
+)
+def test_what_is_no_batch_says_so(tmp_path: Path, text: str, word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        read_tasks(config(tmp_path, text), tmp_path)
+
+
+def test_a_missing_config_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_tasks(tmp_path / "gone.yaml", tmp_path)
+
+
+def tasks_with(*settings: dict[str, Any]) -> list[Task]:
+    return [Task(f"t{n}", Path("v"), Path("a"), Path(f"{n}.mp4"), values) for n, values in enumerate(settings)]
+
+
+def test_one_failing_does_not_stop_the_rest() -> None:
+    def render(task: Task, settings: RenderSettings) -> RenderReport:
+        if task.name == "t0":
+            raise FaceError("no face")
+        return report(task, settings)
+
+    results = list(run_tasks(tasks_with({}, {"crf": 3}, {}), {}, render))
+    assert [result.report is not None for result in results] == [False, False, True]
+    assert results[0].error == "no face"
+    assert "crf" in str(results[1].error)
+
+
+def test_the_command_line_wins_over_the_file() -> None:
+    seen: list[RenderSettings] = []
+
+    def render(task: Task, settings: RenderSettings) -> RenderReport:
+        seen.append(settings)
+        return report(task, settings)
+
+    list(run_tasks(tasks_with({"bbox_shift": 3, "length": "loop"}), {"bbox_shift": 9}, render))
+    assert (seen[0].bbox_shift, seen[0].length, seen[0].tail) == (9, "loop", "cut")
+
+
+def test_cancelling_stops_the_batch() -> None:
+    def render(_task: Task, _settings: RenderSettings) -> RenderReport:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(run_tasks(tasks_with({}, {}), {}, render))

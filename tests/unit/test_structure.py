@@ -1,0 +1,63 @@
+"""The layout's promises: arrows point one way, nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "musetalk"
+LAYERS = {
+    "media": {"media", "arrays", "errors", "progress", "settings", "timeline"},
+    "faces": {"faces", "arrays", "errors", "progress", "settings"},
+    "speech": {"speech", "arrays", "errors", "progress", "settings"},
+    "generators": {"generators", "faces", "speech", "arrays", "errors", "progress", "settings"},
+    "compositing": {"compositing", "faces", "arrays", "errors", "progress", "settings"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("room", LAYERS)
+def test_rooms_import_only_what_lies_below_them(room: str) -> None:
+    for path in (PACKAGE / room).glob("*.py"):
+        inside = {name.split(".")[1] for name in imported(path) if name.startswith("musetalk.")}
+        assert inside <= LAYERS[room], f"{path.name} imports {sorted(inside - LAYERS[room])}"
+
+
+def test_nothing_below_the_doors_knows_them() -> None:
+    doors = {"musetalk.cli", "musetalk.console", "musetalk.batch", "musetalk.doctor", "typer", "rich", "gradio"}
+    for path in PACKAGE.rglob("*.py"):
+        if path.stem not in {"cli", "console", "batch", "doctor", "__main__"}:
+            assert not {name for name in imported(path) if name in doors or name.split(".")[0] in doors}, path
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    loaded = modules_after("import musetalk, musetalk.cli")
+    assert not loaded & {"numpy", "cv2", "torch", "diffusers", "transformers", "gradio", "pydantic", "yaml"}
+
+
+def test_help_is_written_without_the_engine() -> None:
+    loaded = modules_after(
+        "import sys\nsys.argv = ['musetalk', 'render', '--help']\nfrom musetalk.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+    assert not loaded & {"numpy", "cv2", "musetalk.settings", "musetalk.pipeline"}
