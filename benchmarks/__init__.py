@@ -1,0 +1,1 @@
+"""What is measured, and the scripts that measure it. The last figures are in the .md files beside them."""
