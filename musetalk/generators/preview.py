@@ -1,0 +1,74 @@
+"""The preview backend: a mouth that follows the voice's envelope, drawn by warping the source, without a network."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.faces.types import FaceSample
+from musetalk.generators.preview_lips import mouth_unit, read_lips
+from musetalk.generators.preview_paint import paint_opening
+from musetalk.generators.preview_warp import mouth_field, pose_mouth, preview_reach
+from musetalk.generators.types import Clip, SpeechKind
+
+__all__ = ["PreviewGenerator", "preview_reach"]
+
+_CLIP_LENGTH = 4
+_LEAST_MOTION = 1e-3  # of openness and spread; less is rest
+_SMALLEST_MOUTH = 3.0  # half width in pixels; below it there is nothing to shape
+
+
+class PreviewGenerator:
+    """Opens and shapes the mouth by (openness, spread) pairs. A frame depends on nothing but its own row of the clip.
+
+    At openness 0 and spread 0 the crop comes back byte for byte; otherwise pixels outside `preview_reach` do.
+
+    Args:
+        opening: Gain on the openness; 1 opens as far as lively conversation does.
+    """
+
+    def __init__(self, opening: float = 1.0) -> None:
+        self._opening = opening
+
+    @property
+    def crop_size(self) -> int | None:
+        """None: works on the source's own pixels."""
+        return None
+
+    @property
+    def clip_length(self) -> int:
+        """Most frames in one clip."""
+        return _CLIP_LENGTH
+
+    @property
+    def speech(self) -> SpeechKind:
+        """Listens to the envelope."""
+        return "envelope"
+
+    @property
+    def device(self) -> str:
+        """Runs on the CPU."""
+        return "cpu"
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        """Return the clip's crops speaking: uint8 RGB [N, S, S, 3]."""
+        result = clip.crops.copy()
+        for frame, face, (openness, spread) in zip(result, clip.faces, clip.speech, strict=True):
+            self._speak(frame, face, float(openness), float(spread))
+        return result
+
+    def _speak(self, frame: UInt8Array, face: FaceSample, openness: float, spread: float) -> None:
+        """Shape the mouth of one crop in place."""
+        if max(openness, abs(spread)) < _LEAST_MOTION or face.mouth.half_width < _SMALLEST_MOUTH:
+            return
+        x0, y0, x1, y1 = preview_reach(face).bounds
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, frame.shape[1]), min(y1, frame.shape[0])
+        if x1 <= x0 or y1 <= y0:
+            return
+        lips, unit = read_lips(frame, face), mouth_unit(face)
+        pose = pose_mouth(openness * self._opening, spread, lips, unit)
+        field = mouth_field(face, lips, pose, (x0, y0, x1, y1))
+        moved = cv2.remap(frame, field.map_x, field.map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        paint_opening(np.asarray(moved, np.uint8), field, pose, lips, unit)
+        frame[y0:y1, x0:x1] = moved

@@ -1,0 +1,242 @@
+"""How the preview backend moves a face when its mouth opens: a smooth displacement around the parting of the lips."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from musetalk.arrays import Float32Array
+from musetalk.faces.types import FaceSample
+from musetalk.generators.preview_lips import Lips, mouth_unit
+
+_Floats: TypeAlias = npt.NDArray[np.floating]
+
+# The ellipse within which anything moves, in fractions of the box: from the nose's base to below the chin.
+_REACH_X, _REACH_UP, _REACH_DOWN = 0.34, 0.135, 0.43
+
+# All in mouth units (near half a mouth).
+_WIDEST_GAP = 0.68  # between the lips at openness 1: about 0.34 mouth widths
+_MOST_OPENNESS = 1.5  # whatever the gain: beyond it faces stop looking like themselves
+_UPPER_SHARE = 0.42  # of the gap that the upper lip makes, seen from the corners; the lower lip makes the rest
+_HIGHEST_LIP = 0.32  # however wide the gap
+_CORNER_DROP = 0.32  # of the gap: how far the jaw pulls the corners down
+_LIP_DEPTH = 0.75  # below the lip's edge: where its own shape of motion has become the jaw's
+_JAW_REACH = 1.9  # to each side: where the jaw's motion ends
+_CHIN = 1.5  # below the parting, in a typical face
+_CHIN_SHARE = 0.72  # of the lower lip's motion that the chin makes
+_UPPER_REACH = 0.7  # above the parting: where the upper lip's motion ends
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An ellipse outside which the preview changes no pixel.
+
+    Attributes:
+        cx, cy: Its middle, in the pixels of the face it was made for (the first pixel's middle is at 0.5).
+        along: Half its extent along the mouth's axis, in pixels.
+        across: Half its extent across the mouth's axis, in pixels.
+        angle: Of the mouth's axis, as in `MouthShape`.
+    """
+
+    cx: float
+    cy: float
+    along: float
+    across: float
+    angle: float
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """The whole pixels that contain the ellipse: x0, y0, x1, y1, half open."""
+        half_x = math.hypot(self.along * math.cos(self.angle), self.across * math.sin(self.angle))
+        half_y = math.hypot(self.along * math.sin(self.angle), self.across * math.cos(self.angle))
+        return (
+            math.floor(self.cx - half_x),
+            math.floor(self.cy - half_y),
+            math.ceil(self.cx + half_x),
+            math.ceil(self.cy + half_y),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """A mouth's shape at one moment, in pixels unless said otherwise.
+
+    Attributes:
+        gap: Between the lips in the middle.
+        lower, upper: How far the lower and the upper lip move for it, seen from the corners.
+        drop: How far the corners move down.
+        stretch: Of the mouth's width, as a fraction; negative: narrower.
+        aperture: Half width of the opening, in half widths of the mouth.
+        roundness: 0 for an almond-shaped opening, 1 for an oval one.
+        protrusion: How much thicker the lips look, as a fraction.
+    """
+
+    gap: float
+    lower: float
+    upper: float
+    drop: float
+    stretch: float
+    aperture: float
+    roundness: float
+    protrusion: float
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A displacement and the opening it leaves, over one rectangle of the crop; all float32 [h, w].
+
+    Attributes:
+        map_x, map_y: Where in the crop each output pixel comes from.
+        u: Along the mouth's axis, in half widths of the source's mouth.
+        depth: Below the opening's upper edge, in pixels.
+        height: The opening's height in that pixel's column, in pixels; 0 beside the opening.
+    """
+
+    map_x: Float32Array
+    map_y: Float32Array
+    u: Float32Array
+    depth: Float32Array
+    height: Float32Array
+
+    def near_opening(self, margin: float) -> tuple[slice, slice] | None:
+        """The rows and columns that hold the opening and `margin` pixels above and below it; None: it is closed."""
+        near = (self.height > 0) & (self.depth > -margin) & (self.depth < self.height + margin)
+        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        if rows.size == 0:
+            return None
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+    def part(self, where: tuple[slice, slice]) -> Field:
+        """The same over some of its rows and columns."""
+        return Field(self.map_x[where], self.map_y[where], self.u[where], self.depth[where], self.height[where])
+
+
+def preview_reach(face: FaceSample) -> Reach:
+    """Return where the preview may change pixels around a face; a compositing mask has to cover it."""
+    mouth, width = face.mouth, face.box.width
+    drop = (_REACH_DOWN - _REACH_UP) / 2 * width
+    return Reach(
+        cx=mouth.cx - drop * math.sin(mouth.angle),
+        cy=mouth.cy + drop * math.cos(mouth.angle),
+        along=_REACH_X * width,
+        across=(_REACH_UP + _REACH_DOWN) / 2 * width,
+        angle=mouth.angle,
+    )
+
+
+def pose_mouth(openness: float, spread: float, lips: Lips, unit: float) -> Pose:
+    """Turn speech into a mouth's shape.
+
+    Args:
+        openness: 0 to 1, times the gain that was asked for.
+        spread: -1 (rounded) to 1 (wide).
+        lips: What the source's own mouth does: one that stands open already is opened less.
+        unit: As `mouth_unit` says.
+    """
+    wide, rounded = max(spread, 0.0), max(-spread, 0.0)
+    gaping = min(lips.open / 0.15, 1.0)
+    openness = min(openness, _MOST_OPENNESS)
+    gap = openness * _WIDEST_GAP * (1 - 0.2 * wide - 0.15 * rounded) * (1 - 0.5 * min(lips.open / 0.5, 1.0)) * unit
+    # Teeth that show already must not rise with the lip.
+    upper = min(_UPPER_SHARE * gap, _HIGHEST_LIP * unit) * (1 - 0.8 * gaping)
+    aperture = 0.88 + 0.08 * wide - 0.12 * rounded
+    return Pose(
+        gap=gap,
+        lower=gap - upper,
+        upper=upper,
+        drop=_CORNER_DROP * (1 - 0.7 * gaping) * gap,
+        stretch=0.1 * wide - 0.26 * rounded - 0.05 * min(openness, 1.0),
+        aperture=aperture + (0.92 - aperture) * gaping * (1 - 0.5 * rounded),
+        roundness=min(0.25 + 0.6 * rounded + 0.1 * wide, 1.0),
+        protrusion=0.16 * rounded,
+    )
+
+
+def mouth_field(face: FaceSample, lips: Lips, pose: Pose, bounds: tuple[int, int, int, int]) -> Field:
+    """Compute the displacement of a pose over a rectangle of the crop.
+
+    Args:
+        face: In pixels of the crop.
+        lips: Its parting.
+        pose: The shape to reach.
+        bounds: x0, y0, x1, y1 of the rectangle, half open, inside the crop.
+    """
+    unit, half_width = mouth_unit(face), float(face.mouth.half_width)
+    along, across, weight = _axes(face, bounds)
+
+    # 1. sideways: corners move out or in, the cheeks follow less and less
+    fall_down = np.exp(-np.square((across - 0.1 * unit) / (0.7 * unit)))
+    sideways = along * (pose.stretch / (1 + pose.stretch)) * weight * fall_down
+    sideways *= _bell(along, 1.7 * max(unit, half_width))
+    u = (along - sideways) / half_width
+
+    # 2. down and up: the corners sink, the lips part along their line, chin and cheeks follow
+    jaw = _bell(along, _JAW_REACH * unit) * weight
+    drop = weight * np.float32(pose.drop) * _ease((_JAW_REACH - np.abs(along) / np.float32(unit)) / np.float32(1.1))
+    t = across - _parting(u, lips.parting) * unit - drop
+    lens = _lens(u / pose.aperture, pose.roundness) * weight
+    below = t - pose.lower * lens
+    above = -pose.upper * lens - t
+    toward_jaw = _ease(below / (_LIP_DEPTH * unit))
+    sink = drop + pose.lower * (lens + (jaw - lens) * toward_jaw)
+    sink *= 1 - (1 - _CHIN_SHARE) * _ease(below / (_CHIN * unit))
+    rise = (drop - pose.upper * lens) * (1 - _ease(above / (_UPPER_REACH * unit)))
+    swell = np.exp(-np.square(t / (0.5 * unit)) - 1.5 * u * u) * np.clip(t, -0.6 * unit, 0.6 * unit) * weight
+    vertical = np.where(t > (pose.lower - pose.upper) / 2 * lens, sink, rise) + pose.protrusion * swell
+
+    cos, sin = np.float32(math.cos(face.mouth.angle)), np.float32(math.sin(face.mouth.angle))
+    x0, y0, x1, y1 = bounds
+    columns, rows = np.arange(x0, x1, dtype=np.float32)[None], np.arange(y0, y1, dtype=np.float32)[:, None]
+    return Field(
+        map_x=columns - (cos * sideways - sin * vertical),
+        map_y=rows - (sin * sideways + cos * vertical),
+        u=u,
+        depth=t + pose.upper * lens,
+        height=pose.gap * lens,
+    )
+
+
+def _axes(face: FaceSample, bounds: tuple[int, int, int, int]) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Return each pixel's place along and across the mouth's axis, in pixels, and how freely it may move (1 to 0)."""
+    mouth, reach = face.mouth, preview_reach(face)
+    x0, y0, x1, y1 = bounds
+    dx = np.arange(x0, x1, dtype=np.float32)[None] + np.float32(0.5 - mouth.cx)
+    dy = np.arange(y0, y1, dtype=np.float32)[:, None] + np.float32(0.5 - mouth.cy)
+    cos, sin = np.float32(math.cos(mouth.angle)), np.float32(math.sin(mouth.angle))
+    along, across = dx * cos + dy * sin, dy * cos - dx * sin
+    drop = math.hypot(reach.cx - mouth.cx, reach.cy - mouth.cy)
+    distance = np.square(along / np.float32(reach.along))
+    distance += np.square((across - np.float32(drop)) / np.float32(reach.across))
+    return along, across, _ease((1 - distance) / np.float32(0.75))
+
+
+def _parting(u: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:
+    """Evaluate the parting's polynomial, held level beyond the corners."""
+    inner = np.clip(u, -1, 1)
+    value = np.full_like(inner, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value *= inner
+        value += np.float32(coefficient)
+    return value
+
+
+def _lens(u: Float32Array, roundness: float) -> Float32Array:
+    """Return the height of the opening along the mouth, 1 in the middle and 0 from |u| = 1 on."""
+    almond = np.clip(1 - u * u, 0, 1)
+    return np.asarray(almond + np.float32(roundness) * (np.sqrt(almond) - almond), np.float32)
+
+
+def _ease(t: _Floats) -> Float32Array:
+    """Rise from 0 to 1 with the argument, level at both ends."""
+    t = np.clip(t, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def _bell(distance: Float32Array, reach: float) -> Float32Array:
+    """Fall from 1 at distance 0 to 0 at `reach`, level at both ends."""
+    t = np.clip(1 - np.square(distance / np.float32(reach)), 0, 1)
+    return np.asarray(t * t, np.float32)
