@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from musetalk.faces.plan import FacePlan
 from musetalk.timeline import Timeline
 
-PASSTHROUGH_LENGTH = 8  # frames handed on together where there is nothing to paint
+PASSTHROUGH_LENGTH = 4  # frames handed on together where there is nothing to paint
 
 
 @dataclass(frozen=True, slots=True)

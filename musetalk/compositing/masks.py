@@ -13,7 +13,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.settings import MaskSettings
 
 # The painted part of a face, as fractions of its bbox: cheek to cheek, from under the eyes to below the chin.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.04, 0.96, 0.44, 1.3
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.0, 1.0, 0.42, 1.38
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,12 @@ class CropPlacement:
     def extract(self, frame: UInt8Array) -> UInt8Array:
         """Cut the crop out of a frame: uint8 RGB [size, size, 3]; beyond the edges, the edge repeats."""
         height, width = frame.shape[:2]
-        left, top = max(0, -self.x), max(0, -self.y)
-        right, bottom = max(0, self.x + self.side - width), max(0, self.y + self.side - height)
-        inside = frame[max(0, self.y) : self.y + self.side, max(0, self.x) : self.x + self.side]
-        if left or top or right or bottom:
-            inside = np.pad(inside, ((top, bottom), (left, right), (0, 0)), mode="edge")
+        if self.x >= 0 and self.y >= 0 and self.x + self.side <= width and self.y + self.side <= height:
+            inside = frame[self.y : self.y + self.side, self.x : self.x + self.side]
+        else:
+            rows = np.clip(np.arange(self.y, self.y + self.side), 0, height - 1)
+            columns = np.clip(np.arange(self.x, self.x + self.side), 0, width - 1)
+            inside = frame[rows[:, None], columns]
         return resize_square(inside, self.size)
 
     def to_crop(self, sample: FaceSample) -> FaceSample:

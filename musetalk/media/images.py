@@ -45,6 +45,7 @@ def probe_images(path: Path, fps: Fraction, max_pixels: int) -> Source:
         clock=FrameClock(fps, count, times, None, tuple(range(count))),
         color=ColorTags("tv", "bt709", "bt709", "bt709"),
         pixel_format="rgb24",
+        square_pixels=True,
         has_sound=False,
         seekable=True,
         images=images,

@@ -128,6 +128,7 @@ def _probe_video(path: Path, limits: Limits, cancel: CancelToken | None) -> Sour
         clock=clock,
         color=ColorTags(*(_tag(colors[name]) for name in ("range", "space", "primaries", "trc"))),
         pixel_format=frame["format"],
+        square_pixels=(width, height) == (int(frame["w"]), int(frame["h"])),
         has_sound=packets.has_sound,
         seekable=bool({"mov", "matroska"} & set(packets.containers)),
         images=(),

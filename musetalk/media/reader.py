@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -72,8 +73,9 @@ def _read_video(
     clock = source.clock
     seek = clock.seek_seconds(clock.picture(start)) if source.seekable else None
     picture = 0 if seek is None else clock.picture(start)
-    shrunk = size != (source.width, source.height)
-    arguments = commands.decode_frames(source.path, size=size, start=seek, area=shrunk)
+    whole = size == (source.width, source.height)
+    resize: Literal["area", "bicubic"] | None = "area" if not whole else None if source.square_pixels else "bicubic"
+    arguments = commands.decode_frames(source.path, size=size, start=seek, resize=resize)
     shown: UInt8Array | None = None
     with Child(arguments, stdout=True, cancel=cancel) as child:
         for frame in range(start, stop):

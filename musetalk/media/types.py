@@ -29,6 +29,7 @@ class Source:
         clock: Frame rate, frame count, and which picture each frame shows.
         color: Colour tags.
         pixel_format: As stored, in ffmpeg's words.
+        square_pixels: Whether it is stored with square pixels, that is, in this size.
         has_sound: Whether it has a sound stream.
         seekable: Whether decoding can start at any keyframe and be exact.
         images: The picture files, in order; empty for a video.
@@ -40,6 +41,7 @@ class Source:
     clock: FrameClock
     color: ColorTags
     pixel_format: str
+    square_pixels: bool
     has_sound: bool
     seekable: bool
     images: tuple[Path, ...]

@@ -44,11 +44,11 @@ def test_lists_and_scripts_are_not_among_the_containers() -> None:
 
 def test_decoding() -> None:
     tail = ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    exact = "scale=704:1216:flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24"
+    exact = "scale=704:1216:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24"
     assert commands.decode_frames(Path("/a.mp4"), size=(704, 1216), start=None) == [
         *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:V:0", "-vf", exact, *tail
     ]  # fmt: skip
-    assert commands.decode_frames(Path("/a.mp4"), size=(278, 480), start=1.5, area=True) == [
+    assert commands.decode_frames(Path("/a.mp4"), size=(278, 480), start=1.5, resize="area") == [
         *QUIET, *GUARD, "-ss", "1.500000", "-i", "file:/a.mp4",
         "-map", "0:V:0", "-vf", "scale=278:480:flags=area,format=rgb24", *tail
     ]  # fmt: skip

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import face_mask
 from musetalk.faces.geometry import CropPlacement, place_crops
+from musetalk.faces.mouth import mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.generators.preview import preview_reach
 from musetalk.settings import MaskSettings
 
 RNG = np.random.default_rng(5)
@@ -92,3 +94,20 @@ def test_crops_of_a_sized_generator_are_that_size_and_faces_scale_along() -> Non
 def test_native_crops_of_a_clip_share_one_size_and_are_never_resampled() -> None:
     placements = place_crops([sample(10, 10, 50), sample(12, 11, 57)], None)
     assert placements[0].side == placements[1].side == placements[0].size
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("drop", [-0.04, 0.0, 0.04])
+@pytest.mark.parametrize("size", [60, 300])
+def test_the_mask_covers_all_that_the_preview_moves(shape: str, drop: float, size: int) -> None:
+    box = FaceBox(50, 40, 50 + size, 40 + size, 1.0)
+    usual = mouth_prior(box)
+    face = FaceSample(0, box, MouthShape(usual.cx, usual.cy + drop * size, usual.half_width, 0.05))
+    mask = face_mask(box, MaskSettings(shape=shape))  # type: ignore[arg-type]
+    reach = preview_reach(face)
+    rows, columns = np.indices(mask.alpha.shape) + 0.5
+    x, y = columns + mask.x - reach.cx, rows + mask.y - reach.cy
+    cos, sin = np.cos(reach.angle), np.sin(reach.angle)
+    inside = np.hypot((x * cos + y * sin) / reach.along, (y * cos - x * sin) / reach.across) < 0.95  # still at its rim
+    assert inside.any()
+    assert mask.alpha[inside].min() > 0.97

@@ -1,0 +1,200 @@
+"""The command line as users meet it: a process, its words, its exit code, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def start(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "musetalk", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        cwd=cwd,
+    )
+
+
+def musetalk(*arguments: object, cwd: Path | None = None) -> tuple[int, str, str]:
+    process = start(*arguments, cwd=cwd)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_render_prints_where_and_what(sample: Path, speech: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new folder" / "it's; touch X.mp4"
+    report = tmp_path / "report.json"
+    code, said, progress = musetalk("render", sample, speech, "-o", out, "--report", report, "--preset", "ultrafast")
+    assert code == 0, progress
+    assert str(out) in said
+    assert "Preview backend" in said
+    assert "rendering: 50/50" in progress
+    assert out.stat().st_size > 10_000
+    assert json.loads(report.read_text())["settings"]["encoder"]["preset"] == "ultrafast"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new folder", "report.json"]
+
+
+def hostile(folder: Path) -> dict[str, Path]:
+    film = write_video(folder / "film.mp4", numbered_frames(30))
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is not a video")
+    (folder / "cut.mp4").write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    (folder / "playlist.mp4").write_text("#EXTM3U\n#EXTINF:10,\nfilm.mp4\n#EXT-X-ENDLIST\n")
+    (folder / "concat.mp4").write_text("ffconcat version 1.0\nfile 'film.mp4'\n")
+    ffmpeg("-i", str(write_wav(folder / "sound.wav", tone(1))), str(folder / "audio_only.mp4"))
+    (folder / "directory.mp4").mkdir()
+    names = ["empty", "text", "cut", "playlist", "concat", "audio_only", "directory", "film", "missing"]
+    return {name: folder / f"{name}.mp4" for name in names}
+
+
+def test_a_bad_video_gets_one_line_and_leaves_nothing(speech: Path, tmp_path: Path) -> None:
+    for name, path in hostile(tmp_path).items():
+        before = sorted(tmp_path.iterdir())
+        code, said, complaint = musetalk("render", path, speech, "-o", tmp_path / "out.mp4", "-q")
+        assert code == 1, name
+        assert said == ""
+        assert len(complaint.strip().splitlines()) == 1, complaint
+        assert complaint.startswith("musetalk: ")
+        assert ": " in complaint.removeprefix("musetalk: "), f"{name} has no remedy: {complaint}"
+        assert sorted(tmp_path.iterdir()) == before, name
+
+
+def test_a_bad_voice_gets_one_line_and_leaves_nothing(sample: Path, clip: Path, tmp_path: Path) -> None:
+    voices = {
+        "blink": write_wav(tmp_path / "blink.wav", tone(0.01)),
+        "nothing": write_wav(tmp_path / "nothing.wav", np.zeros(0)),
+        "no sound": clip,
+        "missing": tmp_path / "missing.wav",
+    }
+    for name, path in voices.items():
+        before = sorted(tmp_path.iterdir())
+        code, _, complaint = musetalk("render", sample, path, "-o", tmp_path / "out.mp4", "-q")
+        assert code == 1, name
+        assert len(complaint.strip().splitlines()) == 1, complaint
+        assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["a b.png", 'it\'s "so".png', "x;touch INJECTED;.png", "-dash.png", "größe-видео.png"])
+def test_an_odd_name_is_only_a_name(portrait: Path, speech: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(portrait.read_bytes())
+    (tmp_path / "v.wav").write_bytes(speech.read_bytes())
+    code, _, complaint = musetalk("render", "-q", "-o", f"{name}.mp4", "--", name, "v.wav", cwd=tmp_path)
+    assert code == 0, complaint
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f"{name}.mp4", "v.wav"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["render"],
+        ["render", "a.mp4", "b.wav"],
+        ["render", "a.mp4", "b.wav", "-o", "c.mp4", "--config", "d.yaml"],
+        ["render", "a.mp4", "b.wav", "-o", "c.mp4", "--crf", "99"],
+        ["render", "a.mp4", "b.wav", "-o", "c.mp4", "--face", "prettiest"],
+        ["render", "a.mp4", "b.wav", "-o", "c.mp4", "--nonsense"],
+        ["render", "--config", "missing.yaml"],
+        ["dance"],
+    ],
+)
+def test_bad_usage_is_exit_code_2(tmp_path: Path, arguments: list[str]) -> None:
+    code, _, complaint = musetalk(*arguments, cwd=tmp_path)
+    assert code == 2
+    assert complaint
+    assert "Traceback" not in complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_for_rendering(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Read progress until frames are being rendered; the children that run then."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "rendering" in line:
+            return psutil.Process(process.pid).children(recursive=True)
+    raise AssertionError("it ended before it rendered")
+
+
+@pytest.fixture
+def long_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_wav(tmp_path_factory.mktemp("long") / "long.wav", tone(120))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cleans_up(sample: Path, long_voice: Path, tmp_path: Path, number: signal.Signals) -> None:
+    process = start("render", sample, long_voice, "-o", tmp_path / "out.mp4")
+    children = wait_for_rendering(process)
+    assert children
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "cancelled" in complaint
+    assert "Traceback" not in complaint
+    assert list(tmp_path.iterdir()) == []
+    assert not [child for child in children if child.is_running()]
+
+
+def test_kill_leaves_nothing_under_the_outputs_name(sample: Path, long_voice: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_text("an older result")
+    process = start("render", sample, long_voice, "-o", tmp_path / "out.mp4")
+    children = wait_for_rendering(process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert (tmp_path / "out.mp4").read_text() == "an older result"
+    gone, alive = psutil.wait_procs(children, timeout=60)  # each ends when its pipe does
+    assert not alive
+    assert gone
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".musetalk-")] == ["out.mp4"]
+
+
+def test_a_batch_goes_on_after_a_failure_and_says_so(sample: Path, speech: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tasks.yaml"
+    config.write_text(
+        f"task_0: {{video_path: {tmp_path / 'missing.mp4'}, audio_path: {speech}}}\n"
+        f"task_1: {{video_path: {sample}, audio_path: {speech}, bbox_shift: 3, result_name: good.mp4}}\n"
+    )
+    results = tmp_path / "results"
+    code, said, _ = musetalk(
+        "render", "--config", config, "--result-dir", results, "--report", tmp_path / "r.json", "-q"
+    )
+    assert code == 1
+    assert "1 of 2 tasks done" in said
+    assert [path.name for path in results.iterdir()] == ["good.mp4"]
+    entries = json.loads((tmp_path / "r.json").read_text())
+    assert [entry["error"] is None for entry in entries] == [False, True]
+    assert entries[1]["report"]["settings"]["bbox_shift"] == 3
+
+
+def test_a_render_loads_no_neural_framework_and_no_app(portrait: Path, speech: Path, tmp_path: Path) -> None:
+    arguments = ["musetalk", "render", str(portrait), str(speech), "-q", "-o", str(tmp_path / "out.mp4")]
+    code = (
+        f"import sys\nsys.argv = {arguments!r}\n"
+        "from musetalk.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print('loaded', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    loaded = set(done.stdout.split("loaded")[-1].split())
+    assert "musetalk.generators.preview" in loaded
+    assert not loaded & {"torch", "torchvision", "diffusers", "transformers", "gradio", "librosa"}
+
+
+def test_doctor_says_what_is_there() -> None:
+    code, said, _ = musetalk("doctor")
+    assert code == 0
+    for word in ("python", "ffmpeg", "preview", "ready", "cores", "NVENC"):
+        assert word in said

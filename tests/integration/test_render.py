@@ -1,0 +1,248 @@
+"""The main job on the sample that ships, through the library's door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from musetalk.arrays import UInt8Array
+from musetalk.compositing.masks import face_mask
+from musetalk.errors import BackendError, Cancelled, FaceError, OutputError
+from musetalk.faces.haar import HaarDetector
+from musetalk.faces.opening import measure_opening
+from musetalk.faces.types import FaceBox
+from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.types import Clip, SpeechKind
+from musetalk.media.playback import play
+from musetalk.pipeline import LipSync
+from musetalk.preparation import Preparation
+from musetalk.progress import CancelToken, ProgressEvent, RenderRun
+from musetalk.rendering import render_frames
+from musetalk.settings import DetectorSettings, RenderSettings
+from tests.media import decode, stream_seconds, tone, write_wav
+
+pytestmark = pytest.mark.integration
+CONTRACT = {
+    *("frames", "face_frames", "passthrough_frames", "fallback_frames", "fallbacks", "fps", "voice_seconds"),
+    *(
+        "video_seconds",
+        "wall_seconds",
+        "stages",
+        "peak_rss_mb",
+        "backend",
+        "device",
+        "warnings",
+        "settings",
+        "versions",
+    ),
+}
+
+
+class Inverter:
+    """A generator that cannot be overlooked: it inverts its crops; or fails when told to."""
+
+    clip_length = 5
+    speech: SpeechKind = "envelope"
+    device = "cpu"
+
+    def __init__(self, crop_size: int | None = None, *, fails: bool = False) -> None:
+        self.crop_size = crop_size
+        self.fails = fails
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        if self.fails:
+            raise BackendError("the network broke")
+        return 255 - clip.crops
+
+
+def engine_with(generator: Inverter) -> LipSync:
+    backend = Backend("inverter", "for tests", "", lambda _: (), lambda _: generator)
+    return LipSync(BackendRegistry((backend,)))
+
+
+def source_frames(preparation: Preparation) -> list[UInt8Array]:
+    count = preparation.timeline.frame_count
+    return list(play(preparation.source, preparation.timeline, 0, count, spool_dir=preparation.folder))
+
+
+def test_the_sample_speaks(sample: Path, speech: Path, tmp_path: Path) -> None:
+    events: list[ProgressEvent] = []
+    out = tmp_path / "out.mp4"
+    report = LipSync().render(sample, speech, out, on_progress=events.append)
+    assert report.frames == round(Fraction(report.fps) * 2) == len(decode(out))
+    assert report.face_frames + report.passthrough_frames == report.frames
+    assert report.face_frames > 0
+    assert report.fallbacks == ()
+    assert abs(stream_seconds(out, "v:0") - stream_seconds(out, "a:0")) <= 1 / Fraction(report.fps)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert list(dict.fromkeys(event.stage for event in events)) == ["preflight", "plan", "speech", "render", "finish"]
+    last = {event.stage: event for event in events}
+    assert all(event.done == event.total for event in last.values())
+    report.save(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()).keys() >= CONTRACT
+
+
+def test_faces_change_under_the_mask_only_and_cutaways_not_at_all(sample: Path, tmp_path: Path) -> None:
+    voice = write_wav(tmp_path / "long.wav", tone(9.0))
+    settings = RenderSettings(backend="inverter")
+    with engine_with(Inverter()).preparing(sample, voice, settings, tmp_path) as preparation:
+        sources = source_frames(preparation)
+        rendered = list(render_frames(preparation, 0, preparation.timeline.frame_count, RenderRun()))
+        assert len(rendered) == len(sources)
+        passed = 0
+        for k, (frame, source) in enumerate(zip(rendered, sources, strict=True)):
+            faces = preparation.plan.faces(preparation.timeline.source_frame(k))
+            covered = np.zeros(source.shape[:2], bool)
+            for face in faces:
+                mask = face_mask(face.box, settings.mask)
+                rows, columns = mask.alpha.shape
+                y, x = max(0, mask.y), max(0, mask.x)
+                inside = mask.alpha[y - mask.y :, x - mask.x :] > 0
+                covered[y : mask.y + rows, x : mask.x + columns] = inside[
+                    : covered.shape[0] - y, : covered.shape[1] - x
+                ]
+            np.testing.assert_array_equal(frame[~covered], source[~covered])
+            if not faces:
+                passed += 1
+                np.testing.assert_array_equal(frame, source)
+            else:
+                assert np.abs(frame.astype(int) - source.astype(int)).max() > 50
+        assert 0 < passed < len(sources)
+
+
+def test_any_range_comes_out_with_the_same_pixels(sample: Path, speech: Path, tmp_path: Path) -> None:
+    long = write_wav(tmp_path / "long.wav", tone(9.0))
+    with LipSync().preparing(sample, long, RenderSettings(), tmp_path) as preparation:
+        count = preparation.timeline.frame_count
+        whole = list(render_frames(preparation, 0, count, RenderRun()))
+        turn = preparation.source.frame_count
+        for start, stop in ((0, 1), (3, 9), (turn - 5, turn + 6), (count - 1, count)):
+            part = list(render_frames(preparation, start, stop, RenderRun()))
+            np.testing.assert_array_equal(np.stack(part), np.stack(whole[start:stop]))
+
+
+def test_silence_changes_nothing(portrait: Path, tmp_path: Path) -> None:
+    silence = write_wav(tmp_path / "silence.wav", np.zeros(16_000))
+    with LipSync().preparing(portrait, silence, RenderSettings(), tmp_path) as preparation:
+        for frame, source in zip(
+            render_frames(preparation, 0, 25, RenderRun()), source_frames(preparation), strict=True
+        ):
+            np.testing.assert_array_equal(frame, source)
+
+
+def test_a_portrait_speaks(portrait: Path, speech: Path, tmp_path: Path) -> None:
+    report = LipSync().render(portrait, speech, tmp_path / "out.mp4", RenderSettings(image_fps=30))
+    assert (report.frames, report.face_frames, report.fps) == (60, 60, "30/1")
+
+
+@pytest.mark.parametrize("when", ["plan", "render"])
+def test_cancelling_leaves_nothing(sample: Path, speech: Path, tmp_path: Path, when: str) -> None:
+    token = CancelToken()
+
+    def cancel_at(event: ProgressEvent) -> None:
+        if event.stage == when and event.done:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        LipSync().render(sample, speech, tmp_path / "out.mp4", on_progress=cancel_at, cancel=token)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_error_stops_everything_and_leaves_nothing(sample: Path, speech: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_text("an older result")
+    settings = RenderSettings(backend="inverter")
+    with pytest.raises(BackendError, match="the network broke"):
+        engine_with(Inverter(fails=True)).render(sample, speech, tmp_path / "out.mp4", settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert (tmp_path / "out.mp4").read_text() == "an older result"
+
+
+def test_a_face_larger_than_the_backend_paints_is_warned_of(portrait: Path, speech: Path, tmp_path: Path) -> None:
+    settings = RenderSettings(backend="inverter")
+    report = engine_with(Inverter(crop_size=64)).render(portrait, speech, tmp_path / "out.mp4", settings)
+    assert any("paints 64" in warning for warning in report.warnings)
+    report = engine_with(Inverter(crop_size=512)).render(portrait, speech, tmp_path / "out.mp4", settings)
+    assert report.warnings == ()
+
+
+class CountingDetector(HaarDetector):
+    def __init__(self) -> None:
+        super().__init__(DetectorSettings())
+        self.frames = 0
+
+    def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+        self.frames += len(frames)
+        return super().detect(frames)
+
+
+def test_saved_coords_are_used_again(sample: Path, speech: Path, tmp_path: Path) -> None:
+    detector = CountingDetector()
+    engine = LipSync(detector=detector)
+    settings = RenderSettings(use_saved_coords=True)
+    first = engine.render(sample, speech, tmp_path / "one.mp4", settings)
+    looked = detector.frames
+    copy = tmp_path / "renamed.mp4"
+    copy.write_bytes(sample.read_bytes())
+    copy = copy.rename(tmp_path / sample.name)
+    second = engine.render(copy, speech, tmp_path / "two.mp4", settings)
+    assert detector.frames - looked < 10  # the few of the preflight
+    assert (first.face_frames, first.frames) == (second.face_frames, second.frames)
+    np.testing.assert_array_equal(decode(tmp_path / "one.mp4"), decode(tmp_path / "two.mp4"))
+    [coords] = (tmp_path / "coords").iterdir()
+    coords.write_bytes(b"not coords")
+    third = engine.render(copy, speech, tmp_path / "three.mp4", settings)
+    assert any("saved coords were not used" in warning for warning in third.warnings)
+
+
+def test_all_faces_speak_or_the_chosen_one(portrait: Path, speech: Path, tmp_path: Path) -> None:
+    single = Image.open(portrait).convert("RGB")
+    double = Image.new("RGB", (single.width * 2, single.height))
+    double.paste(single, (0, 0))
+    double.paste(single, (single.width, 0))
+    double.save(tmp_path / "two.png")
+    for choice, sides in (("all", {0, 1}), ("leftmost", {0}), ("rightmost", {1}), (f"{single.width * 1.5},100", {1})):
+        settings = RenderSettings.parse({"backend": "inverter", "face": choice})
+        with engine_with(Inverter()).preparing(tmp_path / "two.png", speech, settings, tmp_path) as preparation:
+            [frame] = render_frames(preparation, 7, 8, RenderRun())
+            changed = np.abs(frame.astype(int) - source_frames(preparation)[7].astype(int)).max(axis=(0, 2)) > 50
+        halves = (changed[: single.width].any(), changed[single.width :].any())
+        assert {side for side, spoke in enumerate(halves) if spoke} == sides, choice
+
+
+def test_what_cannot_work_fails_before_work_begins(sample: Path, speech: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("RGB", (200, 200), "grey").save(blank)
+    with pytest.raises(FaceError):
+        LipSync().render(blank, speech, tmp_path / "out.mp4")
+    with pytest.raises(BackendError, match="choose one of: preview"):
+        LipSync().render(sample, speech, tmp_path / "out.mp4", RenderSettings(backend="magic"))
+    with pytest.raises(OutputError, match="no video name"):
+        LipSync().render(sample, speech, tmp_path / "out.txt")
+    with pytest.raises(OutputError, match="one of the inputs"):
+        LipSync().render(sample, speech, sample)
+    assert [path.name for path in tmp_path.iterdir()] == ["blank.png"]
+
+
+def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path) -> None:
+    preflight = LipSync().preflight(sample, speech)
+    assert preflight.timeline.frame_count == 50
+    assert 0 < preflight.sampled_faces <= preflight.sampled_frames
+    assert preflight.estimated_seconds > 0
+    assert preflight.estimated_memory_mb > 0
+    assert preflight.estimated_disk_mb > 0
+
+
+def test_the_mouth_follows_the_voice(portrait: Path, speech: Path, tmp_path: Path) -> None:
+    """Measured in the picture, against the envelope: Pearson's r."""
+    with LipSync().preparing(portrait, speech, RenderSettings(), tmp_path) as preparation:
+        count = preparation.timeline.frame_count
+        [face] = preparation.plan.faces(0)
+        opened = [measure_opening(frame, face.mouth) for frame in render_frames(preparation, 0, count, RenderRun())]
+        envelope = preparation.speech.window(0, count)[:, 0]
+    assert np.corrcoef(opened, envelope)[0, 1] >= 0.7
