@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import sys
@@ -122,7 +121,10 @@ def _render_one(
     settings = RenderSettings.parse(values)
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
+    from musetalk.report import check_json_path  # noqa: PLC0415
 
+    if report_path is not None:
+        check_json_path(report_path)
     engine = LipSync()
     with _cancel_on_signal() as cancel, shown_progress(quiet) as show:
         report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel)
@@ -138,9 +140,11 @@ def _render_config(
     from musetalk.batch import Task, read_tasks, run_tasks  # noqa: PLC0415
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
-    from musetalk.report import RenderReport  # noqa: PLC0415
+    from musetalk.report import RenderReport, check_json_path, save_json  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
 
+    if report_path is not None:
+        check_json_path(report_path)
     engine = LipSync()
     tasks = read_tasks(config, result_dir)
     with _cancel_on_signal() as cancel:
@@ -159,7 +163,7 @@ def _render_config(
         entries = [
             {"task": r.task, "error": r.error, "report": r.report.to_dict() if r.report else None} for r in results
         ]
-        report_path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        save_json(entries, report_path)
     if failed:
         raise typer.Exit(FAILED)
 

@@ -35,7 +35,7 @@ class LipSync:
         self.registry = registry or BackendRegistry()
         self._detector = detector
         self._lock = threading.Lock()
-        self._loaded: tuple[RenderSettings, FaceGenerator] | None = None
+        self._loaded: tuple[object, FaceGenerator] | None = None
 
     def render(
         self,
@@ -133,9 +133,10 @@ class LipSync:
         return self._detector or HaarDetector(settings.detector)
 
     def _generator(self, settings: RenderSettings) -> FaceGenerator:
+        key = (settings.backend, settings.models_dir, settings.bbox_shift)  # all that loading may depend on
         with self._lock:
-            if self._loaded is None or self._loaded[0] != settings:
-                self._loaded = (settings, self.registry.ready(settings).load(settings))
+            if self._loaded is None or self._loaded[0] != key:
+                self._loaded = (key, self.registry.ready(settings).load(settings))
             return self._loaded[1]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 import musetalk
+from musetalk.errors import OutputError
 from musetalk.media.child import ffmpeg_executable
 
 _SAMPLE_SECONDS = 0.2
@@ -77,8 +78,37 @@ class RenderReport:
         return asdict(self)
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write it as JSON; see `save_json`."""
+        save_json(self.to_dict(), path)
+
+
+def check_json_path(path: Path) -> None:
+    """Make sure, before long work, that a report can be written to `path`.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'the folder "{path.parent}" cannot be made ({error.strerror})', "write elsewhere") from error
+    if path.is_dir():
+        raise OutputError(f'"{path}" is a folder', "give the report the name of a file")
+
+
+def save_json(value: object, path: Path) -> None:
+    """Write plain values as JSON, whole or not at all.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f'"{path}" cannot be written ({error.strerror})', "write the report elsewhere") from error
 
 
 class PeakMemory:

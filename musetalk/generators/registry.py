@@ -24,7 +24,8 @@ class Backend:
         summary: One line for people who choose.
         notice: What every result of it has to be labelled with; empty: nothing.
         lacks: What is missing to run it with these settings, one line each with the remedy; empty: ready.
-        load: Makes its generator; called once, when it is first needed.
+        load: Makes its generator; called when it is first needed and kept, so it may depend on the settings
+            `backend`, `models_dir` and `bbox_shift` only.
     """
 
     name: str

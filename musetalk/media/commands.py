@@ -21,6 +21,9 @@ CONTAINERS = (
 # Rounding that makes yuv -> rgb -> yuv all but lossless: mean luma error 0.001 levels, against 1.1 without.
 _EXACT = "accurate_rnd+full_chroma_int"
 
+# ffmpeg would queue eight raw frames on either side of a pipe, beside the ones that the pipeline holds.
+_SHORT_QUEUE = ("-thread_queue_size", "1")
+
 _MATRICES = frozenset({"bt709", "smpte170m", "bt470bg", "bt2020nc", "fcc"})  # that swscale can write
 
 
@@ -69,8 +72,8 @@ def decode_frames(
     """
     flags = "area" if resize == "area" else f"{resize or 'bilinear'}+{_EXACT}"
     scale = f"scale={size[0]}:{size[1]}:flags={flags},format=rgb24"
-    tail = ["-map", "0:V:0", "-vf", scale, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    return [*_quiet(), *read_input(path, start=start), *tail]
+    frames = ["-map", "0:V:0", "-vf", scale, "-fps_mode", "passthrough", *_SHORT_QUEUE]
+    return [*_quiet(), *read_input(path, start=start), *frames, "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
 
 
 def extract_voice(path: Path, out: Path, *, max_seconds: float) -> list[str]:
@@ -145,7 +148,7 @@ def encode(
 
 def _raw_frames(size: tuple[int, int], fps: Fraction) -> list[str]:
     form = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-framerate", rate_text(fps)]
-    return [*form, "-i", "pipe:0"]
+    return [*form, *_SHORT_QUEUE, "-i", "pipe:0"]
 
 
 def _picture_filter(size: tuple[int, int], color: ColorTags) -> str:

@@ -198,3 +198,13 @@ def test_doctor_says_what_is_there() -> None:
     assert code == 0
     for word in ("python", "ffmpeg", "preview", "ready", "cores", "NVENC"):
         assert word in said
+
+
+def test_a_report_that_cannot_be_written_is_known_before_the_work(portrait: Path, speech: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for report in (tmp_path / "file" / "report.json", tmp_path):
+        code, said, complaint = musetalk("render", portrait, speech, "-o", tmp_path / "out.mp4", "--report", report)
+        assert code == 1
+        assert said == ""
+        assert len(complaint.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -127,6 +127,16 @@ def test_any_range_comes_out_with_the_same_pixels(sample: Path, speech: Path, tm
             np.testing.assert_array_equal(np.stack(part), np.stack(whole[start:stop]))
 
 
+def test_a_kept_tail_follows_untouched(sample: Path, speech: Path, tmp_path: Path) -> None:
+    settings = RenderSettings(backend="inverter", tail="keep")
+    with engine_with(Inverter()).preparing(sample, speech, settings, tmp_path) as preparation:
+        assert preparation.timeline.frame_count == preparation.source.frame_count
+        rendered = render_frames(preparation, 45, 60, RenderRun())
+        sources = source_frames(preparation)[45:60]
+        changed = [not np.array_equal(frame, source) for frame, source in zip(rendered, sources, strict=True)]
+    assert changed == [True] * 5 + [False] * 10  # the voice ends with frame 49
+
+
 def test_silence_changes_nothing(portrait: Path, tmp_path: Path) -> None:
     silence = write_wav(tmp_path / "silence.wav", np.zeros(16_000))
     with LipSync().preparing(portrait, silence, RenderSettings(), tmp_path) as preparation:

@@ -43,7 +43,7 @@ def test_lists_and_scripts_are_not_among_the_containers() -> None:
 
 
 def test_decoding() -> None:
-    tail = ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+    tail = ["-fps_mode", "passthrough", "-thread_queue_size", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
     exact = "scale=704:1216:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24"
     assert commands.decode_frames(Path("/a.mp4"), size=(704, 1216), start=None) == [
         *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:V:0", "-vf", exact, *tail
@@ -72,7 +72,8 @@ def test_encoding() -> None:
     )
     assert arguments == [
         "-hide_banner", "-nostats", "-loglevel", "error", "-y",
-        "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "355x473", "-framerate", "30000/1001", "-i", "pipe:0",
+        "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "355x473", "-framerate", "30000/1001",
+        "-thread_queue_size", "1", "-i", "pipe:0",
         *GUARD, "-i", "file:/job/voice.wav",
         "-filter_complex", f"{picture};[1:a]aresample=48000[a]",
         "-map", "[v]", "-map", "[a]", "-c:v", "libx264", "-preset", "fast", "-crf", "20",
