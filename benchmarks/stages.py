@@ -52,9 +52,10 @@ def main() -> None:
         rows = [measure(video, voice, Path(folder)) for video, voice in zip(paths[::2], paths[1::2], strict=True)]
     publish(
         "stages.md",
-        f"# Stages\n\n`preview` backend, milliseconds of work per output frame (stages overlap), best of {ROUNDS}; "
-        "wall: the whole render but starting Python; x transcode: wall against one ffmpeg that decodes and encodes as "
-        "many frames\nwith the same codec settings, in the same run. Peak: this process and its ffmpeg children.\n"
+        f"# Stages\n\n`preview` backend. Per stage: milliseconds of work per output frame (stages overlap), best of "
+        f"{ROUNDS} rounds.\nWall: the whole render, milliseconds per frame, Python's start left out. "
+        "x transcode: wall against one ffmpeg that decodes\nand encodes as many frames with the same codec "
+        "settings, in the same run. Peak: this process and its ffmpeg children.\n"
         f"{machine()}.\n\n{table(head, rows)}",
     )
 

@@ -14,7 +14,7 @@ from musetalk.errors import OutputError
 from musetalk.faces.planner import plan_faces
 from musetalk.faces.types import FaceDetector
 from musetalk.media.audio import Voice, extract_voice
-from musetalk.media.playback import play
+from musetalk.media.playback import largest_spool, play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
@@ -100,7 +100,7 @@ def run_preflight(
     sampled, with_face = _sample_faces(source, timeline, settings, detector, run.cancel)
     run.emit("preflight", 3, 4)
     seconds = _trial_seconds(source, timeline, settings, detector, folder=folder, cancel=run.cancel)
-    memory, disk = _estimate_space(source, sound, timeline)
+    memory, disk = _estimate_space(source, timeline)
     free = shutil.disk_usage(folder).free
     if disk > free:
         raise OutputError(
@@ -175,11 +175,13 @@ def _cost_of_one(work: Callable[[int], None], available: int) -> float:
     return max(0.0, times[1] - times[0]) / max(1, many - 1)
 
 
-def _estimate_space(source: Source, voice: Voice, timeline: Timeline) -> tuple[float, float]:
+def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:
     memory = _BASE_BYTES + _FRAMES_IN_FLIGHT * source.frame_bytes
     picture = timeline.frame_count * source.width * source.height * _BITS_PER_PIXEL / 8
-    sound = voice.path.stat().st_size
-    return memory, 2 * picture + sound  # the encoder may rewrite the file to move its index to the front
+    backwards = timeline.mode == "pingpong" and timeline.frame_count > source.frame_count > 1
+    spool = largest_spool(source) if backwards else 0
+    # The encoder rewrites the file to move its index to the front; the voice is there already.
+    return memory, 2 * picture + spool
 
 
 def _note_facts(source: Source, run: RenderRun) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Generator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from musetalk.arrays import UInt8Array
-from musetalk.errors import MediaError
+from musetalk.errors import MediaError, OutputError
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -70,18 +71,36 @@ def _read_backwards(
     source: Source, start: int, stop: int, spool_dir: Path, spool_bytes: int, cancel: CancelToken | None
 ) -> Generator[UInt8Array, None, None]:
     for low, high in reversed(_segments(source, start, stop, spool_bytes)):
-        with tempfile.TemporaryFile(dir=spool_dir, buffering=0) as spool:
-            spooled = 0
-            for frame in read_frames(source, low, high, cancel=cancel):
-                spool.write(frame.data.cast("B"))
-                spooled += 1
-            if spooled != high - low:
+        with tempfile.TemporaryFile(dir=spool_dir) as spool:
+            if _spool(read_frames(source, low, high, cancel=cancel), spool) != high - low:
                 return
-            for index in reversed(range(spooled)):
+            for index in reversed(range(high - low)):
                 picture: UInt8Array = np.empty((source.height, source.width, 3), np.uint8)
                 spool.seek(index * source.frame_bytes)
                 spool.readinto(picture.data.cast("B"))
                 yield picture
+
+
+def _spool(frames: Generator[UInt8Array, None, None], spool: IO[bytes]) -> int:
+    """Write frames to a file; returns how many there were."""
+    count = 0
+    try:
+        with closing(frames):
+            for frame in frames:
+                spool.write(frame.data.cast("B"))
+                count += 1
+        spool.flush()
+    except OSError as error:
+        raise OutputError(
+            f"playing the source backwards takes disk for the frames between two keyframes ({error.strerror})",
+            "free some space, write elsewhere, or choose the length loop or hold",
+        ) from error
+    return count
+
+
+def largest_spool(source: Source, spool_bytes: int = SPOOL_BYTES) -> int:
+    """Bytes of disk that playing a source backwards takes at a time."""
+    return max(high - low for low, high in _segments(source, 0, source.frame_count, spool_bytes)) * source.frame_bytes
 
 
 def _segments(source: Source, start: int, stop: int, spool_bytes: int) -> list[tuple[int, int]]:
