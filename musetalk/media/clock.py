@@ -28,6 +28,8 @@ EVEN_TOLERANCE = 0.35
 # A stated rate so near to a standard one is that one, approximated (Matroska states nanoseconds a frame). An hour
 # apart they would differ by a tenth of a frame.
 _SAME_RATE = 1e-6
+# Times that a parser adds up (raw streams) collect rounding errors; what they then differ by is 70 ms in an hour.
+_ROUNDING = Fraction(2, 100_000)
 DEFAULT_RATE = Fraction(25)
 
 
@@ -93,7 +95,7 @@ def build_clock(times: Sequence[int], keys: Sequence[bool], tick: Fraction, hint
 
 def _agreeing_rate(measured: Fraction, span: Fraction, tick: Fraction, hint: Fraction | None) -> Fraction:
     """The stated rate, or the nearest standard one, if the times cannot tell it from the measured one; else that."""
-    tolerance = 2 * tick / span  # both ends are rounded to a tick
+    tolerance = max(2 * tick / span, _ROUNDING)  # both ends are rounded to a tick
     nearest = _nearest_standard(measured)
     if hint is not None and abs(_nearest_standard(hint) / hint - 1) < _SAME_RATE:
         hint = _nearest_standard(hint)
