@@ -136,15 +136,18 @@ class PeakMemory:
 
     def _sample(self) -> None:
         process = psutil.Process()
+        program = process.exe()
         while True:
-            self._peak = max(self._peak, sum(_resident(p) for p in [process, *process.children(recursive=True)]))
+            children = sum(_resident_child(child, program) for child in process.children(recursive=True))
+            self._peak = max(self._peak, int(process.memory_info().rss) + children)
             if self._ended.wait(_SAMPLE_SECONDS):
                 return
 
 
-def _resident(process: psutil.Process) -> int:
+def _resident_child(child: psutil.Process, program: str) -> int:
+    """Resident bytes of a child; 0 while it still is its parent's memory, between fork and exec."""
     try:
-        return int(process.memory_info().rss)
+        return 0 if child.exe() == program else int(child.memory_info().rss)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0  # it ended between being listed and being asked
 

@@ -79,7 +79,8 @@ class Child:
 
     def _watch(self) -> None:
         while not self._ended.wait(_POLL_SECONDS):
-            stalled = self._deadline is not None and time.monotonic() > self._deadline
+            deadline = self._deadline  # once: the owner's thread may clear it between two looks
+            stalled = deadline is not None and time.monotonic() > deadline
             if stalled:
                 self._tail.append("gave no answer in time and was ended")
             if stalled or (self._cancel is not None and self._cancel.cancelled):

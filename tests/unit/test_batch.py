@@ -36,7 +36,8 @@ def test_upstreams_form_is_understood(tmp_path: Path) -> None:
     assert second.out.name == "other.mp4"
 
 
-def test_the_shipped_config_is_valid() -> None:
+def test_the_shipped_config_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
     tasks = read_tasks(Path("configs/inference/test.yaml"), Path("results"))
     for task in tasks:
         RenderSettings.parse(task.settings)
