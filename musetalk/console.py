@@ -79,7 +79,9 @@ def describe(report: RenderReport) -> str:
 
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:
     """Print two columns of text on stdout."""
-    table = Table("", "", title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, value)
     Console(soft_wrap=True).print(table)

@@ -10,7 +10,7 @@ import psutil
 from musetalk.errors import OutputError
 from musetalk.generators.registry import BackendRegistry
 from musetalk.media.child import ffmpeg_executable
-from musetalk.media.writer import check_encoder
+from musetalk.media.writer import try_encoder
 from musetalk.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings
 
@@ -23,17 +23,32 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             ("system", platform.platform()),
             ("processor cores", str(os.cpu_count())),
             ("memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB"),
+            ("devices for backends", _devices()),
         ],
-        "ffmpeg": [("program", ffmpeg_executable()), ("H.264 on the processor", "ready"), ("NVENC", _nvenc())],
+        "ffmpeg": [
+            ("program", ffmpeg_executable()),
+            ("H.264 by x264", _trial(EncoderSettings(codec="x264"))),
+            ("H.264 by NVENC", _trial(EncoderSettings(codec="nvenc"))),
+        ],
         "Backends": [
             (backend.name, "; ".join(backend.lacks(settings)) or f"ready: {backend.summary}") for backend in registry
         ],
     }
 
 
-def _nvenc() -> str:
+def _devices() -> str:
+    """What networks could run on: as torch sees it, where it is installed."""
     try:
-        check_encoder(EncoderSettings(codec="nvenc"))
-    except OutputError:
-        return "not available"
+        import torch  # noqa: PLC0415 - heavy, and only looked for here
+    except ImportError:
+        return "cpu (torch is not installed; the preview backend does not need it)"
+    names = [f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())]
+    return ", ".join(["cpu", *names])
+
+
+def _trial(settings: EncoderSettings) -> str:
+    try:
+        try_encoder(settings)
+    except OutputError as error:
+        return f"not available ({error})"
     return "ready"

@@ -82,7 +82,7 @@ class Child:
             deadline = self._deadline  # once: the owner's thread may clear it between two looks
             stalled = deadline is not None and time.monotonic() > deadline
             if stalled:
-                self._tail.append("gave no answer in time and was ended")
+                self._tail.appendleft("gave no answer in time and was ended")
             if stalled or (self._cancel is not None and self._cancel.cancelled):
                 self._process.kill()
                 return
@@ -164,6 +164,6 @@ class Child:
 
     @property
     def complaint(self) -> str:
-        """Its last word, for an error message."""
-        said = [line for line in self._tail if line and not line.startswith("Error opening input file")]
-        return said[-1].split("] ", 1)[-1] if said else "ffmpeg gave no reason"
+        """Its first word on what went wrong, for an error message; what follows is mostly consequences."""
+        said = [line for line in self._tail if line]
+        return said[0].split("] ", 1)[-1] if said else "ffmpeg gave no reason"

@@ -193,6 +193,8 @@ def _unreadable(path: Path, child: Child) -> MediaError:
             f'"{path.name}" is no media file of its own (a playlist, a list of other files, or an unusual container)',
             "give the video itself, for instance as MP4, MOV, MKV or WebM",
         )
+    if "Input #0" in text:
+        return MediaError(f'"{path.name}" has neither picture nor sound', "give a video or audio file")
     if "moov atom not found" in text:
         return MediaError(f'"{path.name}" is no video, or only part of one', "copy, download or export it again")
     return MediaError(f'"{path.name}" cannot be read ({child.complaint})', "convert it, or export it again, as MP4")

@@ -28,11 +28,20 @@ def check_encoder(settings: EncoderSettings) -> None:
         OutputError: It cannot.
     """
     if settings.codec == "x264":
-        return
+        return  # every ffmpeg that imageio-ffmpeg carries has it; a trial would cost each render its time
     try:
-        trial_encode([np.zeros((256, 256, 3), np.uint8)] * 4, Fraction(25), settings)
+        try_encoder(settings)
     except OutputError as error:
         raise OutputError(f"NVENC cannot be used here ({error})", "choose the codec x264") from error
+
+
+def try_encoder(settings: EncoderSettings) -> None:
+    """Encode a few black frames to nowhere.
+
+    Raises:
+        OutputError: That does not work, with the encoder's reason.
+    """
+    trial_encode([np.zeros((256, 256, 3), np.uint8)] * 4, Fraction(25), settings)
 
 
 def trial_encode(
