@@ -76,6 +76,15 @@ def _task(name: str, values: object, config: Path, result_dir: Path) -> Task:
     return Task(name, video, voice, result_dir / result, settings)
 
 
+def _merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Values with the overrides on top; groups such as `encoder` are merged, not replaced."""
+    merged = dict(values)
+    for key, value in overrides.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
 def run_tasks(
     tasks: list[Task], overrides: dict[str, Any], render: Callable[[Task, RenderSettings], RenderReport]
 ) -> Iterator[TaskResult]:
@@ -91,7 +100,7 @@ def run_tasks(
     """
     for task in tasks:
         try:
-            report = render(task, RenderSettings.parse({**task.settings, **overrides}))
+            report = render(task, RenderSettings.parse(_merged(task.settings, overrides)))
         except Cancelled:
             raise
         except MuseTalkError as error:

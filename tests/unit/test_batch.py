@@ -90,8 +90,10 @@ def test_the_command_line_wins_over_the_file() -> None:
         seen.append(settings)
         return report(task, settings)
 
-    list(run_tasks(tasks_with({"bbox_shift": 3, "length": "loop"}), {"bbox_shift": 9}, render))
+    file = {"bbox_shift": 3, "length": "loop", "encoder": {"crf": 30, "preset": "slow"}}
+    list(run_tasks(tasks_with(file), {"bbox_shift": 9, "encoder": {"crf": 20}}, render))
     assert (seen[0].bbox_shift, seen[0].length, seen[0].tail) == (9, "loop", "cut")
+    assert (seen[0].encoder.crf, seen[0].encoder.preset) == (20, "slow")
 
 
 def test_cancelling_stops_the_batch() -> None:
