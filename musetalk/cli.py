@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
+from musetalk.files import make_room_for
 
 if TYPE_CHECKING:
     from musetalk.progress import CancelToken
@@ -121,17 +122,15 @@ def _render_one(
     settings = RenderSettings.parse(values)
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
-    from musetalk.report import check_json_path  # noqa: PLC0415
 
     if report_path is not None:
-        check_json_path(report_path)
+        make_room_for(report_path)
     engine = LipSync()
     with _cancel_on_signal() as cancel, shown_progress(quiet) as show:
         report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel)
     if report_path is not None:
         report.save(report_path)
-    notice = engine.registry.get(settings.backend).notice
-    typer.echo(describe(report) + (f"\n  {notice}." if notice else ""))
+    typer.echo(describe(report, engine.registry.get(report.backend).notice))
 
 
 def _render_config(
@@ -140,11 +139,11 @@ def _render_config(
     from musetalk.batch import Task, read_tasks, run_tasks  # noqa: PLC0415
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
-    from musetalk.report import RenderReport, check_json_path, save_json  # noqa: PLC0415
+    from musetalk.report import RenderReport, save_json  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
 
     if report_path is not None:
-        check_json_path(report_path)
+        make_room_for(report_path)
     engine = LipSync()
     tasks = read_tasks(config, result_dir)
     with _cancel_on_signal() as cancel:
@@ -156,7 +155,11 @@ def _render_config(
         results = []
         for result in run_tasks(tasks, values, render_task):
             results.append(result)
-            typer.echo(f"{result.task}: {describe(result.report) if result.report else 'failed: ' + str(result.error)}")
+            if result.report is None:
+                typer.echo(f"{result.task}: failed: {result.error}")
+            else:
+                notice = engine.registry.get(result.report.backend).notice
+                typer.echo(f"{result.task}: {describe(result.report, notice)}")
     failed = sum(result.report is None for result in results)
     typer.echo(f"{len(results) - failed} of {len(results)} tasks done")
     if report_path is not None:

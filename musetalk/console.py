@@ -63,8 +63,8 @@ class _Lines:
             sys.stderr.flush()
 
 
-def describe(report: RenderReport) -> str:
-    """The report in a few lines for people."""
+def describe(report: RenderReport, notice: str) -> str:
+    """The report in a few lines for people, with what the backend's results have to be labelled with."""
     speed = report.video_seconds / report.wall_seconds if report.wall_seconds else 0.0
     lines = [
         report.output,
@@ -74,7 +74,8 @@ def describe(report: RenderReport) -> str:
         f"{report.fallback_frames} by a fallback; backend {report.backend} on {report.device}, "
         f"peak memory {report.peak_rss_mb:.0f} MiB",
     ]
-    return "\n".join([*lines, *(f"  note: {warning}" for warning in report.warnings)])
+    lines += [f"  note: {warning}" for warning in report.warnings]
+    return "\n".join([*lines, f"  {notice}."] if notice else lines)
 
 
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:

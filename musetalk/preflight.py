@@ -13,6 +13,7 @@ from pathlib import Path
 from musetalk.errors import OutputError
 from musetalk.faces.planner import plan_faces
 from musetalk.faces.types import FaceDetector
+from musetalk.files import make_room_for
 from musetalk.media.audio import Voice, extract_voice
 from musetalk.media.playback import largest_spool, play
 from musetalk.media.probe import probe_source
@@ -66,12 +67,7 @@ def check_output(out: Path, settings: EncoderSettings) -> None:
     """
     if out.suffix.lower() not in OUTPUT_SUFFIXES:
         raise OutputError(f'"{out.name}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}")
-    if out.is_dir():
-        raise OutputError(f'"{out}" is a folder', "give the name of a file")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'the folder "{out.parent}" cannot be made ({error.strerror})', "write elsewhere") from error
+    make_room_for(out)
     check_encoder(settings)
 
 

@@ -127,7 +127,6 @@ def _find_faces(
             cancel=run.cancel,
         )
     if saved is not None:
-        saved.parent.mkdir(parents=True, exist_ok=True)
         plan.save(saved, key)
     return plan
 

@@ -82,20 +82,6 @@ class RenderReport:
         save_json(self.to_dict(), path)
 
 
-def check_json_path(path: Path) -> None:
-    """Make sure, before long work, that a report can be written to `path`.
-
-    Raises:
-        OutputError: It cannot.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'the folder "{path.parent}" cannot be made ({error.strerror})', "write elsewhere") from error
-    if path.is_dir():
-        raise OutputError(f'"{path}" is a folder', "give the report the name of a file")
-
-
 def save_json(value: object, path: Path) -> None:
     """Write plain values as JSON, whole or not at all.
 

@@ -41,7 +41,7 @@ class Child:
     Args:
         arguments: What follows the executable's name.
         stdin: Open its stdin for `write`.
-        stdout: Open its stdout for `read_into` and `lines`.
+        stdout: Open its stdout for `read_into` and `read_line`.
         cancel: Ends the child as soon as it is set, which unblocks whoever waits for it.
     """
 

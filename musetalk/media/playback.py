@@ -62,9 +62,10 @@ def play(
 
 
 def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -> Generator[UInt8Array, None, None]:
-    for held in read_frames(source, frame, frame + 1, cancel=cancel):
-        for _ in range(length):
-            yield held.copy()
+    with closing(read_frames(source, frame, frame + 1, cancel=cancel)) as frames:
+        for held in frames:
+            for _ in range(length):
+                yield held.copy()
 
 
 def _read_backwards(

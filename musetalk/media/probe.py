@@ -10,7 +10,7 @@ from pathlib import Path
 from musetalk.errors import LimitError, MediaError
 from musetalk.media import commands
 from musetalk.media.child import Child
-from musetalk.media.clock import FrameClock, build_clock
+from musetalk.media.clock import DEFAULT_RATE, FrameClock, build_clock
 from musetalk.media.images import IMAGE_SUFFIXES, probe_images
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken
@@ -151,7 +151,7 @@ def _clock(packets: _Packets, hint: Fraction | None) -> FrameClock:
     times = [packets.picture_times[i] for i in order]
     keys = [packets.picture_keys[i] for i in order]
     if len(set(times)) < len(times):  # a container without usable times (raw streams): evenly spaced in file order
-        fps = hint or Fraction(25)
+        fps = hint or DEFAULT_RATE
         keyframes = tuple(i for i, key in enumerate(packets.picture_keys) if key)
         return FrameClock(fps, len(times), (), None, keyframes)
     return build_clock(times, keys, packets.picture_tick, hint)

@@ -173,6 +173,7 @@ def test_a_batch_goes_on_after_a_failure_and_says_so(sample: Path, speech: Path,
     )
     assert code == 1
     assert "1 of 2 tasks done" in said
+    assert "Preview backend" in said
     assert [path.name for path in results.iterdir()] == ["good.mp4"]
     entries = json.loads((tmp_path / "r.json").read_text())
     assert [entry["error"] is None for entry in entries] == [False, True]
