@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from musetalk.errors import OutputError
 from musetalk.faces.haar import HaarDetector
@@ -19,7 +22,7 @@ from musetalk.preflight import Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.rendering import render_frames
-from musetalk.report import PeakMemory, RenderReport, versions
+from musetalk.report import LOUDNESS_BINS, PeakMemory, RenderReport, Span, versions
 from musetalk.settings import RenderSettings
 
 
@@ -169,6 +172,8 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         passthrough_frames=timeline.frame_count - face_frames,
         fallback_frames=0,
         fallbacks=(),
+        spans=_spans(preparation),
+        loudness=_loudness(preparation),
         fps=rate_text(source.fps),
         voice_seconds=float(preparation.voice.seconds),
         video_seconds=float(timeline.frame_count / source.fps),
@@ -181,3 +186,21 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         settings=preparation.settings.model_dump(mode="json"),
         versions=versions(),
     )
+
+
+def _spans(preparation: Preparation) -> tuple[Span, ...]:
+    """The segments, those of one kind joined."""
+    spans: list[Span] = []
+    for segment in preparation.segments:
+        spoken = segment.start < preparation.timeline.spoken_count
+        kind: Literal["face", "cutaway", "tail"] = "face" if segment.tracks else "cutaway" if spoken else "tail"
+        start = spans.pop().start if spans and spans[-1].kind == kind else segment.start
+        spans.append(Span(start, segment.stop, kind))
+    return tuple(spans)
+
+
+def _loudness(preparation: Preparation) -> tuple[float, ...]:
+    frames = preparation.timeline.frame_count
+    openness = preparation.envelope.window(0, frames)[:, 0]
+    starts = np.unique(np.arange(LOUDNESS_BINS) * frames // LOUDNESS_BINS)
+    return tuple(np.round(np.maximum.reduceat(openness, starts).astype(float), 3).tolist())

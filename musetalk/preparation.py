@@ -19,7 +19,7 @@ from musetalk.preflight import Preflight
 from musetalk.progress import RenderRun
 from musetalk.segments import Segment, cut_segments
 from musetalk.settings import RenderSettings
-from musetalk.speech.envelope import measure_envelope
+from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
 from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
 
@@ -34,6 +34,7 @@ class Preparation:
         timeline: Which source frame each output frame shows.
         plan: The chosen faces.
         speech: The voice, as the generator hears it.
+        envelope: The voice's loudness, frame by frame.
         segments: The output cut into units of work.
         generator: What paints.
         settings: As given.
@@ -45,6 +46,7 @@ class Preparation:
     timeline: Timeline
     plan: FacePlan
     speech: SpeechTrack
+    envelope: EnvelopeTrack
     segments: tuple[Segment, ...]
     generator: FaceGenerator
     settings: RenderSettings
@@ -93,11 +95,13 @@ def prepare(
     with run.clock.measure("speech"):
         run.emit("speech", 0, 1)
         with closing(read_speech(preflight.voice, run.cancel)) as blocks:
-            speech = measure_envelope(blocks, fps=source.fps, frame_count=timeline.spoken_count)
+            envelope = measure_envelope(blocks, fps=source.fps, frame_count=timeline.spoken_count)
         run.emit("speech", 1, 1)
     segments = cut_segments(plan, timeline, generator.clip_length)
     _note_size(plan, generator, run)
-    return Preparation(source, preflight.voice, timeline, plan, speech, segments, generator, settings, folder)
+    return Preparation(
+        source, preflight.voice, timeline, plan, envelope, envelope, segments, generator, settings, folder
+    )
 
 
 def _find_faces(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -19,6 +19,7 @@ import musetalk
 from musetalk.errors import OutputError
 from musetalk.media.child import ffmpeg_executable
 
+LOUDNESS_BINS = 600
 _SAMPLE_SECONDS = 0.2
 
 
@@ -32,6 +33,19 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Output frames [start, stop) that were made in the same way.
+
+    `kind` is "face": painted; "fallback": painted by another backend than the one asked for; "cutaway": no face, passed
+    through; "tail": after the voice, passed through.
+    """
+
+    start: int
+    stop: int
+    kind: Literal["face", "fallback", "cutaway", "tail"]
+
+
+@dataclass(frozen=True, slots=True)
 class RenderReport:
     """The account of one render. The keys of `to_dict` are a contract.
 
@@ -42,6 +56,9 @@ class RenderReport:
         passthrough_frames: Frames that went through untouched.
         fallback_frames: Frames in `fallbacks`.
         fallbacks: Each with its reason.
+        spans: The output from its first frame to its last, cut where the way it was made changes.
+        loudness: Openness of the voice, 0 to 1, over the output's length in evenly wide bins, at most `LOUDNESS_BINS`;
+            the largest value of each bin.
         fps: Exact rate as text, "30000/1001".
         voice_seconds: Length of the voice.
         video_seconds: Length of the picture.
@@ -61,6 +78,8 @@ class RenderReport:
     passthrough_frames: int
     fallback_frames: int
     fallbacks: tuple[Fallback, ...]
+    spans: tuple[Span, ...]
+    loudness: tuple[float, ...]
     fps: str
     voice_seconds: float
     video_seconds: float

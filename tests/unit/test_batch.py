@@ -19,7 +19,7 @@ def config(folder: Path, text: str) -> Path:
 
 def report(task: Task, settings: RenderSettings) -> RenderReport:
     return RenderReport(
-        str(task.out), 1, 1, 0, 0, (), "25/1", 0.04, 0.04, 0.1, {}, 1.0, settings.backend, "cpu", (), {}, {}
+        str(task.out), 1, 1, 0, 0, (), (), (), "25/1", 0.04, 0.04, 0.1, {}, 1.0, settings.backend, "cpu", (), {}, {}
     )
 
 

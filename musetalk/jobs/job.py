@@ -1,0 +1,65 @@
+"""What is known of a job, and its form on disk."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from musetalk.progress import Stage
+from musetalk.settings import RenderSettings
+
+JobState: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class JobProgress(BaseModel):
+    """How far a running job has come."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: Stage
+    done: int
+    """Units of the stage finished, mostly frames."""
+    total: int
+    """Units expected; 0 while unknown."""
+    frames_per_second: float = 0.0
+    """Of this stage, over the last seconds; 0 while unknown."""
+    seconds_left: float | None = None
+    """Of this stage; None while unknown."""
+    note: str = ""
+    """The last sentence the engine had for the user."""
+
+
+class Job(BaseModel):
+    """One render, from the moment it was asked for. Times are seconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    """128 random bits in hexadecimal: whoever does not own it cannot guess it."""
+    owner: str
+    """Digest of who asked for it."""
+    video: str
+    """File name of the source inside the job's folder."""
+    voice: str
+    """File name of the voice inside the job's folder."""
+    title: str
+    """For people: what is spoken by whom."""
+    settings: RenderSettings
+    state: JobState = "queued"
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    progress: JobProgress | None = None
+    error: str = ""
+    """Why it failed, and what to do about it."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it still waits or works."""
+        return self.state in ("queued", "running")
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the work took; None while it has not ended."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
