@@ -23,7 +23,7 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             ("system", platform.platform()),
             ("processor cores", str(os.cpu_count())),
             ("memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB"),
-            ("devices for backends", _devices()),
+            ("devices for backends", ", ".join(devices())),
         ],
         "ffmpeg": [
             ("program", ffmpeg_executable()),
@@ -36,14 +36,13 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
     }
 
 
-def _devices() -> str:
+def devices() -> tuple[str, ...]:
     """What networks could run on: as torch sees it, where it is installed."""
     try:
         import torch  # noqa: PLC0415 - heavy, and only looked for here
     except ImportError:
-        return "cpu (torch is not installed; the preview backend does not need it)"
-    names = [f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())]
-    return ", ".join(["cpu", *names])
+        return ("cpu",)
+    return ("cpu", *(f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())))
 
 
 def _trial(settings: EncoderSettings) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
+from collections.abc import Callable
+from typing import Any
+
 
 class MuseTalkError(Exception):
     """Base of every error this package raises on purpose.
@@ -15,6 +19,11 @@ class MuseTalkError(Exception):
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{problem}: {remedy}" if remedy else problem)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        # Exceptions are rebuilt by calling their class with `args`, which is the sentence here and not the two parts;
+        # so this makes one without calling `__init__`. Backends may run in a process of their own.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 class MediaError(MuseTalkError):
@@ -47,6 +56,10 @@ class BackendError(MuseTalkError):
 
 class OutputError(MuseTalkError):
     """The output cannot be written."""
+
+
+class JobError(MuseTalkError):
+    """A job does not exist for whoever asks, or is not in a state for what was asked."""
 
 
 class Cancelled(MuseTalkError):

@@ -126,7 +126,7 @@ def _sample_faces(
     """(frames looked at, frames with a face); keyframes, because decoding one costs no other frame."""
     used = timeline.sources_used
     keys = source.clock.keyframes or (0,)
-    samples = min(MAX_SAMPLES, 1 + used // _FRAMES_PER_SAMPLE)
+    samples = min(MAX_SAMPLES, 3 + used // _FRAMES_PER_SAMPLE)
     wanted = ((2 * index + 1) * used // (2 * samples) for index in range(samples))
     places = sorted({keys[max(0, bisect.bisect_right(keys, at) - 1)] for at in wanted})
     frames = (read_frames(source, at, at + 1, max_side=settings.detector.max_side, cancel=cancel) for at in places)

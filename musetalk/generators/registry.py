@@ -8,11 +8,25 @@ from dataclasses import dataclass
 from musetalk.errors import BackendError
 from musetalk.generators.types import FaceGenerator
 from musetalk.settings import RenderSettings
+from musetalk.weights import WeightFile
 
 # MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
 # shift and opens wider instead.
 _PIXELS_PER_DOUBLING = 12
 _LEAST_OPENING, _MOST_OPENING = 0.25, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class GpuCost:
+    """What a backend takes of a GPU, for hosts that lend one for as long as was asked for.
+
+    Attributes:
+        start_seconds: Until it can paint its first frame: loading it, warming it up.
+        seconds_per_frame: For each painted frame of one face.
+    """
+
+    start_seconds: float
+    seconds_per_frame: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,8 @@ class Backend:
         lacks: What is missing to run it with these settings, one line each with the remedy; empty: ready.
         load: Makes its generator; called when it is first needed and kept, so it may depend on the settings
             `backend`, `models_dir` and `bbox_shift` only.
+        gpu: What it takes of a GPU; None: it needs none.
+        weights: The files it reads.
     """
 
     name: str
@@ -33,6 +49,8 @@ class Backend:
     notice: str
     lacks: Callable[[RenderSettings], tuple[str, ...]]
     load: Callable[[RenderSettings], FaceGenerator]
+    gpu: GpuCost | None = None
+    weights: tuple[WeightFile, ...] = ()
 
 
 def _load_preview(settings: RenderSettings) -> FaceGenerator:

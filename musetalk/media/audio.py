@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from musetalk.arrays import Float32Array
-from musetalk.errors import LimitError, OutputError, VoiceError
+from musetalk.errors import OutputError, VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
-from musetalk.media.probe import has_sound
+from musetalk.media.probe import check_length, probe_voice
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
 
@@ -54,10 +54,7 @@ def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken 
         VoiceError: It has no sound, or too little.
         LimitError: It is larger or longer than allowed.
     """
-    if not has_sound(path, limits, cancel):
-        raise VoiceError(
-            f'"{path.name}" has no sound', "give an audio file, or a video with a sound track, as the voice"
-        )
+    probe_voice(path, limits, cancel)
     wav = folder / "voice.wav"
     with Child(commands.extract_voice(path, wav, max_seconds=limits.max_seconds + 1), cancel=cancel) as child:
         status = child.finish()
@@ -66,11 +63,7 @@ def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken 
         if status != 0 or not wav.is_file():
             raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({child.complaint})', "convert it to WAV")
     voice = _read_header(wav)
-    if voice.seconds > limits.max_seconds:
-        raise LimitError(
-            f'"{path.name}" lasts more than the {limits.max_seconds:.0f} s allowed',
-            "cut it shorter or raise limits.max_seconds",
-        )
+    check_length(path, voice.seconds, limits)
     if voice.seconds < MIN_VOICE_SECONDS:
         raise VoiceError(
             f'the voice "{path.name}" lasts {float(voice.seconds) * 1000:.0f} ms, '

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.errors import LimitError, MediaError
+from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.clock import DEFAULT_RATE, FrameClock, build_clock
@@ -35,7 +35,7 @@ class _Packets:
     picture_times: list[int]
     picture_keys: list[bool]
     picture_tick: Fraction
-    has_sound: bool
+    sound_seconds: Fraction | None
     containers: tuple[str, ...]
 
 
@@ -94,11 +94,7 @@ def _check_limits(source: Source, limits: Limits) -> None:
             f'"{source.path.name}" is {source.width}x{source.height}, more than the {limits.max_pixels} pixels allowed',
             "scale it down or raise limits.max_pixels",
         )
-    if source.seconds > limits.max_seconds:
-        raise LimitError(
-            f'"{source.path.name}" lasts {source.seconds:.0f} s, more than the {limits.max_seconds:.0f} s allowed',
-            "cut it shorter or raise limits.max_seconds",
-        )
+    check_length(source.path, source.seconds, limits)
 
 
 def _probe_video(path: Path, limits: Limits, cancel: CancelToken | None) -> Source:
@@ -129,7 +125,7 @@ def _probe_video(path: Path, limits: Limits, cancel: CancelToken | None) -> Sour
         color=ColorTags(*(_tag(colors[name]) for name in ("range", "space", "primaries", "trc"))),
         pixel_format=frame["format"],
         square_pixels=(width, height) == (int(frame["w"]), int(frame["h"])),
-        has_sound=packets.has_sound,
+        has_sound=packets.sound_seconds is not None,
         seekable=bool({"mov", "matroska"} & set(packets.containers)),
         images=(),
     )
@@ -162,6 +158,8 @@ def _scan_packets(path: Path, cancel: CancelToken | None) -> _Packets:
     ticks: dict[int, Fraction] = {}
     times: list[int] = []
     keys: list[bool] = []
+    sound_start: int | None = None
+    sound_end = 0
     with Child(commands.packet_times(path), stdout=True, cancel=cancel) as child:
         while line := child.read_line():
             text = line.decode("ascii", "replace").strip()
@@ -178,12 +176,18 @@ def _scan_packets(path: Path, cancel: CancelToken | None) -> _Packets:
                 if media[stream_index] == "video" and not flags & _DISCARD:
                     times.append(pts)
                     keys.append(bool(flags & _KEY))
+                elif media[stream_index] == "audio":
+                    sound_start = pts if sound_start is None else min(sound_start, pts)
+                    sound_end = max(sound_end, pts + int(fields[3]))
         child.finish()
         if not media:
             raise _unreadable(path, child)
         names = next((m["names"] for line in child.stderr_lines if (m := _CONTAINER.search(line))), "")
-    tick = next((ticks[i] for i, kind in media.items() if kind == "video"), Fraction(1))
-    return _Packets(times, keys, tick, "audio" in media.values(), tuple(names.rstrip(",").split(",")))
+    tick, sound_tick = (
+        next((ticks[i] for i, kind in media.items() if kind == wanted), Fraction(1)) for wanted in ("video", "audio")
+    )
+    sound = (sound_end - (sound_start or 0)) * sound_tick if "audio" in media.values() else None
+    return _Packets(times, keys, tick, sound, tuple(names.rstrip(",").split(",")))
 
 
 def _unreadable(path: Path, child: Child) -> MediaError:
@@ -200,11 +204,32 @@ def _unreadable(path: Path, child: Child) -> MediaError:
     return MediaError(f'"{path.name}" cannot be read ({child.complaint})', "convert it, or export it again, as MP4")
 
 
-def has_sound(path: Path, limits: Limits, cancel: CancelToken | None = None) -> bool:
-    """Whether a file holds a sound stream.
+def probe_voice(path: Path, limits: Limits, cancel: CancelToken | None = None) -> Fraction:
+    """How many seconds of sound a file holds, as its packets say; decoding may find a little more or less.
 
     Raises:
         MediaError: It cannot be read at all.
+        VoiceError: It has no sound.
+        LimitError: It is larger or longer than `limits`.
     """
     check_file(path, limits, "voice")
-    return _scan_packets(path, cancel).has_sound
+    seconds = _scan_packets(path, cancel).sound_seconds
+    if seconds is None:
+        raise VoiceError(
+            f'"{path.name}" has no sound', "give an audio file, or a video with a sound track, as the voice"
+        )
+    check_length(path, seconds, limits)
+    return seconds
+
+
+def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:
+    """Refuse what lasts too long.
+
+    Raises:
+        LimitError: It lasts longer than `limits` allow.
+    """
+    if seconds > limits.max_seconds:
+        raise LimitError(
+            f'"{path.name}" lasts {float(seconds):.0f} s, more than the {limits.max_seconds:.0f} s allowed',
+            "cut it shorter or raise limits.max_seconds",
+        )

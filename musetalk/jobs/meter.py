@@ -1,0 +1,52 @@
+"""From progress events to what a watcher wants to know: how fast, how long still."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from musetalk.jobs.job import JobProgress
+from musetalk.progress import ProgressEvent
+
+_WINDOW_SECONDS = 5.0  # a rate is taken over the last few clips, not over one
+_LEAST_SECONDS = 0.3
+_KEEP_EVERY_SECONDS = 1.0
+
+
+class ProgressMeter:
+    """Reads the events of one render, in order."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._note = ""
+        self._points: deque[tuple[float, int]] = deque()
+        self._kept: tuple[str, float] = ("", 0.0)
+
+    def read(self, event: ProgressEvent) -> JobProgress:
+        """The progress after an event."""
+        if event.stage != self._stage:
+            self._stage = event.stage
+            self._points.clear()
+        self._note = event.note or self._note
+        self._points.append((event.seconds, event.done))
+        while len(self._points) > 2 and event.seconds - self._points[0][0] > _WINDOW_SECONDS:
+            self._points.popleft()
+        first_seconds, first_done = self._points[0]
+        elapsed = event.seconds - first_seconds
+        rate = (event.done - first_done) / elapsed if elapsed >= _LEAST_SECONDS else 0.0
+        left = (event.total - event.done) / rate if rate > 0 and event.total else None
+        return JobProgress(
+            stage=event.stage,
+            done=event.done,
+            total=event.total,
+            frames_per_second=round(rate, 2),
+            seconds_left=None if left is None else round(left, 1),
+            note=self._note,
+        )
+
+    def worth_keeping(self, event: ProgressEvent) -> bool:
+        """Whether an event should reach the disk: a stage's first, then one a second."""
+        stage, seconds = self._kept
+        if event.stage == stage and event.seconds - seconds < _KEEP_EVERY_SECONDS:
+            return False
+        self._kept = (event.stage, event.seconds)
+        return True

@@ -1,0 +1,224 @@
+"""The queue: jobs are submitted, watched and stopped by their owners, and rendered one at a time per engine."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from musetalk.errors import Cancelled, JobError, MuseTalkError
+from musetalk.jobs.job import Job
+from musetalk.jobs.meter import ProgressMeter
+from musetalk.jobs.store import INTERRUPTED, REPORT, RESULT, JobStore
+from musetalk.jobs.thumbnail import make_thumbnail
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+
+_SWEEP_SECONDS = 60.0
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """What renders; `LipSync` is one."""
+
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> None:
+        """Refuse, in a moment, what cannot be rendered."""
+        ...
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """Render; see `LipSync.render`."""
+        ...
+
+
+class JobService:
+    """Takes jobs and renders them in the order in which they came.
+
+    Args:
+        engines: One per device; each renders one job at a time.
+        store: Where jobs are kept; queued ones from an earlier process are taken up again.
+        max_waiting: Jobs that one owner may have waiting or running.
+        max_queue: Jobs that everybody together may.
+    """
+
+    def __init__(
+        self, engines: Sequence[Engine], store: JobStore, *, max_waiting: int = 10, max_queue: int = 100
+    ) -> None:
+        self.store = store
+        self._engines = engines
+        self._max_waiting = max_waiting
+        self._max_queue = max_queue
+        self._changed = threading.Condition()
+        self._tokens: dict[str, CancelToken] = {}
+        self._contexts: dict[str, contextvars.Context] = {}
+        self._closing = False
+        self._workers = [
+            threading.Thread(target=self._work, args=(engine,), name=f"jobs-{number}", daemon=True)
+            for number, engine in enumerate(engines)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def submit(self, owner: str, video: Path, voice: Path, settings: RenderSettings, title: str = "") -> Job:
+        """Check the inputs, take them over, and queue the render.
+
+        Raises:
+            MuseTalkError: It cannot work, or there is no room for it.
+        """
+        waiting = sum(job.active for job in self.jobs(owner))
+        if waiting >= self._max_waiting:
+            raise JobError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
+        if self.waiting() >= self._max_queue:
+            raise JobError(f"{self.waiting()} renders are waiting already", "try again when some are done")
+        self._engines[0].check(video, voice, settings)
+        title = title or f"{video.stem} + {voice.stem}"
+        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(video, settings))
+        with self._changed:
+            # The worker renders in the submitter's context: hosts find there on whose account a device is used.
+            self._contexts[job.id] = contextvars.copy_context()
+            self.store.put(job)
+            self._changed.notify_all()
+        return job
+
+    def refresh(self, owner: str) -> None:
+        """Let one's waiting jobs run in the context of this request: what an older one carried may have expired."""
+        with self._changed:
+            for job in self.jobs(owner):
+                if job.state == "queued":
+                    self._contexts[job.id] = contextvars.copy_context()
+
+    def get(self, job_id: str, owner: str) -> Job:
+        """One's own job.
+
+        Raises:
+            JobError: There is none of that id, or it is somebody else's.
+        """
+        job = self.store.get(job_id, owner)
+        if job is None:
+            raise JobError("there is no such render of yours", "it may have been removed; your renders are under Jobs")
+        return job
+
+    def jobs(self, owner: str) -> list[Job]:
+        """One's own jobs, newest first."""
+        return [job for job in reversed(self.store.all()) if job.owner == owner]
+
+    def place(self, job: Job) -> int:
+        """How many jobs have their turn before this one; 0 where it is not waiting."""
+        active = [other.id for other in self.store.all() if other.active]
+        return active.index(job.id) if job.id in active else 0
+
+    def waiting(self) -> int:
+        """Jobs of everybody that wait or run."""
+        return sum(job.active for job in self.store.all())
+
+    def stop(self, job_id: str, owner: str) -> Job:
+        """End a job that waits or runs; one that has ended stays as it is.
+
+        Raises:
+            JobError: See `get`.
+        """
+        with self._changed:
+            job = self.get(job_id, owner)
+            if job.state == "queued":
+                self._end(job, "cancelled")
+            elif job.id in self._tokens:
+                self._tokens[job.id].cancel()
+        return self.store.newest(job)
+
+    def delete(self, job_id: str, owner: str) -> None:
+        """Remove a job that has ended, with all its files.
+
+        Raises:
+            JobError: See `get`; or it still waits or runs.
+        """
+        with self._changed:
+            job = self.get(job_id, owner)
+            if job.active:
+                raise JobError("this render has not ended", "stop it first")
+            self.store.remove(job)
+
+    def wait(self, job: Job, timeout: float) -> Job:
+        """Wait until a job has ended, or for `timeout` seconds; its state then."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.store.newest(job).active, timeout)
+        return self.store.newest(job)
+
+    def close(self) -> None:
+        """Stop what runs, keep what waits for the next start, and let go of the folder."""
+        with self._changed:
+            self._closing = True
+            for token in self._tokens.values():
+                token.cancel()
+            self._changed.notify_all()
+        for worker in self._workers:
+            worker.join()
+        self.store.close()
+
+    def _work(self, engine: Engine) -> None:
+        while (job := self._next()) is not None:
+            self._contexts.pop(job.id, contextvars.copy_context()).run(self._render, engine, job)
+            self.store.sweep()
+
+    def _next(self) -> Job | None:
+        """Wait for the next job and mark it as running; None when the service closes."""
+        with self._changed:
+            while not self._closing:
+                job = next((job for job in self.store.all() if job.state == "queued"), None)
+                if job is not None:
+                    job = job.model_copy(update={"state": "running", "started": self.store.now()})
+                    self._tokens[job.id] = CancelToken()
+                    self.store.put(job)
+                    return job
+                if not self._changed.wait(_SWEEP_SECONDS):
+                    self.store.sweep()
+        return None
+
+    def _render(self, engine: Engine, job: Job) -> None:
+        folder = self.store.folder(job)
+        meter = ProgressMeter()
+
+        def note(event: ProgressEvent) -> None:
+            self._update(job, {"progress": meter.read(event)}, to_disk=meter.worth_keeping(event))
+
+        try:
+            report = engine.render(
+                folder / job.video,
+                folder / job.voice,
+                folder / RESULT,
+                job.settings,
+                on_progress=note,
+                cancel=self._tokens[job.id],
+            )
+            report.save(folder / REPORT)
+        except Cancelled:
+            self._end(job, "failed", INTERRUPTED) if self._closing else self._end(job, "cancelled")
+        except MuseTalkError as error:
+            self._end(job, "failed", str(error))
+        except Exception:  # noqa: BLE001 - whatever a backend throws, the queue goes on; job and log say what happened
+            _log.exception("job %s failed", job.id)
+            self._end(job, "failed", "an error that we did not foresee: please report it, with the server's log")
+        else:
+            self._end(job, "done")
+
+    def _end(self, job: Job, state: Literal["done", "failed", "cancelled"], error: str = "") -> None:
+        with self._changed:
+            self._tokens.pop(job.id, None)
+            self._contexts.pop(job.id, None)
+            changes = {"state": state, "error": error, "ended": self.store.now(), "progress": None}
+            self._update(job, changes, to_disk=True)
+            self._changed.notify_all()
+
+    def _update(self, job: Job, changes: dict[str, object], *, to_disk: bool) -> None:
+        self.store.put(self.store.newest(job).model_copy(update=changes), to_disk=to_disk)

@@ -1,0 +1,217 @@
+"""Jobs on disk: a folder each, with inputs, state, result and report; bounded in age and in size."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import secrets
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from musetalk.errors import OutputError
+from musetalk.jobs.job import Job
+from musetalk.settings import RenderSettings
+
+RECORD, RESULT, REPORT, THUMBNAIL = "job.json", "result.mp4", "report.json", "thumbnail.jpg"
+_ID = re.compile(r"[0-9a-f]{32}")
+INTERRUPTED = "the server was stopped while this was being rendered: start it again"
+_log = logging.getLogger(__name__)
+
+
+def owner_digest(secret: str) -> str:
+    """What is kept of a visitor's secret (or name), so that reading the disk does not let one act as them."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class JobStore:
+    """The jobs under one folder. Safe to share between threads; one process at a time owns the folder.
+
+    Args:
+        root: The folder; made if it is missing.
+        keep_seconds: Jobs that ended longer ago are removed.
+        max_bytes: Disk that all jobs together may take; the oldest that have ended make room.
+        now: The clock, in seconds since the epoch.
+
+    Raises:
+        OutputError: The folder cannot be written to, or another process owns it.
+    """
+
+    def __init__(
+        self, root: Path, *, keep_seconds: float, max_bytes: int, now: Callable[[], float] = time.time
+    ) -> None:
+        self.root = root.resolve()
+        self._keep_seconds = keep_seconds
+        self._max_bytes = max_bytes
+        self.now = now
+        self._lock = threading.RLock()
+        self._owned = FileLock(self.root / ".lock")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._owned.acquire(timeout=0)
+        except Timeout as error:
+            raise OutputError(f'another server uses the jobs in "{root}"', "give this one another folder") from error
+        except OSError as error:
+            raise OutputError(f'no jobs can be kept in "{root}" ({error.strerror})', "give another folder") from error
+        self._jobs = self._load()
+
+    def close(self) -> None:
+        """Let another process own the folder."""
+        self._owned.release()
+
+    def prepare(
+        self, owner: str, video: Path, voice: Path, title: str, settings: RenderSettings, thumbnail: bytes
+    ) -> Job:
+        """Make a job's folder with inputs of its own: links where the disk allows, else copies.
+
+        It is a job only once it was `put`.
+
+        Args:
+            owner: From `owner_digest`.
+            video: The source; may be deleted afterwards.
+            voice: The voice; may be deleted afterwards.
+            title: For people.
+            settings: Of the render.
+            thumbnail: JPEG.
+
+        Raises:
+            OutputError: There is no room.
+        """
+        self.sweep(needed=video.stat().st_size + voice.stat().st_size)
+        job = Job(
+            id=secrets.token_hex(16),
+            owner=owner,
+            video=f"source{video.suffix.lower()}",
+            voice=f"voice{voice.suffix.lower()}",
+            title=title,
+            settings=settings,
+            created=self.now(),
+        )
+        folder = self.folder(job)
+        try:
+            folder.mkdir()
+            _link(video, folder / job.video)
+            _link(voice, folder / job.voice)
+            (folder / THUMBNAIL).write_bytes(thumbnail)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise OutputError(f"the job cannot be kept ({error.strerror})", "free some space on the disk") from error
+        return job
+
+    def put(self, job: Job, *, to_disk: bool = True) -> None:
+        """Keep a job's newest state; on disk too, whole or not at all, unless it is only progress."""
+        with self._lock:
+            if to_disk:
+                record = self.folder(job) / RECORD
+                partial = record.with_suffix(".partial")
+                partial.write_text(job.model_dump_json(indent=2), encoding="utf-8")
+                partial.replace(record)
+            self._jobs[job.id] = job
+
+    def get(self, job_id: str, owner: str) -> Job | None:
+        """The job, if there is one of that id and owner; whether it is missing or foreign is not told apart."""
+        with self._lock:
+            job = self._jobs.get(job_id) if _ID.fullmatch(job_id) else None
+        return job if job is not None and secrets.compare_digest(job.owner, owner) else None
+
+    def newest(self, job: Job) -> Job:
+        """The state of a job as it is now."""
+        with self._lock:
+            return self._jobs[job.id]
+
+    def all(self) -> list[Job]:
+        """Every job, oldest first."""
+        with self._lock:
+            return sorted(self._jobs.values(), key=lambda job: job.created)
+
+    def remove(self, job: Job) -> None:
+        """Forget a job and delete its folder."""
+        with self._lock:
+            self._jobs.pop(job.id, None)
+            shutil.rmtree(self.folder(job), ignore_errors=True)
+
+    def folder(self, job: Job) -> Path:
+        """Where a job's files are."""
+        return self.root / job.id
+
+    def file(self, job: Job, name: str) -> Path | None:
+        """One of a job's files, if it is there."""
+        path = self.folder(job) / name
+        return path if path.is_file() else None
+
+    def used_bytes(self) -> int:
+        """Disk that all jobs take."""
+        return sum(_size(path) for path in self.root.rglob("*"))
+
+    def sweep(self, needed: int = 0) -> None:
+        """Remove what ended too long ago, then the oldest that ended until `needed` bytes fit.
+
+        Raises:
+            OutputError: They do not fit beside the jobs that have not ended.
+        """
+        with self._lock:
+            ended = [job for job in self.all() if not job.active]
+            for job in ended:
+                if self.now() - (job.ended or job.created) > self._keep_seconds:
+                    self.remove(job)
+            while self.used_bytes() + needed > self._max_bytes:
+                ended = [job for job in self.all() if not job.active]
+                if not ended:
+                    if needed:
+                        raise OutputError(
+                            f"there is no room for another job ({self._max_bytes / 2**20:.0f} MiB for all)",
+                            "wait until one is done, or give shorter inputs",
+                        )
+                    return
+                self.remove(ended[0])
+
+    def _load(self) -> dict[str, Job]:
+        """What an earlier process left: interrupted jobs are marked so, what is no job any more is removed."""
+        jobs = {}
+        for folder in self.root.iterdir():
+            if not (folder.is_dir() and _ID.fullmatch(folder.name)):
+                continue
+            try:
+                job = Job.model_validate_json((folder / RECORD).read_bytes())
+            except (OSError, ValidationError) as error:
+                _log.warning("the job %s cannot be read and is removed (%s)", folder.name, error)
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            if job.state == "running":
+                job = job.model_copy(
+                    update={"state": "failed", "error": INTERRUPTED, "ended": self.now(), "progress": None}
+                )
+                _clean(folder, job)
+                (folder / RECORD).write_text(job.model_dump_json(indent=2), encoding="utf-8")
+            jobs[job.id] = job
+        return jobs
+
+
+def _size(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0  # a render's temporary file that went away between being listed and being asked
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _clean(folder: Path, job: Job) -> None:
+    """Remove what an interrupted render left: everything but record, inputs and thumbnail."""
+    for item in folder.iterdir():
+        if item.name not in (RECORD, job.video, job.voice, THUMBNAIL):
+            shutil.rmtree(item) if item.is_dir() else item.unlink()

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import contextvars
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from musetalk.errors import Cancelled, FaceError, JobError, MediaError
+from musetalk.jobs.job import Job
+from musetalk.jobs.service import JobService
+from musetalk.jobs.store import REPORT, RESULT, JobStore, owner_digest
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+
+ANN, BOB = owner_digest("ann"), owner_digest("bob")
+PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
+ASKED_BY: contextvars.ContextVar[str] = contextvars.ContextVar("asked_by", default="nobody")
+LONGEST = 20  # seconds that a test waits for a thread; none is waited for when all is well
+
+
+class Engine:
+    """Renders when it is told to; says what it was asked."""
+
+    def __init__(self) -> None:
+        self.go = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.running = 0
+        self.most_running = 0
+        self.order: list[str] = []
+        self.contexts: list[str] = []
+        self.error: Exception | None = None
+
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> None:
+        if not voice.read_bytes():
+            raise MediaError("the voice is empty", "speak up")
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        assert settings is not None
+        assert on_progress is not None
+        assert cancel is not None
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.order.append(out.parent.name)
+        self.contexts.append(ASKED_BY.get())
+        try:
+            on_progress(ProgressEvent("render", 0, 10, 0.0))
+            on_progress(ProgressEvent("render", 5, 10, 2.0))
+            self.begun.release()
+            while not self.go.acquire(timeout=0.01):
+                if cancel.cancelled:
+                    raise Cancelled
+            if self.error is not None:
+                raise self.error
+            out.write_bytes(b"mp4")
+        finally:
+            self.running -= 1
+        return RenderReport(
+            str(out), 10, 10, 0, 0, (), (), (), "25/1", 0.4, 0.4, 0.1, {}, 1.0, settings.backend, "cpu", (), {}, {}
+        )
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def voice(tmp_path: Path) -> Path:
+    path = tmp_path / "hello.wav"
+    path.write_bytes(b"RIFF")
+    return path
+
+
+@pytest.fixture
+def start(tmp_path: Path, engine: Engine) -> Iterator[Callable[..., JobService]]:
+    started: list[JobService] = []
+
+    def start_it(**limits: int) -> JobService:
+        store = JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8)
+        started.append(JobService([engine], store, **limits))
+        return started[-1]
+
+    yield start_it
+    for service in started:
+        service.close()
+
+
+def submit(service: JobService, voice: Path, owner: str = ANN) -> Job:
+    return service.submit(owner, PORTRAIT, voice, RenderSettings())
+
+
+def test_a_job_runs_and_leaves_result_and_report(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    job = submit(service, voice)
+    assert job.title == "portrait + hello"
+    assert engine.begun.acquire(timeout=LONGEST)
+    running = service.get(job.id, ANN)
+    assert running.state == "running"
+    assert running.progress is not None
+    assert (running.progress.done, running.progress.total) == (5, 10)
+    assert running.progress.frames_per_second == 2.5
+    assert running.progress.seconds_left == 2.0
+    engine.go.release()
+    done = service.wait(job, LONGEST)
+    assert done.state == "done"
+    assert done.seconds is not None
+    result, report = (service.store.file(job, name) for name in (RESULT, REPORT))
+    assert result is not None
+    assert result.read_bytes() == b"mp4"
+    assert report is not None
+    assert json.loads(report.read_text())["frames"] == 10
+
+
+def test_jobs_run_one_at_a_time_in_their_order(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    jobs = [submit(service, voice, owner) for owner in (ANN, BOB, ANN)]
+    assert engine.begun.acquire(timeout=LONGEST)
+    assert [service.place(service.store.newest(job)) for job in jobs] == [0, 1, 2]
+    assert service.waiting() == 3
+    engine.go.release(3)
+    for job in jobs:
+        assert service.wait(job, LONGEST).state == "done"
+    assert engine.order == [job.id for job in jobs]
+    assert engine.most_running == 1
+    assert service.waiting() == 0
+
+
+def test_everybody_sees_only_their_own(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    mine, other = submit(service, voice, ANN), submit(service, voice, BOB)
+    assert [job.id for job in service.jobs(ANN)] == [mine.id]
+    for call in (service.get, service.stop, service.delete):
+        with pytest.raises(JobError, match="no such render of yours"):
+            call(other.id, ANN)
+    assert service.get(other.id, BOB).active
+    engine.go.release(2)
+
+
+def test_stopping_a_running_job_frees_the_worker(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    first, second = submit(service, voice), submit(service, voice)
+    assert engine.begun.acquire(timeout=LONGEST)
+    service.stop(first.id, ANN)
+    assert service.wait(first, LONGEST).state == "cancelled"
+    engine.go.release()
+    assert service.wait(second, LONGEST).state == "done"
+    assert service.stop(second.id, ANN).state == "done"
+
+
+def test_stopping_a_waiting_job_means_it_never_runs(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    service = start()
+    first, second = submit(service, voice), submit(service, voice)
+    assert engine.begun.acquire(timeout=LONGEST)
+    assert service.stop(second.id, ANN).state == "cancelled"
+    engine.go.release()
+    assert service.wait(first, LONGEST).state == "done"
+    assert engine.order == [first.id]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FaceError("no face was found", "use another source"), "no face was found: use another source"),
+        (ZeroDivisionError("whoops"), "did not foresee"),
+    ],
+)
+def test_a_failing_render_says_why_and_the_next_one_runs(
+    start: Callable[..., JobService], engine: Engine, voice: Path, error: Exception, said: str
+) -> None:
+    service = start()
+    engine.error = error
+    job = submit(service, voice)
+    engine.go.release()
+    failed = service.wait(job, LONGEST)
+    assert failed.state == "failed"
+    assert said in failed.error
+    engine.error = None
+    engine.go.release()
+    assert service.wait(submit(service, voice), LONGEST).state == "done"
+
+
+def test_bad_input_is_refused_before_it_is_queued(
+    start: Callable[..., JobService], voice: Path, tmp_path: Path
+) -> None:
+    service = start()
+    voice.write_bytes(b"")
+    with pytest.raises(MediaError, match="speak up"):
+        submit(service, voice)
+    assert service.jobs(ANN) == []
+    assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == []
+
+
+def test_nobody_fills_the_queue(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start(max_waiting=2, max_queue=3)
+    for _ in range(2):
+        submit(service, voice, ANN)
+    with pytest.raises(JobError, match="of yours are waiting"):
+        submit(service, voice, ANN)
+    submit(service, voice, BOB)
+    with pytest.raises(JobError, match="3 renders are waiting"):
+        submit(service, voice, owner_digest("eve"))
+    engine.go.release(3)
+
+
+def test_only_an_ended_job_can_be_deleted(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    job = submit(service, voice)
+    with pytest.raises(JobError, match="stop it first"):
+        service.delete(job.id, ANN)
+    engine.go.release()
+    service.wait(job, LONGEST)
+    service.delete(job.id, ANN)
+    assert service.jobs(ANN) == []
+    assert not service.store.folder(job).exists()
+
+
+def test_closing_marks_what_ran_and_the_next_start_takes_up_what_waited(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    service = start()
+    first, second = submit(service, voice), submit(service, voice)
+    assert engine.begun.acquire(timeout=LONGEST)
+    service.close()
+    service = start()
+    assert service.get(first.id, ANN).state == "failed"
+    assert "server was stopped" in service.get(first.id, ANN).error
+    engine.go.release()
+    assert service.wait(second, LONGEST).state == "done"
+
+
+def test_a_render_runs_in_the_context_of_whoever_asked(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    service = start()
+
+    def ask() -> Job:
+        ASKED_BY.set("ann")
+        return submit(service, voice)
+
+    engine.go.release()
+    assert service.wait(contextvars.Context().run(ask), LONGEST).state == "done"
+    assert engine.contexts == ["ann"]

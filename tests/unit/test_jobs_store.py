@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from musetalk.errors import OutputError
+from musetalk.jobs.job import Job, JobProgress
+from musetalk.jobs.store import REPORT, RESULT, JobStore, owner_digest
+from musetalk.settings import RenderSettings
+
+ANN, BOB = owner_digest("ann"), owner_digest("bob")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        self.seconds += 1
+        return self.seconds
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> tuple[Path, Path]:
+    video, voice = tmp_path / "Interview.MOV", tmp_path / "voice.wav"
+    video.write_bytes(b"v" * 1000)
+    voice.write_bytes(b"s" * 500)
+    return video, voice
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def open_store(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., JobStore]]:
+    opened: list[JobStore] = []
+
+    def open_it(keep_seconds: float = 3600, max_bytes: int = 10**6) -> JobStore:
+        for store in opened:
+            store.close()
+        opened.append(JobStore(tmp_path / "jobs", keep_seconds=keep_seconds, max_bytes=max_bytes, now=clock))
+        return opened[-1]
+
+    yield open_it
+    for store in opened:
+        store.close()
+
+
+def add(store: JobStore, inputs: tuple[Path, Path], owner: str = ANN, **changes: object) -> Job:
+    job = store.prepare(owner, *inputs, "a title", RenderSettings(bbox_shift=3), b"jpeg")
+    job = job.model_copy(update=changes)
+    store.put(job)
+    return job
+
+
+def test_a_job_has_inputs_of_its_own(open_store: Callable[..., JobStore], inputs: tuple[Path, Path]) -> None:
+    store = open_store()
+    job = add(store, inputs)
+    for path in inputs:
+        path.unlink()
+    assert (store.folder(job) / job.video).read_bytes() == b"v" * 1000
+    assert (store.folder(job) / job.voice).read_bytes() == b"s" * 500
+    assert job.video == "source.mov"
+
+
+def test_ids_are_long_random_and_never_paths(open_store: Callable[..., JobStore], inputs: tuple[Path, Path]) -> None:
+    store = open_store()
+    jobs = [add(store, inputs) for _ in range(5)]
+    assert len({job.id for job in jobs}) == 5
+    assert all(len(job.id) == 32 for job in jobs)
+    for asked in ("", "..", f"../jobs/{jobs[0].id}", f"{jobs[0].id}/", jobs[0].id.upper() + "x", f"{jobs[0].id}\n"):
+        assert store.get(asked, ANN) is None
+
+
+def test_only_the_owner_finds_a_job(open_store: Callable[..., JobStore], inputs: tuple[Path, Path]) -> None:
+    store = open_store()
+    job = add(store, inputs)
+    assert store.get(job.id, ANN) == job
+    assert store.get(job.id, BOB) is None
+    assert store.get("0" * 32, ANN) is None
+
+
+def test_the_record_on_disk_is_json_without_the_owners_secret(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store()
+    job = add(store, inputs, progress=JobProgress(stage="render", done=3, total=9))
+    record = json.loads((store.folder(job) / "job.json").read_text())
+    assert record["state"] == "queued"
+    assert record["progress"] == {
+        "stage": "render",
+        "done": 3,
+        "total": 9,
+        "frames_per_second": 0.0,
+        "seconds_left": None,
+        "note": "",
+    }
+    assert record["settings"]["bbox_shift"] == 3
+    assert '"ann"' not in json.dumps(record)
+
+
+def test_everything_is_there_after_a_restart_and_interrupted_jobs_say_so(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store()
+    queued = add(store, inputs)
+    running = add(store, inputs, state="running", started=5.0, progress=JobProgress(stage="render", done=1, total=2))
+    done = add(store, inputs, state="done", ended=6.0)
+    (store.folder(done) / RESULT).write_bytes(b"mp4")
+    half = store.folder(running) / ".musetalk-abc"
+    half.mkdir()
+    (half / "half.mp4").write_bytes(b"half")
+    store = open_store()
+    assert store.get(queued.id, ANN) == queued
+    assert store.get(done.id, ANN) == done
+    assert store.file(done, RESULT) is not None
+    found = store.get(running.id, ANN)
+    assert found is not None
+    assert found.state == "failed"
+    assert "server was stopped" in found.error
+    assert found.progress is None
+    assert not half.exists()
+    assert (store.folder(running) / running.video).exists()
+
+
+def test_what_is_no_job_is_removed_at_start_up_and_other_files_are_not_touched(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    store = open_store()
+    broken = add(store, inputs)
+    store.prepare(ANN, *inputs, "never put", RenderSettings(), b"jpeg")
+    (store.folder(broken) / "job.json").write_text("{")
+    foreign = tmp_path / "jobs" / "my-holiday"
+    foreign.mkdir()
+    (foreign / "film.mp4").write_bytes(b"x")
+    store = open_store()
+    assert store.all() == []
+    assert [path.name for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == ["my-holiday"]
+    assert (foreign / "film.mp4").exists()
+
+
+def test_ended_jobs_expire_and_active_ones_do_not(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path], clock: Clock
+) -> None:
+    store = open_store(keep_seconds=100)
+    old = add(store, inputs, state="done", ended=clock())
+    waiting = add(store, inputs)
+    clock.seconds += 200
+    fresh = add(store, inputs, state="failed", ended=clock())
+    store.sweep()
+    assert {job.id for job in store.all()} == {waiting.id, fresh.id}
+    assert not store.folder(old).exists()
+
+
+def test_the_oldest_ended_jobs_make_room_and_active_ones_never_do(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store(max_bytes=9000)
+    jobs = []
+    for number in range(6):
+        jobs.append(add(store, inputs, state="done", ended=float(number)))
+        assert store.used_bytes() <= 9000
+    kept = [job.id for job in store.all()]
+    assert jobs[-1].id in kept
+    assert jobs[0].id not in kept
+    assert kept == [job.id for job in jobs[-len(kept) :]]
+    with pytest.raises(OutputError, match="no room"):
+        for _ in range(6):
+            add(store, inputs)
+
+
+def test_two_servers_never_share_a_folder(open_store: Callable[..., JobStore], tmp_path: Path) -> None:
+    open_store()
+    with pytest.raises(OutputError, match="another server"):
+        JobStore(tmp_path / "jobs", keep_seconds=1, max_bytes=1)
+
+
+def test_a_file_in_the_folders_place_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "jobs").write_text("")
+    with pytest.raises(OutputError, match="another folder"):
+        JobStore(tmp_path / "jobs", keep_seconds=1, max_bytes=1)
+
+
+def test_removing_a_job_removes_its_files(open_store: Callable[..., JobStore], inputs: tuple[Path, Path]) -> None:
+    store = open_store()
+    job = add(store, inputs, state="done", ended=1.0)
+    store.remove(job)
+    assert store.get(job.id, ANN) is None
+    assert not store.folder(job).exists()
+    assert store.file(job, REPORT) is None
