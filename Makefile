@@ -2,11 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench lock clean
+.PHONY: demo app test lint format bench lock clean
 
 demo: .venv/.ready
 	$(BIN)/python -m musetalk render assets/sample.mp4 assets/voice.wav -o results/demo.mp4 --report results/demo.json
 	@echo "report: results/demo.json"
+
+app: .venv/.ready
+	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py
 
 test: lint
 	$(BIN)/python -m pytest -n 2

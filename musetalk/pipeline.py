@@ -14,9 +14,12 @@ import numpy as np
 from musetalk.errors import OutputError
 from musetalk.faces.haar import HaarDetector
 from musetalk.faces.types import FaceDetector
+from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import FaceGenerator
 from musetalk.media.commands import SoundTrack, rate_text
+from musetalk.media.probe import probe_source, probe_voice
+from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.preflight import Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare
@@ -74,6 +77,32 @@ class LipSync:
             peak = memory.mb
         return _report(preparation, out, self.registry.get(settings.backend), run, peak)
 
+    def check_source(self, video: Path, settings: RenderSettings) -> Source:
+        """Look at a source alone, in a moment.
+
+        Raises:
+            MediaError: It cannot be used.
+        """
+        return probe_source(video, settings.limits, image_fps=settings.image_fps)
+
+    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+        """Look at a voice alone, in a moment; how many seconds it lasts, as its packets say.
+
+        Raises:
+            MediaError: It cannot be used.
+        """
+        return float(probe_voice(voice, settings.limits))
+
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> None:
+        """Refuse, in a moment, what cannot be rendered: a backend that lacks something, inputs beyond the limits.
+
+        Raises:
+            MuseTalkError: The render cannot work.
+        """
+        self.registry.ready(settings)
+        self.check_source(video, settings)
+        self.check_voice(voice, settings)
+
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
         """Look at both inputs and estimate what a render will take, without rendering.
 
@@ -84,6 +113,34 @@ class LipSync:
         self.registry.ready(settings)
         with _job_folder(Path(tempfile.gettempdir())) as folder:
             return run_preflight(video, voice, settings, self._detector_for(settings), folder=folder, run=RenderRun())
+
+    def preview_frame(
+        self,
+        video: Path,
+        voice: Path | None,
+        settings: RenderSettings | None = None,
+        *,
+        at: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> FramePreview:
+        """Show what a render would make of one frame; see `frame_preview.preview_frame`.
+
+        Raises:
+            MuseTalkError: The render cannot work.
+        """
+        settings = settings or RenderSettings()
+        self.registry.ready(settings)
+        with _job_folder(Path(tempfile.gettempdir())) as folder:
+            return preview_frame(
+                video,
+                voice,
+                settings,
+                detector=self._detector_for(settings),
+                generator=self._generator(settings),
+                folder=folder,
+                at=at,
+                cancel=cancel,
+            )
 
     @contextmanager
     def preparing(

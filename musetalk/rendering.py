@@ -58,6 +58,11 @@ def render_frames(preparation: Preparation, start: int, stop: int, run: RenderRu
                     yield picture
 
 
+def paint(preparation: Preparation, batch: Batch, run: RenderRun) -> Batch:
+    """Generate and composite one segment, here and now; the frames are changed in place."""
+    return _composite(preparation, run, _generate(preparation, run, batch))
+
+
 def _decode(preparation: Preparation, segments: list[Segment], run: RenderRun) -> Generator[Batch, None, None]:
     if not segments:
         return

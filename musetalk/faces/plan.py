@@ -143,6 +143,16 @@ class FacePlan:
             self, frame=self.frame[rows], track=self.track[rows], boxes=self.boxes[rows], mouths=self.mouths[rows]
         )
 
+    def placed(self, first: int, frame_count: int) -> FacePlan:
+        """The same faces in a source of `frame_count` frames, of which this plan's are those from `first` on.
+
+        Raises:
+            ValueError: The plan is empty or reaches beyond the source.
+        """
+        around = (first, frame_count - first - self.frame_count)  # frames without a face, in the nearest shot
+        shots = np.pad(self.shots, around, "edge")
+        return replace(self, frame_count=frame_count, shots=shots, frame=self.frame + first)
+
     def save(self, path: Path, key: str) -> None:
         """Write the plan as `.npz`, beside `path` first, so that `path` is never half a file.
 

@@ -19,7 +19,7 @@ from musetalk.faces.watch import look_through
 from musetalk.progress import CancelToken
 from musetalk.settings import TrackerSettings
 
-_LOOK_SECONDS = 0.4  # time between two searches of the whole frame; in between, known faces are followed
+LOOK_SECONDS = 0.4  # time between two searches of the whole frame; in between, known faces are followed
 
 
 def plan_faces(
@@ -72,7 +72,7 @@ class _Planner:
         self._detector = detector
         self._settings = settings
         self._finder = ShotFinder(settings.shot_threshold)
-        self._span_length = max(1, round(_LOOK_SECONDS * fps))
+        self._span_length = max(1, round(LOOK_SECONDS * fps))
         self._shots: array[int] = array("i")
         self._tracks: list[Track] = []
         self._start_shot()

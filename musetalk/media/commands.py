@@ -94,6 +94,14 @@ def decode_samples(path: Path, rate: int) -> list[str]:
     return [*_quiet(), *read_input(path), *tail]
 
 
+def decode_excerpt(path: Path, start: float, seconds: float, rate: int) -> list[str]:
+    """As `decode_samples`, of a part; channels are mixed as `extract_voice` mixes them first."""
+    part = ["-map", "0:a:0", "-t", f"{seconds:.3f}"]
+    mix = ["-af", "aresample=async=1:first_pts=0,aformat=channel_layouts=mono|stereo"]
+    tail = ["-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
+    return [*_quiet(), *read_input(path, start=start if start > 0 else None), *part, *mix, *tail]
+
+
 def rate_text(fps: Fraction) -> str:
     """A rate as ffmpeg reads it: "30000/1001"."""
     return f"{fps.numerator}/{fps.denominator}"

@@ -88,3 +88,10 @@ def test_nvenc_only_when_asked() -> None:
         "-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", "23", "-b:v", "0", "-f", "null", "-"
     ]  # fmt: skip
     assert "h264_nvenc" not in commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=EncoderSettings())
+
+
+def test_an_excerpt_seeks_before_it_decodes(tmp_path: Path) -> None:
+    arguments = commands.decode_excerpt(tmp_path / "a.wav", 2.5, 10, 16_000)
+    assert arguments.index("-ss") < arguments.index("-i")
+    assert arguments[arguments.index("-t") + 1] == "10.000"
+    assert "-ss" not in commands.decode_excerpt(tmp_path / "a.wav", 0.0, 10, 16_000)

@@ -14,8 +14,9 @@ LAYERS = {
     "media": {"media", "arrays", "errors", "progress", "settings", "timeline"},
     "faces": {"faces", "arrays", "errors", "progress", "settings"},
     "speech": {"speech", "arrays", "errors", "progress", "settings"},
-    "generators": {"generators", "faces", "speech", "arrays", "errors", "progress", "settings"},
+    "generators": {"generators", "faces", "speech", "arrays", "errors", "progress", "settings", "weights"},
     "compositing": {"compositing", "faces", "arrays", "errors", "progress", "settings"},
+    "jobs": {"jobs", "media", "errors", "progress", "report", "settings"},
 }
 
 
@@ -37,15 +38,28 @@ def test_rooms_import_only_what_lies_below_them(room: str) -> None:
 
 
 def test_nothing_below_the_doors_knows_them() -> None:
-    doors = {"musetalk.cli", "musetalk.console", "musetalk.batch", "musetalk.doctor", "typer", "rich", "gradio"}
+    doors = {"musetalk.cli", "musetalk.console", "musetalk.batch", "musetalk.doctor", "musetalk.webui", "typer", "rich"}
     for path in PACKAGE.rglob("*.py"):
-        if path.stem not in {"cli", "console", "batch", "doctor", "__main__"}:
-            assert not {name for name in imported(path) if name in doors or name.split(".")[0] in doors}, path
+        if path.stem not in {"cli", "console", "batch", "doctor", "__main__"} and path.parent.name != "webui":
+            names = imported(path)
+            assert not {n for n in names if n.split(".")[0] in doors or ".".join(n.split(".")[:2]) in doors}, path
+
+
+def test_only_the_app_and_the_web_interface_know_gradio() -> None:
+    root = PACKAGE.parent
+    users = {path for path in root.rglob("*.py") if {n for n in imported(path) if n.split(".")[0] == "gradio"}}
+    users = {path for path in users if not {".venv", "build", "tests"} & set(path.relative_to(root).parts)}
+    assert users
+    assert all(path == root / "app.py" or path.parent == PACKAGE / "webui" for path in users), users
 
 
 def modules_after(code: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
     )
     return set(done.stdout.split())
 
@@ -61,3 +75,10 @@ def test_help_is_written_without_the_engine() -> None:
         "try:\n    main()\nexcept SystemExit:\n    pass"
     )
     assert not loaded & {"numpy", "cv2", "musetalk.settings", "musetalk.pipeline"}
+
+
+def test_importing_the_app_does_no_work() -> None:
+    before = set(PACKAGE.parent.iterdir())
+    loaded = modules_after("import app")
+    assert not loaded & {"gradio", "numpy", "cv2", "torch", "musetalk.pipeline"}
+    assert set(PACKAGE.parent.iterdir()) - before <= {PACKAGE.parent / "__pycache__"}

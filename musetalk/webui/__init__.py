@@ -1,0 +1,1 @@
+"""The app: widgets and handlers, which call the pipeline and nothing else."""

@@ -1,0 +1,111 @@
+"""Named endpoints for programs: the same jobs as the page's, without the page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+import gradio as gr
+
+from musetalk.errors import MediaError, MuseTalkError
+from musetalk.jobs.job import Job
+from musetalk.jobs.store import REPORT, RESULT
+from musetalk.webui.form import visitors_settings
+from musetalk.webui.site import Site, owner_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_LOOK_EVERY_SECONDS = 0.2
+_Answer: TypeAlias = tuple[str | None, dict[str, Any] | None]
+
+
+class Api:
+    """The endpoints' functions. A job is seen by whoever has its key, or logged in as the one who submitted it."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def render(
+        self,
+        request: gr.Request,
+        video: str | None,
+        voice: str | None,
+        settings: dict[str, Any] | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for one
+    ) -> _Answer:
+        """Render and wait for it: the video and the report."""
+        owner = owner_of(secrets.token_urlsafe(32), request)
+        job = await asyncio.to_thread(self._submit, owner, video, voice, settings)
+        while job.active:
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            job = _said(self._site.jobs.get, job.id, owner)
+            if job.progress is not None:
+                progress((job.progress.done, job.progress.total or None), desc=job.progress.stage, unit="frames")
+        if job.state != "done":
+            raise gr.Error(job.error or f"the render was {job.state}", print_exception=False)
+        return self._outcome(job)
+
+    def submit(
+        self, request: gr.Request, video: str | None, voice: str | None, settings: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """Queue a render: {job, key}, with which it is watched and stopped."""
+        key = secrets.token_urlsafe(32)
+        return {"job": self._submit(owner_of(key, request), video, voice, settings).id, "key": key}
+
+    def status(
+        self, request: gr.Request, job: str, key: str
+    ) -> tuple[dict[str, Any], str | None, dict[str, Any] | None]:
+        """How far a job is: {state, place, progress, error}; once done, the video and the report."""
+        found = _said(self._site.jobs.get, job, owner_of(key, request))
+        state = found.model_dump(mode="json", include={"id", "title", "state", "progress", "error"})
+        return ({**state, "place": self._site.jobs.place(found)}, *self._outcome(found))
+
+    def stop(self, request: gr.Request, job: str, key: str) -> dict[str, Any]:
+        """End a job that waits or runs: {state}."""
+        return {"state": _said(self._site.jobs.stop, job, owner_of(key, request)).state}
+
+    def _submit(self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None) -> Job:
+        return _said(self._checked_submit, owner, video, voice, settings)
+
+    def _checked_submit(self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None) -> Job:
+        if video is None or voice is None:
+            raise MediaError("a video and a voice are needed", "give both as files (gradio_client: handle_file)")
+        parsed = visitors_settings(settings or {}, self._site.base)
+        return self._site.jobs.submit(owner, Path(video), Path(voice), parsed)
+
+    def _outcome(self, job: Job) -> _Answer:
+        result, report = (self._site.jobs.store.file(job, name) for name in (RESULT, REPORT))
+        if job.state != "done" or result is None or report is None:
+            return None, None
+        return str(result), json.loads(report.read_text(encoding="utf-8"))
+
+
+def _said(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call, and turn an error into one that reaches programs whole."""
+    try:
+        return call(*args, **kwargs)
+    except MuseTalkError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def add_api(site: Site) -> None:
+    """Add the endpoints to the page that is being built; nothing of them is seen on it."""
+    api = Api(site)
+    with gr.Column(visible=False):
+        video, voice = gr.File(label="video"), gr.File(label="voice")
+        settings, report, state = gr.JSON(label="settings"), gr.JSON(label="report"), gr.JSON(label="state")
+        job, key = gr.Textbox(label="job"), gr.Textbox(label="key")
+        result = gr.File(label="result")
+        asked = [video, voice, settings]
+        endpoints = (
+            ("render", api.render, asked, [result, report]),
+            ("submit", api.submit, asked, state),
+            ("status", api.status, [job, key], [state, result, report]),
+            ("stop", api.stop, [job, key], state),
+        )
+        for name, function, inputs, outputs in endpoints:
+            gr.Button(name).click(function, inputs, outputs, api_name=name, concurrency_limit=None)

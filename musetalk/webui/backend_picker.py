@@ -1,0 +1,81 @@
+"""The choice of a backend as cards: native radio buttons, so that keyboards and screen readers know what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import gradio as gr
+
+from musetalk.webui.units import sentence
+
+# Setting the value is all it takes: Gradio sends "change" by itself, here and where a handler sets it. Once a person
+# has clicked, the "checked" attribute no longer says which button is on, so it is set after every update.
+_JS = """
+const show = () => {
+  for (const input of element.querySelectorAll("input[type=radio]")) input.checked = input.value === props.value;
+};
+element.addEventListener("change", (event) => {
+  if (event.target.type !== "radio") return;
+  props.value = event.target.value;
+  trigger("input");
+});
+watch(["value", "cards"], show);
+show();
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendEntry:
+    """One backend to choose.
+
+    Attributes:
+        name: As settings name it.
+        summary: One line for people who choose.
+        lacks: What is missing to run it, one line each with the remedy; empty: ready.
+    """
+
+    name: str
+    summary: str
+    lacks: tuple[str, ...]
+
+
+def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
+    """A component whose value is the chosen backend's name, as an input and as an output.
+
+    To show other cards later, return `gr.HTML(cards=backend_cards(entries, value), value=value)` from a handler. As
+    with every input, what arrives in a handler is the browser's word: look the name up before using it.
+
+    Args:
+        entries: In the order in which they are shown; those that lack something cannot be chosen.
+        value: Chosen at first.
+    """
+    return gr.HTML(
+        value=value,
+        html_template="${cards}",
+        js_on_load=_JS,
+        apply_default_css=False,
+        elem_classes="mt-picker",
+        cards=backend_cards(entries, value),
+    )
+
+
+def backend_cards(entries: Sequence[BackendEntry], value: str) -> str:
+    """The cards as HTML; names and messages are escaped."""
+    cards = "".join(_card(index, entry, entry.name == value) for index, entry in enumerate(entries))
+    return f'<fieldset class="mt-backends"><legend>Backend</legend>{cards}</fieldset>'
+
+
+def _card(index: int, entry: BackendEntry, chosen: bool) -> str:
+    described = f"mt-backend-{index}"
+    flags = (" checked" if chosen else "") + (" disabled" if entry.lacks else "")
+    lacks = "".join(f"<li>{escape(sentence(line))}</li>" for line in entry.lacks)
+    state = f'<ul class="mt-lacks">{lacks}</ul>' if lacks else ""
+    ready = "Unavailable" if entry.lacks else "Ready"
+    return (
+        f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '
+        f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(entry.name)}</span>'
+        f'<span class="mt-backend-state">{ready}</span></label>'
+        f'<div class="mt-backend-text" id="{described}"><p>{escape(sentence(entry.summary))}</p>{state}</div></div>'
+    )

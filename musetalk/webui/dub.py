@@ -1,0 +1,95 @@
+"""The Dub tab: inputs on the left, one stage on the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from musetalk.webui import form
+from musetalk.webui.backend_picker import BackendEntry, backend_picker
+from musetalk.webui.dub_handlers import DubHandlers
+from musetalk.webui.site import Site
+from musetalk.webui.stage import Stage, build_stage
+from musetalk.webui.texts import caps
+
+ASSETS = Path(__file__).parents[2] / "assets"
+# The address names the job, so that a closed tab loses nothing.
+_SHOW_ADDRESS = """(job) => {
+  const address = new URL(window.location);
+  if (job) address.searchParams.set("job", job);
+  history.replaceState(null, "", address);
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The left column."""
+
+    source: gr.File
+    voice: gr.Audio
+    form: form.SettingsForm
+
+
+def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandlers:
+    """Build the tab where it is called; what the other tabs need of it comes back."""
+    with gr.Row(elem_classes="dub"):
+        with gr.Column(scale=2, min_width=320, elem_classes="inputs"):
+            inputs = _build_inputs(site)
+        with gr.Column(scale=3, min_width=320, elem_classes="stage"):
+            stage = build_stage(header)
+    handlers = DubHandlers(site, stage)
+    _wire(handlers, inputs, stage, visitor)
+    return handlers
+
+
+def _build_inputs(site: Site) -> Inputs:
+    source = gr.File(label="Source: a video or a picture", file_types=["video", "image"], height=120)
+    voice = gr.Audio(label="Voice: a recording, or speak now", sources=["upload", "microphone"], type="filepath")
+    gr.Markdown(caps(site.base.limits), elem_classes="caps")
+    sample, portrait, speech = (str(ASSETS / name) for name in ("sample.mp4", "portrait.png", "voice.wav"))
+    gr.Examples(
+        [[sample, speech], [portrait, speech]],
+        [source, voice],
+        label="Or try",
+        example_labels=["Sample video", "Portrait"],
+        api_visibility="private",
+    )
+    entries = [
+        BackendEntry(backend.name, backend.summary, backend.lacks(site.base)) for backend in site.engine.registry
+    ]
+    mouth = form.build_mouth(backend_picker(entries, site.base.backend))
+    return Inputs(source, voice, form.SettingsForm(**mouth, **form.build_folded()))
+
+
+def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
+    settings = inputs.form.widgets
+    media = [inputs.source, inputs.voice]
+    at_once: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    preview: dict[str, Any] = {
+        "outputs": handlers.previewed,
+        "concurrency_limit": 2,
+        "concurrency_id": "preview",
+        "api_visibility": "private",
+        "show_progress_on": [stage.note],
+    }
+    one_frame = [*media, stage.moment, *settings]
+    inputs.source.change(handlers.preview_source, [inputs.source, *settings], **preview)
+    inputs.voice.change(handlers.check_voice, inputs.voice, None, **at_once)
+    stage.preview_button.click(handlers.preview, one_frame, **preview)
+    stage.frame.select(handlers.pick, stage.scale, [inputs.form.face, inputs.form.point], **at_once).success(
+        handlers.preview, one_frame, **preview
+    )
+    stage.generate_button.click(
+        handlers.generate,
+        [*media, visitor, *settings],
+        handlers.watched,
+        concurrency_limit=4,
+        api_visibility="private",
+        show_progress="hidden",
+    ).success(None, stage.job, None, js=_SHOW_ADDRESS, api_visibility="private")
+    # Outside the queue: a queue full of work must not keep anybody from ending it.
+    stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **at_once)
+    stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **at_once)

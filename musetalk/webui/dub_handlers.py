@@ -1,0 +1,172 @@
+"""What happens on the Dub tab: each handler reads widgets, asks engine or jobs, and says what to show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from musetalk.errors import JobError, MediaError, SettingsError
+from musetalk.jobs.job import Job
+from musetalk.jobs.store import REPORT, RESULT
+from musetalk.webui import drawing, form, panels
+from musetalk.webui.form import Value
+from musetalk.webui.site import Site, owner_of, site_header, with_toasts
+from musetalk.webui.stage import Stage
+
+Update: TypeAlias = dict[Any, Any]
+_STOP_SECONDS = 2.0
+_SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down for the page
+
+
+class DubHandlers:
+    """Handlers over one page's widgets; they keep nothing themselves, all visitors share them."""
+
+    def __init__(self, site: Site, stage: Stage) -> None:
+        self._site = site
+        self._stage = stage
+
+    @property
+    def watched(self) -> list[Any]:
+        """What changes while a job is watched."""
+        stage = self._stage
+        return [
+            stage.header,
+            stage.job,
+            stage.timer,
+            stage.status,
+            stage.stop_button,
+            stage.report,
+            stage.video,
+            stage.preview,
+        ]
+
+    @property
+    def previewed(self) -> list[Any]:
+        """What a preview changes."""
+        stage = self._stage
+        return [stage.preview, stage.frame, stage.speaking, stage.note, stage.video, stage.scale]
+
+    @with_toasts
+    def preview_source(self, source: str | None, *values: Value) -> Update:
+        """Show what was chosen as the source, and the faces in it."""
+        if source is None:
+            return {self._stage.frame: None, self._stage.speaking: gr.Image(visible=False), self._stage.note: ""}
+        return self._preview(Path(source), None, None, values)
+
+    @with_toasts
+    def preview(self, source: str | None, voice: str | None, moment: str, *values: Value) -> Update:
+        """Show one frame: faces, the chosen one, the mask, and the frame speaking if there is a voice."""
+        return self._preview(_given(source, "source"), Path(voice) if voice else None, _seconds(moment), values)
+
+    @with_toasts
+    def check_voice(self, voice: str | None) -> None:
+        """Refuse at once what cannot be a voice."""
+        if voice is not None:
+            self._site.engine.check_voice(Path(voice), self._site.base)
+
+    def pick(self, event: gr.SelectData, scale: float) -> tuple[str, gr.Textbox]:
+        """Choose the face under a click in the shown frame."""
+        x, y = event.index
+        return form.PICKED, gr.Textbox(f"{x * scale:.0f}, {y * scale:.0f}", visible=True)
+
+    @with_toasts
+    def generate(
+        self, request: gr.Request, source: str | None, voice: str | None, secret: str | None, *values: Value
+    ) -> Update:
+        """Queue a render."""
+        video, sound = _given(source, "source"), _given(voice, "voice")
+        settings = form.read(values, self._site.base)
+        job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings)
+        return {self._stage.video: gr.Video(None, visible=False), self._stage.report: "", **self._show(job)}
+
+    @with_toasts
+    def stop(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
+        """End the render that is watched."""
+        job = self._site.jobs.stop(job_id, owner_of(secret, request))
+        return self._show(self._site.jobs.wait(job, _STOP_SECONDS))
+
+    def watch(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
+        """Show how far the watched render has come."""
+        try:
+            job = self._site.jobs.get(job_id, owner_of(secret, request))
+        except JobError:
+            return {self._stage.timer: gr.Timer(active=False)}
+        self._site.jobs.refresh(job.owner)
+        if job.active:
+            status = panels.status_panel(job, self._site.jobs.place(job))
+            return {self._stage.status: status, self._stage.header: site_header(self._site)}
+        return self._show(job)
+
+    def restore(self, request: gr.Request, secret: str | None) -> Update:
+        """Show the job that the page's address names."""
+        job_id = request.query_params.get("job")
+        if not job_id:
+            return {}
+        try:
+            return self._show(self._site.jobs.get(job_id, owner_of(secret, request)))
+        except JobError as error:
+            gr.Warning(f"{error.problem}. {error.remedy}")
+            return {}
+
+    def open(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
+        """Show a job of the list.
+
+        Raises:
+            JobError: It is gone.
+        """
+        job = self._site.jobs.get(job_id, owner_of(secret, request))
+        return {self._stage.video: gr.Video(None, visible=False), self._stage.report: "", **self._show(job)}
+
+    def _preview(self, source: Path, voice: Path | None, moment: float | None, values: tuple[Value, ...]) -> Update:
+        stage = self._stage
+        settings = form.read(values, self._site.base)
+        found = self._site.engine.preview_frame(source, voice, settings, at=moment)
+        frame = drawing.draw_faces(found, max_side=_SHOWN_SIDE)
+        speaking = gr.Image(visible=False)
+        if found.result is not None:
+            speaking = gr.Image(drawing.show_result(found, max_side=_SHOWN_SIDE), visible=True)
+        note = f"Frame at {found.seconds:.2f} s of the source. {' '.join(found.notes)}"
+        return {
+            stage.preview: gr.Column(visible=True),
+            stage.frame: frame,
+            stage.speaking: speaking,
+            stage.note: note,
+            stage.video: gr.Video(visible=False),
+            stage.scale: found.frame.shape[1] / frame.shape[1],
+        }
+
+    def _show(self, job: Job) -> Update:
+        stage, jobs = self._stage, self._site.jobs
+        update: Update = {
+            stage.header: site_header(self._site),
+            stage.job: job.id,
+            stage.timer: gr.Timer(active=job.active),
+            stage.status: panels.status_panel(job, jobs.place(job)),
+            stage.stop_button: gr.Button(interactive=job.active),
+        }
+        result, report = jobs.store.file(job, RESULT), jobs.store.file(job, REPORT)
+        if job.state == "done" and result is not None and report is not None:
+            notice = self._site.engine.registry.get(job.settings.backend).notice
+            facts = json.loads(report.read_text(encoding="utf-8"))
+            update[stage.video] = gr.Video(str(result), visible=True)
+            update[stage.preview] = gr.Column(visible=False)
+            update[stage.report] = panels.report_panel(facts, notice)
+        return update
+
+
+def _given(path: str | None, what: str) -> Path:
+    if path is None:
+        raise MediaError(f"there is no {what} yet", f"choose a {what} first")
+    return Path(path)
+
+
+def _seconds(moment: str) -> float | None:
+    if not moment.strip():
+        return None
+    try:
+        return float(moment.replace(",", "."))
+    except ValueError as error:
+        raise SettingsError(f'"{moment}" is no time', "give seconds, like 2.5, or leave it empty") from error

@@ -1,0 +1,37 @@
+"""How the app is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the app is served.
+
+    Attributes:
+        host: Address to listen on; None: the environment's GRADIO_SERVER_NAME, else this machine only.
+        port: Port; None: the environment's GRADIO_SERVER_PORT, else the first free one from 7860.
+        auth: "user:password" of everybody who may log in; empty: no login.
+        share: Ask Gradio for a public address.
+        max_seconds: Longest source and voice.
+        max_pixels: Largest frame.
+        max_megabytes: Largest upload, in MiB.
+        jobs_dir: Where jobs are kept.
+        keep_hours: How long, after they ended.
+        max_disk_gigabytes: Disk that all jobs together may take, in GiB.
+        models_dir: Where weights are.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    auth: tuple[str, ...] = ()
+    share: bool = False
+    max_seconds: float = 600.0
+    max_pixels: int = 3840 * 2160
+    max_megabytes: int = 2048
+    jobs_dir: Path = Path("jobs")
+    keep_hours: float = 24.0
+    max_disk_gigabytes: float = 10.0
+    models_dir: Path = Path("models")

@@ -1,0 +1,43 @@
+"""The whole page: header, tabs, what happens when it opens."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import gradio as gr
+
+from musetalk.webui.api import add_api
+from musetalk.webui.dub import build_dub
+from musetalk.webui.jobs_tab import build_jobs
+from musetalk.webui.models_tab import build_models
+from musetalk.webui.site import NAME, Site, site_header
+
+_CACHE_SWEEP_SECONDS = 600
+_CACHE_KEEP_SECONDS = 6 * 3600  # uploads and preview frames; jobs have copies of their own
+# The browser's own secret says whose jobs it sees. It is as safe as the browser's storage; this key only names it.
+_STORAGE_KEY = "musetalk-visitor"
+
+
+def build_page(site: Site) -> gr.Blocks:
+    """Everything a visitor sees, wired to the site's engine and jobs."""
+    cache = (_CACHE_SWEEP_SECONDS, _CACHE_KEEP_SECONDS)
+    page = gr.Blocks(title=NAME, delete_cache=cache, analytics_enabled=False)
+    with page:
+        add_api(site)  # first, so that no handler of the page takes an endpoint's name
+        visitor = gr.BrowserState(None, storage_key=_STORAGE_KEY, secret=_STORAGE_KEY)
+        header = gr.HTML(site_header(site))
+        with gr.Tabs() as tabs:
+            with gr.Tab("Dub", id="dub"):
+                dub = build_dub(site, visitor, header)
+            with gr.Tab("Jobs", id="jobs") as jobs_tab:
+                build_jobs(site, visitor, jobs_tab, tabs, dub)
+            with gr.Tab("Models", id="models"):
+                build_models(site)
+
+        def open_page(request: gr.Request, secret: str | None) -> dict[Any, Any]:
+            secret = secret or secrets.token_urlsafe(32)
+            return {visitor: secret, header: site_header(site), **dub.restore(request, secret)}
+
+        page.load(open_page, visitor, [visitor, *dub.watched], queue=False, api_visibility="private")
+    return page

@@ -1,0 +1,115 @@
+"""What a render did: one sentence, the figures, what the user should know, and the rest on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from musetalk.webui.timeline import timeline_svg
+from musetalk.webui.units import counted, duration, ratio, sentence, size
+
+_MOST_SHOWN = 5  # fallbacks spelt out; the timeline shows all of them
+
+
+def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
+    """The account of one render.
+
+    Args:
+        report: `RenderReport.to_dict()`, or the same from JSON; None shows nothing.
+        notice: What results of this backend have to be labelled with; empty: nothing.
+
+    Returns:
+        HTML, empty without a report. File names and messages in it are escaped.
+    """
+    if report is None:
+        return ""
+    return (
+        f'<section class="mt-report" aria-label="Report of the render"><p class="mt-summary">{_summary(report)}</p>'
+        f"{_notice(notice)}{_chips(report)}{_warnings(report)}{timeline_svg(report)}"
+        f'<div class="mt-folds">{_stages(report)}{_table("Settings", list(_flat(report["settings"])))}'
+        f"{_table('Versions', list(_flat(report['versions'])))}</div></section>"
+    )
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    painted, frames = int(report["face_frames"]), int(report["frames"])
+    if painted == frames:
+        how = "the mouth is painted in all of them"
+    elif painted:
+        how = f"the mouth is painted in {painted:,}, the others are untouched"
+    else:
+        how = "none of them shows a face to paint, all are untouched"
+    made = f"{counted(frames, 'frame')} ({duration(report['video_seconds'])} of video)"
+    return f"{made} in {duration(report['wall_seconds'])}: {how}."
+
+
+def _notice(notice: str) -> str:
+    return f'<p class="mt-notice">{escape(notice)}</p>' if notice else ""
+
+
+def _chips(report: Mapping[str, Any]) -> str:
+    wall = float(report["wall_seconds"])
+    fallbacks = int(report["fallback_frames"])
+    chips = [
+        ("frames", f"{report['frames']:,}", ""),
+        ("with a face", f"{report['face_frames']:,}", ""),
+        ("passed through", f"{report['passthrough_frames']:,}", ""),
+        ("by a fallback", f"{fallbacks:,}", "warn" if fallbacks else ""),
+        ("real time", f"{ratio(report['video_seconds'] / wall)}\u00d7" if wall else "", ""),
+        ("frames/s", ratio(report["frames"] / wall) if wall else "", ""),
+        ("peak memory", size(int(report["peak_rss_mb"] * 2**20)), ""),
+        ("backend", f"{report['backend']}, {report['device']}", ""),
+    ]
+    items = "".join(
+        f'<div class="mt-chip" data-tone="{tone}"><dt>{name}</dt><dd>{escape(value)}</dd></div>'
+        for name, value, tone in chips
+        if value
+    )
+    return f'<dl class="mt-chips">{items}</dl>'
+
+
+def _warnings(report: Mapping[str, Any]) -> str:
+    fallbacks = report["fallbacks"]
+    sentences = [
+        f"Frames {fallback['start']:,} to {fallback['stop'] - 1:,} were painted by a fallback: {fallback['reason']}"
+        for fallback in fallbacks[:_MOST_SHOWN]
+    ]
+    if len(fallbacks) > _MOST_SHOWN:
+        sentences.append(f"{len(fallbacks) - _MOST_SHOWN:,} more stretches by a fallback; the timeline shows them")
+    sentences += report["warnings"]
+    items = "".join(f"<li>{escape(sentence(text))}</li>" for text in sentences)
+    return f'<ul class="mt-warnings" aria-label="What you should know">{items}</ul>' if items else ""
+
+
+def _stages(report: Mapping[str, Any]) -> str:
+    stages: Mapping[str, float] = report["stages"]
+    longest = max(stages.values(), default=0.0)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td class="mt-share"><div style="width:{seconds / longest:.1%}"></div>'
+        f'</td><td class="mt-number">{duration(seconds)}</td></tr>'
+        for name, seconds in stages.items()
+        if longest
+    )
+    if not rows:
+        return ""
+    return (
+        "<details><summary>Time per stage</summary><p>Stages overlap, so they may add up to more than the whole.</p>"
+        f'<table class="mt-facts"><tbody>{rows}</tbody></table></details>'
+    )
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
+    if not body:
+        return ""
+    return f'<details><summary>{title}</summary><table class="mt-facts"><tbody>{body}</tbody></table></details>'
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as lines, "encoder.crf" and "18"."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "" if value is None else str(value)

@@ -1,0 +1,93 @@
+"""From options to a running server, and back down without leaving anything running."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gradio as gr
+
+from musetalk.doctor import devices
+from musetalk.errors import SettingsError
+from musetalk.jobs.service import JobService
+from musetalk.jobs.store import JobStore
+from musetalk.pipeline import LipSync
+from musetalk.settings import Limits, RenderSettings
+from musetalk.webui.options import ServerOptions
+from musetalk.webui.page import build_page
+from musetalk.webui.site import Site
+from musetalk.webui.space import make_engine
+from musetalk.webui.texts import FOLDER
+from musetalk.webui.theme import STYLE, theme
+
+_log = logging.getLogger(__name__)
+
+
+def serve(options: ServerOptions) -> None:
+    """Serve the app until the process is asked to end.
+
+    Raises:
+        MuseTalkError: It cannot be served like that.
+    """
+    _end_in_order_on_sigterm()
+    with running(options) as page:
+        page.block_thread()
+
+
+@contextmanager
+def running(options: ServerOptions) -> Iterator[gr.Blocks]:
+    """The app, served while the `with` block runs; its address is the page's `local_url`."""
+    logins = [_login(entry) for entry in options.auth]
+    limits = Limits(
+        max_pixels=options.max_pixels,
+        max_seconds=options.max_seconds,
+        max_bytes=options.max_megabytes * 2**20,
+    )
+    base = RenderSettings(models_dir=options.models_dir, limits=limits)
+    engine = make_engine(LipSync())
+    store = JobStore(
+        options.jobs_dir,
+        keep_seconds=options.keep_hours * 3600,
+        max_bytes=round(options.max_disk_gigabytes * 2**30),
+    )
+    jobs = JobService([engine], store)
+    # Served where they are: Gradio would else copy each result to its own folder before it is shown.
+    gr.set_static_paths([store.root, FOLDER])
+    page = build_page(Site(engine, jobs, base, devices()[-1]))
+    try:
+        page.launch(
+            server_name=options.host,
+            server_port=options.port,
+            auth=logins or None,
+            share=options.share,
+            max_file_size=limits.max_bytes,
+            theme=theme(),
+            css_paths=STYLE,
+            footer_links=["api"],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            prevent_thread_lock=True,
+            quiet=True,
+        )
+        _log.info("serving on %s", page.local_url)
+        yield page
+    finally:
+        page.close(verbose=False)
+        jobs.close()
+
+
+def _login(entry: str) -> tuple[str, str]:
+    name, colon, password = entry.partition(":")
+    if not (name and colon and password):
+        raise SettingsError("a login is not of the form user:password", "correct --auth (or MUSETALK_AUTH)")
+    return name, password
+
+
+def _end_in_order_on_sigterm() -> None:
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)

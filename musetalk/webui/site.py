@@ -1,0 +1,83 @@
+"""What every part of the page works with, and how it speaks of errors and visitors."""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import gradio as gr
+
+import musetalk
+from musetalk.errors import JobError, MuseTalkError
+from musetalk.jobs.service import JobService
+from musetalk.jobs.store import owner_digest
+from musetalk.pipeline import LipSync
+from musetalk.settings import RenderSettings
+from musetalk.webui.header import header
+
+NAME = "MuseTalk Hybrid"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_TOAST_SECONDS = 15  # long enough to read a problem and its remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One running app.
+
+    Attributes:
+        engine: Answers previews.
+        jobs: Takes and renders jobs.
+        base: Settings that visitors cannot change: limits, where weights are.
+        device: What renders run on, for people.
+    """
+
+    engine: LipSync
+    jobs: JobService
+    base: RenderSettings
+    device: str
+
+
+def site_header(site: Site) -> str:
+    """Name, device and queue as they are now."""
+    waiting = site.jobs.waiting()
+    queue = "idle" if not waiting else f"{waiting} render{'s' if waiting > 1 else ''} in the queue"
+    return header(NAME, musetalk.__version__, site.device, queue)
+
+
+def owner_of(secret: str | None, request: gr.Request) -> str:
+    """Whose jobs a visitor sees: their name's where they had to log in, else their browser's.
+
+    Raises:
+        JobError: Neither is known.
+    """
+    name = getattr(request, "username", None)
+    if name:
+        return owner_digest(f"user:{name}")
+    if not secret:
+        raise JobError("this browser is not known yet", "reload the page, and let it keep local data")
+    return owner_digest(f"browser:{secret}")
+
+
+def with_toasts(handler: Callable[P, R]) -> Callable[P, R]:
+    """A handler whose errors appear as a toast with the problem and what to do about it."""
+
+    @functools.wraps(handler)
+    def handle(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return handler(*args, **kwargs)
+        except MuseTalkError as error:
+            raise toast(error) from error
+
+    return handle
+
+
+def toast(error: MuseTalkError) -> gr.Error:
+    """An error in Gradio's form. File names in it are users' text, and Gradio would take them for HTML."""
+    title = html.escape(error.problem[:1].upper() + error.problem[1:])
+    message = html.escape(error.remedy[:1].upper() + error.remedy[1:]) if error.remedy else ""
+    return gr.Error(message, title=title, duration=_TOAST_SECONDS, print_exception=False)

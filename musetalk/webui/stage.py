@@ -1,0 +1,78 @@
+"""The right column of the Dub tab: preview frame or result, the action bar, status, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from musetalk.webui import panels
+
+_WATCH_SECONDS = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Its widgets; `scale` is how many pixels of the source one of the shown frame stands for."""
+
+    header: gr.HTML
+    preview: gr.Column
+    frame: gr.Image
+    speaking: gr.Image
+    note: gr.Markdown
+    video: gr.Video
+    moment: gr.Textbox
+    preview_button: gr.Button
+    generate_button: gr.Button
+    stop_button: gr.Button
+    status: gr.HTML
+    report: gr.HTML
+    job: gr.Textbox
+    timer: gr.Timer
+    scale: gr.State
+
+
+def build_stage(header: gr.HTML) -> Stage:
+    """Build it where it is called; `header` is the page's, which shows the queue."""
+    with gr.Column(elem_classes="preview") as preview:
+        with gr.Row():
+            frame = _picture("Preview frame: click a face to choose it", "frame", visible=True)
+            speaking = _picture("The same frame, speaking", "speaking", visible=False)
+        note = gr.Markdown("", elem_classes="note", elem_id="note")
+    video = gr.Video(label="Result", visible=False, interactive=False, buttons=["download"], elem_id="result")
+    with gr.Row(elem_classes="actions", equal_height=True):
+        moment = gr.Textbox(label="Preview at (s)", placeholder="a telling moment", min_width=140, scale=1)
+        preview_button = gr.Button("Preview frame", min_width=110, scale=1)
+        generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1)
+        stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
+    status = gr.HTML(panels.status_panel(None), elem_id="status")
+    report = gr.HTML("", elem_id="report")
+    return Stage(
+        header=header,
+        preview=preview,
+        frame=frame,
+        speaking=speaking,
+        note=note,
+        video=video,
+        moment=moment,
+        preview_button=preview_button,
+        generate_button=generate_button,
+        stop_button=stop_button,
+        status=status,
+        report=report,
+        job=gr.Textbox(visible=False),
+        timer=gr.Timer(_WATCH_SECONDS, active=False),
+        scale=gr.State(1.0),
+    )
+
+
+def _picture(label: str, name: str, *, visible: bool) -> gr.Image:
+    return gr.Image(
+        label=label,
+        format="jpeg",
+        interactive=False,
+        buttons=["fullscreen"],
+        visible=visible,
+        elem_id=name,
+        min_width=240,
+    )

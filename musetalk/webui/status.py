@@ -1,0 +1,132 @@
+"""Where a render stands: its stages, how far the present one is, and how it ended.
+
+The page replaces this piece about once a second and its script compares it element by element, so every state has the
+same elements in the same order and hides what it has no use for. The live regions then change with the state only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import get_args
+
+from musetalk.jobs.job import Job, JobProgress
+from musetalk.progress import Stage
+from musetalk.webui.units import clock, counted, duration, ratio, sentence
+
+STAGE_TITLES: dict[Stage, str] = {
+    "preflight": "Checking inputs",
+    "plan": "Finding faces",
+    "speech": "Listening",
+    "render": "Rendering",
+    "finish": "Finishing file",
+}
+_IN_FRAMES: tuple[Stage, ...] = ("plan", "render")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One stage as shown: `share` is 0 to 1, or None while its length is unknown."""
+
+    title: str
+    state: str
+    share: float | None
+
+
+def status_panel(job: Job | None, place: int = 0) -> str:
+    """The state of one render.
+
+    Args:
+        job: Whose; None shows what to do first.
+        place: How many jobs have their turn before it; matters where it is queued.
+
+    Returns:
+        HTML. Everything in it that came from people is escaped.
+    """
+    state = "idle" if job is None else job.state
+    progress = job.progress if job is not None and job.state == "running" else None
+    steps = "".join(_step(step, progress) for step in _steps(state, progress))
+    figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress))
+    error = job.error if job is not None and job.state == "failed" else ""
+    note = progress.note if progress else ""
+    return (
+        f'<section class="mt-status" data-state="{state}" aria-label="Status of the render">'
+        f'<div class="mt-status-head"><p class="mt-state" role="status">{escape(_headline(job, place))}</p>'
+        f'<p class="mt-status-title">{escape(_hint(job))}</p></div>'
+        f'<ol class="mt-steps"{_hidden(state != "running")}>{steps}</ol>'
+        f'<p class="mt-figures"{_hidden(not figures)}>{figures}</p>'
+        f'<p class="mt-note"{_hidden(not note)}>{escape(note)}</p>'
+        f'<p class="mt-error" role="alert"{_hidden(not error)}>{escape(sentence(error))}</p>'
+        "</section>"
+    )
+
+
+def share_done(progress: JobProgress | None) -> float | None:
+    """How much of the present stage is done, 0 to 1; None while its length is unknown."""
+    if progress is None or progress.total <= 1:
+        return None
+    return min(max(progress.done / progress.total, 0.0), 1.0)
+
+
+def _headline(job: Job | None, place: int) -> str:
+    """What a screen reader announces; must not change while nothing but the numbers do."""
+    if job is None:
+        return "Ready"
+    if job.state == "queued":
+        return f"Waiting: {counted(place, 'render')} before this one" if place > 0 else "Next in the queue"
+    if job.state == "running":
+        return STAGE_TITLES[job.progress.stage if job.progress else "preflight"]
+    if job.state == "done":
+        return "Done" if job.seconds is None else f"Done in {duration(job.seconds)}"
+    return "Failed" if job.state == "failed" else "Stopped"
+
+
+def _hint(job: Job | None) -> str:
+    return "Choose a source and a voice, then generate." if job is None else job.title
+
+
+def _figures(progress: JobProgress | None) -> list[str]:
+    if progress is None or progress.total <= 1:
+        return []
+    if progress.stage not in _IN_FRAMES:
+        return [f"step {progress.done} of {progress.total}"]
+    figures = [f"frame {min(progress.done, progress.total):,} of {progress.total:,}"]
+    if progress.frames_per_second > 0:
+        figures.append(f"{ratio(progress.frames_per_second)} frames/s")
+    if progress.seconds_left is not None:
+        figures.append(f"{clock(progress.seconds_left)} left")
+    return figures
+
+
+def _steps(state: str, progress: JobProgress | None) -> list[_Step]:
+    stages = get_args(Stage)
+    here = stages.index(progress.stage) if progress else 0 if state == "running" else -1
+    return [
+        _Step(
+            STAGE_TITLES[stage],
+            "done" if index < here else "now" if index == here else "later",
+            1.0 if index < here else share_done(progress) if index == here else 0.0,
+        )
+        for index, stage in enumerate(stages)
+    ]
+
+
+def _step(step: _Step, progress: JobProgress | None) -> str:
+    now = step.state == "now"
+    bar = ""
+    if now:
+        bar = f' role="progressbar" aria-label="{step.title}" aria-valuemin="0" aria-valuemax="100"'
+        if step.share is not None:
+            text = ", ".join(_figures(progress)[:1])
+            bar += f' aria-valuenow="{int(step.share * 100)}" aria-valuetext="{escape(text)}"'
+    fill = " data-unknown" if step.share is None else f' style="width:{step.share:.1%}"'
+    current = ' aria-current="step"' if now else ""
+    return (
+        f'<li class="mt-step" data-step="{step.state}"{current}>'
+        f'<div class="mt-bar"{bar}><div class="mt-bar-fill"{fill}></div>'
+        f'</div><span class="mt-step-title">{step.title}</span></li>'
+    )
+
+
+def _hidden(hidden: bool) -> str:
+    return " hidden" if hidden else ""

@@ -1,0 +1,214 @@
+"""The app's endpoints, as programs see them: over HTTP, through the server that users run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from tests.media import decode, write_wav
+from tests.served import Served, served
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+DONE = ("done", "failed", "cancelled")
+
+
+@pytest.fixture(scope="module")
+def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served") / "jobs"
+
+
+@pytest.fixture(scope="module")
+def server(jobs_dir: Path) -> Iterator[Served]:
+    caps = ("--max-seconds", "60", "--max-pixels", str(1280 * 720), "--max-megabytes", "2")
+    with served(jobs_dir, *caps) as server:
+        yield server
+
+
+@pytest.fixture
+def address(server: Served) -> str:
+    return server.address
+
+
+@pytest.fixture(autouse=True)
+def no_child_left(server: Served) -> Iterator[None]:
+    """Nothing that a request starts outlives it."""
+    yield
+    assert server.process.children(recursive=True) == []
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Client]:
+    with connected(address) as client:
+        yield client
+
+
+@contextmanager
+def connected(address: str, auth: tuple[str, str] | None = None) -> Iterator[Client]:
+    client = Client(address, auth=auth, verbose=False)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def ask(client: Client, endpoint: str, video: Path, voice: Path, settings: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - as Gradio gives it
+    return client.predict(
+        video=handle_file(str(video)), voice=handle_file(str(voice)), settings=settings, api_name=endpoint
+    )
+
+
+def follow(client: Client, ticket: dict[str, str]) -> Any:  # noqa: ANN401
+    while True:
+        answer = client.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
+        if answer[0]["state"] in DONE:
+            return answer
+
+
+def test_the_readmes_example_works(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = [block for block in blocks if "gradio_client" in block]
+    assert "http://127.0.0.1:7860" in example
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    exec(example.replace("http://127.0.0.1:7860", address), names)  # noqa: S102 - it is our own example
+    assert len(decode(Path(names["result"]))) == names["report"]["frames"] == 193
+    assert str(names["report"]["face_frames"]) in capsys.readouterr().out
+
+
+def test_render_gives_the_video_and_the_report(client: Client, portrait: Path, speech: Path) -> None:
+    result, report = ask(client, "/render", portrait, speech, {"bbox_shift": 5, "face": "leftmost"})
+    assert len(decode(Path(result))) == report["frames"] == 50
+    assert report["settings"]["bbox_shift"] == 5
+    assert report["settings"]["face"] == "leftmost"
+
+
+def test_a_job_is_submitted_followed_and_fetched(client: Client, portrait: Path, speech: Path) -> None:
+    ticket = ask(client, "/submit", portrait, speech)
+    state, result, report = follow(client, ticket)
+    assert state["state"] == "done"
+    assert len(decode(Path(result))) == report["frames"]
+
+
+def test_a_job_is_stopped(client: Client, sample: Path) -> None:
+    ticket = ask(client, "/submit", sample, ROOT / "assets" / "voice.wav")
+    client.predict(job=ticket["job"], key=ticket["key"], api_name="/stop")
+    state, result, report = follow(client, ticket)
+    assert state["state"] == "cancelled"
+    assert result is None
+    assert report is None
+
+
+def test_jobs_of_others_are_refused(client: Client, portrait: Path, speech: Path) -> None:
+    ticket = ask(client, "/submit", portrait, speech)
+    for job, key in ((ticket["job"], "guess"), ("0" * 32, ticket["key"]), ("../" + ticket["job"], ticket["key"])):
+        for endpoint in ("/status", "/stop"):
+            with pytest.raises(AppError, match="no such render of yours"):
+                client.predict(job=job, key=key, api_name=endpoint)
+    assert follow(client, ticket)[0]["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bbox_shift": 999}, "bbox_shift"),
+        ({"backend": "nope"}, "choose one of: preview"),
+        ({"limits": {"max_seconds": 1e9}}, "cannot be set from outside"),
+        ({"models_dir": "/"}, "cannot be set from outside"),
+        ({"coords_dir": "/"}, "cannot be set from outside"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_words(
+    client: Client, portrait: Path, speech: Path, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(AppError, match=said):
+        ask(client, "/render", portrait, speech, settings)
+
+
+def test_caps_are_answered_before_any_work(
+    client: Client, jobs_dir: Path, sample: Path, portrait: Path, speech: Path, tmp_path: Path
+) -> None:
+    before = {path.name for path in jobs_dir.iterdir()}
+    long = write_wav(tmp_path / "long.wav", np.zeros(61 * 8000, np.float32), rate=8000)
+    with pytest.raises(AppError, match="lasts 61 s, more than the 60 s allowed"):
+        ask(client, "/render", portrait, long)
+    large = tmp_path / "large.png"
+    Image.new("L", (2000, 1000)).save(large)
+    with pytest.raises(AppError, match="2000x1000, more than the 921600 pixels"):
+        ask(client, "/render", large, speech)
+    heavy = tmp_path / "heavy.mp4"
+    heavy.write_bytes(sample.read_bytes() + bytes(3 * 2**20))
+    with pytest.raises(ValueError, match=r"exceeds|size"):
+        ask(client, "/render", heavy, speech)
+    assert {path.name for path in jobs_dir.iterdir()} == before
+
+
+def test_nothing_outside_the_jobs_is_served(
+    address: str, jobs_dir: Path, client: Client, portrait: Path, speech: Path
+) -> None:
+    ticket = ask(client, "/submit", portrait, speech)
+    follow(client, ticket)
+    secret = jobs_dir.parent / "secret.txt"
+    secret.write_text("secret")
+    job = jobs_dir / ticket["job"]
+
+    def status(path: str) -> int:
+        return httpx.get(f"{address}gradio_api/file={path}").status_code
+
+    assert status(str(job / "thumbnail.jpg")) == 200
+    foreign = [
+        str(secret),
+        f"{job}/../../secret.txt",
+        f"{job}/%2e%2e/%2e%2e/secret.txt",
+        f"{jobs_dir}/..%2fsecret.txt",
+        str(ROOT / "app.py"),
+        "app.py",
+        str(ROOT / "musetalk" / "pipeline.py"),
+        "/etc/passwd",
+        str(jobs_dir),
+        str(job),
+    ]
+    assert {path: status(path) for path in foreign} == dict.fromkeys(foreign, 403)
+
+
+def test_a_path_on_the_server_is_no_upload(address: str, jobs_dir: Path) -> None:
+    secret = jobs_dir.parent / "secret.txt"
+    secret.write_text("secret")
+    file = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
+    posted = httpx.post(f"{address}gradio_api/call/submit", json={"data": [file, file, None]})
+    event = posted.json()["event_id"]
+    answer = httpx.get(f"{address}gradio_api/call/submit/{event}", timeout=30).text
+    assert "event: error" in answer
+    assert "secret" not in json.dumps(answer.replace(str(secret), ""))
+
+
+def test_with_logins_nothing_is_given_away_and_users_see_only_their_own(
+    tmp_path: Path, portrait: Path, speech: Path
+) -> None:
+    with served(tmp_path / "jobs", "--auth", "ann:one", "--auth", "bob:two") as guarded:
+        address = guarded.address
+        for path in ("config", "gradio_api/info", f"gradio_api/file={portrait}"):
+            assert httpx.get(address + path).status_code == 401
+        with (
+            connected(address, auth=("ann", "one")) as ann,
+            connected(address, auth=("bob", "two")) as bob,
+        ):
+            ticket = ask(ann, "/submit", portrait, speech)
+            with pytest.raises(AppError, match="no such render of yours"):
+                bob.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
+            assert follow(ann, ticket)[0]["state"] == "done"
+            thumbnail = f"gradio_api/file={tmp_path / 'jobs' / ticket['job'] / 'thumbnail.jpg'}"
+            assert httpx.get(address + thumbnail).status_code == 401

@@ -1,0 +1,330 @@
+"""The page's pieces of HTML: what they say in each state, and that nobody's file name becomes markup."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from musetalk.jobs.job import Job, JobProgress, JobState
+from musetalk.progress import Stage
+from musetalk.settings import RenderSettings
+from musetalk.webui import panels
+from musetalk.webui.backend_picker import BackendEntry, backend_cards, backend_picker
+from musetalk.webui.theme import STYLE, theme
+
+HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>${alert(3)}{{value}}`"""
+VOID = {"img", "input", "br"}
+
+
+class Page(HTMLParser):
+    """Elements in the order of their start, and whether every one is closed where it should be."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[tuple[str, ...], str]] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open, f"left open: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((tuple(self._open), data))
+
+    @property
+    def text(self) -> str:
+        return " ".join(text for _, text in self.texts)
+
+    def having(self, **wanted: str) -> list[dict[str, str | None]]:
+        """Attributes of the elements that have these; "data_state" stands for "data-state"."""
+        names = {name.replace("_", "-"): value for name, value in wanted.items()}
+        return [found for _, found in self.elements if all(found.get(name) == value for name, value in names.items())]
+
+
+def job(state: JobState = "queued", **changes: object) -> Job:
+    known: dict[str, Any] = {
+        "id": "0" * 31 + "1",
+        "owner": "somebody",
+        "video": "source.mp4",
+        "voice": "voice.wav",
+        "title": "take.mp4 speaking voice.wav",
+        "settings": RenderSettings(),
+        "state": state,
+        "created": 1000.0,
+    }
+    return Job(**{**known, **changes})
+
+
+def running(stage: Stage, done: int, total: int, **changes: object) -> Job:
+    return job("running", started=1001.0, progress=JobProgress(stage=stage, done=done, total=total, **changes))
+
+
+def report(**changes: object) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "output": "out.mp4",
+        "frames": 250,
+        "face_frames": 200,
+        "passthrough_frames": 50,
+        "fallback_frames": 0,
+        "fallbacks": [],
+        "spans": [{"start": 0, "stop": 200, "kind": "face"}, {"start": 200, "stop": 250, "kind": "cutaway"}],
+        "loudness": [0.1, 0.8],
+        "fps": "25",
+        "voice_seconds": 10.0,
+        "video_seconds": 10.0,
+        "wall_seconds": 4.0,
+        "stages": {"decode": 1.0, "encode": 2.0},
+        "peak_rss_mb": 512.0,
+        "backend": "preview",
+        "device": "CPU",
+        "warnings": [],
+        "settings": {"backend": "preview", "encoder": {"crf": 18}, "coords_dir": None},
+        "versions": {"numpy": "2.0"},
+    }
+    return {**known, **changes}
+
+
+def announced(html: str) -> list[str]:
+    """What the live regions say."""
+    page = Page(html)
+    live = {index for index, (_, found) in enumerate(page.elements) if found.get("role") in ("status", "alert")}
+    assert live
+    head = html.split('role="status">', 1)[1].split("<", 1)[0]
+    alert = html.split('role="alert"', 1)[1].split(">", 1)[1].split("<", 1)[0]
+    return [head, alert]
+
+
+class TestStatus:
+    def test_without_a_job_it_says_what_to_do(self) -> None:
+        assert "Choose a source and a voice" in Page(panels.status_panel(None)).text
+
+    @pytest.mark.parametrize(
+        ("place", "says"),
+        [(0, "Next in the queue"), (1, "Waiting: 1 render before this one"), (3, "Waiting: 3 renders before this one")],
+    )
+    def test_says_its_place_in_the_queue(self, place: int, says: str) -> None:
+        assert announced(panels.status_panel(job(), place)) == [says, ""]
+
+    def test_progress_has_values_and_figures(self) -> None:
+        page = Page(panels.status_panel(running("render", 120, 400, frames_per_second=24.13, seconds_left=11.7)))
+        [bar] = page.having(role="progressbar")
+        assert (bar["aria-valuenow"], bar["aria-valuemin"], bar["aria-valuemax"]) == ("30", "0", "100")
+        assert bar["aria-valuetext"] == "frame 120 of 400"
+        assert "24.1 frames/s" in page.text
+        assert "0:12 left" in page.text
+
+    def test_more_than_expected_is_no_more_than_all(self) -> None:
+        [bar] = Page(panels.status_panel(running("plan", 90, 80))).having(role="progressbar")
+        assert bar["aria-valuenow"] == "100"
+
+    def test_unknown_length_has_no_value(self) -> None:
+        [bar] = Page(panels.status_panel(running("speech", 0, 1))).having(role="progressbar")
+        assert "aria-valuenow" not in bar
+
+    def test_steps_before_the_present_one_are_done(self) -> None:
+        page = Page(panels.status_panel(running("speech", 0, 1)))
+        steps = [found["data-step"] for _, found in page.elements if "data-step" in found]
+        assert steps == ["done", "done", "now", "later", "later"]
+        assert len(page.having(aria_current="step")) == 1
+
+    def test_numbers_are_not_announced(self) -> None:
+        early = panels.status_panel(running("render", 1, 400, frames_per_second=3.0, seconds_left=90.0))
+        late = panels.status_panel(running("render", 399, 400, frames_per_second=30.0, seconds_left=0.1))
+        assert early != late
+        assert announced(early) == announced(late) == ["Rendering", ""]
+
+    def test_failure_is_announced_with_its_remedy(self) -> None:
+        html = panels.status_panel(job("failed", error="no face was found: choose another source"))
+        assert announced(html) == ["Failed", "No face was found: choose another source"]
+
+    def test_ends(self) -> None:
+        assert announced(panels.status_panel(job("done", started=1000.0, ended=1042.0)))[0] == "Done in 42 s"
+        assert announced(panels.status_panel(job("cancelled")))[0] == "Stopped"
+
+    def test_every_state_has_the_same_elements(self) -> None:
+        def outline(html: str) -> list[tuple[str, str | None]]:
+            inside = {"span"}  # figures come and go, inside one paragraph
+            return [(tag, found.get("class")) for tag, found in Page(html).elements if tag not in inside]
+
+        states = [None, job(), running("plan", 3, 9), job("done"), job("failed", error="x"), job("cancelled")]
+        outlines = [outline(panels.status_panel(state)) for state in states]
+        assert all(each == outlines[0] for each in outlines)
+
+
+class TestReport:
+    def test_nothing_to_report(self) -> None:
+        assert panels.report_panel(None) == ""
+
+    def test_summary_and_figures(self) -> None:
+        page = Page(panels.report_panel(report()))
+        assert "250 frames (10 s of video) in 4 s: the mouth is painted in 200, the others are untouched." in page.text
+        figures = [text for path, text in page.texts if path[-1] == "dd"]
+        assert figures == ["250", "200", "50", "0", "2.5\u00d7", "62.5", "512 MiB", "preview, CPU"]
+
+    @pytest.mark.parametrize(("painted", "says"), [(250, "in all of them"), (0, "all are untouched")])
+    def test_summary_of_all_and_of_none(self, painted: int, says: str) -> None:
+        assert says in panels.report_panel(report(face_frames=painted))
+
+    def test_notice_and_warnings_are_shown(self) -> None:
+        page = Page(panels.report_panel(report(warnings=["the voice is short"]), "Preview backend"))
+        assert "Preview backend" in page.text
+        assert next(text for path, text in page.texts if path[-1:] == ("li",)) == "The voice is short"
+
+    def test_fallbacks_are_spelt_out_up_to_a_point(self) -> None:
+        fallbacks = [{"start": index * 10, "stop": index * 10 + 4, "reason": "out of memory"} for index in range(7)]
+        page = Page(panels.report_panel(report(fallbacks=fallbacks, fallback_frames=28)))
+        assert page.text.count("out of memory") == 5
+        assert "Frames 40 to 43 were painted by a fallback: out of memory" in page.text
+        assert "2 more stretches by a fallback" in page.text
+        assert page.having(data_tone="warn")
+
+    def test_details_are_folded(self) -> None:
+        page = Page(panels.report_panel(report()))
+        folded = [found for tag, found in page.elements if tag == "details"]
+        assert len(folded) == 3
+        assert all("open" not in found for found in folded)
+        assert "encoder.crf" in page.text
+
+    def test_no_time_taken_is_no_division(self) -> None:
+        assert "real time" not in panels.report_panel(report(wall_seconds=0.0, stages={}))
+
+
+class TestJobs:
+    def test_empty_list_says_so(self) -> None:
+        assert "No renders yet" in panels.job_list([])
+
+    @pytest.mark.parametrize(
+        ("state", "actions"),
+        [
+            ("queued", ["open", "stop"]),
+            ("running", ["open", "stop"]),
+            ("done", ["open", "delete"]),
+            ("failed", ["open", "delete"]),
+            ("cancelled", ["open", "delete"]),
+        ],
+    )
+    def test_buttons_fit_the_state(self, state: JobState, actions: list[str]) -> None:
+        page = Page(panels.job_list([(job(state), 0, "")], now=1000.0))
+        buttons = [found for tag, found in page.elements if tag == "button"]
+        assert [button["data-action"] for button in buttons] == actions
+        assert {button["data-job"] for button in buttons} == {job().id}
+        assert {button["type"] for button in buttons} == {"button"}
+
+    def test_card_says_state_age_and_duration(self) -> None:
+        text = Page(panels.job_list([(job("done", started=1000.0, ended=1090.0), 0, "")], now=1000.0 + 7300)).text
+        assert "Done" in text
+        assert "2 h ago" in text
+        assert "took 1 min 30 s" in text
+
+    def test_running_card_has_a_bar_and_queued_its_place(self) -> None:
+        page = Page(panels.job_list([(running("render", 30, 40), 0, "/thumb"), (job(), 2, "")], now=1000.0))
+        [bar] = page.having(role="progressbar")
+        assert bar["aria-valuenow"] == "75"
+        assert "Waiting, 2 before it" in page.text
+        assert [found["src"] for tag, found in page.elements if tag == "img"] == ["/thumb"]
+
+    def test_script_asks_twice_before_deleting(self) -> None:
+        assert 'trigger("submit", { action, job })' in panels.JOB_LIST_JS
+        assert "data-armed" in panels.JOB_LIST_JS
+
+
+class TestModels:
+    ROW = panels.ModelRow("unet.pth", "musetalk", "missing", 3 * 2**30, "MIT", "https://example.org/a/b?x=1")
+
+    def test_no_rows_is_good_news(self) -> None:
+        assert "needs no weights" in panels.models_table([])
+
+    def test_row_links_to_its_source(self) -> None:
+        page = Page(panels.models_table([self.ROW]))
+        [link] = [found for tag, found in page.elements if tag == "a"]
+        assert link["href"] == "https://example.org/a/b?x=1"
+        assert "noopener" in (link["rel"] or "")
+        assert "3 GiB" in page.text
+        assert page.having(data_state="missing")
+
+    def test_other_schemes_are_no_links(self) -> None:
+        row = panels.ModelRow("a", "b", "ready", 0, "", "javascript:alert(1)")
+        assert not [tag for tag, _ in Page(panels.models_table([row])).elements if tag == "a"]
+
+
+class TestBackends:
+    ENTRIES = (
+        BackendEntry("preview", "a mouth warp", ()),
+        BackendEntry("big", "a network", ("x.pth is missing: fetch it",)),
+    )
+
+    def test_what_lacks_something_is_shown_with_the_remedy_but_disabled(self) -> None:
+        page = Page(backend_cards(self.ENTRIES, "preview"))
+        radios = [found for tag, found in page.elements if tag == "input"]
+        assert [(radio["value"], "checked" in radio, "disabled" in radio) for radio in radios] == [
+            ("preview", True, False),
+            ("big", False, True),
+        ]
+        assert "x.pth is missing: fetch it" in page.text
+        described = {found.get("id") for _, found in page.elements}
+        assert all(radio["aria-describedby"] in described for radio in radios)
+
+    def test_the_component_holds_the_name(self) -> None:
+        picker = backend_picker(self.ENTRIES, "preview")
+        assert picker.value == "preview"
+        assert picker.get_config()["html_template"] == "${cards}"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        panels.status_panel(job("failed", title=HOSTILE, error=HOSTILE)),
+        panels.status_panel(running("render", 1, 9, note=HOSTILE)),
+        panels.report_panel(
+            report(
+                warnings=[HOSTILE],
+                backend=HOSTILE,
+                device=HOSTILE,
+                stages={HOSTILE: 1.0},
+                settings={HOSTILE: HOSTILE},
+                versions={HOSTILE: HOSTILE},
+                fallbacks=[{"start": 0, "stop": 2, "reason": HOSTILE}],
+            ),
+            HOSTILE,
+        ),
+        panels.job_list([(job("failed", title=HOSTILE, error=HOSTILE), 0, HOSTILE)], now=1000.0),
+        panels.models_table([panels.ModelRow(HOSTILE, HOSTILE, "ready", 1, HOSTILE, "https://x.org/" + HOSTILE)]),
+        panels.header(HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+        backend_cards([BackendEntry(HOSTILE, HOSTILE, (HOSTILE,))], HOSTILE),
+    ],
+    ids=["status", "note", "report", "jobs", "models", "header", "backends"],
+)
+def test_names_from_people_stay_text(html: str) -> None:
+    page = Page(html)
+    assert "alert(1)" in page.text
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert not [name for _, found in page.elements for name in found if name.startswith("on")]
+
+
+def test_theme_fetches_no_fonts() -> None:
+    chosen = theme()
+    assert chosen._stylesheets == []
+    assert chosen._font_css == []
+    assert "gradient" not in STYLE.read_text(encoding="utf-8")
+    assert "url(" not in STYLE.read_text(encoding="utf-8")
+
+
+def test_style_uses_only_what_gradio_keeps() -> None:
+    style = STYLE.read_text(encoding="utf-8")
+    rules = style.split("*/", 1)[1]
+    assert not [rule for rule in ("@container", "@supports", "@layer", "@import") if rule in rules]
+    assert rules.count("{") == rules.count("}")

@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import contextvars
+import importlib.machinery
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, MuseTalkError, OutputError
+from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry, GpuCost
+from musetalk.media.child import Child
+from musetalk.media.types import Source
+from musetalk.pipeline import LipSync
+from musetalk.preflight import Preflight
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+from musetalk.timeline import plan_timeline
+from musetalk.webui.space import SpaceEngine, make_engine
+
+if TYPE_CHECKING:
+    from musetalk.frame_preview import FramePreview
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="ZeroGPU forks"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # what ZeroGPU does, whatever Python thinks of it
+]
+FAST = GpuCost(start_seconds=10, seconds_per_frame=0.05)
+account: contextvars.ContextVar[str] = contextvars.ContextVar("account", default="nobody")
+
+
+class Refused(Exception):
+    """As gradio's: a title, and a message that may not be what `str` gives."""
+
+    def __init__(self, title: str, message: str) -> None:
+        self.title, self.message = title, message
+        super().__init__("something else")
+
+
+@dataclass
+class ForkingGpu:
+    """Does what `spaces.GPU` does with a generator function, in a process per call."""
+
+    refusal: str = ""
+    before_fork: Callable[[], None] = lambda: None
+    asked: list[int] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    processes: list[Any] = field(default_factory=list)
+
+    def __call__(self, *, duration: Callable[..., int]) -> Callable[..., Any]:
+        def decorate(task: Callable[..., Generator[Any, None, None]]) -> Callable[..., Generator[Any, None, None]]:
+            def run(order: object) -> Generator[Any, None, None]:
+                self.asked.append(duration(order))
+                self.accounts.append(account.get())
+                if self.refusal:
+                    raise Refused("ZeroGPU quota exceeded", self.refusal)
+                self.before_fork()
+                yield from self._messages(task, order)
+
+            return run
+
+        return decorate
+
+    def _messages(self, task: Callable[..., Generator[Any, None, None]], order: object) -> Generator[Any, None, None]:
+        forking = multiprocessing.get_context("fork")
+        orders, stop = forking.SimpleQueue(), forking.Event()
+        answers, ours = forking.Pipe(duplex=False)
+        process = forking.Process(target=_serve, args=(task, orders, ours, stop), daemon=True)
+        process.start()
+        self.processes.append(process)
+        ours.close()
+        orders.put(order)
+        try:
+            while (answer := _receive(answers))[0] == "yielded":
+                try:
+                    yield answer[1]
+                except GeneratorExit:
+                    stop.set()
+                    while _receive(answers)[0] == "yielded":
+                        pass
+                    raise
+        finally:
+            process.join()
+        if answer[0] != "ended":
+            raise Refused("ZeroGPU worker error", answer[1])
+
+
+def _receive(answers: Connection) -> tuple[str, Any]:
+    try:
+        answer: tuple[str, Any] = answers.recv()
+    except (EOFError, OSError):
+        return "gone", "GPU task aborted."
+    return answer
+
+
+def _serve(
+    task: Callable[..., Generator[Any, None, None]],
+    orders: multiprocessing.SimpleQueue[object],
+    answers: Connection,
+    stop: Event,
+) -> None:
+    messages = task(orders.get())
+    try:
+        for message in messages:
+            if stop.is_set():
+                messages.close()
+                break
+            answers.send(("yielded", message))
+    except Exception as error:  # noqa: BLE001 - so it is there: nothing but the class's name comes back
+        answers.send(("raised", type(error).__name__))
+    else:
+        answers.send(("ended", None))
+
+
+class FakeEngine(LipSync):
+    """Renders nothing, the way its settings' `models_dir` says."""
+
+    def __init__(self, *, cost: GpuCost = FAST, frames: int = 100, broken_input: bool = False) -> None:
+        neural = Backend("neural", "", "", lambda _settings: (), PREVIEW.load, cost)
+        super().__init__(BackendRegistry((PREVIEW, neural)))
+        self.frames = frames
+        self.broken_input = broken_input
+
+    def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
+        if self.broken_input:
+            raise FaceError("the input is broken", "mend it")
+        timeline = plan_timeline(9, Fraction(25), Fraction(self.frames, 25), length="loop", tail="cut")
+        return SimpleNamespace(timeline=timeline, estimated_seconds=5.0)  # type: ignore[return-value]
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        assert settings is not None and on_progress is not None and cancel is not None
+        out.write_text("half")
+        for done in range(1, 4):
+            on_progress(ProgressEvent("render", done, 3))
+        how = settings.models_dir.name
+        if how == "faceless":
+            raise FaceError("no face", "show one")
+        if how == "buggy":
+            raise ZeroDivisionError
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "long":
+            arguments = ["-loglevel", "error", "-re", "-f", "lavfi", "-i", "anullsrc", "-t", "20", "-f", "null", "-"]
+            with Child(arguments, cancel=cancel) as child:
+                child.finish()
+        out.write_text("whole")
+        return report(out, settings)
+
+    def check_source(self, video: Path, settings: RenderSettings) -> Source:
+        if self.broken_input:
+            raise FaceError("the input is broken", "mend it")
+        return None  # type: ignore[return-value]
+
+    def preview_frame(
+        self,
+        video: Path,
+        voice: Path | None,
+        settings: RenderSettings | None = None,
+        *,
+        at: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> FramePreview:
+        assert settings is not None and cancel is not None
+        if settings.models_dir.name == "faceless":
+            raise FaceError("no face", "show one")
+        return (os.getpid(), at)  # type: ignore[return-value]
+
+
+def report(out: Path, settings: RenderSettings) -> RenderReport:
+    return RenderReport(
+        output=str(out),
+        frames=3,
+        face_frames=3,
+        passthrough_frames=0,
+        fallback_frames=0,
+        fallbacks=(),
+        spans=(),
+        loudness=(),
+        fps="25",
+        voice_seconds=0.12,
+        video_seconds=0.12,
+        wall_seconds=0.0,
+        stages={},
+        peak_rss_mb=0.0,
+        backend=settings.backend,
+        device=str(os.getpid()),
+        warnings=(),
+        settings=settings.model_dump(mode="json"),
+        versions={},
+    )
+
+
+def neural(how: str = "well") -> RenderSettings:
+    return RenderSettings(backend="neural", models_dir=Path(how))
+
+
+@pytest.fixture
+def gpu() -> Iterator[ForkingGpu]:
+    gpu = ForkingGpu()
+    yield gpu
+    assert not any(process.is_alive() for process in gpu.processes)
+    assert not [child for child in psutil.Process().children(recursive=True) if "ffmpeg" in child.name()]
+
+
+def render(
+    engine: LipSync,
+    folder: Path,
+    settings: RenderSettings,
+    on_progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> RenderReport:
+    return engine.render(
+        folder / "a.mp4", folder / "a.wav", folder / "out.mp4", settings, on_progress=on_progress, cancel=cancel
+    )
+
+
+def test_a_render_runs_in_a_process_with_a_gpu_as_if_it_were_here(tmp_path: Path, gpu: ForkingGpu) -> None:
+    events: list[ProgressEvent] = []
+    made = render(SpaceEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural(), events.append)
+    assert made.device == str(gpu.processes[0].pid)
+    assert made.output == str(tmp_path / "out.mp4")
+    assert made.settings == neural().model_dump(mode="json")
+    assert [(event.stage, event.done) for event in events] == [
+        ("preflight", 0),
+        ("preflight", 1),
+        ("render", 1),
+        ("render", 2),
+        ("render", 3),
+    ]
+    assert (tmp_path / "out.mp4").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "cost", "seconds"),
+    [(100, FAST, 32), (1000, FAST, 88), (100, GpuCost(start_seconds=40, seconds_per_frame=1.0), 188)],
+)
+def test_the_time_asked_for_grows_with_frames_and_backend(
+    tmp_path: Path, gpu: ForkingGpu, frames: int, cost: GpuCost, seconds: int
+) -> None:
+    render(SpaceEngine(FakeEngine(cost=cost, frames=frames), gpu), tmp_path, neural())
+    assert gpu.asked == [seconds]
+
+
+def test_more_time_than_allowed_is_refused_before_it_is_asked_for(tmp_path: Path, gpu: ForkingGpu) -> None:
+    engine = SpaceEngine(FakeEngine(frames=1000), gpu, max_seconds=60)
+    with pytest.raises(LimitError, match="88 s of GPU time, and 60 s are the most here: use a shorter voice"):
+        render(engine, tmp_path, neural())
+    assert gpu.asked == []
+
+
+def test_the_preview_backend_asks_for_no_gpu(tmp_path: Path, gpu: ForkingGpu) -> None:
+    made = render(SpaceEngine(FakeEngine(), gpu), tmp_path, RenderSettings(), lambda _event: None, CancelToken())
+    assert made.device == str(os.getpid())
+    assert gpu.asked == []
+
+
+def test_one_frame_is_shown_by_whatever_would_render_it(tmp_path: Path, gpu: ForkingGpu) -> None:
+    engine = SpaceEngine(FakeEngine(), gpu, refusals=(Refused,))
+    assert engine.preview_frame(tmp_path / "a.mp4", None, RenderSettings(), at=1.5) == (os.getpid(), 1.5)
+    assert gpu.asked == []
+    assert engine.preview_frame(tmp_path / "a.mp4", None, neural(), at=1.5) == (gpu.processes[0].pid, 1.5)
+    assert gpu.asked == [33]
+    with pytest.raises(FaceError, match="no face: show one"):
+        engine.preview_frame(tmp_path / "a.mp4", None, neural("faceless"))
+    with pytest.raises(FaceError, match="the input is broken"):
+        SpaceEngine(FakeEngine(broken_input=True), gpu).preview_frame(tmp_path / "a.mp4", None, neural())
+    assert len(gpu.asked) == 2
+
+
+def test_bad_inputs_and_outputs_cost_no_gpu_time(tmp_path: Path, gpu: ForkingGpu) -> None:
+    with pytest.raises(FaceError, match="the input is broken"):
+        render(SpaceEngine(FakeEngine(broken_input=True), gpu), tmp_path, neural())
+    engine = SpaceEngine(FakeEngine(), gpu)
+    with pytest.raises(OutputError, match="is no video name"):
+        engine.render(tmp_path / "a.mp4", tmp_path / "a.wav", tmp_path / "out.txt", neural())
+    with pytest.raises(OutputError, match="is one of the inputs"):
+        engine.render(tmp_path / "a.mp4", tmp_path / "a.wav", tmp_path / "a.mp4", neural())
+    assert gpu.asked == []
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("faceless", FaceError("no face", "show one")),
+        ("buggy", BackendError("ZeroGPU worker error: ZeroDivisionError", "try again")),
+        ("killed", BackendError("ZeroGPU worker error: GPU task aborted", "try again")),
+    ],
+)
+def test_failures_arrive_as_themselves_and_leave_nothing(
+    tmp_path: Path, gpu: ForkingGpu, how: str, expected: MuseTalkError
+) -> None:
+    with pytest.raises(MuseTalkError) as caught:
+        render(SpaceEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural(how))
+    assert type(caught.value) is type(expected)
+    assert caught.value.problem == expected.problem
+    assert caught.value.remedy.startswith(expected.remedy)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_says_why_and_what_to_do(tmp_path: Path) -> None:
+    gpu = ForkingGpu(refusal="60 s requested, 12 s left.")
+    with pytest.raises(BackendError, match="ZeroGPU quota exceeded: 60 s requested, 12 s left: try again later"):
+        render(SpaceEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cancelling_ends_the_process_and_its_children(tmp_path: Path, gpu: ForkingGpu) -> None:
+    cancel = CancelToken()
+
+    def stop_soon(event: ProgressEvent) -> None:
+        if event.stage == "render":
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        render(SpaceEngine(FakeEngine(), gpu), tmp_path, neural("long"), stop_soon, cancel)
+    assert [process.exitcode for process in gpu.processes] == [0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cancelling_while_waiting_for_a_gpu_ends_what_then_begins(tmp_path: Path, gpu: ForkingGpu) -> None:
+    cancel = CancelToken()
+    gpu.before_fork = cancel.cancel
+    with pytest.raises(Cancelled):
+        render(SpaceEngine(FakeEngine(), gpu), tmp_path, neural("long"), None, cancel)
+    assert [process.exitcode for process in gpu.processes] == [0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_caller_that_fails_ends_the_process_too(tmp_path: Path, gpu: ForkingGpu) -> None:
+    def fail(event: ProgressEvent) -> None:
+        if event.stage == "render":
+            raise KeyError(event.done)
+
+    with pytest.raises(KeyError):
+        render(SpaceEngine(FakeEngine(), gpu), tmp_path, neural("long"), fail)
+    assert [process.exitcode for process in gpu.processes] == [0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gpu_is_asked_for_on_the_account_of_whoever_submitted(tmp_path: Path, gpu: ForkingGpu) -> None:
+    engine = SpaceEngine(FakeEngine(), gpu)
+    context = contextvars.copy_context()
+    context.run(account.set, "ada")
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(context.run, render, engine, tmp_path, neural()).result()
+    assert gpu.accounts == ["ada"]
+
+
+@pytest.mark.parametrize("value", ["", "0", "false"])
+def test_elsewhere_the_engine_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", value)
+    engine = FakeEngine()
+    assert make_engine(engine) is engine
+
+
+def test_without_the_spaces_package_the_engine_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setitem(sys.modules, "spaces", None)
+    engine = FakeEngine()
+    assert make_engine(engine) is engine
+
+
+def test_on_zerogpu_the_engine_borrows_its_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gpu: ForkingGpu
+) -> None:
+    for name, contents in {"spaces": {"GPU": gpu}, "gradio": {"Error": Refused}}.items():
+        module = ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        vars(module).update(contents)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "True")
+    engine = make_engine(FakeEngine(), max_seconds=31)
+    assert isinstance(engine, SpaceEngine)
+    with pytest.raises(LimitError, match="32 s"):
+        render(engine, tmp_path, neural())
+    gpu.refusal = "no."
+    with pytest.raises(BackendError, match="exceeded: no: try"):
+        render(make_engine(FakeEngine()), tmp_path, neural())
