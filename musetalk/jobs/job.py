@@ -43,6 +43,8 @@ class Job(BaseModel):
     """File name of the source inside the job's folder."""
     voice: str
     """File name of the voice inside the job's folder."""
+    result: str
+    """File name of the video to be made inside the job's folder; what a download is called."""
     title: str
     """For people: what is spoken by whom."""
     settings: RenderSettings

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from musetalk.errors import Cancelled, JobError, MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
-from musetalk.jobs.store import INTERRUPTED, REPORT, RESULT, JobStore
+from musetalk.jobs.store import INTERRUPTED, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
@@ -196,7 +196,7 @@ class JobService:
             report = engine.render(
                 folder / job.video,
                 folder / job.voice,
-                folder / RESULT,
+                folder / job.result,
                 job.settings,
                 on_progress=note,
                 cancel=self._tokens[job.id],

@@ -21,9 +21,10 @@ from musetalk.errors import OutputError
 from musetalk.jobs.job import Job
 from musetalk.settings import RenderSettings
 
-RECORD, RESULT, REPORT, THUMBNAIL = "job.json", "result.mp4", "report.json", "thumbnail.jpg"
+RECORD, REPORT, THUMBNAIL = "job.json", "report.json", "thumbnail.jpg"
 _ID = re.compile(r"[0-9a-f]{32}")
 INTERRUPTED = "the server was stopped while this was being rendered: start it again"
+_NAME_LENGTH = 80  # characters: below every file system's limit, also as four bytes each with what is added
 _log = logging.getLogger(__name__)
 
 
@@ -89,8 +90,9 @@ class JobStore:
         job = Job(
             id=secrets.token_hex(16),
             owner=owner,
-            video=f"source{video.suffix.lower()}",
-            voice=f"voice{voice.suffix.lower()}",
+            video=f"_source{video.suffix.lower()}",
+            voice=f"_voice{voice.suffix.lower()}",
+            result=_result_name(title),
             title=title,
             settings=settings,
             created=self.now(),
@@ -201,6 +203,12 @@ def _size(path: Path) -> int:
     except FileNotFoundError:
         return 0  # a render's temporary file that went away between being listed and being asked
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def _result_name(title: str) -> str:
+    """The title as a file name that every system takes; never that of an input, which begins with an underscore."""
+    words = re.sub(r"[^\w.-]+", "_", title)[:_NAME_LENGTH].strip("._-")
+    return f"{words or 'result'}.mp4"
 
 
 def _link(source: Path, target: Path) -> None:

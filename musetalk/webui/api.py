@@ -13,7 +13,7 @@ import gradio as gr
 
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.jobs.job import Job
-from musetalk.jobs.store import REPORT, RESULT
+from musetalk.jobs.store import REPORT
 from musetalk.webui.form import visitors_settings
 from musetalk.webui.site import Site, owner_of
 
@@ -78,7 +78,7 @@ class Api:
         return self._site.jobs.submit(owner, Path(video), Path(voice), parsed)
 
     def _outcome(self, job: Job) -> _Answer:
-        result, report = (self._site.jobs.store.file(job, name) for name in (RESULT, REPORT))
+        result, report = (self._site.jobs.store.file(job, name) for name in (job.result, REPORT))
         if job.state != "done" or result is None or report is None:
             return None, None
         return str(result), json.loads(report.read_text(encoding="utf-8"))

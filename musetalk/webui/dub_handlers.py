@@ -10,7 +10,7 @@ import gradio as gr
 
 from musetalk.errors import JobError, MediaError, SettingsError
 from musetalk.jobs.job import Job
-from musetalk.jobs.store import REPORT, RESULT
+from musetalk.jobs.store import REPORT
 from musetalk.webui import drawing, form, panels
 from musetalk.webui.form import Value
 from musetalk.webui.site import Site, owner_of, site_header, with_toasts
@@ -147,7 +147,7 @@ class DubHandlers:
             stage.status: panels.status_panel(job, jobs.place(job)),
             stage.stop_button: gr.Button(interactive=job.active),
         }
-        result, report = jobs.store.file(job, RESULT), jobs.store.file(job, REPORT)
+        result, report = jobs.store.file(job, job.result), jobs.store.file(job, REPORT)
         if job.state == "done" and result is not None and report is not None:
             notice = self._site.engine.registry.get(job.settings.backend).notice
             facts = json.loads(report.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ import pytest
 from musetalk.errors import Cancelled, FaceError, JobError, MediaError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
-from musetalk.jobs.store import REPORT, RESULT, JobStore, owner_digest
+from musetalk.jobs.store import REPORT, JobStore, owner_digest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
@@ -117,7 +117,7 @@ def test_a_job_runs_and_leaves_result_and_report(start: Callable[..., JobService
     done = service.wait(job, LONGEST)
     assert done.state == "done"
     assert done.seconds is not None
-    result, report = (service.store.file(job, name) for name in (RESULT, REPORT))
+    result, report = (service.store.file(job, name) for name in (job.result, REPORT))
     assert result is not None
     assert result.read_bytes() == b"mp4"
     assert report is not None

@@ -8,7 +8,7 @@ import pytest
 
 from musetalk.errors import OutputError
 from musetalk.jobs.job import Job, JobProgress
-from musetalk.jobs.store import REPORT, RESULT, JobStore, owner_digest
+from musetalk.jobs.store import REPORT, JobStore, owner_digest
 from musetalk.settings import RenderSettings
 
 ANN, BOB = owner_digest("ann"), owner_digest("bob")
@@ -65,7 +65,7 @@ def test_a_job_has_inputs_of_its_own(open_store: Callable[..., JobStore], inputs
         path.unlink()
     assert (store.folder(job) / job.video).read_bytes() == b"v" * 1000
     assert (store.folder(job) / job.voice).read_bytes() == b"s" * 500
-    assert job.video == "source.mov"
+    assert job.video == "_source.mov"
 
 
 def test_ids_are_long_random_and_never_paths(open_store: Callable[..., JobStore], inputs: tuple[Path, Path]) -> None:
@@ -75,6 +75,27 @@ def test_ids_are_long_random_and_never_paths(open_store: Callable[..., JobStore]
     assert all(len(job.id) == 32 for job in jobs)
     for asked in ("", "..", f"../jobs/{jobs[0].id}", f"{jobs[0].id}/", jobs[0].id.upper() + "x", f"{jobs[0].id}\n"):
         assert store.get(asked, ANN) is None
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("film + voice", "film_voice.mp4"),
+        ("../../etc/passwd", "etc_passwd.mp4"),
+        (".hidden", "hidden.mp4"),
+        ("дубль 1 & <b>", "дубль_1_b.mp4"),
+        ("/", "result.mp4"),
+        ("_source", "source.mp4"),
+        ("x" * 500, "x" * 80 + ".mp4"),
+    ],
+)
+def test_results_are_named_after_what_they_are(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path], title: str, name: str
+) -> None:
+    store = open_store()
+    job = store.prepare(ANN, *inputs, title, RenderSettings(), b"jpeg")
+    assert job.result == name
+    (store.folder(job) / job.result).write_bytes(b"mp4")
 
 
 def test_only_the_owner_finds_a_job(open_store: Callable[..., JobStore], inputs: tuple[Path, Path]) -> None:
@@ -111,14 +132,14 @@ def test_everything_is_there_after_a_restart_and_interrupted_jobs_say_so(
     queued = add(store, inputs)
     running = add(store, inputs, state="running", started=5.0, progress=JobProgress(stage="render", done=1, total=2))
     done = add(store, inputs, state="done", ended=6.0)
-    (store.folder(done) / RESULT).write_bytes(b"mp4")
+    (store.folder(done) / done.result).write_bytes(b"mp4")
     half = store.folder(running) / ".musetalk-abc"
     half.mkdir()
     (half / "half.mp4").write_bytes(b"half")
     store = open_store()
     assert store.get(queued.id, ANN) == queued
     assert store.get(done.id, ANN) == done
-    assert store.file(done, RESULT) is not None
+    assert store.file(done, done.result) is not None
     found = store.get(running.id, ANN)
     assert found is not None
     assert found.state == "failed"
