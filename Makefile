@@ -32,7 +32,7 @@ lock:
 	  -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis results
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis results jobs jobs-uploads
 
 .venv/.ready: requirements.lock
 	$(PYTHON) -m venv .venv

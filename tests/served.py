@@ -33,7 +33,7 @@ class Served:
 def served(jobs_dir: Path, *options: str, end_with: signal.Signals = signal.SIGTERM) -> Iterator[Served]:
     """Run `app.py` on a free port of this machine while the `with` block runs; everything of it is gone afterwards."""
     command = [sys.executable, str(ROOT / "app.py"), "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir), *options]
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": f"{jobs_dir}-uploads"}
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
     process = subprocess.Popen(
         command, cwd=jobs_dir.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

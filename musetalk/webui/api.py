@@ -74,6 +74,7 @@ class Api:
     def _checked_submit(self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None) -> Job:
         if video is None or voice is None:
             raise MediaError("a video and a voice are needed", "give both as files (gradio_client: handle_file)")
+        self._site.uploads.sweep()
         parsed = visitors_settings(settings or {}, self._site.base)
         return self._site.jobs.submit(owner, Path(video), Path(voice), parsed)
 

@@ -23,6 +23,13 @@ _SHOW_ADDRESS = """(job) => {
   history.replaceState(null, "", address);
 }"""
 
+# Gradio puts a picture inside a button without a name.
+_NAME_PICTURES = """() => requestAnimationFrame(() => {
+  const names = { frame: "Preview frame: choose a face", speaking: "The same frame, speaking" };
+  for (const [id, name] of Object.entries(names))
+    document.querySelectorAll(`#${id} .image-container > button`).forEach((button) => (button.ariaLabel = name));
+})"""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -67,7 +74,10 @@ def _build_inputs(site: Site) -> Inputs:
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
     settings = inputs.form.widgets
     media = [inputs.source, inputs.voice]
-    at_once: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    # Never waiting for others. In the queue all the same where an error may have to be told: outside it, Gradio's page
+    # drops errors.
+    at_once: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
+    unqueued: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
     preview: dict[str, Any] = {
         "outputs": handlers.previewed,
         "concurrency_limit": 2,
@@ -82,6 +92,8 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
     stage.frame.select(handlers.pick, stage.scale, [inputs.form.face, inputs.form.point], **at_once).success(
         handlers.preview, one_frame, **preview
     )
+    for picture in (stage.frame, stage.speaking):
+        picture.change(None, js=_NAME_PICTURES, api_visibility="private")
     stage.generate_button.click(
         handlers.generate,
         [*media, visitor, *settings],
@@ -91,5 +103,5 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         show_progress="hidden",
     ).success(None, stage.job, None, js=_SHOW_ADDRESS, api_visibility="private")
     # Outside the queue: a queue full of work must not keep anybody from ending it.
-    stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **at_once)
-    stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **at_once)
+    stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **unqueued)
+    stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **unqueued)

@@ -13,7 +13,7 @@ from musetalk.jobs.job import Job
 from musetalk.jobs.store import REPORT
 from musetalk.webui import drawing, form, panels
 from musetalk.webui.form import Value
-from musetalk.webui.site import Site, owner_of, site_header, with_toasts
+from musetalk.webui.site import Site, in_sentences, owner_of, site_header, with_toasts
 from musetalk.webui.stage import Stage
 
 Update: TypeAlias = dict[Any, Any]
@@ -80,12 +80,15 @@ class DubHandlers:
         video, sound = _given(source, "source"), _given(voice, "voice")
         settings = form.read(values, self._site.base)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings)
+        self._site.uploads.sweep()
         return {self._stage.video: gr.Video(None, visible=False), self._stage.report: "", **self._show(job)}
 
-    @with_toasts
     def stop(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """End the render that is watched."""
-        job = self._site.jobs.stop(job_id, owner_of(secret, request))
+        try:
+            job = self._site.jobs.stop(job_id, owner_of(secret, request))
+        except JobError:
+            return self._nothing()
         return self._show(self._site.jobs.wait(job, _STOP_SECONDS))
 
     def watch(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
@@ -93,7 +96,7 @@ class DubHandlers:
         try:
             job = self._site.jobs.get(job_id, owner_of(secret, request))
         except JobError:
-            return {self._stage.timer: gr.Timer(active=False)}
+            return self._nothing()
         self._site.jobs.refresh(job.owner)
         if job.active:
             status = panels.status_panel(job, self._site.jobs.place(job))
@@ -108,7 +111,7 @@ class DubHandlers:
         try:
             return self._show(self._site.jobs.get(job_id, owner_of(secret, request)))
         except JobError as error:
-            gr.Warning(f"{error.problem}. {error.remedy}")
+            gr.Warning(in_sentences(error))
             return {}
 
     def open(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
@@ -122,6 +125,7 @@ class DubHandlers:
 
     def _preview(self, source: Path, voice: Path | None, moment: float | None, values: tuple[Value, ...]) -> Update:
         stage = self._stage
+        self._site.uploads.sweep()
         settings = form.read(values, self._site.base)
         found = self._site.engine.preview_frame(source, voice, settings, at=moment)
         frame = drawing.draw_faces(found, max_side=_SHOWN_SIDE)
@@ -136,6 +140,15 @@ class DubHandlers:
             stage.note: note,
             stage.video: gr.Video(visible=False),
             stage.scale: found.frame.shape[1] / frame.shape[1],
+        }
+
+    def _nothing(self) -> Update:
+        """What is watched is gone."""
+        stage = self._stage
+        return {
+            stage.timer: gr.Timer(active=False),
+            stage.status: panels.status_panel(None),
+            stage.stop_button: gr.Button(interactive=False),
         }
 
     def _show(self, job: Job) -> Update:

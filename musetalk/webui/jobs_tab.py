@@ -12,7 +12,7 @@ from musetalk.jobs.store import THUMBNAIL
 from musetalk.webui import panels
 from musetalk.webui.dub_handlers import DubHandlers, Update
 from musetalk.webui.figures import file_address
-from musetalk.webui.site import Site, owner_of, with_toasts
+from musetalk.webui.site import Site, owner_of, site_header, with_toasts
 
 _REFRESH_SECONDS = 2.0
 
@@ -20,12 +20,15 @@ _REFRESH_SECONDS = 2.0
 class JobsHandlers:
     """Handlers over the list."""
 
-    def __init__(self, site: Site, listing: gr.HTML, timer: gr.Timer, tabs: gr.Tabs, dub: DubHandlers) -> None:
+    def __init__(
+        self, site: Site, listing: gr.HTML, timer: gr.Timer, tabs: gr.Tabs, dub: DubHandlers, header: gr.HTML
+    ) -> None:
         self._site = site
         self._listing = listing
         self._timer = timer
         self._tabs = tabs
         self._dub = dub
+        self._header = header
 
     def refresh(self, request: gr.Request, secret: str | None) -> Update:
         """Show the list as it is now; go on refreshing while anything in it moves."""
@@ -35,6 +38,7 @@ class JobsHandlers:
             jobs = []
         entries = [(job, self._site.jobs.place(job), self._thumbnail(job)) for job in jobs]
         return {
+            self._header: site_header(self._site),
             self._listing: panels.job_list(entries),
             self._timer: gr.Timer(active=any(job.active for job in jobs)),
         }
@@ -56,12 +60,23 @@ class JobsHandlers:
         return file_address(path) if path else ""
 
 
-def build_jobs(site: Site, visitor: gr.BrowserState, tab: gr.Tab, tabs: gr.Tabs, dub: DubHandlers) -> None:
+def build_jobs(
+    site: Site, visitor: gr.BrowserState, tab: gr.Tab, tabs: gr.Tabs, dub: DubHandlers, header: gr.HTML
+) -> None:
     """Build the tab where it is called."""
     listing = gr.HTML(panels.job_list([]), js_on_load=panels.JOB_LIST_JS, elem_id="jobs")
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
-    handlers = JobsHandlers(site, listing, timer, tabs, dub)
-    at_once: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-    tab.select(handlers.refresh, visitor, [listing, timer], **at_once)
-    timer.tick(handlers.refresh, visitor, [listing, timer], **at_once)
-    listing.submit(handlers.act, visitor, [listing, timer, tabs, *dub.watched], **at_once)
+    handlers = JobsHandlers(site, listing, timer, tabs, dub, header)
+    shown = [header, listing, timer]
+    unqueued: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    tab.select(handlers.refresh, visitor, shown, **unqueued)
+    timer.tick(handlers.refresh, visitor, shown, **unqueued)
+    # In the queue, where it waits for nobody, because outside it Gradio's page drops errors.
+    listing.submit(
+        handlers.act,
+        visitor,
+        [listing, timer, tabs, *dub.watched],
+        concurrency_limit=None,
+        api_visibility="private",
+        show_progress="hidden",
+    )

@@ -20,7 +20,7 @@ class ServerOptions:
         max_megabytes: Largest upload, in MiB.
         jobs_dir: Where jobs are kept.
         keep_hours: How long, after they ended.
-        max_disk_gigabytes: Disk that all jobs together may take, in GiB.
+        max_disk_gigabytes: Disk that all jobs together may take, in GiB; uploads that are no jobs yet, as much again.
         models_dir: Where weights are.
     """
 

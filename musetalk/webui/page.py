@@ -31,7 +31,7 @@ def build_page(site: Site) -> gr.Blocks:
             with gr.Tab("Dub", id="dub"):
                 dub = build_dub(site, visitor, header)
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
-                build_jobs(site, visitor, jobs_tab, tabs, dub)
+                build_jobs(site, visitor, jobs_tab, tabs, dub, header)
             with gr.Tab("Models", id="models"):
                 build_models(site)
 
@@ -39,5 +39,5 @@ def build_page(site: Site) -> gr.Blocks:
             secret = secret or secrets.token_urlsafe(32)
             return {visitor: secret, header: site_header(site), **dub.restore(request, secret)}
 
-        page.load(open_page, visitor, [visitor, *dub.watched], queue=False, api_visibility="private")
+        page.load(open_page, visitor, [visitor, *dub.watched], concurrency_limit=None, api_visibility="private")
     return page

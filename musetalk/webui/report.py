@@ -45,7 +45,7 @@ def _summary(report: Mapping[str, Any]) -> str:
 
 
 def _notice(notice: str) -> str:
-    return f'<p class="mt-notice">{escape(notice)}</p>' if notice else ""
+    return f'<p class="mt-notice">{escape(notice)}.</p>' if notice else ""
 
 
 def _chips(report: Mapping[str, Any]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import gradio as gr
 
@@ -21,6 +23,7 @@ from musetalk.webui.site import Site
 from musetalk.webui.space import make_engine
 from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
+from musetalk.webui.uploads import Uploads
 
 _log = logging.getLogger(__name__)
 
@@ -47,15 +50,13 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     )
     base = RenderSettings(models_dir=options.models_dir, limits=limits)
     engine = make_engine(LipSync())
-    store = JobStore(
-        options.jobs_dir,
-        keep_seconds=options.keep_hours * 3600,
-        max_bytes=round(options.max_disk_gigabytes * 2**30),
-    )
+    max_bytes = round(options.max_disk_gigabytes * 2**30)
+    store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
     jobs = JobService([engine], store)
+    uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([store.root, FOLDER])
-    page = build_page(Site(engine, jobs, base, devices()[-1]))
+    page = build_page(Site(engine, jobs, base, devices()[-1], uploads))
     try:
         page.launch(
             server_name=options.host,
@@ -77,6 +78,12 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     finally:
         page.close(verbose=False)
         jobs.close()
+
+
+def _uploads_folder(jobs_dir: Path) -> Path:
+    """A folder of our own for Gradio's files: its default is shared with every other app on the machine."""
+    folder = os.environ.setdefault("GRADIO_TEMP_DIR", str(jobs_dir.resolve().with_name(f"{jobs_dir.name}-uploads")))
+    return Path(folder)
 
 
 def _login(entry: str) -> tuple[str, str]:

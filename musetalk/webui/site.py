@@ -17,6 +17,7 @@ from musetalk.jobs.store import owner_digest
 from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.header import header
+from musetalk.webui.uploads import Uploads
 
 NAME = "MuseTalk Hybrid"
 P = ParamSpec("P")
@@ -34,12 +35,14 @@ class Site:
         jobs: Takes and renders jobs.
         base: Settings that visitors cannot change: limits, where weights are.
         device: What renders run on, for people.
+        uploads: What Gradio keeps of visitors' files.
     """
 
     engine: LipSync
     jobs: JobService
     base: RenderSettings
     device: str
+    uploads: Uploads
 
 
 def site_header(site: Site) -> str:
@@ -77,7 +80,11 @@ def with_toasts(handler: Callable[P, R]) -> Callable[P, R]:
 
 
 def toast(error: MuseTalkError) -> gr.Error:
-    """An error in Gradio's form. File names in it are users' text, and Gradio would take them for HTML."""
-    title = html.escape(error.problem[:1].upper() + error.problem[1:])
-    message = html.escape(error.remedy[:1].upper() + error.remedy[1:]) if error.remedy else ""
-    return gr.Error(message, title=title, duration=_TOAST_SECONDS, print_exception=False)
+    """An error in Gradio's form, problem and remedy in its text: the page shows no title of ours."""
+    return gr.Error(in_sentences(error), duration=_TOAST_SECONDS, print_exception=False)
+
+
+def in_sentences(error: MuseTalkError) -> str:
+    """Problem and remedy. File names in them are users' text, and Gradio takes what it is given for HTML."""
+    sentences = (text[:1].upper() + text[1:] + "." for text in (error.problem, error.remedy) if text)
+    return html.escape(" ".join(sentences))

@@ -41,7 +41,7 @@ def build_stage(header: gr.HTML) -> Stage:
         note = gr.Markdown("", elem_classes="note", elem_id="note")
     video = gr.Video(label="Result", visible=False, interactive=False, buttons=["download"], elem_id="result")
     with gr.Row(elem_classes="actions", equal_height=True):
-        moment = gr.Textbox(label="Preview at (s)", placeholder="a telling moment", min_width=140, scale=1)
+        moment = gr.Textbox(label="Preview at (s)", placeholder="e.g. 2.5", min_width=140, scale=1)
         preview_button = gr.Button("Preview frame", min_width=110, scale=1)
         generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)

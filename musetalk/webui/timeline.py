@@ -165,7 +165,8 @@ def _totals(pieces: Iterable[_Piece]) -> dict[str, int]:
 
 def _ticks(seconds: float) -> list[float]:
     step = next((step for step in _STEPS if seconds / step <= _MOST_TICKS), seconds / _MOST_TICKS)
-    return [index * step for index in range(int(seconds / step + 1e-9) + 1)]
+    ticks = [index * step for index in range(int(seconds / step + 1e-9) + 1)]
+    return [*ticks, seconds] if seconds - ticks[-1] > step / 2 else ticks
 
 
 def _axis(ticks: Sequence[float], seconds: float) -> str:

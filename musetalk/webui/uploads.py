@@ -1,0 +1,48 @@
+"""Disk that uploads may take: Gradio removes them by age alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_SPARED_SECONDS = 600.0  # somebody may be about to use what they have just uploaded
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """The folder that Gradio keeps uploads and preview frames in.
+
+    Attributes:
+        folder: Where.
+        max_bytes: What they may take together; what is younger than ten minutes may exceed it.
+        now: The clock, in seconds since the epoch.
+    """
+
+    folder: Path
+    max_bytes: int
+    now: Callable[[], float] = time.time
+
+    def sweep(self) -> None:
+        """Remove the oldest until the rest fits. Jobs have copies or links of their own."""
+        found = sorted(_files(self.folder))
+        used = sum(size for _, size, _ in found)
+        for changed, size, path in found:
+            if used <= self.max_bytes or self.now() - changed < _SPARED_SECONDS:
+                return
+            path.unlink(missing_ok=True)
+            used -= size
+
+
+def _files(folder: Path) -> list[tuple[float, int, Path]]:
+    """(time of change, size, path) of every file; those that vanish meanwhile are left out."""
+    found = []
+    for path in folder.rglob("*"):
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.is_file():
+            found.append((facts.st_mtime, facts.st_size, path))
+    return found

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from tests.media import tone, write_video, write_wav
+from tests.served import ROOT, Served, served
+
+if TYPE_CHECKING:
+    from tests.browser.drive import Browser, BrowserContext, Clips, Visit
+
+_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+]
+_WAIT_MS = 30_000  # a busy machine is no failure
+_LINGER_SECONDS = 2
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, one for the tests of a worker; gone before tests of other folders begin."""
+    from tests.browser.drive import expect, find_chromium, sync_playwright  # noqa: PLC0415 - skips without Playwright
+
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium: install Debian's package chromium")
+    expect.set_options(timeout=_WAIT_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("browser") / "jobs"
+
+
+@pytest.fixture(scope="package")
+def shared_server(browser: Browser, jobs_dir: Path) -> Iterator[Served]:
+    """One server for the tests of a worker; each test is a visitor of its own."""
+    with served(jobs_dir) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Served) -> Iterator[Served]:
+    """Nothing that a test starts outlives it, and where it does, the next test does not have to wait for it."""
+    yield shared_server
+    _, left = psutil.wait_procs(shared_server.process.children(recursive=True), timeout=_LINGER_SECONDS)
+    for child in left:
+        child.kill()
+    assert left == []
+
+
+@pytest.fixture
+def new_visitor(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes visitors: browsers without a past. Nothing may be fetched from elsewhere, and no script may fail."""
+    fetched: set[str | None] = set()
+    failed: list[str] = []
+    with ExitStack() as visitors:
+
+        def make(**options: Any) -> BrowserContext:  # noqa: ANN401 - Playwright's own
+            context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+            visitors.callback(context.close)
+            context.set_default_timeout(_WAIT_MS)
+            context.on("request", lambda request: fetched.add(urlsplit(request.url).hostname))
+            context.on("weberror", lambda error: failed.append(str(error.error)))
+            return context
+
+        yield make
+    assert fetched - {None} == {"127.0.0.1"}
+    assert failed == []
+
+
+@pytest.fixture
+def visit(new_visitor: Callable[..., BrowserContext], server: Served) -> Visit:
+    """The page, newly opened by a new visitor."""
+    from tests.browser.drive import Visit  # noqa: PLC0415
+
+    return Visit(new_visitor().new_page(), server.address).open()
+
+
+@pytest.fixture(scope="package")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    from tests.browser.drive import Clips  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("clips")
+    portrait = cv2.cvtColor(cv2.imread(str(ROOT / "assets" / "portrait.png")), cv2.COLOR_BGR2RGB)
+    large = portrait[:360, 40:400]  # whose face has its middle at (187, 98)
+    small = cv2.resize(large, (240, 240), interpolation=cv2.INTER_AREA)
+    frame = np.full((360, 640, 3), 90, np.uint8)
+    frame[:, :360] = large
+    frame[60:300, 380:620] = small
+    return Clips(
+        source=write_video(folder / "two faces.mp4", np.repeat(frame[None], 30, axis=0)),
+        left=(187, 98),
+        right=(380 + 187 * 2 // 3, 60 + 98 * 2 // 3),
+        voice=write_wav(folder / "voice.wav", tone(1.2)),
+        long_voice=write_wav(folder / "long voice.wav", tone(150, rate=8_000), rate=8_000),
+    )

@@ -1,0 +1,175 @@
+"""The page as a visitor uses it. Modules that import this are skipped where there is no Playwright."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install -e .[dev], and Debian's package chromium")
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+__all__ = [
+    "Browser",
+    "BrowserContext",
+    "Clips",
+    "Locator",
+    "Page",
+    "Visit",
+    "expect",
+    "find_chromium",
+    "free_port",
+    "stored",
+    "sync_playwright",
+]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+PLAY = """async (video) => {
+  video.muted = true;
+  video.currentTime = 0;
+  await new Promise((resolve, reject) => {
+    video.addEventListener("ended", resolve, { once: true });
+    video.addEventListener("error", () => reject(video.error.message), { once: true });
+    video.play().catch(reject);
+  });
+  return {
+    seconds: video.currentTime,
+    picture: video.webkitVideoDecodedByteCount,
+    sound: video.webkitAudioDecodedByteCount,
+  };
+}"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find_chromium() -> str | None:
+    """The system's own browser; none is ever downloaded."""
+    return next((path for path in map(shutil.which, _NAMES) if path), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """Media that the tests upload.
+
+    Attributes:
+        source: Two copies of one face, the left one larger.
+        left, right: The middle of each face, in pixels of the source.
+        voice: As long as the source, a second or so.
+        long_voice: Takes long enough to render that one can do something meanwhile.
+    """
+
+    source: Path
+    left: tuple[int, int]
+    right: tuple[int, int]
+    voice: Path
+    long_voice: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One open tab of the browser, showing the app."""
+
+    page: Page
+    address: str
+
+    def open(self, query: str = "") -> Visit:
+        self.page.goto(self.address + query)
+        expect(self.button("Generate")).to_be_visible()
+        # The server's first answer: the browser has a secret by now, and an addressed job is shown.
+        self.page.wait_for_function("() => localStorage.getItem('musetalk-visitor')")
+        return self
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
+    @property
+    def frame(self) -> Locator:
+        return self.page.locator("#frame img")
+
+    @property
+    def video(self) -> Locator:
+        return self.page.locator("#result video")
+
+    @property
+    def status(self) -> Locator:
+        return self.page.locator("#status")
+
+    @property
+    def cards(self) -> Locator:
+        return self.page.locator("#jobs .mt-job")
+
+    @property
+    def job(self) -> str:
+        """The job that the address names."""
+        expect(self.page).to_have_url(re.compile(r"[?&]job=[0-9a-f]{32}"))
+        return self.page.url.split("job=")[1][:32]
+
+    def say(self, text: str) -> None:
+        """Wait for the state of the watched render."""
+        expect(self.status.locator(".mt-state")).to_contain_text(text)
+
+    def toast(self, *texts: str) -> None:
+        """Wait for a message, and put it away."""
+        message = self.page.get_by_test_id("toast-body").first
+        for text in texts:
+            expect(message).to_contain_text(text)
+        message.get_by_test_id("toast-close").click()
+        expect(self.page.get_by_test_id("toast-body")).to_have_count(0)
+
+    def give_source(self, path: Path) -> None:
+        self.page.locator("input[type=file][accept*=video]").set_input_files(path)
+
+    def give_voice(self, path: Path) -> None:
+        self.page.locator("input[type=file][accept*=audio]").set_input_files(path)
+
+    def give(self, source: Path, voice: Path) -> None:
+        """Upload both, and wait until the page has them."""
+        self.give_source(source)
+        expect(self.frame).to_be_visible()
+        self.give_voice(voice)
+        expect(self.page.get_by_test_id("waveform-Voice: a recording, or speak now").first).to_be_visible()
+
+    def generate(self, source: Path, voice: Path) -> str:
+        """Upload, start, and tell the job's id."""
+        self.give(source, voice)
+        self.button("Generate").click()
+        return self.job
+
+    def click_frame(self, point: tuple[int, int]) -> None:
+        """Click where the frame shows a point of the source; the whole picture is shown."""
+        box, size = self.frame.bounding_box(), self.frame.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        assert box is not None
+        scale = min(box["width"] / size[0], box["height"] / size[1], 1.0)
+        x = box["width"] / 2 + (point[0] - size[0] / 2) * scale
+        y = box["height"] / 2 + (point[1] - size[1] / 2) * scale
+        self.frame.click(position={"x": x, "y": y})
+
+    def play(self) -> dict[str, Any]:
+        """Play the result from its start to its end."""
+        expect(self.video).to_be_visible()
+        return dict(self.video.evaluate(PLAY))
+
+    def chips(self) -> dict[str, str]:
+        """The report's figures by name."""
+        pairs = self.page.locator("#report .mt-chip").evaluate_all(
+            "chips => chips.map(chip => [chip.querySelector('dt').innerText, chip.querySelector('dd').innerText])"
+        )
+        return dict(pairs)
+
+
+def stored(jobs_dir: Path, job: str, name: str) -> dict[str, Any]:
+    """What the server keeps of a job: "job.json" or "report.json"."""
+    return dict(json.loads((jobs_dir / job / name).read_text(encoding="utf-8")))

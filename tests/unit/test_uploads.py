@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from musetalk.webui.uploads import Uploads
+
+
+def put(folder: Path, name: str, size: int, changed: float) -> Path:
+    path = folder / name / "clip.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(size))
+    os.utime(path, (changed, changed))
+    return path
+
+
+def test_the_oldest_uploads_make_room(tmp_path: Path) -> None:
+    old, older, new = (put(tmp_path, name, 100, at) for name, at in (("a", 2000.0), ("b", 1000.0), ("c", 3000.0)))
+    Uploads(tmp_path, 250, now=lambda: 9000.0).sweep()
+    assert not older.exists()
+    assert old.exists()
+    assert new.exists()
+
+
+def test_what_was_just_uploaded_is_spared(tmp_path: Path) -> None:
+    fresh, old = put(tmp_path, "a", 100, 8999.0), put(tmp_path, "b", 100, 8000.0)
+    Uploads(tmp_path, 50, now=lambda: 9000.0).sweep()
+    assert fresh.exists()
+    assert not old.exists()
+
+
+def test_nothing_goes_while_there_is_room_or_no_folder(tmp_path: Path) -> None:
+    path = put(tmp_path, "a", 100, 1.0)
+    Uploads(tmp_path, 100, now=lambda: 9000.0).sweep()
+    Uploads(tmp_path / "missing", 0).sweep()
+    assert path.exists()
