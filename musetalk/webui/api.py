@@ -74,15 +74,17 @@ class Api:
     def _checked_submit(self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None) -> Job:
         if video is None or voice is None:
             raise MediaError("a video and a voice are needed", "give both as files (gradio_client: handle_file)")
-        self._site.uploads.sweep()
         parsed = visitors_settings(settings or {}, self._site.base)
-        return self._site.jobs.submit(owner, Path(video), Path(voice), parsed)
+        job = self._site.jobs.submit(owner, Path(video), Path(voice), parsed)
+        self._site.uploads.sweep()
+        return job
 
     def _outcome(self, job: Job) -> _Answer:
         result, report = (self._site.jobs.store.file(job, name) for name in (job.result, REPORT))
         if job.state != "done" or result is None or report is None:
             return None, None
-        return str(result), json.loads(report.read_text(encoding="utf-8"))
+        facts = json.loads(report.read_text(encoding="utf-8"))
+        return str(result), {**facts, "output": result.name}  # where it lies on the server is nobody's business
 
 
 def _said(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -125,9 +125,9 @@ class DubHandlers:
 
     def _preview(self, source: Path, voice: Path | None, moment: float | None, values: tuple[Value, ...]) -> Update:
         stage = self._stage
-        self._site.uploads.sweep()
         settings = form.read(values, self._site.base)
         found = self._site.engine.preview_frame(source, voice, settings, at=moment)
+        self._site.uploads.sweep(spare=[source, *([voice] if voice else [])])
         frame = drawing.draw_faces(found, max_side=_SHOWN_SIDE)
         speaking = gr.Image(visible=False)
         if found.result is not None:

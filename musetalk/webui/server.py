@@ -25,6 +25,11 @@ from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
 from musetalk.webui.uploads import Uploads
 
+# Gradio keeps some 110 KiB a visit, and the newest 10,000 of them by default. A forgotten one loses only the scale of
+# its preview frame.
+_SESSIONS = 500
+# After every event Gradio sums up all those it keeps (10,000 by default), for a monitoring page that we do not serve.
+_EVENTS = {"GRADIO_ANALYTICS_MAX_EVENTS": "100", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000"}
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +47,8 @@ def serve(options: ServerOptions) -> None:
 @contextmanager
 def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     """The app, served while the `with` block runs; its address is the page's `local_url`."""
+    for name, value in _EVENTS.items():
+        os.environ.setdefault(name, value)
     logins = [_login(entry) for entry in options.auth]
     limits = Limits(
         max_pixels=options.max_pixels,
@@ -70,6 +77,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
             run_history=False,
             enable_monitoring=False,
             ssr_mode=False,
+            state_session_capacity=_SESSIONS,
             prevent_thread_lock=True,
             quiet=True,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +25,19 @@ class Uploads:
     max_bytes: int
     now: Callable[[], float] = time.time
 
-    def sweep(self) -> None:
-        """Remove the oldest until the rest fits. Jobs have copies or links of their own."""
+    def sweep(self, spare: Collection[Path] = ()) -> None:
+        """Remove the oldest until the rest fits, but not those to `spare`. Jobs have copies or links of their own."""
         found = sorted(_files(self.folder))
         used = sum(size for _, size, _ in found)
         for changed, size, path in found:
             if used <= self.max_bytes or self.now() - changed < _SPARED_SECONDS:
                 return
+            if path in spare:
+                continue
             path.unlink(missing_ok=True)
             used -= size
+            with suppress(OSError):  # Gradio gives each file a folder; one that holds another file stays
+                path.parent.rmdir()
 
 
 def _files(folder: Path) -> list[tuple[float, int, Path]]:

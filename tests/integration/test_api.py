@@ -93,6 +93,7 @@ def test_render_gives_the_video_and_the_report(client: Client, portrait: Path, s
     result, report = ask(client, "/render", portrait, speech, {"bbox_shift": 5, "face": "leftmost"})
     assert len(decode(Path(result))) == report["frames"] == 50
     assert report["settings"]["bbox_shift"] == 5
+    assert report["output"] == "portrait_speech.mp4"
     assert report["settings"]["face"] == "leftmost"
 
 

@@ -74,5 +74,5 @@ def test_what_cannot_be_spoken_says_why(tmp_path: Path, clip: Path) -> None:
         extract_voice(clip, tmp_path, Limits())
     with pytest.raises(MediaError, match="no file"):
         extract_voice(tmp_path / "gone.wav", tmp_path, Limits())
-    with pytest.raises(LimitError, match="lasts more"):
+    with pytest.raises(LimitError, match="lasts 5 s, more than the 2 s allowed"):
         extract_voice(write_wav(tmp_path / "long.wav", tone(5)), tmp_path, Limits(max_seconds=2))

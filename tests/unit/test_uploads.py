@@ -17,7 +17,7 @@ def put(folder: Path, name: str, size: int, changed: float) -> Path:
 def test_the_oldest_uploads_make_room(tmp_path: Path) -> None:
     old, older, new = (put(tmp_path, name, 100, at) for name, at in (("a", 2000.0), ("b", 1000.0), ("c", 3000.0)))
     Uploads(tmp_path, 250, now=lambda: 9000.0).sweep()
-    assert not older.exists()
+    assert not older.parent.exists()
     assert old.exists()
     assert new.exists()
 
@@ -34,3 +34,10 @@ def test_nothing_goes_while_there_is_room_or_no_folder(tmp_path: Path) -> None:
     Uploads(tmp_path, 100, now=lambda: 9000.0).sweep()
     Uploads(tmp_path / "missing", 0).sweep()
     assert path.exists()
+
+
+def test_what_is_in_use_is_spared(tmp_path: Path) -> None:
+    used, other = put(tmp_path, "a", 100, 1.0), put(tmp_path, "b", 100, 2.0)
+    Uploads(tmp_path, 100, now=lambda: 9000.0).sweep(spare=[used])
+    assert used.exists()
+    assert not other.exists()
