@@ -121,13 +121,14 @@ class Visit:
         """Wait for the state of the watched render."""
         expect(self.status.locator(".mt-state")).to_contain_text(text)
 
-    def toast(self, *texts: str) -> None:
-        """Wait for a message, and put it away."""
+    def toast(self) -> str:
+        """Wait for a message, put it away, and say what it said."""
         message = self.page.get_by_test_id("toast-body").first
-        for text in texts:
-            expect(message).to_contain_text(text)
+        expect(message).to_be_visible()
+        said = message.inner_text()
         message.get_by_test_id("toast-close").click()
         expect(self.page.get_by_test_id("toast-body")).to_have_count(0)
+        return said
 
     def give_source(self, path: Path) -> None:
         self.page.locator("input[type=file][accept*=video]").set_input_files(path)

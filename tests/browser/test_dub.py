@@ -82,19 +82,23 @@ def test_what_is_no_video_is_refused_in_words(visit: Visit, tmp_path: Path) -> N
     bad = tmp_path / "notes.mp4"
     bad.write_text("This is no video.\n" * 50)
     visit.give_source(bad)
-    visit.toast("notes.mp4", "export it again")
+    said = visit.toast()
+    assert "notes.mp4" in said
+    assert "export it again" in said
 
 
 def test_a_voice_without_sound_is_refused_in_words(visit: Visit, clips: Clips, tmp_path: Path) -> None:
     mute = tmp_path / "mute.m4a"
     ffmpeg("-i", f"file:{clips.source}", "-c", "copy", "-an", f"file:{mute}")
     visit.give_voice(mute)
-    visit.toast('"mute.m4a" has no sound', "Give an audio file")
+    said = visit.toast()
+    assert '"mute.m4a" has no sound' in said
+    assert "Give an audio file" in said
 
 
 def test_generating_without_a_source_says_what_to_do(visit: Visit) -> None:
     visit.button("Generate").click()
-    visit.toast("There is no source yet", "Choose a source first")
+    assert "There is no source yet. Choose a source first." in visit.toast()
 
 
 def test_stop_ends_a_long_render_and_lets_the_next_one_through(visit: Visit, clips: Clips, server: Served) -> None:

@@ -28,7 +28,7 @@ def test_visitors_see_only_their_own_renders(new_visitor: NewVisitor, server: Se
         assert visit.cards.locator("[data-action=open]").get_attribute("data-job") == jobs[visit]
 
     bob.open(f"?job={jobs[ann]}")
-    bob.toast("no such render of yours")
+    assert "no such render of yours" in bob.toast()
     bob.say("Ready")
     expect(bob.video).to_have_count(0)
     expect(bob.page.locator("#report .mt-report")).to_have_count(0)
@@ -112,7 +112,7 @@ def test_with_logins_nothing_is_shown_before_and_only_ones_own_after(
             expect(visit.page.locator("#jobs")).to_contain_text("two faces" if cards else "No renders yet")
             expect(visit.cards).to_have_count(cards)
         bob.open(f"?job={job}")
-        bob.toast("no such render of yours")
+        assert "no such render of yours" in bob.toast()
         expect(bob.video).to_have_count(0)
 
 

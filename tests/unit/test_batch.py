@@ -9,18 +9,13 @@ from musetalk.batch import Task, read_tasks, run_tasks
 from musetalk.errors import Cancelled, FaceError, SettingsError
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
+from tests.reports import some_report
 
 
 def config(folder: Path, text: str) -> Path:
     path = folder / "tasks.yaml"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def report(task: Task, settings: RenderSettings) -> RenderReport:
-    return RenderReport(
-        str(task.out), 1, 1, 0, 0, (), (), (), "25/1", 0.04, 0.04, 0.1, {}, 1.0, settings.backend, "cpu", (), {}, {}
-    )
 
 
 def test_upstreams_form_is_understood(tmp_path: Path) -> None:
@@ -75,7 +70,7 @@ def test_one_failing_does_not_stop_the_rest() -> None:
     def render(task: Task, settings: RenderSettings) -> RenderReport:
         if task.name == "t0":
             raise FaceError("no face")
-        return report(task, settings)
+        return some_report(task.out, settings)
 
     results = list(run_tasks(tasks_with({}, {"crf": 3}, {}), {}, render))
     assert [result.report is not None for result in results] == [False, False, True]
@@ -88,7 +83,7 @@ def test_the_command_line_wins_over_the_file() -> None:
 
     def render(task: Task, settings: RenderSettings) -> RenderReport:
         seen.append(settings)
-        return report(task, settings)
+        return some_report(task.out, settings)
 
     file = {"bbox_shift": 3, "length": "loop", "encoder": {"crf": 30, "preset": "slow"}}
     list(run_tasks(tasks_with(file), {"bbox_shift": 9, "encoder": {"crf": 20}}, render))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import copy
 import inspect
-import pickle
 
 import pytest
 
@@ -12,10 +12,10 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("protocol", [0, 2, pickle.HIGHEST_PROTOCOL])
-def test_every_error_crosses_processes_as_itself(kind: type[MuseTalkError], protocol: int) -> None:
+def test_every_error_can_be_taken_apart_and_made_again(kind: type[MuseTalkError]) -> None:
+    """As on its way between processes; copying goes through the same `__reduce__`."""
     error = kind() if kind is Cancelled else kind("it is broken", "mend it")
-    crossed = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - made on this line
+    crossed = copy.deepcopy(error)
     assert type(crossed) is kind
     assert (crossed.problem, crossed.remedy, str(crossed)) == (error.problem, error.remedy, str(error))
 

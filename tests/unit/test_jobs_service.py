@@ -15,6 +15,7 @@ from musetalk.jobs.store import REPORT, JobStore, owner_digest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
+from tests.reports import some_report
 
 ANN, BOB = owner_digest("ann"), owner_digest("bob")
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
@@ -67,9 +68,7 @@ class Engine:
             out.write_bytes(b"mp4")
         finally:
             self.running -= 1
-        return RenderReport(
-            str(out), 10, 10, 0, 0, (), (), (), "25/1", 0.4, 0.4, 0.1, {}, 1.0, settings.backend, "cpu", (), {}, {}
-        )
+        return some_report(out, settings, frames=10)
 
 
 @pytest.fixture

@@ -2,19 +2,15 @@ from __future__ import annotations
 
 import contextvars
 import importlib.machinery
-import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from fractions import Fraction
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -30,6 +26,8 @@ from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from musetalk.timeline import plan_timeline
 from musetalk.webui.space import SpaceEngine, make_engine
+from tests.forking_gpu import ForkingGpu, Refused, account
+from tests.reports import some_report
 
 if TYPE_CHECKING:
     from musetalk.frame_preview import FramePreview
@@ -39,90 +37,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # what ZeroGPU does, whatever Python thinks of it
 ]
 FAST = GpuCost(start_seconds=10, seconds_per_frame=0.05)
-account: contextvars.ContextVar[str] = contextvars.ContextVar("account", default="nobody")
-
-
-class Refused(Exception):
-    """As gradio's: a title, and a message that may not be what `str` gives."""
-
-    def __init__(self, title: str, message: str) -> None:
-        self.title, self.message = title, message
-        super().__init__("something else")
-
-
-@dataclass
-class ForkingGpu:
-    """Does what `spaces.GPU` does with a generator function, in a process per call."""
-
-    refusal: str = ""
-    before_fork: Callable[[], None] = lambda: None
-    asked: list[int] = field(default_factory=list)
-    accounts: list[str] = field(default_factory=list)
-    processes: list[Any] = field(default_factory=list)
-
-    def __call__(self, *, duration: Callable[..., int]) -> Callable[..., Any]:
-        def decorate(task: Callable[..., Generator[Any, None, None]]) -> Callable[..., Generator[Any, None, None]]:
-            def run(order: object) -> Generator[Any, None, None]:
-                self.asked.append(duration(order))
-                self.accounts.append(account.get())
-                if self.refusal:
-                    raise Refused("ZeroGPU quota exceeded", self.refusal)
-                self.before_fork()
-                yield from self._messages(task, order)
-
-            return run
-
-        return decorate
-
-    def _messages(self, task: Callable[..., Generator[Any, None, None]], order: object) -> Generator[Any, None, None]:
-        forking = multiprocessing.get_context("fork")
-        orders, stop = forking.SimpleQueue(), forking.Event()
-        answers, ours = forking.Pipe(duplex=False)
-        process = forking.Process(target=_serve, args=(task, orders, ours, stop), daemon=True)
-        process.start()
-        self.processes.append(process)
-        ours.close()
-        orders.put(order)
-        try:
-            while (answer := _receive(answers))[0] == "yielded":
-                try:
-                    yield answer[1]
-                except GeneratorExit:
-                    stop.set()
-                    while _receive(answers)[0] == "yielded":
-                        pass
-                    raise
-        finally:
-            process.join()
-        if answer[0] != "ended":
-            raise Refused("ZeroGPU worker error", answer[1])
-
-
-def _receive(answers: Connection) -> tuple[str, Any]:
-    try:
-        answer: tuple[str, Any] = answers.recv()
-    except (EOFError, OSError):
-        return "gone", "GPU task aborted."
-    return answer
-
-
-def _serve(
-    task: Callable[..., Generator[Any, None, None]],
-    orders: multiprocessing.SimpleQueue[object],
-    answers: Connection,
-    stop: Event,
-) -> None:
-    messages = task(orders.get())
-    try:
-        for message in messages:
-            if stop.is_set():
-                messages.close()
-                break
-            answers.send(("yielded", message))
-    except Exception as error:  # noqa: BLE001 - so it is there: nothing but the class's name comes back
-        answers.send(("raised", type(error).__name__))
-    else:
-        answers.send(("ended", None))
 
 
 class FakeEngine(LipSync):
@@ -166,7 +80,7 @@ class FakeEngine(LipSync):
             with Child(arguments, cancel=cancel) as child:
                 child.finish()
         out.write_text("whole")
-        return report(out, settings)
+        return some_report(out, settings, frames=3)
 
     def check_source(self, video: Path, settings: RenderSettings) -> Source:
         if self.broken_input:
@@ -186,30 +100,6 @@ class FakeEngine(LipSync):
         if settings.models_dir.name == "faceless":
             raise FaceError("no face", "show one")
         return (os.getpid(), at)  # type: ignore[return-value]
-
-
-def report(out: Path, settings: RenderSettings) -> RenderReport:
-    return RenderReport(
-        output=str(out),
-        frames=3,
-        face_frames=3,
-        passthrough_frames=0,
-        fallback_frames=0,
-        fallbacks=(),
-        spans=(),
-        loudness=(),
-        fps="25",
-        voice_seconds=0.12,
-        video_seconds=0.12,
-        wall_seconds=0.0,
-        stages={},
-        peak_rss_mb=0.0,
-        backend=settings.backend,
-        device=str(os.getpid()),
-        warnings=(),
-        settings=settings.model_dump(mode="json"),
-        versions={},
-    )
 
 
 def neural(how: str = "well") -> RenderSettings:
