@@ -39,5 +39,6 @@ def build_page(site: Site) -> gr.Blocks:
             secret = secret or secrets.token_urlsafe(32)
             return {visitor: secret, header: site_header(site), **dub.restore(request, secret)}
 
-        page.load(open_page, visitor, [visitor, *dub.watched], concurrency_limit=None, api_visibility="private")
+        shown = [visitor, *dub.watched]
+        page.load(open_page, visitor, shown, concurrency_limit=None, api_visibility="private", show_progress="hidden")
     return page
