@@ -18,6 +18,13 @@ _CACHE_KEEP_SECONDS = 6 * 3600  # uploads and preview frames; jobs have copies o
 # The browser's own secret says whose jobs it sees. It is as safe as the browser's storage; this key only names it.
 _STORAGE_KEY = "musetalk-visitor"
 
+# On a phone, what the address names lies below all inputs.
+_SHOW_JOB = """() => {
+  const named = new URL(window.location).searchParams.get("job");
+  if (named && matchMedia("(max-width: 640px)").matches)
+    document.querySelector(".stage").scrollIntoView({ block: "start" });
+}"""
+
 
 def build_page(site: Site) -> gr.Blocks:
     """Everything a visitor sees, wired to the site's engine and jobs."""
@@ -40,5 +47,8 @@ def build_page(site: Site) -> gr.Blocks:
             return {visitor: secret, header: site_header(site), **dub.restore(request, secret)}
 
         shown = [visitor, *dub.watched]
-        page.load(open_page, visitor, shown, concurrency_limit=None, api_visibility="private", show_progress="hidden")
+        opened = page.load(
+            open_page, visitor, shown, concurrency_limit=None, api_visibility="private", show_progress="hidden"
+        )
+        opened.then(None, js=_SHOW_JOB, api_visibility="private")
     return page
