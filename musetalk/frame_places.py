@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
-from musetalk.errors import VoiceError
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import LOOK_SECONDS
-from musetalk.media import commands
-from musetalk.media.audio import SPEECH_RATE, Voice, extract_voice, read_speech
-from musetalk.media.child import Child
+from musetalk.media.audio import SPEECH_RATE, Voice, extract_voice, read_excerpt, read_speech
 from musetalk.media.probe import probe_voice
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -27,7 +22,6 @@ from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
 from musetalk.timeline import Timeline
 
 _HEARD_BEFORE, _HEARD_AFTER = 100, 20  # seconds of a long voice around a frame
-_BLOCK_SECONDS = 4
 _LOOKS = 3  # how many times that is looked at around a frame: 0.4 to 0.8 s on either side
 _STRETCH_SECONDS = 10  # at the beginning, in which a telling moment is looked for
 _MOST_PLACES = 3
@@ -81,20 +75,10 @@ def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: Cance
         return measure_envelope(read_speech(hearing.voice, cancel), fps=fps, frame_count=spoken)
     first = max(0, frame - round(_HEARD_BEFORE * fps))
     stop = max(first, min(spoken, frame + round(_HEARD_AFTER * fps)))
-    blocks = _excerpt(hearing.voice.path, float(first / fps), float((stop - first) / fps), cancel)
+    blocks = read_excerpt(hearing.voice.path, float(first / fps), float((stop - first) / fps), cancel)
     heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
     values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
     return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)))
-
-
-def _excerpt(path: Path, start: float, seconds: float, cancel: CancelToken) -> Iterator[Float32Array]:
-    """Yield float32 mono blocks at `SPEECH_RATE` from the middle of a file."""
-    block = np.empty(SPEECH_RATE * _BLOCK_SECONDS, np.float32)
-    with Child(commands.decode_excerpt(path, start, seconds, SPEECH_RATE), stdout=True, cancel=cancel) as child:
-        while filled := child.read_into(block.data.cast("B")):
-            yield block[: filled // block.itemsize].copy()
-        if child.finish() != 0:
-            raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({child.complaint})', "convert it to WAV")
 
 
 def telling_places(envelope: EnvelopeTrack, fps: Fraction) -> tuple[int, ...]:

@@ -69,9 +69,7 @@ class LipSync:
         settings = settings or RenderSettings()
         run = RenderRun(on_progress, cancel)
         video, voice, out = Path(video), Path(voice), Path(out)
-        check_output(out, settings.encoder)
-        if out.resolve() in (video.resolve(), voice.resolve()):
-            raise OutputError(f'"{out}" is one of the inputs', "give another name for the output")
+        check_output(out, (video, voice), settings.encoder)
         with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
             self._write(preparation, out, run)
             peak = memory.mb
@@ -93,15 +91,19 @@ class LipSync:
         """
         return float(probe_voice(voice, settings.limits))
 
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> None:
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         """Refuse, in a moment, what cannot be rendered: a backend that lacks something, inputs beyond the limits.
+
+        Returns:
+            What the source is.
 
         Raises:
             MuseTalkError: The render cannot work.
         """
         self.registry.ready(settings)
-        self.check_source(video, settings)
+        source = self.check_source(video, settings)
         self.check_voice(voice, settings)
+        return source
 
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
         """Look at both inputs and estimate what a render will take, without rendering.

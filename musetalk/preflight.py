@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,16 +59,18 @@ class Preflight:
     estimated_disk_mb: float
 
 
-def check_output(out: Path, settings: EncoderSettings) -> None:
+def check_output(out: Path, inputs: Sequence[Path], settings: EncoderSettings) -> None:
     """Make sure, before anything else, that the output can be written.
 
     Raises:
-        OutputError: Its name, its folder or the codec will not do.
+        OutputError: Its name, its folder or the codec will not do, or it is one of the inputs.
     """
     if out.suffix.lower() not in OUTPUT_SUFFIXES:
         raise OutputError(f'"{out.name}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}")
     make_room_for(out)
     check_encoder(settings)
+    if out.resolve() in [path.resolve() for path in inputs]:
+        raise OutputError(f'"{out}" is one of the inputs', "give another name for the output")
 
 
 def run_preflight(

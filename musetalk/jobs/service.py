@@ -14,6 +14,7 @@ from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
+from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
@@ -25,8 +26,8 @@ _log = logging.getLogger(__name__)
 class Engine(Protocol):
     """What renders; `LipSync` is one."""
 
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> None:
-        """Refuse, in a moment, what cannot be rendered."""
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
+        """Refuse, in a moment, what cannot be rendered; else say what the source is."""
         ...
 
     def render(
@@ -82,9 +83,9 @@ class JobService:
             raise JobError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
         if self.waiting() >= self._max_queue:
             raise JobError(f"{self.waiting()} renders are waiting already", "try again when some are done")
-        self._engines[0].check(video, voice, settings)
+        source = self._engines[0].check(video, voice, settings)
         title = title or f"{video.stem} + {voice.stem}"
-        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(video, settings))
+        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source))
         with self._changed:
             # The worker renders in the submitter's context: hosts find there on whose account a device is used.
             self._contexts[job.id] = contextvars.copy_context()

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from musetalk.errors import OutputError
 from musetalk.jobs.job import Job
+from musetalk.report import save_json
 from musetalk.settings import RenderSettings
 
 RECORD, REPORT, THUMBNAIL = "job.json", "report.json", "thumbnail.jpg"
@@ -112,10 +113,7 @@ class JobStore:
         """Keep a job's newest state; on disk too, whole or not at all, unless it is only progress."""
         with self._lock:
             if to_disk:
-                record = self.folder(job) / RECORD
-                partial = record.with_suffix(".partial")
-                partial.write_text(job.model_dump_json(indent=2), encoding="utf-8")
-                partial.replace(record)
+                save_json(job.model_dump(mode="json"), self.folder(job) / RECORD)
             self._jobs[job.id] = job
 
     def get(self, job_id: str, owner: str) -> Job | None:
@@ -192,7 +190,7 @@ class JobStore:
                     update={"state": "failed", "error": INTERRUPTED, "ended": self.now(), "progress": None}
                 )
                 _clean(folder, job)
-                (folder / RECORD).write_text(job.model_dump_json(indent=2), encoding="utf-8")
+                save_json(job.model_dump(mode="json"), folder / RECORD)
             jobs[job.id] = job
         return jobs
 

@@ -98,9 +98,21 @@ def _read_header(wav: Path) -> Voice:
 
 def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Generator[Float32Array, None, None]:
     """Yield the voice as float32 mono blocks at `SPEECH_RATE`, about -1 to 1."""
+    return _read_blocks(commands.decode_samples(voice.path, SPEECH_RATE), "the voice", cancel)
+
+
+def read_excerpt(
+    path: Path, start: float, seconds: float, cancel: CancelToken | None = None
+) -> Generator[Float32Array, None, None]:
+    """As `read_speech`, from the middle of any file with sound; `start` and length in seconds."""
+    arguments = commands.decode_excerpt(path, start, seconds, SPEECH_RATE)
+    return _read_blocks(arguments, f'the sound of "{path.name}"', cancel)
+
+
+def _read_blocks(arguments: list[str], what: str, cancel: CancelToken | None) -> Generator[Float32Array, None, None]:
     block = np.empty(SPEECH_RATE * _BLOCK_SECONDS, np.float32)
-    with Child(commands.decode_samples(voice.path, SPEECH_RATE), stdout=True, cancel=cancel) as child:
+    with Child(arguments, stdout=True, cancel=cancel) as child:
         while filled := child.read_into(block.data.cast("B")):
             yield block[: filled // _FLOAT_BYTES].copy()
         if child.finish() != 0:
-            raise VoiceError(f"the voice cannot be decoded ({child.complaint})", "convert it to WAV")
+            raise VoiceError(f"{what} cannot be decoded ({child.complaint})", "convert it to WAV")

@@ -11,7 +11,7 @@ import gradio as gr
 from musetalk.webui import form
 from musetalk.webui.backend_picker import BackendEntry, backend_picker
 from musetalk.webui.dub_handlers import DubHandlers
-from musetalk.webui.site import Site
+from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 from musetalk.webui.texts import caps
 
@@ -74,10 +74,6 @@ def _build_inputs(site: Site) -> Inputs:
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
     settings = inputs.form.widgets
     media = [inputs.source, inputs.voice]
-    # Never waiting for others. In the queue all the same where an error may have to be told: outside it, Gradio's page
-    # drops errors.
-    at_once: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
-    unqueued: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
     preview: dict[str, Any] = {
         "outputs": handlers.previewed,
         "concurrency_limit": 2,
@@ -87,9 +83,9 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
     }
     one_frame = [*media, stage.moment, *settings]
     inputs.source.change(handlers.preview_source, [inputs.source, *settings], **preview)
-    inputs.voice.change(handlers.check_voice, inputs.voice, None, **at_once)
+    inputs.voice.change(handlers.check_voice, inputs.voice, None, **AT_ONCE)
     stage.preview_button.click(handlers.preview, one_frame, **preview)
-    stage.frame.select(handlers.pick, stage.scale, [inputs.form.face, inputs.form.point], **at_once).success(
+    stage.frame.select(handlers.pick, stage.scale, [inputs.form.face, inputs.form.point], **AT_ONCE).success(
         handlers.preview, one_frame, **preview
     )
     for picture in (stage.frame, stage.speaking):
@@ -103,5 +99,5 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         show_progress="hidden",
     ).success(None, stage.job, None, js=_SHOW_ADDRESS, api_visibility="private")
     # Outside the queue: a queue full of work must not keep anybody from ending it.
-    stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **unqueued)
-    stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **unqueued)
+    stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **UNQUEUED)
+    stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from musetalk.errors import JobError
@@ -12,7 +10,7 @@ from musetalk.jobs.store import THUMBNAIL
 from musetalk.webui import panels
 from musetalk.webui.dub_handlers import DubHandlers, Update
 from musetalk.webui.figures import file_address
-from musetalk.webui.site import Site, owner_of, site_header, with_toasts
+from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
 
 _REFRESH_SECONDS = 2.0
 
@@ -68,15 +66,6 @@ def build_jobs(
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
     handlers = JobsHandlers(site, listing, timer, tabs, dub, header)
     shown = [header, listing, timer]
-    unqueued: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-    tab.select(handlers.refresh, visitor, shown, **unqueued)
-    timer.tick(handlers.refresh, visitor, shown, **unqueued)
-    # In the queue, where it waits for nobody, because outside it Gradio's page drops errors.
-    listing.submit(
-        handlers.act,
-        visitor,
-        [listing, timer, tabs, *dub.watched],
-        concurrency_limit=None,
-        api_visibility="private",
-        show_progress="hidden",
-    )
+    tab.select(handlers.refresh, visitor, shown, **UNQUEUED)
+    timer.tick(handlers.refresh, visitor, shown, **UNQUEUED)
+    listing.submit(handlers.act, visitor, [listing, timer, tabs, *dub.watched], **AT_ONCE)

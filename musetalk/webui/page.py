@@ -11,7 +11,7 @@ from musetalk.webui.api import add_api
 from musetalk.webui.dub import build_dub
 from musetalk.webui.jobs_tab import build_jobs
 from musetalk.webui.models_tab import build_models
-from musetalk.webui.site import NAME, Site, site_header
+from musetalk.webui.site import AT_ONCE, NAME, Site, site_header
 
 _CACHE_SWEEP_SECONDS = 600
 _CACHE_KEEP_SECONDS = 6 * 3600  # uploads and preview frames; jobs have copies of their own
@@ -47,8 +47,6 @@ def build_page(site: Site) -> gr.Blocks:
             return {visitor: secret, header: site_header(site), **dub.restore(request, secret)}
 
         shown = [visitor, *dub.watched]
-        opened = page.load(
-            open_page, visitor, shown, concurrency_limit=None, api_visibility="private", show_progress="hidden"
-        )
+        opened = page.load(open_page, visitor, shown, **AT_ONCE)
         opened.then(None, js=_SHOW_JOB, api_visibility="private")
     return page

@@ -6,7 +6,7 @@ import functools
 import html
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
@@ -23,6 +23,10 @@ NAME = "MuseTalk Hybrid"
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# How handlers run that are quick and wait for nobody. In the queue where an error may have to be told: outside it,
+# Gradio's page drops errors.
+AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
+UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 _TOAST_SECONDS = 15  # long enough to read a problem and its remedy
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musetalk.errors import LimitError, OutputError
+from musetalk.errors import LimitError
 from musetalk.generators.registry import GpuCost
 from musetalk.pipeline import LipSync
 from musetalk.preflight import Preflight, check_output
@@ -83,9 +83,7 @@ class SpaceEngine(LipSync):
         if cost is None:
             with self._lent.not_forking(cancel):
                 return self._engine.render(video, voice, out, settings, on_progress=on_progress, cancel=cancel)
-        check_output(out, settings.encoder)
-        if out.resolve() in (video.resolve(), voice.resolve()):
-            raise OutputError(f'"{out}" is one of the inputs', "give another name for the output")
+        check_output(out, (video, voice), settings.encoder)
         tell = on_progress or _ignore
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):

@@ -12,6 +12,8 @@ from musetalk.errors import Cancelled, FaceError, JobError, MediaError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import REPORT, JobStore, owner_digest
+from musetalk.media.probe import probe_source
+from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
@@ -35,9 +37,10 @@ class Engine:
         self.contexts: list[str] = []
         self.error: Exception | None = None
 
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> None:
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         if not voice.read_bytes():
             raise MediaError("the voice is empty", "speak up")
+        return probe_source(video, settings.limits, image_fps=settings.image_fps)
 
     def render(
         self,
