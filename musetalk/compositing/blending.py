@@ -7,7 +7,7 @@ import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import CropPlacement, resize_square
+from musetalk.faces.geometry import CropPlacement
 
 
 def composite(frame: UInt8Array, generated: UInt8Array, placement: CropPlacement, mask: FaceMask) -> None:
@@ -17,17 +17,17 @@ def composite(frame: UInt8Array, generated: UInt8Array, placement: CropPlacement
 
     Args:
         frame: uint8 RGB [H, W, 3], written to.
-        generated: uint8 RGB [S, S, 3], as `placement.extract` cut it.
+        generated: uint8 RGB [S, S, 3], what `placement.extract` cut, at that size or another.
         placement: Where the crop lies in the frame.
         mask: Where it shows.
     """
     height, width = frame.shape[:2]
     rows, columns = mask.alpha.shape
-    x0, x1 = max(0, mask.x, placement.x), min(width, mask.x + columns, placement.x + placement.side)
-    y0, y1 = max(0, mask.y, placement.y), min(height, mask.y + rows, placement.y + placement.side)
+    x0, x1 = max(0, mask.x, placement.x), min(width, mask.x + columns, placement.x + placement.width)
+    y0, y1 = max(0, mask.y, placement.y), min(height, mask.y + rows, placement.y + placement.height)
     if x0 >= x1 or y0 >= y1:
         return
-    face = resize_square(generated, placement.side)
+    face = placement.restore(generated)
     over = face[y0 - placement.y : y1 - placement.y, x0 - placement.x : x1 - placement.x]
     alpha = mask.alpha[y0 - mask.y : y1 - mask.y, x0 - mask.x : x1 - mask.x]
     under = frame[y0:y1, x0:x1]

@@ -31,11 +31,12 @@ class FaceMask:
 
 
 def face_mask(box: FaceBox, settings: MaskSettings) -> FaceMask:
-    """The mask of a face in a frame; `box` in pixels of the frame."""
+    """The mask of a face in a frame; `box` in pixels of the frame. An ellipse stands in for shapes that need labels."""
+    shape: Literal["ellipse", "box"] = "box" if settings.shape == "box" else "ellipse"
     x0, x1 = round(box.x0 + _LEFT * box.width), round(box.x0 + _RIGHT * box.width)
     y0, y1 = round(box.y0 + _TOP * box.height), round(box.y0 + _BOTTOM * box.height)
     feather = max(1.0, settings.feather * box.width)
-    alpha = _soft_shape(max(1, x1 - x0), max(1, y1 - y0), settings.shape, round(feather, 1))
+    alpha = _soft_shape(max(1, x1 - x0), max(1, y1 - y0), shape, round(feather, 1))
     return FaceMask(x0, y0, alpha)
 
 

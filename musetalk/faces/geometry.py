@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import atan2, cos, hypot, sin
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -15,60 +17,71 @@ from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 CROP_MARGIN = 1.5
 CROP_DROP = 0.12  # how far the crop's middle lies below the bbox's, as a fraction of the bbox height
 
+Scaling: TypeAlias = Literal["fine", "musetalk"]
+
 
 @dataclass(frozen=True, slots=True)
 class CropPlacement:
-    """A square of the frame, in whole pixels; it may reach beyond the frame's edges.
+    """A rectangle of the frame, in whole pixels; it may reach beyond the frame's edges.
 
     Attributes:
         x, y: Its upper left corner in the frame.
-        side: Its side in the frame.
-        size: Its side as the generator sees it.
+        width, height: Its size in the frame.
+        size: Side of the square that the generator sees; None: it sees the rectangle's own pixels.
+        scaling: "fine" averages when shrinking and takes Lanczos when growing. "musetalk" does as upstream does:
+            Lanczos into the crop, whatever the size, as its network was trained with; bilinear back.
     """
 
     x: int
     y: int
-    side: int
-    size: int
+    width: int
+    height: int
+    size: int | None = None
+    scaling: Scaling = "fine"
+
+    @property
+    def side(self) -> int:
+        """Its longer side in the frame."""
+        return max(self.width, self.height)
 
     def extract(self, frame: UInt8Array) -> UInt8Array:
         """Cut the crop out of a frame: uint8 RGB [size, size, 3]; beyond the edges, the edge repeats."""
         height, width = frame.shape[:2]
-        if self.x >= 0 and self.y >= 0 and self.x + self.side <= width and self.y + self.side <= height:
-            inside = frame[self.y : self.y + self.side, self.x : self.x + self.side]
+        if self.x >= 0 and self.y >= 0 and self.x + self.width <= width and self.y + self.height <= height:
+            inside = frame[self.y : self.y + self.height, self.x : self.x + self.width]
         else:
-            rows = np.clip(np.arange(self.y, self.y + self.side), 0, height - 1)
-            columns = np.clip(np.arange(self.x, self.x + self.side), 0, width - 1)
+            rows = np.clip(np.arange(self.y, self.y + self.height), 0, height - 1)
+            columns = np.clip(np.arange(self.x, self.x + self.width), 0, width - 1)
             inside = frame[rows[:, None], columns]
-        return resize_square(inside, self.size)
+        if self.size is None:
+            return inside
+        how = cv2.INTER_LANCZOS4 if self.scaling == "musetalk" else None
+        return _resized(inside, self.size, self.size, how)
+
+    def restore(self, generated: UInt8Array) -> UInt8Array:
+        """Scale what a generator made of the crop, at any size, back to the rectangle: uint8 RGB [height, width, 3]."""
+        how = cv2.INTER_LINEAR if self.scaling == "musetalk" else None
+        return _resized(generated, self.width, self.height, how)
 
     def to_crop(self, sample: FaceSample) -> FaceSample:
         """The same face in pixels of the crop."""
-        scale = self.size / self.side
+        sx, sy = (1.0, 1.0) if self.size is None else (self.size / self.width, self.size / self.height)
         box, mouth = sample.box, sample.mouth
         return FaceSample(
             sample.track,
             FaceBox(
-                (box.x0 - self.x) * scale,
-                (box.y0 - self.y) * scale,
-                (box.x1 - self.x) * scale,
-                (box.y1 - self.y) * scale,
+                (box.x0 - self.x) * sx,
+                (box.y0 - self.y) * sy,
+                (box.x1 - self.x) * sx,
+                (box.y1 - self.y) * sy,
                 box.score,
             ),
-            MouthShape((mouth.cx - self.x) * scale, (mouth.cy - self.y) * scale, mouth.half_width * scale, mouth.angle),
+            _scaled(MouthShape(mouth.cx - self.x, mouth.cy - self.y, mouth.half_width, mouth.angle), sx, sy),
         )
 
 
-def resize_square(crop: UInt8Array, size: int) -> UInt8Array:
-    """Scale a square uint8 RGB picture to [size, size, 3]: average when shrinking, Lanczos when growing."""
-    if crop.shape[0] == size:
-        return crop
-    how = cv2.INTER_AREA if crop.shape[0] > size else cv2.INTER_LANCZOS4
-    return np.asarray(cv2.resize(crop, (size, size), interpolation=how), dtype=np.uint8)
-
-
 def place_crops(samples: Sequence[FaceSample], crop_size: int | None) -> list[CropPlacement]:
-    """Place the crops of one clip.
+    """Place the square crops of one clip around its face boxes.
 
     Args:
         samples: The clip's face, frame by frame.
@@ -80,6 +93,38 @@ def place_crops(samples: Sequence[FaceSample], crop_size: int | None) -> list[Cr
     return [_place(sample.box, side, crop_size or side) for sample, side in zip(samples, sides, strict=True)]
 
 
+def square_around(placement: CropPlacement, expand: float) -> CropPlacement:
+    """Place a square around a crop, with the same middle: where its face is parsed and blended.
+
+    Args:
+        placement: The crop.
+        expand: Side of the square, as a multiple of the crop's longer side.
+
+    Returns:
+        The square, at the pixel where upstream's `get_crop_box` has it; seen in its own pixels.
+    """
+    x, y = (2 * placement.x + placement.width) // 2, (2 * placement.y + placement.height) // 2
+    half = int(placement.side // 2 * expand)
+    return CropPlacement(x - half, y - half, 2 * half, 2 * half)
+
+
 def _place(box: FaceBox, side: int, size: int) -> CropPlacement:
     cx, cy = box.center
-    return CropPlacement(round(cx - side / 2), round(cy + CROP_DROP * box.height - side / 2), side, size)
+    return CropPlacement(round(cx - side / 2), round(cy + CROP_DROP * box.height - side / 2), side, side, size)
+
+
+def _resized(picture: UInt8Array, width: int, height: int, how: int | None) -> UInt8Array:
+    """Scale a uint8 RGB picture to [height, width, 3]; None: average when shrinking, Lanczos when growing."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    if how is None:
+        shrinks = picture.shape[0] * picture.shape[1] > width * height
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=how), dtype=np.uint8)
+
+
+def _scaled(mouth: MouthShape, sx: float, sy: float) -> MouthShape:
+    if sx == sy:
+        return MouthShape(mouth.cx * sx, mouth.cy * sx, mouth.half_width * sx, mouth.angle)
+    dx, dy = mouth.half_width * cos(mouth.angle) * sx, mouth.half_width * sin(mouth.angle) * sy
+    return MouthShape(mouth.cx * sx, mouth.cy * sy, hypot(dx, dy), atan2(dy, dx))

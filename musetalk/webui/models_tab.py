@@ -15,7 +15,7 @@ def build_models(site: Site) -> None:
             file=str(file.path),
             backend=backend.name,
             state=file.state(site.base.models_dir),
-            size=file.size,
+            size=file.size or 0,
             licence=file.licence,
             source=file.source,
         )

@@ -1,0 +1,91 @@
+"""Labels every pixel of a face: skin, lips, brows, hair and what else `FaceLabel` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from musetalk.arrays import UInt8Array
+from musetalk.faces.parsing_masks import LABEL_SIDE
+from musetalk.faces.parsing_network import BiSeNet, fold_norms
+from musetalk.networks.checkpoint import fill, load_state_dict
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values between 0 and 1
+_ACCELERATOR_BATCH = 16  # crops at once; on a CPU one at a time is as fast
+
+
+class LogitsNetwork(Protocol):
+    """What the parser asks of a network: `BiSeNet.forward`."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """From float [B, 3, 512, 512] to logits [B, labels, 512, 512]."""
+        ...
+
+
+class FaceParser:
+    """Labels crops of faces; safe to share between threads.
+
+    Args:
+        network: On `device`, in evaluation mode.
+        device: Where it runs.
+    """
+
+    def __init__(self, network: LogitsNetwork, *, device: torch.device) -> None:
+        self._network = network
+        self._device = device
+        mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (_MEAN, _DEVIATION))
+        self._scale, self._shift = 1 / (255 * deviation), -mean / deviation
+
+    def labels(self, crops: UInt8Array) -> UInt8Array:
+        """Label each pixel.
+
+        Args:
+            crops: uint8 RGB [N, S, S, 3], a face each with some surroundings.
+
+        Returns:
+            uint8 [N, 512, 512], values of `FaceLabel`.
+        """
+        found = np.empty((len(crops), LABEL_SIDE, LABEL_SIDE), np.uint8)
+        size = 1 if self._device.type == "cpu" else _ACCELERATOR_BATCH
+        for start in range(0, len(crops), size):
+            with torch.inference_mode():
+                logits = self._network(self.network_input(crops[start : start + size]))
+                found[start : start + size] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+        return found
+
+    def network_input(self, crops: UInt8Array) -> Tensor:
+        """Resize and normalise: float32 [N, 3, 512, 512] on the device.
+
+        Resized on the CPU and in whole grey levels, as upstream does with Pillow: the same on every device.
+        """
+        pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2)
+        if pixels.shape[2:] != (LABEL_SIDE, LABEL_SIDE):
+            size = (LABEL_SIDE, LABEL_SIDE)
+            pixels = functional.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+        # float() keeps the order of the pixels in memory, and that is the one the convolutions are fastest with
+        return pixels.to(self._device).float().mul_(self._scale).add_(self._shift)
+
+
+def load_parser(path: Path, device: torch.device | str) -> FaceParser:
+    """Load the parser.
+
+    Args:
+        path: 79999_iter.pth.
+        device: Where it is to run.
+
+    Raises:
+        BackendError: The file is missing, damaged, or another network's.
+    """
+    place = torch.device(device)
+    network = BiSeNet()
+    state = load_state_dict(path)
+    counters = {name for name in network.state_dict() if name.endswith(".num_batches_tracked")}
+    fill(network, state, path, optional=counters)  # files of old releases have no counters, and nothing reads them
+    network.eval().requires_grad_(False)
+    fold_norms(network)
+    return FaceParser(network.to(place).to(memory_format=torch.channels_last), device=place)

@@ -1,0 +1,185 @@
+"""The latent generator: faces painted as latents by a denoiser, between an encoder and a decoder that all share."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol
+
+import torch
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import BackendError
+from musetalk.generators.device import Batches, Compute
+from musetalk.generators.types import Clip, SpeechKind
+from musetalk.generators.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
+
+CACHE_BYTES = 128 * 2**20  # 4096 frames of 256 x 256 in float32
+
+
+class Denoiser(Protocol):
+    """The surgical call: what is swapped between MuseTalk and LatentSync."""
+
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array) -> torch.Tensor:
+        """Paint the mouths of one clip. Called inside `torch.inference_mode`.
+
+        Args:
+            latents: float [N, 8, h, w], scaled, on the device: the masked crop, then the crop.
+            audio: float32 [N, 50, 384] on the device: Whisper features, without positions.
+            crops: uint8 RGB [N, S, S, 3]: the clip's own pixels. Not to be written to.
+
+        Returns:
+            float [N, 4, h, w], scaled, on the device.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LatentOptions:
+    """How a latent generator works through its clips.
+
+    Attributes:
+        crop_size: Side of the crops in pixels, a multiple of 8.
+        clip_length: Most frames in one clip.
+        encode_batch: Frames encoded at once; each is two pictures.
+        decode_batch: Frames decoded at once.
+        first_row: Rows of the crop above it are not painted but come back as they were: for masks that do not
+            reach higher. In pixels of the crop.
+        cache_bytes: Most memory for the latents of frames seen before.
+    """
+
+    crop_size: int
+    clip_length: int
+    encode_batch: int = 1
+    decode_batch: int = 1
+    first_row: int = 0
+    cache_bytes: int = CACHE_BYTES
+
+
+class LatentGenerator:
+    """Paints mouths with a denoiser. A `FaceGenerator` for "features".
+
+    A crop's latents depend on nothing but its pixels, so they are kept under a digest of these: a source frame that
+    is shown again, in this render or the next, is not encoded again.
+
+    Args:
+        encoder: Crops to latents.
+        decoder: Latents to crops.
+        denoiser: What paints.
+        compute: What all three run on.
+        options: Sizes.
+        mask: What the denoiser is not to see is taken out of float [N, 3, S, S] by it, which returns a copy.
+    """
+
+    def __init__(
+        self,
+        encoder: VaeEncoder,
+        decoder: LatentDecoder,
+        denoiser: Denoiser,
+        compute: Compute,
+        options: LatentOptions,
+        mask: Callable[[torch.Tensor], torch.Tensor] = blacken_lower_half,
+    ) -> None:
+        self._encoder, self._decoder, self._denoiser, self._mask = encoder, decoder, denoiser, mask
+        self._compute, self._options = compute, options
+        self._cache = LatentCache(options.cache_bytes)
+        self._encoding, self._decoding = Batches(options.encode_batch), Batches(options.decode_batch)
+
+    @property
+    def crop_size(self) -> int | None:
+        """Side of the crops in pixels."""
+        return self._options.crop_size
+
+    @property
+    def clip_length(self) -> int:
+        """Most frames in one clip."""
+        return self._options.clip_length
+
+    @property
+    def speech(self) -> SpeechKind:
+        """Listens to Whisper features."""
+        return "features"
+
+    @property
+    def device(self) -> str:
+        """What it runs on."""
+        return str(self._compute.device)
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        """Return the clip's crops speaking: uint8 RGB [N, S, S, 3].
+
+        Raises:
+            BackendError: Memory ran out, or the networks' numbers did.
+        """
+        with torch.inference_mode():
+            audio = torch.tensor(clip.speech).to(self._compute.device)
+            latents = self._source_latents(clip.crops)
+            painted = self._denoiser.denoise(latents, audio, clip.crops)
+            if not bool(torch.isfinite(painted).all()):
+                raise BackendError("the network's result is not a number", "choose the number type bf16 or fp32")
+            return self._paint(clip.crops, painted)
+
+    def _source_latents(self, crops: UInt8Array) -> torch.Tensor:
+        """Latents of the masked crops and of the crops: float [N, 8, h, w]."""
+        digests = [blake2b(crop.tobytes(), digest_size=16).digest() for crop in crops]
+        known = {digest: latents for digest in digests if (latents := self._cache.get(digest)) is not None}
+        missing = {digest: row for row, digest in enumerate(digests) if digest not in known}
+        rows = list(missing.values())
+        encoded = self._encoding.run(lambda start, stop: self._encode(crops[rows[start:stop]]), len(rows))
+        for digest, latents in zip(missing, (each for batch in encoded for each in batch), strict=True):
+            known[digest] = self._cache.put(digest, latents)
+        return self._compute.tensor(torch.stack([known[digest] for digest in digests]))
+
+    def _encode(self, crops: UInt8Array) -> torch.Tensor:
+        pixels = to_pixels(crops, self._compute.device)
+        both = self._encoder.encode(torch.cat([self._mask(pixels), pixels]))
+        return torch.cat(both.chunk(2), dim=1).cpu()
+
+    def _paint(self, crops: UInt8Array, latents: torch.Tensor) -> UInt8Array:
+        """The crops with the decoded latents in them, from `first_row` down."""
+        top = self._options.first_row
+        decoded = self._decoding.run(
+            lambda start, stop: to_crops(self._decoder.decode_rows(latents[start:stop], top)), len(latents)
+        )
+        result = crops.copy()
+        start = 0
+        for rows in decoded:
+            result[start : start + len(rows), top:] = rows
+            start += len(rows)
+        return result
+
+
+class LatentCache:
+    """Latents by the digest of their pixels; those not used for longest go first. Safe to share between threads.
+
+    Args:
+        most_bytes: What all together may take; at least the newest is kept.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, digest: bytes) -> torch.Tensor | None:
+        """What was kept under a digest, if it still is."""
+        with self._lock:
+            latents = self._kept.get(digest)
+            if latents is not None:
+                self._kept.move_to_end(digest)
+            return latents
+
+    def put(self, digest: bytes, latents: torch.Tensor) -> torch.Tensor:
+        """Keep a copy of latents and return it."""
+        own = latents.clone()  # a view would keep its whole batch alive
+        with self._lock:
+            replaced = self._kept.pop(digest, None)
+            self._bytes += own.nbytes - (0 if replaced is None else replaced.nbytes)
+            self._kept[digest] = own
+            while self._bytes > self._most_bytes and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return own

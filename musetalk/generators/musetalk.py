@@ -1,0 +1,154 @@
+"""MuseTalk: one step of a 2D UNet that listens to Whisper features."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import torch
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import BackendError
+from musetalk.generators.device import Batches, Compute, frames_that_fit
+from musetalk.generators.latent import LatentGenerator, LatentOptions
+from musetalk.generators.vae import (
+    LatentDecoder,
+    TinyDecoder,
+    VaeDecoder,
+    VaeEncoder,
+    load_tiny,
+    load_vae,
+    read_config,
+    weights_in,
+)
+from musetalk.networks.checkpoint import fill, load_state_dict
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+
+Version: TypeAlias = Literal["v1", "v15"]
+DecoderName: TypeAlias = Literal["full", "tiny"]
+
+CROP_SIZE = 256
+AUDIO_STEPS, AUDIO_CHANNELS = 50, 384  # ten encoder steps of Whisper-tiny's five hidden states
+_FOLDERS: dict[Version, str] = {"v1": "musetalk", "v15": "musetalkV15"}
+_WEIGHTS = ("unet.safetensors", "unet.pth", "pytorch_model.bin")
+_CPU_CLIP, _GPU_CLIP = 8, 16
+_VALUES_PER_FRAME = 55 * 2**20  # alive at once, of one frame: measured for the decoder; the others' are fewer
+
+
+def position_table(steps: int = AUDIO_STEPS, channels: int = AUDIO_CHANNELS) -> torch.Tensor:
+    """Sinusoidal positions, float32 [steps, channels]: sine in even columns, cosine in odd (Vaswani et al. 2017)."""
+    position = torch.arange(steps, dtype=torch.float32)[:, None]
+    rate = torch.exp(torch.arange(0, channels, 2, dtype=torch.float32) * (-math.log(10000.0) / channels))
+    table = torch.empty(steps, channels)
+    table[:, 0::2], table[:, 1::2] = torch.sin(position * rate), torch.cos(position * rate)
+    return table
+
+
+class MuseTalkDenoiser:
+    """One call of MuseTalk's UNet at timestep 0. Frames do not depend on each other.
+
+    Args:
+        unet: A diffusers UNet2DConditionModel, placed on `compute`.
+        compute: What to run on.
+        batch: Frames at once.
+    """
+
+    def __init__(self, unet: UNet2DConditionModel, compute: Compute, batch: int) -> None:
+        self._unet, self._compute = unet, compute
+        self._batches = Batches(batch)
+        self._positions = position_table().to(compute.device)
+        self._timestep = torch.zeros(1, dtype=torch.long, device=compute.device)
+
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array) -> torch.Tensor:
+        """Paint the mouths of one clip (see `Denoiser`); `crops` is not looked at."""
+        heard = self._compute.tensor(audio + self._positions)
+        shown = self._compute.tensor(latents)
+        parts = self._batches.run(lambda start, stop: self._call(shown[start:stop], heard[start:stop]), len(shown))
+        return torch.cat(parts)
+
+    def _call(self, latents: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+        painted: torch.Tensor = self._unet(latents, self._timestep, encoder_hidden_states=audio, return_dict=False)[0]
+        return painted
+
+
+def load_unet(folder: Path) -> UNet2DConditionModel:
+    """Load MuseTalk's UNet: a UNet2DConditionModel, float32, on the CPU.
+
+    Args:
+        folder: With musetalk.json and unet.pth (v1.5) or pytorch_model.bin (v1).
+
+    Raises:
+        BackendError: A file is missing, damaged, or another network's.
+    """
+    from diffusers import UNet2DConditionModel  # noqa: PLC0415 - slow to import
+
+    path = weights_in(folder, *_WEIGHTS)
+    config = read_config(folder / "musetalk.json")
+    with torch.device("meta"):  # `fill` brings the memory
+        unet = UNet2DConditionModel.from_config(config)
+    takes = (unet.config.in_channels, unet.config.out_channels, unet.config.cross_attention_dim)
+    if takes != (8, 4, AUDIO_CHANNELS):
+        raise BackendError(
+            f'"{folder / "musetalk.json"}" is not MuseTalk\'s: in, out and audio channels are {takes}',
+            f"8, 4 and {AUDIO_CHANNELS} are right; download it: python -m musetalk weights download",
+        )
+    fill(unet, load_state_dict(path), path)
+    return unet
+
+
+def load_musetalk(
+    models_dir: Path,
+    version: Version,
+    compute: Compute,
+    *,
+    decoder: DecoderName = "full",
+    batch: int | None = None,
+    first_row: int = 0,
+    compiled: bool = False,
+    seed: int | None = None,
+) -> LatentGenerator:
+    """Load MuseTalk's generator.
+
+    Args:
+        models_dir: Where weights lie: musetalk/ or musetalkV15/, sd-vae/, and taesd/ for the tiny decoder.
+        version: "v1" or "v15".
+        compute: What to run on.
+        decoder: "full" (Stable Diffusion's) or "tiny" (TAESD: far quicker, softer).
+        batch: Frames at once, and in a clip; None: as many as help and fit.
+        first_row: See `LatentOptions`.
+        compiled: Whether torch compiles the networks: minutes at the first clip, quicker from then on.
+        seed: See `VaeEncoder`.
+
+    Raises:
+        BackendError: A file is missing, damaged, or another network's.
+    """
+    vae = load_vae(models_dir / "sd-vae")
+    encoder = VaeEncoder(compute.place(vae), compute, seed)
+    unet = compute.place(load_unet(models_dir / _FOLDERS[version]))
+    painter: LatentDecoder
+    if decoder == "tiny":
+        painter = TinyDecoder(compute.place(load_tiny(models_dir / "taesd")), compute)
+    else:
+        painter = VaeDecoder(vae, compute)
+    if compiled:
+        for network in (vae.encoder, vae.decoder, unet):
+            network.compile()
+    frames = batch or _frames_at_once(compute)
+    on_gpu = compute.device.type != "cpu"
+    options = LatentOptions(
+        CROP_SIZE,
+        clip_length=frames,
+        encode_batch=max(1, frames // 2) if on_gpu else 1,  # each is two pictures
+        decode_batch=frames if on_gpu else 1,  # more are no faster on a CPU, and take memory
+        first_row=first_row,
+    )
+    return LatentGenerator(encoder, painter, MuseTalkDenoiser(unet, compute, frames), compute, options)
+
+
+def _frames_at_once(compute: Compute) -> int:
+    """How many frames the networks work on together, weights loaded."""
+    needed = _VALUES_PER_FRAME * compute.dtype.itemsize
+    return frames_that_fit(compute.device, needed, _CPU_CLIP if compute.device.type == "cpu" else _GPU_CLIP)

@@ -1,0 +1,254 @@
+"""Pictures to latents and back: Stable Diffusion's autoencoder, and a tiny decoder that understands its latents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import BackendError
+from musetalk.generators.device import Compute
+from musetalk.networks.checkpoint import fill, load_state_dict
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+LATENT_SCALING = 0.18215  # of sd-vae-ft-mse: latents times this have about unit variance
+_DOWNLOAD = "download it: python -m musetalk weights download"
+# diffusers before 0.18 named the mid-block attention's projections so, and sd-vae-ft-mse was saved with those names.
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def to_pixels(crops: UInt8Array, device: torch.device | None = None) -> torch.Tensor:
+    """Crops as networks take them: uint8 RGB [N, S, S, 3] to float32 [N, 3, S, S] from -1 to 1, there or on the CPU."""
+    pixels = torch.tensor(crops, device=device).permute(0, 3, 1, 2).float().div_(255)
+    return pixels.sub_(0.5).div_(0.5)
+
+
+def to_crops(pixels: torch.Tensor) -> UInt8Array:
+    """The way back, any size: float [N, 3, h, w] from -1 to 1, clipped and rounded, to uint8 RGB [N, h, w, 3]."""
+    levels = pixels.float().div(2).add_(0.5).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+    return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def blacken_lower_half(pixels: torch.Tensor) -> torch.Tensor:
+    """What MuseTalk's network is shown of the frame it repaints: rows from the middle down are black, which is -1."""
+    masked = pixels.clone()
+    masked[:, :, pixels.shape[2] // 2 :] = -1
+    return masked
+
+
+class VaeEncoder:
+    """Encodes pictures with Stable Diffusion's autoencoder.
+
+    Args:
+        vae: A diffusers AutoencoderKL, placed on `compute`. Only its encoder is kept.
+        compute: What to run on.
+        seed: None encodes to the middle of the distribution: the same every time. A number samples it as upstream
+            does, with one fixed draw of noise for all frames, so that results repeat and do not flicker.
+    """
+
+    def __init__(self, vae: AutoencoderKL, compute: Compute, seed: int | None = None) -> None:
+        self._encoder, self._quant = vae.encoder, vae.quant_conv
+        self._compute = compute
+        self._seed = seed
+
+    def moments(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and logarithm of the variance, unscaled: float [N, 3, S, S] to two float [N, 4, S/8, S/8]."""
+        features = self._quant(self._encoder(self._compute.tensor(pixels)))
+        mean, log_variance = features.chunk(2, dim=1)
+        return mean, log_variance.clamp(-30, 20)  # as diffusers bounds it
+
+    def encode(self, pixels: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """Encode pictures.
+
+        Args:
+            pixels: float [N, 3, S, S] from -1 to 1.
+            noise: float [N, 4, S/8, S/8], in standard deviations; None: as `seed` says.
+
+        Returns:
+            float [N, 4, S/8, S/8], scaled, on the device.
+        """
+        mean, log_variance = self.moments(pixels)
+        if noise is None:
+            noise = self._noise(mean)
+        if noise is not None:
+            mean = mean + torch.exp(log_variance / 2) * self._compute.tensor(noise)
+        return mean * LATENT_SCALING
+
+    def _noise(self, like: torch.Tensor) -> torch.Tensor | None:
+        if self._seed is None:
+            return None
+        drawn = torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(self._seed))
+        return drawn.expand(like.shape)
+
+
+class LatentDecoder(Protocol):
+    """Turns latents into pictures."""
+
+    def decode_rows(self, latents: torch.Tensor, top: int) -> torch.Tensor:
+        """Decode the rows from `top` down.
+
+        Args:
+            latents: float [N, 4, h, w], scaled.
+            top: The first row wanted, in pixels.
+
+        Returns:
+            float [N, 3, 8 h - top, 8 w], about -1 to 1, in the network's number type.
+        """
+        ...
+
+
+class VaeDecoder:
+    """Decodes with Stable Diffusion's autoencoder: the best picture, at eighteen times the work of `TinyDecoder`.
+
+    Its normalisations and its attention span the picture, so that every row costs the whole.
+
+    Args:
+        vae: A diffusers AutoencoderKL, placed on `compute`. Only its decoder is kept.
+        compute: What to run on.
+    """
+
+    def __init__(self, vae: AutoencoderKL, compute: Compute) -> None:
+        self._decoder, self._post_quant = vae.decoder, vae.post_quant_conv
+        self._compute = compute
+
+    def decode_rows(self, latents: torch.Tensor, top: int) -> torch.Tensor:
+        """Decode, and leave out the rows above `top` (see `LatentDecoder`)."""
+        scaled = self._compute.tensor(latents / LATENT_SCALING)
+        pixels: torch.Tensor = self._decoder(self._post_quant(scaled))
+        return pixels[:, :, top:]
+
+
+class TinyDecoder:
+    """Decodes with TAESD, a small network of convolutions alone that was trained on Stable Diffusion's latents.
+
+    No layer of it looks further than its kernel, so rows that nobody asks for need not be computed.
+
+    Args:
+        tiny: A diffusers AutoencoderTiny, placed on `compute`. Only its decoder is kept.
+        compute: What to run on.
+    """
+
+    def __init__(self, tiny: AutoencoderTiny, compute: Compute) -> None:
+        self._layers: tuple[nn.Module, ...] = tuple(tiny.decoder.layers)
+        self._compute = compute
+
+    def decode_rows(self, latents: torch.Tensor, top: int) -> torch.Tensor:
+        """Decode the rows from `top` down and what they depend on, stage by stage (see `LatentDecoder`).
+
+        A row that a cut has made wrong (its layer padded where there was picture) is never one that a later row
+        depends on.
+        """
+        features = self._compute.tensor(latents)  # TAESD takes them scaled
+        features = torch.tanh(features / 3) * 3  # its own soft limit, before the first layer
+        first = 0  # the row of the whole map that the features begin with
+        for layer, needed in zip(self._layers, self._rows_needed(top), strict=True):
+            features = layer(features[:, :, needed - first :])
+            first = needed * _growth(layer)
+        return features[:, :, top - first :] * 2 - 1
+
+    def _rows_needed(self, top: int) -> list[int]:
+        """For each layer, the first row of its input that output rows from `top` down depend on."""
+        rows: list[int] = []
+        row = top
+        for layer in reversed(self._layers):
+            row = max(0, row // _growth(layer) - _reach(layer))
+            rows.append(row)
+        return rows[::-1]
+
+
+def _growth(layer: nn.Module) -> int:
+    """How many rows of a layer's output one row of its input makes."""
+    return int(cast(float, layer.scale_factor)) if isinstance(layer, nn.Upsample) else 1
+
+
+def _reach(layer: nn.Module) -> int:
+    """How many rows up a layer looks, at most: its convolutions one after the other."""
+    return sum(part.kernel_size[0] // 2 for part in layer.modules() if isinstance(part, nn.Conv2d))
+
+
+def load_vae(folder: Path) -> AutoencoderKL:
+    """Load Stable Diffusion's autoencoder from a folder in diffusers' format: an AutoencoderKL, float32, on the CPU.
+
+    Args:
+        folder: With config.json and diffusion_pytorch_model.safetensors or .bin.
+
+    Raises:
+        BackendError: A file is missing, damaged, or another network's.
+    """
+    from diffusers import AutoencoderKL  # noqa: PLC0415 - slow to import
+
+    path = weights_in(folder, "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+    config = read_config(folder / "config.json")
+    with torch.device("meta"):  # `fill` brings the memory
+        vae = AutoencoderKL.from_config(config)
+    fill(vae, _with_todays_names(load_state_dict(path)), path)
+    return vae
+
+
+def load_tiny(folder: Path) -> AutoencoderTiny:
+    """Load TAESD from a folder in diffusers' format: an AutoencoderTiny, float32, on the CPU.
+
+    Args:
+        folder: With config.json and diffusion_pytorch_model.safetensors or .bin.
+
+    Raises:
+        BackendError: A file is missing, damaged, or another network's.
+    """
+    from diffusers import AutoencoderTiny  # noqa: PLC0415 - slow to import
+
+    path = weights_in(folder, "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+    config = read_config(folder / "config.json")
+    with torch.device("meta"):
+        tiny = AutoencoderTiny.from_config(config)
+    fill(tiny, load_state_dict(path), path)
+    return tiny
+
+
+def weights_in(folder: Path, *names: str) -> Path:
+    """The first of the files that a folder has.
+
+    Raises:
+        BackendError: It has none of them.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise BackendError(f'"{folder}" has none of: {", ".join(names)}', _DOWNLOAD)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a network's configuration.
+
+    Raises:
+        BackendError: The file is missing or is no JSON object.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BackendError(f'"{path}" cannot be read', _DOWNLOAD) from error
+    except ValueError as error:
+        raise BackendError(f'"{path}" is no configuration', _DOWNLOAD) from error
+    if not isinstance(config, dict):
+        raise BackendError(f'"{path}" is no configuration', _DOWNLOAD)
+    return config
+
+
+def _with_todays_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors under the names, and in the shapes, that today's diffusers has for them."""
+    renamed: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        owner, _, leaf = name.rpartition(".")
+        parent, _, part = owner.rpartition(".")
+        if ".attentions." not in name or part not in _OLD_ATTENTION:
+            renamed[name] = tensor
+        else:
+            flat = tensor.reshape(tensor.shape[:2]) if tensor.ndim == 4 else tensor  # 1 x 1 convolutions once
+            renamed[f"{parent}.{_OLD_ATTENTION[part]}.{leaf}"] = flat
+    return renamed

@@ -1,0 +1,1 @@
+"""What all networks share: reading published checkpoints safely, and filling modules with them."""

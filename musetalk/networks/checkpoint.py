@@ -1,0 +1,138 @@
+"""Reads published checkpoints without unpickling anything but tensors, and fills modules with them."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from musetalk.errors import BackendError
+
+_AGAIN = "delete it and download it again: python -m musetalk weights download"
+_ZIP = b"PK\x03\x04"  # how files of torch.save begin since torch 1.6; only those can be mapped instead of read
+_WRAPPER = "state_dict"  # training scripts save the tensors under this name, next to what else they keep
+_PREFIX = "module."  # what DistributedDataParallel puts before every name
+_SHOWN = 4  # tensors an error names of each kind
+_REASON = 120  # characters it tells of what a reader had to say
+
+# What the readers raise for files that are cut short, damaged, or not checkpoints: found by damaging files.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    SafetensorError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    struct.error,
+)
+
+
+def load_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read a checkpoint's tensors; nothing that a file may carry besides is ever run.
+
+    Files that allow it are mapped, so that tensors cost memory only once they are copied into a module. A
+    `{"state_dict": ...}` around the tensors and a `module.` before all their names are taken off.
+
+    Args:
+        path: A .safetensors file, or one that torch.save wrote.
+
+    Returns:
+        Tensors on the CPU by name, with the dtypes of the file.
+
+    Raises:
+        BackendError: The file is missing, cannot be read, is damaged, or holds other things than tensors.
+    """
+    if not path.is_file():
+        raise BackendError(f"there is no file {path}", "download it: python -m musetalk weights download")
+    try:
+        held = load_file(path, device="cpu") if path.suffix == ".safetensors" else _load_pickled(path)
+    except OSError as error:
+        raise BackendError(f"{path} cannot be read ({error.strerror or error})", "make it readable") from error
+    except pickle.UnpicklingError as error:
+        raise BackendError(f"{path} is damaged, or holds code, which is not run", _AGAIN) from error
+    except _UNREADABLE as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_REASON]
+        raise BackendError(f"{path} is damaged or no checkpoint ({reason})", _AGAIN) from error
+    return _tensors(held, path)
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional: Collection[str] = ()) -> None:
+    """Fill a module with a checkpoint's tensors, all of them and no others.
+
+    Values become copies in the module's own dtypes, also where the module was built on the meta device, which saves
+    drawing values that are thrown away at once.
+
+    Args:
+        module: Changed in place.
+        state: As `load_state_dict` returns it.
+        path: Where `state` came from, for the error.
+        optional: Names that may be missing; the module keeps what it has there.
+
+    Raises:
+        BackendError: Tensors are missing, left over, or of other shapes; names the first few of each.
+    """
+    wanted = module.state_dict()
+    misshapen = (
+        f"{name} {_shape(state[name])} instead of {_shape(value)}"
+        for name, value in wanted.items()
+        if name in state and state[name].shape != value.shape
+    )
+    problems = [
+        *_listed("missing", (name for name in wanted if name not in state and name not in optional)),
+        *_listed("unexpected", (name for name in state if name not in wanted)),
+        *_listed("misshapen", misshapen),
+    ]
+    if problems:
+        raise BackendError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}", _AGAIN)
+    known = {name: value for name, value in wanted.items() if name in state}
+    copies = {name: torch.empty_like(value, device="cpu").copy_(state[name]) for name, value in known.items()}
+    on_meta = any(value.is_meta for value in known.values())
+    module.load_state_dict(copies, strict=False, assign=on_meta)
+
+
+def _load_pickled(path: Path) -> object:
+    """Read what torch.save wrote: tensors and plain containers only, everything else is refused before it is made."""
+    with path.open("rb") as file:
+        mapped = file.read(len(_ZIP)) == _ZIP
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of strange files torch complains in its own words before it raises
+        held: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    return held
+
+
+def _tensors(held: object, path: Path) -> dict[str, Tensor]:
+    """Take off the wrappings around a checkpoint's tensors."""
+    inner: Any = held.get(_WRAPPER, held) if isinstance(held, Mapping) else None
+    if not isinstance(inner, Mapping) or not inner:
+        raise BackendError(f"{path} holds no tensors by name", _AGAIN)
+    named = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    strangers = [str(name) for name in inner if name not in named]
+    if strangers:
+        raise BackendError(f"{path} holds other things than tensors ({', '.join(strangers[:_SHOWN])})", _AGAIN)
+    start = len(_PREFIX) if all(name.startswith(_PREFIX) for name in named) else 0
+    return {name[start:]: value.detach() for name, value in named.items()}
+
+
+def _listed(kind: str, items: Iterable[str]) -> list[str]:
+    """One part of the sentence on what does not fit; empty where nothing of the kind is wrong."""
+    found = list(items)
+    if not found:
+        return []
+    rest = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return [f"{kind} {', '.join(found[:_SHOWN])}{rest}"]
+
+
+def _shape(value: Tensor) -> str:
+    return "x".join(str(size) for size in value.shape) or "scalar"

@@ -1,0 +1,77 @@
+"""How a voice reaches a network: the seam to the encoder, and the habits of each family of networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from musetalk.arrays import Float32Array
+
+STEPS_PER_SECOND = 50  # encoder steps: two hops of 10 ms each
+SAMPLES_PER_STEP = 320  # at 16 kHz
+
+Seams: TypeAlias = Literal["smooth", "upstream"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a family of networks was taught to hear. Found by reading each project's inference code.
+
+    Attributes:
+        closing_norm: Whether the last hidden state is taken after the encoder's closing layer norm (as transformers
+            gives it) or before it (as OpenAI's own code does where LatentSync taps it).
+        after_voice: What fills the encoder's window after the voice: "silence" (as the log-mel of zero samples has it)
+            or "zero" (the number 0 in the scaled log-mel, a medium loudness).
+        floor: What upstream judges 80 dB below the loudest by: each 30 s "segment" on its own, or the whole "voice".
+        edges: What windows hold beyond the voice: "zeros", or its first and last step again ("clamp").
+    """
+
+    closing_norm: bool
+    after_voice: Literal["silence", "zero"]
+    floor: Literal["segment", "voice"]
+    edges: Literal["zeros", "clamp"]
+
+
+MUSETALK_HEARING = Hearing(closing_norm=True, after_voice="silence", floor="segment", edges="zeros")
+LATENTSYNC_HEARING = Hearing(closing_norm=False, after_voice="zero", floor="voice", edges="clamp")
+
+
+class SpeechEncoder(Protocol):
+    """Turns a log-mel spectrum into hidden states, one window at a time."""
+
+    @property
+    def hearing(self) -> Hearing:
+        """Whose habits it follows."""
+        ...
+
+    @property
+    def filters(self) -> npt.NDArray[np.float64]:
+        """The mel filters: [201, bands], from power spectrum to bands."""
+        ...
+
+    @property
+    def window_steps(self) -> int:
+        """Steps W in one window: 1500 (30 s) for Whisper."""
+        ...
+
+    @property
+    def states(self) -> int:
+        """Hidden states per step: 5 for Whisper tiny."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Size of a hidden state: 384 for Whisper tiny."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all that its results depend on."""
+        ...
+
+    def encode(self, mel: Float32Array) -> Float32Array:
+        """Return the hidden states, float32 [W, states, width], of a scaled log-mel spectrum, float32 [bands, 2 W]."""
+        ...

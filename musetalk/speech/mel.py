@@ -1,0 +1,121 @@
+"""Whisper's log-mel spectrum, computed piece by piece: memory does not grow with the voice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from musetalk.arrays import Float32Array
+
+# Whisper's analysis (Radford et al., 2022, section 2.2): windows of 25 ms every 10 ms at 16 kHz.
+FFT_SIZE = 400
+HOP = 160
+SILENCE = -10.0  # log10 of the least power told apart
+_LEAST = 1e-10
+_RANGE = 8.0  # in log10 of power: 80 dB
+_REACH = FFT_SIZE // 2  # how far a frame reaches to either side of its centre, in samples
+
+
+def log_mel(samples: Float32Array, filters: npt.NDArray[np.float64]) -> Float32Array:
+    """Measure the frames that lie wholly within the samples.
+
+    Args:
+        samples: float32 [n], 16 kHz.
+        filters: [201, bands], see `SpeechEncoder.filters`.
+
+    Returns:
+        float32 [frames, bands], log10 of power, at least `SILENCE`; frame i is centred on sample 200 + 160 i.
+    """
+    if len(samples) < FFT_SIZE:
+        return np.zeros((0, filters.shape[1]), np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, FFT_SIZE)[::HOP]
+    power = np.square(np.abs(np.fft.rfft(frames * _window(), axis=1)))
+    return np.log10(np.maximum(power @ filters, _LEAST)).astype(np.float32)
+
+
+def scale_log_mel(mel: Float32Array, loudest: float) -> Float32Array:
+    """Cut off what lies 80 dB or more below the loudest (in log10 of power), and scale as Whisper expects it."""
+    return ((np.maximum(mel, np.float32(loudest - _RANGE)) + 4) / 4).astype(np.float32)
+
+
+def regroup(blocks: Iterable[Float32Array], size: int) -> Iterator[Float32Array]:
+    """Cut a voice into pieces of `size` samples, the last one shorter; whatever is no number becomes silence."""
+    pending: list[Float32Array] = []
+    waiting = 0
+    for block in blocks:
+        pending.append(np.nan_to_num(np.asarray(block, np.float32), nan=0.0, posinf=0.0, neginf=0.0))
+        waiting += len(block)
+        if waiting < size:
+            continue
+        samples = np.concatenate(pending)
+        whole = waiting - waiting % size
+        for start in range(0, whole, size):
+            yield samples[start : start + size]
+        pending, waiting = [samples[whole:].copy()], waiting - whole
+    if waiting:
+        yield np.concatenate(pending)
+
+
+def mel_of_voice(
+    pieces: Iterable[Float32Array], filters: npt.NDArray[np.float64], after_voice: Literal["silence", "zero"]
+) -> Iterator[Float32Array]:
+    """Measure a voice as one: no frame depends on where the pieces end.
+
+    Args:
+        pieces: float32 [n] each, all but the last of at least 400 samples.
+        filters: See `log_mel`.
+        after_voice: "silence": zero samples follow the voice, up to the last frame that hears any of it.
+            "zero": the end is mirrored, and frames end with the voice (see `Hearing.after_voice`).
+
+    Yields:
+        float32 [frames, bands] as `log_mel` does; frame i of all is centred on sample 160 i of the voice.
+    """
+    rest: Float32Array | None = None
+    for piece in pieces:
+        samples = _mirrored_start(piece) if rest is None else np.concatenate([rest, piece])
+        mel = log_mel(samples, filters)
+        rest = samples[len(mel) * HOP :]
+        yield mel
+    if rest is None:
+        return
+    if after_voice == "silence":
+        yield log_mel(np.pad(rest, (0, FFT_SIZE - 1)), filters)
+        return
+    # Without this frame count, a voice of a length that 160 does not divide would end in one frame more.
+    frames = max(len(rest) - _REACH, 0) // HOP
+    ending = np.concatenate([rest, rest[-_REACH - 1 : -1][::-1]])
+    yield log_mel(ending, filters)[:frames]
+
+
+def mel_of_segments(
+    pieces: Iterable[Float32Array], filters: npt.NDArray[np.float64], frames: int
+) -> Iterator[Float32Array]:
+    """Measure each piece of a voice for itself, as transformers' feature extractor does: padded, both ends mirrored.
+
+    Args:
+        pieces: float32 [160 frames] each, the last one may be shorter.
+        filters: See `log_mel`.
+        frames: Frames wanted of each.
+
+    Yields:
+        float32 [frames, bands] as `log_mel` does.
+    """
+    for piece in pieces:
+        whole = np.pad(piece, (0, frames * HOP - len(piece)))
+        yield log_mel(np.pad(whole, _REACH, mode="reflect"), filters)[:frames]
+
+
+def _mirrored_start(piece: Float32Array) -> Float32Array:
+    padded = np.pad(piece, (0, max(_REACH + 1 - len(piece), 0)))
+    return np.concatenate([padded[_REACH:0:-1], piece])
+
+
+@lru_cache(maxsize=1)
+def _window() -> npt.NDArray[np.float64]:
+    window = np.hanning(FFT_SIZE + 1)[:-1]
+    window.setflags(write=False)
+    return window

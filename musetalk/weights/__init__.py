@@ -1,0 +1,24 @@
+"""Files of weights: which there are, whether they are here and whole, how they come here, and leaner copies of them."""
+
+from musetalk.weights.check import Verdict, adopt, verify
+from musetalk.weights.download import FetchProgress, fetch
+from musetalk.weights.files import HubPlace, UrlPlace, WeightFile, lacking
+from musetalk.weights.lean import preferred
+from musetalk.weights.registry import MUSETALK_V1, MUSETALK_V15, TAESD, WEIGHT_SETS
+
+__all__ = [
+    "MUSETALK_V1",
+    "MUSETALK_V15",
+    "TAESD",
+    "WEIGHT_SETS",
+    "FetchProgress",
+    "HubPlace",
+    "UrlPlace",
+    "Verdict",
+    "WeightFile",
+    "adopt",
+    "fetch",
+    "lacking",
+    "preferred",
+    "verify",
+]

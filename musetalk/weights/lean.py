@@ -1,0 +1,62 @@
+"""Leaner copies of checkpoints, beside their originals: where they are, and whether they stand for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_ENDING = ".lean.safetensors"
+_CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
+_LONGEST_HEADER = 64 * 2**20  # bytes; the largest network's is a quarter of a megabyte
+
+# What a copy says of its original, as strings: that is all the format's metadata can hold.
+MADE_FROM, FROM_SIZE, FROM_TIME, DTYPE = "made_from", "from_size", "from_mtime_ns", "dtype"
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file holds tensors, by its name."""
+    return path.suffix in _CHECKPOINTS
+
+
+def lean_path(path: Path) -> Path:
+    """Where the lean copy of a checkpoint is: unet.pth has unet.lean.safetensors beside it."""
+    return path.with_name(path.stem + _ENDING)
+
+
+def preferred(path: Path) -> Path:
+    """The lean copy of a checkpoint if there is one that stands for it, else the checkpoint itself.
+
+    It does where the original is gone, or is the very file it was made from: as large, and as old or older than the
+    copy. Reads a few hundred bytes and no tensors.
+
+    Args:
+        path: The original's place; it need not exist.
+    """
+    lean = lean_path(path)
+    if not is_checkpoint(path) or not lean.is_file():
+        return path
+    if not path.is_file():
+        return lean
+    said = read_metadata(lean)
+    original, copy = path.stat(), lean.stat()
+    same_size = (said.get(MADE_FROM), said.get(FROM_SIZE)) == (path.name, str(original.st_size))
+    same_age = said.get(FROM_TIME) == str(original.st_mtime_ns) or copy.st_mtime_ns >= original.st_mtime_ns
+    return lean if same_size and same_age else path
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """What a safetensors file says of itself; empty where it says nothing or cannot be read.
+
+    The format begins with the length of a JSON header, 8 bytes little-endian, and the header:
+    https://huggingface.co/docs/safetensors
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header: Any = json.loads(file.read(length)) if length <= _LONGEST_HEADER else {}
+    except (OSError, ValueError):
+        return {}
+    said = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+    return {str(name): str(value) for name, value in said.items()} if isinstance(said, dict) else {}

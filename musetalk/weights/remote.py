@@ -1,0 +1,117 @@
+"""What servers say of files, and of failures, in our words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from musetalk.errors import BackendError
+from musetalk.weights.files import HubPlace, UrlPlace
+
+_SECONDS = 20.0  # for a server to answer
+_NO_HEAD = (403, 405, 501)  # answers of servers that only let files be fetched, not asked about
+_BY_HAND = (
+    "connect, name a mirror with HF_ENDPOINT, or put the files there by hand "
+    "(what goes where: python -m musetalk weights list) and run: python -m musetalk weights verify"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file on a server.
+
+    Attributes:
+        address: Where it is fetched.
+        size: In bytes; None: the server does not say.
+        tag: What the server tells one content from another by; on the hub, a hash of it. Empty: it does not say.
+        headers: To send along.
+    """
+
+    address: str
+    size: int | None
+    tag: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)  # may hold the user's token
+
+
+def find(place: HubPlace | UrlPlace) -> Remote:
+    """Ask for a file's size and hash.
+
+    Raises:
+        BackendError: The server cannot be reached, or does not have the file.
+    """
+    with told(place):
+        return _on_hub(place) if isinstance(place, HubPlace) else _at_address(place)
+
+
+@contextmanager
+def told(place: HubPlace | UrlPlace) -> Iterator[None]:
+    """Turn what the network's libraries raise into errors that say what to do.
+
+    Raises:
+        BackendError: Instead of theirs.
+    """
+    import httpx2  # noqa: PLC0415 - only needed to download
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    try:
+        yield
+    except errors.OfflineModeIsEnabled as error:
+        raise BackendError("HF_HUB_OFFLINE forbids downloads", f"unset it, or {_BY_HAND}") from error
+    except errors.FileMetadataError as error:
+        raise BackendError(f"{_host(place)} does not answer like a hub", f"look at HF_ENDPOINT; {_BY_HAND}") from error
+    except (errors.RemoteEntryNotFoundError, errors.RevisionNotFoundError) as error:
+        _raise_gone(place, error)
+    except errors.RepositoryNotFoundError as error:
+        raise BackendError(f"{place.page} is not there, or not for everybody", _BY_HAND) from error
+    except httpx2.HTTPStatusError as error:
+        if error.response.status_code in {404, 410}:
+            _raise_gone(place, error)
+        raise BackendError(
+            f"{_host(place)} answers {error.response.status_code}", f"try later, or {_BY_HAND}"
+        ) from error
+    except httpx2.HTTPError as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BackendError(f"{_host(place)} cannot be reached ({reason})", _BY_HAND) from error
+
+
+def _on_hub(place: HubPlace) -> Remote:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - only needed to download
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # noqa: PLC0415 - documented
+
+    endpoint = _endpoint()
+    address = hf_hub_url(place.repository, place.path, revision=place.revision, endpoint=endpoint)
+    said = get_hf_file_metadata(address, timeout=_SECONDS, endpoint=endpoint)
+    return Remote(address, said.size, said.etag or "", dict(build_hf_headers()))
+
+
+def _at_address(place: UrlPlace) -> Remote:
+    import httpx2  # noqa: PLC0415 - only needed to download
+
+    answer = httpx2.head(
+        place.address, headers={"Accept-Encoding": "identity"}, follow_redirects=True, timeout=_SECONDS
+    )
+    if answer.status_code in _NO_HEAD:
+        return Remote(place.address, None, "")
+    answer.raise_for_status()
+    length = answer.headers.get("Content-Length", "")
+    tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+    return Remote(place.address, int(length) if length.isdecimal() else None, f'"{tag}"')  # quoted: it is no hash
+
+
+def _endpoint() -> str | None:
+    """The hub, if not the usual one; read here because the library reads it once, when it is imported."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def _host(place: HubPlace | UrlPlace) -> str:
+    address = (_endpoint() if isinstance(place, HubPlace) else None) or place.page
+    return urlsplit(address).netloc or address
+
+
+def _raise_gone(place: HubPlace | UrlPlace, error: Exception) -> NoReturn:
+    name = f"{place.path} of {place.repository}" if isinstance(place, HubPlace) else place.address
+    raise BackendError(f"{_host(place)} does not have {name}", _BY_HAND) from error

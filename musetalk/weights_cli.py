@@ -1,0 +1,183 @@
+"""`python -m musetalk weights`: list, download, verify, adopt and export files of weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from musetalk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from musetalk.weights import FetchProgress, WeightFile
+
+_FAILED = 1
+_USUAL = "musetalk-v15"  # what is downloaded where nothing is named
+
+app = typer.Typer(
+    name="weights",
+    help="See, fetch and check the files that backends read.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+ModelsDir = Annotated[Path, typer.Option(help="Where weights are.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[BACKEND]...", help="Of which; `list` names them.")]
+
+
+class LeanChoice(str, Enum):
+    """Number types of lean copies."""
+
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
+@app.command("list")
+def list_files(names: Names = None, models_dir: ModelsDir = Path("models")) -> None:
+    """Show which files each backend reads, whether they are there, and where they come from."""
+    from musetalk.weights.files import readable_size  # noqa: PLC0415 - heavy imports wait until a command runs
+
+    for name, files in _chosen(names).items():
+        typer.echo(f"{name}:")
+        for file in files:
+            size = "size unknown" if file.size is None else readable_size(file.size)
+            typer.echo(f"  {file.path}: {file.state(models_dir)}, {size}, {file.licence}, {file.source}")
+
+
+@app.command()
+def download(
+    names: Names = None,
+    models_dir: ModelsDir = Path("models"),
+    replace: Annotated[bool, typer.Option("--replace", help="Also replace files of another size.")] = False,
+) -> None:
+    """Download what a backend reads (default: musetalk-v15); goes on where it was interrupted."""
+    from musetalk.weights import fetch  # noqa: PLC0415
+
+    chosen = names or [_USUAL]
+    files = _files(chosen)
+    with _shown() as show:
+        fetched = fetch(files, models_dir, on_progress=show, replace=replace, backend=" ".join(chosen))
+    for path in fetched:
+        typer.echo(f"{path}: downloaded")
+    typer.echo(f"{len(fetched)} downloaded, {len(files) - len(fetched)} were there: {models_dir}")
+
+
+@app.command("verify")
+def verify_files(names: Names = None, models_dir: ModelsDir = Path("models")) -> None:
+    """Read the files that are there, and compare them with what is known of them."""
+    from musetalk.weights import verify  # noqa: PLC0415
+
+    verdicts = verify(_files(names), models_dir)
+    wanted = bool(names)  # of a backend that nobody named, nothing has to be there
+    shown = [verdict for verdict in verdicts if wanted or verdict.state != "missing"]
+    for verdict in shown:
+        why = f" ({verdict.why})" if verdict.why else ""
+        typer.echo(f"{verdict.path}: {verdict.state}{why}")
+    if not shown:
+        typer.echo(f"{models_dir} has no weights")
+    if any(verdict.state in {"damaged", "missing"} for verdict in shown):
+        raise typer.Exit(_FAILED)
+
+
+@app.command("adopt")
+def adopt_file(
+    path: Annotated[str, typer.Argument(help="Below the folder of models, as `list` shows it.")],
+    models_dir: ModelsDir = Path("models"),
+) -> None:
+    """Use a checkpoint of your own, fine-tuned for example, in place of the published one."""
+    from musetalk.weights import adopt  # noqa: PLC0415
+
+    known = {choice.path: choice for file in _files(None) for choice in (file, *file.alternatives)}
+    file = known.get(PurePosixPath(path))
+    if file is None:
+        raise SettingsError(f'no backend reads "{path}"', "python -m musetalk weights list shows what they read")
+    verdict = adopt(file, models_dir)
+    typer.echo(f"{verdict.path}: {verdict.why}")
+
+
+@app.command("export")
+def export_files(
+    names: Names = None,
+    dtype: Annotated[LeanChoice, typer.Option(help="Of kernels and matrices.")] = LeanChoice.FP16,
+    models_dir: ModelsDir = Path("models"),
+) -> None:
+    """Write lean copies (safetensors, only what is used) beside the files; they are read instead from then on."""
+    from musetalk.weights.export import export  # noqa: PLC0415
+    from musetalk.weights.files import readable_size  # noqa: PLC0415
+
+    for copy in export(_files(names), models_dir, dtype.value):
+        typer.echo(f"{copy}: {readable_size((models_dir / copy).stat().st_size)}")
+
+
+def _sets() -> dict[str, tuple[WeightFile, ...]]:
+    """All files that anything here reads, by backend or by what else they are for."""
+    from musetalk.generators.registry import BackendRegistry  # noqa: PLC0415
+    from musetalk.weights import WEIGHT_SETS  # noqa: PLC0415
+
+    return {**WEIGHT_SETS, **{backend.name: backend.weights for backend in BackendRegistry() if backend.weights}}
+
+
+def _chosen(names: list[str] | None) -> dict[str, tuple[WeightFile, ...]]:
+    """The named sets, or all.
+
+    Raises:
+        SettingsError: There is none of a name.
+    """
+    sets = _sets()
+    unknown = [name for name in names or () if name not in sets]
+    if unknown:
+        raise SettingsError(f'there are no weights for "{unknown[0]}"', f"choose from: {', '.join(sets)}")
+    return {name: sets[name] for name in names or sets}
+
+
+def _files(names: list[str] | None) -> tuple[WeightFile, ...]:
+    """The files of the named sets, or of all; each once."""
+    return tuple(dict.fromkeys(file for files in _chosen(names).values() for file in files))
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[FetchProgress], None]]:
+    """A progress callback that draws on stderr while the `with` block runs: bars on a terminal, lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield _Lines().update
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        yield _Bars(bars).update
+
+
+class _Bars:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[tuple[PurePosixPath, bool], TaskID] = {}
+
+    def update(self, event: FetchProgress) -> None:
+        key = event.path, event.checking
+        if key not in self._tasks:
+            title = f"{event.path}{' (checking)' if event.checking else ''}"
+            self._tasks[key] = self._bars.add_task(title, total=event.total or None)
+        self._bars.update(self._tasks[key], completed=event.done, total=event.total or None)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last: tuple[PurePosixPath, bool, int] | None = None
+
+    def update(self, event: FetchProgress) -> None:
+        """Write a line at every tenth of a file; where its size is unknown, only as it begins."""
+        tenth = event.done * 10 // event.total if event.total else 0
+        if (event.path, event.checking, tenth) != self._last:
+            self._last = (event.path, event.checking, tenth)
+            what = "checking" if event.checking else "downloading"
+            sys.stderr.write(f"[{event.number}/{event.count}] {what} {event.path}: {tenth * 10} %\n")
+            sys.stderr.flush()
