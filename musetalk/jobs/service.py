@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from musetalk.errors import Cancelled, JobError, MuseTalkError
+from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, REPORT, JobStore
@@ -89,7 +89,12 @@ class JobService:
         with self._changed:
             # The worker renders in the submitter's context: hosts find there on whose account a device is used.
             self._contexts[job.id] = contextvars.copy_context()
-            self.store.put(job)
+            try:
+                self.store.put(job)
+            except OutputError:
+                self._contexts.pop(job.id)
+                self.store.remove(job)
+                raise
             self._changed.notify_all()
         return job
 
@@ -178,9 +183,8 @@ class JobService:
             while not self._closing:
                 job = next((job for job in self.store.all() if job.state == "queued"), None)
                 if job is not None:
-                    job = job.model_copy(update={"state": "running", "started": self.store.now()})
                     self._tokens[job.id] = CancelToken()
-                    self.store.put(job)
+                    self._update(job, {"state": "running", "started": self.store.now()}, to_disk=True)
                     return job
                 if not self._changed.wait(_SWEEP_SECONDS):
                     self.store.sweep()
@@ -222,4 +226,8 @@ class JobService:
             self._changed.notify_all()
 
     def _update(self, job: Job, changes: dict[str, object], *, to_disk: bool) -> None:
-        self.store.put(self.store.newest(job).model_copy(update=changes), to_disk=to_disk)
+        """Change a job; a record that cannot be written (the disk is full, the folder is gone) stops no render."""
+        try:
+            self.store.put(self.store.newest(job).model_copy(update=changes), to_disk=to_disk)
+        except OutputError as error:
+            _log.warning("job %s is kept in memory only (%s)", job.id, error)

@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from musetalk.errors import OutputError
+from musetalk.files import files_below
 from musetalk.jobs.job import Job
 from musetalk.report import save_json
 from musetalk.settings import RenderSettings
@@ -110,11 +110,15 @@ class JobStore:
         return job
 
     def put(self, job: Job, *, to_disk: bool = True) -> None:
-        """Keep a job's newest state; on disk too, whole or not at all, unless it is only progress."""
+        """Keep a job's newest state; on disk too, whole or not at all, unless it is only progress.
+
+        Raises:
+            OutputError: It is kept in memory only.
+        """
         with self._lock:
+            self._jobs[job.id] = job
             if to_disk:
                 save_json(job.model_dump(mode="json"), self.folder(job) / RECORD)
-            self._jobs[job.id] = job
 
     def get(self, job_id: str, owner: str) -> Job | None:
         """The job, if there is one of that id and owner; whether it is missing or foreign is not told apart."""
@@ -149,7 +153,7 @@ class JobStore:
 
     def used_bytes(self) -> int:
         """Disk that all jobs take."""
-        return sum(_size(path) for path in self.root.rglob("*"))
+        return sum(facts.st_size for _, facts in files_below(self.root))
 
     def sweep(self, needed: int = 0) -> None:
         """Remove what ended too long ago, then the oldest that ended until `needed` bytes fit.
@@ -193,14 +197,6 @@ class JobStore:
                 save_json(job.model_dump(mode="json"), folder / RECORD)
             jobs[job.id] = job
         return jobs
-
-
-def _size(path: Path) -> int:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return 0  # a render's temporary file that went away between being listed and being asked
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _result_name(title: str) -> str:

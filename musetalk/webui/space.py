@@ -8,13 +8,12 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.errors import LimitError
+from musetalk.files import temporary_folder
 from musetalk.generators.registry import GpuCost
 from musetalk.pipeline import LipSync
 from musetalk.preflight import Preflight, check_output
@@ -92,7 +91,7 @@ class SpaceEngine(LipSync):
         seconds = self._affordable(gpu_seconds(preflight, cost))
         tell(ProgressEvent("preflight", 1, 1, note=f"asking for {seconds} s of GPU time"))
         # A process that is killed leaves files behind: it writes into a folder that is removed here in any case.
-        with _folder_in(out.parent) as folder:
+        with temporary_folder(out.parent) as folder:
             coords_dir = settings.coords_dir or out.parent / "coords"  # where a render to `out` itself keeps them
             inner = settings.model_copy(update={"coords_dir": coords_dir})
             order = RenderOrder(video, voice, folder / out.name, inner, seconds, folder / "lease")
@@ -130,7 +129,7 @@ class SpaceEngine(LipSync):
             self._engine.check_voice(voice, settings)
         painting = cost.start_seconds + cost.seconds_per_frame * _PREVIEW_FRAMES
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
-        with _folder_in(Path(tempfile.gettempdir())) as folder:
+        with temporary_folder(Path(tempfile.gettempdir())) as folder:
             order = PreviewOrder(video, voice, at, settings, seconds, folder / "lease")
             return self._lent.do(order, _ignore, cancel)
 
@@ -175,9 +174,3 @@ def gpu_seconds(preflight: Preflight, cost: GpuCost) -> int:
 
 def _ignore(_event: ProgressEvent) -> None:
     pass
-
-
-@contextmanager
-def _folder_in(parent: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=".musetalk-", dir=parent, ignore_cleanup_errors=True) as name:
-        yield Path(name)

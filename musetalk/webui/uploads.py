@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from musetalk.files import files_below
+
 _SPARED_SECONDS = 600.0  # somebody may be about to use what they have just uploaded
 
 
@@ -27,7 +29,7 @@ class Uploads:
 
     def sweep(self, spare: Collection[Path] = ()) -> None:
         """Remove the oldest until the rest fits, but not those to `spare`. Jobs have copies or links of their own."""
-        found = sorted(_files(self.folder))
+        found = sorted((facts.st_mtime, facts.st_size, path) for path, facts in files_below(self.folder))
         used = sum(size for _, size, _ in found)
         for changed, size, path in found:
             if used <= self.max_bytes or self.now() - changed < _SPARED_SECONDS:
@@ -38,16 +40,3 @@ class Uploads:
             used -= size
             with suppress(OSError):  # Gradio gives each file a folder; one that holds another file stays
                 path.parent.rmdir()
-
-
-def _files(folder: Path) -> list[tuple[float, int, Path]]:
-    """(time of change, size, path) of every file; those that vanish meanwhile are left out."""
-    found = []
-    for path in folder.rglob("*"):
-        try:
-            facts = path.stat()
-        except FileNotFoundError:
-            continue
-        if path.is_file():
-            found.append((facts.st_mtime, facts.st_size, path))
-    return found

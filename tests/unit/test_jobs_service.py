@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import contextvars
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from musetalk.errors import Cancelled, FaceError, JobError, MediaError
+from musetalk.errors import Cancelled, FaceError, JobError, MediaError, OutputError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
-from musetalk.jobs.store import REPORT, JobStore, owner_digest
+from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
@@ -194,6 +195,50 @@ def test_a_failing_render_says_why_and_the_next_one_runs(
     engine.error = None
     engine.go.release()
     assert service.wait(submit(service, voice), LONGEST).state == "done"
+
+
+@pytest.mark.parametrize("error", [None, FaceError("no face was found"), Cancelled()])
+def test_a_folder_taken_away_during_a_render_ends_that_job_alone(
+    start: Callable[..., JobService], engine: Engine, voice: Path, error: Exception | None
+) -> None:
+    service = start()
+    first, second = submit(service, voice), submit(service, voice)
+    assert engine.begun.acquire(timeout=LONGEST)
+    shutil.rmtree(service.store.folder(first))
+    engine.error = error
+    engine.go.release()
+    ended = service.wait(first, LONGEST)
+    assert ended.state == ("cancelled" if isinstance(error, Cancelled) else "failed")
+    assert ended.ended is not None
+    assert engine.begun.acquire(timeout=LONGEST)
+    engine.error = None
+    engine.go.release()
+    assert service.wait(second, LONGEST).state == "done"
+
+
+class FullStore(JobStore):
+    """No room is left for records once the inputs are there."""
+
+    def prepare(
+        self, owner: str, video: Path, voice: Path, title: str, settings: RenderSettings, thumbnail: bytes
+    ) -> Job:
+        job = super().prepare(owner, video, voice, title, settings, thumbnail)
+        (self.folder(job) / RECORD).mkdir()
+        return job
+
+
+def test_a_job_that_cannot_be_recorded_is_refused_and_leaves_nothing(
+    engine: Engine, voice: Path, tmp_path: Path
+) -> None:
+    service = JobService([engine], FullStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            submit(service, voice)
+        assert service.jobs(ANN) == []
+        assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == []
+    finally:
+        service.close()
+    assert engine.order == []
 
 
 def test_bad_input_is_refused_before_it_is_queued(

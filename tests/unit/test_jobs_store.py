@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -193,6 +194,33 @@ def test_the_oldest_ended_jobs_make_room_and_active_ones_never_do(
     with pytest.raises(OutputError, match="no room"):
         for _ in range(6):
             add(store, inputs)
+
+
+def test_a_state_that_cannot_be_written_is_kept_in_memory(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store(keep_seconds=100)
+    job = add(store, inputs)
+    shutil.rmtree(store.folder(job))
+    with pytest.raises(OutputError, match="cannot be written"):
+        store.put(job.model_copy(update={"state": "failed", "ended": 5.0}))
+    assert store.newest(job).state == "failed"
+    store.sweep()
+    assert store.all() == []
+
+
+def test_links_take_no_room(open_store: Callable[..., JobStore], inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    store = open_store()
+    job = add(store, inputs)
+    before = store.used_bytes()
+    assert before >= 1500
+    (tmp_path / "large").write_bytes(bytes(10**6))
+    try:
+        (store.folder(job) / "link").symlink_to(tmp_path / "large")
+    except OSError:
+        pytest.skip("no links here")
+    (store.folder(job) / "real").write_bytes(bytes(77))
+    assert store.used_bytes() == before + 77
 
 
 def test_two_servers_never_share_a_folder(open_store: Callable[..., JobStore], tmp_path: Path) -> None:
