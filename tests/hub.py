@@ -8,10 +8,15 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
+
+from musetalk.generators.registry import PREVIEW, Backend
+from musetalk.weights import HubPlace, WeightFile, lacking
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_PATIENCE = 60  # seconds that a pause may take
 LARGE = 4096  # bytes from which a file is stored apart, as the hub does with what git holds only pointers to
 
 
@@ -23,6 +28,7 @@ class Hub:
         files: Contents by "owner/name/path".
         said: Contents that hashes are told of, where they are others than those sent.
         cuts: After how many bytes each of the next answers with contents breaks off.
+        pauses: After how many bytes each of the next answers with contents waits until `go_on` is set.
         status: Answered instead of any contents; 0: none.
         ranges: Whether it understands them.
         asked: Requests so far: method, path, range.
@@ -32,6 +38,8 @@ class Hub:
     files: dict[str, bytes] = field(default_factory=dict)
     said: dict[str, bytes] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
+    pauses: list[int] = field(default_factory=list)
+    go_on: threading.Event = field(default_factory=threading.Event)
     status: int = 0
     ranges: bool = True
     asked: list[tuple[str, str, str]] = field(default_factory=list)
@@ -111,8 +119,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, headers, len(body))
         if self.command == "GET":
             cut = self.hub.cuts.pop(0) if self.hub.cuts else len(body)
+            pause = self.hub.pauses.pop(0) if self.hub.pauses else cut
             with contextlib.suppress(ConnectionError):  # who cancels hangs up
-                self.wfile.write(body[:cut])
+                self.wfile.write(body[:pause])
+                if pause < cut:
+                    self.hub.go_on.wait(_PATIENCE)
+                    self.wfile.write(body[pause:cut])
             self.close_connection = self.close_connection or cut < len(body)
 
     def _head(self, status: int, headers: dict[str, str] | None = None, length: int = 0) -> None:
@@ -120,6 +132,24 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(length), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
+
+
+def on_hub(key: str, size: int | None = None, digest: str = "", name: str = "") -> WeightFile:
+    """A file of weights that such a server has, by "owner/name/path"."""
+    owner, repository, path = key.split("/", 2)
+    place = HubPlace(f"{owner}/{repository}", path)
+    return WeightFile(PurePosixPath("net", name or path), place, "MIT", size, digest)
+
+
+def reading(name: str, *files: WeightFile) -> Backend:
+    """A backend that paints as the preview does, but only where it has its files."""
+    return replace(
+        PREVIEW,
+        name=name,
+        summary=f"a network called {name}",
+        lacks=lambda settings: lacking(files, settings.models_dir, name),
+        weights=files,
+    )
 
 
 @contextmanager

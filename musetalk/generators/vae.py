@@ -14,6 +14,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.generators.device import Compute
 from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.weights import first_of
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, AutoencoderTiny
@@ -177,7 +178,7 @@ def load_vae(folder: Path) -> AutoencoderKL:
     """Load Stable Diffusion's autoencoder from a folder in diffusers' format: an AutoencoderKL, float32, on the CPU.
 
     Args:
-        folder: With config.json and diffusion_pytorch_model.safetensors or .bin.
+        folder: With config.json and diffusion_pytorch_model.safetensors or .bin, or a lean copy of one.
 
     Raises:
         BackendError: A file is missing, damaged, or another network's.
@@ -196,7 +197,7 @@ def load_tiny(folder: Path) -> AutoencoderTiny:
     """Load TAESD from a folder in diffusers' format: an AutoencoderTiny, float32, on the CPU.
 
     Args:
-        folder: With config.json and diffusion_pytorch_model.safetensors or .bin.
+        folder: With config.json and diffusion_pytorch_model.safetensors or .bin, or a lean copy of one.
 
     Raises:
         BackendError: A file is missing, damaged, or another network's.
@@ -212,14 +213,14 @@ def load_tiny(folder: Path) -> AutoencoderTiny:
 
 
 def weights_in(folder: Path, *names: str) -> Path:
-    """The first of the files that a folder has.
+    """The first of the files that a folder has, or the lean copy that stands for it.
 
     Raises:
         BackendError: It has none of them.
     """
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
+    path = first_of(folder, *names)
+    if path is not None:
+        return path
     raise BackendError(f'"{folder}" has none of: {", ".join(names)}', _DOWNLOAD)
 
 

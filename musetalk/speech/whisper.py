@@ -14,6 +14,7 @@ from musetalk.arrays import Float32Array
 from musetalk.errors import BackendError
 from musetalk.speech.hearing import MUSETALK_HEARING, Hearing
 from musetalk.speech.mel import FFT_SIZE, HOP
+from musetalk.weights import first_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 WHISPER_TINY = (5, 384)  # hidden states and their size: what MuseTalk and LatentSync were trained to hear
 _CONFIG = "config.json"
 _PREPROCESSOR = "preprocessor_config.json"
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read, or its lean copy
 _PREFIXES = ("model.encoder.", "encoder.")  # as the published checkpoint has it, and as a bare model is saved
 _RATE = 16_000
 _REMEDY = "put the files of openai/whisper-tiny there: python -m musetalk weights download"
@@ -91,7 +92,7 @@ class WhisperListener:
 def whisper_lacks(folder: Path) -> tuple[str, ...]:
     """Say what is missing in a folder for `load_whisper`, one line each with the remedy; empty: nothing."""
     wanted = [folder / _CONFIG, folder / _PREPROCESSOR]
-    if not any((folder / name).is_file() for name in _WEIGHTS):
+    if first_of(folder, *_WEIGHTS) is None:
         wanted.append(folder / _WEIGHTS[0])
     return tuple(f"there is no file {path}: {_REMEDY}" for path in wanted if not path.is_file())
 
@@ -106,7 +107,8 @@ def load_whisper(
     """Load the encoder of a Whisper model; its decoder stays on disk.
 
     Args:
-        folder: Holds config.json, preprocessor_config.json, and model.safetensors or pytorch_model.bin.
+        folder: Holds config.json, preprocessor_config.json, and model.safetensors or pytorch_model.bin, or a lean
+            copy of one.
         hearing: Whose habits to follow.
         device: As torch names it.
         shape: Hidden states per step, and their size, that the listening network needs.
@@ -114,8 +116,8 @@ def load_whisper(
     Raises:
         BackendError: A file is missing or damaged, or it is another model; names the file.
     """
-    missing = whisper_lacks(folder)
-    if missing:
+    weights, missing = first_of(folder, *_WEIGHTS), whisper_lacks(folder)
+    if weights is None or missing:
         raise BackendError("Whisper cannot be loaded", "; ".join(missing))
     config = _read_config(folder / _CONFIG)
     filters = _read_filters(folder / _PREPROCESSOR, config)
@@ -126,7 +128,6 @@ def load_whisper(
             f"{shape[0]} of {shape[1]}",
             _REMEDY,
         )
-    weights = next(folder / name for name in _WEIGHTS if (folder / name).is_file())
     encoder = _build(config, weights)
     # What results depend on besides the weights, their shapes and the analysis.
     habits = (hearing, config.encoder_attention_heads, config.activation_function, config.scale_embedding)

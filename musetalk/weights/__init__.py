@@ -1,9 +1,9 @@
 """Files of weights: which there are, whether they are here and whole, how they come here, and leaner copies of them."""
 
 from musetalk.weights.check import Verdict, adopt, verify
-from musetalk.weights.download import FetchProgress, fetch
-from musetalk.weights.files import HubPlace, UrlPlace, WeightFile, lacking
-from musetalk.weights.lean import preferred
+from musetalk.weights.download import FetchProgress, fetch, left
+from musetalk.weights.files import HubPlace, UrlPlace, WeightFile, lacking, readable_size
+from musetalk.weights.lean import first_of, preferred
 from musetalk.weights.registry import MUSETALK_V1, MUSETALK_V15, TAESD, WEIGHT_SETS
 
 __all__ = [
@@ -18,7 +18,10 @@ __all__ = [
     "WeightFile",
     "adopt",
     "fetch",
+    "first_of",
     "lacking",
+    "left",
     "preferred",
+    "readable_size",
     "verify",
 ]

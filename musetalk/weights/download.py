@@ -90,6 +90,17 @@ def fetch(
     return tuple(file.path for file in wanted)
 
 
+def left(files: Iterable[WeightFile], models_dir: Path) -> int:
+    """Bytes that `fetch` would still bring, as far as sizes are known; what interrupted downloads have left is here.
+
+    Args:
+        files: What is needed.
+        models_dir: Where they belong.
+    """
+    wanted = (file for file in dict.fromkeys(files) if file.state(models_dir) != "ready")
+    return sum(max(0, (file.size or 0) - _arrived(models_dir / file.path)) for file in wanted)
+
+
 def _reporter(file: WeightFile, number: int, count: int, on_progress: FetchCallback | None) -> _Report:
     def report(done: int, total: int, checking: bool) -> None:
         if on_progress is not None:
@@ -168,10 +179,9 @@ def _check_space(files: list[WeightFile], models_dir: Path) -> None:
     for file in files:
         target = models_dir / file.path
         folder = next(place for place in target.parents if place.is_dir())
-        here = max((_size_of(part) for part in folder.glob(f"{target.name}.????????{_PART}")), default=0)
         disk = os.stat(folder).st_dev  # noqa: PTH116 - the same as Path.stat, which follows links too
         place, before = needed.get(disk, (folder, 0))
-        needed[disk] = place, before + max(0, (file.size or 0) - here)
+        needed[disk] = place, before + max(0, (file.size or 0) - _arrived(target))
     for folder, size in needed.values():
         _check_room(folder, size)
 
@@ -183,6 +193,11 @@ def _check_room(folder: Path, size: int) -> None:
             f'"{folder}" has {readable_size(free)} free, and {readable_size(size + _SPARE)} are needed',
             "make room, or name another folder with --models-dir",
         )
+
+
+def _arrived(target: Path) -> int:
+    """Bytes of a file that an interrupted download has left."""
+    return max((_size_of(part) for part in target.parent.glob(f"{target.name}.????????{_PART}")), default=0)
 
 
 def _size_of(part: Path) -> int:

@@ -28,7 +28,7 @@ def lean_path(path: Path) -> Path:
 def preferred(path: Path) -> Path:
     """The lean copy of a checkpoint if there is one that stands for it, else the checkpoint itself.
 
-    It does where the original is gone, or is the very file it was made from: as large, and as old or older than the
+    It does where the file it was made from is gone, or is still the very same: as large, and as old or older than the
     copy. Reads a few hundred bytes and no tensors.
 
     Args:
@@ -37,13 +37,27 @@ def preferred(path: Path) -> Path:
     lean = lean_path(path)
     if not is_checkpoint(path) or not lean.is_file():
         return path
-    if not path.is_file():
-        return lean
     said = read_metadata(lean)
-    original, copy = path.stat(), lean.stat()
-    same_size = (said.get(MADE_FROM), said.get(FROM_SIZE)) == (path.name, str(original.st_size))
+    # Files that differ in their endings only share the place of their copy, so it may be another's than this path's.
+    origin = path.with_name(Path(said.get(MADE_FROM, "")).name or path.name)
+    if path.is_file() and origin != path:
+        return path
+    if not origin.is_file():
+        return lean
+    original, copy = origin.stat(), lean.stat()
+    same_size = said.get(FROM_SIZE) == str(original.st_size)
     same_age = said.get(FROM_TIME) == str(original.st_mtime_ns) or copy.st_mtime_ns >= original.st_mtime_ns
     return lean if same_size and same_age else path
+
+
+def first_of(folder: Path, *names: str) -> Path | None:
+    """The first of some checkpoints that a folder has, or the lean copy that stands for it; None: it has none.
+
+    Args:
+        folder: Where they are.
+        names: In the order in which they are preferred.
+    """
+    return next((path for name in names if (path := preferred(folder / name)).is_file()), None)
 
 
 def read_metadata(path: Path) -> Mapping[str, str]:

@@ -120,6 +120,7 @@ S3FD = _hub(
     89_843_225,
     "619a31681264d3f7f7fc7a16a42cbbe8b23f31a256f75a366e5a1bcd59b33543",
 )
+OPTIONAL = (FACE_PARSING, S3FD)  # without them faces are found, and crops and masks drawn, by simpler means
 _SHARED = (*SD_VAE, *WHISPER, FACE_PARSING, S3FD)
 
 MUSETALK_V15 = (
@@ -153,7 +154,7 @@ TAESD = (
 )
 
 # What `python -m musetalk weights` knows besides the files that registered backends name: taesd is no backend but the
-# quick decoder that MuseTalk's can be told to use.
+# quick decoder that MuseTalk's can be told to use, and faces what any backend may find and mask faces with.
 WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
-    {"musetalk-v15": MUSETALK_V15, "musetalk-v1": MUSETALK_V1, "taesd": TAESD}
+    {"musetalk-v15": MUSETALK_V15, "musetalk-v1": MUSETALK_V1, "faces": OPTIONAL, "taesd": TAESD}
 )

@@ -57,6 +57,10 @@ def told(place: HubPlace | UrlPlace) -> Iterator[None]:
     import httpx2  # noqa: PLC0415 - only needed to download
     from huggingface_hub import errors  # noqa: PLC0415
 
+    # Connections that the hub's library cannot make fail with errors of the HTTP library under it, from which its own
+    # derive. In its releases before 2 that is httpx instead of httpx2, which is ours.
+    kinds = (kind for kind in errors.HfHubHTTPError.__mro__ if issubclass(kind, Exception))
+    under = next(kind for kind in kinds if kind.__name__ == httpx2.HTTPError.__name__)
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
@@ -67,13 +71,13 @@ def told(place: HubPlace | UrlPlace) -> Iterator[None]:
         _raise_gone(place, error)
     except errors.RepositoryNotFoundError as error:
         raise BackendError(f"{place.page} is not there, or not for everybody", _BY_HAND) from error
-    except httpx2.HTTPStatusError as error:
+    except (httpx2.HTTPStatusError, errors.HfHubHTTPError) as error:
         if error.response.status_code in {404, 410}:
             _raise_gone(place, error)
         raise BackendError(
             f"{_host(place)} answers {error.response.status_code}", f"try later, or {_BY_HAND}"
         ) from error
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, under) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BackendError(f"{_host(place)} cannot be reached ({reason})", _BY_HAND) from error
 

@@ -7,10 +7,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,11 +19,13 @@ from typer.testing import CliRunner
 
 from musetalk.errors import BackendError, Cancelled, OutputError, SettingsError
 from musetalk.generators.musetalk import load_unet
-from musetalk.generators.vae import load_vae
+from musetalk.generators.vae import load_tiny, load_vae
 from musetalk.networks.checkpoint import load_state_dict
 from musetalk.progress import CancelToken
+from musetalk.speech.whisper import load_whisper, whisper_lacks
 from musetalk.weights import (
     MUSETALK_V15,
+    TAESD,
     WEIGHT_SETS,
     FetchProgress,
     HubPlace,
@@ -30,15 +33,16 @@ from musetalk.weights import (
     WeightFile,
     adopt,
     fetch,
+    first_of,
     lacking,
     preferred,
     verify,
 )
 from musetalk.weights.export import export
 from musetalk.weights.lock import LOCK_NAME, guarded, read_lock
-from musetalk.weights.registry import S3FD, SD_VAE
+from musetalk.weights.registry import S3FD, SD_VAE, WHISPER
 from musetalk.weights_cli import app
-from tests.hub import Hub, serving
+from tests.hub import Hub, on_hub, serving
 from tests.tiny_checkpoints import write_all
 
 LARGE = bytes(range(256)) * 20_000  # 5 MB: several chunks
@@ -49,12 +53,6 @@ CONFIG = "some/net/config.json"
 
 def sha256(contents: bytes) -> str:
     return hashlib.sha256(contents).hexdigest()
-
-
-def on_hub(key: str, size: int | None = None, digest: str = "", name: str = "") -> WeightFile:
-    owner, repository, path = key.split("/", 2)
-    place = HubPlace(f"{owner}/{repository}", path)
-    return WeightFile(PurePosixPath("net", name or path), place, "MIT", size, digest)
 
 
 def parts(models: Path) -> list[Path]:
@@ -423,6 +421,20 @@ class TestExport:
         assert file.state(tmp_path) == "ready"
         assert [verdict.path for verdict in verify([file], tmp_path)] == [PurePosixPath("net/net.lean.safetensors")]
 
+    def test_copies_of_a_file_of_another_ending_follow_that_file(self, tmp_path: Path) -> None:
+        file, copy = self.exported(tmp_path)
+        original, never_there = tmp_path / file.path, tmp_path / "net/net.safetensors"
+        names = (never_there.name, original.name)
+        assert preferred(never_there) == first_of(tmp_path / "net", *names) == copy
+        later = copy.stat().st_mtime_ns + 10**9
+        os.utime(original, ns=(later, later))  # another file by now
+        assert preferred(never_there) == never_there
+        assert first_of(tmp_path / "net", *names) == original
+        original.unlink()
+        assert first_of(tmp_path / "net", *names) == copy
+        copy.unlink()
+        assert first_of(tmp_path / "net", *names) is None
+
     def test_originals_of_another_size_are_preferred(self, tmp_path: Path) -> None:
         file, copy = self.exported(tmp_path)
         torch.save({"other": torch.ones(1)}, tmp_path / file.path)
@@ -473,6 +485,37 @@ class TestTinyCheckpoints:
             assert all(torch.allclose(lean[name].float(), whole[name], rtol=1e-3, atol=1e-6) for name in whole)
             assert preferred(path).stat().st_size < 0.75 * path.stat().st_size
 
+    @pytest.mark.parametrize(
+        ("folder", "load"), [("musetalkV15", load_unet), ("sd-vae", load_vae), ("taesd", load_tiny)]
+    )
+    def test_networks_load_from_lean_copies_alone(
+        self, models: Path, tmp_path: Path, folder: str, load: Callable[[Path], torch.nn.Module]
+    ) -> None:
+        shutil.copytree(models, tmp_path, dirs_exist_ok=True)
+        whole = load(tmp_path / folder).state_dict()
+        files = [file for file in (*MUSETALK_V15, *TAESD) if file.path.parts[0] == folder]
+        export(files, tmp_path, "fp16")
+        for path in (tmp_path / folder).iterdir():
+            if path.suffix != ".json" and not path.name.endswith(".lean.safetensors"):
+                path.unlink()
+        assert lacking(files, tmp_path) == ()
+        lean = load(tmp_path / folder).state_dict()
+        assert {value.dtype for value in lean.values()} == {torch.float32}
+        assert all(torch.allclose(lean[name], whole[name], rtol=1e-3, atol=1e-6) for name in whole)
+        assert any(not torch.equal(lean[name], whole[name]) for name in whole)  # it was the copy that was read
+
+    def test_whisper_loads_from_its_lean_copy_alone(self, tmp_path: Path) -> None:
+        write_all(tmp_path, ("whisper",))
+        folder = tmp_path / "whisper"
+        mel = np.linspace(-1, 1, 80 * 3000, dtype=np.float32).reshape(80, 3000)
+        whole = load_whisper(folder)
+        export(WHISPER, tmp_path, "fp16")
+        (folder / "pytorch_model.bin").unlink()
+        assert whisper_lacks(folder) == lacking(WHISPER, tmp_path) == ()
+        lean = load_whisper(folder)
+        assert lean.fingerprint != whole.fingerprint  # what was heard with the one is not taken for the other's
+        np.testing.assert_allclose(lean.encode(mel), whole.encode(mel), atol=0.02)
+
 
 class TestCommands:
     def run(self, *words: str, code: int = 0) -> str:
@@ -484,6 +527,7 @@ class TestCommands:
 
     def known(self, monkeypatch: pytest.MonkeyPatch, *files: WeightFile) -> None:
         monkeypatch.setattr("musetalk.weights.WEIGHT_SETS", {"mine": files, "musetalk-v15": files[:1]})
+        monkeypatch.setattr("musetalk.generators.registry.BackendRegistry", tuple)  # none besides
 
     def test_list_shows_all_there_is(self, tmp_path: Path) -> None:
         shown = self.run("list", "--models-dir", str(tmp_path))
