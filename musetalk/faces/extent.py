@@ -71,7 +71,7 @@ class FaceExtent:
 
 @dataclass(frozen=True, slots=True)
 class BoxProportions:
-    """A typical `FaceExtent` in a detector's box: fractions of its width (left, right) and its height (the others)."""
+    """A `FaceExtent` in a `FaceBox`: fractions of its width (left, right) and of its height (the others)."""
 
     left: float
     right: float
@@ -80,32 +80,34 @@ class BoxProportions:
     above: float
     below: float
 
+    def extent_in(self, box: FaceBox) -> FaceExtent:
+        """The extent in pixels of the frame that the box is in."""
+        width, height = box.width, box.height
+        return FaceExtent(
+            left=box.x0 + self.left * width,
+            right=box.x0 + self.right * width,
+            line=box.y0 + self.line * height,
+            chin=box.y0 + self.chin * height,
+            above=self.above * height,
+            below=self.below * height,
+        )
 
-# OpenCV's frontal Haar cascade draws squares. In their units eyes and mouth are 0.39 apart, 0.436 in the mean face's,
-# and the line between the lips lies at 0.78 (see mouth.py). Line and cheeks follow from the mean face; the chin, which
-# it would put at 1.05, was seen at 0.96 to 1.00 on eight faces: photographs, paintings and drawings.
-HAAR_PROPORTIONS = BoxProportions(left=0.10, right=0.90, line=0.522, chin=1.0, above=0.069, below=0.071)
-# S3FD learned WIDER FACE's tall boxes, which hold forehead, chin and cheeks tightly. With a forehead as high as a third
-# of the face the line lies at 0.54 of their height; boxes that cut the hairline lower it to 0.51.
-S3FD_PROPORTIONS = BoxProportions(left=0.0, right=1.0, line=0.53, chin=1.0, above=0.063, below=0.064)
+
+# OpenCV's frontal Haar cascade draws squares, and every detector does as it does (see FaceBox). In their units eyes and
+# mouth are 0.39 apart, 0.436 in the mean face's, and the line between the lips lies at 0.78 (see mouth.py). Line and
+# cheeks follow from the mean face; the chin, which it would put at 1.05, was seen at 0.96 to 1.00 on eight faces:
+# photographs, paintings and drawings.
+TYPICAL_PROPORTIONS = BoxProportions(left=0.10, right=0.90, line=0.522, chin=1.0, above=0.069, below=0.071)
 
 
-def assumed_extent(box: FaceBox, proportions: BoxProportions) -> FaceExtent:
+def assumed_extent(box: FaceBox) -> FaceExtent:
     """Return the extent of a typical upright face, for where no labels tell better."""
-    p, width, height = proportions, box.width, box.height
-    return FaceExtent(
-        left=box.x0 + p.left * width,
-        right=box.x0 + p.right * width,
-        line=box.y0 + p.line * height,
-        chin=box.y0 + p.chin * height,
-        above=p.above * height,
-        below=p.below * height,
-    )
+    return TYPICAL_PROPORTIONS.extent_in(box)
 
 
-def parsing_view(box: FaceBox, proportions: BoxProportions) -> CropPlacement:
+def parsing_view(box: FaceBox) -> CropPlacement:
     """Place the square to be parsed: what upstream's parser sees of a typical face, half as large again as its crop."""
-    return square_around(halved_crop(assumed_extent(box, proportions), size=None), PARSING_EXPAND)
+    return square_around(halved_crop(assumed_extent(box), size=None), PARSING_EXPAND)
 
 
 def measure_extent(labels: UInt8Array, seen: CropPlacement) -> FaceExtent | None:

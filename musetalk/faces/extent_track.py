@@ -20,7 +20,6 @@ def steady_extents(
     measured: Sequence[FaceExtent | None],
     boxes: Sequence[FaceBox],
     *,
-    proportions: BoxProportions,
     sigma: float,
 ) -> list[FaceExtent]:
     """Smooth the extents of one face over consecutive frames, without lag.
@@ -32,11 +31,10 @@ def steady_extents(
     Args:
         measured: Per frame what its labels tell, or None.
         boxes: Per frame the face's smoothed box.
-        proportions: Of the detector's boxes; what counts where no frame was measured.
         sigma: Of the smoothing in time, in frames, as the tracker's.
 
     Returns:
-        Per frame an extent.
+        Per frame an extent; where no frame was measured, the box's typical one.
     """
     if not boxes:
         return []
@@ -46,13 +44,13 @@ def steady_extents(
         if found is not None
     }
     if not rows:
-        return [assumed_extent(box, proportions) for box in boxes]
+        return [assumed_extent(box) for box in boxes]
     known, values = _believed(np.array(list(rows)), np.stack(list(rows.values())))
     frames = np.arange(len(boxes))
     filled = np.stack([np.interp(frames, known, column) for column in values.T], axis=1)
     weights = np.where(np.isin(frames, known), 1.0, _UNSURE)
     calm = smooth(filled, weights, np.ones(len(boxes)), sigma, _NOISE)
-    return [assumed_extent(box, BoxProportions(*row)) for row, box in zip(calm.tolist(), boxes, strict=True)]
+    return [BoxProportions(*row).extent_in(box) for row, box in zip(calm.tolist(), boxes, strict=True)]
 
 
 def _believed(frames: Int64Array, rows: Float64Array) -> tuple[Int64Array, Float64Array]:

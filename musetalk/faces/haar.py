@@ -21,6 +21,8 @@ from musetalk.faces.overlap import distinct
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DetectorSettings
 
+MAX_SIDE = 480  # pixels of the longer side, unless settings say otherwise
+
 _REVISION = 1  # raise with every change that moves boxes: saved plans are keyed by it
 _PROPOSAL_STEP = 1.2  # scale step of the whole search: twice as fast as 1.1, and the closer search makes up for it
 _CLOSE_FACE = 48  # size faces are brought to for the closer search, in pixels: larger is slower, not steadier
@@ -90,13 +92,19 @@ class HaarDetector:
 
     def __init__(self, settings: DetectorSettings) -> None:
         self._settings = settings
+        self._max_side = settings.max_side or MAX_SIDE
         self._lock = threading.Lock()
         self._loaded: Cascades | None = None
 
     @property
     def fingerprint(self) -> str:
         """Name, revision and settings."""
-        return f"haar-{_REVISION} max_side={self._settings.max_side} min_face={self._settings.min_face:g}"
+        return f"haar-{_REVISION} max_side={self._max_side} min_face={self._settings.min_face:g}"
+
+    @property
+    def max_side(self) -> int:
+        """Longer side of the frames it searches, in pixels; it shrinks larger ones itself."""
+        return self._max_side
 
     def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
         """Search each frame as a whole.
@@ -141,7 +149,7 @@ class HaarDetector:
     def _gray(self, frame: UInt8Array) -> tuple[UInt8Array, float]:
         """Return the frame in grey, at most `max_side` pixels long, and how much smaller it was made."""
         gray = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        scale = min(1.0, self._settings.max_side / max(gray.shape))
+        scale = min(1.0, self._max_side / max(gray.shape))
         return (_resized(gray, scale) if scale < 1 else gray), scale
 
     def _cascades(self) -> Cascades:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.faces.parsing_masks import LABEL_SIDE
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
 from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.weights.lean import preferred
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values between 0 and 1
 _ACCELERATOR_BATCH = 16  # crops at once; on a CPU one at a time is as fast
@@ -41,11 +43,11 @@ class FaceParser:
         mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (_MEAN, _DEVIATION))
         self._scale, self._shift = 1 / (255 * deviation), -mean / deviation
 
-    def labels(self, crops: UInt8Array) -> UInt8Array:
+    def labels(self, crops: Sequence[UInt8Array]) -> UInt8Array:
         """Label each pixel.
 
         Args:
-            crops: uint8 RGB [N, S, S, 3], a face each with some surroundings.
+            crops: uint8 RGB [S, S, 3] each, S its own: a face with some surroundings.
 
         Returns:
             uint8 [N, 512, 512], values of `FaceLabel`.
@@ -58,34 +60,40 @@ class FaceParser:
                 found[start : start + size] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
         return found
 
-    def network_input(self, crops: UInt8Array) -> Tensor:
+    def network_input(self, crops: Sequence[UInt8Array]) -> Tensor:
         """Resize and normalise: float32 [N, 3, 512, 512] on the device.
 
         Resized on the CPU and in whole grey levels, as upstream does with Pillow: the same on every device.
         """
-        pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2)
-        if pixels.shape[2:] != (LABEL_SIDE, LABEL_SIDE):
-            size = (LABEL_SIDE, LABEL_SIDE)
-            pixels = functional.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+        pixels = torch.cat([_scaled(crop) for crop in crops])
         # float() keeps the order of the pixels in memory, and that is the one the convolutions are fastest with
         return pixels.to(self._device).float().mul_(self._scale).add_(self._shift)
 
 
+def _scaled(crop: UInt8Array) -> Tensor:
+    """One crop in the network's size: uint8 [1, 3, 512, 512], channels last in memory."""
+    pixels = torch.from_numpy(np.ascontiguousarray(crop))[None].permute(0, 3, 1, 2)
+    size = (LABEL_SIDE, LABEL_SIDE)
+    if pixels.shape[2:] == size:
+        return pixels
+    return functional.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+
+
 def load_parser(path: Path, device: torch.device | str) -> FaceParser:
-    """Load the parser.
+    """Load the parser, in float32 whatever the file holds.
 
     Args:
-        path: 79999_iter.pth.
+        path: 79999_iter.pth; its lean copy is read where that stands for it.
         device: Where it is to run.
 
     Raises:
         BackendError: The file is missing, damaged, or another network's.
     """
-    place = torch.device(device)
+    place, source = torch.device(device), preferred(path)
     network = BiSeNet()
-    state = load_state_dict(path)
+    state = load_state_dict(source)
     counters = {name for name in network.state_dict() if name.endswith(".num_batches_tracked")}
-    fill(network, state, path, optional=counters)  # files of old releases have no counters, and nothing reads them
+    fill(network, state, source, optional=counters)  # files of old releases have no counters, and nothing reads them
     network.eval().requires_grad_(False)
     fold_norms(network)
     return FaceParser(network.to(place).to(memory_format=torch.channels_last), device=place)

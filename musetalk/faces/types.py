@@ -13,6 +13,10 @@ from musetalk.arrays import UInt8Array
 class FaceBox:
     """A face's bbox, half open, in pixels of the frame it was found in (floats: sub-pixel).
 
+    It is the square that OpenCV's frontal Haar cascade draws around an upright face: the cheeks lie at 0.1 and 0.9 of
+    its width, the line between the lips at 0.78 of its height, the chin at its bottom. Crops, masks, the search for the
+    mouth and the tracker are tuned to it. It is off square by what the frame was shrunk more one way than the other.
+
     `score` is the detector's own confidence; only its order within one detector means anything.
     """
 
@@ -69,11 +73,20 @@ class FaceSample:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in frames."""
+    """Finds faces in frames. Every detector returns boxes of one convention, that of `FaceBox`."""
 
     @property
     def fingerprint(self) -> str:
         """Name and settings, as text: two detectors that could disagree never share one."""
+        ...
+
+    @property
+    def max_side(self) -> int:
+        """Longest side of the frames that it can make use of, in pixels; larger ones may be shrunk before.
+
+        There always is one, for memory's sake: frames that wait for their search are held, and what a network takes
+        grows with the frame's area, to gigabytes at 4K.
+        """
         ...
 
     def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
@@ -83,6 +96,7 @@ class FaceDetector(Protocol):
             frames: uint8 RGB [H, W, 3] each, of one size.
 
         Returns:
-            Per frame its faces, in pixels of that frame, in any order; empty where there is none.
+            Per frame its faces as `FaceBox` describes them, in pixels of that frame, in any order; empty where there
+            is none.
         """
         ...

@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
 from musetalk.faces.extent import (
-    HAAR_PROPORTIONS,
     PARSING_EXPAND,
-    S3FD_PROPORTIONS,
-    BoxProportions,
     FaceExtent,
     assumed_extent,
     halved_crop,
@@ -203,12 +200,13 @@ def test_the_shift_s_range_is_told_in_whole_pixels() -> None:
     assert shift_range([]) == (0, 0)
 
 
-@pytest.mark.parametrize("proportions", [HAAR_PROPORTIONS, S3FD_PROPORTIONS])
-def test_what_is_parsed_surrounds_the_crop_and_is_told_without_labels(proportions: BoxProportions) -> None:
-    box = FaceBox(100, 50, 300, 300 if proportions is HAAR_PROPORTIONS else 320, 1.0)
-    extent = assumed_extent(box, proportions)
-    crop, view = halved_crop(extent, size=256), parsing_view(box, proportions)
+@pytest.mark.parametrize("height", [200, 230])
+def test_what_is_parsed_surrounds_the_crop_and_is_told_without_labels(height: float) -> None:
+    box = FaceBox(100, 50, 300, 50 + height, 1.0)
+    extent = assumed_extent(box)
+    crop, view = halved_crop(extent, size=256), parsing_view(box)
     assert extent.left < 200 < extent.right
+    assert (extent.left, extent.right, extent.chin) == pytest.approx((120, 280, box.y1))  # as FaceBox says
     assert box.y0 < extent.line < extent.chin
     assert view.width == view.height == pytest.approx(PARSING_EXPAND * crop.side, abs=3)
     assert view.x + view.width / 2 == pytest.approx(crop.x + crop.width / 2, abs=1)
@@ -217,11 +215,11 @@ def test_what_is_parsed_surrounds_the_crop_and_is_told_without_labels(proportion
 def moving(count: int) -> tuple[list[FaceBox], list[FaceExtent]]:
     """A face that walks to the right and down, and what would be measured of it without any error."""
     boxes = [FaceBox(50 + 2 * k, 40 + k, 250 + 2 * k, 240 + k, 1.0) for k in range(count)]
-    return boxes, [assumed_extent(FaceBox(b.x0 + 3, b.y0 + 8, b.x1 + 5, b.y1 + 9, 1), HAAR_PROPORTIONS) for b in boxes]
+    return boxes, [assumed_extent(FaceBox(b.x0 + 3, b.y0 + 8, b.x1 + 5, b.y1 + 9, 1)) for b in boxes]
 
 
 def steady(measured: list[FaceExtent | None], boxes: list[FaceBox]) -> np.ndarray:
-    return rows(steady_extents(measured, boxes, proportions=HAAR_PROPORTIONS, sigma=2.1))
+    return rows(steady_extents(measured, boxes, sigma=2.1))
 
 
 def test_steady_extents_follow_the_face_without_lag() -> None:
@@ -249,9 +247,9 @@ def test_frames_that_were_not_measured_are_filled_in() -> None:
 
 def test_without_any_measure_the_box_tells() -> None:
     boxes, _ = moving(5)
-    expected = rows([assumed_extent(box, HAAR_PROPORTIONS) for box in boxes])
+    expected = rows([assumed_extent(box) for box in boxes])
     np.testing.assert_allclose(steady([None] * 5, boxes), expected)
-    assert steady_extents([], [], proportions=HAAR_PROPORTIONS, sigma=2) == []
+    assert steady_extents([], [], sigma=2) == []
 
 
 @pytest.mark.parametrize("shape", ["raw", "jaw", "neck"])

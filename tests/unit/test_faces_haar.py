@@ -8,7 +8,7 @@ import pytest
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
-from musetalk.faces.haar import HaarDetector
+from musetalk.faces.haar import MAX_SIDE, HaarDetector
 from musetalk.faces.types import FaceBox
 from musetalk.faces.watch import FollowingDetector
 from musetalk.settings import DetectorSettings
@@ -162,6 +162,13 @@ def test_the_fingerprint_tells_settings_apart() -> None:
     settings = [DetectorSettings(), DetectorSettings(max_side=640), DetectorSettings(min_face=0.1)]
     assert len({HaarDetector(item).fingerprint for item in settings}) == 3
     assert HaarDetector(settings[0]).fingerprint == HaarDetector(DetectorSettings()).fingerprint
+
+
+def test_its_frames_have_a_size_of_their_own_unless_settings_say_otherwise() -> None:
+    assert HaarDetector(DetectorSettings()).max_side == MAX_SIDE == 480
+    wanted = HaarDetector(DetectorSettings(max_side=480))
+    assert wanted.fingerprint == HaarDetector(DetectorSettings()).fingerprint
+    assert HaarDetector(DetectorSettings(max_side=960)).max_side == 960
 
 
 def test_missing_cascades_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

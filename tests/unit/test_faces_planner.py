@@ -37,6 +37,7 @@ class Scripted:
     """Finds in each frame what the script says."""
 
     fingerprint = "scripted"
+    max_side = 480
 
     def __init__(self, script: Script) -> None:
         self.script = script

@@ -17,6 +17,8 @@ from musetalk.errors import BackendError
 from musetalk.faces.parsing import FaceParser, load_parser
 from musetalk.faces.parsing_masks import FaceLabel, jaw_mask, neck_mask, raw_mask
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
+from musetalk.weights.export import export
+from musetalk.weights.registry import FACE_PARSING
 from tests.golden.fill import fill_state_dict
 
 CPU = torch.device("cpu")
@@ -121,6 +123,21 @@ def test_checkpoints_without_counters_are_loaded(
     torch.save({name: value for name, value in weights.items() if "num_batches" not in name}, path)
     crops = np.random.default_rng(4).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
     assert np.array_equal(load_parser(path, "cpu").labels(crops), parser.labels(crops))
+
+
+def test_lean_copies_are_read_in_place_of_their_originals(weights: dict[str, Tensor], tmp_path: Path) -> None:
+    crops = np.random.default_rng(5).integers(0, 256, (1, 96, 96, 3), dtype=np.uint8)
+    rounded = {name: value.half().float() if value.ndim > 1 else value for name, value in weights.items()}
+    torch.save(rounded, tmp_path / "rounded.pth")
+    expected = load_parser(tmp_path / "rounded.pth", "cpu").labels(crops)  # to the last bit: float32 arithmetic
+    path = tmp_path / FACE_PARSING.path
+    path.parent.mkdir()
+    torch.save(weights, path)
+    assert not np.array_equal(load_parser(path, "cpu").labels(crops), expected)
+    export([FACE_PARSING], tmp_path, "fp16")
+    assert np.array_equal(load_parser(path, "cpu").labels(crops), expected)
+    path.unlink()
+    assert np.array_equal(load_parser(path, "cpu").labels(crops), expected)
 
 
 def test_checkpoints_without_statistics_are_refused(weights: dict[str, Tensor], tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ from torch import Tensor
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
-from musetalk.faces.s3fd import Letterbox, S3FDDetector, decode_boxes, find_boxes, load_s3fd
+from musetalk.faces.s3fd import MAX_SIDE, S3FDDetector, load_s3fd
+from musetalk.faces.s3fd_boxes import decode_boxes, find_boxes
+from musetalk.faces.s3fd_input import Letterbox
 from musetalk.faces.s3fd_network import S3FD, Heads
+from musetalk.weights import registry
+from musetalk.weights.export import export
 from tests.golden.fill import fill_state_dict
 
 STRIDES = (4, 8, 16, 32, 64, 128)
@@ -119,12 +123,32 @@ def test_a_checkpoint_is_loaded_and_run(
         heads = network(torch.from_numpy(frame[None]).permute(0, 3, 1, 2).float() - torch.tensor(MEAN)[:, None, None])
     (expected,) = find_boxes(heads)
     detector = load_s3fd(path, "cpu")
-    (found,) = detector.detect([frame])
+    (found,) = detector.tight_boxes([frame])
     assert len(found) > 0
     rows = [(box.x0, box.y0, box.x1, box.y1, box.score) for box in found]
     np.testing.assert_allclose(rows, expected.numpy(), atol=1e-2, rtol=0)
     assert detector.fingerprint == load_s3fd(path, "cpu").fingerprint
     assert detector.fingerprint != load_s3fd(path, "cpu", longest=480).fingerprint
+
+
+def test_lean_copies_are_read_in_place_of_their_originals(
+    golden: Golden, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / registry.S3FD.path
+    path.parent.mkdir()
+    torch.save(weights, path)
+    whole = load_s3fd(path, "cpu").fingerprint
+    export([registry.S3FD], tmp_path, "fp16")
+    beside = load_s3fd(path, "cpu")
+    path.unlink()
+    alone = load_s3fd(path, "cpu")
+    assert alone.fingerprint == beside.fingerprint != whole
+    rounded = {name: value.half().float() if value.ndim > 1 else value for name, value in weights.items()}
+    torch.save(rounded, tmp_path / "rounded.pth")
+    frame = golden["in240x320.image"]
+    (expected,) = load_s3fd(tmp_path / "rounded.pth", "cpu").tight_boxes([frame])
+    assert len(expected) > 0
+    assert alone.tight_boxes([frame]) == [expected]  # to the last bit: it ran in float32
 
 
 def test_another_networks_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -184,7 +208,7 @@ def test_boxes_come_back_in_pixels_of_the_frame(size: tuple[int, int]) -> None:
     kx, ky = width / min(640, round(width * min(1, 640 / max(size)))), max(1.0, max(size) / 640)
     middle = ((16 * 4 + 8) * kx, (16 * 3 + 8) * ky)  # of the fifth anchor in the fourth row
     detector, _ = stand_in()
-    (boxes,) = detector.detect([marked(width, height, at=middle, side=round(12 * ky))])
+    (boxes,) = detector.tight_boxes([marked(width, height, at=middle, side=round(12 * ky))])
     (box,) = boxes
     assert box.center == pytest.approx(middle, abs=0.1)
     assert (box.width, box.height) == pytest.approx((64 * kx, 64 * ky), abs=0.2)
@@ -206,10 +230,17 @@ def test_only_frames_that_seem_empty_are_looked_at_again() -> None:
     large = marked(480, 320, at=(3 * (16 * 4 + 8), 3 * (16 * 3 + 8)), side=30)
     small = marked(480, 320, at=(16 * 10 + 8.5, 16 * 9 + 8.5), side=2)  # vanishes in the small picture
     detector, network = stand_in(longest=160)
-    found = detector.detect([empty, large, small])
+    found = detector.tight_boxes([empty, large, small])
     assert [len(boxes) for boxes in found] == [0, 1, 1]
     assert network.sizes == [(160, 112)] * 3 + [(480, 320)] * 2
     assert found[2][0].center == pytest.approx((16 * 10 + 8, 16 * 9 + 8))
+
+
+def test_the_second_look_is_no_larger_than_the_frames_it_asks_for() -> None:
+    detector, network = stand_in()
+    assert detector.max_side == MAX_SIDE == 1920
+    assert detector.tight_boxes([np.zeros((600, 4000, 3), np.uint8)]) == [[]]
+    assert network.sizes == [(640, 96), (1920, 288)]
 
 
 def test_frames_that_fit_are_looked_at_once() -> None:
