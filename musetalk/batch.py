@@ -43,8 +43,13 @@ class TaskResult:
     error: str | None
 
 
-def read_tasks(config: Path, result_dir: Path) -> list[Task]:
+def read_tasks(config: Path, result_dir: Path, *, result_name: str | None = None) -> list[Task]:
     """Read `task_0: {video_path, audio_path, bbox_shift, result_name}`; any setting may stand beside these.
+
+    Args:
+        config: The file.
+        result_dir: Where results go.
+        result_name: Of tasks that give none; None: after their inputs.
 
     Raises:
         SettingsError: The file cannot be read or is not of that form.
@@ -57,31 +62,31 @@ def read_tasks(config: Path, result_dir: Path) -> list[Task]:
         raise SettingsError(f'"{config}" is no YAML ({error})', "see configs/inference/test.yaml") from error
     if not isinstance(content, dict) or not content:
         raise SettingsError(f'"{config}" holds no tasks', "see configs/inference/test.yaml")
-    tasks = [_task(str(name), values, config, result_dir) for name, values in content.items()]
+    tasks = [_task(str(name), values, config, result_dir, result_name) for name, values in content.items()]
     outs = [task.out for task in tasks]
     twice = sorted({out.name for out in outs if outs.count(out) > 1})
     if twice:
-        raise SettingsError(f'"{config}" writes {", ".join(twice)} more than once', "set another result_name")
+        raise SettingsError(f'"{config}" writes {", ".join(twice)} more than once', "give each task a result_name")
     return tasks
 
 
-def _task(name: str, values: object, config: Path, result_dir: Path) -> Task:
+def _task(name: str, values: object, config: Path, result_dir: Path, result_name: str | None) -> Task:
     if not isinstance(values, dict) or not all(isinstance(values.get(key), str) for key in _INPUT_KEYS[:2]):
         raise SettingsError(f'"{name}" in "{config}" names no video_path and audio_path', "give it both")
     video, voice = Path(values["video_path"]), Path(values["audio_path"])
-    result = str(values.get("result_name") or f"{video.stem}_{voice.stem}.mp4")
+    result = str(values.get("result_name") or result_name or f"{video.stem}_{voice.stem}.mp4")
     if Path(result).name != result:
         raise SettingsError(f'result_name "{result}" of "{name}" is no plain file name', "leave out the folders")
     settings = {str(key): value for key, value in values.items() if key not in _INPUT_KEYS}
     return Task(name, video, voice, result_dir / result, settings)
 
 
-def _merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+def merge_settings(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Values with the overrides on top; groups such as `encoder` are merged, not replaced."""
     merged = dict(values)
     for key, value in overrides.items():
         below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        merged[key] = merge_settings(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
 
 
@@ -100,7 +105,7 @@ def run_tasks(
     """
     for task in tasks:
         try:
-            report = render(task, RenderSettings.parse(_merged(task.settings, overrides)))
+            report = render(task, RenderSettings.parse(merge_settings(task.settings, overrides)))
         except Cancelled:
             raise
         except MuseTalkError as error:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
 from musetalk.files import make_room_for
+from musetalk.weights_cli import app as weights_app
 
 if TYPE_CHECKING:
+    from musetalk.batch import Task, TaskResult
+    from musetalk.pipeline import LipSync
     from musetalk.progress import CancelToken
 
 FAILED, USAGE, CANCELLED = 1, 2, 130
@@ -27,10 +30,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(weights_app)
 
 
 @contextmanager
-def _cancel_on_signal() -> Iterator[CancelToken]:
+def cancel_on_signal() -> Iterator[CancelToken]:
     """A token that Ctrl-C and SIGTERM set, so that work ends in order; a second Ctrl-C ends the program at once."""
     from musetalk.progress import CancelToken  # noqa: PLC0415 - see the module's first line
 
@@ -65,6 +69,7 @@ def render(
     backend: Annotated[str | None, typer.Option(help="What paints the mouth (default: preview).")] = None,
     models_dir: Annotated[Path | None, typer.Option(help="Where weights are (default: models).")] = None,
     bbox_shift: Annotated[int | None, typer.Option(help="Source pixels; positive opens the mouth more.")] = None,
+    extra_margin: Annotated[int | None, typer.Option(help="MuseTalk 1.5: pixels under the chin (default: 10).")] = None,
     face: Annotated[
         str | None, typer.Option(help="largest, leftmost, rightmost, all, or the point X,Y it is nearest to.")
     ] = None,
@@ -75,8 +80,25 @@ def render(
         bool | None, typer.Option("--use-saved-coords", help="Keep the faces found, and use them again.")
     ] = None,
     coords_dir: Annotated[Path | None, typer.Option(help="Where they are kept (default: coords/ beside OUT).")] = None,
-    mask: Annotated[str | None, typer.Option(help="Shape of the painted region: ellipse or box.")] = None,
-    feather: Annotated[float | None, typer.Option(help="Width of its soft edge, in face widths.")] = None,
+    detector: Annotated[str | None, typer.Option(help="auto, s3fd or haar.")] = None,
+    mask: Annotated[
+        str | None, typer.Option(help="Painted region: auto, ellipse, box, or parsed: raw, jaw, neck.")
+    ] = None,
+    feather: Annotated[float | None, typer.Option(help="Soft edge of ellipse and box, in face widths.")] = None,
+    blur: Annotated[float | None, typer.Option(help="Soft edge of parsed shapes (default: 0.05).")] = None,
+    left_cheek_width: Annotated[int | None, typer.Option(help="Of jaw: columns of 512 (default: 90).")] = None,
+    right_cheek_width: Annotated[int | None, typer.Option(help="The same to the right.")] = None,
+    device: Annotated[str | None, typer.Option(help="What networks run on: auto, cpu, cuda, cuda:N.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Their numbers: auto, fp32, fp16, bf16.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="sd, or tiny: far quicker, softer.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Frames at once (default: what fits).")] = None,
+    compile_networks: Annotated[
+        bool | None, typer.Option("--compile", help="Compile the networks: slow to start, quicker then.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Sample the latents (default: their mode).")] = None,
+    seams: Annotated[str | None, typer.Option(help="Between 30 s of voice: smooth or upstream.")] = None,
+    audio_padding_length_left: Annotated[int | None, typer.Option(help="Context heard, in frames at 25 fps.")] = None,
+    audio_padding_length_right: Annotated[int | None, typer.Option(help="The same after the frame.")] = None,
     codec: Annotated[str | None, typer.Option(help="x264 or nvenc.")] = None,
     crf: Annotated[int | None, typer.Option(help="Quality, 0 to 51, lower is better (default: 18).")] = None,
     preset: Annotated[str | None, typer.Option(help="x264's speed, ultrafast to veryslow.")] = None,
@@ -90,13 +112,34 @@ def render(
         "backend": backend,
         "models_dir": models_dir,
         "bbox_shift": bbox_shift,
+        "extra_margin": extra_margin,
         "face": face,
         "length": length,
         "tail": tail,
         "image_fps": fps,
         "use_saved_coords": use_saved_coords,
         "coords_dir": coords_dir,
-        "mask": {"shape": mask, "feather": feather},
+        "detector": {"name": detector},
+        "mask": {
+            "shape": mask,
+            "feather": feather,
+            "blur": blur,
+            "left_cheek_width": left_cheek_width,
+            "right_cheek_width": right_cheek_width,
+        },
+        "network": {
+            "device": device,
+            "dtype": dtype,
+            "decoder": decoder,
+            "batch_size": batch_size,
+            "compile": compile_networks,
+            "seed": seed,
+        },
+        "speech": {
+            "seams": seams,
+            "audio_padding_length_left": audio_padding_length_left,
+            "audio_padding_length_right": audio_padding_length_right,
+        },
         "encoder": {"codec": codec, "crf": crf, "preset": preset},
         "limits": {"max_seconds": max_seconds, "max_pixels": max_pixels},
     }
@@ -126,7 +169,7 @@ def _render_one(
     if report_path is not None:
         make_room_for(report_path)
     engine = LipSync()
-    with _cancel_on_signal() as cancel, shown_progress(quiet) as show:
+    with cancel_on_signal() as cancel, shown_progress(quiet) as show:
         report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel)
     if report_path is not None:
         report.save(report_path)
@@ -136,24 +179,47 @@ def _render_one(
 def _render_config(
     config: Path, result_dir: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
 ) -> None:
-    from musetalk.batch import Task, read_tasks, run_tasks  # noqa: PLC0415
-    from musetalk.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.batch import read_tasks  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
-    from musetalk.report import RenderReport, save_json  # noqa: PLC0415
-    from musetalk.settings import RenderSettings  # noqa: PLC0415
+    from musetalk.report import save_json  # noqa: PLC0415
 
     if report_path is not None:
         make_room_for(report_path)
-    engine = LipSync()
-    tasks = read_tasks(config, result_dir)
-    with _cancel_on_signal() as cancel:
+    results = render_tasks(read_tasks(config, result_dir), values, LipSync(), quiet=quiet)
+    if report_path is not None:
+        entries = [
+            {"task": r.task, "error": r.error, "report": r.report.to_dict() if r.report else None} for r in results
+        ]
+        save_json(entries, report_path)
+    if any(result.report is None for result in results):
+        raise typer.Exit(FAILED)
+
+
+def render_tasks(tasks: list[Task], overrides: dict[str, Any], engine: LipSync, *, quiet: bool) -> list[TaskResult]:
+    """Render one task after the other and say how each ended; a failed one does not stop the rest.
+
+    Args:
+        tasks: What to do.
+        overrides: Settings that win over those of the tasks.
+        engine: What renders.
+        quiet: Show no progress.
+
+    Raises:
+        Cancelled: The user stopped it.
+    """
+    from musetalk.batch import run_tasks  # noqa: PLC0415
+    from musetalk.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.report import RenderReport  # noqa: PLC0415
+    from musetalk.settings import RenderSettings  # noqa: PLC0415
+
+    with cancel_on_signal() as cancel:
 
         def render_task(task: Task, settings: RenderSettings) -> RenderReport:
             with shown_progress(quiet) as show:
                 return engine.render(task.video, task.voice, task.out, settings, on_progress=show, cancel=cancel)
 
         results = []
-        for result in run_tasks(tasks, values, render_task):
+        for result in run_tasks(tasks, overrides, render_task):
             results.append(result)
             if result.report is None:
                 typer.echo(f"{result.task}: failed: {result.error}")
@@ -162,13 +228,7 @@ def _render_config(
                 typer.echo(f"{result.task}: {describe(result.report, notice)}")
     failed = sum(result.report is None for result in results)
     typer.echo(f"{len(results) - failed} of {len(results)} tasks done")
-    if report_path is not None:
-        entries = [
-            {"task": r.task, "error": r.error, "report": r.report.to_dict() if r.report else None} for r in results
-        ]
-        save_json(entries, report_path)
-    if failed:
-        raise typer.Exit(FAILED)
+    return results
 
 
 @app.command()
@@ -185,10 +245,11 @@ def doctor(
         print_table(title, rows)
 
 
-def main() -> None:
-    """Run the command line; errors become one line and an exit code (1 failed, 2 bad usage, 130 cancelled)."""
+def run(command: Callable[[], object]) -> NoReturn:
+    """Run a command and end; errors become one line and an exit code (1 failed, 2 bad usage, 130 cancelled)."""
     try:
-        app()
+        command()
+        sys.exit(0)
     except Cancelled as error:
         code, text = CANCELLED, str(error)
     except SettingsError as error:
@@ -199,3 +260,8 @@ def main() -> None:
         code, text = CANCELLED, "cancelled"
     sys.stderr.write(f"musetalk: {' '.join(text.split())}\n")
     sys.exit(code)
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    run(app)

@@ -16,6 +16,7 @@ from musetalk.report import RenderReport
 _TITLES = {
     "preflight": "checking inputs",
     "plan": "finding faces",
+    "parse": "reading faces",
     "speech": "listening",
     "render": "rendering",
     "finish": "finishing file",
@@ -74,6 +75,9 @@ def describe(report: RenderReport, notice: str) -> str:
         f"{report.fallback_frames} by a fallback; backend {report.backend} on {report.device}, "
         f"peak memory {report.peak_rss_mb:.0f} MiB",
     ]
+    if report.bbox_shift_range is not None:
+        low, high = report.bbox_shift_range
+        lines.append(f"  bbox_shift is of use in [{low}~{high}]")
     lines += [f"  note: {warning}" for warning in report.warnings]
     return "\n".join([*lines, f"  {notice}."] if notice else lines)
 

@@ -13,6 +13,8 @@ from musetalk.media.child import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings
+from musetalk.weights import lacking
+from musetalk.weights.registry import FACE_PARSING, S3FD
 
 
 def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, list[tuple[str, str]]]:
@@ -30,6 +32,11 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             ("H.264 by x264", _trial(EncoderSettings(codec="x264"))),
             ("H.264 by NVENC", _trial(EncoderSettings(codec="nvenc"))),
         ],
+        "Faces": [
+            (name, "; ".join(lacking([file], settings.models_dir, "faces")) or "ready")
+            for name, file in (("S3FD detector", S3FD), ("face parsing", FACE_PARSING))
+        ]
+        + [("Haar detector", "ready")],
         "Backends": [
             (backend.name, "; ".join(backend.lacks(settings)) or f"ready: {backend.summary}") for backend in registry
         ],

@@ -8,33 +8,32 @@ shows of its shot, and of a voice of more than two minutes the loud parts are th
 from __future__ import annotations
 
 import math
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from musetalk.arrays import Float32Array, UInt8Array
-from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
+from musetalk.equipment import Equipment
 from musetalk.errors import SettingsError
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import plan_faces
-from musetalk.faces.types import FaceBox, FaceDetector, FaceSample
+from musetalk.faces.face_shapes import FaceShapes, ParsedFace
+from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.tracker import smoothing_sigma
+from musetalk.faces.types import FaceBox, FaceSample
+from musetalk.frame_look import Look, Scene, look_at, telling_look
 from musetalk.frame_places import (
     Hearing,
     hear,
     open_voice,
-    sampled_places,
     segment_around,
-    stretch_around,
-    telling_places,
 )
-from musetalk.generators.types import FaceGenerator
-from musetalk.media.playback import play
+from musetalk.labelling import shapes_in
+from musetalk.layout import FaceLayout
+from musetalk.listening import listen_around
 from musetalk.media.probe import probe_source
-from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, RenderRun
@@ -63,6 +62,10 @@ class FramePreview:
         result: The frame speaking: uint8 RGB [H, W, 3]. Equal to `frame` where no face is chosen, as in a render;
             None without a voice.
         notes: What the user should know, a sentence each.
+        crops: Of each chosen face what the generator sees, in source pixels.
+        lines: The height at which each crop is halved, `bbox_shift` included, in source pixels; None where it is not.
+        parsed: The labels of each chosen face; None where it was not parsed.
+        shift_range: Lowest and highest `bbox_shift` of use; None where it moves no line.
     """
 
     seconds: float
@@ -73,44 +76,10 @@ class FramePreview:
     outlines: tuple[Float32Array, ...]
     result: UInt8Array | None
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What all frames of one job share."""
-
-    source: Source
-    timeline: Timeline
-    hearing: Hearing | None
-    settings: RenderSettings
-    detector: FaceDetector
-    generator: FaceGenerator
-    folder: Path
-    cancel: CancelToken
-    pool: ThreadPoolExecutor
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What was found around one output frame.
-
-    Attributes:
-        frame: The output frame.
-        place: The source frame that it shows.
-        clip: Output frames that a render might hand to the generator together with it.
-        pictures: What the source shows in these: uint8 RGB [H, W, 3] each.
-        stretch: Source frames that were looked at.
-        every: All faces in these.
-        plan: The chosen ones.
-    """
-
-    frame: int
-    place: int
-    clip: range
-    pictures: list[UInt8Array]
-    stretch: range
-    every: FacePlan
-    plan: FacePlan
+    crops: tuple[CropPlacement, ...] = ()
+    lines: tuple[float | None, ...] = ()
+    parsed: tuple[ParsedFace | None, ...] = ()
+    shift_range: tuple[int, int] | None = None
 
 
 def preview_frame(
@@ -118,8 +87,7 @@ def preview_frame(
     voice: Path | None,
     settings: RenderSettings,
     *,
-    detector: FaceDetector,
-    generator: FaceGenerator,
+    equipment: Equipment,
     folder: Path,
     at: float | None = None,
     cancel: CancelToken | None = None,
@@ -132,8 +100,7 @@ def preview_frame(
         video: The source.
         voice: The voice; None: only the faces are shown.
         settings: Of the render.
-        detector: Finds the faces.
-        generator: Paints the mouth.
+        equipment: What finds, reads, listens and paints.
         folder: An existing directory for temporary files.
         at: Seconds of the output, held inside its length; without a voice of the source. None: a moment near the
             beginning at which the mouth is wide open and a face is there, if there is one.
@@ -151,14 +118,14 @@ def preview_frame(
         source = probe_source(video, settings.limits, image_fps=settings.image_fps, cancel=cancel)
         hearing = None if opening is None else opening.result()
         timeline = _timeline(source, hearing, settings)
-        scene = _Scene(source, timeline, hearing, settings, detector, generator, folder, cancel, pool)
+        scene = Scene(source, timeline, hearing, settings, equipment, folder, cancel, pool)
         if at is None:
             envelope = _hear(scene, 0)
-            look = _telling_look(scene, envelope)
+            look = telling_look(scene, envelope)
         else:
             frame = min(max(0, math.floor(at * float(source.fps) + _ROUNDING)), timeline.frame_count - 1)
             heard = pool.submit(_hear, scene, frame)
-            look = _look(scene, frame)
+            look = look_at(scene, frame)
             envelope = heard.result()
     beyond = at is not None and at * source.fps > timeline.frame_count
     return _show(scene, look, envelope, (_end_note(scene),) if beyond else ())
@@ -172,87 +139,72 @@ def _timeline(source: Source, hearing: Hearing | None, settings: RenderSettings)
     return plan_timeline(source.frame_count, source.fps, seconds, length=settings.length, tail=settings.tail)
 
 
-def _hear(scene: _Scene, frame: int) -> EnvelopeTrack | None:
+def _hear(scene: Scene, frame: int) -> EnvelopeTrack | None:
     if scene.hearing is None:
         return None
     return hear(scene.hearing, scene.source.fps, scene.timeline.spoken_count, frame, scene.cancel)
 
 
-def _telling_look(scene: _Scene, envelope: EnvelopeTrack | None) -> _Look:
-    """Of a few places the first one that has a face; if none has, simply the first one."""
-    source, used = scene.source, scene.timeline.sources_used or scene.source.frame_count
-    places = () if envelope is None else telling_places(envelope, source.fps)
-    first, *others = places or sampled_places(source, used)
-    look = _look(scene, first)
-    if not look.plan.faces(look.place):
-        for frame in others:
-            if _has_face(scene, frame) and (other := _look(scene, frame)).plan.faces(other.place):
-                return other
-    return look
-
-
-def _has_face(scene: _Scene, frame: int) -> bool:
-    """Whether one frame alone shows a face: a fraction of the cost of a look."""
-    place, side = scene.timeline.source_frame(frame), scene.settings.detector.max_side
-    pictures = list(read_frames(scene.source, place, place + 1, max_side=side, cancel=scene.cancel))
-    return any(scene.detector.detect(pictures))
-
-
-def _look(scene: _Scene, frame: int) -> _Look:
-    """Decode the clip that an output frame lies in, and meanwhile look for faces around it."""
-    source, timeline = scene.source, scene.timeline
-    spoken = frame < timeline.spoken_count
-    length = scene.generator.clip_length if spoken else 1
-    start = frame - frame % length
-    clip = range(start, min(start + length, timeline.spoken_count if spoken else frame + 1))
-    decoding = scene.pool.submit(_decode, scene, clip)
-    place, used = timeline.source_frame(frame), timeline.sources_used
-    stretch = stretch_around(place, used if place < used else source.frame_count, source)
-    side, size = scene.settings.detector.max_side, (source.width, source.height)
-    with closing(read_frames(source, stretch.start, stretch.stop, max_side=side, cancel=scene.cancel)) as frames:
-        plan = plan_faces(
-            frames,
-            frame_size=size,
-            fps=source.fps,
-            detector=scene.detector,
-            settings=scene.settings.tracker,
-            cancel=scene.cancel,
-        )
-    every = plan.placed(stretch.start, source.frame_count)
-    stretch = stretch[: plan.frame_count]
-    return _Look(frame, place, clip, decoding.result(), stretch, every, every.select(scene.settings.face))
-
-
-def _decode(scene: _Scene, clip: range) -> list[UInt8Array]:
-    return list(play(scene.source, scene.timeline, clip.start, clip.stop, spool_dir=scene.folder, cancel=scene.cancel))
-
-
-def _show(scene: _Scene, look: _Look, envelope: EnvelopeTrack | None, notes: tuple[str, ...]) -> FramePreview:
+def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple[str, ...]) -> FramePreview:
     frame = look.pictures[look.frame - look.clip.start]
     spoken = scene.hearing is None or look.frame < scene.timeline.spoken_count
     chosen = look.plan.faces(look.place) if spoken else ()
     boxes = sorted((face.box for face in look.every.faces(look.place)), key=lambda box: box.center)
+    layout = FaceLayout(_read_faces(scene, look), scene.equipment.generator, scene.settings)
+    crops = [layout.crops([look.place], [face])[0] for face in chosen]
+    masks = [layout.mask(look.place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
     result: UInt8Array | None = None
     if scene.hearing is not None and envelope is not None:
-        result = _paint(scene, look, scene.hearing, envelope) if chosen else frame
+        result = _paint(scene, look, layout, scene.hearing, envelope) if chosen else frame
     return FramePreview(
         seconds=float(look.place / scene.source.fps),
         source_frame=look.place,
         frame=frame,
         boxes=tuple(boxes),
         chosen=chosen,
-        outlines=tuple(mask_outline(face_mask(face.box, scene.settings.mask)) for face in chosen),
+        outlines=tuple(mask_outline(mask) for mask in masks),
         result=result,
         notes=(*notes, *_notes(scene, look, chosen, envelope)),
+        crops=tuple(crops),
+        lines=tuple(layout.line(look.place, face) for face in chosen),
+        parsed=tuple(layout.shapes.parsed(look.place, face) for face in chosen),
+        shift_range=layout.shift_range([look.place] * len(chosen), chosen),
     )
 
 
-def _paint(scene: _Scene, look: _Look, hearing: Hearing, envelope: EnvelopeTrack) -> UInt8Array:
+def _read_faces(scene: Scene, look: Look) -> FaceShapes:
+    """Parse the chosen faces of the clip's frames, if there is a parser."""
+    if scene.equipment.labeller is None:
+        return FaceShapes()
+    places = (scene.timeline.source_frame(frame) for frame in look.clip)
+    pictures = sorted(dict(zip(places, look.pictures, strict=False)).items())
+    known = [(place, picture) for place, picture in pictures if place in look.stretch]
+    sigma = smoothing_sigma(scene.settings.tracker, scene.source.fps)
+    run = RenderRun(cancel=scene.cancel)
+    folder = Path(tempfile.mkdtemp(prefix="labels-", dir=scene.folder))
+    return shapes_in(known, look.plan, scene.equipment.labeller, sigma, folder=folder, run=run, total=len(known))
+
+
+def _paint(scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack) -> UInt8Array:
     """The frame as a render paints it."""
     segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch)
-    source, timeline, settings, speech, segments = scene.source, scene.timeline, scene.settings, envelope, (segment,)
+    source, timeline, settings, folder = scene.source, scene.timeline, scene.settings, scene.folder
+    equipment, spoken = scene.equipment, scene.timeline.spoken_count
+    heard = listen_around(
+        look.frame, hearing.voice, equipment, settings.speech, source.fps, spoken, folder=folder, cancel=scene.cancel
+    )
     preparation = Preparation(
-        source, hearing.voice, timeline, look.plan, speech, envelope, segments, scene.generator, settings, scene.folder
+        source=source,
+        voice=hearing.voice,
+        timeline=timeline,
+        plan=look.plan,
+        speech=heard or envelope,
+        envelope=envelope,
+        segments=(segment,),
+        layout=layout,
+        generator=equipment.generator,
+        settings=settings,
+        folder=folder,
     )
     run = RenderRun(cancel=scene.cancel)
     pictures = [look.pictures[frame - look.clip.start].copy() for frame in range(segment.start, segment.stop)]
@@ -260,16 +212,14 @@ def _paint(scene: _Scene, look: _Look, hearing: Hearing, envelope: EnvelopeTrack
     return painted.frames[look.frame - segment.start]
 
 
-def _end_note(scene: _Scene) -> str:
+def _end_note(scene: Scene) -> str:
     what = "source" if scene.hearing is None else "output"
     return (
         f"The {what} ends after {scene.timeline.frame_count / float(scene.source.fps):.2f} s: this is its last frame."
     )
 
 
-def _notes(
-    scene: _Scene, look: _Look, chosen: tuple[FaceSample, ...], envelope: EnvelopeTrack | None
-) -> tuple[str, ...]:
+def _notes(scene: Scene, look: Look, chosen: tuple[FaceSample, ...], envelope: EnvelopeTrack | None) -> tuple[str, ...]:
     notes = []
     if envelope is not None and look.frame >= scene.timeline.spoken_count:
         return ("The voice has ended here: the source goes on untouched.",)
@@ -283,7 +233,7 @@ def _notes(
     smallest = min((face.box.width for face in chosen), default=math.inf)
     if smallest < _SMALL_FACE:
         notes.append(f"The face is only {smallest:.0f} pixels wide: little will be seen of its mouth.")
-    crop = scene.generator.crop_size
+    crop = scene.equipment.generator.crop_size
     if crop is not None and largest > crop:
         notes.append(
             f"The face is {largest:.0f} pixels large and the backend paints {crop}: it will look softer than the rest."

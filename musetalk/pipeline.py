@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,22 +10,23 @@ from typing import Literal
 
 import numpy as np
 
-from musetalk.errors import OutputError
-from musetalk.faces.haar import HaarDetector
+from musetalk.equipment import Workshop
 from musetalk.faces.types import FaceDetector
+from musetalk.files import temporary_folder
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import FaceGenerator
 from musetalk.media.commands import SoundTrack, rate_text
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
-from musetalk.preflight import Preflight, check_output, run_preflight
+from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.rendering import render_frames
 from musetalk.report import LOUDNESS_BINS, PeakMemory, RenderReport, Span, versions
 from musetalk.settings import RenderSettings
+
+_SAMPLED_SEGMENTS = 200
 
 
 class LipSync:
@@ -39,9 +39,7 @@ class LipSync:
 
     def __init__(self, registry: BackendRegistry | None = None, detector: FaceDetector | None = None) -> None:
         self.registry = registry or BackendRegistry()
-        self._detector = detector
-        self._lock = threading.Lock()
-        self._loaded: tuple[object, FaceGenerator] | None = None
+        self._workshop = Workshop(self.registry, detector)
 
     def render(
         self,
@@ -100,7 +98,7 @@ class LipSync:
         Raises:
             MuseTalkError: The render cannot work.
         """
-        self.registry.ready(settings)
+        self._workshop.ready(settings)
         source = self.check_source(video, settings)
         self.check_voice(voice, settings)
         return source
@@ -112,9 +110,11 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         settings = settings or RenderSettings()
-        self.registry.ready(settings)
-        with _job_folder(Path(tempfile.gettempdir())) as folder:
-            return run_preflight(video, voice, settings, self._detector_for(settings), folder=folder, run=RenderRun())
+        self._workshop.ready(settings)
+        with temporary_folder(Path(tempfile.gettempdir())) as folder:
+            return run_preflight(
+                video, voice, settings, self._workshop.detector(settings), folder=folder, run=RenderRun()
+            )
 
     def preview_frame(
         self,
@@ -131,14 +131,13 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         settings = settings or RenderSettings()
-        self.registry.ready(settings)
-        with _job_folder(Path(tempfile.gettempdir())) as folder:
+        self._workshop.ready(settings)
+        with temporary_folder(Path(tempfile.gettempdir())) as folder:
             return preview_frame(
                 video,
                 voice,
                 settings,
-                detector=self._detector_for(settings),
-                generator=self._generator(settings),
+                equipment=self._workshop.equip(settings),
                 folder=folder,
                 at=at,
                 cancel=cancel,
@@ -158,15 +157,17 @@ class LipSync:
             run: Progress, cancellation, timing, warnings.
         """
         run = run or RenderRun()
-        self.registry.ready(settings)
-        detector = self._detector_for(settings)
+        self._workshop.ready(settings)
+        detector = self._workshop.detector(settings)
         coords_dir = settings.coords_dir or folder / "coords"
-        with _job_folder(folder) as job:
+        with temporary_folder(folder) as job:
             with run.clock.measure("preflight"):
-                run.emit("preflight", 0, 4)
+                run.emit("preflight", 0, STEPS)
                 preflight = run_preflight(video, voice, settings, detector, folder=job, run=run)
-            generator = self._generator(settings)
-            yield prepare(preflight, generator, detector, settings, folder=job, coords_dir=coords_dir, run=run)
+            with run.clock.measure("load"):
+                equipment = self._workshop.equip(settings)
+            run.emit("preflight", STEPS, STEPS)
+            yield prepare(preflight, equipment, settings, folder=job, coords_dir=coords_dir, run=run)
 
     def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> None:
         source, timeline = preparation.source, preparation.timeline
@@ -190,27 +191,6 @@ class LipSync:
                 run.emit("finish", 0, 1)
                 writer.finish()
         run.emit("finish", 1, 1)
-
-    def _detector_for(self, settings: RenderSettings) -> FaceDetector:
-        return self._detector or HaarDetector(settings.detector)
-
-    def _generator(self, settings: RenderSettings) -> FaceGenerator:
-        key = (settings.backend, settings.models_dir, settings.bbox_shift)  # all that loading may depend on
-        with self._lock:
-            if self._loaded is None or self._loaded[0] != key:
-                self._loaded = (key, self.registry.ready(settings).load(settings))
-            return self._loaded[1]
-
-
-@contextmanager
-def _job_folder(parent: Path) -> Iterator[Path]:
-    """A temporary folder beside the output, so that finished files can be renamed into place."""
-    try:
-        job = tempfile.TemporaryDirectory(prefix=".musetalk-", dir=parent)
-    except OSError as error:
-        raise OutputError(f'nothing can be written to "{parent}" ({error.strerror})', "write elsewhere") from error
-    with job as name:
-        yield Path(name)
 
 
 def _sound(preparation: Preparation) -> SoundTrack:
@@ -241,6 +221,7 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         peak_rss_mb=peak_mb,
         backend=backend.name,
         device=preparation.generator.device,
+        bbox_shift_range=_shift_range(preparation),
         warnings=run.warnings,
         settings=preparation.settings.model_dump(mode="json"),
         versions=versions(),
@@ -256,6 +237,15 @@ def _spans(preparation: Preparation) -> tuple[Span, ...]:
         start = spans.pop().start if spans and spans[-1].kind == kind else segment.start
         spans.append(Span(start, segment.stop, kind))
     return tuple(spans)
+
+
+def _shift_range(preparation: Preparation) -> tuple[int, int] | None:
+    """Over some of the painted frames, evenly spread."""
+    painted = [segment for segment in preparation.segments if segment.tracks]
+    some = painted[:: max(1, len(painted) // _SAMPLED_SEGMENTS)]
+    sources = [preparation.timeline.source_frame(segment.start) for segment in some]
+    places = [(source, face) for source in sources for face in preparation.plan.faces(source)]
+    return preparation.layout.shift_range([source for source, _ in places], [face for _, face in places])
 
 
 def _loudness(preparation: Preparation) -> tuple[float, ...]:

@@ -24,6 +24,7 @@ from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.timeline import Timeline, plan_timeline
 
+STEPS = 5  # of the stage; the last one, loading the backend, is the caller's
 MAX_SAMPLES = 8  # frames in which faces are looked for beforehand
 _FRAMES_PER_SAMPLE = 250
 _TRIAL_FRAMES = 8
@@ -91,12 +92,12 @@ def run_preflight(
         OutputError: There is too little disk.
     """
     source = probe_source(video, settings.limits, image_fps=settings.image_fps, cancel=run.cancel)
-    run.emit("preflight", 1, 4)
+    run.emit("preflight", 1, STEPS)
     sound = extract_voice(voice, folder, settings.limits, run.cancel)
-    run.emit("preflight", 2, 4)
+    run.emit("preflight", 2, STEPS)
     timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
     sampled, with_face = _sample_faces(source, timeline, settings, detector, run.cancel)
-    run.emit("preflight", 3, 4)
+    run.emit("preflight", 3, STEPS)
     seconds = _trial_seconds(source, timeline, settings, detector, folder=folder, cancel=run.cancel)
     memory, disk = _estimate_space(source, timeline)
     free = shutil.disk_usage(folder).free
@@ -107,7 +108,7 @@ def run_preflight(
         )
     _note_facts(source, run)
     preflight = Preflight(source, sound, timeline, sampled, with_face, seconds, memory / 2**20, disk / 2**20)
-    run.emit("preflight", 4, 4, note=describe(preflight))
+    run.emit("preflight", 4, STEPS, note=describe(preflight))
     return preflight
 
 
@@ -117,7 +118,7 @@ def describe(preflight: Preflight) -> str:
     return (
         f"{source.width}x{source.height} at {float(source.fps):g} frames/s, voice "
         f"{float(preflight.voice.seconds):.1f} s, a face in {preflight.sampled_faces} of {preflight.sampled_frames} "
-        f"sampled frames; about {max(1, round(preflight.estimated_seconds))} s of work, "
+        f"sampled frames; about {max(1, round(preflight.estimated_seconds))} s of work beside the backend's, "
         f"{preflight.estimated_memory_mb:.0f} MiB of memory, {preflight.estimated_disk_mb:.0f} MiB of disk"
     )
 
@@ -131,7 +132,7 @@ def _sample_faces(
     samples = min(MAX_SAMPLES, 3 + used // _FRAMES_PER_SAMPLE)
     wanted = ((2 * index + 1) * used // (2 * samples) for index in range(samples))
     places = sorted({keys[max(0, bisect.bisect_right(keys, at) - 1)] for at in wanted})
-    frames = (read_frames(source, at, at + 1, max_side=settings.detector.max_side, cancel=cancel) for at in places)
+    frames = (read_frames(source, at, at + 1, max_side=detector.max_side, cancel=cancel) for at in places)
     return len(places), sum(any(detector.detect(list(frame))) for frame in frames)
 
 
@@ -147,7 +148,7 @@ def _trial_seconds(
     """Seconds that finding faces, decoding and encoding should take, from what each more frame costs in a trial."""
 
     def look(count: int) -> None:
-        small = read_frames(source, 0, count, max_side=settings.detector.max_side, cancel=cancel)
+        small = read_frames(source, 0, count, max_side=detector.max_side, cancel=cancel)
         with closing(small):
             size, tracker = (source.width, source.height), settings.tracker
             plan_faces(small, frame_size=size, fps=source.fps, detector=detector, settings=tracker, cancel=cancel)

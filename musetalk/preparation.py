@@ -6,12 +6,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError, FaceError
+from musetalk.faces.face_shapes import FaceShapes
 from musetalk.faces.plan import FacePlan, plan_key
 from musetalk.faces.planner import plan_faces
+from musetalk.faces.tracker import smoothing_sigma
 from musetalk.faces.types import FaceDetector
 from musetalk.generators.types import FaceGenerator
-from musetalk.media.audio import Voice, read_speech
+from musetalk.labelling import read_shapes
+from musetalk.layout import FaceLayout
+from musetalk.listening import listen
+from musetalk.media.audio import Voice
 from musetalk.media.digest import content_digest
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
@@ -19,7 +25,7 @@ from musetalk.preflight import Preflight
 from musetalk.progress import RenderRun
 from musetalk.segments import Segment, cut_segments
 from musetalk.settings import RenderSettings
-from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
+from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
 
@@ -36,6 +42,7 @@ class Preparation:
         speech: The voice, as the generator hears it.
         envelope: The voice's loudness, frame by frame.
         segments: The output cut into units of work.
+        layout: Where crops and masks of the chosen faces lie.
         generator: What paints.
         settings: As given.
         folder: Temporary directory of the job.
@@ -48,6 +55,7 @@ class Preparation:
     speech: SpeechTrack
     envelope: EnvelopeTrack
     segments: tuple[Segment, ...]
+    layout: FaceLayout
     generator: FaceGenerator
     settings: RenderSettings
     folder: Path
@@ -55,20 +63,18 @@ class Preparation:
 
 def prepare(
     preflight: Preflight,
-    generator: FaceGenerator,
-    detector: FaceDetector,
+    equipment: Equipment,
     settings: RenderSettings,
     *,
     folder: Path,
     coords_dir: Path,
     run: RenderRun,
 ) -> Preparation:
-    """Find the faces and measure the voice.
+    """Find the faces, read them, and measure the voice.
 
     Args:
         preflight: What is known already.
-        generator: What will paint; says what it listens to.
-        detector: Finds the faces.
+        equipment: What finds, reads, listens and paints.
         settings: Of the render.
         folder: The job's temporary directory.
         coords_dir: Where face plans are kept, if the settings ask for it.
@@ -77,9 +83,9 @@ def prepare(
     Raises:
         FaceError: There is no face to work on.
     """
-    source, timeline = preflight.source, preflight.timeline
+    source, timeline, generator = preflight.source, preflight.timeline, equipment.generator
     with run.clock.measure("plan"):
-        every_face = _find_faces(source, timeline.sources_used, detector, settings, coords_dir, run)
+        every_face = _find_faces(source, timeline.sources_used, equipment.detector, settings, coords_dir, run)
         plan = every_face.select(settings.face)
     if plan.frame_count < timeline.sources_used:
         run.warn(f"the source can be decoded up to frame {plan.frame_count} of {source.frame_count}; the rest is lost")
@@ -92,15 +98,17 @@ def prepare(
             f'no face was found in "{source.path.name}"',
             "use a source in which a face of some size looks towards the camera",
         )
+    layout = FaceLayout(_read_faces(source, timeline, plan, equipment, settings, folder, run), generator, settings)
     with run.clock.measure("speech"):
-        run.emit("speech", 0, 1)
-        with closing(read_speech(preflight.voice, run.cancel)) as blocks:
-            envelope = measure_envelope(blocks, fps=source.fps, frame_count=timeline.spoken_count)
-        run.emit("speech", 1, 1)
+        speech, envelope = listen(
+            preflight.voice, equipment, settings.speech, source.fps, timeline.spoken_count, folder=folder, run=run
+        )
     segments = cut_segments(plan, timeline, generator.clip_length)
     _note_size(plan, generator, run)
+    for note in equipment.notes:
+        run.warn(note)
     return Preparation(
-        source, preflight.voice, timeline, plan, envelope, envelope, segments, generator, settings, folder
+        source, preflight.voice, timeline, plan, speech, envelope, segments, layout, generator, settings, folder
     )
 
 
@@ -120,7 +128,7 @@ def _find_faces(
             else:
                 run.emit("plan", used, used)
                 return plan
-    with closing(read_frames(source, 0, used, max_side=settings.detector.max_side, cancel=run.cancel)) as frames:
+    with closing(read_frames(source, 0, used, max_side=detector.max_side, cancel=run.cancel)) as frames:
         plan = plan_faces(
             frames,
             frame_size=(source.width, source.height),
@@ -133,6 +141,24 @@ def _find_faces(
     if saved is not None:
         plan.save(saved, key)
     return plan
+
+
+def _read_faces(
+    source: Source,
+    timeline: Timeline,
+    plan: FacePlan,
+    equipment: Equipment,
+    settings: RenderSettings,
+    folder: Path,
+    run: RenderRun,
+) -> FaceShapes:
+    """Parse the faces that will be painted, if there is a parser."""
+    if equipment.labeller is None:
+        return FaceShapes()
+    shown = 1 + max(map(timeline.source_frame, range(timeline.spoken_count)), default=-1)
+    sigma = smoothing_sigma(settings.tracker, source.fps)
+    with run.clock.measure("parse"):
+        return read_shapes(source, plan, range(shown), equipment.labeller, sigma, folder=folder, run=run)
 
 
 def _note_size(plan: FacePlan, generator: FaceGenerator, run: RenderRun) -> None:

@@ -14,7 +14,7 @@ from musetalk.errors import Cancelled
 
 _log = logging.getLogger(__name__)
 
-Stage: TypeAlias = Literal["preflight", "plan", "speech", "render", "finish"]
+Stage: TypeAlias = Literal["preflight", "plan", "parse", "speech", "render", "finish"]
 
 
 @dataclass(frozen=True, slots=True)

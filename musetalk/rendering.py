@@ -13,10 +13,10 @@ import numpy as np
 from musetalk.ahead import ahead, through
 from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import composite
-from musetalk.compositing.masks import face_mask
-from musetalk.faces.geometry import CropPlacement, place_crops
-from musetalk.faces.types import FaceSample
+from musetalk.compositing.masks import FaceMask
+from musetalk.faces.geometry import CropPlacement
 from musetalk.generators.types import Clip
+from musetalk.layout import first_row_shown
 from musetalk.media.playback import play
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
@@ -25,10 +25,10 @@ from musetalk.segments import Segment
 
 @dataclass(frozen=True, slots=True)
 class PaintedFace:
-    """One face over the frames of a segment: where it is, and what the generator made of it."""
+    """One face over the frames of a segment: where its crops lie, where they show, what the generator made of them."""
 
-    faces: tuple[FaceSample, ...]
     placements: tuple[CropPlacement, ...]
+    masks: tuple[FaceMask, ...]
     generated: UInt8Array
 
 
@@ -93,20 +93,22 @@ def _generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
 
 
 def _paint(batch: Batch, track: int, speech: np.ndarray, preparation: Preparation) -> PaintedFace:
-    segment, generator = batch.segment, preparation.generator
-    sources = (preparation.timeline.source_frame(k) for k in range(segment.start, segment.stop))
-    faces = tuple(next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources)
-    placements = tuple(place_crops(faces, generator.crop_size))
+    segment, generator, layout = batch.segment, preparation.generator, preparation.layout
+    sources = [preparation.timeline.source_frame(k) for k in range(segment.start, segment.stop)]
+    faces = [next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources]
+    placements = tuple(layout.crops(sources, faces))
+    masks = tuple(layout.mask(*each) for each in zip(sources, faces, placements, strict=True))
     crops = np.stack([p.extract(frame) for p, frame in zip(placements, batch.frames, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(placements, faces, strict=True))
-    return PaintedFace(faces, placements, generator.generate(Clip(crops, speech, in_crop)))
+    clip = Clip(crops, speech, in_crop, first_row_shown(masks, placements))
+    return PaintedFace(placements, masks, generator.generate(clip))
 
 
 def _composite(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
     run.cancel.check()
     with run.clock.measure("composite"):
         for painted in batch.painted:
-            parts = zip(batch.frames, painted.generated, painted.placements, painted.faces, strict=True)
-            for frame, generated, placement, face in parts:
-                composite(frame, generated, placement, face_mask(face.box, preparation.settings.mask))
+            parts = zip(batch.frames, painted.generated, painted.placements, painted.masks, strict=True)
+            for frame, generated, placement, mask in parts:
+                composite(frame, generated, placement, mask)
     return batch

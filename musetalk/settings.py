@@ -11,6 +11,9 @@ from musetalk.errors import SettingsError
 
 NamedChoice = Literal["largest", "leftmost", "rightmost", "all"]
 FaceChoice = NamedChoice | tuple[float, float]
+ParsedShape = Literal["raw", "jaw", "neck"]
+DrawnShape = Literal["ellipse", "box"]
+MaskShape = Literal["auto"] | DrawnShape | ParsedShape
 
 
 def parse_face_choice(value: object) -> object:
@@ -27,8 +30,10 @@ class _Frozen(BaseModel):
 class DetectorSettings(_Frozen):
     """How faces are looked for."""
 
-    name: Literal["haar"] = "haar"
-    max_side: int = Field(480, ge=120, le=1920, description="longest side of the frames the detector sees, in pixels")
+    name: Literal["auto", "s3fd", "haar"] = Field("auto", description="auto takes s3fd where its weights are there")
+    max_side: int | None = Field(
+        None, ge=120, le=1920, description="longest side at which faces are looked for first; default: 640, haar 480"
+    )
     min_face: float = Field(0.08, gt=0, lt=1, description="smallest face, as a fraction of the frame's shorter side")
 
 
@@ -43,8 +48,36 @@ class TrackerSettings(_Frozen):
 class MaskSettings(_Frozen):
     """Where the generated face replaces the source."""
 
-    shape: Literal["ellipse", "box"] = "ellipse"
-    feather: float = Field(0.12, ge=0, le=0.5, description="width of the soft edge, as a fraction of the face width")
+    shape: MaskShape = Field("auto", description="auto: as the backend was published; raw, jaw and neck are parsed")
+    feather: float = Field(
+        0.12, ge=0, le=0.5, description="soft edge of ellipse and box, as a fraction of the face width"
+    )
+    blur: float = Field(
+        0.05, ge=0, le=0.2, description="soft edge of parsed shapes, as a fraction of the blended square"
+    )
+    left_cheek_width: int = Field(90, ge=0, le=256, description="of jaw: columns of 512 left of the middle kept whole")
+    right_cheek_width: int = Field(
+        90, ge=0, le=256, description="of jaw: columns of 512 right of the middle kept whole"
+    )
+
+
+class SpeechSettings(_Frozen):
+    """How networks hear the voice."""
+
+    seams: Literal["smooth", "upstream"] = Field("smooth", description="how windows of 30 s are joined")
+    audio_padding_length_left: int = Field(2, ge=0, le=10, description="context before a frame, in frames at 25 fps")
+    audio_padding_length_right: int = Field(2, ge=0, le=10, description="context after a frame, in frames at 25 fps")
+
+
+class NetworkSettings(_Frozen):
+    """How networks run."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="auto: fp16 on a GPU, fp32 on the CPU")
+    decoder: Literal["sd", "tiny"] = Field("sd", description="sd: Stable Diffusion's; tiny: TAESD, quicker and softer")
+    batch_size: int | None = Field(None, ge=1, le=256, description="frames at once; default: as many as help and fit")
+    compile: bool = Field(False, description="compile the networks: minutes at first, quicker from then on")
+    seed: int | None = Field(None, ge=0, description="sample the latents with this seed; default: their mode")
 
 
 class EncoderSettings(_Frozen):
@@ -72,6 +105,7 @@ class RenderSettings(_Frozen):
     backend: str = "preview"
     models_dir: Path = Path("models")
     bbox_shift: int = Field(0, ge=-200, le=200, description="source pixels; positive opens the mouth more")
+    extra_margin: int = Field(10, ge=0, le=200, description="source pixels under the chin that MuseTalk 1.5 sees, too")
     face: Annotated[FaceChoice, BeforeValidator(parse_face_choice)] = "largest"
     length: Literal["pingpong", "loop", "hold"] = Field(
         "pingpong", description="what the picture does where the voice is longer"
@@ -83,6 +117,8 @@ class RenderSettings(_Frozen):
     detector: DetectorSettings = DetectorSettings()
     tracker: TrackerSettings = TrackerSettings()
     mask: MaskSettings = MaskSettings()
+    speech: SpeechSettings = SpeechSettings()
+    network: NetworkSettings = NetworkSettings()
     encoder: EncoderSettings = EncoderSettings()
     limits: Limits = Limits()
 

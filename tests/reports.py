@@ -28,6 +28,7 @@ def some_report(out: Path, settings: RenderSettings, *, frames: int = 1) -> Rend
         peak_rss_mb=0.0,
         backend=settings.backend,
         device=str(os.getpid()),
+        bbox_shift_range=None,
         warnings=(),
         settings=settings.model_dump(mode="json"),
         versions={},

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
 from musetalk.arrays import Float32Array
+from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.types import FaceBox
-from musetalk.settings import MaskSettings
+from musetalk.settings import DrawnShape, MaskSettings
 
 # The painted part of a face, as fractions of its bbox: cheek to cheek, from under the eyes to below the chin.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.0, 1.0, 0.42, 1.38
+_HALVED_TOP = 0.45  # of a halved crop's height; the half itself is where it begins to be repainted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class FaceMask:
 
 
 def face_mask(box: FaceBox, settings: MaskSettings) -> FaceMask:
-    """The mask of a face in a frame; `box` in pixels of the frame. An ellipse stands in for shapes that need labels."""
-    shape: Literal["ellipse", "box"] = "box" if settings.shape == "box" else "ellipse"
+    """The mask of a face from its `box` alone, in pixels of the frame: for shapes that need labels, too, an ellipse."""
+    shape: DrawnShape = "box" if settings.shape == "box" else "ellipse"
     x0, x1 = round(box.x0 + _LEFT * box.width), round(box.x0 + _RIGHT * box.width)
     y0, y1 = round(box.y0 + _TOP * box.height), round(box.y0 + _BOTTOM * box.height)
     feather = max(1.0, settings.feather * box.width)
@@ -40,8 +41,17 @@ def face_mask(box: FaceBox, settings: MaskSettings) -> FaceMask:
     return FaceMask(x0, y0, alpha)
 
 
+def crop_mask(crop: CropPlacement, settings: MaskSettings) -> FaceMask:
+    """The mask of a crop that is halved at the nose, without its labels: from cheek to cheek, and down to the chin."""
+    shape: DrawnShape = "box" if settings.shape == "box" else "ellipse"
+    first = round(_HALVED_TOP * crop.height)
+    feather = max(1.0, settings.feather * crop.width)
+    alpha = _soft_shape(crop.width, max(1, crop.height - first), shape, round(feather, 1))
+    return FaceMask(crop.x, crop.y + first, alpha)
+
+
 @lru_cache(maxsize=64)
-def _soft_shape(width: int, height: int, shape: Literal["ellipse", "box"], feather: float) -> Float32Array:
+def _soft_shape(width: int, height: int, shape: DrawnShape, feather: float) -> Float32Array:
     """A shape that fills a rectangle and fades to 0 at its rim over `feather` pixels (smoothstep)."""
     y = np.arange(height, dtype=np.float32)[:, None] + 0.5
     x = np.arange(width, dtype=np.float32)[None, :] + 0.5

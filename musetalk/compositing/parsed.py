@@ -6,7 +6,6 @@ Labels and crops depend on the source frame alone: a mask made once serves every
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -15,8 +14,7 @@ from musetalk.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.geometry import CropPlacement, square_around
 from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel, jaw_mask, neck_mask, raw_mask
-
-ParsedShape: TypeAlias = Literal["raw", "jaw", "neck"]
+from musetalk.settings import ParsedShape
 
 _CUBIC = -0.5  # Catmull-Rom's parameter, Pillow's default; OpenCV's cubic has -0.75
 

@@ -103,11 +103,16 @@ class ShotTracker:
             prior: Where a mouth lies in a box if nothing better is known.
         """
         least = min(max(2, round(_LEAST_SECONDS * fps)), ceil(length / 2))
-        sigma = settings.smoothing_seconds * float(fps) / _WIDTH_TO_SIGMA
+        sigma = smoothing_sigma(settings, fps)
         trails = [_stretches(trail, settings.bridge_frames, least) for trail in self._trails]
         kept = _believed([trail for trail in trails if trail])
         tracks = [_finish_track(stretches, sigma, prior) for stretches in kept]
         return sorted(tracks, key=lambda track: (int(track.frames[0]), float(track.boxes[0, 0])))
+
+
+def smoothing_sigma(settings: TrackerSettings, fps: Fraction) -> float:
+    """Standard deviation of the smoothing in time, in frames."""
+    return settings.smoothing_seconds * float(fps) / _WIDTH_TO_SIGMA
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import torch
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.generators.device import Batches, Compute
-from musetalk.generators.types import Clip, SpeechKind
+from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
 
 CACHE_BYTES = 128 * 2**20  # 4096 frames of 256 x 256 in float32
@@ -46,8 +46,6 @@ class LatentOptions:
         clip_length: Most frames in one clip.
         encode_batch: Frames encoded at once; each is two pictures.
         decode_batch: Frames decoded at once.
-        first_row: Rows of the crop above it are not painted but come back as they were: for masks that do not
-            reach higher. In pixels of the crop.
         cache_bytes: Most memory for the latents of frames seen before.
     """
 
@@ -55,7 +53,6 @@ class LatentOptions:
     clip_length: int
     encode_batch: int = 1
     decode_batch: int = 1
-    first_row: int = 0
     cache_bytes: int = CACHE_BYTES
 
 
@@ -71,6 +68,7 @@ class LatentGenerator:
         denoiser: What paints.
         compute: What all three run on.
         options: Sizes.
+        traits: How the denoiser sees and hears.
         mask: What the denoiser is not to see is taken out of float [N, 3, S, S] by it, which returns a copy.
     """
 
@@ -81,10 +79,11 @@ class LatentGenerator:
         denoiser: Denoiser,
         compute: Compute,
         options: LatentOptions,
+        traits: Traits,
         mask: Callable[[torch.Tensor], torch.Tensor] = blacken_lower_half,
     ) -> None:
         self._encoder, self._decoder, self._denoiser, self._mask = encoder, decoder, denoiser, mask
-        self._compute, self._options = compute, options
+        self._compute, self._options, self._traits = compute, options, traits
         self._cache = LatentCache(options.cache_bytes)
         self._encoding, self._decoding = Batches(options.encode_batch), Batches(options.decode_batch)
 
@@ -99,9 +98,9 @@ class LatentGenerator:
         return self._options.clip_length
 
     @property
-    def speech(self) -> SpeechKind:
-        """Listens to Whisper features."""
-        return "features"
+    def traits(self) -> Traits:
+        """How its denoiser sees and hears."""
+        return self._traits
 
     @property
     def device(self) -> str:
@@ -120,7 +119,7 @@ class LatentGenerator:
             painted = self._denoiser.denoise(latents, audio, clip.crops)
             if not bool(torch.isfinite(painted).all()):
                 raise BackendError("the network's result is not a number", "choose the number type bf16 or fp32")
-            return self._paint(clip.crops, painted)
+            return self._paint(clip.crops, painted, clip.first_row)
 
     def _source_latents(self, crops: UInt8Array) -> torch.Tensor:
         """Latents of the masked crops and of the crops: float [N, 8, h, w]."""
@@ -138,9 +137,8 @@ class LatentGenerator:
         both = self._encoder.encode(torch.cat([self._mask(pixels), pixels]))
         return torch.cat(both.chunk(2), dim=1).cpu()
 
-    def _paint(self, crops: UInt8Array, latents: torch.Tensor) -> UInt8Array:
-        """The crops with the decoded latents in them, from `first_row` down."""
-        top = self._options.first_row
+    def _paint(self, crops: UInt8Array, latents: torch.Tensor, top: int) -> UInt8Array:
+        """The crops with the decoded latents in them, from row `top` down."""
         decoded = self._decoding.run(
             lambda start, stop: to_crops(self._decoder.decode_rows(latents[start:stop], top)), len(latents)
         )

@@ -12,6 +12,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.generators.device import Batches, Compute, frames_that_fit
 from musetalk.generators.latent import LatentGenerator, LatentOptions
+from musetalk.generators.types import Traits
 from musetalk.generators.vae import (
     LatentDecoder,
     TinyDecoder,
@@ -23,15 +24,21 @@ from musetalk.generators.vae import (
     weights_in,
 )
 from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.speech.hearing import MUSETALK_HEARING
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
 
 Version: TypeAlias = Literal["v1", "v15"]
-DecoderName: TypeAlias = Literal["full", "tiny"]
+DecoderName: TypeAlias = Literal["sd", "tiny"]
 
 CROP_SIZE = 256
 AUDIO_STEPS, AUDIO_CHANNELS = 50, 384  # ten encoder steps of Whisper-tiny's five hidden states
+# Both were trained on the same crops; 1.5 sees and shows more below the chin.
+TRAITS: dict[Version, Traits] = {
+    "v1": Traits(MUSETALK_HEARING, "halved", room_below=False, mask="raw", alone=True),
+    "v15": Traits(MUSETALK_HEARING, "halved", room_below=True, mask="jaw", alone=True),
+}
 _FOLDERS: dict[Version, str] = {"v1": "musetalk", "v15": "musetalkV15"}
 _WEIGHTS = ("unet.safetensors", "unet.pth", "pytorch_model.bin")
 _CPU_CLIP, _GPU_CLIP = 8, 16
@@ -59,12 +66,11 @@ class MuseTalkDenoiser:
     def __init__(self, unet: UNet2DConditionModel, compute: Compute, batch: int) -> None:
         self._unet, self._compute = unet, compute
         self._batches = Batches(batch)
-        self._positions = position_table().to(compute.device)
         self._timestep = torch.zeros(1, dtype=torch.long, device=compute.device)
 
     def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array) -> torch.Tensor:
         """Paint the mouths of one clip (see `Denoiser`); `crops` is not looked at."""
-        heard = self._compute.tensor(audio + self._positions)
+        heard = self._compute.tensor(audio + position_table(audio.shape[1]).to(audio.device))
         shown = self._compute.tensor(latents)
         parts = self._batches.run(lambda start, stop: self._call(shown[start:stop], heard[start:stop]), len(shown))
         return torch.cat(parts)
@@ -104,9 +110,8 @@ def load_musetalk(
     version: Version,
     compute: Compute,
     *,
-    decoder: DecoderName = "full",
+    decoder: DecoderName = "sd",
     batch: int | None = None,
-    first_row: int = 0,
     compiled: bool = False,
     seed: int | None = None,
 ) -> LatentGenerator:
@@ -116,9 +121,8 @@ def load_musetalk(
         models_dir: Where weights lie: musetalk/ or musetalkV15/, sd-vae/, and taesd/ for the tiny decoder.
         version: "v1" or "v15".
         compute: What to run on.
-        decoder: "full" (Stable Diffusion's) or "tiny" (TAESD: far quicker, softer).
+        decoder: "sd" (Stable Diffusion's) or "tiny" (TAESD: far quicker, softer).
         batch: Frames at once, and in a clip; None: as many as help and fit.
-        first_row: See `LatentOptions`.
         compiled: Whether torch compiles the networks: minutes at the first clip, quicker from then on.
         seed: See `VaeEncoder`.
 
@@ -143,9 +147,8 @@ def load_musetalk(
         clip_length=frames,
         encode_batch=max(1, frames // 2) if on_gpu else 1,  # each is two pictures
         decode_batch=frames if on_gpu else 1,  # more are no faster on a CPU, and take memory
-        first_row=first_row,
     )
-    return LatentGenerator(encoder, painter, MuseTalkDenoiser(unet, compute, frames), compute, options)
+    return LatentGenerator(encoder, painter, MuseTalkDenoiser(unet, compute, frames), compute, options, TRAITS[version])
 
 
 def _frames_at_once(compute: Compute) -> int:

@@ -10,7 +10,7 @@ from musetalk.faces.types import FaceSample
 from musetalk.generators.preview_lips import mouth_unit, read_lips
 from musetalk.generators.preview_paint import paint_opening
 from musetalk.generators.preview_warp import mouth_field, pose_mouth, preview_reach
-from musetalk.generators.types import Clip, SpeechKind
+from musetalk.generators.types import Clip, Traits
 
 __all__ = ["PreviewGenerator", "preview_reach"]
 
@@ -42,9 +42,9 @@ class PreviewGenerator:
         return _CLIP_LENGTH
 
     @property
-    def speech(self) -> SpeechKind:
+    def traits(self) -> Traits:
         """Listens to the envelope."""
-        return "envelope"
+        return Traits()
 
     @property
     def device(self) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from musetalk.errors import BackendError
 from musetalk.generators.types import FaceGenerator
 from musetalk.settings import RenderSettings
-from musetalk.weights import WeightFile
+from musetalk.weights import MUSETALK_V1, MUSETALK_V15, TAESD, WeightFile, lacking
+from musetalk.weights.registry import OPTIONAL
+
+if TYPE_CHECKING:
+    from musetalk.generators.musetalk import Version
 
 # MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
 # shift and opens wider instead.
@@ -29,6 +34,10 @@ class GpuCost:
     seconds_per_frame: float
 
 
+def _nothing(_settings: RenderSettings) -> tuple[object, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A way to paint mouths.
@@ -38,10 +47,10 @@ class Backend:
         summary: One line for people who choose.
         notice: What every result of it has to be labelled with; empty: nothing.
         lacks: What is missing to run it with these settings, one line each with the remedy; empty: ready.
-        load: Makes its generator; called when it is first needed and kept, so it may depend on the settings
-            `backend`, `models_dir` and `bbox_shift` only.
+        load: Makes its generator.
         gpu: What it takes of a GPU; None: it needs none.
         weights: The files it reads.
+        depends: What of the settings `load` looks at; a generator is kept until that changes.
     """
 
     name: str
@@ -51,6 +60,7 @@ class Backend:
     load: Callable[[RenderSettings], FaceGenerator]
     gpu: GpuCost | None = None
     weights: tuple[WeightFile, ...] = ()
+    depends: Callable[[RenderSettings], tuple[object, ...]] = _nothing
 
 
 def _load_preview(settings: RenderSettings) -> FaceGenerator:
@@ -66,6 +76,48 @@ PREVIEW = Backend(
     notice="Preview backend: the mouth is warped to the loudness of the voice, not lip-synced by a network",
     lacks=lambda _settings: (),
     load=_load_preview,
+    depends=lambda settings: (settings.bbox_shift,),
+)
+
+
+def _musetalk(version: Version, name: str, year: str, files: tuple[WeightFile, ...]) -> Backend:
+    def lacks(settings: RenderSettings) -> tuple[str, ...]:
+        needed = [file for file in files if file not in OPTIONAL]
+        missing = lacking(needed, settings.models_dir, name)
+        if settings.network.decoder == "tiny":
+            missing += lacking(TAESD, settings.models_dir, "taesd")
+        return missing
+
+    def load(settings: RenderSettings) -> FaceGenerator:
+        from musetalk.generators.device import choose_compute  # noqa: PLC0415 - loads torch
+        from musetalk.generators.musetalk import load_musetalk  # noqa: PLC0415
+
+        network = settings.network
+        return load_musetalk(
+            settings.models_dir,
+            version,
+            choose_compute(network.device, network.dtype),
+            decoder=network.decoder,
+            batch=network.batch_size,
+            compiled=network.compile,
+            seed=network.seed,
+        )
+
+    return Backend(
+        name=name,
+        summary=f"MuseTalk {year}: a network repaints the mouth, at 256 pixels a face",
+        notice="",
+        lacks=lacks,
+        load=load,
+        depends=lambda settings: (settings.models_dir, settings.network),
+        gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
+        weights=files,
+    )
+
+
+MUSETALK = (
+    _musetalk("v15", "musetalk-v15", "1.5", MUSETALK_V15),
+    _musetalk("v1", "musetalk-v1", "1.0", MUSETALK_V1),
 )
 
 
@@ -76,7 +128,7 @@ class BackendRegistry:
         backends: In the order in which they are listed.
     """
 
-    def __init__(self, backends: tuple[Backend, ...] = (PREVIEW,)) -> None:
+    def __init__(self, backends: tuple[Backend, ...] = (PREVIEW, *MUSETALK)) -> None:
         self._backends = {backend.name: backend for backend in backends}
 
     def __iter__(self) -> Iterator[Backend]:

@@ -7,8 +7,29 @@ from typing import Literal, Protocol, TypeAlias
 
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.types import FaceSample
+from musetalk.settings import DrawnShape, ParsedShape
+from musetalk.speech.hearing import Hearing
 
-SpeechKind: TypeAlias = Literal["envelope", "features"]
+Framing: TypeAlias = Literal["square", "halved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How a generator was made to see, to hear and to be shown.
+
+    Attributes:
+        hearing: How it hears Whisper's features; None: it listens to the envelope.
+        framing: "square": around the whole face. "halved": MuseTalk's, cheek to cheek and halved across the nose.
+        room_below: Whether its crops have `extra_margin` below the chin.
+        mask: Where its result is usually shown.
+        alone: Whether it paints each frame without a look at the others of its clip.
+    """
+
+    hearing: Hearing | None = None
+    framing: Framing = "square"
+    room_below: bool = False
+    mask: DrawnShape | ParsedShape = "ellipse"
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +38,15 @@ class Clip:
 
     Attributes:
         crops: uint8 RGB [N, S, S, 3]. Not to be written to.
-        speech: float32 [N, ...], as the generator's `speech` asks (see `SpeechTrack.window`).
+        speech: float32 [N, ...], as the generator's traits ask (see `SpeechTrack.window`).
         faces: Box and mouth of each frame, in pixels of the crop.
+        first_row: Rows of the crops above it are not shown, and need not be painted.
     """
 
     crops: UInt8Array
     speech: Float32Array
     faces: tuple[FaceSample, ...]
+    first_row: int = 0
 
 
 class FaceGenerator(Protocol):
@@ -40,8 +63,8 @@ class FaceGenerator(Protocol):
         ...
 
     @property
-    def speech(self) -> SpeechKind:
-        """What it listens to."""
+    def traits(self) -> Traits:
+        """What it was made for."""
         ...
 
     @property

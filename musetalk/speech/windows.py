@@ -67,6 +67,7 @@ class FeatureTrack:
         hearing: Whose windows to make.
         left: Context before each frame, in frames at 25 fps.
         right: Context after it, in frames at 25 fps.
+        first_step: The voice's step that the features begin with, where they are those of an excerpt.
     """
 
     def __init__(
@@ -78,12 +79,14 @@ class FeatureTrack:
         hearing: Hearing = MUSETALK_HEARING,
         left: int = PADDING_LEFT,
         right: int = PADDING_RIGHT,
+        first_step: int = 0,
     ) -> None:
         self._features = features
         self._fps = fps
         self._frame_count = frame_count
         self._hearing = hearing
         self._left, self._right = left, right
+        self._first_step = first_step
 
     @property
     def frame_count(self) -> int:
@@ -96,7 +99,7 @@ class FeatureTrack:
         With other paddings or another encoder: [stop - start, 2 (left + right + 1) states, width]. Reads from disk
         what is asked for and nothing else.
         """
-        numbers = step_numbers(start, stop, self._fps, self._left, self._right)
+        numbers = step_numbers(start, stop, self._fps, self._left, self._right) - self._first_step
         total = self._features.steps
         if total == 0 or start == stop:
             rows = numbers.shape[1] * self._features.states

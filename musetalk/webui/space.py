@@ -30,6 +30,7 @@ _MARGIN = 1.25  # a process that overruns the time asked for is killed; what it 
 _BEGINNING_SECONDS = 5.0  # until CUDA runs in a new process, and the inputs are looked at again there
 _PREVIEW_FRAMES = 16  # the longest clip a backend paints at once
 _PREVIEW_SECONDS = 10.0  # to look for the face and hear the voice
+_FACES_COST = GpuCost(start_seconds=5.0, seconds_per_frame=0.02)  # of S3FD or face parsing alone
 _log = logging.getLogger(__name__)
 
 
@@ -78,15 +79,15 @@ class SpaceEngine(LipSync):
         """
         settings, cancel = settings or RenderSettings(), cancel or CancelToken()
         video, voice, out = Path(video), Path(voice), Path(out)
-        cost = self.registry.ready(settings).gpu
+        cost = self._cost(settings)
         if cost is None:
             with self._lent.not_forking(cancel):
-                return self._engine.render(video, voice, out, settings, on_progress=on_progress, cancel=cancel)
+                return self._engine.render(video, voice, out, _here(settings), on_progress=on_progress, cancel=cancel)
         check_output(out, (video, voice), settings.encoder)
         tell = on_progress or _ignore
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):
-            preflight = self._engine.preflight(video, voice, settings)
+            preflight = self._engine.preflight(video, voice, _here(settings))
         cancel.check()
         seconds = self._affordable(gpu_seconds(preflight, cost))
         tell(ProgressEvent("preflight", 1, 1, note=f"asking for {seconds} s of GPU time"))
@@ -102,7 +103,7 @@ class SpaceEngine(LipSync):
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
         """See `LipSync.preflight`; needs no GPU."""
         with self._lent.not_forking(CancelToken()):
-            return self._engine.preflight(video, voice, settings)
+            return self._engine.preflight(video, voice, _here(settings or RenderSettings()))
 
     def preview_frame(
         self,
@@ -120,10 +121,10 @@ class SpaceEngine(LipSync):
             MuseTalkError: As `LipSync.preview_frame`.
         """
         settings, cancel = settings or RenderSettings(), cancel or CancelToken()
-        cost = self.registry.ready(settings).gpu
+        cost = self._cost(settings)
         if cost is None:
             with self._lent.not_forking(cancel):
-                return self._engine.preview_frame(video, voice, settings, at=at, cancel=cancel)
+                return self._engine.preview_frame(video, voice, _here(settings), at=at, cancel=cancel)
         self._engine.check_source(video, settings)
         if voice is not None:
             self._engine.check_voice(voice, settings)
@@ -132,6 +133,15 @@ class SpaceEngine(LipSync):
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             order = PreviewOrder(video, voice, at, settings, seconds, folder / "lease")
             return self._lent.do(order, _ignore, cancel)
+
+    def _cost(self, settings: RenderSettings) -> GpuCost | None:
+        """What a render takes of a GPU; None: it runs here, without torch.
+
+        Raises:
+            BackendError: It cannot run.
+        """
+        networks = settings.detector.name == "s3fd" or settings.mask.shape in ("raw", "jaw", "neck")
+        return self._workshop.ready(settings).gpu or (_FACES_COST if networks else None)
 
     def _affordable(self, seconds: int) -> int:
         if seconds > self._max_seconds:
@@ -170,6 +180,15 @@ def gpu_seconds(preflight: Preflight, cost: GpuCost) -> int:
     """
     painting = cost.start_seconds + cost.seconds_per_frame * preflight.timeline.spoken_count
     return math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + preflight.estimated_seconds))
+
+
+def _here(settings: RenderSettings) -> RenderSettings:
+    """The same without networks, as far as the settings leave that open.
+
+    A process that has run torch's threads must not be forked, and what this one sees as a GPU is a stand-in.
+    """
+    detector = settings.detector.model_copy(update={"name": "haar"})
+    return settings.model_copy(update={"detector": detector})
 
 
 def _ignore(_event: ProgressEvent) -> None:

@@ -18,7 +18,7 @@ from musetalk.faces.haar import HaarDetector
 from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox
 from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, SpeechKind
+from musetalk.generators.types import Clip, Traits
 from musetalk.media.playback import play
 from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
@@ -48,7 +48,7 @@ class Inverter:
     """A generator that cannot be overlooked: it inverts its crops; or fails when told to."""
 
     clip_length = 5
-    speech: SpeechKind = "envelope"
+    traits = Traits()
     device = "cpu"
 
     def __init__(self, crop_size: int | None = None, *, fails: bool = False) -> None:

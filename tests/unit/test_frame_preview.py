@@ -19,7 +19,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.frame_places import hear, open_voice, sampled_places, stretch_around, telling_places
 from musetalk.frame_preview import FramePreview
 from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, SpeechKind
+from musetalk.generators.types import Clip, Traits
 from musetalk.media.clock import FrameClock
 from musetalk.media.types import ColorTags, Source
 from musetalk.pipeline import LipSync
@@ -39,6 +39,7 @@ class SkinDetector:
     """Finds the drawn faces where the picture is skin-coloured between the eyes."""
 
     fingerprint = "skin"
+    max_side = 480
 
     def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
         return [self._faces(frame) for frame in frames]
@@ -62,7 +63,7 @@ class Inverter:
 
     crop_size = None
     clip_length = 4
-    speech: SpeechKind = "envelope"
+    traits = Traits()
     device = "cpu"
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,12 +15,14 @@ from musetalk.errors import BackendError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.generators.device import Batches, Compute, choose_compute, frames_that_fit, in_batches
 from musetalk.generators.latent import Denoiser, LatentCache, LatentGenerator, LatentOptions
-from musetalk.generators.types import Clip
+from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import TinyDecoder, VaeDecoder, VaeEncoder, to_crops, to_pixels
+from musetalk.speech.hearing import MUSETALK_HEARING
 from tests.golden.fill import fill_state_dict, shapes_of
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 SIZE = 64
+TRAITS = Traits(MUSETALK_HEARING, "halved")
 FACE = FaceSample(0, FaceBox(8, 8, 56, 56, 1), MouthShape(32, 44, 9, 0))
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -77,7 +80,9 @@ def generator(
     vae: AutoencoderKL, encoder: VaeEncoder | None = None, denoiser: Denoiser | None = None, **options: int
 ) -> LatentGenerator:
     sizes = LatentOptions(SIZE, **{"clip_length": 8, **options})
-    return LatentGenerator(encoder or VaeEncoder(vae, CPU), VaeDecoder(vae, CPU), denoiser or Louder(), CPU, sizes)
+    return LatentGenerator(
+        encoder or VaeEncoder(vae, CPU), VaeDecoder(vae, CPU), denoiser or Louder(), CPU, sizes, TRAITS
+    )
 
 
 def crops_of(*seeds: int) -> np.ndarray:
@@ -95,7 +100,7 @@ def clip_of(*seeds: int, loud: float = 0.0) -> Clip:
 
 def test_it_says_what_it_takes(vae: AutoencoderKL) -> None:
     made = generator(vae, clip_length=5)
-    assert (made.crop_size, made.clip_length, made.speech, made.device) == (SIZE, 5, "features", "cpu")
+    assert (made.crop_size, made.clip_length, made.traits, made.device) == (SIZE, 5, TRAITS, "cpu")
 
 
 def test_the_voice_changes_the_picture_and_nothing_else_does(vae: AutoencoderKL) -> None:
@@ -136,7 +141,7 @@ def test_a_small_cache_forgets_but_changes_nothing(vae: AutoencoderKL) -> None:
 
 def test_rows_above_the_first_are_the_sources(vae: AutoencoderKL) -> None:
     clip = clip_of(1, 2)
-    whole, below = generator(vae).generate(clip), generator(vae, first_row=24).generate(clip)
+    whole, below = generator(vae).generate(clip), generator(vae).generate(replace(clip, first_row=24))
     assert np.array_equal(below[:, :24], clip.crops[:, :24])
     assert np.array_equal(below[:, 24:], whole[:, 24:])
     assert not np.array_equal(whole[:, :24], clip.crops[:, :24])
@@ -172,7 +177,7 @@ def test_another_mask_is_what_the_denoiser_does_not_see(vae: AutoencoderKL) -> N
     def gray(pixels: torch.Tensor) -> torch.Tensor:
         return pixels * 0
 
-    parts = (VaeEncoder(vae, CPU), VaeDecoder(vae, CPU), MaskedOnly(), CPU, LatentOptions(SIZE, clip_length=2))
+    parts = (VaeEncoder(vae, CPU), VaeDecoder(vae, CPU), MaskedOnly(), CPU, LatentOptions(SIZE, clip_length=2), TRAITS)
     made = LatentGenerator(*parts, mask=gray).generate(clip_of(1, 2))
     assert np.array_equal(made[0], made[1])
 

@@ -15,7 +15,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.generators.preview import PreviewGenerator, preview_reach
-from musetalk.generators.types import Clip, FaceGenerator
+from musetalk.generators.types import Clip, FaceGenerator, Traits
 from tests.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
 
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
@@ -31,7 +31,7 @@ def speak(
 
 def test_declares_what_it_needs() -> None:
     generator: FaceGenerator = PreviewGenerator()
-    assert (generator.crop_size, generator.clip_length, generator.speech) == (None, 4, "envelope")
+    assert (generator.crop_size, generator.clip_length, generator.traits) == (None, 4, Traits())
 
 
 @pytest.mark.parametrize("teeth", [0.0, 9.0])

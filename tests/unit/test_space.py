@@ -28,6 +28,7 @@ from musetalk.timeline import plan_timeline
 from musetalk.webui.space import SpaceEngine, make_engine
 from tests.forking_gpu import ForkingGpu, Refused, account
 from tests.reports import some_report
+from tests.tiny_checkpoints import write_all
 
 if TYPE_CHECKING:
     from musetalk.frame_preview import FramePreview
@@ -165,6 +166,19 @@ def test_the_preview_backend_asks_for_no_gpu(tmp_path: Path, gpu: ForkingGpu) ->
     made = render(SpaceEngine(FakeEngine(), gpu), tmp_path, RenderSettings(), lambda _event: None, CancelToken())
     assert made.device == str(os.getpid())
     assert gpu.asked == []
+
+
+def test_no_network_runs_in_the_process_that_is_forked(tmp_path: Path, gpu: ForkingGpu) -> None:
+    engine = SpaceEngine(FakeEngine(), gpu)
+    quiet = (lambda _event: None, CancelToken())
+    here, lent = render(engine, tmp_path, RenderSettings(), *quiet), render(engine, tmp_path, neural())
+    assert here.settings["detector"]["name"] == "haar"
+    assert lent.settings["detector"]["name"] == "auto"
+    write_all(tmp_path / "models", ["s3fd"])
+    asked = RenderSettings.parse({"models_dir": tmp_path / "models", "detector": {"name": "s3fd"}})
+    made = render(engine, tmp_path, asked)
+    assert made.settings["detector"]["name"] == "s3fd"
+    assert [made.device, len(gpu.asked)] == [str(gpu.processes[1].pid), 2]
 
 
 def test_one_frame_is_shown_by_whatever_would_render_it(tmp_path: Path, gpu: ForkingGpu) -> None:

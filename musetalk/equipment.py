@@ -1,0 +1,166 @@
+"""What a render works with besides its inputs: detector, parser, speech encoder, generator; loaded once and shared."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from musetalk.errors import BackendError
+from musetalk.faces.haar import HaarDetector
+from musetalk.faces.types import FaceDetector
+from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.types import FaceGenerator, Traits
+from musetalk.labelling import FaceLabeller
+from musetalk.settings import RenderSettings
+from musetalk.speech.hearing import Hearing, SpeechEncoder
+from musetalk.speech.store import FeatureCache
+from musetalk.weights import lacking
+from musetalk.weights.registry import FACE_PARSING, S3FD
+
+if TYPE_CHECKING:
+    import torch
+
+_T = TypeVar("_T")
+_PARSED = ("raw", "jaw", "neck")
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What one render works with.
+
+    Attributes:
+        detector: Finds faces.
+        generator: Paints mouths.
+        labeller: Parses faces; None: nothing here needs it, or its weights are not there.
+        encoder: Hears the voice; None: the generator listens to the envelope.
+        features: Where features of voices are kept.
+        notes: What the user should know of the choice, a sentence each.
+    """
+
+    detector: FaceDetector
+    generator: FaceGenerator
+    labeller: FaceLabeller | None = None
+    encoder: SpeechEncoder | None = None
+    features: FeatureCache | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Workshop:
+    """Loads what renders work with, and keeps the last of each kind. Safe to share between threads.
+
+    Args:
+        registry: The backends that settings may name.
+        detector: What finds faces; None: as the settings say.
+    """
+
+    def __init__(self, registry: BackendRegistry, detector: FaceDetector | None = None) -> None:
+        self._registry = registry
+        self._detector = detector
+        self._lock = threading.RLock()
+        self._kept: dict[str, tuple[object, object]] = {}
+
+    def ready(self, settings: RenderSettings) -> Backend:
+        """The backend that the settings name, if it and all else that they ask for can run; loads nothing.
+
+        Raises:
+            BackendError: It is unknown, or something is missing; names all of it.
+        """
+        backend = self._registry.ready(settings)
+        asked = [FACE_PARSING] if settings.mask.shape in _PARSED else []
+        asked += [S3FD] if settings.detector.name == "s3fd" and self._detector is None else []
+        missing = lacking(asked, settings.models_dir, "faces")
+        if missing:
+            raise BackendError("the settings ask for what is not there", "; ".join(missing))
+        return backend
+
+    def detector(self, settings: RenderSettings) -> FaceDetector:
+        """What finds faces. "auto" takes S3FD where its weights are.
+
+        Raises:
+            BackendError: It cannot be loaded.
+        """
+        if self._detector is not None:
+            return self._detector
+        wanted, models_dir = settings.detector, settings.models_dir
+        found = S3FD.state(models_dir) == "ready"
+        if wanted.name == "haar" or (wanted.name == "auto" and not found):
+            return HaarDetector(wanted)
+        from musetalk.faces.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
+
+        device, longest = _device(settings), wanted.max_side or LONGEST
+        path, least = models_dir / S3FD.path, wanted.min_face
+        key = (models_dir, longest, least, str(device))
+        return self._keep("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
+
+    def equip(self, settings: RenderSettings) -> Equipment:
+        """All that a render with these settings works with.
+
+        Raises:
+            BackendError: Something is missing or cannot be loaded.
+        """
+        backend = self.ready(settings)
+        key = (backend.name, *backend.depends(settings))
+        generator = self._keep("generator", key, lambda: backend.load(settings))
+        hearing = generator.traits.hearing
+        labeller = self._labeller(settings) if _needs_labels(settings, generator.traits) else None
+        notes: list[str] = []
+        if labeller is None and _needs_labels(settings, generator.traits):
+            missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
+            notes.append(f"faces are not parsed: crops and masks follow the boxes ({missing})")
+        if hearing is not None and settings.network.decoder == "tiny":
+            notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
+        return Equipment(
+            self.detector(settings),
+            generator,
+            labeller,
+            None if hearing is None else self._encoder(settings, hearing),
+            None if hearing is None else FeatureCache(_cache_folder() / "features"),
+            tuple(notes),
+        )
+
+    def _labeller(self, settings: RenderSettings) -> FaceLabeller | None:
+        models_dir = settings.models_dir
+        if FACE_PARSING.state(models_dir) != "ready":
+            return None
+        from musetalk.faces.parsing import load_parser  # noqa: PLC0415 - loads torch
+
+        device = _device(settings)
+        return self._keep(
+            "labeller", (models_dir, str(device)), lambda: load_parser(models_dir / FACE_PARSING.path, device)
+        )
+
+    def _encoder(self, settings: RenderSettings, hearing: Hearing) -> SpeechEncoder:
+        from musetalk.speech.whisper import load_whisper  # noqa: PLC0415 - loads torch
+
+        folder, device = settings.models_dir / "whisper", str(_device(settings))
+        return self._keep("encoder", (folder, device, hearing), lambda: load_whisper(folder, hearing, device=device))
+
+    def _keep(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
+        """What was loaded last under this kind and key, or load it; two never lie in memory at once."""
+        with self._lock:
+            known, value = self._kept.get(kind, (None, None))
+            if known != key or value is None:
+                self._kept.pop(kind, None)
+                value = load()
+                self._kept[kind] = (key, value)
+            return value  # type: ignore[return-value]  # one kind, one type
+
+
+def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:
+    shape = traits.mask if settings.mask.shape == "auto" else settings.mask.shape
+    return traits.framing == "halved" or shape in _PARSED
+
+
+def _device(settings: RenderSettings) -> torch.device:
+    from musetalk.generators.device import choose_compute  # noqa: PLC0415 - loads torch
+
+    return choose_compute(settings.network.device, "fp32").device
+
+
+def _cache_folder() -> Path:
+    """Where this user's programs keep what can be made again (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musetalk-hybrid"

@@ -1,0 +1,131 @@
+"""What is known of each planned face beyond its box: how far it reaches, and what its pixels show."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+
+from musetalk.arrays import Int64Array, UInt8Array
+from musetalk.faces.extent import FaceExtent, assumed_extent, measure_extent, parsing_view
+from musetalk.faces.extent_track import steady_extents
+from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.label_store import LabelStore
+from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.smoothing import Float64Array
+from musetalk.faces.types import FaceBox, FaceSample
+
+_LEAST_SKIN = 0.04  # of the labels' area: with less, the parser has not seen the face
+_TRACKS = 2**20  # more than a frame ever has
+_ROW = 12  # frame, track; x0, y0, x1, y1 of the box; the six of FaceExtent, NaN where it was not measured
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFace:
+    """Labels of one face in one frame.
+
+    Attributes:
+        labels: uint8 [512, 512], values of `FaceLabel`. Not to be written to.
+        seen: The part of the frame that they cover.
+    """
+
+    labels: UInt8Array
+    seen: CropPlacement
+
+
+class FaceShapes:
+    """Extents and labels by source frame and track. Safe to share between threads; made by `ShapeReader` or empty.
+
+    Where a face was not parsed, extents are those of a typical face in its box.
+    """
+
+    def __init__(
+        self, keys: Int64Array | None = None, extents: Float64Array | None = None, store: LabelStore | None = None
+    ) -> None:
+        self._keys = np.zeros(0, np.int64) if keys is None else keys
+        self._extents = np.zeros((0, 6)) if extents is None else extents
+        self._store = store
+
+    def extent(self, frame: int, face: FaceSample) -> FaceExtent:
+        """How far a face reaches in a source frame."""
+        row = self._row(frame, face)
+        return assumed_extent(face.box) if row is None else FaceExtent(*self._extents[row].tolist())
+
+    def parsed(self, frame: int, face: FaceSample) -> ParsedFace | None:
+        """The labels of a face in a source frame; None where it was not parsed, or they show no face."""
+        row = self._row(frame, face)
+        if row is None or self._store is None:
+            return None
+        labels = self._store.read(row)
+        return ParsedFace(labels, parsing_view(face.box)) if shows_face(labels) else None
+
+    def _row(self, frame: int, face: FaceSample) -> int | None:
+        key = frame * _TRACKS + face.track
+        row = int(np.searchsorted(self._keys, key))
+        return row if row < len(self._keys) and self._keys[row] == key else None
+
+
+class ShapeReader:
+    """Takes in the labels of planned faces, frame by frame, and keeps what they tell: 96 bytes a face, and `store`.
+
+    Args:
+        store: Where the labels go.
+    """
+
+    def __init__(self, store: LabelStore) -> None:
+        self._store = store
+        self._rows = array("d")
+        self._unseen = 0
+
+    @property
+    def unseen(self) -> int:
+        """Faces that their labels do not show."""
+        return self._unseen
+
+    def add(self, frame: int, face: FaceSample, labels: UInt8Array) -> None:
+        """Take in one face: by frame, then by track, ascending.
+
+        Args:
+            frame: The source frame.
+            face: As planned.
+            labels: uint8 [512, 512] of `parsing_view(face.box)`.
+        """
+        self._unseen += not shows_face(labels)
+        found = measure_extent(labels, parsing_view(face.box))
+        box = face.box
+        measured = (nan,) * 6 if found is None else _values(found)
+        self._rows.extend((frame, face.track, box.x0, box.y0, box.x1, box.y1, *measured))
+        self._store.extend(labels[None])
+
+    def finish(self, sigma: float) -> FaceShapes:
+        """Make the extents steady over time.
+
+        Args:
+            sigma: Of the smoothing, in frames.
+        """
+        rows = np.array(self._rows).reshape(-1, _ROW)
+        frames, tracks = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
+        extents = np.zeros((len(rows), 6))
+        for track in np.unique(tracks):
+            own = np.flatnonzero(tracks == track)
+            for run in np.split(own, np.flatnonzero(np.diff(frames[own]) != 1) + 1):
+                extents[run] = _steady(rows[run, 2:6], rows[run, 6:], sigma)
+        return FaceShapes(frames * _TRACKS + tracks, extents, self._store)
+
+
+def shows_face(labels: UInt8Array) -> bool:
+    """Whether labels, uint8 [512, 512], show enough skin to be a face's."""
+    return bool(np.count_nonzero(labels == FaceLabel.SKIN) >= _LEAST_SKIN * labels.size)
+
+
+def _steady(boxes: Float64Array, measured: Float64Array, sigma: float) -> Float64Array:
+    """Smooth the extents of consecutive frames: float64 [n, 6]."""
+    found = [None if np.isnan(row[0]) else FaceExtent(*row.tolist()) for row in measured]
+    faces = [FaceBox(x0, y0, x1, y1, 1.0) for x0, y0, x1, y1 in boxes.tolist()]
+    return np.array([_values(extent) for extent in steady_extents(found, faces, sigma=sigma)])
+
+
+def _values(extent: FaceExtent) -> tuple[float, ...]:
+    return extent.left, extent.right, extent.line, extent.chin, extent.above, extent.below

@@ -1,0 +1,56 @@
+"""Label maps on disk: a few kilobytes each, so that memory does not grow with the video."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from pathlib import Path
+
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import OutputError
+from musetalk.faces.parsing_masks import LABEL_SIDE
+
+_LEVEL = 1  # of compression: label maps are mostly level areas
+
+
+class LabelStore:
+    """Label maps by their order. Written once, from one thread; then read from any.
+
+    Args:
+        path: The file to make; its folder exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ends = array("q", [0])
+
+    def __len__(self) -> int:
+        """Maps that it holds."""
+        return len(self._ends) - 1
+
+    def extend(self, labels: UInt8Array) -> None:
+        """Take in uint8 [N, 512, 512].
+
+        Raises:
+            OutputError: The disk is full or cannot be written to.
+        """
+        try:
+            with self._path.open("ab") as file:
+                for each in labels:
+                    packed = zlib.compress(each.tobytes(), _LEVEL)
+                    file.write(packed)
+                    self._ends.append(self._ends[-1] + len(packed))
+        except OSError as error:
+            raise OutputError(
+                f'face labels cannot be written to "{self._path.parent}" ({error.strerror})', "free some space"
+            ) from error
+
+    def read(self, index: int) -> UInt8Array:
+        """The map of that number: uint8 [512, 512]. Not to be written to."""
+        start, stop = self._ends[index], self._ends[index + 1]
+        with self._path.open("rb") as file:
+            file.seek(start)
+            packed = file.read(stop - start)
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(LABEL_SIDE, LABEL_SIDE)

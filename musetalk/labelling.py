@@ -1,0 +1,96 @@
+"""The look at every planned face's pixels: each source frame is parsed once, however often it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+from musetalk.arrays import UInt8Array
+from musetalk.faces.extent import parsing_view
+from musetalk.faces.face_shapes import FaceShapes, ShapeReader
+from musetalk.faces.label_store import LabelStore
+from musetalk.faces.plan import FacePlan
+from musetalk.faces.types import FaceSample
+from musetalk.media.reader import read_frames
+from musetalk.media.types import Source
+from musetalk.progress import RenderRun
+
+_AT_ONCE = 16  # faces handed to the parser together
+
+
+class FaceLabeller(Protocol):
+    """Labels every pixel of a face."""
+
+    def labels(self, crops: Sequence[UInt8Array]) -> UInt8Array:
+        """Label faces.
+
+        Args:
+            crops: uint8 RGB [S, S, 3] each, S its own: a face with some surroundings.
+
+        Returns:
+            uint8 [N, 512, 512], values of `FaceLabel`.
+        """
+        ...
+
+
+def read_shapes(
+    source: Source, plan: FacePlan, frames: range, labeller: FaceLabeller, sigma: float, *, folder: Path, run: RenderRun
+) -> FaceShapes:
+    """Parse the planned faces of a stretch of the source.
+
+    Args:
+        source: The video or picture.
+        plan: The faces that will be painted.
+        frames: Source frames.
+        labeller: What parses.
+        sigma: Of the smoothing in time, in frames.
+        folder: The job's temporary directory, where the labels are kept.
+        run: Progress, cancellation, warnings.
+    """
+    with closing(read_frames(source, frames.start, frames.stop, cancel=run.cancel)) as pictures:
+        return shapes_in(
+            zip(frames, pictures, strict=False), plan, labeller, sigma, folder=folder, run=run, total=len(frames)
+        )
+
+
+def shapes_in(
+    pictures: Iterable[tuple[int, UInt8Array]],
+    plan: FacePlan,
+    labeller: FaceLabeller,
+    sigma: float,
+    *,
+    folder: Path,
+    run: RenderRun,
+    total: int,
+) -> FaceShapes:
+    """As `read_shapes`, of `total` source frames that are at hand: (number, uint8 RGB [H, W, 3]), ascending."""
+    reader = ShapeReader(LabelStore(folder / "labels.bin"))
+    seen = 0
+    for faces, crops, done in _batches(pictures, plan):
+        for (frame, face), labels in zip(faces, labeller.labels(crops) if crops else (), strict=True):
+            reader.add(frame, face, labels)
+            seen += 1
+        run.emit("parse", min(done, total), total)
+    if reader.unseen:
+        run.warn(f"face parsing saw no face in {reader.unseen} of {seen} crops: their masks are drawn, not parsed")
+    return reader.finish(sigma)
+
+
+def _batches(
+    pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan
+) -> Iterator[tuple[Sequence[tuple[int, FaceSample]], Sequence[UInt8Array], int]]:
+    """Yield faces, what the parser is to see of them, and how many pictures were taken in so far."""
+    faces: list[tuple[int, FaceSample]] = []
+    crops: list[UInt8Array] = []
+    done = 0
+    for number, picture in pictures:
+        for face in plan.faces(number):
+            faces.append((number, face))
+            crops.append(parsing_view(face.box).extract(picture).copy())  # the picture's buffer may be used again
+        done += 1
+        if len(faces) >= _AT_ONCE:
+            yield faces, crops, done
+            faces, crops = [], []
+    yield faces, crops, done

@@ -1,0 +1,106 @@
+"""Where the crop and the mask of each face lie, by the habits of the generator and the wishes of the user."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+
+from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
+from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.faces.extent import halved_crop, shift_range
+from musetalk.faces.face_shapes import FaceShapes
+from musetalk.faces.geometry import CropPlacement, place_crops
+from musetalk.faces.types import FaceSample
+from musetalk.generators.types import FaceGenerator
+from musetalk.settings import RenderSettings
+
+_KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
+_MARGIN = 2  # rows of the crop above the mask that scaling back looks at
+
+
+class FaceLayout:
+    """Crops and masks of planned faces. Safe to share between threads.
+
+    Args:
+        shapes: Extents and labels.
+        generator: What paints.
+        settings: Of the render.
+    """
+
+    def __init__(self, shapes: FaceShapes, generator: FaceGenerator, settings: RenderSettings) -> None:
+        self._shapes = shapes
+        self._size, self._traits = generator.crop_size, generator.traits
+        self._settings = settings
+        self._masks: OrderedDict[tuple[int, int, CropPlacement], FaceMask] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def shapes(self) -> FaceShapes:
+        """Extents and labels of the faces."""
+        return self._shapes
+
+    def crops(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> list[CropPlacement]:
+        """Place the crops of one clip.
+
+        Args:
+            frames: Its source frames.
+            faces: The face in each.
+        """
+        if self._traits.framing == "square":
+            return place_crops(faces, self._size)
+        margin = self._settings.extra_margin if self._traits.room_below else 0
+        extents = (self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True))
+        shift = self._settings.bbox_shift
+        return [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
+
+    def line(self, frame: int, face: FaceSample) -> float | None:
+        """The height at which the crop of a face is halved, in pixels of the source; None where it is not."""
+        if self._traits.framing == "square":
+            return None
+        return self._shapes.extent(frame, face).line + self._settings.bbox_shift
+
+    def shift_range(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> tuple[int, int] | None:
+        """Lowest and highest `bbox_shift` of use for faces in source frames; None where it moves no line."""
+        if self._traits.framing == "square":
+            return None
+        return shift_range([self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True)])
+
+    def mask(self, frame: int, face: FaceSample, crop: CropPlacement) -> FaceMask:
+        """Where the generated crop of a face shows in a source frame."""
+        key = (frame, face.track, crop)
+        with self._lock:
+            if key in self._masks:
+                self._masks.move_to_end(key)
+                return self._masks[key]
+        mask = self._make_mask(frame, face, crop)
+        with self._lock:
+            self._masks[key] = mask
+            while len(self._masks) > _KEPT:
+                self._masks.popitem(last=False)
+        return mask
+
+    def _make_mask(self, frame: int, face: FaceSample, crop: CropPlacement) -> FaceMask:
+        wanted = self._settings.mask
+        shape = self._traits.mask if wanted.shape == "auto" else wanted.shape
+        if shape == "ellipse" or shape == "box":  # noqa: PLR1714 - narrows the type
+            return self._drawn_mask(face, crop)
+        parsed = self._shapes.parsed(frame, face)
+        if parsed is None:
+            return self._drawn_mask(face, crop)
+        cheeks = wanted.left_cheek_width, wanted.right_cheek_width
+        options = ParsedMaskOptions(shape, wanted.blur, left_cheek=cheeks[0], right_cheek=cheeks[1])
+        return parsed_mask(parsed.labels, parsed.seen, crop, options)
+
+    def _drawn_mask(self, face: FaceSample, crop: CropPlacement) -> FaceMask:
+        halved = self._traits.framing == "halved"
+        return crop_mask(crop, self._settings.mask) if halved else face_mask(face.box, self._settings.mask)
+
+
+def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[CropPlacement]) -> int:
+    """The first row of the generated crops that any of their masks shows, and what scaling back takes with it."""
+    rows = (
+        (mask.y - crop.y) * (crop.size or crop.height) // crop.height - _MARGIN
+        for mask, crop in zip(masks, crops, strict=True)
+    )
+    return max(0, min(rows))

@@ -1,0 +1,105 @@
+"""From a voice to what drives the faces: its envelope always, and Whisper features where the generator hears them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+from musetalk.equipment import Equipment
+from musetalk.media.audio import SPEECH_RATE, Voice, read_excerpt, read_speech
+from musetalk.progress import CancelToken, RenderRun
+from musetalk.settings import SpeechSettings
+from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
+from musetalk.speech.features import measure_features
+from musetalk.speech.hearing import SAMPLES_PER_STEP, STEPS_PER_SECOND
+from musetalk.speech.track import SpeechTrack
+from musetalk.speech.windows import FeatureTrack
+
+_EXCERPT_BEFORE, _EXCERPT_SECONDS = 20, 30  # one window of Whisper's, most of it before the frame
+
+
+def listen(
+    voice: Voice,
+    equipment: Equipment,
+    settings: SpeechSettings,
+    fps: Fraction,
+    frame_count: int,
+    *,
+    folder: Path,
+    run: RenderRun,
+) -> tuple[SpeechTrack, EnvelopeTrack]:
+    """Measure a whole voice.
+
+    Args:
+        voice: The voice.
+        equipment: Says what is listened to.
+        settings: How networks hear.
+        fps: Output frames a second.
+        frame_count: Output frames that the voice covers.
+        folder: The job's temporary directory.
+        run: Progress, cancellation.
+
+    Returns:
+        What the generator hears, and the envelope.
+    """
+    run.emit("speech", 0, 1)
+    with closing(read_speech(voice, run.cancel)) as blocks:
+        envelope = measure_envelope(blocks, fps=fps, frame_count=frame_count)
+    encoder = equipment.encoder
+    if encoder is None:
+        run.emit("speech", 1, 1)
+        return envelope, envelope
+    with closing(read_speech(voice, run.cancel)) as blocks:
+        features = measure_features(
+            blocks,
+            encoder,
+            folder / "features.npy",
+            seams=settings.seams,
+            cache=equipment.features,
+            on_step=lambda done, total: run.emit("speech", done, total),
+            cancel=run.cancel,
+        )
+    run.emit("speech", features.steps, features.steps)
+    left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
+    track = FeatureTrack(features, fps=fps, frame_count=frame_count, hearing=encoder.hearing, left=left, right=right)
+    return track, envelope
+
+
+def listen_around(
+    frame: int,
+    voice: Voice,
+    equipment: Equipment,
+    settings: SpeechSettings,
+    fps: Fraction,
+    frame_count: int,
+    *,
+    folder: Path,
+    cancel: CancelToken,
+) -> SpeechTrack | None:
+    """Measure what the generator hears around one output frame; None: it listens to the envelope.
+
+    Half a minute is heard, with the frame two thirds in: of a longer voice, loudness is judged by that alone.
+    """
+    encoder = equipment.encoder
+    if encoder is None:
+        return None
+    middle = int(STEPS_PER_SECOND * frame / fps)
+    total = voice.samples * STEPS_PER_SECOND // voice.rate
+    last = max(0, total - _EXCERPT_SECONDS * STEPS_PER_SECOND)
+    first = min(max(0, middle - _EXCERPT_BEFORE * STEPS_PER_SECOND), last)
+    start, seconds = first * SAMPLES_PER_STEP / SPEECH_RATE, float(_EXCERPT_SECONDS)
+    with closing(read_excerpt(voice.path, start, seconds, cancel)) as blocks:
+        features = measure_features(
+            blocks, encoder, folder / "excerpt.npy", seams=settings.seams, cache=equipment.features, cancel=cancel
+        )
+    left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
+    return FeatureTrack(
+        features,
+        fps=fps,
+        frame_count=frame_count,
+        hearing=encoder.hearing,
+        left=left,
+        right=right,
+        first_step=first,
+    )

@@ -1,0 +1,31 @@
+"""`python -m scripts.inference`: MuseTalk's command line, over this pipeline."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from musetalk.cli import FAILED, render_tasks, run
+from scripts.upstream import read_request
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end; exit codes as of `python -m musetalk`."""
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    run(lambda: _render(argv))
+
+
+def _render(argv: Sequence[str] | None) -> None:
+    request = read_request(argv)
+    sys.stderr.write("".join(f"musetalk: note: {notice}\n" for notice in request.notices))
+    from musetalk.pipeline import LipSync  # noqa: PLC0415 - so that --help is quick
+
+    results = render_tasks(list(request.tasks), {}, LipSync(), quiet=False)
+    if any(result.report is None for result in results):
+        sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

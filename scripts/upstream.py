@@ -1,0 +1,194 @@
+"""MuseTalk's flags, with its names and defaults, as tasks for this pipeline. Heavy imports wait until flags are read.
+
+Names, defaults and their meaning: TMElyralab/MuseTalk, scripts/inference.py, as of version 1.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musetalk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from musetalk.batch import Task
+
+_BACKENDS = {"v15": "musetalk-v15", "v1": "musetalk-v1"}
+_CHECKPOINTS = {"v15": Path("musetalkV15", "unet.pth"), "v1": Path("musetalk", "pytorch_model.bin")}
+_VAE = "sd-vae"
+_V15_ONLY = ("extra_margin", "parsing_mode", "left_cheek_width", "right_cheek_width")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a command line asks for.
+
+    Attributes:
+        tasks: What to render; the flags are among their settings.
+        notices: What the user should know of flags that have no effect here, a line each.
+    """
+
+    tasks: tuple[Task, ...]
+    notices: tuple[str, ...]
+
+
+def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) -> Request:
+    """Read a command line and the file of tasks that it names.
+
+    What a task says wins over the flags, as in MuseTalk.
+
+    Args:
+        argv: The arguments; None: this program's.
+        gpus: How many GPUs there are; None: asks torch.
+
+    Raises:
+        SettingsError: A flag, a path or a task cannot work here.
+        SystemExit: The flags make no command line, or help was asked for.
+    """
+    parser = _parser()
+    flags = parser.parse_args(argv)
+    from musetalk.settings import RenderSettings  # noqa: PLC0415 - see the module's first line
+
+    models_dir, notices = _models_dir(flags)
+    network, more = _network(flags, count_gpus() if gpus is None else gpus)
+    values = {"models_dir": models_dir, "network": network, **_values(flags)}
+    RenderSettings.parse(values)  # before any task: a flag that cannot work is no task's fault
+    tasks = _tasks(flags, values)
+    notices += [*more, *_without_effect(parser, flags)]
+    if flags.version == "v15" and (flags.bbox_shift or any(task.settings["bbox_shift"] for task in tasks)):
+        notices.append("bbox_shift has no effect with --version v15, as in MuseTalk; python -m musetalk heeds it")
+        tasks = [replace(task, settings={**task.settings, "bbox_shift": 0}) for task in tasks]
+    return Request(tuple(tasks), tuple(notices))
+
+
+def count_gpus() -> int:
+    """How many GPUs torch can use."""
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.inference",
+        description="MuseTalk's command line, over this project's pipeline.",
+        epilog="More can be chosen with: python -m musetalk render --help",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--inference_config", type=Path, default="configs/inference/test_img.yaml", help="YAML file of tasks")
+    add("--result_dir", type=Path, default="./results", help="results go to a folder of the version's name in it")
+    add("--output_vid_name", help="name of the result, where the task gives none")
+    add("--version", choices=tuple(_BACKENDS), default="v15", help="of MuseTalk")
+    add("--unet_model_path", type=Path, default="./models/musetalkV15/unet.pth", help="the version's checkpoint")
+    add("--unet_config", type=Path, default="./models/musetalk/config.json", help="lies beside the checkpoint here")
+    add("--vae_type", default=_VAE, help="only this one")
+    add("--whisper_dir", type=Path, default="./models/whisper", help="whisper/ of the checkpoint's models folder")
+    add("--bbox_shift", type=int, default=0, help="v1: source pixels; positive opens the mouth more")
+    add("--extra_margin", type=int, default=10, help="v15: source pixels under the chin that are painted, too")
+    add("--parsing_mode", choices=("jaw", "neck", "raw"), default="jaw", help="v15: shape of the painted region")
+    add("--left_cheek_width", type=int, default=90, help="v15: columns of 512 kept left of the middle")
+    add("--right_cheek_width", type=int, default=90, help="v15: columns of 512 kept right of the middle")
+    add("--audio_padding_length_left", type=int, default=2, help="frames of voice before each, at 25 fps")
+    add("--audio_padding_length_right", type=int, default=2, help="frames of voice after each, at 25 fps")
+    add("--fps", type=int, default=25, help="frame rate of pictures; videos keep their own")
+    add("--batch_size", type=int, default=8, help="frames at once")
+    add("--gpu_id", type=int, default=0, help="which GPU")
+    add("--use_float16", action="store_true", help="on a GPU: half precision")
+    add("--use_saved_coord", action="store_true", help="use the faces found earlier, and keep them")
+    add("--saved_coord", action="store_true", help="the same")
+    add("--ffmpeg_path", default="./ffmpeg-4.4-amd64-static/", help="not used: ffmpeg comes with a package")
+    return parser
+
+
+def _values(flags: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say of the picture and the voice, as settings."""
+    first = flags.version == "v1"
+    return {
+        "backend": _BACKENDS[flags.version],
+        "bbox_shift": flags.bbox_shift if first else 0,
+        "extra_margin": flags.extra_margin,
+        "image_fps": flags.fps,
+        "use_saved_coords": flags.use_saved_coord or flags.saved_coord,
+        "mask": {
+            "shape": "raw" if first else flags.parsing_mode,
+            "left_cheek_width": flags.left_cheek_width,
+            "right_cheek_width": flags.right_cheek_width,
+        },
+        "speech": {
+            "audio_padding_length_left": flags.audio_padding_length_left,
+            "audio_padding_length_right": flags.audio_padding_length_right,
+        },
+    }
+
+
+def _models_dir(flags: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The folder in which all the weights lie, from paths that MuseTalk takes one by one; and notices."""
+    notices = []
+    wanted = _CHECKPOINTS[flags.version]
+    given: Path = flags.unet_model_path
+    if flags.version == "v1" and given == Path("models", _CHECKPOINTS["v15"]):  # the flag's default, whatever version
+        given = Path("models", wanted)
+        notices.append(f"--version v1 reads {given}")
+    tail = Path(*given.parts[-2:])
+    if tail != wanted:
+        other = next((version for version, place in _CHECKPOINTS.items() if place == tail), None)
+        raise SettingsError(
+            f'--unet_model_path "{given}" is not where --version {flags.version} has its checkpoint',
+            f"give --version {other}"
+            if other
+            else f"place or link the file at models/{wanted.as_posix()}, give that "
+            f"path, and say that it is yours: python -m musetalk weights adopt {wanted.as_posix()}",
+        )
+    models_dir = given.parents[1]
+    if flags.vae_type != _VAE:
+        raise SettingsError(
+            f'there is no --vae_type "{flags.vae_type}" here', f"leave it out: {models_dir / _VAE} is read"
+        )
+    whisper = models_dir / "whisper"
+    if not _same(flags.whisper_dir, Path("models", "whisper"), whisper):
+        raise SettingsError(
+            f'--whisper_dir "{flags.whisper_dir}" is not beside the checkpoint\'s folder',
+            f"place or link it at {whisper}, and leave out the flag",
+        )
+    config = given.with_name("musetalk.json")
+    if not _same(flags.unet_config, Path("models", "musetalk", "config.json"), config):
+        notices.append(f"--unet_config has no effect: {config} is read")
+    return models_dir, notices
+
+
+def _same(path: Path, *others: Path) -> bool:
+    return path.resolve() in (other.resolve() for other in others)
+
+
+def _network(flags: argparse.Namespace, gpus: int) -> tuple[dict[str, Any], list[str]]:
+    """How the networks run, as settings; and notices."""
+    if not gpus:
+        notices = ["no GPU was found: this runs on the CPU, which takes long"]
+        if flags.use_float16:
+            notices.append("--use_float16 has no effect: it is for GPUs")
+        return {"device": "cpu", "dtype": "fp32", "batch_size": flags.batch_size}, notices
+    if not 0 <= flags.gpu_id < gpus:
+        raise SettingsError(f"there is no GPU {flags.gpu_id}", f"give --gpu_id 0 to {gpus - 1}")
+    dtype = "fp16" if flags.use_float16 else "fp32"
+    return {"device": f"cuda:{flags.gpu_id}", "dtype": dtype, "batch_size": flags.batch_size}, []
+
+
+def _without_effect(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> list[str]:
+    """Notices of the flags that were given and do nothing."""
+    why = {"ffmpeg_path": ": ffmpeg comes with a package"}
+    if flags.version == "v1":
+        why |= dict.fromkeys(_V15_ONLY, " with --version v1, as in MuseTalk")
+    given = (name for name in why if getattr(flags, name) != parser.get_default(name))
+    return [f"--{name} has no effect{why[name]}" for name in given]
+
+
+def _tasks(flags: argparse.Namespace, values: dict[str, Any]) -> list[Task]:
+    """The file's tasks, with the flags below what they say themselves, and results where MuseTalk puts them."""
+    from musetalk.batch import merge_settings, read_tasks  # noqa: PLC0415
+
+    tasks = read_tasks(flags.inference_config, flags.result_dir / flags.version, result_name=flags.output_vid_name)
+    return [replace(task, settings=merge_settings(values, task.settings)) for task in tasks]
