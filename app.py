@@ -30,6 +30,17 @@ def main(
         float, typer.Option(help="Disk for all of them, in GiB.", min=0.1)
     ] = _DEFAULT.max_disk_gigabytes,
     models_dir: Annotated[Path, typer.Option(help="Where weights are.")] = _DEFAULT.models_dir,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(envvar="MUSETALK_WEIGHTS", help="Fetch these first, where missing: musetalk-v15, ..."),
+    ] = None,
+    downloads: Annotated[
+        bool | None,
+        typer.Option(
+            envvar="MUSETALK_DOWNLOADS",
+            help="Whether visitors may download weights (default: only who sits at this machine or has a login).",
+        ),
+    ] = _DEFAULT.downloads,
 ) -> None:
     """Serve MuseTalk Hybrid to browsers."""
     from musetalk.errors import MuseTalkError  # noqa: PLC0415 - --help should not wait for the engine
@@ -48,6 +59,8 @@ def main(
         keep_hours=keep_hours,
         max_disk_gigabytes=max_disk_gigabytes,
         models_dir=models_dir,
+        downloads=downloads,
+        weights=tuple(weights or ()),
     )
     try:
         serve(options)

@@ -80,7 +80,7 @@ PREVIEW = Backend(
 )
 
 
-def _musetalk(version: Version, name: str, year: str, files: tuple[WeightFile, ...]) -> Backend:
+def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile, ...]) -> Backend:
     def lacks(settings: RenderSettings) -> tuple[str, ...]:
         needed = [file for file in files if file not in OPTIONAL]
         missing = lacking(needed, settings.models_dir, name)
@@ -105,7 +105,7 @@ def _musetalk(version: Version, name: str, year: str, files: tuple[WeightFile, .
 
     return Backend(
         name=name,
-        summary=f"MuseTalk {year}: a network repaints the mouth, at 256 pixels a face",
+        summary=summary,
         notice="",
         lacks=lacks,
         load=load,
@@ -116,8 +116,10 @@ def _musetalk(version: Version, name: str, year: str, files: tuple[WeightFile, .
 
 
 MUSETALK = (
-    _musetalk("v15", "musetalk-v15", "1.5", MUSETALK_V15),
-    _musetalk("v1", "musetalk-v1", "1.0", MUSETALK_V1),
+    _musetalk(
+        "v15", "musetalk-v15", "MuseTalk 1.5: a network repaints the lower face, at 256 pixels a face", MUSETALK_V15
+    ),
+    _musetalk("v1", "musetalk-v1", "MuseTalk 1.0: the first version, for results as it made them", MUSETALK_V1),
 )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import gradio as gr
 
+from musetalk.generators.registry import Backend
+from musetalk.settings import RenderSettings
 from musetalk.webui.units import sentence
+from musetalk.weights import left, readable_size
 
 # Setting the value is all it takes: Gradio sends "change" by itself, here and where a handler sets it. Once a person
 # has clicked, the "checked" attribute no longer says which button is on, so it is set after every update.
@@ -20,6 +23,13 @@ element.addEventListener("change", (event) => {
   if (event.target.type !== "radio") return;
   props.value = event.target.value;
   trigger("input");
+});
+element.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-tab]");
+  if (!link) return;
+  const tab = [...document.querySelectorAll('[role="tab"]')].find((tab) => tab.innerText.trim() === link.dataset.tab);
+  tab?.click();
+  tab?.focus();
 });
 watch(["value", "cards"], show);
 show();
@@ -34,18 +44,37 @@ class BackendEntry:
         name: As settings name it.
         summary: One line for people who choose.
         lacks: What is missing to run it, one line each with the remedy; empty: ready.
+        download: How much the Models tab would download to make it ready, for people; empty: nothing.
     """
 
     name: str
     summary: str
     lacks: tuple[str, ...]
+    download: str = ""
+
+
+def backend_entries(backends: Iterable[Backend], base: RenderSettings, downloads: bool) -> list[BackendEntry]:
+    """What there is to choose now.
+
+    Args:
+        backends: In the order in which they are shown.
+        base: Settings that visitors cannot change: where weights are.
+        downloads: Whether visitors may download them.
+    """
+    entries = []
+    for backend in backends:
+        lacks = backend.lacks(base)
+        size = left(backend.weights, base.models_dir) if lacks and downloads else 0
+        entries.append(BackendEntry(backend.name, backend.summary, lacks, readable_size(size) if size else ""))
+    return entries
 
 
 def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
     """A component whose value is the chosen backend's name, as an input and as an output.
 
-    To show other cards later, return `gr.HTML(cards=backend_cards(entries, value), value=value)` from a handler. As
-    with every input, what arrives in a handler is the browser's word: look the name up before using it.
+    To show other cards later, return `gr.HTML(cards=backend_cards(entries, value), value=value)` from a handler;
+    without a value, what was chosen stays. As with every input, what arrives in a handler is the browser's word: look
+    the name up before using it.
 
     Args:
         entries: In the order in which they are shown; those that lack something cannot be chosen.
@@ -72,6 +101,9 @@ def _card(index: int, entry: BackendEntry, chosen: bool) -> str:
     flags = (" checked" if chosen else "") + (" disabled" if entry.lacks else "")
     lacks = "".join(f"<li>{escape(sentence(line))}</li>" for line in entry.lacks)
     state = f'<ul class="mt-lacks">{lacks}</ul>' if lacks else ""
+    if entry.download:
+        size = f"Download in the Models tab ({escape(entry.download)})"
+        state += f'<button type="button" class="mt-link" data-tab="Models">{size}</button>'
     ready = "Unavailable" if entry.lacks else "Ready"
     return (
         f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '

@@ -1,70 +1,116 @@
-"""Pictures of a previewed frame: where the faces are, which of them speaks, where the mask ends."""
+"""Pictures of a previewed frame: faces, mask, crop, and what the parser saw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
 
-from musetalk.arrays import UInt8Array
+from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.faces.face_shapes import ParsedFace
+from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.types import FaceBox
 from musetalk.frame_preview import FramePreview
+from musetalk.webui.label_colours import paint_labels
+from musetalk.webui.pen import Colour, Pen, Points
 
-_Points: TypeAlias = npt.NDArray[np.floating]
-_Colour: TypeAlias = tuple[int, int, int]
+Overlay: TypeAlias = Literal["faces", "crop", "parsing"]
+USUAL: tuple[Overlay, ...] = ("faces",)
 
-# RGB: light lines in a dark casing, so that they show on anything.
-_CASING: _Colour = (16, 20, 26)
-_FOUND: _Colour = (236, 240, 244)
-_CHOSEN: _Colour = (255, 196, 61)
-_OUTLINE: _Colour = (120, 232, 255)
+# RGB
+_FOUND: Colour = (236, 240, 244)
+_CHOSEN: Colour = (255, 196, 61)
+_OUTLINE: Colour = (120, 232, 255)
+_CROP: Colour = (255, 158, 205)
 
 _LINE = 1 / 500  # width of a thin line, of the picture's longer side
-_THICK = 2.5  # thin lines
 _CORNER = 0.2  # length of a corner mark, of the box's shorter side
-_DASH, _GAP = 5.0, 4.0  # of the outline, in line widths
-_TAG = 14.0  # height of a number's tag, in line widths
-_FRACTION_BITS = 4  # cv2 draws at sixteenths of a pixel
 
 
-def draw_faces(preview: FramePreview, *, max_side: int = 1280) -> UInt8Array:
-    """Draw what was found into the source's frame.
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A previewed frame as large as it is shown, and what can be drawn into it: some MiB, whatever the source.
 
-    Every face found has a thin box and its number, from left to right; the chosen ones have marked corners, and a
-    dashed line where source and generated face are mixed half and half.
+    Attributes:
+        ground: The frame: uint8 RGB [h, w, 3]. Not to be written to.
+        size: (width, height) of the source's frame; all below is in its pixels.
+        boxes: Every face found, from left to right.
+        chosen: Those of them that are painted.
+        outlines, crops, lines, parsed: Of each chosen face, as of `FramePreview`.
+    """
+
+    ground: UInt8Array
+    size: tuple[int, int]
+    boxes: tuple[FaceBox, ...]
+    chosen: frozenset[FaceBox]
+    outlines: tuple[Float32Array, ...]
+    crops: tuple[CropPlacement, ...]
+    lines: tuple[float | None, ...]
+    parsed: tuple[ParsedFace, ...]
+
+    @property
+    def offers(self) -> frozenset[Overlay]:
+        """What there is to draw."""
+        there: dict[Overlay, Collection[object]] = {"faces": self.boxes, "crop": self.crops, "parsing": self.parsed}
+        return frozenset(name for name, held in there.items() if held)
+
+
+def sketch_of(preview: FramePreview, *, max_side: int = 1280) -> Sketch:
+    """Take from a preview what drawing needs.
 
     Args:
-        preview: The frame and its faces.
-        max_side: Most pixels on the longer side; smaller frames keep their size.
+        preview: The frame and what is known of it.
+        max_side: Most pixels on the longer side of what is shown; smaller frames keep their size.
+    """
+    height, width = preview.frame.shape[:2]
+    return Sketch(
+        ground=_fitted(preview.frame, max_side),
+        size=(width, height),
+        boxes=preview.boxes,
+        chosen=frozenset(face.box for face in preview.chosen),
+        outlines=preview.outlines,
+        crops=preview.crops,
+        lines=preview.lines,
+        parsed=tuple(face for face in preview.parsed if face is not None),
+    )
+
+
+def draw(sketch: Sketch, overlays: Collection[Overlay] = USUAL) -> UInt8Array:
+    """Draw what was found into the source's frame.
+
+    Args:
+        sketch: The frame and what is known of it.
+        overlays: What to draw; of what the sketch does not offer, nothing is seen. "faces": every face found has a
+            thin box and its number, from left to right; the chosen ones have marked corners, and a dashed line where
+            source and generated face are mixed half and half. "crop": what the generator sees of each chosen face, and
+            the line at which that is halved. "parsing": the labels of each chosen face, a colour each.
 
     Returns:
         uint8 RGB [h, w, 3].
     """
-    picture = _fitted(preview.frame, max_side)
-    pen = _Pen(picture, max(1.5, max(picture.shape[:2]) * _LINE))
-    scale = np.array([picture.shape[1] / preview.frame.shape[1], picture.shape[0] / preview.frame.shape[0]])
-    chosen = {face.box for face in preview.chosen}
-    for outline in preview.outlines:
-        pen.dashed(outline * scale, _OUTLINE)
-    for box in preview.boxes:
-        corners = _corners(box) * scale
-        frame = np.concatenate([corners, corners[:1]])
-        if box in chosen:
-            pen.lines([frame], _CHOSEN, also=_corner_marks(corners))
-        else:
-            pen.lines([frame], _FOUND)
-    for number, box in enumerate(preview.boxes, 1):
-        pen.tag(str(number), _corners(box)[0] * scale, _CHOSEN if box in chosen else _FOUND)
+    picture = sketch.ground.copy()
+    scale = np.array([picture.shape[1] / sketch.size[0], picture.shape[0] / sketch.size[1]])
+    pen = Pen(picture, max(1.5, max(picture.shape[:2]) * _LINE))
+    if "parsing" in overlays:
+        for face in sketch.parsed:
+            corner, far = _edges(face.seen) * scale
+            paint_labels(picture, face.labels, (*corner, *far))
+    if "faces" in overlays:
+        for outline in sketch.outlines:
+            pen.dashed(outline * scale, _OUTLINE)
+    if "crop" in overlays:
+        for crop, line in zip(sketch.crops, sketch.lines, strict=True):
+            _draw_crop(pen, crop, line, scale)
+    if "faces" in overlays:
+        _draw_boxes(pen, sketch, scale)
     return picture
 
 
 def show_result(preview: FramePreview, *, max_side: int = 1280) -> UInt8Array:
-    """Scale the result as `draw_faces` scales the frame: uint8 RGB [h, w, 3]; without a voice, the frame itself."""
+    """Scale the result as `sketch_of` scales the frame: uint8 RGB [h, w, 3]; without a voice, the frame itself."""
     return _fitted(preview.frame if preview.result is None else preview.result, max_side)
 
 
@@ -89,55 +135,24 @@ def to_source_point(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    """Draws cased lines of one thickness into a picture.
+def _draw_boxes(pen: Pen, sketch: Sketch, scale: Points) -> None:
+    for box in sketch.boxes:
+        corners = _corners(box) * scale
+        frame = np.concatenate([corners, corners[:1]])
+        if box in sketch.chosen:
+            pen.lines([frame], _CHOSEN, also=_corner_marks(corners))
+        else:
+            pen.lines([frame], _FOUND)
+    for number, box in enumerate(sketch.boxes, 1):
+        pen.tag(str(number), _corners(box)[0] * scale, _CHOSEN if box in sketch.chosen else _FOUND)
 
-    Attributes:
-        picture: uint8 RGB [h, w, 3], written to.
-        width: Of a thin line, in pixels.
-    """
 
-    picture: UInt8Array
-    width: float
-
-    def lines(self, thin: list[_Points], colour: _Colour, also: Sequence[_Points] = ()) -> None:
-        """Draw polylines, those of `also` thick, and all of their casing before any of them."""
-        edge = max(1, round(self.width * 0.7))
-        for paint, more in ((_CASING, 2 * edge), (colour, 0)):
-            for lines, widths in ((thin, 1.0), (also, _THICK)):
-                points = [np.round((line - 0.5) * 2**_FRACTION_BITS).astype(np.int32) for line in lines]
-                size = max(1, round(self.width * widths)) + more
-                cv2.polylines(self.picture, points, False, paint, size, cv2.LINE_AA, _FRACTION_BITS)
-
-    def dashed(self, outline: _Points, colour: _Colour) -> None:
-        """Draw a closed line in dashes of one length."""
-        if len(outline) < 3:
-            return
-        line = np.concatenate([outline, outline[:1]])
-        along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-        count = max(4, round(along[-1] / ((_DASH + _GAP) * self.width)))
-        step = along[-1] / count
-        dash = np.linspace(0, step * _DASH / (_DASH + _GAP), 6)
-        places = (index * step + dash for index in range(count))
-        dashes = [np.stack([np.interp(place, along, column) for column in line.T], axis=1) for place in places]
-        self.lines(dashes, colour)
-
-    def tag(self, text: str, corner: _Points, colour: _Colour) -> None:
-        """Write a short text on a plate above a box's upper left corner, or inside where there is no room."""
-        height = max(11.0, _TAG * self.width)
-        font = ImageFont.load_default(height * 0.8)
-        width = max(height, font.getlength(text) + height * 0.5)
-        rows, columns = self.picture.shape[:2]
-        x = min(max(0.0, float(corner[0]) - self.width), columns - width)
-        y = float(corner[1]) - height - 2 * self.width
-        y = y if y >= 0 else min(max(0.0, float(corner[1]) + 2 * self.width), rows - height)
-        page = Image.fromarray(self.picture)
-        draw = ImageDraw.Draw(page)
-        plate = (x, y, x + width, y + height)
-        draw.rounded_rectangle(plate, height / 5, fill=colour, outline=_CASING, width=max(1, round(self.width * 0.75)))
-        draw.text((x + width / 2, y + height / 2), text, fill=_CASING, font=font, anchor="mm")
-        self.picture[...] = np.asarray(page)
+def _draw_crop(pen: Pen, crop: CropPlacement, line: float | None, scale: Points) -> None:
+    """A crop's edges, and across it the line that halves it."""
+    (x0, y0), (x1, y1) = _edges(crop)
+    frame = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]) * scale
+    across = [] if line is None else [np.array([(x0, line), (x1, line)]) * scale]
+    pen.lines([frame, *across], _CROP)
 
 
 def _fitted(frame: UInt8Array, max_side: int) -> UInt8Array:
@@ -150,12 +165,17 @@ def _fitted(frame: UInt8Array, max_side: int) -> UInt8Array:
     return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _corners(box: FaceBox) -> _Points:
+def _edges(place: CropPlacement) -> Points:
+    """Upper left and lower right corner: float64 [2, 2] as (x, y)."""
+    return np.array([(place.x, place.y), (place.x + place.width, place.y + place.height)], np.float64)
+
+
+def _corners(box: FaceBox) -> Points:
     """The corners of a box, from the upper left one around: float [4, 2] as (x, y)."""
     return np.array([(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)])
 
 
-def _corner_marks(corners: _Points) -> list[_Points]:
+def _corner_marks(corners: Points) -> list[Points]:
     """An angle at each corner of a box: float [3, 2] each."""
     length = _CORNER * float(np.abs(corners[2] - corners[0]).min())
     marks = []

@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 
 from musetalk.webui import form
-from musetalk.webui.backend_picker import BackendEntry, backend_picker
+from musetalk.webui.backend_picker import backend_entries, backend_picker
 from musetalk.webui.dub_handlers import DubHandlers
+from musetalk.webui.form_folds import build_folds
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 from musetalk.webui.texts import caps
@@ -47,7 +48,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
             inputs = _build_inputs(site)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_stage(header)
-    handlers = DubHandlers(site, stage)
+    handlers = DubHandlers(site, stage, inputs.form.backend)
     _wire(handlers, inputs, stage, visitor)
     return handlers
 
@@ -64,15 +65,14 @@ def _build_inputs(site: Site) -> Inputs:
         example_labels=["Sample video", "Portrait"],
         api_visibility="private",
     )
-    entries = [
-        BackendEntry(backend.name, backend.summary, backend.lacks(site.base)) for backend in site.engine.registry
-    ]
+    entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
     mouth = form.build_mouth(backend_picker(entries, site.base.backend))
-    return Inputs(source, voice, form.SettingsForm(**mouth, **form.build_folded()))
+    return Inputs(source, voice, form.SettingsForm(**mouth, **build_folds()))
 
 
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
     settings = inputs.form.widgets
+    overlays = list(stage.show.values())
     media = [inputs.source, inputs.voice]
     preview: dict[str, Any] = {
         "outputs": handlers.previewed,
@@ -81,13 +81,15 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         "api_visibility": "private",
         "show_progress_on": [stage.note],
     }
-    one_frame = [*media, stage.moment, *settings]
-    inputs.source.change(handlers.preview_source, [inputs.source, *settings], **preview)
+    one_frame = [*media, stage.moment, *overlays, *settings]
+    inputs.source.change(handlers.preview_source, [inputs.source, *overlays, *settings], **preview)
     inputs.voice.change(handlers.check_voice, inputs.voice, None, **AT_ONCE)
     stage.preview_button.click(handlers.preview, one_frame, **preview)
     stage.frame.select(handlers.pick, stage.scale, [inputs.form.face, inputs.form.point], **AT_ONCE).success(
         handlers.preview, one_frame, **preview
     )
+    for overlay in overlays:
+        overlay.input(handlers.redraw, overlays, handlers.drawn, **AT_ONCE)
     for picture in (stage.frame, stage.speaking):
         picture.change(None, js=_NAME_PICTURES, api_visibility="private")
     stage.generate_button.click(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,8 +14,11 @@ from musetalk.jobs.job import Job
 from musetalk.jobs.store import REPORT
 from musetalk.webui import drawing, form, panels
 from musetalk.webui.form import Value
+from musetalk.webui.label_colours import legend
 from musetalk.webui.site import Site, in_sentences, owner_of, site_header, with_toasts
+from musetalk.webui.sketches import LastSketches
 from musetalk.webui.stage import Stage
+from musetalk.webui.texts import preview_note
 
 Update: TypeAlias = dict[Any, Any]
 _STOP_SECONDS = 2.0
@@ -22,11 +26,13 @@ _SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down fo
 
 
 class DubHandlers:
-    """Handlers over one page's widgets; they keep nothing themselves, all visitors share them."""
+    """Handlers over one page's widgets; all visitors share them. Of each of the last ones they keep what was drawn."""
 
-    def __init__(self, site: Site, stage: Stage) -> None:
+    def __init__(self, site: Site, stage: Stage, picker: gr.HTML) -> None:
         self._site = site
         self._stage = stage
+        self._sketches = LastSketches()
+        self.picker = picker  # of backends; the Models tab says what can be chosen
 
     @property
     def watched(self) -> list[Any]:
@@ -47,19 +53,39 @@ class DubHandlers:
     def previewed(self) -> list[Any]:
         """What a preview changes."""
         stage = self._stage
-        return [stage.preview, stage.frame, stage.speaking, stage.note, stage.video, stage.scale]
+        offered = [stage.overlays, *stage.show.values()]
+        return [stage.preview, *self.drawn, stage.speaking, *offered, stage.note, stage.video, stage.scale]
+
+    @property
+    def drawn(self) -> list[Any]:
+        """What another choice of overlays changes."""
+        return [self._stage.frame, self._stage.legend]
 
     @with_toasts
-    def preview_source(self, source: str | None, *values: Value) -> Update:
-        """Show what was chosen as the source, and the faces in it."""
+    def preview_source(self, request: gr.Request, source: str | None, *values: Value) -> Update:
+        """Show what was chosen as the source, and the faces in it; `values` are overlays and settings."""
+        stage = self._stage
         if source is None:
-            return {self._stage.frame: None, self._stage.speaking: gr.Image(visible=False), self._stage.note: ""}
-        return self._preview(Path(source), None, None, values)
+            self._sketches.drop(_visit(request))
+            hidden = {stage.speaking: gr.Image(visible=False), stage.overlays: gr.Row(visible=False)}
+            return {stage.frame: None, stage.legend: "", stage.note: "", **hidden}
+        return self._preview(request, Path(source), None, None, values)
 
     @with_toasts
-    def preview(self, source: str | None, voice: str | None, moment: str, *values: Value) -> Update:
-        """Show one frame: faces, the chosen one, the mask, and the frame speaking if there is a voice."""
-        return self._preview(_given(source, "source"), Path(voice) if voice else None, _seconds(moment), values)
+    def preview(
+        self, request: gr.Request, source: str | None, voice: str | None, moment: str, *values: Value
+    ) -> Update:
+        """Show one frame, and the same frame speaking if there is a voice; `values` are overlays and settings."""
+        sound = Path(voice) if voice else None
+        return self._preview(request, _given(source, "source"), sound, _seconds(moment), values)
+
+    @with_toasts
+    def redraw(self, request: gr.Request, *shown: bool) -> Update:
+        """Draw other overlays into the frame that is shown."""
+        sketch = self._sketches.get(_visit(request))
+        if sketch is None:
+            raise SettingsError("this preview is no longer kept", "press Preview frame")
+        return self._draw(sketch, shown)
 
     @with_toasts
     def check_voice(self, voice: str | None) -> None:
@@ -123,24 +149,41 @@ class DubHandlers:
         job = self._site.jobs.get(job_id, owner_of(secret, request))
         return {self._stage.video: gr.Video(None, visible=False), self._stage.report: "", **self._show(job)}
 
-    def _preview(self, source: Path, voice: Path | None, moment: float | None, values: tuple[Value, ...]) -> Update:
+    def _preview(
+        self,
+        request: gr.Request,
+        source: Path,
+        voice: Path | None,
+        moment: float | None,
+        values: tuple[Any, ...],
+    ) -> Update:
         stage = self._stage
-        settings = form.read(values, self._site.base)
+        overlays = len(stage.show)
+        settings = form.read(values[overlays:], self._site.base)
         found = self._site.engine.preview_frame(source, voice, settings, at=moment)
         self._site.uploads.sweep(spare=[source, *([voice] if voice else [])])
-        frame = drawing.draw_faces(found, max_side=_SHOWN_SIDE)
+        sketch = drawing.sketch_of(found, max_side=_SHOWN_SIDE)
+        self._sketches.keep(_visit(request), sketch)
         speaking = gr.Image(visible=False)
         if found.result is not None:
             speaking = gr.Image(drawing.show_result(found, max_side=_SHOWN_SIDE), visible=True)
-        note = f"Frame at {found.seconds:.2f} s of the source. {' '.join(found.notes)}"
         return {
             stage.preview: gr.Column(visible=True),
-            stage.frame: frame,
             stage.speaking: speaking,
-            stage.note: note,
+            stage.overlays: gr.Row(visible=True),
+            **{box: gr.Checkbox(visible=name in sketch.offers) for name, box in stage.show.items()},
+            stage.note: preview_note(found),
             stage.video: gr.Video(visible=False),
-            stage.scale: found.frame.shape[1] / frame.shape[1],
+            stage.scale: found.frame.shape[1] / sketch.ground.shape[1],
+            **self._draw(sketch, values[:overlays]),
         }
+
+    def _draw(self, sketch: drawing.Sketch, shown: tuple[bool, ...]) -> Update:
+        """The frame with the overlays that are switched on; `shown` in the order of `Stage.show`."""
+        stage = self._stage
+        overlays = [name for name, on in zip(stage.show, shown, strict=True) if on]
+        parsed = (face.labels for face in sketch.parsed) if "parsing" in overlays else ()
+        return {stage.frame: drawing.draw(sketch, overlays), stage.legend: legend(parsed)}
 
     def _nothing(self) -> Update:
         """What is watched is gone."""
@@ -168,6 +211,11 @@ class DubHandlers:
             update[stage.preview] = gr.Column(visible=False)
             update[stage.report] = panels.report_panel(facts, notice)
         return update
+
+
+def _visit(request: gr.Request) -> str:
+    """Which open page asks; each has its own preview frame."""
+    return request.session_hash or secrets.token_hex()  # who has no page is shown nobody's
 
 
 def _given(path: str | None, what: str) -> Path:

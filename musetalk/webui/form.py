@@ -14,6 +14,7 @@ from musetalk.webui.texts import FOLDER, text
 
 Value: TypeAlias = str | float | None  # what a widget of the form holds
 PICKED = "picked"
+MUSETALK = "musetalk"  # what the names of its backends begin with
 _FACES = [
     ("Largest", "largest"),
     ("Leftmost", "leftmost"),
@@ -21,8 +22,9 @@ _FACES = [
     ("All", "all"),
     ("Picked", PICKED),
 ]
-# What only whoever runs the server decides: where it reads and writes, and how much it takes.
+# What only whoever runs the server decides: where it reads and writes, how much it takes, and what it runs on.
 _SERVER_ONLY = ("models_dir", "coords_dir", "use_saved_coords", "limits")
+_SERVERS_NETWORK = ("device", "compile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ class SettingsForm:
     point: gr.Textbox
     shape: gr.Radio
     feather: gr.Slider
+    blur: gr.Slider
+    left_cheek: gr.Slider
+    right_cheek: gr.Slider
+    extra_margin: gr.Slider
+    decoder: gr.Radio
+    detector: gr.Radio
+    dtype: gr.Radio
+    batch_size: gr.Number
     length: gr.Radio
     tail: gr.Radio
     crf: gr.Slider
@@ -68,49 +78,6 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}
 
 
-def build_folded() -> dict[str, Any]:
-    """The widgets that most renders leave alone."""
-    default = RenderSettings()
-    with gr.Accordion("Mask", open=False):
-        shape = gr.Radio([("Ellipse", "ellipse"), ("Box", "box")], value=default.mask.shape, label="Shape")
-        feather = gr.Slider(
-            0, 0.5, value=default.mask.feather, step=0.01, label="Soft edge", info="As a fraction of the face's width"
-        )
-    with gr.Accordion("Length", open=False):
-        length = gr.Radio(
-            [("Back and forth", "pingpong"), ("Start over", "loop"), ("Hold the last frame", "hold")],
-            value=default.length,
-            label="Where the voice is longer than the video",
-        )
-        tail = gr.Radio(
-            [("End with the voice", "cut"), ("Let the video go on", "keep")],
-            value=default.tail,
-            label="Where it is shorter",
-        )
-        image_fps = gr.Slider(
-            5, 60, value=default.image_fps, step=1, label="Frame rate of a picture", info="Videos keep their own"
-        )
-    with gr.Accordion("Output", open=False):
-        crf = gr.Slider(
-            10, 35, value=default.encoder.crf, step=1, label="Compression (CRF)", info="Lower is better and larger"
-        )
-        preset = gr.Dropdown(
-            ["ultrafast", "veryfast", "fast", "medium", "slow"],
-            value=default.encoder.preset,
-            label="Encoder's speed",
-            info="Slower makes smaller files",
-        )
-    return {
-        "shape": shape,
-        "feather": feather,
-        "length": length,
-        "tail": tail,
-        "image_fps": image_fps,
-        "crf": crf,
-        "preset": preset,
-    }
-
-
 def read(values: tuple[Value, ...], base: RenderSettings) -> RenderSettings:
     """The settings that a form says.
 
@@ -132,20 +99,47 @@ def read(values: tuple[Value, ...], base: RenderSettings) -> RenderSettings:
             "length": said["length"],
             "tail": said["tail"],
             "image_fps": said["image_fps"],
-            "mask": {"shape": said["shape"], "feather": said["feather"]},
+            "mask": {
+                "shape": said["shape"],
+                "feather": said["feather"],
+                "blur": said["blur"],
+                "left_cheek_width": said["left_cheek"],
+                "right_cheek_width": said["right_cheek"],
+            },
             "encoder": {"crf": said["crf"], "preset": said["preset"]},
+            **(_of_musetalk(said) if str(said["backend"]).startswith(MUSETALK) else {}),
         },
         base,
     )
 
 
+def _of_musetalk(said: dict[str, Value]) -> dict[str, Any]:
+    """What the fold "MuseTalk" says; where it is hidden, it says nothing."""
+    return {
+        "extra_margin": said["extra_margin"],
+        "detector": {"name": said["detector"]},
+        "network": {
+            "decoder": said["decoder"],
+            "dtype": said["dtype"],
+            "batch_size": said["batch_size"] or None,  # empty and 0: automatic
+        },
+    }
+
+
 def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSettings:
-    """Settings from somebody who must not decide where the server reads or how much it takes.
+    """Settings from somebody who must not decide where the server reads, how much it takes, or what it runs on.
 
     Raises:
         SettingsError: A value is unknown, out of range, or not theirs to set.
     """
+    if not isinstance(values, dict):  # from a program, anything that JSON can say
+        raise SettingsError("settings are no object", 'give names and values, like {"bbox_shift": 5}')
+    network = values.get("network", {})
     foreign = [name for name in _SERVER_ONLY if name in values]
+    if isinstance(network, dict):
+        foreign += [f"network.{name}" for name in _SERVERS_NETWORK if name in network]
+        network = {**network, **{name: getattr(base.network, name) for name in _SERVERS_NETWORK}}
     if foreign:
         raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out")
-    return RenderSettings.parse({**values, **{name: getattr(base, name) for name in _SERVER_ONLY}})
+    kept = {name: getattr(base, name) for name in _SERVER_ONLY}
+    return RenderSettings.parse({**values, "network": network, **kept})

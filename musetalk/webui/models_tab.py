@@ -1,25 +1,108 @@
-"""The Models tab: what each backend needs, and whether it is there."""
+"""The Models tab: what each backend needs, whether it is there, and how it gets there."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
 import gradio as gr
 
-from musetalk.webui import panels
-from musetalk.webui.site import Site
+from musetalk.webui.backend_picker import backend_cards, backend_entries
+from musetalk.webui.downloads import WeightSet, switched_off
+from musetalk.webui.models import MODELS_JS, ModelRow, ModelSet, models_panel
+from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, with_toasts
+from musetalk.weights import WeightFile, lacking, left
+
+Update: TypeAlias = dict[Any, Any]
+_REFRESH_SECONDS = 1.0
 
 
-def build_models(site: Site) -> None:
-    """Build the tab where it is called."""
-    rows = [
-        panels.ModelRow(
-            file=str(file.path),
-            backend=backend.name,
-            state=file.state(site.base.models_dir),
-            size=file.size or 0,
-            licence=file.licence,
-            source=file.source,
-        )
-        for backend in site.engine.registry
-        for file in backend.weights
-    ]
-    gr.HTML(panels.models_table(rows), elem_id="models")
+class ModelsHandlers:
+    """Handlers over the list; the downloads are the server's, so all visitors see the same."""
+
+    def __init__(self, site: Site, listing: gr.HTML, timer: gr.Timer, picker: gr.HTML) -> None:
+        self._site = site
+        self._listing = listing
+        self._timer = timer
+        self._picker = picker
+
+    def refresh(self) -> Update:
+        """Show the list as it is now; go on refreshing while a download runs, and then show what can be chosen."""
+        active = self._site.downloads.state.active
+        update: Update = {self._listing: panel(self._site), self._timer: gr.Timer(active=active)}
+        if not active:
+            entries = backend_entries(self._site.engine.registry, self._site.base, self._site.downloads.allowed)
+            update[self._picker] = gr.HTML(cards=backend_cards(entries, self._site.base.backend))
+        return update
+
+    @with_toasts
+    def act(self, event: gr.EventData) -> Update:
+        """Start or cancel the download whose button was pressed."""
+        if event.action == "download":
+            self._site.downloads.start(str(event.set))
+        elif event.action == "cancel":
+            self._site.downloads.cancel(str(event.set))
+        return self.refresh()
+
+
+def build_models(site: Site, tab: gr.Tab, picker: gr.HTML) -> None:
+    """Build the tab where it is called; `picker` is where backends are chosen."""
+    listing = gr.HTML(panel(site), js_on_load=MODELS_JS, elem_id="models")
+    timer = gr.Timer(_REFRESH_SECONDS, active=False)
+    handlers = ModelsHandlers(site, listing, timer, picker)
+    shown = [listing, timer, picker]
+    gr.on(None, handlers.refresh, None, shown, **UNQUEUED)  # as the page opens: what it was built with may be old
+    tab.select(handlers.refresh, None, shown, **UNQUEUED)
+    timer.tick(handlers.refresh, None, shown, **UNQUEUED)
+    listing.submit(handlers.act, None, shown, **AT_ONCE)
+
+
+def panel(site: Site) -> str:
+    """The list as it is now."""
+    downloads = site.downloads
+    users = Counter(file for each in downloads.sets for file in set(each.files))
+    shared = [file for file in dict.fromkeys(file for each in downloads.sets for file in each.files) if users[file] > 1]
+    rows = [_row(site, file, tuple(each.name for each in downloads.sets if file in each.files)) for file in shared]
+    sets = [_model_set(site, each, set(shared)) for each in downloads.sets]
+    refusal = ""
+    if not downloads.allowed and any(each.absent for each in sets):
+        refusal = f"visitors cannot download here: {switched_off(downloads.sets[0].name)}"
+    return models_panel(sets, rows, downloads.state, refusal)
+
+
+def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet:
+    models_dir = site.base.models_dir
+    states = {file: file.state(models_dir) for file in each.files}
+    missing = [file for file, state in states.items() if state == "missing"]
+    damaged = [file for file, state in states.items() if state == "damaged"]
+    backend = next((backend for backend in site.engine.registry if backend.name == each.name), None)
+    return ModelSet(
+        name=each.name,
+        summary=each.summary,
+        rows=tuple(_row(site, file) for file in each.files if file not in shared),
+        licences=tuple(dict.fromkeys(file.licence for file in each.files)),
+        size=_size(each.files),
+        shared=_size(file for file in each.files if file in shared),
+        left=left(missing, models_dir),
+        missing=_size(missing),
+        exact=all(file.size is not None for file in missing),
+        absent=len(missing),
+        usable=not (missing or damaged if backend is None else backend.lacks(site.base)),
+        problems=lacking(damaged, models_dir, each.name),
+    )
+
+
+def _row(site: Site, file: WeightFile, used_by: tuple[str, ...] = ()) -> ModelRow:
+    return ModelRow(
+        file=str(file.path),
+        state=file.state(site.base.models_dir),
+        size=file.size or 0,
+        licence=file.licence,
+        source=file.source,
+        used_by=used_by,
+    )
+
+
+def _size(files: Iterable[WeightFile]) -> int:
+    return sum(file.size or 0 for file in files)

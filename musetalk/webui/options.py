@@ -22,6 +22,8 @@ class ServerOptions:
         keep_hours: How long, after they ended.
         max_disk_gigabytes: Disk that all jobs together may take, in GiB; uploads that are no jobs yet, as much again.
         models_dir: Where weights are.
+        downloads: Whether visitors may download weights; None: only who sits at this machine or has a login.
+        weights: Sets of weights to fetch, as far as they are missing, before anything is served.
     """
 
     host: str | None = None
@@ -35,3 +37,5 @@ class ServerOptions:
     keep_hours: float = 24.0
     max_disk_gigabytes: float = 10.0
     models_dir: Path = Path("models")
+    downloads: bool | None = None
+    weights: tuple[str, ...] = ()

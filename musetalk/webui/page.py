@@ -39,8 +39,8 @@ def build_page(site: Site) -> gr.Blocks:
                 dub = build_dub(site, visitor, header)
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, tabs, dub, header)
-            with gr.Tab("Models", id="models"):
-                build_models(site)
+            with gr.Tab("Models", id="models") as models_tab:
+                build_models(site, models_tab, dub.picker)
 
         def open_page(request: gr.Request, secret: str | None) -> dict[Any, Any]:
             secret = secret or secrets.token_urlsafe(32)

@@ -58,6 +58,7 @@ def _chips(report: Mapping[str, Any]) -> str:
         ("by a fallback", f"{fallbacks:,}", "warn" if fallbacks else ""),
         ("real time", f"{ratio(report['video_seconds'] / wall)}\u00d7" if wall else "", ""),
         ("frames/s", ratio(report["frames"] / wall) if wall else "", ""),
+        ("useful bbox_shift", _range(report.get("bbox_shift_range")), ""),
         ("peak memory", size(int(report["peak_rss_mb"] * 2**20)), ""),
         ("backend", f"{report['backend']}, {report['device']}", ""),
     ]
@@ -67,6 +68,10 @@ def _chips(report: Mapping[str, Any]) -> str:
         if value
     )
     return f'<dl class="mt-chips">{items}</dl>'
+
+
+def _range(ends: Sequence[int] | None) -> str:
+    return "" if ends is None else f"{ends[0]} to {ends[1]}"
 
 
 def _warnings(report: Mapping[str, Any]) -> str:

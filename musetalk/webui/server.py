@@ -17,6 +17,7 @@ from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.pipeline import LipSync
 from musetalk.settings import Limits, RenderSettings
+from musetalk.webui.downloads import Downloads, bring_weights, visitors_may_download, weight_sets
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
@@ -57,13 +58,16 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     )
     base = RenderSettings(models_dir=options.models_dir, limits=limits)
     engine = make_engine(LipSync())
+    sets = weight_sets(engine.registry)
+    bring_weights(sets, options.weights, options.models_dir)
     max_bytes = round(options.max_disk_gigabytes * 2**30)
     store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
     jobs = JobService([engine], store)
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([store.root, FOLDER])
-    page = build_page(Site(engine, jobs, base, devices()[-1], uploads))
+    downloads = Downloads(sets, options.models_dir, allowed=visitors_may_download(options))
+    page = build_page(Site(engine, jobs, base, devices()[-1], uploads, downloads))
     try:
         page.launch(
             server_name=options.host,
@@ -85,6 +89,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         yield page
     finally:
         page.close(verbose=False)
+        downloads.close()
         jobs.close()
 
 

@@ -16,6 +16,7 @@ from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
 from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.webui.downloads import Downloads
 from musetalk.webui.header import header
 from musetalk.webui.uploads import Uploads
 
@@ -40,6 +41,7 @@ class Site:
         base: Settings that visitors cannot change: limits, where weights are.
         device: What renders run on, for people.
         uploads: What Gradio keeps of visitors' files.
+        downloads: Brings weights.
     """
 
     engine: LipSync
@@ -47,6 +49,7 @@ class Site:
     base: RenderSettings
     device: str
     uploads: Uploads
+    downloads: Downloads
 
 
 def site_header(site: Site) -> str:

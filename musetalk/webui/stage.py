@@ -7,18 +7,23 @@ from dataclasses import dataclass
 import gradio as gr
 
 from musetalk.webui import panels
+from musetalk.webui.drawing import USUAL, Overlay
 
 _WATCH_SECONDS = 0.7
+_OVERLAYS: dict[Overlay, str] = {"faces": "Faces and mask", "crop": "Crop", "parsing": "Parsing"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Its widgets; `scale` is how many pixels of the source one of the shown frame stands for."""
+    """Its widgets; `show` says what is drawn into the frame, `scale` how many pixels of the source one of it is."""
 
     header: gr.HTML
     preview: gr.Column
     frame: gr.Image
     speaking: gr.Image
+    overlays: gr.Row
+    show: dict[Overlay, gr.Checkbox]
+    legend: gr.HTML
     note: gr.Markdown
     video: gr.Video
     moment: gr.Textbox
@@ -38,6 +43,9 @@ def build_stage(header: gr.HTML) -> Stage:
         with gr.Row():
             frame = _picture("Preview frame: click a face to choose it", "frame", visible=True)
             speaking = _picture("The same frame, speaking", "speaking", visible=False)
+        with gr.Row(visible=False, elem_classes="overlays") as overlays:
+            show = {name: _overlay(name, label) for name, label in _OVERLAYS.items()}
+        legend = gr.HTML("", elem_id="legend")
         note = gr.Markdown("", elem_classes="note", elem_id="note")
     video = gr.Video(label="Result", visible=False, interactive=False, buttons=["download"], elem_id="result")
     with gr.Row(elem_classes="actions", equal_height=True):
@@ -52,6 +60,9 @@ def build_stage(header: gr.HTML) -> Stage:
         preview=preview,
         frame=frame,
         speaking=speaking,
+        overlays=overlays,
+        show=show,
+        legend=legend,
         note=note,
         video=video,
         moment=moment,
@@ -64,6 +75,10 @@ def build_stage(header: gr.HTML) -> Stage:
         timer=gr.Timer(_WATCH_SECONDS, active=False),
         scale=gr.State(1.0),
     )
+
+
+def _overlay(name: Overlay, label: str) -> gr.Checkbox:
+    return gr.Checkbox(name in USUAL, label=label, container=False, min_width=90, scale=0)
 
 
 def _picture(label: str, name: str, *, visible: bool) -> gr.Image:

@@ -17,11 +17,12 @@ from musetalk.webui.units import clock, counted, duration, ratio, sentence
 STAGE_TITLES: dict[Stage, str] = {
     "preflight": "Checking inputs",
     "plan": "Finding faces",
+    "parse": "Reading faces",
     "speech": "Listening",
     "render": "Rendering",
     "finish": "Finishing file",
 }
-_IN_FRAMES: tuple[Stage, ...] = ("plan", "render")
+_IN_FRAMES: tuple[Stage, ...] = ("plan", "parse", "render")
 
 
 @dataclass(frozen=True, slots=True)

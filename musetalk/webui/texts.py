@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from musetalk.frame_preview import FramePreview
 from musetalk.settings import Limits
 
 FOLDER = Path(__file__).parents[2] / "assets" / "ui"
@@ -20,6 +21,15 @@ def caps(limits: Limits) -> str:
         f"Up to {_duration(limits.max_seconds)}, {limits.max_pixels / 1e6:.1f} megapixels a frame, "
         f"{_size(limits.max_bytes)} a file."
     )
+
+
+def preview_note(found: FramePreview) -> str:
+    """What to know of a previewed frame: where it is, what is odd about it, and what `bbox_shift` may be."""
+    sentences = [f"Frame at {found.seconds:.2f} s of the source.", *found.notes]
+    if found.chosen and found.shift_range is not None:
+        low, high = found.shift_range
+        sentences.append(f"bbox_shift is useful from {low} to {high} here ([{low}~{high}]).")
+    return " ".join(sentences)
 
 
 def _duration(seconds: float) -> str:

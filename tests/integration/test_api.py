@@ -130,6 +130,8 @@ def test_jobs_of_others_are_refused(client: Client, portrait: Path, speech: Path
         ({"limits": {"max_seconds": 1e9}}, "cannot be set from outside"),
         ({"models_dir": "/"}, "cannot be set from outside"),
         ({"coords_dir": "/"}, "cannot be set from outside"),
+        ({"network": {"device": "cpu"}}, "network.device cannot be set from outside"),
+        ({"network": {"dtype": "fp32", "compile": True}}, "network.compile cannot be set from outside"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_words(
@@ -137,6 +139,12 @@ def test_settings_that_cannot_be_are_refused_in_words(
 ) -> None:
     with pytest.raises(AppError, match=said):
         ask(client, "/render", portrait, speech, settings)
+
+
+def test_the_rest_of_the_network_is_the_callers(client: Client, portrait: Path, speech: Path) -> None:
+    asked = {"dtype": "fp32", "decoder": "tiny", "batch_size": 2, "seed": 7}
+    _, report = ask(client, "/render", portrait, speech, {"network": asked})
+    assert report["settings"]["network"] == {"device": "auto", "compile": False, **asked}
 
 
 def test_caps_are_answered_before_any_work(

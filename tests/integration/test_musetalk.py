@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from gradio_client import Client, handle_file
 from PIL import Image
 
 from musetalk.arrays import UInt8Array
@@ -31,6 +32,7 @@ from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
 from musetalk.weights import MUSETALK_V15, adopt
 from tests.media import decode, decode_sound, write_video, write_wav
+from tests.served import served
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -300,3 +302,21 @@ def test_odd_rates_keep_every_frame(
     report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
     assert (report.fps, report.frames) == ("24000/1001", len(decode(tmp_path / "out.mp4")))
     assert abs(report.frames / (24000 / 1001) - report.voice_seconds) <= 1001 / 24000
+
+
+def test_both_versions_speak_through_the_app(film: Path, words: Path, models: Path, tmp_path: Path) -> None:
+    with served(tmp_path / "jobs", "--models-dir", str(models)) as server:
+        client = Client(server.address, verbose=False)
+        try:
+            for backend, extra in (("musetalk-v15", {"decoder": "tiny"}), ("musetalk-v1", {"batch_size": 2})):
+                result, report = client.predict(
+                    video=handle_file(film),
+                    voice=handle_file(words),
+                    settings={"backend": backend, "detector": {"name": "haar"}, "network": extra},
+                    api_name="/render",
+                )
+                assert len(decode(Path(result["video"] if isinstance(result, dict) else result))) == FILM
+                assert (report["backend"], report["face_frames"]) == (backend, len(FACE))
+                assert report["settings"]["network"]["device"] == "auto"
+        finally:
+            client.close()

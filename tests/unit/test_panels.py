@@ -101,7 +101,7 @@ class TestStatus:
     def test_steps_before_the_present_one_are_done(self) -> None:
         page = Page(panels.status_panel(running("speech", 0, 1)))
         steps = [found["data-step"] for _, found in page.elements if "data-step" in found]
-        assert steps == ["done", "done", "now", "later", "later"]
+        assert steps == ["done", "done", "done", "now", "later", "later"]
         assert len(page.having(aria_current="step")) == 1
 
     def test_numbers_are_not_announced(self) -> None:
@@ -206,7 +206,7 @@ class TestJobs:
 
 
 class TestModels:
-    ROW = panels.ModelRow("unet.pth", "musetalk", "missing", 3 * 2**30, "MIT", "https://example.org/a/b?x=1")
+    ROW = panels.ModelRow("unet.pth", "missing", 3_400_074_924, "MIT", "https://example.org/a/b?x=1", ("one", "two"))
 
     def test_no_rows_is_good_news(self) -> None:
         assert "needs no weights" in panels.models_table([])
@@ -216,11 +216,12 @@ class TestModels:
         [link] = [found for tag, found in page.elements if tag == "a"]
         assert link["href"] == "https://example.org/a/b?x=1"
         assert "noopener" in (link["rel"] or "")
-        assert "3 GiB" in page.text
+        assert "3.4 GB" in page.text
+        assert "for one, two" in page.text
         assert page.having(data_state="missing")
 
     def test_other_schemes_are_no_links(self) -> None:
-        row = panels.ModelRow("a", "b", "ready", 0, "", "javascript:alert(1)")
+        row = panels.ModelRow("a", "ready", 0, "", "javascript:alert(1)")
         assert not [tag for tag, _ in Page(panels.models_table([row])).elements if tag == "a"]
 
 
@@ -238,8 +239,14 @@ class TestBackends:
             ("big", False, True),
         ]
         assert "x.pth is missing: fetch it" in page.text
+        assert page.having(data_tab="Models") == []
         described = {found.get("id") for _, found in page.elements}
         assert all(radio["aria-describedby"] in described for radio in radios)
+
+    def test_what_can_be_downloaded_here_points_to_the_tab(self) -> None:
+        page = Page(backend_cards([BackendEntry("big", "a network", ("it is missing",), "4.0 GB")], "preview"))
+        assert len(page.having(data_tab="Models", type="button")) == 1
+        assert "Download in the Models tab (4.0 GB)" in page.text
 
     def test_the_component_holds_the_name(self) -> None:
         picker = backend_picker(self.ENTRIES, "preview")
@@ -265,7 +272,7 @@ class TestBackends:
             HOSTILE,
         ),
         panels.job_list([(job("failed", title=HOSTILE, error=HOSTILE), 0, HOSTILE)], now=1000.0),
-        panels.models_table([panels.ModelRow(HOSTILE, HOSTILE, "ready", 1, HOSTILE, "https://x.org/" + HOSTILE)]),
+        panels.models_table([panels.ModelRow(HOSTILE, "ready", 1, HOSTILE, "https://x.org/" + HOSTILE, (HOSTILE,))]),
         panels.header(HOSTILE, HOSTILE, HOSTILE, HOSTILE),
         backend_cards([BackendEntry(HOSTILE, HOSTILE, (HOSTILE,))], HOSTILE),
     ],

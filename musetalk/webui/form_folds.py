@@ -1,0 +1,147 @@
+"""The widgets that most renders leave alone, in folds.
+
+What the chosen backend or mask has no use for is hidden by the style sheet, which sees both at once: nothing waits for
+the server, and hidden widgets keep what was set.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from musetalk.settings import RenderSettings
+
+_WIDEST_CHEEK = 256  # half of the 512 columns of a parsed face
+_MOST_AT_ONCE = 256
+
+
+def build_folds() -> dict[str, Any]:
+    """Build all of them where this is called; by the names of `SettingsForm`."""
+    default = RenderSettings()
+    return {**_mask(default), **_musetalk(default), **_length(default), **_output(default)}
+
+
+def _mask(default: RenderSettings) -> dict[str, Any]:
+    with gr.Accordion("Mask", open=False):
+        shape = gr.Radio(
+            [
+                ("As published", "auto"),
+                ("Ellipse", "ellipse"),
+                ("Box", "box"),
+                ("Jaw", "jaw"),
+                ("Raw", "raw"),
+                ("Neck", "neck"),
+            ],
+            value=default.mask.shape,
+            label="Shape",
+            info="Jaw, raw and neck are MuseTalk's parsing modes: they follow the parsed face, and need its weights",
+            elem_classes="mask-shape",
+        )
+        feather = gr.Slider(
+            0,
+            0.5,
+            value=default.mask.feather,
+            step=0.01,
+            label="Soft edge of ellipse and box",
+            info="As a fraction of the face's width",
+            elem_classes="when-drawn",
+        )
+        blur = gr.Slider(
+            0,
+            0.2,
+            value=default.mask.blur,
+            step=0.01,
+            label="Soft edge of jaw, raw and neck",
+            info="As a fraction of the blended square, half as large again as the crop",
+            elem_classes="when-parsed",
+        )
+        left, right = (
+            gr.Slider(
+                0,
+                _WIDEST_CHEEK,
+                value=getattr(default.mask, f"{side}_cheek_width"),
+                step=1,
+                label=f"{side.capitalize()} cheek width",
+                info=f"Of jaw: columns of 512 {side} of the middle that are kept whole",
+                elem_classes="when-jaw",
+            )
+            for side in ("left", "right")
+        )
+    return {"shape": shape, "feather": feather, "blur": blur, "left_cheek": left, "right_cheek": right}
+
+
+def _musetalk(default: RenderSettings) -> dict[str, Any]:
+    network = default.network
+    with gr.Accordion("MuseTalk", open=False, elem_classes="when-musetalk"):
+        extra_margin = gr.Slider(
+            0,
+            40,
+            value=default.extra_margin,
+            step=1,
+            label="Extra margin",
+            info="MuseTalk 1.5 only: pixels of the source under the chin that it sees, too",
+            elem_classes="when-v15",
+        )
+        decoder = gr.Radio(
+            [("Exact", "sd"), ("Tiny (TAESD): far quicker, softer", "tiny")], value=network.decoder, label="Decoder"
+        )
+        detector = gr.Radio(
+            [("Auto", "auto"), ("S3FD", "s3fd"), ("Haar", "haar")],
+            value=default.detector.name,
+            label="Face detector",
+            info="Auto takes S3FD where its weights are there",
+        )
+        dtype = gr.Radio(
+            [("Auto", "auto"), ("fp32", "fp32"), ("fp16", "fp16"), ("bf16", "bf16")],
+            value=network.dtype,
+            label="Precision",
+            info="Auto: fp16 on a GPU, fp32 on the CPU",
+        )
+        batch_size = gr.Number(
+            value=network.batch_size or 0,
+            precision=0,
+            minimum=0,
+            maximum=_MOST_AT_ONCE,
+            label="Batch size",
+            info="Frames at once; 0: as many as help and fit",
+        )
+    return {
+        "extra_margin": extra_margin,
+        "decoder": decoder,
+        "detector": detector,
+        "dtype": dtype,
+        "batch_size": batch_size,
+    }
+
+
+def _length(default: RenderSettings) -> dict[str, Any]:
+    with gr.Accordion("Length", open=False):
+        length = gr.Radio(
+            [("Back and forth", "pingpong"), ("Start over", "loop"), ("Hold the last frame", "hold")],
+            value=default.length,
+            label="Where the voice is longer than the video",
+        )
+        tail = gr.Radio(
+            [("End with the voice", "cut"), ("Let the video go on", "keep")],
+            value=default.tail,
+            label="Where it is shorter",
+        )
+        image_fps = gr.Slider(
+            5, 60, value=default.image_fps, step=1, label="Frame rate of a picture", info="Videos keep their own"
+        )
+    return {"length": length, "tail": tail, "image_fps": image_fps}
+
+
+def _output(default: RenderSettings) -> dict[str, Any]:
+    with gr.Accordion("Output", open=False):
+        crf = gr.Slider(
+            10, 35, value=default.encoder.crf, step=1, label="Compression (CRF)", info="Lower is better and larger"
+        )
+        preset = gr.Dropdown(
+            ["ultrafast", "veryfast", "fast", "medium", "slow"],
+            value=default.encoder.preset,
+            label="Encoder's speed",
+            info="Slower makes smaller files",
+        )
+    return {"crf": crf, "preset": preset}

@@ -1,0 +1,125 @@
+"""Weights: offered, downloaded, and the backend that needed them chosen, all on one page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from musetalk.generators.registry import PREVIEW, BackendRegistry
+from musetalk.jobs.service import JobService
+from musetalk.jobs.store import JobStore
+from musetalk.pipeline import LipSync
+from musetalk.settings import RenderSettings
+from musetalk.webui.downloads import Downloads, weight_sets
+from musetalk.webui.page import build_page
+from musetalk.webui.site import Site
+from musetalk.webui.theme import STYLE, theme
+from musetalk.webui.uploads import Uploads
+from tests.browser.drive import BrowserContext, Locator, Visit, expect, free_port
+from tests.browser.test_access import severe
+from tests.hub import Hub, on_hub, reading, serving
+
+pytestmark = pytest.mark.integration
+LARGE = bytes(range(256)) * 20_000  # 5 MB: progress is told in steps of one
+SMALL = b'{"in_channels": 8}'
+UNET, CONFIG, GONE = "some/net/unet.pth", "some/net/config.json", "some/net/gone.pth"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """An app whose backends lack weights, and the hub that has them."""
+
+    address: str
+    hub: Hub
+    models_dir: Path
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    with serving() as hub:
+        hub.files = {UNET: LARGE, CONFIG: SMALL}
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        monkeypatch.setenv("NO_PROXY", "*")
+        config = on_hub(CONFIG, len(SMALL))
+        backends = (
+            PREVIEW,
+            reading("mouth", config, on_hub(UNET, len(LARGE))),
+            reading("other", config, on_hub(GONE, 7)),
+        )
+        engine = LipSync(BackendRegistry(backends))
+        base = RenderSettings(models_dir=tmp_path / "models")
+        jobs = JobService([engine], JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=2**30))
+        downloads = Downloads(weight_sets(backends), base.models_dir)
+        page = build_page(Site(engine, jobs, base, "CPU", Uploads(tmp_path / "uploads", 2**30), downloads))
+        page.launch(
+            server_name="127.0.0.1",
+            server_port=free_port(),
+            theme=theme(),
+            css_paths=STYLE,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+        )
+        yield Shop(page.local_url.rstrip("/"), hub, base.models_dir)
+        hub.go_on.set()
+        page.close(verbose=False)
+        downloads.close()
+        jobs.close()
+
+
+def section(visit: Visit, name: str) -> Locator:
+    return visit.page.get_by_role("region", name=name, exact=True)
+
+
+def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., BrowserContext], shop: Shop) -> None:
+    shop.hub.pauses = [len(SMALL), 3_000_000]
+    visit = Visit(new_visitor().new_page(), shop.address).open()
+    radio = visit.page.get_by_role("radio", name="mouth")
+    expect(radio).to_be_disabled()
+    visit.button("Download in the Models tab (5.1 MB)").click()
+    mouth, other = section(visit, "mouth"), section(visit, "other")
+    state = mouth.locator(".mt-set-head .mt-state")
+    expect(state).to_have_text("Missing")
+
+    mouth.get_by_role("button", name="Download (5.1 MB)").dblclick()  # its second half cancels nothing
+    expect(state).to_have_text("Downloading")
+    expect(mouth.get_by_role("button", name="Cancel")).to_be_focused()
+    expect(mouth.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile("[45]."))
+    expect(mouth).to_contain_text("file 2 of 2: loading net/unet.pth")
+    expect(other.get_by_role("button")).to_be_disabled()
+    assert severe(visit) == set()
+
+    # Somebody else sees the same, and cancels it.
+    second = Visit(new_visitor().new_page(), shop.address).open()
+    second.tab("Models")
+    expect(section(second, "mouth").get_by_role("progressbar")).to_be_visible()
+    section(second, "mouth").get_by_role("button", name="Cancel").click()
+    shop.hub.go_on.set()
+    expect(state).to_have_text("Missing")
+    expect(mouth).to_contain_text("the next download goes on from there")
+
+    mouth.get_by_role("button", name=re.compile(r"Continue \(\d\.\d MB left\)")).click()
+    expect(state).to_have_text("Ready")
+    expect(mouth.get_by_role("button")).to_have_count(0)
+    assert (shop.models_dir / "net/unet.pth").read_bytes() == LARGE
+    visit.tab("Dub")
+    radio.check()
+    expect(radio).to_be_checked()
+    third = Visit(new_visitor().new_page(), shop.address).open()
+    expect(third.page.get_by_role("radio", name="mouth")).to_be_enabled()
+
+
+def test_failures_say_what_to_do(new_visitor: Callable[..., BrowserContext], shop: Shop) -> None:
+    visit = Visit(new_visitor().new_page(), shop.address).open()
+    visit.page.get_by_role("radio", name="preview").check()
+    visit.tab("Models")
+    other = section(visit, "other")
+    other.get_by_role("button", name="Download (25 bytes)").click()
+    expect(other.get_by_role("alert")).to_contain_text(re.compile(r"does not have gone\.pth of some/net: .* by hand"))
+    expect(other.get_by_role("button", name="Download (7 bytes)")).to_be_enabled()
+    visit.tab("Dub")
+    expect(visit.page.get_by_role("radio", name="preview")).to_be_checked()

@@ -1,0 +1,138 @@
+"""The form's widgets and the settings that they stand for; what visitors may set, and what they may not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from musetalk.errors import SettingsError
+from musetalk.settings import Limits, MaskSettings, NetworkSettings, RenderSettings
+from musetalk.webui.backend_picker import backend_picker
+from musetalk.webui.form import SettingsForm, build_mouth, read, visitors_settings
+from musetalk.webui.form_folds import build_folds
+
+BASE = RenderSettings(
+    models_dir=Path("weights"), limits=Limits(max_seconds=60), network=NetworkSettings(device="cuda:1", compile=True)
+)
+NEURAL = "musetalk-v15"
+
+
+@pytest.fixture(scope="module")
+def form() -> SettingsForm:
+    async def build() -> SettingsForm:
+        with gr.Blocks(analytics_enabled=False):
+            return SettingsForm(**build_mouth(backend_picker([], "preview")), **build_folds())
+
+    return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
+
+
+def widgets(form: SettingsForm) -> dict[str, Any]:
+    return dict(zip(SettingsForm.__dataclass_fields__, form.widgets, strict=True))
+
+
+def said(form: SettingsForm, **changes: object) -> tuple[Any, ...]:
+    """What the form's widgets hold at first, but for these."""
+    held = {name: widget.value for name, widget in widgets(form).items()}
+    assert set(changes) <= set(held)
+    return tuple({**held, **changes}.values())
+
+
+@pytest.mark.parametrize("backend", ["preview", "musetalk-v1", NEURAL])
+def test_an_untouched_form_says_the_defaults(form: SettingsForm, backend: str) -> None:
+    assert read(said(form, backend=backend), RenderSettings()) == RenderSettings(backend=backend)
+
+
+def test_what_is_set_arrives(form: SettingsForm) -> None:
+    settings = read(
+        said(
+            form,
+            backend=NEURAL,
+            bbox_shift=-7,
+            shape="jaw",
+            blur=0.1,
+            left_cheek=40,
+            right_cheek=256,
+            extra_margin=25,
+            detector="haar",
+            decoder="tiny",
+            dtype="bf16",
+            batch_size=4,
+        ),
+        BASE,
+    )
+    assert settings.bbox_shift == -7
+    assert settings.mask == MaskSettings(shape="jaw", blur=0.1, left_cheek_width=40, right_cheek_width=256)
+    assert settings.extra_margin == 25
+    assert settings.detector.name == "haar"
+    assert settings.network == NetworkSettings(
+        device="cuda:1", compile=True, decoder="tiny", dtype="bf16", batch_size=4
+    )
+    assert (settings.models_dir, settings.limits) == (BASE.models_dir, BASE.limits)
+
+
+@pytest.mark.parametrize("batch_size", [None, 0])
+def test_no_batch_size_is_automatic(form: SettingsForm, batch_size: int | None) -> None:
+    assert read(said(form, backend=NEURAL, batch_size=batch_size), BASE).network.batch_size is None
+
+
+def test_what_is_hidden_says_nothing(form: SettingsForm) -> None:
+    settings = read(said(form, extra_margin=25, detector="s3fd", decoder="tiny", dtype="fp16", batch_size=9), BASE)
+    assert settings == RenderSettings(models_dir=BASE.models_dir, limits=BASE.limits, network=BASE.network)
+
+
+def test_a_picked_face_is_a_point_or_an_error(form: SettingsForm) -> None:
+    assert read(said(form, face="picked", point="12, 34.5"), BASE).face == (12.0, 34.5)
+    for point in ("", "  ", None):
+        with pytest.raises(SettingsError, match="no face is picked"):
+            read(said(form, face="picked", point=point), BASE)
+
+
+def test_every_shape_of_the_settings_can_be_chosen(form: SettingsForm) -> None:
+    for shape in ("auto", "ellipse", "box", "raw", "jaw", "neck"):
+        assert shape in [value for _, value in form.shape.choices]
+        assert read(said(form, shape=shape), BASE).mask.shape == shape
+
+
+def test_widgets_reach_no_further_than_the_settings(form: SettingsForm) -> None:
+    ranged = {name: held for name, held in widgets(form).items() if isinstance(held, gr.Slider | gr.Number)}
+    assert set(ranged) >= {"blur", "left_cheek", "right_cheek", "extra_margin", "batch_size", "crf"}
+    for end in ("minimum", "maximum"):
+        limits = {name: getattr(widget, end) for name, widget in ranged.items()}
+        assert read(said(form, backend=NEURAL, **limits), BASE).backend == NEURAL
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"models_dir": "/"}, "models_dir"),
+        ({"coords_dir": "/"}, "coords_dir"),
+        ({"use_saved_coords": True}, "use_saved_coords"),
+        ({"limits": {}}, "limits"),
+        ({"network": {"device": "cpu"}}, "network.device"),
+        ({"network": {"compile": False}}, "network.compile"),
+        ({"network": {"dtype": "fp32", "compile": True, "device": "auto"}}, "network.device, network.compile"),
+        ({"limits": {}, "network": {"device": "cuda:7"}}, "limits, network.device"),
+    ],
+)
+def test_what_the_server_decides_is_refused_by_name(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        visitors_settings(values, BASE)
+    assert str(caught.value) == f"{named} cannot be set from outside: leave it out"
+
+
+@pytest.mark.parametrize("values", [{"network": "cpu"}, {"network": None}, {"network": ["device"]}, [1], "x", 3])
+def test_what_is_no_object_is_refused_in_words(values: Any) -> None:  # noqa: ANN401 - as JSON
+    with pytest.raises(SettingsError):
+        visitors_settings(values, BASE)
+
+
+def test_the_rest_of_the_network_is_the_visitors() -> None:
+    asked = {"dtype": "fp16", "decoder": "tiny", "batch_size": 2, "seed": 5}
+    assert visitors_settings({"network": asked}, BASE).network == NetworkSettings(
+        **asked, device="cuda:1", compile=True
+    )
+    assert visitors_settings({}, BASE).network == BASE.network
