@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from musetalk.progress import CancelToken
 
 FAILED, USAGE, CANCELLED = 1, 2, 130
+_SETTINGS = {  # options of `render`, and the settings that they are
+    **{name: name for name in ("backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")},
+    "fps": "image_fps",
+    "use_saved_coords": "use_saved_coords",
+    "coords_dir": "coords_dir",
+    "detector": "detector.name",
+    "mask": "mask.shape",
+    **{name: f"mask.{name}" for name in ("feather", "left_cheek_width", "right_cheek_width")},
+    **{name: f"network.{name}" for name in ("device", "dtype", "decoder", "batch_size", "seed")},
+    **{name: f"encoder.{name}" for name in ("codec", "crf", "preset")},
+    **{name: f"limits.{name}" for name in ("max_seconds", "max_pixels")},
+}
 
 app = typer.Typer(
     name="musetalk",
@@ -61,6 +73,7 @@ def _options(
 
 @app.command()
 def render(
+    context: typer.Context,
     video: Annotated[Path | None, typer.Argument(help="Video, picture, or folder of pictures.")] = None,
     voice: Annotated[Path | None, typer.Argument(help="Any audio or video file with the voice.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")] = None,
@@ -85,76 +98,61 @@ def render(
         str | None, typer.Option(help="Painted region: auto, ellipse, box, or parsed: raw, jaw, neck.")
     ] = None,
     feather: Annotated[float | None, typer.Option(help="Soft edge of ellipse and box, in face widths.")] = None,
-    blur: Annotated[float | None, typer.Option(help="Soft edge of parsed shapes (default: 0.05).")] = None,
     left_cheek_width: Annotated[int | None, typer.Option(help="Of jaw: columns of 512 (default: 90).")] = None,
     right_cheek_width: Annotated[int | None, typer.Option(help="The same to the right.")] = None,
     device: Annotated[str | None, typer.Option(help="What networks run on: auto, cpu, cuda, cuda:N.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Their numbers: auto, fp32, fp16, bf16.")] = None,
     decoder: Annotated[str | None, typer.Option(help="sd, or tiny: far quicker, softer.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Frames at once (default: what fits).")] = None,
-    compile_networks: Annotated[
-        bool | None, typer.Option("--compile", help="Compile the networks: slow to start, quicker then.")
-    ] = None,
     seed: Annotated[int | None, typer.Option(help="Sample the latents (default: their mode).")] = None,
-    seams: Annotated[str | None, typer.Option(help="Between 30 s of voice: smooth or upstream.")] = None,
-    audio_padding_length_left: Annotated[int | None, typer.Option(help="Context heard, in frames at 25 fps.")] = None,
-    audio_padding_length_right: Annotated[int | None, typer.Option(help="The same after the frame.")] = None,
     codec: Annotated[str | None, typer.Option(help="x264 or nvenc.")] = None,
     crf: Annotated[int | None, typer.Option(help="Quality, 0 to 51, lower is better (default: 18).")] = None,
     preset: Annotated[str | None, typer.Option(help="x264's speed, ultrafast to veryslow.")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Longest input accepted.")] = None,
     max_pixels: Annotated[int | None, typer.Option(help="Largest frame accepted.")] = None,
+    further: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting by its name: network.compile=true. May repeat."),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Render VIDEO speaking VOICE to OUT, or every task of a CONFIG."""
-    values = {
-        "backend": backend,
-        "models_dir": models_dir,
-        "bbox_shift": bbox_shift,
-        "extra_margin": extra_margin,
-        "face": face,
-        "length": length,
-        "tail": tail,
-        "image_fps": fps,
-        "use_saved_coords": use_saved_coords,
-        "coords_dir": coords_dir,
-        "detector": {"name": detector},
-        "mask": {
-            "shape": mask,
-            "feather": feather,
-            "blur": blur,
-            "left_cheek_width": left_cheek_width,
-            "right_cheek_width": right_cheek_width,
-        },
-        "network": {
-            "device": device,
-            "dtype": dtype,
-            "decoder": decoder,
-            "batch_size": batch_size,
-            "compile": compile_networks,
-            "seed": seed,
-        },
-        "speech": {
-            "seams": seams,
-            "audio_padding_length_left": audio_padding_length_left,
-            "audio_padding_length_right": audio_padding_length_right,
-        },
-        "encoder": {"codec": codec, "crf": crf, "preset": preset},
-        "limits": {"max_seconds": max_seconds, "max_pixels": max_pixels},
-    }
+    said = {name: context.params[option] for option, name in _SETTINGS.items() if context.params[option] is not None}
+    values = _nested({**said, **dict(map(_setting, further or ()))})
     if config is not None and (video, voice, out) == (None, None, None):
-        _render_config(config, result_dir, _given(values), report, quiet)
+        _render_config(config, result_dir, values, report, quiet)
     elif video is not None and voice is not None and out is not None and config is None:
-        _render_one(video, voice, out, _given(values), report, quiet)
+        _render_one(video, voice, out, values, report, quiet)
     else:
         raise SettingsError("say what to render", "give VIDEO VOICE -o OUT, or --config FILE")
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    """Only what was said on the command line, so that a file's values and the defaults show through."""
-    nested = {key: _given(value) if isinstance(value, dict) else value for key, value in values.items()}
-    return {key: value for key, value in nested.items() if value is not None and value != {}}
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Values by their dotted names as a tree: only what was said, so that a file's and the defaults show through."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *parents, leaf = name.split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself')
+        place[leaf] = value
+    return tree
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """A setting as `--set` takes it: its name, and the value as YAML reads it."""
+    import yaml  # noqa: PLC0415
+
+    name, equals, value = text.partition("=")
+    try:
+        if name and equals:
+            return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {text}: the value cannot be read ({' '.join(str(error).split())})") from error
+    raise SettingsError(f"--set {text} is not of the form NAME=VALUE", "for example: --set network.seed=1")
 
 
 def _render_one(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 
 import psutil
 
@@ -15,6 +17,8 @@ from musetalk.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.weights import lacking
 from musetalk.weights.registry import FACE_PARSING, S3FD
+
+_CUDA_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
 def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, list[tuple[str, str]]]:
@@ -44,12 +48,23 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
 
 
 def devices() -> tuple[str, ...]:
-    """What networks could run on: as torch sees it, where it is installed."""
-    try:
-        import torch  # noqa: PLC0415 - heavy, and only looked for here
-    except ImportError:
+    """What networks could run on, as torch sees it; torch is not loaded where there is no driver of a GPU."""
+    if not _has_cuda_driver():
         return ("cpu",)
+    import torch  # noqa: PLC0415 - heavy, and only looked for here
+
     return ("cpu", *(f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())))
+
+
+def _has_cuda_driver() -> bool:
+    library = _CUDA_DRIVERS.get(sys.platform)
+    if library is None:
+        return False
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _trial(settings: EncoderSettings) -> str:

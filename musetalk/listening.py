@@ -12,7 +12,8 @@ from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SpeechSettings
 from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
 from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import SAMPLES_PER_STEP, STEPS_PER_SECOND
+from musetalk.speech.hearing import SAMPLES_PER_STEP, STEPS_PER_SECOND, Hearing
+from musetalk.speech.store import FeatureFile
 from musetalk.speech.track import SpeechTrack
 from musetalk.speech.windows import FeatureTrack
 
@@ -61,9 +62,7 @@ def listen(
             cancel=run.cancel,
         )
     run.emit("speech", features.steps, features.steps)
-    left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
-    track = FeatureTrack(features, fps=fps, frame_count=frame_count, hearing=encoder.hearing, left=left, right=right)
-    return track, envelope
+    return _track(features, encoder.hearing, settings, fps, frame_count), envelope
 
 
 def listen_around(
@@ -93,13 +92,18 @@ def listen_around(
         features = measure_features(
             blocks, encoder, folder / "excerpt.npy", seams=settings.seams, cache=equipment.features, cancel=cancel
         )
-    left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
+    return _track(features, encoder.hearing, settings, fps, frame_count, first)
+
+
+def _track(
+    features: FeatureFile, hearing: Hearing, settings: SpeechSettings, fps: Fraction, frame_count: int, first: int = 0
+) -> FeatureTrack:
     return FeatureTrack(
         features,
         fps=fps,
         frame_count=frame_count,
-        hearing=encoder.hearing,
-        left=left,
-        right=right,
+        hearing=hearing,
+        left=settings.audio_padding_length_left,
+        right=settings.audio_padding_length_right,
         first_step=first,
     )

@@ -79,7 +79,7 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         "concurrency_limit": 2,
         "concurrency_id": "preview",
         "api_visibility": "private",
-        "show_progress_on": [stage.note],
+        "show_progress_on": [stage.frame],
     }
     one_frame = [*media, stage.moment, *overlays, *settings]
     inputs.source.change(handlers.preview_source, [inputs.source, *overlays, *settings], **preview)

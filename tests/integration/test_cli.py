@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,3 +210,31 @@ def test_a_report_that_cannot_be_written_is_known_before_the_work(portrait: Path
         assert said == ""
         assert len(complaint.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_any_setting_can_be_set_by_its_name(sample: Path, speech: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ("--set", "encoder.audio_kbps=64", "--set", "tracker.bridge_frames=3", "--preset", "ultrafast")
+    code, _, said = musetalk("render", sample, speech, "-o", tmp_path / "out.mp4", "--report", report, *options)
+    assert code == 0, said
+    settings = json.loads(report.read_text())["settings"]
+    assert (settings["encoder"]["audio_kbps"], settings["tracker"]["bridge_frames"]) == (64, 3)
+    assert settings["encoder"]["preset"] == "ultrafast"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("nothing", "is not of the form NAME=VALUE"),
+        ("mask.blur=[", "the value cannot be read"),
+        ("mask.blur=0.9", "mask.blur: Input should be less than"),
+        ("lips.size=3", "lips: Extra inputs"),
+        ("bbox_shift.more=1", 'inside "bbox_shift", which was given a value'),
+    ],
+)
+def test_what_cannot_be_set_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    code, _, said = musetalk(
+        "render", "a.mp4", "a.wav", "-o", "out.mp4", "--bbox-shift", 2, "--set", text, cwd=tmp_path
+    )
+    assert code == 2
+    assert re.search(problem, said), said
