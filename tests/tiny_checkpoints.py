@@ -20,6 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
+from hybrid.unet3d.config import UNet3DConfig
+from hybrid.unet3d.unet import UNet3D
 from musetalk.faces.parsing_network import BiSeNet
 from musetalk.faces.s3fd_network import S3FD
 from musetalk.weights.lock import entry_of, record
@@ -94,6 +96,8 @@ WHISPER = {
     "eos_token_id": 2,
     "decoder_start_token_id": 3,
 }
+# As narrow as the groups of its norms allow; the loader tells the sizes from the tensors.
+UNET3D = UNet3DConfig(channels=(32, 32, 32, 32), layers=1)
 # How diffusers named attention's projections when the published autoencoder was saved.
 _OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
@@ -131,6 +135,14 @@ def write_whisper(folder: Path) -> None:
     torch.save(_filled(lambda: WhisperForConditionalGeneration(config)), folder / "pytorch_model.bin")
 
 
+def write_unet3d(folder: Path, *, wrapped: bool) -> None:
+    """LatentSync's UNet3D, with its tables: as training saved it, or bare as many processes together save."""
+    tables = UNet3D(UNET3D).state_dict()
+    state = {**tables, **_filled(lambda: UNet3D(UNET3D))}
+    bare = {f"module.{name}": value for name, value in state.items()}
+    torch.save({"global_step": 1, "state_dict": state} if wrapped else bare, folder / "latentsync_unet.pt")
+
+
 def write_parsing(folder: Path) -> None:
     """Face parsing."""
     torch.save(_filled(BiSeNet), folder / "79999_iter.pth")
@@ -149,6 +161,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "face-parse-bisent": write_parsing,
     "s3fd": write_s3fd,
     "taesd": write_taesd,
+    "latentsync-1.5": lambda folder: write_unet3d(folder, wrapped=True),
+    "latentsync-1.6": lambda folder: write_unet3d(folder, wrapped=False),
 }
 
 

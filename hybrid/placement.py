@@ -1,0 +1,231 @@
+"""Where LatentSync's crop of a face lies in its frame, the way there and back, and where it shows.
+
+The crop is a rotated rectangle, 75 to 100, that is resized to a square, so that faces are squeezed a little
+(bytedance/LatentSync, Apache-2.0; latentsync/utils/affine_transform.py, image_processor.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import atan2, ceil, cos, floor, hypot, sin
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+
+from hybrid.alignment import Float64Array, fit_similarity, template_points, template_size
+from hybrid.face_points import FacePoints
+from hybrid.mask import PAINTED_BOX, SIDE, shown_mask
+from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.compositing.masks import FaceMask
+from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+
+BackScaling: TypeAlias = Literal["fine", "latentsync"]
+
+_BEYOND = (127.0, 127.0, 127.0)  # what the network sees beyond the frame's edges
+FEATHER = 0.04  # of the crop's side, over which the painted part comes in
+
+# Upstream's soft edge of the whole crop, in pixels of the frame.
+_TRIM = 2  # eaten off the crop's rim before anything
+_EDGE_SHARE = 20  # the edge's width is the root of the crop's area, divided by this
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedPlacement:
+    """A rotated rectangle of the frame that is seen as a square; it may reach beyond the frame's edges.
+
+    It offers what `CropPlacement` does; `x`, `y`, `width` and `height` are those of the upright rectangle around it.
+
+    Attributes:
+        a, b, tx, ty: The similarity from pixels of the frame to those of the crop before it becomes square, both by
+            the middles of pixels: (a x - b y + tx, b x + a y + ty).
+        size: Side of the square that the generator sees: 256 or 512.
+        scaling: Of the way back. "fine" averages when shrinking and is bicubic when growing. "latentsync" is bilinear.
+    """
+
+    a: float
+    b: float
+    tx: float
+    ty: float
+    size: int = SIDE
+    scaling: BackScaling = "fine"
+
+    @property
+    def matrix(self) -> Float64Array:
+        """The similarity: float64 [2, 3]."""
+        return np.array([[self.a, -self.b, self.tx], [self.b, self.a, self.ty]])
+
+    @property
+    def template_size(self) -> tuple[int, int]:
+        """(width, height) of the crop before it becomes square: 210 x 280 for 256."""
+        return template_size(self.size)
+
+    @property
+    def x(self) -> int:
+        """Left edge of the upright rectangle around the crop."""
+        return self._bounds()[0]
+
+    @property
+    def y(self) -> int:
+        """Upper edge of the upright rectangle around the crop."""
+        return self._bounds()[1]
+
+    @property
+    def width(self) -> int:
+        """Width of the upright rectangle around the crop."""
+        x0, _, x1, _ = self._bounds()
+        return x1 - x0
+
+    @property
+    def height(self) -> int:
+        """Height of the upright rectangle around the crop."""
+        _, y0, _, y1 = self._bounds()
+        return y1 - y0
+
+    @property
+    def side(self) -> int:
+        """The longer side of the crop in the frame."""
+        return max(1, round(self.template_size[1] / hypot(self.a, self.b)))
+
+    def extract(self, frame: UInt8Array) -> UInt8Array:
+        """Cut the crop out of a frame as upstream does, in two steps: uint8 RGB [size, size, 3]."""
+        square = cv2.resize(self.face(frame), (self.size, self.size), interpolation=cv2.INTER_LANCZOS4)
+        return np.asarray(square, dtype=np.uint8)
+
+    def face(self, frame: UInt8Array) -> UInt8Array:
+        """The crop before it becomes square, bilinear, grey beyond the frame: uint8 RGB [280, 210, 3] for 256."""
+        turned = cv2.warpAffine(
+            frame,
+            self.matrix,
+            self.template_size,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=_BEYOND,
+        )
+        return np.asarray(turned, dtype=np.uint8)
+
+    def restore(self, generated: UInt8Array) -> UInt8Array:
+        """Turn what a generator made of the crop, at any size, back: uint8 RGB [height, width, 3].
+
+        Beyond the crop its edge repeats.
+        """
+        source = self._shrunk(generated) if self.scaling == "fine" else generated
+        how = cv2.INTER_CUBIC if self.scaling == "fine" and source is generated else cv2.INTER_LINEAR
+        x0, y0, x1, y1 = self._bounds()
+        back = self._to_picture(source.shape[1], source.shape[0], x0, y0)
+        turned = cv2.warpAffine(
+            source, back, (x1 - x0, y1 - y0), flags=how | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(turned, dtype=np.uint8)
+
+    def to_crop(self, sample: FaceSample) -> FaceSample:
+        """The same face in pixels of the square crop, where it stands upright."""
+        width, height = self.template_size
+        sx, sy = self.size / width, self.size / height
+        scale = hypot(self.a, self.b)
+        box, mouth = sample.box, sample.mouth
+        (cx, cy), (mx, my) = self.point_in_crop(*box.center), self.point_in_crop(mouth.cx, mouth.cy)
+        half, high = box.width * scale * sx / 2, box.height * scale * sy / 2
+        angle = mouth.angle + atan2(self.b, self.a)
+        dx, dy = mouth.half_width * scale * cos(angle) * sx, mouth.half_width * scale * sin(angle) * sy
+        return FaceSample(
+            sample.track,
+            FaceBox(cx - half, cy - high, cx + half, cy + high, box.score),
+            MouthShape(mx, my, hypot(dx, dy), atan2(dy, dx)),
+        )
+
+    def point_in_crop(self, x: float, y: float) -> tuple[float, float]:
+        """Bring a point of the frame into the square crop; the first pixel's middle is at 0.5 in both."""
+        width, height = self.template_size
+        u, v = self.matrix @ np.array([x - 0.5, y - 0.5, 1.0])
+        return float(u + 0.5) * self.size / width, float(v + 0.5) * self.size / height
+
+    def first_row(self, mask: FaceMask) -> int:
+        """The first row of the square crop that a mask over the frame can show."""
+        rows, columns = mask.alpha.shape
+        corners = ((mask.x, mask.y), (mask.x + columns, mask.y), (mask.x, mask.y + rows))
+        highest = min(self.point_in_crop(*corner)[1] for corner in (*corners, (mask.x + columns, mask.y + rows)))
+        return min(self.size, max(0, floor(highest)))
+
+    def bounds_of(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
+        """The upright rectangle in the frame around one of the square crop: x0, y0, x1, y1, half open."""
+        width, height = self.template_size
+        corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]]) * (width / self.size, height / self.size) - 0.5
+        found = corners @ self._inverse()[:, :2].T + self._inverse()[:, 2] + 0.5
+        (left, top), (right, bottom) = found.min(axis=0), found.max(axis=0)
+        return floor(left), floor(top), ceil(right), ceil(bottom)
+
+    def warp_alpha(self, alpha: Float32Array, bounds: tuple[int, int, int, int]) -> FaceMask:
+        """Turn a mask over the crop, float32 [h, w] of any size, back into a rectangle of the frame."""
+        x0, y0, x1, y1 = bounds
+        back = self._to_picture(alpha.shape[1], alpha.shape[0], x0, y0)
+        turned = cv2.warpAffine(alpha, back, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        result = np.asarray(turned, dtype=np.float32)
+        result.setflags(write=False)
+        return FaceMask(x0, y0, result)
+
+    def _bounds(self) -> tuple[int, int, int, int]:
+        return self.bounds_of(0, 0, self.size, self.size)
+
+    def _inverse(self) -> Float64Array:
+        return np.asarray(cv2.invertAffineTransform(self.matrix), dtype=np.float64)
+
+    def _to_picture(self, width: int, height: int, x0: int, y0: int) -> Float64Array:
+        """From pixels of the frame's part that begins at (x0, y0) to those of a crop scaled to [height, width]."""
+        sx, sy = width / self.template_size[0], height / self.template_size[1]
+        moved = self.matrix
+        moved[:, 2] += moved[:, :2] @ (x0, y0)
+        moved[:, 2] += 0.5  # scaling is about the pixels' edges
+        scaled = moved * np.array([[sx], [sy]])
+        scaled[:, 2] -= 0.5
+        return np.asarray(scaled, dtype=np.float64)
+
+    def _shrunk(self, generated: UInt8Array) -> UInt8Array:
+        """Average what a generator made to the scale of the frame, if that is smaller: bilinear would skip pixels."""
+        scale = hypot(self.a, self.b)
+        width, height = (max(1, ceil(side / scale)) for side in self.template_size)
+        if generated.shape[0] <= height or generated.shape[1] <= width:
+            return generated
+        return np.asarray(cv2.resize(generated, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def place_aligned(
+    points: Sequence[FacePoints], size: int = SIDE, *, scaling: BackScaling = "fine"
+) -> list[AlignedPlacement]:
+    """Place the crops of one clip by its face's points.
+
+    Args:
+        points: Frame by frame, made steady (see `steady_points`).
+        size: Side of the square that the generator sees.
+        scaling: Of the way back (see `AlignedPlacement`).
+
+    Raises:
+        ValueError: Three points coincide.
+    """
+    template = template_points(size)
+    fits = [fit_similarity(each.array() - 0.5, template).tolist() for each in points]
+    return [AlignedPlacement(a, b, tx, ty, size, scaling) for (a, _, tx), (b, _, ty) in fits]
+
+
+def painted_mask(placement: AlignedPlacement, feather: float = FEATHER) -> FaceMask:
+    """The mask that shows only what the network painted, softly; kept pixels keep their bytes.
+
+    Args:
+        placement: The crop.
+        feather: As a fraction of the crop's side; about 0 for a hard edge.
+    """
+    unit = placement.size / SIDE
+    x0, y0, x1, y1 = (edge * unit for edge in PAINTED_BOX)
+    return placement.warp_alpha(shown_mask(placement.size, feather), placement.bounds_of(x0, y0, x1, y1))
+
+
+def whole_mask(placement: AlignedPlacement, height: int, width: int) -> FaceMask:
+    """Upstream's mask: the whole crop but for its rim, over a frame of [height, width]."""
+    columns, rows = placement.template_size
+    full = placement.warp_alpha(np.ones((rows, columns), np.float32), (0, 0, width, height)).alpha
+    trimmed = cv2.erode(full, np.ones((_TRIM, _TRIM), np.uint8))
+    edge = int(float(np.sum(trimmed)) ** 0.5) // _EDGE_SHARE
+    inner = cv2.erode(trimmed, np.ones((2 * edge, 2 * edge), np.uint8)) if edge else trimmed
+    soft = np.asarray(cv2.GaussianBlur(inner, (2 * edge + 1, 2 * edge + 1), 0), dtype=np.float32)
+    return FaceMask(0, 0, soft)

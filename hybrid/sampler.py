@@ -1,0 +1,248 @@
+"""The denoising loop: from noise to the latents of a speaking mouth, over any number of frames of one face.
+
+At every step the network sees the frames clip by clip, and what it says of frames that clips share is cross-faded
+before the step is taken (as MultiDiffusion does in space: https://arxiv.org/abs/2302.08113). So all clips move along
+one path, and agree where they meet. To cross-fade only the finished latents costs as much, but mixes mouths that have
+settled apart: with a stand-in that has to settle for one of two, it leaves up to four times as much in between.
+
+Borders between two calls are not softened: whoever cuts frames into calls lets these overlap, too, or makes them long
+(52 frames are four clips that meet softly).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import torch
+
+from hybrid.clips import clip_weights, mirrored, plan_clips
+from musetalk.generators.device import Compute
+from musetalk.progress import CancelToken
+
+Solver: TypeAlias = Literal["ddim", "dpm++"]
+StepCallback: TypeAlias = Callable[[int, int], None]
+
+LATENT_CHANNELS = 4
+# How the network was trained to see noise (LatentSync's configs/scheduler_config.json).
+_SCHEDULE: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}
+
+
+class NoisePredictor(Protocol):
+    """LatentSync's network, or what stands in for it."""
+
+    def __call__(self, sample: torch.Tensor, timestep: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+        """Tell the noise in a clip.
+
+        Args:
+            sample: float [b, 13, f, h, w]: noisy latents 4, mask 1, masked image 4, reference 4.
+            timestep: int64 [].
+            audio: float [(b f), 50, 384].
+
+        Returns:
+            float [b, 4, f, h, w].
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the loop runs.
+
+    Attributes:
+        solver: "ddim", as LatentSync is published; or "dpm++", DPM-Solver++ of second order at Karras's noise levels,
+            for fewer steps: on smooth distributions whose noise is known exactly, 8 end nearer than 20 of DDIM's;
+            on one of three narrow heaps as near as about 12.
+        steps: How many.
+        guidance: How far to go beyond what the voice says, from what silence says; 1: no further, at half the work.
+        seed: Of the noise.
+        clip_length: Frames that the network sees together: 16, as it was trained, at most 24.
+        overlap: Frames that each clip at least shares with the one before.
+        paired: Whether both halves of guidance are one call. Two calls give the same, in half the memory.
+    """
+
+    solver: Solver = "ddim"
+    steps: int = 20
+    guidance: float = 1.5
+    seed: int = 1247
+    clip_length: int = 16
+    overlap: int = 4
+    paired: bool = True
+
+
+PUBLISHED = Sampling()
+FAST = Sampling(solver="dpm++", steps=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the network is told of N consecutive frames, on one device.
+
+    Attributes:
+        mask: float [N or 1, 1, h, w]: 1 keeps, 0 paints.
+        masked: float [N, 4, h, w], scaled latents of the frames with the painted pixels grey.
+        reference: float [N, 4, h, w], scaled latents of the frames.
+        audio: float [N, 50, 384], Whisper's features.
+    """
+
+    mask: torch.Tensor
+    masked: torch.Tensor
+    reference: torch.Tensor
+    audio: torch.Tensor
+
+
+class Sampler:
+    """Runs the loop. Keeps nothing between calls: the same frames and the same seed give the same latents.
+
+    Args:
+        predict: The network, placed on `compute`.
+        compute: What it runs on. The loop itself computes in float32.
+        sampling: How.
+    """
+
+    def __init__(self, predict: NoisePredictor, compute: Compute, sampling: Sampling = PUBLISHED) -> None:
+        self._predict, self._compute, self._sampling = predict, compute, sampling
+
+    def sample(
+        self,
+        conditions: Conditions,
+        *,
+        noise: torch.Tensor | None = None,
+        on_step: StepCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> torch.Tensor:
+        """Paint the mouths of N consecutive frames. Call it inside `torch.inference_mode`.
+
+        Args:
+            conditions: What is known of them. Fewer frames than a clip has are mirrored to fill one, so that the
+                network's norms see no more and no other frames than they were trained on.
+            noise: One frame's, float32 [1, 4, 1, h, w], shown to all of them; None: drawn from the seed.
+            on_step: Told how many steps are done, and of how many, after each.
+            cancel: Looked at before each call of the network.
+
+        Returns:
+            float32 [N, 4, h, w], scaled latents, on the device.
+
+        Raises:
+            Cancelled: `cancel` was set.
+            ValueError: Conditions do not fit each other, or settings make no sense.
+        """
+        count = _frame_count(conditions)
+        order = mirrored(count, self._sampling.clip_length)
+        clips = self._prepare(conditions, order)
+        scheduler = make_scheduler(self._sampling.solver, self._sampling.steps)
+        first = draw_noise(self._sampling.seed, *conditions.masked.shape[2:]) if noise is None else noise
+        latents = first.to(self._compute.device).repeat(1, 1, len(order), 1, 1) * scheduler.init_noise_sigma
+        for step, timestep in enumerate(scheduler.timesteps):
+            told = torch.zeros_like(latents)
+            for clip in clips:
+                if cancel is not None:
+                    cancel.check()
+                told[:, :, clip.frames] += self._guided(latents[:, :, clip.frames], timestep, clip) * clip.weight
+            latents = scheduler.step(told, timestep, latents, return_dict=False)[0]
+            if on_step is not None:
+                on_step(step + 1, self._sampling.steps)
+        painted: torch.Tensor = latents[0].transpose(0, 1)[:count]
+        return painted
+
+    def _prepare(self, conditions: Conditions, order: list[int]) -> list[_Clip]:
+        """What each clip is told at every step."""
+        planned = plan_clips(len(order), self._sampling.clip_length, self._sampling.overlap)
+        masks = conditions.mask.expand(len(conditions.masked), -1, -1, -1)
+        known = torch.cat([masks, conditions.masked, conditions.reference], dim=1)[order]  # [N, 9, h, w]
+        known = self._compute.tensor(known.transpose(0, 1)[None])  # [1, 9, N, h, w]
+        audio = self._compute.tensor(conditions.audio[order])
+        return [
+            _Clip(
+                slice(clip.start, clip.stop),
+                known[:, :, clip.start : clip.stop],
+                audio[clip.start : clip.stop],
+                weight.to(self._compute.device)[:, None, None],
+            )
+            for clip, weight in zip(planned, clip_weights(planned), strict=True)
+        ]
+
+    def _guided(self, latents: torch.Tensor, timestep: torch.Tensor, clip: _Clip) -> torch.Tensor:
+        """Noise of a clip, away from what silence says (https://arxiv.org/abs/2207.12598): float32 [1, 4, f, h, w]."""
+        guidance = self._sampling.guidance
+        sample = torch.cat([self._compute.tensor(latents), clip.known], dim=1)
+        time = timestep.to(self._compute.device)
+        if guidance == 1:
+            return self._predict(sample, time, clip.audio).float()
+        silence = torch.zeros_like(clip.audio)
+        if self._sampling.paired:
+            both = self._predict(sample.repeat(2, 1, 1, 1, 1), time, torch.cat([silence, clip.audio]))
+            without, heard = both.float().chunk(2)
+        else:
+            without = self._predict(sample, time, silence).float()
+            heard = self._predict(sample, time, clip.audio).float()
+        return without + guidance * (heard - without)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """Frames that the network sees together, what it is told of them, and how much its word counts for each."""
+
+    frames: slice
+    known: torch.Tensor
+    audio: torch.Tensor
+    weight: torch.Tensor
+
+
+def draw_noise(seed: int, height: int, width: int) -> torch.Tensor:
+    """One frame of noise, float32 [1, 4, 1, h, w]; drawn on the CPU, so that every device begins alike."""
+    return torch.randn((1, LATENT_CHANNELS, 1, height, width), generator=torch.Generator().manual_seed(seed))
+
+
+def make_scheduler(solver: Solver, steps: int) -> Any:  # noqa: ANN401 - diffusers is untyped
+    """Make one of diffusers' schedulers, for one run: DPM-Solver++ remembers its last step.
+
+    Args:
+        solver: Which.
+        steps: In how many steps.
+
+    Raises:
+        ValueError: There is no such solver, or no such number of steps.
+    """
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler  # noqa: PLC0415 - slow to import
+
+    if not 1 <= steps <= 1000:
+        raise ValueError(f"{steps} is no number of steps: 1 to 1000 are")
+    scheduler: Any
+    if solver == "ddim":
+        scheduler = DDIMScheduler(**_SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+    elif solver == "dpm++":
+        scheduler = DPMSolverMultistepScheduler(**_SCHEDULE, use_karras_sigmas=True)
+    else:
+        raise ValueError(f'there is no solver "{solver}"')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy's, at how diffusers hands it torch's tensors
+        scheduler.set_timesteps(steps)
+    return scheduler
+
+
+def _frame_count(conditions: Conditions) -> int:
+    """How many frames there are.
+
+    Raises:
+        ValueError: The conditions are not of as many frames, or of other shapes than they should be.
+    """
+    count = len(conditions.masked)
+    latents = (count, LATENT_CHANNELS, *conditions.masked.shape[2:])
+    shapes = {
+        "masked": (conditions.masked.shape, latents),
+        "reference": (conditions.reference.shape, latents),
+        "mask": (conditions.mask.shape, (len(conditions.mask), 1, *latents[2:])),
+        "audio": (conditions.audio.shape[:1], (count,)),
+    }
+    wrong = [f"{name} {list(shape)} instead of {list(want)}" for name, (shape, want) in shapes.items() if shape != want]
+    if count == 0 or len(conditions.mask) not in (1, count) or wrong:
+        raise ValueError(f"conditions of {count} frames do not fit each other: {', '.join(wrong) or 'mask'}")
+    return count

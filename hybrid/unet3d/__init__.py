@@ -1,0 +1,1 @@
+"""LatentSync's UNet3D: Stable Diffusion's network over the frames of a clip."""

@@ -1,0 +1,45 @@
+"""Loads LatentSync's network from its published checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from hybrid.unet3d.config import UNet3DConfig, config_of
+from musetalk.generators.musetalk import position_table
+from musetalk.generators.vae import weights_in
+from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.weights import preferred
+
+if TYPE_CHECKING:
+    from hybrid.unet3d.unet import UNet3D
+
+WEIGHTS = ("latentsync_unet.safetensors", "latentsync_unet.pt")
+_TABLE = ".pos_encoder.pe"
+
+
+def load_unet3d(path: Path, config: UNet3DConfig | None = None, dtype: torch.dtype = torch.float32) -> UNet3D:
+    """Load a network, on the CPU.
+
+    Args:
+        path: The checkpoint, or a folder with one of `WEIGHTS`; a lean copy that stands for it is read instead.
+        config: Its sizes; None: as its tensors tell (see `config_of`).
+        dtype: What its numbers become. Half as wide ones save half of the memory from the beginning.
+
+    Raises:
+        BackendError: The file is missing, damaged, or another network's: names the first tensors that are wrong.
+    """
+    from hybrid.unet3d.unet import UNet3D  # noqa: PLC0415 - diffusers is slow to import
+
+    path = weights_in(path, *WEIGHTS) if path.is_dir() else preferred(path)
+    state = load_state_dict(path)
+    sizes = config or config_of({name: tuple(tensor.shape) for name, tensor in state.items()})
+    with torch.device("meta"):  # `fill` brings the memory
+        unet = UNet3D(sizes).to(dtype)
+    # The tables are no weights: exports may leave them out.
+    tables = {name: table.shape for name, table in unet.state_dict().items() if name.endswith(_TABLE)}
+    lacking = {name: position_table(*shape[1:])[None] for name, shape in tables.items() if name not in state}
+    fill(unet, {**state, **lacking}, path)
+    return unet

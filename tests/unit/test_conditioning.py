@@ -1,0 +1,137 @@
+"""What LatentSync's network is given, and the mistakes that are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hybrid.conditioning import Conditioning, conditioning_of, format_for_latentsync, format_for_musetalk
+from hybrid.mask import keep_mask, latent_mask
+from musetalk.generators.vae import to_pixels
+
+
+class PickingEncoder:
+    """Latents are the pixels at their upper left corners, and their mean: anyone can say what they should be."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def encode(self, pixels: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        self.calls.append(len(pixels))
+        corners = pixels[:, :, ::8, ::8]
+        return torch.cat([corners, corners.mean(dim=1, keepdim=True)], dim=1)
+
+
+def some_crops(frames: int = 3, size: int = 256) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (frames, size, size, 3), np.uint8)
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_thirteen_channels_in_their_order(size: int) -> None:
+    crops = some_crops(3, size)
+    made = format_for_latentsync(crops, PickingEncoder(), seed=5)
+    joined = made.network_input(made.noise)
+    side = size // 8
+    assert joined.shape == (1, 13, 3, side, side)
+    whole = to_pixels(crops)[:, :, ::8, ::8]
+    keep = torch.tensor(latent_mask(size))
+    torch.testing.assert_close(joined[0, 4].unbind(0)[2], keep)
+    torch.testing.assert_close(joined[0, 5:8].transpose(0, 1), whole * keep)
+    torch.testing.assert_close(joined[0, 9:12].transpose(0, 1), whole)
+    assert (joined[0, :4, 0] == joined[0, :4, 2]).all()  # one frame's noise for all
+    assert 0.8 < float(joined[0, :4, 0].std()) < 1.2
+
+
+def test_painted_pixels_are_grey_before_encoding() -> None:
+    class Keeping(PickingEncoder):
+        seen: torch.Tensor
+
+        def encode(self, pixels: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+            self.seen = pixels
+            return super().encode(pixels, noise)
+
+    encoder = Keeping()
+    format_for_latentsync(np.zeros((1, 256, 256, 3), np.uint8), encoder)
+    hidden, whole = encoder.seen
+    painted = torch.tensor(keep_mask() == 0).expand(3, -1, -1)
+    assert (hidden[painted] == 0).all()
+    assert (hidden[~painted] == -1).all()
+    assert (whole == -1).all()
+
+
+def test_batches_change_nothing_but_their_size() -> None:
+    crops = some_crops(5)
+    one, two = PickingEncoder(), PickingEncoder()
+    a, b = format_for_latentsync(crops, one, batch=1), format_for_latentsync(crops, two, batch=2)
+    assert (one.calls, two.calls) == ([2] * 5, [4, 4, 2])
+    assert torch.equal(a.masked, b.masked)
+    assert torch.equal(a.reference, b.reference)
+
+
+def test_noise_is_of_the_seed_or_as_given() -> None:
+    crops = some_crops(2)
+    first, again, other = (format_for_latentsync(crops, PickingEncoder(), seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first.noise, again.noise)
+    assert not torch.equal(first.noise, other.noise)
+    given = torch.randn(1, 4, 2, 32, 32)
+    assert torch.equal(format_for_latentsync(crops, PickingEncoder(), noise=given).noise, given)
+
+
+def test_frames_come_back_in_order() -> None:
+    latents = torch.randn(5, 4, 8, 8)
+    made = conditioning_of(latents, latents)
+    assert torch.equal(format_for_musetalk(made.reference), latents)
+    told = made.conditions(torch.zeros(5, 50, 384))
+    assert told.mask.shape == (5, 1, 8, 8)
+    assert torch.equal(told.masked, latents)
+
+
+def test_musetalks_latents_are_no_crops() -> None:
+    latents = torch.zeros(2, 8, 32, 32)
+    with pytest.raises(ValueError, match=r"\[2, 8, 32, 32\].*MuseTalk"):
+        format_for_latentsync(latents, PickingEncoder())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"\[2, 8, 32, 32\].*MuseTalk"):
+        conditioning_of(latents, latents)
+
+
+@pytest.mark.parametrize(
+    ("crops", "told"),
+    [
+        (np.zeros((2, 256, 256, 3), np.float32), "float32"),
+        (np.zeros((256, 256, 3), np.uint8), r"\[256, 256, 3\]"),
+        (np.zeros((0, 256, 256, 3), np.uint8), r"\[0, 256"),
+        (np.zeros((2, 256, 200, 3), np.uint8), r"\[2, 256, 200, 3\]"),
+        (np.zeros((2, 3, 256, 256), np.uint8), r"\[2, 3, 256, 256\]"),
+        (np.zeros((2, 100, 100, 3), np.uint8), r"\[2, 100, 100, 3\]"),
+    ],
+)
+def test_other_crops_are_refused(crops: np.ndarray, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        format_for_latentsync(crops, PickingEncoder())
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 8, 8), (1, 4, 3, 8, 8), (1, 8, 2, 8, 8), (1, 4, 2, 8, 9)])
+def test_other_noise_is_refused(shape: tuple[int, ...]) -> None:
+    latents = torch.zeros(2, 4, 8, 8)
+    with pytest.raises(ValueError, match="noise must be"):
+        conditioning_of(latents, latents, noise=torch.zeros(shape))
+
+
+def test_parts_must_fit_each_other() -> None:
+    one, two = torch.zeros(1, 4, 2, 8, 8), torch.zeros(1, 4, 3, 8, 8)
+    mask = torch.zeros(1, 1, 2, 8, 8)
+    with pytest.raises(ValueError, match=r"reference must be \[1, 4, 2, 8, 8\]"):
+        Conditioning(one, mask, one, two)
+    with pytest.raises(ValueError, match="mask must be"):
+        Conditioning(one, one, one, one)
+    with pytest.raises(ValueError, match="one shape"):
+        conditioning_of(torch.zeros(2, 4, 8, 8), torch.zeros(3, 4, 8, 8))
+    with pytest.raises(ValueError, match=r"latents must be \[1, 4, 2, 8, 8\], not \[2, 8, 8, 8\]"):
+        Conditioning(one, mask, one, one).network_input(torch.zeros(2, 8, 8, 8))
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 8, 8), (2, 4, 3, 8, 8), (1, 8, 3, 8, 8)])
+def test_results_of_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        format_for_musetalk(torch.zeros(shape))

@@ -1,0 +1,333 @@
+"""The denoising loop: clips that meet without a jump, the same result every time, and a way out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from hybrid.clips import clip_weights, mirrored, plan_clips
+from hybrid.sampler import FAST, PUBLISHED, Conditions, Sampler, Sampling, Solver, draw_noise, make_scheduler
+from musetalk.errors import Cancelled
+from musetalk.generators.device import Compute
+from musetalk.progress import CancelToken
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+SIDE = 8
+KEPT = make_scheduler("ddim", 20).alphas_cumprod  # how much of the picture is left at each timestep
+UNGUIDED = replace(PUBLISHED, guidance=1.0)
+
+
+def noise_around(shown: Tensor, sample: Tensor, timestep: Tensor) -> Tensor:
+    """What a network says that knows what the picture is."""
+    kept = KEPT[int(timestep)]
+    return (sample[:, :4] - kept.sqrt() * shown) / (1 - kept).sqrt()
+
+
+def knows_each_frame(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    """Frames by themselves: the reference, raised by what is heard."""
+    heard = audio.mean(dim=(1, 2)).view(len(sample), 1, -1, 1, 1)
+    return noise_around(sample[:, 9:] + heard, sample, timestep)
+
+
+def leans_on_its_clip(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    """The reference, moved by what the clip shows as a whole: it jumps where one clip ends and the next begins."""
+    reference = sample[:, 9:]
+    return noise_around(reference + 2 * reference.mean(dim=2, keepdim=True), sample, timestep)
+
+
+def settles(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    """One above or one below the reference, every clip as its noisy latents lean already."""
+    kept, reference = KEPT[int(timestep)], sample[:, 9:]
+    leans = (sample[:, :4] - kept.sqrt() * reference).mean(dim=2, keepdim=True)
+    nudge = reference.mean(dim=2, keepdim=True)
+    return noise_around(reference + torch.tanh(kept.sqrt() * leans / (1.02 - kept) + nudge), sample, timestep)
+
+
+def frames(count: int) -> Conditions:
+    """Frames whose values swing, each at its own pace, and a voice that grows louder."""
+    drawn = torch.rand((2, 4, SIDE, SIDE), generator=torch.Generator().manual_seed(3))
+    time = torch.arange(count).view(-1, 1, 1, 1)
+    reference = torch.sin(2 * math.pi * (drawn[0] + time / (8 + 12 * drawn[1])))
+    audio = (torch.arange(count) / 10).view(-1, 1, 1).expand(-1, 50, 384)
+    return Conditions(torch.ones(1, 1, SIDE, SIDE), -reference, reference, audio)
+
+
+def part(conditions: Conditions, start: int, stop: int) -> Conditions:
+    masked, reference, audio = (
+        values[start:stop] for values in (conditions.masked, conditions.reference, conditions.audio)
+    )
+    return Conditions(conditions.mask, masked, reference, audio)
+
+
+def shared(clips: tuple[range, ...]) -> list[int]:
+    """Where frame i and frame i + 1 are not of one clip alone."""
+    return [frame for before, after in itertools.pairwise(clips) for frame in range(after.start - 1, before.stop)]
+
+
+def jump(latents: Tensor, clips: tuple[range, ...]) -> float:
+    """Mean change from frame to frame where clips meet, over that inside them."""
+    change = (latents[1:] - latents[:-1]).abs().mean(dim=(1, 2, 3))
+    borders = shared(clips)
+    inside = [frame for frame in range(len(change)) if frame not in borders]
+    return float(change[borders].mean() / change[inside].mean())
+
+
+@given(st.integers(1, 200), st.integers(1, 24), st.integers(0, 23))
+def test_clips_cover_all_frames_and_are_of_one_length(count: int, length: int, overlap: int) -> None:
+    count, overlap = max(count, length), min(overlap, length - 1)
+    clips = plan_clips(count, length, overlap)
+    assert {len(clip) for clip in clips} == {length}
+    assert clips[0].start == 0
+    assert clips[-1].stop == count
+    for before, after in itertools.pairwise(clips):
+        assert before.start < after.start <= before.stop - overlap
+    assert len(clips) == 1 + math.ceil((count - length) / (length - overlap))
+    weights = clip_weights(clips)
+    total = torch.zeros(count)
+    for clip, weight in zip(clips, weights, strict=True):
+        assert bool((weight > 0).all())
+        total[clip.start : clip.stop] += weight
+    assert torch.allclose(total, torch.ones(count))
+
+
+@pytest.mark.parametrize(
+    ("count", "starts"), [(16, [0]), (17, [0, 1]), (28, [0, 12]), (33, [0, 8, 17]), (64, [0, 12, 24, 36, 48])]
+)
+def test_a_rest_makes_clips_overlap_more_not_shorter(count: int, starts: list[int]) -> None:
+    assert [clip.start for clip in plan_clips(count, 16, 4)] == starts
+
+
+def test_weights_run_straight_from_one_clip_to_the_next() -> None:
+    first, second = clip_weights(plan_clips(12, 8, 4))
+    assert first.tolist() == pytest.approx([1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+    assert torch.allclose(second, first.flip(0))
+
+
+@pytest.mark.parametrize(("count", "length", "overlap"), [(16, 16, 16), (8, 16, 4), (16, 8, -1)])
+def test_clips_that_cannot_be_are_refused(count: int, length: int, overlap: int) -> None:
+    with pytest.raises(ValueError, match=f"{length} frames"):
+        plan_clips(count, length, overlap)
+
+
+@pytest.mark.parametrize(
+    ("count", "order"),
+    [(1, [0] * 7), (2, [0, 1, 0, 1, 0, 1, 0]), (3, [0, 1, 2, 1, 0, 1, 2]), (7, [*range(7)]), (9, [*range(9)])],
+)
+def test_few_frames_go_to_and_fro(count: int, order: list[int]) -> None:
+    assert mirrored(count, 7) == order
+
+
+def test_without_overlap_the_stand_in_jumps_and_with_it_does_not() -> None:
+    jumps = {}
+    for overlap in (0, 4, 8):
+        latents = Sampler(leans_on_its_clip, CPU, replace(UNGUIDED, overlap=overlap)).sample(frames(64))
+        jumps[overlap] = jump(latents, plan_clips(64, 16, overlap))
+    assert jumps[0] > 1.5
+    assert 0.9 < jumps[4] < 1.1
+    assert 0.9 < jumps[8] < 1.1
+
+
+def test_clips_joined_at_every_step_settle_together() -> None:
+    everything = frames(100)
+    sampling = replace(UNGUIDED, overlap=8)
+    together = Sampler(settles, CPU, sampling).sample(everything)
+    clips = plan_clips(100, 16, 8)
+    apart = torch.zeros_like(together)
+    for clip, weight in zip(clips, clip_weights(clips), strict=True):
+        alone = Sampler(settles, CPU, sampling).sample(part(everything, clip.start, clip.stop))
+        apart[clip.start : clip.stop] += weight.view(-1, 1, 1, 1) * alone
+
+    def undecided(latents: Tensor) -> float:
+        return float(((latents - everything.reference).abs() - 1).abs().mean())
+
+    assert undecided(together) < 0.7 * undecided(apart)
+
+
+@pytest.mark.parametrize("count", [1, 5, 15, 16, 17, 40])
+def test_every_frame_gets_its_own_latents(count: int) -> None:
+    conditions = frames(count)
+    latents = Sampler(knows_each_frame, CPU, UNGUIDED).sample(conditions)
+    heard = conditions.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
+    assert latents.shape == (count, 4, SIDE, SIDE)
+    assert latents.dtype == torch.float32
+    assert torch.allclose(latents, conditions.reference + heard, atol=0.15)  # DDIM ends where a little noise is left
+
+
+def test_a_short_run_is_one_whole_clip() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        seen.append((*sample.shape, len(audio)))
+        return sample[:, :4]
+
+    conditions = frames(3)
+    Sampler(predict, CPU, Sampling(steps=2)).sample(conditions)
+    assert seen == [(2, 13, 16, SIDE, SIDE, 32)] * 2
+
+
+def test_the_network_is_given_what_it_was_trained_on() -> None:
+    calls: list[tuple[Tensor, int, Tensor]] = []
+
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        calls.append((sample.clone(), int(timestep), audio.clone()))
+        return torch.zeros_like(sample[:, :4])
+
+    conditions = frames(16)
+    Sampler(predict, CPU, Sampling(steps=4)).sample(conditions)
+    sample, timestep, audio = calls[0]
+    assert [call[1] for call in calls] == [751, 501, 251, 1]
+    assert timestep == 751
+    assert torch.equal(sample[0], sample[1])
+    assert torch.equal(sample[0, :4], draw_noise(PUBLISHED.seed, SIDE, SIDE)[0].expand(4, 16, SIDE, SIDE))
+    assert torch.equal(sample[0, 4:5].transpose(0, 1), conditions.mask.expand(16, -1, -1, -1))
+    assert torch.equal(sample[0, 5:9].transpose(0, 1), conditions.masked)
+    assert torch.equal(sample[0, 9:].transpose(0, 1), conditions.reference)
+    assert not audio[:16].any()
+    assert torch.equal(audio[16:], conditions.audio)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_guidance_goes_beyond_what_the_voice_says(paired: bool) -> None:
+    conditions = frames(16)
+    plain, guided = (
+        Sampler(knows_each_frame, CPU, Sampling(guidance=guidance, paired=paired)).sample(conditions)
+        for guidance in (1.0, 2.0)
+    )
+    heard = conditions.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
+    assert torch.allclose(guided - plain, heard.expand_as(plain), atol=0.1)
+
+
+@pytest.mark.parametrize(("guidance", "paired", "clips"), [(1.5, True, [2]), (1.5, False, [1, 1]), (1.0, True, [1])])
+def test_what_a_step_costs(guidance: float, paired: bool, clips: list[int]) -> None:
+    seen: list[int] = []
+
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        seen.append(len(sample))
+        return sample[:, :4]
+
+    Sampler(predict, CPU, Sampling(steps=1, guidance=guidance, paired=paired)).sample(frames(16))
+    assert seen == clips
+
+
+def test_the_same_seed_paints_the_same_and_another_does_not() -> None:
+    def run(seed: int) -> Tensor:
+        return Sampler(settles, CPU, replace(UNGUIDED, steps=3, seed=seed)).sample(frames(20))
+
+    assert torch.equal(run(1), run(1))
+    assert not torch.equal(run(1), run(2))
+
+
+def test_given_noise_takes_the_place_of_the_seeds() -> None:
+    noise = draw_noise(5, SIDE, SIDE)
+    given_noise = Sampler(settles, CPU, replace(UNGUIDED, steps=3)).sample(frames(20), noise=noise)
+    seeded = Sampler(settles, CPU, replace(UNGUIDED, steps=3, seed=5)).sample(frames(20))
+    assert torch.equal(given_noise, seeded)
+
+
+def exact(centres: Tensor, spread: float) -> Callable[[Tensor, int], Tensor]:
+    """The noise that a perfect network tells where pictures are a mixture of normal distributions."""
+
+    def predict(noisy: Tensor, timestep: int) -> Tensor:
+        kept = KEPT[timestep].double()
+        away = noisy - kept.sqrt() * centres[:, None]
+        variance = kept * spread**2 + 1 - kept
+        likely = (-(away**2) / (2 * variance)).softmax(0)
+        shown = (likely * (centres[:, None] + spread**2 * kept.sqrt() / variance * away)).sum(0)
+        return (noisy - kept.sqrt() * shown) / (1 - kept).sqrt()
+
+    return predict
+
+
+def ends(predict: Callable[[Tensor, int], Tensor], solver: Solver, steps: int) -> Tensor:
+    scheduler = make_scheduler(solver, steps)
+    noisy = torch.randn(4000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for timestep in scheduler.timesteps:
+        noisy = scheduler.step(predict(noisy, int(timestep)), timestep, noisy, return_dict=False)[0].double()
+    return noisy
+
+
+def test_the_fast_preset_ends_no_further_off_than_the_published_one() -> None:
+    predict = exact(torch.tensor([-0.2, 0.4], dtype=torch.float64), 0.1)
+    right = ends(predict, "ddim", 500)
+    fast, published, as_few = (
+        float((ends(predict, solver, steps) - right).abs().mean())
+        for solver, steps in (
+            (FAST.solver, FAST.steps),
+            (PUBLISHED.solver, PUBLISHED.steps),
+            (PUBLISHED.solver, FAST.steps),
+        )
+    )
+    assert fast <= published
+    assert fast < 0.5 * as_few
+    assert FAST.steps <= PUBLISHED.steps / 2
+
+
+def test_the_fast_preset_paints_too() -> None:
+    conditions = frames(20)
+    latents = Sampler(knows_each_frame, CPU, replace(FAST, guidance=1.0)).sample(conditions)
+    heard = conditions.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
+    assert torch.allclose(latents, conditions.reference + heard, atol=0.05)
+
+
+def test_steps_are_told_and_cancelling_ends_the_loop_before_the_next_call() -> None:
+    told: list[tuple[int, int]] = []
+    calls: list[int] = []
+    token = CancelToken()
+
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        calls.append(int(timestep))
+        return sample[:, :4]
+
+    def on_step(done: int, total: int) -> None:
+        told.append((done, total))
+        if done == 2:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        Sampler(predict, CPU, Sampling(steps=5)).sample(frames(28), on_step=on_step, cancel=token)
+    assert told == [(1, 5), (2, 5)]
+    assert len(calls) == 4  # two clips at two steps
+
+
+def test_the_network_computes_in_its_own_numbers_and_the_loop_in_wide_ones() -> None:
+    seen: set[torch.dtype] = set()
+
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        seen.update((sample.dtype, audio.dtype))
+        return knows_each_frame(sample, timestep, audio).to(sample.dtype)
+
+    narrow = Compute(torch.device("cpu"), torch.bfloat16)
+    latents = Sampler(predict, narrow, UNGUIDED).sample(frames(16))
+    assert seen == {torch.bfloat16}
+    assert latents.dtype == torch.float32
+
+
+@pytest.mark.parametrize("wrong", ["mask", "masked", "reference", "audio"])
+def test_conditions_that_do_not_fit_are_named(wrong: str) -> None:
+    conditions = frames(4)
+    broken = replace(conditions, **{wrong: getattr(conditions, wrong)[..., :3]})
+    if wrong == "audio":
+        broken = replace(conditions, audio=conditions.audio[:3])
+    with pytest.raises(ValueError, match=r"do not fit each other: \w+ \["):
+        Sampler(knows_each_frame, CPU).sample(broken)
+
+
+def test_musetalks_latents_are_no_conditions() -> None:
+    conditions = frames(4)
+    eight = torch.cat([conditions.masked, conditions.reference], dim=1)
+    with pytest.raises(ValueError, match=r"\[4, 8, 8, 8\] instead of \[4, 4, 8, 8\]"):
+        Sampler(knows_each_frame, CPU).sample(replace(conditions, masked=eight))
+
+
+@pytest.mark.parametrize(("solver", "steps"), [("euler", 20), ("ddim", 0), ("dpm++", 1001)])
+def test_settings_without_sense_are_refused(solver: Solver, steps: int) -> None:
+    with pytest.raises(ValueError, match=r"there is no solver|no number of steps"):
+        make_scheduler(solver, steps)

@@ -1,0 +1,197 @@
+"""LatentSync's network: read in every form it comes in, refused by name where it does not fit, compiled whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hybrid.unet3d.config import Motion, UNet3DConfig, config_of
+from hybrid.unet3d.loading import load_unet3d
+from hybrid.unet3d.unet import UNet3D
+from musetalk.errors import BackendError
+from musetalk.weights.lean import FROM_SIZE, MADE_FROM
+from tests.golden.fill import fill_state_dict, shapes_of
+from tests.tiny_checkpoints import write_all
+
+SMALL = UNet3DConfig(channels=(32, 32), layers=1)
+TABLE = "pos_encoder.pe"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    unet = UNet3D(SMALL)
+    return {**unet.state_dict(), **fill_state_dict(shapes_of(unet.state_dict()), 5)}
+
+
+def shapes(config: UNet3DConfig) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in UNet3D(config).state_dict().items()}
+
+
+def same(unet: UNet3D, state: dict[str, Tensor]) -> bool:
+    ours = unet.state_dict()
+    return ours.keys() == state.keys() and all(torch.equal(ours[name], state[name]) for name in ours)
+
+
+def inputs(frames: int = 3, clips: int = 1, side: int = 8) -> tuple[Tensor, Tensor, Tensor]:
+    drawn = fill_state_dict({"sample": (clips, 13, frames, side, side), "audio": (clips * frames, 50, 384)}, 6)
+    return drawn["sample"], torch.tensor(301), drawn["audio"]
+
+
+@pytest.mark.parametrize("form", ["bare", "wrapped", "module", "wrapped module", "safetensors"])
+def test_every_form_of_a_checkpoint_is_read(tmp_path: Path, state: dict[str, Tensor], form: str) -> None:
+    path = tmp_path / ("latentsync_unet.safetensors" if form == "safetensors" else "latentsync_unet.pt")
+    held = {f"module.{name}": tensor for name, tensor in state.items()} if "module" in form else state
+    if form == "safetensors":
+        save_file(held, path)
+    else:
+        torch.save({"global_step": 7, "state_dict": held} if "wrapped" in form else held, path)
+    unet = load_unet3d(path)
+    assert same(unet, state)
+    assert unet.config == SMALL
+    assert same(load_unet3d(tmp_path), state)
+
+
+def test_a_lean_copy_stands_for_its_original(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "latentsync_unet.pt"
+    torch.save({"nothing": torch.ones(1)}, path)
+    said = {MADE_FROM: path.name, FROM_SIZE: str(path.stat().st_size)}
+    lean = tmp_path / "latentsync_unet.lean.safetensors"
+    save_file({name: tensor.half() for name, tensor in state.items()}, lean, metadata=said)
+    os.utime(path, ns=(0, 0))
+    unet = load_unet3d(path)
+    assert same(unet, {name: tensor.half().float() for name, tensor in state.items()})
+
+
+def test_numbers_may_be_made_narrower_as_they_are_read(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "latentsync_unet.safetensors"
+    save_file(state, path)
+    unet = load_unet3d(path, dtype=torch.bfloat16)
+    assert {tensor.dtype for tensor in unet.state_dict().values()} == {torch.bfloat16}
+    sample, timestep, audio = inputs()
+    with torch.inference_mode():
+        narrow = unet(sample.bfloat16(), timestep, audio.bfloat16())
+        wide = load_unet3d(path)(sample, timestep, audio)
+    assert narrow.dtype == torch.bfloat16
+    assert float((narrow.float() - wide).abs().max()) < 0.1
+
+
+def test_tables_that_an_export_left_out_are_computed(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "latentsync_unet.safetensors"
+    save_file({name: tensor for name, tensor in state.items() if not name.endswith(TABLE)}, path)
+    assert same(load_unet3d(path), state)
+
+
+def test_what_is_wrong_is_named_tensor_by_tensor(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    wrong = {**state, "conv_in.weight": torch.zeros(32, 8, 3, 3), "head.weight": torch.zeros(2)}
+    del wrong["mid_block.resnets.1.conv2.bias"]
+    path = tmp_path / "latentsync_unet.safetensors"
+    save_file(wrong, path)
+    with pytest.raises(BackendError) as caught:
+        load_unet3d(path)
+    said = str(caught.value)
+    assert "missing mid_block.resnets.1.conv2.bias" in said
+    assert "unexpected head.weight" in said
+    assert "conv_in.weight 32x8x3x3 instead of 32x13x3x3" in said
+
+
+@pytest.mark.parametrize("other", [{"scale": ()}, {"down_blocks.0.resnets.0.norm2.weight": (33,)}])
+def test_a_stranger_is_held_against_the_published_network(tmp_path: Path, other: dict[str, tuple[int, ...]]) -> None:
+    path = tmp_path / "latentsync_unet.safetensors"
+    save_file({name: torch.zeros(shape) for name, shape in other.items()}, path)
+    assert config_of(other) == UNet3DConfig(motion="none")
+    with pytest.raises(BackendError, match=r"missing conv_in\.weight"):
+        load_unet3d(path)
+
+
+def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"latentsync_unet\.pt"):
+        load_unet3d(tmp_path)
+    with pytest.raises(BackendError, match="there is no file"):
+        load_unet3d(tmp_path / "latentsync_unet.pt")
+
+
+@pytest.mark.parametrize(
+    ("channels", "layers", "motion", "positions"),
+    [((32, 32), 1, "all", 32), ((64, 32, 96), 2, "decoder", 24), ((32, 64), 3, "none", 24)],
+)
+def test_sizes_are_told_from_tensors(channels: tuple[int, ...], layers: int, motion: Motion, positions: int) -> None:
+    config = UNet3DConfig(channels, layers, motion=motion, positions=positions)
+    assert config_of(shapes(config)) == config
+
+
+@pytest.mark.parametrize("version", ["latentsync-1.5", "latentsync-1.6"])
+def test_the_small_checkpoints_load(tmp_path: Path, version: str) -> None:
+    write_all(tmp_path, [version])
+    unet = load_unet3d(tmp_path / version / "latentsync_unet.pt")
+    assert unet.config.motion == "all"
+    assert not any(tensor.is_meta for tensor in (*unet.parameters(), *unet.buffers()))
+    with torch.inference_mode():
+        assert bool(unet(*inputs()).isfinite().all())
+
+
+def test_clips_do_not_see_each_other(state: dict[str, Tensor]) -> None:
+    unet = filled(state)
+    sample, timestep, audio = inputs(clips=2)
+    with torch.inference_mode():
+        both = unet(sample, timestep, audio)
+        apart = [unet(sample[row : row + 1], timestep, audio[3 * row : 3 * row + 3]) for row in (0, 1)]
+    assert torch.allclose(both, torch.cat(apart), atol=1e-5)
+    assert not torch.allclose(*apart, atol=0.1)
+
+
+def test_each_frame_hears_its_own_voice(state: dict[str, Tensor]) -> None:
+    unet = filled({name: tensor for name, tensor in state.items() if "motion" not in name})
+    sample, timestep, audio = inputs()
+    louder = audio.clone()
+    louder[1] *= 3
+    with torch.inference_mode():
+        change = (unet(sample, timestep, louder) - unet(sample, timestep, audio)).abs().mean(dim=(0, 1, 3, 4))
+    assert int(change.argmax()) == 1
+
+
+def filled(state: dict[str, Tensor]) -> UNet3D:
+    unet = UNet3D(config_of({name: tuple(tensor.shape) for name, tensor in state.items()}))
+    unet.load_state_dict(state)
+    return unet.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("sample", "audio", "problem"),
+    [
+        ((1, 8, 3, 8, 8), (3, 50, 384), "13 channels .* not 8"),
+        ((3, 13, 8, 8), (3, 50, 384), r"\[3, 13, 8, 8\]"),
+        ((2, 13, 3, 8, 8), (3, 50, 384), r"\[6, 50, 384\], not \[3, 50, 384\]"),
+        ((1, 13, 3, 8, 8), (3, 50, 512), r"not \[3, 50, 512\]"),
+        ((1, 13, 25, 8, 8), (25, 50, 384), "25 frames are more than the 24"),
+        ((1, 13, 3, 8, 7), (3, 50, 384), "8 x 7"),
+    ],
+)
+def test_wrong_inputs_are_named(
+    state: dict[str, Tensor], sample: tuple[int, ...], audio: tuple[int, ...], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        filled(state)(torch.zeros(sample), torch.tensor(1), torch.zeros(audio))
+
+
+def test_a_step_is_one_graph() -> None:
+    torch.manual_seed(0)
+    unet = UNet3D(UNet3DConfig((32, 32), 1, motion="decoder")).eval().requires_grad_(False)
+    compiled = torch.compile(unet, fullgraph=True, backend="eager")
+    with torch.inference_mode():
+        assert torch.equal(compiled(*inputs(clips=2)), unet(*inputs(clips=2)))
+    torch.compiler.reset()
