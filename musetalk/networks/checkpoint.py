@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from musetalk.errors import BackendError
+from musetalk.networks.mapped import MappedPages
 
 _AGAIN = "delete it and download it again: python -m musetalk weights download"
 _ZIP = b"PK\x03\x04"  # how files of torch.save begin since torch 1.6; only those can be mapped instead of read
@@ -72,7 +73,7 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional
     """Fill a module with a checkpoint's tensors, all of them and no others.
 
     Values become copies in the module's own dtypes, also where the module was built on the meta device, which saves
-    drawing values that are thrown away at once.
+    drawing values that are thrown away at once. Copies, because a file may be overwritten while its weights are in use.
 
     Args:
         module: Changed in place.
@@ -97,7 +98,11 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional
     if problems:
         raise BackendError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}", _AGAIN)
     known = {name: value for name, value in wanted.items() if name in state}
-    copies = {name: torch.empty_like(value, device="cpu").copy_(state[name]) for name, value in known.items()}
+    pages = MappedPages(path)
+    copies = {}
+    for name, value in known.items():
+        copies[name] = torch.empty_like(value, device="cpu").copy_(state[name])
+        pages.release(state[name])
     on_meta = any(value.is_meta for value in known.values())
     module.load_state_dict(copies, strict=False, assign=on_meta)
 
