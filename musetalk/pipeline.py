@@ -221,6 +221,7 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         peak_rss_mb=peak_mb,
         backend=backend.name,
         device=preparation.generator.device,
+        detector=preparation.detector,
         bbox_shift_range=_shift_range(preparation),
         warnings=run.warnings,
         settings=preparation.settings.model_dump(mode="json"),
