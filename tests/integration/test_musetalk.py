@@ -178,3 +178,14 @@ def test_odd_rates_keep_every_frame(
     report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
     assert (report.fps, report.frames) == ("24000/1001", len(decode(tmp_path / "out.mp4")))
     assert abs(report.frames / (24000 / 1001) - report.voice_seconds) <= 1001 / 24000
+
+
+def test_what_stands_in_is_told_before_and_after(
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    told = "faces are not parsed: crops and masks follow the boxes"
+    shown = engine.preview_frame(film, words, settings(bare_models), at=(FACE.start + 6.5) / 25)
+    report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
+    assert any(note.startswith(told.capitalize()) for note in shown.notes)
+    assert any(warning.startswith(told) for warning in report.warnings)
+    assert report.detector.startswith("haar")
