@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -52,9 +53,10 @@ def cancel_on_signal() -> Iterator[CancelToken]:
 
     token = CancelToken()
 
-    def stop(_number: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
+        if token.cancelled and number == signal.SIGINT:
+            _end_at_once()
         token.cancel()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -62,6 +64,15 @@ def cancel_on_signal() -> Iterator[CancelToken]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_at_once() -> NoReturn:
+    """End without waiting for threads: a network in the middle of a frame answers to nothing."""
+    import psutil  # noqa: PLC0415
+
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(CANCELLED)
 
 
 @app.callback()
@@ -138,6 +149,8 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself')
+        if isinstance(place.get(leaf), dict):
+            raise SettingsError(f'"{name}" is set as a whole and in part', "name each part: network.seed=1")
         place[leaf] = value
     return tree
 

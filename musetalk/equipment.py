@@ -70,6 +70,8 @@ class Workshop:
             BackendError: It is unknown, or something is missing; names all of it.
         """
         backend = self._registry.ready(settings)
+        if backend.gpu is not None and settings.network.device != "auto":
+            _device(settings)
         asked = [FACE_PARSING] if settings.mask.shape in _PARSED else []
         asked += [S3FD] if settings.detector.name == "s3fd" and self._detector is None else []
         missing = lacking(asked, settings.models_dir, "faces")
@@ -107,7 +109,7 @@ class Workshop:
         generator = self._keep("generator", key, lambda: backend.load(settings))
         hearing = generator.traits.hearing
         labeller = self._labeller(settings) if _needs_labels(settings, generator.traits) else None
-        notes: list[str] = []
+        notes = self._detector_notes(settings)
         if labeller is None and _needs_labels(settings, generator.traits):
             missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
             notes.append(f"faces are not parsed: crops and masks follow the boxes ({missing})")
@@ -121,6 +123,12 @@ class Workshop:
             None if hearing is None else FeatureCache(_cache_folder() / "features"),
             tuple(notes),
         )
+
+    def _detector_notes(self, settings: RenderSettings) -> list[str]:
+        damaged = S3FD.state(settings.models_dir) == "damaged"
+        if self._detector is not None or settings.detector.name != "auto" or not damaged:
+            return []
+        return [f"faces were looked for by Haar cascades: {lacking([S3FD], settings.models_dir, 'faces')[0]}"]
 
     def _labeller(self, settings: RenderSettings) -> FaceLabeller | None:
         models_dir = settings.models_dir

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,12 +151,14 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
     spoken = scene.hearing is None or look.frame < scene.timeline.spoken_count
     chosen = look.plan.faces(look.place) if spoken else ()
     boxes = sorted((face.box for face in look.every.faces(look.place)), key=lambda box: box.center)
-    layout = FaceLayout(_read_faces(scene, look), scene.equipment.generator, scene.settings)
+    run = RenderRun(cancel=scene.cancel)
+    layout = FaceLayout(_read_faces(scene, look, run), scene.equipment.generator, scene.settings)
     crops = [layout.crops([look.place], [face])[0] for face in chosen]
     masks = [layout.mask(look.place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
     result: UInt8Array | None = None
     if scene.hearing is not None and envelope is not None:
         result = _paint(scene, look, layout, scene.hearing, envelope) if chosen else frame
+    further = (*scene.equipment.notes, *run.warnings) if chosen else ()
     return FramePreview(
         seconds=float(look.place / scene.source.fps),
         source_frame=look.place,
@@ -164,7 +167,7 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
         chosen=chosen,
         outlines=tuple(mask_outline(mask) for mask in masks),
         result=result,
-        notes=(*notes, *_notes(scene, look, chosen, envelope)),
+        notes=(*notes, *_notes(scene, look, chosen, crops, envelope), *map(_sentence, further)),
         crops=tuple(crops),
         lines=tuple(layout.line(look.place, face) for face in chosen),
         parsed=tuple(layout.shapes.parsed(look.place, face) for face in chosen),
@@ -172,7 +175,11 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
     )
 
 
-def _read_faces(scene: Scene, look: Look) -> FaceShapes:
+def _sentence(warning: str) -> str:
+    return f"{warning[0].upper()}{warning[1:]}."
+
+
+def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:
     """Parse the chosen faces of the clip's frames, if there is a parser."""
     if scene.equipment.labeller is None:
         return FaceShapes()
@@ -180,7 +187,6 @@ def _read_faces(scene: Scene, look: Look) -> FaceShapes:
     pictures = sorted(dict(zip(places, look.pictures, strict=False)).items())
     known = [(place, picture) for place, picture in pictures if place in look.stretch]
     sigma = smoothing_sigma(scene.settings.tracker, scene.source.fps)
-    run = RenderRun(cancel=scene.cancel)
     folder = Path(tempfile.mkdtemp(prefix="labels-", dir=scene.folder))
     return shapes_in(known, look.plan, scene.equipment.labeller, sigma, folder=folder, run=run, total=len(known))
 
@@ -203,6 +209,7 @@ def _paint(scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envel
         segments=(segment,),
         layout=layout,
         generator=equipment.generator,
+        detector=equipment.detector.fingerprint,
         settings=settings,
         folder=folder,
     )
@@ -219,7 +226,13 @@ def _end_note(scene: Scene) -> str:
     )
 
 
-def _notes(scene: Scene, look: Look, chosen: tuple[FaceSample, ...], envelope: EnvelopeTrack | None) -> tuple[str, ...]:
+def _notes(
+    scene: Scene,
+    look: Look,
+    chosen: tuple[FaceSample, ...],
+    crops: Sequence[CropPlacement],
+    envelope: EnvelopeTrack | None,
+) -> tuple[str, ...]:
     notes = []
     if envelope is not None and look.frame >= scene.timeline.spoken_count:
         return ("The voice has ended here: the source goes on untouched.",)
@@ -229,13 +242,13 @@ def _notes(scene: Scene, look: Look, chosen: tuple[FaceSample, ...], envelope: E
         notes.append("The chosen face is not in this frame: it stays as it is.")
     elif envelope is not None and np.abs(envelope.window(look.frame, look.frame + 1)).max() < _AT_REST:
         notes.append("The voice is silent here.")
-    largest = max((max(face.box.width, face.box.height) for face in chosen), default=0.0)
+    largest = max((crop.side for crop in crops), default=0)
     smallest = min((face.box.width for face in chosen), default=math.inf)
     if smallest < _SMALL_FACE:
         notes.append(f"The face is only {smallest:.0f} pixels wide: little will be seen of its mouth.")
-    crop = scene.equipment.generator.crop_size
-    if crop is not None and largest > crop:
+    size = scene.equipment.generator.crop_size
+    if size is not None and largest > size:
         notes.append(
-            f"The face is {largest:.0f} pixels large and the backend paints {crop}: it will look softer than the rest."
+            f"The face takes {largest} pixels and the backend paints {size}: it will look softer than the rest."
         )
     return tuple(notes)

@@ -17,11 +17,14 @@ from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
 
-_AT_ONCE = 16  # faces handed to the parser together
-
 
 class FaceLabeller(Protocol):
     """Labels every pixel of a face."""
+
+    @property
+    def at_once(self) -> int:
+        """Faces that it likes to be given together."""
+        ...
 
     def labels(self, crops: Sequence[UInt8Array]) -> UInt8Array:
         """Label faces.
@@ -68,7 +71,7 @@ def shapes_in(
     """As `read_shapes`, of `total` source frames that are at hand: (number, uint8 RGB [H, W, 3]), ascending."""
     reader = ShapeReader(LabelStore(folder / "labels.bin"))
     seen = 0
-    for faces, crops, done in _batches(pictures, plan):
+    for faces, crops, done in _batches(pictures, plan, labeller.at_once):
         for (frame, face), labels in zip(faces, labeller.labels(crops) if crops else (), strict=True):
             reader.add(frame, face, labels)
             seen += 1
@@ -79,7 +82,7 @@ def shapes_in(
 
 
 def _batches(
-    pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan
+    pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan, at_once: int
 ) -> Iterator[tuple[Sequence[tuple[int, FaceSample]], Sequence[UInt8Array], int]]:
     """Yield faces, what the parser is to see of them, and how many pictures were taken in so far."""
     faces: list[tuple[int, FaceSample]] = []
@@ -90,7 +93,7 @@ def _batches(
             faces.append((number, face))
             crops.append(parsing_view(face.box).extract(picture).copy())  # the picture's buffer may be used again
         done += 1
-        if len(faces) >= _AT_ONCE:
+        if len(faces) >= at_once:
             yield faces, crops, done
             faces, crops = [], []
     yield faces, crops, done

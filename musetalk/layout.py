@@ -16,7 +16,7 @@ from musetalk.generators.types import FaceGenerator
 from musetalk.settings import RenderSettings
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
-_MARGIN = 2  # rows of the crop above the mask that scaling back looks at
+_MARGIN = 4  # rows of the crop above the mask that scaling back looks at: Lanczos takes so many
 
 
 class FaceLayout:
@@ -55,10 +55,11 @@ class FaceLayout:
         return [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
 
     def line(self, frame: int, face: FaceSample) -> float | None:
-        """The height at which the crop of a face is halved, in pixels of the source; None where it is not."""
+        """The height at which the crop of a face is halved for the network, in source pixels; None where it is not."""
         if self._traits.framing == "square":
             return None
-        return self._shapes.extent(frame, face).line + self._settings.bbox_shift
+        [crop] = self.crops([frame], [face])
+        return crop.y + crop.height / 2
 
     def shift_range(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> tuple[int, int] | None:
         """Lowest and highest `bbox_shift` of use for faces in source frames; None where it moves no line."""

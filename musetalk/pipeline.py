@@ -59,7 +59,7 @@ class LipSync:
             out: The file to make (.mp4, .mov, .m4v, .mkv); appears whole or not at all.
             settings: What it should look like.
             on_progress: Called from this thread as work goes on.
-            cancel: Ends the work within a second.
+            cancel: Ends the work within a second; a network on a CPU after the frame it is at.
 
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
@@ -221,6 +221,7 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         peak_rss_mb=peak_mb,
         backend=backend.name,
         device=preparation.generator.device,
+        detector=preparation.detector,
         bbox_shift_range=_shift_range(preparation),
         warnings=run.warnings,
         settings=preparation.settings.model_dump(mode="json"),

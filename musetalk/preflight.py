@@ -32,6 +32,8 @@ _TRIAL_FRAMES = 8
 # decoder and encoder hold, counted in decoded frames.
 _BASE_BYTES = 160 * 2**20
 _FRAMES_IN_FLIGHT = 120
+_HEARD_BYTES = 225_000  # per second of a voice: its spectrum and its features, for backends that hear them
+_LABEL_BYTES = 5_000  # per source frame whose face is parsed
 _BITS_PER_PIXEL = 0.15  # generous for H.264 at crf 18
 
 
@@ -118,8 +120,8 @@ def describe(preflight: Preflight) -> str:
     return (
         f"{source.width}x{source.height} at {float(source.fps):g} frames/s, voice "
         f"{float(preflight.voice.seconds):.1f} s, a face in {preflight.sampled_faces} of {preflight.sampled_frames} "
-        f"sampled frames; about {max(1, round(preflight.estimated_seconds))} s of work beside the backend's, "
-        f"{preflight.estimated_memory_mb:.0f} MiB of memory, {preflight.estimated_disk_mb:.0f} MiB of disk"
+        f"sampled frames; beside the backend's own, about {max(1, round(preflight.estimated_seconds))} s of work and "
+        f"{preflight.estimated_memory_mb:.0f} MiB of memory; {preflight.estimated_disk_mb:.0f} MiB of disk"
     )
 
 
@@ -179,8 +181,9 @@ def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:
     picture = timeline.frame_count * source.width * source.height * _BITS_PER_PIXEL / 8
     backwards = timeline.mode == "pingpong" and timeline.frame_count > source.frame_count > 1
     spool = largest_spool(source) if backwards else 0
+    listening = timeline.spoken_count / source.fps * _HEARD_BYTES + timeline.sources_used * _LABEL_BYTES
     # The encoder rewrites the file to move its index to the front; the voice is there already.
-    return memory, 2 * picture + spool
+    return memory, 2 * picture + spool + float(listening)
 
 
 def _note_facts(source: Source, run: RenderRun) -> None:

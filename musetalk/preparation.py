@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ class Preparation:
         segments: The output cut into units of work.
         layout: Where crops and masks of the chosen faces lie.
         generator: What paints.
+        detector: The fingerprint of what found the faces.
         settings: As given.
         folder: Temporary directory of the job.
     """
@@ -57,6 +59,7 @@ class Preparation:
     segments: tuple[Segment, ...]
     layout: FaceLayout
     generator: FaceGenerator
+    detector: str
     settings: RenderSettings
     folder: Path
 
@@ -104,11 +107,22 @@ def prepare(
             preflight.voice, equipment, settings.speech, source.fps, timeline.spoken_count, folder=folder, run=run
         )
     segments = cut_segments(plan, timeline, generator.clip_length)
-    _note_size(plan, generator, run)
+    _note_size(layout, segments, timeline, plan, generator, run)
     for note in equipment.notes:
         run.warn(note)
     return Preparation(
-        source, preflight.voice, timeline, plan, speech, envelope, segments, layout, generator, settings, folder
+        source=source,
+        voice=preflight.voice,
+        timeline=timeline,
+        plan=plan,
+        speech=speech,
+        envelope=envelope,
+        segments=segments,
+        layout=layout,
+        generator=generator,
+        detector=equipment.detector.fingerprint,
+        settings=settings,
+        folder=folder,
     )
 
 
@@ -161,10 +175,19 @@ def _read_faces(
         return read_shapes(source, plan, range(shown), equipment.labeller, sigma, folder=folder, run=run)
 
 
-def _note_size(plan: FacePlan, generator: FaceGenerator, run: RenderRun) -> None:
-    largest = float((plan.boxes[:, 2:4] - plan.boxes[:, :2]).max())
+def _note_size(
+    layout: FaceLayout,
+    segments: Sequence[Segment],
+    timeline: Timeline,
+    plan: FacePlan,
+    generator: FaceGenerator,
+    run: RenderRun,
+) -> None:
+    sources = [timeline.source_frame(segment.start) for segment in segments if segment.tracks]
+    crops = (layout.crops([source], [face])[0] for source in sources for face in plan.faces(source))
+    largest = max((crop.side for crop in crops), default=0)
     if generator.crop_size is not None and largest > generator.crop_size:
         run.warn(
-            f"the face is up to {largest:.0f} pixels large and the backend paints {generator.crop_size}: "
+            f"the face takes up to {largest} pixels and the backend paints {generator.crop_size}: "
             "it will look softer than the rest"
         )

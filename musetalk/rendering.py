@@ -88,11 +88,11 @@ def _generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
         return batch
     with run.clock.measure("generate"):
         speech = preparation.speech.window(segment.start, segment.stop)
-        painted = tuple(_paint(batch, track, speech, preparation) for track in segment.tracks)
+        painted = tuple(_paint(batch, track, speech, preparation, run) for track in segment.tracks)
     return Batch(segment, batch.frames, painted)
 
 
-def _paint(batch: Batch, track: int, speech: np.ndarray, preparation: Preparation) -> PaintedFace:
+def _paint(batch: Batch, track: int, speech: np.ndarray, preparation: Preparation, run: RenderRun) -> PaintedFace:
     segment, generator, layout = batch.segment, preparation.generator, preparation.layout
     sources = [preparation.timeline.source_frame(k) for k in range(segment.start, segment.stop)]
     faces = [next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources]
@@ -100,7 +100,7 @@ def _paint(batch: Batch, track: int, speech: np.ndarray, preparation: Preparatio
     masks = tuple(layout.mask(*each) for each in zip(sources, faces, placements, strict=True))
     crops = np.stack([p.extract(frame) for p, frame in zip(placements, batch.frames, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(placements, faces, strict=True))
-    clip = Clip(crops, speech, in_crop, first_row_shown(masks, placements))
+    clip = Clip(crops, speech, in_crop, first_row_shown(masks, placements), run.cancel.check)
     return PaintedFace(placements, masks, generator.generate(clip))
 
 

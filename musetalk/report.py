@@ -67,6 +67,7 @@ class RenderReport:
         peak_rss_mb: Most resident memory of this process and its children together, sampled, in MiB.
         backend: What painted the mouths.
         device: What it ran on.
+        detector: What found the faces, and by which settings.
         bbox_shift_range: Lowest and highest `bbox_shift` of use, in source pixels; None where it moves no line.
         warnings: What the user should know, a sentence each.
         settings: All settings, as plain values.
@@ -89,6 +90,7 @@ class RenderReport:
     peak_rss_mb: float
     backend: str
     device: str
+    detector: str
     bbox_shift_range: tuple[int, int] | None
     warnings: tuple[str, ...]
     settings: dict[str, Any]

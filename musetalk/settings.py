@@ -75,9 +75,9 @@ class NetworkSettings(_Frozen):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="auto: fp16 on a GPU, fp32 on the CPU")
     decoder: Literal["sd", "tiny"] = Field("sd", description="sd: Stable Diffusion's; tiny: TAESD, quicker and softer")
-    batch_size: int | None = Field(None, ge=1, le=256, description="frames at once; default: as many as help and fit")
+    batch_size: int | None = Field(None, ge=1, le=32, description="frames at once; default: as many as help and fit")
     compile: bool = Field(False, description="compile the networks: minutes at first, quicker from then on")
-    seed: int | None = Field(None, ge=0, description="sample the latents with this seed; default: their mode")
+    seed: int | None = Field(None, ge=0, lt=2**63, description="sample the latents with this seed; default: their mode")
 
 
 class EncoderSettings(_Frozen):

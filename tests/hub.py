@@ -17,7 +17,12 @@ from musetalk.weights import HubPlace, WeightFile, lacking
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _PATIENCE = 60  # seconds that a pause may take
-LARGE = 4096  # bytes from which a file is stored apart, as the hub does with what git holds only pointers to
+_APART = 4096  # bytes from which a file is stored apart, as the hub does with what git holds only pointers to
+
+# What tests have it serve.
+LARGE = bytes(range(256)) * 20_000  # 5 MB: several chunks, and progress is told in steps of one
+SMALL = b'{"in_channels": 8}'
+UNET, CONFIG, EARS = "some/net/unet.pth", "some/net/config.json", "some/ears/ears.bin"
 
 
 @dataclass
@@ -88,12 +93,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(404, {"X-Error-Code": "RepoNotFound"})
         elif key not in self.hub.files:
             self._head(404, {"X-Error-Code": "EntryNotFound"})
-        elif len(self.hub.files[key]) < LARGE:
+        elif len(self.hub.files[key]) < _APART:
             self._head(307, {"Location": f"/api/resolve-cache/{key}", "X-Repo-Commit": COMMIT})
         else:
             said = self.hub.said.get(key, self.hub.files[key])
             elsewhere = f"http://localhost:{self.hub.port}/cdn/{key}"
-            linked = {"X-Linked-Etag": f'"{hashlib.sha256(said).hexdigest()}"', "X-Linked-Size": str(len(said))}
+            linked = {"X-Linked-Etag": f'"{sha256(said)}"', "X-Linked-Size": str(len(said))}
             self._head(302, {"Location": elsewhere, "X-Repo-Commit": COMMIT, **linked})
 
     def _contents(self, key: str) -> None:
@@ -132,6 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(length), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
+
+
+def sha256(contents: bytes) -> str:
+    return hashlib.sha256(contents).hexdigest()
 
 
 def on_hub(key: str, size: int | None = None, digest: str = "", name: str = "") -> WeightFile:

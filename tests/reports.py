@@ -29,6 +29,7 @@ def some_report(out: Path, settings: RenderSettings, *, frames: int = 1) -> Rend
         backend=settings.backend,
         device=str(os.getpid()),
         bbox_shift_range=None,
+        detector="haar-1",
         warnings=(),
         settings=settings.model_dump(mode="json"),
         versions={},

@@ -18,6 +18,7 @@ from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FaceSample
 
 _LEAST_SKIN = 0.04  # of the labels' area: with less, the parser has not seen the face
+_WIDTHS = (0.45, 1.3)  # believed widths from cheek to cheek, in widths of the box; 0.8 is typical
 _TRACKS = 2**20  # more than a frame ever has
 _ROW = 12  # frame, track; x0, y0, x1, y1 of the box; the six of FaceExtent, NaN where it was not measured
 
@@ -92,10 +93,11 @@ class ShapeReader:
             face: As planned.
             labels: uint8 [512, 512] of `parsing_view(face.box)`.
         """
-        self._unseen += not shows_face(labels)
-        found = measure_extent(labels, parsing_view(face.box))
-        box = face.box
-        measured = (nan,) * 6 if found is None else _values(found)
+        box, shown = face.box, shows_face(labels)
+        self._unseen += not shown
+        found = measure_extent(labels, parsing_view(box)) if shown else None
+        sound = found is not None and _WIDTHS[0] < (found.right - found.left) / box.width < _WIDTHS[1]
+        measured = _values(found) if found is not None and sound else (nan,) * 6
         self._rows.extend((frame, face.track, box.x0, box.y0, box.x1, box.y1, *measured))
         self._store.extend(labels[None])
 

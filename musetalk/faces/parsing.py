@@ -43,6 +43,11 @@ class FaceParser:
         mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (_MEAN, _DEVIATION))
         self._scale, self._shift = 1 / (255 * deviation), -mean / deviation
 
+    @property
+    def at_once(self) -> int:
+        """Faces that are labelled together; more are labelled one lot after the other."""
+        return 1 if self._device.type == "cpu" else _ACCELERATOR_BATCH
+
     def labels(self, crops: Sequence[UInt8Array]) -> UInt8Array:
         """Label each pixel.
 
@@ -53,7 +58,7 @@ class FaceParser:
             uint8 [N, 512, 512], values of `FaceLabel`.
         """
         found = np.empty((len(crops), LABEL_SIDE, LABEL_SIDE), np.uint8)
-        size = 1 if self._device.type == "cpu" else _ACCELERATOR_BATCH
+        size = self.at_once
         for start in range(0, len(crops), size):
             with torch.inference_mode():
                 logits = self._network(self.network_input(crops[start : start + size]))

@@ -107,10 +107,11 @@ class Batches:
         """Items in a batch, as far as is known to fit."""
         return self._size
 
-    def run(self, fn: Callable[[int, int], _T], n: int) -> list[_T]:
+    def run(self, fn: Callable[[int, int], _T], n: int, check: Callable[[], None] | None = None) -> list[_T]:
         """Call `fn(start, stop)` for consecutive ranges that cover [0, n); return the results in order.
 
-        A range that runs out of memory is tried again in halves; results of others are kept.
+        A range that runs out of memory is tried again in halves; results of others are kept. `check` is called before
+        each range, and may raise to end the work.
 
         Raises:
             BackendError: One item alone does not fit.
@@ -118,6 +119,8 @@ class Batches:
         results: list[_T] = []
         start = 0
         while start < n:
+            if check is not None:
+                check()
             stop = min(n, start + self._size)
             try:
                 result = fn(start, stop)

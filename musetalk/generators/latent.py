@@ -23,13 +23,16 @@ CACHE_BYTES = 128 * 2**20  # 4096 frames of 256 x 256 in float32
 class Denoiser(Protocol):
     """The surgical call: what is swapped between MuseTalk and LatentSync."""
 
-    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array) -> torch.Tensor:
+    def denoise(
+        self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array, check: Callable[[], None]
+    ) -> torch.Tensor:
         """Paint the mouths of one clip. Called inside `torch.inference_mode`.
 
         Args:
             latents: float [N, 8, h, w], scaled, on the device: the masked crop, then the crop.
             audio: float32 [N, 50, 384] on the device: Whisper features, without positions.
             crops: uint8 RGB [N, S, S, 3]: the clip's own pixels. Not to be written to.
+            check: The clip's (see `Clip`).
 
         Returns:
             float [N, 4, h, w], scaled, on the device.
@@ -115,19 +118,18 @@ class LatentGenerator:
         """
         with torch.inference_mode():
             audio = torch.tensor(clip.speech).to(self._compute.device)
-            latents = self._source_latents(clip.crops)
-            painted = self._denoiser.denoise(latents, audio, clip.crops)
-            if not bool(torch.isfinite(painted).all()):
-                raise BackendError("the network's result is not a number", "choose the number type bf16 or fp32")
-            return self._paint(clip.crops, painted, clip.first_row)
+            latents = self._source_latents(clip)
+            painted = _finite(self._denoiser.denoise(latents, audio, clip.crops, clip.check))
+            return self._paint(clip, painted)
 
-    def _source_latents(self, crops: UInt8Array) -> torch.Tensor:
+    def _source_latents(self, clip: Clip) -> torch.Tensor:
         """Latents of the masked crops and of the crops: float [N, 8, h, w]."""
+        crops = clip.crops
         digests = [blake2b(crop.tobytes(), digest_size=16).digest() for crop in crops]
         known = {digest: latents for digest in digests if (latents := self._cache.get(digest)) is not None}
         missing = {digest: row for row, digest in enumerate(digests) if digest not in known}
         rows = list(missing.values())
-        encoded = self._encoding.run(lambda start, stop: self._encode(crops[rows[start:stop]]), len(rows))
+        encoded = self._encoding.run(lambda start, stop: self._encode(crops[rows[start:stop]]), len(rows), clip.check)
         for digest, latents in zip(missing, (each for batch in encoded for each in batch), strict=True):
             known[digest] = self._cache.put(digest, latents)
         return self._compute.tensor(torch.stack([known[digest] for digest in digests]))
@@ -137,17 +139,33 @@ class LatentGenerator:
         both = self._encoder.encode(torch.cat([self._mask(pixels), pixels]))
         return torch.cat(both.chunk(2), dim=1).cpu()
 
-    def _paint(self, crops: UInt8Array, latents: torch.Tensor, top: int) -> UInt8Array:
-        """The crops with the decoded latents in them, from row `top` down."""
+    def _paint(self, clip: Clip, latents: torch.Tensor) -> UInt8Array:
+        """The clip's crops with the decoded latents in them, from its `first_row` down."""
+        top = clip.first_row
         decoded = self._decoding.run(
-            lambda start, stop: to_crops(self._decoder.decode_rows(latents[start:stop], top)), len(latents)
+            lambda start, stop: to_crops(_finite(self._decoder.decode_rows(latents[start:stop], top))),
+            len(latents),
+            clip.check,
         )
-        result = crops.copy()
+        result = clip.crops.copy()
         start = 0
         for rows in decoded:
             result[start : start + len(rows), top:] = rows
             start += len(rows)
         return result
+
+
+def _finite(values: torch.Tensor) -> torch.Tensor:
+    """The same values.
+
+    Raises:
+        BackendError: Some are no numbers, of which pixels would be made.
+    """
+    if not bool(torch.isfinite(values).all()):
+        raise BackendError(
+            "the network's result is not a number", "choose the number type bf16 or fp32, or verify the weights"
+        )
+    return values
 
 
 class LatentCache:

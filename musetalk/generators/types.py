@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -32,6 +33,10 @@ class Traits:
     alone: bool = False
 
 
+def _go_on() -> None:
+    """Nobody wants the work to end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """Consecutive output frames of one face inside one shot.
@@ -41,12 +46,14 @@ class Clip:
         speech: float32 [N, ...], as the generator's traits ask (see `SpeechTrack.window`).
         faces: Box and mouth of each frame, in pixels of the crop.
         first_row: Rows of the crops above it are not shown, and need not be painted.
+        check: To be called between pieces of long work; raises where the work is to end.
     """
 
     crops: UInt8Array
     speech: Float32Array
     faces: tuple[FaceSample, ...]
     first_row: int = 0
+    check: Callable[[], None] = _go_on
 
 
 class FaceGenerator(Protocol):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -13,11 +14,13 @@ from torch import nn
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.generators.device import Compute
-from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.networks.checkpoint import built, fill, load_state_dict
 from musetalk.weights import first_of
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, AutoencoderTiny
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 LATENT_SCALING = 0.18215  # of sd-vae-ft-mse: latents times this have about unit variance
 _DOWNLOAD = "download it: python -m musetalk weights download"
@@ -185,12 +188,7 @@ def load_vae(folder: Path) -> AutoencoderKL:
     """
     from diffusers import AutoencoderKL  # noqa: PLC0415 - slow to import
 
-    path = weights_in(folder, "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
-    config = read_config(folder / "config.json")
-    with torch.device("meta"):  # `fill` brings the memory
-        vae = AutoencoderKL.from_config(config)
-    fill(vae, _with_todays_names(load_state_dict(path)), path)
-    return vae
+    return _load(folder, AutoencoderKL.from_config)
 
 
 def load_tiny(folder: Path) -> AutoencoderTiny:
@@ -204,12 +202,17 @@ def load_tiny(folder: Path) -> AutoencoderTiny:
     """
     from diffusers import AutoencoderTiny  # noqa: PLC0415 - slow to import
 
+    return _load(folder, AutoencoderTiny.from_config)
+
+
+def _load(folder: Path, build: Callable[[dict[str, Any]], _Network]) -> _Network:
+    """Build what a folder's configuration says, and fill it from the weights beside."""
     path = weights_in(folder, "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
-    config = read_config(folder / "config.json")
-    with torch.device("meta"):
-        tiny = AutoencoderTiny.from_config(config)
-    fill(tiny, load_state_dict(path), path)
-    return tiny
+    described = folder / "config.json"
+    config = read_config(described)
+    network = built(described, lambda: build(config))
+    fill(network, _with_todays_names(load_state_dict(path)), path)
+    return network
 
 
 def weights_in(folder: Path, *names: str) -> Path:

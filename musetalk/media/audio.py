@@ -66,7 +66,7 @@ def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken 
     check_length(path, voice.seconds, limits)
     if voice.seconds < MIN_VOICE_SECONDS:
         raise VoiceError(
-            f'the voice "{path.name}" lasts {float(voice.seconds) * 1000:.0f} ms, '
+            f'the voice "{path.name}" lasts {int(voice.seconds * 1000)} ms, '
             f"too short to speak with (at least {MIN_VOICE_SECONDS * 1000:.0f} ms)",
             "give a longer recording",
         )

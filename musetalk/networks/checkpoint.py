@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 import struct
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from musetalk.errors import BackendError
+from musetalk.networks.mapped import MappedPages
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 _AGAIN = "delete it and download it again: python -m musetalk weights download"
 _ZIP = b"PK\x03\x04"  # how files of torch.save begin since torch 1.6; only those can be mapped instead of read
@@ -72,7 +75,7 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional
     """Fill a module with a checkpoint's tensors, all of them and no others.
 
     Values become copies in the module's own dtypes, also where the module was built on the meta device, which saves
-    drawing values that are thrown away at once.
+    drawing values that are thrown away at once. Copies, because a file may be overwritten while its weights are in use.
 
     Args:
         module: Changed in place.
@@ -97,9 +100,31 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional
     if problems:
         raise BackendError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}", _AGAIN)
     known = {name: value for name, value in wanted.items() if name in state}
-    copies = {name: torch.empty_like(value, device="cpu").copy_(state[name]) for name, value in known.items()}
+    pages = MappedPages(path)
+    copies = {}
+    for name, value in known.items():
+        copies[name] = torch.empty_like(value, device="cpu").copy_(state[name])
+        pages.release(state[name])
     on_meta = any(value.is_meta for value in known.values())
     module.load_state_dict(copies, strict=False, assign=on_meta)
+
+
+def built(config: Path, make: Callable[[], _Network]) -> _Network:
+    """Build a network as a configuration says, on the meta device: `fill` brings the memory.
+
+    Args:
+        config: Where the configuration came from, for the error.
+        make: Builds it.
+
+    Raises:
+        BackendError: No network can be built like that.
+    """
+    try:
+        with torch.device("meta"):
+            return make()
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_REASON]
+        raise BackendError(f'"{config}" describes no network that can be built ({reason})', _AGAIN) from error
 
 
 def _load_pickled(path: Path) -> object:

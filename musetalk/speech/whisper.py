@@ -167,13 +167,11 @@ def _read_filters(path: Path, config: WhisperConfig) -> npt.NDArray[np.float64]:
 
 def _build(config: WhisperConfig, path: Path) -> WhisperEncoder:
     """Build the encoder and fill it with its part of a checkpoint."""
-    import torch  # noqa: PLC0415 - heavy
     from transformers.models.whisper.modeling_whisper import WhisperEncoder  # noqa: PLC0415 - heavy
 
-    from musetalk.networks.checkpoint import fill, load_state_dict  # noqa: PLC0415 - imports torch
+    from musetalk.networks.checkpoint import built, fill, load_state_dict  # noqa: PLC0415 - imports torch
 
-    with torch.device("meta"):
-        encoder: WhisperEncoder = WhisperEncoder(config)
+    encoder: WhisperEncoder = built(path.with_name(_CONFIG), lambda: WhisperEncoder(config))
     fill(encoder, _encoder_part(load_state_dict(path)), path)
     encoder.requires_grad_(False)
     encoder.train(mode=False)

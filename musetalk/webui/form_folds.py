@@ -13,7 +13,7 @@ import gradio as gr
 from musetalk.settings import RenderSettings
 
 _WIDEST_CHEEK = 256  # half of the 512 columns of a parsed face
-_MOST_AT_ONCE = 256
+_MOST_AT_ONCE = 32
 
 
 def build_folds() -> dict[str, Any]:
@@ -38,24 +38,9 @@ def _mask(default: RenderSettings) -> dict[str, Any]:
             info="Jaw, raw and neck are MuseTalk's parsing modes: they follow the parsed face, and need its weights",
             elem_classes="mask-shape",
         )
-        feather = gr.Slider(
-            0,
-            0.5,
-            value=default.mask.feather,
-            step=0.01,
-            label="Soft edge of ellipse and box",
-            info="As a fraction of the face's width",
-            elem_classes="when-drawn",
-        )
-        blur = gr.Slider(
-            0,
-            0.2,
-            value=default.mask.blur,
-            step=0.01,
-            label="Soft edge of jaw, raw and neck",
-            info="As a fraction of the blended square, half as large again as the crop",
-            elem_classes="when-parsed",
-        )
+        feather = _soft_edge("ellipse and box", default.mask.feather, 0.5, "face's width", "when-drawn")
+        square = "blended square, half as large again as the crop"
+        blur = _soft_edge("jaw, raw and neck", default.mask.blur, 0.2, square, "when-parsed")
         left, right = (
             gr.Slider(
                 0,
@@ -69,6 +54,19 @@ def _mask(default: RenderSettings) -> dict[str, Any]:
             for side in ("left", "right")
         )
     return {"shape": shape, "feather": feather, "blur": blur, "left_cheek": left, "right_cheek": right}
+
+
+def _soft_edge(shapes: str, value: float, most: float, whole: str, shown: str) -> gr.Slider:
+    """How soft the edge of some shapes is; `shown` is the style sheet's word for when they are chosen."""
+    return gr.Slider(
+        0,
+        most,
+        value=value,
+        step=0.01,
+        label=f"Soft edge of {shapes}",
+        info=f"As a fraction of the {whole}",
+        elem_classes=shown,
+    )
 
 
 def _musetalk(default: RenderSettings) -> dict[str, Any]:

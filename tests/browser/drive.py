@@ -6,11 +6,16 @@ import json
 import re
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
+
+from musetalk.webui.theme import STYLE, theme
 
 pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install -e .[dev], and Debian's package chromium")
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
@@ -25,6 +30,7 @@ __all__ = [
     "expect",
     "find_chromium",
     "free_port",
+    "opened",
     "stored",
     "sync_playwright",
 ]
@@ -50,6 +56,22 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def opened(page: gr.Blocks) -> Iterator[str]:
+    """The address of a page, which this process serves on a free port while the `with` block runs."""
+    page.launch(
+        server_name="127.0.0.1",
+        server_port=free_port(),
+        theme=theme(),
+        css_paths=STYLE,
+        prevent_thread_lock=True,
+        quiet=True,
+        ssr_mode=False,
+    )
+    yield page.local_url.rstrip("/")
+    page.close(verbose=False)
 
 
 def find_chromium() -> str | None:

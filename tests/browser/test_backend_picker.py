@@ -8,8 +8,7 @@ import gradio as gr
 import pytest
 
 from musetalk.webui.backend_picker import BackendEntry, backend_cards, backend_picker
-from musetalk.webui.theme import STYLE, theme
-from tests.browser.drive import BrowserContext, Page, expect, free_port
+from tests.browser.drive import BrowserContext, Page, expect, opened
 
 pytestmark = pytest.mark.integration
 ENTRIES = (
@@ -28,17 +27,8 @@ def address() -> Iterator[str]:
         reset = gr.Button("Reset")
         picker.change(lambda name: f"it is {name}", picker, said)
         reset.click(lambda: gr.HTML(cards=backend_cards(ENTRIES, "first"), value="first"), None, picker)
-    page.launch(
-        server_name="127.0.0.1",
-        server_port=free_port(),
-        theme=theme(),
-        css_paths=STYLE,
-        prevent_thread_lock=True,
-        quiet=True,
-        ssr_mode=False,
-    )
-    yield page.local_url
-    page.close(verbose=False)
+    with opened(page) as address:
+        yield address
 
 
 @pytest.fixture

@@ -17,16 +17,13 @@ from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads, weight_sets
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
-from musetalk.webui.theme import STYLE, theme
 from musetalk.webui.uploads import Uploads
-from tests.browser.drive import BrowserContext, Locator, Visit, expect, free_port
+from tests.browser.drive import BrowserContext, Locator, Visit, expect, opened
 from tests.browser.test_access import severe
-from tests.hub import Hub, on_hub, reading, serving
+from tests.hub import CONFIG, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
 
 pytestmark = pytest.mark.integration
-LARGE = bytes(range(256)) * 20_000  # 5 MB: progress is told in steps of one
-SMALL = b'{"in_channels": 8}'
-UNET, CONFIG, GONE = "some/net/unet.pth", "some/net/config.json", "some/net/gone.pth"
+GONE = "some/net/gone.pth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +52,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         jobs = JobService([engine], JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=2**30))
         downloads = Downloads(weight_sets(backends), base.models_dir)
         page = build_page(Site(engine, jobs, base, "CPU", Uploads(tmp_path / "uploads", 2**30), downloads))
-        page.launch(
-            server_name="127.0.0.1",
-            server_port=free_port(),
-            theme=theme(),
-            css_paths=STYLE,
-            prevent_thread_lock=True,
-            quiet=True,
-            ssr_mode=False,
-        )
-        yield Shop(page.local_url.rstrip("/"), hub, base.models_dir)
-        hub.go_on.set()
-        page.close(verbose=False)
+        with opened(page) as address:
+            yield Shop(address, hub, base.models_dir)
+            hub.go_on.set()
         downloads.close()
         jobs.close()
 

@@ -5,11 +5,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from filelock import FileLock
+from PIL import Image
 
-from tests.media import decode_sound, write_wav
+from musetalk.arrays import UInt8Array
+from tests.film import FACE, FILM
+from tests.media import decode_sound, write_video, write_wav
 from tests.tiny_checkpoints import write_all
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -30,6 +34,29 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first two seconds of the voice that ships."""
     path = tmp_path_factory.mktemp("speech") / "speech.wav"
     return write_wav(path, decode_sound(next(ASSETS.glob("voice.*")))[: 2 * 16_000])
+
+
+@pytest.fixture(scope="session")
+def small_portrait(portrait: Path) -> UInt8Array:
+    """The portrait, 288 pixels high."""
+    picture = Image.open(portrait).convert("RGB")
+    return np.asarray(picture.resize((round(picture.width * 288 / picture.height) // 2 * 2, 288)))
+
+
+@pytest.fixture(scope="session")
+def film(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Grey, then the portrait, drifting by a pixel a frame, then grey again."""
+    frames = np.full((FILM, *small_portrait.shape), 128, np.uint8)
+    for frame in FACE:
+        frames[frame] = np.roll(small_portrait, frame - FACE.start, axis=1)
+    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", frames, 25, "-qp", "0")
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As much of the voice that ships as the film lasts."""
+    samples = decode_sound(ASSETS / "voice.wav")[: FILM * 640]
+    return write_wav(tmp_path_factory.mktemp("words") / "words.wav", samples)
 
 
 @pytest.fixture(autouse=True)

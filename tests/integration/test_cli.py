@@ -229,12 +229,33 @@ def test_any_setting_can_be_set_by_its_name(sample: Path, speech: Path, tmp_path
         ("mask.blur=[", "the value cannot be read"),
         ("mask.blur=0.9", "mask.blur: Input should be less than"),
         ("lips.size=3", "lips: Extra inputs"),
+        ("network={seed: 1}", '"network" is set as a whole and in part'),
         ("bbox_shift.more=1", 'inside "bbox_shift", which was given a value'),
     ],
 )
 def test_what_cannot_be_set_is_named(tmp_path: Path, text: str, problem: str) -> None:
-    code, _, said = musetalk(
-        "render", "a.mp4", "a.wav", "-o", "out.mp4", "--bbox-shift", 2, "--set", text, cwd=tmp_path
-    )
+    inputs = ("a.mp4", "a.wav", "-o", "out.mp4", "--bbox-shift", 2, "--decoder", "tiny")
+    code, _, said = musetalk("render", *inputs, "--set", text, cwd=tmp_path)
     assert code == 2
     assert re.search(problem, said), said
+
+
+def test_a_second_interrupt_waits_for_nothing() -> None:
+    stubborn = (
+        "import threading\n"
+        "from musetalk.cli import cancel_on_signal\n"
+        "with cancel_on_signal() as token:\n"
+        "    print('ready', flush=True)\n"
+        "    while not token.cancelled:\n"
+        "        threading.Event().wait(0.01)\n"
+        "    print('asked', flush=True)\n"
+        "    while True:\n"
+        "        threading.Event().wait(0.01)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert process.stdout is not None
+    for word in ("ready", "asked"):
+        assert process.stdout.readline().strip() == word
+        process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    process.stdout.close()

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -11,6 +7,7 @@ from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
 from musetalk.faces.geometry import CropPlacement, square_around
 from musetalk.faces.parsing_masks import FaceLabel
+from tests.golden.read import Golden, read_golden
 
 CASES = [
     *("centre", "odd", "near_left_top", "near_bottom_right", "partly_outside_left", "partly_outside_bottom"),
@@ -18,14 +15,10 @@ CASES = [
 ]
 PATHS = {"get_image": 0.05, "get_image_blending": 0.1}  # upstream's function, and the blur of its mask
 
-Golden = dict[str, Any]
-
 
 @pytest.fixture(scope="module")
 def golden() -> Golden:
-    with np.load(Path(__file__).parents[1] / "golden" / "blending.npz") as file:
-        arrays = {name: file[name] for name in file.files}
-    return {**arrays, "meta": json.loads(str(arrays["meta_json"]))}
+    return read_golden("blending.npz")
 
 
 def place(golden: Golden, case: str) -> CropPlacement:

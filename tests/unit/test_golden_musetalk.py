@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,14 +14,13 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 
 from musetalk.errors import BackendError
-from musetalk.generators.device import Compute
 from musetalk.generators.musetalk import MuseTalkDenoiser, load_musetalk, load_unet, position_table
 from musetalk.generators.types import Clip
 from musetalk.generators.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
-from tests.golden.fill import fill_state_dict, shapes_of
+from tests.filled import CPU, state_for
+from tests.golden.read import GOLDEN, read_golden
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-CPU = Compute(torch.device("cpu"), torch.float32)
+pytestmark = pytest.mark.usefixtures("one_thread")
 NO_CROPS = np.zeros((3, 256, 256, 3), np.uint8)
 OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
@@ -30,10 +28,6 @@ OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_
 def close(ours: torch.Tensor, golden: np.ndarray | torch.Tensor, tolerance: float = 1e-4) -> bool:
     """Whether no value is further away."""
     return float((ours - torch.as_tensor(golden)).abs().max()) <= tolerance
-
-
-def filled(network: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
-    return fill_state_dict(shapes_of(network.state_dict()), seed)
 
 
 def with_old_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -57,15 +51,6 @@ class Golden:
         return self.tensors[name]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are slower on many threads, the more so beside other tests."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights, laid out as they are downloaded."""
@@ -82,21 +67,20 @@ def unet(models: Path) -> Golden:
     (folder / "musetalk.json").write_text(json.dumps(meta["config"]))
     with torch.device("meta"):
         network = UNet2DConditionModel.from_config(meta["config"])
-    torch.save(filled(network, meta["fill_seed"]), folder / "unet.pth")
+    torch.save(state_for(network, meta["fill_seed"]), folder / "unet.pth")
     return Golden(folder, meta, tensors)
 
 
 @pytest.fixture(scope="module")
 def vae(models: Path) -> Golden:
-    with np.load(GOLDEN / "musetalk_vae.npz") as file:
-        tensors = {name: file[name] for name in file.files}
-    meta = json.loads(str(tensors["meta_json"]))
+    tensors = read_golden("musetalk_vae.npz")
+    meta = tensors["meta"]
     folder = models / "sd-vae"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(meta["config"]))
     with torch.device("meta"):
         network = AutoencoderKL.from_config(meta["config"])
-    torch.save(with_old_names(filled(network, meta["fill_seed"])), folder / "diffusion_pytorch_model.bin")
+    torch.save(with_old_names(state_for(network, meta["fill_seed"])), folder / "diffusion_pytorch_model.bin")
     return Golden(folder, meta, tensors)
 
 
@@ -117,8 +101,8 @@ def test_positions_are_upstreams(unet: Golden) -> None:
 def test_the_unet_paints_what_upstreams_does(unet: Golden, batch: int) -> None:
     denoiser = MuseTalkDenoiser(CPU.place(load_unet(unet.folder)), CPU, batch)
     with torch.inference_mode():
-        whole = denoiser.denoise(unet["latents"], unet["audio"], NO_CROPS)
-        half = denoiser.denoise(unet["latents"][:1, :, :16], unet["audio"][:1], NO_CROPS)
+        whole = denoiser.denoise(unet["latents"], unet["audio"], NO_CROPS, lambda: None)
+        half = denoiser.denoise(unet["latents"][:1, :, :16], unet["audio"][:1], NO_CROPS, lambda: None)
     assert close(whole, unet["output"])
     assert close(half, unet["output_half_height"])
 
@@ -187,7 +171,7 @@ def test_safetensors_with_todays_names_load_the_same(vae: Golden, tmp_path: Path
     with torch.device("meta"):
         network = AutoencoderKL.from_config(vae.meta["config"])
     (tmp_path / "config.json").write_text(json.dumps(vae.meta["config"]))
-    save_file(filled(network, vae.meta["fill_seed"]), tmp_path / "diffusion_pytorch_model.safetensors")
+    save_file(state_for(network, vae.meta["fill_seed"]), tmp_path / "diffusion_pytorch_model.safetensors")
     again = VaeEncoder(CPU.place(load_vae(tmp_path)), CPU)
     pixels = to_pixels(rgb(vae)[:, :64, :64])
     with torch.inference_mode():
@@ -201,7 +185,7 @@ def taesd(models: Path) -> None:
     folder = models / "taesd"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(dict(tiny.config)))
-    save_file(filled(tiny, 5), folder / "diffusion_pytorch_model.safetensors")
+    save_file(state_for(tiny, 5), folder / "diffusion_pytorch_model.safetensors")
 
 
 @pytest.mark.usefixtures("unet", "taesd")

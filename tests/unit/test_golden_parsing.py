@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,33 +17,28 @@ from musetalk.faces.parsing_masks import FaceLabel, jaw_mask, neck_mask, raw_mas
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
 from musetalk.weights.export import export
 from musetalk.weights.registry import FACE_PARSING
-from tests.golden.fill import fill_state_dict
+from tests.filled import golden_state, halved, holding, shapes_by_name
+from tests.golden.read import Golden, read_golden
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 MAPS = ["frontal", "open_wide", "shifted_tilted", "small", "cut_bottom", "patchwork", "specks", "empty"]
 CHEEKS = [(90, 90), (80, 80), (120, 60)]
 
-Golden = dict[str, Any]
-
 
 @pytest.fixture(scope="module")
 def golden() -> Golden:
-    with np.load(Path(__file__).parents[1] / "golden" / "face_parsing.npz") as file:
-        arrays = {name: file[name] for name in file.files}
-    return {**arrays, "meta": json.loads(str(arrays["meta_json"]))}
+    return read_golden("face_parsing.npz")
 
 
 @pytest.fixture(scope="module")
 def weights(golden: Golden) -> dict[str, Tensor]:
-    return fill_state_dict(golden["meta"]["state_dict"], golden["meta"]["fill_seed"])
+    return golden_state(golden)
 
 
 @pytest.fixture(scope="module")
 def network(weights: dict[str, Tensor]) -> BiSeNet:
-    with torch.device("meta"):
-        module = BiSeNet()
-    module.load_state_dict(weights, assign=True)
-    return module.eval().requires_grad_(False)
+    return holding(BiSeNet, weights)
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +57,7 @@ def close(ours: Tensor, golden: np.ndarray) -> bool:
 
 
 def test_names_and_shapes_are_the_checkpoints(golden: Golden) -> None:
-    with torch.device("meta"):
-        module = BiSeNet()
-    assert {name: list(value.shape) for name, value in module.state_dict().items()} == golden["meta"]["state_dict"]
+    assert shapes_by_name(BiSeNet) == golden["meta"]["state_dict"]
 
 
 @pytest.mark.parametrize("folded", [False, True])
@@ -127,8 +118,7 @@ def test_checkpoints_without_counters_are_loaded(
 
 def test_lean_copies_are_read_in_place_of_their_originals(weights: dict[str, Tensor], tmp_path: Path) -> None:
     crops = np.random.default_rng(5).integers(0, 256, (1, 96, 96, 3), dtype=np.uint8)
-    rounded = {name: value.half().float() if value.ndim > 1 else value for name, value in weights.items()}
-    torch.save(rounded, tmp_path / "rounded.pth")
+    torch.save(halved(weights), tmp_path / "rounded.pth")
     expected = load_parser(tmp_path / "rounded.pth", "cpu").labels(crops)  # to the last bit: float32 arithmetic
     path = tmp_path / FACE_PARSING.path
     path.parent.mkdir()

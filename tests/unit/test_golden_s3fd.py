@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,40 +11,35 @@ from torch import Tensor
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
-from musetalk.faces.s3fd import MAX_SIDE, S3FDDetector, load_s3fd
+from musetalk.faces.s3fd import MAX_SIDE, S3FDDetector, load_s3fd, prepared
 from musetalk.faces.s3fd_boxes import decode_boxes, find_boxes
 from musetalk.faces.s3fd_input import Letterbox
 from musetalk.faces.s3fd_network import S3FD, Heads
 from musetalk.weights import registry
 from musetalk.weights.export import export
-from tests.golden.fill import fill_state_dict
+from tests.filled import golden_state, halved, holding, shapes_by_name
+from tests.golden.read import Golden, read_golden
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 STRIDES = (4, 8, 16, 32, 64, 128)
 MEAN = (104.0, 117.0, 123.0)
 CPU = torch.device("cpu")
 CASES = ["single", "batch", "batch_below", "batch_same_place"]
 
-Golden = dict[str, Any]
-
 
 @pytest.fixture(scope="module")
 def golden() -> Golden:
-    with np.load(Path(__file__).parents[1] / "golden" / "s3fd.npz") as file:
-        arrays = {name: file[name] for name in file.files}
-    return {**arrays, "meta": json.loads(str(arrays["meta_json"]))}
+    return read_golden("s3fd.npz")
 
 
 @pytest.fixture(scope="module")
 def weights(golden: Golden) -> dict[str, Tensor]:
-    return fill_state_dict(golden["meta"]["state_dict"], golden["meta"]["fill_seed"])
+    return golden_state(golden)
 
 
 @pytest.fixture(scope="module")
 def network(weights: dict[str, Tensor]) -> S3FD:
-    with torch.device("meta"):
-        module = S3FD()
-    module.load_state_dict(weights, assign=True)
-    return module.eval().requires_grad_(False)
+    return holding(S3FD, weights)
 
 
 def heads_of(golden: Golden, case: str) -> Heads:
@@ -59,9 +52,7 @@ def noise(width: int, height: int, seed: int = 0) -> UInt8Array:
 
 
 def test_names_and_shapes_are_the_checkpoints(golden: Golden) -> None:
-    with torch.device("meta"):
-        module = S3FD()
-    assert {name: list(value.shape) for name, value in module.state_dict().items()} == golden["meta"]["state_dict"]
+    assert shapes_by_name(S3FD) == golden["meta"]["state_dict"]
 
 
 @pytest.mark.parametrize("tag", ["in128x128", "in240x320"])
@@ -139,14 +130,13 @@ def test_lean_copies_are_read_in_place_of_their_originals(
     torch.save(weights, path)
     whole = load_s3fd(path, "cpu").fingerprint
     export([registry.S3FD], tmp_path, "fp16")
-    beside = load_s3fd(path, "cpu")
+    beside = load_s3fd(path, "cpu").fingerprint
     path.unlink()
     alone = load_s3fd(path, "cpu")
-    assert alone.fingerprint == beside.fingerprint != whole
-    rounded = {name: value.half().float() if value.ndim > 1 else value for name, value in weights.items()}
-    torch.save(rounded, tmp_path / "rounded.pth")
-    frame = golden["in240x320.image"]
-    (expected,) = load_s3fd(tmp_path / "rounded.pth", "cpu").tight_boxes([frame])
+    assert alone.fingerprint == beside != whole
+    rounded = S3FDDetector(prepared(holding(S3FD, halved(weights)), CPU), device=CPU)
+    frame = golden["in128x128.image"]
+    (expected,) = rounded.tight_boxes([frame])
     assert len(expected) > 0
     assert alone.tight_boxes([frame]) == [expected]  # to the last bit: it ran in float32
 

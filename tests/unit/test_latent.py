@@ -1,67 +1,47 @@
+"""From clips to painted crops through latents."""
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
-from hypothesis import given
-from hypothesis import strategies as st
+from diffusers import AutoencoderKL
 
 from musetalk.errors import BackendError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
-from musetalk.generators.device import Batches, Compute, choose_compute, frames_that_fit, in_batches
 from musetalk.generators.latent import Denoiser, LatentCache, LatentGenerator, LatentOptions
 from musetalk.generators.types import Clip, Traits
-from musetalk.generators.vae import TinyDecoder, VaeDecoder, VaeEncoder, to_crops, to_pixels
+from musetalk.generators.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
 from musetalk.speech.hearing import MUSETALK_HEARING
-from tests.golden.fill import fill_state_dict, shapes_of
+from tests.filled import CPU, filled
 
-CPU = Compute(torch.device("cpu"), torch.float32)
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE = 64
 TRAITS = Traits(MUSETALK_HEARING, "halved")
 FACE = FaceSample(0, FaceBox(8, 8, 56, 56, 1), MouthShape(32, 44, 9, 0))
-Network = TypeVar("Network", bound=torch.nn.Module)
-
-
-def fill(network: Network) -> Network:
-    network.load_state_dict(fill_state_dict(shapes_of(network.state_dict()), 11))
-    return CPU.place(network)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def vae() -> AutoencoderKL:
-    return fill(
+    return filled(
         AutoencoderKL(
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
             block_out_channels=(8, 8, 8, 8),
             layers_per_block=1,
             norm_num_groups=4,
-        )
+        ),
+        seed=11,
     )
-
-
-@pytest.fixture(scope="module")
-def tiny() -> AutoencoderTiny:
-    return fill(AutoencoderTiny())
 
 
 class Louder:
     """A denoiser: the reference latents, shifted by how loud the voice is."""
 
-    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray) -> torch.Tensor:
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray, _check: object) -> torch.Tensor:
         assert latents.shape[:2] == (len(crops), 8)
         return latents[:, 4:] + audio.mean(dim=(1, 2))[:, None, None, None]
 
@@ -162,7 +142,9 @@ def test_sampling_repeats_and_differs_from_the_mode(vae: AutoencoderKL) -> None:
 
 def test_numbers_that_overflow_are_an_error_not_a_black_mouth(vae: AutoencoderKL) -> None:
     class Broken:
-        def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray) -> torch.Tensor:
+        def denoise(
+            self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray, _check: object
+        ) -> torch.Tensor:
             return latents[:, 4:] * float("nan")
 
     with pytest.raises(BackendError, match="not a number"):
@@ -171,7 +153,9 @@ def test_numbers_that_overflow_are_an_error_not_a_black_mouth(vae: AutoencoderKL
 
 def test_another_mask_is_what_the_denoiser_does_not_see(vae: AutoencoderKL) -> None:
     class MaskedOnly:
-        def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray) -> torch.Tensor:
+        def denoise(
+            self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray, _check: object
+        ) -> torch.Tensor:
             return latents[:, :4]
 
     def gray(pixels: torch.Tensor) -> torch.Tensor:
@@ -205,100 +189,3 @@ def test_the_cache_does_not_grow_by_putting_the_same_again() -> None:
 def test_pixels_come_back_as_they_were() -> None:
     levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     assert np.array_equal(to_crops(to_pixels(levels)), levels)
-
-
-def test_the_tiny_decoder_is_diffusers(tiny: AutoencoderTiny) -> None:
-    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        ours, theirs = TinyDecoder(tiny, CPU).decode_rows(latents, 0), tiny.decode(latents).sample
-    assert torch.allclose(ours, theirs, atol=1e-6)
-
-
-@pytest.mark.parametrize("top", [1, 7, 8, 32, 61, 64, 95, 127])
-def test_rows_of_the_tiny_decoder_do_not_need_those_above(tiny: AutoencoderTiny, top: int) -> None:
-    latents = torch.randn(1, 4, 16, 4, generator=torch.Generator().manual_seed(top))
-    decoder = TinyDecoder(tiny, CPU)
-    with torch.inference_mode():
-        whole, below = decoder.decode_rows(latents, 0), decoder.decode_rows(latents, top)
-    assert below.shape == (1, 3, 128 - top, 32)
-    assert float((below - whole[:, :, top:]).abs().max()) <= 1e-6
-
-
-def test_rows_that_are_not_wanted_are_not_computed(tiny: AutoencoderTiny) -> None:
-    heights: list[int] = []
-    hooks = [
-        layer.register_forward_hook(lambda _layer, _inputs, output: heights.append(output.shape[2]))
-        for layer in tiny.decoder.layers
-    ]
-    with torch.inference_mode():
-        TinyDecoder(tiny, CPU).decode_rows(torch.zeros(1, 4, 32, 4), 128)
-    for hook in hooks:
-        hook.remove()
-    assert max(heights) < 256 * 0.6
-    assert heights[-1] <= 128 + 1
-
-
-def limited(most: int, seen: list[tuple[int, int]]) -> Callable[[int, int], list[int]]:
-    """Work that runs out of memory over `most` items."""
-
-    def work(start: int, stop: int) -> list[int]:
-        if stop - start > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        seen.append((start, stop))
-        return list(range(start, stop))
-
-    return work
-
-
-@given(n=st.integers(0, 40), size=st.integers(1, 50), most=st.integers(1, 50))
-def test_batches_cover_everything_once_and_in_order(n: int, size: int, most: int) -> None:
-    seen: list[tuple[int, int]] = []
-    done = in_batches(limited(most, seen), n, size)
-    assert [item for batch in done for item in batch] == list(range(n))
-    assert sum(stop - start for start, stop in seen) == n  # nothing that was done is done again
-
-
-def test_a_batch_that_did_not_fit_is_not_tried_again() -> None:
-    tried: list[int] = []
-
-    def work(start: int, stop: int) -> int:
-        tried.append(stop - start)
-        if stop - start > 3:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-        return stop - start
-
-    batches = Batches(8)
-    assert batches.run(work, 8) == [2, 2, 2, 2]
-    assert batches.run(work, 4) == [2, 2]
-    assert tried == [8, 4, 2, 2, 2, 2, 2, 2]
-    assert batches.size == 2
-
-
-def test_one_frame_that_does_not_fit_is_an_error_that_says_so() -> None:
-    with pytest.raises(BackendError, match="single frame"):
-        in_batches(limited(0, []), 4, 4)
-
-
-def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
-    def work(start: int, stop: int) -> None:
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-    with pytest.raises(RuntimeError, match="mat1"):
-        in_batches(work, 4, 4)
-
-
-def test_the_cpu_computes_in_float32() -> None:
-    assert choose_compute("cpu") == CPU
-    assert choose_compute("cpu", "bf16").dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize(("device", "dtype"), [("tpu", "auto"), ("cuda:99", "auto"), ("cpu", "fp8"), ("cpu", "fp16")])
-def test_what_is_not_there_cannot_be_chosen(device: str, dtype: str) -> None:
-    with pytest.raises(BackendError, match=dtype if device == "cpu" else device) as caught:
-        choose_compute(device, dtype)
-    assert "choose" in caught.value.remedy
-
-
-def test_a_batch_has_at_least_one_frame_and_no_more_than_help() -> None:
-    assert frames_that_fit(torch.device("cpu"), 2**60, most=8) == 1
-    assert frames_that_fit(torch.device("cpu"), 1, most=8) == 8

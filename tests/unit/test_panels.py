@@ -10,8 +10,7 @@ from musetalk.jobs.job import Job, JobProgress, JobState
 from musetalk.progress import Stage
 from musetalk.settings import RenderSettings
 from musetalk.webui import panels
-from musetalk.webui.backend_picker import BackendEntry, backend_cards, backend_picker
-from musetalk.webui.theme import STYLE, theme
+from musetalk.webui.backend_picker import BackendEntry, backend_cards
 from tests.html_page import Page
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>${alert(3)}{{value}}`"""
@@ -225,35 +224,6 @@ class TestModels:
         assert not [tag for tag, _ in Page(panels.models_table([row])).elements if tag == "a"]
 
 
-class TestBackends:
-    ENTRIES = (
-        BackendEntry("preview", "a mouth warp", ()),
-        BackendEntry("big", "a network", ("x.pth is missing: fetch it",)),
-    )
-
-    def test_what_lacks_something_is_shown_with_the_remedy_but_disabled(self) -> None:
-        page = Page(backend_cards(self.ENTRIES, "preview"))
-        radios = [found for tag, found in page.elements if tag == "input"]
-        assert [(radio["value"], "checked" in radio, "disabled" in radio) for radio in radios] == [
-            ("preview", True, False),
-            ("big", False, True),
-        ]
-        assert "x.pth is missing: fetch it" in page.text
-        assert page.having(data_tab="Models") == []
-        described = {found.get("id") for _, found in page.elements}
-        assert all(radio["aria-describedby"] in described for radio in radios)
-
-    def test_what_can_be_downloaded_here_points_to_the_tab(self) -> None:
-        page = Page(backend_cards([BackendEntry("big", "a network", ("it is missing",), "4.0 GB")], "preview"))
-        assert len(page.having(data_tab="Models", type="button")) == 1
-        assert "Download in the Models tab (4.0 GB)" in page.text
-
-    def test_the_component_holds_the_name(self) -> None:
-        picker = backend_picker(self.ENTRIES, "preview")
-        assert picker.value == "preview"
-        assert picker.get_config()["html_template"] == "${cards}"
-
-
 @pytest.mark.parametrize(
     "html",
     [
@@ -283,18 +253,3 @@ def test_names_from_people_stay_text(html: str) -> None:
     assert "alert(1)" in page.text
     assert "script" not in {tag for tag, _ in page.elements}
     assert not [name for _, found in page.elements for name in found if name.startswith("on")]
-
-
-def test_theme_fetches_no_fonts() -> None:
-    chosen = theme()
-    assert chosen._stylesheets == []
-    assert chosen._font_css == []
-    assert "gradient" not in STYLE.read_text(encoding="utf-8")
-    assert "url(" not in STYLE.read_text(encoding="utf-8")
-
-
-def test_style_uses_only_what_gradio_keeps() -> None:
-    style = STYLE.read_text(encoding="utf-8")
-    rules = style.split("*/", 1)[1]
-    assert not [rule for rule in ("@container", "@supports", "@layer", "@import") if rule in rules]
-    assert rules.count("{") == rules.count("}")

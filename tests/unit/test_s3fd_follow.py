@@ -2,138 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 
-import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.extent import assumed_extent
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import plan_faces
 from musetalk.faces.s3fd import S3FDDetector
 from musetalk.faces.s3fd_boxes import square_box
 from musetalk.faces.s3fd_input import MEAN, Cutout
-from musetalk.faces.s3fd_network import S3FD, Heads
 from musetalk.faces.types import FaceBox
 from musetalk.faces.watch import FollowingDetector
-from musetalk.settings import TrackerSettings
+from tests.green_faces import CPU, GreenNetwork, Searching, Size, draw, green, tight
 
-CPU = torch.device("cpu")
-STRIDES = (4, 8, 16, 32, 64, 128)
-FACE, GROUND = (40, 250, 40), (60, 60, 60)
-TALL = 1.27  # height of a face as S3FD draws it, in widths: here the square's two measures of its side agree
-SMALLEST = 14  # pixels of the network's input: a smaller face is not seen
-
-Size = tuple[int, int]
-
-
-class GreenNetwork:
-    """Stands in for S3FD: a face is a green rectangle, measured by its moments to a fraction of a pixel.
-
-    Args:
-        swell: By how much faces of 200 pixels seem larger than they are, against those of 100.
-    """
-
-    def __init__(self, swell: float = 0.0) -> None:
-        self._swell = swell
-        self.shown: list[Size] = []  # (height, width) of each picture
-
-    def __call__(self, x: Tensor) -> Heads:
-        self.shown += [(x.shape[2], x.shape[3])] * len(x)
-        maps = [(-(-x.shape[2] // stride), -(-x.shape[3] // stride)) for stride in STRIDES]
-        heads = [(torch.zeros(len(x), 2, h, w), torch.zeros(len(x), 4, h, w)) for h, w in maps]
-        for logits, _ in heads:
-            logits[:, 0] = 9.0
-        for picture, pixels in enumerate(x):
-            colours = pixels.permute(1, 2, 0).numpy() + np.array(MEAN, np.float32)
-            for cx, cy, width, height in rectangles(colours):
-                factor = 1 + self._swell * float(np.log2(height / 100))
-                mark(heads, picture, cx, cy, factor * width, factor * height)
-        return heads
-
-
-def rectangles(colours: np.ndarray) -> Iterator[tuple[float, float, float, float]]:
-    """(centre x, centre y, width, height) of each green rectangle, from the share of each pixel that it covers."""
-    green = colours[..., 1] - colours[..., 0]
-    share = np.clip((green - 14) / (FACE[1] - FACE[0] - 14), 0, 1)  # of the mean colour, green less red is 13
-    count, parts = cv2.connectedComponents((share > 0).astype(np.uint8))
-    for part in range(1, count):
-        weight = np.where(parts == part, share, 0)
-        x, width = spread(weight.sum(axis=0))
-        y, height = spread(weight.sum(axis=1))
-        if height >= SMALLEST:
-            yield x, y, width, height
-
-
-def spread(weight: np.ndarray) -> tuple[float, float]:
-    """Middle and length of a level stretch that was averaged over pixels."""
-    places = np.arange(len(weight)) + 0.5
-    middle = float((weight * places).sum() / weight.sum())
-    variance = float((weight * (places - middle) ** 2).sum() / weight.sum())
-    return middle, float(np.sqrt(max(12 * variance - 1, 1)))  # the pixels themselves add a twelfth
-
-
-def mark(heads: Heads, picture: int, x: float, y: float, width: float, height: float) -> None:
-    """Set the outputs of the anchor nearest to a face."""
-    level = min(range(6), key=lambda index: abs(np.log(4 * STRIDES[index] / height)))
-    (logits, offsets), stride = heads[level], STRIDES[level]
-    row, column = (min(int(place / stride), size - 1) for place, size in zip((y, x), logits.shape[2:], strict=True))
-    side = 4 * stride
-    logits[picture, :, row, column] = torch.tensor([-4.0, 4.0])
-    offsets[picture, :, row, column] = torch.tensor(
-        [
-            (x - stride * (column + 0.5)) / side / 0.1,
-            (y - stride * (row + 0.5)) / side / 0.1,
-            np.log(width / side) / 0.2,
-            np.log(height / side) / 0.2,
-        ]
-    )
-
-
-class Searching:
-    """The same detector, but it searches every frame."""
-
-    def __init__(self, detector: S3FDDetector) -> None:
-        self._detector = detector
-        self.fingerprint, self.max_side, self.detect = detector.fingerprint, detector.max_side, detector.detect
-
-
-def tight(cx: float, cy: float, width: float) -> FaceBox:
-    return FaceBox(cx - width / 2, cy - TALL * width / 2, cx + width / 2, cy + TALL * width / 2, 1.0)
-
-
-def draw(size: Size, faces: Iterable[FaceBox], ground: tuple[int, int, int] = GROUND) -> UInt8Array:
-    """Faces as rectangles that cover their pixels in part at the rim: uint8 RGB, size as (width, height)."""
-    picture = np.empty((size[1], size[0], 3), np.uint8)
-    picture[:] = ground
-    for face in faces:
-        columns, across = covered(size[0], face.x0, face.x1)
-        rows, down = covered(size[1], face.y0, face.y1)
-        part = picture[rows, columns]
-        part[:] = (part + (down[:, None] * across)[..., None] * (np.float32(FACE) - part)).round()
-    return picture
-
-
-def covered(count: int, start: float, end: float) -> tuple[slice, np.ndarray]:
-    """The pixels of a row that a stretch touches, and which share of each it covers."""
-    first, last = max(0, int(np.floor(start))), min(count, int(np.ceil(end)))
-    places = np.arange(first, last, dtype=np.float32)
-    return slice(first, last), np.minimum(places + 1, end) - np.maximum(places, start)
-
-
-def green(longest: int = 640) -> tuple[S3FDDetector, GreenNetwork]:
-    network = GreenNetwork()
-    return S3FDDetector(network, device=CPU, longest=longest), network
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def moved(box: FaceBox, dx: float, dy: float, grown: float = 1.0) -> FaceBox:
@@ -319,66 +203,3 @@ def test_threads_do_not_disturb_each_other() -> None:
     alone = [detector.follow(frame, boxes) for frame, boxes in zip(frames, known, strict=True)]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(detector.follow, frames, known)) == alone
-
-
-Clip = Sequence[tuple[int, Sequence[FaceBox]]]  # per frame the shade of its ground, and its faces
-
-
-def walking(k: int) -> FaceBox:
-    """Across and towards the camera, and back."""
-    swing = np.sin(k / 12)
-    return tight(300 + 3.1 * k, 210 + 25 * swing, 120 + 18 * swing)
-
-
-CLIPS: dict[str, Clip] = {
-    "one face": [(60, [walking(k)]) for k in range(45)],
-    "comes and goes": [(60, [walking(k)] if 14 <= k < 38 else []) for k in range(60)],
-    "two faces": [
-        (60, [walking(k), *([tight(640 - k, 330, 100)] if k > 7 else [])] if k < 31 else [tight(640 - k, 330, 100)])
-        for k in range(44)
-    ],
-    "cutaway": [
-        *((60, [walking(k)]) for k in range(23)),
-        *((190, []) for _ in range(13)),
-        *((60, [tight(420 + k, 260, 90)]) for k in range(26)),
-    ],
-}
-
-
-def plan_of(detector: S3FDDetector | Searching, clip: Clip, size: Size = (960, 540)) -> FacePlan:
-    frames = (draw(size, faces, (shade, shade, shade)) for shade, faces in clip)
-    return plan_faces(frames, frame_size=size, fps=Fraction(25), detector=detector, settings=TrackerSettings())
-
-
-@pytest.mark.parametrize("name", CLIPS)
-def test_plans_are_the_same_as_by_searching_every_frame(name: str) -> None:
-    clip, (detector, network) = CLIPS[name], green()
-    searched = plan_of(Searching(detector), clip)
-    assert searched.frame.tolist() == [k for k, (_, faces) in enumerate(clip) for _ in faces]
-    whole = (368, 640)
-    network.shown.clear()
-    followed = plan_of(detector, clip)
-    assert network.shown.count(whole) <= 0.1 * len(clip) + 2 * followed.shot_count
-    for name_of in ("shots", "frame", "track"):
-        assert np.array_equal(getattr(followed, name_of), getattr(searched, name_of))
-    sizes = searched.boxes[:, 2] - searched.boxes[:, 0]
-    assert (np.abs(followed.boxes[:, :4] - searched.boxes[:, :4]).max(axis=1) <= 0.01 * sizes).all()
-
-
-def flop(size: Size, network: S3FD) -> int:
-    with FlopCounterMode(display=False) as counter:
-        network(torch.empty(1, 3, *size, device="meta"))
-    return int(counter.get_total_flops())
-
-
-def test_planning_costs_a_tenth_of_passes_at_full_size_at_most() -> None:
-    clip = [(60, [tight(800 + 3 * k, 500, 260)]) for k in range(31)]
-    detector, network = green()
-    plan = plan_of(detector, clip, (1920, 1080))
-    assert plan.frame.tolist() == list(range(31))
-    with torch.device("meta"):
-        s3fd = S3FD().requires_grad_(False)
-    sizes = Counter(network.shown)
-    assert (368, 640) in sizes
-    spent = sum(count * flop(size, s3fd) for size, count in sizes.items())
-    assert spent / len(clip) <= flop((1088, 1920), s3fd) / 10

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,21 +17,15 @@ from musetalk.speech.mel import SILENCE, mel_of_segments, mel_of_voice, scale_lo
 from musetalk.speech.store import FeatureFile, write_features
 from musetalk.speech.windows import FeatureTrack, step_numbers, windows_with_edges, windows_with_zeros
 from tests.golden.fill import fill_state_dict
+from tests.golden.read import read_golden
+from tests.whisper_small import blocks_of
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-def load(name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    with np.load(GOLDEN / name, allow_pickle=False) as held:
-        return json.loads(str(held["meta_json"])), {key: held[key] for key in held.files if key != "meta_json"}
-
-
-MUSETALK, MUSETALK_ARRAYS = load("musetalk_audio_chunks.npz")
-LATENTSYNC, LATENTSYNC_ARRAYS = load("latentsync_audio_chunks.npz")
-# Upstream's lag at 24 fps and below, and its whole-numbered rates, are errors: tested by our rule in test_features.
+MUSETALK = read_golden("musetalk_audio_chunks.npz")
+LATENTSYNC = read_golden("latentsync_audio_chunks.npz")
+# Upstream's lag at 24 fps and below, and its whole-numbered rates, are errors: tested by our rule in test_windows.
 WRONG_UPSTREAM = {"s3.3_fps24", "s3.3_fps29.97"}
 RIGHT_UPSTREAM = [
-    name for name in MUSETALK["cases"] if f"{name}.time" in MUSETALK_ARRAYS and name not in WRONG_UPSTREAM
+    name for name in MUSETALK["meta"]["cases"] if f"{name}.time" in MUSETALK and name not in WRONG_UPSTREAM
 ]
 
 
@@ -56,21 +47,16 @@ class StandIn:
         return np.stack([step // 64, step % 64, np.arange(5) + np.zeros_like(step)], axis=2).astype(np.float32)
 
 
-def blocks_of(samples: Float32Array, size: int = 64_000) -> Iterator[Float32Array]:
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]
-
-
 @pytest.mark.parametrize("name", RIGHT_UPSTREAM)
 def test_musetalk_windows_are_upstreams(name: str, tmp_path: Path) -> None:
-    case = MUSETALK["cases"][name]
+    case = MUSETALK["meta"]["cases"][name]
     silence = np.zeros(case["librosa_length"], np.float32)
     features = measure_features(blocks_of(silence), StandIn(), tmp_path / "voice.npy", seams="upstream")
     left, right = case["padding_left"], case["padding_right"]
     fps = Fraction(str(case["fps"]))
     track = FeatureTrack(features, fps=fps, frame_count=case["frames"], left=left, right=right)
     windows = track.window(0, case["frames"])
-    time, state = MUSETALK_ARRAYS[f"{name}.time"], MUSETALK_ARRAYS[f"{name}.state"]
+    time, state = MUSETALK[f"{name}.time"], MUSETALK[f"{name}.state"]
     assert windows.shape == (case["frames"], 10 * (left + right + 1), 3)
     heard = time >= 0
     assert np.array_equal((64 * windows[..., 0] + windows[..., 1])[heard], time[heard])
@@ -80,39 +66,39 @@ def test_musetalk_windows_are_upstreams(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["s1.0_fps25_dim384", "s31_fps30_dim384"])
 def test_musetalk_windows_keep_every_value(name: str) -> None:
-    case = MUSETALK["cases"][name]
+    case = MUSETALK["meta"]["cases"][name]
     time = np.arange(case["librosa_length"] // 320)[:, None, None]
     state, channel = np.arange(5)[None, :, None], np.arange(384)[None, None, :]
     features = ((time + 1) * 8 + state + channel / 512).astype(np.float32)  # the header's stand-in
     numbers = step_numbers(0, case["frames"], Fraction(case["fps"]))
     windows = windows_with_zeros(features, numbers[case["rows"]])
-    assert np.array_equal(windows, MUSETALK_ARRAYS[f"{name}.chunks_rows"])
+    assert np.array_equal(windows, MUSETALK[f"{name}.chunks_rows"])
 
 
-@pytest.mark.parametrize("name", [name for name in LATENTSYNC["cases"] if name != "window"])
+@pytest.mark.parametrize("name", [name for name in LATENTSYNC["meta"]["cases"] if name != "window"])
 def test_latentsync_windows_are_upstreams(name: str) -> None:
-    case = LATENTSYNC["cases"][name]
+    case = LATENTSYNC["meta"]["cases"][name]
     left, right = case["audio_feat_length"]
     numbers = step_numbers(0, case["chunks"], Fraction(case["fps"]), left, right)
-    assert np.array_equal(np.clip(numbers, 0, case["T"] - 1), LATENTSYNC_ARRAYS[f"{name}.index"])
-    if f"{name}.features" in LATENTSYNC_ARRAYS:
-        windows = windows_with_edges(LATENTSYNC_ARRAYS[f"{name}.features"], numbers)
-        assert np.array_equal(windows, LATENTSYNC_ARRAYS[f"{name}.chunks"])
+    assert np.array_equal(np.clip(numbers, 0, case["T"] - 1), LATENTSYNC[f"{name}.index"])
+    if f"{name}.features" in LATENTSYNC:
+        windows = windows_with_edges(LATENTSYNC[f"{name}.features"], numbers)
+        assert np.array_equal(windows, LATENTSYNC[f"{name}.chunks"])
         return
     shape = (case["T"], 5, case["dim"])
     features = fill_state_dict({"features": shape}, seed=int(case["features"].split("seed=")[1][:4]))["features"]
     windows = windows_with_edges(features.numpy(), numbers[case["chunk_rows_stored"]])
-    assert np.array_equal(windows, LATENTSYNC_ARRAYS[f"{name}.chunks_rows"])
+    assert np.array_equal(windows, LATENTSYNC[f"{name}.chunks_rows"])
 
 
 def test_latentsync_training_window() -> None:
-    features = LATENTSYNC_ARRAYS["small_fps25.features"]
+    features = LATENTSYNC["small_fps25.features"]
     windows = windows_with_edges(features, step_numbers(3, 19, Fraction(25)))
-    assert np.array_equal(windows, LATENTSYNC_ARRAYS["window.start3"])
+    assert np.array_equal(windows, LATENTSYNC["window.start3"])
 
 
 def golden_voice() -> Float32Array:
-    return (MUSETALK_ARRAYS["wav_int16"] / 32768).astype(np.float32)
+    return (MUSETALK["wav_int16"] / 32768).astype(np.float32)
 
 
 def whisper_filters() -> np.ndarray:
@@ -124,17 +110,17 @@ def test_log_mel_is_upstreams() -> None:
     one = np.concatenate(list(mel_of_segments([golden_voice()], filters, 3000)))
     assert one.shape == (3000, 80)
     scaled = scale_log_mel(one, float(one.max())).T
-    first = MUSETALK_ARRAYS["mel_first110"]
+    first = MUSETALK["mel_first110"]
     assert np.abs(scaled[:, :110] - first).max() < 2e-5
-    tail = MUSETALK["mel"]["tail_value"]
-    assert np.abs(scaled[:, MUSETALK["mel"]["tail_constant_from"] :] - tail).max() < 1e-6
+    tail = MUSETALK["meta"]["mel"]["tail_value"]
+    assert np.abs(scaled[:, MUSETALK["meta"]["mel"]["tail_constant_from"] :] - tail).max() < 1e-6
     streamed = np.concatenate(list(mel_of_voice([golden_voice()], filters, "silence")))
     assert np.array_equal(streamed, one[: len(streamed)])
     assert (one[len(streamed) :] == SILENCE).all()
 
 
 def test_a_track_reads_what_was_written(tmp_path: Path) -> None:
-    features = LATENTSYNC_ARRAYS["small_fps25.features"]
+    features = LATENTSYNC["small_fps25.features"]
     file = write_features(tmp_path / "f.npy", features.shape, [features[:10], features[10:]])
     assert FeatureFile.open(tmp_path / "f.npy") == file
     track = FeatureTrack(file, fps=Fraction(25), frame_count=19)

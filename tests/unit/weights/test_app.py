@@ -1,70 +1,23 @@
-"""Weights in the app: downloads in the background, who may start them, and what the page shows of them."""
+"""Weights in the app: downloads in the background, and who may start them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from musetalk.errors import BackendError, SettingsError
-from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
+from musetalk.generators.registry import PREVIEW, Backend
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_picker import backend_entries
 from musetalk.webui.downloads import Downloads, DownloadState, bring_weights, visitors_may_download, weight_sets
-from musetalk.webui.models_tab import panel
 from musetalk.webui.options import ServerOptions
 from musetalk.weights import MUSETALK_V15
-from tests.html_page import Page
-from tests.hub import Hub, on_hub, reading, serving
-
-LARGE = bytes(range(256)) * 20_000  # 5 MB: progress is told in steps of one
-SMALL = b'{"in_channels": 8}'
-UNET, CONFIG, EARS = "some/net/unet.pth", "some/net/config.json", "some/ears/ears.bin"
-SECONDS = 30.0
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serving() as server:
-        server.files = {UNET: LARGE, CONFIG: SMALL, EARS: LARGE[:1_500_000]}
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-        monkeypatch.setenv("NO_PROXY", "*")
-        monkeypatch.setattr("musetalk.weights.stream.PAUSES", (0.0, 0.0))
-        yield server
-
-
-@pytest.fixture
-def backends() -> tuple[Backend, ...]:
-    ears = on_hub(EARS, 1_500_000)
-    return (
-        PREVIEW,
-        reading("mouth", on_hub(CONFIG, len(SMALL)), on_hub(UNET, len(LARGE)), ears),
-        reading("other", on_hub("some/net/gone.pth", 7), ears),
-    )
-
-
-@pytest.fixture
-def downloads(hub: Hub, backends: tuple[Backend, ...], tmp_path: Path) -> Iterator[Downloads]:
-    made = Downloads(weight_sets(backends), tmp_path)
-    yield made
-    hub.go_on.set()
-    made.close()
-
-
-def ended(downloads: Downloads) -> DownloadState:
-    return downloads.wait(lambda state: not state.active, SECONDS)
-
-
-def halfway(hub: Hub, downloads: Downloads) -> DownloadState:
-    """Start, and come to a stop in the middle of the large file."""
-    hub.pauses = [len(SMALL), 3_000_000]
-    downloads.start("mouth")
-    return downloads.wait(lambda state: state.done > 2_000_000, SECONDS)
+from tests.downloading import ended, halfway
+from tests.hub import LARGE, SMALL, UNET, Hub, reading
 
 
 class TestDownloads:
@@ -230,133 +183,3 @@ class TestSets:
             (False, ""),
             (True, "7 bytes"),
         ]
-
-
-class TestPage:
-    """What the Models tab shows."""
-
-    def shown(self, backends: tuple[Backend, ...], downloads: Any) -> Page:  # noqa: ANN401 - also stand-ins
-        base = RenderSettings(models_dir=downloads.models_dir)
-        engine = SimpleNamespace(registry=BackendRegistry(backends))
-        return Page(panel(cast(Any, SimpleNamespace(engine=engine, base=base, downloads=downloads))))
-
-    def sets(self, page: Page) -> list[str | None]:
-        return [
-            found["data-state"] for found in page.having() if found.get("class") == "mt-set" and "data-state" in found
-        ]
-
-    def buttons(self, page: Page) -> dict[str, str]:
-        """What each shown button that can be pressed does, by set."""
-        found = [found for found in page.having() if "data-action" in found]
-        usable = [each for each in found if "hidden" not in each and "disabled" not in each]
-        return {str(each["data-set"]): str(each["data-action"]) for each in usable}
-
-    def test_sets_offer_their_download_with_size_and_licences(
-        self, backends: tuple[Backend, ...], downloads: Downloads
-    ) -> None:
-        page = self.shown(backends, downloads)
-        assert self.sets(page) == ["missing", "missing"]
-        assert self.buttons(page) == {"mouth": "download", "other": "download"}
-        assert "Download (6.6 MB)" in page.text
-        assert "6.6 MB, 1.5 MB of it shared. Licence: MIT." in page.text
-
-    def test_shared_files_are_listed_once_with_who_reads_them(
-        self, backends: tuple[Backend, ...], downloads: Downloads
-    ) -> None:
-        page = self.shown(backends, downloads)
-        assert page.text.count("net/ears.bin") == 1
-        assert "for mouth, other" in page.text
-
-    def test_a_running_download_is_shown_and_can_be_cancelled(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
-    ) -> None:
-        halfway(hub, downloads)
-        page = self.shown(backends, downloads)
-        assert self.sets(page) == ["running", "missing"]
-        assert self.buttons(page) == {"mouth": "cancel"}
-        bar = page.having(role="progressbar")[0]
-        assert 30 <= int(bar["aria-valuenow"] or 0) < 50
-        assert "file 2 of 3: loading net/unet.pth" in page.text
-        assert page.having(role="status")
-        assert "Downloading mouth" in page.text
-
-    def test_what_is_being_stopped_cannot_be_stopped_again(
-        self, backends: tuple[Backend, ...], downloads: Downloads
-    ) -> None:
-        known = {name: getattr(downloads, name) for name in ("sets", "models_dir", "allowed")}
-        page = self.shown(backends, SimpleNamespace(state=DownloadState("mouth", "stopping"), **known))
-        assert self.sets(page) == ["running", "missing"]
-        assert self.buttons(page) == {}
-
-    def test_ready_sets_offer_nothing(self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads) -> None:
-        downloads.start("mouth")
-        ended(downloads)
-        page = self.shown(backends, downloads)
-        assert self.sets(page) == ["ready", "missing"]
-        assert self.buttons(page) == {"other": "download"}
-        assert "mouth is here" in page.text
-
-    def test_stopped_downloads_offer_to_go_on(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
-    ) -> None:
-        halfway(hub, downloads)
-        downloads.cancel("mouth")
-        hub.go_on.set()
-        ended(downloads)
-        page = self.shown(backends, downloads)
-        assert re.search(r"Continue \([34]\.\d MB left\)", page.text)
-        assert "the next download goes on from there" in page.text
-
-    def test_failures_are_announced_where_they_belong(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
-    ) -> None:
-        downloads.start("other")
-        ended(downloads)
-        page = self.shown(backends, downloads)
-        assert ["hidden" in found for found in page.having(role="alert")] == [True, False]
-        assert self.buttons(page) == {"mouth": "download", "other": "download"}
-
-    def test_damaged_files_are_no_button_but_a_sentence(
-        self, backends: tuple[Backend, ...], downloads: Downloads, tmp_path: Path
-    ) -> None:
-        (tmp_path / "net").mkdir()
-        (tmp_path / "net/unet.pth").write_bytes(b"mine")
-        page = self.shown(backends, downloads)
-        assert self.sets(page) == ["damaged", "missing"]
-        assert self.buttons(page) == {"other": "download"}
-        assert "weights adopt net/unet.pth" in page.text
-
-    def test_what_only_improves_a_backend_does_not_keep_it_from_being_ready(
-        self, hub: Hub, downloads: Downloads, backends: tuple[Backend, ...]
-    ) -> None:
-        downloads.start("mouth")
-        ended(downloads)
-        backend = backends[1]
-        richer = replace(backend, weights=(*backend.weights, on_hub("some/net/extra.pth", 3_000_000)))
-        more = Downloads(weight_sets([richer]), downloads.models_dir)
-        page = self.shown((PREVIEW, richer), more)
-        assert self.sets(page) == ["ready"]
-        assert "It works without 1 missing file" in page.text
-        assert self.buttons(page) == {"mouth": "download"}
-
-    def test_where_visitors_may_not_it_says_who_may(self, backends: tuple[Backend, ...], tmp_path: Path) -> None:
-        page = self.shown(backends, Downloads(weight_sets(backends), tmp_path, allowed=False))
-        assert self.buttons(page) == {}
-        assert "Visitors cannot download here" in page.text
-
-    def test_without_sets_there_is_a_sentence(self, tmp_path: Path) -> None:
-        assert "needs no weights" in self.shown((PREVIEW,), Downloads((), tmp_path)).text
-
-    def test_every_state_has_the_same_elements(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
-    ) -> None:
-        def outline() -> list[tuple[str, str]]:
-            kept = [(tag, found) for tag, found in self.shown(backends, downloads).elements if tag != "span"]
-            return [(tag, str(found.get("class")).removesuffix(" mt-button-main")) for tag, found in kept]
-
-        before = outline()
-        halfway(hub, downloads)
-        assert outline() == before
-        hub.go_on.set()
-        ended(downloads)
-        assert outline() == before

@@ -1,0 +1,76 @@
+"""An engine that renders when it is told to, for tests of whatever puts it to work."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from pathlib import Path
+
+from musetalk.errors import Cancelled, MediaError
+from musetalk.jobs.job import Job
+from musetalk.jobs.service import JobService
+from musetalk.jobs.store import owner_digest
+from musetalk.media.probe import probe_source
+from musetalk.media.types import Source
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+from tests.reports import some_report
+
+ANN, BOB = owner_digest("ann"), owner_digest("bob")
+PORTRAIT = Path(__file__).parents[1] / "assets" / "portrait.png"
+ASKED_BY: contextvars.ContextVar[str] = contextvars.ContextVar("asked_by", default="nobody")
+LONGEST = 20  # seconds that a test waits for a thread; none is waited for when all is well
+
+
+class Engine:
+    """Renders when it is told to; says what it was asked."""
+
+    def __init__(self) -> None:
+        self.go = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.running = 0
+        self.most_running = 0
+        self.order: list[str] = []
+        self.contexts: list[str] = []
+        self.error: Exception | None = None
+
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
+        if not voice.read_bytes():
+            raise MediaError("the voice is empty", "speak up")
+        return probe_source(video, settings.limits, image_fps=settings.image_fps)
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        assert settings is not None
+        assert on_progress is not None
+        assert cancel is not None
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.order.append(out.parent.name)
+        self.contexts.append(ASKED_BY.get())
+        try:
+            on_progress(ProgressEvent("render", 0, 10, 0.0))
+            on_progress(ProgressEvent("render", 5, 10, 2.0))
+            self.begun.release()
+            while not self.go.acquire(timeout=0.01):
+                if cancel.cancelled:
+                    raise Cancelled
+            if self.error is not None:
+                raise self.error
+            out.write_bytes(b"mp4")
+        finally:
+            self.running -= 1
+        return some_report(out, settings, frames=10)
+
+
+def submit(service: JobService, voice: Path, owner: str = ANN) -> Job:
+    return service.submit(owner, PORTRAIT, voice, RenderSettings())
