@@ -60,6 +60,12 @@ class FacePoints:
     right: Point
     nose: Point
 
+    @classmethod
+    def of(cls, array: Float64Array) -> FacePoints:
+        """The points in float64 [3, 2], as `array` returns them."""
+        left, right, nose = ((float(x), float(y)) for x, y in array)
+        return cls(left, right, nose)
+
     def array(self) -> Float64Array:
         """float64 [3, 2]: left, right, nose."""
         return np.array([self.left, self.right, self.nose], dtype=np.float64)
@@ -67,7 +73,7 @@ class FacePoints:
 
 def assumed_points(box: FaceBox) -> FacePoints:
     """Return the points of a typical upright face, for where no labels tell better."""
-    return _points(_TYPICAL * (box.width, box.height) + (box.x0, box.y0))
+    return FacePoints.of(_TYPICAL * (box.width, box.height) + (box.x0, box.y0))
 
 
 def points_from_labels(labels: UInt8Array, seen: CropPlacement) -> FacePoints | None:
@@ -127,7 +133,7 @@ def steady_points(measured: Sequence[FacePoints | None], boxes: Sequence[FaceBox
     weights = np.where(np.isin(frames, known), 1.0, _UNSURE)
     calm = smooth(filled, weights, np.ones(len(boxes)), sigma, _NOISE)
     return [
-        _points(row.reshape(3, 2) * (box.width, box.height) + (box.x0, box.y0))
+        FacePoints.of(row.reshape(3, 2) * (box.width, box.height) + (box.x0, box.y0))
         for row, box in zip(calm, boxes, strict=True)
     ]
 
@@ -187,7 +193,7 @@ def _triangle(
     if height < 4 * step or not _SHAPES[0] <= shape <= _SHAPES[1]:
         return None
     tip = nose[nose[:, 1] > base - _LOWER_NOSE * height].mean(axis=0)
-    return _points(np.stack([*ends, tip]) @ axes)
+    return FacePoints.of(np.stack([*ends, tip]) @ axes)
 
 
 def _brow_point(brow: Float64Array, step: float) -> Float64Array:
@@ -204,8 +210,3 @@ def _lower_end(nose: Float64Array, step: float) -> float:
     """How far down a nose reaches, but for a tip of few pixels."""
     rows, counts = np.unique(np.floor(nose[:, 1] / step), return_counts=True)
     return float((rows[counts >= _NOSE_END * counts.max()][-1] + 1) * step)
-
-
-def _points(array: Float64Array) -> FacePoints:
-    left, right, nose = ((float(x), float(y)) for x, y in array)
-    return FacePoints(left, right, nose)

@@ -26,6 +26,8 @@ BackScaling: TypeAlias = Literal["fine", "latentsync"]
 _BEYOND = (127.0, 127.0, 127.0)  # what the network sees beyond the frame's edges
 FEATHER = 0.04  # of the crop's side, over which the painted part comes in
 
+_REACH = 3  # pixels, of the frame or of the crop, whichever are larger, that turning back looks at around a place
+
 # Upstream's soft edge of the whole crop, in pixels of the frame.
 _TRIM = 2  # eaten off the crop's rim before anything
 _EDGE_SHARE = 20  # the edge's width is the root of the crop's area, divided by this
@@ -141,12 +143,15 @@ class AlignedPlacement:
         u, v = self.matrix @ np.array([x - 0.5, y - 0.5, 1.0])
         return float(u + 0.5) * self.size / width, float(v + 0.5) * self.size / height
 
-    def first_row(self, mask: FaceMask) -> int:
-        """The first row of the square crop that a mask over the frame can show."""
-        rows, columns = mask.alpha.shape
-        corners = ((mask.x, mask.y), (mask.x + columns, mask.y), (mask.x, mask.y + rows))
-        highest = min(self.point_in_crop(*corner)[1] for corner in (*corners, (mask.x + columns, mask.y + rows)))
-        return min(self.size, max(0, floor(highest)))
+    def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
+        """The first row of the square crop that turning back looks at for a part of the frame; may be below 0."""
+        highest = min(self.point_in_crop(x, y)[1] for x in (x0, x1) for y in (y0, y1))
+        row = hypot(self.a, self.b) * self.size / self.template_size[1]  # rows of the crop in one of the frame
+        return min(self.size, floor(highest - _REACH * max(row, 1)))
+
+    def spread(self, alpha: Float32Array) -> Float32Array:
+        """Turn a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width]."""
+        return self.warp_alpha(alpha, self._bounds()).alpha
 
     def bounds_of(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
         """The upright rectangle in the frame around one of the square crop: x0, y0, x1, y1, half open."""

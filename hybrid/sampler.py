@@ -20,7 +20,6 @@ import torch
 
 from hybrid.clips import clip_weights, mirrored, plan_clips
 from musetalk.generators.device import Compute
-from musetalk.progress import CancelToken
 
 Solver: TypeAlias = Literal["ddim", "dpm++"]
 StepCallback: TypeAlias = Callable[[int, int], None]
@@ -116,7 +115,7 @@ class Sampler:
         *,
         noise: torch.Tensor | None = None,
         on_step: StepCallback | None = None,
-        cancel: CancelToken | None = None,
+        check: Callable[[], None] | None = None,
     ) -> torch.Tensor:
         """Paint the mouths of N consecutive frames. Call it inside `torch.inference_mode`.
 
@@ -125,13 +124,12 @@ class Sampler:
                 network's norms see no more and no other frames than they were trained on.
             noise: One frame's, float32 [1, 4, 1, h, w], shown to all of them; None: drawn from the seed.
             on_step: Told how many steps are done, and of how many, after each.
-            cancel: Looked at before each call of the network.
+            check: Called before each call of the network; raises where the work is to end.
 
         Returns:
             float32 [N, 4, h, w], scaled latents, on the device.
 
         Raises:
-            Cancelled: `cancel` was set.
             ValueError: Conditions do not fit each other, or settings make no sense.
         """
         count = _frame_count(conditions)
@@ -143,8 +141,8 @@ class Sampler:
         for step, timestep in enumerate(scheduler.timesteps):
             told = torch.zeros_like(latents)
             for clip in clips:
-                if cancel is not None:
-                    cancel.check()
+                if check is not None:
+                    check()
                 told[:, :, clip.frames] += self._guided(latents[:, :, clip.frames], timestep, clip) * clip.weight
             latents = scheduler.step(told, timestep, latents, return_dict=False)[0]
             if on_step is not None:

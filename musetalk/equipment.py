@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from musetalk.errors import BackendError
 from musetalk.faces.haar import HaarDetector
 from musetalk.faces.types import FaceDetector
-from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.registry import Backend, BackendRegistry, check_complete
 from musetalk.generators.types import FaceGenerator, Traits
 from musetalk.labelling import FaceLabeller
 from musetalk.settings import RenderSettings
@@ -39,6 +40,9 @@ class Equipment:
         encoder: Hears the voice; None: the generator listens to the envelope.
         features: Where features of voices are kept.
         notes: What the user should know of the choice, a sentence each.
+        backend: The name of what paints.
+        instead: Why it is another backend than the settings name; empty: it is that one.
+        understudy: Equips who paints what the generator cannot; None: nobody does.
     """
 
     detector: FaceDetector
@@ -47,6 +51,9 @@ class Equipment:
     encoder: SpeechEncoder | None = None
     features: FeatureCache | None = None
     notes: tuple[str, ...] = ()
+    backend: str = ""
+    instead: str = ""
+    understudy: Callable[[], Equipment] | None = None
 
 
 class Workshop:
@@ -64,7 +71,7 @@ class Workshop:
         self._kept: dict[str, tuple[object, object]] = {}
 
     def ready(self, settings: RenderSettings) -> Backend:
-        """The backend that the settings name, if it and all else that they ask for can run; loads nothing.
+        """The backend that the settings name, if it (or its understudy) and all else can run; loads nothing.
 
         Raises:
             BackendError: It is unknown, or something is missing; names all of it.
@@ -99,14 +106,41 @@ class Workshop:
         return self._keep("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
 
     def equip(self, settings: RenderSettings) -> Equipment:
-        """All that a render with these settings works with.
+        """All that a render with these settings works with; where the backend cannot be loaded, its understudy's.
 
         Raises:
             BackendError: Something is missing or cannot be loaded.
         """
-        backend = self.ready(settings)
+        backend, understudy = self.ready(settings), self._registry.understudy(settings)
+        try:
+            check_complete(backend, settings)
+            generator = self._generator(backend, settings)
+        except BackendError as error:
+            if understudy is None:
+                raise
+            instead = str(error)
+        else:
+            further = None if understudy is None else partial(self._stand_in, understudy, settings)
+            return replace(self._equipped(backend, generator, settings), understudy=further)
+        return replace(self._stand_in(understudy, settings), instead=instead)
+
+    def _generator(self, backend: Backend, settings: RenderSettings) -> FaceGenerator:
+        """The backend's; one that is kept as an understudy is taken from there, any other is let go."""
         key = (backend.name, *backend.depends(settings))
-        generator = self._keep("generator", key, lambda: backend.load(settings))
+        with self._lock:
+            known, _ = self._kept.get("generator", (None, None))
+            spare = self._kept.pop("understudy", None) if known != key else None
+            if spare is not None and spare[0] == key:
+                self._kept["generator"] = spare
+            return self._keep("generator", key, lambda: backend.load(settings))
+
+    def _stand_in(self, backend: Backend, settings: RenderSettings) -> Equipment:
+        """An understudy's equipment; its generator is kept beside that of the backend that it stands in for."""
+        key = (backend.name, *backend.depends(settings))
+        generator = self._keep("understudy", key, lambda: backend.load(settings))
+        return self._equipped(backend, generator, settings)
+
+    def _equipped(self, backend: Backend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
         hearing = generator.traits.hearing
         labeller = self._labeller(settings) if _needs_labels(settings, generator.traits) else None
         notes = self._detector_notes(settings)
@@ -122,6 +156,7 @@ class Workshop:
             None if hearing is None else self._encoder(settings, hearing),
             None if hearing is None else FeatureCache(_cache_folder() / "features"),
             tuple(notes),
+            backend.name,
         )
 
     def _detector_notes(self, settings: RenderSettings) -> list[str]:
@@ -160,7 +195,7 @@ class Workshop:
 
 def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:
     shape = traits.mask if settings.mask.shape == "auto" else settings.mask.shape
-    return traits.framing == "halved" or shape in _PARSED
+    return traits.framing != "square" or shape in _PARSED
 
 
 def _device(settings: RenderSettings) -> torch.device:

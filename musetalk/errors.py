@@ -54,6 +54,10 @@ class BackendError(MuseTalkError):
     """A backend is unknown, lacks something, or failed."""
 
 
+class GeneratorError(BackendError):
+    """A generator could not paint a clip, for want of memory or of numbers that are numbers: another one may."""
+
+
 class OutputError(MuseTalkError):
     """The output cannot be written."""
 

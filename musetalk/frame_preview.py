@@ -21,7 +21,7 @@ from musetalk.compositing.outline import mask_outline
 from musetalk.equipment import Equipment
 from musetalk.errors import SettingsError
 from musetalk.faces.face_shapes import FaceShapes, ParsedFace
-from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.geometry import Placement
 from musetalk.faces.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.frame_look import Look, Scene, look_at, telling_look
@@ -36,11 +36,13 @@ from musetalk.layout import FaceLayout
 from musetalk.listening import listen_around
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
+from musetalk.painter import Painter, Understudy
 from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.rendering import Batch, paint
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
+from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
 
 _SMALL_FACE = 64  # pixels; a smaller face shows little of its mouth
@@ -77,7 +79,7 @@ class FramePreview:
     outlines: tuple[Float32Array, ...]
     result: UInt8Array | None
     notes: tuple[str, ...]
-    crops: tuple[CropPlacement, ...] = ()
+    crops: tuple[Placement, ...] = ()
     lines: tuple[float | None, ...] = ()
     parsed: tuple[ParsedFace | None, ...] = ()
     shift_range: tuple[int, int] | None = None
@@ -157,8 +159,12 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
     masks = [layout.mask(look.place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
     result: UInt8Array | None = None
     if scene.hearing is not None and envelope is not None:
-        result = _paint(scene, look, layout, scene.hearing, envelope) if chosen else frame
-    further = (*scene.equipment.notes, *run.warnings) if chosen else ()
+        result = _paint(scene, look, layout, scene.hearing, envelope, run) if chosen else frame
+    others = (
+        f"this is {each.backend}'s: {scene.settings.backend} could not paint it ({each.reason})"
+        for each in run.fallbacks
+    )
+    further = (*others, *scene.equipment.notes, *run.warnings) if chosen else ()
     return FramePreview(
         seconds=float(look.place / scene.source.fps),
         source_frame=look.place,
@@ -181,42 +187,71 @@ def _sentence(warning: str) -> str:
 
 def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:
     """Parse the chosen faces of the clip's frames, if there is a parser."""
-    if scene.equipment.labeller is None:
+    labeller = scene.equipment.labeller
+    if labeller is None:
         return FaceShapes()
     places = (scene.timeline.source_frame(frame) for frame in look.clip)
     pictures = sorted(dict(zip(places, look.pictures, strict=False)).items())
     known = [(place, picture) for place, picture in pictures if place in look.stretch]
     sigma = smoothing_sigma(scene.settings.tracker, scene.source.fps)
     folder = Path(tempfile.mkdtemp(prefix="labels-", dir=scene.folder))
-    return shapes_in(known, look.plan, scene.equipment.labeller, sigma, folder=folder, run=run, total=len(known))
+    equipment, total = scene.equipment, len(known)
+    aligner = equipment.generator.traits.aligner
+    return shapes_in(known, look.plan, labeller, sigma, folder=folder, run=run, total=total, aligner=aligner)
 
 
-def _paint(scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack) -> UInt8Array:
+def _paint(
+    scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack, run: RenderRun
+) -> UInt8Array:
     """The frame as a render paints it."""
     segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch)
-    source, timeline, settings, folder = scene.source, scene.timeline, scene.settings, scene.folder
-    equipment, spoken = scene.equipment, scene.timeline.spoken_count
-    heard = listen_around(
-        look.frame, hearing.voice, equipment, settings.speech, source.fps, spoken, folder=folder, cancel=scene.cancel
-    )
+    equipment = scene.equipment
     preparation = Preparation(
-        source=source,
+        source=scene.source,
         voice=hearing.voice,
-        timeline=timeline,
+        timeline=scene.timeline,
         plan=look.plan,
-        speech=heard or envelope,
+        speech=_listen(scene, look, hearing, equipment, scene.cancel) or envelope,
         envelope=envelope,
         segments=(segment,),
         layout=layout,
         generator=equipment.generator,
         detector=equipment.detector.fingerprint,
-        settings=settings,
-        folder=folder,
+        settings=scene.settings,
+        folder=scene.folder,
+        backend=equipment.backend,
+        instead=equipment.instead,
+        understudy=_understudy(scene, look, layout, hearing, envelope),
     )
-    run = RenderRun(cancel=scene.cancel)
     pictures = [look.pictures[frame - look.clip.start].copy() for frame in range(segment.start, segment.stop)]
     painted = paint(preparation, Batch(segment, pictures), run)
     return painted.frames[look.frame - segment.start]
+
+
+def _understudy(
+    scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack
+) -> Understudy | None:
+    """Who paints the frame if the chosen backend cannot."""
+    equip = scene.equipment.understudy
+    if equip is None:
+        return None
+
+    def make(cancel: CancelToken) -> Painter:
+        own = equip()
+        speech = _listen(scene, look, hearing, own, cancel) or envelope
+        return Painter(own.backend, own.generator, FaceLayout(layout.shapes, own.generator, scene.settings), speech)
+
+    return Understudy(make)
+
+
+def _listen(
+    scene: Scene, look: Look, hearing: Hearing, equipment: Equipment, cancel: CancelToken
+) -> SpeechTrack | None:
+    """The voice around the frame as a generator hears it; None: it listens to the envelope."""
+    folder = Path(tempfile.mkdtemp(prefix="heard-", dir=scene.folder))
+    fps, spoken, settings = scene.source.fps, scene.timeline.spoken_count, scene.settings.speech
+    voice = hearing.voice
+    return listen_around(look.frame, voice, equipment, settings, fps, spoken, folder=folder, cancel=cancel)
 
 
 def _end_note(scene: Scene) -> str:
@@ -230,7 +265,7 @@ def _notes(
     scene: Scene,
     look: Look,
     chosen: tuple[FaceSample, ...],
-    crops: Sequence[CropPlacement],
+    crops: Sequence[Placement],
     envelope: EnvelopeTrack | None,
 ) -> tuple[str, ...]:
     notes = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from musetalk.arrays import UInt8Array
+from musetalk.faces.aligner import Aligner
 from musetalk.faces.extent import parsing_view
 from musetalk.faces.face_shapes import FaceShapes, ShapeReader
 from musetalk.faces.label_store import LabelStore
@@ -39,7 +40,15 @@ class FaceLabeller(Protocol):
 
 
 def read_shapes(
-    source: Source, plan: FacePlan, frames: range, labeller: FaceLabeller, sigma: float, *, folder: Path, run: RenderRun
+    source: Source,
+    plan: FacePlan,
+    frames: range,
+    labeller: FaceLabeller,
+    sigma: float,
+    *,
+    folder: Path,
+    run: RenderRun,
+    aligner: Aligner | None = None,
 ) -> FaceShapes:
     """Parse the planned faces of a stretch of the source.
 
@@ -51,11 +60,11 @@ def read_shapes(
         sigma: Of the smoothing in time, in frames.
         folder: The job's temporary directory, where the labels are kept.
         run: Progress, cancellation, warnings.
+        aligner: What aligns faces, if anything does.
     """
     with closing(read_frames(source, frames.start, frames.stop, cancel=run.cancel)) as pictures:
-        return shapes_in(
-            zip(frames, pictures, strict=False), plan, labeller, sigma, folder=folder, run=run, total=len(frames)
-        )
+        numbered, total = zip(frames, pictures, strict=False), len(frames)
+        return shapes_in(numbered, plan, labeller, sigma, folder=folder, run=run, total=total, aligner=aligner)
 
 
 def shapes_in(
@@ -67,9 +76,10 @@ def shapes_in(
     folder: Path,
     run: RenderRun,
     total: int,
+    aligner: Aligner | None = None,
 ) -> FaceShapes:
     """As `read_shapes`, of `total` source frames that are at hand: (number, uint8 RGB [H, W, 3]), ascending."""
-    reader = ShapeReader(LabelStore(folder / "labels.bin"))
+    reader = ShapeReader(LabelStore(folder / "labels.bin"), aligner)
     seen = 0
     for faces, crops, done in _batches(pictures, plan, labeller.at_once):
         for (frame, face), labels in zip(faces, labeller.labels(crops) if crops else (), strict=True):

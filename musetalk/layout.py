@@ -6,17 +6,17 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 
-from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
+from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.faces.aligner import Aligner
 from musetalk.faces.extent import halved_crop, shift_range
 from musetalk.faces.face_shapes import FaceShapes
-from musetalk.faces.geometry import CropPlacement, place_crops
+from musetalk.faces.geometry import Placement, place_crops
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
-from musetalk.settings import RenderSettings
+from musetalk.settings import DrawnShape, ParsedShape, RenderSettings
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
-_MARGIN = 4  # rows of the crop above the mask that scaling back looks at: Lanczos takes so many
 
 
 class FaceLayout:
@@ -32,7 +32,7 @@ class FaceLayout:
         self._shapes = shapes
         self._size, self._traits = generator.crop_size, generator.traits
         self._settings = settings
-        self._masks: OrderedDict[tuple[int, int, CropPlacement], FaceMask] = OrderedDict()
+        self._masks: OrderedDict[tuple[int, int, Placement], FaceMask] = OrderedDict()
         self._lock = Lock()
 
     @property
@@ -40,7 +40,7 @@ class FaceLayout:
         """Extents and labels of the faces."""
         return self._shapes
 
-    def crops(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> list[CropPlacement]:
+    def crops(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> list[Placement]:
         """Place the crops of one clip.
 
         Args:
@@ -48,26 +48,33 @@ class FaceLayout:
             faces: The face in each.
         """
         if self._traits.framing == "square":
-            return place_crops(faces, self._size)
+            return [*place_crops(faces, self._size)]
+        if self._traits.aligner is not None and self._traits.framing == "aligned":
+            return self._aligned(frames, faces, self._traits.aligner)
         margin = self._settings.extra_margin if self._traits.room_below else 0
         extents = (self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True))
         shift = self._settings.bbox_shift
         return [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
 
+    def _aligned(self, frames: Sequence[int], faces: Sequence[FaceSample], aligner: Aligner) -> list[Placement]:
+        found = [self._shapes.points(frame, face) for frame, face in zip(frames, faces, strict=True)]
+        points = [aligner.assume(face.box) if at is None else at for at, face in zip(found, faces, strict=True)]
+        return aligner.place(points, self._size)
+
     def line(self, frame: int, face: FaceSample) -> float | None:
         """The height at which the crop of a face is halved for the network, in source pixels; None where it is not."""
-        if self._traits.framing == "square":
+        if self._traits.framing != "halved":
             return None
         [crop] = self.crops([frame], [face])
         return crop.y + crop.height / 2
 
     def shift_range(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> tuple[int, int] | None:
         """Lowest and highest `bbox_shift` of use for faces in source frames; None where it moves no line."""
-        if self._traits.framing == "square":
+        if self._traits.framing != "halved":
             return None
         return shift_range([self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True)])
 
-    def mask(self, frame: int, face: FaceSample, crop: CropPlacement) -> FaceMask:
+    def mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
         """Where the generated crop of a face shows in a source frame."""
         key = (frame, face.track, crop)
         with self._lock:
@@ -81,27 +88,34 @@ class FaceLayout:
                 self._masks.popitem(last=False)
         return mask
 
-    def _make_mask(self, frame: int, face: FaceSample, crop: CropPlacement) -> FaceMask:
-        wanted = self._settings.mask
+    def _make_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
+        wanted, shown = self._settings.mask, self._traits.shown
         shape = self._traits.mask if wanted.shape == "auto" else wanted.shape
+        if shown is None or crop.size is None:
+            return self._shaped(frame, face, crop, "ellipse" if shape == "painted" else shape)
+        painted = shown_mask(crop, shown(crop.size))
+        return painted if shape == "painted" else both_masks(self._shaped(frame, face, crop, shape), painted)
+
+    def _shaped(self, frame: int, face: FaceSample, crop: Placement, shape: DrawnShape | ParsedShape) -> FaceMask:
         if shape == "ellipse" or shape == "box":  # noqa: PLR1714 - narrows the type
             return self._drawn_mask(face, crop)
         parsed = self._shapes.parsed(frame, face)
         if parsed is None:
             return self._drawn_mask(face, crop)
+        wanted = self._settings.mask
         cheeks = wanted.left_cheek_width, wanted.right_cheek_width
         options = ParsedMaskOptions(shape, wanted.blur, left_cheek=cheeks[0], right_cheek=cheeks[1])
         return parsed_mask(parsed.labels, parsed.seen, crop, options)
 
-    def _drawn_mask(self, face: FaceSample, crop: CropPlacement) -> FaceMask:
+    def _drawn_mask(self, face: FaceSample, crop: Placement) -> FaceMask:
         halved = self._traits.framing == "halved"
         return crop_mask(crop, self._settings.mask) if halved else face_mask(face.box, self._settings.mask)
 
 
-def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[CropPlacement]) -> int:
+def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[Placement]) -> int:
     """The first row of the generated crops that any of their masks shows, and what scaling back takes with it."""
     rows = (
-        (mask.y - crop.y) * (crop.size or crop.height) // crop.height - _MARGIN
+        crop.first_row(mask.x, mask.y, mask.x + mask.alpha.shape[1], mask.y + mask.alpha.shape[0])
         for mask, crop in zip(masks, crops, strict=True)
     )
     return max(0, min(rows))

@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from musetalk.accounting import fallback_frames, fallback_sentences, joined, spans_of
 from musetalk.equipment import Workshop
 from musetalk.faces.types import FaceDetector
 from musetalk.files import temporary_folder
@@ -23,7 +23,7 @@ from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.rendering import render_frames
-from musetalk.report import LOUDNESS_BINS, PeakMemory, RenderReport, Span, versions
+from musetalk.report import LOUDNESS_BINS, PeakMemory, RenderReport, versions
 from musetalk.settings import RenderSettings
 
 _SAMPLED_SEGMENTS = 200
@@ -204,14 +204,15 @@ def _sound(preparation: Preparation) -> SoundTrack:
 def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRun, peak_mb: float) -> RenderReport:
     source, timeline = preparation.source, preparation.timeline
     face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
+    fallbacks = joined(run.fallbacks)
     return RenderReport(
         output=str(out),
         frames=timeline.frame_count,
         face_frames=face_frames,
         passthrough_frames=timeline.frame_count - face_frames,
-        fallback_frames=0,
-        fallbacks=(),
-        spans=_spans(preparation),
+        fallback_frames=fallback_frames(fallbacks),
+        fallbacks=fallbacks,
+        spans=spans_of(preparation, fallbacks),
         loudness=_loudness(preparation),
         fps=rate_text(source.fps),
         voice_seconds=float(preparation.voice.seconds),
@@ -223,21 +224,10 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         device=preparation.generator.device,
         detector=preparation.detector,
         bbox_shift_range=_shift_range(preparation),
-        warnings=run.warnings,
+        warnings=(*fallback_sentences(fallbacks, backend.name, face_frames), *run.warnings),
         settings=preparation.settings.model_dump(mode="json"),
         versions=versions(),
     )
-
-
-def _spans(preparation: Preparation) -> tuple[Span, ...]:
-    """The segments, those of one kind joined."""
-    spans: list[Span] = []
-    for segment in preparation.segments:
-        spoken = segment.start < preparation.timeline.spoken_count
-        kind: Literal["face", "cutaway", "tail"] = "face" if segment.tracks else "cutaway" if spoken else "tail"
-        start = spans.pop().start if spans and spans[-1].kind == kind else segment.start
-        spans.append(Span(start, segment.stop, kind))
-    return tuple(spans)
 
 
 def _shift_range(preparation: Preparation) -> tuple[int, int] | None:

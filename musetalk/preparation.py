@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from musetalk.equipment import Equipment
@@ -22,8 +23,9 @@ from musetalk.media.audio import Voice
 from musetalk.media.digest import content_digest
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
+from musetalk.painter import Painter, Understudy
 from musetalk.preflight import Preflight
-from musetalk.progress import RenderRun
+from musetalk.progress import CancelToken, RenderRun
 from musetalk.segments import Segment, cut_segments
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
@@ -48,6 +50,9 @@ class Preparation:
         detector: The fingerprint of what found the faces.
         settings: As given.
         folder: Temporary directory of the job.
+        backend: The name of what paints.
+        instead: Why that is another backend than the settings name; empty: it is that one.
+        understudy: Who paints what the generator cannot; None: nobody, its errors end the work.
     """
 
     source: Source
@@ -62,6 +67,14 @@ class Preparation:
     detector: str
     settings: RenderSettings
     folder: Path
+    backend: str = ""
+    instead: str = ""
+    understudy: Understudy | None = None
+
+    @property
+    def painter(self) -> Painter:
+        """Who paints."""
+        return Painter(self.backend, self.generator, self.layout, self.speech)
 
 
 def prepare(
@@ -101,7 +114,8 @@ def prepare(
             f'no face was found in "{source.path.name}"',
             "use a source in which a face of some size looks towards the camera",
         )
-    layout = FaceLayout(_read_faces(source, timeline, plan, equipment, settings, folder, run), generator, settings)
+    shapes = _read_faces(source, timeline, plan, equipment, settings, folder, run)
+    layout = FaceLayout(shapes, generator, settings)
     with run.clock.measure("speech"):
         speech, envelope = listen(
             preflight.voice, equipment, settings.speech, source.fps, timeline.spoken_count, folder=folder, run=run
@@ -123,7 +137,34 @@ def prepare(
         detector=equipment.detector.fingerprint,
         settings=settings,
         folder=folder,
+        backend=equipment.backend,
+        instead=equipment.instead,
+        understudy=_understudy(equipment, shapes, preflight.voice, settings, source.fps, timeline.spoken_count, folder),
     )
+
+
+def _understudy(
+    equipment: Equipment,
+    shapes: FaceShapes,
+    voice: Voice,
+    settings: RenderSettings,
+    fps: Fraction,
+    spoken: int,
+    folder: Path,
+) -> Understudy | None:
+    """Who paints what the chosen generator cannot: sees the same faces, and listens once more, in its own way."""
+    equip = equipment.understudy
+    if equip is None:
+        return None
+
+    def make(cancel: CancelToken) -> Painter:
+        own, place = equip(), folder / "understudy"
+        place.mkdir()
+        layout, quiet = FaceLayout(shapes, own.generator, settings), RenderRun(cancel=cancel)
+        speech, _ = listen(voice, own, settings.speech, fps, spoken, folder=place, run=quiet)
+        return Painter(own.backend, own.generator, layout, speech)
+
+    return Understudy(make)
 
 
 def _find_faces(
@@ -172,7 +213,10 @@ def _read_faces(
     shown = 1 + max(map(timeline.source_frame, range(timeline.spoken_count)), default=-1)
     sigma = smoothing_sigma(settings.tracker, source.fps)
     with run.clock.measure("parse"):
-        return read_shapes(source, plan, range(shown), equipment.labeller, sigma, folder=folder, run=run)
+        aligner = equipment.generator.traits.aligner
+        return read_shapes(
+            source, plan, range(shown), equipment.labeller, sigma, folder=folder, run=run, aligner=aligner
+        )
 
 
 def _note_size(

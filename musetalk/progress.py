@@ -36,6 +36,16 @@ class ProgressEvent:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """Output frames [start, stop) in which another backend than the chosen one painted a face, and why."""
+
+    start: int
+    stop: int
+    backend: str
+    reason: str
+
+
 ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
 
 
@@ -98,6 +108,8 @@ class RenderRun:
         self._on_progress = on_progress
         self._started = time.perf_counter()
         self._warnings: list[str] = []
+        self._fell_back: set[FellBack] = set()
+        self._lock = threading.Lock()
 
     @property
     def elapsed(self) -> float:
@@ -115,6 +127,17 @@ class RenderRun:
         if sentence not in self._warnings:
             self._warnings.append(sentence)
             _log.warning(sentence)
+
+    def fell_back(self, start: int, stop: int, backend: str, reason: str) -> None:
+        """Note that another backend than the chosen one painted a face in output frames [start, stop), and why."""
+        with self._lock:
+            self._fell_back.add(FellBack(start, stop, backend, reason))
+
+    @property
+    def fallbacks(self) -> tuple[FellBack, ...]:
+        """What others painted so far, in the output's order."""
+        with self._lock:
+            return tuple(sorted(self._fell_back, key=lambda each: (each.start, each.stop, each.backend, each.reason)))
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from musetalk.ahead import ahead, through
 from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import CropPlacement
+from musetalk.errors import GeneratorError
+from musetalk.faces.geometry import Placement
 from musetalk.generators.types import Clip
 from musetalk.layout import first_row_shown
 from musetalk.media.playback import play
+from musetalk.painter import Painter
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.segments import Segment
@@ -27,9 +29,9 @@ from musetalk.segments import Segment
 class PaintedFace:
     """One face over the frames of a segment: where its crops lie, where they show, what the generator made of them."""
 
-    placements: tuple[CropPlacement, ...]
+    placements: tuple[Placement, ...]
     masks: tuple[FaceMask, ...]
-    generated: UInt8Array
+    generated: tuple[UInt8Array, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +89,56 @@ def _generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
     if not segment.tracks:
         return batch
     with run.clock.measure("generate"):
-        speech = preparation.speech.window(segment.start, segment.stop)
-        painted = tuple(_paint(batch, track, speech, preparation, run) for track in segment.tracks)
+        painted = tuple(_paint(batch, track, preparation, run) for track in segment.tracks)
     return Batch(segment, batch.frames, painted)
 
 
-def _paint(batch: Batch, track: int, speech: np.ndarray, preparation: Preparation, run: RenderRun) -> PaintedFace:
-    segment, generator, layout = batch.segment, preparation.generator, preparation.layout
-    sources = [preparation.timeline.source_frame(k) for k in range(segment.start, segment.stop)]
+def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
+    """Paint one face over a segment: by the chosen backend, or else by its understudy, which is noted."""
+    segment, understudy, reason = batch.segment, preparation.understudy, preparation.instead
+    try:
+        painted = _paint_by(preparation.painter, batch, track, preparation, run)
+    except GeneratorError as error:
+        if understudy is None:
+            raise
+        reason = error.problem
+    else:
+        if reason:
+            run.fell_back(segment.start, segment.stop, preparation.backend, reason)
+        return painted
+    # Out here what the failed call held is gone.
+    painter = understudy.painter(run.cancel)
+    painted = _paint_by(painter, batch, track, preparation, run)
+    run.fell_back(segment.start, segment.stop, painter.backend, reason)
+    return painted
+
+
+def _paint_by(painter: Painter, batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
+    """Let a painter paint one face over a segment, in clips that it can take."""
+    length, count = painter.generator.clip_length, len(batch.frames)
+    parts = [
+        _paint_clip(painter, batch, range(start, min(start + length, count)), track, preparation, run)
+        for start in range(0, count, length)
+    ]
+    placements, masks, generated = zip(*((part.placements, part.masks, part.generated) for part in parts), strict=True)
+    return PaintedFace(tuple(chain(*placements)), tuple(chain(*masks)), tuple(chain(*generated)))
+
+
+def _paint_clip(
+    painter: Painter, batch: Batch, part: range, track: int, preparation: Preparation, run: RenderRun
+) -> PaintedFace:
+    """Paint one face over frames of a segment, counted from its first."""
+    layout, start = painter.layout, batch.segment.start
+    sources = [preparation.timeline.source_frame(start + frame) for frame in part]
     faces = [next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources]
     placements = tuple(layout.crops(sources, faces))
     masks = tuple(layout.mask(*each) for each in zip(sources, faces, placements, strict=True))
-    crops = np.stack([p.extract(frame) for p, frame in zip(placements, batch.frames, strict=True)])
+    frames = batch.frames[part.start : part.stop]
+    crops = np.stack([p.extract(frame) for p, frame in zip(placements, frames, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(placements, faces, strict=True))
+    speech = painter.speech.window(start + part.start, start + part.stop)
     clip = Clip(crops, speech, in_crop, first_row_shown(masks, placements), run.cancel.check)
-    return PaintedFace(placements, masks, generator.generate(clip))
+    return PaintedFace(placements, masks, tuple(painter.generator.generate(clip)))
 
 
 def _composite(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:

@@ -25,11 +25,12 @@ _SAMPLE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Output frames [start, stop) that another backend than the one asked for had to paint, and why."""
+    """Output frames [start, stop) that another backend than the one asked for had to paint, why, and which."""
 
     start: int
     stop: int
     reason: str
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class RenderReport:
         wall_seconds: How long the render took.
         stages: Seconds of work per stage; stages overlap, so they may add up to more than `wall_seconds`.
         peak_rss_mb: Most resident memory of this process and its children together, sampled, in MiB.
-        backend: What painted the mouths.
+        backend: What was asked to paint the mouths; what it could not paint is in `fallbacks`.
         device: What it ran on.
         detector: What found the faces, and by which settings.
         bbox_shift_range: Lowest and highest `bbox_shift` of use, in source pixels; None where it moves no line.

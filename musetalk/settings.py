@@ -80,6 +80,21 @@ class NetworkSettings(_Frozen):
     seed: int | None = Field(None, ge=0, lt=2**63, description="sample the latents with this seed; default: their mode")
 
 
+class LatentSyncSettings(_Frozen):
+    """How LatentSync paints."""
+
+    preset: Literal["published", "fast"] = Field("published", description="published: DDIM, 20 steps; fast: DPM++, 8")
+    steps: int | None = Field(None, ge=1, le=100, description="of the loop; default: the preset's")
+    guidance: float = Field(1.5, ge=1, le=5, description="how much further than the voice says; 1 takes half the time")
+    overlap: int = Field(4, ge=0, le=12, description="frames that clips of 16 share with the one before")
+    framing: Literal["aligned", "musetalk"] = Field(
+        "aligned", description="aligned: turned upright, as it was trained; musetalk: MuseTalk's crops"
+    )
+    fallback: Literal["musetalk", "error"] = Field(
+        "musetalk", description="who paints clips that it cannot: MuseTalk, if its weights are there; or none"
+    )
+
+
 class EncoderSettings(_Frozen):
     """How the output is written."""
 
@@ -119,6 +134,7 @@ class RenderSettings(_Frozen):
     mask: MaskSettings = MaskSettings()
     speech: SpeechSettings = SpeechSettings()
     network: NetworkSettings = NetworkSettings()
+    latentsync: LatentSyncSettings = LatentSyncSettings()
     encoder: EncoderSettings = EncoderSettings()
     limits: Limits = Limits()
 

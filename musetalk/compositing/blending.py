@@ -7,10 +7,10 @@ import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.geometry import Placement
 
 
-def composite(frame: UInt8Array, generated: UInt8Array, placement: CropPlacement, mask: FaceMask) -> None:
+def composite(frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask) -> None:
     """Mix a generated crop into its frame, in place.
 
     Pixels where the mask is 0 keep their bytes, and so do those where both agree.

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from musetalk.arrays import Float32Array
-from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DrawnShape, MaskSettings
 
@@ -41,13 +41,42 @@ def face_mask(box: FaceBox, settings: MaskSettings) -> FaceMask:
     return FaceMask(x0, y0, alpha)
 
 
-def crop_mask(crop: CropPlacement, settings: MaskSettings) -> FaceMask:
+def crop_mask(crop: Placement, settings: MaskSettings) -> FaceMask:
     """The mask of a crop that is halved at the nose, without its labels: from cheek to cheek, and down to the chin."""
     shape: DrawnShape = "box" if settings.shape == "box" else "ellipse"
     first = round(_HALVED_TOP * crop.height)
     feather = max(1.0, settings.feather * crop.width)
     alpha = _soft_shape(crop.width, max(1, crop.height - first), shape, round(feather, 1))
     return FaceMask(crop.x, crop.y + first, alpha)
+
+
+def shown_mask(crop: Placement, shown: Float32Array) -> FaceMask:
+    """The mask of a crop that shows as a generator says, over no more of the frame than that.
+
+    Args:
+        crop: The crop.
+        shown: float32 [h, w] over the crop, of any size: 0 keeps the source, 1 takes the generated face.
+    """
+    alpha = crop.spread(shown)
+    rows, columns = (np.flatnonzero(alpha.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return FaceMask(crop.x, crop.y, np.zeros((1, 1), np.float32))
+    trimmed = np.ascontiguousarray(alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    trimmed.setflags(write=False)
+    return FaceMask(crop.x + int(columns[0]), crop.y + int(rows[0]), trimmed)
+
+
+def both_masks(one: FaceMask, other: FaceMask) -> FaceMask:
+    """The mask that shows where, and as strongly as, both do."""
+    tops, bottoms = (one.y, other.y), (one.y + one.alpha.shape[0], other.y + other.alpha.shape[0])
+    lefts, rights = (one.x, other.x), (one.x + one.alpha.shape[1], other.x + other.alpha.shape[1])
+    x0, y0, x1, y1 = max(lefts), max(tops), min(rights), min(bottoms)
+    if x0 >= x1 or y0 >= y1:
+        return FaceMask(one.x, one.y, np.zeros((1, 1), np.float32))
+    parts = (mask.alpha[y0 - mask.y : y1 - mask.y, x0 - mask.x : x1 - mask.x] for mask in (one, other))
+    alpha = np.minimum(*parts)
+    alpha.setflags(write=False)
+    return FaceMask(x0, y0, alpha)
 
 
 @lru_cache(maxsize=64)

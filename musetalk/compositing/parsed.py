@@ -12,7 +12,7 @@ import numpy as np
 
 from musetalk.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import CropPlacement, square_around
+from musetalk.faces.geometry import CropPlacement, Placement, square_around
 from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel, jaw_mask, neck_mask, raw_mask
 from musetalk.settings import ParsedShape
 
@@ -41,7 +41,7 @@ class ParsedMaskOptions:
 
 
 def parsed_mask(
-    labels: UInt8Array, seen: CropPlacement, crop: CropPlacement, options: ParsedMaskOptions | None = None
+    labels: UInt8Array, seen: CropPlacement, crop: Placement, options: ParsedMaskOptions | None = None
 ) -> FaceMask:
     """Make the mask of a generated crop: upstream's, but for rounding.
 

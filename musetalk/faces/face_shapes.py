@@ -9,6 +9,7 @@ from math import nan
 import numpy as np
 
 from musetalk.arrays import Int64Array, UInt8Array
+from musetalk.faces.aligner import Aligner
 from musetalk.faces.extent import FaceExtent, assumed_extent, measure_extent, parsing_view
 from musetalk.faces.extent_track import steady_extents
 from musetalk.faces.geometry import CropPlacement
@@ -43,16 +44,26 @@ class FaceShapes:
     """
 
     def __init__(
-        self, keys: Int64Array | None = None, extents: Float64Array | None = None, store: LabelStore | None = None
+        self,
+        keys: Int64Array | None = None,
+        extents: Float64Array | None = None,
+        store: LabelStore | None = None,
+        points: Float64Array | None = None,
     ) -> None:
         self._keys = np.zeros(0, np.int64) if keys is None else keys
         self._extents = np.zeros((0, 6)) if extents is None else extents
         self._store = store
+        self._points = points
 
     def extent(self, frame: int, face: FaceSample) -> FaceExtent:
         """How far a face reaches in a source frame."""
         row = self._row(frame, face)
         return assumed_extent(face.box) if row is None else FaceExtent(*self._extents[row].tolist())
+
+    def points(self, frame: int, face: FaceSample) -> Float64Array | None:
+        """The points by which a face in a source frame is aligned, float64 [k, 2]; None where nobody asked for them."""
+        row = self._row(frame, face)
+        return None if row is None or self._points is None else self._points[row]
 
     def parsed(self, frame: int, face: FaceSample) -> ParsedFace | None:
         """The labels of a face in a source frame; None where it was not parsed, or they show no face."""
@@ -69,15 +80,17 @@ class FaceShapes:
 
 
 class ShapeReader:
-    """Takes in the labels of planned faces, frame by frame, and keeps what they tell: 96 bytes a face, and `store`.
+    """Takes in the labels of planned faces, frame by frame, and keeps what they tell: 250 bytes a face, and `store`.
 
     Args:
         store: Where the labels go.
+        aligner: What aligns faces; None: nothing here does.
     """
 
-    def __init__(self, store: LabelStore) -> None:
-        self._store = store
+    def __init__(self, store: LabelStore, aligner: Aligner | None = None) -> None:
+        self._store, self._aligner = store, aligner
         self._rows = array("d")
+        self._points: list[Float64Array | None] = []
         self._unseen = 0
 
     @property
@@ -99,10 +112,12 @@ class ShapeReader:
         sound = found is not None and _WIDTHS[0] < (found.right - found.left) / box.width < _WIDTHS[1]
         measured = _values(found) if found is not None and sound else (nan,) * 6
         self._rows.extend((frame, face.track, box.x0, box.y0, box.x1, box.y1, *measured))
+        if self._aligner is not None:
+            self._points.append(self._aligner.measure(labels, parsing_view(box)) if shown else None)
         self._store.extend(labels[None])
 
     def finish(self, sigma: float) -> FaceShapes:
-        """Make the extents steady over time.
+        """Make extents and points steady over time.
 
         Args:
             sigma: Of the smoothing, in frames.
@@ -110,11 +125,17 @@ class ShapeReader:
         rows = np.array(self._rows).reshape(-1, _ROW)
         frames, tracks = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
         extents = np.zeros((len(rows), 6))
+        points: dict[int, Float64Array] = {}
         for track in np.unique(tracks):
             own = np.flatnonzero(tracks == track)
             for run in np.split(own, np.flatnonzero(np.diff(frames[own]) != 1) + 1):
-                extents[run] = _steady(rows[run, 2:6], rows[run, 6:], sigma)
-        return FaceShapes(frames * _TRACKS + tracks, extents, self._store)
+                faces = [FaceBox(x0, y0, x1, y1, 1.0) for x0, y0, x1, y1 in rows[run, 2:6].tolist()]
+                extents[run] = _steady(faces, rows[run, 6:], sigma)
+                if self._aligner is not None:
+                    measured = [self._points[row] for row in run]
+                    points.update(zip(run.tolist(), self._aligner.steady(measured, faces, sigma), strict=True))
+        found = np.stack([points[row] for row in range(len(rows))]) if points else None
+        return FaceShapes(frames * _TRACKS + tracks, extents, self._store, found)
 
 
 def shows_face(labels: UInt8Array) -> bool:
@@ -122,10 +143,9 @@ def shows_face(labels: UInt8Array) -> bool:
     return bool(np.count_nonzero(labels == FaceLabel.SKIN) >= _LEAST_SKIN * labels.size)
 
 
-def _steady(boxes: Float64Array, measured: Float64Array, sigma: float) -> Float64Array:
+def _steady(faces: list[FaceBox], measured: Float64Array, sigma: float) -> Float64Array:
     """Smooth the extents of consecutive frames: float64 [n, 6]."""
     found = [None if np.isnan(row[0]) else FaceExtent(*row.tolist()) for row in measured]
-    faces = [FaceBox(x0, y0, x1, y1, 1.0) for x0, y0, x1, y1 in boxes.tolist()]
     return np.array([_values(extent) for extent in steady_extents(found, faces, sigma=sigma)])
 
 

@@ -5,19 +5,77 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import atan2, cos, hypot, sin
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
+from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 
 # A Haar bbox ends near the chin; the crop has room for a jaw that drops, and cheeks around it.
 CROP_MARGIN = 1.5
+_REACH = 4  # rows above a place that scaling back looks at: Lanczos takes so many
 CROP_DROP = 0.12  # how far the crop's middle lies below the bbox's, as a fraction of the bbox height
 
 Scaling: TypeAlias = Literal["fine", "musetalk"]
+
+
+class Placement(Protocol):
+    """Where a crop lies in its frame: an upright rectangle in whole pixels that holds it, and the way there and back.
+
+    Hashable: masks are kept by it.
+    """
+
+    @property
+    def x(self) -> int:
+        """Left edge of the rectangle; may lie beyond the frame's."""
+        ...
+
+    @property
+    def y(self) -> int:
+        """Upper edge of the rectangle; may lie beyond the frame's."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Width of the rectangle."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Height of the rectangle."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Side of the square that the generator sees; None: it sees the rectangle's own pixels."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """The crop's longer side in the frame."""
+        ...
+
+    def extract(self, frame: UInt8Array) -> UInt8Array:
+        """Cut the crop out of a frame: uint8 RGB [size, size, 3]."""
+        ...
+
+    def restore(self, generated: UInt8Array) -> UInt8Array:
+        """Bring what a generator made of the crop, at any size, back to the rectangle: uint8 RGB [height, width, 3]."""
+        ...
+
+    def spread(self, alpha: Float32Array) -> Float32Array:
+        """Bring a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width]."""
+        ...
+
+    def to_crop(self, sample: FaceSample) -> FaceSample:
+        """The same face in pixels of the crop."""
+        ...
+
+    def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
+        """The first row of the crop that is looked at for a part of the frame; may be below 0."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +121,16 @@ class CropPlacement:
         how = cv2.INTER_LINEAR if self.scaling == "musetalk" else None
         return _resized(generated, self.width, self.height, how)
 
+    def spread(self, alpha: Float32Array) -> Float32Array:
+        """Scale a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width]."""
+        shrinks = alpha.size > self.width * self.height
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(alpha, (self.width, self.height), interpolation=how), dtype=np.float32)
+
+    def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
+        """The first row of the crop that scaling back looks at for rows of the frame from `y0` on."""
+        return (y0 - self.y) * (self.size or self.height) // self.height - _REACH
+
     def to_crop(self, sample: FaceSample) -> FaceSample:
         """The same face in pixels of the crop."""
         sx, sy = (1.0, 1.0) if self.size is None else (self.size / self.width, self.size / self.height)
@@ -93,7 +161,7 @@ def place_crops(samples: Sequence[FaceSample], crop_size: int | None) -> list[Cr
     return [_place(sample.box, side, crop_size or side) for sample, side in zip(samples, sides, strict=True)]
 
 
-def square_around(placement: CropPlacement, expand: float) -> CropPlacement:
+def square_around(placement: Placement, expand: float) -> CropPlacement:
     """Place a square around a crop, with the same middle: where its face is parsed and blended.
 
     Args:

@@ -10,7 +10,7 @@ import psutil
 import torch
 from torch import nn
 
-from musetalk.errors import BackendError
+from musetalk.errors import BackendError, GeneratorError
 
 _T = TypeVar("_T")
 _Module = TypeVar("_Module", bound=nn.Module)
@@ -114,7 +114,7 @@ class Batches:
         each range, and may raise to end the work.
 
         Raises:
-            BackendError: One item alone does not fit.
+            GeneratorError: One item alone does not fit.
         """
         results: list[_T] = []
         start = 0
@@ -125,10 +125,10 @@ class Batches:
             try:
                 result = fn(start, stop)
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 if stop - start == 1:
-                    raise BackendError(
+                    raise GeneratorError(
                         "there is not enough memory for a single frame",
                         "close other programs, or choose a backend that needs less",
                     ) from error
@@ -138,8 +138,7 @@ class Batches:
                 start = stop
                 continue
             # Out here the failed call's frames, and the tensors they held, are gone.
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release_memory()
         return results
 
 
@@ -148,7 +147,13 @@ def in_batches(fn: Callable[[int, int], _T], n: int, size: int) -> list[_T]:
     return Batches(size).run(fn, n)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def release_memory() -> None:
+    """Give back to the device what torch keeps of it without need."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory ran out."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 
 from musetalk.arrays import UInt8Array
-from musetalk.errors import BackendError
+from musetalk.errors import GeneratorError
 from musetalk.generators.device import Batches, Compute
 from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
@@ -114,12 +114,12 @@ class LatentGenerator:
         """Return the clip's crops speaking: uint8 RGB [N, S, S, 3].
 
         Raises:
-            BackendError: Memory ran out, or the networks' numbers did.
+            GeneratorError: Memory ran out, or the networks' numbers did.
         """
         with torch.inference_mode():
             audio = torch.tensor(clip.speech).to(self._compute.device)
             latents = self._source_latents(clip)
-            painted = _finite(self._denoiser.denoise(latents, audio, clip.crops, clip.check))
+            painted = finite(self._denoiser.denoise(latents, audio, clip.crops, clip.check))
             return self._paint(clip, painted)
 
     def _source_latents(self, clip: Clip) -> torch.Tensor:
@@ -143,7 +143,7 @@ class LatentGenerator:
         """The clip's crops with the decoded latents in them, from its `first_row` down."""
         top = clip.first_row
         decoded = self._decoding.run(
-            lambda start, stop: to_crops(_finite(self._decoder.decode_rows(latents[start:stop], top))),
+            lambda start, stop: to_crops(finite(self._decoder.decode_rows(latents[start:stop], top))),
             len(latents),
             clip.check,
         )
@@ -155,14 +155,14 @@ class LatentGenerator:
         return result
 
 
-def _finite(values: torch.Tensor) -> torch.Tensor:
+def finite(values: torch.Tensor) -> torch.Tensor:
     """The same values.
 
     Raises:
-        BackendError: Some are no numbers, of which pixels would be made.
+        GeneratorError: Some are no numbers, of which pixels would be made.
     """
     if not bool(torch.isfinite(values).all()):
-        raise BackendError(
+        raise GeneratorError(
             "the network's result is not a number", "choose the number type bf16 or fp32, or verify the weights"
         )
     return values

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from musetalk.errors import BackendError
 from musetalk.generators.types import FaceGenerator
 from musetalk.settings import RenderSettings
-from musetalk.weights import MUSETALK_V1, MUSETALK_V15, TAESD, WeightFile, lacking
+from musetalk.weights import LATENTSYNC_15, LATENTSYNC_16, MUSETALK_V1, MUSETALK_V15, TAESD, WeightFile, lacking
 from musetalk.weights.registry import OPTIONAL
 
 if TYPE_CHECKING:
+    from hybrid.backend import Version as LatentSyncVersion
     from musetalk.generators.musetalk import Version
 
 # MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
@@ -38,6 +39,10 @@ def _nothing(_settings: RenderSettings) -> tuple[object, ...]:
     return ()
 
 
+def _nobody(_settings: RenderSettings) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A way to paint mouths.
@@ -51,6 +56,7 @@ class Backend:
         gpu: What it takes of a GPU; None: it needs none.
         weights: The files it reads.
         depends: What of the settings `load` looks at; a generator is kept until that changes.
+        understudies: Who may paint what it cannot, the best first: names of backends.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Backend:
     gpu: GpuCost | None = None
     weights: tuple[WeightFile, ...] = ()
     depends: Callable[[RenderSettings], tuple[object, ...]] = _nothing
+    understudies: Callable[[RenderSettings], tuple[str, ...]] = _nobody
 
 
 def _load_preview(settings: RenderSettings) -> FaceGenerator:
@@ -80,14 +87,16 @@ PREVIEW = Backend(
 )
 
 
-def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile, ...]) -> Backend:
-    def lacks(settings: RenderSettings) -> tuple[str, ...]:
-        needed = [file for file in files if file not in OPTIONAL]
-        missing = lacking(needed, settings.models_dir, name)
-        if settings.network.decoder == "tiny":
-            missing += lacking(TAESD, settings.models_dir, "taesd")
-        return missing
+def _missing(files: tuple[WeightFile, ...], name: str, settings: RenderSettings) -> tuple[str, ...]:
+    """What a backend of latents lacks, one line each with the remedy."""
+    needed = [file for file in files if file not in OPTIONAL]
+    missing = lacking(needed, settings.models_dir, name)
+    if settings.network.decoder == "tiny":
+        missing += lacking(TAESD, settings.models_dir, "taesd")
+    return missing
 
+
+def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile, ...]) -> Backend:
     def load(settings: RenderSettings) -> FaceGenerator:
         from musetalk.generators.device import choose_compute  # noqa: PLC0415 - loads torch
         from musetalk.generators.musetalk import load_musetalk  # noqa: PLC0415
@@ -107,7 +116,7 @@ def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile
         name=name,
         summary=summary,
         notice="",
-        lacks=lacks,
+        lacks=lambda settings: _missing(files, name, settings),
         load=load,
         depends=lambda settings: (settings.models_dir, settings.network),
         gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
@@ -123,6 +132,47 @@ MUSETALK = (
 )
 
 
+def _latentsync(version: LatentSyncVersion, summary: str, files: tuple[WeightFile, ...], gpu: GpuCost) -> Backend:
+    name = f"latentsync-{version}"
+
+    def load(settings: RenderSettings) -> FaceGenerator:
+        from hybrid.backend import load_latentsync  # noqa: PLC0415 - the one place that knows of it
+        from musetalk.generators.device import choose_compute  # noqa: PLC0415
+
+        return load_latentsync(settings, version, choose_compute(settings.network.device, settings.network.dtype))
+
+    def understudies(settings: RenderSettings) -> tuple[str, ...]:
+        return () if settings.latentsync.fallback == "error" else tuple(backend.name for backend in MUSETALK)
+
+    return Backend(
+        name=name,
+        summary=summary,
+        notice="",
+        lacks=lambda settings: _missing(files, name, settings),
+        load=load,
+        gpu=gpu,
+        weights=files,
+        depends=lambda settings: (settings.models_dir, settings.network, settings.latentsync),
+        understudies=understudies,
+    )
+
+
+LATENTSYNC = (
+    _latentsync(
+        "1.5",
+        "LatentSync 1.5 in MuseTalk's pipeline: a video network repaints the mouth, at 256 pixels a face",
+        LATENTSYNC_15,
+        GpuCost(start_seconds=40.0, seconds_per_frame=0.5),
+    ),
+    _latentsync(
+        "1.6",
+        "LatentSync 1.6 in MuseTalk's pipeline: the same at 512 pixels a face, at several times the work",
+        LATENTSYNC_16,
+        GpuCost(start_seconds=40.0, seconds_per_frame=2.0),
+    ),
+)
+
+
 class BackendRegistry:
     """The backends that can be chosen, by name.
 
@@ -130,7 +180,7 @@ class BackendRegistry:
         backends: In the order in which they are listed.
     """
 
-    def __init__(self, backends: tuple[Backend, ...] = (PREVIEW, *MUSETALK)) -> None:
+    def __init__(self, backends: tuple[Backend, ...] = (PREVIEW, *MUSETALK, *LATENTSYNC)) -> None:
         self._backends = {backend.name: backend for backend in backends}
 
     def __iter__(self) -> Iterator[Backend]:
@@ -149,13 +199,33 @@ class BackendRegistry:
             raise BackendError(f'there is no backend "{name}"', f"choose one of: {names}") from error
 
     def ready(self, settings: RenderSettings) -> Backend:
-        """The backend that the settings name, if it can run.
+        """The backend that the settings name, if it can run, or another one can paint what it cannot.
 
         Raises:
             BackendError: It is unknown, or lacks something; names all of it.
         """
         backend = self.get(settings.backend)
-        missing = backend.lacks(settings)
-        if missing:
-            raise BackendError(f'backend "{backend.name}" cannot run', "; ".join(missing))
+        if self.understudy(settings) is None:
+            check_complete(backend, settings)
         return backend
+
+    def understudy(self, settings: RenderSettings) -> Backend | None:
+        """Who paints what the backend that the settings name cannot; None: nobody, so that its errors end the render.
+
+        Raises:
+            BackendError: That backend is unknown.
+        """
+        names = self.get(settings.backend).understudies(settings)
+        known = (self._backends[name] for name in names if name in self._backends)
+        return next((backend for backend in known if not backend.lacks(settings)), None)
+
+
+def check_complete(backend: Backend, settings: RenderSettings) -> None:
+    """Make sure that a backend has what it needs.
+
+    Raises:
+        BackendError: It lacks something; names all of it.
+    """
+    missing = backend.lacks(settings)
+    if missing:
+        raise BackendError(f'backend "{backend.name}" cannot run', "; ".join(missing))

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.faces.aligner import Aligner
 from musetalk.faces.types import FaceSample
 from musetalk.settings import DrawnShape, ParsedShape
 from musetalk.speech.hearing import Hearing
 
-Framing: TypeAlias = Literal["square", "halved"]
+Framing: TypeAlias = Literal["square", "halved", "aligned"]
+Shown: TypeAlias = Callable[[int], Float32Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,31 @@ class Traits:
     Attributes:
         hearing: How it hears Whisper's features; None: it listens to the envelope.
         framing: "square": around the whole face. "halved": MuseTalk's, cheek to cheek and halved across the nose.
+            "aligned": turned upright, as `aligner` does it.
         room_below: Whether its crops have `extra_margin` below the chin.
-        mask: Where its result is usually shown.
+        mask: Where its result is usually shown; "painted": as `shown` says.
         alone: Whether it paints each frame without a look at the others of its clip.
+        aligner: Of the framing "aligned".
+        shown: Where it paints at all: float32 [S, S] over crops of side S, 0 keeps the source, 1 takes what it painted.
+            None: everywhere.
     """
 
     hearing: Hearing | None = None
     framing: Framing = "square"
     room_below: bool = False
-    mask: DrawnShape | ParsedShape = "ellipse"
+    mask: DrawnShape | ParsedShape | Literal["painted"] = "ellipse"
     alone: bool = False
+    aligner: Aligner | None = None
+    shown: Shown | None = None
+
+    def __post_init__(self) -> None:
+        """Check that what it needs is there.
+
+        Raises:
+            ValueError: It is not.
+        """
+        if (self.framing == "aligned" and self.aligner is None) or (self.mask == "painted" and self.shown is None):
+            raise ValueError('the framing "aligned" needs an aligner, and the mask "painted" what is shown')
 
 
 def _go_on() -> None:

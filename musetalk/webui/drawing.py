@@ -11,7 +11,7 @@ import numpy as np
 
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.face_shapes import ParsedFace
-from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceBox
 from musetalk.frame_preview import FramePreview
 from musetalk.webui.label_colours import paint_labels
@@ -47,7 +47,7 @@ class Sketch:
     boxes: tuple[FaceBox, ...]
     chosen: frozenset[FaceBox]
     outlines: tuple[Float32Array, ...]
-    crops: tuple[CropPlacement, ...]
+    crops: tuple[Placement, ...]
     lines: tuple[float | None, ...]
     parsed: tuple[ParsedFace, ...]
 
@@ -147,7 +147,7 @@ def _draw_boxes(pen: Pen, sketch: Sketch, scale: Points) -> None:
         pen.tag(str(number), _corners(box)[0] * scale, _CHOSEN if box in sketch.chosen else _FOUND)
 
 
-def _draw_crop(pen: Pen, crop: CropPlacement, line: float | None, scale: Points) -> None:
+def _draw_crop(pen: Pen, crop: Placement, line: float | None, scale: Points) -> None:
     """A crop's edges, and across it the line that halves it."""
     (x0, y0), (x1, y1) = _edges(crop)
     frame = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]) * scale
@@ -165,7 +165,7 @@ def _fitted(frame: UInt8Array, max_side: int) -> UInt8Array:
     return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _edges(place: CropPlacement) -> Points:
+def _edges(place: Placement) -> Points:
     """Upper left and lower right corner: float64 [2, 2] as (x, y)."""
     return np.array([(place.x, place.y), (place.x + place.width, place.y + place.height)], np.float64)
 

@@ -17,6 +17,8 @@ _VAE = "stabilityai/sd-vae-ft-mse", "31f26fdeee1355a5c34592e401dd41e45d25a493"
 _WHISPER = "openai/whisper-tiny", "169d4a4341b33bc18d8881c4b69c2e104e1cc0af"
 _PARSING = "ManyOtherFunctions/face-parse-bisent", "0073b233a5a3c4b1377d4dbf49245017938a72b5"
 _LATENTSYNC = "ByteDance/LatentSync", "405eda8eab9f65c1a6e0c292a5dee5a08089e2ae"
+_LATENTSYNC_15 = "ByteDance/LatentSync-1.5", "32a20d29aead0498e3e885e90dbbe8027da1b61b"
+_LATENTSYNC_16 = "ByteDance/LatentSync-1.6", "main"  # no commit of it is known here; the file's digest is
 _TAESD = "madebyollin/taesd", "614f76814bbe30edbe2e627ace1c2234c81a2c0e"
 
 _CONFIG_SHA256 = "5b6923aee04d71692e0e9846c471e0a4ea07a4f686d39545e472bd4ba17e1b47"  # of both versions' musetalk.json
@@ -140,6 +142,28 @@ MUSETALK_V1 = (
     _hub("musetalk/pytorch_model.bin", _MUSETALK, "musetalk/pytorch_model.bin", "MIT", 3_400_076_549),
     *_SHARED,
 )
+LATENTSYNC_15 = (
+    _hub(
+        "latentsync-1.5/latentsync_unet.pt",
+        _LATENTSYNC_15,
+        "latentsync_unet.pt",
+        "OpenRAIL++",
+        5_072_348_184,
+        "6440b49a7ccceff56cdc001f5f17605216337f5bbd66fa360139768926e23f51",
+    ),
+    *_SHARED,
+)
+LATENTSYNC_16 = (
+    _hub(
+        "latentsync-1.6/latentsync_unet.pt",
+        _LATENTSYNC_16,
+        "latentsync_unet.pt",
+        "OpenRAIL++",
+        5_072_222_488,
+        "0a478e89eb660f82da4c35dbdde8a5adfb27f99d1b4e50edd03729e1e98316d3",
+    ),
+    *_SHARED,
+)
 TAESD = (
     _hub("taesd/config.json", _TAESD, "config.json", "MIT"),
     _hub(
@@ -156,5 +180,12 @@ TAESD = (
 # What `python -m musetalk weights` knows besides the files that registered backends name: taesd is no backend but the
 # quick decoder that MuseTalk's can be told to use, and faces what any backend may find and mask faces with.
 WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
-    {"musetalk-v15": MUSETALK_V15, "musetalk-v1": MUSETALK_V1, "faces": OPTIONAL, "taesd": TAESD}
+    {
+        "musetalk-v15": MUSETALK_V15,
+        "musetalk-v1": MUSETALK_V1,
+        "latentsync-1.5": LATENTSYNC_15,
+        "latentsync-1.6": LATENTSYNC_16,
+        "faces": OPTIONAL,
+        "taesd": TAESD,
+    }
 )

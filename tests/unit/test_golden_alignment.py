@@ -153,7 +153,8 @@ def test_only_painted_pixels_change(size: int) -> None:
     assert mask.y <= rows.min() <= rows.max() < mask.y + mask.alpha.shape[0]
     assert mask.alpha[[0, -1]].max() < 0.02
     assert mask.alpha[:, [0, -1]].max() < 0.02
-    assert 0 < placement.first_row(mask) <= v.min()
+    rows, columns = mask.alpha.shape
+    assert 0 < placement.first_row(mask.x, mask.y, mask.x + columns, mask.y + rows) <= v.min()
 
 
 def test_the_rectangle_holds_the_crop() -> None:

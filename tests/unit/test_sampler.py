@@ -292,7 +292,7 @@ def test_steps_are_told_and_cancelling_ends_the_loop_before_the_next_call() -> N
             token.cancel()
 
     with pytest.raises(Cancelled):
-        Sampler(predict, CPU, Sampling(steps=5)).sample(frames(28), on_step=on_step, cancel=token)
+        Sampler(predict, CPU, Sampling(steps=5)).sample(frames(28), on_step=on_step, check=token.check)
     assert told == [(1, 5), (2, 5)]
     assert len(calls) == 4  # two clips at two steps
 

@@ -19,7 +19,7 @@ class TestRegistry:
         assert len({file.path for file in files}) == len(files)
         for file in files:
             assert isinstance(file.place, HubPlace)
-            assert re.fullmatch("[0-9a-f]{40}", file.place.revision)
+            assert re.fullmatch("[0-9a-f]{40}", file.place.revision) or file.sha256
             assert re.fullmatch("[0-9a-f]{64}|", file.sha256)
             assert file.source.startswith("https://huggingface.co/")
             assert file.licence

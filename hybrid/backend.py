@@ -1,0 +1,97 @@
+"""Loads LatentSync as a generator of the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+from hybrid.framing import FaceAligner, shown
+from hybrid.inference import LatentSyncDenoiser
+from hybrid.mask import SIDE, hide_painted
+from hybrid.sampler import FAST, PUBLISHED, Sampling
+from hybrid.unet3d.loading import load_unet3d
+from musetalk.errors import BackendError
+from musetalk.generators.device import Compute, frames_that_fit, is_out_of_memory
+from musetalk.generators.latent import LatentGenerator, LatentOptions
+from musetalk.generators.types import Traits
+from musetalk.generators.vae import LatentDecoder, TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
+from musetalk.settings import LatentSyncSettings, RenderSettings
+from musetalk.speech.hearing import LATENTSYNC_HEARING
+
+Version: TypeAlias = Literal["1.5", "1.6"]
+
+CROP_SIZES: dict[Version, int] = {"1.5": 256, "1.6": 512}
+_CLIPS = 4  # in one call: these meet softly, while borders between calls do not
+_VALUES_PER_FRAME = 55 * 2**20  # alive at once in the decoder, of one frame of 256 pixels
+_MOST_AT_ONCE = 16
+
+
+def load_latentsync(settings: RenderSettings, version: Version, compute: Compute) -> LatentGenerator:
+    """Load LatentSync's generator.
+
+    Args:
+        settings: Where weights lie (latentsync-1.5/ or latentsync-1.6/, sd-vae/, and taesd/ for the tiny decoder), and
+            how networks and LatentSync run.
+        version: "1.5" or "1.6".
+        compute: What to run on.
+
+    Raises:
+        BackendError: A file is missing, damaged or another network's, or does not fit into memory.
+    """
+    try:
+        return _load(settings, version, compute)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise BackendError(
+            f"there is not enough memory to load LatentSync {version}", "close other programs, or choose another device"
+        ) from error
+
+
+def traits_of(settings: LatentSyncSettings) -> Traits:
+    """How LatentSync sees and hears: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
+    if settings.framing == "aligned":
+        return Traits(LATENTSYNC_HEARING, "aligned", mask="painted", aligner=FaceAligner(), shown=shown)
+    return Traits(LATENTSYNC_HEARING, "halved", room_below=True, mask="painted", shown=shown)
+
+
+def sampling_of(settings: RenderSettings) -> Sampling:
+    """How the loop runs: the preset, and what was set beside it."""
+    wanted = settings.latentsync
+    preset = FAST if wanted.preset == "fast" else PUBLISHED
+    seed = preset.seed if settings.network.seed is None else settings.network.seed
+    return replace(
+        preset, steps=wanted.steps or preset.steps, guidance=wanted.guidance, seed=seed, overlap=wanted.overlap
+    )
+
+
+def _load(settings: RenderSettings, version: Version, compute: Compute) -> LatentGenerator:
+    models_dir, network, size = settings.models_dir, settings.network, CROP_SIZES[version]
+    vae = load_vae(models_dir / "sd-vae")
+    encoder = VaeEncoder(compute.place(vae), compute, network.seed)
+    unet = compute.place(load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype))
+    painter: LatentDecoder
+    if network.decoder == "tiny":
+        painter = TinyDecoder(compute.place(load_tiny(models_dir / "taesd")), compute)
+    else:
+        painter = VaeDecoder(vae, compute)
+    if network.compile:
+        for each in (vae.encoder, vae.decoder, unet):
+            each.compile()
+    sampling = sampling_of(settings)
+    frames = network.batch_size or _frames_at_once(compute, size)
+    on_gpu = compute.device.type != "cpu"
+    options = LatentOptions(
+        size,
+        clip_length=sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap),
+        encode_batch=max(1, frames // 2) if on_gpu else 1,  # each is two pictures
+        decode_batch=frames if on_gpu else 1,
+    )
+    denoiser = LatentSyncDenoiser(unet, compute, sampling)
+    return LatentGenerator(encoder, painter, denoiser, compute, options, traits_of(settings.latentsync), hide_painted)
+
+
+def _frames_at_once(compute: Compute, size: int) -> int:
+    """How many frames the autoencoder works on together, weights loaded."""
+    needed = _VALUES_PER_FRAME * compute.dtype.itemsize * (size // SIDE) ** 2
+    return frames_that_fit(compute.device, needed, _MOST_AT_ONCE)

@@ -1,0 +1,42 @@
+"""LatentSync's framing, as the pipeline asks for it: crops turned upright, and what of them shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hybrid.face_points import FacePoints, assumed_points, points_from_labels, steady_points
+from hybrid.mask import SIDE, shown_mask
+from hybrid.placement import FEATHER, place_aligned
+from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.faces.geometry import CropPlacement, Placement
+from musetalk.faces.smoothing import Float64Array
+from musetalk.faces.types import FaceBox
+
+
+class FaceAligner:
+    """An `Aligner` by two brows and the nose, in this order."""
+
+    def measure(self, labels: UInt8Array, seen: CropPlacement) -> Float64Array | None:
+        """Find brows and nose in a face's labels: float64 [3, 2], or None."""
+        found = points_from_labels(labels, seen)
+        return None if found is None else found.array()
+
+    def steady(
+        self, measured: Sequence[Float64Array | None], boxes: Sequence[FaceBox], sigma: float
+    ) -> list[Float64Array]:
+        """Smooth the points of one face over consecutive frames (see `steady_points`)."""
+        found = [None if points is None else FacePoints.of(points) for points in measured]
+        return [points.array() for points in steady_points(found, boxes, sigma=sigma)]
+
+    def assume(self, box: FaceBox) -> Float64Array:
+        """The points of a typical upright face: float64 [3, 2]."""
+        return assumed_points(box).array()
+
+    def place(self, points: Sequence[Float64Array], size: int | None) -> list[Placement]:
+        """Place the crops of one clip (see `place_aligned`)."""
+        return [*place_aligned([FacePoints.of(each) for each in points], size or SIDE)]
+
+
+def shown(size: int) -> Float32Array:
+    """How strongly what LatentSync painted shows, over crops of a size: float32 [size, size]; kept pixels are 0."""
+    return shown_mask(size, FEATHER)

@@ -1,0 +1,39 @@
+"""The seam for generators that see a face turned upright: from its labels to points, and from those to crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from musetalk.arrays import UInt8Array
+from musetalk.faces.geometry import CropPlacement, Placement
+from musetalk.faces.smoothing import Float64Array
+from musetalk.faces.types import FaceBox
+
+
+class Aligner(Protocol):
+    """Places crops by points of a face: always the same points, in the same order, as (x, y) in pixels of the frame."""
+
+    def measure(self, labels: UInt8Array, seen: CropPlacement) -> Float64Array | None:
+        """Find the points in labels, uint8 [512, 512], of a part of the frame: float64 [k, 2]; None: not told."""
+        ...
+
+    def steady(
+        self, measured: Sequence[Float64Array | None], boxes: Sequence[FaceBox], sigma: float
+    ) -> list[Float64Array]:
+        """Smooth the points of one face over consecutive frames, and fill in where they were not measured.
+
+        Args:
+            measured: Frame by frame.
+            boxes: The face's, frame by frame.
+            sigma: Of the smoothing in time, in frames.
+        """
+        ...
+
+    def assume(self, box: FaceBox) -> Float64Array:
+        """The points of a typical upright face in its box, for where no labels tell better: float64 [k, 2]."""
+        ...
+
+    def place(self, points: Sequence[Float64Array], size: int | None) -> list[Placement]:
+        """Place the crops of one clip, frame by frame, each seen as a square of `size` pixels; None: of its own."""
+        ...

@@ -1,0 +1,57 @@
+"""Who paints: a generator with its own crops and its own hearing; and who steps in for it.
+
+The fallback is a whole other painter, not another network behind the same crops: each network was trained on crops and
+on a voice of its own, and would make something worse of another's than it can.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from musetalk.generators.types import FaceGenerator
+from musetalk.layout import FaceLayout
+from musetalk.progress import CancelToken
+from musetalk.speech.track import SpeechTrack
+
+
+@dataclass(frozen=True, slots=True)
+class Painter:
+    """What painting needs of one backend.
+
+    Attributes:
+        backend: Its name.
+        generator: What paints.
+        layout: Where its crops and masks lie.
+        speech: The voice, as it hears it.
+    """
+
+    backend: str
+    generator: FaceGenerator
+    layout: FaceLayout
+    speech: SpeechTrack
+
+
+class Understudy:
+    """A painter for what the chosen one cannot paint; made ready when it is first needed. Safe between threads.
+
+    Args:
+        make: Loads it and lets it listen; may take as long as that takes.
+    """
+
+    def __init__(self, make: Callable[[CancelToken], Painter]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._painter: Painter | None = None
+
+    def painter(self, cancel: CancelToken) -> Painter:
+        """The painter.
+
+        Raises:
+            MuseTalkError: It cannot be made ready.
+        """
+        with self._lock:
+            if self._painter is None:
+                self._painter = self._make(cancel)
+            return self._painter
