@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import Literal, TypeAlias
 
 from musetalk.preparation import Preparation
 from musetalk.progress import FellBack
 from musetalk.report import Fallback, Span
+from musetalk.segments import Segment
 
 _Kind: TypeAlias = Literal["face", "fallback", "cutaway", "tail"]
 
 
 def joined(noted: Iterable[FellBack]) -> tuple[Fallback, ...]:
-    """Fallbacks in the output's order, those that follow on each other for one reason joined."""
+    """Fallbacks in the output's order, those that follow on each other for one reason joined, whichever the face."""
+    stretches = dict.fromkeys((each.start, each.stop, each.reason, each.backend) for each in noted)
     fallbacks: list[Fallback] = []
-    for each in noted:
+    for start, stop, reason, backend in stretches:
         last = fallbacks[-1] if fallbacks else None
-        if last is not None and (last.stop, last.reason, last.backend) == (each.start, each.reason, each.backend):
-            fallbacks[-1] = Fallback(last.start, each.stop, last.reason, last.backend)
+        if last is not None and (last.stop, last.reason, last.backend) == (start, reason, backend):
+            fallbacks[-1] = Fallback(last.start, stop, reason, backend)
         else:
-            fallbacks.append(Fallback(each.start, each.stop, each.reason, each.backend))
+            fallbacks.append(Fallback(start, stop, reason, backend))
     return tuple(fallbacks)
+
+
+def all_fell_back(segments: Iterable[Segment], noted: Iterable[FellBack]) -> bool:
+    """Whether the chosen backend painted no face in any segment."""
+    others = {(each.start, each.stop, each.track) for each in noted}
+    painted = {(each.start, each.stop, track) for each in segments for track in each.tracks}
+    return bool(painted) and painted <= others
 
 
 def fallback_frames(fallbacks: Iterable[Fallback]) -> int:
@@ -30,26 +38,25 @@ def fallback_frames(fallbacks: Iterable[Fallback]) -> int:
     return len(_frames(fallbacks))
 
 
-def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: int) -> tuple[str, ...]:
-    """What the user should know of fallbacks, a sentence for each backend and reason.
+def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: int, *, whole: bool) -> tuple[str, ...]:
+    """What the user should know of fallbacks, a sentence for each backend and reason; of a whole render, one.
 
     Args:
         fallbacks: Of one render.
         asked: The name of the backend that was asked to paint.
         face_frames: Output frames with a painted face.
+        whole: Whether the asked backend painted none of them.
     """
-
-    def kind(fallback: Fallback) -> tuple[str, str]:
-        return fallback.backend, fallback.reason
-
-    sentences = []
-    for (backend, reason), same in groupby(sorted(fallbacks, key=kind), kind):
-        count = fallback_frames(same)
-        if count == face_frames:
-            sentences.append(f"this result is {backend}'s: {asked} painted nothing of it ({reason})")
-        else:
-            sentences.append(f"{count} of {face_frames} frames were painted by {backend}, not by {asked} ({reason})")
-    return tuple(sentences)
+    groups: dict[tuple[str, str], list[Fallback]] = {}
+    for each in fallbacks:
+        groups.setdefault((each.backend, each.reason), []).append(each)
+    if groups and whole:
+        backends, reasons = (dict.fromkeys(names) for names in zip(*groups, strict=True))
+        return (f"this result is {' and '.join(backends)}'s: {asked} painted nothing of it ({'; '.join(reasons)})",)
+    return tuple(
+        f"{fallback_frames(same)} of {face_frames} frames were painted by {backend}, not by {asked} ({reason})"
+        for (backend, reason), same in groups.items()
+    )
 
 
 def spans_of(preparation: Preparation, fallbacks: Iterable[Fallback] = ()) -> tuple[Span, ...]:

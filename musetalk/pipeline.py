@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.accounting import fallback_frames, fallback_sentences, joined, spans_of
+from musetalk.accounting import all_fell_back, fallback_frames, fallback_sentences, joined, spans_of
 from musetalk.equipment import Workshop
 from musetalk.faces.types import FaceDetector
 from musetalk.files import temporary_folder
@@ -204,7 +204,7 @@ def _sound(preparation: Preparation) -> SoundTrack:
 def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRun, peak_mb: float) -> RenderReport:
     source, timeline = preparation.source, preparation.timeline
     face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
-    fallbacks = joined(run.fallbacks)
+    fallbacks, whole = joined(run.fallbacks), all_fell_back(preparation.segments, run.fallbacks)
     return RenderReport(
         output=str(out),
         frames=timeline.frame_count,
@@ -224,7 +224,7 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         device=preparation.generator.device,
         detector=preparation.detector,
         bbox_shift_range=_shift_range(preparation),
-        warnings=(*fallback_sentences(fallbacks, backend.name, face_frames), *run.warnings),
+        warnings=(*fallback_sentences(fallbacks, backend.name, face_frames, whole=whole), *run.warnings),
         settings=preparation.settings.model_dump(mode="json"),
         versions=versions(),
     )

@@ -38,10 +38,11 @@ class ProgressEvent:
 
 @dataclass(frozen=True, slots=True)
 class FellBack:
-    """Output frames [start, stop) in which another backend than the chosen one painted a face, and why."""
+    """Output frames [start, stop) in which another backend than the chosen one painted the face `track`, and why."""
 
     start: int
     stop: int
+    track: int
     backend: str
     reason: str
 
@@ -128,16 +129,16 @@ class RenderRun:
             self._warnings.append(sentence)
             _log.warning(sentence)
 
-    def fell_back(self, start: int, stop: int, backend: str, reason: str) -> None:
+    def fell_back(self, start: int, stop: int, track: int, backend: str, reason: str) -> None:
         """Note that another backend than the chosen one painted a face in output frames [start, stop), and why."""
         with self._lock:
-            self._fell_back.add(FellBack(start, stop, backend, reason))
+            self._fell_back.add(FellBack(start, stop, track, backend, reason))
 
     @property
     def fallbacks(self) -> tuple[FellBack, ...]:
         """What others painted so far, in the output's order."""
         with self._lock:
-            return tuple(sorted(self._fell_back, key=lambda each: (each.start, each.stop, each.backend, each.reason)))
+            return tuple(sorted(self._fell_back, key=lambda each: (each.start, each.stop, each.track)))
 
     @property
     def warnings(self) -> tuple[str, ...]:

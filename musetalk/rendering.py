@@ -104,12 +104,12 @@ def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -
         reason = error.problem
     else:
         if reason:
-            run.fell_back(segment.start, segment.stop, preparation.backend, reason)
+            run.fell_back(segment.start, segment.stop, track, preparation.backend, reason)
         return painted
     # Out here what the failed call held is gone.
     painter = understudy.painter(run.cancel)
     painted = _paint_by(painter, batch, track, preparation, run)
-    run.fell_back(segment.start, segment.stop, painter.backend, reason)
+    run.fell_back(segment.start, segment.stop, track, painter.backend, reason)
     return painted
 
 
