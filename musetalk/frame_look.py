@@ -16,6 +16,7 @@ from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
+from musetalk.segments import segment_length
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.timeline import Timeline
@@ -83,7 +84,8 @@ def look_at(scene: Scene, frame: int) -> Look:
     source, timeline = scene.source, scene.timeline
     spoken = frame < timeline.spoken_count
     generator = scene.equipment.generator
-    length = generator.clip_length if spoken and not generator.traits.alone else 1
+    longest = segment_length(generator.clip_length, source.frame_bytes)
+    length = longest if spoken and not generator.traits.alone else 1
     start = frame - frame % length
     clip = range(start, min(start + length, timeline.spoken_count if spoken else frame + 1))
     decoding = scene.pool.submit(_decode, scene, clip)

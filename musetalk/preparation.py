@@ -26,7 +26,7 @@ from musetalk.media.types import Source
 from musetalk.painter import Painter, Understudy
 from musetalk.preflight import Preflight
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.segments import Segment, cut_segments
+from musetalk.segments import Segment, cut_segments, segment_length
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.speech.track import SpeechTrack
@@ -120,7 +120,7 @@ def prepare(
         speech, envelope = listen(
             preflight.voice, equipment, settings.speech, source.fps, timeline.spoken_count, folder=folder, run=run
         )
-    segments = cut_segments(plan, timeline, generator.clip_length)
+    segments = cut_segments(plan, timeline, segment_length(generator.clip_length, source.frame_bytes))
     _note_size(layout, segments, timeline, plan, generator, run)
     for note in equipment.notes:
         run.warn(note)

@@ -14,7 +14,7 @@ from musetalk.ahead import ahead, through
 from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
-from musetalk.errors import GeneratorError
+from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.geometry import Placement
 from musetalk.generators.types import Clip
 from musetalk.layout import first_row_shown
@@ -107,7 +107,10 @@ def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -
             run.fell_back(segment.start, segment.stop, track, preparation.backend, reason)
         return painted
     # Out here what the failed call held is gone.
-    painter = understudy.painter(run.cancel)
+    try:
+        painter = understudy.painter(run.cancel)
+    except BackendError as error:
+        raise BackendError(f"{reason}; and who would step in cannot: {error.problem}", error.remedy) from error
     painted = _paint_by(painter, batch, track, preparation, run)
     run.fell_back(segment.start, segment.stop, track, painter.backend, reason)
     return painted

@@ -8,6 +8,8 @@ from musetalk.faces.plan import FacePlan
 from musetalk.timeline import Timeline
 
 PASSTHROUGH_LENGTH = 4  # frames handed on together where there is nothing to paint
+_SEGMENT_BYTES = 320 * 2**20  # of frames in one piece: every stage holds one or two
+_LEAST_LENGTH = 16  # frames that a piece may always have, however large: what video networks see together
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,16 @@ class Segment:
     start: int
     stop: int
     tracks: tuple[int, ...]
+
+
+def segment_length(clip_length: int, frame_bytes: int) -> int:
+    """Most frames in a piece with a face.
+
+    Args:
+        clip_length: Most frames that the generator takes.
+        frame_bytes: Size of a decoded frame.
+    """
+    return min(clip_length, max(_LEAST_LENGTH, _SEGMENT_BYTES // frame_bytes))
 
 
 def cut_segments(plan: FacePlan, timeline: Timeline, clip_length: int) -> tuple[Segment, ...]:

@@ -75,8 +75,10 @@ def painted_places(preparation: Preparation, frame: int) -> list[tuple[slice, sl
     return places
 
 
-@pytest.mark.parametrize("backend", ["latentsync-1.5", "latentsync-1.6"])
-@pytest.mark.parametrize("framing", ["aligned", "musetalk"])
+@pytest.mark.parametrize(
+    ("backend", "framing"),
+    [("latentsync-1.5", "aligned"), ("latentsync-1.5", "musetalk"), ("latentsync-1.6", "aligned")],
+)
 def test_frames_with_a_face_are_painted_and_others_pass(
     engine: LipSync, film: Path, words: Path, models: Path, tmp_path: Path, backend: str, framing: str
 ) -> None:
@@ -217,6 +219,19 @@ def test_without_musetalks_weights_or_by_choice_errors_end_the_render(
         with pytest.raises(GeneratorError, match="not a number"):
             LipSync().render(film, words, tmp_path / "out.mp4", chosen)
         assert not (tmp_path / "out.mp4").exists()
+
+
+def test_where_musetalk_cannot_be_loaded_either_both_reasons_are_told(
+    film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = without(bare_models, tmp_path / "models", "musetalk")
+    unet = folder / "musetalkV15" / "unet.pth"
+    unet.unlink()
+    torch.save({"conv_in.weight": torch.zeros(3)}, unet)
+    adopt(folder, unet)
+    monkeypatch.setattr(Sampler, "sample", no_numbers)
+    with pytest.raises(BackendError, match=r"not a number; and who would step in cannot: .*unet\.pth"):
+        LipSync().render(film, words, tmp_path / "out.mp4", settings(folder))
 
 
 def test_errors_of_the_program_end_the_render(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.faces.plan import FacePlan
-from musetalk.segments import PASSTHROUGH_LENGTH, cut_segments
+from musetalk.segments import PASSTHROUGH_LENGTH, cut_segments, segment_length
 from musetalk.timeline import Timeline
 
 
@@ -54,3 +54,9 @@ def test_segments_cover_the_output_once_and_hold_one_thing_each(
         if segment.tracks:
             assert len({numbers[source] for source in sources}) == 1
             assert all(abs(b - a) <= 1 for a, b in pairwise(sources))
+
+
+def test_pieces_of_large_frames_are_short_but_never_shorter_than_a_network_needs() -> None:
+    hd, uhd = 1920 * 1080 * 3, 3840 * 2160 * 3
+    assert [segment_length(52, size) for size in (hd, uhd, 4 * uhd)] == [52, 16, 16]
+    assert segment_length(4, uhd) == 4
