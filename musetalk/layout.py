@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
 
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
@@ -13,6 +11,7 @@ from musetalk.faces.face_shapes import FaceShapes
 from musetalk.faces.geometry import CropPlacement, place_crops
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
+from musetalk.recent import Recent
 from musetalk.settings import RenderSettings
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
@@ -32,8 +31,7 @@ class FaceLayout:
         self._shapes = shapes
         self._size, self._traits = generator.crop_size, generator.traits
         self._settings = settings
-        self._masks: OrderedDict[tuple[int, int, CropPlacement], FaceMask] = OrderedDict()
-        self._lock = Lock()
+        self._masks: Recent[tuple[int, int, CropPlacement], FaceMask] = Recent(_KEPT)
 
     @property
     def shapes(self) -> FaceShapes:
@@ -70,20 +68,15 @@ class FaceLayout:
     def mask(self, frame: int, face: FaceSample, crop: CropPlacement) -> FaceMask:
         """Where the generated crop of a face shows in a source frame."""
         key = (frame, face.track, crop)
-        with self._lock:
-            if key in self._masks:
-                self._masks.move_to_end(key)
-                return self._masks[key]
-        mask = self._make_mask(frame, face, crop)
-        with self._lock:
-            self._masks[key] = mask
-            while len(self._masks) > _KEPT:
-                self._masks.popitem(last=False)
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = self._make_mask(frame, face, crop)
+            self._masks.keep(key, mask)
         return mask
 
     def _make_mask(self, frame: int, face: FaceSample, crop: CropPlacement) -> FaceMask:
         wanted = self._settings.mask
-        shape = self._traits.mask if wanted.shape == "auto" else wanted.shape
+        shape = wanted.shape_of(self._traits.mask)
         if shape == "ellipse" or shape == "box":  # noqa: PLR1714 - narrows the type
             return self._drawn_mask(face, crop)
         parsed = self._shapes.parsed(frame, face)
