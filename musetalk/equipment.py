@@ -16,7 +16,7 @@ from musetalk.faces.types import FaceDetector
 from musetalk.generators.registry import Backend, BackendRegistry, check_complete
 from musetalk.generators.types import FaceGenerator, Traits
 from musetalk.labelling import FaceLabeller
-from musetalk.settings import RenderSettings
+from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.speech.hearing import Hearing, SpeechEncoder
 from musetalk.speech.store import FeatureCache
 from musetalk.weights import lacking
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import torch
 
 _T = TypeVar("_T")
-_PARSED = ("raw", "jaw", "neck")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Workshop:
         backend = self._registry.ready(settings)
         if backend.gpu is not None and settings.network.device != "auto":
             _device(settings)
-        asked = [FACE_PARSING] if settings.mask.shape in _PARSED else []
+        asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES else []
         asked += [S3FD] if settings.detector.name == "s3fd" and self._detector is None else []
         missing = lacking(asked, settings.models_dir, "faces")
         if missing:
@@ -194,8 +193,7 @@ class Workshop:
 
 
 def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:
-    shape = traits.mask if settings.mask.shape == "auto" else settings.mask.shape
-    return traits.framing != "square" or shape in _PARSED
+    return traits.framing != "square" or settings.mask.shape_of(traits.mask) in PARSED_SHAPES
 
 
 def _device(settings: RenderSettings) -> torch.device:

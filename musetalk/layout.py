@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
 
 from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
@@ -14,6 +12,7 @@ from musetalk.faces.face_shapes import FaceShapes
 from musetalk.faces.geometry import Placement, place_crops
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
+from musetalk.recent import Recent
 from musetalk.settings import DrawnShape, ParsedShape, RenderSettings
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
@@ -32,8 +31,7 @@ class FaceLayout:
         self._shapes = shapes
         self._size, self._traits = generator.crop_size, generator.traits
         self._settings = settings
-        self._masks: OrderedDict[tuple[int, int, Placement], FaceMask] = OrderedDict()
-        self._lock = Lock()
+        self._masks: Recent[tuple[int, int, Placement], FaceMask] = Recent(_KEPT)
 
     @property
     def shapes(self) -> FaceShapes:
@@ -77,20 +75,15 @@ class FaceLayout:
     def mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
         """Where the generated crop of a face shows in a source frame."""
         key = (frame, face.track, crop)
-        with self._lock:
-            if key in self._masks:
-                self._masks.move_to_end(key)
-                return self._masks[key]
-        mask = self._make_mask(frame, face, crop)
-        with self._lock:
-            self._masks[key] = mask
-            while len(self._masks) > _KEPT:
-                self._masks.popitem(last=False)
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = self._make_mask(frame, face, crop)
+            self._masks.keep(key, mask)
         return mask
 
     def _make_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
         wanted, shown = self._settings.mask, self._traits.shown
-        shape = self._traits.mask if wanted.shape == "auto" else wanted.shape
+        shape = wanted.shape_of(self._traits.mask)
         if shown is None or crop.size is None:
             return self._shaped(frame, face, crop, "ellipse" if shape == "painted" else shape)
         painted = shown_mask(crop, shown(crop.size))

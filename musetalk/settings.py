@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -12,7 +12,9 @@ from musetalk.errors import SettingsError
 NamedChoice = Literal["largest", "leftmost", "rightmost", "all"]
 FaceChoice = NamedChoice | tuple[float, float]
 ParsedShape = Literal["raw", "jaw", "neck"]
+PARSED_SHAPES: tuple[str, ...] = get_args(ParsedShape)
 DrawnShape = Literal["ellipse", "box"]
+ShownShape = DrawnShape | ParsedShape | Literal["painted"]  # painted: what the network itself paints
 MaskShape = Literal["auto"] | DrawnShape | ParsedShape
 
 
@@ -59,6 +61,10 @@ class MaskSettings(_Frozen):
     right_cheek_width: int = Field(
         90, ge=0, le=256, description="of jaw: columns of 512 right of the middle kept whole"
     )
+
+    def shape_of(self, usual: ShownShape) -> ShownShape:
+        """The shape; `usual` is that of the backend, for "auto"."""
+        return usual if self.shape == "auto" else self.shape
 
 
 class SpeechSettings(_Frozen):

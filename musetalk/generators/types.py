@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.aligner import Aligner
 from musetalk.faces.types import FaceSample
-from musetalk.settings import DrawnShape, ParsedShape
+from musetalk.settings import ShownShape
 from musetalk.speech.hearing import Hearing
 
 Framing: TypeAlias = Literal["square", "halved", "aligned"]
@@ -35,7 +35,7 @@ class Traits:
     hearing: Hearing | None = None
     framing: Framing = "square"
     room_below: bool = False
-    mask: DrawnShape | ParsedShape | Literal["painted"] = "ellipse"
+    mask: ShownShape = "ellipse"
     alone: bool = False
     aligner: Aligner | None = None
     shown: Shown | None = None

@@ -12,16 +12,17 @@ import gradio as gr
 from musetalk.errors import JobError, MediaError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import REPORT
+from musetalk.recent import Recent
 from musetalk.webui import drawing, form, panels
 from musetalk.webui.form import Value
 from musetalk.webui.label_colours import legend
 from musetalk.webui.site import Site, in_sentences, owner_of, site_header, with_toasts
-from musetalk.webui.sketches import LastSketches
 from musetalk.webui.stage import Stage
 from musetalk.webui.texts import preview_note
 
 Update: TypeAlias = dict[Any, Any]
 _STOP_SECONDS = 2.0
+_VISITS = 16  # whose last preview is kept, so that overlays are drawn without another one; some 4 MiB each
 _SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down for the page
 
 
@@ -31,7 +32,7 @@ class DubHandlers:
     def __init__(self, site: Site, stage: Stage, picker: gr.HTML) -> None:
         self._site = site
         self._stage = stage
-        self._sketches = LastSketches()
+        self._sketches: Recent[str, drawing.Sketch] = Recent(_VISITS)
         self.picker = picker  # of backends; the Models tab says what can be chosen
 
     @property

@@ -19,7 +19,7 @@ from musetalk.pipeline import LipSync
 from musetalk.preflight import Preflight, check_output
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
-from musetalk.settings import RenderSettings
+from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.webui.lent_gpu import Gpu, LentGpu, PreviewOrder, RenderOrder
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class SpaceEngine(LipSync):
         Raises:
             BackendError: It cannot run.
         """
-        networks = settings.detector.name == "s3fd" or settings.mask.shape in ("raw", "jaw", "neck")
+        networks = settings.detector.name == "s3fd" or settings.mask.shape in PARSED_SHAPES
         return self._workshop.ready(settings).gpu or (_FACES_COST if networks else None)
 
     def _affordable(self, seconds: int) -> int:

@@ -86,6 +86,7 @@ def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., B
     second.tab("Models")
     expect(section(second, "mouth").get_by_role("progressbar")).to_be_visible()
     section(second, "mouth").get_by_role("button", name="Cancel").click()
+    expect(mouth).to_contain_text(re.compile("Stopping|the next download goes on from there"))
     shop.hub.go_on.set()
     expect(state).to_have_text("Missing")
     expect(mouth).to_contain_text("the next download goes on from there")

@@ -15,10 +15,10 @@ from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.frame_preview import FramePreview
+from musetalk.recent import Recent
 from musetalk.settings import MaskSettings
-from musetalk.webui.drawing import USUAL, Overlay, draw, show_result, sketch_of, to_source_point
+from musetalk.webui.drawing import USUAL, Overlay, Sketch, draw, show_result, sketch_of, to_source_point
 from musetalk.webui.label_colours import GROUPS, legend
-from musetalk.webui.sketches import LastSketches
 from musetalk.webui.texts import preview_note
 from tests.html_page import Page
 
@@ -230,7 +230,7 @@ def test_nothing_chosen_is_the_plain_frame_and_the_sketch_can_be_drawn_again() -
 
 
 def test_only_the_last_sketches_are_kept() -> None:
-    kept, sketches = LastSketches(most=2), [sketch_of(preview_of(level)) for level in (1, 2, 3, 4)]
+    kept, sketches = Recent[str, Sketch](most=2), [sketch_of(preview_of(level)) for level in (1, 2, 3, 4)]
     kept.keep("ann", sketches[0])
     kept.keep("bob", sketches[1])
     kept.keep("ann", sketches[2])

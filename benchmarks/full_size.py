@@ -1,0 +1,115 @@
+"""Every network in its published size, with random weights, in files of the published layout.
+
+Names, shapes and configurations of MuseTalk's UNet and of the autoencoder are those of the published checkpoints
+(tests/golden/musetalk_unet_keys.json); the loaders refuse files that differ from them in one tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from diffusers import AutoencoderTiny
+from torch import Tensor, nn
+from transformers import WhisperConfig, WhisperFeatureExtractor
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from benchmarks.common import ROOT
+from musetalk.faces.parsing_network import BiSeNet
+from musetalk.faces.s3fd_network import S3FD
+from musetalk.weights.lock import entry_of, record
+
+Shapes = Mapping[str, Sequence[int]]
+
+_KEYS = ROOT / "tests" / "golden" / "musetalk_unet_keys.json"
+_NEEDED = 5 * 10**9  # bytes of disk: the UNet's file is the largest, with 3.4
+_DRAWN = 2**22  # different values; a larger tensor repeats them, as drawing 850 million takes half a minute
+
+
+def write_models(folder: Path) -> None:
+    """Write all that `musetalk-v15` can read, about 3.9 GB, one network in memory at a time.
+
+    Args:
+        folder: Where to; becomes a folder of models.
+
+    Raises:
+        OSError: The disk has too little room.
+    """
+    if shutil.disk_usage(folder).free < _NEEDED:
+        raise OSError(f"{folder} has less than {_NEEDED / 1e9:.0f} GB of free disk: set TMPDIR to a roomier folder")
+    keys = json.loads(_KEYS.read_text(encoding="utf-8"))
+    _write(folder / "musetalkV15" / "unet.pth", keys["state_dict"], ("musetalk.json", keys["config"]))
+    vae = keys["vae"]
+    _write(folder / "sd-vae" / "diffusion_pytorch_model.bin", vae["state_dict"], ("config.json", vae["config"]))
+    config, shapes = _tiny()
+    _write(folder / "taesd" / "diffusion_pytorch_model.bin", shapes, ("config.json", config))
+    _write(folder / "s3fd" / "s3fd-619a316812.pth", _shapes(S3FD))
+    _write(folder / "face-parse-bisent" / "79999_iter.pth", _shapes(BiSeNet))
+    hearing = WhisperConfig()  # its defaults are Whisper-tiny's sizes
+    encoder = {f"model.encoder.{name}": shape for name, shape in _shapes(lambda: WhisperEncoder(hearing)).items()}
+    _write(folder / "whisper" / "pytorch_model.bin", encoder)
+    hearing.save_pretrained(folder / "whisper")
+    WhisperFeatureExtractor().save_pretrained(folder / "whisper")
+
+
+def claim_models(folder: Path) -> None:
+    """Record the files as the user's own: a backend takes files that are not the published ones only then."""
+    for path in sorted(path for path in folder.glob("*/*") if path.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(2**20):
+                digest.update(block)
+        entry = entry_of(digest.hexdigest(), path.stat().st_size, "benchmarks.full_size", own=True)
+        record(folder, PurePosixPath(*path.relative_to(folder).parts), entry)
+
+
+def random_values(shapes: Shapes) -> Iterator[tuple[str, Tensor]]:
+    """Values that keep activations near unit size through any depth: float32, by name.
+
+    Uniform weights of variance 1 / fan-in, biases of 0, gains and variances of 1.
+    """
+    drawn = torch.empty(_DRAWN).uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
+    for name, shape in shapes.items():
+        leaf = name.rpartition(".")[2]
+        if leaf == "num_batches_tracked":
+            yield name, torch.zeros(tuple(shape), dtype=torch.int64)
+        elif len(shape) > 1:
+            values = torch.empty(tuple(shape))
+            for part in torch.split(values.view(-1), _DRAWN):
+                torch.mul(drawn[: len(part)], math.sqrt(3 / math.prod(shape[1:])), out=part)
+            yield name, values
+        else:
+            yield name, torch.full(tuple(shape), float(leaf in {"weight", "running_var"}))
+
+
+def random_s3fd() -> S3FD:
+    """The face detector, on the CPU."""
+    network = S3FD()
+    network.load_state_dict(dict(random_values(_shapes(S3FD))))
+    return network
+
+
+def _write(path: Path, shapes: Shapes, config: tuple[str, Mapping[str, Any]] | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if config is not None:
+        (path.parent / config[0]).write_text(json.dumps(dict(config[1])), encoding="utf-8")
+    torch.save(dict(random_values(shapes)), path)
+
+
+def _shapes(build: Callable[[], nn.Module]) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in build().state_dict().items()}
+
+
+def _tiny() -> tuple[dict[str, Any], Shapes]:
+    """TAESD's configuration, which is diffusers' default, and its shapes."""
+    with torch.device("meta"):
+        tiny = AutoencoderTiny()
+    config = {name: value for name, value in tiny.config.items() if name != "block_out_channels"}  # derived
+    return config, {name: tuple(value.shape) for name, value in tiny.state_dict().items()}
