@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
+from hybrid.clips import plan_clips, shared_frames
 from hybrid.framing import FaceAligner, shown
 from hybrid.inference import LatentSyncDenoiser
 from hybrid.mask import SIDE, hide_painted
 from hybrid.sampler import FAST, PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.errors import BackendError
+from musetalk.generators.autoencoder import load_autoencoder
 from musetalk.generators.device import Compute, frames_that_fit, is_out_of_memory
 from musetalk.generators.latent import LatentGenerator, LatentOptions
 from musetalk.generators.types import Traits
-from musetalk.generators.vae import LatentDecoder, TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
 from musetalk.settings import LatentSyncSettings, RenderSettings
 from musetalk.speech.hearing import LATENTSYNC_HEARING
 
@@ -48,11 +50,25 @@ def load_latentsync(settings: RenderSettings, version: Version, compute: Compute
         ) from error
 
 
-def traits_of(settings: LatentSyncSettings) -> Traits:
+def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> Traits:
     """How LatentSync sees and hears: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
-    if settings.framing == "aligned":
-        return Traits(LATENTSYNC_HEARING, "aligned", mask="painted", aligner=FaceAligner(), shown=shown)
-    return Traits(LATENTSYNC_HEARING, "halved", room_below=True, mask="painted", shown=shown)
+    length, overlap = sampling.clip_length, sampling.overlap
+
+    def seams(frames: int) -> Sequence[int]:
+        return [k for k in shared_frames(plan_clips(max(frames, length), length, overlap)) if k < frames]
+
+    whole = Traits(
+        LATENTSYNC_HEARING,
+        "aligned",
+        mask="painted",
+        aligner=FaceAligner(),
+        shown=shown,
+        overlap=overlap,
+        shortest=length,
+        seams=seams,
+    )
+    aligned = settings.framing == "aligned"
+    return whole if aligned else replace(whole, framing="halved", room_below=True, aligner=None)
 
 
 def sampling_of(settings: RenderSettings) -> Sampling:
@@ -67,16 +83,10 @@ def sampling_of(settings: RenderSettings) -> Sampling:
 
 def _load(settings: RenderSettings, version: Version, compute: Compute) -> LatentGenerator:
     models_dir, network, size = settings.models_dir, settings.network, CROP_SIZES[version]
-    vae = load_vae(models_dir / "sd-vae")
-    encoder = VaeEncoder(compute.place(vae), compute, network.seed)
+    autoencoder = load_autoencoder(models_dir, compute, network.decoder, network.seed)
     unet = compute.place(load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype))
-    painter: LatentDecoder
-    if network.decoder == "tiny":
-        painter = TinyDecoder(compute.place(load_tiny(models_dir / "taesd")), compute)
-    else:
-        painter = VaeDecoder(vae, compute)
     if network.compile:
-        for each in (vae.encoder, vae.decoder, unet):
+        for each in (*autoencoder.networks, unet):
             each.compile()
     sampling = sampling_of(settings)
     frames = network.batch_size or _frames_at_once(compute, size)
@@ -88,7 +98,8 @@ def _load(settings: RenderSettings, version: Version, compute: Compute) -> Laten
         decode_batch=frames if on_gpu else 1,
     )
     denoiser = LatentSyncDenoiser(unet, compute, sampling)
-    return LatentGenerator(encoder, painter, denoiser, compute, options, traits_of(settings.latentsync), hide_painted)
+    traits = traits_of(settings.latentsync, sampling)
+    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits, hide_painted)
 
 
 def _frames_at_once(compute: Compute, size: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 
@@ -28,6 +30,11 @@ def plan_clips(frame_count: int, clip_length: int, overlap: int) -> tuple[range,
     room = frame_count - clip_length
     starts = [room * clip // max(1, borders) for clip in range(borders + 1)]
     return tuple(range(start, start + clip_length) for start in starts)
+
+
+def shared_frames(clips: tuple[range, ...]) -> tuple[int, ...]:
+    """Frames k such that k - 1 and k are not of one clip alone."""
+    return tuple(sorted({k for before, after in pairwise(clips) for k in range(after.start, before.stop + 1)}))
 
 
 def clip_weights(clips: tuple[range, ...]) -> tuple[torch.Tensor, ...]:

@@ -21,6 +21,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import GeneratorError
 from musetalk.generators.device import Compute, is_out_of_memory, release_memory
 from musetalk.generators.latent import finite
+from musetalk.generators.types import Clip
 
 _log = logging.getLogger(__name__)
 
@@ -40,23 +41,21 @@ class LatentSyncDenoiser:
     """
 
     def __init__(self, predict: NoisePredictor, compute: Compute, sampling: Sampling = PUBLISHED) -> None:
-        self._predict, self._compute, self._sampling = predict, compute, sampling
+        self._predict, self._compute = predict, compute
+        self._asked = self._sampling = sampling
 
     @property
     def sampling(self) -> Sampling:
         """How the loop runs, as far as is known to fit."""
         return self._sampling
 
-    def denoise(
-        self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array, check: Callable[[], None]
-    ) -> torch.Tensor:
-        """Paint the mouths of one clip (see `Denoiser`); `crops` is not looked at.
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
+        """Paint the mouths of one clip (see `Denoiser`); its crops are not looked at.
 
         Args:
             latents: float [N, 8, h, w], scaled: the crop without what LatentSync's mask paints, then the crop.
             audio: float32 [N, 50, 384], as LatentSync hears.
-            crops: The clip's own pixels.
-            check: Called before each call of the network; raises where the work is to end.
+            clip: Asked before each call of the network whether to go on, and told after each step how far it is.
 
         Returns:
             float32 [N, 4, h, w], scaled, on the device.
@@ -65,14 +64,25 @@ class LatentSyncDenoiser:
             GeneratorError: Memory ran out.
             ValueError: A shape is another.
         """
-        return self.paint(conditions_of(latents, audio), check)
+        painted = self.paint(conditions_of(latents, audio), clip.check, clip.step)
+        if self._sampling.clip_length < self._asked.clip_length:
+            clip.note(
+                f"memory ran out: LatentSync painted clips of {self._sampling.clip_length} frames instead of "
+                f"{self._asked.clip_length}, which changes the result a little"
+            )
+        return painted
 
-    def paint(self, conditions: Conditions, check: Callable[[], None] | None = None) -> torch.Tensor:
+    def paint(
+        self,
+        conditions: Conditions,
+        check: Callable[[], None] | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> torch.Tensor:
         """Paint the mouths of consecutive frames: float32 [N, 4, h, w]; raises as `denoise` does."""
         while True:
             tried = self._sampling
             try:
-                return Sampler(self._predict, self._compute, tried).sample(conditions, check=check)
+                return Sampler(self._predict, self._compute, tried).sample(conditions, check=check, on_step=on_step)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

@@ -19,8 +19,8 @@ def joined(noted: Iterable[FellBack]) -> tuple[Fallback, ...]:
     fallbacks: list[Fallback] = []
     for start, stop, reason, backend in stretches:
         last = fallbacks[-1] if fallbacks else None
-        if last is not None and (last.stop, last.reason, last.backend) == (start, reason, backend):
-            fallbacks[-1] = Fallback(last.start, stop, reason, backend)
+        if last is not None and last.stop >= start and (last.reason, last.backend) == (reason, backend):
+            fallbacks[-1] = Fallback(last.start, max(last.stop, stop), reason, backend)
         else:
             fallbacks.append(Fallback(start, stop, reason, backend))
     return tuple(fallbacks)
@@ -28,9 +28,14 @@ def joined(noted: Iterable[FellBack]) -> tuple[Fallback, ...]:
 
 def all_fell_back(segments: Iterable[Segment], noted: Iterable[FellBack]) -> bool:
     """Whether the chosen backend painted no face in any segment."""
-    others = {(each.start, each.stop, each.track) for each in noted}
-    painted = {(each.start, each.stop, track) for each in segments for track in each.tracks}
-    return bool(painted) and painted <= others
+    replaced = {(each.start, each.stop, each.track) for each in noted}
+    painted = {(each.first, each.stop, track) for each in segments for track in each.tracks}
+    return bool(painted) and painted <= replaced
+
+
+def others(fallbacks: Iterable[Fallback]) -> str:
+    """Who painted in place of the chosen backend: names, joined."""
+    return " and ".join(dict.fromkeys(each.backend for each in fallbacks))
 
 
 def fallback_frames(fallbacks: Iterable[Fallback]) -> int:
@@ -51,8 +56,8 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
     for each in fallbacks:
         groups.setdefault((each.backend, each.reason), []).append(each)
     if groups and whole:
-        backends, reasons = (dict.fromkeys(names) for names in zip(*groups, strict=True))
-        return (f"this result is {' and '.join(backends)}'s: {asked} painted nothing of it ({'; '.join(reasons)})",)
+        reasons = dict.fromkeys(reason for _, reason in groups)
+        return (f"this result is {others(fallbacks)}'s: {asked} painted nothing of it ({'; '.join(reasons)})",)
     return tuple(
         f"{fallback_frames(same)} of {face_frames} frames were painted by {backend}, not by {asked} ({reason})"
         for (backend, reason), same in groups.items()
@@ -61,14 +66,14 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
 
 def spans_of(preparation: Preparation, fallbacks: Iterable[Fallback] = ()) -> tuple[Span, ...]:
     """The output from its first frame to its last, cut where the way it was made changes."""
-    others = _frames(fallbacks)
+    replaced = _frames(fallbacks)
     spans: list[Span] = []
     for segment in preparation.segments:
-        kind: _Kind = "cutaway" if segment.start < preparation.timeline.spoken_count else "tail"
-        if segment.tracks:
-            kind = "fallback" if segment.start in others else "face"
-        start = spans.pop().start if spans and spans[-1].kind == kind else segment.start
-        spans.append(Span(start, segment.stop, kind))
+        usual: _Kind = "cutaway" if segment.start < preparation.timeline.spoken_count else "tail"
+        for frame in range(segment.start, segment.stop):
+            kind: _Kind = usual if not segment.tracks else "fallback" if frame in replaced else "face"
+            start = spans.pop().start if spans and spans[-1].kind == kind else frame
+            spans.append(Span(start, frame + 1, kind))
     return tuple(spans)
 
 

@@ -16,7 +16,7 @@ from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
-from musetalk.segments import segment_length
+from musetalk.segments import piece_lengths
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.timeline import Timeline
@@ -84,7 +84,9 @@ def look_at(scene: Scene, frame: int) -> Look:
     source, timeline = scene.source, scene.timeline
     spoken = frame < timeline.spoken_count
     generator = scene.equipment.generator
-    longest = segment_length(generator.clip_length, source.frame_bytes)
+    lengths = piece_lengths(generator, source.frame_bytes)
+    # Of a video network one clip around the frame will do: a whole piece would take several times as long.
+    longest = lengths.longest if lengths.shortest == 1 else lengths.shortest
     length = longest if spoken and not generator.traits.alone else 1
     start = frame - frame % length
     clip = range(start, min(start + length, timeline.spoken_count if spoken else frame + 1))

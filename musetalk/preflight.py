@@ -29,9 +29,9 @@ MAX_SAMPLES = 8  # frames in which faces are looked for beforehand
 _FRAMES_PER_SAMPLE = 250
 _TRIAL_FRAMES = 8
 # Measured on renders of 0.1 to 2 megapixels: the program and its ffmpeg processes without a frame, and what queues,
-# decoder and encoder hold, counted in decoded frames.
+# decoder and encoder hold, counted in decoded frames (120 with short clips, 150 with a video network's long pieces).
 _BASE_BYTES = 160 * 2**20
-_FRAMES_IN_FLIGHT = 120
+_FRAMES_IN_FLIGHT = 150
 _HEARD_BYTES = 225_000  # per second of a voice: its spectrum and its features, for backends that hear them
 _LABEL_BYTES = 5_000  # per source frame whose face is parsed
 _BITS_PER_PIXEL = 0.15  # generous for H.264 at crf 18

@@ -26,7 +26,7 @@ from musetalk.media.types import Source
 from musetalk.painter import Painter, Understudy
 from musetalk.preflight import Preflight
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.segments import Segment, cut_segments, segment_length
+from musetalk.segments import Segment, cut_segments, piece_lengths
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.speech.track import SpeechTrack
@@ -99,28 +99,15 @@ def prepare(
     Raises:
         FaceError: There is no face to work on.
     """
-    source, timeline, generator = preflight.source, preflight.timeline, equipment.generator
-    with run.clock.measure("plan"):
-        every_face = _find_faces(source, timeline.sources_used, equipment.detector, settings, coords_dir, run)
-        plan = every_face.select(settings.face)
-    if plan.frame_count < timeline.sources_used:
-        run.warn(f"the source can be decoded up to frame {plan.frame_count} of {source.frame_count}; the rest is lost")
-        source = source.shortened(plan.frame_count)
-        timeline = plan_timeline(
-            source.frame_count, source.fps, preflight.voice.seconds, length=settings.length, tail=settings.tail
-        )
-    if plan.face_frames == 0:
-        raise FaceError(
-            f'no face was found in "{source.path.name}"',
-            "use a source in which a face of some size looks towards the camera",
-        )
+    source, timeline, plan = _plan(preflight, equipment.detector, settings, coords_dir, run)
+    generator = equipment.generator
     shapes = _read_faces(source, timeline, plan, equipment, settings, folder, run)
     layout = FaceLayout(shapes, generator, settings)
     with run.clock.measure("speech"):
         speech, envelope = listen(
             preflight.voice, equipment, settings.speech, source.fps, timeline.spoken_count, folder=folder, run=run
         )
-    segments = cut_segments(plan, timeline, segment_length(generator.clip_length, source.frame_bytes))
+    segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes))
     _note_size(layout, segments, timeline, plan, generator, run)
     for note in equipment.notes:
         run.warn(note)
@@ -141,6 +128,32 @@ def prepare(
         instead=equipment.instead,
         understudy=_understudy(equipment, shapes, preflight.voice, settings, source.fps, timeline.spoken_count, folder),
     )
+
+
+def _plan(
+    preflight: Preflight, detector: FaceDetector, settings: RenderSettings, coords_dir: Path, run: RenderRun
+) -> tuple[Source, Timeline, FacePlan]:
+    """The chosen faces; source and timeline, shortened to what can be decoded.
+
+    Raises:
+        FaceError: There is no face to work on.
+    """
+    source, timeline = preflight.source, preflight.timeline
+    with run.clock.measure("plan"):
+        every_face = _find_faces(source, timeline.sources_used, detector, settings, coords_dir, run)
+        plan = every_face.select(settings.face)
+    if plan.frame_count < timeline.sources_used:
+        run.warn(f"the source can be decoded up to frame {plan.frame_count} of {source.frame_count}; the rest is lost")
+        source = source.shortened(plan.frame_count)
+        timeline = plan_timeline(
+            source.frame_count, source.fps, preflight.voice.seconds, length=settings.length, tail=settings.tail
+        )
+    if plan.face_frames == 0:
+        raise FaceError(
+            f'no face was found in "{source.path.name}"',
+            "use a source in which a face of some size looks towards the camera",
+        )
+    return source, timeline, plan
 
 
 def _understudy(

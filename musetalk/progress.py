@@ -27,6 +27,7 @@ class ProgressEvent:
         total: Units expected; 0 while unknown. An estimate that may be corrected by later events.
         seconds: Seconds since the render began.
         note: A sentence for the user; mostly empty.
+        part: Units beyond `done` that are under way, as far as they have come; counted in whole and parts.
     """
 
     stage: Stage
@@ -34,6 +35,7 @@ class ProgressEvent:
     total: int
     seconds: float = 0.0
     note: str = ""
+    part: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class RenderRun:
     """One render while it runs: where it reports to, what ends it, what it has noticed.
 
     Args:
-        on_progress: Called from the rendering thread.
+        on_progress: Called from the rendering thread, and from the one that paints; never from both at once.
         cancel: Set by whoever wants it to end.
     """
 
@@ -110,7 +112,8 @@ class RenderRun:
         self._started = time.perf_counter()
         self._warnings: list[str] = []
         self._fell_back: set[FellBack] = set()
-        self._lock = threading.Lock()
+        self._lock, self._telling = threading.Lock(), threading.Lock()
+        self._rendered, self._painted = (0, 0), 0.0
 
     @property
     def elapsed(self) -> float:
@@ -120,8 +123,22 @@ class RenderRun:
     def emit(self, stage: Stage, done: int, total: int, note: str = "") -> None:
         """Report progress, and end here if the work was cancelled."""
         self.cancel.check()
+        with self._telling:
+            if stage == "render":
+                self._rendered = (done, total)
+            self._tell(stage, done, total, note)
+
+    def painting(self, frames: float) -> None:
+        """Report how far painting has come, in output frames; it runs ahead of what `emit` counts as rendered."""
+        self.cancel.check()
+        with self._telling:
+            self._painted = max(self._painted, frames)
+            self._tell("render", *self._rendered)
+
+    def _tell(self, stage: Stage, done: int, total: int, note: str = "") -> None:
         if self._on_progress is not None:
-            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note))
+            part = max(0.0, self._painted - done) if stage == "render" else 0.0
+            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note, part))
 
     def warn(self, sentence: str) -> None:
         """Note something the user should know; once, however often it is noticed."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from musetalk.faces.plan import FacePlan
+from musetalk.generators.types import FaceGenerator
 from musetalk.timeline import Timeline
 
 PASSTHROUGH_LENGTH = 4  # frames handed on together where there is nothing to paint
-_SEGMENT_BYTES = 320 * 2**20  # of frames in one piece: every stage holds one or two
-_LEAST_LENGTH = 16  # frames that a piece may always have, however large: what video networks see together
+_SEGMENT_BYTES = 192 * 2**20  # of frames in one piece: every stage holds one or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,31 +18,62 @@ class Segment:
     """Output frames [start, stop) that show the same faces of one shot, or none.
 
     Attributes:
-        start, stop: Output frames.
+        start, stop: Output frames. Each frame lies in one segment.
         tracks: The faces in them; empty: the frames pass through.
+        lead: Frames before `start` that are painted with these, too: they are cross-faded with what the segment
+            before made of them, so that no jump shows.
     """
 
     start: int
     stop: int
     tracks: tuple[int, ...]
+    lead: int = 0
+
+    @property
+    def first(self) -> int:
+        """The first output frame that is painted."""
+        return self.start - self.lead
 
 
-def segment_length(clip_length: int, frame_bytes: int) -> int:
-    """Most frames in a piece with a face.
+@dataclass(frozen=True, slots=True)
+class PieceLengths:
+    """How long the pieces are that a generator is given.
+
+    Attributes:
+        longest: Most frames.
+        overlap: Frames that a piece at least shares with the one before it.
+        shortest: Where a stretch's last piece has fewer frames, it takes more of those before it.
+    """
+
+    longest: int
+    overlap: int = 0
+    shortest: int = 1
+
+
+def piece_lengths(generator: FaceGenerator, frame_bytes: int) -> PieceLengths:
+    """How long pieces with a face are: as long as the generator takes them, shorter where frames are large.
 
     Args:
-        clip_length: Most frames that the generator takes.
+        generator: What paints.
         frame_bytes: Size of a decoded frame.
     """
-    return min(clip_length, max(_LEAST_LENGTH, _SEGMENT_BYTES // frame_bytes))
+    traits = generator.traits
+    fitting = min(generator.clip_length, max(traits.shortest, _SEGMENT_BYTES // frame_bytes))
+    if traits.overlap and fitting > traits.shortest:  # whole clips: more frames would cost another one
+        stride = traits.shortest - traits.overlap
+        fitting = traits.shortest + (fitting - traits.shortest) // stride * stride
+    return PieceLengths(fitting, traits.overlap, min(traits.shortest, fitting))
 
 
-def cut_segments(plan: FacePlan, timeline: Timeline, clip_length: int) -> tuple[Segment, ...]:
-    """Cut where the shot, the faces in view or the voice's cover changes, and where the source jumps.
+def cut_segments(plan: FacePlan, timeline: Timeline, lengths: PieceLengths) -> tuple[Segment, ...]:
+    """Cut where the shot, the faces in view or the voice's cover changes, where the source jumps, and into pieces."""
+    passed = PieceLengths(PASSTHROUGH_LENGTH)
+    stretches = ((stretch, lengths if stretch.tracks else passed) for stretch in _stretches(plan, timeline))
+    return tuple(piece for stretch, fitting in stretches for piece in _pieces(stretch, fitting))
 
-    Pieces with a face have at most `clip_length` frames.
-    """
-    found: list[Segment] = []
+
+def _stretches(plan: FacePlan, timeline: Timeline) -> Iterator[Segment]:
+    """Frames that could be one piece each, had pieces no longest length."""
     start, last_source = 0, 0
     key: tuple[int, tuple[int, ...]] | None = None
     for frame in range(timeline.frame_count):
@@ -49,11 +81,19 @@ def cut_segments(plan: FacePlan, timeline: Timeline, clip_length: int) -> tuple[
         spoken = frame < timeline.spoken_count
         tracks = tuple(face.track for face in plan.faces(source)) if spoken else ()
         this = (plan.shot(source) if spoken else -1, tracks)
-        longest = clip_length if tracks else PASSTHROUGH_LENGTH
-        if key is not None and (this != key or abs(source - last_source) > 1 or frame - start >= longest):
-            found.append(Segment(start, frame, key[1]))
+        if key is not None and (this != key or abs(source - last_source) > 1):
+            yield Segment(start, frame, key[1])
             start = frame
         key, last_source = this, source
     if key is not None:
-        found.append(Segment(start, timeline.frame_count, key[1]))
-    return tuple(found)
+        yield Segment(start, timeline.frame_count, key[1])
+
+
+def _pieces(stretch: Segment, lengths: PieceLengths) -> Iterator[Segment]:
+    start, before = stretch.start, 0  # `before`: frames of the piece before, as far as they are its own
+    while start < stretch.stop:
+        lead = min(lengths.overlap, before)
+        stop = min(start + lengths.longest - lead, stretch.stop)
+        lead = min(before, max(lead, lengths.shortest - (stop - start)))
+        yield Segment(start, stop, stretch.tracks, lead)
+        start, before = stop, stop - start

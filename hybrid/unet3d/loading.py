@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from hybrid.unet3d.config import UNet3DConfig, config_of
-from musetalk.generators.musetalk import position_table
 from musetalk.generators.vae import weights_in
 from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.networks.positions import position_table
 from musetalk.weights import preferred
 
 if TYPE_CHECKING:

@@ -23,16 +23,13 @@ CACHE_BYTES = 128 * 2**20  # 4096 frames of 256 x 256 in float32
 class Denoiser(Protocol):
     """The surgical call: what is swapped between MuseTalk and LatentSync."""
 
-    def denoise(
-        self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array, check: Callable[[], None]
-    ) -> torch.Tensor:
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
         """Paint the mouths of one clip. Called inside `torch.inference_mode`.
 
         Args:
             latents: float [N, 8, h, w], scaled, on the device: the masked crop, then the crop.
             audio: float32 [N, 50, 384] on the device: Whisper features, without positions.
-            crops: uint8 RGB [N, S, S, 3]: the clip's own pixels. Not to be written to.
-            check: The clip's (see `Clip`).
+            clip: What they were made from; tells and is told how the work goes on.
 
         Returns:
             float [N, 4, h, w], scaled, on the device.
@@ -119,7 +116,7 @@ class LatentGenerator:
         with torch.inference_mode():
             audio = torch.tensor(clip.speech).to(self._compute.device)
             latents = self._source_latents(clip)
-            painted = finite(self._denoiser.denoise(latents, audio, clip.crops, clip.check))
+            painted = finite(self._denoiser.denoise(latents, audio, clip))
             return self._paint(clip, painted)
 
     def _source_latents(self, clip: Clip) -> torch.Tensor:

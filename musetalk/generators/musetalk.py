@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
+from musetalk.generators.autoencoder import DecoderName, load_autoencoder
 from musetalk.generators.device import Batches, Compute, frames_that_fit
 from musetalk.generators.latent import LatentGenerator, LatentOptions
-from musetalk.generators.types import Traits
-from musetalk.generators.vae import (
-    LatentDecoder,
-    TinyDecoder,
-    VaeDecoder,
-    VaeEncoder,
-    load_tiny,
-    load_vae,
-    read_config,
-    weights_in,
-)
+from musetalk.generators.types import Clip, Traits
+from musetalk.generators.vae import read_config, weights_in
 from musetalk.networks.checkpoint import built, fill, load_state_dict
+from musetalk.networks.positions import position_table
 from musetalk.speech.hearing import MUSETALK_HEARING
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
 
 Version: TypeAlias = Literal["v1", "v15"]
-DecoderName: TypeAlias = Literal["sd", "tiny"]
 
 CROP_SIZE = 256
-AUDIO_STEPS, AUDIO_CHANNELS = 50, 384  # ten encoder steps of Whisper-tiny's five hidden states
+AUDIO_CHANNELS = 384  # of each of Whisper-tiny's hidden states
 # Both were trained on the same crops; 1.5 sees and shows more below the chin.
 TRAITS: dict[Version, Traits] = {
     "v1": Traits(MUSETALK_HEARING, "halved", room_below=False, mask="raw", alone=True),
@@ -45,15 +34,6 @@ _WEIGHTS = ("unet.safetensors", "unet.pth", "pytorch_model.bin")
 _CPU_CLIP, _GPU_CLIP = 8, 16
 _CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop them for seconds
 _VALUES_PER_FRAME = 55 * 2**20  # alive at once, of one frame: measured for the decoder; the others' are fewer
-
-
-def position_table(steps: int = AUDIO_STEPS, channels: int = AUDIO_CHANNELS) -> torch.Tensor:
-    """Sinusoidal positions, float32 [steps, channels]: sine in even columns, cosine in odd (Vaswani et al. 2017)."""
-    position = torch.arange(steps, dtype=torch.float32)[:, None]
-    rate = torch.exp(torch.arange(0, channels, 2, dtype=torch.float32) * (-math.log(10000.0) / channels))
-    table = torch.empty(steps, channels)
-    table[:, 0::2], table[:, 1::2] = torch.sin(position * rate), torch.cos(position * rate)
-    return table
 
 
 class MuseTalkDenoiser:
@@ -70,14 +50,12 @@ class MuseTalkDenoiser:
         self._batches = Batches(batch)
         self._timestep = torch.zeros(1, dtype=torch.long, device=compute.device)
 
-    def denoise(
-        self, latents: torch.Tensor, audio: torch.Tensor, crops: UInt8Array, check: Callable[[], None]
-    ) -> torch.Tensor:
-        """Paint the mouths of one clip (see `Denoiser`); `crops` is not looked at."""
-        heard = self._compute.tensor(audio + position_table(audio.shape[1]).to(audio.device))
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
+        """Paint the mouths of one clip (see `Denoiser`); its crops are not looked at."""
+        heard = self._compute.tensor(audio + position_table(*audio.shape[1:]).to(audio.device))
         shown = self._compute.tensor(latents)
         parts = self._batches.run(
-            lambda start, stop: self._call(shown[start:stop], heard[start:stop]), len(shown), check
+            lambda start, stop: self._call(shown[start:stop], heard[start:stop]), len(shown), clip.check
         )
         return torch.cat(parts)
 
@@ -134,16 +112,10 @@ def load_musetalk(
     Raises:
         BackendError: A file is missing, damaged, or another network's.
     """
-    vae = load_vae(models_dir / "sd-vae")
-    encoder = VaeEncoder(compute.place(vae), compute, seed)
+    autoencoder = load_autoencoder(models_dir, compute, decoder, seed)
     unet = compute.place(load_unet(models_dir / _FOLDERS[version]))
-    painter: LatentDecoder
-    if decoder == "tiny":
-        painter = TinyDecoder(compute.place(load_tiny(models_dir / "taesd")), compute)
-    else:
-        painter = VaeDecoder(vae, compute)
     if compiled:
-        for network in (vae.encoder, vae.decoder, unet):
+        for network in (*autoencoder.networks, unet):
             network.compile()
     frames = batch or _frames_at_once(compute)
     on_gpu = compute.device.type != "cpu"
@@ -154,7 +126,7 @@ def load_musetalk(
         decode_batch=frames if on_gpu else 1,  # more are no faster on a CPU, and take memory
     )
     denoiser = MuseTalkDenoiser(unet, compute, frames if on_gpu else min(frames, _CPU_BATCH))
-    return LatentGenerator(encoder, painter, denoiser, compute, options, TRAITS[version])
+    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, TRAITS[version])
 
 
 def _frames_at_once(compute: Compute) -> int:

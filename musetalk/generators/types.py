@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -14,6 +14,10 @@ from musetalk.speech.hearing import Hearing
 
 Framing: TypeAlias = Literal["square", "halved", "aligned"]
 Shown: TypeAlias = Callable[[int], Float32Array]
+
+
+def _no_seams(_frames: int) -> Sequence[int]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class Traits:
         aligner: Of the framing "aligned".
         shown: Where it paints at all: float32 [S, S] over crops of side S, 0 keeps the source, 1 takes what it painted.
             None: everywhere.
+        overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
+        shortest: Clips of fewer frames come out worse.
+        seams: Frames of a clip of N frames at which its parts meet inside the generator.
     """
 
     hearing: Hearing | None = None
@@ -39,6 +46,9 @@ class Traits:
     alone: bool = False
     aligner: Aligner | None = None
     shown: Shown | None = None
+    overlap: int = 0
+    shortest: int = 1
+    seams: Callable[[int], Sequence[int]] = _no_seams
 
     def __post_init__(self) -> None:
         """Check that what it needs is there.
@@ -54,6 +64,14 @@ def _go_on() -> None:
     """Nobody wants the work to end."""
 
 
+def _nobody_counts(_done: int, _total: int) -> None:
+    """Nobody wants to know how far the work has come."""
+
+
+def _nobody_hears(_sentence: str) -> None:
+    """Nobody wants to know what was noticed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """Consecutive output frames of one face inside one shot.
@@ -64,6 +82,8 @@ class Clip:
         faces: Box and mouth of each frame, in pixels of the crop.
         first_row: Rows of the crops above it are not shown, and need not be painted.
         check: To be called between pieces of long work; raises where the work is to end.
+        step: To be told how many steps of long work are done, and of how many, after each.
+        note: To be told what the user should know, a sentence.
     """
 
     crops: UInt8Array
@@ -71,6 +91,8 @@ class Clip:
     faces: tuple[FaceSample, ...]
     first_row: int = 0
     check: Callable[[], None] = _go_on
+    step: Callable[[int, int], None] = _nobody_counts
+    note: Callable[[str], None] = _nobody_hears
 
 
 class FaceGenerator(Protocol):

@@ -14,14 +14,15 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 
 from musetalk.errors import BackendError
-from musetalk.generators.musetalk import MuseTalkDenoiser, load_musetalk, load_unet, position_table
+from musetalk.generators.musetalk import MuseTalkDenoiser, load_musetalk, load_unet
 from musetalk.generators.types import Clip
 from musetalk.generators.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
+from musetalk.networks.positions import position_table
 from tests.filled import CPU, state_for
 from tests.golden.read import GOLDEN, read_golden
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-NO_CROPS = np.zeros((3, 256, 256, 3), np.uint8)
+NO_CLIP = Clip(np.zeros((3, 256, 256, 3), np.uint8), np.zeros((3, 50, 384), np.float32), ())
 OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
 
@@ -94,15 +95,15 @@ def rgb(vae: Golden) -> np.ndarray:
 
 
 def test_positions_are_upstreams(unet: Golden) -> None:
-    assert close(position_table(), unet["pe"], 1e-6)
+    assert close(position_table(50, 384), unet["pe"], 1e-6)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8])
 def test_the_unet_paints_what_upstreams_does(unet: Golden, batch: int) -> None:
     denoiser = MuseTalkDenoiser(CPU.place(load_unet(unet.folder)), CPU, batch)
     with torch.inference_mode():
-        whole = denoiser.denoise(unet["latents"], unet["audio"], NO_CROPS, lambda: None)
-        half = denoiser.denoise(unet["latents"][:1, :, :16], unet["audio"][:1], NO_CROPS, lambda: None)
+        whole = denoiser.denoise(unet["latents"], unet["audio"], NO_CLIP)
+        half = denoiser.denoise(unet["latents"][:1, :, :16], unet["audio"][:1], NO_CLIP)
     assert close(whole, unet["output"])
     assert close(half, unet["output_half_height"])
 

@@ -41,8 +41,8 @@ def vae() -> AutoencoderKL:
 class Louder:
     """A denoiser: the reference latents, shifted by how loud the voice is."""
 
-    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray, _check: object) -> torch.Tensor:
-        assert latents.shape[:2] == (len(crops), 8)
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
+        assert latents.shape[:2] == (len(clip.crops), 8)
         return latents[:, 4:] + audio.mean(dim=(1, 2))[:, None, None, None]
 
 
@@ -142,9 +142,7 @@ def test_sampling_repeats_and_differs_from_the_mode(vae: AutoencoderKL) -> None:
 
 def test_numbers_that_overflow_are_an_error_not_a_black_mouth(vae: AutoencoderKL) -> None:
     class Broken:
-        def denoise(
-            self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray, _check: object
-        ) -> torch.Tensor:
+        def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
             return latents[:, 4:] * float("nan")
 
     with pytest.raises(BackendError, match="not a number"):
@@ -153,9 +151,7 @@ def test_numbers_that_overflow_are_an_error_not_a_black_mouth(vae: AutoencoderKL
 
 def test_another_mask_is_what_the_denoiser_does_not_see(vae: AutoencoderKL) -> None:
     class MaskedOnly:
-        def denoise(
-            self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray, _check: object
-        ) -> torch.Tensor:
+        def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
             return latents[:, :4]
 
     def gray(pixels: torch.Tensor) -> torch.Tensor:

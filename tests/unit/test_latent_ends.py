@@ -34,7 +34,7 @@ class Parts:
         self.done.append("encode")
         return torch.zeros(len(pixels), 4, SIZE // 8, SIZE // 8)
 
-    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, crops: np.ndarray, check: object) -> torch.Tensor:
+    def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
         self.done.append("denoise")
         return latents[:, :4]
 

@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musetalk.borders import painted_borders
 from musetalk.faces.plan import FacePlan
-from musetalk.segments import PASSTHROUGH_LENGTH, cut_segments, segment_length
+from musetalk.generators.types import Traits
+from musetalk.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
 from musetalk.timeline import Timeline
 
 
@@ -32,31 +34,68 @@ def plan_of(tracks: list[int | None], shots: list[int]) -> FacePlan:
     spoken=st.integers(1, 70),
     mode=st.sampled_from(["pingpong", "loop", "hold"]),
     clip_length=st.integers(1, 16),
+    overlap=st.integers(0, 6),
 )
 def test_segments_cover_the_output_once_and_hold_one_thing_each(
-    shots: list[tuple[int, bool]], frames: int, spoken: int, mode: str, clip_length: int
+    shots: list[tuple[int, bool]], frames: int, spoken: int, mode: str, clip_length: int, overlap: int
 ) -> None:
     tracks = [shot if face else None for shot, (length, face) in enumerate(shots) for _ in range(length)]
     numbers = [shot for shot, (length, _) in enumerate(shots) for _ in range(length)]
     timeline = Timeline(frames, min(spoken, frames), len(tracks), mode)  # type: ignore[arg-type]
-    segments = cut_segments(plan_of(tracks, numbers), timeline, clip_length)
+    lengths = PieceLengths(clip_length, min(overlap, clip_length - 1), min(8, clip_length))
+    segments = cut_segments(plan_of(tracks, numbers), timeline, lengths)
     assert segments[0].start == 0
     assert segments[-1].stop == frames
     assert all(a.stop == b.start for a, b in pairwise(segments))
     for segment in segments:
-        sources = [timeline.source_frame(k) for k in range(segment.start, segment.stop)]
+        assert not segment.lead or segment.tracks
+        assert 0 <= segment.first <= segment.start
+        sources = [timeline.source_frame(k) for k in range(segment.first, segment.stop)]
         expected = {
             (tracks[source],) if tracks[source] is not None and k < timeline.spoken_count else ()
-            for k, source in enumerate(sources, segment.start)
+            for k, source in enumerate(sources, segment.first)
         }
         assert expected == {segment.tracks}
         assert len(sources) <= (clip_length if segment.tracks else PASSTHROUGH_LENGTH)
         if segment.tracks:
             assert len({numbers[source] for source in sources}) == 1
             assert all(abs(b - a) <= 1 for a, b in pairwise(sources))
+    for a, b in pairwise(segments):
+        assert b.first >= a.start  # two segments at most paint a frame
+
+
+def cut(frames: int, *lengths: int) -> list[tuple[int, int, int]]:
+    plan, timeline = plan_of([0] * frames, [0] * frames), Timeline(frames, frames, frames, "hold")
+    return [(s.first, s.start, s.stop) for s in cut_segments(plan, timeline, PieceLengths(*lengths))]
+
+
+def test_pieces_of_one_stretch_share_frames_and_the_last_one_is_no_shorter_than_the_network_needs() -> None:
+    assert cut(16, 28, 4, 16) == [(0, 0, 16)]
+    assert cut(52, 28, 4, 16) == [(0, 0, 28), (24, 28, 52)]
+    assert cut(54, 28, 4, 16) == [(0, 0, 28), (24, 28, 52), (38, 52, 54)]
+    assert cut(9, 4) == [(0, 0, 4), (4, 4, 8), (8, 8, 9)]
+
+
+def test_borders_are_where_pieces_meet_and_where_their_parts_do() -> None:
+    segments = (Segment(0, 4, ()), Segment(4, 20, (0,)), Segment(20, 30, (0,), 2), Segment(30, 34, ()))
+    traits = Traits(seams=lambda frames: (frames // 2,))
+    assert painted_borders(segments, traits) == (12, 18, 19, 20, 24)
+    assert painted_borders(segments[:2], Traits()) == ()
+
+
+class Painter:
+    """As much of a generator as tells how long its pieces are."""
+
+    def __init__(self, clip_length: int, **traits: int) -> None:
+        self.clip_length, self.traits = clip_length, Traits(**traits)  # type: ignore[arg-type]
 
 
 def test_pieces_of_large_frames_are_short_but_never_shorter_than_a_network_needs() -> None:
     hd, uhd = 1920 * 1080 * 3, 3840 * 2160 * 3
-    assert [segment_length(52, size) for size in (hd, uhd, 4 * uhd)] == [52, 16, 16]
-    assert segment_length(4, uhd) == 4
+    video = Painter(52, overlap=4, shortest=16)
+    sizes = (hd // 4, hd, uhd, 4 * uhd)
+    assert [piece_lengths(video, size) for size in sizes] == [  # type: ignore[arg-type]
+        PieceLengths(longest, 4, 16) for longest in (52, 28, 16, 16)
+    ]
+    assert piece_lengths(Painter(8), uhd) == PieceLengths(8)  # type: ignore[arg-type]
+    assert piece_lengths(Painter(6, overlap=4, shortest=16), hd) == PieceLengths(6, 4, 6)  # type: ignore[arg-type]

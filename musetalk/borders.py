@@ -1,0 +1,33 @@
+"""Where the painting of one call, or of one clip inside it, passes into that of the next: there a jump might show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from musetalk.generators.types import Traits
+from musetalk.segments import Segment
+
+
+def painted_borders(segments: Iterable[Segment], traits: Traits) -> tuple[int, ...]:
+    """Output frames k such that k - 1 and k were not painted by the same clip alone, though they show the same faces.
+
+    Args:
+        segments: Of the whole output.
+        traits: Of what paints them.
+    """
+    return tuple(sorted({*_between(segments), *_inside(segments, traits)}))
+
+
+def _between(segments: Iterable[Segment]) -> Iterator[int]:
+    """Where segments of one stretch meet: all the frames over which they are cross-faded."""
+    for before, after in pairwise(segments):
+        if after.tracks and (after.lead or after.tracks == before.tracks):
+            yield from range(after.first, after.start + 1)
+
+
+def _inside(segments: Iterable[Segment], traits: Traits) -> Iterator[int]:
+    for segment in segments:
+        if segment.tracks:
+            seams = (segment.first + seam for seam in traits.seams(segment.stop - segment.first))
+            yield from (seam for seam in seams if segment.start < seam < segment.stop)

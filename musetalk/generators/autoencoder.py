@@ -1,0 +1,49 @@
+"""What lies on both sides of every denoiser: pictures to latents, and latents to pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from torch import nn
+
+from musetalk.generators.device import Compute
+from musetalk.generators.vae import LatentDecoder, TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
+
+DecoderName: TypeAlias = Literal["sd", "tiny"]
+
+
+@dataclass(frozen=True, slots=True)
+class Autoencoder:
+    """Encoder and decoder, placed on one device.
+
+    Attributes:
+        encoder: Crops to latents.
+        decoder: Latents to crops.
+        networks: What both run.
+    """
+
+    encoder: VaeEncoder
+    decoder: LatentDecoder
+    networks: tuple[nn.Module, ...]
+
+
+def load_autoencoder(models_dir: Path, compute: Compute, decoder: DecoderName, seed: int | None) -> Autoencoder:
+    """Load Stable Diffusion's autoencoder, with its own decoder or the tiny one.
+
+    Args:
+        models_dir: Where weights lie: sd-vae/, and taesd/ for the tiny decoder.
+        compute: What to run on.
+        decoder: "sd" (Stable Diffusion's) or "tiny" (TAESD: far quicker, softer).
+        seed: See `VaeEncoder`.
+
+    Raises:
+        BackendError: A file is missing, damaged, or another network's.
+    """
+    vae = compute.place(load_vae(models_dir / "sd-vae"))
+    encoder = VaeEncoder(vae, compute, seed)
+    if decoder == "tiny":
+        tiny = compute.place(load_tiny(models_dir / "taesd"))
+        return Autoencoder(encoder, TinyDecoder(tiny, compute), (vae.encoder, tiny))
+    return Autoencoder(encoder, VaeDecoder(vae, compute), (vae.encoder, vae.decoder))
