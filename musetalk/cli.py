@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from musetalk.cli_common import CANCELLED, FAILED, USAGE, cancel_on_signal, values_of
+from musetalk.compare_cli import compare
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
 from musetalk.files import make_room_for
 from musetalk.weights_cli import app as weights_app
@@ -20,9 +19,7 @@ from musetalk.weights_cli import app as weights_app
 if TYPE_CHECKING:
     from musetalk.batch import Task, TaskResult
     from musetalk.pipeline import LipSync
-    from musetalk.progress import CancelToken
 
-FAILED, USAGE, CANCELLED = 1, 2, 130
 _SETTINGS = {  # options of `render`, and the settings that they are
     **{name: name for name in ("backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")},
     "fps": "image_fps",
@@ -31,6 +28,10 @@ _SETTINGS = {  # options of `render`, and the settings that they are
     "detector": "detector.name",
     "mask": "mask.shape",
     **{name: f"mask.{name}" for name in ("feather", "left_cheek_width", "right_cheek_width")},
+    "inference_steps": "latentsync.steps",
+    "guidance_scale": "latentsync.guidance",
+    "sampler": "latentsync.preset",
+    **{name: f"latentsync.{name}" for name in ("framing", "fallback")},
     **{name: f"network.{name}" for name in ("device", "dtype", "decoder", "batch_size", "seed")},
     **{name: f"encoder.{name}" for name in ("codec", "crf", "preset")},
     **{name: f"limits.{name}" for name in ("max_seconds", "max_pixels")},
@@ -44,35 +45,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(weights_app)
-
-
-@contextmanager
-def cancel_on_signal() -> Iterator[CancelToken]:
-    """A token that Ctrl-C and SIGTERM set, so that work ends in order; a second Ctrl-C ends the program at once."""
-    from musetalk.progress import CancelToken  # noqa: PLC0415 - see the module's first line
-
-    token = CancelToken()
-
-    def stop(number: int, _frame: object) -> None:
-        if token.cancelled and number == signal.SIGINT:
-            _end_at_once()
-        token.cancel()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield token
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end_at_once() -> NoReturn:
-    """End without waiting for threads: a network in the middle of a frame answers to nothing."""
-    import psutil  # noqa: PLC0415
-
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    os._exit(CANCELLED)
 
 
 @app.callback()
@@ -116,6 +88,13 @@ def render(
     decoder: Annotated[str | None, typer.Option(help="sd, or tiny: far quicker, softer.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Frames at once (default: what fits).")] = None,
     seed: Annotated[int | None, typer.Option(help="Sample the latents (default: their mode).")] = None,
+    inference_steps: Annotated[int | None, typer.Option(help="LatentSync: steps (default: the sampler's).")] = None,
+    guidance_scale: Annotated[float | None, typer.Option(help="LatentSync: 1 to 5 (default: 1.5).")] = None,
+    sampler: Annotated[str | None, typer.Option(help="LatentSync: published (DDIM, 20), or fast (DPM++, 8).")] = None,
+    framing: Annotated[str | None, typer.Option(help="LatentSync: aligned, or musetalk's crops.")] = None,
+    fallback: Annotated[
+        str | None, typer.Option(help="What LatentSync cannot paint: musetalk paints it, or error.")
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="x264 or nvenc.")] = None,
     crf: Annotated[int | None, typer.Option(help="Quality, 0 to 51, lower is better (default: 18).")] = None,
     preset: Annotated[str | None, typer.Option(help="x264's speed, ultrafast to veryslow.")] = None,
@@ -129,43 +108,13 @@ def render(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Render VIDEO speaking VOICE to OUT, or every task of a CONFIG."""
-    said = {name: context.params[option] for option, name in _SETTINGS.items() if context.params[option] is not None}
-    values = _nested({**said, **dict(map(_setting, further or ()))})
+    values = values_of({name: context.params[option] for option, name in _SETTINGS.items()}, further)
     if config is not None and (video, voice, out) == (None, None, None):
         _render_config(config, result_dir, values, report, quiet)
     elif video is not None and voice is not None and out is not None and config is None:
         _render_one(video, voice, out, values, report, quiet)
     else:
         raise SettingsError("say what to render", "give VIDEO VOICE -o OUT, or --config FILE")
-
-
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    """Values by their dotted names as a tree: only what was said, so that a file's and the defaults show through."""
-    tree: dict[str, Any] = {}
-    for name, value in values.items():
-        *parents, leaf = name.split(".")
-        place = tree
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself')
-        if isinstance(place.get(leaf), dict):
-            raise SettingsError(f'"{name}" is set as a whole and in part', "name each part: network.seed=1")
-        place[leaf] = value
-    return tree
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """A setting as `--set` takes it: its name, and the value as YAML reads it."""
-    import yaml  # noqa: PLC0415
-
-    name, equals, value = text.partition("=")
-    try:
-        if name and equals:
-            return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"--set {text}: the value cannot be read ({' '.join(str(error).split())})") from error
-    raise SettingsError(f"--set {text} is not of the form NAME=VALUE", "for example: --set network.seed=1")
 
 
 def _render_one(
@@ -242,18 +191,23 @@ def render_tasks(tasks: list[Task], overrides: dict[str, Any], engine: LipSync, 
     return results
 
 
+app.command()(compare)
+
+
 @app.command()
 def doctor(
     models_dir: Annotated[Path, typer.Option(help="Where weights are.")] = Path("models"),
+    surgical: Annotated[
+        bool, typer.Option("--surgical", help="Run a clip through each backend, and show what networks are given.")
+    ] = False,
+    backends: Annotated[str | None, typer.Option(help="Of --surgical: which, with commas (default: all).")] = None,
 ) -> None:
     """Show versions, devices, ffmpeg, and which backends can run or what they lack."""
-    from musetalk.console import print_table  # noqa: PLC0415
-    from musetalk.doctor import examine  # noqa: PLC0415
-    from musetalk.generators.registry import BackendRegistry  # noqa: PLC0415
-    from musetalk.settings import RenderSettings  # noqa: PLC0415
+    from musetalk.doctor import print_examination, print_surgical_check  # noqa: PLC0415
 
-    for title, rows in examine(BackendRegistry(), RenderSettings(models_dir=models_dir)).items():
-        print_table(title, rows)
+    if surgical:
+        raise typer.Exit(FAILED if print_surgical_check(models_dir, backends) else 0)
+    print_examination(models_dir)
 
 
 def run(command: Callable[[], object]) -> NoReturn:

@@ -47,7 +47,10 @@ class _Bars:
             self._bars.print(event.note)
         if event.stage not in self._tasks:
             self._tasks[event.stage] = self._bars.add_task(_TITLES[event.stage], total=event.total)
-        self._bars.update(self._tasks[event.stage], completed=event.done, total=event.total)
+        task, reached = self._tasks[event.stage], int(event.done + event.part)
+        if reached < self._bars.tasks[task].completed:  # the next backend of a comparison
+            self._bars.reset(task)
+        self._bars.update(task, completed=reached, total=event.total)
 
 
 class _Lines:
@@ -55,11 +58,12 @@ class _Lines:
         self._last: tuple[str, int] | None = None
 
     def update(self, event: ProgressEvent) -> None:
-        step = event.done * _PLAIN_STEPS // max(1, event.total)
+        reached = int(event.done + event.part)
+        step = reached * _PLAIN_STEPS // max(1, event.total)
         if (event.stage, step) != self._last:
             self._last = (event.stage, step)
             note = f" ({event.note})" if event.note else ""
-            line = f"[{event.seconds:7.1f} s] {_TITLES[event.stage]}: {event.done}/{event.total}{note}\n"
+            line = f"[{event.seconds:7.1f} s] {_TITLES[event.stage]}: {reached}/{event.total}{note}\n"
             sys.stderr.write(line)
             sys.stderr.flush()
 
@@ -89,4 +93,4 @@ def print_table(title: str, rows: list[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, value)
-    Console(soft_wrap=True).print(table)
+    Console(soft_wrap=True, markup=False).print(table)

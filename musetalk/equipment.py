@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -122,6 +123,15 @@ class Workshop:
             further = None if understudy is None else partial(self._stand_in, understudy, settings)
             return replace(self._equipped(backend, generator, settings), understudy=further)
         return replace(self._stand_in(understudy, settings), instead=instead)
+
+    def release(self) -> None:
+        """Let go of everything that was loaded."""
+        with self._lock:
+            self._kept.clear()
+        if "torch" in sys.modules:  # else there is nothing that it could keep
+            from musetalk.generators.device import release_memory  # noqa: PLC0415 - loads torch
+
+            release_memory()
 
     def _generator(self, backend: Backend, settings: RenderSettings) -> FaceGenerator:
         """The backend's; one that is kept as an understudy is taken from there, any other is let go."""

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.accounting import all_fell_back, fallback_frames, fallback_sentences, joined, spans_of
+from musetalk.accounting import all_fell_back, fallback_frames, fallback_sentences, joined, others, spans_of
+from musetalk.borders import painted_borders
 from musetalk.equipment import Workshop
 from musetalk.faces.types import FaceDetector
 from musetalk.files import temporary_folder
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.measuring.measurer import Measurer
+from musetalk.measuring.types import Measures
 from musetalk.media.commands import SoundTrack, rate_text
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.types import Source
@@ -22,7 +25,7 @@ from musetalk.media.writer import VideoWriter
 from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
-from musetalk.rendering import render_frames
+from musetalk.rendering import finished_frames
 from musetalk.report import LOUDNESS_BINS, PeakMemory, RenderReport, versions
 from musetalk.settings import RenderSettings
 
@@ -69,9 +72,13 @@ class LipSync:
         video, voice, out = Path(video), Path(voice), Path(out)
         check_output(out, (video, voice), settings.encoder)
         with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
-            self._write(preparation, out, run)
+            measures = self._write(preparation, out, run)
             peak = memory.mb
-        return _report(preparation, out, self.registry.get(settings.backend), run, peak)
+        return _report(preparation, out, self.registry.get(settings.backend), run, peak, measures)
+
+    def release(self) -> None:
+        """Let go of what renders were made with, for others to have the memory; it is loaded again when needed."""
+        self._workshop.release()
 
     def check_source(self, video: Path, settings: RenderSettings) -> Source:
         """Look at a source alone, in a moment.
@@ -169,8 +176,10 @@ class LipSync:
             run.emit("preflight", STEPS, STEPS)
             yield prepare(preflight, equipment, settings, folder=job, coords_dir=coords_dir, run=run)
 
-    def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> None:
+    def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> Measures | None:
         source, timeline = preparation.source, preparation.timeline
+        borders = painted_borders(preparation.segments, preparation.generator.traits)
+        measurer = Measurer(preparation, borders) if preparation.settings.measure else None
         writer = VideoWriter(
             out,
             folder=preparation.folder,
@@ -182,15 +191,20 @@ class LipSync:
             comment=f"MuseTalk Hybrid. {self.registry.get(preparation.settings.backend).notice}".strip(),
             cancel=run.cancel,
         )
-        with writer, closing(render_frames(preparation, 0, timeline.frame_count, run)) as frames:
+        run.emit("render", 0, timeline.frame_count)
+        with writer, closing(finished_frames(preparation, 0, timeline.frame_count, run)) as frames:
             for done, frame in enumerate(frames, 1):
                 with run.clock.measure("encode"):
-                    writer.write(frame)
+                    writer.write(frame.picture)
+                if measurer is not None and frame.source is not None:
+                    with run.clock.measure("measure"):
+                        measurer.add(frame.number, frame.picture, frame.source, frame.masks)
                 run.emit("render", done, timeline.frame_count)
             with run.clock.measure("finish"):
                 run.emit("finish", 0, 1)
                 writer.finish()
         run.emit("finish", 1, 1)
+        return None if measurer is None else measurer.result()
 
 
 def _sound(preparation: Preparation) -> SoundTrack:
@@ -201,7 +215,14 @@ def _sound(preparation: Preparation) -> SoundTrack:
     return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole)
 
 
-def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRun, peak_mb: float) -> RenderReport:
+def _report(
+    preparation: Preparation,
+    out: Path,
+    backend: Backend,
+    run: RenderRun,
+    peak_mb: float,
+    measures: Measures | None,
+) -> RenderReport:
     source, timeline = preparation.source, preparation.timeline
     face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
     fallbacks, whole = joined(run.fallbacks), all_fell_back(preparation.segments, run.fallbacks)
@@ -227,6 +248,8 @@ def _report(preparation: Preparation, out: Path, backend: Backend, run: RenderRu
         warnings=(*fallback_sentences(fallbacks, backend.name, face_frames, whole=whole), *run.warnings),
         settings=preparation.settings.model_dump(mode="json"),
         versions=versions(),
+        measures=measures,
+        instead=others(fallbacks) if whole else "",
     )
 
 

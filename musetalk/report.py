@@ -17,6 +17,7 @@ import psutil
 
 import musetalk
 from musetalk.errors import OutputError
+from musetalk.measuring.types import Measures
 from musetalk.media.child import ffmpeg_executable
 
 LOUDNESS_BINS = 600
@@ -57,6 +58,7 @@ class RenderReport:
         passthrough_frames: Frames that went through untouched.
         fallback_frames: Frames in `fallbacks`.
         fallbacks: Each with its reason.
+        instead: Which backend painted all faces, where the one that was asked for painted none; else empty.
         spans: The output from its first frame to its last, cut where the way it was made changes.
         loudness: Openness of the voice, 0 to 1, over the output's length in evenly wide bins, at most `LOUDNESS_BINS`;
             the largest value of each bin.
@@ -70,6 +72,7 @@ class RenderReport:
         device: What it ran on.
         detector: What found the faces, and by which settings.
         bbox_shift_range: Lowest and highest `bbox_shift` of use, in source pixels; None where it moves no line.
+        measures: Of the result, frame by frame, where the settings ask for them.
         warnings: What the user should know, a sentence each.
         settings: All settings, as plain values.
         versions: Of this package and what it stands on.
@@ -96,6 +99,8 @@ class RenderReport:
     warnings: tuple[str, ...]
     settings: dict[str, Any]
     versions: dict[str, str]
+    measures: Measures | None = None
+    instead: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

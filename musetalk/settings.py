@@ -134,6 +134,7 @@ class RenderSettings(_Frozen):
     tail: Literal["cut", "keep"] = Field("cut", description="the rest of the source where the voice is shorter")
     image_fps: int = Field(25, ge=1, le=120, description="frame rate of pictures and folders of pictures")
     use_saved_coords: bool = False
+    measure: bool = Field(False, description="measure sharpness, jitter and more of the result; in the report")
     coords_dir: Path | None = Field(None, description="where face plans are kept; default: coords/ beside the output")
     detector: DetectorSettings = DetectorSettings()
     tracker: TrackerSettings = TrackerSettings()

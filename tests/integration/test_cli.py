@@ -243,7 +243,7 @@ def test_what_cannot_be_set_is_named(tmp_path: Path, text: str, problem: str) ->
 def test_a_second_interrupt_waits_for_nothing() -> None:
     stubborn = (
         "import threading\n"
-        "from musetalk.cli import cancel_on_signal\n"
+        "from musetalk.cli_common import cancel_on_signal\n"
         "with cancel_on_signal() as token:\n"
         "    print('ready', flush=True)\n"
         "    while not token.cancelled:\n"

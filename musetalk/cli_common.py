@@ -1,0 +1,88 @@
+"""What the commands share: settings out of options, and an end in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from musetalk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from musetalk.progress import CancelToken
+
+FAILED, USAGE, CANCELLED = 1, 2, 130  # exit codes
+
+
+def values_of(said: dict[str, Any], further: list[str] | None) -> dict[str, Any]:
+    """What options say as a tree of settings.
+
+    Args:
+        said: By dotted names; None: not said.
+        further: Texts of `--set`, which win.
+
+    Raises:
+        SettingsError: A text cannot be read, or a setting is given as a whole and in part.
+    """
+    known = {name: value for name, value in said.items() if value is not None}
+    return _nested({**known, **dict(map(_setting, further or ()))})
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Values by their dotted names as a tree: only what was said, so that a file's and the defaults show through."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *parents, leaf = name.split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself')
+        if isinstance(place.get(leaf), dict):
+            raise SettingsError(f'"{name}" is set as a whole and in part', "name each part: network.seed=1")
+        place[leaf] = value
+    return tree
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """A setting as `--set` takes it: its name, and the value as YAML reads it."""
+    import yaml  # noqa: PLC0415
+
+    name, equals, value = text.partition("=")
+    try:
+        if name and equals:
+            return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {text}: the value cannot be read ({' '.join(str(error).split())})") from error
+    raise SettingsError(f"--set {text} is not of the form NAME=VALUE", "for example: --set network.seed=1")
+
+
+@contextmanager
+def cancel_on_signal() -> Iterator[CancelToken]:
+    """A token that Ctrl-C and SIGTERM set, so that work ends in order; a second Ctrl-C ends the program at once."""
+    from musetalk.progress import CancelToken  # noqa: PLC0415 - see the module's first line
+
+    token = CancelToken()
+
+    def stop(number: int, _frame: object) -> None:
+        if token.cancelled and number == signal.SIGINT:
+            _end_at_once()
+        token.cancel()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_at_once() -> NoReturn:
+    """End without waiting for threads: a network in the middle of a frame answers to nothing."""
+    import psutil  # noqa: PLC0415
+
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(CANCELLED)

@@ -1,0 +1,220 @@
+"""compare: one source and one voice through several backends, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from musetalk.comparing.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
+from musetalk.engine import Engine
+from musetalk.errors import BackendError, Cancelled, MuseTalkError, OutputError, SettingsError
+from musetalk.files import make_room_for, temporary_folder
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.settings import RenderSettings
+
+
+def compare(
+    engine: Engine,
+    video: Path,
+    voice: Path,
+    folder: Path,
+    backends: Sequence[str],
+    settings: RenderSettings,
+    *,
+    on_progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Comparison:
+    """Render with each backend, measure the results, and show them together.
+
+    Faces are looked for once: every render reads the same plan. A backend that fails does not stop the others.
+
+    Args:
+        engine: What renders.
+        video: A video, a picture, or a folder of pictures.
+        voice: Any file with sound.
+        folder: Where the results go: `<backend>.mp4`, `side-by-side.mp4`, `plots.png`, `comparison.json`; all of them
+            or, where it cannot be done, none. Made if need be; what it holds under these names is replaced.
+        backends: Names, two or more.
+        settings: Of each render, but for the backend.
+        on_progress: Called as work goes on.
+        cancel: Ends the work.
+
+    Raises:
+        MuseTalkError: It cannot be done; nothing is written.
+    """
+    cancel = cancel or CancelToken()
+    told = _Told(on_progress)
+    _check(engine, video, voice, backends, settings)
+    with _workplace(folder, backends, (video, voice)) as work:
+        # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
+        coords = (settings.coords_dir or folder / "coords") if settings.use_saved_coords else work / "coords"
+        shared = settings.model_copy(update={"measure": True, "use_saved_coords": True, "coords_dir": coords})
+        parts = list[Compared]()
+        for number, backend in enumerate(backends, 1):
+            cancel.check()
+            told.begin(f"{backend}, {number} of {len(backends)}")
+            chosen = shared.model_copy(update={"backend": backend})
+            part = _render(engine, video, voice, work / f"{backend}.mp4", chosen, told, cancel)
+            parts.append(_as_given(part, settings, work, folder))
+        comparison = Comparison(video.name, voice.name, tuple(parts))
+        if not comparison.rendered:
+            raise _all_failed(parts)
+        comparison = _shown(comparison, work, settings, told, cancel)
+        comparison.save(work / COMPARISON)
+        cancel.check()
+        _move(work, folder, backends)
+    return comparison
+
+
+def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], settings: RenderSettings) -> None:
+    """Refuse, in a moment, what cannot be compared.
+
+    Raises:
+        MuseTalkError: It cannot; all backends that cannot run are named.
+    """
+    twice = sorted({backend for backend in backends if backends.count(backend) > 1})
+    if twice:
+        raise SettingsError(f"{', '.join(twice)} is named more than once", "name each backend once")
+    if len(backends) < 2:
+        raise SettingsError(
+            "a comparison takes two backends or more", "name them like this: musetalk-v15,latentsync-1.5"
+        )
+    refused = list[BackendError]()
+    for backend in backends:
+        try:
+            engine.check(video, voice, settings.model_copy(update={"backend": backend}))
+        except BackendError as error:
+            refused.append(error)
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        problems, remedies = zip(*((error.problem, error.remedy) for error in refused), strict=True)
+        raise BackendError("; ".join(problems), "; ".join(filter(None, dict.fromkeys(remedies))))
+
+
+@contextmanager
+def _workplace(folder: Path, backends: Sequence[str], inputs: Sequence[Path]) -> Iterator[Path]:
+    """A temporary folder in the one for the results, which goes, too, if it was made for nothing.
+
+    Raises:
+        OutputError: The results cannot be written there.
+    """
+    made = not folder.exists()
+    try:
+        for name in _names(backends):
+            make_room_for(folder / name)
+            if (folder / name).resolve() in [path.resolve() for path in inputs]:
+                raise OutputError(f'"{folder / name}" is one of the inputs', "give another folder for the results")
+        with temporary_folder(folder) as work:
+            yield work
+    finally:
+        if made:
+            with suppress(OSError):  # it holds the results
+                folder.rmdir()
+
+
+def _names(backends: Sequence[str]) -> tuple[str, ...]:
+    """What a comparison's files are called; what describes the others comes last."""
+    return (*(f"{backend}.mp4" for backend in backends), SIDE_BY_SIDE, PLOTS, COMPARISON)
+
+
+def _render(
+    engine: Engine, video: Path, voice: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+) -> Compared:
+    """Let one backend render; afterwards its memory is free for the next."""
+    try:
+        report = engine.render(video, voice, out, settings, on_progress=told.tell, cancel=cancel)
+    except Cancelled:
+        raise
+    except MuseTalkError as error:
+        return Compared(settings.backend, error=str(error))
+    finally:
+        engine.release()
+    return Compared(settings.backend, out.name, report)
+
+
+def _all_failed(parts: Sequence[Compared]) -> BackendError:
+    """The error of a comparison without a result: each reason once, with whose it is where they differ."""
+    reasons = dict.fromkeys(part.error for part in parts)
+    if len(reasons) == 1:
+        return BackendError(f"no backend could render this ({parts[0].error})")
+    return BackendError(
+        f"no backend could render this ({'; '.join(f'{part.backend}: {part.error}' for part in parts)})"
+    )
+
+
+def _as_given(part: Compared, settings: RenderSettings, work: Path, folder: Path) -> Compared:
+    """The same without a word of the temporary folder: as if it had been rendered in place, as the user said."""
+    if part.report is None:
+        return replace(part, error=part.error.replace(str(work), str(folder)))
+    own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
+    report = replace(part.report, output=str(folder / part.video), settings={**part.report.settings, **own})
+    return replace(part, report=report)
+
+
+def _shown(
+    comparison: Comparison, work: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+) -> Comparison:
+    """Add what shows the results together."""
+    from musetalk.comparing.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
+    from musetalk.comparing.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
+
+    told.begin("putting the results side by side")
+    panels = [Panel.of(work / part.video, report) for part, report in comparison.rendered]
+    if len(panels) > 1:
+        out = work / SIDE_BY_SIDE
+        write_side_by_side(panels, out, folder=work, settings=settings, on_frame=told.finishing, cancel=cancel)
+        comparison = replace(comparison, side_by_side=out.name)
+    cancel.check()
+    if any(report.measures for _, report in comparison.rendered):
+        draw_plots(comparison, work / PLOTS)
+        comparison = replace(comparison, plots=PLOTS)
+    return comparison
+
+
+def _move(work: Path, folder: Path, backends: Sequence[str]) -> None:
+    """Give the results their names; what an earlier comparison left under the others goes.
+
+    Raises:
+        OutputError: They cannot be moved.
+    """
+    for name in _names(backends):
+        try:
+            if (work / name).exists():
+                (work / name).replace(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f'"{folder / name}" cannot be replaced ({error.strerror})', "write elsewhere") from error
+
+
+class _Told:
+    """Passes progress on, with one clock, and a note of whose it is at the beginning of each."""
+
+    def __init__(self, on_progress: ProgressCallback | None) -> None:
+        self._on_progress = on_progress
+        self._started = time.perf_counter()
+        self._note = ""
+        self._due = False
+
+    def begin(self, note: str) -> None:
+        """Say what comes now with the next event, and with whatever notes follow."""
+        self._note, self._due = note, True
+
+    def tell(self, event: ProgressEvent) -> None:
+        """Pass an event on.
+
+        A note goes with few events: a terminal prints each, and whoever watches a job sees the last one.
+        """
+        if self._on_progress is None:
+            return
+        note = f"{self._note}: {event.note}" if event.note else self._note if self._due else ""
+        self._due = False
+        self._on_progress(replace(event, note=note, seconds=time.perf_counter() - self._started))
+
+    def finishing(self, done: int, total: int) -> None:
+        """Say how far the video that shows all has come."""
+        self.tell(ProgressEvent("finish", done, total))

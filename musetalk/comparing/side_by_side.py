@@ -1,0 +1,170 @@
+"""The results of several backends in one video: a labelled panel each, in sync, with the voice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from musetalk.arrays import UInt8Array
+from musetalk.comparing.labels import who_painted
+from musetalk.errors import MediaError
+from musetalk.media.commands import SoundTrack
+from musetalk.media.probe import probe_source
+from musetalk.media.reader import fitted_size, read_frames
+from musetalk.media.types import Source
+from musetalk.media.writer import VideoWriter
+from musetalk.progress import CancelToken
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+
+WIDEST = 3840  # pixels of the whole
+_IN_A_ROW = 3
+_GAP = 2  # pixels between panels
+_RATE = 48_000  # Hz, what the sound is written with
+_PLATE, _NAME, _REMARK = (24, 26, 30), (240, 240, 240), (255, 190, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One finished video, and what is written above it.
+
+    Attributes:
+        video: The file.
+        name: Whose it is.
+        remark: What has to be said of it; empty: nothing.
+    """
+
+    video: Path
+    name: str
+    remark: str
+
+    @classmethod
+    def of(cls, video: Path, report: RenderReport) -> Panel:
+        """The panel of a finished render."""
+        return cls(video, report.backend, who_painted(report.to_dict()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where panels lie, in pixels.
+
+    Attributes:
+        width, height: Size of a picture.
+        line: Height of a line of text above it.
+        lines: How many there are.
+        columns, rows: Of panels.
+    """
+
+    width: int
+    height: int
+    line: int
+    lines: int
+    columns: int
+    rows: int
+
+    @classmethod
+    def of(cls, source: Source, panels: Sequence[Panel]) -> _Grid:
+        count, lines = len(panels), 2 if any(panel.remark for panel in panels) else 1
+        columns = count if count <= _IN_A_ROW else -(-count // 2)
+        room = (WIDEST - (columns - 1) * _GAP) // columns
+        longest = room if source.width >= source.height else room * source.height // source.width
+        width, height = fitted_size(source, longest)
+        line = min(72, max(24, height // 14))
+        return cls(width, height, line, lines, columns, -(-count // columns))
+
+    @property
+    def label(self) -> int:
+        """Height of what is above a picture."""
+        return self.line * self.lines
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the whole; even, as video asks."""
+        width = self.columns * (self.width + _GAP) - _GAP
+        height = self.rows * (self.label + self.height + _GAP) - _GAP
+        return width + width % 2, height + height % 2
+
+    def corner(self, number: int) -> tuple[int, int]:
+        """(x, y) of a panel's label; its picture lies below."""
+        row, column = divmod(number, self.columns)
+        return column * (self.width + _GAP), row * (self.label + self.height + _GAP)
+
+
+def write_side_by_side(
+    panels: Sequence[Panel],
+    out: Path,
+    *,
+    folder: Path,
+    settings: RenderSettings,
+    on_frame: Callable[[int, int], None],
+    cancel: CancelToken,
+) -> None:
+    """Write the videos as one, frame by frame, with the sound of the first.
+
+    Args:
+        panels: Videos of one size, rate and length, as renders of one source and voice are.
+        out: The file to make.
+        folder: Temporary, on the same file system.
+        settings: Of the renders.
+        on_frame: Called with the frames written and those there will be.
+        cancel: Ends the work.
+
+    Raises:
+        MuseTalkError: A video cannot be read, or the output not be written.
+    """
+    sources = [
+        probe_source(panel.video, settings.limits, image_fps=settings.image_fps, cancel=cancel) for panel in panels
+    ]
+    first, grid = sources[0], _Grid.of(sources[0], panels)
+    counts = {source.frame_count for source in sources}
+    if len(counts) > 1:
+        raise MediaError(f"the results differ in length ({sorted(counts)} frames)", "render them again")
+    writer = VideoWriter(
+        out,
+        folder=folder,
+        size=grid.size,
+        fps=first.fps,
+        sound=SoundTrack(first.path, _RATE, None, first.seconds, 0.0, first.seconds),
+        color=first.color,
+        settings=settings.encoder,
+        comment=f"MuseTalk Hybrid, side by side: {', '.join(panel.name for panel in panels)}",
+        cancel=cancel,
+    )
+    canvas = _labelled(panels, grid)
+    with ExitStack() as stack:
+        stack.enter_context(writer)
+        longest = max(grid.width, grid.height)
+        videos = [
+            stack.enter_context(closing(read_frames(source, max_side=longest, cancel=cancel))) for source in sources
+        ]
+        for done, pictures in enumerate(zip(*videos, strict=True), 1):
+            for number, picture in enumerate(pictures):
+                x, y = grid.corner(number)
+                canvas[y + grid.label : y + grid.label + grid.height, x : x + grid.width] = picture
+            writer.write(canvas)
+            on_frame(done, first.frame_count)
+        writer.finish()
+
+
+def _labelled(panels: Sequence[Panel], grid: _Grid) -> UInt8Array:
+    """The whole without its pictures: uint8 RGB [H, W, 3]."""
+    page = Image.new("RGB", grid.size, _PLATE)
+    draw = ImageDraw.Draw(page)
+    margin = grid.line / 4
+    for number, panel in enumerate(panels):
+        x, y = grid.corner(number)
+        for row, (text, colour) in enumerate(((panel.name, _NAME), (panel.remark, _REMARK))):
+            place = (x + margin, y + (row + 0.5) * grid.line)
+            draw.text(place, text, fill=colour, font=_font(text, grid.width - 2 * margin, grid.line * 0.7), anchor="lm")
+    return np.array(page, np.uint8)
+
+
+def _font(text: str, room: float, height: float) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """The font that comes with Pillow, of a height, or smaller where the text would not fit."""
+    length = ImageFont.load_default(height).getlength(text)
+    return ImageFont.load_default(height * min(1.0, max(1.0, room) / max(1.0, length)))

@@ -1,0 +1,56 @@
+"""What renders and what compares, as the queue and comparisons know them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from musetalk.media.types import Source
+from musetalk.progress import CancelToken, ProgressCallback
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+
+
+class Engine(Protocol):
+    """What renders; `LipSync` is one."""
+
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
+        """Refuse, in a moment, what cannot be rendered; else say what the source is."""
+        ...
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """Render; see `LipSync.render`."""
+        ...
+
+    def release(self) -> None:
+        """Let go of what is loaded; see `LipSync.release`."""
+        ...
+
+
+class Comparer(Protocol):
+    """What compares; `musetalk.comparing.compare` is one."""
+
+    def __call__(
+        self,
+        engine: Engine,
+        video: Path,
+        voice: Path,
+        folder: Path,
+        backends: Sequence[str],
+        settings: RenderSettings,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> object:
+        """Let an engine render with each backend; leave videos and `COMPARISON` in the folder."""
+        ...

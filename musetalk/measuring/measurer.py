@@ -1,0 +1,158 @@
+"""Measures a render while it is written: its frames as they are before encoding, each beside its source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.compositing.masks import FaceMask
+from musetalk.measuring.curves import FaceCurves, border_jump
+from musetalk.measuring.region import MeasuredPlaces
+from musetalk.measuring.types import Curves, Figures, Measures, Outside, Series
+from musetalk.measuring.voice import voice_correlation
+from musetalk.preparation import Preparation
+
+MOST_BINS = 1500  # of a curve, however long the render
+_NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The frame that was measured last: its number, its source frame, how that moved on, whose face, what it joins."""
+
+    frame: int
+    source: int
+    step: int
+    track: int
+    joined: int
+
+
+class Measurer:
+    """Measures a render's frames as they come. In frames with several faces, the first of the plan's is measured.
+
+    Args:
+        preparation: Of the render.
+        borders: Output frames whose painting comes from another clip than the frame before, inside one shot.
+    """
+
+    def __init__(self, preparation: Preparation, borders: Sequence[int]) -> None:
+        self._timeline = preparation.timeline
+        count = self._timeline.frame_count
+        self._voice = preparation.envelope.window(0, count)[:, 0]
+        self._places = MeasuredPlaces(preparation.plan)
+        self._borders = np.array([frame for frame in borders if frame < count], np.int64)
+        self._picture, self._source = FaceCurves(count), FaceCurves(count)
+        self._track = np.full(count, _NOBODY, np.int64)
+        self._last: _Last | None = None
+        self._outside = Outside(0, 0, 0)
+        self._frames = 0
+
+    def add(self, frame: int, picture: UInt8Array, source: UInt8Array, masks: Sequence[FaceMask]) -> None:
+        """Measure one output frame; they come in order, from 0.
+
+        Args:
+            frame: Its number.
+            picture: uint8 RGB [H, W, 3], as it goes to the encoder. Not written to, nor kept.
+            source: uint8 RGB [H, W, 3], the source's frame that it shows. The same.
+            masks: Of every face painted in it; none: it passed through.
+        """
+        self._frames += 1
+        self._look_outside(picture, source, masks)
+        shown = self._timeline.source_frame(frame)
+        place = self._places.place(shown) if masks else None
+        if place is None:
+            return
+        last = self._last = self._follow(frame, shown, place.track)
+        self._track[frame] = place.track
+        self._picture.add(frame, picture, place, last.joined)
+        self._source.add(frame, source, place, last.joined)
+
+    def result(self) -> Measures:
+        """What was measured so far."""
+        picture, source = self._figures(self._picture), self._figures(self._source)
+        measured = self._track != _NOBODY
+        return Measures(
+            frames=self._frames,
+            face_frames=int(np.count_nonzero(measured)),
+            border_frames=int(np.count_nonzero(~np.isnan(self._picture.change[self._borders]))),
+            picture=picture,
+            source=source,
+            relative_sharpness=_ratio(picture.sharpness, source.sharpness),
+            outside=self._outside,
+            series=self._series(),
+        )
+
+    def _follow(self, frame: int, source: int, track: int) -> _Last:
+        """How a frame goes on from the one measured before: not at all, from that one, or steadily from that two."""
+        last = self._last
+        if last is None or (frame - 1, track) != (last.frame, last.track) or abs(source - last.source) > 1:
+            return _Last(frame, source, 0, track, 0)
+        step = source - last.source
+        steady = last.joined > 0 and step == last.step  # where the source turns back, so does its motion
+        return _Last(frame, source, step, track, 2 if steady else 1)
+
+    def _look_outside(self, picture: UInt8Array, source: UInt8Array, masks: Sequence[FaceMask]) -> None:
+        changed = np.asarray(cv2.absdiff(picture, source))
+        for mask in masks:
+            x0, y0 = max(0, mask.x), max(0, mask.y)
+            alpha = mask.alpha[y0 - mask.y :, x0 - mask.x :]
+            part = changed[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
+            part[alpha[: part.shape[0], : part.shape[1]] > 0] = 0
+        greatest = int(changed.max())
+        if greatest:
+            pixels, so_far = int(np.count_nonzero(changed.any(axis=2))), self._outside
+            self._outside = Outside(max(so_far.greatest, greatest), so_far.pixels + pixels, so_far.frames + 1)
+
+    def _figures(self, curves: FaceCurves) -> Figures:
+        kept = voice_correlation(self._voice, curves.opening, self._track)
+        jump = border_jump(curves.change, self._track, self._borders)
+        return Figures(
+            sharpness=_mean(curves.sharpness),
+            jitter=_mean(curves.jitter),
+            jitter_around=_mean(curves.jitter_around),
+            border_jump=_rounded(jump),
+            correlation=None if kept is None else _rounded(kept[0]),
+            lag=None if kept is None else kept[1],
+        )
+
+    def _series(self) -> Series:
+        count = max(1, -(-len(self._voice) // MOST_BINS))
+        return Series(
+            frames_per_bin=count,
+            voice=_binned(self._voice, count),
+            picture=_curves(self._picture, count),
+            source=_curves(self._source, count),
+            borders=tuple(np.unique(self._borders // count).tolist()),
+        )
+
+
+def _curves(curves: FaceCurves, count: int) -> Curves:
+    return Curves(
+        sharpness=_binned(curves.sharpness, count),
+        jitter=_binned(curves.jitter, count),
+        jitter_around=_binned(curves.jitter_around, count),
+        opening=_binned(curves.opening, count),
+    )
+
+
+def _binned(values: Float32Array, count: int) -> tuple[float | None, ...]:
+    """Means of `count` values each; None where none of them is a number."""
+    return tuple(_mean(values[start : start + count]) for start in range(0, len(values), count))
+
+
+def _mean(values: Float32Array) -> float | None:
+    known = values[~np.isnan(values)]
+    return _rounded(float(known.mean(dtype=np.float64))) if len(known) else None
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else _rounded(one / other)
+
+
+def _rounded(value: float | None) -> float | None:
+    """To what the measures are good for: plain JSON stays short."""
+    return None if value is None else round(value, 4)

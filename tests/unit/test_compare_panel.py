@@ -1,0 +1,103 @@
+"""The account of a comparison as HTML, and the moments that are shown of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from musetalk.comparing.types import Compared, Comparison
+from musetalk.errors import MediaError
+from musetalk.report import Fallback, RenderReport
+from musetalk.settings import RenderSettings
+from musetalk.webui.backend_picker import BackendEntry
+from musetalk.webui.compare_frames import frame_of
+from musetalk.webui.compare_panel import comparison_panel, lacking_list
+from tests.html_page import Page
+from tests.media import write_video
+from tests.reports import some_report
+
+HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>"""
+
+
+def report(backend: str, **changes: object) -> RenderReport:
+    made = some_report(Path("out.mp4"), RenderSettings(backend=backend), frames=30)
+    return RenderReport(**{name: getattr(made, name) for name in made.__dataclass_fields__} | changes)
+
+
+def compared(*parts: Compared) -> dict[str, Any]:
+    return Comparison("film.mp4", "voice.wav", parts, "side-by-side.mp4", "plots.png").to_dict()
+
+
+BOTH = (
+    Compared("musetalk-v15", "musetalk-v15.mp4", report("musetalk-v15", warnings=("the face is small",))),
+    Compared("latentsync-1.5", "latentsync-1.5.mp4", report("latentsync-1.5")),
+)
+
+
+def test_each_backend_has_a_column_and_its_own_warnings() -> None:
+    page = Page(comparison_panel(compared(*BOTH), "plots"))
+    heads = [text for path, text in page.texts if path[-2:] == ("tr", "th") and "thead" in path]
+    assert heads[:3] == ["Measured", "musetalk-v15", "latentsync-1.5"]
+    [about] = [text for path, text in page.texts if path[-1] == "li"]
+    assert about == "The face is small"
+    assert [found["src"] for tag, found in page.elements if tag == "img"] == ["plots"]
+    names = {found.get("id") for tag, found in page.elements if tag == "h2"}
+    assert {found.get("aria-labelledby") for tag, found in page.elements if tag == "section"} - {None} == names
+
+
+def test_what_failed_says_why_and_the_others_stand() -> None:
+    page = Page(comparison_panel(compared(BOTH[0], Compared("preview", error="no face was found: use another")), ""))
+    assert "No face was found: use another" in page.text
+    assert "The face is small" in page.text
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+
+
+def test_a_result_of_another_backend_is_said_to_be_its() -> None:
+    whole = "this result is musetalk-v15's: latentsync-1.5 painted nothing of it (no weights)"
+    fell_back = report(
+        "latentsync-1.5",
+        fallbacks=(Fallback(0, 30, "no weights", "musetalk-v15"),),
+        fallback_frames=30,
+        warnings=(whole,),
+        instead="musetalk-v15",
+    )
+    page = Page(comparison_panel(compared(BOTH[0], Compared("latentsync-1.5", "x.mp4", fell_back)), ""))
+    assert page.text.count("painted nothing of it") == 1
+    assert len(page.having(**{"class": "mt-swapped"})) == 1
+
+
+def test_results_are_labelled_as_they_have_to_be() -> None:
+    assert "only a warp" in comparison_panel(compared(*BOTH), "", {"musetalk-v15": "only a warp"})
+
+
+def test_nobodys_words_become_markup() -> None:
+    hostile = report(HOSTILE, warnings=(HOSTILE,))
+    html = comparison_panel(compared(Compared(HOSTILE, HOSTILE, hostile), Compared("b", error=HOSTILE)), HOSTILE)
+    html += lacking_list([BackendEntry(HOSTILE, "", (HOSTILE,))])
+    assert not [tag for tag, found in Page(html).elements if tag == "script" or "onerror" in found]
+
+
+def test_what_is_not_ready_says_what_it_lacks() -> None:
+    assert lacking_list([]) == ""
+    page = Page(lacking_list([BackendEntry("big", "a network", ("unet.pth is missing: fetch it",))]))
+    assert "Not ready here: big" in page.text
+    assert "unet.pth is missing: fetch it" in page.text
+
+
+def test_a_moment_is_that_frame_or_the_last(tmp_path: Path) -> None:
+    levels = np.arange(5, dtype=np.uint8) * 50
+    frames = np.broadcast_to(levels[:, None, None, None], (5, 64, 64, 3)).copy()
+    video = write_video(tmp_path / "grey.mp4", frames)
+    for asked, shown in ((0, 0), (3, 3), (4, 4), (99, 4)):
+        assert abs(float(frame_of(video, asked).mean()) - levels[shown]) < 3
+    (tmp_path / "no.mp4").write_text("no video")
+    with pytest.raises(MediaError):
+        frame_of(tmp_path / "no.mp4", 0)
+
+
+def test_the_contract_of_parts_is_kept() -> None:
+    assert set(asdict(BOTH[0])) >= {"backend", "video", "report", "error"}

@@ -1,0 +1,225 @@
+"""Comparisons with an engine that only pretends to paint: who is asked what, what is left on the disk, what is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musetalk.comparing.compare import compare
+from musetalk.comparing.table import NOTHING, remarks, rows
+from musetalk.comparing.types import Compared, Comparison
+from musetalk.errors import BackendError, Cancelled, FaceError, MediaError, MuseTalkError, OutputError, SettingsError
+from musetalk.media.probe import probe_source
+from musetalk.media.types import Source
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.report import RenderReport
+from musetalk.settings import RenderSettings
+from tests.compared import FRAMES, SETTINGS, finished, report_of
+from tests.media import (
+    numbered_frames,
+    picture_size,
+    write_video,
+)
+
+RESULTS = {"one.mp4", "two.mp4", "side-by-side.mp4", "plots.png", "comparison.json"}
+
+
+class Engine:
+    """Knows the backends one to three; remembers what it was asked, in order."""
+
+    def __init__(self, failing: dict[str, MuseTalkError] | None = None) -> None:
+        self.failing = failing or {}
+        self.asked: list[RenderSettings] = []
+        self.calls: list[str] = []
+        self.plans: list[bool] = []
+
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
+        if settings.backend not in ("one", "two", "three"):
+            raise BackendError(f'there is no backend "{settings.backend}"', "choose one of: one, two, three")
+        return probe_source(video, settings.limits, image_fps=settings.image_fps)
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        assert settings is not None
+        assert settings.coords_dir is not None
+        self.asked.append(settings)
+        self.calls.append(settings.backend)
+        plan = settings.coords_dir / "plan.npz"
+        self.plans.append(plan.exists())
+        plan.parent.mkdir(parents=True, exist_ok=True)
+        plan.touch()
+        if on_progress is not None:
+            on_progress(ProgressEvent("preflight", 0, 5, 0.25))
+            on_progress(ProgressEvent("preflight", 4, 5, 0.5, "a face in 1 of 2 frames"))
+            on_progress(ProgressEvent("render", 1, FRAMES, 1.0))
+        if settings.backend in self.failing:
+            raise self.failing[settings.backend]
+        finished(out)
+        return report_of(out, settings)
+
+    def release(self) -> None:
+        self.calls.append("release")
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "film.mp4", numbered_frames(4))
+
+
+def compared(
+    engine: Engine,
+    film: Path,
+    backends: Sequence[str] = ("one", "two"),
+    **options: Any,  # noqa: ANN401
+) -> Comparison:
+    values = {"settings": SETTINGS, **options}
+    return compare(engine, film, film.parent / "words.wav", film.parent / "out", backends, **values)
+
+
+def left(film: Path) -> set[str]:
+    return {path.name for path in (film.parent / "out").iterdir()}
+
+
+def test_each_backend_renders_with_one_plan_and_is_let_go(film: Path) -> None:
+    engine = Engine()
+    comparison = compared(engine, film)
+    assert engine.calls == ["one", "release", "two", "release"]
+    assert [(each.backend, each.measure, each.use_saved_coords) for each in engine.asked] == [
+        ("one", True, True),
+        ("two", True, True),
+    ]
+    assert engine.plans == [False, True]
+    assert left(film) == RESULTS
+    assert [(part.backend, part.video, part.error) for part in comparison.parts] == [
+        ("one", "one.mp4", ""),
+        ("two", "two.mp4", ""),
+    ]
+    assert (comparison.side_by_side, comparison.plots) == ("side-by-side.mp4", "plots.png")
+    assert (comparison.source, comparison.voice) == ("film.mp4", "words.wav")
+
+
+def test_the_account_tells_of_no_temporary_place(film: Path) -> None:
+    comparison = compared(Engine(), film)
+    text = (film.parent / "out" / "comparison.json").read_text()
+    assert json.loads(text) == json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
+    assert ".musetalk-" not in text
+    [first, _] = json.loads(text)["parts"]
+    assert first["report"]["output"] == str(film.parent / "out" / "one.mp4")
+    assert first["report"]["settings"]["coords_dir"] is None
+    assert first["report"]["settings"]["use_saved_coords"] is False
+
+
+def test_saved_coords_of_the_users_are_used_and_kept(film: Path) -> None:
+    kept = film.parent / "kept"
+    chosen = SETTINGS.model_copy(update={"use_saved_coords": True, "coords_dir": kept})
+    compared(Engine(), film, settings=chosen)
+    assert (kept / "plan.npz").exists()
+    compared(again := Engine(), film, settings=chosen)
+    assert again.plans == [True, True]
+
+
+def test_a_backend_that_fails_does_not_stop_the_others(film: Path) -> None:
+    out = film.parent / "out"
+    compared(Engine(), film, ("one", "two", "three"))
+    engine = Engine({"two": MediaError("it is full", "empty it")})
+    comparison = compared(engine, film, ("one", "two", "three"))
+    assert engine.calls == ["one", "release", "two", "release", "three", "release"]
+    assert comparison.parts[1] == Compared("two", error="it is full: empty it")
+    assert left(film) == (RESULTS - {"two.mp4"}) | {"three.mp4"}  # what an earlier comparison left is gone
+    assert picture_size(out / "side-by-side.mp4")[0] < 3 * 64
+    plain = json.loads((out / "comparison.json").read_text())
+    assert remarks(plain) == ("two failed: it is full: empty it",)
+    assert {row.texts[1] for row in rows(plain)} == {NOTHING}
+    assert NOTHING not in {row.texts[0] for row in rows(plain)}
+
+
+def test_one_result_has_nothing_beside_it(film: Path) -> None:
+    comparison = compared(Engine({"two": MediaError("no")}), film)
+    assert comparison.side_by_side == ""
+    assert left(film) == {"one.mp4", "plots.png", "comparison.json"}
+
+
+@pytest.mark.parametrize(("other", "words"), [("no face", r"\(no face\)$"), ("no disk", "one: no face; two: no disk")])
+def test_where_all_fail_nothing_is_left(film: Path, other: str, words: str) -> None:
+    engine = Engine({"one": FaceError("no face"), "two": OutputError(other)})
+    with pytest.raises(BackendError, match=words):
+        compared(engine, film)
+    assert not (film.parent / "out").exists()
+
+
+def test_cancelling_leaves_what_was_there(film: Path) -> None:
+    with pytest.raises(Cancelled):
+        compared(Engine({"two": Cancelled()}), film)
+    assert not (film.parent / "out").exists()
+    compared(Engine(), film)
+    before = {path: path.read_bytes() for path in (film.parent / "out").iterdir()}
+    token = CancelToken()
+
+    def at_the_end(event: ProgressEvent) -> None:
+        if event.stage == "finish" and event.done == 3:
+            token.cancel()
+
+    engine = Engine()
+    with pytest.raises(Cancelled):
+        compared(engine, film, on_progress=at_the_end, cancel=token)
+    assert engine.calls[-1] == "release"
+    assert {path: path.read_bytes() for path in (film.parent / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("backends", "kind", "words"),
+    [
+        (["one"], SettingsError, "two backends or more"),
+        ([], SettingsError, "two backends or more"),
+        (["one", "two", "one"], SettingsError, "one is named more than once"),
+        (["one", "four"], BackendError, 'there is no backend "four": choose'),
+        (["four", "one", "five"], BackendError, '"four"; there is no backend "five": choose one of: one, two, three$'),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_at_once(
+    film: Path, backends: list[str], kind: type[MuseTalkError], words: str
+) -> None:
+    engine = Engine()
+    with pytest.raises(kind, match=words):
+        compared(engine, film, backends)
+    assert engine.calls == []
+    assert not (film.parent / "out").exists()
+
+
+def test_an_input_is_never_written_over(film: Path) -> None:
+    place = film.parent / "out"
+    place.mkdir()
+    source = film.rename(place / "one.mp4")
+    with pytest.raises(OutputError, match="is one of the inputs"):
+        compare(Engine(), source, film, place, ["one", "two"], SETTINGS)
+    assert left(film) == {"one.mp4"}
+    (film.parent / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        compare(Engine(), source, film, film.parent / "file", ["one", "two"], SETTINGS)
+
+
+def test_progress_says_whose_it_is_once_and_with_every_note(film: Path) -> None:
+    events = list[ProgressEvent]()
+    compared(Engine(), film, on_progress=events.append)
+    notes = [event.note for event in events if event.note]
+    assert notes == [
+        "one, 1 of 2",
+        "one, 1 of 2: a face in 1 of 2 frames",
+        "two, 2 of 2",
+        "two, 2 of 2: a face in 1 of 2 frames",
+        "putting the results side by side",
+    ]
+    assert [event.seconds for event in events] == sorted(event.seconds for event in events)
+    assert (events[-1].stage, events[-1].done, events[-1].total) == ("finish", FRAMES, FRAMES)
