@@ -6,9 +6,11 @@ import ctypes
 import os
 import platform
 import sys
+from pathlib import Path
 
 import psutil
 
+from musetalk.console import print_table
 from musetalk.errors import OutputError
 from musetalk.generators.registry import BackendRegistry
 from musetalk.media.child import ffmpeg_executable
@@ -45,6 +47,40 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             (backend.name, "; ".join(backend.lacks(settings)) or f"ready: {backend.summary}") for backend in registry
         ],
     }
+
+
+def print_examination(models_dir: Path) -> None:
+    """Look at everything and print it.
+
+    Args:
+        models_dir: Where weights are.
+    """
+    for title, rows in examine(BackendRegistry(), RenderSettings(models_dir=models_dir)).items():
+        print_table(title, rows)
+
+
+def print_surgical_check(models_dir: Path, backends: str | None = None) -> int:
+    """Run the surgical check and print each table as it is done.
+
+    Args:
+        models_dir: Where weights are.
+        backends: Names of backends, with commas; None: all.
+
+    Returns:
+        How many lines are wrong.
+
+    Raises:
+        BackendError: There is no such backend.
+    """
+    from hybrid.check.surgical import surgical_check  # noqa: PLC0415 - the command's one way there, and heavy
+
+    names = [name.strip() for name in (backends or "").split(",") if name.strip()]
+    failures: list[tuple[str, str]] = []
+    for table in surgical_check(models_dir, names):
+        print_table(table.title, list(table.rows))
+        failures += [(table.title, f"{line.name}: {line.said}") for line in table.failures]
+    print_table(f"{len(failures)} lines are wrong" if failures else "Everything is as it should be", failures)
+    return len(failures)
 
 
 def devices() -> tuple[str, ...]:

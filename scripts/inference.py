@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from musetalk.cli import FAILED, render_tasks, run
+from musetalk.cli import render_tasks, run
+from musetalk.cli_common import FAILED
 from scripts.upstream import read_request
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _BACKENDS = {"v15": "musetalk-v15", "v1": "musetalk-v1"}
 _CHECKPOINTS = {"v15": Path("musetalkV15", "unet.pth"), "v1": Path("musetalk", "pytorch_model.bin")}
 _VAE = "sd-vae"
-_V15_ONLY = ("extra_margin", "parsing_mode", "left_cheek_width", "right_cheek_width")
+_MASKS = ("parsing_mode", "left_cheek_width", "right_cheek_width")
+_V15_ONLY = ("extra_margin", *_MASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
 
     Raises:
         SettingsError: A flag, a path or a task cannot work here.
+        BackendError: There is no such backend.
         SystemExit: The flags make no command line, or help was asked for.
     """
     parser = _parser()
@@ -55,6 +57,10 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
     models_dir, notices = _models_dir(flags)
     network, more = _network(flags, count_gpus() if gpus is None else gpus)
     values = {"models_dir": models_dir, "network": network, **_values(flags)}
+    if flags.backend is not None:
+        from musetalk.generators.registry import BackendRegistry  # noqa: PLC0415
+
+        BackendRegistry().get(flags.backend)
     RenderSettings.parse(values)  # before any task: a flag that cannot work is no task's fault
     tasks = _tasks(flags, values)
     notices += [*more, *_without_effect(parser, flags)]
@@ -80,9 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--inference_config", type=Path, default="configs/inference/test_img.yaml", help="YAML file of tasks")
-    add("--result_dir", type=Path, default="./results", help="results go to a folder of the version's name in it")
+    add("--result_dir", type=Path, default="./results", help="results go to a folder in it, named as what paints")
     add("--output_vid_name", help="name of the result, where the task gives none")
     add("--version", choices=tuple(_BACKENDS), default="v15", help="of MuseTalk")
+    add("--backend", help="paints instead of MuseTalk's version: latentsync-1.5, or any other of this project's")
     add("--unet_model_path", type=Path, default="./models/musetalkV15/unet.pth", help="the version's checkpoint")
     add("--unet_config", type=Path, default="./models/musetalk/config.json", help="lies beside the checkpoint here")
     add("--vae_type", default=_VAE, help="only this one")
@@ -108,13 +115,13 @@ def _values(flags: argparse.Namespace) -> dict[str, Any]:
     """What the flags say of the picture and the voice, as settings."""
     first = flags.version == "v1"
     return {
-        "backend": _BACKENDS[flags.version],
+        "backend": flags.backend or _BACKENDS[flags.version],
         "bbox_shift": flags.bbox_shift if first else 0,
         "extra_margin": flags.extra_margin,
         "image_fps": flags.fps,
         "use_saved_coords": flags.use_saved_coord or flags.saved_coord,
         "mask": {
-            "shape": "raw" if first else flags.parsing_mode,
+            "shape": "auto" if flags.backend else "raw" if first else flags.parsing_mode,
             "left_cheek_width": flags.left_cheek_width,
             "right_cheek_width": flags.right_cheek_width,
         },
@@ -180,6 +187,8 @@ def _network(flags: argparse.Namespace, gpus: int) -> tuple[dict[str, Any], list
 def _without_effect(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> list[str]:
     """Notices of the flags that were given and do nothing."""
     why = {"ffmpeg_path": ": ffmpeg comes with a package"}
+    if flags.backend:
+        why |= dict.fromkeys(_MASKS, " with --backend: the mask is the backend's own")
     if flags.version == "v1":
         why |= dict.fromkeys(_V15_ONLY, " with --version v1, as in MuseTalk")
     given = (name for name in why if getattr(flags, name) != parser.get_default(name))
@@ -190,5 +199,6 @@ def _tasks(flags: argparse.Namespace, values: dict[str, Any]) -> list[Task]:
     """The file's tasks, with the flags below what they say themselves, and results where MuseTalk puts them."""
     from musetalk.batch import merge_settings, read_tasks  # noqa: PLC0415
 
-    tasks = read_tasks(flags.inference_config, flags.result_dir / flags.version, result_name=flags.output_vid_name)
+    place = flags.result_dir / (flags.backend or flags.version)
+    tasks = read_tasks(flags.inference_config, place, result_name=flags.output_vid_name)
     return [replace(task, settings=merge_settings(values, task.settings)) for task in tasks]

@@ -10,6 +10,8 @@ from hypothesis import settings
 
 from tests.media import numbered_frames, tone, write_video, write_wav
 
+pytest_plugins = ("tests.fixtures",)
+
 # Two workers share the cores, and so do the programs that tests start: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
+from hybrid.check import stand_ins
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
 from musetalk.faces.parsing_network import BiSeNet
@@ -28,41 +29,7 @@ from musetalk.weights.lock import entry_of, record
 from tests.golden.fill import fill_state_dict, shapes_of
 
 SEED = 20
-UNET = {
-    "_class_name": "UNet2DConditionModel",
-    "_diffusers_version": "0.6.0.dev0",
-    "act_fn": "silu",
-    "attention_head_dim": 8,
-    "block_out_channels": [32, 64, 64, 64],
-    "center_input_sample": False,
-    "cross_attention_dim": 384,
-    "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-    "downsample_padding": 1,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
-    "in_channels": 8,
-    "layers_per_block": 1,
-    "mid_block_scale_factor": 1,
-    "norm_eps": 1e-05,
-    "norm_num_groups": 32,
-    "out_channels": 4,
-    "sample_size": 64,
-    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-}
-VAE = {
-    "_class_name": "AutoencoderKL",
-    "_diffusers_version": "0.4.2",
-    "act_fn": "silu",
-    "block_out_channels": [8, 8, 16, 16],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "in_channels": 3,
-    "latent_channels": 4,
-    "layers_per_block": 1,
-    "norm_num_groups": 8,
-    "out_channels": 3,
-    "sample_size": 256,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-}
+UNET, VAE = dict(stand_ins.UNET), dict(stand_ins.VAE)
 TAESD = {
     "_class_name": "AutoencoderTiny",
     "_diffusers_version": "0.20.0.dev0",

@@ -19,7 +19,11 @@ LAYERS = {
     "speech": {"speech", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "generators": {"generators", "faces", "speech", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "compositing": {"compositing", "faces", "arrays", "errors", "progress", "settings"},
-    "jobs": {"jobs", "media", "errors", "files", "progress", "report", "settings"},
+    "measuring": {"measuring", "compositing", "faces", "speech", "arrays", "preparation"},
+    "comparing": {
+        *("comparing", "media", "arrays", "engine", "errors", "files", "measuring", "progress", "report", "settings"),
+    },
+    "jobs": {"jobs", "comparing", "media", "engine", "errors", "files", "progress", "report", "settings"},
 }
 
 
@@ -41,15 +45,25 @@ def test_rooms_import_only_what_lies_below_them(room: str) -> None:
 
 
 def test_nothing_below_the_doors_knows_them() -> None:
-    doors = {f"musetalk.{name}" for name in ("cli", "weights_cli", "console", "batch", "doctor", "webui")}
-    doors |= {"typer", "rich"}
+    commands = {"cli", "cli_common", "compare_cli", "weights_cli", "console", "batch", "doctor"}
+    doors = {f"musetalk.{name}" for name in (*commands, "webui")} | {"typer", "rich"}
     for path in PACKAGE.rglob("*.py"):
-        if (
-            path.stem not in {"cli", "weights_cli", "console", "batch", "doctor", "__main__"}
-            and path.parent.name != "webui"
-        ):
+        if path.stem not in {*commands, "__main__"} and path.parent.name != "webui":
             names = imported(path)
             assert not {n for n in names if n.split(".")[0] in doors or ".".join(n.split(".")[:2]) in doors}, path
+
+
+def test_the_pipeline_knows_latentsync_only_by_the_registry_and_the_doctor() -> None:
+    users = {path for path in PACKAGE.rglob("*.py") if any(name.split(".")[0] == "hybrid" for name in imported(path))}
+    assert users == {PACKAGE / "generators" / "registry.py", PACKAGE / "doctor.py"}
+
+
+def test_latentsync_knows_nothing_that_chains_stages_but_in_its_check() -> None:
+    below = LAYERS["generators"] | {"compositing", "generators"}
+    hybrid = PACKAGE.parent / "hybrid"
+    for path in (*hybrid.glob("*.py"), *(hybrid / "unet3d").glob("*.py")):
+        inside = {name.split(".")[1] for name in imported(path) if name.startswith("musetalk.")}
+        assert inside <= below, f"{path.name} imports {sorted(inside - below)}"
 
 
 def test_only_the_app_and_the_web_interface_know_gradio() -> None:

@@ -1,14 +1,127 @@
-"""What LatentSync's network is given, and the mistakes that are told."""
+"""What LatentSync's network is given, shape by shape, and the mistakes that are told: the naive hand-over first."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from hybrid.conditioning import Conditioning, conditioning_of, format_for_latentsync, format_for_musetalk
-from hybrid.mask import keep_mask, latent_mask
+from hybrid.inference import conditions_of, surgical_unet3d_inference
+from hybrid.mask import hide_painted, keep_mask, latent_mask
+from hybrid.unet3d.unet import UNet3D
 from musetalk.generators.vae import to_pixels
+from tests.filled import filled
+from tests.hybrid.parts import (
+    LATENT,
+    SIDE,
+    ZERO,
+    MuseTalk,
+    Recorder,
+    Shrinker,
+    crops,
+    musetalks_latents,
+    network_of,
+    tools,
+    voice,
+)
+from tests.tiny_checkpoints import UNET3D
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+PLAIN = replace(UNET3D, motion="none")
+
+
+@pytest.mark.parametrize("fallback", [None, MuseTalk()])
+def test_the_naive_handover_is_an_error_and_no_fallback(fallback: MuseTalk | None) -> None:
+    """What forks do: MuseTalk's 8 channels to a network of 13. It never ends as MuseTalk's result."""
+    heard = voice(2)
+    with pytest.raises(ValueError, match=r"8 channels .* hand over face_crops"):
+        surgical_unet3d_inference(
+            musetalks_latents(2), heard, ZERO, fallback, tools=tools(Recorder()), fallback_audio=heard
+        )
+    unet = filled(UNet3D(PLAIN), 3)
+    with pytest.raises(ValueError, match=r"takes 13 channels .* not 8"):
+        unet(musetalks_latents(2).transpose(0, 1)[None], ZERO, heard)
+    assert fallback is None or fallback.calls == 0
+
+
+def test_the_network_gets_its_thirteen_channels() -> None:
+    network, pictures = Recorder(), crops(5)
+    done = surgical_unet3d_inference(musetalks_latents(5), voice(5), ZERO, tools=tools(network), face_crops=pictures)
+    assert done.shape == (5, 4, LATENT, LATENT)
+    sample = network.seen[0]
+    assert sample.shape == (2, 13, 16, LATENT, LATENT)
+    pixels, encoder = to_pixels(pictures), Shrinker()
+    assert torch.equal(sample[0, 4, 0], torch.tensor(latent_mask(SIDE)))
+    assert torch.allclose(sample[0, 5:9, :5].transpose(0, 1), encoder.encode(hide_painted(pixels)))
+    assert torch.allclose(sample[0, 9:, :5].transpose(0, 1), encoder.encode(pixels))
+
+
+def test_latents_of_its_own_are_taken_as_they_are() -> None:
+    known = format_for_latentsync(crops(3), Shrinker())
+    own = torch.cat([known.masked, known.reference], dim=1)[0].transpose(0, 1)
+    given, encoded = (
+        surgical_unet3d_inference(own, voice(3), ZERO, tools=tools(Recorder(value=0.1)), **which)  # type: ignore[arg-type]
+        for which in ({"own_latents": True}, {"face_crops": crops(3)})
+    )
+    assert torch.equal(given, encoded)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"latent_batch": torch.zeros(2, 4, LATENT, LATENT)}, "latent_batch must be"),
+        ({"audio_features": voice(3)}, "audio_features must be"),
+        ({"face_crops": crops(3)}, "face_crops must be"),
+        ({"face_crops": crops(2)[:, :32, :32]}, "face_crops must be"),
+        ({"fallback_audio": None}, "fallback_unet needs fallback_audio"),
+        ({"own_latents": True}, "come without face_crops"),
+        ({"face_crops": crops(2).astype(np.float32)}, "crops must be uint8"),
+    ],
+)
+def test_mistakes_are_told_and_never_swallowed(change: dict[str, object], told: str) -> None:
+    musetalk = MuseTalk()
+    call: dict[str, object] = {
+        "latent_batch": musetalks_latents(2),
+        "audio_features": voice(2),
+        "timesteps": ZERO,
+        "fallback_unet": musetalk,
+        "tools": tools(Recorder()),
+        "face_crops": crops(2),
+        "fallback_audio": voice(2),
+        **change,
+    }
+    with pytest.raises(ValueError, match=told):
+        surgical_unet3d_inference(**call)  # type: ignore[arg-type]
+    assert musetalk.calls == 0
+
+
+def test_latents_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"latents must be \[N, 8, h, w\]"):
+        conditions_of(torch.zeros(2, 4, 8, 8), voice(2))
+    with pytest.raises(ValueError, match="beside"):
+        conditions_of(torch.zeros(2, 8, 8, 8), voice(3))
+
+
+@pytest.mark.parametrize(
+    ("sample", "audio", "problem"),
+    [
+        ((1, 8, 3, 8, 8), (3, 50, 384), "13 channels .* not 8"),
+        ((3, 13, 8, 8), (3, 50, 384), r"\[3, 13, 8, 8\]"),
+        ((2, 13, 3, 8, 8), (3, 50, 384), r"\[6, 50, 384\], not \[3, 50, 384\]"),
+        ((1, 13, 3, 8, 8), (3, 50, 512), r"not \[3, 50, 512\]"),
+        ((1, 13, 25, 8, 8), (25, 50, 384), "25 frames are more than the 24"),
+        ((1, 13, 3, 8, 7), (3, 50, 384), "8 x 7"),
+    ],
+)
+def test_wrong_inputs_are_named(
+    state: dict[str, Tensor], sample: tuple[int, ...], audio: tuple[int, ...], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        network_of(state)(torch.zeros(sample), torch.tensor(1), torch.zeros(audio))
 
 
 class PickingEncoder:

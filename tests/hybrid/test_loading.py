@@ -1,9 +1,8 @@
-"""LatentSync's network: read in every form it comes in, refused by name where it does not fit, compiled whole."""
+"""LatentSync's network: read in every form it comes in, refused by name where it does not fit."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,25 +15,10 @@ from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D
 from musetalk.errors import BackendError
 from musetalk.weights.lean import FROM_SIZE, MADE_FROM
-from tests.golden.fill import fill_state_dict, shapes_of
-from tests.tiny_checkpoints import write_all
+from tests.hybrid.parts import SMALL, inputs
 
-SMALL = UNet3DConfig(channels=(32, 32), layers=1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 TABLE = "pos_encoder.pe"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def state() -> dict[str, Tensor]:
-    unet = UNet3D(SMALL)
-    return {**unet.state_dict(), **fill_state_dict(shapes_of(unet.state_dict()), 5)}
 
 
 def shapes(config: UNet3DConfig) -> dict[str, tuple[int, ...]]:
@@ -45,11 +29,6 @@ def shapes(config: UNet3DConfig) -> dict[str, tuple[int, ...]]:
 def same(unet: UNet3D, state: dict[str, Tensor]) -> bool:
     ours = unet.state_dict()
     return ours.keys() == state.keys() and all(torch.equal(ours[name], state[name]) for name in ours)
-
-
-def inputs(frames: int = 3, clips: int = 1, side: int = 8) -> tuple[Tensor, Tensor, Tensor]:
-    drawn = fill_state_dict({"sample": (clips, 13, frames, side, side), "audio": (clips * frames, 50, 384)}, 6)
-    return drawn["sample"], torch.tensor(301), drawn["audio"]
 
 
 @pytest.mark.parametrize("form", ["bare", "wrapped", "module", "wrapped module", "safetensors"])
@@ -135,63 +114,9 @@ def test_sizes_are_told_from_tensors(channels: tuple[int, ...], layers: int, mot
 
 
 @pytest.mark.parametrize("version", ["latentsync-1.5", "latentsync-1.6"])
-def test_the_small_checkpoints_load(tmp_path: Path, version: str) -> None:
-    write_all(tmp_path, [version])
-    unet = load_unet3d(tmp_path / version / "latentsync_unet.pt")
+def test_the_small_checkpoints_load(models: Path, version: str) -> None:
+    unet = load_unet3d(models / version / "latentsync_unet.pt")
     assert unet.config.motion == "all"
     assert not any(tensor.is_meta for tensor in (*unet.parameters(), *unet.buffers()))
     with torch.inference_mode():
         assert bool(unet(*inputs()).isfinite().all())
-
-
-def test_clips_do_not_see_each_other(state: dict[str, Tensor]) -> None:
-    unet = filled(state)
-    sample, timestep, audio = inputs(clips=2)
-    with torch.inference_mode():
-        both = unet(sample, timestep, audio)
-        apart = [unet(sample[row : row + 1], timestep, audio[3 * row : 3 * row + 3]) for row in (0, 1)]
-    assert torch.allclose(both, torch.cat(apart), atol=1e-5)
-    assert not torch.allclose(*apart, atol=0.1)
-
-
-def test_each_frame_hears_its_own_voice(state: dict[str, Tensor]) -> None:
-    unet = filled({name: tensor for name, tensor in state.items() if "motion" not in name})
-    sample, timestep, audio = inputs()
-    louder = audio.clone()
-    louder[1] *= 3
-    with torch.inference_mode():
-        change = (unet(sample, timestep, louder) - unet(sample, timestep, audio)).abs().mean(dim=(0, 1, 3, 4))
-    assert int(change.argmax()) == 1
-
-
-def filled(state: dict[str, Tensor]) -> UNet3D:
-    unet = UNet3D(config_of({name: tuple(tensor.shape) for name, tensor in state.items()}))
-    unet.load_state_dict(state)
-    return unet.eval().requires_grad_(False)
-
-
-@pytest.mark.parametrize(
-    ("sample", "audio", "problem"),
-    [
-        ((1, 8, 3, 8, 8), (3, 50, 384), "13 channels .* not 8"),
-        ((3, 13, 8, 8), (3, 50, 384), r"\[3, 13, 8, 8\]"),
-        ((2, 13, 3, 8, 8), (3, 50, 384), r"\[6, 50, 384\], not \[3, 50, 384\]"),
-        ((1, 13, 3, 8, 8), (3, 50, 512), r"not \[3, 50, 512\]"),
-        ((1, 13, 25, 8, 8), (25, 50, 384), "25 frames are more than the 24"),
-        ((1, 13, 3, 8, 7), (3, 50, 384), "8 x 7"),
-    ],
-)
-def test_wrong_inputs_are_named(
-    state: dict[str, Tensor], sample: tuple[int, ...], audio: tuple[int, ...], problem: str
-) -> None:
-    with pytest.raises(ValueError, match=problem):
-        filled(state)(torch.zeros(sample), torch.tensor(1), torch.zeros(audio))
-
-
-def test_a_step_is_one_graph() -> None:
-    torch.manual_seed(0)
-    unet = UNet3D(UNet3DConfig((32, 32), 1, motion="decoder")).eval().requires_grad_(False)
-    compiled = torch.compile(unet, fullgraph=True, backend="eager")
-    with torch.inference_mode():
-        assert torch.equal(compiled(*inputs(clips=2)), unet(*inputs(clips=2)))
-    torch.compiler.reset()

@@ -1,0 +1,44 @@
+"""The surgical check as a whole: `python -m musetalk doctor --surgical`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hybrid.check.findings import Finding, Findings
+from hybrid.check.packages import check_imports
+from musetalk.generators.registry import BackendRegistry
+from musetalk.settings import RenderSettings
+
+STEPS = 2  # of LatentSync's loop: enough to see it go on; the published 20 take a CPU half an hour
+
+
+def surgical_check(models_dir: Path, backends: Sequence[str] = ()) -> Iterator[Findings]:
+    """Look at imports, parts and backends, a table at a time, as each is done.
+
+    Args:
+        models_dir: Where weights are; small networks stand in for those that are not there.
+        backends: Names of those to run the clip through; none: all.
+
+    Raises:
+        BackendError: There is no such backend.
+    """
+    registry = BackendRegistry()
+    chosen = [registry.get(name) for name in backends] or list(registry)
+    yield check_imports()
+    try:
+        from hybrid.check.backends import check_backend  # noqa: PLC0415 - they are slow, and may be what is broken
+        from hybrid.check.components import check_components  # noqa: PLC0415
+        from hybrid.check.naive import check_naive_handover  # noqa: PLC0415
+        from hybrid.check.scene import make_scene  # noqa: PLC0415
+    except ImportError as error:
+        yield Findings("Components", (Finding("imports", f"nothing more can be run: {error}", failed=True),))
+        return
+    scene = make_scene()
+    with tempfile.TemporaryDirectory(prefix="musetalk-") as folder:
+        yield check_components(scene, Path(folder))
+    for backend in chosen:
+        values = {"backend": backend.name, "models_dir": models_dir, "latentsync": {"steps": STEPS}}
+        yield check_backend(backend, RenderSettings.parse(values), scene)
+    yield check_naive_handover()

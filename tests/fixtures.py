@@ -1,0 +1,99 @@
+"""What tests that render share: clips, voices, small checkpoints. `tests/conftest.py` loads it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from filelock import FileLock
+from PIL import Image
+
+from musetalk.arrays import UInt8Array
+from tests.film import FACE, FILM
+from tests.media import decode_sound, write_video, write_wav
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    return ASSETS / "sample.mp4"
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    return ASSETS / "portrait.png"
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two seconds of the voice that ships."""
+    path = tmp_path_factory.mktemp("speech") / "speech.wav"
+    return write_wav(path, decode_sound(next(ASSETS.glob("voice.*")))[: 2 * 16_000])
+
+
+@pytest.fixture(scope="session")
+def small_portrait(portrait: Path) -> UInt8Array:
+    """The portrait, 288 pixels high."""
+    picture = Image.open(portrait).convert("RGB")
+    return np.asarray(picture.resize((round(picture.width * 288 / picture.height) // 2 * 2, 288)))
+
+
+@pytest.fixture(scope="session")
+def film(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Grey, then the portrait, drifting by a pixel a frame, then grey again."""
+    frames = np.full((FILM, *small_portrait.shape), 128, np.uint8)
+    for frame in FACE:
+        frames[frame] = np.roll(small_portrait, frame - FACE.start, axis=1)
+    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", frames, 25, "-qp", "0")
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As much of the voice that ships as the film lasts."""
+    samples = decode_sound(ASSETS / "voice.wav")[: FILM * 640]
+    return write_wav(tmp_path_factory.mktemp("words") / "words.wav", samples)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small checkpoints of all that backends read; written once, whichever process of the tests comes first."""
+    from tests.tiny_checkpoints import write_all  # noqa: PLC0415 - slow to import
+
+    shared = tmp_path_factory.getbasetemp().parent
+    folder = (
+        shared / "models" if os.environ.get("PYTEST_XDIST_WORKER") else tmp_path_factory.mktemp("weights") / "models"
+    )
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            write_all(folder)
+            (folder / "complete").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bare_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without what backends can do without: face parsing, S3FD, the tiny decoder."""
+    folder = tmp_path_factory.mktemp("bare") / "models"
+    shutil.copytree(
+        models, folder, copy_function=os.link, ignore=shutil.ignore_patterns("face-parse*", "s3fd", "taesd")
+    )
+    return folder
+
+
+@pytest.fixture
+def no_child_left() -> Iterator[None]:
+    """Whatever a test does, no process of its own is left when it ends."""
+    yield
+    assert psutil.Process().children(recursive=True) == []
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept between renders is kept for one test only."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from hybrid.unet3d.unet import UNet3D
+from musetalk.arrays import UInt8Array
+from musetalk.pipeline import LipSync
+from tests.golden.fill import fill_state_dict, shapes_of
+from tests.hybrid.parts import SMALL
+from tests.hybrid.renders import settings
+from tests.media import decode
+
+
+@pytest.fixture(autouse=True)
+def tidy(no_child_left: None) -> None:
+    """Most tests here render, or start programs that do."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What Whisper heard of the few voices here is kept for all tests: it has no part in what they look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def engine() -> LipSync:
+    return LipSync()
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    """Weights of a small network, with its tables."""
+    unet = UNet3D(SMALL)
+    return {**unet.state_dict(), **fill_state_dict(shapes_of(unet.state_dict()), 5)}
+
+
+@pytest.fixture(scope="module")
+def by_musetalk(
+    film: Path, words: Path, bare_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[UInt8Array]:
+    """The film as MuseTalk 1.5 makes it."""
+    out = tmp_path_factory.mktemp("musetalk") / "out.mp4"
+    LipSync().render(film, words, out, settings(bare_models, "musetalk-v15"))
+    return list(decode(out))

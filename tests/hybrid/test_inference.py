@@ -1,0 +1,256 @@
+"""LatentSync at work: the network, the surgical call, and films from files on disk to a finished video."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hybrid.inference import LatentSyncDenoiser, lighter_sampling, surgical_unet3d_inference
+from hybrid.placement import AlignedPlacement
+from hybrid.sampler import PUBLISHED, Conditions, Sampler, Sampling
+from hybrid.unet3d.config import UNet3DConfig
+from hybrid.unet3d.unet import UNet3D
+from musetalk.errors import Cancelled, GeneratorError
+from musetalk.faces.geometry import CropPlacement
+from musetalk.generators.latent import LatentGenerator
+from musetalk.media.playback import play
+from musetalk.pipeline import LipSync
+from musetalk.preparation import Preparation
+from musetalk.progress import CancelToken, ProgressEvent, RenderRun
+from musetalk.rendering import render_frames
+from tests.filled import CPU, filled
+from tests.film import FACE, FILM
+from tests.hybrid.parts import (
+    LATENT,
+    QUICK,
+    ZERO,
+    Recorder,
+    clip,
+    crops,
+    inputs,
+    musetalks_latents,
+    network_of,
+    tools,
+    voice,
+)
+from tests.hybrid.renders import settings
+from tests.tiny_checkpoints import UNET3D
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+PLAIN = replace(UNET3D, motion="none")
+
+
+def test_clips_do_not_see_each_other(state: dict[str, Tensor]) -> None:
+    unet = network_of(state)
+    sample, timestep, audio = inputs(clips=2)
+    with torch.inference_mode():
+        both = unet(sample, timestep, audio)
+        apart = [unet(sample[row : row + 1], timestep, audio[3 * row : 3 * row + 3]) for row in (0, 1)]
+    assert torch.allclose(both, torch.cat(apart), atol=1e-5)
+    assert not torch.allclose(*apart, atol=0.1)
+
+
+def test_each_frame_hears_its_own_voice(state: dict[str, Tensor]) -> None:
+    unet = network_of({name: tensor for name, tensor in state.items() if "motion" not in name})
+    sample, timestep, audio = inputs()
+    louder = audio.clone()
+    louder[1] *= 3
+    with torch.inference_mode():
+        change = (unet(sample, timestep, louder) - unet(sample, timestep, audio)).abs().mean(dim=(0, 1, 3, 4))
+    assert int(change.argmax()) == 1
+
+
+def test_a_step_is_one_graph() -> None:
+    torch.manual_seed(0)
+    unet = UNet3D(UNet3DConfig((32, 32), 1, motion="decoder")).eval().requires_grad_(False)
+    compiled = torch.compile(unet, fullgraph=True, backend="eager")
+    with torch.inference_mode():
+        assert torch.equal(compiled(*inputs(clips=2)), unet(*inputs(clips=2)))
+    torch.compiler.reset()
+
+
+def test_musetalks_latents_do_not_reach_the_result() -> None:
+    unet = filled(UNet3D(PLAIN), 3)
+    call = tools(unet, replace(QUICK, steps=1))
+    pictures, heard = crops(2), voice(2)
+    one, other = (
+        surgical_unet3d_inference(latents, heard, ZERO, tools=call, face_crops=pictures)
+        for latents in (musetalks_latents(2), torch.zeros(2, 8, LATENT, LATENT))
+    )
+    assert torch.equal(one, other)
+    assert torch.isfinite(one).all()
+    silent = surgical_unet3d_inference(musetalks_latents(2), 0 * heard, ZERO, tools=call, face_crops=pictures)
+    assert not torch.equal(one, silent)
+
+
+@pytest.mark.parametrize(("most", "length", "paired"), [(32, 16, True), (16, 16, False), (8, 8, False)])
+def test_less_memory_means_smaller_calls_from_then_on(most: int, length: int, paired: bool) -> None:
+    network = Recorder(most, value=0.2)
+    denoiser = LatentSyncDenoiser(network, CPU, QUICK)
+    latents, heard = torch.randn(20, 8, LATENT, LATENT), voice(20)
+    done = denoiser.denoise(latents, heard, clip(20))
+    whole = LatentSyncDenoiser(Recorder(value=0.2), CPU, QUICK).denoise(latents, heard, clip(20))
+    assert torch.allclose(done, whole, atol=1e-5)
+    assert (denoiser.sampling.clip_length, denoiser.sampling.paired) == (length, paired)
+    tried, told, steps = len(network.seen), list[str](), list[tuple[int, int]]()
+    denoiser.denoise(latents, heard, replace(clip(20), note=told.append, step=lambda *at: steps.append(at)))
+    assert steps == [(1, 2), (2, 2)]
+    assert [f"clips of {length} frames instead of 16" in note for note in told] == [True] * (length < 16)
+    assert all(sample.shape[0] * sample.shape[2] <= most for sample in network.seen[tried:])
+
+
+def test_lighter_samplings_can_always_be_cut_and_end() -> None:
+    for overlap in (0, 4, 12):
+        sampling: Sampling | None = replace(PUBLISHED, overlap=overlap)
+        steps = 0
+        while sampling is not None:
+            assert sampling.overlap < sampling.clip_length >= 8
+            sampling, steps = lighter_sampling(sampling), steps + 1
+        assert steps == 3
+    assert lighter_sampling(replace(PUBLISHED, guidance=1.0)) == replace(PUBLISHED, guidance=1.0, clip_length=8)
+
+
+def test_cancelling_ends_the_call() -> None:
+    token, network = CancelToken(), Recorder()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        surgical_unet3d_inference(
+            musetalks_latents(2), voice(2), ZERO, tools=tools(network), face_crops=crops(2), check=token.check
+        )
+    assert network.seen == []
+
+
+def painted_places(preparation: Preparation, frame: int) -> list[tuple[slice, slice]]:
+    source = preparation.timeline.source_frame(frame)
+    places = []
+    for face in preparation.plan.faces(source):
+        [crop] = preparation.layout.crops([source], [face])
+        mask = preparation.layout.mask(source, face, crop)
+        rows, columns = mask.alpha.shape
+        places.append((slice(max(0, mask.y), mask.y + rows), slice(max(0, mask.x), mask.x + columns)))
+    return places
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("backend", "framing"),
+    [("latentsync-1.5", "aligned"), ("latentsync-1.5", "musetalk"), ("latentsync-1.6", "aligned")],
+)
+def test_frames_with_a_face_are_painted_and_others_pass(
+    engine: LipSync, film: Path, words: Path, models: Path, tmp_path: Path, backend: str, framing: str
+) -> None:
+    chosen = settings(models, backend, framing=framing)
+    with engine.preparing(film, words, chosen, tmp_path) as preparation:
+        assert preparation.generator.crop_size == (512 if backend.endswith("6") else 256)
+        placement = AlignedPlacement if framing == "aligned" else CropPlacement
+        source = list(play(preparation.source, preparation.timeline, 0, FILM, spool_dir=preparation.folder))
+        run = RenderRun()
+        made = list(render_frames(preparation, 0, FILM, run))
+        assert len(made) == FILM
+        for frame, (before, after) in enumerate(zip(source, made, strict=True)):
+            assert (frame in FACE) != np.array_equal(before, after)
+            outside = np.ones(before.shape[:2], bool)
+            for place in painted_places(preparation, frame):
+                outside[place] = False
+            assert np.array_equal(before[outside], after[outside])
+        [face] = preparation.plan.faces(FACE.start)
+        assert isinstance(preparation.layout.crops([FACE.start], [face])[0], placement)
+        assert run.fallbacks == ()
+
+
+@pytest.mark.integration
+def test_any_range_comes_out_the_same(engine: LipSync, film: Path, words: Path, models: Path, tmp_path: Path) -> None:
+    with engine.preparing(film, words, settings(models), tmp_path) as preparation:
+        whole = list(render_frames(preparation, 0, FILM, RenderRun()))
+        for frame in (FACE.start, FACE.stop - 1):
+            [alone] = render_frames(preparation, frame, frame + 1, RenderRun())
+            assert np.array_equal(alone, whole[frame])
+
+
+@pytest.mark.integration
+def test_the_report_of_a_clean_render_tells_of_no_fallback(
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
+    assert (report.backend, report.face_frames, report.fallback_frames) == ("latentsync-1.5", len(FACE), 0)
+    assert report.fallbacks == ()
+    assert {span.kind for span in report.spans} == {"face", "cutaway"}
+    assert report.bbox_shift_range is None
+
+
+@pytest.mark.integration
+def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What MuseTalk painted of a failed first call is faded into what LatentSync painted of the second."""
+    sample = Sampler.sample
+
+    def first_fails(self: Sampler, conditions: Conditions, **rest: object) -> torch.Tensor:
+        if torch.equal(conditions.audio, failing):
+            raise GeneratorError("it was the first")
+        return sample(self, conditions, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Sampler, "sample", first_fails)
+    monkeypatch.setattr(LatentGenerator, "clip_length", 10)
+    first, second = range(FACE.start, FACE.start + 10), range(FACE.start + 6, FACE.stop)
+    pictures = {}
+    for backend in ("latentsync-1.5", "musetalk-v15"):
+        with engine.preparing(film, words, settings(bare_models, backend), tmp_path) as preparation:
+            if backend == "latentsync-1.5":
+                assert [(s.first, s.stop) for s in preparation.segments if s.tracks] == [
+                    (first.start, first.stop),
+                    (second.start, second.stop),
+                ]
+                failing = torch.tensor(preparation.speech.window(first.start, first.stop))
+                pictures["mixed"] = list(render_frames(preparation, 0, FILM, RenderRun()))
+                for frame in (first.start, second.start, first.stop - 1, first.stop):
+                    [alone] = render_frames(preparation, frame, frame + 1, RenderRun())
+                    assert np.array_equal(alone, pictures["mixed"][frame])
+                failing = torch.zeros(())
+                pictures["latentsync"] = list(render_frames(preparation, 0, FILM, RenderRun()))
+            else:
+                pictures["musetalk"] = list(render_frames(preparation, 0, FILM, RenderRun()))
+
+    def nearness(frame: int) -> float:
+        """0: MuseTalk's, 1: LatentSync's."""
+        mixed, theirs, own = (pictures[name][frame].astype(float) for name in ("mixed", "musetalk", "latentsync"))
+        return float(((mixed - theirs) * (own - theirs)).sum() / ((own - theirs) ** 2).sum())
+
+    assert nearness(second.start - 1) == pytest.approx(0, abs=0.01)
+    faded = [nearness(frame) for frame in range(second.start, first.stop)]
+    assert faded == pytest.approx([0.2, 0.4, 0.6, 0.8], abs=0.05)
+    assert nearness(first.stop) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.integration
+def test_progress_is_told_step_by_step(
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    events: list[ProgressEvent] = []
+    engine.render(film, words, tmp_path / "out.mp4", settings(bare_models, steps=3), on_progress=events.append)
+    reached = [event.done + event.part for event in events if event.stage == "render"]
+    assert reached == sorted(reached)
+    assert reached[0] == 0
+    assert reached[-1] == FILM
+    steps = [FACE.start + len(FACE) * step / 3 for step in (1, 2, 3)]
+    assert [any(at == pytest.approx(step) for at in reached) for step in steps] == [True] * 3
+
+
+@pytest.mark.integration
+def test_a_frame_is_previewed_as_it_is_rendered(
+    engine: LipSync, film: Path, words: Path, models: Path, tmp_path: Path
+) -> None:
+    chosen, frame = settings(models), FACE.start + 6
+    shown = engine.preview_frame(film, words, chosen, at=(frame + 0.5) / 25)
+    with engine.preparing(film, words, chosen, tmp_path) as preparation:
+        [rendered] = render_frames(preparation, frame, frame + 1, RenderRun())
+    assert shown.result is not None
+    assert not np.array_equal(shown.result, shown.frame)
+    assert np.abs(shown.result.astype(int) - rendered).mean() < 2
+    assert isinstance(shown.crops[0], AlignedPlacement)
+    assert shown.lines == (None,)

@@ -1,0 +1,82 @@
+"""Faces and cutaways in one film: every frame is accounted for, and where no face is, nothing is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musetalk.arrays import UInt8Array
+from musetalk.media.playback import play
+from musetalk.pipeline import LipSync
+from musetalk.progress import RenderRun
+from musetalk.rendering import render_frames
+from tests.hybrid.renders import settings
+from tests.media import decode_sound, write_video, write_wav
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
+LENGTH = 44
+FACES = (range(12), range(18, 30), range(34, 44))  # with cutaways in between
+SEEN = [frame for part in FACES for frame in part]
+FIRST_OF_SECOND = FACES[1].start
+
+
+@pytest.fixture(scope="module")
+def mixed(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A face, a moving pattern, the face again, grey, the face once more."""
+    height, width = small_portrait.shape[:2]
+    frames = np.full((LENGTH, height, width, 3), 128, np.uint8)
+    for frame in range(FACES[0].stop, FACES[1].start):
+        frames[frame] = (np.add.outer(np.arange(height), np.arange(width))[..., None] + 5 * frame) % 256
+    for part in FACES:
+        for frame in part:
+            frames[frame] = np.roll(small_portrait, frame - part.start, axis=1)
+    return write_video(tmp_path_factory.mktemp("mixed") / "mixed.mp4", frames, 25, "-qp", "0")
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As much of the voice that ships as that lasts."""
+    samples = decode_sound(Path(__file__).parents[2] / "assets" / "voice.wav")[: LENGTH * 640]
+    return write_wav(tmp_path_factory.mktemp("talk") / "talk.wav", samples)
+
+
+def test_cutaways_pass_to_the_byte_and_faces_are_painted(
+    engine: LipSync, mixed: Path, talk: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    with engine.preparing(mixed, talk, settings(bare_models), tmp_path) as preparation:
+        source = list(play(preparation.source, preparation.timeline, 0, LENGTH, spool_dir=preparation.folder))
+        made = list(render_frames(preparation, 0, LENGTH, RenderRun()))
+    assert len(made) == len(source) == LENGTH
+    untouched = [k for k, (before, after) in enumerate(zip(source, made, strict=True)) if np.array_equal(before, after)]
+    assert untouched == [frame for frame in range(LENGTH) if frame not in SEEN]
+
+
+def test_the_report_accounts_for_every_frame(
+    engine: LipSync, mixed: Path, talk: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    report = engine.render(mixed, talk, tmp_path / "out.mp4", settings(bare_models))
+    assert (report.frames, report.face_frames, report.passthrough_frames) == (LENGTH, len(SEEN), LENGTH - len(SEEN))
+    assert (report.fallback_frames, report.fallbacks) == (0, ())
+    kinds = [(span.start, span.stop, span.kind) for span in report.spans]
+    assert kinds == [
+        (0, 12, "face"),
+        (12, 18, "cutaway"),
+        (18, 30, "face"),
+        (30, 34, "cutaway"),
+        (34, 44, "face"),
+    ]
+
+
+def test_a_clip_never_reaches_over_a_cutaway(
+    engine: LipSync, mixed: Path, talk: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    """A stretch of a face comes out the same whatever lies around it: frames of others never share its norms."""
+    with engine.preparing(mixed, talk, settings(bare_models), tmp_path) as preparation:
+        whole = list(render_frames(preparation, 0, LENGTH, RenderRun()))
+        for frame in (FIRST_OF_SECOND, FIRST_OF_SECOND - 1, FACES[2].stop - 1):
+            [alone] = render_frames(preparation, frame, frame + 1, RenderRun())
+            assert np.array_equal(alone, whole[frame])
+        painted = [segment for segment in preparation.segments if segment.tracks]
+    assert {(segment.start, segment.stop) for segment in painted} == {(part.start, part.stop) for part in FACES}

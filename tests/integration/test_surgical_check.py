@@ -1,0 +1,91 @@
+"""`python -m musetalk doctor --surgical` as users run it: without weights, with them, and with something wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.served import ROOT
+
+pytestmark = pytest.mark.integration
+
+
+def surgical(models: Path, *options: str) -> tuple[int, dict[str, str], str]:
+    """Exit code, tables by title, stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "musetalk", "doctor", "--surgical", "--models-dir", str(models), *options],
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+        cwd=models.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "400"},
+    )
+    names = r"Imports|Components|preview|musetalk-v1|musetalk-v15|latentsync-1\.[56]"
+    titles = rf"{names}|Naive hand-over.*|Everything.*|\d+ lines.*"
+    pieces = re.split(rf"^({titles})$", done.stdout, flags=re.MULTILINE)
+    return done.returncode, dict(zip(pieces[1::2], pieces[2::2], strict=True)), done.stderr
+
+
+def line(table: str, name: str) -> str:
+    [found] = re.findall(rf"^{re.escape(name)}  +(.*?) *$", table, flags=re.MULTILINE)
+    return str(found)
+
+
+def test_without_weights_every_backend_is_run_with_a_stand_in(tmp_path: Path) -> None:
+    code, tables, err = surgical(tmp_path / "models")
+    assert code == 0, (tables, err)
+    assert "FAILED" not in "".join(tables.values())
+    assert "Everything is as it should be" in tables
+    assert "mmcv, mmpose, mmdet" in line(tables["Imports"], "eliminated packages")
+    assert line(tables["Components"], "fixed mask").startswith("paints 40.7% of the pixels")
+    assert "timesteps 951 ... 1" in line(tables["Components"], "sampler, published")
+    assert line(tables["preview"], "conditioned") == "no network: crops are warped"
+    for name in ("musetalk-v15", "musetalk-v1"):
+        assert line(tables[name], "weights").startswith("tiny filled stand-in (weights missing: musetalk")
+        assert line(tables[name], "sample") == "[16, 8, 32, 32] = lower half black 4 + crop 4, in 8 calls"
+        assert line(tables[name], "encoded") == "16 crops with the lower half black (-1), 16 whole"
+        assert line(tables[name], "timestep") == "0"
+    for name, side in (("latentsync-1.5", 256), ("latentsync-1.6", 512)):
+        assert f"latentsync-{name[-3:]}/latentsync_unet.pt" in line(tables[name], "weights")
+        shape = f"[2, 13, 16, {side // 8}, {side // 8}]"
+        assert line(tables[name], "sample") == f"{shape} = noise 4 + mask 1 + masked image 4 + reference 4, 2 calls"
+        assert line(tables[name], "encoded") == "16 crops with the painted pixels grey (0), 16 whole"
+        assert line(tables[name], "timesteps") == "501 ... 1 (2 steps)"
+        assert line(tables[name], "audio") == "[32, 50, 384]: silence | voice"
+        assert line(tables[name], "result") == f"[16, {side}, {side}, 3] uint8"
+        assert line(tables[name], "pixels changed").startswith("0 outside the mask, ")
+    naive = tables["Naive hand-over: MuseTalk's 8 channels"]
+    assert naive.count("refused: ") == 3
+    assert "[f, 4, h, h], not [2, 8, 8, 8]" in line(naive, "as conditioning")
+
+
+def test_installed_weights_are_used_and_damaged_ones_are_told(bare_models: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(bare_models, models, copy_function=os.link)
+    unet = models / "latentsync-1.5" / "latentsync_unet.pt"
+    held = unet.read_bytes()
+    unet.unlink()
+    unet.write_bytes(held[:-100])
+    code, tables, _ = surgical(models, "--backends", "musetalk-v15, latentsync-1.5")
+    assert code == 1
+    assert "1 lines are wrong" in tables
+    assert "preview" not in tables
+    assert line(tables["musetalk-v15"], "weights") == "installed"
+    assert line(tables["musetalk-v15"], "speech") == "[16, 50, 384] float32, heard by Whisper"
+    said = line(tables["latentsync-1.5"], "weights")
+    assert said.startswith("FAILED: damaged, a tiny filled stand-in was used: latentsync-1.5/latentsync_unet.pt has ")
+    assert line(tables["latentsync-1.5"], "timesteps") == "501 ... 1 (2 steps)"
+
+
+def test_an_unknown_backend_is_one_line(tmp_path: Path) -> None:
+    code, tables, err = surgical(tmp_path / "models", "--backends", "latentsync")
+    assert (code, tables) == (1, {})
+    assert err.startswith('musetalk: there is no backend "latentsync"')
+    assert len(err.splitlines()) == 1

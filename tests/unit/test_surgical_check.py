@@ -1,0 +1,269 @@
+"""The surgical check itself: what is right passes, and each thing that goes wrong is a line that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hybrid.check.backends import check_backend
+from hybrid.check.components import check_components
+from hybrid.check.findings import Finding, Findings, judged, shape_of
+from hybrid.check.given import finite_line, latentsync_lines, musetalk_lines, pictures_line
+from hybrid.check.naive import check_naive_handover
+from hybrid.check.scene import FRAMES, Scene, feature_windows, make_scene
+from hybrid.check.stand_ins import UNET3D, filled
+from hybrid.check.watch import Call, watched
+from hybrid.inference import LatentSyncDenoiser
+from hybrid.mask import keep_mask, latent_mask
+from hybrid.sampler import Sampling
+from hybrid.unet3d.unet import UNet3D
+from musetalk.errors import BackendError
+from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.types import Clip
+from musetalk.networks.positions import position_table
+from musetalk.settings import RenderSettings
+from musetalk.speech.hearing import LATENTSYNC_HEARING, MUSETALK_HEARING
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return make_scene()
+
+
+def settings(backend: str, models: Path) -> RenderSettings:
+    return RenderSettings.parse(
+        {"backend": backend, "models_dir": models, "latentsync": {"steps": 1}, "network": {"device": "cpu"}}
+    )
+
+
+def checked(backend: Backend, scene: Scene, models: Path) -> Findings:
+    return check_backend(backend, settings(backend.name, models), scene)
+
+
+def failed(lines: Sequence[Finding]) -> list[str]:
+    return [line.name for line in lines if line.failed]
+
+
+@pytest.mark.parametrize("name", ["preview", "musetalk-v15", "latentsync-1.5"])
+def test_a_backend_is_run_and_nothing_is_wrong(scene: Scene, tmp_path: Path, name: str) -> None:
+    found = checked(BackendRegistry().get(name), scene, tmp_path)
+    assert found.title == name
+    assert found.failures == ()
+    assert "portrait.png" in dict(found.rows)["clip"]
+
+
+def test_a_network_that_returns_no_numbers_is_told(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_numbers(self: UNet3D, sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        return torch.full_like(sample[:, :4], torch.nan)
+
+    monkeypatch.setattr(UNet3D, "forward", no_numbers)
+    found = checked(BackendRegistry().get("latentsync-1.5"), scene, tmp_path)
+    [line] = found.failures
+    assert line.name == "failed"
+    assert line.said.startswith("GeneratorError: the network's result is not a number")
+    assert "FAILED: GeneratorError" in dict(found.rows)["failed"]
+
+
+def test_mistakes_of_the_program_are_told_and_the_next_backend_is_looked_at(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denoise = LatentSyncDenoiser.denoise
+
+    def naive(self: LatentSyncDenoiser, latents: Tensor, *rest: object) -> Tensor:
+        return denoise(self, latents.repeat(1, 2, 1, 1), *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LatentSyncDenoiser, "denoise", naive)
+    found = checked(BackendRegistry().get("latentsync-1.5"), scene, tmp_path)
+    assert [line.said.split(":")[0] for line in found.failures] == ["ValueError"]
+    assert checked(BackendRegistry().get("musetalk-v15"), scene, tmp_path).failures == ()
+
+
+class Painter:
+    """A generator whose result is made by a function of the crops."""
+
+    crop_size, clip_length, device = None, 8, "cpu"
+
+    def __init__(self, like: object, make: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.traits = replace(like.traits, hearing=None)  # type: ignore[attr-defined]
+        self._make = make
+
+    def generate(self, clip: Clip) -> np.ndarray:
+        return self._make(clip.crops)
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (lambda crops: 255 - crops, []),
+        (lambda crops: crops.copy(), ["pixels changed"]),
+        (lambda crops: (255 - crops).repeat(2, axis=1).repeat(2, axis=2), ["result"]),
+    ],
+)
+def test_results_are_looked_at(
+    scene: Scene, tmp_path: Path, make: Callable[[np.ndarray], np.ndarray], wrong: list[str]
+) -> None:
+    preview = BackendRegistry().get("preview")
+    one = replace(preview, load=lambda s: Painter(preview.load(s), make))  # type: ignore[arg-type,return-value]
+    with watched() as calls:
+        found = checked(one, scene, tmp_path)
+    assert calls == []
+    assert failed(found.lines) == wrong
+
+
+def test_numbers_that_are_none_and_pixels_that_show_nothing_are_told() -> None:
+    def call(*, finite: bool) -> Call:
+        return Call("encoder", torch.zeros(1, 3, 8, 8), None, None, finite)
+
+    varied = np.arange(192, dtype=np.uint8).reshape(1, 8, 8, 3)
+    assert not finite_line([call(finite=True)], varied).failed
+    assert finite_line([call(finite=True), call(finite=False)], varied).said.startswith("encoder did not; 1 of 2")
+    assert finite_line([call(finite=True)], np.zeros_like(varied)).failed
+
+
+def test_what_cannot_be_loaded_is_told(scene: Scene, tmp_path: Path) -> None:
+    def broken(_settings: RenderSettings) -> None:
+        raise BackendError("unet.pth is damaged", "download it")
+
+    one = replace(BackendRegistry().get("preview"), load=broken)  # type: ignore[arg-type]
+    assert [line.said for line in checked(one, scene, tmp_path).failures] == [
+        "BackendError: unet.pth is damaged: download it"
+    ]
+
+
+def latentsync_call(steps: int = 2, **change: Tensor) -> tuple[list[Call], np.ndarray]:
+    """Calls as they should be, at 64 pixels, with parts of the first sample changed."""
+    draw = torch.Generator().manual_seed(1)
+    speech = torch.randn(4, 50, 384, generator=draw)
+    noise = torch.randn(1, 4, 1, 8, 8, generator=draw).expand(2, 4, 4, 8, 8)
+    parts = {
+        "noise": noise,
+        "mask": torch.tensor(latent_mask(64)).expand(2, 1, 4, 8, 8),
+        "masked": torch.randn(2, 4, 4, 8, 8, generator=draw),
+        "reference": torch.randn(2, 4, 4, 8, 8, generator=draw),
+        "audio": torch.cat([torch.zeros_like(speech), speech]),
+    }
+    parts.update(change)
+    if "same" in change:
+        parts["masked"] = parts["reference"]
+    sample = torch.cat([parts[name] for name in ("noise", "mask", "masked", "reference")], dim=1)
+    calls = [Call("unet3d", sample, 501 - 500 * step, parts["audio"], True) for step in range(steps)]
+    return calls, speech.numpy()
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong", "why"),
+    [
+        ({}, [], ""),
+        ({"noise": torch.randn(2, 4, 4, 8, 8)}, ["sample"], "one frame's noise"),
+        ({"mask": torch.ones(2, 1, 4, 8, 8)}, ["sample"], "fifth channel is not the mask"),
+        ({"same": torch.zeros(0)}, ["sample"], "nothing was hidden"),
+        ({"masked": torch.zeros(2, 2, 4, 8, 8), "reference": torch.zeros(2, 1, 4, 8, 8)}, ["sample"], r"\[b, 13, f"),
+        ({"audio": torch.ones(8, 50, 384)}, ["audio"], "not silent"),
+        ({"audio": torch.zeros(8, 50, 384)}, ["audio"], "not the voice"),
+        ({"audio": torch.zeros(4, 50, 384)}, ["audio"], r"expected \[8, 50, 384\]"),
+    ],
+)
+def test_what_latentsync_was_given_is_held_against_what_it_takes(
+    change: dict[str, Tensor], wrong: list[str], why: str
+) -> None:
+    calls, speech = latentsync_call(**change)  # type: ignore[arg-type]
+    lines = latentsync_lines(calls, 64, speech, 2)
+    assert failed(lines) == wrong
+    assert not wrong or why.replace("\\", "") in next(line.said for line in lines if line.failed)
+
+
+def test_too_few_steps_and_no_calls_are_told() -> None:
+    calls, speech = latentsync_call(steps=1)
+    assert failed(latentsync_lines(calls, 64, speech, 2)) == ["timesteps"]
+    assert failed(latentsync_lines([], 64, speech, 2)) == ["sample"]
+    assert failed(musetalk_lines([], speech)) == ["sample"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "timestep", "shift", "wrong"),
+    [(8, 0, 0.0, []), (4, 0, 0.0, ["sample"]), (8, 7, 0.0, ["timestep"]), (8, 0, 0.5, ["audio"])],
+)
+def test_what_musetalk_was_given_is_held_against_what_it_takes(
+    channels: int, timestep: int, shift: float, wrong: list[str]
+) -> None:
+    speech = np.random.default_rng(1).standard_normal((2, 50, 384), np.float32)
+    heard = torch.tensor(speech) + position_table(50, 384) + shift
+    call = Call("unet", torch.arange(2.0 * channels * 64).reshape(2, channels, 8, 8), timestep, heard, True)
+    assert failed(musetalk_lines([call], speech)) == wrong
+
+
+def test_each_family_hides_in_its_own_way() -> None:
+    whole = torch.full((2, 3, 64, 64), 0.5)
+    grey, black = whole.clone(), whole.clone()
+    grey[:, :, torch.tensor(keep_mask(64) == 0)] = 0
+    black[:, :, 32:] = -1
+
+    def told(hidden: Tensor, *, latentsync: bool) -> bool:
+        call = Call("encoder", torch.cat([hidden, whole]), None, None, True)
+        return not pictures_line([call], 2, 64, latentsync=latentsync).failed
+
+    assert (told(grey, latentsync=True), told(black, latentsync=False)) == (True, True)
+    assert (told(grey, latentsync=False), told(black, latentsync=True), told(whole, latentsync=True)) == (False,) * 3
+
+
+def test_the_naive_handover_has_to_be_refused() -> None:
+    assert check_naive_handover().failures == ()
+
+    def takes_anything(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        return sample[:, :4]
+
+    def ends_inside(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(sample[:, :, 0], torch.zeros(1, 13, 1, 1))
+
+    [accepted] = check_naive_handover(takes_anything).failures
+    assert (accepted.name, accepted.said) == ("to the network", "accepted")
+    [inside] = check_naive_handover(ends_inside).failures
+    assert inside.said.startswith("ended somewhere inside: ")
+
+
+def test_parts_are_right_and_a_wrong_mask_is_told(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_components(scene, tmp_path).failures == ()
+    monkeypatch.setattr("hybrid.check.components.keep_mask", lambda size: np.full((size, size), float(size == 256)))
+    assert failed(check_components(scene, tmp_path).lines) == ["fixed mask"]
+
+
+@pytest.mark.parametrize("hearing", [MUSETALK_HEARING, LATENTSYNC_HEARING])
+def test_the_clips_voice_is_the_same_every_time(tmp_path: Path, hearing: object) -> None:
+    one, other = (feature_windows(hearing, tmp_path) for _ in range(2))  # type: ignore[arg-type]
+    assert one.shape == (FRAMES, 50, 384)
+    assert np.array_equal(one, other)
+
+
+def test_without_the_portrait_a_face_is_drawn(tmp_path: Path) -> None:
+    drawn = make_scene(tmp_path / "none.png")
+    assert (drawn.origin, len(drawn.frames)) == ("a drawn face", FRAMES)
+    assert all(not np.array_equal(drawn.frames[0], frame) for frame in drawn.frames[1:])
+    assert checked(BackendRegistry().get("preview"), drawn, tmp_path).failures == ()
+
+
+def test_stand_ins_are_the_same_every_time_and_give_numbers() -> None:
+    one, other = (filled(UNet3D(UNET3D)).eval() for _ in range(2))
+    sample, audio = torch.ones(1, 13, 2, 8, 8), torch.ones(2, 50, 384)
+    with torch.inference_mode():
+        assert torch.equal(one(sample, torch.tensor(5), audio), other(sample, torch.tensor(5), audio))
+        assert 1e-3 < float(one(sample, torch.tensor(5), audio).std()) < 10
+    assert LatentSyncDenoiser(one, None, Sampling(steps=3)).sampling.steps == 3  # type: ignore[arg-type]
+
+
+def test_tables_show_what_is_wrong() -> None:
+    table = Findings("T", (judged("a", "[1]", []), judged("b", "[2]", ["expected [3]"])))
+    assert table.rows == [("a", "[1]"), ("b", "FAILED: expected [3]; [2]")]
+    assert failed(table.failures) == ["b"]
+    assert shape_of(np.zeros((2, 3))) == "[2, 3]"
