@@ -51,6 +51,14 @@ def render(video: Path, voice: Path, out: Path, *options: str) -> dict[str, Any]
     return result
 
 
+def measured(module: str, *arguments: str) -> dict[str, Any]:
+    """What a module of the benchmarks writes as JSON, run in a process of its own."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 def machine() -> str:
     """Where the figures were taken."""
     return f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
@@ -60,6 +68,21 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows)]
     return "\n".join(lines) + "\n"
+
+
+def verdict(kept: bool) -> str:
+    """Whether a floor is kept, for a table."""
+    return "kept" if kept else "**missed**"
+
+
+def gpu_note(name: str) -> str:
+    """The last section of a page about the CPU: where the figures of a GPU are."""
+    if (HERE / f"{name}_gpu.md").exists():
+        return f"\n## On a GPU\n\nSee [{name}_gpu.md]({name}_gpu.md).\n"
+    return (
+        f"\n## On a GPU\n\nNo figures exist yet: no GPU was at hand. `python -m benchmarks.{name} --device cuda` "
+        "takes them; its code has\nrun on a CPU only (`--smoke`).\n"
+    )
 
 
 def publish(name: str, text: str) -> None:

@@ -33,6 +33,12 @@ class Stopwatch:
         """Seconds of one run."""
         return min(self.once(work) for _ in range(self.repeats))
 
+    def warm_seconds(self, work: Work) -> float:
+        """Seconds of one run after others: on a GPU libraries choose kernels first; graphs come in the second run."""
+        for _ in range(3 if self.repeats > 1 else 1):
+            work()
+        return self.seconds(work)
+
     def once(self, work: Work) -> float:
         """Seconds of the next run."""
         if self.device.type == "cpu":

@@ -1,7 +1,7 @@
 """Every network in its published size, with random weights, in files of the published layout.
 
-Names, shapes and configurations of MuseTalk's UNet and of the autoencoder are those of the published checkpoints
-(tests/golden/musetalk_unet_keys.json); the loaders refuse files that differ from them in one tensor.
+Names, shapes and configurations of MuseTalk's UNet, of LatentSync's and of the autoencoder are those of the published
+checkpoints (tests/golden/*_keys.json); the loaders refuse files that differ from them in one tensor.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from musetalk.weights.lock import entry_of, record
 
 Shapes = Mapping[str, Sequence[int]]
 
-_KEYS = ROOT / "tests" / "golden" / "musetalk_unet_keys.json"
-_NEEDED = 5 * 10**9  # bytes of disk: the UNet's file is the largest, with 3.4
+_GOLDEN = ROOT / "tests" / "golden"
 _DRAWN = 2**22  # different values; a larger tensor repeats them, as drawing 850 million takes half a minute
 
 
@@ -41,12 +40,10 @@ def write_models(folder: Path) -> None:
     Raises:
         OSError: The disk has too little room.
     """
-    if shutil.disk_usage(folder).free < _NEEDED:
-        raise OSError(f"{folder} has less than {_NEEDED / 1e9:.0f} GB of free disk: set TMPDIR to a roomier folder")
-    keys = json.loads(_KEYS.read_text(encoding="utf-8"))
+    _check_room(folder, 5)
+    keys = _keys("musetalk_unet")
     _write(folder / "musetalkV15" / "unet.pth", keys["state_dict"], ("musetalk.json", keys["config"]))
-    vae = keys["vae"]
-    _write(folder / "sd-vae" / "diffusion_pytorch_model.bin", vae["state_dict"], ("config.json", vae["config"]))
+    _write_vae(folder)
     config, shapes = _tiny()
     _write(folder / "taesd" / "diffusion_pytorch_model.bin", shapes, ("config.json", config))
     _write(folder / "s3fd" / "s3fd-619a316812.pth", _shapes(S3FD))
@@ -56,6 +53,21 @@ def write_models(folder: Path) -> None:
     _write(folder / "whisper" / "pytorch_model.bin", encoder)
     hearing.save_pretrained(folder / "whisper")
     WhisperFeatureExtractor().save_pretrained(folder / "whisper")
+
+
+def write_latentsync(folder: Path) -> None:
+    """Write LatentSync's network, with motion modules at all levels, and the autoencoder, about 5.4 GB.
+
+    Args:
+        folder: Where to; becomes a folder of models.
+
+    Raises:
+        OSError: The disk has too little room.
+    """
+    _check_room(folder, 6)
+    keys = _keys("latentsync_unet3d")
+    _write(folder / "latentsync-1.5" / "latentsync_unet.pt", keys["state_dicts"]["stage2"])
+    _write_vae(folder)
 
 
 def claim_models(folder: Path) -> None:
@@ -93,6 +105,21 @@ def random_s3fd() -> S3FD:
     network = S3FD()
     network.load_state_dict(dict(random_values(_shapes(S3FD))))
     return network
+
+
+def _check_room(folder: Path, gigabytes: int) -> None:
+    if shutil.disk_usage(folder).free < gigabytes * 10**9:
+        raise OSError(f"{folder} has less than {gigabytes} GB of free disk: set TMPDIR to a roomier folder")
+
+
+def _keys(network: str) -> dict[str, Any]:
+    keys: dict[str, Any] = json.loads((_GOLDEN / f"{network}_keys.json").read_text(encoding="utf-8"))
+    return keys
+
+
+def _write_vae(folder: Path) -> None:
+    vae = _keys("musetalk_unet")["vae"]
+    _write(folder / "sd-vae" / "diffusion_pytorch_model.bin", vae["state_dict"], ("config.json", vae["config"]))
 
 
 def _write(path: Path, shapes: Shapes, config: tuple[str, Mapping[str, Any]] | None = None) -> None:

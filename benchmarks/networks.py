@@ -8,9 +8,7 @@ python -m benchmarks.networks --smoke            the GPU's way on the CPU, one f
 from __future__ import annotations
 
 import argparse
-import json
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,13 +20,14 @@ import psutil
 import torch
 
 from benchmarks import networks_gpu
-from benchmarks.common import HERE, ROOT, machine, publish, table
+from benchmarks.common import gpu_note, machine, measured, publish, table, verdict
 from benchmarks.flops import Stopwatch, Timing, against_parts, count_flop, matmul_rate
 from benchmarks.full_size import write_models
 from benchmarks.networks_faces import PLANNED, Stage, composites, detection, parsing, video
 from benchmarks.networks_memory import FRAMES
 from musetalk.generators.device import choose_compute
 from musetalk.generators.musetalk import MuseTalkDenoiser, load_unet
+from musetalk.generators.types import Clip
 from musetalk.generators.vae import TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
 from musetalk.speech.whisper import load_whisper
 
@@ -43,8 +42,8 @@ def generator_stages(models: Path, watch: Stopwatch) -> dict[str, tuple[Timing, 
     random = torch.Generator().manual_seed(0)
     unet = MuseTalkDenoiser(compute.place(load_unet(models / "musetalkV15")), compute, FRAMES)
     seen, audio = (torch.randn(FRAMES, *size, generator=random) for size in ((8, 32, 32), (50, 384)))
-    crops = np.zeros((FRAMES, 256, 256, 3), np.uint8)
-    timings = {"UNet": (against_parts(lambda: unet.denoise(seen, audio, crops, lambda: None), watch), FRAMES)}
+    clip = Clip(np.zeros((FRAMES, 256, 256, 3), np.uint8), audio.numpy(), ())
+    timings = {"UNet": (against_parts(lambda: unet.denoise(seen, audio, clip), watch), FRAMES)}
     vae = compute.place(load_vae(models / "sd-vae"))
     encoder, decoder = VaeEncoder(vae, compute), VaeDecoder(vae, compute)
     tiny = TinyDecoder(compute.place(load_tiny(models / "taesd")), compute)
@@ -65,17 +64,9 @@ def hearing(models: Path, watch: Stopwatch) -> Stage:
     return Stage(watch.seconds(lambda: listener.encode(mel)) / WINDOW_FRAMES, flop / WINDOW_FRAMES)
 
 
-def measured_memory(models: Path) -> dict[str, Any]:
-    """What `networks_memory` says, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.networks_memory", str(models)]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def measure_cpu(folder: Path) -> str:
     """Measure all on one thread of the CPU; the page."""
-    memory = measured_memory(folder / "models")
+    memory = measured("networks_memory", str(folder / "models"))
     torch.set_num_threads(1)
     watch = Stopwatch()
     rate = matmul_rate(Stopwatch(repeats=4))
@@ -132,35 +123,31 @@ def _floors_text(planned: Stage, full: int, memory: dict[str, Any], timings: dic
             f"detection of a planned clip ({PLANNED} frames), against a look at full size each",
             f"{planned.flop / 1e9:.0f} of {full / 1e9:.0f} GFLOP: {planned.flop / full:.1%}",
             "10 %",
-            _verdict(planned.flop <= full / 10),
+            verdict(planned.flop <= full / 10),
         ],
         [
             "a frame that ping-pong shows again, against upstream's 1.9 TFLOP",
             f"{again / 1e9:.0f} GFLOP: {again / UPSTREAM:.1%} (the first time: {first / 1e9:.0f} GFLOP)",
             "45 %",
-            _verdict(again <= 0.45 * UPSTREAM),
+            verdict(again <= 0.45 * UPSTREAM),
         ],
         [
             "parts / whole of UNet and VAE, the lowest",
             f"{timings[lowest].share:.2f} ({lowest})",
             "at least 0.80",
-            _verdict(timings[lowest].share >= 0.8),
+            verdict(timings[lowest].share >= 0.8),
         ],
         *(
             [
                 f"peak memory: {phase}",
                 f"{peaks[phase] / 1e9:.2f} GB",
                 f"{room / 1e9:.2f} GB",
-                _verdict(peaks[phase] <= room),
+                verdict(peaks[phase] <= room),
             ]
             for phase in ("load", "generate")
         ),
     ]
     return f"## Floors\n\n{table(['what', 'measured', 'floor', ''], rows)}"
-
-
-def _verdict(kept: bool) -> str:
-    return "kept" if kept else "**missed**"
 
 
 def _memory_text(memory: dict[str, Any]) -> str:
@@ -175,15 +162,6 @@ clips of {FRAMES} frames, the second of the same crops with other speech. Peak G
 mapped files, which count as resident but which the system takes back when it needs them.
 
 {table(["while it", "resident", "without files"], rows)}"""
-
-
-def _gpu_note() -> str:
-    if (HERE / "networks_gpu.md").exists():
-        return "\n## On a GPU\n\nSee [networks_gpu.md](networks_gpu.md).\n"
-    return (
-        "\n## On a GPU\n\nNo figures exist yet: no GPU was at hand. `python -m benchmarks.networks --device cuda` "
-        "takes them; its code has\nrun on a CPU only (`--smoke`).\n"
-    )
 
 
 def main() -> None:
@@ -202,7 +180,7 @@ def main() -> None:
         elif given.device == "cuda":
             publish("networks_gpu.md", networks_gpu.measure(Path(name), choose_compute("cuda"), networks_gpu.FULL))
         else:
-            publish("networks.md", measure_cpu(Path(name)) + _gpu_note())
+            publish("networks.md", measure_cpu(Path(name)) + gpu_note("networks"))
 
 
 if __name__ == "__main__":

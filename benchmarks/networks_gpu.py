@@ -153,12 +153,7 @@ def _speeds(painter: Painter, batches: tuple[int, ...], watch: Stopwatch) -> lis
     found: list[tuple[int, float]] = []
     for batch in batches:
         try:
-            work = painter.work(batch)
-            for _ in range(
-                3 if watch.repeats > 1 else 1
-            ):  # libraries choose kernels first; graphs come in the second run
-                work()
-            found.append((batch, batch / watch.seconds(work)))
+            found.append((batch, batch / watch.warm_seconds(painter.work(batch))))
         except torch.OutOfMemoryError:
             break
     return found

@@ -1,0 +1,236 @@
+"""What LatentSync's network computes and how fast, in its published size with random weights.
+
+python -m benchmarks.hybrid                    on the CPU, ten minutes: hybrid.md
+python -m benchmarks.hybrid --device cuda      on a GPU: hybrid_gpu.md
+python -m benchmarks.hybrid --smoke            both ways on the CPU with small networks: do they run?
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from benchmarks import hybrid_gpu
+from benchmarks.common import gpu_note, machine, measured, publish, table, verdict
+from benchmarks.flops import Stopwatch, Timing, against_parts, count_flop, matmul_rate
+from benchmarks.full_size import write_latentsync
+from benchmarks.hybrid_work import CLIP, FOLDER, FULL, LONG, SMALL, Sizes, call_flop, random_conditions
+from hybrid.clips import plan_clips
+from hybrid.sampler import FAST, PUBLISHED, Sampler, Sampling
+from hybrid.unet3d.config import UNet3DConfig
+from hybrid.unet3d.loading import load_unet3d
+from musetalk.generators.autoencoder import load_autoencoder
+from musetalk.generators.device import choose_compute
+
+ROOM = 12e9  # bytes that a step of one clip may take
+_SMALL_PARTS = (FOLDER, "sd-vae")
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Seconds and FLOP of one step of a clip.
+
+    Attributes:
+        alone: At guidance 1, and of its own parts.
+        paired: Guided, both halves in one call: seconds.
+        halves: Guided, one half after the other: seconds.
+    """
+
+    alone: Timing
+    paired: float
+    halves: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Seconds and FLOP of what is before the loop, and after it, for a whole clip."""
+
+    encode: float
+    encode_flop: float
+    decode: float
+    decode_flop: float
+
+
+def time_steps(models: Path, side: int) -> tuple[Steps, UNet3DConfig]:
+    """Time one step of a clip in each way, and tell the network's sizes."""
+    compute, watch = choose_compute("cpu"), Stopwatch()
+    unet = compute.place(load_unet3d(models / FOLDER, dtype=compute.dtype))
+    conditions = random_conditions(CLIP, side, compute)
+
+    def work(sampling: Sampling) -> None:
+        Sampler(unet, compute, replace(sampling, steps=1)).sample(conditions)
+
+    alone = against_parts(partial(work, replace(PUBLISHED, guidance=1)), watch)
+    with torch.inference_mode():
+        paired = watch.once(partial(work, PUBLISHED))
+        halves = watch.once(partial(work, replace(PUBLISHED, paired=False)))
+    return Steps(alone, paired, halves), unet.config
+
+
+def time_ends(models: Path, side: int) -> Ends:
+    """Time the encoder on one frame, which is two pictures, and the decoder on one; both for a clip."""
+    compute, watch = choose_compute("cpu"), Stopwatch()
+    autoencoder = load_autoencoder(models, compute, "sd", None)
+    pixels = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    latents = random_conditions(1, side, compute).reference
+    works = (lambda: autoencoder.encoder.encode(pixels), lambda: autoencoder.decoder.decode_rows(latents, 0))
+    with torch.inference_mode():
+        encode, decode = ((CLIP * watch.seconds(work), float(CLIP * count_flop(work))) for work in works)
+    return Ends(*encode, *decode)
+
+
+def measure_cpu(models: Path, sizes: Sizes) -> str:
+    """Measure all on one thread of the CPU, save for memory; the page."""
+    memory = measured("hybrid_memory", str(models), str(sizes.side), str(sizes.long_side))
+    torch.set_num_threads(1)
+    rate = matmul_rate(Stopwatch(repeats=4))
+    steps, config = time_steps(models, sizes.side)
+    ends = time_ends(models, sizes.side)
+    rate = max(rate, matmul_rate(Stopwatch(repeats=4)))
+    parts = (
+        _steps_text(steps, rate, sizes.side),
+        _guidance_text(steps),
+        _clip_text(steps, ends),
+        _overlap_text(),
+        _flop_text(config, sizes.side),
+        _memory_text(memory),
+    )
+    return "\n".join(parts)
+
+
+def _steps_text(steps: Steps, rate: float, side: int) -> str:
+    flop = steps.alone.flop
+    ways = (
+        ("guidance 1", steps.alone.whole, flop, f"{steps.alone.share:.2f}"),
+        ("guided, both halves in one call", steps.paired, 2 * flop, ""),
+        ("guided, one half after the other", steps.halves, 2 * flop, ""),
+    )
+    rows = [
+        [name, f"{s:.1f}", f"{done / 1e9:.0f}", f"{done / s / 1e9:.0f}", f"{done / s / rate:.0%}", share]
+        for name, s, done, share in ways
+    ]
+    load = psutil.getloadavg()[0]
+    return f"""# LatentSync's network
+
+## A step, on the CPU
+
+One clip of {CLIP} crops of {side} pixels: seconds that one thread computes, GFLOP as torch counts them, and the rate
+against that of the best large fp32 matrix product, {rate / 1e9:.0f} GFLOP/s here (by oneDNN or MKL, whichever is
+quicker; torch's linear layers, most of the work here, go to MKL, which is slow on AMD's processors). The cores were
+shared: time in which other programs had them is not counted, but they slow it all the same (load average {load:.1f} at
+the end). Parts / whole: the time of the same convolutions, matrix products and attention, each by itself in the same
+shapes and memory layout, against the time of the network in the same run. Published sizes, motion modules at all
+levels, random weights, fp32. torch {torch.__version__}, {machine()}.
+
+{table(["step", "s", "GFLOP", "GFLOP/s", "of matmul", "parts / whole"], rows)}"""
+
+
+def _guidance_text(steps: Steps) -> str:
+    rows = [
+        ["guided, one call for both halves, against two calls", f"{steps.paired / steps.halves:.2f}"],
+        ["guidance 1, which skips a half, against guided in one call", f"{steps.alone.whole / steps.paired:.2f}"],
+    ]
+    return f"## Guidance\n\n{table(['what', 'ratio of seconds'], rows)}"
+
+
+def _clip_text(steps: Steps, ends: Ends) -> str:
+    presets = (("published", PUBLISHED), ("fast", FAST), ("fast, guidance 1", replace(FAST, guidance=1)))
+    rows = []
+    for name, sampling in presets:
+        skips = sampling.guidance == 1
+        loop = sampling.steps * (steps.alone.whole if skips else steps.paired)
+        flop = sampling.steps * steps.alone.flop * (1 if skips else 2)
+        whole = ends.encode + loop + ends.decode
+        shares = (f"{seconds:.0f} ({seconds / whole:.0%})" for seconds in (ends.encode, loop, ends.decode))
+        total = ends.encode_flop + flop + ends.decode_flop
+        rows.append([name, sampling.steps, *shares, f"{whole:.0f}", f"{total / 1e12:.0f}", f"{whole / CLIP:.1f}"])
+    head = ["preset", "steps", "encode, s", "steps, s", "decode, s", "in all, s", "TFLOP", "s a frame"]
+    return f"""## A whole clip
+
+From one step, one frame encoded (two pictures) and one decoded (Stable Diffusion's decoder, all rows), of the same run.
+
+{table(head, rows)}"""
+
+
+def _overlap_text() -> str:
+    longest = LONG + 2 * (LONG - PUBLISHED.overlap)  # as three calls of the denoiser reach
+    rows = []
+    for frames in (CLIP, 2 * CLIP, LONG, longest):
+        counts = [len(plan_clips(frames, CLIP, overlap)) for overlap in (PUBLISHED.overlap, 0)]
+        rows.append([frames, *counts, f"{counts[0] / counts[1]:.2f}", f"{counts[0] * CLIP / frames:.2f}"])
+    head = ["frames of one face", f"clips, {PUBLISHED.overlap} shared", "clips, none shared", "ratio", "work a frame"]
+    return f"""## What the overlap costs
+
+Clips of {CLIP} frames that a stretch takes; all of a step's work is in them. Work a frame: frames computed for each
+frame shown. The longer the stretch, the closer this comes to {CLIP / (CLIP - PUBLISHED.overlap):.2f}.
+
+{table(head, rows)}"""
+
+
+def _flop_text(config: UNet3DConfig, side: int) -> str:
+    rows = []
+    for pixels in (side, 2 * side):
+        flop = call_flop(config, pixels)
+        counts = [flop / 1e9, 2 * flop / 1e9]
+        tera = 2 * flop * PUBLISHED.steps / 1e12
+        rows.append([pixels, *(f"{count:.0f}" for count in counts), f"{tera:.0f}", f"{tera / CLIP:.1f}"])
+    head = ["crops", "GFLOP a step", "guided", f"TFLOP of {PUBLISHED.steps} guided steps", "a frame"]
+    return f"## Counted, not run\n\nOne clip of {CLIP} frames.\n\n{table(head, rows)}"
+
+
+def _memory_text(memory: dict[str, Any]) -> str:
+    peaks = memory["peaks"]
+    rows = [[name, *(f"{peak / 1e9:.2f}" for peak in both)] for name, both in peaks.items()]
+    most = max(resident for resident, _ in peaks.values())
+    return f"""## Memory, on the CPU
+
+A fresh process loads the network ({memory["weights"] / 1e9:.2f} GB of fp32 weights), then takes one step of: one clip;
+{LONG} frames, which are four clips that overlap; as many again; and one clip of larger crops, without guidance and
+guided in one call. The first three at guidance 1. Peak GB: resident, and without the pages of mapped files, which
+count as resident but which the system takes back when it needs them. The network sees one clip at a time, so that the
+length of a video does not matter.
+
+{table(["while it", "resident", "without files"], rows)}
+The limit for one step of one clip is {ROOM / 1e9:.0f} GB: {verdict(most <= ROOM)}, with {most / 1e9:.2f} GB at most.
+"""
+
+
+def smoke(folder: Path) -> str:
+    """Run both ways on the CPU, with small networks written into a folder; their pages."""
+    from tests.tiny_checkpoints import write_all  # noqa: PLC0415 - only where the tests are
+
+    write_all(folder, _SMALL_PARTS)
+    page = measure_cpu(folder, SMALL)
+    return page + "\n" + hybrid_gpu.measure(folder, choose_compute("cpu"), hybrid_gpu.SMOKE)
+
+
+def main() -> None:
+    """Write the files, measure, write the page, and remove the files."""
+    parser = argparse.ArgumentParser(description="Measure LatentSync's network in its published size.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--smoke", action="store_true", help="try both ways with small networks; publishes nothing")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the files are removed then, too
+    with tempfile.TemporaryDirectory(prefix="musetalk-hybrid-") as name:
+        models = Path(name)
+        if given.smoke:
+            sys.stdout.write(smoke(models))
+            return
+        write_latentsync(models)
+        if given.device == "cuda":
+            publish("hybrid_gpu.md", hybrid_gpu.measure(models, choose_compute("cuda"), hybrid_gpu.FULL))
+        else:
+            publish("hybrid.md", measure_cpu(models, FULL) + gpu_note("hybrid"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What the benchmarks of LatentSync's network share: sizes, and frames that mean nothing; used by `hybrid`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.flops import count_flop
+from hybrid.inference import conditions_of
+from hybrid.mask import LATENT_PIXELS
+from hybrid.sampler import PUBLISHED, Conditions, NoisePredictor
+from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS, IN_CHANNELS, UNet3DConfig
+from hybrid.unet3d.unet import UNet3D
+from musetalk.generators.device import Compute
+
+CLIP = PUBLISHED.clip_length
+FOLDER = "latentsync-1.5"
+LONG = 52  # frames in one call of the denoiser: four clips that overlap
+TIMESTEP = 301
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large the measured crops are; the network takes multiples of 64.
+
+    Attributes:
+        side: Pixels, where time and memory of one clip are measured.
+        long_side: Pixels, where memory over many frames is.
+    """
+
+    side: int
+    long_side: int
+
+
+FULL = Sizes(256, 64)
+SMALL = Sizes(128, 64)
+
+
+def random_conditions(frames: int, side: int, compute: Compute) -> Conditions:
+    """Random latents and a random voice for consecutive crops of `side` pixels."""
+    random = torch.Generator().manual_seed(0)
+    latents = torch.randn(frames, 8, *[side // LATENT_PIXELS] * 2, generator=random)
+    audio = torch.randn(frames, AUDIO_STEPS, AUDIO_CHANNELS, generator=random)
+    return conditions_of(compute.tensor(latents), compute.tensor(audio))
+
+
+def random_input(clips: int, side: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """What one call of the network takes, for so many clips of crops of `side` pixels."""
+    cells = side // LATENT_PIXELS
+    return (
+        torch.randn(clips, IN_CHANNELS, CLIP, cells, cells, device=device, dtype=dtype),
+        torch.tensor(TIMESTEP, device=device),
+        torch.randn(clips * CLIP, AUDIO_STEPS, AUDIO_CHANNELS, device=device, dtype=dtype),
+    )
+
+
+def call_flop(config: UNet3DConfig, side: int) -> int:
+    """Floating point operations of one call for one clip of crops of `side` pixels; computes nothing."""
+    meta = torch.device("meta")
+    with meta:
+        unet: NoisePredictor = UNet3D(config)
+    given = random_input(1, side, meta, torch.float32)
+    with torch.inference_mode():
+        return count_flop(lambda: unet(*given))
