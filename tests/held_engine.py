@@ -71,6 +71,16 @@ class Engine:
             self.running -= 1
         return some_report(out, settings, frames=10)
 
+    def release(self) -> None:
+        self.order.append("release")
+
+
+def written_voice(folder: Path) -> Path:
+    """A file that passes for a voice where nobody listens."""
+    path = folder / "hello.wav"
+    path.write_bytes(b"RIFF")
+    return path
+
 
 def submit(service: JobService, voice: Path, owner: str = ANN) -> Job:
     return service.submit(owner, PORTRAIT, voice, RenderSettings())

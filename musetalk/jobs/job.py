@@ -26,12 +26,14 @@ class JobProgress(BaseModel):
     """Of this stage, over the last seconds; 0 while unknown."""
     seconds_left: float | None = None
     """Of this stage; None while unknown."""
+    part: float = 0.0
+    """Units beyond `done` that are under way, as far as they have come."""
     note: str = ""
     """The last sentence the engine had for the user."""
 
 
 class Job(BaseModel):
-    """One render, from the moment it was asked for. Times are seconds since the epoch."""
+    """One render or comparison, from the moment it was asked for. Times are seconds since the epoch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +50,8 @@ class Job(BaseModel):
     title: str
     """For people: what is spoken by whom."""
     settings: RenderSettings
+    compare: tuple[str, ...] = ()
+    """Backends to compare, each with these settings but for the backend; empty: a render."""
     state: JobState = "queued"
     created: float
     started: float | None = None

@@ -18,7 +18,7 @@ class ProgressMeter:
     def __init__(self) -> None:
         self._stage = ""
         self._note = ""
-        self._points: deque[tuple[float, int]] = deque()
+        self._points: deque[tuple[float, float]] = deque()
         self._kept: tuple[str, float] = ("", 0.0)
 
     def read(self, event: ProgressEvent) -> JobProgress:
@@ -27,19 +27,22 @@ class ProgressMeter:
             self._stage = event.stage
             self._points.clear()
         self._note = event.note or self._note
-        self._points.append((event.seconds, event.done))
+        come = event.done + event.part
+        if not self._points or come != self._points[-1][1]:  # what is painted is written without coming any further
+            self._points.append((event.seconds, come))
         while len(self._points) > 2 and event.seconds - self._points[0][0] > _WINDOW_SECONDS:
             self._points.popleft()
         first_seconds, first_done = self._points[0]
         elapsed = event.seconds - first_seconds
-        rate = (event.done - first_done) / elapsed if elapsed >= _LEAST_SECONDS else 0.0
-        left = (event.total - event.done) / rate if rate > 0 and event.total else None
+        rate = max(0.0, come - first_done) / elapsed if elapsed >= _LEAST_SECONDS else 0.0
+        left = max(0.0, event.total - come) / rate if rate > 0 and event.total else None
         return JobProgress(
             stage=event.stage,
             done=event.done,
             total=event.total,
             frames_per_second=round(rate, 2),
             seconds_left=None if left is None else round(left, 1),
+            part=round(event.part, 3),
             note=self._note,
         )
 

@@ -7,41 +7,19 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
+from musetalk.engine import Comparer, Engine
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
-from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 
 _SWEEP_SECONDS = 60.0
 _log = logging.getLogger(__name__)
-
-
-class Engine(Protocol):
-    """What renders; `LipSync` is one."""
-
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
-        """Refuse, in a moment, what cannot be rendered; else say what the source is."""
-        ...
-
-    def render(
-        self,
-        video: Path,
-        voice: Path,
-        out: Path,
-        settings: RenderSettings | None = None,
-        *,
-        on_progress: ProgressCallback | None = None,
-        cancel: CancelToken | None = None,
-    ) -> RenderReport:
-        """Render; see `LipSync.render`."""
-        ...
 
 
 class JobService:
@@ -50,15 +28,23 @@ class JobService:
     Args:
         engines: One per device; each renders one job at a time.
         store: Where jobs are kept; queued ones from an earlier process are taken up again.
+        compare: What carries out comparisons; None: they are refused.
         max_waiting: Jobs that one owner may have waiting or running.
         max_queue: Jobs that everybody together may.
     """
 
     def __init__(
-        self, engines: Sequence[Engine], store: JobStore, *, max_waiting: int = 10, max_queue: int = 100
+        self,
+        engines: Sequence[Engine],
+        store: JobStore,
+        *,
+        compare: Comparer | None = None,
+        max_waiting: int = 10,
+        max_queue: int = 100,
     ) -> None:
         self.store = store
         self._engines = engines
+        self._compare = compare
         self._max_waiting = max_waiting
         self._max_queue = max_queue
         self._changed = threading.Condition()
@@ -72,8 +58,16 @@ class JobService:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, owner: str, video: Path, voice: Path, settings: RenderSettings, title: str = "") -> Job:
-        """Check the inputs, take them over, and queue the render.
+    def submit(
+        self,
+        owner: str,
+        video: Path,
+        voice: Path,
+        settings: RenderSettings,
+        title: str = "",
+        compare: Sequence[str] = (),
+    ) -> Job:
+        """Check the inputs, take them over, and queue the render; or the comparison of some backends.
 
         Raises:
             MuseTalkError: It cannot work, or there is no room for it.
@@ -83,9 +77,15 @@ class JobService:
             raise JobError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
         if self.waiting() >= self._max_queue:
             raise JobError(f"{self.waiting()} renders are waiting already", "try again when some are done")
-        source = self._engines[0].check(video, voice, settings)
+        backends = self._compared(compare)
         title = title or f"{video.stem} + {voice.stem}"
-        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source))
+        if backends:
+            settings = settings.model_copy(update={"backend": backends[0]})
+            title += f": {' beside '.join(backends)}"
+        source = self._engines[0].check(video, voice, settings)
+        for backend in backends[1:]:
+            self._engines[0].check(video, voice, settings.model_copy(update={"backend": backend}))
+        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends)
         with self._changed:
             # The worker renders in the submitter's context: hosts find there on whose account a device is used.
             self._contexts[job.id] = contextvars.copy_context()
@@ -97,6 +97,19 @@ class JobService:
                 raise
             self._changed.notify_all()
         return job
+
+    def _compared(self, compare: Sequence[str]) -> tuple[str, ...]:
+        """The backends to compare, each once; empty: none are.
+
+        Raises:
+            JobError: They cannot be compared, whatever they are.
+        """
+        backends = tuple(dict.fromkeys(compare))
+        if backends and self._compare is None:
+            raise JobError("backends cannot be compared here", "render with one of them")
+        if len(backends) == 1:
+            raise JobError("there is one backend to compare", "choose two or more")
+        return backends
 
     def refresh(self, owner: str) -> None:
         """Let one's waiting jobs run in the context of this request: what an older one carried may have expired."""
@@ -191,22 +204,13 @@ class JobService:
         return None
 
     def _render(self, engine: Engine, job: Job) -> None:
-        folder = self.store.folder(job)
         meter = ProgressMeter()
 
         def note(event: ProgressEvent) -> None:
             self._update(job, {"progress": meter.read(event)}, to_disk=meter.worth_keeping(event))
 
         try:
-            report = engine.render(
-                folder / job.video,
-                folder / job.voice,
-                folder / job.result,
-                job.settings,
-                on_progress=note,
-                cancel=self._tokens[job.id],
-            )
-            report.save(folder / REPORT)
+            self._work_on(engine, job, note)
         except Cancelled:
             self._end(job, "failed", INTERRUPTED) if self._closing else self._end(job, "cancelled")
         except MuseTalkError as error:
@@ -216,6 +220,17 @@ class JobService:
             self._end(job, "failed", "an error that we did not foresee: please report it, with the server's log")
         else:
             self._end(job, "done")
+
+    def _work_on(self, engine: Engine, job: Job, note: ProgressCallback) -> None:
+        folder, cancel = self.store.folder(job), self._tokens[job.id]
+        video, voice = folder / job.video, folder / job.voice
+        if not job.compare:
+            report = engine.render(video, voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
+            report.save(folder / REPORT)
+        elif self._compare is None:  # queued by a process that could
+            raise JobError("backends cannot be compared here", "render with one of them")
+        else:
+            self._compare(engine, video, voice, folder, job.compare, job.settings, on_progress=note, cancel=cancel)
 
     def _end(self, job: Job, state: Literal["done", "failed", "cancelled"], error: str = "") -> None:
         with self._changed:

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import OutputError
 from musetalk.files import files_below
 from musetalk.jobs.job import Job
@@ -70,7 +71,14 @@ class JobStore:
         self._owned.release()
 
     def prepare(
-        self, owner: str, video: Path, voice: Path, title: str, settings: RenderSettings, thumbnail: bytes
+        self,
+        owner: str,
+        video: Path,
+        voice: Path,
+        title: str,
+        settings: RenderSettings,
+        thumbnail: bytes,
+        compare: tuple[str, ...] = (),
     ) -> Job:
         """Make a job's folder with inputs of its own: links where the disk allows, else copies.
 
@@ -83,6 +91,7 @@ class JobStore:
             title: For people.
             settings: Of the render.
             thumbnail: JPEG.
+            compare: Backends to compare; empty: a render.
 
         Raises:
             OutputError: There is no room.
@@ -93,9 +102,10 @@ class JobStore:
             owner=owner,
             video=f"_source{video.suffix.lower()}",
             voice=f"_voice{voice.suffix.lower()}",
-            result=_result_name(title),
+            result=SIDE_BY_SIDE if compare else _result_name(title),
             title=title,
             settings=settings,
+            compare=compare,
             created=self.now(),
         )
         folder = self.folder(job)
@@ -150,6 +160,10 @@ class JobStore:
         """One of a job's files, if it is there."""
         path = self.folder(job) / name
         return path if path.is_file() else None
+
+    def report(self, job: Job) -> Path | None:
+        """The account of what a job did, as JSON, if it is there."""
+        return self.file(job, COMPARISON if job.compare else REPORT)
 
     def used_bytes(self) -> int:
         """Disk that all jobs take."""

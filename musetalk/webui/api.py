@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -13,7 +13,6 @@ import gradio as gr
 
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.jobs.job import Job
-from musetalk.jobs.store import REPORT
 from musetalk.webui.form import visitors_settings
 from musetalk.webui.site import Site, owner_of
 
@@ -38,8 +37,31 @@ class Api:
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for one
     ) -> _Answer:
         """Render and wait for it: the video and the report."""
+        return await self._made(request, video, voice, settings, (), progress)
+
+    async def compare(
+        self,
+        request: gr.Request,
+        video: str | None,
+        voice: str | None,
+        backends: list[str] | None,
+        settings: dict[str, Any] | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for one
+    ) -> _Answer:
+        """Render with each backend and wait for it: the videos side by side, and the comparison."""
+        return await self._made(request, video, voice, settings, _names(backends), progress)
+
+    async def _made(
+        self,
+        request: gr.Request,
+        video: str | None,
+        voice: str | None,
+        settings: dict[str, Any] | None,
+        backends: Sequence[str],
+        progress: gr.Progress,
+    ) -> _Answer:
         owner = owner_of(secrets.token_urlsafe(32), request)
-        job = await asyncio.to_thread(self._submit, owner, video, voice, settings)
+        job = await asyncio.to_thread(self._submit, owner, video, voice, settings, backends)
         while job.active:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
             job = _said(self._site.jobs.get, job.id, owner)
@@ -68,23 +90,47 @@ class Api:
         """End a job that waits or runs: {state}."""
         return {"state": _said(self._site.jobs.stop, job, owner_of(key, request)).state}
 
-    def _submit(self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None) -> Job:
-        return _said(self._checked_submit, owner, video, voice, settings)
+    def _submit(
+        self,
+        owner: str,
+        video: str | None,
+        voice: str | None,
+        settings: dict[str, Any] | None,
+        backends: Sequence[str] = (),
+    ) -> Job:
+        return _said(self._checked_submit, owner, video, voice, settings, backends)
 
-    def _checked_submit(self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None) -> Job:
+    def _checked_submit(
+        self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None, backends: Sequence[str]
+    ) -> Job:
         if video is None or voice is None:
             raise MediaError("a video and a voice are needed", "give both as files (gradio_client: handle_file)")
         parsed = visitors_settings(settings or {}, self._site.base)
-        job = self._site.jobs.submit(owner, Path(video), Path(voice), parsed)
+        job = self._site.jobs.submit(owner, Path(video), Path(voice), parsed, compare=backends)
         self._site.uploads.sweep()
         return job
 
     def _outcome(self, job: Job) -> _Answer:
-        result, report = (self._site.jobs.store.file(job, name) for name in (job.result, REPORT))
-        if job.state != "done" or result is None or report is None:
+        store = self._site.jobs.store
+        result, report = store.file(job, job.result), store.report(job)
+        if job.state != "done" or report is None or (result is None and not job.compare):
             return None, None
         facts = json.loads(report.read_text(encoding="utf-8"))
-        return str(result), {**facts, "output": result.name}  # where it lies on the server is nobody's business
+        reports = [part["report"] for part in facts["parts"] if part["report"]] if job.compare else [facts]
+        for each in reports:
+            each["output"] = Path(each["output"]).name  # where it lies on the server is nobody's business
+        return None if result is None else str(result), facts
+
+
+def _names(backends: object) -> list[str]:
+    """What a program named to be compared: from JSON, so it can be anything.
+
+    Raises:
+        gr.Error: It is no list of names.
+    """
+    if not isinstance(backends, list) or not all(isinstance(name, str) for name in backends) or not backends:
+        raise gr.Error('backends are a list of names, like ["preview", "musetalk-v15"]', print_exception=False)
+    return backends
 
 
 def _said(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -102,10 +148,12 @@ def add_api(site: Site) -> None:
         video, voice = gr.File(label="video"), gr.File(label="voice")
         settings, report, state = gr.JSON(label="settings"), gr.JSON(label="report"), gr.JSON(label="state")
         job, key = gr.Textbox(label="job"), gr.Textbox(label="key")
+        backends = gr.JSON(label="backends")
         result = gr.File(label="result")
         asked = [video, voice, settings]
         endpoints = (
             ("render", api.render, asked, [result, report]),
+            ("compare", api.compare, [video, voice, backends, settings], [result, report]),
             ("submit", api.submit, asked, state),
             ("status", api.status, [job, key], [state, result, report]),
             ("stop", api.stop, [job, key], state),

@@ -8,7 +8,7 @@ from html import escape
 
 import gradio as gr
 
-from musetalk.generators.registry import Backend
+from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.settings import RenderSettings
 from musetalk.webui.units import sentence
 from musetalk.weights import left, readable_size
@@ -45,28 +45,42 @@ class BackendEntry:
         summary: One line for people who choose.
         lacks: What is missing to run it, one line each with the remedy; empty: ready.
         download: How much the Models tab would download to make it ready, for people; empty: nothing.
+        instead: The backend that would paint in its place while it lacks something; empty: none would.
     """
 
     name: str
     summary: str
     lacks: tuple[str, ...]
     download: str = ""
+    instead: str = ""
+
+    @property
+    def choosable(self) -> bool:
+        """Whether a render with it can begin, whoever paints."""
+        return not self.lacks or bool(self.instead)
 
 
 def backend_entries(backends: Iterable[Backend], base: RenderSettings, downloads: bool) -> list[BackendEntry]:
     """What there is to choose now.
 
     Args:
-        backends: In the order in which they are shown.
+        backends: In the order in which they are shown; each may be the understudy of another.
         base: Settings that visitors cannot change: where weights are.
         downloads: Whether visitors may download them.
     """
-    entries = []
-    for backend in backends:
+    registry, entries = BackendRegistry(tuple(backends)), []
+    for backend in registry:
         lacks = backend.lacks(base)
         size = left(backend.weights, base.models_dir) if lacks and downloads else 0
-        entries.append(BackendEntry(backend.name, backend.summary, lacks, readable_size(size) if size else ""))
+        instead = stand_in(registry, backend.name, base) if lacks else ""
+        entries.append(BackendEntry(backend.name, backend.summary, lacks, readable_size(size) if size else "", instead))
     return entries
+
+
+def stand_in(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
+    """The name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
+    understudy = registry.understudy(base.model_copy(update={"backend": name}))
+    return understudy.name if understudy else ""
 
 
 def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
@@ -77,7 +91,8 @@ def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
     the name up before using it.
 
     Args:
-        entries: In the order in which they are shown; those that lack something cannot be chosen.
+        entries: In the order in which they are shown; those that lack something cannot be chosen, unless another
+            would paint in their place.
         value: Chosen at first.
     """
     return gr.HTML(
@@ -98,16 +113,18 @@ def backend_cards(entries: Sequence[BackendEntry], value: str) -> str:
 
 def _card(index: int, entry: BackendEntry, chosen: bool) -> str:
     described = f"mt-backend-{index}"
-    flags = (" checked" if chosen else "") + (" disabled" if entry.lacks else "")
+    flags = (" checked" if chosen else "") + ("" if entry.choosable else " disabled")
     lacks = "".join(f"<li>{escape(sentence(line))}</li>" for line in entry.lacks)
     state = f'<ul class="mt-lacks">{lacks}</ul>' if lacks else ""
     if entry.download:
         size = f"Download in the Models tab ({escape(entry.download)})"
         state += f'<button type="button" class="mt-link" data-tab="Models">{size}</button>'
-    ready = "Unavailable" if entry.lacks else "Ready"
+    ready, tone = ("Ready", "ok") if not entry.lacks else ("Unavailable", "")
+    if entry.lacks and entry.instead:
+        ready, tone = f"Weights missing: {entry.instead} would paint", "warn"
     return (
         f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '
         f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(entry.name)}</span>'
-        f'<span class="mt-backend-state">{ready}</span></label>'
+        f'<span class="mt-backend-state" data-tone="{tone}">{escape(ready)}</span></label>'
         f'<div class="mt-backend-text" id="{described}"><p>{escape(sentence(entry.summary))}</p>{state}</div></div>'
     )

@@ -15,14 +15,9 @@ from musetalk.webui.form_folds import build_folds
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 from musetalk.webui.texts import caps
+from musetalk.webui.watching import SHOW_ADDRESS
 
 ASSETS = Path(__file__).parents[2] / "assets"
-# The address names the job, so that a closed tab loses nothing.
-_SHOW_ADDRESS = """(job) => {
-  const address = new URL(window.location);
-  if (job) address.searchParams.set("job", job);
-  history.replaceState(null, "", address);
-}"""
 
 # Gradio puts a picture inside a button without a name.
 _NAME_PICTURES = """() => requestAnimationFrame(() => {
@@ -48,12 +43,20 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
             inputs = _build_inputs(site)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_stage(header)
-    handlers = DubHandlers(site, stage, inputs.form.backend)
+    handlers = DubHandlers(site, stage, inputs.form)
     _wire(handlers, inputs, stage, visitor)
     return handlers
 
 
 def _build_inputs(site: Site) -> Inputs:
+    source, voice = build_media(site)
+    entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
+    mouth = form.build_mouth(backend_picker(entries, site.base.backend))
+    return Inputs(source, voice, form.SettingsForm(**mouth, **build_folds()))
+
+
+def build_media(site: Site) -> tuple[gr.File, gr.Audio]:
+    """Where source and voice are given, with examples, where this is called."""
     source = gr.File(label="Source: a video or a picture", file_types=["video", "image"], height=120)
     voice = gr.Audio(label="Voice: a recording, or speak now", sources=["upload", "microphone"], type="filepath")
     gr.Markdown(caps(site.base.limits), elem_classes="caps")
@@ -65,9 +68,7 @@ def _build_inputs(site: Site) -> Inputs:
         example_labels=["Sample video", "Portrait"],
         api_visibility="private",
     )
-    entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
-    mouth = form.build_mouth(backend_picker(entries, site.base.backend))
-    return Inputs(source, voice, form.SettingsForm(**mouth, **build_folds()))
+    return source, voice
 
 
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
@@ -99,7 +100,7 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         concurrency_limit=4,
         api_visibility="private",
         show_progress="hidden",
-    ).success(None, stage.job, None, js=_SHOW_ADDRESS, api_visibility="private")
+    ).success(None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private")
     # Outside the queue: a queue full of work must not keep anybody from ending it.
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **UNQUEUED)
     stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)

@@ -5,50 +5,38 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 
-from musetalk.errors import JobError, MediaError, SettingsError
+from musetalk.errors import MediaError, SettingsError
 from musetalk.jobs.job import Job
-from musetalk.jobs.store import REPORT
 from musetalk.recent import Recent
 from musetalk.webui import drawing, form, panels
 from musetalk.webui.form import Value
 from musetalk.webui.label_colours import legend
-from musetalk.webui.site import Site, in_sentences, owner_of, site_header, with_toasts
+from musetalk.webui.site import Site, owner_of, with_toasts
 from musetalk.webui.stage import Stage
 from musetalk.webui.texts import preview_note
+from musetalk.webui.watching import Update, Watching
 
-Update: TypeAlias = dict[Any, Any]
-_STOP_SECONDS = 2.0
 _VISITS = 16  # whose last preview is kept, so that overlays are drawn without another one; some 4 MiB each
 _SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down for the page
 
 
-class DubHandlers:
+class DubHandlers(Watching):
     """Handlers over one page's widgets; all visitors share them. Of each of the last ones they keep what was drawn."""
 
-    def __init__(self, site: Site, stage: Stage, picker: gr.HTML) -> None:
-        self._site = site
+    def __init__(self, site: Site, stage: Stage, settings: form.SettingsForm) -> None:
+        super().__init__(site, stage)
         self._stage = stage
         self._sketches: Recent[str, drawing.Sketch] = Recent(_VISITS)
-        self.picker = picker  # of backends; the Models tab says what can be chosen
+        self.form = settings  # the Models tab says what can be chosen in it, the Compare tab goes by it
 
     @property
     def watched(self) -> list[Any]:
         """What changes while a job is watched."""
-        stage = self._stage
-        return [
-            stage.header,
-            stage.job,
-            stage.timer,
-            stage.status,
-            stage.stop_button,
-            stage.report,
-            stage.video,
-            stage.preview,
-        ]
+        return [*super().watched, self._stage.preview]
 
     @property
     def previewed(self) -> list[Any]:
@@ -78,7 +66,7 @@ class DubHandlers:
     ) -> Update:
         """Show one frame, and the same frame speaking if there is a voice; `values` are overlays and settings."""
         sound = Path(voice) if voice else None
-        return self._preview(request, _given(source, "source"), sound, _seconds(moment), values)
+        return self._preview(request, given(source, "source"), sound, _seconds(moment), values)
 
     @with_toasts
     def redraw(self, request: gr.Request, *shown: bool) -> Update:
@@ -104,51 +92,11 @@ class DubHandlers:
         self, request: gr.Request, source: str | None, voice: str | None, secret: str | None, *values: Value
     ) -> Update:
         """Queue a render."""
-        video, sound = _given(source, "source"), _given(voice, "voice")
+        video, sound = given(source, "source"), given(voice, "voice")
         settings = form.read(values, self._site.base)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings)
         self._site.uploads.sweep()
-        return {self._stage.video: gr.Video(None, visible=False), self._stage.report: "", **self._show(job)}
-
-    def stop(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
-        """End the render that is watched."""
-        try:
-            job = self._site.jobs.stop(job_id, owner_of(secret, request))
-        except JobError:
-            return self._nothing()
-        return self._show(self._site.jobs.wait(job, _STOP_SECONDS))
-
-    def watch(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
-        """Show how far the watched render has come."""
-        try:
-            job = self._site.jobs.get(job_id, owner_of(secret, request))
-        except JobError:
-            return self._nothing()
-        self._site.jobs.refresh(job.owner)
-        if job.active:
-            status = panels.status_panel(job, self._site.jobs.place(job))
-            return {self._stage.status: status, self._stage.header: site_header(self._site)}
-        return self._show(job)
-
-    def restore(self, request: gr.Request, secret: str | None) -> Update:
-        """Show the job that the page's address names."""
-        job_id = request.query_params.get("job")
-        if not job_id:
-            return {}
-        try:
-            return self._show(self._site.jobs.get(job_id, owner_of(secret, request)))
-        except JobError as error:
-            gr.Warning(in_sentences(error))
-            return {}
-
-    def open(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
-        """Show a job of the list.
-
-        Raises:
-            JobError: It is gone.
-        """
-        job = self._site.jobs.get(job_id, owner_of(secret, request))
-        return {self._stage.video: gr.Video(None, visible=False), self._stage.report: "", **self._show(job)}
+        return self.open(job)
 
     def _preview(
         self,
@@ -186,32 +134,18 @@ class DubHandlers:
         parsed = (face.labels for face in sketch.parsed) if "parsing" in overlays else ()
         return {stage.frame: drawing.draw(sketch, overlays), stage.legend: legend(parsed)}
 
-    def _nothing(self) -> Update:
-        """What is watched is gone."""
-        stage = self._stage
+    def _outcome(self, job: Job) -> Update:
+        stage, store = self._stage, self._site.jobs.store
+        result, report = store.file(job, job.result), store.report(job)
+        if result is None or report is None:
+            return {}
+        notice = self._site.engine.registry.get(job.settings.backend).notice
+        facts = json.loads(report.read_text(encoding="utf-8"))
         return {
-            stage.timer: gr.Timer(active=False),
-            stage.status: panels.status_panel(None),
-            stage.stop_button: gr.Button(interactive=False),
+            stage.video: gr.Video(str(result), visible=True),
+            stage.preview: gr.Column(visible=False),
+            stage.report: panels.report_panel(facts, notice),
         }
-
-    def _show(self, job: Job) -> Update:
-        stage, jobs = self._stage, self._site.jobs
-        update: Update = {
-            stage.header: site_header(self._site),
-            stage.job: job.id,
-            stage.timer: gr.Timer(active=job.active),
-            stage.status: panels.status_panel(job, jobs.place(job)),
-            stage.stop_button: gr.Button(interactive=job.active),
-        }
-        result, report = jobs.store.file(job, job.result), jobs.store.file(job, REPORT)
-        if job.state == "done" and result is not None and report is not None:
-            notice = self._site.engine.registry.get(job.settings.backend).notice
-            facts = json.loads(report.read_text(encoding="utf-8"))
-            update[stage.video] = gr.Video(str(result), visible=True)
-            update[stage.preview] = gr.Column(visible=False)
-            update[stage.report] = panels.report_panel(facts, notice)
-        return update
 
 
 def _visit(request: gr.Request) -> str:
@@ -219,7 +153,12 @@ def _visit(request: gr.Request) -> str:
     return request.session_hash or secrets.token_hex()  # who has no page is shown nobody's
 
 
-def _given(path: str | None, what: str) -> Path:
+def given(path: str | None, what: str) -> Path:
+    """The file that somebody chose.
+
+    Raises:
+        MediaError: None was chosen.
+    """
     if path is None:
         raise MediaError(f"there is no {what} yet", f"choose a {what} first")
     return Path(path)

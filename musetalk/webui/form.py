@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ from musetalk.webui.texts import FOLDER, text
 
 Value: TypeAlias = str | float | None  # what a widget of the form holds
 PICKED = "picked"
-MUSETALK = "musetalk"  # what the names of its backends begin with
+MUSETALK, LATENTSYNC = "musetalk-", "latentsync-"  # what the names of their backends begin with
 _FACES = [
     ("Largest", "largest"),
     ("Leftmost", "leftmost"),
@@ -41,10 +42,17 @@ class SettingsForm:
     left_cheek: gr.Slider
     right_cheek: gr.Slider
     extra_margin: gr.Slider
+    sampler: gr.Radio
+    steps: gr.Number
+    guidance: gr.Slider
+    overlap: gr.Slider
+    framing: gr.Radio
+    fallback: gr.Radio
     decoder: gr.Radio
     detector: gr.Radio
     dtype: gr.Radio
     batch_size: gr.Number
+    seed: gr.Textbox
     length: gr.Radio
     tail: gr.Radio
     crf: gr.Slider
@@ -60,9 +68,15 @@ class SettingsForm:
 def build_mouth(backend: gr.HTML) -> dict[str, Any]:
     """The widgets that one always looks at, rendered where this is called."""
     bbox_shift = gr.Slider(
-        -20, 20, value=0, step=1, label="Mouth opening (bbox_shift)", info="Pixels of the source; more opens wider"
+        -20,
+        20,
+        value=0,
+        step=1,
+        label="Mouth opening (bbox_shift)",
+        info="Pixels of the source; more opens wider",
+        elem_classes="when-shift",
     )
-    with gr.Accordion("What bbox_shift does", open=False):
+    with gr.Accordion("What bbox_shift does", open=False, elem_classes="when-shift"):
         gr.Markdown(text("bbox_shift"), elem_classes="help")
         gr.HTML(
             figures(
@@ -78,12 +92,13 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}
 
 
-def read(values: tuple[Value, ...], base: RenderSettings) -> RenderSettings:
+def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
     """The settings that a form says.
 
     Args:
         values: Of `SettingsForm.widgets`.
         base: What visitors cannot change.
+        backends: What the settings are for, the first of them theirs; empty: what the form has chosen.
 
     Raises:
         SettingsError: A value is out of range, or no face was picked.
@@ -91,10 +106,13 @@ def read(values: tuple[Value, ...], base: RenderSettings) -> RenderSettings:
     said = dict(zip(SettingsForm.__dataclass_fields__, values, strict=True))
     if said["face"] == PICKED and not str(said["point"] or "").strip():
         raise SettingsError("no face is picked", "click one in the preview frame, or choose another rule under Face")
+    backends = backends or (str(said["backend"]),)
+    of_backends: dict[str, Any] = {}
+    for backend in backends:
+        of_backends |= _of_backend(said, backend)
     return visitors_settings(
         {
-            "backend": said["backend"],
-            "bbox_shift": said["bbox_shift"],
+            "backend": backends[0],
             "face": said["point"] if said["face"] == PICKED else said["face"],
             "length": said["length"],
             "tail": said["tail"],
@@ -107,21 +125,45 @@ def read(values: tuple[Value, ...], base: RenderSettings) -> RenderSettings:
                 "right_cheek_width": said["right_cheek"],
             },
             "encoder": {"crf": said["crf"], "preset": said["preset"]},
-            **(_of_musetalk(said) if str(said["backend"]).startswith(MUSETALK) else {}),
+            **of_backends,
         },
         base,
     )
 
 
-def _of_musetalk(said: dict[str, Value]) -> dict[str, Any]:
-    """What the fold "MuseTalk" says; where it is hidden, it says nothing."""
+def _of_backend(said: dict[str, Value], backend: str) -> dict[str, Any]:
+    """What is shown with some backends only; where it is hidden, it says nothing."""
+    latentsync = backend.startswith(LATENTSYNC)
+    upright = latentsync and said["framing"] == "aligned"
+    values: dict[str, Any] = {} if upright else {"bbox_shift": said["bbox_shift"]}
+    if backend == f"{MUSETALK}v15" or (latentsync and not upright):
+        values["extra_margin"] = said["extra_margin"]
+    if latentsync:
+        values["latentsync"] = _of_latentsync(said)
+    if latentsync or backend.startswith(MUSETALK):
+        values |= _of_network(said)
+    return values
+
+
+def _of_latentsync(said: dict[str, Value]) -> dict[str, Any]:
     return {
-        "extra_margin": said["extra_margin"],
+        "preset": said["sampler"],
+        "steps": said["steps"] or None,  # empty and 0: the preset's
+        "guidance": said["guidance"],
+        "overlap": said["overlap"],
+        "framing": said["framing"],
+        "fallback": said["fallback"],
+    }
+
+
+def _of_network(said: dict[str, Value]) -> dict[str, Any]:
+    return {
         "detector": {"name": said["detector"]},
         "network": {
             "decoder": said["decoder"],
             "dtype": said["dtype"],
             "batch_size": said["batch_size"] or None,  # empty and 0: automatic
+            "seed": str(said["seed"] or "").strip() or None,  # a text: an empty number widget says 0
         },
     }
 

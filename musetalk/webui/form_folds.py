@@ -11,15 +11,15 @@ from typing import Any
 import gradio as gr
 
 from musetalk.settings import RenderSettings
+from musetalk.webui.form_networks import build_networks
 
 _WIDEST_CHEEK = 256  # half of the 512 columns of a parsed face
-_MOST_AT_ONCE = 32
 
 
 def build_folds() -> dict[str, Any]:
     """Build all of them where this is called; by the names of `SettingsForm`."""
     default = RenderSettings()
-    return {**_mask(default), **_musetalk(default), **_length(default), **_output(default)}
+    return {**_mask(default), **build_networks(default), **_length(default), **_output(default)}
 
 
 def _mask(default: RenderSettings) -> dict[str, Any]:
@@ -67,50 +67,6 @@ def _soft_edge(shapes: str, value: float, most: float, whole: str, shown: str) -
         info=f"As a fraction of the {whole}",
         elem_classes=shown,
     )
-
-
-def _musetalk(default: RenderSettings) -> dict[str, Any]:
-    network = default.network
-    with gr.Accordion("MuseTalk", open=False, elem_classes="when-musetalk"):
-        extra_margin = gr.Slider(
-            0,
-            40,
-            value=default.extra_margin,
-            step=1,
-            label="Extra margin",
-            info="MuseTalk 1.5 only: pixels of the source under the chin that it sees, too",
-            elem_classes="when-v15",
-        )
-        decoder = gr.Radio(
-            [("Exact", "sd"), ("Tiny (TAESD): far quicker, softer", "tiny")], value=network.decoder, label="Decoder"
-        )
-        detector = gr.Radio(
-            [("Auto", "auto"), ("S3FD", "s3fd"), ("Haar", "haar")],
-            value=default.detector.name,
-            label="Face detector",
-            info="Auto takes S3FD where its weights are there",
-        )
-        dtype = gr.Radio(
-            [("Auto", "auto"), ("fp32", "fp32"), ("fp16", "fp16"), ("bf16", "bf16")],
-            value=network.dtype,
-            label="Precision",
-            info="Auto: fp16 on a GPU, fp32 on the CPU",
-        )
-        batch_size = gr.Number(
-            value=network.batch_size or 0,
-            precision=0,
-            minimum=0,
-            maximum=_MOST_AT_ONCE,
-            label="Batch size",
-            info="Frames at once; 0: as many as help and fit",
-        )
-    return {
-        "extra_margin": extra_margin,
-        "decoder": decoder,
-        "detector": detector,
-        "dtype": dtype,
-        "batch_size": batch_size,
-    }
 
 
 def _length(default: RenderSettings) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def job_list(jobs: Sequence[tuple[Job, int, str]], now: float | None = None) -> 
     """
     live = '<p class="mt-unseen" role="status" data-live></p>'
     if not jobs:
-        return f'{live}<p class="mt-empty">No renders yet. What you generate on the Dub tab is kept here.</p>'
+        return f'{live}<p class="mt-empty">No renders yet. What you generate or compare is kept here.</p>'
     moment = time.time() if now is None else now
     cards = "".join(_card(job, place, picture, moment) for job, place, picture in jobs)
     return f'{live}<ul class="mt-jobs" aria-label="Your renders">{cards}</ul>'
@@ -83,7 +83,10 @@ def _state(job: Job, place: int) -> str:
 
 def _facts(job: Job, now: float) -> str:
     made = datetime.fromtimestamp(job.created, timezone.utc).isoformat(timespec="seconds")
-    facts = [f'<time datetime="{made}">{ago(now - job.created)}</time>', escape(job.settings.backend)]
+    facts = [
+        f'<time datetime="{made}">{ago(now - job.created)}</time>',
+        escape(" beside ".join(job.compare) or job.settings.backend),
+    ]
     if job.seconds is not None and job.state == "done":
         facts.append(f"took {duration(job.seconds)}")
     if job.state == "running" and job.progress and job.progress.seconds_left is not None:

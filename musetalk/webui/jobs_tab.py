@@ -8,9 +8,10 @@ from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import THUMBNAIL
 from musetalk.webui import panels
-from musetalk.webui.dub_handlers import DubHandlers, Update
 from musetalk.webui.figures import file_address
+from musetalk.webui.job_views import JobViews
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
+from musetalk.webui.watching import Update
 
 _REFRESH_SECONDS = 2.0
 
@@ -18,14 +19,11 @@ _REFRESH_SECONDS = 2.0
 class JobsHandlers:
     """Handlers over the list."""
 
-    def __init__(
-        self, site: Site, listing: gr.HTML, timer: gr.Timer, tabs: gr.Tabs, dub: DubHandlers, header: gr.HTML
-    ) -> None:
+    def __init__(self, site: Site, listing: gr.HTML, timer: gr.Timer, views: JobViews, header: gr.HTML) -> None:
         self._site = site
         self._listing = listing
         self._timer = timer
-        self._tabs = tabs
-        self._dub = dub
+        self._views = views
         self._header = header
 
     def refresh(self, request: gr.Request, secret: str | None) -> Update:
@@ -46,7 +44,7 @@ class JobsHandlers:
         """Open, stop or delete the job whose button was pressed."""
         action, job_id, owner = event.action, str(event.job), owner_of(secret, request)
         if action == "open":
-            return {self._tabs: gr.Tabs(selected="dub"), **self._dub.open(request, job_id, secret)}
+            return self._views.open(request, job_id, secret)
         if action == "stop":
             self._site.jobs.stop(job_id, owner)
         elif action == "delete":
@@ -58,14 +56,12 @@ class JobsHandlers:
         return file_address(path) if path else ""
 
 
-def build_jobs(
-    site: Site, visitor: gr.BrowserState, tab: gr.Tab, tabs: gr.Tabs, dub: DubHandlers, header: gr.HTML
-) -> None:
+def build_jobs(site: Site, visitor: gr.BrowserState, tab: gr.Tab, views: JobViews, header: gr.HTML) -> None:
     """Build the tab where it is called."""
     listing = gr.HTML(panels.job_list([]), js_on_load=panels.JOB_LIST_JS, elem_id="jobs")
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
-    handlers = JobsHandlers(site, listing, timer, tabs, dub, header)
+    handlers = JobsHandlers(site, listing, timer, views, header)
     shown = [header, listing, timer]
     tab.select(handlers.refresh, visitor, shown, **UNQUEUED)
     timer.tick(handlers.refresh, visitor, shown, **UNQUEUED)
-    listing.submit(handlers.act, visitor, [listing, timer, tabs, *dub.watched], **AT_ONCE)
+    listing.submit(handlers.act, visitor, [listing, timer, *views.shown], **AT_ONCE)

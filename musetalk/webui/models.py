@@ -66,6 +66,7 @@ class ModelSet:
         absent: How many files are missing.
         usable: Whether it works as it is; missing files then only improve it.
         problems: What is wrong with damaged files, each with the remedy.
+        instead: The backend that paints in its place until it works; empty: none does.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ModelSet:
     absent: int
     usable: bool
     problems: tuple[str, ...] = ()
+    instead: str = ""
 
 
 def models_panel(
@@ -178,6 +180,8 @@ def _note(each: ModelSet, download: DownloadState) -> str:
         return "The download was stopped. What has arrived is kept, and the next download goes on from there."
     if each.usable and each.absent:
         return f"It works without {counted(each.absent, 'missing file')}, and better with all."
+    if not each.usable and each.instead:
+        return f"Until it works, {each.instead} paints where {each.name} is chosen, and says so."
     return ""
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from musetalk.webui.backend_picker import backend_cards, backend_entries
+from musetalk.webui.backend_picker import backend_cards, backend_entries, stand_in
 from musetalk.webui.downloads import WeightSet, switched_off
 from musetalk.webui.models import MODELS_JS, ModelRow, ModelSet, models_panel
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, with_toasts
@@ -77,6 +77,7 @@ def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet
     missing = [file for file, state in states.items() if state == "missing"]
     damaged = [file for file, state in states.items() if state == "damaged"]
     backend = next((backend for backend in site.engine.registry if backend.name == each.name), None)
+    usable = not (missing or damaged if backend is None else backend.lacks(site.base))
     return ModelSet(
         name=each.name,
         summary=each.summary,
@@ -88,8 +89,9 @@ def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet
         missing=_size(missing),
         exact=all(file.size is not None for file in missing),
         absent=len(missing),
-        usable=not (missing or damaged if backend is None else backend.lacks(site.base)),
+        usable=usable,
         problems=lacking(damaged, models_dir, each.name),
+        instead="" if usable or backend is None else stand_in(site.engine.registry, backend.name, site.base),
     )
 
 

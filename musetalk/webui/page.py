@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 
 from musetalk.webui.api import add_api
+from musetalk.webui.compare import build_compare
 from musetalk.webui.dub import build_dub
+from musetalk.webui.job_views import SHOW_STAGE, JobViews
 from musetalk.webui.jobs_tab import build_jobs
 from musetalk.webui.models_tab import build_models
 from musetalk.webui.site import AT_ONCE, NAME, Site, site_header
@@ -17,13 +19,6 @@ _CACHE_SWEEP_SECONDS = 600
 _CACHE_KEEP_SECONDS = 6 * 3600  # uploads and preview frames; jobs have copies of their own
 # The browser's own secret says whose jobs it sees. It is as safe as the browser's storage; this key only names it.
 _STORAGE_KEY = "musetalk-visitor"
-
-# On a phone, what the address names lies below all inputs.
-_SHOW_JOB = """() => {
-  const named = new URL(window.location).searchParams.get("job");
-  if (named && matchMedia("(max-width: 640px)").matches)
-    document.querySelector(".stage").scrollIntoView({ block: "start" });
-}"""
 
 
 def build_page(site: Site) -> gr.Blocks:
@@ -37,16 +32,18 @@ def build_page(site: Site) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Dub", id="dub"):
                 dub = build_dub(site, visitor, header)
+            with gr.Tab("Compare", id="compare") as compare_tab:
+                compare = build_compare(site, visitor, header, compare_tab, dub.form)
+            views = JobViews(site, tabs, {"dub": dub, "compare": compare})
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
-                build_jobs(site, visitor, jobs_tab, tabs, dub, header)
+                build_jobs(site, visitor, jobs_tab, views, header)
             with gr.Tab("Models", id="models") as models_tab:
-                build_models(site, models_tab, dub.picker)
+                build_models(site, models_tab, dub.form.backend)
 
         def open_page(request: gr.Request, secret: str | None) -> dict[Any, Any]:
             secret = secret or secrets.token_urlsafe(32)
-            return {visitor: secret, header: site_header(site), **dub.restore(request, secret)}
+            return {visitor: secret, header: site_header(site), **views.restore(request, secret)}
 
-        shown = [visitor, *dub.watched]
-        opened = page.load(open_page, visitor, shown, **AT_ONCE)
-        opened.then(None, js=_SHOW_JOB, api_visibility="private")
+        opened = page.load(open_page, visitor, [visitor, *views.shown], **AT_ONCE)
+        opened.then(None, js=SHOW_STAGE, api_visibility="private")
     return page

@@ -25,8 +25,9 @@ def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
     if report is None:
         return ""
     return (
-        f'<section class="mt-report" aria-label="Report of the render"><p class="mt-summary">{_summary(report)}</p>'
-        f"{_notice(notice)}{_chips(report)}{_warnings(report)}{timeline_svg(report)}"
+        f'<section class="mt-report" aria-label="Report of the render">{swapped(report)}'
+        f'<p class="mt-summary">{_summary(report)}</p>'
+        f"{notice_line(notice)}{_chips(report)}{warnings_list(report)}{timeline_svg(report)}"
         f'<div class="mt-folds">{_stages(report)}{_table("Settings", list(_flat(report["settings"])))}'
         f"{_table('Versions', list(_flat(report['versions'])))}</div></section>"
     )
@@ -44,7 +45,8 @@ def _summary(report: Mapping[str, Any]) -> str:
     return f"{made} in {duration(report['wall_seconds'])}: {how}."
 
 
-def _notice(notice: str) -> str:
+def notice_line(notice: str) -> str:
+    """What a result has to be labelled with; empty: nothing."""
     return f'<p class="mt-notice">{escape(notice)}.</p>' if notice else ""
 
 
@@ -74,17 +76,31 @@ def _range(ends: Sequence[int] | None) -> str:
     return "" if ends is None else f"{ends[0]} to {ends[1]}"
 
 
-def _warnings(report: Mapping[str, Any]) -> str:
-    fallbacks = report["fallbacks"]
-    sentences = [
-        f"Frames {fallback['start']:,} to {fallback['stop'] - 1:,} were painted by a fallback: {fallback['reason']}"
-        for fallback in fallbacks[:_MOST_SHOWN]
+def warnings_list(report: Mapping[str, Any]) -> str:
+    """What the user should know, fallbacks stretch by stretch among it; nothing that `whole_fallback` says."""
+    whole = whole_fallback(report)
+    sentences = [text for text in report["warnings"] if text != whole]
+    fallbacks = [] if whole else report["fallbacks"]
+    sentences += [
+        f"Frames {each['start']:,} to {each['stop'] - 1:,} were painted by {each.get('backend') or 'a fallback'}: "
+        f"{each['reason']}"
+        for each in fallbacks[:_MOST_SHOWN]
     ]
     if len(fallbacks) > _MOST_SHOWN:
         sentences.append(f"{len(fallbacks) - _MOST_SHOWN:,} more stretches by a fallback; the timeline shows them")
-    sentences += report["warnings"]
     items = "".join(f"<li>{escape(sentence(text))}</li>" for text in sentences)
     return f'<ul class="mt-warnings" aria-label="What you should know">{items}</ul>' if items else ""
+
+
+def whole_fallback(report: Mapping[str, Any]) -> str:
+    """The warning that the backend asked for painted nothing of the result; empty: it did."""
+    return str(report["warnings"][0]) if report.get("instead") else ""
+
+
+def swapped(report: Mapping[str, Any]) -> str:
+    """What `whole_fallback` says, as it stands above all else."""
+    whole = whole_fallback(report)
+    return f'<p class="mt-swapped">{escape(sentence(whole))}.</p>' if whole else ""
 
 
 def _stages(report: Mapping[str, Any]) -> str:

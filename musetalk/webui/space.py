@@ -100,6 +100,9 @@ class SpaceEngine(LipSync):
             order.out.replace(out)
         return replace(report, output=str(out), settings=settings.model_dump(mode="json"))
 
+    def release(self) -> None:
+        """See `LipSync.release`. Nothing to do: networks lie in the process with the GPU, which keeps one at a time."""
+
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
         """See `LipSync.preflight`; needs no GPU."""
         with self._lent.not_forking(CancelToken()):

@@ -8,16 +8,18 @@ import gradio as gr
 
 from musetalk.webui import panels
 from musetalk.webui.drawing import USUAL, Overlay
+from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
 
-_WATCH_SECONDS = 0.7
 _OVERLAYS: dict[Overlay, str] = {"faces": "Faces and mask", "crop": "Crop", "parsing": "Parsing"}
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Its widgets; `show` says what is drawn into the frame, `scale` how many pixels of the source one of it is."""
+class Stage(WatchedStage):
+    """Its widgets besides those of the watched job.
 
-    header: gr.HTML
+    `show` says what is drawn into the frame, `scale` how many pixels of the source one of it is.
+    """
+
     preview: gr.Column
     frame: gr.Image
     speaking: gr.Image
@@ -25,15 +27,9 @@ class Stage:
     show: dict[Overlay, gr.Checkbox]
     legend: gr.HTML
     note: gr.Markdown
-    video: gr.Video
     moment: gr.Textbox
     preview_button: gr.Button
     generate_button: gr.Button
-    stop_button: gr.Button
-    status: gr.HTML
-    report: gr.HTML
-    job: gr.Textbox
-    timer: gr.Timer
     scale: gr.State
 
 
@@ -72,7 +68,7 @@ def build_stage(header: gr.HTML) -> Stage:
         status=status,
         report=report,
         job=gr.Textbox(visible=False),
-        timer=gr.Timer(_WATCH_SECONDS, active=False),
+        timer=gr.Timer(WATCH_SECONDS, active=False),
         scale=gr.State(1.0),
     )
 

@@ -22,6 +22,7 @@ STAGE_TITLES: dict[Stage, str] = {
     "render": "Rendering",
     "finish": "Finishing file",
 }
+HINT = "Choose a source and a voice, then generate."
 _IN_FRAMES: tuple[Stage, ...] = ("plan", "parse", "render")
 
 
@@ -34,12 +35,13 @@ class _Step:
     share: float | None
 
 
-def status_panel(job: Job | None, place: int = 0) -> str:
+def status_panel(job: Job | None, place: int = 0, hint: str = HINT) -> str:
     """The state of one render.
 
     Args:
         job: Whose; None shows what to do first.
         place: How many jobs have their turn before it; matters where it is queued.
+        hint: What to do first.
 
     Returns:
         HTML. Everything in it that came from people is escaped.
@@ -53,7 +55,7 @@ def status_panel(job: Job | None, place: int = 0) -> str:
     return (
         f'<section class="mt-status" data-state="{state}" aria-label="Status of the render">'
         f'<div class="mt-status-head"><p class="mt-state" role="status">{escape(_headline(job, place))}</p>'
-        f'<p class="mt-status-title">{escape(_hint(job))}</p></div>'
+        f'<p class="mt-status-title">{escape(hint if job is None else job.title)}</p></div>'
         f'<ol class="mt-steps"{_hidden(state != "running")}>{steps}</ol>'
         f'<p class="mt-figures"{_hidden(not figures)}>{figures}</p>'
         f'<p class="mt-note"{_hidden(not note)}>{escape(note)}</p>'
@@ -66,7 +68,7 @@ def share_done(progress: JobProgress | None) -> float | None:
     """How much of the present stage is done, 0 to 1; None while its length is unknown."""
     if progress is None or progress.total <= 1:
         return None
-    return min(max(progress.done / progress.total, 0.0), 1.0)
+    return min(max((progress.done + progress.part) / progress.total, 0.0), 1.0)
 
 
 def _headline(job: Job | None, place: int) -> str:
@@ -80,10 +82,6 @@ def _headline(job: Job | None, place: int) -> str:
     if job.state == "done":
         return "Done" if job.seconds is None else f"Done in {duration(job.seconds)}"
     return "Failed" if job.state == "failed" else "Stopped"
-
-
-def _hint(job: Job | None) -> str:
-    return "Choose a source and a voice, then generate." if job is None else job.title
 
 
 def _figures(progress: JobProgress | None) -> list[str]:

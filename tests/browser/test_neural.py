@@ -118,19 +118,23 @@ def preview(visit: Visit) -> None:
     expect(visit.page.locator("#note .pending")).to_have_count(0)
 
 
-def test_settings_of_musetalk_show_with_it_alone(visit: Visit) -> None:
-    fold = visit.page.get_by_role("button", name=re.compile("^MuseTalk"))
+def test_settings_of_networks_show_with_them_alone(visit: Visit) -> None:
     margin, decoder = visit.page.get_by_label("Extra margin").first, visit.page.get_by_role("radio", name="Exact")
-    expect(fold).to_be_hidden()
+    crop, network = (visit.page.get_by_role("button", name=re.compile(f"^{name}")) for name in ("MuseTalk", "Network"))
+    expect(crop).to_be_hidden()
+    expect(network).to_be_hidden()
     choose(visit, "musetalk-v15")
     unfold(visit, "MuseTalk")
+    unfold(visit, "Network")
     expect(margin).to_be_visible()
     expect(decoder).to_be_visible()
+    expect(visit.page.get_by_role("button", name="LatentSync")).to_be_hidden()
     choose(visit, "musetalk-v1")
+    expect(crop).to_be_hidden()
     expect(margin).to_be_hidden()
     expect(decoder).to_be_visible()
     choose(visit, "preview")
-    expect(fold).to_be_hidden()
+    expect(network).to_be_hidden()
     expect(decoder).to_be_hidden()
 
 
@@ -205,7 +209,7 @@ def test_visitors_see_their_own_frames(
 
 def test_a_render_says_its_backend_and_the_settings_it_was_given(visit: Visit, clips: Clips, neural_jobs: Path) -> None:
     choose(visit, "musetalk-v15")
-    unfold(visit, "MuseTalk")
+    unfold(visit, "Network")
     visit.page.get_by_role("radio", name="Tiny").click()
     visit.page.get_by_role("spinbutton", name="Batch size").fill("3")
     job = visit.generate(clips.source, clips.voice)
@@ -234,6 +238,7 @@ def test_axe_finds_nothing_severe_in_what_is_shown_here(
     choose(visit, "musetalk-v15")
     unfold(visit, "Mask")
     unfold(visit, "MuseTalk")
+    unfold(visit, "Network")
     visit.give(clips.source, clips.voice)
     preview(visit)
     toggle(visit, "Parsing")
@@ -247,7 +252,7 @@ def test_a_phone_reaches_what_is_shown_here(
     context = new_visitor(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     visit = Visit(context.new_page(), address).open()
     visit.page.locator(".mt-picker input[value=musetalk-v15]").tap()
-    for fold in ("Mask", "MuseTalk"):
+    for fold in ("Mask", "MuseTalk", "Network"):
         visit.page.get_by_role("button", name=re.compile(f"^{fold}")).tap()
     visit.give(clips.source, clips.voice)
     preview(visit)

@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 
 from musetalk.errors import SettingsError
-from musetalk.settings import Limits, MaskSettings, NetworkSettings, RenderSettings
+from musetalk.settings import LatentSyncSettings, Limits, MaskSettings, NetworkSettings, RenderSettings
 from musetalk.webui.backend_picker import backend_picker
 from musetalk.webui.form import SettingsForm, build_mouth, read, visitors_settings
 from musetalk.webui.form_folds import build_folds
@@ -18,7 +18,7 @@ from musetalk.webui.form_folds import build_folds
 BASE = RenderSettings(
     models_dir=Path("weights"), limits=Limits(max_seconds=60), network=NetworkSettings(device="cuda:1", compile=True)
 )
-NEURAL = "musetalk-v15"
+NEURAL, VIDEO = "musetalk-v15", "latentsync-1.5"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def said(form: SettingsForm, **changes: object) -> tuple[Any, ...]:
     return tuple({**held, **changes}.values())
 
 
-@pytest.mark.parametrize("backend", ["preview", "musetalk-v1", NEURAL])
+@pytest.mark.parametrize("backend", ["preview", "musetalk-v1", NEURAL, VIDEO, "latentsync-1.6"])
 def test_an_untouched_form_says_the_defaults(form: SettingsForm, backend: str) -> None:
     assert read(said(form, backend=backend), RenderSettings()) == RenderSettings(backend=backend)
 
@@ -61,6 +61,7 @@ def test_what_is_set_arrives(form: SettingsForm) -> None:
             decoder="tiny",
             dtype="bf16",
             batch_size=4,
+            seed=" 7 ",
         ),
         BASE,
     )
@@ -69,7 +70,7 @@ def test_what_is_set_arrives(form: SettingsForm) -> None:
     assert settings.extra_margin == 25
     assert settings.detector.name == "haar"
     assert settings.network == NetworkSettings(
-        device="cuda:1", compile=True, decoder="tiny", dtype="bf16", batch_size=4
+        device="cuda:1", compile=True, decoder="tiny", dtype="bf16", batch_size=4, seed=7
     )
     assert (settings.models_dir, settings.limits) == (BASE.models_dir, BASE.limits)
 
@@ -79,9 +80,49 @@ def test_no_batch_size_is_automatic(form: SettingsForm, batch_size: int | None) 
     assert read(said(form, backend=NEURAL, batch_size=batch_size), BASE).network.batch_size is None
 
 
+LATENTSYNC_SAID = {"sampler": "fast", "steps": 3, "guidance": 1, "overlap": 2, "fallback": "error"}
+
+
+def test_what_is_set_for_latentsync_arrives(form: SettingsForm) -> None:
+    settings = read(said(form, backend=VIDEO, decoder="tiny", seed="5", **LATENTSYNC_SAID), BASE)
+    assert settings.latentsync == LatentSyncSettings(preset="fast", steps=3, guidance=1, overlap=2, fallback="error")
+    assert (settings.network.decoder, settings.network.seed) == ("tiny", 5)
+
+
+def test_a_seed_is_a_whole_number_or_nothing(form: SettingsForm) -> None:
+    assert read(said(form, backend=VIDEO, seed="0"), BASE).network.seed == 0
+    assert read(said(form, backend=VIDEO, seed=" "), BASE).network.seed is None
+    with pytest.raises(SettingsError, match="seed"):
+        read(said(form, backend=VIDEO, seed="seven"), BASE)
+
+
+def test_a_comparison_takes_what_any_of_its_backends_has_use_for(form: SettingsForm) -> None:
+    values = said(form, backend="preview", bbox_shift=4, extra_margin=25, decoder="tiny", **LATENTSYNC_SAID)
+    settings = read(values, BASE, [VIDEO, NEURAL])
+    assert settings.backend == VIDEO
+    assert (settings.bbox_shift, settings.extra_margin) == (4, 25)
+    assert (settings.network.decoder, settings.latentsync.preset) == ("tiny", "fast")
+    assert read(values, BASE, ["preview"]) == read(values, BASE)
+
+
+@pytest.mark.parametrize("steps", [None, 0])
+def test_no_steps_are_the_presets(form: SettingsForm, steps: int | None) -> None:
+    assert read(said(form, backend=VIDEO, steps=steps), BASE).latentsync.steps is None
+
+
 def test_what_is_hidden_says_nothing(form: SettingsForm) -> None:
-    settings = read(said(form, extra_margin=25, detector="s3fd", decoder="tiny", dtype="fp16", batch_size=9), BASE)
-    assert settings == RenderSettings(models_dir=BASE.models_dir, limits=BASE.limits, network=BASE.network)
+    network = {"detector": "s3fd", "decoder": "tiny", "dtype": "fp16", "batch_size": 9, "seed": "3"}
+    plain = RenderSettings(models_dir=BASE.models_dir, limits=BASE.limits, network=BASE.network)
+    assert read(said(form, extra_margin=25, **network, **LATENTSYNC_SAID), BASE) == plain
+    for backend in (NEURAL, "musetalk-v1"):
+        assert read(said(form, backend=backend, **LATENTSYNC_SAID), BASE).latentsync == LatentSyncSettings()
+    assert read(said(form, backend="musetalk-v1", extra_margin=25), BASE).extra_margin == 10
+
+
+@pytest.mark.parametrize(("framing", "shift", "margin"), [("aligned", 0, 10), ("musetalk", 9, 25)])
+def test_aligned_faces_have_no_line_to_shift(form: SettingsForm, framing: str, shift: int, margin: int) -> None:
+    settings = read(said(form, backend=VIDEO, framing=framing, bbox_shift=9, extra_margin=25), BASE)
+    assert (settings.bbox_shift, settings.extra_margin) == (shift, margin)
 
 
 def test_a_picked_face_is_a_point_or_an_error(form: SettingsForm) -> None:
@@ -99,10 +140,21 @@ def test_every_shape_of_the_settings_can_be_chosen(form: SettingsForm) -> None:
 
 def test_widgets_reach_no_further_than_the_settings(form: SettingsForm) -> None:
     ranged = {name: held for name, held in widgets(form).items() if isinstance(held, gr.Slider | gr.Number)}
-    assert set(ranged) >= {"blur", "left_cheek", "right_cheek", "extra_margin", "batch_size", "crf"}
+    assert set(ranged) >= {
+        "blur",
+        "left_cheek",
+        "right_cheek",
+        "extra_margin",
+        "batch_size",
+        "steps",
+        "guidance",
+        "overlap",
+        "crf",
+    }
     for end in ("minimum", "maximum"):
         limits = {name: getattr(widget, end) for name, widget in ranged.items()}
-        assert read(said(form, backend=NEURAL, **limits), BASE).backend == NEURAL
+        for backend in (NEURAL, VIDEO):
+            assert read(said(form, backend=backend, framing="musetalk", **limits), BASE).backend == backend
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,7 @@ from musetalk.errors import Cancelled, FaceError, JobError, MediaError, OutputEr
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
-from musetalk.settings import RenderSettings
-from tests.held_engine import ANN, ASKED_BY, BOB, LONGEST, Engine, submit
+from tests.held_engine import ANN, ASKED_BY, BOB, LONGEST, Engine, submit, written_voice
 
 
 @pytest.fixture
@@ -23,16 +23,14 @@ def engine() -> Engine:
 
 @pytest.fixture
 def voice(tmp_path: Path) -> Path:
-    path = tmp_path / "hello.wav"
-    path.write_bytes(b"RIFF")
-    return path
+    return written_voice(tmp_path)
 
 
 @pytest.fixture
 def start(tmp_path: Path, engine: Engine) -> Iterator[Callable[..., JobService]]:
     started: list[JobService] = []
 
-    def start_it(**limits: int) -> JobService:
+    def start_it(**limits: Any) -> JobService:  # noqa: ANN401 - as the service takes them
         store = JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8)
         started.append(JobService([engine], store, **limits))
         return started[-1]
@@ -156,10 +154,8 @@ def test_a_folder_taken_away_during_a_render_ends_that_job_alone(
 class FullStore(JobStore):
     """No room is left for records once the inputs are there."""
 
-    def prepare(
-        self, owner: str, video: Path, voice: Path, title: str, settings: RenderSettings, thumbnail: bytes
-    ) -> Job:
-        job = super().prepare(owner, video, voice, title, settings, thumbnail)
+    def prepare(self, *arguments: Any, **options: Any) -> Job:  # noqa: ANN401 - as it is called
+        job = super().prepare(*arguments, **options)
         (self.folder(job) / RECORD).mkdir()
         return job
 

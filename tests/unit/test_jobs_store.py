@@ -120,6 +120,7 @@ def test_the_record_on_disk_is_json_without_the_owners_secret(
         "total": 9,
         "frames_per_second": 0.0,
         "seconds_left": None,
+        "part": 0.0,
         "note": "",
     }
     assert record["settings"]["bbox_shift"] == 3
@@ -148,6 +149,18 @@ def test_everything_is_there_after_a_restart_and_interrupted_jobs_say_so(
     assert found.progress is None
     assert not half.exists()
     assert (store.folder(running) / running.video).exists()
+
+
+def test_records_of_an_older_version_are_renders(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store()
+    job = add(store, inputs, state="done", ended=6.0)
+    path = store.folder(job) / "job.json"
+    record = json.loads(path.read_text())
+    del record["compare"]
+    path.write_text(json.dumps(record))
+    assert open_store().get(job.id, ANN) == job
 
 
 def test_what_is_no_job_is_removed_at_start_up_and_other_files_are_not_touched(
@@ -182,11 +195,14 @@ def test_ended_jobs_expire_and_active_ones_do_not(
 def test_the_oldest_ended_jobs_make_room_and_active_ones_never_do(
     open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
 ) -> None:
-    store = open_store(max_bytes=9000)
+    store = open_store()
+    add(store, inputs, state="done", ended=1.0)
+    most = 3 * store.used_bytes() + 500  # room for three, whatever a record takes
+    store = open_store(max_bytes=most)
     jobs = []
     for number in range(6):
         jobs.append(add(store, inputs, state="done", ended=float(number)))
-        assert store.used_bytes() <= 9000
+        assert store.used_bytes() <= most
     kept = [job.id for job in store.all()]
     assert jobs[-1].id in kept
     assert jobs[0].id not in kept

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from musetalk.accounting import fallback_sentences
 from musetalk.jobs.job import Job, JobProgress, JobState
 from musetalk.progress import Stage
+from musetalk.report import Fallback
 from musetalk.settings import RenderSettings
 from musetalk.webui import panels
 from musetalk.webui.backend_picker import BackendEntry, backend_cards
@@ -60,6 +64,12 @@ def report(**changes: object) -> dict[str, Any]:
     return {**known, **changes}
 
 
+def fell_back(fallback: Fallback, frames: int, said: Sequence[str]) -> dict[str, Any]:
+    """What of a report a fallback changes."""
+    changes = {"fallbacks": [asdict(fallback)], "fallback_frames": frames, "warnings": list(said)}
+    return {"backend": "latentsync-1.5", **changes}
+
+
 def announced(html: str) -> list[str]:
     """What the live regions say."""
     page = Page(html)
@@ -88,6 +98,11 @@ class TestStatus:
         assert bar["aria-valuetext"] == "frame 120 of 400"
         assert "24.1 frames/s" in page.text
         assert "0:12 left" in page.text
+
+    def test_what_is_under_way_moves_the_bar_but_not_the_count(self) -> None:
+        [bar] = Page(panels.status_panel(running("render", 8, 32, part=8.8))).having(role="progressbar")
+        assert bar["aria-valuenow"] == "52"
+        assert bar["aria-valuetext"] == "frame 8 of 32"
 
     def test_more_than_expected_is_no_more_than_all(self) -> None:
         [bar] = Page(panels.status_panel(running("plan", 90, 80))).having(role="progressbar")
@@ -145,6 +160,31 @@ class TestReport:
         page = Page(panels.report_panel(report(warnings=["the voice is short"]), "Preview backend"))
         assert "Preview backend" in page.text
         assert next(text for path, text in page.texts if path[-1:] == ("li",)) == "The voice is short"
+
+    def test_fallbacks_name_who_painted(self) -> None:
+        fallback = Fallback(10, 14, "out of memory", "musetalk-v15")
+        said = fallback_sentences([fallback], "latentsync-1.5", 200, whole=False)
+        page = Page(panels.report_panel(report(**fell_back(fallback, 4, said))))
+        lines = [text for path, text in page.texts if path[-1:] == ("li",) and "musetalk-v15" in text]
+        assert lines == [
+            "4 of 200 frames were painted by musetalk-v15, not by latentsync-1.5 (out of memory)",
+            "Frames 10 to 13 were painted by musetalk-v15: out of memory",
+        ]
+        assert page.having(**{"class": "mt-swapped"}) == []
+
+    def test_a_render_by_another_backend_says_so_first_and_once(self) -> None:
+        fallback = Fallback(0, 200, "no weights", "musetalk-v15")
+        said = fallback_sentences([fallback], "latentsync-1.5", 200, whole=True)
+        page = Page(
+            panels.report_panel(
+                report(instead="musetalk-v15", **fell_back(fallback, 200, (*said, "the voice is short")))
+            )
+        )
+        texts = [text for path, text in page.texts if path[-1] in ("p", "li")]
+        assert texts[0] == "This result is musetalk-v15's: latentsync-1.5 painted nothing of it (no weights)."
+        assert len(page.having(**{"class": "mt-swapped"})) == 1
+        assert page.text.count("painted nothing") == page.text.count("no weights") == 1
+        assert "The voice is short" in texts
 
     def test_fallbacks_are_spelt_out_up_to_a_point(self) -> None:
         fallbacks = [{"start": index * 10, "stop": index * 10 + 4, "reason": "out of memory"} for index in range(7)]

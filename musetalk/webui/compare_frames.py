@@ -1,0 +1,25 @@
+"""The same moment of several results."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from musetalk.arrays import UInt8Array
+from musetalk.media.probe import probe_source
+from musetalk.media.reader import read_frames
+from musetalk.settings import Limits, RenderSettings
+
+_IMAGE_FPS = RenderSettings().image_fps  # results are no pictures
+
+
+def frame_of(video: Path, frame: int) -> UInt8Array:
+    """One frame of a result: uint8 RGB [H, W, 3]; its last one where it has fewer.
+
+    Raises:
+        MediaError: It cannot be read.
+    """
+    source = probe_source(video, Limits(), image_fps=_IMAGE_FPS)
+    index = min(max(frame, 0), source.frame_count - 1)
+    with closing(read_frames(source, index, index + 1)) as frames:
+        return next(frames)

@@ -1,0 +1,111 @@
+"""Watching one job: what every tab that starts jobs does with the one it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from musetalk.errors import JobError
+from musetalk.jobs.job import Job
+from musetalk.webui import panels
+from musetalk.webui.site import Site, owner_of, site_header
+from musetalk.webui.status import HINT
+
+Update: TypeAlias = dict[Any, Any]
+WATCH_SECONDS = 0.7
+_STOP_SECONDS = 2.0
+# The address names the job, so that a closed tab loses nothing.
+SHOW_ADDRESS = """(job) => {
+  const address = new URL(window.location);
+  if (job) address.searchParams.set("job", job);
+  history.replaceState(null, "", address);
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedStage:
+    """The widgets of a watched job: `header` is the page's, which shows the queue; `report` says how it went."""
+
+    header: gr.HTML
+    video: gr.Video
+    stop_button: gr.Button
+    status: gr.HTML
+    report: gr.HTML
+    job: gr.Textbox
+    timer: gr.Timer
+
+
+class Watching:
+    """Handlers over the watched job of one tab.
+
+    Args:
+        site: Whose jobs.
+        stage: Where it is shown.
+        hint: What to do first.
+    """
+
+    def __init__(self, site: Site, stage: WatchedStage, hint: str = HINT) -> None:
+        self._site = site
+        self._watched = stage
+        self._hint = hint
+
+    @property
+    def watched(self) -> list[Any]:
+        """What changes while a job is watched."""
+        stage = self._watched
+        return [stage.header, stage.job, stage.timer, stage.status, stage.stop_button, stage.report, stage.video]
+
+    def stop(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
+        """End the job that is watched."""
+        try:
+            job = self._site.jobs.stop(job_id, owner_of(secret, request))
+        except JobError:
+            return self._nothing()
+        return self.show(self._site.jobs.wait(job, _STOP_SECONDS))
+
+    def watch(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
+        """Show how far the watched job has come."""
+        try:
+            job = self._site.jobs.get(job_id, owner_of(secret, request))
+        except JobError:
+            return self._nothing()
+        self._site.jobs.refresh(job.owner)
+        if job.active:
+            status = panels.status_panel(job, self._site.jobs.place(job))
+            return {self._watched.status: status, self._watched.header: site_header(self._site)}
+        return self.show(job)
+
+    def open(self, job: Job) -> Update:
+        """Show a job in the place of another one."""
+        return {**self._cleared(), **self.show(job)}
+
+    def show(self, job: Job) -> Update:
+        """Show a job, whatever its state."""
+        stage, jobs = self._watched, self._site.jobs
+        update: Update = {
+            stage.header: site_header(self._site),
+            stage.job: job.id,
+            stage.timer: gr.Timer(active=job.active),
+            stage.status: panels.status_panel(job, jobs.place(job)),
+            stage.stop_button: gr.Button(interactive=job.active),
+        }
+        return {**update, **self._outcome(job)} if job.state == "done" else update
+
+    def _outcome(self, job: Job) -> Update:
+        """Show what a job that is done has made."""
+        raise NotImplementedError
+
+    def _cleared(self) -> Update:
+        """Put away what another job has made."""
+        return {self._watched.video: gr.Video(None, visible=False), self._watched.report: ""}
+
+    def _nothing(self) -> Update:
+        """What is watched is gone."""
+        stage = self._watched
+        return {
+            stage.timer: gr.Timer(active=False),
+            stage.status: panels.status_panel(None, hint=self._hint),
+            stage.stop_button: gr.Button(interactive=False),
+        }
