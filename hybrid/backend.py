@@ -9,12 +9,11 @@ from typing import Literal, TypeAlias
 from hybrid.clips import plan_clips, shared_frames
 from hybrid.framing import FaceAligner, shown
 from hybrid.inference import LatentSyncDenoiser
-from hybrid.mask import SIDE, hide_painted
+from hybrid.mask import hide_painted
 from hybrid.sampler import FAST, PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
-from musetalk.errors import BackendError
-from musetalk.generators.autoencoder import load_autoencoder
-from musetalk.generators.device import Compute, frames_that_fit, is_out_of_memory
+from musetalk.generators.autoencoder import frames_at_once, load_autoencoder
+from musetalk.generators.device import Compute
 from musetalk.generators.latent import LatentGenerator, LatentOptions
 from musetalk.generators.types import Traits
 from musetalk.settings import LatentSyncSettings, RenderSettings
@@ -24,7 +23,6 @@ Version: TypeAlias = Literal["1.5", "1.6"]
 
 CROP_SIZES: dict[Version, int] = {"1.5": 256, "1.6": 512}
 _CLIPS = 4  # in one call: these meet softly, while borders between calls do not
-_VALUES_PER_FRAME = 55 * 2**20  # alive at once in the decoder, of one frame of 256 pixels
 _MOST_AT_ONCE = 16
 
 
@@ -38,16 +36,21 @@ def load_latentsync(settings: RenderSettings, version: Version, compute: Compute
         compute: What to run on.
 
     Raises:
-        BackendError: A file is missing, damaged or another network's, or does not fit into memory.
+        BackendError: A file is missing, damaged or another network's.
     """
-    try:
-        return _load(settings, version, compute)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise BackendError(
-            f"there is not enough memory to load LatentSync {version}", "close other programs, or choose another device"
-        ) from error
+    models_dir, network, size = settings.models_dir, settings.network, CROP_SIZES[version]
+    autoencoder = load_autoencoder(models_dir, compute, network.decoder, network.seed)
+    unet = compute.place(load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype))
+    if network.compile:
+        for each in (*autoencoder.networks, unet):
+            each.compile()
+    sampling = sampling_of(settings)
+    frames = network.batch_size or frames_at_once(compute, size, _MOST_AT_ONCE)
+    clip_length = sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap)
+    options = LatentOptions.on(compute, size, clip_length, frames)
+    denoiser = LatentSyncDenoiser(unet, compute, sampling)
+    traits = traits_of(settings.latentsync, sampling)
+    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits, hide_painted)
 
 
 def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> Traits:
@@ -79,30 +82,3 @@ def sampling_of(settings: RenderSettings) -> Sampling:
     return replace(
         preset, steps=wanted.steps or preset.steps, guidance=wanted.guidance, seed=seed, overlap=wanted.overlap
     )
-
-
-def _load(settings: RenderSettings, version: Version, compute: Compute) -> LatentGenerator:
-    models_dir, network, size = settings.models_dir, settings.network, CROP_SIZES[version]
-    autoencoder = load_autoencoder(models_dir, compute, network.decoder, network.seed)
-    unet = compute.place(load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype))
-    if network.compile:
-        for each in (*autoencoder.networks, unet):
-            each.compile()
-    sampling = sampling_of(settings)
-    frames = network.batch_size or _frames_at_once(compute, size)
-    on_gpu = compute.device.type != "cpu"
-    options = LatentOptions(
-        size,
-        clip_length=sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap),
-        encode_batch=max(1, frames // 2) if on_gpu else 1,  # each is two pictures
-        decode_batch=frames if on_gpu else 1,
-    )
-    denoiser = LatentSyncDenoiser(unet, compute, sampling)
-    traits = traits_of(settings.latentsync, sampling)
-    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits, hide_painted)
-
-
-def _frames_at_once(compute: Compute, size: int) -> int:
-    """How many frames the autoencoder works on together, weights loaded."""
-    needed = _VALUES_PER_FRAME * compute.dtype.itemsize * (size // SIDE) ** 2
-    return frames_that_fit(compute.device, needed, _MOST_AT_ONCE)

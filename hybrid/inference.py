@@ -31,8 +31,9 @@ _LEAST_CLIP = 8  # frames: with fewer the network's norms are too far from what 
 class LatentSyncDenoiser:
     """Paints mouths with LatentSync's network. A `Denoiser` for latents that LatentSync's own mask hides a part of.
 
-    Where memory runs out it works with less of it, and so from then on: first the two halves of guidance one after the
-    other, which changes nothing; then clips of half the length, which changes the result a little.
+    Where memory runs out it works with less of it: first with the two halves of guidance one after the other, and so
+    from then on, for it changes nothing; then, in that call alone, with clips of half the length, which changes the
+    result a little.
 
     Args:
         predict: The network, placed on `compute`; loaded once, and shared by all calls.
@@ -41,12 +42,11 @@ class LatentSyncDenoiser:
     """
 
     def __init__(self, predict: NoisePredictor, compute: Compute, sampling: Sampling = PUBLISHED) -> None:
-        self._predict, self._compute = predict, compute
-        self._asked = self._sampling = sampling
+        self._predict, self._compute, self._sampling = predict, compute, sampling
 
     @property
     def sampling(self) -> Sampling:
-        """How the loop runs, as far as is known to fit."""
+        """How the loop runs; its halves together as far as is known to fit."""
         return self._sampling
 
     def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
@@ -64,42 +64,47 @@ class LatentSyncDenoiser:
             GeneratorError: Memory ran out.
             ValueError: A shape is another.
         """
-        painted = self.paint(conditions_of(latents, audio), clip.check, clip.step)
-        if self._sampling.clip_length < self._asked.clip_length:
-            clip.note(
-                f"memory ran out: LatentSync painted clips of {self._sampling.clip_length} frames instead of "
-                f"{self._asked.clip_length}, which changes the result a little"
-            )
-        return painted
+        return self.paint(conditions_of(latents, audio), clip.check, clip.step, clip.note)
 
     def paint(
         self,
         conditions: Conditions,
         check: Callable[[], None] | None = None,
         on_step: Callable[[int, int], None] | None = None,
+        note: Callable[[str], None] = _log.warning,
     ) -> torch.Tensor:
-        """Paint the mouths of consecutive frames: float32 [N, 4, h, w]; raises as `denoise` does."""
+        """Paint the mouths of consecutive frames: float32 [N, 4, h, w]; raises as `denoise` does.
+
+        `note` is told where the result is another than it was to be.
+        """
+        asked = sampling = self._sampling
         while True:
-            tried = self._sampling
             try:
-                return Sampler(self._predict, self._compute, tried).sample(conditions, check=check, on_step=on_step)
+                painted = Sampler(self._predict, self._compute, sampling).sample(
+                    conditions, check=check, on_step=on_step
+                )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                lighter = lighter_sampling(tried)
+                lighter = lighter_sampling(sampling)
                 if lighter is None:
                     raise GeneratorError(
-                        f"there is not enough memory for a clip of {tried.clip_length} frames",
+                        f"there is not enough memory for a clip of {sampling.clip_length} frames",
                         "close other programs, or choose a backend that needs less",
                     ) from error
+            else:
+                break
             # Out here the failed call's frames, and the tensors they held, are gone.
             release_memory()
-            _log.warning(
-                "memory ran out: going on with clips of %d frames, %s",
-                lighter.clip_length,
-                "both halves of guidance at once" if lighter.paired else "one half of guidance after the other",
+            _log.info("memory ran out: clips of %d frames, halves together: %s", lighter.clip_length, lighter.paired)
+            sampling = lighter
+        self._sampling = replace(self._sampling, paired=sampling.paired)
+        if sampling.clip_length < asked.clip_length:
+            note(
+                f"memory ran out: LatentSync painted clips of {sampling.clip_length} frames instead of "
+                f"{asked.clip_length}, which changes the result a little"
             )
-            self._sampling = lighter
+        return painted
 
 
 def lighter_sampling(sampling: Sampling) -> Sampling | None:

@@ -215,7 +215,11 @@ def make_scheduler(solver: Solver, steps: int) -> Any:  # noqa: ANN401 - diffuse
         raise ValueError(f"{steps} is no number of steps: 1 to 1000 are")
     scheduler: Any
     if solver == "ddim":
-        scheduler = DDIMScheduler(**_SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+        # One step from where there is next to no noise, as spacing from the front has it, would leave all of it.
+        spacing = "leading" if steps > 1 else "trailing"
+        scheduler = DDIMScheduler(
+            **_SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing=spacing
+        )
     elif solver == "dpm++":
         scheduler = DPMSolverMultistepScheduler(**_SCHEDULE, use_karras_sigmas=True)
     else:

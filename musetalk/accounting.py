@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from musetalk.preparation import Preparation
@@ -15,15 +16,12 @@ _Kind: TypeAlias = Literal["face", "fallback", "cutaway", "tail"]
 
 def joined(noted: Iterable[FellBack]) -> tuple[Fallback, ...]:
     """Fallbacks in the output's order, those that follow on each other for one reason joined, whichever the face."""
-    stretches = dict.fromkeys((each.start, each.stop, each.reason, each.backend) for each in noted)
-    fallbacks: list[Fallback] = []
-    for start, stop, reason, backend in stretches:
-        last = fallbacks[-1] if fallbacks else None
-        if last is not None and last.stop >= start and (last.reason, last.backend) == (reason, backend):
-            fallbacks[-1] = Fallback(last.start, max(last.stop, stop), reason, backend)
-        else:
-            fallbacks.append(Fallback(start, stop, reason, backend))
-    return tuple(fallbacks)
+    fallbacks: dict[tuple[str, str], list[Fallback]] = {}
+    for each in noted:
+        same = fallbacks.setdefault((each.reason, each.backend), [])
+        last = same.pop() if same and same[-1].stop >= each.start else each
+        same.append(Fallback(last.start, max(last.stop, each.stop), each.reason, each.backend))
+    return tuple(sorted(chain(*fallbacks.values()), key=lambda each: (each.start, each.stop)))
 
 
 def all_fell_back(segments: Iterable[Segment], noted: Iterable[FellBack]) -> bool:

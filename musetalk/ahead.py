@@ -69,6 +69,7 @@ def ahead(items: Iterable[T], *, capacity: int, name: str) -> Generator[T, None,
             if isinstance(items, Generator):
                 items.close()
             hand_on(_End(failure))
+            failure = None  # its traceback holds this frame: the two would keep all that it refers to
 
     thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
@@ -81,5 +82,6 @@ def ahead(items: Iterable[T], *, capacity: int, name: str) -> Generator[T, None,
                 return
             yield entry.value
     finally:
+        entry = _End(None)  # see `failure`
         closed.set()
         thread.join()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from musetalk.generators.types import Traits
+from musetalk.progress import FellBack
 from musetalk.segments import Segment
 
 
-def painted_borders(segments: Iterable[Segment], traits: Traits) -> tuple[int, ...]:
+def painted_borders(segments: Sequence[Segment], traits: Traits, replaced: Iterable[FellBack] = ()) -> tuple[int, ...]:
     """Output frames k such that k - 1 and k were not painted by the same clip alone, though they show the same faces.
 
     Args:
         segments: Of the whole output.
         traits: Of what paints them.
+        replaced: What somebody else painted: inside it nothing of the chosen painter's meets.
     """
-    return tuple(sorted({*_between(segments), *_inside(segments, traits)}))
+    others = {(each.start, each.stop) for each in replaced}
+    own = [segment for segment in segments if (segment.first, segment.stop) not in others]
+    return tuple(sorted({*_between(segments), *_inside(own, traits)}))
 
 
 def _between(segments: Iterable[Segment]) -> Iterator[int]:

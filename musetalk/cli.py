@@ -200,7 +200,9 @@ def doctor(
     surgical: Annotated[
         bool, typer.Option("--surgical", help="Run a clip through each backend, and show what networks are given.")
     ] = False,
-    backends: Annotated[str | None, typer.Option(help="Of --surgical: which, with commas (default: all).")] = None,
+    backends: Annotated[
+        str | None, typer.Option(help="Of --surgical: only these, with commas; imports are left out.")
+    ] = None,
 ) -> None:
     """Show versions, devices, ffmpeg, and which backends can run or what they lack."""
     from musetalk.doctor import print_examination, print_surgical_check  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -128,24 +129,22 @@ class Workshop:
         """Let go of everything that was loaded."""
         with self._lock:
             self._kept.clear()
-        if "torch" in sys.modules:  # else there is nothing that it could keep
-            from musetalk.generators.device import release_memory  # noqa: PLC0415 - loads torch
-
-            release_memory()
+        _give_back()
 
     def _generator(self, backend: Backend, settings: RenderSettings) -> FaceGenerator:
         """The backend's; one that is kept as an understudy is taken from there, any other is let go."""
         key = (backend.name, *backend.depends(settings))
         with self._lock:
-            known, _ = self._kept.get("generator", (None, None))
-            spare = self._kept.pop("understudy", None) if known != key else None
-            if spare is not None and spare[0] == key:
-                self._kept["generator"] = spare
+            if self._known("generator") != key:
+                if self._known("understudy") == key:
+                    self._kept["generator"] = self._kept["understudy"]
+                self._kept.pop("understudy", None)
             return self._keep("generator", key, lambda: backend.load(settings))
 
     def _stand_in(self, backend: Backend, settings: RenderSettings) -> Equipment:
         """An understudy's equipment; its generator is kept beside that of the backend that it stands in for."""
         key = (backend.name, *backend.depends(settings))
+        _give_back()  # mostly it is needed because memory ran out
         generator = self._keep("understudy", key, lambda: backend.load(settings))
         return self._equipped(backend, generator, settings)
 
@@ -194,12 +193,42 @@ class Workshop:
     def _keep(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
         """What was loaded last under this kind and key, or load it; two never lie in memory at once."""
         with self._lock:
-            known, value = self._kept.get(kind, (None, None))
-            if known != key or value is None:
+            if self._known(kind) != key:
                 self._kept.pop(kind, None)
-                value = load()
-                self._kept[kind] = (key, value)
-            return value  # type: ignore[return-value]  # one kind, one type
+                _give_back()
+                self._kept[kind] = (key, _loaded(kind, load))
+            return self._kept[kind][1]  # type: ignore[return-value]  # one kind, one type
+
+    def _known(self, kind: str) -> object:
+        """Under which key something of this kind is kept; nothing of it stays in the caller's hands."""
+        return self._kept[kind][0] if kind in self._kept else None
+
+
+def _loaded(kind: str, load: Callable[[], _T]) -> _T:
+    """What `load` makes.
+
+    Raises:
+        BackendError: There is not enough memory for it.
+    """
+    try:
+        return load()
+    except (RuntimeError, MemoryError) as error:
+        from musetalk.generators.device import is_out_of_memory  # noqa: PLC0415 - loads torch
+
+        if not is_out_of_memory(error):
+            raise
+        raise BackendError(
+            f"there is not enough memory to load the {kind}", "close other programs, or choose another device"
+        ) from error
+
+
+def _give_back() -> None:
+    """Collect what only refers to itself, such as errors and what they held, and give its memory back."""
+    gc.collect()
+    if "torch" in sys.modules:  # else there is nothing that it could keep
+        from musetalk.generators.device import release_memory  # noqa: PLC0415 - loads torch
+
+        release_memory()
 
 
 def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:

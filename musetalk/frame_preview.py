@@ -164,7 +164,7 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
         f"this is {each.backend}'s: {scene.settings.backend} could not paint it ({each.reason})"
         for each in run.fallbacks
     )
-    further = (*others, *scene.equipment.notes, *run.warnings) if chosen else ()
+    further = (*dict.fromkeys(others), *scene.equipment.notes, *run.warnings) if chosen else ()
     return FramePreview(
         seconds=float(look.place / scene.source.fps),
         source_frame=look.place,

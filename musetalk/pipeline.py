@@ -61,7 +61,7 @@ class LipSync:
             voice: Any file with sound.
             out: The file to make (.mp4, .mov, .m4v, .mkv); appears whole or not at all.
             settings: What it should look like.
-            on_progress: Called from this thread as work goes on.
+            on_progress: Called as work goes on, from this thread and from the one that paints; never from both at once.
             cancel: Ends the work within a second; a network on a CPU after the frame it is at.
 
         Raises:
@@ -178,8 +178,7 @@ class LipSync:
 
     def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> Measures | None:
         source, timeline = preparation.source, preparation.timeline
-        borders = painted_borders(preparation.segments, preparation.generator.traits)
-        measurer = Measurer(preparation, borders) if preparation.settings.measure else None
+        measurer = Measurer(preparation) if preparation.settings.measure else None
         writer = VideoWriter(
             out,
             folder=preparation.folder,
@@ -204,7 +203,9 @@ class LipSync:
                 run.emit("finish", 0, 1)
                 writer.finish()
         run.emit("finish", 1, 1)
-        return None if measurer is None else measurer.result()
+        if measurer is None:
+            return None
+        return measurer.result(painted_borders(preparation.segments, preparation.generator.traits, run.fallbacks))
 
 
 def _sound(preparation: Preparation) -> SoundTrack:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -53,10 +54,14 @@ ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
 
 
 class CancelToken:
-    """Set once, from any thread, by whoever wants the work to end; polled by the work itself."""
+    """Set once, from any thread, by whoever wants the work to end; polled by the work itself.
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
+    Args:
+        whole: Of the work that this is a part of: what ends it, ends the part.
+    """
+
+    def __init__(self, whole: CancelToken | None = None) -> None:
+        self._event, self._whole = threading.Event(), whole
 
     def cancel(self) -> None:
         """Ask the work to end."""
@@ -65,11 +70,11 @@ class CancelToken:
     @property
     def cancelled(self) -> bool:
         """Whether `cancel` was called."""
-        return self._event.is_set()
+        return self._event.is_set() or (self._whole is not None and self._whole.cancelled)
 
     def check(self) -> None:
         """Raise `Cancelled` if `cancel` was called."""
-        if self._event.is_set():
+        if self.cancelled:
             raise Cancelled
 
 
@@ -97,6 +102,14 @@ class StageClock:
             return {stage: round(seconds, 4) for stage, seconds in self._seconds.items()}
 
 
+@dataclass(slots=True)
+class _Reached:
+    """How far a render has come: output frames finished, of how many; and painted."""
+
+    rendered: tuple[int, int] = (0, 0)
+    painted: float = 0.0
+
+
 class RenderRun:
     """One render while it runs: where it reports to, what ends it, what it has noticed.
 
@@ -113,7 +126,13 @@ class RenderRun:
         self._warnings: list[str] = []
         self._fell_back: set[FellBack] = set()
         self._lock, self._telling = threading.Lock(), threading.Lock()
-        self._rendered, self._painted = (0, 0), 0.0
+        self._reached = _Reached()
+
+    def branch(self) -> RenderRun:
+        """A part of this run that can be ended on its own; all else is shared."""
+        part = copy(self)
+        part.cancel = CancelToken(self.cancel)
+        return part
 
     @property
     def elapsed(self) -> float:
@@ -125,19 +144,19 @@ class RenderRun:
         self.cancel.check()
         with self._telling:
             if stage == "render":
-                self._rendered = (done, total)
+                self._reached.rendered = (done, total)
             self._tell(stage, done, total, note)
 
     def painting(self, frames: float) -> None:
         """Report how far painting has come, in output frames; it runs ahead of what `emit` counts as rendered."""
         self.cancel.check()
         with self._telling:
-            self._painted = max(self._painted, frames)
-            self._tell("render", *self._rendered)
+            self._reached.painted = max(self._reached.painted, frames)
+            self._tell("render", *self._reached.rendered)
 
     def _tell(self, stage: Stage, done: int, total: int, note: str = "") -> None:
         if self._on_progress is not None:
-            part = max(0.0, self._painted - done) if stage == "render" else 0.0
+            part = max(0.0, self._reached.painted - done) if stage == "render" else 0.0
             self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note, part))
 
     def warn(self, sentence: str) -> None:

@@ -82,16 +82,20 @@ def finished_frames(
     """Make output frames [start, stop).
 
     Whole segments are made and what was not asked for is dropped, so that a frame's pixels do not depend on the
-    range. Closing the iterator ends every thread and child process.
+    range. Closing the iterator ends every thread and child process, also in the middle of a call.
     """
     segments = [s for s in preparation.segments if s.first < stop and s.stop > start]
+    run = run.branch()
     decoded = ahead(_decode(preparation, segments, run), capacity=1, name="decode")
     generated = ahead(through(partial(_generate, preparation, run), decoded), capacity=1, name="generate")
     finished = ahead(through(partial(_composite, preparation, run), generated), capacity=1, name="composite")
     with closing(finished):
-        for frame in _joined(finished, segments):
-            if start <= frame.number < stop:
-                yield frame
+        try:
+            for frame in _joined(finished, segments):
+                if start <= frame.number < stop:
+                    yield frame
+        finally:
+            run.cancel.cancel()
 
 
 def _joined(batches: Iterator[Batch], segments: Sequence[Segment]) -> Iterator[FinishedFrame]:
@@ -151,9 +155,7 @@ def _generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
     segment = batch.segment
     if not segment.tracks:
         return batch
-    with run.clock.measure("generate"):
-        painted = tuple(_paint(batch, track, preparation, run) for track in segment.tracks)
-    return replace(batch, painted=painted)
+    return replace(batch, painted=tuple(_paint(batch, track, preparation, run) for track in segment.tracks))
 
 
 def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
@@ -171,10 +173,11 @@ def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -
         return painted
     # Out here what the failed call held is gone.
     try:
-        painter = understudy.painter(run.cancel)
+        with run.clock.measure("load"):
+            painter = understudy.painter(run.cancel)
+        painted = _paint_by(painter, batch, track, preparation, run)
     except BackendError as error:
         raise BackendError(f"{reason}; and who would step in cannot: {error.problem}", error.remedy) from error
-    painted = _paint_by(painter, batch, track, preparation, run)
     run.fell_back(segment.first, segment.stop, track, painter.backend, reason)
     return painted
 
@@ -182,10 +185,9 @@ def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -
 def _paint_by(painter: Painter, batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
     """Let a painter paint one face over a segment, in clips that it can take."""
     length, count = painter.generator.clip_length, len(batch.frames)
-    parts = [
-        _paint_clip(painter, batch, range(start, min(start + length, count)), track, preparation, run)
-        for start in range(0, count, length)
-    ]
+    clips = [range(start, min(start + length, count)) for start in range(0, count, length)]
+    with run.clock.measure("generate"):
+        parts = [_paint_clip(painter, batch, clip, track, preparation, run) for clip in clips]
     placements, masks, generated = zip(*((part.placements, part.masks, part.generated) for part in parts), strict=True)
     return PaintedFace(tuple(chain(*placements)), tuple(chain(*masks)), tuple(chain(*generated)))
 

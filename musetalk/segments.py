@@ -41,7 +41,7 @@ class PieceLengths:
 
     Attributes:
         longest: Most frames.
-        overlap: Frames that a piece at least shares with the one before it.
+        overlap: Frames that a piece at least shares with the one before it, at most half of `longest`.
         shortest: Where a stretch's last piece has fewer frames, it takes more of those before it.
     """
 
@@ -59,10 +59,10 @@ def piece_lengths(generator: FaceGenerator, frame_bytes: int) -> PieceLengths:
     """
     traits = generator.traits
     fitting = min(generator.clip_length, max(traits.shortest, _SEGMENT_BYTES // frame_bytes))
-    if traits.overlap and fitting > traits.shortest:  # whole clips: more frames would cost another one
+    if traits.shortest > 1 and fitting > traits.shortest:  # whole clips: more frames would cost another one
         stride = traits.shortest - traits.overlap
         fitting = traits.shortest + (fitting - traits.shortest) // stride * stride
-    return PieceLengths(fitting, traits.overlap, min(traits.shortest, fitting))
+    return PieceLengths(fitting, min(traits.overlap, fitting // 2), min(traits.shortest, fitting))
 
 
 def cut_segments(plan: FacePlan, timeline: Timeline, lengths: PieceLengths) -> tuple[Segment, ...]:

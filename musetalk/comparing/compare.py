@@ -35,8 +35,9 @@ def compare(
         engine: What renders.
         video: A video, a picture, or a folder of pictures.
         voice: Any file with sound.
-        folder: Where the results go: `<backend>.mp4`, `side-by-side.mp4`, `plots.png`, `comparison.json`; all of them
-            or, where it cannot be done, none. Made if need be; what it holds under these names is replaced.
+        folder: Where the results go: `<backend>.mp4`, `side-by-side.mp4`, `plots.png`, `comparison.json`, once all
+            are made. Made if need be; what it holds under these names is replaced. While it holds a `comparison.json`,
+            the others are of that comparison.
         backends: Names, two or more.
         settings: Of each render, but for the backend.
         on_progress: Called as work goes on.
@@ -97,23 +98,26 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
 
 @contextmanager
 def _workplace(folder: Path, backends: Sequence[str], inputs: Sequence[Path]) -> Iterator[Path]:
-    """A temporary folder in the one for the results, which goes, too, if it was made for nothing.
+    """A temporary folder in the one for the results; folders that were made for nothing go, too.
 
     Raises:
         OutputError: The results cannot be written there.
     """
-    made = not folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    given = [path.resolve() for path in inputs]
     try:
+        if folder.resolve() in given:
+            raise OutputError(f'"{folder}" is one of the inputs', "give another folder for the results")
         for name in _names(backends):
             make_room_for(folder / name)
-            if (folder / name).resolve() in [path.resolve() for path in inputs]:
+            if (folder / name).resolve() in given:
                 raise OutputError(f'"{folder / name}" is one of the inputs', "give another folder for the results")
         with temporary_folder(folder) as work:
             yield work
     finally:
-        if made:
-            with suppress(OSError):  # it holds the results
-                folder.rmdir()
+        with suppress(OSError):  # it holds the results
+            for place in made:
+                place.rmdir()
 
 
 def _names(backends: Sequence[str]) -> tuple[str, ...]:
@@ -176,11 +180,12 @@ def _shown(
 
 
 def _move(work: Path, folder: Path, backends: Sequence[str]) -> None:
-    """Give the results their names; what an earlier comparison left under the others goes.
+    """Give the results their names, the account last; what an earlier comparison left under the others goes.
 
     Raises:
         OutputError: They cannot be moved.
     """
+    (folder / COMPARISON).unlink(missing_ok=True)
     for name in _names(backends):
         try:
             if (work / name).exists():

@@ -8,10 +8,14 @@ from typing import Literal, TypeAlias
 
 from torch import nn
 
-from musetalk.generators.device import Compute
+from musetalk.generators.device import Compute, frames_that_fit
 from musetalk.generators.vae import LatentDecoder, TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
 
 DecoderName: TypeAlias = Literal["sd", "tiny"]
+_SIDE = 256
+_VALUES_PER_FRAME = (
+    55 * 2**20
+)  # alive at once in the decoder, of a frame of that side: measured; other networks' are fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,9 @@ def load_autoencoder(models_dir: Path, compute: Compute, decoder: DecoderName, s
         tiny = compute.place(load_tiny(models_dir / "taesd"))
         return Autoencoder(encoder, TinyDecoder(tiny, compute), (vae.encoder, tiny))
     return Autoencoder(encoder, VaeDecoder(vae, compute), (vae.encoder, vae.decoder))
+
+
+def frames_at_once(compute: Compute, crop_size: int, most: int) -> int:
+    """How many frames the autoencoder can work on together, weights loaded: at most `most`."""
+    needed = _VALUES_PER_FRAME * compute.dtype.itemsize * (crop_size // _SIDE) ** 2
+    return frames_that_fit(compute.device, needed, most)

@@ -142,11 +142,6 @@ class Batches:
         return results
 
 
-def in_batches(fn: Callable[[int, int], _T], n: int, size: int) -> list[_T]:
-    """`Batches(size).run(fn, n)`, for a caller who does not come back."""
-    return Batches(size).run(fn, n)
-
-
 def release_memory() -> None:
     """Give back to the device what torch keeps of it without need."""
     if torch.cuda.is_available():

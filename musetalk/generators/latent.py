@@ -13,7 +13,7 @@ import torch
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import GeneratorError
-from musetalk.generators.device import Batches, Compute
+from musetalk.generators.device import Batches, Compute, is_out_of_memory
 from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
 
@@ -54,6 +54,13 @@ class LatentOptions:
     encode_batch: int = 1
     decode_batch: int = 1
     cache_bytes: int = CACHE_BYTES
+
+    @classmethod
+    def on(cls, compute: Compute, crop_size: int, clip_length: int, frames: int) -> LatentOptions:
+        """With `frames` at once on a GPU; one at a time on a CPU, where more are no faster, and take memory."""
+        gpu = compute.device.type != "cpu"
+        batches = (max(1, frames // 2), frames) if gpu else (1, 1)  # what is encoded is two pictures a frame
+        return cls(crop_size, clip_length, *batches)
 
 
 class LatentGenerator:
@@ -113,11 +120,17 @@ class LatentGenerator:
         Raises:
             GeneratorError: Memory ran out, or the networks' numbers did.
         """
-        with torch.inference_mode():
-            audio = torch.tensor(clip.speech).to(self._compute.device)
-            latents = self._source_latents(clip)
-            painted = finite(self._denoiser.denoise(latents, audio, clip))
-            return self._paint(clip, painted)
+        try:
+            with torch.inference_mode():
+                audio = torch.tensor(clip.speech).to(self._compute.device)
+                latents = self._source_latents(clip)
+                painted = finite(self._denoiser.denoise(latents, audio, clip))
+                return self._paint(clip, painted)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            remedy = "close other programs, or choose a backend that needs less"
+            raise GeneratorError("there is not enough memory to paint a clip", remedy) from error
 
     def _source_latents(self, clip: Clip) -> torch.Tensor:
         """Latents of the masked crops and of the crops: float [N, 8, h, w]."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 
 from musetalk.errors import BackendError
-from musetalk.generators.autoencoder import DecoderName, load_autoencoder
-from musetalk.generators.device import Batches, Compute, frames_that_fit
+from musetalk.generators.autoencoder import DecoderName, frames_at_once, load_autoencoder
+from musetalk.generators.device import Batches, Compute
 from musetalk.generators.latent import LatentGenerator, LatentOptions
 from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import read_config, weights_in
@@ -33,7 +33,6 @@ _FOLDERS: dict[Version, str] = {"v1": "musetalk", "v15": "musetalkV15"}
 _WEIGHTS = ("unet.safetensors", "unet.pth", "pytorch_model.bin")
 _CPU_CLIP, _GPU_CLIP = 8, 16
 _CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop them for seconds
-_VALUES_PER_FRAME = 55 * 2**20  # alive at once, of one frame: measured for the decoder; the others' are fewer
 
 
 class MuseTalkDenoiser:
@@ -117,19 +116,8 @@ def load_musetalk(
     if compiled:
         for network in (*autoencoder.networks, unet):
             network.compile()
-    frames = batch or _frames_at_once(compute)
     on_gpu = compute.device.type != "cpu"
-    options = LatentOptions(
-        CROP_SIZE,
-        clip_length=frames,
-        encode_batch=max(1, frames // 2) if on_gpu else 1,  # each is two pictures
-        decode_batch=frames if on_gpu else 1,  # more are no faster on a CPU, and take memory
-    )
+    frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
+    options = LatentOptions.on(compute, CROP_SIZE, frames, frames)
     denoiser = MuseTalkDenoiser(unet, compute, frames if on_gpu else min(frames, _CPU_BATCH))
     return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, TRAITS[version])
-
-
-def _frames_at_once(compute: Compute) -> int:
-    """How many frames the networks work on together, weights loaded."""
-    needed = _VALUES_PER_FRAME * compute.dtype.itemsize
-    return frames_that_fit(compute.device, needed, _CPU_CLIP if compute.device.type == "cpu" else _GPU_CLIP)

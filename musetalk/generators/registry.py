@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from musetalk.errors import BackendError
@@ -22,17 +22,27 @@ _PIXELS_PER_DOUBLING = 12
 _LEAST_OPENING, _MOST_OPENING = 0.25, 2.0
 
 
+def _all_of_it(_settings: RenderSettings) -> float:
+    return 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class GpuCost:
     """What a backend takes of a GPU, for hosts that lend one for as long as was asked for.
 
     Attributes:
         start_seconds: Until it can paint its first frame: loading it, warming it up.
-        seconds_per_frame: For each painted frame of one face.
+        seconds_per_frame: For each painted frame of one face, with the settings as they usually are.
+        share: Of that work, what other settings take.
     """
 
     start_seconds: float
     seconds_per_frame: float
+    share: Callable[[RenderSettings], float] = _all_of_it
+
+    def of(self, settings: RenderSettings) -> GpuCost:
+        """The same with these settings."""
+        return replace(self, seconds_per_frame=self.seconds_per_frame * self.share(settings))
 
 
 def _nothing(_settings: RenderSettings) -> tuple[object, ...]:
@@ -157,18 +167,26 @@ def _latentsync(version: LatentSyncVersion, summary: str, files: tuple[WeightFil
     )
 
 
+def _of_the_loop(settings: RenderSettings) -> float:
+    """How much of 20 guided steps, with clips that share 4 of 16 frames, the settings ask for."""
+    wanted = settings.latentsync
+    steps = wanted.steps or (8 if wanted.preset == "fast" else 20)
+    halves = 1 if wanted.guidance == 1 else 2
+    return steps * halves / 40 * 12 / (16 - wanted.overlap)
+
+
 LATENTSYNC = (
     _latentsync(
         "1.5",
         "LatentSync 1.5 in MuseTalk's pipeline: a video network repaints the mouth, at 256 pixels a face",
         LATENTSYNC_15,
-        GpuCost(start_seconds=40.0, seconds_per_frame=0.5),
+        GpuCost(start_seconds=40.0, seconds_per_frame=0.5, share=_of_the_loop),
     ),
     _latentsync(
         "1.6",
         "LatentSync 1.6 in MuseTalk's pipeline: the same at 512 pixels a face, at several times the work",
         LATENTSYNC_16,
-        GpuCost(start_seconds=40.0, seconds_per_frame=2.0),
+        GpuCost(start_seconds=40.0, seconds_per_frame=2.0, share=_of_the_loop),
     ),
 )
 

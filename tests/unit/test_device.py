@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import BackendError
-from musetalk.generators.device import Batches, choose_compute, frames_that_fit, in_batches
+from musetalk.generators.device import Batches, choose_compute, frames_that_fit
 from tests.filled import CPU
 
 
@@ -29,7 +29,7 @@ def limited(most: int, seen: list[tuple[int, int]]) -> Callable[[int, int], list
 @given(n=st.integers(0, 40), size=st.integers(1, 50), most=st.integers(1, 50))
 def test_batches_cover_everything_once_and_in_order(n: int, size: int, most: int) -> None:
     seen: list[tuple[int, int]] = []
-    done = in_batches(limited(most, seen), n, size)
+    done = Batches(size).run(limited(most, seen), n)
     assert [item for batch in done for item in batch] == list(range(n))
     assert sum(stop - start for start, stop in seen) == n  # nothing that was done is done again
 
@@ -52,7 +52,7 @@ def test_a_batch_that_did_not_fit_is_not_tried_again() -> None:
 
 def test_one_frame_that_does_not_fit_is_an_error_that_says_so() -> None:
     with pytest.raises(BackendError, match="single frame"):
-        in_batches(limited(0, []), 4, 4)
+        Batches(4).run(limited(0, []), 4)
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
@@ -60,7 +60,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
-        in_batches(work, 4, 4)
+        Batches(4).run(work, 4)
 
 
 def test_the_cpu_computes_in_float32() -> None:

@@ -51,7 +51,6 @@ def plan_of(frames: int, *, tracks: int = 1, mouth: MouthShape = LIPS, scale: fl
 def measurer(
     frames: int,
     *,
-    borders: Sequence[int] = (),
     voice: np.ndarray | None = None,
     plan: FacePlan | None = None,
     sources: int | None = None,
@@ -64,15 +63,15 @@ def measurer(
         plan=plan or plan_of(sources or frames),
         envelope=EnvelopeTrack(values, np.ones(frames, np.bool_)),
     )
-    return Measurer(preparation, borders)
+    return Measurer(preparation)
 
 
-def measured(pairs: Iterable[Pair], frames: int, **options: Any) -> Measures:  # noqa: ANN401
+def measured(pairs: Iterable[Pair], frames: int, borders: Sequence[int] = (), **options: Any) -> Measures:  # noqa: ANN401
     """Of pairs of picture and source, masked everywhere."""
     each = measurer(frames, **options)
     for frame, (picture, source) in enumerate(pairs):
         each.add(frame, picture, source, EVERYWHERE)
-    return each.result()
+    return each.result(borders)
 
 
 @pytest.fixture(scope="module")
@@ -169,11 +168,11 @@ def test_one_pixel_outside_the_mask_is_found(face: UInt8Array) -> None:
     under[110:260, 30:180] += 9
     beside[109, 30, 1] += 7
     each.add(0, under, face, (mask,))
-    assert each.result().outside.pixels == 0
+    assert each.result(()).outside.pixels == 0
     each.add(1, beside, face, (mask,))
     each.add(2, beside, face, ())
-    assert asdict(each.result().outside) == {"greatest": 7, "pixels": 2, "frames": 2}
-    assert each.result().face_frames == 2
+    assert asdict(each.result(()).outside) == {"greatest": 7, "pixels": 2, "frames": 2}
+    assert each.result(()).face_frames == 2
 
 
 def syllables(frames: int) -> np.ndarray:
@@ -246,12 +245,12 @@ def test_of_several_faces_the_first_is_measured(face: UInt8Array) -> None:
 
 
 def test_nothing_is_carried_across_frames_without_a_face(face: UInt8Array) -> None:
-    each = measurer(8, borders=(5,))
+    each = measurer(8)
     for frame in range(8):
         level = 40 if frame >= 5 else 0
         masks = () if frame in (3, 4) else EVERYWHERE
         each.add(frame, lit(face, level), lit(face, level), masks)
-    found = each.result()
+    found = each.result((5,))
     assert (found.face_frames, found.border_frames) == (6, 0)
     assert found.picture.jitter == 0
     assert [value is None for value in found.series.picture.sharpness] == [k in (3, 4) for k in range(8)]
@@ -261,10 +260,10 @@ def test_a_long_render_is_told_in_few_numbers() -> None:
     frames = 4 * MOST_BINS + 1
     picture = np.zeros((2, 2, 3), np.uint8)
     voice = np.arange(frames) % 5 / 4
-    each = measurer(frames, voice=voice, borders=range(0, frames, 2), plan=plan_of(frames))
+    each = measurer(frames, voice=voice, plan=plan_of(frames))
     for frame in range(frames):
         each.add(frame, picture, picture, ())
-    series = each.result().series
+    series = each.result(range(0, frames, 2)).series
     assert series.frames_per_bin == 5
     assert len(series.voice) == len(series.picture.opening) == math.ceil(frames / 5) <= MOST_BINS
     assert set(series.voice[:-1]) == {0.5}

@@ -223,6 +223,14 @@ def test_the_fast_preset_ends_no_further_off_than_the_published_one() -> None:
     assert FAST.steps <= PUBLISHED.steps / 2
 
 
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_however_few_steps_end_where_the_network_points(steps: int) -> None:
+    everything = frames(16)
+    painted = Sampler(knows_each_frame, CPU, replace(UNGUIDED, steps=steps)).sample(everything)
+    heard = everything.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
+    assert float((painted - everything.reference - heard).abs().max()) < 0.2
+
+
 def test_the_fast_preset_paints_too() -> None:
     conditions = frames(20)
     latents = Sampler(knows_each_frame, CPU, replace(FAST, guidance=1.0)).sample(conditions)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from musetalk.borders import painted_borders
 from musetalk.faces.plan import FacePlan
 from musetalk.generators.types import Traits
+from musetalk.progress import FellBack
 from musetalk.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
 from musetalk.timeline import Timeline
 
@@ -80,6 +81,7 @@ def test_borders_are_where_pieces_meet_and_where_their_parts_do() -> None:
     segments = (Segment(0, 4, ()), Segment(4, 20, (0,)), Segment(20, 30, (0,), 2), Segment(30, 34, ()))
     traits = Traits(seams=lambda frames: (frames // 2,))
     assert painted_borders(segments, traits) == (12, 18, 19, 20, 24)
+    assert painted_borders(segments, traits, [FellBack(4, 20, 0, "musetalk-v15", "memory")]) == (18, 19, 20, 24)
     assert painted_borders(segments[:2], Traits()) == ()
 
 
@@ -97,5 +99,7 @@ def test_pieces_of_large_frames_are_short_but_never_shorter_than_a_network_needs
     assert [piece_lengths(video, size) for size in sizes] == [  # type: ignore[arg-type]
         PieceLengths(longest, 4, 16) for longest in (52, 28, 16, 16)
     ]
+    assert piece_lengths(Painter(52, overlap=12, shortest=16), uhd) == PieceLengths(16, 8, 16)  # type: ignore[arg-type]
+    assert piece_lengths(Painter(64, shortest=16), 2560 * 1440 * 3) == PieceLengths(16, 0, 16)  # type: ignore[arg-type]
     assert piece_lengths(Painter(8), uhd) == PieceLengths(8)  # type: ignore[arg-type]
-    assert piece_lengths(Painter(6, overlap=4, shortest=16), hd) == PieceLengths(6, 4, 6)  # type: ignore[arg-type]
+    assert piece_lengths(Painter(6, overlap=4, shortest=16), hd) == PieceLengths(6, 3, 6)  # type: ignore[arg-type]

@@ -1,0 +1,133 @@
+"""What renders are made with is let go of: when another is loaded, when a render fails, in the middle of a call."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from musetalk.arrays import UInt8Array
+from musetalk.equipment import Workshop
+from musetalk.errors import BackendError, GeneratorError
+from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.types import Clip, Traits
+from musetalk.pipeline import LipSync
+from musetalk.progress import ProgressEvent
+from musetalk.settings import RenderSettings
+
+pytestmark = pytest.mark.integration
+LONGEST = 60.0
+
+
+class Painter:
+    """Calls what it is given with each clip, and changes nothing."""
+
+    clip_length = 4
+    crop_size = None
+    traits = Traits()
+    device = "cpu"
+
+    def __init__(self, work: Callable[[Clip], None] = lambda _: None) -> None:
+        self._work = work
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        self._work(clip)
+        return clip.crops.copy()
+
+
+def backend(name: str, load: Callable[[], Painter], *understudies: str) -> Backend:
+    return Backend(name, "for tests", "", lambda _: (), lambda _: load(), understudies=lambda _: understudies)
+
+
+def settings(name: str) -> RenderSettings:
+    return RenderSettings.parse({"backend": name, "detector": {"name": "haar"}, "encoder": {"preset": "ultrafast"}})
+
+
+def test_one_generator_is_gone_before_the_next_is_loaded() -> None:
+    made: list[weakref.ref[Painter]] = []
+
+    def load() -> Painter:
+        assert all(painter() is None for painter in made)
+        painter = Painter()
+        made.append(weakref.ref(painter))
+        return painter
+
+    workshop = Workshop(BackendRegistry((backend("one", load), backend("two", load))))
+    for name in ("one", "two", "two", "one"):
+        workshop.equip(settings(name))
+    assert len(made) == 3
+
+
+def test_after_a_failed_render_nothing_holds_its_generator(sample: Path, speech: Path, tmp_path: Path) -> None:
+    made: list[weakref.ref[Painter]] = []
+
+    def fail(_: Clip) -> None:
+        raise GeneratorError("memory ran out")
+
+    def load() -> Painter:
+        painter = Painter(fail)
+        made.append(weakref.ref(painter))
+        return painter
+
+    engine = LipSync(BackendRegistry((backend("one", load),)))
+    with pytest.raises(GeneratorError, match="memory ran out"):
+        engine.render(sample, speech, tmp_path / "out.mp4", settings("one"))
+    engine.release()
+    assert [painter() for painter in made] == [None]
+
+
+def test_a_failure_elsewhere_ends_the_call_that_is_under_way(sample: Path, speech: Path, tmp_path: Path) -> None:
+    """The second call goes on until it is told to stop, or for a minute."""
+    calls: list[str] = []
+    second = Event()
+
+    def work(clip: Clip) -> None:
+        calls.append("begun")
+        if len(calls) == 1:
+            return
+        second.set()
+        for _ in range(int(LONGEST * 100)):
+            clip.check()
+            Event().wait(0.01)
+        calls.append("nobody ended it")
+
+    def full_disk(event: ProgressEvent) -> None:
+        if event.stage == "render" and event.done:
+            assert second.wait(LONGEST)
+            raise OSError("no space left")
+
+    engine = LipSync(BackendRegistry((backend("one", lambda: Painter(work)),)))
+    with pytest.raises(OSError, match="no space left"):
+        engine.render(sample, speech, tmp_path / "out.mp4", settings("one"), on_progress=full_disk)
+    assert calls == ["begun", "begun"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def no_memory() -> Painter:
+    raise MemoryError
+
+
+def test_a_lack_of_memory_while_loading_is_told_as_such(sample: Path, speech: Path, tmp_path: Path) -> None:
+    def fail(_: Clip) -> None:
+        raise GeneratorError("the numbers are none")
+
+    with pytest.raises(BackendError, match="not enough memory to load the generator"):
+        Workshop(BackendRegistry((backend("one", no_memory),))).equip(settings("one"))
+    both = BackendRegistry((backend("one", lambda: Painter(fail), "two"), backend("two", no_memory)))
+    with pytest.raises(BackendError, match="numbers are none; and who would step in cannot: there is not enough mem"):
+        LipSync(both).render(sample, speech, tmp_path / "out.mp4", settings("one"))
+
+
+def test_where_both_fail_while_painting_both_reasons_are_told(sample: Path, speech: Path, tmp_path: Path) -> None:
+    def fail_with(problem: str) -> Callable[[], Painter]:
+        def fail(_: Clip) -> None:
+            raise GeneratorError(problem)
+
+        return lambda: Painter(fail)
+
+    both = BackendRegistry((backend("one", fail_with("first"), "two"), backend("two", fail_with("second"))))
+    with pytest.raises(BackendError, match="first; and who would step in cannot: second"):
+        LipSync(both).render(sample, speech, tmp_path / "out.mp4", settings("one"))

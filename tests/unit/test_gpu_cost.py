@@ -1,0 +1,29 @@
+"""What is asked of a lent GPU follows from the settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from musetalk.generators.registry import LATENTSYNC, MUSETALK
+from musetalk.settings import RenderSettings
+
+
+@pytest.mark.parametrize(
+    ("wanted", "share"),
+    [
+        ({}, 1),
+        ({"steps": 100}, 5),
+        ({"preset": "fast"}, 0.4),
+        ({"guidance": 1}, 0.5),
+        ({"overlap": 10}, 2),
+        ({"overlap": 0, "steps": 10}, 0.375),
+    ],
+)
+def test_latentsync_takes_as_long_as_its_loop(wanted: dict[str, float], share: float) -> None:
+    settings = RenderSettings.parse({"latentsync": wanted})
+    for backend in LATENTSYNC:
+        assert backend.gpu is not None
+        assert backend.gpu.of(settings).seconds_per_frame == pytest.approx(share * backend.gpu.seconds_per_frame)
+        assert backend.gpu.of(settings).start_seconds == backend.gpu.start_seconds
+    assert MUSETALK[0].gpu is not None
+    assert MUSETALK[0].gpu.of(settings).seconds_per_frame == MUSETALK[0].gpu.seconds_per_frame
