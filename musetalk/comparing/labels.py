@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
-def who_painted(report: dict[str, Any]) -> str:
+def painter_named(report: Mapping[str, Any], frame: int | None = None) -> str:
+    """The backend of a report, and whoever painted in its place: of all, or of one frame.
+
+    Args:
+        report: As for `who_painted`.
+        frame: Of the output; None: all.
+    """
+    painters = [report["instead"]] if report.get("instead") else []
+    if frame is not None:
+        painters = [_painter(each) for each in report["fallbacks"] if each["start"] <= frame < each["stop"]]
+    others = " and ".join(dict.fromkeys(painters))
+    return f"{report['backend']} (by {others})" if others else str(report["backend"])
+
+
+def who_painted(report: Mapping[str, Any]) -> str:
     """Who painted what the backend of a report could not, in a few words; empty where it painted all.
 
     Args:
         report: As `RenderReport.to_dict` gives it, or as its JSON is read.
     """
-    if report["instead"]:
+    if report.get("instead"):
         return f"this is {report['instead']}'s result"
     fallback, faces = report["fallback_frames"], report["face_frames"]
-    others = " and ".join(dict.fromkeys(each["backend"] for each in report["fallbacks"]))
+    others = " and ".join(dict.fromkeys(map(_painter, report["fallbacks"])))
     return f"{fallback} of {faces} frames by {others}" if fallback else ""
+
+
+def _painter(fallback: Mapping[str, Any]) -> str:
+    return fallback.get("backend") or "a fallback"

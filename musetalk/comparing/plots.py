@@ -30,8 +30,8 @@ _CURVES = (
     ("jitter", "jitter in the\nmouth (levels)"),
     ("jitter_around", "jitter around\nit (levels)"),
 )
-_WIDTH, _DPI = 12.0, 110  # inches, dots per inch
-_SHORT, _TALL, _LANE = 0.8, 1.5, 0.3  # inches: heights of the voice, of a measure, of a backend's lane
+_WIDTH, _DPI = 8.0, 165  # inches, dots per inch: half as wide on the page, letters are 11 pixels high
+_SHORT, _TALL, _LANE = 0.7, 1.3, 0.3  # inches: heights of the voice, of a measure, of a backend's lane
 
 
 def draw_plots(comparison: Comparison, out: Path) -> None:
@@ -56,11 +56,11 @@ def draw_plots(comparison: Comparison, out: Path) -> None:
         _draw_curves(axis, measured, name, label)
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(labelsize=8)
+        axis.tick_params(labelsize=9)
     axes[0].set_xlim(0, max(report.video_seconds for report, _ in measured))
-    axes[-1].set_xlabel("seconds", fontsize=9)
+    axes[-1].set_xlabel("seconds", fontsize=10)
     handles, names = axes[2].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9, frameon=False)
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=10, frameon=False)
     try:
         figure.savefig(out, format="png")
     except OSError as error:
@@ -98,7 +98,7 @@ def _draw_lanes(axis: Axes, measured: Sequence[tuple[RenderReport, Measures]]) -
     axis.set_ylim(len(measured) - 0.5, -0.5)
     axis.set_yticks(range(len(measured)), [report.backend for report, _ in measured])
     axis.set_title(
-        "painted; hatched: by a fallback; ticks: where clips meet", loc="left", fontsize=8, color=_VOICE, pad=3
+        "painted; hatched: by a fallback; ticks: where clips meet", loc="left", fontsize=9, color=_VOICE, pad=3
     )
 
 
@@ -123,4 +123,4 @@ def _draw_curve(
 
 
 def _name(axis: Axes, text: str) -> None:
-    axis.set_ylabel(text, fontsize=8, rotation=0, ha="right", va="center")
+    axis.set_ylabel(text, fontsize=9, rotation=0, ha="right", va="center")

@@ -52,6 +52,8 @@ class Job(BaseModel):
     settings: RenderSettings
     compare: tuple[str, ...] = ()
     """Backends to compare, each with these settings but for the backend; empty: a render."""
+    failed: tuple[str, ...] = ()
+    """Of these, those that made nothing while others did."""
     state: JobState = "queued"
     created: float
     started: float | None = None

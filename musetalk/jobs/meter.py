@@ -17,15 +17,18 @@ class ProgressMeter:
 
     def __init__(self) -> None:
         self._stage = ""
+        self._reached = (0, 0)
         self._note = ""
         self._points: deque[tuple[float, float]] = deque()
         self._kept: tuple[str, float] = ("", 0.0)
 
     def read(self, event: ProgressEvent) -> JobProgress:
         """The progress after an event."""
-        if event.stage != self._stage:
+        done, total = self._reached
+        if event.stage != self._stage or event.done < done or event.total != total:  # the next backend's, if no other
             self._stage = event.stage
             self._points.clear()
+        self._reached = (event.done, event.total)
         self._note = event.note or self._note
         come = event.done + event.part
         if not self._points or come != self._points[-1][1]:  # what is painted is written without coming any further

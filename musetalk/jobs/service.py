@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from musetalk.comparing.types import Comparison
 from musetalk.engine import Comparer, Engine
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
 from musetalk.jobs.job import Job
@@ -99,14 +100,16 @@ class JobService:
         return job
 
     def _compared(self, compare: Sequence[str]) -> tuple[str, ...]:
-        """The backends to compare, each once; empty: none are.
+        """The backends to compare; empty: none are.
 
         Raises:
             JobError: They cannot be compared, whatever they are.
         """
-        backends = tuple(dict.fromkeys(compare))
+        backends = tuple(compare)
         if backends and self._compare is None:
             raise JobError("backends cannot be compared here", "render with one of them")
+        if len(set(backends)) < len(backends):
+            raise JobError("a backend is named more than once", "name each backend once")
         if len(backends) == 1:
             raise JobError("there is one backend to compare", "choose two or more")
         return backends
@@ -230,7 +233,12 @@ class JobService:
         elif self._compare is None:  # queued by a process that could
             raise JobError("backends cannot be compared here", "render with one of them")
         else:
-            self._compare(engine, video, voice, folder, job.compare, job.settings, on_progress=note, cancel=cancel)
+            made = self._compare(
+                engine, video, voice, folder, job.compare, job.settings, on_progress=note, cancel=cancel
+            )
+            if isinstance(made, Comparison):
+                failed = tuple(part.backend for part in made.parts if part.error)
+                self._update(job, {"failed": failed}, to_disk=False)
 
     def _end(self, job: Job, state: Literal["done", "failed", "cancelled"], error: str = "") -> None:
         with self._changed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import gradio as gr
 
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.jobs.job import Job
+from musetalk.webui.accounts import account_of, shown_job, videos_of
 from musetalk.webui.form import visitors_settings
 from musetalk.webui.site import Site, owner_of
 
@@ -68,23 +68,40 @@ class Api:
             if job.progress is not None:
                 progress((job.progress.done, job.progress.total or None), desc=job.progress.stage, unit="frames")
         if job.state != "done":
-            raise gr.Error(job.error or f"the render was {job.state}", print_exception=False)
+            error = shown_job(self._site, job).error
+            raise gr.Error(error or f"the render was {job.state}", print_exception=False)
         return self._outcome(job)
 
     def submit(
-        self, request: gr.Request, video: str | None, voice: str | None, settings: dict[str, Any] | None
+        self,
+        request: gr.Request,
+        video: str | None,
+        voice: str | None,
+        settings: dict[str, Any] | None,
+        backends: list[str] | None = None,
     ) -> dict[str, Any]:
-        """Queue a render: {job, key}, with which it is watched and stopped."""
+        """Queue a render, or a comparison of backends: {job, key}, with which it is watched and stopped."""
         key = secrets.token_urlsafe(32)
-        return {"job": self._submit(owner_of(key, request), video, voice, settings).id, "key": key}
+        compared = () if backends is None else _names(backends)
+        return {"job": self._submit(owner_of(key, request), video, voice, settings, compared).id, "key": key}
 
     def status(
         self, request: gr.Request, job: str, key: str
     ) -> tuple[dict[str, Any], str | None, dict[str, Any] | None]:
         """How far a job is: {state, place, progress, error}; once done, the video and the report."""
         found = _said(self._site.jobs.get, job, owner_of(key, request))
-        state = found.model_dump(mode="json", include={"id", "title", "state", "progress", "error"})
+        told = {"id", "title", "state", "progress", "error", "failed"}
+        state = shown_job(self._site, found).model_dump(mode="json", include=told)
         return ({**state, "place": self._site.jobs.place(found)}, *self._outcome(found))
+
+    def files(self, request: gr.Request, job: str, key: str) -> list[str]:
+        """What a job that is done has made: its video; of a comparison, all side by side, each alone, and the plots."""
+        found = _said(self._site.jobs.get, job, owner_of(key, request))
+        store, account = self._site.jobs.store, account_of(self._site, found)
+        made = [store.file(found, found.result)]
+        if found.compare and account is not None:
+            made += [*videos_of(self._site, found, account).values(), store.file(found, account["plots"])]
+        return [str(path) for path in made if path is not None] if found.state == "done" else []
 
     def stop(self, request: gr.Request, job: str, key: str) -> dict[str, Any]:
         """End a job that waits or runs: {state}."""
@@ -111,15 +128,12 @@ class Api:
         return job
 
     def _outcome(self, job: Job) -> _Answer:
-        store = self._site.jobs.store
-        result, report = store.file(job, job.result), store.report(job)
-        if job.state != "done" or report is None or (result is None and not job.compare):
+        account, result = account_of(self._site, job), self._site.jobs.store.file(job, job.result)
+        if job.state != "done" or account is None or (result is None and not job.compare):
             return None, None
-        facts = json.loads(report.read_text(encoding="utf-8"))
-        reports = [part["report"] for part in facts["parts"] if part["report"]] if job.compare else [facts]
-        for each in reports:
-            each["output"] = Path(each["output"]).name  # where it lies on the server is nobody's business
-        return None if result is None else str(result), facts
+        if result is None:  # where all but one failed, there is nothing to put beside it
+            result = next(iter(videos_of(self._site, job, account).values()), None)
+        return None if result is None else str(result), account
 
 
 def _names(backends: object) -> list[str]:
@@ -149,13 +163,14 @@ def add_api(site: Site) -> None:
         settings, report, state = gr.JSON(label="settings"), gr.JSON(label="report"), gr.JSON(label="state")
         job, key = gr.Textbox(label="job"), gr.Textbox(label="key")
         backends = gr.JSON(label="backends")
-        result = gr.File(label="result")
+        result, files = gr.File(label="result"), gr.File(label="files", file_count="multiple")
         asked = [video, voice, settings]
         endpoints = (
             ("render", api.render, asked, [result, report]),
             ("compare", api.compare, [video, voice, backends, settings], [result, report]),
-            ("submit", api.submit, asked, state),
+            ("submit", api.submit, [*asked, backends], state),
             ("status", api.status, [job, key], [state, result, report]),
+            ("files", api.files, [job, key], files),
             ("stop", api.stop, [job, key], state),
         )
         for name, function, inputs, outputs in endpoints:

@@ -121,7 +121,7 @@ def _card(index: int, entry: BackendEntry, chosen: bool) -> str:
         state += f'<button type="button" class="mt-link" data-tab="Models">{size}</button>'
     ready, tone = ("Ready", "ok") if not entry.lacks else ("Unavailable", "")
     if entry.lacks and entry.instead:
-        ready, tone = f"Weights missing: {entry.instead} would paint", "warn"
+        ready, tone = f"Weights missing: {entry.instead} can paint instead", "warn"
     return (
         f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '
         f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(entry.name)}</span>'

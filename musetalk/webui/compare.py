@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from musetalk.webui.compare_handlers import CompareHandlers, choices
+from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage
 from musetalk.webui.dub import build_media
-from musetalk.webui.form import LATENTSYNC, MUSETALK, SettingsForm
+from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.watching import SHOW_ADDRESS
 
@@ -20,26 +19,35 @@ _SETTINGS = (
 )
 
 
+# Gradio gives pictures that are compared neither a name nor a text.
+_NAME_PICTURES = """() => requestAnimationFrame(() => {
+  const said = document.querySelector("#pair-caption")?.innerText.split(" | ") ?? [];
+  const pictures = document.querySelectorAll("#pair [data-testid=imageslider-image]");
+  pictures.forEach((picture, side) => (picture.alt = said[side] ?? ""));
+})"""
+
+
 def build_compare(
-    site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr.Tab, settings: SettingsForm
+    site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr.Tab, dub: DubHandlers
 ) -> CompareHandlers:
-    """Build the tab where it is called; what the other parts of the page need of it comes back."""
+    """Build the tab where it is called, which goes by the settings of `dub`; what other parts need of it comes back."""
     names, lacking = choices(site)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             source, voice = build_media(site)
             backends = gr.CheckboxGroup(
-                names, value=_first(names), label="Backends", info="Two or more", elem_classes="compared"
+                names, value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
             )
             lacks = gr.HTML(lacking)
             gr.Markdown(_SETTINGS, elem_classes="caps")
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
-            stage = build_compare_stage(header)
+            stage = build_compare_stage(header, [backend.name for backend in site.engine.registry])
     handlers = CompareHandlers(site, stage, backends, lacks)
-    tab.select(handlers.refresh, None, handlers.choice, **UNQUEUED)
+    # Not checked against what could be chosen before: that is what it is about.
+    tab.select(handlers.refresh, backends, handlers.choice, preprocess=False, **UNQUEUED)
     stage.compare_button.click(
         handlers.compare,
-        [source, voice, visitor, backends, *settings.widgets],
+        [source, voice, visitor, backends, dub.source, *dub.form.widgets],
         handlers.watched,
         concurrency_limit=4,
         api_visibility="private",
@@ -52,14 +60,15 @@ def build_compare(
 def _wire(handlers: CompareHandlers, stage: CompareStage, visitor: gr.BrowserState) -> None:
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **UNQUEUED)
     stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)
-    shown: dict[str, Any] = {**AT_ONCE, "concurrency_limit": 2, "trigger_mode": "always_last"}
-    for widget in (stage.frame, stage.left, stage.right):
-        widget.input(
-            handlers.show_pair, [stage.job, visitor, stage.frame, stage.left, stage.right], stage.pair, **shown
-        )
-
-
-def _first(names: Sequence[str]) -> list[str]:
-    """What is chosen at first: one of MuseTalk's and one of LatentSync's; where there are not both, the first two."""
-    families = [next((name for name in names if name.startswith(family)), "") for family in (MUSETALK, LATENTSYNC)]
-    return families if all(families) else [*names[:2]]
+    # In the queue and a few at a time: each decodes two frames.
+    shown: dict[str, Any] = {
+        "inputs": [stage.job, visitor, stage.frame, stage.left, stage.right],
+        "outputs": handlers.seen,
+        **AT_ONCE,
+        "concurrency_limit": 2,
+        "trigger_mode": "always_last",
+    }
+    for happens in (stage.due.change, stage.frame.input, stage.left.input):
+        happens(handlers.show_pair, **shown)
+    stage.right.input(handlers.show_right, **shown)
+    stage.pair.change(None, js=_NAME_PICTURES, api_visibility="private")

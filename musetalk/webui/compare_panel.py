@@ -1,4 +1,4 @@
-"""What a comparison found: one column per backend, what went wrong with each, and plots."""
+"""What a comparison found: who failed, one column per backend, plots, and what is to be known of each."""
 
 from __future__ import annotations
 
@@ -6,34 +6,46 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from musetalk.comparing.labels import who_painted
 from musetalk.comparing.table import Row, rows
 from musetalk.webui.backend_picker import BackendEntry
-from musetalk.webui.report import notice_line, swapped, warnings_list
+from musetalk.webui.report import flat, notice_line, swapped, table_fold, warnings_list
 from musetalk.webui.timeline import timeline_svg
 from musetalk.webui.units import sentence
 
 
-def comparison_panel(comparison: Mapping[str, Any], plots: str, notices: Mapping[str, str] | None = None) -> str:
+def comparison_panel(
+    comparison: Mapping[str, Any],
+    plots: str,
+    notices: Mapping[str, str] | None = None,
+    videos: Mapping[str, str] | None = None,
+) -> str:
     """The account of one comparison.
 
     Args:
         comparison: `Comparison.to_dict()`, or the same from JSON.
         plots: The address of the picture of plots; empty: there is none.
         notices: By backend, what its results have to be labelled with.
+        videos: Addresses of what can be downloaded, by what it is: a backend's result, or all side by side.
 
     Returns:
         HTML. Names and messages in it are escaped.
     """
-    backends = [part["backend"] for part in comparison["parts"]]
-    said = notices or {}
-    parts = "".join(_part(index, part, said.get(part["backend"], "")) for index, part in enumerate(comparison["parts"]))
+    said, painted = notices or {}, [part for part in comparison["parts"] if part["report"]]
+    wholly = "".join(swapped(part["report"]) for part in painted)
+    parts = "".join(_part(index, part, said.get(part["backend"], "")) for index, part in enumerate(painted))
     picture = ""
     if plots:
         alt, address = "Plots over time of what the table sums up, a line for each backend", escape(plots)
         link = f'<a href="{address}" target="_blank"><img src="{address}" alt="{alt}" loading="lazy"></a>'
-        picture = f'<figure class="mt-plots">{link}</figure>'
-    table = _table(backends, rows(dict(comparison)))
-    return f'<section class="mt-report" aria-label="Comparison">{table}{picture}{parts}</section>'
+        region = 'class="mt-plots mt-wide" role="region" aria-label="Plots" tabindex="0"'
+        picture = f"<figure {region}>{link}</figure>"
+    table = _table(comparison["parts"], rows(dict(comparison)))
+    return (
+        f'<section class="mt-report" aria-label="Comparison">{_failures(comparison["parts"])}{wholly}'
+        f"{_downloads(videos or {})}{table}{picture}{parts}"
+        f'<div class="mt-folds">{_settings(painted)}</div></section>'
+    )
 
 
 def lacking_list(entries: Sequence[BackendEntry]) -> str:
@@ -47,19 +59,48 @@ def lacking_list(entries: Sequence[BackendEntry]) -> str:
     return f'<details class="mt-unready"><summary>Not ready here: {names}</summary><ul>{items}</ul></details>'
 
 
-def _table(backends: Sequence[str], measures: Sequence[Row]) -> str:
+def _failures(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Which backends made nothing, and why; empty: none."""
+    failed = [part for part in parts if part["error"]]
+    if not failed:
+        return ""
+    items = "".join(f"<li><b>{escape(part['backend'])}</b> {escape(sentence(part['error']))}</li>" for part in failed)
+    return f'<div class="mt-failed"><p>{len(failed)} of {len(parts)} backends failed:</p><ul>{items}</ul></div>'
+
+
+def _downloads(videos: Mapping[str, str]) -> str:
+    """Links to all that was made; empty: nothing."""
+    links = " ".join(f'<a href="{escape(address)}" download>{escape(name)}</a>' for name, address in videos.items())
+    return f'<p class="mt-downloads">Download: {links}</p>' if links else ""
+
+
+def _settings(painted: Sequence[Mapping[str, Any]]) -> str:
+    """What all of them were rendered with; the backend is each one's own."""
+    if not painted:
+        return ""
+    return table_fold("Settings", [row for row in flat(painted[0]["report"]["settings"]) if row[0] != "backend"])
+
+
+def _table(parts: Sequence[Mapping[str, Any]], measures: Sequence[Row]) -> str:
     """Figures with a column for each backend. None is called the better one: most of them cannot say.
 
     Wide tables scroll in their own box, also by keyboard.
     """
-    columns = [*backends, *(["source"] if any(row.source for row in measures) else [])]
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    body = "".join(_row(row, [*row.texts, row.source][: len(columns)]) for row in measures)
+    heads = [_head(part) for part in parts]
+    heads += ['<th scope="col">source</th>'] if any(row.source for row in measures) else []
+    body = "".join(_row(row, [*row.texts, row.source][: len(heads)]) for row in measures)
     return (
         '<div class="mt-wide" role="region" aria-label="Figures of each backend" tabindex="0">'
-        f'<table class="mt-compared"><thead><tr><th scope="col">Measured</th>{heads}</tr></thead>'
+        f'<table class="mt-compared"><thead><tr><th scope="col">Measured</th>{"".join(heads)}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _head(part: Mapping[str, Any]) -> str:
+    """A backend's name, and below it who else painted, or that it failed."""
+    said = "failed" if part["error"] else who_painted(part["report"])
+    about = f'<span class="mt-users">{escape(said)}</span>' if said else ""
+    return f'<th scope="col">{escape(part["backend"])}{about}</th>'
 
 
 def _row(row: Row, texts: Sequence[str]) -> str:
@@ -73,13 +114,10 @@ def _title(label: str) -> str:
 
 
 def _part(index: int, part: Mapping[str, Any], notice: str) -> str:
-    """What is to be known of one backend: why it made nothing, or what its report warns of."""
+    """What is to be known of one result: what its report warns of, and where others painted."""
     name, report = escape(part["backend"]), part["report"]
-    told = f'<p class="mt-error">{escape(sentence(part["error"]))}</p>' if part["error"] else ""
-    if report is not None:
-        fell_back = timeline_svg(report) if report["fallbacks"] else ""
-        told += swapped(report) + notice_line(notice) + warnings_list(report) + fell_back
-    told = told or '<p class="mt-note">Nothing to say.</p>'
+    fell_back = timeline_svg(report) if report["fallbacks"] else ""
+    told = notice_line(notice) + warnings_list(report) + fell_back or '<p class="mt-note">Nothing to say.</p>'
     return (
         f'<section class="mt-part" aria-labelledby="mt-part-{index}">'
         f'<h2 class="mt-part-name" id="mt-part-{index}">{name}</h2>{told}</section>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -9,26 +10,32 @@ import gradio as gr
 from musetalk.webui import panels
 from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
 
+# Gradio forgets how long the shown comparison is when the server restarts, and would refuse its later frames.
+_MOST_FRAMES = 10_000_000
+TOGETHER = "Side by side"
 HINT = "Choose a source, a voice and two backends or more, then compare."
 
 
 @dataclass(frozen=True, slots=True)
 class CompareStage(WatchedStage):
-    """Its widgets besides those of the watched job; `moment` holds all that shows one frame of two results."""
+    """Its widgets besides those of the watched job.
+
+    `moment` holds all that shows one frame of two results; `due` changes whenever another comparison wants them shown.
+    """
 
     compare_button: gr.Button
     moment: gr.Column
     frame: gr.Slider
     left: gr.Dropdown
     right: gr.Dropdown
+    caption: gr.HTML
     pair: gr.ImageSlider
+    due: gr.Textbox
 
 
-def build_compare_stage(header: gr.HTML) -> CompareStage:
-    """Build it where it is called; `header` is the page's, which shows the queue."""
-    video = gr.Video(
-        label="Side by side", visible=False, interactive=False, buttons=["download"], elem_id="side-by-side"
-    )
+def build_compare_stage(header: gr.HTML, backends: Sequence[str]) -> CompareStage:
+    """Build it where it is called; `header` is the page's, which shows the queue, `backends` all that there are."""
+    video = gr.Video(label=TOGETHER, visible=False, interactive=False, buttons=["download"], elem_id="side-by-side")
     with gr.Row(elem_classes="actions", equal_height=True):
         compare_button = gr.Button("Compare", variant="primary", min_width=110, scale=2)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
@@ -37,10 +44,11 @@ def build_compare_stage(header: gr.HTML) -> CompareStage:
         pair = gr.ImageSlider(
             label="One frame of two", type="numpy", format="png", interactive=False, elem_id="pair", max_height=600
         )
-        frame = gr.Slider(0, 1, value=0, step=1, label="Frame", elem_id="pair-frame")
+        caption = gr.HTML("", elem_id="pair-caption")
+        frame = gr.Slider(0, _MOST_FRAMES, value=0, step=1, label="Frame", elem_id="pair-frame")
         with gr.Row():
-            left = gr.Dropdown([], label="On the left", min_width=140)
-            right = gr.Dropdown([], label="On the right", min_width=140)
+            left = gr.Dropdown(list(backends), label="On the left", min_width=220)
+            right = gr.Dropdown(list(backends), label="On the right", min_width=220)
     report = gr.HTML("", elem_id="comparison")
     return CompareStage(
         header=header,
@@ -55,5 +63,7 @@ def build_compare_stage(header: gr.HTML) -> CompareStage:
         frame=frame,
         left=left,
         right=right,
+        caption=caption,
         pair=pair,
+        due=gr.Textbox(visible="hidden"),
     )

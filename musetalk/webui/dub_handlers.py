@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from musetalk.errors import MediaError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.recent import Recent
 from musetalk.webui import drawing, form, panels
+from musetalk.webui.accounts import account_of
 from musetalk.webui.form import Value
 from musetalk.webui.label_colours import legend
 from musetalk.webui.site import Site, owner_of, with_toasts
@@ -21,16 +21,17 @@ from musetalk.webui.texts import preview_note
 from musetalk.webui.watching import Update, Watching
 
 _VISITS = 16  # whose last preview is kept, so that overlays are drawn without another one; some 4 MiB each
-_SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down for the page
+SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down for the page
 
 
 class DubHandlers(Watching):
     """Handlers over one page's widgets; all visitors share them. Of each of the last ones they keep what was drawn."""
 
-    def __init__(self, site: Site, stage: Stage, settings: form.SettingsForm) -> None:
+    def __init__(self, site: Site, stage: Stage, source: gr.File, settings: form.SettingsForm) -> None:
         super().__init__(site, stage)
         self._stage = stage
         self._sketches: Recent[str, drawing.Sketch] = Recent(_VISITS)
+        self.source = source
         self.form = settings  # the Models tab says what can be chosen in it, the Compare tab goes by it
 
     @property
@@ -111,11 +112,11 @@ class DubHandlers(Watching):
         settings = form.read(values[overlays:], self._site.base)
         found = self._site.engine.preview_frame(source, voice, settings, at=moment)
         self._site.uploads.sweep(spare=[source, *([voice] if voice else [])])
-        sketch = drawing.sketch_of(found, max_side=_SHOWN_SIDE)
+        sketch = drawing.sketch_of(found, max_side=SHOWN_SIDE)
         self._sketches.keep(_visit(request), sketch)
         speaking = gr.Image(visible=False)
         if found.result is not None:
-            speaking = gr.Image(drawing.show_result(found, max_side=_SHOWN_SIDE), visible=True)
+            speaking = gr.Image(drawing.show_result(found, max_side=SHOWN_SIDE), visible=True)
         return {
             stage.preview: gr.Column(visible=True),
             stage.speaking: speaking,
@@ -135,12 +136,11 @@ class DubHandlers(Watching):
         return {stage.frame: drawing.draw(sketch, overlays), stage.legend: legend(parsed)}
 
     def _outcome(self, job: Job) -> Update:
-        stage, store = self._stage, self._site.jobs.store
-        result, report = store.file(job, job.result), store.report(job)
-        if result is None or report is None:
+        stage = self._stage
+        result, facts = self._site.jobs.store.file(job, job.result), account_of(self._site, job)
+        if result is None or facts is None:
             return {}
         notice = self._site.engine.registry.get(job.settings.backend).notice
-        facts = json.loads(report.read_text(encoding="utf-8"))
         return {
             stage.video: gr.Video(str(result), visible=True),
             stage.preview: gr.Column(visible=False),

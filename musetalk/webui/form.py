@@ -92,6 +92,11 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}
 
 
+def picked(values: tuple[Value, ...]) -> bool:
+    """Whether the face is one that was picked in the Dub tab's source; `values` as for `read`."""
+    return dict(zip(SettingsForm.__dataclass_fields__, values, strict=True))["face"] == PICKED
+
+
 def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
     """The settings that a form says.
 

@@ -89,9 +89,12 @@ def _facts(job: Job, now: float) -> str:
     ]
     if job.seconds is not None and job.state == "done":
         facts.append(f"took {duration(job.seconds)}")
-    if job.state == "running" and job.progress and job.progress.seconds_left is not None:
-        facts.append(f"{clock(job.progress.seconds_left)} left")
-    return "".join(f"<span>{fact}</span>" for fact in facts)
+    if job.state == "running" and job.progress:
+        if job.compare:
+            facts.append(escape(job.progress.note.partition(":")[0]))  # whose turn it is, of how many
+        elif job.progress.seconds_left is not None:
+            facts.append(f"{clock(job.progress.seconds_left)} left")
+    return "".join(f"<span>{fact}</span>" for fact in facts if fact)
 
 
 def _bar(job: Job) -> str:
@@ -108,9 +111,10 @@ def _bar(job: Job) -> str:
 
 
 def _error(job: Job) -> str:
-    if job.state != "failed" or not job.error:
-        return ""
-    return f'<p class="mt-error">{escape(sentence(job.error))}</p>'
+    said = sentence(job.error) if job.state == "failed" else ""
+    if job.failed:
+        said = f"{len(job.failed)} of {len(job.compare)} backends failed: {', '.join(job.failed)}"
+    return f'<p class="mt-error">{escape(said)}</p>' if said else ""
 
 
 def _buttons(job: Job) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.errors import JobError
+from musetalk.errors import MuseTalkError
 from musetalk.webui.site import Site, in_sentences, owner_of
 from musetalk.webui.watching import Update, Watching
 
@@ -61,6 +61,6 @@ class JobViews:
             return {}
         try:
             return self.open(request, job_id, secret)
-        except JobError as error:
+        except MuseTalkError as error:
             gr.Warning(in_sentences(error))
             return {}

@@ -8,6 +8,7 @@ from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import THUMBNAIL
 from musetalk.webui import panels
+from musetalk.webui.accounts import shown_job
 from musetalk.webui.figures import file_address
 from musetalk.webui.job_views import JobViews
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
@@ -32,7 +33,7 @@ class JobsHandlers:
             jobs = self._site.jobs.jobs(owner_of(secret, request))
         except JobError:
             jobs = []
-        entries = [(job, self._site.jobs.place(job), self._thumbnail(job)) for job in jobs]
+        entries = [(shown_job(self._site, job), self._site.jobs.place(job), self._thumbnail(job)) for job in jobs]
         return {
             self._header: site_header(self._site),
             self._listing: panels.job_list(entries),

@@ -46,14 +46,15 @@ class ModelsHandlers:
         return self.refresh()
 
 
-def build_models(site: Site, tab: gr.Tab, picker: gr.HTML) -> None:
-    """Build the tab where it is called; `picker` is where backends are chosen."""
+def build_models(site: Site, tab: gr.Tab, picker_tab: gr.Tab, picker: gr.HTML) -> None:
+    """Build the tab where it is called; `picker` is where backends are chosen, on a tab of its own."""
     listing = gr.HTML(panel(site), js_on_load=MODELS_JS, elem_id="models")
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
     handlers = ModelsHandlers(site, listing, timer, picker)
     shown = [listing, timer, picker]
     gr.on(None, handlers.refresh, None, shown, **UNQUEUED)  # as the page opens: what it was built with may be old
-    tab.select(handlers.refresh, None, shown, **UNQUEUED)
+    for seen in (tab, picker_tab):
+        seen.select(handlers.refresh, None, shown, **UNQUEUED)
     timer.tick(handlers.refresh, None, shown, **UNQUEUED)
     listing.submit(handlers.act, None, shown, **AT_ONCE)
 

@@ -30,15 +30,15 @@ def build_page(site: Site) -> gr.Blocks:
         visitor = gr.BrowserState(None, storage_key=_STORAGE_KEY, secret=_STORAGE_KEY)
         header = gr.HTML(site_header(site))
         with gr.Tabs() as tabs:
-            with gr.Tab("Dub", id="dub"):
+            with gr.Tab("Dub", id="dub") as dub_tab:
                 dub = build_dub(site, visitor, header)
             with gr.Tab("Compare", id="compare") as compare_tab:
-                compare = build_compare(site, visitor, header, compare_tab, dub.form)
+                compare = build_compare(site, visitor, header, compare_tab, dub)
             views = JobViews(site, tabs, {"dub": dub, "compare": compare})
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, views, header)
             with gr.Tab("Models", id="models") as models_tab:
-                build_models(site, models_tab, dub.form.backend)
+                build_models(site, models_tab, dub_tab, dub.form.backend)
 
         def open_page(request: gr.Request, secret: str | None) -> dict[Any, Any]:
             secret = secret or secrets.token_urlsafe(32)

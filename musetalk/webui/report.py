@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from musetalk.comparing.labels import painter_named, who_painted
 from musetalk.webui.timeline import timeline_svg
 from musetalk.webui.units import counted, duration, ratio, sentence, size
 
@@ -28,8 +29,8 @@ def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
         f'<section class="mt-report" aria-label="Report of the render">{swapped(report)}'
         f'<p class="mt-summary">{_summary(report)}</p>'
         f"{notice_line(notice)}{_chips(report)}{warnings_list(report)}{timeline_svg(report)}"
-        f'<div class="mt-folds">{_stages(report)}{_table("Settings", list(_flat(report["settings"])))}'
-        f"{_table('Versions', list(_flat(report['versions'])))}</div></section>"
+        f'<div class="mt-folds">{_stages(report)}{table_fold("Settings", list(flat(report["settings"])))}'
+        f"{table_fold('Versions', list(flat(report['versions'])))}</div></section>"
     )
 
 
@@ -41,6 +42,8 @@ def _summary(report: Mapping[str, Any]) -> str:
         how = f"the mouth is painted in {painted:,}, the others are untouched"
     else:
         how = "none of them shows a face to paint, all are untouched"
+    if not report.get("instead") and (by_others := who_painted(report)):
+        how += f"; {by_others}"
     made = f"{counted(frames, 'frame')} ({duration(report['video_seconds'])} of video)"
     return f"{made} in {duration(report['wall_seconds'])}: {how}."
 
@@ -62,7 +65,7 @@ def _chips(report: Mapping[str, Any]) -> str:
         ("frames/s", ratio(report["frames"] / wall) if wall else "", ""),
         ("useful bbox_shift", _range(report.get("bbox_shift_range")), ""),
         ("peak memory", size(int(report["peak_rss_mb"] * 2**20)), ""),
-        ("backend", f"{report['backend']}, {report['device']}", ""),
+        ("backend", f"{painter_named(report)}, {report['device']}", ""),
     ]
     items = "".join(
         f'<div class="mt-chip" data-tone="{tone}"><dt>{name}</dt><dd>{escape(value)}</dd></div>'
@@ -120,17 +123,18 @@ def _stages(report: Mapping[str, Any]) -> str:
     )
 
 
-def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+def table_fold(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Names and values behind a title, both escaped; empty without any."""
     body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
     if not body:
         return ""
     return f'<details><summary>{title}</summary><table class="mt-facts"><tbody>{body}</tbody></table></details>'
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as lines, "encoder.crf" and "18"."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", "" if value is None else str(value)

@@ -144,7 +144,8 @@ class SpaceEngine(LipSync):
             BackendError: It cannot run.
         """
         networks = settings.detector.name == "s3fd" or settings.mask.shape in PARSED_SHAPES
-        return self._workshop.ready(settings).gpu or (_FACES_COST if networks else None)
+        cost = self._workshop.ready(settings).gpu
+        return cost.of(settings) if cost else _FACES_COST if networks else None
 
     def _affordable(self, seconds: int) -> int:
         if seconds > self._max_seconds:

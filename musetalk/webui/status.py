@@ -49,7 +49,8 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT) -> str:
     state = "idle" if job is None else job.state
     progress = job.progress if job is not None and job.state == "running" else None
     steps = "".join(_step(step, progress) for step in _steps(state, progress))
-    figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress))
+    whole = job is not None and not job.compare  # of a comparison, a stage is no more than one backend's
+    figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress, countdown=whole))
     error = job.error if job is not None and job.state == "failed" else ""
     note = progress.note if progress else ""
     return (
@@ -80,11 +81,12 @@ def _headline(job: Job | None, place: int) -> str:
     if job.state == "running":
         return STAGE_TITLES[job.progress.stage if job.progress else "preflight"]
     if job.state == "done":
-        return "Done" if job.seconds is None else f"Done in {duration(job.seconds)}"
+        done = "Done" if job.seconds is None else f"Done in {duration(job.seconds)}"
+        return f"{done}, but {' and '.join(job.failed)} failed" if job.failed else done
     return "Failed" if job.state == "failed" else "Stopped"
 
 
-def _figures(progress: JobProgress | None) -> list[str]:
+def _figures(progress: JobProgress | None, *, countdown: bool = False) -> list[str]:
     if progress is None or progress.total <= 1:
         return []
     if progress.stage not in _IN_FRAMES:
@@ -92,7 +94,7 @@ def _figures(progress: JobProgress | None) -> list[str]:
     figures = [f"frame {min(progress.done, progress.total):,} of {progress.total:,}"]
     if progress.frames_per_second > 0:
         figures.append(f"{ratio(progress.frames_per_second)} frames/s")
-    if progress.seconds_left is not None:
+    if countdown and progress.seconds_left is not None:
         figures.append(f"{clock(progress.seconds_left)} left")
     return figures
 

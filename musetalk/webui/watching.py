@@ -10,6 +10,7 @@ import gradio as gr
 from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.webui import panels
+from musetalk.webui.accounts import shown_job
 from musetalk.webui.site import Site, owner_of, site_header
 from musetalk.webui.status import HINT
 
@@ -88,7 +89,7 @@ class Watching:
             stage.header: site_header(self._site),
             stage.job: job.id,
             stage.timer: gr.Timer(active=job.active),
-            stage.status: panels.status_panel(job, jobs.place(job)),
+            stage.status: panels.status_panel(shown_job(self._site, job), jobs.place(job)),
             stage.stop_button: gr.Button(interactive=job.active),
         }
         return {**update, **self._outcome(job)} if job.state == "done" else update

@@ -121,22 +121,34 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     expect(visit.page.locator(".mt-plots img")).to_have_js_property("complete", True)
     expect(visit.page.locator("#comparison")).to_contain_text("warped to the loudness of the voice")
 
-    label = visit.page.locator("#pair [data-testid=block-label]")
-    expect(label).to_contain_text(f"Frame {(FRAMES - 1) // 2}: preview, latentsync-1.5")
+    label = visit.page.locator("#pair-caption")
+    expect(label).to_contain_text(f"Frame {(FRAMES - 1) // 2}: preview | latentsync-1.5")
     before = pair(visit)
     assert before[0] != before[1]
     visit.page.locator("#pair-frame input[type=range]").press("ArrowRight")
     expect(label).to_contain_text(f"Frame {(FRAMES + 1) // 2}:")
+    right = visit.page.get_by_label("On the right")
+    right.click()
+    visit.page.get_by_role("option", name="preview").click()
+    expect(label).to_contain_text("latentsync-1.5 | preview")
+    links = visit.page.locator(".mt-downloads a")
+    expect(links).to_have_text(["Side by side", "preview", "latentsync-1.5"])
+    with visit.page.expect_download() as download:
+        links.last.click()
+    assert download.value.suggested_filename == "latentsync-1.5.mp4"
     assert others(severe(visit)) == set()
 
     visit.page.goto("about:blank")
     visit.page.goto(f"{visit.address}?job={job}")
     expect(table).to_be_visible()
+    expect(label).to_contain_text("preview | latentsync-1.5")
+    assert len(pair(visit)) == 2
     visit.tab("Jobs")
     expect(visit.cards).to_contain_text("face + voice: preview beside latentsync-1.5")
     visit.cards.get_by_role("button", name="Open").click()
     expect(visit.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(table).to_be_visible()
+    assert len(pair(visit)) == 2  # shown anew, though it is the job that was shown before
 
 
 def test_a_comparison_is_stopped(visit: Visit, short: tuple[Path, Path], clips: Clips) -> None:

@@ -57,6 +57,18 @@ def test_the_videos_come_side_by_side_with_the_comparison(client: Client, inputs
     assert [part["report"]["output"] for part in account["parts"]] == ["preview.mp4", "musetalk-v15.mp4"]
 
 
+def test_a_comparison_is_watched_and_its_files_are_fetched(client: Client, inputs: dict[str, Any]) -> None:
+    ticket = client.predict(**inputs, backends=["preview", "musetalk-v15"], api_name="/submit")
+    while (answer := client.predict(**ticket, api_name="/status"))[0]["state"] not in ("done", "failed"):
+        assert answer[1] is None
+    state, result, account = answer
+    assert (state["state"], state["failed"]) == ("done", [])
+    assert Path(result).name == "side-by-side.mp4"
+    assert account["title"] == "a + a: preview beside musetalk-v15"
+    files = [Path(path).name for path in client.predict(**ticket, api_name="/files")]
+    assert files == ["side-by-side.mp4", "preview.mp4", "musetalk-v15.mp4", "plots.png"]
+
+
 @pytest.mark.parametrize(
     ("backends", "said"),
     [(["preview"], "two or more"), (["preview", "nobody"], 'no backend "nobody"'), (None, "a list of names")],

@@ -43,7 +43,7 @@ class TestBackends:
         page = Page(backend_cards([BackendEntry("big", "a network", ("x.pth is missing",), "4 GB", "small")], "big"))
         [radio] = [found for tag, found in page.elements if tag == "input"]
         assert "disabled" not in radio
-        assert "Weights missing: small would paint" in page.text
+        assert "Weights missing: small can paint instead" in page.text
         assert "x.pth is missing" in page.text.lower()
         assert "Download in the Models tab (4 GB)" in page.text
         assert len(page.having(data_tone="warn")) == 1

@@ -52,6 +52,7 @@ def test_each_backend_has_a_column_and_its_own_warnings() -> None:
 def test_what_failed_says_why_and_the_others_stand() -> None:
     page = Page(comparison_panel(compared(BOTH[0], Compared("preview", error="no face was found: use another")), ""))
     assert "No face was found: use another" in page.text
+    assert page.text.index("1 of 2 backends failed") < page.text.index("Measured")
     assert "The face is small" in page.text
     assert not [tag for tag, _ in page.elements if tag == "img"]
 
@@ -68,15 +69,31 @@ def test_a_result_of_another_backend_is_said_to_be_its() -> None:
     page = Page(comparison_panel(compared(BOTH[0], Compared("latentsync-1.5", "x.mp4", fell_back)), ""))
     assert page.text.count("painted nothing of it") == 1
     assert len(page.having(**{"class": "mt-swapped"})) == 1
+    assert page.text.index("painted nothing of it") < page.text.index("Measured")
+    assert "this is musetalk-v15's result" in [text for path, text in page.texts if path[-2:] == ("th", "span")]
 
 
 def test_results_are_labelled_as_they_have_to_be() -> None:
     assert "only a warp" in comparison_panel(compared(*BOTH), "", {"musetalk-v15": "only a warp"})
 
 
+def test_each_result_can_be_downloaded() -> None:
+    page = Page(comparison_panel(compared(*BOTH), "", videos={"Side by side": "x/1", "musetalk-v15": "x/2"}))
+    links = {found["href"]: "download" in found for tag, found in page.elements if tag == "a"}
+    assert links == {"x/1": True, "x/2": True}
+
+
+def test_the_settings_that_all_had_are_folded() -> None:
+    page = Page(comparison_panel(compared(*BOTH), ""))
+    rows = [text for path, text in page.texts if "details" in path and path[-1] == "th"]
+    assert "latentsync.guidance" in rows
+    assert "backend" not in rows
+
+
 def test_nobodys_words_become_markup() -> None:
     hostile = report(HOSTILE, warnings=(HOSTILE,))
-    html = comparison_panel(compared(Compared(HOSTILE, HOSTILE, hostile), Compared("b", error=HOSTILE)), HOSTILE)
+    account = compared(Compared(HOSTILE, HOSTILE, hostile), Compared("b", error=HOSTILE))
+    html = comparison_panel(account, HOSTILE, videos={HOSTILE: HOSTILE})
     html += lacking_list([BackendEntry(HOSTILE, "", (HOSTILE,))])
     assert not [tag for tag, found in Page(html).elements if tag == "script" or "onerror" in found]
 

@@ -70,7 +70,7 @@ def test_a_comparison_is_a_job_like_any_other(
     comparing: tuple[JobService, Comparing], engine: Engine, voice: Path
 ) -> None:
     service, comparer = comparing
-    job = compare(service, voice, "preview", "musetalk-v15", "preview")
+    job = compare(service, voice, "preview", "musetalk-v15")
     assert job.title == "portrait + hello: preview beside musetalk-v15"
     assert job.compare == ("preview", "musetalk-v15")
     assert service.store.report(job) is None
@@ -107,7 +107,9 @@ def test_every_backend_is_checked_before_a_comparison_is_queued(
     with pytest.raises(BackendError, match="fetch them"):
         compare(service, voice, "preview", "broken")
     with pytest.raises(JobError, match="choose two or more"):
-        compare(service, voice, "preview", "preview")
+        compare(service, voice, "preview")
+    with pytest.raises(JobError, match="more than once"):
+        compare(service, voice, "preview", "musetalk-v15", "preview")
     assert service.jobs(ANN) == []
 
 

@@ -32,3 +32,12 @@ def test_another_stage_is_another_rate() -> None:
     progress = read(ProgressEvent("plan", 90, 100, 9.0), ProgressEvent("render", 0, 100, 9.5, part=1.0))
     assert progress[-1].frames_per_second == 0.0
     assert progress[-1].seconds_left is None
+
+
+def test_the_next_backend_of_a_comparison_is_another_rate() -> None:
+    first = [ProgressEvent("render", 10 * step, 100, float(step)) for step in range(11)]
+    for again in (ProgressEvent("render", 0, 100, 10.5), ProgressEvent("render", 100, 200, 10.5)):
+        progress = read(*first, again)
+        assert progress[-2].frames_per_second == 10.0
+        assert progress[-1].frames_per_second == 0.0
+        assert progress[-1].seconds_left is None

@@ -128,6 +128,19 @@ class TestStatus:
         html = panels.status_panel(job("failed", error="no face was found: choose another source"))
         assert announced(html) == ["Failed", "No face was found: choose another source"]
 
+    def test_of_a_comparison_there_is_no_time_left(self) -> None:
+        known = running("render", 1, 9, seconds_left=60.0, note="latentsync-1.5, 2 of 2: out of memory")
+        compared = known.model_copy(update={"compare": ("preview", "latentsync-1.5")})
+        assert "left" not in Page(panels.status_panel(compared)).text
+        card = Page(panels.job_list([(compared, 0, "")])).text
+        assert "latentsync-1.5, 2 of 2" in card
+        assert "left" not in card
+
+    def test_a_comparison_says_who_failed(self) -> None:
+        done = job("done", started=1000.0, ended=1042.0, compare=("preview", "big"), failed=("big",))
+        assert announced(panels.status_panel(done))[0] == "Done in 42 s, but big failed"
+        assert "1 of 2 backends failed: big" in Page(panels.job_list([(done, 0, "")])).text
+
     def test_ends(self) -> None:
         assert announced(panels.status_panel(job("done", started=1000.0, ended=1042.0)))[0] == "Done in 42 s"
         assert announced(panels.status_panel(job("cancelled")))[0] == "Stopped"
@@ -143,6 +156,13 @@ class TestStatus:
 
 
 class TestReport:
+    def test_who_painted_is_named_where_the_backend_is(self) -> None:
+        whole = report(backend="latentsync-1.5", instead="musetalk-v15", warnings=["it is another's"])
+        assert "latentsync-1.5 (by musetalk-v15), CPU" in Page(panels.report_panel(whole)).text
+        fallback = Fallback(0, 11, "out of memory", "musetalk-v15")
+        partly = Page(panels.report_panel(report(face_frames=250, **fell_back(fallback, 11, ())))).text
+        assert "in all of them; 11 of 250 frames by musetalk-v15." in partly
+
     def test_nothing_to_report(self) -> None:
         assert panels.report_panel(None) == ""
 

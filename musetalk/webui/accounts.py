@@ -1,0 +1,57 @@
+"""What jobs leave behind as JSON, as visitors may see it: without a word of where the server keeps things."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from musetalk.jobs.job import Job
+from musetalk.webui.site import Site
+
+_PLACES = ("models_dir", "coords_dir")  # settings that name folders
+
+
+def account_of(site: Site, job: Job) -> dict[str, Any] | None:
+    """The report of a render, or the account of a comparison with the job's title; None: there is none."""
+    path = site.jobs.store.report(job)
+    if path is None:
+        return None
+    facts = _shown(json.loads(path.read_text(encoding="utf-8")), _folders(site))
+    for report in [part["report"] for part in facts["parts"] if part["report"]] if job.compare else [facts]:
+        report["output"] = Path(report["output"]).name
+        report["settings"] = {name: "" if name in _PLACES else said for name, said in report["settings"].items()}
+    if job.compare:  # the store has its own names for what was uploaded
+        del facts["source"], facts["voice"]
+        facts["title"] = job.title
+    return dict(facts)
+
+
+def videos_of(site: Site, job: Job, account: dict[str, Any]) -> dict[str, Path]:
+    """The results of a comparison that are there, by backend."""
+    found = {part["backend"]: site.jobs.store.file(job, part["video"]) for part in account["parts"] if part["report"]}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def shown_job(site: Site, job: Job) -> Job:
+    """The same job, with an error that names no folder of the server."""
+    return job.model_copy(update={"error": _shown(job.error, _folders(site))}) if job.error else job
+
+
+def _folders(site: Site) -> tuple[str, ...]:
+    """Absolute paths, as texts may hold them; a relative one tells nothing."""
+    models = site.base.models_dir
+    paths = (models, models.resolve(), site.jobs.store.root)
+    return tuple(dict.fromkeys(str(path) for path in paths if path.is_absolute()))
+
+
+def _shown(value: Any, folders: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """The same without these folders in any of its texts."""
+    if isinstance(value, dict):
+        return {name: _shown(each, folders) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_shown(each, folders) for each in value]
+    if isinstance(value, str):
+        for folder in folders:
+            value = value.replace(f"{folder}/", "").replace(folder, Path(folder).name)
+    return value

@@ -1,0 +1,247 @@
+"""The Compare tab's handlers and the endpoints, over jobs whose comparisons are quickly made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import gradio as gr
+import pytest
+
+from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE, Compared, Comparison
+from musetalk.engine import Engine as AnyEngine
+from musetalk.jobs.job import Job
+from musetalk.jobs.service import JobService
+from musetalk.jobs.store import JobStore
+from musetalk.pipeline import LipSync
+from musetalk.progress import CancelToken, ProgressCallback
+from musetalk.report import Fallback
+from musetalk.settings import RenderSettings
+from musetalk.webui import form
+from musetalk.webui.api import Api
+from musetalk.webui.compare_handlers import CompareHandlers
+from musetalk.webui.compare_stage import CompareStage, build_compare_stage
+from musetalk.webui.downloads import Downloads
+from musetalk.webui.job_views import JobViews
+from musetalk.webui.site import Site, owner_of
+from musetalk.webui.uploads import Uploads
+from tests.compared import finished, report_of
+from tests.held_engine import LONGEST, PORTRAIT, Engine, written_voice
+from tests.html_page import Page
+
+NAMES = ("preview", "latentsync-1.5")
+VISITOR = "ann"
+
+
+@dataclass
+class Comparing:
+    """Writes a clip for each backend, unless it is to fail; `changes` are of the reports."""
+
+    fail: tuple[str, ...] = ()
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    width: int = 64
+
+    def __call__(
+        self,
+        engine: AnyEngine,
+        video: Path,
+        voice: Path,
+        folder: Path,
+        backends: Sequence[str],
+        settings: RenderSettings,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Comparison:
+        del engine, on_progress, cancel
+        parts = list[Compared]()
+        for name in backends:
+            if name in self.fail:
+                parts.append(
+                    Compared(name, error=f"{settings.models_dir}/unet.pt is damaged: fetch it to {settings.models_dir}")
+                )
+                continue
+            out = finished(folder / f"{name}.mp4", self.width)
+            chosen = settings.model_copy(update={"backend": name})
+            parts.append(Compared(name, out.name, report_of(out, chosen, **self.changes.get(name, {}))))
+        together = "" if self.fail else SIDE_BY_SIDE
+        if together:
+            (folder / SIDE_BY_SIDE).write_bytes(b"mp4")
+        comparison = Comparison(video.name, voice.name, tuple(parts), together)
+        comparison.save(folder / COMPARISON)
+        return comparison
+
+
+@dataclass(frozen=True)
+class Tab:
+    """The tab's handlers, and what they stand on."""
+
+    site: Site
+    comparing: Comparing
+    handlers: CompareHandlers
+    stage: CompareStage
+    backends: gr.CheckboxGroup
+    voice: Path
+
+    def asked(self, **query: str) -> gr.Request:
+        return cast("gr.Request", SimpleNamespace(username=None, session_hash="a", query_params=query))
+
+    def compared(self) -> Job:
+        """A comparison that has ended."""
+        jobs = self.site.jobs
+        owner = owner_of(VISITOR, self.asked())
+        job = jobs.submit(owner, PORTRAIT, self.voice, self.site.base, compare=NAMES)
+        job = jobs.wait(job, LONGEST)
+        assert job.state == "done", job.error
+        return job
+
+    def seen(self, job: Job, frame: float, left: str, right: str) -> dict[Any, Any]:
+        return self.handlers.show_pair(self.asked(), job.id, VISITOR, frame, left, right)
+
+
+@pytest.fixture(scope="module")
+def built() -> tuple[CompareStage, gr.CheckboxGroup, gr.HTML]:
+    async def build() -> tuple[CompareStage, gr.CheckboxGroup, gr.HTML]:
+        with gr.Blocks(analytics_enabled=False):
+            stage = build_compare_stage(gr.HTML(), [backend.name for backend in LipSync().registry])
+            return stage, gr.CheckboxGroup(["preview"]), gr.HTML()
+
+    return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
+
+
+@pytest.fixture
+def tab(tmp_path: Path, built: tuple[CompareStage, gr.CheckboxGroup, gr.HTML]) -> Iterator[Tab]:
+    comparing, models = Comparing(), tmp_path / "models"
+    store = JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8)
+    service = JobService([Engine()], store, compare=comparing)
+    uploads, downloads = Uploads(tmp_path / "uploads", 10**8), Downloads((), models, allowed=False)
+    site = Site(LipSync(), service, RenderSettings(models_dir=models), "cpu", uploads, downloads)
+    stage, backends, lacking = built
+    handlers = CompareHandlers(site, stage, backends, lacking)
+    yield Tab(site, comparing, handlers, stage, backends, written_voice(tmp_path))
+    downloads.close()
+    service.close()
+
+
+def test_pictures_come_after_the_rest_and_no_larger_than_shown(tab: Tab) -> None:
+    tab.comparing.width = 1600
+    job = tab.compared()
+    shown = tab.handlers.watch(tab.asked(), job.id, VISITOR)
+    assert shown[tab.stage.due]
+    assert tab.stage.pair not in shown
+    assert shown[tab.stage.due] != tab.handlers.watch(tab.asked(), job.id, VISITOR)[tab.stage.due]
+    seen = tab.seen(job, 3, *NAMES)
+    assert [picture.shape for picture in seen[tab.stage.pair]] == [(38, 1280, 3)] * 2
+    assert "Frame 3: preview | latentsync-1.5" in Page(seen[tab.stage.caption]).text
+
+
+def test_what_was_shown_before_a_restart_is_still_understood(tab: Tab) -> None:
+    assert tab.stage.frame.preprocess(97.0) == 97.0
+    assert tab.stage.right.preprocess("latentsync-1.5") == "latentsync-1.5"
+
+
+def test_a_result_that_there_is_not_is_refused_in_words(tab: Tab) -> None:
+    with pytest.raises(gr.Error, match="no such result"):
+        tab.seen(tab.compared(), 0, "preview", "musetalk-v15")
+
+
+def test_the_other_side_moves_on(tab: Tab) -> None:
+    job, stage, handlers = tab.compared(), tab.stage, tab.handlers
+    for show, asked, sides in (
+        (handlers.show_pair, "latentsync-1.5", ("latentsync-1.5", "preview")),
+        (handlers.show_right, "preview", ("latentsync-1.5", "preview")),
+        (handlers.show_right, "latentsync-1.5", NAMES),
+    ):
+        seen = show(tab.asked(), job.id, VISITOR, 0, asked, asked)
+        assert (seen[stage.left], seen[stage.right]) == sides
+
+
+def test_a_backend_that_vanished_is_not_chosen_any_more(tab: Tab) -> None:
+    refreshed = tab.handlers.refresh(["preview", "gone"])[tab.backends]
+    assert refreshed.value == ["preview"]
+
+
+def test_a_failure_is_said_and_the_result_is_named(tab: Tab) -> None:
+    tab.comparing.fail = ("latentsync-1.5",)
+    job = tab.compared()
+    assert job.failed == ("latentsync-1.5",)
+    shown = tab.handlers.open(job)
+    assert shown[tab.stage.video].label == "Only result: preview"
+    assert "but latentsync-1.5 failed" in Page(shown[tab.stage.status]).text
+    told = Page(shown[tab.stage.report]).text
+    assert "unet.pt is damaged: fetch it to models" in told
+    assert str(tab.site.base.models_dir) not in told
+
+
+def test_who_painted_a_frame_is_said_beside_it(tab: Tab) -> None:
+    tab.comparing.changes = {
+        "latentsync-1.5": {"fallbacks": (Fallback(2, 6, "no memory", "musetalk-v15"),), "fallback_frames": 4}
+    }
+    job, caption = tab.compared(), tab.stage.caption
+    assert "latentsync-1.5 (by musetalk-v15)" in tab.seen(job, 5, *NAMES)[caption]
+    assert "musetalk-v15" not in tab.seen(job, 6, *NAMES)[caption]
+
+
+def test_a_result_of_another_backend_is_offered_as_its(tab: Tab) -> None:
+    whole = (Fallback(0, 12, "no weights", "musetalk-v15"),)
+    tab.comparing.changes = {
+        "latentsync-1.5": {"fallbacks": whole, "fallback_frames": 12, "instead": "musetalk-v15", "warnings": ("so",)}
+    }
+    offered = tab.handlers.open(tab.compared())[tab.stage.right].choices
+    assert ("latentsync-1.5 (by musetalk-v15)", "latentsync-1.5") in [tuple(each) for each in offered]
+
+
+def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
+    job, stage = tab.compared(), tab.stage
+    files = tab.site.jobs.store.folder(job)
+    (files / "latentsync-1.5.mp4").write_text("no video")
+    shown = tab.handlers.watch(tab.asked(), job.id, VISITOR)
+    assert "latentsync-1.5" in shown[stage.report]
+    with pytest.raises(gr.Error, match=r"latentsync-1\.5\.mp4"):
+        tab.seen(job, 0, *NAMES)
+    (files / "latentsync-1.5.mp4").unlink()
+    (files / SIDE_BY_SIDE).unlink()
+    views = JobViews(tab.site, gr.Tabs(), {"compare": tab.handlers})
+    restored = views.restore(tab.asked(job=job.id), VISITOR)
+    assert restored[stage.video].label == "Only result: preview"
+    assert stage.due not in restored
+
+
+@pytest.mark.parametrize(("picked_in", "refused"), [("other.mp4", True), (str(PORTRAIT), False)])
+def test_a_picked_face_is_of_one_file(tab: Tab, picked_in: str, refused: bool) -> None:
+    said = {"face": form.PICKED, "point": "10, 10", "backend": "preview"}
+    values = tuple(said.get(name) for name in form.SettingsForm.__dataclass_fields__)
+    with pytest.raises(gr.Error) as caught:
+        tab.handlers.compare(tab.asked(), str(PORTRAIT), str(tab.voice), VISITOR, [*NAMES], picked_in, *values)
+    assert ("another rule under Face" in str(caught.value)) == refused
+
+
+def test_programs_get_what_there_is(tab: Tab) -> None:
+    api = Api(tab.site)
+    tab.comparing.fail = ("latentsync-1.5",)
+    ticket = api.submit(tab.asked(), str(PORTRAIT), str(tab.voice), None, [*NAMES])
+    owner = owner_of(ticket["key"], tab.asked())
+    tab.site.jobs.wait(tab.site.jobs.get(ticket["job"], owner), LONGEST)
+    state, result, account = api.status(tab.asked(), **ticket)
+    assert state["failed"] == ["latentsync-1.5"]
+    assert result is not None
+    assert Path(result).name == "preview.mp4"
+    assert account is not None
+    assert "source" not in account
+    assert account["title"] == "portrait + hello: preview beside latentsync-1.5"
+    [painted, failed] = account["parts"]
+    assert (painted["report"]["output"], painted["report"]["settings"]["models_dir"]) == ("preview.mp4", "")
+    assert failed["error"] == "unet.pt is damaged: fetch it to models"
+    assert [Path(path).name for path in api.files(tab.asked(), **ticket)] == ["preview.mp4"]
+
+
+def test_programs_get_every_file(tab: Tab) -> None:
+    api = Api(tab.site)
+    ticket = api.submit(tab.asked(), str(PORTRAIT), str(tab.voice), None, [*NAMES])
+    tab.site.jobs.wait(tab.site.jobs.get(ticket["job"], owner_of(ticket["key"], tab.asked())), LONGEST)
+    names = [Path(path).name for path in api.files(tab.asked(), **ticket)]
+    assert names == [SIDE_BY_SIDE, "preview.mp4", "latentsync-1.5.mp4"]
