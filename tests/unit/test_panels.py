@@ -264,26 +264,6 @@ class TestJobs:
         assert "data-armed" in panels.JOB_LIST_JS
 
 
-class TestModels:
-    ROW = panels.ModelRow("unet.pth", "missing", 3_400_074_924, "MIT", "https://example.org/a/b?x=1", ("one", "two"))
-
-    def test_no_rows_is_good_news(self) -> None:
-        assert "needs no weights" in panels.models_table([])
-
-    def test_row_links_to_its_source(self) -> None:
-        page = Page(panels.models_table([self.ROW]))
-        [link] = [found for tag, found in page.elements if tag == "a"]
-        assert link["href"] == "https://example.org/a/b?x=1"
-        assert "noopener" in (link["rel"] or "")
-        assert "3.4 GB" in page.text
-        assert "for one, two" in page.text
-        assert page.having(data_state="missing")
-
-    def test_other_schemes_are_no_links(self) -> None:
-        row = panels.ModelRow("a", "ready", 0, "", "javascript:alert(1)")
-        assert not [tag for tag, _ in Page(panels.models_table([row])).elements if tag == "a"]
-
-
 @pytest.mark.parametrize(
     "html",
     [
