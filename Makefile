@@ -12,7 +12,7 @@ app: .venv/.ready
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal  # on two cores: browsers and servers are waited for
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check .
