@@ -56,6 +56,8 @@ def watched() -> Iterator[list[Call]]:
         yield calls
     finally:
         handle.remove()
+        # torch keeps this of a hook that is gone, and warns of it wherever a network is compiled from then on.
+        torch.nn.modules.module._global_forward_hooks_with_kwargs.pop(handle.id, None)
 
 
 def _kept(values: torch.Tensor) -> torch.Tensor:

@@ -101,6 +101,14 @@ class Painter:
         return self._make(clip.crops)
 
 
+def test_watching_leaves_nothing_behind_that_compiling_would_warn_of() -> None:
+    with watched():
+        pass
+    compiled = torch.compile(torch.nn.Linear(2, 2), backend="eager")
+    assert compiled(torch.ones(1, 2)).shape == (1, 2)  # warnings are errors here
+    torch.compiler.reset()
+
+
 @pytest.mark.parametrize(
     ("make", "wrong"),
     [
