@@ -79,6 +79,4 @@ def sampling_of(settings: RenderSettings) -> Sampling:
     wanted = settings.latentsync
     preset = FAST if wanted.preset == "fast" else PUBLISHED
     seed = preset.seed if settings.network.seed is None else settings.network.seed
-    return replace(
-        preset, steps=wanted.steps or preset.steps, guidance=wanted.guidance, seed=seed, overlap=wanted.overlap
-    )
+    return replace(preset, steps=wanted.steps_taken, guidance=wanted.guidance, seed=seed, overlap=wanted.overlap)

@@ -73,3 +73,13 @@ def mirrored(frame_count: int, clip_length: int) -> list[int]:
     """
     there_and_back = [*range(frame_count), *range(frame_count - 2, 0, -1)]
     return [there_and_back[place % len(there_and_back)] for place in range(max(frame_count, clip_length))]
+
+
+def as_clip(frames: torch.Tensor) -> torch.Tensor:
+    """Frames as a clip: [f, c, h, w] to [1, c, f, h, w]."""
+    return frames.transpose(0, 1)[None]
+
+
+def as_frames(clip: torch.Tensor) -> torch.Tensor:
+    """A clip as frames: [1, c, f, h, w] to [f, c, h, w]."""
+    return clip[0].transpose(0, 1)

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from hybrid.clips import as_clip, as_frames
 from hybrid.mask import LATENT_PIXELS, hide_painted, latent_mask
 from hybrid.sampler import LATENT_CHANNELS, PUBLISHED, Conditions, draw_noise
 from musetalk.arrays import UInt8Array
@@ -85,7 +86,7 @@ class Conditioning:
         Args:
             audio: float [f, 50, 384], Whisper's features.
         """
-        mask, masked, reference = (part[0].transpose(0, 1) for part in (self.mask, self.masked, self.reference))
+        mask, masked, reference = (as_frames(part) for part in (self.mask, self.masked, self.reference))
         return Conditions(mask, masked, reference, audio)
 
 
@@ -156,11 +157,6 @@ def conditioning_of(
     )
 
 
-def as_clip(latents: torch.Tensor) -> torch.Tensor:
-    """Frames as a clip: [f, c, h, w] to [1, c, f, h, w]."""
-    return latents.transpose(0, 1)[None]
-
-
 def format_for_musetalk(result: torch.Tensor) -> torch.Tensor:
     """Bring what the sampler made of a clip back to frames, as MuseTalk's decoding takes them.
 
@@ -175,7 +171,7 @@ def format_for_musetalk(result: torch.Tensor) -> torch.Tensor:
     """
     if result.ndim != 5 or result.shape[:2] != (1, LATENT_CHANNELS):
         raise ValueError(f"a clip's result must be [1, 4, f, h, w], not {_shape(result)}")
-    return result[0].transpose(0, 1).contiguous()
+    return as_frames(result).contiguous()
 
 
 def _check_crops(crops: UInt8Array) -> None:

@@ -19,7 +19,7 @@ from hybrid.conditioning import Conditioning, Encoder, conditioning_of, format_f
 from hybrid.sampler import LATENT_CHANNELS, PUBLISHED, Conditions, NoisePredictor, Sampler, Sampling
 from musetalk.arrays import UInt8Array
 from musetalk.errors import GeneratorError
-from musetalk.generators.device import Compute, is_out_of_memory, release_memory
+from musetalk.generators.device import LESS_MEMORY, Compute, is_out_of_memory, out_of_memory_as, release_memory
 from musetalk.generators.latent import finite
 from musetalk.generators.types import Clip
 
@@ -88,10 +88,8 @@ class LatentSyncDenoiser:
                     raise
                 lighter = lighter_sampling(sampling)
                 if lighter is None:
-                    raise GeneratorError(
-                        f"there is not enough memory for a clip of {sampling.clip_length} frames",
-                        "close other programs, or choose a backend that needs less",
-                    ) from error
+                    problem = f"there is not enough memory for a clip of {sampling.clip_length} frames"
+                    raise GeneratorError(problem, LESS_MEMORY) from error
             else:
                 break
             # Out here the failed call's frames, and the tensors they held, are gone.
@@ -220,12 +218,8 @@ def surgical_unet3d_inference(
 
 
 def _encoded(crops: UInt8Array, encoder: Encoder) -> Conditioning:
-    try:
+    with out_of_memory_as(GeneratorError("there is not enough memory to encode a frame")):
         return format_for_latentsync(crops, encoder)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise GeneratorError("there is not enough memory to encode a frame") from error
 
 
 def _check_call(

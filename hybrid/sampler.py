@@ -18,8 +18,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 
-from hybrid.clips import clip_weights, mirrored, plan_clips
+from hybrid.clips import as_clip, as_frames, clip_weights, mirrored, plan_clips
 from musetalk.generators.device import Compute
+from musetalk.settings import PRESET_STEPS
 
 Solver: TypeAlias = Literal["ddim", "dpm++"]
 StepCallback: TypeAlias = Callable[[int, int], None]
@@ -68,7 +69,7 @@ class Sampling:
     """
 
     solver: Solver = "ddim"
-    steps: int = 20
+    steps: int = PRESET_STEPS["published"]
     guidance: float = 1.5
     seed: int = 1247
     clip_length: int = 16
@@ -77,7 +78,7 @@ class Sampling:
 
 
 PUBLISHED = Sampling()
-FAST = Sampling(solver="dpm++", steps=8)
+FAST = Sampling(solver="dpm++", steps=PRESET_STEPS["fast"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +148,14 @@ class Sampler:
             latents = scheduler.step(told, timestep, latents, return_dict=False)[0]
             if on_step is not None:
                 on_step(step + 1, self._sampling.steps)
-        painted: torch.Tensor = latents[0].transpose(0, 1)[:count]
-        return painted
+        return as_frames(latents)[:count]
 
     def _prepare(self, conditions: Conditions, order: list[int]) -> list[_Clip]:
         """What each clip is told at every step."""
         planned = plan_clips(len(order), self._sampling.clip_length, self._sampling.overlap)
         masks = conditions.mask.expand(len(conditions.masked), -1, -1, -1)
         known = torch.cat([masks, conditions.masked, conditions.reference], dim=1)[order]  # [N, 9, h, w]
-        known = self._compute.tensor(known.transpose(0, 1)[None])  # [1, 9, N, h, w]
+        known = self._compute.tensor(as_clip(known))  # [1, 9, N, h, w]
         audio = self._compute.tensor(conditions.audio[order])
         return [
             _Clip(

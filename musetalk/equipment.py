@@ -144,7 +144,6 @@ class Workshop:
     def _stand_in(self, backend: Backend, settings: RenderSettings) -> Equipment:
         """An understudy's equipment; its generator is kept beside that of the backend that it stands in for."""
         key = (backend.name, *backend.depends(settings))
-        _give_back()  # mostly it is needed because memory ran out
         generator = self._keep("understudy", key, lambda: backend.load(settings))
         return self._equipped(backend, generator, settings)
 

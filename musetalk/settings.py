@@ -86,6 +86,9 @@ class NetworkSettings(_Frozen):
     seed: int | None = Field(None, ge=0, lt=2**63, description="sample the latents with this seed; default: their mode")
 
 
+PRESET_STEPS = {"published": 20, "fast": 8}  # of LatentSync's loop
+
+
 class LatentSyncSettings(_Frozen):
     """How LatentSync paints."""
 
@@ -99,6 +102,11 @@ class LatentSyncSettings(_Frozen):
     fallback: Literal["musetalk", "error"] = Field(
         "musetalk", description="who paints clips that it cannot: MuseTalk, if its weights are there; or none"
     )
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps of the loop: those asked for, or the preset's."""
+        return self.steps or PRESET_STEPS[self.preset]
 
 
 class EncoderSettings(_Frozen):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _SHARE_OF_FREE = 0.5  # of the free memory that one batch may take: others use the device, and peaks are estimates
+LESS_MEMORY = "close other programs, or choose a backend that needs less"  # what to do where it runs out
 # How torch words a failed allocation where it raises a plain RuntimeError: its CPU allocator, cuBLAS and cuDNN.
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
@@ -92,6 +94,17 @@ def frames_that_fit(device: torch.device, bytes_per_frame: int, most: int) -> in
     return max(1, min(most, int(free_memory(device) * _SHARE_OF_FREE) // bytes_per_frame))
 
 
+@contextmanager
+def out_of_memory_as(error: GeneratorError) -> Iterator[None]:
+    """Raise this error where memory runs out inside the `with` block; leave every other one alone."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as failure:
+        if not is_out_of_memory(failure):
+            raise
+        raise error from failure
+
+
 class Batches:
     """Works through items a batch at a time; where memory runs out, in halves, and so from then on.
 
@@ -128,10 +141,7 @@ class Batches:
                 if not is_out_of_memory(error):
                     raise
                 if stop - start == 1:
-                    raise GeneratorError(
-                        "there is not enough memory for a single frame",
-                        "close other programs, or choose a backend that needs less",
-                    ) from error
+                    raise GeneratorError("there is not enough memory for a single frame", LESS_MEMORY) from error
                 self._size = (stop - start) // 2
             else:
                 results.append(result)

@@ -13,7 +13,7 @@ import torch
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import GeneratorError
-from musetalk.generators.device import Batches, Compute, is_out_of_memory
+from musetalk.generators.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
 from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
 
@@ -120,17 +120,12 @@ class LatentGenerator:
         Raises:
             GeneratorError: Memory ran out, or the networks' numbers did.
         """
-        try:
-            with torch.inference_mode():
-                audio = torch.tensor(clip.speech).to(self._compute.device)
-                latents = self._source_latents(clip)
-                painted = finite(self._denoiser.denoise(latents, audio, clip))
-                return self._paint(clip, painted)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            remedy = "close other programs, or choose a backend that needs less"
-            raise GeneratorError("there is not enough memory to paint a clip", remedy) from error
+        no_memory = GeneratorError("there is not enough memory to paint a clip", LESS_MEMORY)
+        with out_of_memory_as(no_memory), torch.inference_mode():
+            audio = torch.tensor(clip.speech).to(self._compute.device)
+            latents = self._source_latents(clip)
+            painted = finite(self._denoiser.denoise(latents, audio, clip))
+            return self._paint(clip, painted)
 
     def _source_latents(self, clip: Clip) -> torch.Tensor:
         """Latents of the masked crops and of the crops: float [N, 8, h, w]."""

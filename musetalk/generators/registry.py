@@ -170,9 +170,8 @@ def _latentsync(version: LatentSyncVersion, summary: str, files: tuple[WeightFil
 def _of_the_loop(settings: RenderSettings) -> float:
     """How much of 20 guided steps, with clips that share 4 of 16 frames, the settings ask for."""
     wanted = settings.latentsync
-    steps = wanted.steps or (8 if wanted.preset == "fast" else 20)
     halves = 1 if wanted.guidance == 1 else 2
-    return steps * halves / 40 * 12 / (16 - wanted.overlap)
+    return wanted.steps_taken * halves / 40 * 12 / (16 - wanted.overlap)
 
 
 LATENTSYNC = (
