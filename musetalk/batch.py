@@ -14,6 +14,10 @@ from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 
 _INPUT_KEYS = ("video_path", "audio_path", "result_name")
+_MASK_KEYS = (  # stand beside the paths in the files of MuseTalk's forks; here they are settings of the mask
+    *("ellipse_padding_factor", "upper_boundary_ratio", "expand_factor", "blur_kernel_ratio"),
+    *("mouth_vertical_offset", "mouth_scale_factor"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,9 @@ def _task(name: str, values: object, config: Path, result_dir: Path, result_name
     if Path(result).name != result:
         raise SettingsError(f'result_name "{result}" of "{name}" is no plain file name', "leave out the folders")
     settings = {str(key): value for key, value in values.items() if key not in _INPUT_KEYS}
+    mask = {key: settings.pop(key) for key in _MASK_KEYS if key in settings}
+    if mask:
+        settings = merge_settings({"mask": mask}, settings)
     return Task(name, video, voice, result_dir / result, settings)
 
 

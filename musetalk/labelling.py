@@ -87,7 +87,8 @@ def shapes_in(
             seen += 1
         run.emit("parse", min(done, total), total)
     if reader.unseen:
-        run.warn(f"face parsing saw no face in {reader.unseen} of {seen} crops: their masks are drawn, not parsed")
+        missed = f"face parsing saw no face in {reader.unseen} of {seen} crops"
+        run.warn(f"{missed}: their masks are their neighbours', or drawn")
     return reader.finish(sigma)
 
 

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
+from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask
-from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.compositing.occlusion import find_occluders, keep_in_front
+from musetalk.compositing.parsed import ParsedMaskOptions, mask_of_shape, shape_map
+from musetalk.compositing.smoothing import time_weights, weighted_mean
 from musetalk.faces.aligner import Aligner
-from musetalk.faces.extent import halved_crop, shift_range
+from musetalk.faces.extent import halved_crop, parsing_view, shift_range
 from musetalk.faces.face_shapes import FaceShapes
-from musetalk.faces.geometry import Placement, place_crops
+from musetalk.faces.geometry import Placement, place_crops, square_around
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
 from musetalk.recent import Recent
-from musetalk.settings import DrawnShape, ParsedShape, RenderSettings
+from musetalk.settings import MaskSettings, RenderSettings, ShownShape
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
+_KEPT_BEHIND = 16  # maps of frames, besides those that one mask takes
+_RIM = 0.75  # of the blur's reach, over which parsed masks fade at the crop's edges
+_SOFT_EDGE = 0.01  # around what lies in front of a face, as a fraction of the face's width
+
+
+@dataclass(frozen=True, slots=True)
+class _FaceMaps:
+    """What one face's labels in one frame say of its mask.
+
+    Attributes:
+        shape: uint8 [512, 512] over the blended square, 255 where it belongs to a parsed shape; None: nobody asks.
+        front: uint8 [512, 512] over the part of the frame that was parsed, 255 where something lies in front of the
+            face; None: nobody asks.
+    """
+
+    shape: UInt8Array | None
+    front: UInt8Array | None
 
 
 class FaceLayout:
@@ -25,13 +47,19 @@ class FaceLayout:
         shapes: Extents and labels.
         generator: What paints.
         settings: Of the render.
+        fps: Of the source; None: masks are not smoothed in time.
     """
 
-    def __init__(self, shapes: FaceShapes, generator: FaceGenerator, settings: RenderSettings) -> None:
+    def __init__(
+        self, shapes: FaceShapes, generator: FaceGenerator, settings: RenderSettings, *, fps: Fraction | None = None
+    ) -> None:
         self._shapes = shapes
         self._size, self._traits = generator.crop_size, generator.traits
         self._settings = settings
+        self._options = _parsed_options(settings.mask, settings.mask.shape_of(generator.traits.mask))
+        self._weights = time_weights(settings.mask.smoothing_seconds, fps)
         self._masks: Recent[tuple[int, int, Placement], FaceMask] = Recent(_KEPT)
+        self._maps: Recent[tuple[int, int], _FaceMaps] = Recent(2 * len(self._weights) + _KEPT_BEHIND)
 
     @property
     def shapes(self) -> FaceShapes:
@@ -81,28 +109,77 @@ class FaceLayout:
             self._masks.keep(key, mask)
         return mask
 
-    def _make_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
-        wanted, shown = self._settings.mask, self._traits.shown
-        shape = wanted.shape_of(self._traits.mask)
-        if shown is None or crop.size is None:
-            return self._shaped(frame, face, crop, "ellipse" if shape == "painted" else shape)
-        painted = shown_mask(crop, shown(crop.size))
-        return painted if shape == "painted" else both_masks(self._shaped(frame, face, crop, shape), painted)
+    def behind(self, mask: FaceMask, frame: int, face: FaceSample) -> FaceMask:
+        """A mask without what lies in front of a face in a source frame."""
+        return self._behind(mask, frame, face, self._maps_around(frame, face))
 
-    def _shaped(self, frame: int, face: FaceSample, crop: Placement, shape: DrawnShape | ParsedShape) -> FaceMask:
-        if shape == "ellipse" or shape == "box":  # noqa: PLR1714 - narrows the type
-            return self._drawn_mask(face, crop)
+    def _make_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
+        maps = self._maps_around(frame, face)
+        shown = self._traits.shown
+        if shown is None or crop.size is None:
+            mask = self._shaped(frame, face, crop, maps)
+        else:
+            mask = shown_mask(crop, shown(crop.size))
+            if self._settings.mask.shape_of(self._traits.mask) != "painted":
+                mask = both_masks(self._shaped(frame, face, crop, maps), mask)
+        return self._behind(mask, frame, face, maps)
+
+    def _maps_around(self, frame: int, face: FaceSample) -> list[tuple[int, _FaceMaps]]:
+        """What is known of a face in the frames around, ascending, as far as masks are smoothed in time."""
+        if self._options is None and self._settings.mask.occlusion is False:
+            return []
+        places = self._shapes.around(frame, face, len(self._weights) - 1)
+        return [(at, self._face_maps(at, other)) for at, other in places]
+
+    def _face_maps(self, frame: int, face: FaceSample) -> _FaceMaps:
+        key = (frame, face.track)
+        maps = self._maps.get(key)
+        if maps is None:
+            maps = self._make_maps(frame, face)
+            self._maps.keep(key, maps)
+        return maps
+
+    def _make_maps(self, frame: int, face: FaceSample) -> _FaceMaps:
         parsed = self._shapes.parsed(frame, face)
         if parsed is None:
-            return self._drawn_mask(face, crop)
-        wanted = self._settings.mask
-        cheeks = wanted.left_cheek_width, wanted.right_cheek_width
-        options = ParsedMaskOptions(shape, wanted.blur, left_cheek=cheeks[0], right_cheek=cheeks[1])
-        return parsed_mask(parsed.labels, parsed.seen, crop, options)
+            return _FaceMaps(None, None)
+        shape = front = None
+        if self._options is not None:
+            shape = shape_map(parsed.labels, parsed.seen, self._own_crop(frame, face), self._options)
+        if self._settings.mask.occlusion is not False:
+            front = find_occluders(parsed.labels)
+        return _FaceMaps(shape, front)
 
-    def _drawn_mask(self, face: FaceSample, crop: Placement) -> FaceMask:
-        halved = self._traits.framing == "halved"
-        return crop_mask(crop, self._settings.mask) if halved else face_mask(face.box, self._settings.mask)
+    def _shaped(self, frame: int, face: FaceSample, crop: Placement, maps: Sequence[tuple[int, _FaceMaps]]) -> FaceMask:
+        mean = self._mean((at - frame, each.shape) for at, each in maps)
+        if self._options is None or mean is None:
+            return self._drawn_mask(frame, face, crop)
+        own = self._own_crop(frame, face)
+        square = square_around(own, self._options.expand)
+        drop = self._settings.mask.mouth_vertical_offset * face.box.height / max(1, square.height)
+        return mask_of_shape(mean, own, replace(self._options, drop=drop))
+
+    def _behind(self, mask: FaceMask, frame: int, face: FaceSample, maps: Sequence[tuple[int, _FaceMaps]]) -> FaceMask:
+        """The mask without what lies in front of the face."""
+        fronts = [(at - frame, each.front) for at, each in maps]
+        present = next((front for distance, front in fronts if distance == 0), None)
+        hidden = any(front is not None and front.any() for _, front in fronts)
+        around = self._mean(fronts) if hidden and len(fronts) > 1 else None
+        edge = _SOFT_EDGE * face.box.width
+        return keep_in_front(mask, parsing_view(face.box), present=present, around=around, edge=edge)
+
+    def _mean(self, maps: Iterable[tuple[int, UInt8Array | None]]) -> UInt8Array | None:
+        """The mean of maps, with weights by their distance in frames."""
+        return weighted_mean((self._weights[abs(distance)], each) for distance, each in maps if each is not None)
+
+    def _own_crop(self, frame: int, face: FaceSample) -> Placement:
+        """The crop of a face as it is without other frames: native crops of a clip share their size."""
+        return self.crops([frame], [face])[0]
+
+    def _drawn_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
+        if self._traits.framing == "halved":
+            return crop_mask(crop, self._settings.mask)
+        return face_mask(face.box, self._settings.mask, self._own_crop(frame, face))
 
 
 def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[Placement]) -> int:
@@ -112,3 +189,19 @@ def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[Placement]) -> in
         for mask, crop in zip(masks, crops, strict=True)
     )
     return max(0, min(rows))
+
+
+def _parsed_options(wanted: MaskSettings, shape: ShownShape) -> ParsedMaskOptions | None:
+    """How a parsed shape is made; None for others."""
+    if shape == "ellipse" or shape == "box" or shape == "painted":  # noqa: PLR1714 - narrows the type
+        return None
+    return ParsedMaskOptions(
+        shape,
+        blur=wanted.blur_kernel_ratio,
+        expand=wanted.expand_factor,
+        upper=wanted.upper_boundary_ratio,
+        left_cheek=wanted.left_cheek_width,
+        right_cheek=wanted.right_cheek_width,
+        rim=_RIM,
+        scale=wanted.mouth_scale_factor,
+    )

@@ -11,7 +11,7 @@ from musetalk.errors import SettingsError
 
 NamedChoice = Literal["largest", "leftmost", "rightmost", "all"]
 FaceChoice = NamedChoice | tuple[float, float]
-ParsedShape = Literal["raw", "jaw", "neck"]
+ParsedShape = Literal["raw", "jaw", "neck", "mouth"]
 PARSED_SHAPES: tuple[str, ...] = get_args(ParsedShape)
 DrawnShape = Literal["ellipse", "box"]
 ShownShape = DrawnShape | ParsedShape | Literal["painted"]  # painted: what the network itself paints
@@ -50,21 +50,77 @@ class TrackerSettings(_Frozen):
 class MaskSettings(_Frozen):
     """Where the generated face replaces the source."""
 
-    shape: MaskShape = Field("auto", description="auto: as the backend was published; raw, jaw and neck are parsed")
+    shape: MaskShape = Field("auto", description="auto: as the backend was published; raw, jaw, neck, mouth are parsed")
     feather: float = Field(
         0.12, ge=0, le=0.5, description="soft edge of ellipse and box, as a fraction of the face width"
     )
-    blur: float = Field(
+    ellipse_padding_factor: float = Field(
+        0.0, ge=-0.3, le=0.4, description="ellipse and box: drawn in on every side by this share of their size"
+    )
+    blur_kernel_ratio: float = Field(
         0.05, ge=0, le=0.2, description="soft edge of parsed shapes, as a fraction of the blended square"
+    )
+    expand_factor: float = Field(
+        1.5, ge=1.2, le=3, description="parsed shapes: side of the blended square, in longer sides of the crop"
+    )
+    upper_boundary_ratio: float = Field(
+        0.5, ge=0, le=0.9, description="parsed shapes: share of the blended square, from above, that keeps the source"
     )
     left_cheek_width: int = Field(90, ge=0, le=256, description="of jaw: columns of 512 left of the middle kept whole")
     right_cheek_width: int = Field(
         90, ge=0, le=256, description="of jaw: columns of 512 right of the middle kept whole"
     )
+    mouth_vertical_offset: float = Field(
+        0.0, ge=-0.3, le=0.3, description="every shape: moved down by this share of the face's height; negative: up"
+    )
+    mouth_scale_factor: float = Field(1.0, ge=0.5, le=2, description="every shape: scaled around its middle")
+    smoothing_seconds: float = Field(
+        0.12, ge=0, le=1, description="parsed shapes: width (FWHM) of the smoothing in time inside a shot, in seconds"
+    )
+    occlusion: bool | None = Field(
+        None, description="keep hair, hands and glasses in front of the mouth; default: where faces are parsed anyway"
+    )
 
     def shape_of(self, usual: ShownShape) -> ShownShape:
         """The shape; `usual` is that of the backend, for "auto"."""
         return usual if self.shape == "auto" else self.shape
+
+
+class BlendSettings(_Frozen):
+    """How the generated face is made to look like its surroundings."""
+
+    method: Literal["alpha", "poisson"] = Field("alpha", description="poisson: its gradients, on the source's rim")
+    colour: Literal["match", "none"] = Field("match", description="match: as the source's, judged at the mask's rim")
+    sharpness: Literal["match", "none"] = Field("match", description="match: as sharp and as grainy as the source")
+
+
+class EnhanceSettings(_Frozen):
+    """How a restorer improves the painted faces."""
+
+    model: str = Field(
+        "none", min_length=1, description="none, gfpgan, gfpgan-original, or a restorer's file (.pth, .safetensors)"
+    )
+    strength: float = Field(0.8, ge=0, le=1, description="how much of the restored face is taken")
+    region: Literal["mouth", "face"] = Field("mouth", description="mouth: what was painted; face: all of the face")
+    upscale: Literal[1, 2, 4] = Field(2, description="side of the restored face: 256 pixels times this")
+    steadiness: float = Field(
+        0.7, ge=0, le=1, description="how much of the restorer's flicker is taken out; 0: nothing"
+    )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is restored."""
+        return self.model != "none" and self.strength > 0
+
+
+class SilenceSettings(_Frozen):
+    """What the mouth does while the voice pauses."""
+
+    mode: Literal["generate", "keep", "rest"] = Field(
+        "generate", description="generate: as the backend paints it; keep: the source's mouth; rest: closed, then that"
+    )
+    threshold_seconds: float = Field(0.6, ge=0.1, le=10, description="shorter pauses are painted, in seconds")
+    fade_seconds: float = Field(0.2, ge=0.04, le=2, description="how long the mouths are cross-faded, in seconds")
 
 
 class SpeechSettings(_Frozen):
@@ -143,10 +199,14 @@ class RenderSettings(_Frozen):
     image_fps: int = Field(25, ge=1, le=120, description="frame rate of pictures and folders of pictures")
     use_saved_coords: bool = False
     measure: bool = Field(False, description="measure sharpness, jitter and more of the result; in the report")
+    debug_dir: Path | None = Field(None, description="where a render's crops and masks go, as videos; default: nowhere")
     coords_dir: Path | None = Field(None, description="where face plans are kept; default: coords/ beside the output")
     detector: DetectorSettings = DetectorSettings()
     tracker: TrackerSettings = TrackerSettings()
     mask: MaskSettings = MaskSettings()
+    blend: BlendSettings = BlendSettings()
+    enhance: EnhanceSettings = EnhanceSettings()
+    silence: SilenceSettings = SilenceSettings()
     speech: SpeechSettings = SpeechSettings()
     network: NetworkSettings = NetworkSettings()
     latentsync: LatentSyncSettings = LatentSyncSettings()

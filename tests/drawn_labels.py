@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import mkdtemp
+
 import cv2
 import numpy as np
 
 from musetalk.faces.extent import FaceExtent, measure_extent
+from musetalk.faces.face_shapes import FaceShapes, ShapeReader
 from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.label_store import LabelStore
 from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.types import FaceSample
+from tests.drawn import drawn_sample
 
 WHOLE = CropPlacement(0, 0, 512, 512)
 # Heights of landmarks in the mean 68-point face, and its half width, for a drawing of it.
@@ -42,3 +50,44 @@ def found(labels: np.ndarray, seen: CropPlacement = WHOLE) -> FaceExtent:
     extent = measure_extent(labels, seen)
     assert extent is not None
     return extent
+
+
+def shapes_of(folder: Path, labels: Mapping[int, np.ndarray], face: FaceSample | None = None) -> FaceShapes:
+    """What a parser that gives these labels, by source frame, tells of a face that does not move."""
+    reader = ShapeReader(LabelStore(Path(mkdtemp(dir=folder)) / "labels.bin"))
+    for frame, each in sorted(labels.items()):
+        reader.add(frame, face or drawn_sample(), each)
+    return reader.finish(2.0)
+
+
+def with_strand(labels: np.ndarray, thickness: int = 9) -> np.ndarray:
+    """A strand of hair from the temple over the cheek and the corner of the mouth to the chin."""
+    return _line(labels, [(150, 100), (205, 270), (235, 420)], thickness, FaceLabel.HAIR)
+
+
+def with_hand(labels: np.ndarray, label: FaceLabel = FaceLabel.BACKGROUND) -> np.ndarray:
+    """A hand that comes in from the lower right corner and covers half of the mouth."""
+    held = labels.copy()
+    cv2.ellipse(held, (330, 330), (72, 60), -30, 0, 360, int(label), -1)
+    return _line(held, [(340, 340), (440, 511)], 90, label)
+
+
+def with_microphone(labels: np.ndarray) -> np.ndarray:
+    """A microphone from below, in front of the lower lip and the chin."""
+    held = labels.copy()
+    cv2.circle(held, (256, 335), 38, int(FaceLabel.BACKGROUND), -1)
+    return _line(held, [(256, 340), (262, 511)], 40, FaceLabel.CLOTHES)
+
+
+def with_glasses(labels: np.ndarray) -> np.ndarray:
+    """Large glasses, down to beside the nose's base."""
+    worn = labels.copy()
+    for x in (200, 312):
+        cv2.ellipse(worn, (x, 190), (52, 62), 0, 0, 360, int(FaceLabel.GLASSES), -1)
+    return _line(worn, [(250, 180), (262, 180)], 8, FaceLabel.GLASSES)
+
+
+def _line(labels: np.ndarray, points: list[tuple[int, int]], thickness: int, label: FaceLabel) -> np.ndarray:
+    drawn = labels.copy()
+    cv2.polylines(drawn, [np.array(points, np.int32)], False, int(label), thickness)
+    return drawn

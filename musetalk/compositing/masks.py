@@ -31,23 +31,28 @@ class FaceMask:
     alpha: Float32Array
 
 
-def face_mask(box: FaceBox, settings: MaskSettings) -> FaceMask:
-    """The mask of a face from its `box` alone, in pixels of the frame: for shapes that need labels, too, an ellipse."""
-    shape: DrawnShape = "box" if settings.shape == "box" else "ellipse"
-    x0, x1 = round(box.x0 + _LEFT * box.width), round(box.x0 + _RIGHT * box.width)
-    y0, y1 = round(box.y0 + _TOP * box.height), round(box.y0 + _BOTTOM * box.height)
-    feather = max(1.0, settings.feather * box.width)
-    alpha = _soft_shape(max(1, x1 - x0), max(1, y1 - y0), shape, round(feather, 1))
-    return FaceMask(x0, y0, alpha)
+def face_mask(box: FaceBox, settings: MaskSettings, crop: Placement | None = None) -> FaceMask:
+    """The mask of a face from its `box` alone, in pixels of the frame: for shapes that need labels, too, an ellipse.
+
+    Args:
+        box: The face.
+        settings: What it looks like.
+        crop: What it must not leave, if anything.
+    """
+    usual = (
+        round(box.x0 + _LEFT * box.width),
+        round(box.y0 + _TOP * box.height),
+        round(box.x0 + _RIGHT * box.width),
+        round(box.y0 + _BOTTOM * box.height),
+    )
+    return _drawn(usual, crop, settings, width=box.width, height=box.height)
 
 
 def crop_mask(crop: Placement, settings: MaskSettings) -> FaceMask:
     """The mask of a crop that is halved at the nose, without its labels: from cheek to cheek, and down to the chin."""
-    shape: DrawnShape = "box" if settings.shape == "box" else "ellipse"
     first = round(_HALVED_TOP * crop.height)
-    feather = max(1.0, settings.feather * crop.width)
-    alpha = _soft_shape(crop.width, max(1, crop.height - first), shape, round(feather, 1))
-    return FaceMask(crop.x, crop.y + first, alpha)
+    usual = (crop.x, crop.y + first, crop.x + crop.width, crop.y + crop.height)
+    return _drawn(usual, crop, settings, width=crop.width, height=crop.height)
 
 
 def shown_mask(crop: Placement, shown: Float32Array) -> FaceMask:
@@ -77,6 +82,45 @@ def both_masks(one: FaceMask, other: FaceMask) -> FaceMask:
     alpha = np.minimum(*parts)
     alpha.setflags(write=False)
     return FaceMask(x0, y0, alpha)
+
+
+def thinned(mask: FaceMask, share: float) -> FaceMask:
+    """The mask that shows a share of what another does, from 0 (nothing) to 1 (the same mask)."""
+    if share == 1:
+        return mask
+    alpha = np.multiply(mask.alpha, np.float32(share))
+    alpha.setflags(write=False)
+    return FaceMask(mask.x, mask.y, alpha)
+
+
+def _drawn(
+    usual: tuple[int, int, int, int],
+    limits: Placement | None,
+    settings: MaskSettings,
+    *,
+    width: float,
+    height: float,
+) -> FaceMask:
+    """Draw an ellipse or a box.
+
+    Args:
+        usual: What it fills without the wishes of the settings: x0, y0, x1, y1 in pixels of the frame.
+        limits: What it is drawn into, so that it fades before the crop ends.
+        settings: What it looks like.
+        width: Of the face, in pixels.
+        height: Of the face, in pixels.
+    """
+    x0, y0, x1, y1 = usual
+    grown = (1 - 2 * settings.ellipse_padding_factor) * settings.mouth_scale_factor / 2
+    across, down = grown * (x1 - x0), grown * (y1 - y0)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2 + settings.mouth_vertical_offset * height
+    left, right, top, bottom = round(x - across), round(x + across), round(y - down), round(y + down)
+    if limits is not None:
+        left, right = max(left, limits.x), min(right, limits.x + limits.width)
+        top, bottom = max(top, limits.y), min(bottom, limits.y + limits.height)
+    shape: DrawnShape = "box" if settings.shape == "box" else "ellipse"
+    feather = round(max(1.0, settings.feather * width), 1)
+    return FaceMask(left, top, _soft_shape(max(1, right - left), max(1, bottom - top), shape, feather))
 
 
 @lru_cache(maxsize=64)

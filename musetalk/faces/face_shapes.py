@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 
 import numpy as np
@@ -49,11 +49,13 @@ class FaceShapes:
         extents: Float64Array | None = None,
         store: LabelStore | None = None,
         points: Float64Array | None = None,
+        boxes: Float64Array | None = None,
     ) -> None:
         self._keys = np.zeros(0, np.int64) if keys is None else keys
         self._extents = np.zeros((0, 6)) if extents is None else extents
         self._store = store
         self._points = points
+        self._boxes = boxes
 
     def extent(self, frame: int, face: FaceSample) -> FaceExtent:
         """How far a face reaches in a source frame."""
@@ -72,6 +74,33 @@ class FaceShapes:
             return None
         labels = self._store.read(row)
         return ParsedFace(labels, parsing_view(face.box)) if shows_face(labels) else None
+
+    def around(self, frame: int, face: FaceSample, reach: int) -> list[tuple[int, FaceSample]]:
+        """The face in the frames around a source frame, ascending, and in that frame itself.
+
+        Its track is followed both ways, up to the first frame that has no row of it: tracks end with their shot.
+
+        Args:
+            frame: The source frame.
+            face: The face in it.
+            reach: How many frames, at most, it is followed each way.
+
+        Returns:
+            Source frames, and the face in each; of the others than `frame` only its box is known, and the mouth is
+            that of `face`. Empty where nothing is known of `frame`.
+        """
+        if self._boxes is None or self._row(frame, face) is None:
+            return []
+        found = [(frame, face)]
+        for step in (-1, 1):
+            for distance in range(1, reach + 1):
+                row = self._row(frame + step * distance, face)
+                if row is None:
+                    break
+                x0, y0, x1, y1 = self._boxes[row].tolist()
+                box = FaceBox(x0, y0, x1, y1, face.box.score)
+                found.append((frame + step * distance, replace(face, box=box)))
+        return sorted(found, key=lambda each: each[0])
 
     def _row(self, frame: int, face: FaceSample) -> int | None:
         key = frame * _TRACKS + face.track
@@ -135,7 +164,7 @@ class ShapeReader:
                     measured = [self._points[row] for row in run]
                     points.update(zip(run.tolist(), self._aligner.steady(measured, faces, sigma), strict=True))
         found = np.stack([points[row] for row in range(len(rows))]) if points else None
-        return FaceShapes(frames * _TRACKS + tracks, extents, self._store, found)
+        return FaceShapes(frames * _TRACKS + tracks, extents, self._store, found, rows[:, 2:6].copy())
 
 
 def shows_face(labels: UInt8Array) -> bool:

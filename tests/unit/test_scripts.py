@@ -90,7 +90,7 @@ def test_either_flag_of_coords_keeps_and_uses_them(one_task: str, flag: str) -> 
 def two_tasks(folder: Path) -> str:
     return write_tasks(
         folder,
-        "task_0: {video_path: a/film.mp4, audio_path: b/voice.wav, bbox_shift: -7, mask: {blur: 0.1}}\n"
+        "task_0: {video_path: a/film.mp4, audio_path: b/voice.wav, bbox_shift: -7, mask: {blur_kernel_ratio: 0.1}}\n"
         "task_1: {video_path: a/film.mp4, audio_path: b/voice.wav, result_name: other.mp4}\n",
     )
 
@@ -103,7 +103,7 @@ def test_version_1_takes_bbox_shift_from_the_task_or_else_the_flag(tmp_path: Pat
     _, request = read(f"{two_tasks(tmp_path)} --version v1 --bbox_shift 5 {V1}")
     assert [settings.bbox_shift for settings in parsed(request.tasks)] == [-7, 5]
     mask = parsed(request.tasks)[0].mask
-    assert (mask.shape, mask.blur) == ("raw", 0.1)  # of the version; of the task
+    assert (mask.shape, mask.blur_kernel_ratio) == ("raw", 0.1)  # of the version; of the task
     assert request.notices == ()
 
 
