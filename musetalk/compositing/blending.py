@@ -2,35 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
+from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
+from musetalk.compositing.poisson import on_the_rim_of
+from musetalk.compositing.rim import Borders
 from musetalk.faces.geometry import Placement
 
+BlendMethod: TypeAlias = Literal["alpha", "poisson"]
 
-def composite(frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask) -> None:
-    """Mix a generated crop into its frame, in place.
 
-    Pixels where the mask is 0 keep their bytes, and so do those where both agree.
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What is laid over a frame: no more of it than the mask shows inside the frame.
+
+    Attributes:
+        x, y: Its upper left corner, in pixels of the frame.
+        face: uint8 RGB [h, w, 3], the generated face, brought back to pixels of the frame. Not to be written to.
+        alpha: float32 [h, w]: 0 keeps the source, 1 takes the face. Not to be written to.
+        borders: Which of its sides are the frame's own: the mask ends there because the frame does.
+    """
+
+    x: int
+    y: int
+    face: UInt8Array
+    alpha: Float32Array
+    borders: Borders
+
+    def of(self, frame: UInt8Array) -> UInt8Array:
+        """The part of the frame that it covers: uint8 RGB [h, w, 3], a view."""
+        rows, columns = self.alpha.shape
+        return frame[self.y : self.y + rows, self.x : self.x + columns]
+
+
+def patch_of(frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask) -> Patch | None:
+    """Bring a generated crop back to its frame, as far as its mask shows it there.
 
     Args:
-        frame: uint8 RGB [H, W, 3], written to.
+        frame: uint8 RGB [H, W, 3].
         generated: uint8 RGB [S, S, 3], what `placement.extract` cut, at that size or another.
         placement: Where the crop lies in the frame.
         mask: Where it shows.
+
+    Returns:
+        The patch; None where nothing shows inside the frame.
     """
     height, width = frame.shape[:2]
     rows, columns = mask.alpha.shape
     x0, x1 = max(0, mask.x, placement.x), min(width, mask.x + columns, placement.x + placement.width)
     y0, y1 = max(0, mask.y, placement.y), min(height, mask.y + rows, placement.y + placement.height)
     if x0 >= x1 or y0 >= y1:
-        return
-    face = placement.restore(generated)
-    over = face[y0 - placement.y : y1 - placement.y, x0 - placement.x : x1 - placement.x]
+        return None
     alpha = mask.alpha[y0 - mask.y : y1 - mask.y, x0 - mask.x : x1 - mask.x]
-    under = frame[y0:y1, x0:x1]
-    mixed = cv2.blendLinear(over, under, alpha, 1 - alpha)
+    down, across = (np.flatnonzero(cv2.reduce(alpha, axis, cv2.REDUCE_MAX)) for axis in (1, 0))
+    if not len(down):
+        return None
+    alpha = alpha[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
+    x0, y0 = x0 + int(across[0]), y0 + int(down[0])
+    x1, y1 = x0 + alpha.shape[1], y0 + alpha.shape[0]
+    face = placement.restore(generated)[y0 - placement.y : y1 - placement.y, x0 - placement.x : x1 - placement.x]
+    return Patch(x0, y0, face, alpha, Borders(top=y0 == 0, bottom=y1 == height, left=x0 == 0, right=x1 == width))
+
+
+def lay(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
+    """Mix a patch into its frame, in place.
+
+    Pixels where alpha is 0 keep their bytes, and so do those where both agree.
+
+    Args:
+        frame: uint8 RGB [H, W, 3], written to.
+        patch: What is laid over it.
+        method: "alpha" mixes the face as it is. "poisson" first makes it meet the frame at the mask's rim (see
+            `on_the_rim_of`).
+    """
+    under = patch.of(frame)
+    if method == "poisson":
+        patch = replace(patch, face=on_the_rim_of(under, patch.face, patch.alpha, patch.borders))
+    mixed = cv2.blendLinear(patch.face, under, patch.alpha, 1 - patch.alpha)
     # blendLinear works in float32 and rounds: exact at alpha 0 and 1 and for equal pixels, within half a level else.
     under[...] = np.asarray(mixed, dtype=np.uint8)
+
+
+def composite(frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask) -> None:
+    """Mix a generated crop into its frame, in place, as it is: `patch_of`, then `lay`."""
+    patch = patch_of(frame, generated, placement, mask)
+    if patch is not None:
+        lay(frame, patch)

@@ -1,0 +1,128 @@
+"""How the faces of a piece are made to look like their surroundings, judged over the whole piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.compositing.blending import Patch
+from musetalk.compositing.colour import correct, fit_correction, green_of, no_correction
+from musetalk.compositing.rim import Rim, find_rim, rim_means
+from musetalk.compositing.sharpness import Details, Sharpness, details_of, grained, measure_sharpness, sharpened
+from musetalk.settings import BlendSettings
+
+_COLOUR_FRAMES = 8  # of a piece, at most, whose colours are looked at
+_FRAMES_PER_PAIR = 6  # of a piece, for two consecutive ones whose detail is looked at
+_MOST_PAIRS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is done to the faces of a piece.
+
+    Attributes:
+        correction: float32 [3, 256]: by channel, what is added to each grey level, in levels.
+        sharpness: How they are sharpened or blurred, and what grain they get.
+    """
+
+    correction: Float32Array
+    sharpness: Sharpness
+
+
+def no_look() -> Look:
+    """The look that changes nothing."""
+    return Look(no_correction(), Sharpness())
+
+
+def measure_look(frames: Sequence[UInt8Array], patches: Sequence[Patch], settings: BlendSettings) -> Look:
+    """Find what makes the faces of a piece look like the frames around them, from a few of its frames.
+
+    Args:
+        frames: uint8 RGB [H, W, 3] each, without the patches; may be none.
+        patches: What is going to be laid over each.
+        settings: What is to be matched.
+    """
+    if settings.colour == "none" and settings.sharpness == "none":
+        return no_look()
+    piece = _Piece(frames, patches)
+    correction, sharpness = no_correction(), Sharpness()
+    if settings.colour == "match":
+        correction = piece.correction()
+    if settings.sharpness == "match":
+        sharpness = piece.sharpness(correction)
+    return Look(correction, sharpness)
+
+
+def between(before: Look | None, own: Look, share: float) -> Look:
+    """The look on the way from the piece before, at a share of 0, to a piece's own, at 1."""
+    if before is None or share >= 1:
+        return own
+    mixed = (1 - share) * before.correction + share * own.correction
+    first, second = before.sharpness, own.sharpness
+    return Look(
+        mixed.astype(np.float32),
+        Sharpness(
+            (1 - share) * first.sharpen + share * second.sharpen, (1 - share) * first.grain + share * second.grain
+        ),
+    )
+
+
+def matched(patch: Patch, look: Look, frame_number: int) -> Patch:
+    """Give a face its look.
+
+    Args:
+        patch: The face, as it was generated.
+        look: What is done to it.
+        frame_number: Output frame, which decides the grain's pattern.
+    """
+    face = correct(patch.face, look.correction)
+    face = sharpened(face, look.sharpness.sharpen)
+    return replace(patch, face=grained(face, look.sharpness.grain, frame_number))
+
+
+class _Piece:
+    """The frames and patches of a piece, with their rims, each found once."""
+
+    def __init__(self, frames: Sequence[UInt8Array], patches: Sequence[Patch]) -> None:
+        self._sources = [patch.of(frame) for frame, patch in zip(frames, patches, strict=True)]
+        self._patches = patches
+        self._rims: dict[int, Rim | None] = {}
+
+    def correction(self) -> Float32Array:
+        """The colour correction that some of its frames ask for together."""
+        count = len(self._patches)
+        looked = sorted({place * count // _COLOUR_FRAMES for place in range(_COLOUR_FRAMES)} if count else ())
+        rims = [(at, rim) for at in looked if (rim := self._rim(at))]
+        if not rims:
+            return no_correction()
+        source = np.concatenate([rim_means(self._sources[at], rim) for at, rim in rims])
+        generated = np.concatenate([rim_means(self._patches[at].face, rim) for at, rim in rims])
+        return fit_correction(source, generated)
+
+    def sharpness(self, correction: Float32Array) -> Sharpness:
+        """What the faces lack once their colours are corrected."""
+        pairs = _pairs(len(self._patches))
+        return measure_sharpness(
+            [[self._details(at, rim, correction) for at in pair if (rim := self._rim(at))] for pair in pairs]
+        )
+
+    def _rim(self, at: int) -> Rim | None:
+        if at not in self._rims:
+            patch = self._patches[at]
+            self._rims[at] = find_rim(patch.alpha, patch.borders)
+        return self._rims[at]
+
+    def _details(self, at: int, rim: Rim, correction: Float32Array) -> Details:
+        patch = self._patches[at]
+        source, face = green_of(self._sources[at]), green_of(patch.face, correction)
+        return details_of((patch.x, patch.y), source, face, rim)
+
+
+def _pairs(count: int) -> list[range]:
+    """The frames of a piece whose detail is looked at: pairs of neighbours, spread evenly."""
+    pairs = max(1, min(count // _FRAMES_PER_PAIR, _MOST_PAIRS))
+    firsts = {(2 * pair + 1) * count // (2 * pairs) - 1 for pair in range(pairs)}
+    return [range(max(0, first), min(count, first + 2)) for first in sorted(firsts)] if count else []
