@@ -7,11 +7,11 @@ from itertools import chain
 from typing import Literal, TypeAlias
 
 from musetalk.preparation import Preparation
-from musetalk.progress import FellBack
-from musetalk.report import Fallback, Span
+from musetalk.progress import FellBack, NotRestored
+from musetalk.report import Fallback, Span, Unrestored
 from musetalk.segments import Segment
 
-_Kind: TypeAlias = Literal["face", "fallback", "cutaway", "tail"]
+_Kind: TypeAlias = Literal["face", "fallback", "rest", "cutaway", "tail"]
 
 
 def joined(noted: Iterable[FellBack]) -> tuple[Fallback, ...]:
@@ -62,18 +62,47 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
     )
 
 
+def left_unrestored(noted: Iterable[NotRestored]) -> tuple[Unrestored, ...]:
+    """What a restorer failed at, in the output's order, joined as fallbacks are."""
+    stretches = joined(FellBack(each.start, each.stop, each.track, "", each.reason) for each in noted)
+    return tuple(Unrestored(each.start, each.stop, each.reason) for each in stretches)
+
+
+def unrestored_sentences(unrestored: Sequence[Unrestored], face_frames: int) -> tuple[str, ...]:
+    """What the user should know of a restorer that failed, a sentence for each reason."""
+    reasons = dict.fromkeys(each.reason for each in unrestored)
+    counts = {reason: len(_frames(each for each in unrestored if each.reason == reason)) for reason in reasons}
+    return tuple(
+        f"{count} of {face_frames} frames keep the face as it was painted: it could not be restored ({reason})"
+        for reason, count in counts.items()
+    )
+
+
+def unrestored_frames(unrestored: Iterable[Unrestored]) -> int:
+    """How many output frames have a face that was not restored."""
+    return len(_frames(unrestored))
+
+
 def spans_of(preparation: Preparation, fallbacks: Iterable[Fallback] = ()) -> tuple[Span, ...]:
     """The output from its first frame to its last, cut where the way it was made changes."""
     replaced = _frames(fallbacks)
     spans: list[Span] = []
     for segment in preparation.segments:
-        usual: _Kind = "cutaway" if segment.start < preparation.timeline.spoken_count else "tail"
         for frame in range(segment.start, segment.stop):
-            kind: _Kind = usual if not segment.tracks else "fallback" if frame in replaced else "face"
+            painted: _Kind = "fallback" if frame in replaced else "face"
+            kind = painted if segment.tracks else _unpainted(preparation, frame)
             start = spans.pop().start if spans and spans[-1].kind == kind else frame
             spans.append(Span(start, frame + 1, kind))
     return tuple(spans)
 
 
-def _frames(fallbacks: Iterable[Fallback]) -> set[int]:
-    return {frame for each in fallbacks for frame in range(each.start, each.stop)}
+def _unpainted(preparation: Preparation, frame: int) -> _Kind:
+    """Why an output frame passed through: faces that are there while the voice goes on are left alone in pauses."""
+    timeline = preparation.timeline
+    if frame >= timeline.spoken_count:
+        return "tail"
+    return "rest" if preparation.plan.faces(timeline.source_frame(frame)) else "cutaway"
+
+
+def _frames(stretches: Iterable[Fallback | Unrestored]) -> set[int]:
+    return {frame for each in stretches for frame in range(each.start, each.stop)}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musetalk.arrays import Float32Array
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import LOOK_SECONDS
 from musetalk.media.audio import SPEECH_RATE, Voice, extract_voice, read_excerpt, read_speech
@@ -78,7 +79,7 @@ def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: Cance
     blocks = read_excerpt(hearing.voice.path, float(first / fps), float((stop - first) / fps), cancel)
     heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
     values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
-    return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)))
+    return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0)))
 
 
 def telling_places(envelope: EnvelopeTrack, fps: Fraction) -> tuple[int, ...]:
@@ -141,7 +142,9 @@ def _likely_cut(frame: int, keyframes: tuple[int, ...]) -> int:
     return int(irregular[irregular <= frame].max(initial=0))
 
 
-def segment_around(frame: int, clip: range, plan: FacePlan, timeline: Timeline, known: range) -> Segment:
+def segment_around(
+    frame: int, clip: range, plan: FacePlan, timeline: Timeline, known: range, presence: Float32Array | None = None
+) -> Segment:
     """The unit of work that an output frame lies in, as `cut_segments` cuts it where faces come at whole clips.
 
     Args:
@@ -150,11 +153,15 @@ def segment_around(frame: int, clip: range, plan: FacePlan, timeline: Timeline, 
         plan: The chosen faces.
         timeline: Of the output.
         known: Source frames that the plan knows.
+        presence: float32 [N], how much of the painted faces each spoken output frame shows; None: all of it, always.
     """
 
     def key(other: int) -> tuple[int, tuple[int, ...]] | None:
         place = timeline.source_frame(other)
-        return (plan.shot(place), tuple(face.track for face in plan.faces(place))) if place in known else None
+        if place not in known:
+            return None
+        painted = presence is None or presence[other] > 0
+        return plan.shot(place), tuple(face.track for face in plan.faces(place)) if painted else ()
 
     def together(other: int) -> bool:
         """Whether a frame and the next one belong together."""

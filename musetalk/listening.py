@@ -9,10 +9,11 @@ from pathlib import Path
 from musetalk.equipment import Equipment
 from musetalk.media.audio import SPEECH_RATE, Voice, read_excerpt, read_speech
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.settings import SpeechSettings
+from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
 from musetalk.speech.features import measure_features
 from musetalk.speech.hearing import SAMPLES_PER_STEP, STEPS_PER_SECOND, Hearing
+from musetalk.speech.pauses import hush, silent_samples
 from musetalk.speech.store import FeatureFile
 from musetalk.speech.track import SpeechTrack
 from musetalk.speech.windows import FeatureTrack
@@ -29,6 +30,7 @@ def listen(
     *,
     folder: Path,
     run: RenderRun,
+    silence: SilenceSettings | None = None,
 ) -> tuple[SpeechTrack, EnvelopeTrack]:
     """Measure a whole voice.
 
@@ -40,6 +42,7 @@ def listen(
         frame_count: Output frames that the voice covers.
         folder: The job's temporary directory.
         run: Progress, cancellation.
+        silence: What the mouth does in pauses: where it comes to rest, networks hear nothing. None: they hear all.
 
     Returns:
         What the generator hears, and the envelope.
@@ -51,9 +54,10 @@ def listen(
     if encoder is None:
         run.emit("speech", 1, 1)
         return envelope, envelope
+    silent = () if silence is None else silent_samples(envelope, silence, fps, frame_count)
     with closing(read_speech(voice, run.cancel)) as blocks:
         features = measure_features(
-            blocks,
+            hush(blocks, silent),
             encoder,
             folder / "features.npy",
             seams=settings.seams,
@@ -75,10 +79,13 @@ def listen_around(
     *,
     folder: Path,
     cancel: CancelToken,
+    silence: SilenceSettings | None = None,
+    envelope: EnvelopeTrack | None = None,
 ) -> SpeechTrack | None:
     """Measure what the generator hears around one output frame; None: it listens to the envelope.
 
     Half a minute is heard, with the frame two thirds in: of a longer voice, loudness is judged by that alone.
+    `envelope`, that of the voice around the frame, tells where mouths come to rest, if `silence` says that they do.
     """
     encoder = equipment.encoder
     if encoder is None:
@@ -88,9 +95,11 @@ def listen_around(
     last = max(0, total - _EXCERPT_SECONDS * STEPS_PER_SECOND)
     first = min(max(0, middle - _EXCERPT_BEFORE * STEPS_PER_SECOND), last)
     start, seconds = first * SAMPLES_PER_STEP / SPEECH_RATE, float(_EXCERPT_SECONDS)
+    silent = () if envelope is None or silence is None else silent_samples(envelope, silence, fps, frame_count)
     with closing(read_excerpt(voice.path, start, seconds, cancel)) as blocks:
+        hushed = hush(blocks, silent, first * SAMPLES_PER_STEP)
         features = measure_features(
-            blocks, encoder, folder / "excerpt.npy", seams=settings.seams, cache=equipment.features, cancel=cancel
+            hushed, encoder, folder / "excerpt.npy", seams=settings.seams, cache=equipment.features, cancel=cancel
         )
     return _track(features, encoder.hearing, settings, fps, frame_count, first)
 

@@ -50,6 +50,16 @@ class FellBack:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class NotRestored:
+    """Output frames [start, stop) in which the face `track` stayed as it was painted, since a restorer failed; why."""
+
+    start: int
+    stop: int
+    track: int
+    reason: str
+
+
 ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
 
 
@@ -125,6 +135,7 @@ class RenderRun:
         self._started = time.perf_counter()
         self._warnings: list[str] = []
         self._fell_back: set[FellBack] = set()
+        self._not_restored: set[NotRestored] = set()
         self._lock, self._telling = threading.Lock(), threading.Lock()
         self._reached = _Reached()
 
@@ -175,6 +186,17 @@ class RenderRun:
         """What others painted so far, in the output's order."""
         with self._lock:
             return tuple(sorted(self._fell_back, key=lambda each: (each.start, each.stop, each.track)))
+
+    def not_restored(self, start: int, stop: int, track: int, reason: str) -> None:
+        """Note that a face in output frames [start, stop) was to be restored and was not, and why."""
+        with self._lock:
+            self._not_restored.add(NotRestored(start, stop, track, reason))
+
+    @property
+    def unrestored(self) -> tuple[NotRestored, ...]:
+        """What was not restored so far, in the output's order."""
+        with self._lock:
+            return tuple(sorted(self._not_restored, key=lambda each: (each.start, each.stop, each.track)))
 
     @property
     def warnings(self) -> tuple[str, ...]:

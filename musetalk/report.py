@@ -35,16 +35,26 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Unrestored:
+    """Output frames [start, stop) in which a face stayed as it was painted, since the restorer failed, and why."""
+
+    start: int
+    stop: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """Output frames [start, stop) that were made in the same way.
 
-    `kind` is "face": painted; "fallback": painted by another backend than the one asked for; "cutaway": no face, passed
-    through; "tail": after the voice, passed through.
+    `kind` is "face": painted; "fallback": painted by another backend than the one asked for; "rest": a face that was
+    left to the source while the voice pauses; "cutaway": no face, passed through; "tail": after the voice, passed
+    through.
     """
 
     start: int
     stop: int
-    kind: Literal["face", "fallback", "cutaway", "tail"]
+    kind: Literal["face", "fallback", "rest", "cutaway", "tail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,10 @@ class RenderReport:
         device: What it ran on.
         detector: What found the faces, and by which settings.
         bbox_shift_range: Lowest and highest `bbox_shift` of use, in source pixels; None where it moves no line.
+        enhancer: What restored the painted faces; empty: nothing was to.
+        restored_frames: Of `face_frames`, those in which all painted faces were restored.
+        unrestored: Output frames in which a face stayed as it was painted, since the restorer failed, each with its
+            reason.
         measures: Of the result, frame by frame, where the settings ask for them.
         warnings: What the user should know, a sentence each.
         settings: All settings, as plain values.
@@ -101,6 +115,9 @@ class RenderReport:
     versions: dict[str, str]
     measures: Measures | None = None
     instead: str = ""
+    enhancer: str = ""
+    restored_frames: int = 0
+    unrestored: tuple[Unrestored, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

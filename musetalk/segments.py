@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from musetalk.arrays import Float32Array
 from musetalk.faces.plan import FacePlan
 from musetalk.generators.types import FaceGenerator
 from musetalk.timeline import Timeline
@@ -22,12 +23,15 @@ class Segment:
         tracks: The faces in them; empty: the frames pass through.
         lead: Frames before `start` that are painted with these, too: they are cross-faded with what the segment
             before made of them, so that no jump shows.
+        joined: Whether it goes on with what the segment before it shows: the same faces of the same shot, with no jump
+            in the source.
     """
 
     start: int
     stop: int
     tracks: tuple[int, ...]
     lead: int = 0
+    joined: bool = False
 
     @property
     def first(self) -> int:
@@ -65,21 +69,32 @@ def piece_lengths(generator: FaceGenerator, frame_bytes: int) -> PieceLengths:
     return PieceLengths(fitting, min(traits.overlap, fitting // 2), min(traits.shortest, fitting))
 
 
-def cut_segments(plan: FacePlan, timeline: Timeline, lengths: PieceLengths) -> tuple[Segment, ...]:
-    """Cut where the shot, the faces in view or the voice's cover changes, where the source jumps, and into pieces."""
+def cut_segments(
+    plan: FacePlan, timeline: Timeline, lengths: PieceLengths, presence: Float32Array | None = None
+) -> tuple[Segment, ...]:
+    """Cut where the shot, the faces in view or the voice's cover changes, where the source jumps, and into pieces.
+
+    Args:
+        plan: The chosen faces.
+        timeline: Of the output.
+        lengths: Of pieces with a face.
+        presence: float32 [N, at least the spoken frames], how much of the painted faces each output frame shows, see
+            `speech.pauses.find_presence`; frames that show nothing of them pass through. None: all of it, always.
+    """
     passed = PieceLengths(PASSTHROUGH_LENGTH)
-    stretches = ((stretch, lengths if stretch.tracks else passed) for stretch in _stretches(plan, timeline))
+    stretches = ((stretch, lengths if stretch.tracks else passed) for stretch in _stretches(plan, timeline, presence))
     return tuple(piece for stretch, fitting in stretches for piece in _pieces(stretch, fitting))
 
 
-def _stretches(plan: FacePlan, timeline: Timeline) -> Iterator[Segment]:
+def _stretches(plan: FacePlan, timeline: Timeline, presence: Float32Array | None) -> Iterator[Segment]:
     """Frames that could be one piece each, had pieces no longest length."""
     start, last_source = 0, 0
     key: tuple[int, tuple[int, ...]] | None = None
     for frame in range(timeline.frame_count):
         source = timeline.source_frame(frame)
         spoken = frame < timeline.spoken_count
-        tracks = tuple(face.track for face in plan.faces(source)) if spoken else ()
+        painted = spoken and (presence is None or presence[frame] > 0)
+        tracks = tuple(face.track for face in plan.faces(source)) if painted else ()
         this = (plan.shot(source) if spoken else -1, tracks)
         if key is not None and (this != key or abs(source - last_source) > 1):
             yield Segment(start, frame, key[1])
@@ -95,5 +110,5 @@ def _pieces(stretch: Segment, lengths: PieceLengths) -> Iterator[Segment]:
         lead = min(lengths.overlap, before)
         stop = min(start + lengths.longest - lead, stretch.stop)
         lead = min(before, max(lead, lengths.shortest - (stop - start)))
-        yield Segment(start, stop, stretch.tracks, lead)
+        yield Segment(start, stop, stretch.tracks, lead, joined=start > stretch.start)
         start, before = stop, stop - start

@@ -27,7 +27,9 @@ _CHUNK = 200  # hops analysed at once, always the same ones, so that the result 
 _BANDS = ((300, 2500), (1700, 3200), (500, 1400), (150, 550), (800, 3000))
 _LOUD, _FRONT, _MIDDLE, _LOW, _UPPER = range(5)
 _NOISINESS = 5  # geometric over arithmetic mean of the spectrum between 200 and 3500 Hz
-_FEATURES = 6
+_HISSING, _HISS = 6, (3500, 7600)  # s, f and sh, which the loud band leaves out
+_FEATURES = 7
+_HISS_REACH = 30  # hops around speech: the longest that a word hisses on
 _NOTHING = 1e-12  # mean square; the level of digital silence is taken as -120 dB
 
 
@@ -66,11 +68,13 @@ class EnvelopeTrack:
     Args:
         values: float32 [N, 2]: openness 0 to 1, spread -1 (rounded) to 1 (wide).
         activity: bool [N]: whether the frame lies in speech.
+        heard: bool [N]: whether any speech is heard in the frame, see the property; None: the activity.
     """
 
-    def __init__(self, values: Float32Array, activity: _Bools) -> None:
+    def __init__(self, values: Float32Array, activity: _Bools, heard: _Bools | None = None) -> None:
         self._values = values
         self._activity = activity
+        self._heard = activity if heard is None else heard
 
     @property
     def frame_count(self) -> int:
@@ -81,6 +85,11 @@ class EnvelopeTrack:
     def activity(self) -> _Bools:
         """Whether each frame lies in speech: bool [frame_count]. Not to be written to."""
         return self._activity
+
+    @property
+    def heard(self) -> _Bools:
+        """Whether any speech is heard during each frame, hissing included, not ahead of it: bool [frame_count]."""
+        return self._heard
 
     def window(self, start: int, stop: int) -> Float32Array:
         """The voice of output frames [start, stop), 0 <= start <= stop: float32 [stop - start, 2]; silence beyond."""
@@ -121,7 +130,8 @@ def measure_envelope(
     first, fraction = _hops_of_frames(fps, frame_count, settings)
     values = np.stack([_sample(curve, first, fraction) for curve in (openness, spread)], axis=1)
     activity = _sample(speaking.astype(np.float64), first, fraction) >= 0.5
-    return EnvelopeTrack(values.astype(np.float32), activity)
+    heard = _during_frames(speaking | _hissing(hops[:, _HISSING], speaking, loud, settings), fps, frame_count)
+    return EnvelopeTrack(values.astype(np.float32), activity, heard)
 
 
 def _analyse(blocks: Iterable[Float32Array]) -> Iterator[Float32Array]:
@@ -150,22 +160,24 @@ def _analyse(blocks: Iterable[Float32Array]) -> Iterator[Float32Array]:
 
 
 @lru_cache(maxsize=1)
-def _analysis_tables() -> tuple[_Floats, _Floats, _Bools]:
-    """Return the window, the matrix from power spectrum to mean squares in bands, and the bins noisiness is of."""
+def _analysis_tables() -> tuple[_Floats, _Floats, _Floats, _Bools]:
+    """Return the window, what turns a power spectrum into mean squares in bands and in hiss, the bins of noisiness."""
     window = np.hanning(_WINDOW + 1)[:-1]
     frequency = np.arange(_WINDOW // 2 + 1) * _RATE / _WINDOW
-    edges = np.array(_BANDS)
-    inside = (frequency[:, None] >= edges[:, 0]) & (frequency[:, None] < edges[:, 1])
-    return window, inside * (2 / (_WINDOW * np.square(window).sum())), (frequency >= 200) & (frequency < 3500)
+    low, high = np.transpose((*_BANDS, _HISS))
+    inside = (frequency[:, None] >= low) & (frequency[:, None] < high)
+    bands = inside * (2 / (_WINDOW * np.square(window).sum()))
+    return window, bands[:, :-1].copy(), bands[:, -1].copy(), (frequency >= 200) & (frequency < 3500)
 
 
 def _hop_features(samples: Float32Array) -> Float32Array:
     """Return the features of the hops that fill _CHUNK windows: float32 [_CHUNK, _FEATURES]."""
-    window, bands, speech = _analysis_tables()
+    window, bands, hiss, speech = _analysis_tables()
     windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_HOP]
     power = np.square(np.abs(np.fft.rfft(windows * window, axis=1)))
     features = np.empty((len(windows), _FEATURES), np.float32)
     features[:, :_NOISINESS] = power @ bands
+    features[:, _HISSING] = power @ hiss
     heard = power[:, speech] + _NOTHING
     features[:, _NOISINESS] = np.exp(np.log(heard).mean(axis=1)) / heard.mean(axis=1)
     return features
@@ -190,8 +202,7 @@ def _loud_level(level: _Floats, noisiness: _Floats, settings: EnvelopeSettings) 
 
 def _gate(level: _Floats, loud: float, settings: EnvelopeSettings) -> _Bools:
     """Return which hops lie in speech: bool [hops]."""
-    noise = float(np.percentile(level, 10))
-    opens, closes = loud + settings.gate_open, loud + settings.gate_close
+    noise, opens, closes = float(np.percentile(level, 10)), loud + settings.gate_open, loud + settings.gate_close
     if loud - noise > settings.above_noise + 12:  # otherwise the quietest tenth is no background but voice
         opens = max(opens, noise + settings.above_noise)
         closes = max(closes, noise + settings.above_noise / 2)
@@ -199,6 +210,22 @@ def _gate(level: _Floats, loud: float, settings: EnvelopeSettings) -> _Bools:
     # In between, what was last certain holds.
     last = np.maximum.accumulate(np.where(certain != 0, np.arange(len(level)), 0))
     return np.asarray(certain[last] > 0)
+
+
+def _hissing(power: _Floats, speaking: _Bools, loud: float, settings: EnvelopeSettings) -> _Bools:
+    """Return which hops hiss as loud as speech does, and near enough to it to be a part of a word: bool [hops]."""
+    level = 10 * np.log10(power + _NOTHING)
+    least = max(loud + settings.gate_open, float(np.percentile(level, 10)) + settings.above_noise)
+    near = np.convolve(speaking, np.ones(2 * _HISS_REACH + 1))[_HISS_REACH:-_HISS_REACH]
+    return np.asarray((near > 0.5) & (level >= least))
+
+
+def _during_frames(hops: _Bools, fps: Fraction, frame_count: int) -> _Bools:
+    """Return for each frame whether any of the hops that it reaches into is set: bool [frame_count]."""
+    counts = np.concatenate([[0], np.cumsum(hops)])
+    edges = _HOPS_PER_SECOND * fps.denominator * np.arange(frame_count + 1, dtype=np.int64)
+    first, stop = np.minimum((edges[:-1] // fps.numerator, -(-edges[1:] // fps.numerator)), len(hops))
+    return np.asarray(counts[stop] > counts[first])
 
 
 def _target(level: _Floats, speaking: _Bools, loud: float, settings: EnvelopeSettings) -> _Floats:

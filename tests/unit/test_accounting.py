@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from threading import Thread
+from types import SimpleNamespace
+from typing import cast
 
-from musetalk.accounting import all_fell_back, fallback_frames, fallback_sentences, joined
+import numpy as np
+
+from musetalk.accounting import (
+    all_fell_back,
+    fallback_frames,
+    fallback_sentences,
+    joined,
+    left_unrestored,
+    spans_of,
+    unrestored_frames,
+    unrestored_sentences,
+)
+from musetalk.faces.plan import FacePlan
+from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
-from musetalk.report import Fallback
-from musetalk.segments import Segment
+from musetalk.report import Fallback, Unrestored
+from musetalk.segments import PieceLengths, Segment, cut_segments
+from musetalk.timeline import Timeline
 
 
 def noted(*ranges: tuple[int, int, str]) -> tuple[Fallback, ...]:
@@ -62,3 +78,64 @@ def test_notes_from_several_threads_are_all_kept() -> None:
     for thread in threads:
         thread.join()
     assert joined(run.fallbacks) == (Fallback(0, 20, "memory", "musetalk-v15"),)
+
+
+def prepared(faces: list[bool], presence: list[float] | None, spoken: int) -> Preparation:
+    """As much of a render as its spans are made of: a face in some frames of one shot, and a voice."""
+    shown = np.flatnonzero(faces)
+    plan = FacePlan(
+        frame_count=len(faces),
+        width=100,
+        height=100,
+        shots=np.zeros(len(faces), np.int32),
+        frame=shown.astype(np.int64),
+        track=np.zeros(len(shown), np.int32),
+        boxes=np.tile(np.float32([10, 10, 50, 50, 1]), (len(shown), 1)),
+        mouths=np.tile(np.float32([30, 40, 8, 0]), (len(shown), 1)),
+    )
+    timeline = Timeline(len(faces), spoken, len(faces), "hold")
+    values = None if presence is None else np.array(presence, np.float32)
+    segments = cut_segments(plan, timeline, PieceLengths(3), values)
+    return cast(Preparation, SimpleNamespace(plan=plan, timeline=timeline, segments=segments))
+
+
+def kinds(preparation: Preparation, *fallbacks: Fallback) -> list[tuple[int, int, str]]:
+    return [(span.start, span.stop, span.kind) for span in spans_of(preparation, fallbacks)]
+
+
+def test_a_face_left_alone_in_a_pause_is_at_rest_and_what_shows_no_face_is_not() -> None:
+    faces = [True] * 8 + [False] * 4 + [True] * 6
+    pause = [1.0] * 4 + [0.5, 0, 0, 0] + [0] * 6 + [0.5, 1, 1, 1]
+    assert kinds(prepared(faces, pause, 16), Fallback(0, 2, "memory")) == [
+        (0, 2, "fallback"),
+        (2, 5, "face"),
+        (5, 8, "rest"),
+        (8, 12, "cutaway"),
+        (12, 14, "rest"),
+        (14, 16, "face"),
+        (16, 18, "tail"),
+    ]
+    assert kinds(prepared(faces, None, 18)) == [(0, 8, "face"), (8, 12, "cutaway"), (12, 18, "face")]
+
+
+def test_a_silent_voice_is_rest_throughout() -> None:
+    assert kinds(prepared([True] * 9, [0.0] * 9, 9)) == [(0, 9, "rest")]
+
+
+def test_what_was_not_restored_is_told_by_its_reason() -> None:
+    run = RenderRun()
+    for start, stop, track, reason in (
+        (4, 8, 0, "memory"),
+        (0, 4, 0, "memory"),
+        (0, 4, 1, "memory"),
+        (9, 10, 0, "NaN"),
+    ):
+        run.not_restored(start, stop, track, reason)
+    left = left_unrestored(run.unrestored)
+    assert left == (Unrestored(0, 8, "memory"), Unrestored(9, 10, "NaN"))
+    assert unrestored_frames(left) == 9
+    assert unrestored_sentences(left, 12) == (
+        "8 of 12 frames keep the face as it was painted: it could not be restored (memory)",
+        "1 of 12 frames keep the face as it was painted: it could not be restored (NaN)",
+    )
+    assert left_unrestored(()) == unrestored_sentences((), 12) == ()

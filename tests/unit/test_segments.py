@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from musetalk.borders import painted_borders
 from musetalk.faces.plan import FacePlan
+from musetalk.frame_places import segment_around
 from musetalk.generators.types import Traits
 from musetalk.progress import FellBack
 from musetalk.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
@@ -36,15 +37,23 @@ def plan_of(tracks: list[int | None], shots: list[int]) -> FacePlan:
     mode=st.sampled_from(["pingpong", "loop", "hold"]),
     clip_length=st.integers(1, 16),
     overlap=st.integers(0, 6),
+    shown=st.none() | st.lists(st.tuples(st.sampled_from([0.0, 0.3, 1.0]), st.integers(1, 20)), min_size=1, max_size=6),
 )
 def test_segments_cover_the_output_once_and_hold_one_thing_each(
-    shots: list[tuple[int, bool]], frames: int, spoken: int, mode: str, clip_length: int, overlap: int
+    shots: list[tuple[int, bool]],
+    frames: int,
+    spoken: int,
+    mode: str,
+    clip_length: int,
+    overlap: int,
+    shown: list[tuple[float, int]] | None,
 ) -> None:
     tracks = [shot if face else None for shot, (length, face) in enumerate(shots) for _ in range(length)]
     numbers = [shot for shot, (length, _) in enumerate(shots) for _ in range(length)]
     timeline = Timeline(frames, min(spoken, frames), len(tracks), mode)  # type: ignore[arg-type]
     lengths = PieceLengths(clip_length, min(overlap, clip_length - 1), min(8, clip_length))
-    segments = cut_segments(plan_of(tracks, numbers), timeline, lengths)
+    presence = None if shown is None else np.resize(np.repeat(*map(np.array, zip(*shown, strict=True))), frames)
+    segments = cut_segments(plan_of(tracks, numbers), timeline, lengths, presence)
     assert segments[0].start == 0
     assert segments[-1].stop == frames
     assert all(a.stop == b.start for a, b in pairwise(segments))
@@ -53,7 +62,9 @@ def test_segments_cover_the_output_once_and_hold_one_thing_each(
         assert 0 <= segment.first <= segment.start
         sources = [timeline.source_frame(k) for k in range(segment.first, segment.stop)]
         expected = {
-            (tracks[source],) if tracks[source] is not None and k < timeline.spoken_count else ()
+            (tracks[source],)
+            if tracks[source] is not None and k < timeline.spoken_count and (presence is None or presence[k] > 0)
+            else ()
             for k, source in enumerate(sources, segment.first)
         }
         assert expected == {segment.tracks}
@@ -63,6 +74,11 @@ def test_segments_cover_the_output_once_and_hold_one_thing_each(
             assert all(abs(b - a) <= 1 for a, b in pairwise(sources))
     for a, b in pairwise(segments):
         assert b.first >= a.start  # two segments at most paint a frame
+        borders = timeline.source_frame(a.stop - 1), timeline.source_frame(b.start)
+        same = a.tracks == b.tracks and (a.stop - 1 < timeline.spoken_count) == (b.start < timeline.spoken_count)
+        shots_there = {numbers[source] for source in borders} if b.start < timeline.spoken_count else {0}
+        assert b.joined == (same and len(shots_there) == 1 and abs(borders[1] - borders[0]) <= 1)
+    assert not segments[0].joined
 
 
 def cut(frames: int, *lengths: int) -> list[tuple[int, int, int]]:
@@ -75,6 +91,32 @@ def test_pieces_of_one_stretch_share_frames_and_the_last_one_is_no_shorter_than_
     assert cut(52, 28, 4, 16) == [(0, 0, 28), (24, 28, 52)]
     assert cut(54, 28, 4, 16) == [(0, 0, 28), (24, 28, 52), (38, 52, 54)]
     assert cut(9, 4) == [(0, 0, 4), (4, 4, 8), (8, 8, 9)]
+
+
+def test_frames_that_show_nothing_painted_are_not_painted() -> None:
+    plan, timeline = plan_of([0] * 20, [0] * 20), Timeline(20, 20, 20, "hold")
+    presence = np.array([1] * 6 + [0.5, 0] + [0] * 5 + [0.1] + [1] * 6, np.float32)
+    assert cut_segments(plan, timeline, PieceLengths(5, 2), presence) == (
+        Segment(0, 5, (0,)),
+        Segment(5, 7, (0,), 2, joined=True),
+        Segment(7, 11, ()),
+        Segment(11, 13, (), joined=True),
+        Segment(13, 18, (0,)),
+        Segment(18, 20, (0,), 2, joined=True),
+    )
+    assert {s.tracks for s in cut_segments(plan, timeline, PieceLengths(5), np.zeros(20, np.float32))} == {()}
+
+
+def test_a_single_frame_is_cut_out_as_a_render_cuts_it() -> None:
+    plan, timeline = plan_of([0] * 20, [0] * 20), Timeline(20, 20, 20, "hold")
+    presence = np.array([1] * 6 + [0] * 3 + [1] * 11, np.float32)
+    for segment in cut_segments(plan, timeline, PieceLengths(4), presence):
+        for frame in range(segment.start, segment.stop):
+            found = segment_around(frame, range(segment.start, segment.stop), plan, timeline, range(20), presence)
+            assert (found.start, found.stop, found.tracks) == (segment.start, segment.stop, segment.tracks)
+    assert segment_around(5, range(4, 8), plan, timeline, range(20), presence) == Segment(4, 6, (0,))
+    assert segment_around(6, range(4, 8), plan, timeline, range(20), presence) == Segment(6, 8, ())
+    assert segment_around(6, range(4, 8), plan, timeline, range(20)) == Segment(4, 8, (0,))
 
 
 def test_borders_are_where_pieces_meet_and_where_their_parts_do() -> None:
