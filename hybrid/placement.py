@@ -8,25 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan2, ceil, cos, floor, hypot, sin
+from math import ceil, hypot
 from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 
-from hybrid.alignment import Float64Array, fit_similarity, template_points, template_size
+from hybrid.alignment import fit_similarity, template_points, template_size
 from hybrid.face_points import FacePoints
 from hybrid.mask import PAINTED_BOX, SIDE, shown_mask
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.faces.similarity import TurnedPlacement
 
 BackScaling: TypeAlias = Literal["fine", "latentsync"]
 
 _BEYOND = (127.0, 127.0, 127.0)  # what the network sees beyond the frame's edges
 FEATHER = 0.04  # of the crop's side, over which the painted part comes in
-
-_REACH = 3  # pixels, of the frame or of the crop, whichever are larger, that turning back looks at around a place
 
 # Upstream's soft edge of the whole crop, in pixels of the frame.
 _TRIM = 2  # eaten off the crop's rim before anything
@@ -34,61 +32,21 @@ _EDGE_SHARE = 20  # the edge's width is the root of the crop's area, divided by 
 
 
 @dataclass(frozen=True, slots=True)
-class AlignedPlacement:
-    """A rotated rectangle of the frame that is seen as a square; it may reach beyond the frame's edges.
-
-    It offers what `CropPlacement` does; `x`, `y`, `width` and `height` are those of the upright rectangle around it.
+class AlignedPlacement(TurnedPlacement):
+    """LatentSync's crop (see `TurnedPlacement`).
 
     Attributes:
-        a, b, tx, ty: The similarity from pixels of the frame to those of the crop before it becomes square, both by
-            the middles of pixels: (a x - b y + tx, b x + a y + ty).
         size: Side of the square that the generator sees: 256 or 512.
         scaling: Of the way back. "fine" averages when shrinking and is bicubic when growing. "latentsync" is bilinear.
     """
 
-    a: float
-    b: float
-    tx: float
-    ty: float
     size: int = SIDE
     scaling: BackScaling = "fine"
-
-    @property
-    def matrix(self) -> Float64Array:
-        """The similarity: float64 [2, 3]."""
-        return np.array([[self.a, -self.b, self.tx], [self.b, self.a, self.ty]])
 
     @property
     def template_size(self) -> tuple[int, int]:
         """(width, height) of the crop before it becomes square: 210 x 280 for 256."""
         return template_size(self.size)
-
-    @property
-    def x(self) -> int:
-        """Left edge of the upright rectangle around the crop."""
-        return self._bounds()[0]
-
-    @property
-    def y(self) -> int:
-        """Upper edge of the upright rectangle around the crop."""
-        return self._bounds()[1]
-
-    @property
-    def width(self) -> int:
-        """Width of the upright rectangle around the crop."""
-        x0, _, x1, _ = self._bounds()
-        return x1 - x0
-
-    @property
-    def height(self) -> int:
-        """Height of the upright rectangle around the crop."""
-        _, y0, _, y1 = self._bounds()
-        return y1 - y0
-
-    @property
-    def side(self) -> int:
-        """The longer side of the crop in the frame."""
-        return max(1, round(self.template_size[1] / hypot(self.a, self.b)))
 
     def extract(self, frame: UInt8Array) -> UInt8Array:
         """Cut the crop out of a frame as upstream does, in two steps: uint8 RGB [size, size, 3]."""
@@ -121,45 +79,9 @@ class AlignedPlacement:
         )
         return np.asarray(turned, dtype=np.uint8)
 
-    def to_crop(self, sample: FaceSample) -> FaceSample:
-        """The same face in pixels of the square crop, where it stands upright."""
-        width, height = self.template_size
-        sx, sy = self.size / width, self.size / height
-        scale = hypot(self.a, self.b)
-        box, mouth = sample.box, sample.mouth
-        (cx, cy), (mx, my) = self.point_in_crop(*box.center), self.point_in_crop(mouth.cx, mouth.cy)
-        half, high = box.width * scale * sx / 2, box.height * scale * sy / 2
-        angle = mouth.angle + atan2(self.b, self.a)
-        dx, dy = mouth.half_width * scale * cos(angle) * sx, mouth.half_width * scale * sin(angle) * sy
-        return FaceSample(
-            sample.track,
-            FaceBox(cx - half, cy - high, cx + half, cy + high, box.score),
-            MouthShape(mx, my, hypot(dx, dy), atan2(dy, dx)),
-        )
-
-    def point_in_crop(self, x: float, y: float) -> tuple[float, float]:
-        """Bring a point of the frame into the square crop; the first pixel's middle is at 0.5 in both."""
-        width, height = self.template_size
-        u, v = self.matrix @ np.array([x - 0.5, y - 0.5, 1.0])
-        return float(u + 0.5) * self.size / width, float(v + 0.5) * self.size / height
-
-    def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
-        """The first row of the square crop that turning back looks at for a part of the frame; may be below 0."""
-        highest = min(self.point_in_crop(x, y)[1] for x in (x0, x1) for y in (y0, y1))
-        row = hypot(self.a, self.b) * self.size / self.template_size[1]  # rows of the crop in one of the frame
-        return min(self.size, floor(highest - _REACH * max(row, 1)))
-
     def spread(self, alpha: Float32Array) -> Float32Array:
         """Turn a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width]."""
         return self.warp_alpha(alpha, self._bounds()).alpha
-
-    def bounds_of(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
-        """The upright rectangle in the frame around one of the square crop: x0, y0, x1, y1, half open."""
-        width, height = self.template_size
-        corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]]) * (width / self.size, height / self.size) - 0.5
-        found = corners @ self._inverse()[:, :2].T + self._inverse()[:, 2] + 0.5
-        (left, top), (right, bottom) = found.min(axis=0), found.max(axis=0)
-        return floor(left), floor(top), ceil(right), ceil(bottom)
 
     def warp_alpha(self, alpha: Float32Array, bounds: tuple[int, int, int, int]) -> FaceMask:
         """Turn a mask over the crop, float32 [h, w] of any size, back into a rectangle of the frame."""
@@ -169,22 +91,6 @@ class AlignedPlacement:
         result = np.asarray(turned, dtype=np.float32)
         result.setflags(write=False)
         return FaceMask(x0, y0, result)
-
-    def _bounds(self) -> tuple[int, int, int, int]:
-        return self.bounds_of(0, 0, self.size, self.size)
-
-    def _inverse(self) -> Float64Array:
-        return np.asarray(cv2.invertAffineTransform(self.matrix), dtype=np.float64)
-
-    def _to_picture(self, width: int, height: int, x0: int, y0: int) -> Float64Array:
-        """From pixels of the frame's part that begins at (x0, y0) to those of a crop scaled to [height, width]."""
-        sx, sy = width / self.template_size[0], height / self.template_size[1]
-        moved = self.matrix
-        moved[:, 2] += moved[:, :2] @ (x0, y0)
-        moved[:, 2] += 0.5  # scaling is about the pixels' edges
-        scaled = moved * np.array([[sx], [sy]])
-        scaled[:, 2] -= 0.5
-        return np.asarray(scaled, dtype=np.float64)
 
     def _shrunk(self, generated: UInt8Array) -> UInt8Array:
         """Average what a generator made to the scale of the frame, if that is smaller: bilinear would skip pixels."""

@@ -58,6 +58,10 @@ class GeneratorError(BackendError):
     """A generator could not paint a clip, for want of memory or of numbers that are numbers: another one may."""
 
 
+class EnhancerError(MuseTalkError):
+    """A restorer could not restore faces, for want of memory or of numbers that are numbers; they stay as painted."""
+
+
 class OutputError(MuseTalkError):
     """The output cannot be written."""
 

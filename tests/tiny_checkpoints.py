@@ -1,8 +1,8 @@
 """Small checkpoints with filled weights, in the places and the formats of the published ones.
 
 `python -m tests.tiny_checkpoints DIR [PART...]` writes them. Networks are as narrow as their loaders allow; those whose
-shapes are fixed (face parsing, S3FD, the encoder of Whisper-tiny) are as large as published. Their values follow from
-their names (see `tests/golden/fill.py`), so they are the same everywhere, and mean nothing.
+shapes are fixed (face parsing, S3FD, the encoder of Whisper-tiny, GFPGAN) are as large as published. Their values
+follow from their names (see `tests/golden/fill.py`), so they are the same everywhere, and mean nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -65,6 +66,9 @@ WHISPER = {
 }
 # As narrow as the groups of its norms allow; the loader tells the sizes from the tensors.
 UNET3D = UNet3DConfig(channels=(32, 32, 32, 32), layers=1)
+GFPGAN_NAME, DOUBLE_NAME = "GFPGANv1.4.pth", "double.pth"
+ROUGHNESS = 0.05  # how much of its own the network that doubles pictures adds
+_FEW = 4096  # values up to which a tensor is stored as it is
 # How diffusers named attention's projections when the published autoencoder was saved.
 _OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
@@ -120,6 +124,20 @@ def write_s3fd(folder: Path) -> None:
     torch.save(_filled(S3FD), folder / "s3fd-619a316812.pth")
 
 
+def write_gfpgan(folder: Path) -> None:
+    """GFPGAN in its file's own layout, and a network that doubles pictures: they come out as they were, a bit rough."""
+    from spandrel.architectures.Compact import Compact  # noqa: PLC0415 - slow to import
+    from spandrel.architectures.GFPGAN import GFPGAN  # noqa: PLC0415
+
+    with torch.device("meta"):
+        shapes = shapes_of(GFPGAN().state_dict())
+    torch.save({"params_ema": {name: _thrifty(name, shape) for name, shape in shapes.items()}}, folder / GFPGAN_NAME)
+    double = _filled(lambda: Compact(num_feat=8, num_conv=1, upscale=2))
+    last = max(double, key=lambda name: int(name.split(".")[1])).rpartition(".")[0]
+    rough = {name: value * ROUGHNESS if name.startswith(last) else value for name, value in double.items()}
+    torch.save({"params": rough}, folder / DOUBLE_NAME)
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "musetalk": lambda folder: write_unet(folder, "pytorch_model.bin"),
     "musetalkV15": lambda folder: write_unet(folder, "unet.pth"),
@@ -128,6 +146,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "face-parse-bisent": write_parsing,
     "s3fd": write_s3fd,
     "taesd": write_taesd,
+    "gfpgan": write_gfpgan,
     "latentsync-1.5": lambda folder: write_unet3d(folder, wrapped=True),
     "latentsync-1.6": lambda folder: write_unet3d(folder, wrapped=False),
 }
@@ -160,6 +179,20 @@ def _filled(build: Callable[[], nn.Module]) -> dict[str, Tensor]:
     with torch.device("meta"):  # no values are drawn that would be thrown away
         network = build()
     return fill_state_dict(shapes_of(network.state_dict()), SEED)
+
+
+def _thrifty(name: str, shape: tuple[int, ...]) -> Tensor:
+    """A tensor whose values serve many places each, where it is large: a file holds as few of them as it has rows.
+
+    Each place's value is that of the sum of its indices; so a kernel's rows are one row, moved on. As neighbours are
+    alike then, sums of them are larger than fresh draws': half the scale keeps activations near unit size.
+    """
+    count = sum(shape) - len(shape) + 1
+    if math.prod(shape) <= _FEW or len(shape) == 1:
+        return fill_state_dict({name: shape}, SEED)[name]
+    scale = math.prod(shape[1:]) ** -0.5 / 2 if name.endswith("weight") else 1.0
+    values = fill_state_dict({f"{name}.values": (count,)}, SEED)[f"{name}.values"] * scale
+    return values.as_strided(shape, (1,) * len(shape))
 
 
 def _write_json(path: Path, held: dict[str, Any]) -> None:

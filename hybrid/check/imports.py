@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["needed", "guarded", "typing", "by name"]
 ELIMINATED: Mapping[str, str] = MappingProxyType(
     {
         **{name: name for name in ("mmcv", "mmpose", "mmdet", "mmengine", "tensorflow", "tensorboard", "insightface")},
-        **{name: name for name in ("mediapipe", "onnxruntime", "decord", "kornia", "moviepy", "omegaconf", "einops")},
+        **{name: name for name in ("mediapipe", "onnxruntime", "decord", "kornia", "moviepy", "omegaconf")},
         **{name: name for name in ("gdown", "lpips", "scenedetect")},
         "openmim": "mim",
         "face-alignment": "face_alignment",

@@ -21,7 +21,8 @@ _Network = TypeVar("_Network", bound=nn.Module)
 
 _AGAIN = "delete it and download it again: python -m musetalk weights download"
 _ZIP = b"PK\x03\x04"  # how files of torch.save begin since torch 1.6; only those can be mapped instead of read
-_WRAPPER = "state_dict"  # training scripts save the tensors under this name, next to what else they keep
+# Training scripts save the tensors under one of these names, next to what else they keep; averaged ones come first.
+_WRAPPERS = ("state_dict", "params_ema", "params")
 _PREFIX = "module."  # what DistributedDataParallel puts before every name
 _SHOWN = 4  # tensors an error names of each kind
 _REASON = 120  # characters it tells of what a reader had to say
@@ -46,7 +47,8 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     """Read a checkpoint's tensors; nothing that a file may carry besides is ever run.
 
     Files that allow it are mapped, so that tensors cost memory only once they are copied into a module. A
-    `{"state_dict": ...}` around the tensors and a `module.` before all their names are taken off.
+    `{"state_dict": ...}` around the tensors, or what BasicSR calls it, and a `module.` before all their names are taken
+    off.
 
     Args:
         path: A .safetensors file, or one that torch.save wrote.
@@ -139,7 +141,9 @@ def _load_pickled(path: Path) -> object:
 
 def _tensors(held: object, path: Path) -> dict[str, Tensor]:
     """Take off the wrappings around a checkpoint's tensors."""
-    inner: Any = held.get(_WRAPPER, held) if isinstance(held, Mapping) else None
+    inner: Any = None
+    if isinstance(held, Mapping):
+        inner = next((held[name] for name in _WRAPPERS if name in held), held)
     if not isinstance(inner, Mapping) or not inner:
         raise BackendError(f"{path} holds no tensors by name", _AGAIN)
     named = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}

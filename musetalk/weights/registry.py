@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from musetalk.weights.files import HubPlace, WeightFile
+from musetalk.weights.files import HubPlace, UrlPlace, WeightFile
 
 _MUSETALK = "TMElyralab/MuseTalk", "2bcb936e2fddb4d86db4c62fd45b387d0c061571"
 _VAE = "stabilityai/sd-vae-ft-mse", "31f26fdeee1355a5c34592e401dd41e45d25a493"
@@ -176,9 +176,17 @@ TAESD = (
         alternatives=(_hub("taesd/diffusion_pytorch_model.bin", _TAESD, "diffusion_pytorch_model.bin", "MIT"),),
     ),
 )
+GFPGAN = WeightFile(
+    PurePosixPath("gfpgan/GFPGANv1.4.pth"),
+    UrlPlace("https://github.com/TencentARC/GFPGAN/releases/download/v1.3.0/GFPGANv1.4.pth"),
+    "Apache-2.0",
+    348_632_874,
+    "e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
+)
 
 # What `python -m musetalk weights` knows besides the files that registered backends name: taesd is no backend but the
-# quick decoder that MuseTalk's can be told to use, and faces what any backend may find and mask faces with.
+# quick decoder that MuseTalk's can be told to use, faces what any backend may find and mask faces with, and gfpgan what
+# may restore the faces that any of them painted.
 WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
     {
         "musetalk-v15": MUSETALK_V15,
@@ -187,5 +195,6 @@ WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
         "latentsync-1.6": LATENTSYNC_16,
         "faces": OPTIONAL,
         "taesd": TAESD,
+        "gfpgan": (GFPGAN,),
     }
 )

@@ -167,6 +167,7 @@ class TestSets:
             "mine",
             "faces",
             "taesd",
+            "gfpgan",
         ]
 
     def test_backends_that_lack_files_point_to_the_download(

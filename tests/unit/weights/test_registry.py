@@ -18,13 +18,13 @@ class TestRegistry:
         files = [known for file in WEIGHT_SETS[name] for known in (file, *file.alternatives)]
         assert len({file.path for file in files}) == len(files)
         for file in files:
-            assert isinstance(file.place, HubPlace)
-            assert re.fullmatch("[0-9a-f]{40}", file.place.revision) or file.sha256
+            on_hub = isinstance(file.place, HubPlace)
+            assert (on_hub and re.fullmatch("[0-9a-f]{40}", file.place.revision)) or file.sha256
             assert re.fullmatch("[0-9a-f]{64}|", file.sha256)
-            assert file.source.startswith("https://huggingface.co/")
+            assert file.source.startswith("https://huggingface.co/" if on_hub else "https://github.com/")
             assert file.licence
             assert file.size is None or file.size > 0
-            assert file.path.name == file.place.path.rpartition("/")[2]
+            assert file.path.name == (file.place.path if on_hub else file.place.address).rpartition("/")[2]
 
     def test_names_that_hold_a_hash_hold_the_files_own(self) -> None:
         assert S3FD.path.stem.endswith(S3FD.sha256[:10])

@@ -1,0 +1,1 @@
+"""Restorers: networks that give painted faces the detail they lack."""

@@ -1,0 +1,97 @@
+"""Where a restorer wants a face: upright, and as large as in the pictures that it was trained on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import atan2, cos, sin
+
+import numpy as np
+
+from musetalk.arrays import Float32Array
+from musetalk.faces.types import FaceSample
+from musetalk.faces.upright import UprightPlacement
+
+# Places in a crop of 512, as fractions of its side. The template that GFPGAN's faces are aligned by (Apache-2.0; from
+# facexlib) has the eyes at (192.98, 239.95) and (318.90, 240.19), the mouth's corners at (201.26, 371.41) and
+# (313.09, 371.15).
+_EYES = (255.9 / 512, 240.1 / 512)
+_MOUTH = (257.2 / 512, 371.3 / 512)
+
+# The ellipse of a face there: middle and half axes. It holds what lies between a box's cheeks and down to its chin.
+_FACE = ((0.5, 0.547), (0.283, 0.342))
+_RIM = 0.17  # of those half axes, over which it fades
+
+_FADE, _EDGE = 1 / 20, 0.25  # of the whole crop's rim: its width, of the side; and how much of that is 0
+
+_EYES_DOWN, _LIPS_DOWN = 0.39, 0.78  # of the box's height, in an upright face (see FaceBox)
+_DOUBT = 0.35  # radians by which the two signs of a tilt may disagree; what is beyond does not count
+
+
+def face_view(face: FaceSample, size: int) -> UprightPlacement:
+    """Place the crop that a restorer takes.
+
+    Its scale is that of the box, for the mouth's width and height change with speech; it lies where the eyes, judged by
+    the box, and the mouth together come closest to their places. All it is made of is smoothed in the plan, so the crop
+    is as steady as that.
+
+    Args:
+        face: As planned, in pixels of the frame.
+        size: Side of the crop in pixels.
+    """
+    box, mouth, turn = face.box, face.mouth, _turn(face)
+    side = (box.width + box.height) / 2
+    scale = (_MOUTH[1] - _EYES[1]) * size / ((_LIPS_DOWN - _EYES_DOWN) * side)
+    down = (-sin(turn), cos(turn))  # of the face, in the frame
+    eyes = [middle + (_EYES_DOWN - 0.5) * side * way for middle, way in zip(box.center, down, strict=True)]
+    x, y = (eyes[0] + mouth.cx) / 2 - 0.5, (eyes[1] + mouth.cy) / 2 - 0.5  # by the middles of pixels, as the similarity
+    u, v = ((eye + lip) / 2 * size - 0.5 for eye, lip in zip(_EYES, _MOUTH, strict=True))
+    a, b = scale * cos(turn), -scale * sin(turn)
+    return UprightPlacement(a, b, u - a * x + b * y, v - b * x - a * y, size)
+
+
+def _turn(face: FaceSample) -> float:
+    """How far a face is tilted, in radians, clockwise on the screen.
+
+    The line of the mouth tells, which grimaces bend, and the way from the middle of the box to the mouth, which a head
+    that turns aside bends; the mean of both errs less than either.
+    """
+    (cx, cy), mouth = face.box.center, face.mouth
+    other = atan2(cx - mouth.cx, mouth.cy - cy)
+    return mouth.angle + min(max(other - mouth.angle, -_DOUBT), _DOUBT) / 2
+
+
+@lru_cache(maxsize=4)
+def whole_crop(size: int) -> Float32Array:
+    """All of the crop that `face_view` places, with a soft rim: what is restored must not end in a line.
+
+    Args:
+        size: Side of the crop in pixels.
+
+    Returns:
+        float32 [size, size], 0 at the edges, 1 from a sixteenth of the side inwards. Not to be written to.
+    """
+    places = np.arange(size, dtype=np.float32) + 0.5
+    t = np.clip(np.minimum(places, size - places) / (size * _FADE) - _EDGE, 0, 1)
+    line = t * t * (3 - 2 * t)
+    mask: Float32Array = np.minimum(line[:, None], line[None, :]).astype(np.float32)
+    mask.setflags(write=False)
+    return mask
+
+
+@lru_cache(maxsize=4)
+def whole_face(size: int) -> Float32Array:
+    """Where a face lies in the crop that `face_view` places: forehead to chin, cheek to cheek, with a soft rim.
+
+    Args:
+        size: Side of the crop in pixels.
+
+    Returns:
+        float32 [size, size], 1 on the face, 0 from well within the crop's edge outwards. Not to be written to.
+    """
+    y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size
+    (cx, cy), (half_width, half_height) = _FACE
+    far = np.hypot((x - cx) / half_width, (y - cy) / half_height)
+    t = np.clip((1 + _RIM - far) / _RIM, 0, 1)
+    mask: Float32Array = np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+    mask.setflags(write=False)
+    return mask

@@ -1,0 +1,67 @@
+"""Which restorer the settings ask for, what it lacks here, and how it is loaded."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from musetalk.enhance.types import FaceEnhancer
+from musetalk.settings import RenderSettings
+from musetalk.weights.files import lacking
+from musetalk.weights.lean import preferred
+from musetalk.weights.registry import GFPGAN
+
+NONE, BY_SPANDREL, BY_PACKAGE = "none", "gfpgan", "gfpgan-original"  # everything else is a file
+
+_SET = "gfpgan"  # of weights, and their folder
+_PACKAGES = ("gfpgan", "basicsr")
+
+
+def lacks(settings: RenderSettings) -> tuple[str, ...]:
+    """What is missing to restore faces with these settings, one sentence each with the remedy; empty: nothing.
+
+    Reads no contents, and imports nothing heavy.
+    """
+    model = settings.enhance.model
+    if model == NONE:
+        return ()
+    if model not in {BY_SPANDREL, BY_PACKAGE}:
+        path = restorer_file(settings)
+        return () if path.is_file() else (f"there is no restorer {path}: put it there, or choose {BY_SPANDREL}",)
+    missing = lacking((GFPGAN,), settings.models_dir, _SET)
+    packages = [name for name in _PACKAGES if find_spec(name) is None] if model == BY_PACKAGE else []
+    if packages:
+        missing += (f"{' and '.join(packages)} not installed: pip install -r requirements-gfpgan.txt",)
+    return missing
+
+
+def depends(settings: RenderSettings) -> tuple[object, ...]:
+    """What of the settings `load_enhancer` looks at; a restorer is kept until that changes."""
+    network = settings.network
+    return settings.enhance.model, settings.models_dir, network.device, network.dtype, network.batch_size
+
+
+def restorer_file(settings: RenderSettings) -> Path:
+    """The file that the settings name: a bare name lies in the models' own folder for restorers."""
+    model, folder = settings.enhance.model, settings.models_dir
+    if model in {BY_SPANDREL, BY_PACKAGE}:
+        return preferred(folder / GFPGAN.path)
+    return folder / _SET / model if Path(model).name == model else Path(model)
+
+
+def load_enhancer(settings: RenderSettings) -> FaceEnhancer:
+    """Load the restorer that the settings ask for; one that is not "none".
+
+    Raises:
+        BackendError: Its file is missing, damaged, holds code, or is no restorer that spandrel knows; there is no such
+            device; or, for the `gfpgan` package, that cannot be imported.
+    """
+    from musetalk.enhance.restorer import load_restorer, restoring_compute  # noqa: PLC0415 - loads torch
+
+    network = settings.network
+    compute, path = restoring_compute(network), restorer_file(settings)
+    if settings.enhance.model == BY_PACKAGE:
+        from musetalk.enhance.original import load_original  # noqa: PLC0415
+
+        return load_original(path, compute, network.batch_size)
+    return load_restorer(path, compute, network.batch_size)

@@ -1,0 +1,46 @@
+"""What restores faces, as those who call it know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from musetalk.arrays import UInt8Array
+
+
+def go_on() -> None:
+    """Nobody wants the work to end."""
+
+
+class FaceEnhancer(Protocol):
+    """Restores faces. A pure function of its faces: no state between calls."""
+
+    @property
+    def name(self) -> str:
+        """For reports: "GFPGANv1.4.pth by spandrel (GFPGAN)"."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Side S of the faces it takes, in pixels."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What it runs on, as torch names it: "cpu", "cuda:0"."""
+        ...
+
+    def enhance(self, faces: UInt8Array, check: Callable[[], None] = go_on) -> UInt8Array:
+        """Restore faces.
+
+        Args:
+            faces: uint8 RGB [N, S, S, 3], aligned as those of FFHQ are.
+            check: Called between pieces of the work; raises where it is to end.
+
+        Returns:
+            uint8 RGB [N, S', S', 3].
+
+        Raises:
+            EnhancerError: Memory ran out, or the network's numbers did.
+        """
+        ...
