@@ -15,7 +15,7 @@ from musetalk.generators.registry import Backend
 from musetalk.progress import CancelToken
 from musetalk.webui.options import ServerOptions
 from musetalk.weights import TAESD, FetchProgress, WeightFile, fetch
-from musetalk.weights.registry import OPTIONAL, SD_VAE
+from musetalk.weights.registry import OPTIONAL, SD_VAE, WEIGHT_SETS
 
 _CLOSE_SECONDS = 15.0  # a server that has fallen silent is noticed after ten
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -181,6 +181,7 @@ def weight_sets(backends: Iterable[Backend]) -> tuple[WeightSet, ...]:
     if any(set(SD_VAE) <= set(each.files) for each in sets):
         sets.append(WeightSet("faces", "a better face detector, and face parsing, for any backend", OPTIONAL))
         sets.append(WeightSet("taesd", "the tiny decoder: quicker and softer than Stable Diffusion's", TAESD))
+        sets.append(WeightSet("gfpgan", "GFPGAN, which restores painted faces, for any backend", WEIGHT_SETS["gfpgan"]))
     return tuple(sets)
 
 

@@ -21,7 +21,7 @@ ASSETS = Path(__file__).parents[2] / "assets"
 
 # Gradio puts a picture inside a button without a name.
 _NAME_PICTURES = """() => requestAnimationFrame(() => {
-  const names = { frame: "Preview frame: choose a face", speaking: "The same frame, speaking" };
+  const names = { frame: "Preview frame: choose a face", speaking: "The same frame, speaking", sheet: "Every stage" };
   for (const [id, name] of Object.entries(names))
     document.querySelectorAll(`#${id} .image-container > button`).forEach((button) => (button.ariaLabel = name));
 })"""
@@ -52,7 +52,7 @@ def _build_inputs(site: Site) -> Inputs:
     source, voice = build_media(site)
     entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
     mouth = form.build_mouth(backend_picker(entries, site.base.backend))
-    return Inputs(source, voice, form.SettingsForm(**mouth, **build_folds()))
+    return Inputs(source, voice, form.SettingsForm(**mouth, **build_folds(site.base)))
 
 
 def build_media(site: Site) -> tuple[gr.File, gr.Audio]:
@@ -91,8 +91,8 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
     )
     for overlay in overlays:
         overlay.input(handlers.redraw, overlays, handlers.drawn, **AT_ONCE)
-    for picture in (stage.frame, stage.speaking):
-        picture.change(None, js=_NAME_PICTURES, api_visibility="private")
+    for shown in (stage.frame.change, stage.speaking.change, stage.sheet.change, stage.stages.expand):
+        shown(None, js=_NAME_PICTURES, api_visibility="private")
     stage.generate_button.click(
         handlers.generate,
         [*media, visitor, *settings],

@@ -8,8 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.errors import MediaError, SettingsError
+from musetalk.errors import FaceError, MediaError, SettingsError
+from musetalk.frame_preview import FramePreview
 from musetalk.jobs.job import Job
+from musetalk.looking.sheet import contact_sheet
 from musetalk.recent import Recent
 from musetalk.webui import drawing, form, panels
 from musetalk.webui.accounts import account_of
@@ -44,7 +46,8 @@ class DubHandlers(Watching):
         """What a preview changes."""
         stage = self._stage
         offered = [stage.overlays, *stage.show.values()]
-        return [stage.preview, *self.drawn, stage.speaking, *offered, stage.note, stage.video, stage.scale]
+        how = [stage.stages, stage.sheet]
+        return [stage.preview, *self.drawn, stage.speaking, *offered, stage.note, *how, stage.video, stage.scale]
 
     @property
     def drawn(self) -> list[Any]:
@@ -58,7 +61,7 @@ class DubHandlers(Watching):
         if source is None:
             self._sketches.drop(_visit(request))
             hidden = {stage.speaking: gr.Image(visible=False), stage.overlays: gr.Row(visible=False)}
-            return {stage.frame: None, stage.legend: "", stage.note: "", **hidden}
+            return {stage.frame: None, stage.legend: "", stage.note: "", **hidden, **self._stages(None)}
         return self._preview(request, Path(source), None, None, values)
 
     @with_toasts
@@ -125,8 +128,18 @@ class DubHandlers(Watching):
             stage.note: preview_note(found),
             stage.video: gr.Video(visible=False),
             stage.scale: found.frame.shape[1] / sketch.ground.shape[1],
+            **self._stages(found),
             **self._draw(sketch, values[:overlays]),
         }
+
+    def _stages(self, found: FramePreview | None) -> Update:
+        """The contact sheet of a preview; where nothing was painted, there is none."""
+        stage = self._stage
+        try:
+            sheet = None if found is None else contact_sheet(found)
+        except FaceError:
+            sheet = None
+        return {stage.stages: gr.Accordion(visible=sheet is not None), stage.sheet: sheet}
 
     def _draw(self, sketch: drawing.Sketch, shown: tuple[bool, ...]) -> Update:
         """The frame with the overlays that are switched on; `shown` in the order of `Stage.show`."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import gradio as gr
 
+from musetalk.enhance.choice import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings
 from musetalk.webui.figures import figures
 from musetalk.webui.texts import FOLDER, text
 
-Value: TypeAlias = str | float | None  # what a widget of the form holds
+Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
 PICKED = "picked"
 MUSETALK, LATENTSYNC = "musetalk-", "latentsync-"  # what the names of their backends begin with
 _FACES = [
@@ -24,8 +26,34 @@ _FACES = [
     ("Picked", PICKED),
 ]
 # What only whoever runs the server decides: where it reads and writes, how much it takes, and what it runs on.
-_SERVER_ONLY = ("models_dir", "coords_dir", "use_saved_coords", "limits")
+_SERVER_ONLY = ("models_dir", "coords_dir", "debug_dir", "use_saved_coords", "limits")
 _SERVERS_NETWORK = ("device", "compile")
+# Which restorers visitors may name: those that have a name, and files by their bare name, never by a path.
+_NAMED_RESTORERS = (NONE, BY_SPANDREL, BY_PACKAGE)
+_RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
+# Settings, and the widgets that say them as they are.
+_MASK = {
+    "shape": "shape",
+    "feather": "feather",
+    "ellipse_padding_factor": "padding",
+    "blur_kernel_ratio": "blur",
+    "expand_factor": "square",
+    "upper_boundary_ratio": "upper",
+    "left_cheek_width": "left_cheek",
+    "right_cheek_width": "right_cheek",
+    "mouth_vertical_offset": "offset",
+    "mouth_scale_factor": "scale",
+    "smoothing_seconds": "mask_smoothing",
+}
+_OCCLUSION = {"auto": None, "always": True, "never": False}
+_ENHANCE = {
+    "model": "restorer",
+    "strength": "strength",
+    "region": "region",
+    "upscale": "upscale",
+    "steadiness": "steadiness",
+}
+_SILENCE = {"mode": "silence", "threshold_seconds": "pause", "fade_seconds": "fade"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +66,28 @@ class SettingsForm:
     point: gr.Textbox
     shape: gr.Radio
     feather: gr.Slider
+    padding: gr.Slider
     blur: gr.Slider
+    square: gr.Slider
+    upper: gr.Slider
     left_cheek: gr.Slider
     right_cheek: gr.Slider
+    offset: gr.Slider
+    scale: gr.Slider
+    mask_smoothing: gr.Slider
+    occlusion: gr.Radio
+    blend: gr.Radio
+    colour: gr.Checkbox
+    sharpness: gr.Checkbox
+    restore: gr.Checkbox
+    restorer: gr.Dropdown
+    strength: gr.Slider
+    region: gr.Radio
+    upscale: gr.Radio
+    steadiness: gr.Slider
+    silence: gr.Radio
+    pause: gr.Slider
+    fade: gr.Slider
     extra_margin: gr.Slider
     sampler: gr.Radio
     steps: gr.Number
@@ -122,18 +169,27 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
             "length": said["length"],
             "tail": said["tail"],
             "image_fps": said["image_fps"],
-            "mask": {
-                "shape": said["shape"],
-                "feather": said["feather"],
-                "blur": said["blur"],
-                "left_cheek_width": said["left_cheek"],
-                "right_cheek_width": said["right_cheek"],
-            },
+            **_of_looks(said),
             "encoder": {"crf": said["crf"], "preset": said["preset"]},
             **of_backends,
         },
         base,
     )
+
+
+def _of_looks(said: dict[str, Value]) -> dict[str, Any]:
+    """What is the same for every backend."""
+    matched = {name: "match" if said[name] else "none" for name in ("colour", "sharpness")}
+    return {
+        "mask": {**_told(said, _MASK), "occlusion": _OCCLUSION.get(str(said["occlusion"]))},
+        "blend": {"method": said["blend"], **matched},
+        "enhance": _told(said, _ENHANCE) if said["restore"] else {"model": NONE},
+        "silence": _told(said, _SILENCE),
+    }
+
+
+def _told(said: dict[str, Value], widgets: dict[str, str]) -> dict[str, Value]:
+    return {setting: said[widget] for setting, widget in widgets.items()}
 
 
 def _of_backend(said: dict[str, Value], backend: str) -> dict[str, Any]:
@@ -189,4 +245,15 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
     if foreign:
         raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out")
     kept = {name: getattr(base, name) for name in _SERVER_ONLY}
-    return RenderSettings.parse({**values, "network": network, **kept})
+    settings = RenderSettings.parse({**values, "network": network, **kept})
+    if not may_be_named(settings.enhance.model):
+        raise SettingsError(
+            "enhance.model is no restorer's name",
+            f"give {', '.join(_NAMED_RESTORERS)}, or the bare name of a .pth or .safetensors file on the server",
+        )
+    return settings
+
+
+def may_be_named(restorer: str) -> bool:
+    """Whether visitors may name a restorer: by its name, or by that of a file in the server's folder, no path."""
+    return restorer in _NAMED_RESTORERS or _RESTORER_FILE.fullmatch(restorer) is not None

@@ -10,19 +10,31 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.settings import RenderSettings
+from musetalk.settings import MaskSettings, RenderSettings
+from musetalk.webui.form_look import build_look, build_pauses, slider
 from musetalk.webui.form_networks import build_networks
 
 _WIDEST_CHEEK = 256  # half of the 512 columns of a parsed face
 
 
-def build_folds() -> dict[str, Any]:
-    """Build all of them where this is called; by the names of `SettingsForm`."""
+def build_folds(base: RenderSettings) -> dict[str, Any]:
+    """Build all of them where this is called; by the names of `SettingsForm`.
+
+    Args:
+        base: Says where weights are.
+    """
     default = RenderSettings()
-    return {**_mask(default), **build_networks(default), **_length(default), **_output(default)}
+    return {
+        **_mask(default.mask),
+        **build_look(base),
+        **build_networks(default),
+        **build_pauses(default.silence),
+        **_length(default),
+        **_output(default),
+    }
 
 
-def _mask(default: RenderSettings) -> dict[str, Any]:
+def _mask(default: MaskSettings) -> dict[str, Any]:
     with gr.Accordion("Mask", open=False):
         shape = gr.Radio(
             [
@@ -32,41 +44,64 @@ def _mask(default: RenderSettings) -> dict[str, Any]:
                 ("Jaw", "jaw"),
                 ("Raw", "raw"),
                 ("Neck", "neck"),
+                ("Mouth", "mouth"),
             ],
-            value=default.mask.shape,
+            value=default.shape,
             label="Shape",
-            info="Jaw, raw and neck are MuseTalk's parsing modes: they follow the parsed face, and need its weights",
+            info="Jaw, raw, neck and mouth follow the parsed face, and need its weights",
             elem_classes="mask-shape",
         )
-        feather = _soft_edge("ellipse and box", default.mask.feather, 0.5, "face's width", "when-drawn")
-        square = "blended square, half as large again as the crop"
-        blur = _soft_edge("jaw, raw and neck", default.mask.blur, 0.2, square, "when-parsed")
-        left, right = (
-            gr.Slider(
-                0,
-                _WIDEST_CHEEK,
-                value=getattr(default.mask, f"{side}_cheek_width"),
-                step=1,
-                label=f"{side.capitalize()} cheek width",
-                info=f"Of jaw: columns of 512 {side} of the middle that are kept whole",
-                elem_classes="when-jaw",
-            )
-            for side in ("left", "right")
+        return {"shape": shape, **_drawn(default), **_parsed(default), **_any_shape(default)}
+
+
+def _drawn(default: MaskSettings) -> dict[str, Any]:
+    shown, inset = "when-drawn", default.ellipse_padding_factor
+    soft, padding = "As a fraction of the face's width", "Share of its size by which it is drawn in on every side"
+    return {
+        "feather": slider(0, 0.5, default.feather, "Soft edge of ellipse and box", soft, shown),
+        "padding": slider(-0.3, 0.4, inset, "Padding (ellipse_padding_factor)", padding, shown),
+    }
+
+
+def _parsed(default: MaskSettings) -> dict[str, Any]:
+    shown = "when-parsed"
+    soft, square = "Soft edge of jaw, raw, neck and mouth", "Blended square (expand_factor)"
+    upper = "Share of it, from above, that keeps the source"
+    left, right = (
+        slider(
+            0,
+            _WIDEST_CHEEK,
+            getattr(default, f"{side}_cheek_width"),
+            f"{side.capitalize()} cheek width",
+            f"Of jaw: columns of 512 {side} of the middle that are kept whole",
+            "when-jaw",
+            step=1,
         )
-    return {"shape": shape, "feather": feather, "blur": blur, "left_cheek": left, "right_cheek": right}
-
-
-def _soft_edge(shapes: str, value: float, most: float, whole: str, shown: str) -> gr.Slider:
-    """How soft the edge of some shapes is; `shown` is the style sheet's word for when they are chosen."""
-    return gr.Slider(
-        0,
-        most,
-        value=value,
-        step=0.01,
-        label=f"Soft edge of {shapes}",
-        info=f"As a fraction of the {whole}",
-        elem_classes=shown,
+        for side in ("left", "right")
     )
+    return {
+        "blur": slider(0, 0.2, default.blur_kernel_ratio, soft, "As a fraction of the blended square", shown),
+        "square": slider(1.2, 3, default.expand_factor, square, "Its side, in sides of the crop", shown, step=0.1),
+        "upper": slider(0, 0.9, default.upper_boundary_ratio, "Kept above (upper_boundary_ratio)", upper, shown),
+        "left_cheek": left,
+        "right_cheek": right,
+        "mask_smoothing": slider(0, 1, default.smoothing_seconds, "Steadied over time", "In seconds", shown),
+    }
+
+
+def _any_shape(default: MaskSettings) -> dict[str, Any]:
+    down, scale = "Moved down (mouth_vertical_offset)", "Scale (mouth_scale_factor)"
+    share = "As a share of the face's height; below 0: up"
+    return {
+        "offset": slider(-0.3, 0.3, default.mouth_vertical_offset, down, share),
+        "scale": slider(0.5, 2, default.mouth_scale_factor, scale, "Around the mask's middle", step=0.05),
+        "occlusion": gr.Radio(
+            [("Auto", "auto"), ("Always", "always"), ("Never", "never")],
+            value="auto",
+            label="Keep hair, hands and glasses in front",
+            info="Auto: where faces are parsed anyway; always needs the parser's weights",
+        ),
+    }
 
 
 def _length(default: RenderSettings) -> dict[str, Any]:

@@ -35,9 +35,14 @@ def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
 
 
 def _summary(report: Mapping[str, Any]) -> str:
-    painted, frames = int(report["face_frames"]), int(report["frames"])
+    painted, frames, resting = int(report["face_frames"]), int(report["frames"]), _frames_at_rest(report)
     if painted == frames:
         how = "the mouth is painted in all of them"
+    elif resting and not painted:
+        how = "the voice says nothing where there is a face, all are untouched"
+    elif resting:
+        rest = "the others" if painted + resting == frames else f"{resting:,}, the others are untouched"
+        how = f"the mouth is painted in {painted:,} and at rest in {rest}"
     elif painted:
         how = f"the mouth is painted in {painted:,}, the others are untouched"
     else:
@@ -48,6 +53,10 @@ def _summary(report: Mapping[str, Any]) -> str:
     return f"{made} in {duration(report['wall_seconds'])}: {how}."
 
 
+def _frames_at_rest(report: Mapping[str, Any]) -> int:
+    return sum(span["stop"] - span["start"] for span in report["spans"] if span["kind"] == "rest")
+
+
 def notice_line(notice: str) -> str:
     """What a result has to be labelled with; empty: nothing."""
     return f'<p class="mt-notice">{escape(notice)}.</p>' if notice else ""
@@ -55,12 +64,14 @@ def notice_line(notice: str) -> str:
 
 def _chips(report: Mapping[str, Any]) -> str:
     wall = float(report["wall_seconds"])
-    fallbacks = int(report["fallback_frames"])
+    fallbacks, resting = int(report["fallback_frames"]), _frames_at_rest(report)
     chips = [
         ("frames", f"{report['frames']:,}", ""),
         ("with a face", f"{report['face_frames']:,}", ""),
         ("passed through", f"{report['passthrough_frames']:,}", ""),
+        ("at rest", f"{resting:,}" if resting else "", ""),
         ("by a fallback", f"{fallbacks:,}", "warn" if fallbacks else ""),
+        *_restored(report),
         ("real time", f"{ratio(report['video_seconds'] / wall)}\u00d7" if wall else "", ""),
         ("frames/s", ratio(report["frames"] / wall) if wall else "", ""),
         ("useful bbox_shift", _range(report.get("bbox_shift_range")), ""),
@@ -75,12 +86,19 @@ def _chips(report: Mapping[str, Any]) -> str:
     return f'<dl class="mt-chips">{items}</dl>'
 
 
+def _restored(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The figures of enhancement; none where nothing was to be restored."""
+    if report.get("enhancer"):
+        yield "restored", f"{report['restored_frames']:,}", "warn" if report["unrestored"] else ""
+        yield "restorer", report["enhancer"], ""
+
+
 def _range(ends: Sequence[int] | None) -> str:
     return "" if ends is None else f"{ends[0]} to {ends[1]}"
 
 
 def warnings_list(report: Mapping[str, Any]) -> str:
-    """What the user should know, fallbacks stretch by stretch among it; nothing that `whole_fallback` says."""
+    """What the user should know, fallbacks and unrestored frames stretch by stretch; nothing of `whole_fallback`."""
     whole = whole_fallback(report)
     sentences = [text for text in report["warnings"] if text != whole]
     fallbacks = [] if whole else report["fallbacks"]
@@ -91,8 +109,16 @@ def warnings_list(report: Mapping[str, Any]) -> str:
     ]
     if len(fallbacks) > _MOST_SHOWN:
         sentences.append(f"{len(fallbacks) - _MOST_SHOWN:,} more stretches by a fallback; the timeline shows them")
+    sentences += _unrestored(report.get("unrestored", ()))
     items = "".join(f"<li>{escape(sentence(text))}</li>" for text in sentences)
     return f'<ul class="mt-warnings" aria-label="What you should know">{items}</ul>' if items else ""
+
+
+def _unrestored(stretches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for each in stretches[:_MOST_SHOWN]:
+        yield f"Frames {each['start']:,} to {each['stop'] - 1:,} stayed as they were painted: {each['reason']}"
+    if len(stretches) > _MOST_SHOWN:
+        yield f"{len(stretches) - _MOST_SHOWN:,} more stretches stayed as they were painted"
 
 
 def whole_fallback(report: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ _MARGIN = 1.25  # a process that overruns the time asked for is killed; what it 
 _BEGINNING_SECONDS = 5.0  # until CUDA runs in a new process, and the inputs are looked at again there
 _PREVIEW_FRAMES = 16  # the longest clip a backend paints at once
 _PREVIEW_SECONDS = 10.0  # to look for the face and hear the voice
+_RESTORING = GpuCost(start_seconds=5.0, seconds_per_frame=0.06)  # besides: a restorer, a guess
 _FACES_COST = GpuCost(start_seconds=5.0, seconds_per_frame=0.02)  # of S3FD or face parsing alone
 _log = logging.getLogger(__name__)
 
@@ -143,9 +144,17 @@ class SpaceEngine(LipSync):
         Raises:
             BackendError: It cannot run.
         """
-        networks = settings.detector.name == "s3fd" or settings.mask.shape in PARSED_SHAPES
-        cost = self._workshop.ready(settings).gpu
-        return cost.of(settings) if cost else _FACES_COST if networks else None
+        mask, restoring = settings.mask, settings.enhance.wanted
+        networks = settings.detector.name == "s3fd" or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or restoring
+        cost = self._workshop.ready(settings).gpu or (_FACES_COST if networks else None)
+        if cost is None or not restoring:
+            return cost and cost.of(settings)
+        own = cost.of(settings)
+        return replace(
+            own,
+            start_seconds=own.start_seconds + _RESTORING.start_seconds,
+            seconds_per_frame=own.seconds_per_frame + _RESTORING.seconds_per_frame,
+        )
 
     def _affordable(self, seconds: int) -> int:
         if seconds > self._max_seconds:

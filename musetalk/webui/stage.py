@@ -17,7 +17,8 @@ _OVERLAYS: dict[Overlay, str] = {"faces": "Faces and mask", "crop": "Crop", "par
 class Stage(WatchedStage):
     """Its widgets besides those of the watched job.
 
-    `show` says what is drawn into the frame, `scale` how many pixels of the source one of it is.
+    `show` says what is drawn into the frame, `scale` how many pixels of the source one of it is; `sheet` shows how the
+    speaking frame was made.
     """
 
     preview: gr.Column
@@ -27,6 +28,8 @@ class Stage(WatchedStage):
     show: dict[Overlay, gr.Checkbox]
     legend: gr.HTML
     note: gr.Markdown
+    stages: gr.Accordion
+    sheet: gr.Image
     moment: gr.Textbox
     preview_button: gr.Button
     generate_button: gr.Button
@@ -43,6 +46,8 @@ def build_stage(header: gr.HTML) -> Stage:
             show = {name: _overlay(name, label) for name, label in _OVERLAYS.items()}
         legend = gr.HTML("", elem_id="legend")
         note = gr.Markdown("", elem_classes="note", elem_id="note")
+        with gr.Accordion("Every stage", open=False, visible=False, elem_id="stages") as stages:
+            sheet = _picture("How this frame was made", "sheet", visible=True)
     video = gr.Video(label="Result", visible=False, interactive=False, buttons=["download"], elem_id="result")
     with gr.Row(elem_classes="actions", equal_height=True):
         moment = gr.Textbox(label="Preview at (s)", placeholder="e.g. 2.5", min_width=140, scale=1)
@@ -60,6 +65,8 @@ def build_stage(header: gr.HTML) -> Stage:
         show=show,
         legend=legend,
         note=note,
+        stages=stages,
+        sheet=sheet,
         video=video,
         moment=moment,
         preview_button=preview_button,

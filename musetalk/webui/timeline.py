@@ -20,7 +20,13 @@ _THINNEST = 0.1  # units; what is thinner would not be drawn at all
 _POINTS = 600  # of the voice's curve
 _MOST_TICKS = 6
 _STEPS = (0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  # seconds
-_TITLES = {"face": "face painted", "fallback": "fallback", "cutaway": "cutaway", "tail": "after the voice"}
+_TITLES = {
+    "face": "face painted",
+    "fallback": "fallback",
+    "rest": "at rest",
+    "cutaway": "cutaway",
+    "tail": "after the voice",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def _bands(pieces: Sequence[_Piece], frames: int) -> str:
     """What is no fallback; the less was painted, the lower, so that colour is not all that tells kinds apart."""
     calm = [piece for piece in pieces if piece.kind != "fallback"]
     shown = calm if len(calm) <= _COLUMNS else _merged(calm, frames)
-    heights = {"face": _BAND, "cutaway": _BAND / 2, "tail": _BAND / 4}
+    heights = {"face": _BAND, "rest": _BAND * 3 / 4, "cutaway": _BAND / 2, "tail": _BAND / 4}
     return "".join(
         _group(kind, [piece for piece in shown if piece.kind == kind], frames, height)
         for kind, height in heights.items()

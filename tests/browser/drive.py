@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from musetalk.webui.theme import STYLE, theme
 
@@ -161,6 +164,8 @@ class Visit:
     def give(self, source: Path, voice: Path) -> None:
         """Upload both, and wait until the page has them."""
         self.give_source(source)
+        expect(self.frame).to_be_attached()
+        self.page.locator("#frame").scroll_into_view_if_needed()  # far below the screen, pictures are not fetched
         expect(self.frame).to_be_visible()
         self.give_voice(voice)
         expect(self.page.get_by_test_id("waveform-Voice: a recording, or speak now").first).to_be_visible()
@@ -170,6 +175,33 @@ class Visit:
         self.give(source, voice)
         self.button("Generate").click()
         return self.job
+
+    def unfold(self, name: str) -> None:
+        self.page.get_by_role("button", name=re.compile(f"^{name}")).click()
+
+    def set_number(self, label: str, value: float) -> None:
+        """Type a number beside a slider."""
+        field = self.page.get_by_role("spinbutton", name=label)
+        field.fill(str(value))
+        field.press("Tab")
+
+    def preview(self) -> np.ndarray:
+        """Preview a frame with a voice: the frame speaking, int [h, w, 3], RGB."""
+        speaking = self.page.locator("#speaking img")
+        before = speaking.get_attribute("src") if speaking.count() else None
+        self.button("Preview frame").click()
+        expect(speaking).to_be_attached()
+        self.page.locator("#speaking").scroll_into_view_if_needed()
+        expect(speaking).to_be_visible()
+        if before is not None:
+            expect(speaking).not_to_have_attribute("src", before)
+        expect(self.page.locator("#note .pending")).to_have_count(0)
+        return self.pixels(speaking)
+
+    def pixels(self, picture: Locator) -> np.ndarray:
+        """A picture of the page as it was sent: int [h, w, 3], RGB."""
+        data = self.page.request.get(picture.get_attribute("src") or "").body()
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
     def click_frame(self, point: tuple[int, int]) -> None:
         """Click where the frame shows a point of the source; the whole picture is shown."""

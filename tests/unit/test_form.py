@@ -16,18 +16,25 @@ from musetalk.webui.form import SettingsForm, build_mouth, read, visitors_settin
 from musetalk.webui.form_folds import build_folds
 
 BASE = RenderSettings(
-    models_dir=Path("weights"), limits=Limits(max_seconds=60), network=NetworkSettings(device="cuda:1", compile=True)
+    models_dir=Path("weights"),
+    debug_dir=Path("seen"),
+    limits=Limits(max_seconds=60),
+    network=NetworkSettings(device="cuda:1", compile=True),
 )
 NEURAL, VIDEO = "musetalk-v15", "latentsync-1.5"
 
 
-@pytest.fixture(scope="module")
-def form() -> SettingsForm:
+def made_form() -> SettingsForm:
     async def build() -> SettingsForm:
         with gr.Blocks(analytics_enabled=False):
-            return SettingsForm(**build_mouth(backend_picker([], "preview")), **build_folds())
+            return SettingsForm(**build_mouth(backend_picker([], "preview")), **build_folds(RenderSettings()))
 
     return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
+
+
+@pytest.fixture(scope="module")
+def form() -> SettingsForm:
+    return made_form()
 
 
 def widgets(form: SettingsForm) -> dict[str, Any]:
@@ -66,7 +73,7 @@ def test_what_is_set_arrives(form: SettingsForm) -> None:
         BASE,
     )
     assert settings.bbox_shift == -7
-    assert settings.mask == MaskSettings(shape="jaw", blur=0.1, left_cheek_width=40, right_cheek_width=256)
+    assert settings.mask == MaskSettings(shape="jaw", blur_kernel_ratio=0.1, left_cheek_width=40, right_cheek_width=256)
     assert settings.extra_margin == 25
     assert settings.detector.name == "haar"
     assert settings.network == NetworkSettings(
@@ -112,7 +119,7 @@ def test_no_steps_are_the_presets(form: SettingsForm, steps: int | None) -> None
 
 def test_what_is_hidden_says_nothing(form: SettingsForm) -> None:
     network = {"detector": "s3fd", "decoder": "tiny", "dtype": "fp16", "batch_size": 9, "seed": "3"}
-    plain = RenderSettings(models_dir=BASE.models_dir, limits=BASE.limits, network=BASE.network)
+    plain = BASE
     assert read(said(form, extra_margin=25, **network, **LATENTSYNC_SAID), BASE) == plain
     for backend in (NEURAL, "musetalk-v1"):
         assert read(said(form, backend=backend, **LATENTSYNC_SAID), BASE).latentsync == LatentSyncSettings()
@@ -133,7 +140,7 @@ def test_a_picked_face_is_a_point_or_an_error(form: SettingsForm) -> None:
 
 
 def test_every_shape_of_the_settings_can_be_chosen(form: SettingsForm) -> None:
-    for shape in ("auto", "ellipse", "box", "raw", "jaw", "neck"):
+    for shape in ("auto", "ellipse", "box", "raw", "jaw", "neck", "mouth"):
         assert shape in [value for _, value in form.shape.choices]
         assert read(said(form, shape=shape), BASE).mask.shape == shape
 
@@ -142,6 +149,16 @@ def test_widgets_reach_no_further_than_the_settings(form: SettingsForm) -> None:
     ranged = {name: held for name, held in widgets(form).items() if isinstance(held, gr.Slider | gr.Number)}
     assert set(ranged) >= {
         "blur",
+        "padding",
+        "square",
+        "upper",
+        "offset",
+        "scale",
+        "mask_smoothing",
+        "strength",
+        "steadiness",
+        "pause",
+        "fade",
         "left_cheek",
         "right_cheek",
         "extra_margin",
@@ -154,7 +171,8 @@ def test_widgets_reach_no_further_than_the_settings(form: SettingsForm) -> None:
     for end in ("minimum", "maximum"):
         limits = {name: getattr(widget, end) for name, widget in ranged.items()}
         for backend in (NEURAL, VIDEO):
-            assert read(said(form, backend=backend, framing="musetalk", **limits), BASE).backend == backend
+            values = said(form, backend=backend, framing="musetalk", restore=True, silence="rest", **limits)
+            assert read(values, BASE).backend == backend
 
 
 @pytest.mark.parametrize(
@@ -162,6 +180,7 @@ def test_widgets_reach_no_further_than_the_settings(form: SettingsForm) -> None:
     [
         ({"models_dir": "/"}, "models_dir"),
         ({"coords_dir": "/"}, "coords_dir"),
+        ({"debug_dir": "/"}, "debug_dir"),
         ({"use_saved_coords": True}, "use_saved_coords"),
         ({"limits": {}}, "limits"),
         ({"network": {"device": "cpu"}}, "network.device"),

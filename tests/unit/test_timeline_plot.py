@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musetalk.webui.report import report_panel
+from musetalk.webui.theme import STYLE
 from musetalk.webui.timeline import timeline_svg
 
 LIMIT_BYTES = 60_000
-KINDS = ("face", "fallback", "cutaway", "tail")
+KINDS = ("face", "fallback", "rest", "cutaway", "tail")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -51,6 +53,59 @@ def test_legend_counts_frames_of_the_kinds_there_are() -> None:
     legend = parsed(timeline_svg(report([("face", 1500), ("fallback", 6), ("face", 200)]))).find("ul")
     assert legend is not None
     assert ["".join(item.itertext()) for item in legend] == ["face painted 1,700", "fallback 6", "voice"]
+
+
+def test_what_rests_has_a_colour_and_a_height_of_its_own_and_its_name() -> None:
+    figure = timeline_svg(report([("face", 50), ("rest", 25), ("cutaway", 25)]))
+    assert shapes(figure, "rest") == [(500.0, 250.0, "frames 50-74, rest")]
+    tops = {
+        kind: re.findall(r"[-\d.]+", path.attrib["d"])[1]
+        for kind in ("face", "rest", "cutaway")
+        for path in parsed(figure).iterfind(f".//{SVG}g[@class='mt-{kind}']/{SVG}path")
+    }
+    assert len(set(tops.values())) == 3
+    legend = parsed(figure).find("ul")
+    assert legend is not None
+    assert [item.find("i").attrib["class"] for item in legend][:2] == ["mt-swatch mt-face", "mt-swatch mt-rest"]  # type: ignore[union-attr]
+    assert ["".join(item.itertext()) for item in legend] == ["face painted 50", "at rest 25", "cutaway 25", "voice"]
+    style = STYLE.read_text(encoding="utf-8")
+    colours = [re.findall(rf"--mt-{kind}: (#\w+);", style) for kind in KINDS]
+    assert all(len(found) == 2 for found in colours)  # light and dark
+    assert all(len(set(theme)) == len(KINDS) for theme in zip(*colours, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("painted", "spans", "says"),
+    [
+        (60, [("face", 60), ("rest", 40)], "the mouth is painted in 60 and at rest in the others."),
+        (
+            60,
+            [("face", 60), ("rest", 30), ("tail", 10)],
+            "the mouth is painted in 60 and at rest in 30, the others are untouched.",
+        ),
+        (0, [("rest", 100)], "the voice says nothing where there is a face, all are untouched."),
+    ],
+)
+def test_the_summary_says_where_the_mouth_rests(painted: int, spans: list[tuple[str, int]], says: str) -> None:
+    known = {
+        "frames": 100,
+        "face_frames": painted,
+        "passthrough_frames": 100 - painted,
+        "fallback_frames": 0,
+        "fallbacks": [],
+        "video_seconds": 4.0,
+        "wall_seconds": 1.0,
+        "stages": {},
+        "peak_rss_mb": 100.0,
+        "backend": "preview",
+        "device": "CPU",
+        "warnings": [],
+        "settings": {},
+        "versions": {},
+    }
+    page = report_panel({**known, **report(spans)})
+    assert f"100 frames (4 s of video) in 1 s: {says}" in page
+    assert f"<dt>at rest</dt><dd>{dict(spans)['rest']}</dd>" in page
 
 
 def test_is_named_and_described_for_screen_readers() -> None:
@@ -94,7 +149,7 @@ def test_every_fallback_lies_under_a_mark(lengths: list[tuple[str, int]]) -> Non
 
 @pytest.mark.parametrize("count", [540, 720, 20_000])
 def test_size_is_bounded_however_many_spans_there_are(count: int) -> None:
-    pattern = ("face", "fallback", "cutaway")
+    pattern = ("rest", "fallback", "cutaway")
     loudness = tuple((index * 37 % 100) / 101 for index in range(5000))
     figure = timeline_svg(report([(pattern[index % 3], 383) for index in range(count)], loudness=loudness))
     assert len(figure.encode()) < LIMIT_BYTES

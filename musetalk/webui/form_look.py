@@ -1,0 +1,126 @@
+"""The folds that decide how painted faces look: restored, blended in, and while the voice pauses."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from musetalk.enhance.choice import BY_PACKAGE, BY_SPANDREL, lacks
+from musetalk.settings import BlendSettings, EnhanceSettings, RenderSettings, SilenceSettings
+from musetalk.webui.form import may_be_named
+from musetalk.webui.site import UNQUEUED
+from musetalk.webui.units import sentence
+from musetalk.weights.lean import lean_path
+from musetalk.weights.registry import GFPGAN
+
+_FILES = ("*.pth", "*.safetensors")
+
+
+def slider(
+    least: float, most: float, value: float, label: str, info: str, shown: str | None = None, step: float = 0.01
+) -> gr.Slider:
+    """A slider; `shown` is the style sheet's word for when it is of use."""
+    return gr.Slider(least, most, value=value, step=step, label=label, info=info, elem_classes=shown)
+
+
+def build_look(base: RenderSettings) -> dict[str, Any]:
+    """Build the folds of blending and enhancement where this is called; by the names of `SettingsForm`."""
+    return {**_blending(BlendSettings()), **_enhancement(EnhanceSettings(), base)}
+
+
+def _blending(default: BlendSettings) -> dict[str, Any]:
+    with gr.Accordion("Blending", open=False):
+        blend = gr.Radio(
+            [("Alpha", "alpha"), ("Poisson", "poisson")],
+            value=default.method,
+            label="Method",
+            info="Poisson keeps what is painted, in the light of the source's rim; it takes longer",
+        )
+        colour = gr.Checkbox(
+            default.colour == "match", label="Match the colour", info="To the face around the mask's rim"
+        )
+        sharpness = gr.Checkbox(
+            default.sharpness == "match", label="Match the sharpness", info="As sharp and as grainy as the source"
+        )
+    return {"blend": blend, "colour": colour, "sharpness": sharpness}
+
+
+def _enhancement(default: EnhanceSettings, base: RenderSettings) -> dict[str, Any]:
+    """The fold, which looks at what restorers there are whenever it is opened."""
+    shown = "when-restored"
+    there = restorers(base.models_dir)
+    with gr.Accordion("Enhancement", open=False) as fold:
+        restore = gr.Checkbox(
+            False, label="Restore faces", info="A network gives them detail; it takes longer", elem_classes="restore"
+        )
+        lacking = gr.HTML("", elem_id="restorer-lacks")
+        restorer = gr.Dropdown(there, value=there[0], label="Model", elem_classes=shown)
+        strength = slider(0, 1, default.strength, "Strength", "How much of the restored face is taken", shown)
+        region = gr.Radio(
+            [("Mouth: what was painted", "mouth"), ("Whole face", "face")],
+            value=default.region,
+            label="Region",
+            elem_classes=shown,
+        )
+        upscale = gr.Radio(
+            [("256 pixels", 1), ("512 pixels", 2), ("1024 pixels", 4)],
+            value=default.upscale,
+            label="Side of the restored face",
+            info="The more, the sharper on large faces",
+            elem_classes=shown,
+        )
+        steadiness = slider(
+            0, 1, default.steadiness, "Steadiness", "How much of the restorer's flicker is taken out", shown
+        )
+
+    def look(wanted: bool, model: str | None) -> tuple[gr.Dropdown, str]:
+        return gr.Dropdown(choices=restorers(base.models_dir)), lacking_list(model if wanted else None, base)
+
+    gr.on([fold.expand, restore.input, restorer.input], look, [restore, restorer], [restorer, lacking], **UNQUEUED)
+    return {
+        "restore": restore,
+        "restorer": restorer,
+        "strength": strength,
+        "region": region,
+        "upscale": upscale,
+        "steadiness": steadiness,
+    }
+
+
+def restorers(models_dir: Path) -> list[str]:
+    """Names of the restorers that can be chosen: GFPGAN, and the files of others that lie beside it."""
+    names = [BY_SPANDREL] if find_spec("gfpgan") is None else [BY_SPANDREL, BY_PACKAGE]
+    own = models_dir / GFPGAN.path
+    files = {path.name for pattern in _FILES for path in own.parent.glob(pattern)} - {own.name, lean_path(own).name}
+    return [*names, *sorted(name for name in files if may_be_named(name))]
+
+
+def lacking_list(restorer: str | None, base: RenderSettings) -> str:
+    """What is missing to run a restorer, as HTML; empty: nothing, or none is chosen, or none that can be."""
+    if restorer is None or not may_be_named(restorer):
+        return ""
+    settings = base.model_copy(update={"enhance": EnhanceSettings(model=restorer)})
+    items = "".join(f"<li>{escape(sentence(line))}</li>" for line in lacks(settings))
+    return f'<ul class="mt-lacks" aria-label="What the restorer lacks">{items}</ul>' if items else ""
+
+
+def build_pauses(default: SilenceSettings) -> dict[str, Any]:
+    """Build the fold of silence where this is called; by the names of `SettingsForm`."""
+    shown = "when-resting"
+    with gr.Accordion("Pauses", open=False):
+        silence = gr.Radio(
+            [("As painted", "generate"), ("Keep the source's mouth", "keep"), ("Come to rest", "rest")],
+            value=default.mode,
+            label="While the voice pauses",
+            info="Come to rest: the mouth closes, then the source's own is shown",
+            elem_classes="silence",
+        )
+        pause = slider(
+            0.1, 10, default.threshold_seconds, "Shortest pause", "In seconds; shorter ones are painted", shown, 0.1
+        )
+        fade = slider(0.04, 2, default.fade_seconds, "Cross-fade", "In seconds", shown)
+    return {"silence": silence, "pause": pause, "fade": fade}
