@@ -14,12 +14,17 @@ from musetalk.cli_common import CANCELLED, FAILED, USAGE, cancel_on_signal, valu
 from musetalk.compare_cli import compare
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
 from musetalk.files import make_room_for
+from musetalk.inspect_cli import inspect
 from musetalk.weights_cli import app as weights_app
 
 if TYPE_CHECKING:
     from musetalk.batch import Task, TaskResult
     from musetalk.pipeline import LipSync
 
+_MASK_KNOBS = (
+    *("feather", "ellipse_padding_factor", "blur_kernel_ratio", "expand_factor", "upper_boundary_ratio"),
+    *("left_cheek_width", "right_cheek_width", "mouth_vertical_offset", "mouth_scale_factor", "occlusion"),
+)
 _SETTINGS = {  # options of `render`, and the settings that they are
     **{name: name for name in ("backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")},
     "fps": "image_fps",
@@ -27,7 +32,15 @@ _SETTINGS = {  # options of `render`, and the settings that they are
     "coords_dir": "coords_dir",
     "detector": "detector.name",
     "mask": "mask.shape",
-    **{name: f"mask.{name}" for name in ("feather", "left_cheek_width", "right_cheek_width")},
+    **{name: f"mask.{name}" for name in _MASK_KNOBS},
+    "blend": "blend.method",
+    **{name: f"blend.{name}" for name in ("colour", "sharpness")},
+    "enhance": "enhance.model",
+    **{f"enhance_{name}": f"enhance.{name}" for name in ("strength", "region")},
+    "upscale": "enhance.upscale",
+    "silence": "silence.mode",
+    "pause_seconds": "silence.threshold_seconds",
+    "debug_dir": "debug_dir",
     "inference_steps": "latentsync.steps",
     "guidance_scale": "latentsync.guidance",
     "sampler": "latentsync.preset",
@@ -78,11 +91,42 @@ def render(
     coords_dir: Annotated[Path | None, typer.Option(help="Where they are kept (default: coords/ beside OUT).")] = None,
     detector: Annotated[str | None, typer.Option(help="auto, s3fd or haar.")] = None,
     mask: Annotated[
-        str | None, typer.Option(help="Painted region: auto, ellipse, box, or parsed: raw, jaw, neck.")
+        str | None, typer.Option(help="Painted region: auto, ellipse, box, or parsed: raw, jaw, neck, mouth.")
     ] = None,
     feather: Annotated[float | None, typer.Option(help="Soft edge of ellipse and box, in face widths.")] = None,
+    ellipse_padding_factor: Annotated[
+        float | None, typer.Option(help="Ellipse and box: drawn in by this share of their size.")
+    ] = None,
+    blur_kernel_ratio: Annotated[
+        float | None, typer.Option(help="Soft edge of parsed shapes, of the blended square (default: 0.05).")
+    ] = None,
+    expand_factor: Annotated[
+        float | None, typer.Option(help="Side of the blended square, in crops (default: 1.5).")
+    ] = None,
+    upper_boundary_ratio: Annotated[
+        float | None, typer.Option(help="Share of that square, from above, that is kept (default: 0.5).")
+    ] = None,
+    mouth_vertical_offset: Annotated[
+        float | None, typer.Option(help="Move the mask down by this share of the face.")
+    ] = None,
+    mouth_scale_factor: Annotated[float | None, typer.Option(help="Scale the mask (default: 1).")] = None,
+    occlusion: Annotated[
+        bool | None,
+        typer.Option(help="Keep hair, hands, glasses in front (default: where faces are parsed anyway)."),
+    ] = None,
     left_cheek_width: Annotated[int | None, typer.Option(help="Of jaw: columns of 512 (default: 90).")] = None,
     right_cheek_width: Annotated[int | None, typer.Option(help="The same to the right.")] = None,
+    blend: Annotated[str | None, typer.Option(help="alpha, or poisson.")] = None,
+    colour: Annotated[str | None, typer.Option(help="match (to the face around the mask), or none.")] = None,
+    sharpness: Annotated[str | None, typer.Option(help="match (to the source), or none.")] = None,
+    enhance: Annotated[str | None, typer.Option(help="Restore faces: none, gfpgan, or a restorer's file.")] = None,
+    enhance_strength: Annotated[float | None, typer.Option(help="0 to 1 (default: 0.8).")] = None,
+    enhance_region: Annotated[str | None, typer.Option(help="mouth (what was painted), or face.")] = None,
+    upscale: Annotated[int | None, typer.Option(help="Of the restored face: 1, 2 or 4 times 256 pixels.")] = None,
+    silence: Annotated[
+        str | None, typer.Option(help="In pauses: generate, keep the source's mouth, or let it come to rest.")
+    ] = None,
+    pause_seconds: Annotated[float | None, typer.Option(help="Shorter pauses are painted (default: 0.6).")] = None,
     device: Annotated[str | None, typer.Option(help="What networks run on: auto, cpu, cuda, cuda:N.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Their numbers: auto, fp32, fp16, bf16.")] = None,
     decoder: Annotated[str | None, typer.Option(help="sd, or tiny: far quicker, softer.")] = None,
@@ -104,6 +148,7 @@ def render(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting by its name: network.compile=true. May repeat."),
     ] = None,
+    debug_dir: Annotated[Path | None, typer.Option(help="Write crops and masks there, as videos.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
@@ -192,6 +237,7 @@ def render_tasks(tasks: list[Task], overrides: dict[str, Any], engine: LipSync, 
 
 
 app.command()(compare)
+app.command()(inspect)
 
 
 @app.command()

@@ -12,6 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from musetalk.enhance.choice import depends as enhancer_depends
+from musetalk.enhance.choice import lacks as enhancer_lacks
+from musetalk.enhance.choice import load_enhancer
+from musetalk.enhance.types import FaceEnhancer
 from musetalk.errors import BackendError
 from musetalk.faces.haar import HaarDetector
 from musetalk.faces.types import FaceDetector
@@ -44,6 +48,7 @@ class Equipment:
         backend: The name of what paints.
         instead: Why it is another backend than the settings name; empty: it is that one.
         understudy: Equips who paints what the generator cannot; None: nobody does.
+        enhancer: Restores painted faces; None: nothing does.
     """
 
     detector: FaceDetector
@@ -55,6 +60,7 @@ class Equipment:
     backend: str = ""
     instead: str = ""
     understudy: Callable[[], Equipment] | None = None
+    enhancer: FaceEnhancer | None = None
 
 
 class Workshop:
@@ -80,9 +86,10 @@ class Workshop:
         backend = self._registry.ready(settings)
         if backend.gpu is not None and settings.network.device != "auto":
             _device(settings)
-        asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES else []
+        asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
         asked += [S3FD] if settings.detector.name == "s3fd" and self._detector is None else []
         missing = lacking(asked, settings.models_dir, "faces")
+        missing += enhancer_lacks(settings) if settings.enhance.wanted else ()
         if missing:
             raise BackendError("the settings ask for what is not there", "; ".join(missing))
         return backend
@@ -122,8 +129,9 @@ class Workshop:
             instead = str(error)
         else:
             further = None if understudy is None else partial(self._stand_in, understudy, settings)
-            return replace(self._equipped(backend, generator, settings), understudy=further)
-        return replace(self._stand_in(understudy, settings), instead=instead)
+            ready = replace(self._equipped(backend, generator, settings), understudy=further)
+            return replace(ready, enhancer=self._enhancer(settings))
+        return replace(self._stand_in(understudy, settings), instead=instead, enhancer=self._enhancer(settings))
 
     def release(self) -> None:
         """Let go of everything that was loaded."""
@@ -183,6 +191,11 @@ class Workshop:
             "labeller", (models_dir, str(device)), lambda: load_parser(models_dir / FACE_PARSING.path, device)
         )
 
+    def _enhancer(self, settings: RenderSettings) -> FaceEnhancer | None:
+        if not settings.enhance.wanted:
+            return None
+        return self._keep("restorer", enhancer_depends(settings), lambda: load_enhancer(settings))
+
     def _encoder(self, settings: RenderSettings, hearing: Hearing) -> SpeechEncoder:
         from musetalk.speech.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
@@ -231,7 +244,8 @@ def _give_back() -> None:
 
 
 def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:
-    return traits.framing != "square" or settings.mask.shape_of(traits.mask) in PARSED_SHAPES
+    wanted = settings.mask
+    return traits.framing != "square" or wanted.shape_of(traits.mask) in PARSED_SHAPES or bool(wanted.occlusion)
 
 
 def _device(settings: RenderSettings) -> torch.device:

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.outline import mask_outline
@@ -25,6 +22,7 @@ from musetalk.faces.geometry import Placement
 from musetalk.faces.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.frame_look import Look, Scene, look_at, telling_look
+from musetalk.frame_notes import end_note, notes_on, noticed
 from musetalk.frame_places import (
     Hearing,
     hear,
@@ -37,16 +35,16 @@ from musetalk.listening import listen_around
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.painter import Painter, Understudy
+from musetalk.painting import Batch, FaceSteps, PaintedFace
 from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.rendering import Batch, paint
+from musetalk.rendering import paint
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
+from musetalk.speech.pauses import find_presence
 from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
 
-_SMALL_FACE = 64  # pixels; a smaller face shows little of its mouth
-_AT_REST = 0.02  # openness below which a mouth hardly moves
 _ROUNDING = 1e-6  # frames by which seconds, as floats, may fall short of a frame's start
 
 
@@ -69,6 +67,7 @@ class FramePreview:
         lines: The height at which each crop is halved, `bbox_shift` included, in source pixels; None where it is not.
         parsed: The labels of each chosen face; None where it was not parsed.
         shift_range: Lowest and highest `bbox_shift` of use; None where it moves no line.
+        steps: How each chosen face came to look as in `result`; empty where none was painted.
     """
 
     seconds: float
@@ -83,6 +82,7 @@ class FramePreview:
     lines: tuple[float | None, ...] = ()
     parsed: tuple[ParsedFace | None, ...] = ()
     shift_range: tuple[int, int] | None = None
+    steps: tuple[FaceSteps, ...] = ()
 
 
 def preview_frame(
@@ -131,7 +131,7 @@ def preview_frame(
             look = look_at(scene, frame)
             envelope = heard.result()
     beyond = at is not None and at * source.fps > timeline.frame_count
-    return _show(scene, look, envelope, (_end_note(scene),) if beyond else ())
+    return _show(scene, look, envelope, (end_note(scene),) if beyond else ())
 
 
 def _timeline(source: Source, hearing: Hearing | None, settings: RenderSettings) -> Timeline:
@@ -154,17 +154,18 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
     chosen = look.plan.faces(look.place) if spoken else ()
     boxes = sorted((face.box for face in look.every.faces(look.place)), key=lambda box: box.center)
     run = RenderRun(cancel=scene.cancel)
-    layout = FaceLayout(_read_faces(scene, look, run), scene.equipment.generator, scene.settings)
+    presence = _presence(scene, envelope)
+    at_rest = spoken and presence is not None and presence[look.frame] == 0
+    layout = FaceLayout(_read_faces(scene, look, run), scene.equipment.generator, scene.settings, fps=scene.source.fps)
     crops = [layout.crops([look.place], [face])[0] for face in chosen]
     masks = [layout.mask(look.place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
     result: UInt8Array | None = None
+    steps: tuple[FaceSteps, ...] = ()
     if scene.hearing is not None and envelope is not None:
-        result = _paint(scene, look, layout, scene.hearing, envelope, run) if chosen else frame
-    others = (
-        f"this is {each.backend}'s: {scene.settings.backend} could not paint it ({each.reason})"
-        for each in run.fallbacks
-    )
-    further = (*dict.fromkeys(others), *scene.equipment.notes, *run.warnings) if chosen else ()
+        result = frame
+        if chosen and not at_rest:
+            result, steps = _paint(scene, look, layout, scene.hearing, envelope, presence, run)
+    further = noticed(scene, run) if chosen else ()
     return FramePreview(
         seconds=float(look.place / scene.source.fps),
         source_frame=look.place,
@@ -173,16 +174,19 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
         chosen=chosen,
         outlines=tuple(mask_outline(mask) for mask in masks),
         result=result,
-        notes=(*notes, *_notes(scene, look, chosen, crops, envelope), *map(_sentence, further)),
+        notes=(*notes, *notes_on(scene, look, chosen, crops, envelope, at_rest=at_rest), *further),
         crops=tuple(crops),
         lines=tuple(layout.line(look.place, face) for face in chosen),
         parsed=tuple(layout.shapes.parsed(look.place, face) for face in chosen),
         shift_range=layout.shift_range([look.place] * len(chosen), chosen),
+        steps=steps,
     )
 
 
-def _sentence(warning: str) -> str:
-    return f"{warning[0].upper()}{warning[1:]}."
+def _presence(scene: Scene, envelope: EnvelopeTrack | None) -> Float32Array | None:
+    if envelope is None:
+        return None
+    return find_presence(envelope, scene.settings.silence, scene.source.fps, scene.timeline.frame_count)
 
 
 def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:
@@ -201,17 +205,23 @@ def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:
 
 
 def _paint(
-    scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack, run: RenderRun
-) -> UInt8Array:
-    """The frame as a render paints it."""
-    segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch)
+    scene: Scene,
+    look: Look,
+    layout: FaceLayout,
+    hearing: Hearing,
+    envelope: EnvelopeTrack,
+    presence: Float32Array | None,
+    run: RenderRun,
+) -> tuple[UInt8Array, tuple[FaceSteps, ...]]:
+    """The frame as a render paints it, and how each face in it came about."""
+    segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch, presence)
     equipment = scene.equipment
     preparation = Preparation(
         source=scene.source,
         voice=hearing.voice,
         timeline=scene.timeline,
         plan=look.plan,
-        speech=_listen(scene, look, hearing, equipment, scene.cancel) or envelope,
+        speech=_listen(scene, look, hearing, envelope, equipment),
         envelope=envelope,
         segments=(segment,),
         layout=layout,
@@ -222,10 +232,19 @@ def _paint(
         backend=equipment.backend,
         instead=equipment.instead,
         understudy=_understudy(scene, look, layout, hearing, envelope),
+        enhancer=equipment.enhancer,
+        presence=presence,
     )
     pictures = [look.pictures[frame - look.clip.start].copy() for frame in range(segment.start, segment.stop)]
-    painted = paint(preparation, Batch(segment, pictures), run)
-    return painted.frames[look.frame - segment.start]
+    batch, place = paint(preparation, Batch(segment, pictures), run), look.frame - segment.start
+    frame = look.pictures[look.frame - look.clip.start]
+    return batch.frames[place], tuple(_steps(painted, place, frame) for painted in batch.painted)
+
+
+def _steps(painted: PaintedFace, place: int, frame: UInt8Array) -> FaceSteps:
+    """How a face in one frame of its piece came about, with what its painter was shown."""
+    steps = painted.steps()[place]
+    return steps if painted.masked is None else replace(steps, masked=painted.masked(steps.placement.extract(frame)))
 
 
 def _understudy(
@@ -236,54 +255,28 @@ def _understudy(
     if equip is None:
         return None
 
-    def make(cancel: CancelToken) -> Painter:
+    def make(_cancel: CancelToken) -> Painter:
         own = equip()
-        speech = _listen(scene, look, hearing, own, cancel) or envelope
-        return Painter(own.backend, own.generator, FaceLayout(layout.shapes, own.generator, scene.settings), speech)
+        speech = _listen(scene, look, hearing, envelope, own)
+        own_layout = FaceLayout(layout.shapes, own.generator, scene.settings, fps=scene.source.fps)
+        return Painter(own.backend, own.generator, own_layout, speech)
 
     return Understudy(make)
 
 
-def _listen(
-    scene: Scene, look: Look, hearing: Hearing, equipment: Equipment, cancel: CancelToken
-) -> SpeechTrack | None:
-    """The voice around the frame as a generator hears it; None: it listens to the envelope."""
-    folder = Path(tempfile.mkdtemp(prefix="heard-", dir=scene.folder))
-    fps, spoken, settings = scene.source.fps, scene.timeline.spoken_count, scene.settings.speech
-    voice = hearing.voice
-    return listen_around(look.frame, voice, equipment, settings, fps, spoken, folder=folder, cancel=cancel)
-
-
-def _end_note(scene: Scene) -> str:
-    what = "source" if scene.hearing is None else "output"
-    return (
-        f"The {what} ends after {scene.timeline.frame_count / float(scene.source.fps):.2f} s: this is its last frame."
+def _listen(scene: Scene, look: Look, hearing: Hearing, envelope: EnvelopeTrack, equipment: Equipment) -> SpeechTrack:
+    """The voice around the frame as a generator hears it."""
+    settings = scene.settings
+    heard = listen_around(
+        look.frame,
+        hearing.voice,
+        equipment,
+        settings.speech,
+        scene.source.fps,
+        scene.timeline.spoken_count,
+        folder=Path(tempfile.mkdtemp(prefix="heard-", dir=scene.folder)),
+        cancel=scene.cancel,
+        silence=settings.silence,
+        envelope=envelope,
     )
-
-
-def _notes(
-    scene: Scene,
-    look: Look,
-    chosen: tuple[FaceSample, ...],
-    crops: Sequence[Placement],
-    envelope: EnvelopeTrack | None,
-) -> tuple[str, ...]:
-    notes = []
-    if envelope is not None and look.frame >= scene.timeline.spoken_count:
-        return ("The voice has ended here: the source goes on untouched.",)
-    if not look.every.faces(look.place):
-        notes.append("No face was found in this frame: it stays as it is.")
-    elif not chosen:
-        notes.append("The chosen face is not in this frame: it stays as it is.")
-    elif envelope is not None and np.abs(envelope.window(look.frame, look.frame + 1)).max() < _AT_REST:
-        notes.append("The voice is silent here.")
-    largest = max((crop.side for crop in crops), default=0)
-    smallest = min((face.box.width for face in chosen), default=math.inf)
-    if smallest < _SMALL_FACE:
-        notes.append(f"The face is only {smallest:.0f} pixels wide: little will be seen of its mouth.")
-    size = scene.equipment.generator.crop_size
-    if size is not None and largest > size:
-        notes.append(
-            f"The face takes {largest} pixels and the backend paints {size}: it will look softer than the rest."
-        )
-    return tuple(notes)
+    return envelope if heard is None else heard

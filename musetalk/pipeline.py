@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import numpy as np
-
-from musetalk.accounting import all_fell_back, fallback_frames, fallback_sentences, joined, others, spans_of
 from musetalk.borders import painted_borders
 from musetalk.equipment import Workshop
 from musetalk.faces.types import FaceDetector
 from musetalk.files import temporary_folder
 from musetalk.frame_preview import FramePreview, preview_frame
-from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.registry import BackendRegistry
+from musetalk.looking.debug import DebugVideos
 from musetalk.measuring.measurer import Measurer
 from musetalk.measuring.types import Measures
-from musetalk.media.commands import SoundTrack, rate_text
+from musetalk.media.commands import SoundTrack
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
@@ -26,10 +24,9 @@ from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.rendering import finished_frames
-from musetalk.report import LOUDNESS_BINS, PeakMemory, RenderReport, versions
+from musetalk.report import PeakMemory, RenderReport
+from musetalk.reporting import report_of
 from musetalk.settings import RenderSettings
-
-_SAMPLED_SEGMENTS = 200
 
 
 class LipSync:
@@ -74,7 +71,7 @@ class LipSync:
         with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
             measures = self._write(preparation, out, run)
             peak = memory.mb
-        return _report(preparation, out, self.registry.get(settings.backend), run, peak, measures)
+        return report_of(preparation, out, self.registry.get(settings.backend), run, peak, measures)
 
     def release(self) -> None:
         """Let go of what renders were made with, for others to have the memory; it is loaded again when needed."""
@@ -191,21 +188,43 @@ class LipSync:
             cancel=run.cancel,
         )
         run.emit("render", 0, timeline.frame_count)
-        with writer, closing(finished_frames(preparation, 0, timeline.frame_count, run)) as frames:
+        with (
+            writer,
+            _debugging(preparation, out, run) as debugging,
+            closing(finished_frames(preparation, 0, timeline.frame_count, run)) as frames,
+        ):
             for done, frame in enumerate(frames, 1):
                 with run.clock.measure("encode"):
                     writer.write(frame.picture)
                 if measurer is not None and frame.source is not None:
                     with run.clock.measure("measure"):
                         measurer.add(frame.number, frame.picture, frame.source, frame.masks)
+                if debugging is not None:
+                    debugging.add(frame)
                 run.emit("render", done, timeline.frame_count)
             with run.clock.measure("finish"):
                 run.emit("finish", 0, 1)
                 writer.finish()
+                if debugging is not None:
+                    debugging.finish()
         run.emit("finish", 1, 1)
         if measurer is None:
             return None
         return measurer.result(painted_borders(preparation.segments, preparation.generator.traits, run.fallbacks))
+
+
+@contextmanager
+def _debugging(preparation: Preparation, out: Path, run: RenderRun) -> Iterator[DebugVideos | None]:
+    """What shows crops and masks of the whole render, where the settings ask for it."""
+    folder = preparation.settings.debug_dir
+    if folder is None:
+        yield None
+        return
+    source = preparation.source
+    faces = max((len(segment.tracks) for segment in preparation.segments), default=0)
+    sound = _sound(preparation)
+    with DebugVideos(folder, out.stem, source=source, faces=faces, sound=sound, cancel=run.cancel) as videos:
+        yield videos
 
 
 def _sound(preparation: Preparation) -> SoundTrack:
@@ -214,57 +233,3 @@ def _sound(preparation: Preparation) -> SoundTrack:
     rest = source.path if source.has_sound and timeline.frame_count > timeline.spoken_count else None
     whole = float(timeline.frame_count / source.fps) if timeline.frame_count > timeline.spoken_count else spoken
     return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole)
-
-
-def _report(
-    preparation: Preparation,
-    out: Path,
-    backend: Backend,
-    run: RenderRun,
-    peak_mb: float,
-    measures: Measures | None,
-) -> RenderReport:
-    source, timeline = preparation.source, preparation.timeline
-    face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
-    fallbacks, whole = joined(run.fallbacks), all_fell_back(preparation.segments, run.fallbacks)
-    return RenderReport(
-        output=str(out),
-        frames=timeline.frame_count,
-        face_frames=face_frames,
-        passthrough_frames=timeline.frame_count - face_frames,
-        fallback_frames=fallback_frames(fallbacks),
-        fallbacks=fallbacks,
-        spans=spans_of(preparation, fallbacks),
-        loudness=_loudness(preparation),
-        fps=rate_text(source.fps),
-        voice_seconds=float(preparation.voice.seconds),
-        video_seconds=float(timeline.frame_count / source.fps),
-        wall_seconds=round(run.elapsed, 3),
-        stages=run.clock.seconds,
-        peak_rss_mb=peak_mb,
-        backend=backend.name,
-        device=preparation.generator.device,
-        detector=preparation.detector,
-        bbox_shift_range=_shift_range(preparation),
-        warnings=(*fallback_sentences(fallbacks, backend.name, face_frames, whole=whole), *run.warnings),
-        settings=preparation.settings.model_dump(mode="json"),
-        versions=versions(),
-        measures=measures,
-        instead=others(fallbacks) if whole else "",
-    )
-
-
-def _shift_range(preparation: Preparation) -> tuple[int, int] | None:
-    """Over some of the painted frames, evenly spread."""
-    painted = [segment for segment in preparation.segments if segment.tracks]
-    some = painted[:: max(1, len(painted) // _SAMPLED_SEGMENTS)]
-    sources = [preparation.timeline.source_frame(segment.start) for segment in some]
-    places = [(source, face) for source in sources for face in preparation.plan.faces(source)]
-    return preparation.layout.shift_range([source for source, _ in places], [face for _, face in places])
-
-
-def _loudness(preparation: Preparation) -> tuple[float, ...]:
-    frames = preparation.timeline.frame_count
-    openness = preparation.envelope.window(0, frames)[:, 0]
-    starts = np.unique(np.arange(LOUDNESS_BINS) * frames // LOUDNESS_BINS)
-    return tuple(np.round(np.maximum.reduceat(openness, starts).astype(float), 3).tolist())

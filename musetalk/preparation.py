@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from musetalk.arrays import Float32Array
+from musetalk.enhance.types import FaceEnhancer
 from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError, FaceError
 from musetalk.faces.face_shapes import FaceShapes
@@ -29,6 +31,7 @@ from musetalk.progress import CancelToken, RenderRun
 from musetalk.segments import Segment, cut_segments, piece_lengths
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
+from musetalk.speech.pauses import find_presence
 from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
 
@@ -53,6 +56,8 @@ class Preparation:
         backend: The name of what paints.
         instead: Why that is another backend than the settings name; empty: it is that one.
         understudy: Who paints what the generator cannot; None: nobody, its errors end the work.
+        enhancer: What restores painted faces; None: nothing does.
+        presence: How much of the generated face each spoken output frame shows, 0 to 1; None: all of it, always.
     """
 
     source: Source
@@ -70,6 +75,17 @@ class Preparation:
     backend: str = ""
     instead: str = ""
     understudy: Understudy | None = None
+    enhancer: FaceEnhancer | None = None
+    presence: Float32Array | None = None
+
+    @property
+    def keeps_sources(self) -> bool:
+        """Whether somebody wants to see frames as they were decoded, beside the result."""
+        return self.settings.measure or self.settings.debug_dir is not None
+
+    def presence_of(self, frame: int) -> float:
+        """How much of the generated face an output frame shows, 0 to 1."""
+        return 1.0 if self.presence is None else float(self.presence[frame])
 
     @property
     def painter(self) -> Painter:
@@ -102,12 +118,20 @@ def prepare(
     source, timeline, plan = _plan(preflight, equipment.detector, settings, coords_dir, run)
     generator = equipment.generator
     shapes = _read_faces(source, timeline, plan, equipment, settings, folder, run)
-    layout = FaceLayout(shapes, generator, settings)
+    layout = FaceLayout(shapes, generator, settings, fps=source.fps)
     with run.clock.measure("speech"):
         speech, envelope = listen(
-            preflight.voice, equipment, settings.speech, source.fps, timeline.spoken_count, folder=folder, run=run
+            preflight.voice,
+            equipment,
+            settings.speech,
+            source.fps,
+            timeline.spoken_count,
+            folder=folder,
+            run=run,
+            silence=settings.silence,
         )
-    segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes))
+    presence = find_presence(envelope, settings.silence, source.fps, timeline.frame_count)
+    segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes), presence)
     _note_size(layout, segments, timeline, plan, generator, run)
     for note in equipment.notes:
         run.warn(note)
@@ -127,6 +151,8 @@ def prepare(
         backend=equipment.backend,
         instead=equipment.instead,
         understudy=_understudy(equipment, shapes, preflight.voice, settings, source.fps, timeline.spoken_count, folder),
+        enhancer=equipment.enhancer,
+        presence=presence,
     )
 
 
@@ -173,8 +199,9 @@ def _understudy(
     def make(cancel: CancelToken) -> Painter:
         own, place = equip(), folder / "understudy"
         place.mkdir()
-        layout, quiet = FaceLayout(shapes, own.generator, settings), RenderRun(cancel=cancel)
-        speech, _ = listen(voice, own, settings.speech, fps, spoken, folder=place, run=quiet)
+        layout, quiet = FaceLayout(shapes, own.generator, settings, fps=fps), RenderRun(cancel=cancel)
+        heard, silence = settings.speech, settings.silence
+        speech, _ = listen(voice, own, heard, fps, spoken, folder=place, run=quiet, silence=silence)
         return Painter(own.backend, own.generator, layout, speech)
 
     return Understudy(make)

@@ -11,6 +11,10 @@ FILM = 32
 
 
 def settings(models: Path, **values: object) -> RenderSettings:
-    """MuseTalk 1.5 with the weights there, faces by the detector that needs none; and whatever else is asked for."""
-    base = {"backend": "musetalk-v15", "models_dir": models, "detector": {"name": "haar"}}
+    """MuseTalk 1.5 with the weights there, faces by the detector that needs none; and whatever else is asked for.
+
+    What is painted is not matched to the source: pieces of two backends differ in length, and so in what is matched.
+    """
+    unmatched = {"colour": "none", "sharpness": "none"}
+    base = {"backend": "musetalk-v15", "models_dir": models, "detector": {"name": "haar"}, "blend": unmatched}
     return RenderSettings.parse({**base, **values})

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from musetalk.arrays import UInt8Array
 from musetalk.comparing.labels import who_painted
 from musetalk.errors import MediaError
+from musetalk.lettering import fitted_font
 from musetalk.media.commands import SoundTrack
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import fitted_size, read_frames
@@ -160,11 +161,7 @@ def _labelled(panels: Sequence[Panel], grid: _Grid) -> UInt8Array:
         x, y = grid.corner(number)
         for row, (text, colour) in enumerate(((panel.name, _NAME), (panel.remark, _REMARK))):
             place = (x + margin, y + (row + 0.5) * grid.line)
-            draw.text(place, text, fill=colour, font=_font(text, grid.width - 2 * margin, grid.line * 0.7), anchor="lm")
+            draw.text(
+                place, text, fill=colour, font=fitted_font(text, grid.width - 2 * margin, grid.line * 0.7), anchor="lm"
+            )
     return np.array(page, np.uint8)
-
-
-def _font(text: str, room: float, height: float) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """The font that comes with Pillow, of a height, or smaller where the text would not fit."""
-    length = ImageFont.load_default(height).getlength(text)
-    return ImageFont.load_default(height * min(1.0, max(1.0, room) / max(1.0, length)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
 
@@ -90,7 +90,8 @@ class LatentGenerator:
         mask: Callable[[torch.Tensor], torch.Tensor] = blacken_lower_half,
     ) -> None:
         self._encoder, self._decoder, self._denoiser, self._mask = encoder, decoder, denoiser, mask
-        self._compute, self._options, self._traits = compute, options, traits
+        self._compute, self._options = compute, options
+        self._traits = replace(traits, masked=lambda crop: to_crops(mask(to_pixels(crop[None])))[0])
         self._cache = LatentCache(options.cache_bytes)
         self._encoding, self._decoding = Batches(options.encode_batch), Batches(options.decode_batch)
 

@@ -14,6 +14,7 @@ from musetalk.speech.hearing import Hearing
 
 Framing: TypeAlias = Literal["square", "halved", "aligned"]
 Shown: TypeAlias = Callable[[int], Float32Array]
+Masked: TypeAlias = Callable[[UInt8Array], UInt8Array]
 
 
 def _no_seams(_frames: int) -> Sequence[int]:
@@ -37,6 +38,8 @@ class Traits:
         overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
         shortest: Clips of fewer frames come out worse.
         seams: Frames of a clip of N frames at which its parts meet inside the generator.
+        masked: What it is shown of a crop that it is to repaint, beside the crop itself: from and to uint8 RGB
+            [S, S, 3], for people to look at. None: all of it.
     """
 
     hearing: Hearing | None = None
@@ -49,6 +52,7 @@ class Traits:
     overlap: int = 0
     shortest: int = 1
     seams: Callable[[int], Sequence[int]] = _no_seams
+    masked: Masked | None = None
 
     def __post_init__(self) -> None:
         """Check that what it needs is there.

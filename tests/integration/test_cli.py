@@ -226,8 +226,8 @@ def test_any_setting_can_be_set_by_its_name(sample: Path, speech: Path, tmp_path
     ("text", "problem"),
     [
         ("nothing", "is not of the form NAME=VALUE"),
-        ("mask.blur=[", "the value cannot be read"),
-        ("mask.blur=0.9", "mask.blur: Input should be less than"),
+        ("mask.blur_kernel_ratio=[", "the value cannot be read"),
+        ("mask.blur_kernel_ratio=0.9", "mask.blur_kernel_ratio: Input should be less than"),
         ("lips.size=3", "lips: Extra inputs"),
         ("network={seed: 1}", '"network" is set as a whole and in part'),
         ("bbox_shift.more=1", 'inside "bbox_shift", which was given a value'),

@@ -80,7 +80,16 @@ def clip_of(*seeds: int, loud: float = 0.0) -> Clip:
 
 def test_it_says_what_it_takes(vae: AutoencoderKL) -> None:
     made = generator(vae, clip_length=5)
-    assert (made.crop_size, made.clip_length, made.traits, made.device) == (SIZE, 5, TRAITS, "cpu")
+    assert (made.crop_size, made.clip_length, made.device) == (SIZE, 5, "cpu")
+    assert replace(made.traits, masked=None) == TRAITS
+
+
+def test_what_its_network_is_shown_can_be_looked_at(vae: AutoencoderKL) -> None:
+    masked = generator(vae).traits.masked
+    assert masked is not None
+    [crop] = clip_of(1).crops
+    np.testing.assert_array_equal(masked(crop)[: SIZE // 2], crop[: SIZE // 2])
+    assert not masked(crop)[SIZE // 2 :].any()
 
 
 def test_the_voice_changes_the_picture_and_nothing_else_does(vae: AutoencoderKL) -> None:

@@ -19,9 +19,15 @@ LAYERS = {
     "speech": {"speech", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "generators": {"generators", "faces", "speech", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "compositing": {"compositing", "faces", "arrays", "errors", "progress", "settings"},
+    "enhance": {"enhance", "faces", "generators", "networks", "weights", "arrays", "errors", "settings"},
+    "looking": {
+        *("looking", "compositing", "faces", "media", "arrays", "errors", "files", "frame_preview", "lettering"),
+        *("painting", "progress", "rendering", "settings"),
+    },
     "measuring": {"measuring", "compositing", "faces", "speech", "arrays", "preparation"},
     "comparing": {
-        *("comparing", "media", "arrays", "engine", "errors", "files", "measuring", "progress", "report", "settings"),
+        *("comparing", "media", "arrays", "engine", "errors", "files", "lettering", "measuring", "progress"),
+        *("report", "settings"),
     },
     "jobs": {"jobs", "comparing", "media", "engine", "errors", "files", "progress", "report", "settings"},
 }
@@ -45,7 +51,7 @@ def test_rooms_import_only_what_lies_below_them(room: str) -> None:
 
 
 def test_nothing_below_the_doors_knows_them() -> None:
-    commands = {"cli", "cli_common", "compare_cli", "weights_cli", "console", "batch", "doctor"}
+    commands = {"cli", "cli_common", "compare_cli", "inspect_cli", "weights_cli", "console", "batch", "doctor"}
     doors = {f"musetalk.{name}" for name in (*commands, "webui")} | {"typer", "rich"}
     for path in PACKAGE.rglob("*.py"):
         if path.stem not in {*commands, "__main__"} and path.parent.name != "webui":

@@ -1,0 +1,78 @@
+"""What the user should know of a previewed frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from musetalk.faces.geometry import Placement
+from musetalk.faces.types import FaceSample
+from musetalk.frame_look import Look, Scene
+from musetalk.progress import RenderRun
+from musetalk.speech.envelope import EnvelopeTrack
+
+_SMALL_FACE = 64  # pixels; a smaller face shows little of its mouth
+_AT_REST = 0.02  # openness below which a mouth hardly moves
+
+
+def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
+    """What was noticed while the frame was made, a sentence each: who else painted it, what failed."""
+    others = (
+        f"this is {each.backend}'s: {scene.settings.backend} could not paint it ({each.reason})"
+        for each in run.fallbacks
+    )
+    failed = (f"the face stays as it was painted: it could not be restored ({each.reason})" for each in run.unrestored)
+    warnings = (*dict.fromkeys((*others, *failed)), *scene.equipment.notes, *run.warnings)
+    return tuple(f"{warning[0].upper()}{warning[1:]}." for warning in warnings)
+
+
+def end_note(scene: Scene) -> str:
+    """That the moment asked for lies behind the end."""
+    what = "source" if scene.hearing is None else "output"
+    return (
+        f"The {what} ends after {scene.timeline.frame_count / float(scene.source.fps):.2f} s: this is its last frame."
+    )
+
+
+def notes_on(
+    scene: Scene,
+    look: Look,
+    chosen: tuple[FaceSample, ...],
+    crops: Sequence[Placement],
+    envelope: EnvelopeTrack | None,
+    *,
+    at_rest: bool,
+) -> tuple[str, ...]:
+    """What is to be said of the faces and the voice in a frame, a sentence each.
+
+    Args:
+        scene: Of the preview.
+        look: What was found around the frame.
+        chosen: The faces that are painted.
+        crops: Of these.
+        envelope: Of the voice; None: there is none.
+        at_rest: Whether the faces are left to the source, since the voice pauses.
+    """
+    notes = []
+    if envelope is not None and look.frame >= scene.timeline.spoken_count:
+        return ("The voice has ended here: the source goes on untouched.",)
+    if not look.every.faces(look.place):
+        notes.append("No face was found in this frame: it stays as it is.")
+    elif not chosen:
+        notes.append("The chosen face is not in this frame: it stays as it is.")
+    elif at_rest:
+        notes.append("The voice pauses here: the source's own mouth is kept.")
+    elif envelope is not None and np.abs(envelope.window(look.frame, look.frame + 1)).max() < _AT_REST:
+        notes.append("The voice is silent here.")
+    largest = max((crop.side for crop in crops), default=0)
+    smallest = min((face.box.width for face in chosen), default=math.inf)
+    if smallest < _SMALL_FACE:
+        notes.append(f"The face is only {smallest:.0f} pixels wide: little will be seen of its mouth.")
+    size = scene.equipment.generator.crop_size
+    if size is not None and largest > size:
+        notes.append(
+            f"The face takes {largest} pixels and the backend paints {size}: it will look softer than the rest."
+        )
+    return tuple(notes)

@@ -1,0 +1,99 @@
+"""The report of a finished render, from what was known before and what was noticed on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from musetalk.accounting import (
+    all_fell_back,
+    fallback_frames,
+    fallback_sentences,
+    joined,
+    left_unrestored,
+    others,
+    spans_of,
+    unrestored_frames,
+    unrestored_sentences,
+)
+from musetalk.generators.registry import Backend
+from musetalk.measuring.types import Measures
+from musetalk.media.commands import rate_text
+from musetalk.preparation import Preparation
+from musetalk.progress import RenderRun
+from musetalk.report import LOUDNESS_BINS, RenderReport, versions
+
+_SAMPLED_SEGMENTS = 200
+
+
+def report_of(
+    preparation: Preparation,
+    out: Path,
+    backend: Backend,
+    run: RenderRun,
+    peak_mb: float,
+    measures: Measures | None,
+) -> RenderReport:
+    """Sum up a render.
+
+    Args:
+        preparation: What was known before.
+        out: What was made.
+        backend: That was asked for.
+        run: What was noticed.
+        peak_mb: Most resident memory, in MiB.
+        measures: Of the result; None: nobody asked for them.
+    """
+    source, timeline = preparation.source, preparation.timeline
+    face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
+    fallbacks, whole = joined(run.fallbacks), all_fell_back(preparation.segments, run.fallbacks)
+    enhancer, unrestored = preparation.enhancer, left_unrestored(run.unrestored)
+    return RenderReport(
+        output=str(out),
+        frames=timeline.frame_count,
+        face_frames=face_frames,
+        passthrough_frames=timeline.frame_count - face_frames,
+        fallback_frames=fallback_frames(fallbacks),
+        fallbacks=fallbacks,
+        spans=spans_of(preparation, fallbacks),
+        loudness=_loudness(preparation),
+        fps=rate_text(source.fps),
+        voice_seconds=float(preparation.voice.seconds),
+        video_seconds=float(timeline.frame_count / source.fps),
+        wall_seconds=round(run.elapsed, 3),
+        stages=run.clock.seconds,
+        peak_rss_mb=peak_mb,
+        backend=backend.name,
+        device=preparation.generator.device,
+        detector=preparation.detector,
+        bbox_shift_range=_shift_range(preparation),
+        warnings=(
+            *fallback_sentences(fallbacks, backend.name, face_frames, whole=whole),
+            *unrestored_sentences(unrestored, face_frames),
+            *run.warnings,
+        ),
+        settings=preparation.settings.model_dump(mode="json"),
+        versions=versions(),
+        measures=measures,
+        instead=others(fallbacks) if whole else "",
+        enhancer="" if enhancer is None else enhancer.name,
+        restored_frames=0 if enhancer is None else face_frames - unrestored_frames(unrestored),
+        unrestored=unrestored,
+    )
+
+
+def _shift_range(preparation: Preparation) -> tuple[int, int] | None:
+    """Over some of the painted frames, evenly spread."""
+    painted = [segment for segment in preparation.segments if segment.tracks]
+    some = painted[:: max(1, len(painted) // _SAMPLED_SEGMENTS)]
+    sources = [preparation.timeline.source_frame(segment.start) for segment in some]
+    places = [(source, face) for source in sources for face in preparation.plan.faces(source)]
+    return preparation.layout.shift_range([source for source, _ in places], [face for _, face in places])
+
+
+def _loudness(preparation: Preparation) -> tuple[float, ...]:
+    frames = preparation.timeline.frame_count
+    openness = preparation.envelope.window(0, frames)[:, 0]
+    starts = np.unique(np.arange(LOUDNESS_BINS) * frames // LOUDNESS_BINS)
+    return tuple(np.round(np.maximum.reduceat(openness, starts).astype(float), 3).tolist())

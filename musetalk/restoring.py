@@ -1,0 +1,82 @@
+"""Restoring painted faces: seen aligned, kept steady over time, and blended back as strongly as asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.compositing.blending import lay, patch_of
+from musetalk.compositing.masks import FaceMask, both_masks, shown_mask, thinned
+from musetalk.enhance.alignment import face_view, whole_crop, whole_face
+from musetalk.enhance.steadiness import Memory, steadied
+from musetalk.enhance.types import FaceEnhancer
+from musetalk.errors import EnhancerError
+from musetalk.faces.upright import UprightPlacement
+from musetalk.painting import Batch, PaintedFace, Restored
+from musetalk.preparation import Preparation
+from musetalk.progress import RenderRun
+
+_BASE = 256  # pixels of a restored face's side at an upscale of 1: what most networks paint
+
+
+class Restoring:
+    """Restores the painted faces of one render.
+
+    Args:
+        enhancer: What restores.
+        preparation: Of the render.
+        run: Cancellation, and where it is noted what was not restored.
+    """
+
+    def __init__(self, enhancer: FaceEnhancer, preparation: Preparation, run: RenderRun) -> None:
+        self._enhancer, self._preparation, self._run = enhancer, preparation, run
+        self._settings = preparation.settings.enhance
+
+    def restore(self, batch: Batch, painted: PaintedFace, before: Memory | None) -> tuple[PaintedFace, Memory | None]:
+        """Restore one face over the frames of its piece, in place; what fails stays as it was painted, and is noted.
+
+        Args:
+            batch: The piece; the face is laid over its frames already.
+            painted: The face.
+            before: What the piece before it leaves; None: nothing that follows on.
+
+        Returns:
+            The face with what was restored, and what is left for the piece after it.
+        """
+        segment, check = batch.segment, self._run.cancel.check
+        views = [face_view(face, self._enhancer.size) for face in painted.faces]
+        with self._run.clock.measure("enhance"):
+            crops = np.stack([view.extract(frame) for view, frame in zip(views, batch.frames, strict=True)])
+            try:
+                restored = self._enhancer.enhance(crops, check)
+            except EnhancerError as error:
+                self._run.not_restored(segment.first, segment.stop, painted.track, error.problem)
+                return painted, None
+            side = min(restored.shape[1], _BASE * self._settings.upscale)
+            steady, memory = steadied(_scaled(crops, side), _scaled(restored, side), before, self._settings.steadiness)
+            masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
+            for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
+                patch = patch_of(frame, face, view, mask)
+                if patch is not None:
+                    lay(frame, patch, "alpha")
+        return replace(painted, restored=tuple(map(Restored, views, steady, masks))), memory
+
+    def _mask(self, painted: PaintedFace, view: UprightPlacement, place: int, first: int) -> FaceMask:
+        """Where a restored face shows: where the painted one does, or all over the face."""
+        size, strength = self._enhancer.size, self._settings.strength
+        if self._settings.region == "mouth":
+            return thinned(both_masks(painted.masks[place], shown_mask(view, whole_crop(size))), strength)
+        source = self._preparation.timeline.source_frame(first + place)
+        mask = self._preparation.layout.behind(shown_mask(view, whole_face(size)), source, painted.faces[place])
+        return thinned(mask, strength * self._preparation.presence_of(first + place))
+
+
+def _scaled(faces: UInt8Array, side: int) -> UInt8Array:
+    """Faces, uint8 RGB [N, S, S, 3], at another side."""
+    if faces.shape[1] == side:
+        return faces
+    how = cv2.INTER_AREA if faces.shape[1] > side else cv2.INTER_CUBIC
+    return np.stack([np.asarray(cv2.resize(face, (side, side), interpolation=how), np.uint8) for face in faces])

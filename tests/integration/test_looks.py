@@ -1,0 +1,201 @@
+"""How results look, through the library's door: masks, colour, restorers, pauses, and what shows all of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musetalk.accounting import spans_of
+from musetalk.arrays import UInt8Array
+from musetalk.errors import BackendError
+from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.types import Clip, Traits
+from musetalk.media.playback import play
+from musetalk.pipeline import LipSync
+from musetalk.preparation import Preparation
+from musetalk.progress import RenderRun
+from musetalk.rendering import FinishedFrame, finished_frames, render_frames
+from musetalk.settings import RenderSettings
+from tests.film import FACE, FILM
+from tests.media import decode, tone, write_wav
+from tests.restorers import write_restorer
+
+pytestmark = pytest.mark.integration
+Frames = list[UInt8Array]
+
+
+@dataclass(frozen=True)
+class Copier:
+    """A generator that changes nothing but the level of its crops."""
+
+    added: int = 0
+    crop_size: int | None = None
+    clip_length: int = 5
+    traits: Traits = field(default_factory=Traits)
+    device: str = "cpu"
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        return np.clip(clip.crops.astype(int) + self.added, 0, 255).astype(np.uint8)
+
+
+def engine_with(generator: Copier) -> LipSync:
+    return LipSync(BackendRegistry((Backend("copier", "for tests", "", lambda _: (), lambda _: generator),)))
+
+
+def settings(**values: object) -> RenderSettings:
+    return RenderSettings.parse({"backend": "copier", "detector": {"name": "haar"}, **values})
+
+
+def sources_of(preparation: Preparation) -> Frames:
+    count = preparation.timeline.frame_count
+    return list(play(preparation.source, preparation.timeline, 0, count, spool_dir=preparation.folder))
+
+
+def change(one: UInt8Array, other: UInt8Array) -> int:
+    return int(np.abs(one.astype(int) - other).max())
+
+
+@pytest.mark.parametrize("method", ["alpha", "poisson"])
+@pytest.mark.parametrize("shape", ["ellipse", "box"])
+def test_what_is_painted_as_it_was_stays_as_it_was(
+    film: Path, words: Path, tmp_path: Path, shape: str, method: str
+) -> None:
+    wanted = settings(mask={"shape": shape}, blend={"method": method})
+    with engine_with(Copier()).preparing(film, words, wanted, tmp_path) as preparation:
+        rendered = list(render_frames(preparation, 0, FILM, RenderRun()))
+        assert max(map(change, rendered, sources_of(preparation))) <= (1 if method == "poisson" else 0)
+
+
+def at_the_rim(frames: list[FinishedFrame], sources: Frames) -> float:
+    """Mean difference, in levels, where masks are between the source and the painted face."""
+    differences = []
+    for frame, source in zip(frames, sources, strict=True):
+        for mask in frame.masks:
+            rows, columns = mask.alpha.shape
+            part = np.s_[mask.y : mask.y + rows, mask.x : mask.x + columns]
+            rim = (mask.alpha > 0.3) & (mask.alpha < 0.9)
+            differences.append(np.abs(frame.picture[part].astype(float) - source[part])[rim].mean())
+    return float(np.mean(differences))
+
+
+def test_a_cast_is_taken_out_where_the_face_meets_the_source(film: Path, words: Path, tmp_path: Path) -> None:
+    left = {}
+    for colour in ("none", "match"):
+        wanted = settings(mask={"shape": "box"}, blend={"colour": colour})
+        with engine_with(Copier(added=10)).preparing(film, words, wanted, tmp_path) as preparation:
+            frames = list(finished_frames(preparation, FACE.start, FACE.stop, RenderRun()))
+            left[colour] = at_the_rim(frames, sources_of(preparation)[FACE.start : FACE.stop])
+    assert left["none"] > 5
+    assert left["match"] <= 1
+
+
+def restored(folder: Path, added: float, **values: object) -> RenderSettings:
+    model = str(write_restorer(folder / f"adds {added}.pth", added))
+    return settings(enhance={"model": model, "strength": 1.0, **values})
+
+
+@pytest.mark.parametrize("region", ["mouth", "face"])
+def test_a_restorer_changes_the_painted_face(film: Path, words: Path, tmp_path: Path, region: str) -> None:
+    wanted = restored(tmp_path / "models", 0.1, region=region)
+    report = engine_with(Copier()).render(film, words, tmp_path / "out.mp4", wanted)
+    assert (report.restored_frames, report.unrestored) == (len(FACE), ())
+    assert "adds 0.1.pth" in report.enhancer
+    with engine_with(Copier()).preparing(film, words, wanted, tmp_path) as preparation:
+        sources = sources_of(preparation)
+        frames = list(finished_frames(preparation, 0, FILM, RenderRun()))
+    grown = np.zeros(sources[0].shape[:2], bool)
+    for number in FACE:
+        frame, source = frames[number], sources[number]
+        [steps] = frame.steps
+        assert steps.restored is not None
+        mask = steps.restored.mask
+        rows, columns = mask.alpha.shape
+        part = np.s_[max(0, mask.y) : mask.y + rows, max(0, mask.x) : mask.x + columns]
+        outside = np.ones(source.shape[:2], bool)
+        outside[part] = False
+        np.testing.assert_array_equal(frame.picture[outside], source[outside])
+        middle = int(steps.face.mouth.cy), int(steps.face.mouth.cx)
+        assert frame.picture[middle].astype(int) - source[middle] == pytest.approx(25, abs=4)
+        forehead = int(steps.face.box.y0 + 0.2 * steps.face.box.height), middle[1]
+        grown[forehead] = True
+        lifted = int(frame.picture[forehead].astype(int).sum() - source[forehead].astype(int).sum())
+        assert (lifted > 30) == (region == "face")
+
+
+def test_a_restorer_that_fails_is_counted_and_leaves_the_painted_face(film: Path, words: Path, tmp_path: Path) -> None:
+    broken = restored(tmp_path / "models", math.nan)
+    report = engine_with(Copier()).render(film, words, tmp_path / "out.mp4", broken)
+    assert report.restored_frames == 0
+    assert [(each.start, each.stop) for each in report.unrestored] == [(FACE.start, FACE.stop)]
+    assert "number" in report.unrestored[0].reason
+    assert any(f"{len(FACE)} of {len(FACE)} frames" in warning for warning in report.warnings)
+    with engine_with(Copier()).preparing(film, words, broken, tmp_path) as preparation:
+        rendered = list(render_frames(preparation, 0, FILM, RenderRun()))
+        assert max(map(change, rendered, sources_of(preparation))) == 0
+
+
+def test_no_restorer_is_an_error_that_says_what_to_do(film: Path, words: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("no weights")
+    for model, said in (("gfpgan", "weights download gfpgan"), ("nowhere/x.pth", "x.pth"), ("text.pth", "text.pth")):
+        there = str(tmp_path / model) if model == "text.pth" else model
+        with pytest.raises(BackendError, match=said):
+            engine_with(Copier()).render(
+                film, words, tmp_path / "out.mp4", settings(enhance={"model": there}, models_dir=tmp_path)
+            )
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_any_range_looks_the_same(film: Path, words: Path, tmp_path: Path) -> None:
+    wanted = restored(tmp_path / "models", 0.05)
+    with engine_with(Copier(added=12, crop_size=64)).preparing(film, words, wanted, tmp_path) as preparation:
+        whole = list(render_frames(preparation, 0, FILM, RenderRun()))
+        for start, stop in ((8, 9), (13, 14), (17, 19), (20, 30), (23, 24)):
+            part = list(render_frames(preparation, start, stop, RenderRun()))
+            np.testing.assert_array_equal(np.stack(part), np.stack(whole[start:stop]))
+
+
+@pytest.mark.parametrize("mode", ["keep", "rest"])
+def test_in_a_pause_the_source_comes_back_without_a_jump(portrait: Path, tmp_path: Path, mode: str) -> None:
+    sound = np.concatenate([tone(0.8), np.zeros(16_000 * 2), tone(0.8)])
+    voice = write_wav(tmp_path / "voice.wav", sound)
+    wanted = settings(silence={"mode": mode}, blend={"colour": "none"})
+    with engine_with(Copier(added=40)).preparing(portrait, voice, wanted, tmp_path) as preparation:
+        count = preparation.timeline.frame_count
+        source = sources_of(preparation)[0]
+        frames = list(render_frames(preparation, 0, count, RenderRun()))
+        spans = [each.kind for each in spans_of(preparation)]
+    lifted = [float(frame.astype(float).mean() - source.mean()) for frame in frames]
+    speaking, steps = max(lifted), np.abs(np.diff(lifted))
+    assert speaking > 0.1
+    assert lifted[len(lifted) // 2] == 0
+    assert lifted[5] == pytest.approx(speaking, rel=0.05)
+    assert steps.max() < 0.5 * speaking
+    assert spans == ["face", "rest", "face"]
+
+
+@pytest.mark.parametrize("mode", ["keep", "rest"])
+def test_in_silence_the_source_is_left_alone(portrait: Path, tmp_path: Path, mode: str) -> None:
+    voice = write_wav(tmp_path / "silence.wav", np.zeros(16_000))
+    report = engine_with(Copier(added=40)).render(
+        portrait, voice, tmp_path / "out.mp4", settings(silence={"mode": mode})
+    )
+    assert (report.face_frames, report.passthrough_frames) == (0, 25)
+    assert [(each.start, each.stop, each.kind) for each in report.spans] == [(0, 25, "rest")]
+
+
+def test_debug_videos_lie_beside_the_render(film: Path, words: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "debug"
+    wanted = settings(debug_dir=folder)
+    engine_with(Copier(added=20)).render(film, words, tmp_path / "out.mp4", wanted)
+    assert sorted(path.name for path in folder.iterdir()) == ["out-crops.mp4", "out-masks.mp4"]
+    crops, masks = decode(folder / "out-crops.mp4"), decode(folder / "out-masks.mp4")
+    assert len(crops) == len(masks) == FILM
+    assert crops.shape[1:3] == (256, 1024)
+    assert masks[FACE.start].max() > 200
+    assert masks[0].max() < 20
+    assert crops[0].max() < 20
+    assert crops[FACE.start, :, :256].mean() > 40
