@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from musetalk.preparation import Preparation
 from musetalk.progress import FellBack, NotRestored
 from musetalk.report import Fallback, Span, Unrestored
 from musetalk.segments import Segment
 
+_Why = TypeVar("_Why", bound=Hashable)
 _Kind: TypeAlias = Literal["face", "fallback", "rest", "cutaway", "tail"]
 
 
 def joined(noted: Iterable[FellBack]) -> tuple[Fallback, ...]:
     """Fallbacks in the output's order, those that follow on each other for one reason joined, whichever the face."""
-    fallbacks: dict[tuple[str, str], list[Fallback]] = {}
-    for each in noted:
-        same = fallbacks.setdefault((each.reason, each.backend), [])
-        last = same.pop() if same and same[-1].stop >= each.start else each
-        same.append(Fallback(last.start, max(last.stop, each.stop), each.reason, each.backend))
-    return tuple(sorted(chain(*fallbacks.values()), key=lambda each: (each.start, each.stop)))
+    stretches = _stretches(((each.reason, each.backend), each.start, each.stop) for each in noted)
+    return tuple(Fallback(start, stop, *why) for start, stop, why in stretches)
+
+
+def _stretches(noted: Iterable[tuple[_Why, int, int]]) -> list[tuple[int, int, _Why]]:
+    """Ranges of frames, given in order with why they were noted, those that meet for one reason joined: by start."""
+    found: dict[_Why, list[tuple[int, int, _Why]]] = {}
+    for why, start, stop in noted:
+        same = found.setdefault(why, [])
+        last = same.pop() if same and same[-1][1] >= start else (start, stop, why)
+        same.append((last[0], max(last[1], stop), why))
+    return sorted(chain(*found.values()), key=lambda each: each[:2])
 
 
 def all_fell_back(segments: Iterable[Segment], noted: Iterable[FellBack]) -> bool:
@@ -64,8 +71,8 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
 
 def left_unrestored(noted: Iterable[NotRestored]) -> tuple[Unrestored, ...]:
     """What a restorer failed at, in the output's order, joined as fallbacks are."""
-    stretches = joined(FellBack(each.start, each.stop, each.track, "", each.reason) for each in noted)
-    return tuple(Unrestored(each.start, each.stop, each.reason) for each in stretches)
+    stretches = _stretches((each.reason, each.start, each.stop) for each in noted)
+    return tuple(Unrestored(*stretch) for stretch in stretches)
 
 
 def unrestored_sentences(unrestored: Sequence[Unrestored], face_frames: int) -> tuple[str, ...]:

@@ -11,13 +11,11 @@ import yaml
 
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
 from musetalk.report import RenderReport
-from musetalk.settings import RenderSettings
+from musetalk.settings import MaskSettings, RenderSettings
 
 _INPUT_KEYS = ("video_path", "audio_path", "result_name")
-_MASK_KEYS = (  # stand beside the paths in the files of MuseTalk's forks; here they are settings of the mask
-    *("ellipse_padding_factor", "upper_boundary_ratio", "expand_factor", "blur_kernel_ratio"),
-    *("mouth_vertical_offset", "mouth_scale_factor"),
-)
+# Stand beside the paths in the files of MuseTalk's forks; here they are settings of the mask.
+_MASK_KEYS = tuple(name for name in MaskSettings.model_fields if name != "shape")
 
 
 @dataclass(frozen=True, slots=True)

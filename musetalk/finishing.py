@@ -6,9 +6,10 @@ own piece and on those shortly before it in the same stretch, and never on where
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from musetalk.compositing.blending import lay, patch_of
+from musetalk.compositing.blending import Patch, lay, patch_of
 from musetalk.compositing.matching import Look, between, matched, measure_look
 from musetalk.enhance.steadiness import Memory
 from musetalk.painting import Batch, PaintedFace
@@ -43,37 +44,50 @@ class Finisher:
         self._last: Segment | None = None
 
     def finish(self, batch: Batch) -> Batch:
-        """Finish one segment; its frames are changed in place."""
+        """Finish one segment; its frames are changed in place.
+
+        All faces are judged before any is laid, and laid before any is restored, so that none depends on what came
+        before another one.
+        """
         self._run.cancel.check()
         segment, last = batch.segment, self._last
         follows = last is not None and segment.joined and last.stop == segment.start
-        before = self._before if follows else {}
-        self._last, self._before = segment, {}
-        painted = tuple(self._finish(batch, face, before.get(face.track)) for face in batch.painted)
-        return replace(batch, painted=painted)
-
-    def _finish(self, batch: Batch, painted: PaintedFace, before: _Before | None) -> PaintedFace:
-        if before is not None and before.backend != painted.backend:
-            before = None  # another network, with colours of its own
+        known = self._before if follows else {}
+        before = [_same(known.get(painted.track), painted) for painted in batch.painted]
         with self._run.clock.measure("composite"):
-            look = self._composite(batch, painted, None if before is None else before.look)
-        memory = None
+            looks = self._composite(batch, before)
+        painted = batch.painted
+        memories: tuple[Memory | None, ...] = (None,) * len(before)
         if self._restoring is not None:
             # Where pieces share frames, these are cross-faded, and say enough.
-            known = None if before is None or batch.segment.lead else before.memory
-            painted, memory = self._restoring.restore(batch, painted, known)
-        self._before[painted.track] = _Before(painted.backend, look, memory)
-        return painted
+            remembered = [None if each is None or segment.lead else each.memory for each in before]
+            painted, memories = self._restoring.restore(batch, remembered)
+        ends = zip(painted, looks, memories, strict=True)
+        self._last = segment
+        self._before = {face.track: _Before(face.backend, look, memory) for face, look, memory in ends}
+        return replace(batch, painted=painted)
 
-    def _composite(self, batch: Batch, painted: PaintedFace, before: Look | None) -> Look:
-        """Lay one face over the frames of its piece, its look passing from the one before to its own."""
-        frames, first = batch.frames, batch.segment.first
-        parts = zip(frames, painted.generated, painted.placements, painted.masks, strict=True)
-        patches = [patch_of(*part) for part in parts]
-        shown = [(frame, patch) for frame, patch in zip(frames, patches, strict=True) if patch is not None]
-        own = measure_look([frame for frame, _ in shown], [patch for _, patch in shown], self._settings)
-        for place, (frame, patch) in enumerate(zip(frames, patches, strict=True)):
-            if patch is not None:
-                look = between(before, own, (place + 1) / len(frames))
-                lay(frame, matched(patch, look, first + place), self._settings.method)
-        return own
+    def _composite(self, batch: Batch, before: Sequence[_Before | None]) -> list[Look]:
+        """Lay the faces over the frames of their piece, the look of each passing from the one before to its own."""
+        patches = [_patches(batch, painted) for painted in batch.painted]
+        looks = [self._look(batch, own) for own in patches]
+        for each, own, look in zip(before, patches, looks, strict=True):
+            for place, (frame, patch) in enumerate(zip(batch.frames, own, strict=True)):
+                if patch is not None:
+                    passing = between(None if each is None else each.look, look, (place + 1) / len(own))
+                    lay(frame, matched(patch, passing, batch.segment.first + place), self._settings.method)
+        return looks
+
+    def _look(self, batch: Batch, patches: Sequence[Patch | None]) -> Look:
+        shown = [(frame, patch) for frame, patch in zip(batch.frames, patches, strict=True) if patch is not None]
+        return measure_look([frame for frame, _ in shown], [patch for _, patch in shown], self._settings)
+
+
+def _patches(batch: Batch, painted: PaintedFace) -> list[Patch | None]:
+    parts = zip(batch.frames, painted.generated, painted.placements, painted.masks, painted.presence, strict=True)
+    return [patch_of(*part) for part in parts]
+
+
+def _same(before: _Before | None, painted: PaintedFace) -> _Before | None:
+    """What is known of a face, if the same network painted it: another has colours of its own."""
+    return before if before is not None and before.backend == painted.backend else None

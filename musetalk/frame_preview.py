@@ -53,6 +53,7 @@ class FramePreview:
     """One frame, and what a render would make of it.
 
     Attributes:
+        number: Which output frame it is.
         seconds: Its place in the source, in seconds.
         source_frame: The same as a frame of the source.
         frame: The source's frame: uint8 RGB [H, W, 3].
@@ -70,6 +71,7 @@ class FramePreview:
         steps: How each chosen face came to look as in `result`; empty where none was painted.
     """
 
+    number: int
     seconds: float
     source_frame: int
     frame: UInt8Array
@@ -167,6 +169,7 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
             result, steps = _paint(scene, look, layout, scene.hearing, envelope, presence, run)
     further = noticed(scene, run) if chosen else ()
     return FramePreview(
+        number=look.frame,
         seconds=float(look.place / scene.source.fps),
         source_frame=look.place,
         frame=frame,
@@ -186,7 +189,8 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
 def _presence(scene: Scene, envelope: EnvelopeTrack | None) -> Float32Array | None:
     if envelope is None:
         return None
-    return find_presence(envelope, scene.settings.silence, scene.source.fps, scene.timeline.frame_count)
+    spoken, total = scene.timeline.spoken_count, scene.timeline.frame_count
+    return find_presence(envelope, scene.settings.silence, scene.source.fps, spoken, goes_on=total > spoken)
 
 
 def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:

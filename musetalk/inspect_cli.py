@@ -31,14 +31,17 @@ def inspect(
 
     said = {"backend": backend, "models_dir": models_dir, "mask.shape": mask, "enhance.model": enhance}
     settings = RenderSettings.parse(values_of(said, further))
-    from musetalk.looking.sheet import contact_sheet, save_sheet  # noqa: PLC0415
+    from musetalk.looking.sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
 
+    check_sheet(out)
     engine = LipSync()
     with cancel_on_signal() as cancel:
         at = None if frame is None else float(frame / engine.check_source(video, settings).fps)
         preview = engine.preview_frame(video, voice, settings, at=at, cancel=cancel)
     save_sheet(contact_sheet(preview), out)
+    if frame is not None and preview.number < frame:
+        typer.echo(f"note: the output ends before frame {frame}: this is its last one, {preview.number}")
     for note in preview.notes:
         typer.echo(f"note: {note}")
     typer.echo(out)

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from musetalk.arrays import UInt8Array
-from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask
+import cv2
+import numpy as np
+
+from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask, soft_square
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.compositing.parsed import ParsedMaskOptions, mask_of_shape, shape_map
 from musetalk.compositing.smoothing import time_weights, weighted_mean
@@ -119,10 +122,23 @@ class FaceLayout:
         if shown is None or crop.size is None:
             mask = self._shaped(frame, face, crop, maps)
         else:
-            mask = shown_mask(crop, shown(crop.size))
+            mask = shown_mask(crop, self._moved(shown(crop.size), face, crop))
             if self._settings.mask.shape_of(self._traits.mask) != "painted":
                 mask = both_masks(self._shaped(frame, face, crop, maps), mask)
         return self._behind(mask, frame, face, maps)
+
+    def _moved(self, shown: Float32Array, face: FaceSample, crop: Placement) -> Float32Array:
+        """What a generator shows of its crops, where the settings want that."""
+        wanted, side = self._settings.mask, shown.shape[0]
+        if wanted.shape_of(self._traits.mask) != "painted":
+            return shown
+        if (wanted.mouth_scale_factor, wanted.mouth_vertical_offset) == (1, 0):
+            return shown
+        scale, middle = wanted.mouth_scale_factor, np.argwhere(shown > 0).mean(axis=0)
+        drop = wanted.mouth_vertical_offset * crop.to_crop(face).box.height * side / (crop.size or side)
+        matrix = np.array([[scale, 0, (1 - scale) * middle[1]], [0, scale, (1 - scale) * middle[0] + drop]])
+        moved = cv2.warpAffine(shown, matrix, (side, side), flags=cv2.INTER_LINEAR)
+        return np.asarray(moved, np.float32) * soft_square(side)
 
     def _maps_around(self, frame: int, face: FaceSample) -> list[tuple[int, _FaceMaps]]:
         """What is known of a face in the frames around, ascending, as far as masks are smoothed in time."""

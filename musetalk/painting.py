@@ -73,6 +73,7 @@ class PaintedFace:
         faces: As planned.
         placements: Where its crops lie.
         masks: Where they show.
+        presence: How much of them shows, 0 to 1: less than 1 while they fade into a pause, or out of one.
         generated: What the generator made of them.
         masked: What their painter was shown of crops; see `Traits`.
         restored: What a restorer made of that; empty: nothing was restored.
@@ -83,6 +84,7 @@ class PaintedFace:
     faces: tuple[FaceSample, ...]
     placements: tuple[Placement, ...]
     masks: tuple[FaceMask, ...]
+    presence: tuple[float, ...]
     generated: tuple[UInt8Array, ...]
     masked: Masked | None
     restored: tuple[Restored, ...] = ()
@@ -90,7 +92,8 @@ class PaintedFace:
     def steps(self) -> list[FaceSteps]:
         """The same frame by frame."""
         restored = self.restored or (None,) * len(self.faces)
-        parts = zip(self.faces, self.placements, self.masks, self.generated, restored, strict=True)
+        masks = map(thinned, self.masks, self.presence)
+        parts = zip(self.faces, self.placements, masks, self.generated, restored, strict=True)
         return [FaceSteps(self.backend, *part) for part in parts]
 
 
@@ -155,6 +158,7 @@ def _paint_by(painter: Painter, batch: Batch, track: int, preparation: Preparati
         faces=tuple(chain(*(part.faces for part in parts))),
         placements=tuple(chain(*(part.placements for part in parts))),
         masks=tuple(chain(*(part.masks for part in parts))),
+        presence=tuple(chain(*(part.presence for part in parts))),
         generated=tuple(chain(*(part.generated for part in parts))),
     )
 
@@ -167,10 +171,8 @@ def _paint_clip(
     sources = [preparation.timeline.source_frame(start + frame) for frame in part]
     faces = tuple(next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources)
     placements = tuple(layout.crops(sources, faces))
-    masks = tuple(
-        thinned(layout.mask(source, face, placement), preparation.presence_of(start + frame))
-        for frame, source, face, placement in zip(part, sources, faces, placements, strict=True)
-    )
+    masks = tuple(layout.mask(*each) for each in zip(sources, faces, placements, strict=True))
+    presence = tuple(preparation.presence_of(start + frame) for frame in part)
     frames = batch.frames[part.start : part.stop]
     crops = np.stack([p.extract(frame) for p, frame in zip(placements, frames, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(placements, faces, strict=True))
@@ -186,7 +188,7 @@ def _paint_clip(
         note=run.warn,
     )
     generated, masked = tuple(painter.generator.generate(clip)), painter.generator.traits.masked
-    return PaintedFace(track, painter.backend, faces, placements, masks, generated, masked)
+    return PaintedFace(track, painter.backend, faces, placements, masks, presence, generated, masked)
 
 
 def _reached(segment: Segment, part: range, track: int) -> tuple[float, float]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from musetalk.borders import painted_borders
 from musetalk.equipment import Workshop
 from musetalk.faces.types import FaceDetector
-from musetalk.files import temporary_folder
+from musetalk.files import make_room_for, temporary_folder
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import BackendRegistry
-from musetalk.looking.debug import DebugVideos
+from musetalk.looking.debug import DebugVideos, debug_files
 from musetalk.measuring.measurer import Measurer
 from musetalk.measuring.types import Measures
 from musetalk.media.commands import SoundTrack
@@ -68,6 +68,9 @@ class LipSync:
         run = RenderRun(on_progress, cancel)
         video, voice, out = Path(video), Path(voice), Path(out)
         check_output(out, (video, voice), settings.encoder)
+        if settings.debug_dir is not None:
+            for path in debug_files(settings.debug_dir, out.stem):
+                make_room_for(path)
         with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
             measures = self._write(preparation, out, run)
             peak = memory.mb
@@ -204,9 +207,9 @@ class LipSync:
                 run.emit("render", done, timeline.frame_count)
             with run.clock.measure("finish"):
                 run.emit("finish", 0, 1)
-                writer.finish()
                 if debugging is not None:
                     debugging.finish()
+                writer.finish()
         run.emit("finish", 1, 1)
         if measurer is None:
             return None

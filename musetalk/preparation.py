@@ -130,7 +130,8 @@ def prepare(
             run=run,
             silence=settings.silence,
         )
-    presence = find_presence(envelope, settings.silence, source.fps, timeline.frame_count)
+    spoken, goes_on = timeline.spoken_count, timeline.frame_count > timeline.spoken_count
+    presence = find_presence(envelope, settings.silence, source.fps, spoken, goes_on=goes_on)
     segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes), presence)
     _note_size(layout, segments, timeline, plan, generator, run)
     for note in equipment.notes:

@@ -63,6 +63,10 @@ class NotRestored:
 ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
 
 
+def go_on() -> None:
+    """Nobody wants the work to end: what is called between its pieces where there is no token."""
+
+
 class CancelToken:
     """Set once, from any thread, by whoever wants the work to end; polled by the work itself.
 

@@ -61,7 +61,8 @@ def finished_frames(
     that a frame's pixels do not depend on the range. Closing the iterator ends every thread and child process, also in
     the middle of a call.
     """
-    segments = _needed(preparation.segments, start, stop)
+    remembered = 0 if preparation.enhancer is None else REMEMBERED
+    segments = _needed(preparation.segments, start, stop, remembered)
     run = run.branch()
     decoded = ahead(_decode(preparation, segments, run), capacity=1, name="decode")
     generated = ahead(through(partial(generate, preparation, run), decoded), capacity=1, name="generate")
@@ -76,16 +77,23 @@ def finished_frames(
             run.cancel.cancel()
 
 
-def _needed(segments: Sequence[Segment], start: int, stop: int) -> list[Segment]:
-    """The segments of a range, and those before it whose look and flicker the finisher has to know (see there)."""
+def _needed(segments: Sequence[Segment], start: int, stop: int, remembered: int) -> list[Segment]:
+    """The segments of a range, and those before it that the finisher has to know (see there).
+
+    Args:
+        segments: All there are.
+        start: The first output frame.
+        stop: The one after the last.
+        remembered: Frames before a range over which flicker is damped.
+    """
     asked = [index for index, segment in enumerate(segments) if segment.first < stop and segment.stop > start]
     if not asked:
         return []
     first, frames = asked[0], 0
-    while segments[first].joined and frames < REMEMBERED:  # as many as flicker is damped over
+    while segments[first].joined and frames < remembered:
         first -= 1
         frames += segments[first].stop - segments[first].start
-    if frames and segments[first].joined:  # the look of these passes on from the piece before them
+    if segments[first].joined:  # from whose look that of the first one passes on
         first -= 1
     return list(segments[first : asked[-1] + 1])
 

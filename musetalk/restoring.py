@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -9,8 +10,8 @@ import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import lay, patch_of
-from musetalk.compositing.masks import FaceMask, both_masks, shown_mask, thinned
-from musetalk.enhance.alignment import face_view, whole_crop, whole_face
+from musetalk.compositing.masks import FaceMask, both_masks, shown_mask, soft_square, thinned
+from musetalk.enhance.alignment import face_view, whole_face
 from musetalk.enhance.steadiness import Memory, steadied
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.errors import EnhancerError
@@ -35,43 +36,57 @@ class Restoring:
         self._enhancer, self._preparation, self._run = enhancer, preparation, run
         self._settings = preparation.settings.enhance
 
-    def restore(self, batch: Batch, painted: PaintedFace, before: Memory | None) -> tuple[PaintedFace, Memory | None]:
-        """Restore one face over the frames of its piece, in place; what fails stays as it was painted, and is noted.
+    def restore(
+        self, batch: Batch, before: Sequence[Memory | None]
+    ) -> tuple[tuple[PaintedFace, ...], tuple[Memory | None, ...]]:
+        """Restore the faces of a piece, in place; what fails stays as it was painted, and is noted.
 
         Args:
-            batch: The piece; the face is laid over its frames already.
-            painted: The face.
-            before: What the piece before it leaves; None: nothing that follows on.
+            batch: The piece; its faces are laid over its frames already.
+            before: What the piece before it leaves, for each of them; None: nothing that follows on.
 
         Returns:
-            The face with what was restored, and what is left for the piece after it.
+            The faces with what was restored, and what is left of each for the piece after it.
         """
-        segment, check = batch.segment, self._run.cancel.check
-        views = [face_view(face, self._enhancer.size) for face in painted.faces]
         with self._run.clock.measure("enhance"):
-            crops = np.stack([view.extract(frame) for view, frame in zip(views, batch.frames, strict=True)])
-            try:
-                restored = self._enhancer.enhance(crops, check)
-            except EnhancerError as error:
-                self._run.not_restored(segment.first, segment.stop, painted.track, error.problem)
-                return painted, None
-            side = min(restored.shape[1], _BASE * self._settings.upscale)
-            steady, memory = steadied(_scaled(crops, side), _scaled(restored, side), before, self._settings.steadiness)
-            masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
-            for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
-                patch = patch_of(frame, face, view, mask)
-                if patch is not None:
-                    lay(frame, patch, "alpha")
+            views = [[face_view(face, self._enhancer.size) for face in painted.faces] for painted in batch.painted]
+            crops = [np.stack(list(map(UprightPlacement.extract, own, batch.frames))) for own in views]
+            parts = zip(batch.painted, views, crops, before, strict=True)
+            done = [self._restore(batch, *part) for part in parts]
+        return tuple(painted for painted, _ in done), tuple(memory for _, memory in done)
+
+    def _restore(
+        self,
+        batch: Batch,
+        painted: PaintedFace,
+        views: Sequence[UprightPlacement],
+        crops: UInt8Array,
+        before: Memory | None,
+    ) -> tuple[PaintedFace, Memory | None]:
+        segment, check = batch.segment, self._run.cancel.check
+        try:
+            restored = self._enhancer.enhance(crops, check)
+        except EnhancerError as error:
+            self._run.not_restored(segment.first, segment.stop, painted.track, error.problem)
+            return painted, None
+        side = min(restored.shape[1], _BASE * self._settings.upscale)
+        strength = self._settings.steadiness
+        steady, memory = steadied(_scaled(crops, side), _scaled(restored, side), before, strength, check)
+        masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
+        for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
+            patch = patch_of(frame, face, view, mask)
+            if patch is not None:
+                lay(frame, patch)
         return replace(painted, restored=tuple(map(Restored, views, steady, masks))), memory
 
     def _mask(self, painted: PaintedFace, view: UprightPlacement, place: int, first: int) -> FaceMask:
         """Where a restored face shows: where the painted one does, or all over the face."""
-        size, strength = self._enhancer.size, self._settings.strength
+        size, share = self._enhancer.size, self._settings.strength * painted.presence[place]
         if self._settings.region == "mouth":
-            return thinned(both_masks(painted.masks[place], shown_mask(view, whole_crop(size))), strength)
+            return thinned(both_masks(painted.masks[place], shown_mask(view, soft_square(size))), share)
         source = self._preparation.timeline.source_frame(first + place)
         mask = self._preparation.layout.behind(shown_mask(view, whole_face(size)), source, painted.faces[place])
-        return thinned(mask, strength * self._preparation.presence_of(first + place))
+        return thinned(mask, share)
 
 
 def _scaled(faces: UInt8Array, side: int) -> UInt8Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from musetalk.errors import SettingsError
 
@@ -81,6 +81,14 @@ class MaskSettings(_Frozen):
         None, description="keep hair, hands and glasses in front of the mouth; default: where faces are parsed anyway"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: object) -> object:
+        """Take `blur`, as it was called at first, for what it is called now: files and jobs of that time say so."""
+        if isinstance(values, dict) and "blur" in values and "blur_kernel_ratio" not in values:
+            return {"blur_kernel_ratio" if name == "blur" else name: value for name, value in values.items()}
+        return values
+
     def shape_of(self, usual: ShownShape) -> ShownShape:
         """The shape; `usual` is that of the backend, for "auto"."""
         return usual if self.shape == "auto" else self.shape
@@ -102,7 +110,9 @@ class EnhanceSettings(_Frozen):
     )
     strength: float = Field(0.8, ge=0, le=1, description="how much of the restored face is taken")
     region: Literal["mouth", "face"] = Field("mouth", description="mouth: what was painted; face: all of the face")
-    upscale: Literal[1, 2, 4] = Field(2, description="side of the restored face: 256 pixels times this")
+    upscale: Literal[1, 2, 4] = Field(
+        2, description="side of the restored face: 256 pixels times this, or what the model makes"
+    )
     steadiness: float = Field(
         0.7, ge=0, le=1, description="how much of the restorer's flicker is taken out; 0: nothing"
     )

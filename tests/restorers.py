@@ -9,10 +9,10 @@ import torch
 _FEATURES = 4
 
 
-def write_restorer(path: Path, added: float = 0.0, *, scale: int = 1) -> Path:
-    """Write one that adds a constant to its pictures, in parts of the range from 0 to 1; NaN: that fails.
+def write_restorer(path: Path, added: float = 0.0, *, sharpen: float = 0.0, scale: int = 1) -> Path:
+    """Write one that adds a constant to its pictures, in parts of the range from 0 to 1 (NaN: that fails), or sharpens.
 
-    Its last layer's weights are 0, and such networks add what they make to their input, so that no more comes of it.
+    Such networks add what they make to their input, so that where their last layer's weights are 0 no more comes of it.
     """
     out = 3 * scale * scale
     state = {
@@ -25,6 +25,15 @@ def write_restorer(path: Path, added: float = 0.0, *, scale: int = 1) -> Path:
         "body.4.weight": torch.zeros(out, _FEATURES, 3, 3),
         "body.4.bias": torch.full((out,), added),
     }
+    if sharpen:
+        for name in ("body.1.weight", "body.3.weight"):
+            state[name].fill_(1.0)  # no rectifying: the network is linear
+        for channel in range(3):
+            for name in ("body.0.weight", "body.2.weight"):
+                state[name][channel, channel, 1, 1] = 1.0
+            own = state["body.4.weight"][channel * scale * scale : (channel + 1) * scale * scale, channel]
+            own -= sharpen / 9
+            own[:, 1, 1] += sharpen
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"params": state}, path)
     return path

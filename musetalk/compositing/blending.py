@@ -26,6 +26,8 @@ class Patch:
         face: uint8 RGB [h, w, 3], the generated face, brought back to pixels of the frame. Not to be written to.
         alpha: float32 [h, w]: 0 keeps the source, 1 takes the face. Not to be written to.
         borders: Which of its sides are the frame's own: the mask ends there because the frame does.
+        share: How much of all that is mixed in, 0 to 1: less than 1 while it is cross-faded with the source. Where the
+            face meets the source is told by alpha alone.
     """
 
     x: int
@@ -33,6 +35,7 @@ class Patch:
     face: UInt8Array
     alpha: Float32Array
     borders: Borders
+    share: float = 1.0
 
     def of(self, frame: UInt8Array) -> UInt8Array:
         """The part of the frame that it covers: uint8 RGB [h, w, 3], a view."""
@@ -40,7 +43,9 @@ class Patch:
         return frame[self.y : self.y + rows, self.x : self.x + columns]
 
 
-def patch_of(frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask) -> Patch | None:
+def patch_of(
+    frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask, share: float = 1.0
+) -> Patch | None:
     """Bring a generated crop back to its frame, as far as its mask shows it there.
 
     Args:
@@ -48,6 +53,7 @@ def patch_of(frame: UInt8Array, generated: UInt8Array, placement: Placement, mas
         generated: uint8 RGB [S, S, 3], what `placement.extract` cut, at that size or another.
         placement: Where the crop lies in the frame.
         mask: Where it shows.
+        share: How much of it is mixed in.
 
     Returns:
         The patch; None where nothing shows inside the frame.
@@ -66,7 +72,8 @@ def patch_of(frame: UInt8Array, generated: UInt8Array, placement: Placement, mas
     x0, y0 = x0 + int(across[0]), y0 + int(down[0])
     x1, y1 = x0 + alpha.shape[1], y0 + alpha.shape[0]
     face = placement.restore(generated)[y0 - placement.y : y1 - placement.y, x0 - placement.x : x1 - placement.x]
-    return Patch(x0, y0, face, alpha, Borders(top=y0 == 0, bottom=y1 == height, left=x0 == 0, right=x1 == width))
+    borders = Borders(top=y0 == 0, bottom=y1 == height, left=x0 == 0, right=x1 == width)
+    return Patch(x0, y0, face, alpha, borders, share)
 
 
 def lay(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
@@ -83,7 +90,8 @@ def lay(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
     under = patch.of(frame)
     if method == "poisson":
         patch = replace(patch, face=on_the_rim_of(under, patch.face, patch.alpha, patch.borders))
-    mixed = cv2.blendLinear(patch.face, under, patch.alpha, 1 - patch.alpha)
+    alpha = patch.alpha if patch.share == 1 else patch.alpha * np.float32(patch.share)
+    mixed = cv2.blendLinear(patch.face, under, alpha, 1 - alpha)
     # blendLinear works in float32 and rounds: exact at alpha 0 and 1 and for equal pixels, within half a level else.
     under[...] = np.asarray(mixed, dtype=np.uint8)
 

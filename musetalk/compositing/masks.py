@@ -71,6 +71,11 @@ def shown_mask(crop: Placement, shown: Float32Array) -> FaceMask:
     return FaceMask(crop.x + int(columns[0]), crop.y + int(rows[0]), trimmed)
 
 
+def soft_square(side: int) -> Float32Array:
+    """All of a square crop, fading to 0 at its rim over a sixteenth of its side: float32 [side, side]."""
+    return _soft_shape(side, side, "box", round(side / 16, 1))
+
+
 def both_masks(one: FaceMask, other: FaceMask) -> FaceMask:
     """The mask that shows where, and as strongly as, both do."""
     tops, bottoms = (one.y, other.y), (one.y + one.alpha.shape[0], other.y + other.alpha.shape[0])

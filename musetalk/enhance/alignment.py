@@ -21,8 +21,6 @@ _MOUTH = (257.2 / 512, 371.3 / 512)
 _FACE = ((0.5, 0.547), (0.283, 0.342))
 _RIM = 0.17  # of those half axes, over which it fades
 
-_FADE, _EDGE = 1 / 20, 0.25  # of the whole crop's rim: its width, of the side; and how much of that is 0
-
 _EYES_DOWN, _LIPS_DOWN = 0.39, 0.78  # of the box's height, in an upright face (see FaceBox)
 _DOUBT = 0.35  # radians by which the two signs of a tilt may disagree; what is beyond does not count
 
@@ -58,24 +56,6 @@ def _turn(face: FaceSample) -> float:
     (cx, cy), mouth = face.box.center, face.mouth
     other = atan2(cx - mouth.cx, mouth.cy - cy)
     return mouth.angle + min(max(other - mouth.angle, -_DOUBT), _DOUBT) / 2
-
-
-@lru_cache(maxsize=4)
-def whole_crop(size: int) -> Float32Array:
-    """All of the crop that `face_view` places, with a soft rim: what is restored must not end in a line.
-
-    Args:
-        size: Side of the crop in pixels.
-
-    Returns:
-        float32 [size, size], 0 at the edges, 1 from a sixteenth of the side inwards. Not to be written to.
-    """
-    places = np.arange(size, dtype=np.float32) + 0.5
-    t = np.clip(np.minimum(places, size - places) / (size * _FADE) - _EDGE, 0, 1)
-    line = t * t * (3 - 2 * t)
-    mask: Float32Array = np.minimum(line[:, None], line[None, :]).astype(np.float32)
-    mask.setflags(write=False)
-    return mask
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from musetalk.enhance.types import FaceEnhancer
+from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
 from musetalk.weights.files import lacking
 from musetalk.weights.lean import preferred
@@ -26,8 +27,10 @@ def lacks(settings: RenderSettings) -> tuple[str, ...]:
     if model == NONE:
         return ()
     if model not in {BY_SPANDREL, BY_PACKAGE}:
-        path = restorer_file(settings)
-        return () if path.is_file() else (f"there is no restorer {path}: put it there, or choose {BY_SPANDREL}",)
+        if restorer_file(settings).is_file():
+            return ()
+        among = " among the models" if Path(model).name == model else ""
+        return (f"there is no restorer {_named(settings)}{among}: put it there, or choose {BY_SPANDREL}",)
     missing = lacking((GFPGAN,), settings.models_dir, _SET)
     packages = [name for name in _PACKAGES if find_spec(name) is None] if model == BY_PACKAGE else []
     if packages:
@@ -57,11 +60,24 @@ def load_enhancer(settings: RenderSettings) -> FaceEnhancer:
             device; or, for the `gfpgan` package, that cannot be imported.
     """
     from musetalk.enhance.restorer import load_restorer, restoring_compute  # noqa: PLC0415 - loads torch
+    from musetalk.networks.checkpoint import AGAIN  # noqa: PLC0415
 
     network = settings.network
     compute, path = restoring_compute(network), restorer_file(settings)
-    if settings.enhance.model == BY_PACKAGE:
-        from musetalk.enhance.original import load_original  # noqa: PLC0415
+    try:
+        if settings.enhance.model == BY_PACKAGE:
+            from musetalk.enhance.original import load_original  # noqa: PLC0415
 
-        return load_original(path, compute, network.batch_size)
-    return load_restorer(path, compute, network.batch_size)
+            return load_original(path, compute, network.batch_size)
+        return load_restorer(path, compute, network.batch_size)
+    except BackendError as error:
+        own = settings.enhance.model not in {BY_SPANDREL, BY_PACKAGE}
+        again = "choose another file" if own else f"python -m musetalk weights download {_SET} --replace"
+        remedy = again if error.remedy == AGAIN else error.remedy
+        raise BackendError(error.problem.replace(str(path), _named(settings)), remedy) from error
+
+
+def _named(settings: RenderSettings) -> str:
+    """The file as people know it: not where a server keeps its weights."""
+    path, folder = restorer_file(settings), settings.models_dir
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)

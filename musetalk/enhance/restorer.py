@@ -12,11 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from musetalk.arrays import UInt8Array
-from musetalk.enhance.types import go_on
 from musetalk.errors import BackendError, EnhancerError, GeneratorError
-from musetalk.generators.device import Batches, Compute, choose_compute, frames_that_fit, out_of_memory_as
+from musetalk.generators.device import (
+    Batches,
+    Compute,
+    choose_compute,
+    frames_that_fit,
+    is_out_of_memory,
+    out_of_memory_as,
+)
 from musetalk.generators.vae import to_crops, to_pixels
 from musetalk.networks.checkpoint import load_state_dict
+from musetalk.progress import go_on
 from musetalk.settings import NetworkSettings
 
 if TYPE_CHECKING:
@@ -38,7 +45,8 @@ _PURPOSES = ("FaceSR", "SR", "Restoration")
 
 NO_MEMORY = "close other programs, or render without a restorer"
 _CHOOSE = "choose gfpgan, or a file of GFPGAN, RestoreFormer or of a network that enlarges pictures"
-# What spandrel's architectures raise for tensors that are not quite theirs: found by damaging files.
+# What spandrel's architectures raise for tensors that are not quite theirs, or when they are run: found by damaging
+# files. Whoever names a file of their own may name one that does not do what its kind does.
 _MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
 
 
@@ -78,7 +86,8 @@ class NetworkEnhancer:
         """Restore faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
 
         Raises:
-            EnhancerError: A single face does not fit in memory, or becomes something that is no number.
+            EnhancerError: A single face does not fit in memory, or becomes something that is no number, or the network
+                cannot be run.
         """
         try:
             with torch.inference_mode():
@@ -88,7 +97,13 @@ class NetworkEnhancer:
         return np.concatenate(restored)
 
     def _restored(self, faces: UInt8Array) -> UInt8Array:
-        pixels = self._network(to_pixels(faces, self._compute.device).contiguous())
+        try:
+            pixels = self._network(to_pixels(faces, self._compute.device).contiguous())
+        except _MISFITS as error:
+            if is_out_of_memory(error):
+                raise
+            reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
+            raise EnhancerError(f"the restorer cannot be run ({reason})", "choose another restorer") from error
         if not bool(torch.isfinite(pixels).all()):
             raise EnhancerError(
                 "the restorer's result is not a number", "choose the number type fp32, or verify the weights"

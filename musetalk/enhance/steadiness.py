@@ -8,13 +8,14 @@ The mean is over a fixed number of frames and never over means, so a frame comes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from musetalk.arrays import Float32Array, Int16Array, UInt8Array
+from musetalk.progress import go_on
 
 REMEMBERED = 5  # frames before the own one that are averaged over
 
@@ -48,7 +49,11 @@ class _Seen:
 
 
 def steadied(
-    inputs: UInt8Array, restored: UInt8Array, before: Memory | None, steadiness: float
+    inputs: UInt8Array,
+    restored: UInt8Array,
+    before: Memory | None,
+    steadiness: float,
+    check: Callable[[], None] = go_on,
 ) -> tuple[UInt8Array, Memory]:
     """Calm what a restorer made of consecutive frames of one face.
 
@@ -61,6 +66,7 @@ def steadied(
         restored: uint8 RGB [N, S, S, 3].
         before: What this returned for the frames just before these; None: there are none in this run of frames.
         steadiness: 0 leaves everything as it is; 1 has earlier residuals count as much as the frame's own.
+        check: Called before each frame; raises where the work is to end.
 
     Returns:
         The calmed faces, uint8 RGB [N, S, S, 3], and what the frames after these need. Frames given in pieces come out
@@ -74,6 +80,7 @@ def steadied(
     recent = deque(map(_seen, before.inputs, before.residuals), REMEMBERED + 1)
     calm = np.empty(restored.shape, np.uint8)
     for picture, better, result in zip(inputs, restored, calm, strict=True):
+        check()
         recent.append(_seen(picture, np.subtract(better, picture, dtype=np.int16)))
         if steadiness > 0:
             cv2.add(picture, _mean(recent, steadiness), dst=result, dtype=cv2.CV_8U)

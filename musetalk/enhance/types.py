@@ -6,10 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from musetalk.arrays import UInt8Array
-
-
-def go_on() -> None:
-    """Nobody wants the work to end."""
+from musetalk.progress import go_on
 
 
 class FaceEnhancer(Protocol):

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.aligner import Aligner
 from musetalk.faces.types import FaceSample
+from musetalk.progress import go_on
 from musetalk.settings import ShownShape
 from musetalk.speech.hearing import Hearing
 
@@ -64,10 +65,6 @@ class Traits:
             raise ValueError('the framing "aligned" needs an aligner, and the mask "painted" what is shown')
 
 
-def _go_on() -> None:
-    """Nobody wants the work to end."""
-
-
 def _nobody_counts(_done: int, _total: int) -> None:
     """Nobody wants to know how far the work has come."""
 
@@ -94,7 +91,7 @@ class Clip:
     speech: Float32Array
     faces: tuple[FaceSample, ...]
     first_row: int = 0
-    check: Callable[[], None] = _go_on
+    check: Callable[[], None] = go_on
     step: Callable[[int, int], None] = _nobody_counts
     note: Callable[[str], None] = _nobody_hears
 

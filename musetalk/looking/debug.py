@@ -27,6 +27,11 @@ _MOST_FACES = 4  # in one frame; more are left out
 _LONGEST = 960  # pixels of the masks' video
 
 
+def debug_files(folder: Path, name: str) -> tuple[Path, Path]:
+    """The videos that there will be of a render: its crops, and its masks."""
+    return folder / f"{name}-crops.mp4", folder / f"{name}-masks.mp4"
+
+
 class DebugVideos:
     """Writes `NAME-crops.mp4` and `NAME-masks.mp4` into a folder.
 
@@ -47,7 +52,7 @@ class DebugVideos:
     def __init__(
         self, folder: Path, name: str, *, source: Source, faces: int, sound: SoundTrack, cancel: CancelToken
     ) -> None:
-        self._outs = [folder / f"{name}-{what}.mp4" for what in ("crops", "masks")]
+        self._outs = debug_files(folder, name)
         self._rows = min(max(1, faces), _MOST_FACES)
         scale = min(1.0, _LONGEST / max(source.width, source.height))
         self._size = (round(source.width * scale), round(source.height * scale))
@@ -57,10 +62,12 @@ class DebugVideos:
 
     def __enter__(self) -> DebugVideos:
         sizes = ((4 * _SIDE, self._rows * _SIDE), self._size)
-        for out, (width, height) in zip(self._outs, sizes, strict=True):
-            make_room_for(out)
-            work = self._stack.enter_context(temporary_folder(out.parent))
-            self._writers.append(self._stack.enter_context(self._writer(out, work, (width, height))))
+        with ExitStack() as stack:
+            for out, size in zip(self._outs, sizes, strict=True):
+                make_room_for(out)
+                work = stack.enter_context(temporary_folder(out.parent))
+                self._writers.append(stack.enter_context(self._writer(out, work, size)))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -76,7 +83,8 @@ class DebugVideos:
         """
         source = frame.picture if frame.source is None else frame.source
         crops, masks = self._writers
-        rows = [_row(source, steps) for steps in frame.steps[: self._rows]]
+        faces = {steps.face.track: steps for steps in frame.steps}  # of a face painted twice the later one
+        rows = [_row(source, steps) for steps in list(faces.values())[: self._rows]]
         empty = [np.zeros((_SIDE, 4 * _SIDE, 3), np.uint8)] * (self._rows - len(rows))
         crops.write(np.ascontiguousarray(np.concatenate([*rows, *empty])))
         masks.write(self._masks(frame))

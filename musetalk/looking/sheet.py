@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -34,8 +35,24 @@ def contact_sheet(preview: FramePreview) -> UInt8Array:
     if preview.result is None or not preview.steps:
         reason = " ".join(preview.notes) or "no face is painted in this frame"
         raise FaceError(f"there is nothing to inspect in this frame ({reason.rstrip('.')})", "choose another frame")
-    sheets = [_page(stages_of(preview.frame, preview.result, steps)) for steps in preview.steps]
-    return np.concatenate(sheets)
+    pages = []
+    for number, steps in enumerate(preview.steps, 1):
+        source, *further = stages_of(preview.frame, preview.result, steps)
+        face = f", face {number}" if len(preview.steps) > 1 else ""
+        named = replace(source, remark=f"output frame {preview.number}, {preview.seconds:.2f} s of the source{face}")
+        pages.append(_page([named, *further]))
+    return np.concatenate(pages)
+
+
+def check_sheet(path: Path) -> None:
+    """Make sure, before the work, that a sheet can be written.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise OutputError(f'a sheet cannot be written as "{path.suffix}"', "name a file that ends with .png or .jpg")
+    make_room_for(path)
 
 
 def save_sheet(sheet: UInt8Array, path: Path) -> None:
@@ -44,9 +61,7 @@ def save_sheet(sheet: UInt8Array, path: Path) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise OutputError(f'a sheet cannot be written as "{path.suffix}"', "name a file that ends with .png or .jpg")
-    make_room_for(path)
+    check_sheet(path)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         Image.fromarray(sheet).save(partial)

@@ -19,7 +19,7 @@ from musetalk.networks.mapped import MappedPages
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
-_AGAIN = "delete it and download it again: python -m musetalk weights download"
+AGAIN = "delete it and download it again: python -m musetalk weights download"
 _ZIP = b"PK\x03\x04"  # how files of torch.save begin since torch 1.6; only those can be mapped instead of read
 # Training scripts save the tensors under one of these names, next to what else they keep; averaged ones come first.
 _WRAPPERS = ("state_dict", "params_ema", "params")
@@ -66,10 +66,10 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise BackendError(f"{path} cannot be read ({error.strerror or error})", "make it readable") from error
     except pickle.UnpicklingError as error:
-        raise BackendError(f"{path} is damaged, or holds code, which is not run", _AGAIN) from error
+        raise BackendError(f"{path} is damaged, or holds code, which is not run", AGAIN) from error
     except _UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_REASON]
-        raise BackendError(f"{path} is damaged or no checkpoint ({reason})", _AGAIN) from error
+        raise BackendError(f"{path} is damaged or no checkpoint ({reason})", AGAIN) from error
     return _tensors(held, path)
 
 
@@ -100,7 +100,7 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional
         *_listed("misshapen", misshapen),
     ]
     if problems:
-        raise BackendError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}", _AGAIN)
+        raise BackendError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}", AGAIN)
     known = {name: value for name, value in wanted.items() if name in state}
     pages = MappedPages(path)
     copies = {}
@@ -126,7 +126,7 @@ def built(config: Path, make: Callable[[], _Network]) -> _Network:
             return make()
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_REASON]
-        raise BackendError(f'"{config}" describes no network that can be built ({reason})', _AGAIN) from error
+        raise BackendError(f'"{config}" describes no network that can be built ({reason})', AGAIN) from error
 
 
 def _load_pickled(path: Path) -> object:
@@ -145,11 +145,11 @@ def _tensors(held: object, path: Path) -> dict[str, Tensor]:
     if isinstance(held, Mapping):
         inner = next((held[name] for name in _WRAPPERS if name in held), held)
     if not isinstance(inner, Mapping) or not inner:
-        raise BackendError(f"{path} holds no tensors by name", _AGAIN)
+        raise BackendError(f"{path} holds no tensors by name", AGAIN)
     named = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}
     strangers = [str(name) for name in inner if name not in named]
     if strangers:
-        raise BackendError(f"{path} holds other things than tensors ({', '.join(strangers[:_SHOWN])})", _AGAIN)
+        raise BackendError(f"{path} holds other things than tensors ({', '.join(strangers[:_SHOWN])})", AGAIN)
     start = len(_PREFIX) if all(name.startswith(_PREFIX) for name in named) else 0
     return {name[start:]: value.detach() for name, value in named.items()}
 

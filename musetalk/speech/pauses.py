@@ -21,7 +21,12 @@ _ROUNDING = 1e-6  # frames by which seconds, as floats, may miss a whole number 
 
 
 def find_presence(
-    envelope: EnvelopeTrack, settings: SilenceSettings, fps: Fraction, frame_count: int | None = None
+    envelope: EnvelopeTrack,
+    settings: SilenceSettings,
+    fps: Fraction,
+    frame_count: int | None = None,
+    *,
+    goes_on: bool = False,
 ) -> Float32Array | None:
     """Find out how much of the painted faces shows, frame by frame.
 
@@ -33,8 +38,9 @@ def find_presence(
         envelope: Of the whole voice; after it, nothing is heard.
         settings: What the mouth does in pauses.
         fps: Output frames a second.
-        frame_count: Output frames N, which may be more than the voice covers: then it fades out towards these, too.
-            None: those that the voice covers.
+        frame_count: Output frames N that the voice covers, if the envelope knows fewer; beyond it, nothing is heard.
+        goes_on: Whether the source goes on after the voice: then the faces have faded out when it ends, if need be
+            during the last word.
 
     Returns:
         float32 [N], 1: the face as it was painted, 0: the source's own. None where pauses are painted as all else is.
@@ -48,6 +54,9 @@ def find_presence(
         curve = _shown(pause, count, settings, float(fps))
         if curve.min() == 0:
             values[pause.start : pause.stop] = curve
+    if goes_on:
+        fade = settings.fade_seconds * float(fps)
+        values = np.minimum(values, _smooth((count - np.arange(count) - 0.5) / fade))
     return values
 
 
@@ -119,5 +128,10 @@ def _shown(pause: range, frame_count: int, settings: SilenceSettings, fps: float
     middle = np.arange(pause.start, pause.stop) + 0.5
     before = (pause.start + ending + fade - middle) / fade if pause.start > 0 else np.zeros(len(pause))
     after = (middle - (pause.stop - beginning - fade)) / fade if pause.stop < frame_count else np.zeros(len(pause))
-    share = np.clip(np.maximum(before, after), 0, 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)
+    return _smooth(np.maximum(before, after))
+
+
+def _smooth(share: npt.NDArray[np.floating]) -> Float32Array:
+    """From 0 to 1 without a corner (smoothstep)."""
+    t = np.clip(share, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

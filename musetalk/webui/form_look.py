@@ -78,7 +78,9 @@ def _enhancement(default: EnhanceSettings, base: RenderSettings) -> dict[str, An
         )
 
     def look(wanted: bool, model: str | None) -> tuple[gr.Dropdown, str]:
-        return gr.Dropdown(choices=restorers(base.models_dir)), lacking_list(model if wanted else None, base)
+        there = restorers(base.models_dir)
+        model = model if model in there else there[0]
+        return gr.Dropdown(choices=there, value=model), lacking_list(model if wanted else None, base)
 
     gr.on([fold.expand, restore.input, restorer.input], look, [restore, restorer], [restorer, lacking], **UNQUEUED)
     return {

@@ -38,6 +38,7 @@ __all__ = [
     "sync_playwright",
 ]
 
+_LOADING_MS = 120_000  # until a preview is there: it may have to load networks first
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 PLAY = """async (video) => {
   video.muted = true;
@@ -194,7 +195,7 @@ class Visit:
         self.page.locator("#speaking").scroll_into_view_if_needed()
         expect(speaking).to_be_visible()
         if before is not None:
-            expect(speaking).not_to_have_attribute("src", before)
+            expect(speaking).not_to_have_attribute("src", before, timeout=_LOADING_MS)
         expect(self.page.locator("#note .pending")).to_have_count(0)
         return self.pixels(speaking)
 

@@ -16,7 +16,7 @@ from musetalk.looking.sheet import contact_sheet, save_sheet
 from musetalk.looking.stages import stages_of
 from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
-from tests.film import FACE
+from tests.film import FACE, FILM
 from tests.restorers import write_restorer
 
 pytestmark = pytest.mark.integration
@@ -74,6 +74,15 @@ def test_the_command_line_makes_a_sheet(film: Path, words: Path, tmp_path: Path)
     inputs = ["inspect", str(film), str(words), "-o", str(out), "--frame", str(FACE.start + 2)]
     said = CliRunner().invoke(app, [*inputs, "--mask", "box", "--set", "detector.name=haar"])
     assert said.exit_code == 0, said.output
+    assert "note: the output ends" not in said.output
     assert str(out) in said.output.replace("\n", "")
     with Image.open(out) as picture:
         assert picture.size == (992, 1124)
+
+
+def test_a_frame_beyond_the_end_is_said_to_be_the_last(film: Path, words: Path, tmp_path: Path) -> None:
+    inputs = ["inspect", str(film), str(words), "-o", str(tmp_path / "x.png"), "--set", "detector.name=haar"]
+    said = CliRunner().invoke(app, [*inputs, "--set", "length=hold", "--frame", str(FILM)])
+    assert isinstance(said.exception, FaceError)  # the film's last frame shows no face
+    early = CliRunner().invoke(app, ["inspect", str(film), str(words), "-o", str(tmp_path / "x.gif")])
+    assert isinstance(early.exception, OutputError)

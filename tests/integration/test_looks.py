@@ -11,17 +11,17 @@ import pytest
 
 from musetalk.accounting import spans_of
 from musetalk.arrays import UInt8Array
-from musetalk.errors import BackendError
+from musetalk.errors import BackendError, OutputError
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.media.playback import play
 from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
-from musetalk.progress import RenderRun
+from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.rendering import FinishedFrame, finished_frames, render_frames
 from musetalk.settings import RenderSettings
 from tests.film import FACE, FILM
-from tests.media import decode, tone, write_wav
+from tests.media import decode, tone, write_video, write_wav
 from tests.restorers import write_restorer
 
 pytestmark = pytest.mark.integration
@@ -158,6 +158,30 @@ def test_any_range_looks_the_same(film: Path, words: Path, tmp_path: Path) -> No
             np.testing.assert_array_equal(np.stack(part), np.stack(whole[start:stop]))
 
 
+class Unsteady(Copier):
+    """Its colours depend on its clip, and so does what they are matched by."""
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        return np.clip(clip.crops.astype(int) + int(clip.crops[:, ::7, ::7].sum()) % 23, 0, 255).astype(np.uint8)
+
+
+def test_any_range_of_faces_side_by_side_looks_the_same(
+    small_portrait: UInt8Array, words: Path, tmp_path: Path
+) -> None:
+    close = small_portrait[:, small_portrait.shape[1] // 8 : -small_portrait.shape[1] // 8]
+    both = np.concatenate([close, close[:, ::-1]], axis=1)
+    both = both[:, : both.shape[1] // 2 * 2]
+    pair = write_video(tmp_path / "pair.mp4", np.stack([np.roll(both, k // 3, axis=1) for k in range(24)]), 25)
+    model = write_restorer(tmp_path / "sharpens.pth", sharpen=0.8)
+    wanted = settings(enhance={"model": str(model), "strength": 1.0, "region": "face"}, face="all")
+    with engine_with(Unsteady(clip_length=4)).preparing(pair, words, wanted, tmp_path) as preparation:
+        whole = list(finished_frames(preparation, 0, 24, RenderRun()))
+        assert max(len(frame.steps) for frame in whole) == 2
+        for start in (10, 17, 23):
+            [alone] = render_frames(preparation, start, start + 1, RenderRun())
+            np.testing.assert_array_equal(alone, whole[start].picture)
+
+
 @pytest.mark.parametrize("mode", ["keep", "rest"])
 def test_in_a_pause_the_source_comes_back_without_a_jump(portrait: Path, tmp_path: Path, mode: str) -> None:
     sound = np.concatenate([tone(0.8), np.zeros(16_000 * 2), tone(0.8)])
@@ -185,6 +209,19 @@ def test_in_silence_the_source_is_left_alone(portrait: Path, tmp_path: Path, mod
     )
     assert (report.face_frames, report.passthrough_frames) == (0, 25)
     assert [(each.start, each.stop, each.kind) for each in report.spans] == [(0, 25, "rest")]
+
+
+def test_debug_videos_that_cannot_be_made_are_refused_before_the_work(film: Path, words: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "out-masks.mp4").mkdir(parents=True)
+    for folder in (tmp_path / "file" / "debug", tmp_path / "taken"):
+        events: list[ProgressEvent] = []
+        with pytest.raises(OutputError):
+            engine_with(Copier()).render(
+                film, words, tmp_path / "out.mp4", settings(debug_dir=folder), on_progress=events.append
+            )
+        assert events == []
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "out-masks.mp4", "taken"]
 
 
 def test_debug_videos_lie_beside_the_render(film: Path, words: Path, tmp_path: Path) -> None:

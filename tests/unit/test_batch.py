@@ -36,13 +36,15 @@ def test_the_masks_knobs_may_stand_beside_the_paths(tmp_path: Path) -> None:
         tmp_path,
         "task_0:\n  video_path: a.mp4\n  audio_path: b.wav\n  ellipse_padding_factor: 0.02\n"
         "  upper_boundary_ratio: 0.22\n  expand_factor: 1.9\n  blur_kernel_ratio: 0.06\n"
-        "  mouth_vertical_offset: 0.01\n  mouth_scale_factor: 1.4\n  mask: {shape: jaw, expand_factor: 1.8}\n",
+        "  mouth_vertical_offset: 0.01\n  mouth_scale_factor: 1.4\n"
+        "  left_cheek_width: 40\n  occlusion: true\n  mask: {shape: jaw, expand_factor: 1.8}\n",
     )
     [task] = read_tasks(path, tmp_path)
     mask = RenderSettings.parse(task.settings).mask
     assert (mask.shape, mask.ellipse_padding_factor, mask.upper_boundary_ratio) == ("jaw", 0.02, 0.22)
     assert (mask.expand_factor, mask.blur_kernel_ratio) == (1.8, 0.06)
     assert (mask.mouth_vertical_offset, mask.mouth_scale_factor) == (0.01, 1.4)
+    assert (mask.left_cheek_width, mask.occlusion) == (40, True)
 
 
 def test_the_shipped_config_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:

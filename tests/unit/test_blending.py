@@ -257,3 +257,35 @@ def test_what_shrinks_much_on_its_way_back_is_averaged() -> None:
     back = CropPlacement(0, 0, 230, 230, 256).restore(stripes)
     assert back.std() < 4
     assert back.mean() == pytest.approx(100, abs=1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", ["ellipse", "mouth"])
+def test_a_face_that_fades_is_mixed_by_its_share_whatever_the_method(shape: str, method: BlendMethod) -> None:
+    [source] = film(1)
+    mask = mask_of(shape)
+    painted = CROP.extract(source).astype(int)
+    painted[60:, :, 1] -= 30  # also inside: where the rim lies must not depend on the share
+    generated = np.clip(painted, 0, 255).astype(np.uint8)
+    whole = source.copy()
+    composite_by(whole, generated, mask, method, 1.0)
+    for share in (0.1, 0.29, 0.31, 0.69, 0.71):
+        part = source.copy()
+        composite_by(part, generated, mask, method, share)
+        expected = source + share * (whole.astype(float) - source)
+        assert np.abs(part - expected).max() <= 1.01
+
+
+def composite_by(frame: UInt8Array, generated: UInt8Array, mask: FaceMask, method: BlendMethod, share: float) -> None:
+    patch = patch_of(frame, generated, CROP, mask, share)
+    assert patch is not None
+    lay(frame, patch, method)
+
+
+def test_the_share_of_a_face_says_nothing_of_its_look() -> None:
+    frames = film(4)
+    made = [np.clip(CROP.extract(frame).astype(int) + 12, 0, 255).astype(np.uint8) for frame in frames]
+    mask = mask_of("jaw")
+    whole = measure_look(frames, patches_of(frames, made, mask), BlendSettings())
+    faded = [replace(patch, share=0.2) for patch in patches_of(frames, made, mask)]
+    np.testing.assert_array_equal(measure_look(frames, faded, BlendSettings()).correction, whole.correction)

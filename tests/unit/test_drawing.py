@@ -35,7 +35,7 @@ def preview_of(level: int, *, chosen: tuple[FaceBox, ...] = (SECOND,), scale: in
         if plain in chosen
     ]
     outlines = tuple(mask_outline(face_mask(face.box, MaskSettings())) for face in samples)
-    return FramePreview(0.0, 0, frame, tuple(boxes), tuple(samples), outlines, None, ())
+    return FramePreview(0, 0.0, 0, frame, tuple(boxes), tuple(samples), outlines, None, ())
 
 
 def drawn(preview: FramePreview, *overlays: Overlay, max_side: int = 1280) -> UInt8Array:
@@ -93,15 +93,15 @@ def test_faces_beyond_the_edges_and_none_at_all_are_drawn() -> None:
     box = FaceBox(-30.0, -20.0, 130.0, 150.0, 1.0)
     sample = FaceSample(0, box, MouthShape(40.0, 100.0, 9.0, 0.0))
     outline = mask_outline(face_mask(box, MaskSettings()))
-    picture = drawn(FramePreview(0.0, 0, frame, (box,), (sample,), (outline,), frame, ()))
+    picture = drawn(FramePreview(0, 0.0, 0, frame, (box,), (sample,), (outline,), frame, ()))
     assert (picture != 128).any()
-    nothing = drawn(FramePreview(0.0, 0, frame, (), (), (), frame, ()))
+    nothing = drawn(FramePreview(0, 0.0, 0, frame, (), (), (), frame, ()))
     np.testing.assert_array_equal(nothing, frame)
 
 
 def test_a_result_is_scaled_as_the_frame_is() -> None:
     frame, result = np.zeros((200, 100, 3), np.uint8), np.full((200, 100, 3), 200, np.uint8)
-    shown = show_result(FramePreview(0.0, 0, frame, (), (), (), result, ()), max_side=50)
+    shown = show_result(FramePreview(0, 0.0, 0, frame, (), (), (), result, ()), max_side=50)
     assert shown.shape == (50, 25, 3)
     assert (shown == 200).all()
 

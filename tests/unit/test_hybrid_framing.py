@@ -132,6 +132,25 @@ def test_only_painted_pixels_show_whatever_the_mask(tmp_path: Path, traits: Trai
     assert frame[..., 1].max() > 190
 
 
+def middle_of(made: FaceLayout) -> tuple[float, float]:
+    """How large the mask is, and how far down its middle lies."""
+    [crop] = made.crops([2], [FACE])
+    mask = made.mask(2, FACE, crop)
+    assert max(mask.alpha[0].max(), mask.alpha[-1].max(), mask.alpha[:, 0].max(), mask.alpha[:, -1].max()) < 0.2
+    rows = np.flatnonzero((mask.alpha > 0.5).any(axis=1))
+    return float((mask.alpha > 0.5).sum()), mask.y + float(rows.mean())
+
+
+def test_what_the_network_shows_is_scaled_and_moved_as_every_mask(tmp_path: Path) -> None:
+    read = shapes(tmp_path, aligner=FaceAligner())
+    area, middle = middle_of(layout(ALIGNED, read, 256))
+    smaller, same = middle_of(layout(ALIGNED, read, 256, mask={"mouth_scale_factor": 0.7}))
+    assert smaller == pytest.approx(0.49 * area, rel=0.1)
+    assert same == pytest.approx(middle, abs=8)
+    lower = middle_of(layout(ALIGNED, read, 256, mask={"mouth_scale_factor": 0.7, "mouth_vertical_offset": 0.05}))
+    assert lower[1] - same == pytest.approx(0.05 * FACE.box.height, abs=3)
+
+
 @pytest.mark.parametrize("traits", [ALIGNED, SWAPPED], ids=["aligned", "musetalk"])
 @pytest.mark.parametrize("size", [256, 512])
 def test_rows_above_the_first_one_are_not_looked_at(tmp_path: Path, traits: Traits, size: int) -> None:

@@ -143,11 +143,24 @@ def test_a_mouth_at_rest_is_handed_over_later_and_more_slowly() -> None:
     assert np.abs(np.diff(rested)).max() < 0.45 * np.abs(np.diff(kept)).max()
 
 
-def test_the_fade_goes_on_into_the_frames_after_the_voice() -> None:
-    heard = [(True, 25), (False, 8)]
-    assert (presence(heard) == 1).all()
-    assert (presence(heard, frame_count=100)[28:33] < 1).all()
-    assert presence(heard, frame_count=100)[33:].tolist() == [0.0] * 67
+@pytest.mark.parametrize("quiet", [0, 3, 8, 12, 20, 40])
+@pytest.mark.parametrize("settings", [KEEP, REST])
+def test_where_the_source_goes_on_the_face_has_faded_out_with_the_voice(settings: SilenceSettings, quiet: int) -> None:
+    envelope = track([(True, 25), (False, quiet)])
+    shown = find_presence(envelope, settings, FPS, goes_on=True)
+    assert shown is not None
+    assert shown[-1] < 0.05
+    assert shown[:19].min() == 1  # all but the last word's end
+    assert np.abs(np.diff(shown)).max() < 0.35
+    cut = find_presence(envelope, settings, FPS)
+    assert cut is not None
+    assert (shown <= cut).all()
+
+
+def test_frames_that_the_envelope_does_not_know_are_silent() -> None:
+    shown = presence([(True, 25)], frame_count=100)
+    assert shown[:25].min() == 1
+    assert shown[60:].tolist() == [0.0] * 40
 
 
 def measured(voice: Float32Array) -> EnvelopeTrack:

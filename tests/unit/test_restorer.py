@@ -78,7 +78,7 @@ class TestChoice:
 
     def test_bare_names_lie_among_the_models(self, tmp_path: Path, models: Path) -> None:
         (sentence,) = lacks(settings(tmp_path, DOUBLE_NAME))
-        assert f"there is no restorer {tmp_path / 'gfpgan' / DOUBLE_NAME}: put it there" in sentence
+        assert f"there is no restorer gfpgan/{DOUBLE_NAME} among the models: put it there" in sentence
         assert lacks(settings(models, DOUBLE_NAME)) == ()
 
     def test_it_depends_on_file_and_device_only(self, tmp_path: Path) -> None:
@@ -256,6 +256,13 @@ class TestEnhancing:
 
         with pytest.raises(EnhancerError, match="not enough memory to restore a face: close other programs"):
             self.of(none_fits).enhance(faces(2, 8))
+
+    def test_a_network_that_does_not_fit_its_pictures_is_an_error(self) -> None:
+        def misfit(_pixels: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("The size of tensor a (7) must match the size of tensor b (8)")
+
+        with pytest.raises(EnhancerError, match=r"cannot be run \(The size of tensor a .*choose another"):
+            self.of(misfit).enhance(faces(2, 8))
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_what_is_no_number_is_an_error(self, value: float) -> None:

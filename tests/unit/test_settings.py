@@ -43,3 +43,10 @@ def test_settings_survive_json() -> None:
     settings = RenderSettings.parse({"face": "7,9", "models_dir": "weights", "encoder": {"crf": 20}})
     assert RenderSettings.parse(settings.model_dump(mode="json")) == settings
     assert settings.models_dir == Path("weights")
+
+
+def test_the_old_name_of_a_setting_is_understood() -> None:
+    assert RenderSettings.parse({"mask": {"blur": 0.1}}).mask.blur_kernel_ratio == 0.1
+    both = {"mask": {"blur": 0.1, "blur_kernel_ratio": 0.07}}
+    with pytest.raises(SettingsError, match=r"mask\.blur"):
+        RenderSettings.parse(both)

@@ -19,7 +19,7 @@ LAYERS = {
     "speech": {"speech", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "generators": {"generators", "faces", "speech", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "compositing": {"compositing", "faces", "arrays", "errors", "progress", "settings"},
-    "enhance": {"enhance", "faces", "generators", "networks", "weights", "arrays", "errors", "settings"},
+    "enhance": {"enhance", "faces", "generators", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "looking": {
         *("looking", "compositing", "faces", "media", "arrays", "errors", "files", "frame_preview", "lettering"),
         *("painting", "progress", "rendering", "settings"),

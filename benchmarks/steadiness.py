@@ -1,0 +1,126 @@
+"""What masks and a restorer add to a face's change from frame to frame, where the generator changes nothing.
+
+python -m benchmarks.steadiness [VIDEO]...
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.common import ASSETS, publish, table
+from musetalk.arrays import UInt8Array
+from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.generators.types import Clip, Traits
+from musetalk.pipeline import LipSync
+from musetalk.preparation import Preparation
+from musetalk.progress import RenderRun
+from musetalk.rendering import FinishedFrame, finished_frames
+from musetalk.settings import RenderSettings
+
+FRAMES = 30
+STEADINESS = (0.0, 0.7, 1.0)
+SHARPEN, FLICKER = 0.7, 2.0  # amount of an unsharp mask; standard deviation of noise, in levels
+KINDS = {"no restorer": (0.0, 0.0), "sharpens": (SHARPEN, 0.0), "flickers": (0.0, FLICKER), "both": (SHARPEN, FLICKER)}
+
+
+class Copier:
+    """A generator that gives back what it is given."""
+
+    crop_size, clip_length, device, traits = None, 4, "cpu", Traits()
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        """The same crops."""
+        return clip.crops
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A restorer that sharpens, and flickers like one that sees each frame alone.
+
+    Attributes:
+        sharpen: Amount of an unsharp mask.
+        flicker: Standard deviation of what changes from frame to frame, in levels: half fine, half coarse.
+    """
+
+    sharpen: float
+    flicker: float
+    name: str = "a stand-in"
+    size: int = 512
+    device: str = "cpu"
+    dice: np.random.Generator = field(default_factory=lambda: np.random.default_rng(5))
+
+    def enhance(self, faces: UInt8Array, check: Callable[[], None] = lambda: None) -> UInt8Array:
+        """See `FaceEnhancer`."""
+        check()
+        return np.stack([self._restored(face.astype(np.float32)) for face in faces])
+
+    def _restored(self, face: np.ndarray) -> UInt8Array:
+        better = face + self.sharpen * (face - cv2.GaussianBlur(face, (0, 0), 2))
+        if self.flicker:
+            side = self.size
+            coarse = cv2.resize(self.dice.normal(0, 1, (side // 32, side // 32)), (side, side))
+            noise = self.dice.normal(0, 1, (side, side)) + coarse / coarse.std()
+            better = better + (self.flicker / np.sqrt(2) * noise)[..., None]
+        return np.asarray(np.clip(np.rint(better), 0, 255), np.uint8)
+
+
+def main() -> None:
+    """Measure and publish."""
+    clips = [Path(name) for name in sys.argv[1:]] or [ASSETS / "sample.mp4"]
+    rows = [row for clip in clips for row in measure(clip)]
+    text = f"""# Steadiness
+
+Change of the painted region from frame to frame (mean absolute difference of consecutive frames), relative to the
+source's own, over at most {FRAMES} frames. The generator gives back its crops, so that all there is comes from mask,
+matching and restorer. The restorers are stand-ins: an unsharp mask of {SHARPEN}, noise of {FLICKER:g} levels that is
+new in every frame, and both; at a strength of 0.8, over the mouth's region.
+
+{table(("clip", "restorer", "own change, levels", "undamped", "steadiness 0.7", "steadiness 1"), rows)}
+"""
+    publish("steadiness.md", text)
+
+
+def measure(clip: Path) -> Iterator[tuple[str, ...]]:
+    """A row for each kind of restorer."""
+    registry = BackendRegistry((Backend("copier", "gives crops back", "", lambda _: (), lambda _: Copier()),))
+    settings = RenderSettings.parse({"backend": "copier", "detector": {"name": "haar"}, "measure": True})
+    with (
+        tempfile.TemporaryDirectory() as name,
+        LipSync(registry).preparing(clip, ASSETS / "voice.wav", settings, Path(name)) as preparation,
+    ):
+        own = changes(preparation, lambda frame: frame.source)
+        for kind, (sharpen, flicker) in KINDS.items():
+            enhancer = None if kind == "no restorer" else StandIn(sharpen, flicker)
+            ratios = []
+            for steadiness in STEADINESS if enhancer else STEADINESS[:1]:
+                enhance = settings.enhance.model_copy(update={"steadiness": steadiness})
+                chosen = settings.model_copy(update={"enhance": enhance})
+                work = replace(preparation, settings=chosen, enhancer=enhancer)
+                ratios.append(f"{changes(work, lambda frame: frame.picture) / own:.2f}")
+            yield (clip.name, kind, f"{own:.2f}", *ratios, *[""] * (len(STEADINESS) - len(ratios)))
+
+
+def changes(preparation: Preparation, shown: Callable[[FinishedFrame], UInt8Array | None]) -> float:
+    """Mean change from frame to frame in the painted region, in levels."""
+    found: list[float] = []
+    before: UInt8Array | None = None
+    for frame in finished_frames(preparation, 0, min(FRAMES, preparation.timeline.spoken_count), RenderRun()):
+        picture = shown(frame)
+        if before is not None and picture is not None and frame.steps:
+            mask = frame.steps[0].mask
+            rows, columns = mask.alpha.shape
+            part = np.s_[max(0, mask.y) : mask.y + rows, max(0, mask.x) : mask.x + columns]
+            found.append(float(np.abs(before[part].astype(np.float32) - picture[part]).mean()))
+        before = picture if frame.steps else None
+    return float(np.mean(found))
+
+
+if __name__ == "__main__":
+    main()
