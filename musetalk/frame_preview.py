@@ -36,12 +36,11 @@ from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.painter import Painter, Understudy
 from musetalk.painting import Batch, FaceSteps, PaintedFace
-from musetalk.preparation import Preparation
+from musetalk.preparation import Preparation, presence_on
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.rendering import paint
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
-from musetalk.speech.pauses import find_presence
 from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
 
@@ -156,7 +155,8 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
     chosen = look.plan.faces(look.place) if spoken else ()
     boxes = sorted((face.box for face in look.every.faces(look.place)), key=lambda box: box.center)
     run = RenderRun(cancel=scene.cancel)
-    presence = _presence(scene, envelope)
+    fps, settings = scene.source.fps, scene.settings
+    presence = None if envelope is None else presence_on(scene.timeline, envelope, settings, fps)
     at_rest = spoken and presence is not None and presence[look.frame] == 0
     layout = FaceLayout(_read_faces(scene, look, run), scene.equipment.generator, scene.settings, fps=scene.source.fps)
     crops = [layout.crops([look.place], [face])[0] for face in chosen]
@@ -184,13 +184,6 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
         shift_range=layout.shift_range([look.place] * len(chosen), chosen),
         steps=steps,
     )
-
-
-def _presence(scene: Scene, envelope: EnvelopeTrack | None) -> Float32Array | None:
-    if envelope is None:
-        return None
-    spoken, total = scene.timeline.spoken_count, scene.timeline.frame_count
-    return find_presence(envelope, scene.settings.silence, scene.source.fps, spoken, goes_on=total > spoken)
 
 
 def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:

@@ -116,29 +116,20 @@ def prepare(
         FaceError: There is no face to work on.
     """
     source, timeline, plan = _plan(preflight, equipment.detector, settings, coords_dir, run)
-    generator = equipment.generator
+    generator, voice = equipment.generator, preflight.voice
     shapes = _read_faces(source, timeline, plan, equipment, settings, folder, run)
     layout = FaceLayout(shapes, generator, settings, fps=source.fps)
     with run.clock.measure("speech"):
-        speech, envelope = listen(
-            preflight.voice,
-            equipment,
-            settings.speech,
-            source.fps,
-            timeline.spoken_count,
-            folder=folder,
-            run=run,
-            silence=settings.silence,
-        )
-    spoken, goes_on = timeline.spoken_count, timeline.frame_count > timeline.spoken_count
-    presence = find_presence(envelope, settings.silence, source.fps, spoken, goes_on=goes_on)
+        heard = settings.speech, source.fps, timeline.spoken_count
+        speech, envelope = listen(voice, equipment, *heard, folder=folder, run=run, silence=settings.silence)
+    presence = presence_on(timeline, envelope, settings, source.fps)
     segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes), presence)
     _note_size(layout, segments, timeline, plan, generator, run)
     for note in equipment.notes:
         run.warn(note)
     return Preparation(
         source=source,
-        voice=preflight.voice,
+        voice=voice,
         timeline=timeline,
         plan=plan,
         speech=speech,
@@ -151,10 +142,18 @@ def prepare(
         folder=folder,
         backend=equipment.backend,
         instead=equipment.instead,
-        understudy=_understudy(equipment, shapes, preflight.voice, settings, source.fps, timeline.spoken_count, folder),
+        understudy=_understudy(equipment, shapes, voice, settings, source.fps, timeline.spoken_count, folder),
         enhancer=equipment.enhancer,
         presence=presence,
     )
+
+
+def presence_on(
+    timeline: Timeline, envelope: EnvelopeTrack, settings: RenderSettings, fps: Fraction
+) -> Float32Array | None:
+    """How much of the painted faces each spoken frame of a timeline shows; see `find_presence`."""
+    spoken, goes_on = timeline.spoken_count, timeline.frame_count > timeline.spoken_count
+    return find_presence(envelope, settings.silence, fps, spoken, goes_on=goes_on)
 
 
 def _plan(

@@ -152,9 +152,7 @@ def test_where_the_source_goes_on_the_face_has_faded_out_with_the_voice(settings
     assert shown[-1] < 0.05
     assert shown[:19].min() == 1  # all but the last word's end
     assert np.abs(np.diff(shown)).max() < 0.35
-    cut = find_presence(envelope, settings, FPS)
-    assert cut is not None
-    assert (shown <= cut).all()
+    assert (shown <= presence([(True, 25), (False, quiet)], settings)).all()
 
 
 def test_frames_that_the_envelope_does_not_know_are_silent() -> None:

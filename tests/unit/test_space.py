@@ -23,6 +23,7 @@ from musetalk.settings import RenderSettings
 from musetalk.webui.space import SpaceEngine, make_engine
 from tests.forking_gpu import ForkingGpu, Refused, account
 from tests.media import tone, write_video, write_wav
+from tests.restorers import write_restorer
 from tests.space_engine import FAST, FakeEngine, neural, render
 from tests.tiny_checkpoints import write_all
 
@@ -79,6 +80,14 @@ def test_the_preview_backend_asks_for_no_gpu(tmp_path: Path, gpu: ForkingGpu) ->
     made = render(SpaceEngine(FakeEngine(), gpu), tmp_path, RenderSettings(), lambda _event: None, CancelToken())
     assert made.device == str(os.getpid())
     assert gpu.asked == []
+
+
+@pytest.mark.parametrize(("backend", "seconds"), [("preview", 35), ("neural", 45)])
+def test_a_restorer_asks_for_a_gpu_whatever_paints(tmp_path: Path, gpu: ForkingGpu, backend: str, seconds: int) -> None:
+    model = write_restorer(tmp_path / "restores.pth")
+    wanted = RenderSettings.parse({"backend": backend, "enhance": {"model": str(model)}})
+    render(SpaceEngine(FakeEngine(frames=100), gpu), tmp_path, wanted)
+    assert gpu.asked == [seconds]
 
 
 def test_no_network_runs_in_the_process_that_is_forked(tmp_path: Path, gpu: ForkingGpu) -> None:
