@@ -80,7 +80,7 @@ def main() -> None:
 Change of the painted region from frame to frame (mean absolute difference of consecutive frames), relative to the
 source's own, over at most {FRAMES} frames. The generator gives back its crops, so that all there is comes from mask,
 matching and restorer. The restorers are stand-ins: an unsharp mask of {SHARPEN}, noise of {FLICKER:g} levels that is
-new in every frame, and both; at a strength of 0.8, over the mouth's region.
+new in every frame, and both; at a strength of 0.8, over the mouth's region. Clips that hardly move show most of it.
 
 {table(("clip", "restorer", "own change, levels", "undamped", "steadiness 0.7", "steadiness 1"), rows)}
 """

@@ -70,8 +70,8 @@ class Restoring:
             self._run.not_restored(segment.first, segment.stop, painted.track, error.problem)
             return painted, None
         side = min(restored.shape[1], _BASE * self._settings.upscale)
-        strength = self._settings.steadiness
-        steady, memory = steadied(_scaled(crops, side), _scaled(restored, side), before, strength, check)
+        steadiness = self._settings.steadiness
+        steady, memory = steadied(_scaled(crops, side), _scaled(restored, side), before, steadiness, check)
         masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
         for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
             patch = patch_of(frame, face, view, mask)

@@ -179,7 +179,7 @@ def test_a_render_has_the_looks_that_were_asked_for_and_says_who_restored(
     assert chips["restorer"].startswith(RESTORER)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark")])
 def test_everybody_reaches_it_and_it_fits(
     new_visitor: Callable[..., BrowserContext], looks: Served, clips: Clips, width: int, scheme: str, tmp_path: Path
 ) -> None:

@@ -133,7 +133,7 @@ def test_jobs_of_others_are_refused(client: Client, portrait: Path, speech: Path
         ({"debug_dir": "/"}, "debug_dir cannot be set from outside"),
         ({"enhance": {"model": "/etc/passwd"}}, "enhance.model is no restorer's name"),
         ({"enhance": {"model": "../../other.pth"}}, "enhance.model is no restorer's name"),
-        ({"enhance": {"model": "other.pth"}}, "there is no restorer models/gfpgan/other.pth"),
+        ({"enhance": {"model": "other.pth"}}, "there is no restorer gfpgan/other.pth among the models"),
         ({"network": {"device": "cpu"}}, "network.device cannot be set from outside"),
         ({"network": {"dtype": "fp32", "compile": True}}, "network.compile cannot be set from outside"),
     ],
