@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.easing import smoothstep
 
 SIDE = 256  # of the picture that the numbers below describe
 LATENT_PIXELS = 8  # pixels of a crop in one of its latents, each way
@@ -111,8 +112,7 @@ def shown_mask(size: int, feather: float) -> Float32Array:
     painted = (keep_mask(size) < 0.5).astype(np.uint8)
     depth = np.asarray(cv2.distanceTransform(painted, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), dtype=np.float32)
     # The outermost painted pixels are at 1 and stay at 0: interpolated in a frame, nothing leaks to what is kept.
-    t = np.clip((depth - 1) / max(feather * size, 1.0), 0, 1)
-    alpha = np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+    alpha = smoothstep((depth - 1) / max(feather * size, 1.0))
     alpha.setflags(write=False)
     return alpha
 

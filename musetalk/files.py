@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from musetalk.errors import OutputError
@@ -24,6 +24,27 @@ def make_room_for(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f'the folder "{path.parent}" cannot be made ({error.strerror})', "write elsewhere") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file that is to appear at `path` whole or not at all: beside it, with the same ending.
+
+    It gets its name when the `with` block ends, and goes where that fails.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise OutputError(f'"{path}" cannot be written ({reason})', "write it elsewhere") from error
+    finally:
+        with suppress(OSError):  # it has its name, or could never be made
+            partial.unlink()
 
 
 @contextmanager

@@ -123,16 +123,16 @@ def preview_frame(
         hearing = None if opening is None else opening.result()
         timeline = _timeline(source, hearing, settings)
         scene = Scene(source, timeline, hearing, settings, equipment, folder, cancel, pool)
+        wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
         if at is None:
             envelope = _hear(scene, 0)
             look = telling_look(scene, envelope)
         else:
-            frame = min(max(0, math.floor(at * float(source.fps) + _ROUNDING)), timeline.frame_count - 1)
+            frame = min(max(0, wanted), timeline.frame_count - 1)
             heard = pool.submit(_hear, scene, frame)
             look = look_at(scene, frame)
             envelope = heard.result()
-    beyond = at is not None and at * source.fps > timeline.frame_count
-    return _show(scene, look, envelope, (end_note(scene),) if beyond else ())
+    return _show(scene, look, envelope, (end_note(scene),) if wanted >= timeline.frame_count else ())
 
 
 def _timeline(source: Source, hearing: Hearing | None, settings: RenderSettings) -> Timeline:

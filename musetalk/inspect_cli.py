@@ -40,8 +40,6 @@ def inspect(
         at = None if frame is None else float(frame / engine.check_source(video, settings).fps)
         preview = engine.preview_frame(video, voice, settings, at=at, cancel=cancel)
     save_sheet(contact_sheet(preview), out)
-    if frame is not None and preview.number < frame:
-        typer.echo(f"note: the output ends before frame {frame}: this is its last one, {preview.number}")
     for note in preview.notes:
         typer.echo(f"note: {note}")
     typer.echo(out)

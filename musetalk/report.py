@@ -16,7 +16,7 @@ from typing import Any, Literal
 import psutil
 
 import musetalk
-from musetalk.errors import OutputError
+from musetalk.files import whole_file
 from musetalk.measuring.types import Measures
 from musetalk.media.child import ffmpeg_executable
 
@@ -134,13 +134,8 @@ def save_json(value: object, path: Path) -> None:
     Raises:
         OutputError: They cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f'"{path}" cannot be written ({error.strerror})', "write the report elsewhere") from error
 
 
 class PeakMemory:

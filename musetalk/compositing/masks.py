@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from musetalk.arrays import Float32Array
+from musetalk.easing import smoothstep
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DrawnShape, MaskSettings
@@ -138,7 +139,6 @@ def _soft_shape(width: int, height: int, shape: DrawnShape, feather: float) -> F
     else:
         u, v = (x - width / 2) / (width / 2), (y - height / 2) / (height / 2)
         depth = (1 - np.hypot(u, v)) * min(width, height) / 2
-    t = np.clip(depth / feather, 0, 1)
-    alpha: Float32Array = (t * t * (3 - 2 * t)).astype(np.float32)
+    alpha = smoothstep(depth / feather)
     alpha.setflags(write=False)
     return alpha

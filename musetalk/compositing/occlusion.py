@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from musetalk.arrays import Float32Array, Int32Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
+from musetalk.easing import smoothstep
 from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.parsing_masks import (
     LABEL_SIDE,
@@ -100,10 +101,8 @@ def _outside(mask: FaceMask, seen: CropPlacement, present: UInt8Array | None, ed
     free = np.asarray(cv2.bitwise_not(look_up(present, seen, part, rows, columns)), dtype=np.uint8)
     if free.all():
         return None
-    t = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_3), dtype=np.float32)
-    t *= np.float32(1 / (edge + 1))
-    np.minimum(t, 1, out=t)
-    return t * t * (3 - 2 * t)
+    distance = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_3), dtype=np.float32)
+    return smoothstep(distance * np.float32(1 / (edge + 1)))
 
 
 def _seldom(mask: FaceMask, seen: CropPlacement, around: UInt8Array | None) -> Float32Array | None:

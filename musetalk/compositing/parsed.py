@@ -12,6 +12,7 @@ import numpy as np
 
 from musetalk.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
+from musetalk.easing import smoothstep
 from musetalk.faces.geometry import CropPlacement, Placement, square_around
 from musetalk.faces.parsing_masks import LABEL_SIDE, jaw_mask, look_up, mouth_mask, neck_mask, raw_mask
 from musetalk.settings import ParsedShape
@@ -138,8 +139,7 @@ def _blurred(hard: UInt8Array, reach: int) -> Float32Array:
 def _fade(count: int, width: float) -> Float32Array:
     """From 0 at both ends of a row of pixels to 1 (smoothstep): float32 [count]."""
     places = np.arange(count)
-    t = np.clip(np.minimum(places, count - 1 - places) / width, 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return smoothstep(np.minimum(places, count - 1 - places) / width)
 
 
 def _moved(shape: UInt8Array, size: int, rows: range, columns: range, options: ParsedMaskOptions) -> UInt8Array:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from math import ceil, exp, log, sqrt
+from math import ceil, exp
 
 import cv2
 import numpy as np
 
 from musetalk.arrays import UInt8Array
+from musetalk.faces.smoothing import LEAST_SIGMA, sigma_of
 
-_WIDTH_TO_SIGMA = 2 * sqrt(2 * log(2))  # full width of a Gaussian at half its height, in standard deviations
 _REACH = 2.5  # half width of the kernel, in standard deviations: what lies beyond has a hundredth of the weight
 _MOST = 24  # frames on each side at most; wider Gaussians are cut off there
-_LEAST_SIGMA = 0.25  # frames; a narrower kernel sees one frame only
 
 
 def time_weights(seconds: float, fps: Fraction | None) -> tuple[float, ...]:
@@ -30,8 +29,8 @@ def time_weights(seconds: float, fps: Fraction | None) -> tuple[float, ...]:
     Returns:
         From distance 0 on; the first is 1.
     """
-    sigma = 0.0 if fps is None else seconds * float(fps) / _WIDTH_TO_SIGMA
-    if sigma < _LEAST_SIGMA:
+    sigma = 0.0 if fps is None else sigma_of(seconds, fps)
+    if sigma < LEAST_SIGMA:
         return (1.0,)
     return tuple(exp(-((k / sigma) ** 2) / 2) for k in range(min(_MOST, ceil(_REACH * sigma)) + 1))
 

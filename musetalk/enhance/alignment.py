@@ -8,6 +8,7 @@ from math import atan2, cos, sin
 import numpy as np
 
 from musetalk.arrays import Float32Array
+from musetalk.easing import smoothstep
 from musetalk.faces.types import FaceSample
 from musetalk.faces.upright import UprightPlacement
 
@@ -71,7 +72,6 @@ def whole_face(size: int) -> Float32Array:
     y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size
     (cx, cy), (half_width, half_height) = _FACE
     far = np.hypot((x - cx) / half_width, (y - cy) / half_height)
-    t = np.clip((1 + _RIM - far) / _RIM, 0, 1)
-    mask: Float32Array = np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+    mask = smoothstep((1 + _RIM - far) / _RIM)
     mask.setflags(write=False)
     return mask

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import log, sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -10,13 +12,19 @@ import numpy.typing as npt
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 _REACH = 4.0  # half width of the kernel, in standard deviations
-_LEAST_SIGMA = 0.25  # frames; a narrower kernel sees one frame only
+LEAST_SIGMA = 0.25  # frames; a narrower kernel sees one frame only
+_WIDTH_TO_SIGMA = 2 * sqrt(2 * log(2))  # full width of a Gaussian at half its height, in standard deviations
 _NEIGHBOURS = 2  # frames on each side that tell an outlier: one bad frame, or two in a row, are outvoted
 _OUTLIER = (0.06, 0.12)  # fractions of the face size from which a row is doubted, and not believed at all
 _UNUSUAL = (3.0, 6.0)  # and multiples of the usual deviation, for a camera that shakes is no row of outliers
 _COMMON = 0.75  # share of those frames that deviate less than what is called usual
 _CONTEXT = 6  # frames on each side that tell what is usual
 _QUICK = 1 / 4  # width of the kernel that quick motion is smoothed with, as a part of the full one
+
+
+def sigma_of(seconds: float, fps: Fraction) -> float:
+    """Standard deviation, in frames, of a Gaussian with a width (FWHM) of so many seconds."""
+    return seconds * float(fps) / _WIDTH_TO_SIGMA
 
 
 def smooth(
@@ -39,7 +47,7 @@ def smooth(
     Returns:
         float64 [n, k].
     """
-    if sigma < _LEAST_SIGMA or len(values) < 2:
+    if sigma < LEAST_SIGMA or len(values) < 2:
         return values
     origin: Float64Array = values[:1]
     moved = _without_outliers(values - origin, sizes)  # a constant becomes zeros, and stays exact

@@ -11,11 +11,10 @@ from math import ceil, hypot, nan
 import numpy as np
 
 from musetalk.arrays import Float32Array, Int64Array
-from musetalk.faces.smoothing import Float64Array, running_rank, smooth
+from musetalk.faces.smoothing import Float64Array, running_rank, sigma_of, smooth
 from musetalk.faces.types import FaceBox, MouthShape
 from musetalk.settings import TrackerSettings
 
-_WIDTH_TO_SIGMA = 2.3548  # full width of a Gaussian at half its height, in standard deviations
 _STEP = 0.5  # how far a face may move from one frame to the next, as a fraction of its size
 _DRIFT = 0.04  # how much farther for each frame it was missing
 _FARTHEST = 1.5  # but never farther than this
@@ -112,7 +111,7 @@ class ShotTracker:
 
 def smoothing_sigma(settings: TrackerSettings, fps: Fraction) -> float:
     """Standard deviation of the smoothing in time, in frames."""
-    return settings.smoothing_seconds * float(fps) / _WIDTH_TO_SIGMA
+    return sigma_of(settings.smoothing_seconds, fps)
 
 
 @dataclass(frozen=True, slots=True)

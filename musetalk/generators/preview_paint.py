@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.easing import smoothstep
 from musetalk.generators.preview_lips import Lips
 from musetalk.generators.preview_warp import Field, Pose
 
@@ -57,7 +58,7 @@ def _opening_cover(field: Field, unit: float) -> Float32Array:
     soft = max(1.0, 0.035 * unit)
     inside = np.minimum(field.depth, field.height - field.depth)
     cover = np.clip(inside / soft + 0.5, 0, 1) * np.clip(field.height / soft, 0, 1)
-    return np.asarray(cover * cover * (3 - 2 * cover), np.float32)
+    return smoothstep(cover)
 
 
 def _lip_light(field: Field, unit: float) -> Float32Array:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.arrays import Float32Array
+from musetalk.easing import smoothstep
 from musetalk.faces.types import FaceSample
 from musetalk.generators.preview_lips import Lips, mouth_unit
 
@@ -176,15 +177,17 @@ def mouth_field(face: FaceSample, lips: Lips, pose: Pose, bounds: tuple[int, int
 
     # 2. down and up: the corners sink, the lips part along their line, chin and cheeks follow
     jaw = _bell(along, _JAW_REACH * unit) * weight
-    drop = weight * np.float32(pose.drop) * _ease((_JAW_REACH - np.abs(along) / np.float32(unit)) / np.float32(1.1))
+    drop = (
+        weight * np.float32(pose.drop) * smoothstep((_JAW_REACH - np.abs(along) / np.float32(unit)) / np.float32(1.1))
+    )
     t = across - _parting(u, lips.parting) * unit - drop
     lens = _lens(u / pose.aperture, pose.roundness) * weight
     below = t - pose.lower * lens
     above = -pose.upper * lens - t
-    toward_jaw = _ease(below / (_LIP_DEPTH * unit))
+    toward_jaw = smoothstep(below / (_LIP_DEPTH * unit))
     sink = drop + pose.lower * (lens + (jaw - lens) * toward_jaw)
-    sink *= 1 - (1 - _CHIN_SHARE) * _ease(below / (_CHIN * unit))
-    rise = (drop - pose.upper * lens) * (1 - _ease(above / (_UPPER_REACH * unit)))
+    sink *= 1 - (1 - _CHIN_SHARE) * smoothstep(below / (_CHIN * unit))
+    rise = (drop - pose.upper * lens) * (1 - smoothstep(above / (_UPPER_REACH * unit)))
     swell = np.exp(-np.square(t / (0.5 * unit)) - 1.5 * u * u) * np.clip(t, -0.6 * unit, 0.6 * unit) * weight
     vertical = np.where(t > (pose.lower - pose.upper) / 2 * lens, sink, rise) + pose.protrusion * swell
 
@@ -211,7 +214,7 @@ def _axes(face: FaceSample, bounds: tuple[int, int, int, int]) -> tuple[Float32A
     drop = math.hypot(reach.cx - mouth.cx, reach.cy - mouth.cy)
     distance = np.square(along / np.float32(reach.along))
     distance += np.square((across - np.float32(drop)) / np.float32(reach.across))
-    return along, across, _ease((1 - distance) / np.float32(0.75))
+    return along, across, smoothstep((1 - distance) / np.float32(0.75))
 
 
 def _parting(u: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:
@@ -228,12 +231,6 @@ def _lens(u: Float32Array, roundness: float) -> Float32Array:
     """Return the height of the opening along the mouth, 1 in the middle and 0 from |u| = 1 on."""
     almond = np.clip(1 - u * u, 0, 1)
     return np.asarray(almond + np.float32(roundness) * (np.sqrt(almond) - almond), np.float32)
-
-
-def _ease(t: _Floats) -> Float32Array:
-    """Rise from 0 to 1 with the argument, level at both ends."""
-    t = np.clip(t, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def _bell(distance: Float32Array, reach: float) -> Float32Array:

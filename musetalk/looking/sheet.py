@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import FaceError, OutputError
-from musetalk.files import make_room_for
+from musetalk.files import make_room_for, whole_file
 from musetalk.frame_preview import FramePreview
 from musetalk.lettering import fitted_font
 from musetalk.looking.stages import Stage, stages_of
@@ -62,13 +62,8 @@ def save_sheet(sheet: UInt8Array, path: Path) -> None:
         OutputError: It cannot be written.
     """
     check_sheet(path)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
+    with whole_file(path) as partial:
         Image.fromarray(sheet).save(partial)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f'"{path}" cannot be written ({error})', "write the sheet elsewhere") from error
 
 
 def _page(stages: Sequence[Stage]) -> UInt8Array:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.arrays import Float32Array
+from musetalk.easing import smoothstep
 from musetalk.settings import SilenceSettings
 from musetalk.speech.envelope import EnvelopeTrack
 
@@ -56,7 +57,7 @@ def find_presence(
             values[pause.start : pause.stop] = curve
     if goes_on:
         fade = settings.fade_seconds * float(fps)
-        values = np.minimum(values, _smooth((count - np.arange(count) - 0.5) / fade))
+        values = np.minimum(values, smoothstep((count - np.arange(count) - 0.5) / fade))
     return values
 
 
@@ -128,10 +129,4 @@ def _shown(pause: range, frame_count: int, settings: SilenceSettings, fps: float
     middle = np.arange(pause.start, pause.stop) + 0.5
     before = (pause.start + ending + fade - middle) / fade if pause.start > 0 else np.zeros(len(pause))
     after = (middle - (pause.stop - beginning - fade)) / fade if pause.stop < frame_count else np.zeros(len(pause))
-    return _smooth(np.maximum(before, after))
-
-
-def _smooth(share: npt.NDArray[np.floating]) -> Float32Array:
-    """From 0 to 1 without a corner (smoothstep)."""
-    t = np.clip(share, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+    return smoothstep(np.maximum(before, after))

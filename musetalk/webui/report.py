@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -102,23 +102,25 @@ def warnings_list(report: Mapping[str, Any]) -> str:
     whole = whole_fallback(report)
     sentences = [text for text in report["warnings"] if text != whole]
     fallbacks = [] if whole else report["fallbacks"]
-    sentences += [
-        f"Frames {each['start']:,} to {each['stop'] - 1:,} were painted by {each.get('backend') or 'a fallback'}: "
-        f"{each['reason']}"
-        for each in fallbacks[:_MOST_SHOWN]
-    ]
-    if len(fallbacks) > _MOST_SHOWN:
-        sentences.append(f"{len(fallbacks) - _MOST_SHOWN:,} more stretches by a fallback; the timeline shows them")
-    sentences += _unrestored(report.get("unrestored", ()))
+    sentences += _stretches(
+        fallbacks,
+        lambda each: f"were painted by {each.get('backend') or 'a fallback'}",
+        "by a fallback; the timeline shows them",
+    )
+    untouched = "stayed as they were painted"
+    sentences += _stretches(report.get("unrestored", ()), lambda _: untouched, untouched)
     items = "".join(f"<li>{escape(sentence(text))}</li>" for text in sentences)
     return f'<ul class="mt-warnings" aria-label="What you should know">{items}</ul>' if items else ""
 
 
-def _unrestored(stretches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _stretches(
+    stretches: Sequence[Mapping[str, Any]], said: Callable[[Mapping[str, Any]], str], rest: str
+) -> Iterator[str]:
+    """A sentence for each of the first stretches of frames, what is `said` of it with its reason, and of the `rest`."""
     for each in stretches[:_MOST_SHOWN]:
-        yield f"Frames {each['start']:,} to {each['stop'] - 1:,} stayed as they were painted: {each['reason']}"
+        yield f"Frames {each['start']:,} to {each['stop'] - 1:,} {said(each)}: {each['reason']}"
     if len(stretches) > _MOST_SHOWN:
-        yield f"{len(stretches) - _MOST_SHOWN:,} more stretches stayed as they were painted"
+        yield f"{len(stretches) - _MOST_SHOWN:,} more stretches {rest}"
 
 
 def whole_fallback(report: Mapping[str, Any]) -> str:

@@ -74,7 +74,7 @@ def test_the_command_line_makes_a_sheet(film: Path, words: Path, tmp_path: Path)
     inputs = ["inspect", str(film), str(words), "-o", str(out), "--frame", str(FACE.start + 2)]
     said = CliRunner().invoke(app, [*inputs, "--mask", "box", "--set", "detector.name=haar"])
     assert said.exit_code == 0, said.output
-    assert "note: the output ends" not in said.output
+    assert "note: The output ends" not in said.output
     assert str(out) in said.output.replace("\n", "")
     with Image.open(out) as picture:
         assert picture.size == (992, 1124)

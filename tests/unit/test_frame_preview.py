@@ -147,10 +147,11 @@ def test_beyond_the_end_is_the_last_frame_and_before_the_beginning_the_first(tal
     late = engine().preview_frame(talk, voice, at=1e9)
     assert late.source_frame == 70 - 49  # 50 frames of voice, the source of 36 played back from its end
     assert any("ends after 2.00 s" in note for note in late.notes)
+    said = [engine().preview_frame(talk, voice, at=frame / FPS).notes for frame in (50, 49)]  # frames count from 0
+    assert [any("ends after" in note for note in notes) for notes in said] == [True, False]
     assert engine().preview_frame(talk, voice, at=-3.0).source_frame == 0
     alone = engine().preview_frame(talk, None, at=99.0)
-    assert alone.source_frame == FRAMES - 1
-    assert any("The source ends after 1.44 s" in note for note in alone.notes)
+    assert (alone.source_frame, "The source ends after 1.44 s" in " ".join(alone.notes)) == (FRAMES - 1, True)
 
 
 def test_a_kept_tail_is_not_painted(talk: Path, tmp_path: Path) -> None:

@@ -157,8 +157,7 @@ def test_where_the_source_goes_on_the_face_has_faded_out_with_the_voice(settings
 
 def test_frames_that_the_envelope_does_not_know_are_silent() -> None:
     shown = presence([(True, 25)], frame_count=100)
-    assert shown[:25].min() == 1
-    assert shown[60:].tolist() == [0.0] * 40
+    assert (shown[:25].min(), shown[60:].tolist()) == (1, [0.0] * 40)
 
 
 def measured(voice: Float32Array) -> EnvelopeTrack:
