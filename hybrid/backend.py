@@ -40,7 +40,9 @@ def load_latentsync(settings: RenderSettings, version: Version, compute: Compute
     """
     models_dir, network, size = settings.models_dir, settings.network, CROP_SIZES[version]
     autoencoder = load_autoencoder(models_dir, compute, network.decoder, network.seed)
-    unet = compute.place(load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype))
+    notes: list[str] = []
+    unet = load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype, note=notes.append)
+    unet = compute.place(unet)
     if network.compile:
         for each in (*autoencoder.networks, unet):
             each.compile()
@@ -49,7 +51,7 @@ def load_latentsync(settings: RenderSettings, version: Version, compute: Compute
     clip_length = sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap)
     options = LatentOptions.on(compute, size, clip_length, frames)
     denoiser = LatentSyncDenoiser(unet, compute, sampling)
-    traits = traits_of(settings.latentsync, sampling)
+    traits = replace(traits_of(settings.latentsync, sampling), notes=tuple(notes))
     return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits, hide_painted)
 
 

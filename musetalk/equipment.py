@@ -158,7 +158,7 @@ class Workshop:
     def _equipped(self, backend: Backend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
         hearing = generator.traits.hearing
         labeller = self._labeller(settings) if _needs_labels(settings, generator.traits) else None
-        notes = self._detector_notes(settings)
+        notes = [*self._detector_notes(settings), *generator.traits.notes]
         if labeller is None and _needs_labels(settings, generator.traits):
             missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
             notes.append(f"faces are not parsed: crops and masks follow the boxes ({missing})")

@@ -51,7 +51,7 @@ class GreenNetwork:
 def rectangles(colours: np.ndarray) -> Iterator[tuple[float, float, float, float]]:
     """(centre x, centre y, width, height) of each green rectangle, from the share of each pixel that it covers."""
     green = colours[..., 1] - colours[..., 0]
-    share = np.clip((green - 14) / (FACE[1] - FACE[0] - 14), 0, 1)  # of the mean colour, green less red is 13
+    share = np.clip((green - 14) / (FACE[1] - FACE[0] - 14), 0, 1)  # of the mean colour, green less blue is 13
     count, parts = cv2.connectedComponents((share > 0).astype(np.uint8))
     for part in range(1, count):
         weight = np.where(parts == part, share, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,20 +18,29 @@ from musetalk.weights import preferred
 if TYPE_CHECKING:
     from hybrid.unet3d.unet import UNet3D
 
+_log = logging.getLogger(__name__)
+
 WEIGHTS = ("latentsync_unet.safetensors", "latentsync_unet.pt")
 _TABLE = ".pos_encoder.pe"
 
 
-def load_unet3d(path: Path, config: UNet3DConfig | None = None, dtype: torch.dtype = torch.float32) -> UNet3D:
-    """Load a network, on the CPU.
+def load_unet3d(
+    path: Path,
+    config: UNet3DConfig | None = None,
+    dtype: torch.dtype = torch.float32,
+    note: Callable[[str], None] = _log.warning,
+) -> UNet3D:
+    """Load a network, on the CPU. Tensors that it has no place for are left out: upstream's loader takes no offence.
 
     Args:
         path: The checkpoint, or a folder with one of `WEIGHTS`; a lean copy that stands for it is read instead.
         config: Its sizes; None: as its tensors tell (see `config_of`).
         dtype: What its numbers become. Half as wide ones save half of the memory from the beginning.
+        note: Told of tensors that were left out, a sentence.
 
     Raises:
-        BackendError: The file is missing, damaged, or another network's: names the first tensors that are wrong.
+        BackendError: The file is missing, damaged, or another network's: names the first tensors that are missing, or
+            of another shape.
     """
     from hybrid.unet3d.unet import UNet3D  # noqa: PLC0415 - diffusers is slow to import
 
@@ -41,5 +52,5 @@ def load_unet3d(path: Path, config: UNet3DConfig | None = None, dtype: torch.dty
     # The tables are no weights: exports may leave them out.
     tables = {name: table.shape for name, table in unet.state_dict().items() if name.endswith(_TABLE)}
     lacking = {name: position_table(*shape[1:])[None] for name, shape in tables.items() if name not in state}
-    fill(unet, {**state, **lacking}, path)
+    fill(unet, {**state, **lacking}, path, on_unexpected=note)
     return unet

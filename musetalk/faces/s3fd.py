@@ -28,7 +28,7 @@ from musetalk.weights.lean import preferred
 LONGEST = 640  # pixels of the first look's longer side; faces of 16 pixels and more are found at that size
 MAX_SIDE = 1920  # pixels of the second look's longer side: at 1920 x 1080 it takes 1.1 GB, at 4K it would take 4.4
 
-_REVISION = 2  # raise with every change that moves boxes: saved plans are keyed by it
+_REVISION = 3  # raise with every change that moves boxes: saved plans are keyed by it
 _ACCELERATOR_BATCH = 8  # frames at once; on a CPU one at a time is as fast, and takes an eighth of the memory
 _ACCELERATOR_CUTS = 32  # cutouts at once
 
@@ -151,7 +151,8 @@ class S3FDDetector:
         with torch.inference_mode():
             pixels = torch.from_numpy(batch).to(self._device)
             # float() keeps the order of the pixels in memory, and that is the one the convolutions are fastest with
-            heads = self._network(pixels.permute(0, 3, 1, 2).float().sub_(self._mean))
+            bgr = pixels.permute(0, 3, 1, 2).flip(1).float()
+            heads = self._network(bgr.sub_(self._mean))
             return [boxes.tolist() for boxes in find_boxes(heads)]
 
     def _at_once(self, most: int) -> int:

@@ -11,7 +11,10 @@ import numpy as np
 from musetalk.arrays import UInt8Array
 from musetalk.faces.types import FaceBox
 
-MEAN = (104, 117, 123)  # taken off red, green and blue in that order: so MuseTalk calls it
+# The network takes blue, green, red, as the project that trained it feeds it (face_alignment's sfd); MuseTalk hands it
+# red first. Up to the call itself colours are RGB, as everywhere.
+MEAN = (104, 117, 123)  # of blue, green and red
+_MEAN_RGB = MEAN[::-1]
 
 _STEP = 16  # sides are filled up to multiples of it, or the poolings down to stride 16 drop rows and columns
 _LEAST_SIDE = 32  # a smaller picture vanishes in the last pooling
@@ -47,8 +50,8 @@ class Letterbox:
         """Bring frames to size: uint8 RGB [B, outer height, outer width, 3], filled with the mean colour."""
         width, height = self.inner
         batch = np.empty((len(frames), self.outer[1], self.outer[0], 3), np.uint8)
-        batch[:, height:] = MEAN
-        batch[:, :height, width:] = MEAN
+        batch[:, height:] = _MEAN_RGB
+        batch[:, :height, width:] = _MEAN_RGB
         for place, frame in zip(batch, frames, strict=True):
             same = self.inner == self.frame
             place[:height, :width] = frame if same else cv2.resize(frame, self.inner, interpolation=cv2.INTER_AREA)
@@ -99,7 +102,7 @@ class Cutout:
         x1, y1 = min(max(x0, self.x + self.span), width), min(max(y0, self.y + self.span), height)
         part = frame[y0:y1, x0:x1]
         if part.shape[:2] != (self.span, self.span):
-            whole = np.full((self.span, self.span, 3), MEAN, np.uint8)
+            whole = np.full((self.span, self.span, 3), _MEAN_RGB, np.uint8)
             whole[y0 - self.y : y1 - self.y, x0 - self.x : x1 - self.x] = part
             part = whole
         if self.span == self.side:

@@ -73,7 +73,7 @@ class S3FD(nn.Module):
         """Run the network.
 
         Args:
-            x: float [B, 3, H, W], RGB minus (104, 117, 123), not scaled; H and W at least 32.
+            x: float [B, 3, H, W], BGR minus (104, 117, 123), not scaled; H and W at least 32.
 
         Returns:
             For the strides 4, 8, 16, 32, 64 and 128: logits [B, 2, h, w] of background and face, and box offsets

@@ -39,6 +39,7 @@ class Traits:
         overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
         shortest: Clips of fewer frames come out worse.
         seams: Frames of a clip of N frames at which its parts meet inside the generator.
+        notes: What the user should know of how it was loaded, a sentence each.
         masked: What it is shown of a crop that it is to repaint, beside the crop itself: from and to uint8 RGB
             [S, S, 3], for people to look at. None: all of it.
     """
@@ -54,6 +55,7 @@ class Traits:
     shortest: int = 1
     seams: Callable[[int], Sequence[int]] = _no_seams
     masked: Masked | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that what it needs is there.

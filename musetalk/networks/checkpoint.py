@@ -73,7 +73,14 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     return _tensors(held, path)
 
 
-def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional: Collection[str] = ()) -> None:
+def fill(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    path: Path,
+    *,
+    optional: Collection[str] = (),
+    on_unexpected: Callable[[str], None] | None = None,
+) -> None:
     """Fill a module with a checkpoint's tensors, all of them and no others.
 
     Values become copies in the module's own dtypes, also where the module was built on the meta device, which saves
@@ -84,6 +91,8 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional
         state: As `load_state_dict` returns it.
         path: Where `state` came from, for the error.
         optional: Names that may be missing; the module keeps what it has there.
+        on_unexpected: Told, in a sentence, of tensors that the module has no place for, which are left out; None: such
+            a checkpoint is refused.
 
     Raises:
         BackendError: Tensors are missing, left over, or of other shapes; names the first few of each.
@@ -94,13 +103,16 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, optional
         for name, value in wanted.items()
         if name in state and state[name].shape != value.shape
     )
-    problems = [
+    wrong = [
         *_listed("missing", (name for name in wanted if name not in state and name not in optional)),
-        *_listed("unexpected", (name for name in state if name not in wanted)),
         *_listed("misshapen", misshapen),
     ]
-    if problems:
-        raise BackendError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}", AGAIN)
+    unexpected = _listed("unexpected", (name for name in state if name not in wanted))
+    if wrong or (unexpected and on_unexpected is None):
+        problems = "; ".join([*wrong, *unexpected])
+        raise BackendError(f"{path} does not fit {type(module).__name__}: {problems}", AGAIN)
+    if unexpected and on_unexpected is not None:
+        on_unexpected(f"{path.name} holds tensors that {type(module).__name__} has no place for: {unexpected[0]}")
     known = {name: value for name, value in wanted.items() if name in state}
     pages = MappedPages(path)
     copies = {}

@@ -210,7 +210,17 @@ def _compare(file: WeightFile, models_dir: Path, sha256: str) -> Verdict:
         return Verdict(file.path, "damaged", why)
     if entry is None or entry.sha256 != sha256:
         record(models_dir, file.path, entry_of(sha256, size, "found in its place"))
-    return Verdict(file.path, "ready" if said else "recorded")
+    return Verdict(file.path, "ready" if said else "recorded", _doubt(file, sha256))
+
+
+def _doubt(file: WeightFile, sha256: str) -> str:
+    """What the one public source that is known of a file says else of it; empty: nothing."""
+    if file.unconfirmed in {"", sha256}:
+        return ""
+    return (
+        f"its SHA-256 begins with {sha256[:12]}, the one public source that gives any says {file.unconfirmed[:12]}: "
+        "it is used all the same"
+    )
 
 
 def _compare_copy(copy: PurePosixPath, models_dir: Path, sha256: str) -> Verdict:

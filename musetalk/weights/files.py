@@ -64,6 +64,7 @@ class WeightFile:
         sha256: 64 hexadecimal digits; empty: not known beforehand.
         alternatives: Files that serve instead if they are there and this one is not; never downloaded.
         used: Beginnings of the names of the tensors that are used; empty: all are. What a lean copy keeps.
+        unconfirmed: Its SHA-256 as one public source alone gives it: no reason to refuse a file; empty: nobody does.
     """
 
     path: PurePosixPath
@@ -73,6 +74,7 @@ class WeightFile:
     sha256: str = ""
     alternatives: tuple[WeightFile, ...] = ()
     used: tuple[str, ...] = ()
+    unconfirmed: str = ""
 
     @property
     def source(self) -> str:

@@ -1,7 +1,8 @@
 """The published files that this package's backends read.
 
 Sizes and SHA-256 are those that several independent projects publish in their own manifests for the same commits; what
-no two of them agree on is left open here, and comes from the hub's own answer at the first download.
+no two of them agree on is left open here, and comes from the hub's own answer at the first download. A hash that only
+one of them gives is `unconfirmed`: a file that has another is used, and `verify` says so.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ _WHISPER = "openai/whisper-tiny", "169d4a4341b33bc18d8881c4b69c2e104e1cc0af"
 _PARSING = "ManyOtherFunctions/face-parse-bisent", "0073b233a5a3c4b1377d4dbf49245017938a72b5"
 _LATENTSYNC = "ByteDance/LatentSync", "405eda8eab9f65c1a6e0c292a5dee5a08089e2ae"
 _LATENTSYNC_15 = "ByteDance/LatentSync-1.5", "32a20d29aead0498e3e885e90dbbe8027da1b61b"
-_LATENTSYNC_16 = "ByteDance/LatentSync-1.6", "main"  # no commit of it is known here; the file's digest is
+_LATENTSYNC_16 = "ByteDance/LatentSync-1.6", "c42c7e6c8e9c213626389fa7d9a3c444b8536353"
 _TAESD = "madebyollin/taesd", "614f76814bbe30edbe2e627ace1c2234c81a2c0e"
 
+_TAESD_CONFIG_SHA256 = "3ebefd1aa96ac474cc6430fe6ea81febccf7ee82461715691ee9315c884adeef"
 _CONFIG_SHA256 = "5b6923aee04d71692e0e9846c471e0a4ea07a4f686d39545e472bd4ba17e1b47"  # of both versions' musetalk.json
 _WHISPER_USED = ("model.encoder.", "encoder.")
 
@@ -35,10 +37,11 @@ def _hub(
     *,
     alternatives: tuple[WeightFile, ...] = (),
     used: tuple[str, ...] = (),
+    unconfirmed: str = "",
 ) -> WeightFile:
     repository, revision = place
     where = HubPlace(repository, name, revision)
-    return WeightFile(PurePosixPath(path), where, licence, size, sha256, alternatives, used)
+    return WeightFile(PurePosixPath(path), where, licence, size, sha256, alternatives, used, unconfirmed)
 
 
 _VAE_PICKLED = _hub(
@@ -165,7 +168,7 @@ LATENTSYNC_16 = (
     *_SHARED,
 )
 TAESD = (
-    _hub("taesd/config.json", _TAESD, "config.json", "MIT"),
+    _hub("taesd/config.json", _TAESD, "config.json", "MIT", unconfirmed=_TAESD_CONFIG_SHA256),
     _hub(
         "taesd/diffusion_pytorch_model.safetensors",
         _TAESD,

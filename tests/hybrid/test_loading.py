@@ -75,6 +75,16 @@ def test_tables_that_an_export_left_out_are_computed(tmp_path: Path, state: dict
     assert same(load_unet3d(path), state)
 
 
+def test_tensors_that_it_has_no_place_for_are_left_out_and_said(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "latentsync_unet.safetensors"
+    save_file({**state, "head.weight": torch.zeros(2), "motion_scale": torch.ones(1)}, path)
+    said: list[str] = []
+    assert same(load_unet3d(path, note=said.append), state)
+    [sentence] = said
+    assert sentence.startswith("latentsync_unet.safetensors holds tensors that UNet3D has no place for")
+    assert "head.weight, motion_scale" in sentence
+
+
 def test_what_is_wrong_is_named_tensor_by_tensor(tmp_path: Path, state: dict[str, Tensor]) -> None:
     wrong = {**state, "conv_in.weight": torch.zeros(32, 8, 3, 3), "head.weight": torch.zeros(2)}
     del wrong["mid_block.resnets.1.conv2.bias"]

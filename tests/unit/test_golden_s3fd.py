@@ -114,7 +114,9 @@ def test_a_checkpoint_is_loaded_and_run(
         heads = network(torch.from_numpy(frame[None]).permute(0, 3, 1, 2).float() - torch.tensor(MEAN)[:, None, None])
     (expected,) = find_boxes(heads)
     detector = load_s3fd(path, "cpu")
-    (found,) = detector.tight_boxes([frame])
+    (found,) = detector.tight_boxes(
+        [frame[..., ::-1]]
+    )  # the network was shown the golden picture's channels as they are
     assert len(found) > 0
     rows = [(box.x0, box.y0, box.x1, box.y1, box.score) for box in found]
     np.testing.assert_allclose(rows, expected.numpy(), atol=1e-2, rtol=0)
@@ -181,12 +183,12 @@ def stand_in(longest: int = 640) -> tuple[S3FDDetector, MarkerNetwork]:
     return S3FDDetector(network, device=CPU, longest=longest), network
 
 
-def test_the_network_sees_rgb_less_the_mean() -> None:
+def test_the_network_sees_bgr_less_the_mean() -> None:
     detector, network = stand_in()
     frame = np.full((50, 70, 3), (213, 167, 51), np.uint8)
     detector.detect([frame])
     (x,) = network.shown
-    assert x[0, :, 0, 0].tolist() == [109.0, 50.0, -72.0]  # as the golden data's network_input has it
+    assert x[0, :, 0, 0].tolist() == [51 - 104, 167 - 117, 213 - 123]
     assert x.shape == (1, 3, 64, 80)
     assert not x[:, :, 50:].any()
     assert not x[:, :, :, 70:].any()

@@ -21,6 +21,7 @@ class TestRegistry:
             on_hub = isinstance(file.place, HubPlace)
             assert (on_hub and re.fullmatch("[0-9a-f]{40}", file.place.revision)) or file.sha256
             assert re.fullmatch("[0-9a-f]{64}|", file.sha256)
+            assert re.fullmatch("[0-9a-f]{64}|", file.unconfirmed)
             assert file.source.startswith("https://huggingface.co/" if on_hub else "https://github.com/")
             assert file.licence
             assert file.size is None or file.size > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -39,6 +40,15 @@ class TestVerify:
         assert "5119999 bytes instead of 5120000" in verify([file], tmp_path)[0].why
         (tmp_path / file.path).unlink()
         assert [verdict.state for verdict in verify([file], tmp_path)] == ["missing"]
+
+    def test_what_one_source_alone_says_refuses_no_file(self, tmp_path: Path) -> None:
+        file = self.placed(tmp_path, unconfirmed=sha256(LARGE[::-1]))
+        for state in ("recorded", "ready"):
+            (verdict,) = verify([file], tmp_path)
+            assert verdict.state == state
+            assert f"the one public source that gives any says {sha256(LARGE[::-1])[:12]}" in verdict.why
+        (verdict,) = verify([replace(file, unconfirmed=sha256(LARGE))], tmp_path)
+        assert (verdict.state, verdict.why) == ("ready", "")
 
     def test_a_folder_that_is_not_there_is_not_made(self, tmp_path: Path) -> None:
         assert {verdict.state for verdict in verify(MUSETALK_V15, tmp_path / "models")} == {"missing"}
