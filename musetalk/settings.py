@@ -137,6 +137,9 @@ class SpeechSettings(_Frozen):
     """How networks hear the voice."""
 
     seams: Literal["smooth", "upstream"] = Field("smooth", description="how windows of 30 s are joined")
+    musetalk_v1: Literal["released", "later"] = Field(
+        "released", description="how MuseTalk 1.0 hears: as when it was released, or as its project runs it since 1.5"
+    )
     audio_padding_length_left: int = Field(2, ge=0, le=10, description="context before a frame, in frames at 25 fps")
     audio_padding_length_right: int = Field(2, ge=0, le=10, description="context after a frame, in frames at 25 fps")
 

@@ -21,8 +21,9 @@ from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
 from musetalk.generators.device import Compute
 from musetalk.generators.latent import Denoiser, LatentGenerator, LatentOptions
-from musetalk.generators.musetalk import CROP_SIZE, TRAITS, MuseTalkDenoiser
+from musetalk.generators.musetalk import CROP_SIZE, MuseTalkDenoiser
 from musetalk.generators.musetalk import Version as MuseTalkVersion
+from musetalk.generators.musetalk import traits_of as musetalk_traits
 from musetalk.generators.types import FaceGenerator, Traits
 from musetalk.generators.vae import VaeDecoder, VaeEncoder, blacken_lower_half
 from musetalk.settings import RenderSettings
@@ -91,7 +92,8 @@ def stand_in(backend: str, settings: RenderSettings, compute: Compute) -> FaceGe
     """
     if backend in _MUSETALK:
         unet = compute.place(filled(UNet2DConditionModel.from_config(dict(UNET))))
-        return _around(MuseTalkDenoiser(unet, compute, _BATCH), compute, CROP_SIZE, TRAITS[_MUSETALK[backend]])
+        traits = musetalk_traits(_MUSETALK[backend], settings.speech)
+        return _around(MuseTalkDenoiser(unet, compute, _BATCH), compute, CROP_SIZE, traits)
     version, sampling = _LATENTSYNC[backend], sampling_of(settings)
     unet3d = compute.place(filled(UNet3D(UNET3D)))
     traits = traits_of(settings.latentsync, sampling)

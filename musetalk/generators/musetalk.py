@@ -15,7 +15,8 @@ from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import read_config, weights_in
 from musetalk.networks.checkpoint import built, fill, load_state_dict
 from musetalk.networks.positions import position_table
-from musetalk.speech.hearing import MUSETALK_HEARING
+from musetalk.settings import SpeechSettings
+from musetalk.speech.hearing import MUSETALK_HEARING, MUSETALK_V1_HEARING
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -24,15 +25,18 @@ Version: TypeAlias = Literal["v1", "v15"]
 
 CROP_SIZE = 256
 AUDIO_CHANNELS = 384  # of each of Whisper-tiny's hidden states
-# Both were trained on the same crops; 1.5 sees and shows more below the chin.
-TRAITS: dict[Version, Traits] = {
-    "v1": Traits(MUSETALK_HEARING, "halved", room_below=False, mask="raw", alone=True),
-    "v15": Traits(MUSETALK_HEARING, "halved", room_below=True, mask="jaw", alone=True),
-}
 _FOLDERS: dict[Version, str] = {"v1": "musetalk", "v15": "musetalkV15"}
 _WEIGHTS = ("unet.safetensors", "unet.pth", "pytorch_model.bin")
 _CPU_CLIP, _GPU_CLIP = 8, 16
 _CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop them for seconds
+
+
+def traits_of(version: Version, settings: SpeechSettings) -> Traits:
+    """How a version sees and hears. Both were trained on the same crops; 1.5 sees and shows more below the chin."""
+    if version == "v15":
+        return Traits(MUSETALK_HEARING, "halved", room_below=True, mask="jaw", alone=True)
+    hearing = MUSETALK_V1_HEARING if settings.musetalk_v1 == "released" else MUSETALK_HEARING
+    return Traits(hearing, "halved", room_below=False, mask="raw", alone=True)
 
 
 class MuseTalkDenoiser:
@@ -92,6 +96,7 @@ def load_musetalk(
     version: Version,
     compute: Compute,
     *,
+    speech: SpeechSettings | None = None,
     decoder: DecoderName = "sd",
     batch: int | None = None,
     compiled: bool = False,
@@ -103,6 +108,7 @@ def load_musetalk(
         models_dir: Where weights lie: musetalk/ or musetalkV15/, sd-vae/, and taesd/ for the tiny decoder.
         version: "v1" or "v15".
         compute: What to run on.
+        speech: How networks hear; None: as they usually do.
         decoder: "sd" (Stable Diffusion's) or "tiny" (TAESD: far quicker, softer).
         batch: Frames at once, and in a clip; None: as many as help and fit.
         compiled: Whether torch compiles the networks: minutes at the first clip, quicker from then on.
@@ -120,4 +126,5 @@ def load_musetalk(
     frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
     options = LatentOptions.on(compute, CROP_SIZE, frames, frames)
     denoiser = MuseTalkDenoiser(unet, compute, frames if on_gpu else min(frames, _CPU_BATCH))
-    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, TRAITS[version])
+    traits = traits_of(version, speech or SpeechSettings())
+    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits)

@@ -116,6 +116,7 @@ def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile
             settings.models_dir,
             version,
             choose_compute(network.device, network.dtype),
+            speech=settings.speech,
             decoder=network.decoder,
             batch=network.batch_size,
             compiled=network.compile,
@@ -128,7 +129,7 @@ def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile
         notice="",
         lacks=lambda settings: _missing(files, name, settings),
         load=load,
-        depends=lambda settings: (settings.models_dir, settings.network),
+        depends=lambda settings: (settings.models_dir, settings.network, settings.speech.musetalk_v1),
         gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
         weights=files,
     )

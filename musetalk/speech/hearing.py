@@ -22,7 +22,7 @@ class Hearing:
 
     Attributes:
         closing_norm: Whether the last hidden state is taken after the encoder's closing layer norm (as transformers
-            gives it) or before it (as OpenAI's own code does where LatentSync taps it).
+            gives it) or before it (where LatentSync and MuseTalk 1.0 tap OpenAI's own code).
         after_voice: What fills the encoder's window after the voice: "silence" (as the log-mel of zero samples has it)
             or "zero" (the number 0 in the scaled log-mel, a medium loudness).
         floor: What upstream judges 80 dB below the loudest by: each 30 s "segment" on its own, or the whole "voice".
@@ -36,6 +36,9 @@ class Hearing:
 
 
 MUSETALK_HEARING = Hearing(closing_norm=True, after_voice="silence", floor="segment", edges="zeros")
+# MuseTalk 1.0 came with a Whisper of its own, an edition of OpenAI's; with 1.5 its project moved to transformers' and
+# runs both versions so. LatentSync took over the first way.
+MUSETALK_V1_HEARING = Hearing(closing_norm=False, after_voice="zero", floor="voice", edges="clamp")
 LATENTSYNC_HEARING = Hearing(closing_norm=False, after_voice="zero", floor="voice", edges="clamp")
 
 

@@ -189,3 +189,22 @@ def test_what_stands_in_is_told_before_and_after(
     assert any(note.startswith(told.capitalize()) for note in shown.notes)
     assert any(warning.startswith(told) for warning in report.warnings)
     assert report.detector.startswith("haar")
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_musetalk_1_hears_in_two_ways_that_are_kept_apart(
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    """What one way heard lies in the cache when the other listens; and each finds its own there again."""
+    heard = []
+    for way in ("released", "later", "released", "later"):
+        wanted = settings(bare_models, backend="musetalk-v1", speech={"musetalk_v1": way})
+        with engine.preparing(film, words, wanted, tmp_path) as preparation:
+            heard.append(preparation.speech.window(0, FILM))
+    released, later, *again = heard
+    assert np.array_equal(released[0, :5], released[0, 5:10])  # before the voice its first step goes on
+    assert not later[0, :20].any()
+    assert released[0, :20].any()
+    middle = (slice(FILM // 2, FILM // 2 + 1), slice(None))
+    assert not np.allclose(released[middle], later[middle], atol=1e-2)
+    assert all(np.array_equal(a, b) for a, b in zip((released, later), again, strict=True))

@@ -14,10 +14,12 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 
 from musetalk.errors import BackendError
-from musetalk.generators.musetalk import MuseTalkDenoiser, load_musetalk, load_unet
+from musetalk.generators.musetalk import MuseTalkDenoiser, Version, load_musetalk, load_unet, traits_of
 from musetalk.generators.types import Clip
 from musetalk.generators.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
 from musetalk.networks.positions import position_table
+from musetalk.settings import SpeechSettings
+from musetalk.speech.hearing import MUSETALK_HEARING, MUSETALK_V1_HEARING, Hearing
 from tests.filled import CPU, state_for
 from tests.golden.read import GOLDEN, read_golden
 
@@ -206,6 +208,22 @@ def test_the_whole_generator_loads_and_listens(models: Path, vae: Golden, decode
 def test_the_other_version_has_its_own_weights(models: Path) -> None:
     with pytest.raises(BackendError, match=r"musetalk\".*pytorch_model\.bin"):
         load_musetalk(models, "v1", CPU)
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "wanted"),
+    [
+        ("v1", {}, MUSETALK_V1_HEARING),
+        ("v1", {"musetalk_v1": "later"}, MUSETALK_HEARING),
+        ("v15", {}, MUSETALK_HEARING),
+        ("v15", {"musetalk_v1": "later"}, MUSETALK_HEARING),
+    ],
+)
+def test_each_version_hears_as_it_was_released(version: Version, said: dict[str, Any], wanted: Hearing) -> None:
+    assert traits_of(version, SpeechSettings(**said)).hearing == wanted
+    assert (wanted.closing_norm, wanted.after_voice, wanted.edges) == (
+        (True, "silence", "zeros") if wanted is MUSETALK_HEARING else (False, "zero", "clamp")
+    )
 
 
 def test_a_missing_tensor_is_named(vae: Golden, tmp_path: Path) -> None:
