@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.media import numbered_frames, tone, write_video, write_wav
+from tests.programs import PASSED
 
 pytest_plugins = ("tests.fixtures",)
 
@@ -18,6 +19,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A slow machine is no failure, and a failure on one machine is one on all.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know, when they clean up, whether their test passed."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once what was not tested for want of a browser."""
+    skipped = [each for each in terminalreporter.stats.get("skipped", []) if each.nodeid.startswith("tests/browser/")]
+    if skipped:
+        terminalreporter.write_line(f"NOT TESTED: {len(skipped)} browser tests, {skipped[0].longrepr[2]}")
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from musetalk.webui.downloads import Downloads, DownloadState
 from tests.hub import SMALL, Hub
-
-_SECONDS = 30.0  # none of which is waited for when all is well
+from tests.programs import HANG_SECONDS
 
 
 def ended(downloads: Downloads) -> DownloadState:
-    return downloads.wait(lambda state: not state.active, _SECONDS)
+    return downloads.wait(lambda state: not state.active, HANG_SECONDS)
 
 
 def halfway(hub: Hub, downloads: Downloads) -> DownloadState:
     """Start, and come to a stop in the middle of the large file."""
     hub.pauses = [len(SMALL), 3_000_000]
     downloads.start("mouth")
-    return downloads.wait(lambda state: state.done > 2_000_000, _SECONDS)
+    return downloads.wait(lambda state: state.done > 2_000_000, HANG_SECONDS)

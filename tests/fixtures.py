@@ -16,6 +16,7 @@ from PIL import Image
 from musetalk.arrays import UInt8Array
 from tests.film import FACE, FILM
 from tests.media import decode_sound, write_video, write_wav
+from tests.programs import nothing_started_stays
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -87,10 +88,9 @@ def bare_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def no_child_left() -> Iterator[None]:
-    """Whatever a test does, no process of its own is left when it ends."""
-    yield
-    assert psutil.Process().children(recursive=True) == []
+def no_child_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test does, no process of its own is left when it ends; one that failed is one failure."""
+    yield from nothing_started_stays(psutil.Process(), request)
 
 
 @pytest.fixture

@@ -15,12 +15,13 @@ from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
+from tests.programs import HANG_SECONDS
 from tests.reports import some_report
 
 ANN, BOB = owner_digest("ann"), owner_digest("bob")
 PORTRAIT = Path(__file__).parents[1] / "assets" / "portrait.png"
 ASKED_BY: contextvars.ContextVar[str] = contextvars.ContextVar("asked_by", default="nobody")
-LONGEST = 20  # seconds that a test waits for a thread; none is waited for when all is well
+LONGEST = HANG_SECONDS  # that a test waits for a thread; none is waited for when all is well
 
 
 class Engine:

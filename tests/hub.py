@@ -14,9 +14,9 @@ from pathlib import PurePosixPath
 
 from musetalk.generators.registry import PREVIEW, Backend
 from musetalk.weights import HubPlace, WeightFile, lacking
+from tests.programs import HANG_SECONDS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-_PATIENCE = 60  # seconds that a pause may take
 _APART = 4096  # bytes from which a file is stored apart, as the hub does with what git holds only pointers to
 
 # What tests have it serve.
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             with contextlib.suppress(ConnectionError):  # who cancels hangs up
                 self.wfile.write(body[:pause])
                 if pause < cut:
-                    self.hub.go_on.wait(_PATIENCE)
+                    self.hub.go_on.wait(HANG_SECONDS)
                     self.wfile.write(body[pause:cut])
             self.close_connection = self.close_connection or cut < len(body)
 

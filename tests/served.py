@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.programs import HANG_SECONDS
+
 ROOT = Path(__file__).parents[1]
-_START_SECONDS = 90
-_STOP_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ def served(jobs_dir: Path, *options: str, end_with: signal.Signals = signal.SIGT
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(end_with)
-        process.wait(_STOP_SECONDS)
+        process.wait(HANG_SECONDS)
         reader.join()
         assert process.stderr is not None
         process.stderr.close()
-        _, alive = psutil.wait_procs(children, timeout=_STOP_SECONDS)
+        _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
         assert not alive
 
 
@@ -62,7 +62,7 @@ def _drain(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> No
 
 def _address(lines: queue.Queue[str | None]) -> str:
     seen = []
-    while (line := lines.get(timeout=_START_SECONDS)) is not None:
+    while (line := lines.get(timeout=HANG_SECONDS)) is not None:
         seen.append(line)
         if match := re.search(r"serving on (http\S+)", line):
             return match[1]

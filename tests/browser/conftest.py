@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
-import psutil
 import pytest
 
 from tests.media import tone, write_video, write_wav
+from tests.programs import nothing_started_stays
 from tests.served import ROOT, Served, served
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ _FLAGS = [
     "--disable-dev-shm-usage",
     "--disable-background-networking",
 ]
-_WAIT_MS = 30_000  # a busy machine is no failure
-_LINGER_SECONDS = 2
+_WAIT_MS = 300_000  # against hanging only: a busy machine is no failure
 
 
 @pytest.fixture(scope="package")
@@ -33,12 +32,9 @@ def browser() -> Iterator[Browser]:
     """The system's Chromium, one for the tests of a worker; gone before tests of other folders begin."""
     from tests.browser.drive import expect, find_chromium, sync_playwright  # noqa: PLC0415 - skips without Playwright
 
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("no Chromium: install Debian's package chromium")
     expect.set_options(timeout=_WAIT_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=_FLAGS)
         yield browser
         browser.close()
 
@@ -56,13 +52,10 @@ def shared_server(browser: Browser, jobs_dir: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def server(shared_server: Served) -> Iterator[Served]:
+def server(shared_server: Served, request: pytest.FixtureRequest) -> Iterator[Served]:
     """Nothing that a test starts outlives it, and where it does, the next test does not have to wait for it."""
-    yield shared_server
-    _, left = psutil.wait_procs(shared_server.process.children(recursive=True), timeout=_LINGER_SECONDS)
-    for child in left:
-        child.kill()
-    assert left == []
+    for _ in nothing_started_stays(shared_server.process, request):
+        yield shared_server
 
 
 @pytest.fixture

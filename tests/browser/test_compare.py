@@ -17,7 +17,6 @@ from tests.served import ROOT, Served, served
 
 pytestmark = pytest.mark.integration
 FRAMES = 10
-LOADING_MS = 120_000  # torch and all networks, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def test_what_the_fold_says_is_what_is_rendered(visit: Visit, short: tuple[Path,
     visit.page.get_by_role("radio", name="Aligned").click()
     visit.button("Generate").click()
     job = visit.job
-    expect(visit.status.locator(".mt-state")).to_contain_text("Done", timeout=LOADING_MS)
+    expect(visit.status.locator(".mt-state")).to_contain_text("Done")
     assert visit.chips()["backend"] == "latentsync-1.5, cpu"
     settings = stored(jobs, job, "report.json")["settings"]
     said = {"preset": "published", "steps": 1, "framing": "aligned", "fallback": "error"}
@@ -109,7 +108,7 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     set_quickly(visit)
     visit.tab("Compare")
     job = compare(visit, *short, "preview", "latentsync-1.5")
-    expect(state(visit)).to_contain_text("Done", timeout=LOADING_MS)
+    expect(state(visit)).to_contain_text("Done")
     account = stored(jobs, job, "comparison.json")
     assert [part["backend"] for part in account["parts"]] == ["preview", "latentsync-1.5"]
     assert [part["report"]["settings"]["latentsync"]["steps"] for part in account["parts"]] == [1, 1]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.drive import Clips, Visit, expect, stored
 from tests.media import decode, ffmpeg
+from tests.programs import HANG_SECONDS
 from tests.served import Served
 
 pytestmark = pytest.mark.integration
@@ -117,7 +118,7 @@ def test_stop_ends_a_long_render_and_lets_the_next_one_through(visit: Visit, cli
     visit.page.keyboard.press("Enter")
     visit.say("Stopped")
     expect(visit.button("Stop")).to_be_disabled()
-    _, alive = psutil.wait_procs(children, timeout=2)
+    _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
     assert alive == []
 
     visit.page.get_by_label("Clear").last.click()

@@ -15,6 +15,7 @@ from musetalk.settings import RenderSettings
 from scripts.upstream import read_request
 from tests.film import FACE, FILM
 from tests.media import decode
+from tests.programs import run_program
 from tests.served import ROOT
 
 pytestmark = pytest.mark.integration
@@ -28,12 +29,8 @@ def write_tasks(folder: Path, *lines: str) -> Path:
 
 
 def inference(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run_program(
         [sys.executable, "-m", "scripts.inference", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )

@@ -17,6 +17,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from tests.media import decode, write_wav
+from tests.programs import HANG_SECONDS, nothing_started_stays
 from tests.served import Served, served
 
 pytestmark = pytest.mark.integration
@@ -42,10 +43,9 @@ def address(server: Served) -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_child_left(server: Served) -> Iterator[None]:
+def no_child_left(server: Served, request: pytest.FixtureRequest) -> Iterator[None]:
     """Nothing that a request starts outlives it."""
-    yield
-    assert server.process.children(recursive=True) == []
+    yield from nothing_started_stays(server.process, request)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_a_path_on_the_server_is_no_upload(address: str, jobs_dir: Path) -> None
     file = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
     posted = httpx.post(f"{address}gradio_api/call/submit", json={"data": [file, file, None]})
     event = posted.json()["event_id"]
-    answer = httpx.get(f"{address}gradio_api/call/submit/{event}", timeout=30).text
+    answer = httpx.get(f"{address}gradio_api/call/submit/{event}", timeout=HANG_SECONDS).text
     assert "event: error" in answer
     assert "secret" not in json.dumps(answer.replace(str(secret), ""))
 

@@ -13,6 +13,7 @@ from gradio_client.exceptions import AppError
 
 from musetalk.arrays import UInt8Array
 from tests.media import decode, tone, write_video, write_wav
+from tests.programs import nothing_started_stays
 from tests.served import Served, served
 
 pytestmark = pytest.mark.integration
@@ -25,10 +26,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, bare_models: Path) -> Itera
 
 
 @pytest.fixture(autouse=True)
-def no_child_left(server: Served) -> Iterator[None]:
+def no_child_left(server: Served, request: pytest.FixtureRequest) -> Iterator[None]:
     """Nothing that a request starts outlives it."""
-    yield
-    assert server.process.children(recursive=True) == []
+    yield from nothing_started_stays(server.process, request)
 
 
 @pytest.fixture

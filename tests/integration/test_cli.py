@@ -15,27 +15,20 @@ import psutil
 import pytest
 
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
+from tests.programs import HANG_SECONDS, run_program, started_program
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def start(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "musetalk", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-        cwd=cwd,
-    )
+def command(*arguments: object) -> list[object]:
+    return [sys.executable, "-m", "musetalk", *arguments]
 
 
 def musetalk(*arguments: object, cwd: Path | None = None) -> tuple[int, str, str]:
-    process = start(*arguments, cwd=cwd)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+    done = run_program(command(*arguments), env=ENVIRONMENT, cwd=cwd)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_render_prints_where_and_what(sample: Path, speech: Path, tmp_path: Path) -> None:
@@ -137,11 +130,11 @@ def long_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_cleans_up(sample: Path, long_voice: Path, tmp_path: Path, number: signal.Signals) -> None:
-    process = start("render", sample, long_voice, "-o", tmp_path / "out.mp4")
-    children = wait_for_rendering(process)
-    assert children
-    process.send_signal(number)
-    _, complaint = process.communicate(timeout=60)
+    with started_program(command("render", sample, long_voice, "-o", tmp_path / "out.mp4"), env=ENVIRONMENT) as process:
+        children = wait_for_rendering(process)
+        assert children
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
     assert "cancelled" in complaint
     assert "Traceback" not in complaint
@@ -151,12 +144,12 @@ def test_ctrl_c_cleans_up(sample: Path, long_voice: Path, tmp_path: Path, number
 
 def test_kill_leaves_nothing_under_the_outputs_name(sample: Path, long_voice: Path, tmp_path: Path) -> None:
     (tmp_path / "out.mp4").write_text("an older result")
-    process = start("render", sample, long_voice, "-o", tmp_path / "out.mp4")
-    children = wait_for_rendering(process)
-    process.kill()
-    process.communicate(timeout=60)
+    with started_program(command("render", sample, long_voice, "-o", tmp_path / "out.mp4"), env=ENVIRONMENT) as process:
+        children = wait_for_rendering(process)
+        process.kill()
+        process.communicate(timeout=HANG_SECONDS)
     assert (tmp_path / "out.mp4").read_text() == "an older result"
-    gone, alive = psutil.wait_procs(children, timeout=60)  # each ends when its pipe does
+    gone, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)  # each ends when its pipe does
     assert not alive
     assert gone
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".musetalk-")] == ["out.mp4"]
@@ -189,7 +182,8 @@ def test_a_render_loads_no_neural_framework_and_no_app(portrait: Path, speech: P
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "print('loaded', *sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    done = run_program([sys.executable, "-c", code], env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split("loaded")[-1].split())
     assert "musetalk.generators.preview" in loaded
     assert not loaded & {"torch", "torchvision", "diffusers", "transformers", "gradio", "librosa"}
@@ -252,10 +246,9 @@ def test_a_second_interrupt_waits_for_nothing() -> None:
         "    while True:\n"
         "        threading.Event().wait(0.01)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    assert process.stdout is not None
-    for word in ("ready", "asked"):
-        assert process.stdout.readline().strip() == word
-        process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
-    process.stdout.close()
+    with started_program([sys.executable, "-c", stubborn], env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        for word in ("ready", "asked"):
+            assert process.stdout.readline().strip() == word
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=HANG_SECONDS) == 130

@@ -17,9 +17,9 @@ from musetalk.generators.types import Clip, Traits
 from musetalk.pipeline import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
+from tests.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
-LONGEST = 60.0
 
 
 class Painter:
@@ -80,7 +80,7 @@ def test_after_a_failed_render_nothing_holds_its_generator(sample: Path, speech:
 
 
 def test_a_failure_elsewhere_ends_the_call_that_is_under_way(sample: Path, speech: Path, tmp_path: Path) -> None:
-    """The second call goes on until it is told to stop, or for a minute."""
+    """The second call goes on until it is told to stop, or until the test is given up."""
     calls: list[str] = []
     second = Event()
 
@@ -89,14 +89,14 @@ def test_a_failure_elsewhere_ends_the_call_that_is_under_way(sample: Path, speec
         if len(calls) == 1:
             return
         second.set()
-        for _ in range(int(LONGEST * 100)):
+        for _ in range(int(HANG_SECONDS * 100)):
             clip.check()
             Event().wait(0.01)
         calls.append("nobody ended it")
 
     def full_disk(event: ProgressEvent) -> None:
         if event.stage == "render" and event.done:
-            assert second.wait(LONGEST)
+            assert second.wait(HANG_SECONDS)
             raise OSError("no space left")
 
     engine = LipSync(BackendRegistry((backend("one", lambda: Painter(work)),)))

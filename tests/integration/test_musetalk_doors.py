@@ -19,18 +19,15 @@ from musetalk.pipeline import LipSync
 from musetalk.weights import MUSETALK_V15, adopt
 from tests.film import FACE, FILM, settings
 from tests.media import decode
+from tests.programs import run_program
 from tests.served import ROOT, served
 
 pytestmark = pytest.mark.integration
 
 
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run_program(
         [sys.executable, "-m", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )

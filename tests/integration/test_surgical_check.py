@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.programs import run_program
 from tests.served import ROOT
 
 pytestmark = pytest.mark.integration
@@ -18,12 +18,8 @@ pytestmark = pytest.mark.integration
 
 def surgical(models: Path, *options: str) -> tuple[int, dict[str, str], str]:
     """Exit code, tables by title, stderr."""
-    done = subprocess.run(
+    done = run_program(
         [sys.executable, "-m", "musetalk", "doctor", "--surgical", "--models-dir", str(models), *options],
-        capture_output=True,
-        text=True,
-        timeout=580,
-        check=False,
         cwd=models.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "400"},
     )

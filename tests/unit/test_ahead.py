@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from musetalk.ahead import ahead, through
+from tests.programs import HANG_SECONDS
 
 
 def alive(name: str) -> bool:
@@ -43,7 +44,7 @@ def test_work_stays_within_the_bound() -> None:
 
     stage = ahead(count(), capacity=2, name="bounded")
     assert next(stage) == 0
-    assert third.wait(5)  # one taken, two in the queue, one waiting to be put
+    assert third.wait(HANG_SECONDS)  # one taken, two in the queue, one waiting to be put
     stage.close()
     assert made == [0, 1, 2, 3]
 

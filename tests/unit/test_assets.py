@@ -23,7 +23,7 @@ FACE_CENTER = (278, 145)  # of both shots, give or take 25 pixels
 
 def _ffmpeg(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", *arguments]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")
