@@ -9,13 +9,15 @@ from collections import deque
 from types import TracebackType
 
 import imageio_ffmpeg
+import psutil
 
 from musetalk.errors import MediaError
 from musetalk.progress import CancelToken
 
-STALL_SECONDS = 120.0  # a child that neither gives nor takes a byte for so long is taken for dead
+STALL_SECONDS = 120.0  # a child that neither gives nor takes a byte for so long, nor computes, is taken for dead
 FINISH_SECONDS = 1800.0  # an encoder may rewrite a long file to move its index to the front
 _POLL_SECONDS = 0.1
+_SIGN_OF_LIFE = 0.1  # seconds of processor time in STALL_SECONDS: on a busy machine a child may get no more
 
 
 def ffmpeg_executable() -> str:
@@ -30,6 +32,15 @@ def ffmpeg_executable() -> str:
         raise MediaError(
             "no ffmpeg was found", "reinstall imageio-ffmpeg, or name one in IMAGEIO_FFMPEG_EXE"
         ) from error
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has taken so far, in seconds; 0 if it is gone."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 class Child:
@@ -78,9 +89,18 @@ class Child:
             self._tail.append(line.decode("utf-8", "replace").rstrip())
 
     def _watch(self) -> None:
+        watched = limit = None  # the deadline of the wait under way, and what it was put off to
+        worked = 0.0
         while not self._ended.wait(_POLL_SECONDS):
-            deadline = self._deadline  # once: the owner's thread may clear it between two looks
-            stalled = deadline is not None and time.monotonic() > deadline
+            deadline, now = self._deadline, time.monotonic()  # once: the owner's thread may clear it between two looks
+            if deadline != watched:
+                watched = limit = deadline
+                worked = processor_seconds(self._process.pid)
+            stalled = limit is not None and now > limit
+            if stalled and watched is not None and now < watched + FINISH_SECONDS:
+                before, worked = worked, processor_seconds(self._process.pid)
+                if worked - before >= _SIGN_OF_LIFE:
+                    limit, stalled = now + STALL_SECONDS, False
             if stalled:
                 self._tail.appendleft("gave no answer in time and was ended")
             if stalled or (self._cancel is not None and self._cancel.cancelled):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 
 import psutil
@@ -35,6 +36,16 @@ def test_a_child_that_gives_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) ->
         assert child.read_into(first) < len(first)
         child.finish()
         assert "no answer" in child.complaint or "in time" in child.complaint
+    assert running() == []
+
+
+def test_a_child_that_computes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "STALL_SECONDS", 0.2)
+    taken = itertools.count()
+    monkeypatch.setattr(child_module, "processor_seconds", lambda _: float(next(taken)))
+    two_frames = memoryview(bytearray(2 * 16 * 16 * 3 // 2))  # the second comes after a second
+    with Child(ENDLESS, stdout=True) as child:
+        assert child.read_into(two_frames) == len(two_frames)
     assert running() == []
 
 
