@@ -49,10 +49,11 @@ def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken) ->
     Raises:
         MediaError: It cannot be used; as for a render, but that what is damaged in a long one shows where it is heard.
     """
-    seconds = probe_voice(path, limits, cancel)
+    found = probe_voice(path, limits, cancel)
+    seconds = found.seconds
     if seconds <= _HEARD_BEFORE + _HEARD_AFTER:
         return Hearing(extract_voice(path, folder, limits, cancel), whole=True)
-    return Hearing(Voice(path, SPEECH_RATE, 1, round(seconds * SPEECH_RATE)), whole=False)
+    return Hearing(Voice(path, SPEECH_RATE, 1, round(seconds * SPEECH_RATE), found.stream), whole=False)
 
 
 def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: CancelToken) -> EnvelopeTrack:
@@ -76,7 +77,8 @@ def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: Cance
         return measure_envelope(read_speech(hearing.voice, cancel), fps=fps, frame_count=spoken)
     first = max(0, frame - round(_HEARD_BEFORE * fps))
     stop = max(first, min(spoken, frame + round(_HEARD_AFTER * fps)))
-    blocks = read_excerpt(hearing.voice.path, float(first / fps), float((stop - first) / fps), cancel)
+    voice, start, seconds = hearing.voice, float(first / fps), float((stop - first) / fps)
+    blocks = read_excerpt(voice.path, voice.stream, start, seconds, cancel)
     heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
     values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
     return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0)))

@@ -94,7 +94,7 @@ class LipSync:
         Raises:
             MediaError: It cannot be used.
         """
-        return float(probe_voice(voice, settings.limits))
+        return float(probe_voice(voice, settings.limits).seconds)
 
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         """Refuse, in a moment, what cannot be rendered: a backend that lacks something, inputs beyond the limits.
@@ -233,6 +233,7 @@ def _debugging(preparation: Preparation, out: Path, run: RenderRun) -> Iterator[
 def _sound(preparation: Preparation) -> SoundTrack:
     source, timeline, voice = preparation.source, preparation.timeline, preparation.voice
     spoken = float(voice.seconds)
-    rest = source.path if source.has_sound and timeline.frame_count > timeline.spoken_count else None
-    whole = float(timeline.frame_count / source.fps) if timeline.frame_count > timeline.spoken_count else spoken
-    return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole)
+    goes_on = timeline.frame_count > timeline.spoken_count
+    rest, stream = (source.path, source.sound_stream) if goes_on and source.sound_stream is not None else (None, 0)
+    whole = float(timeline.frame_count / source.fps) if goes_on else spoken
+    return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole, stream)

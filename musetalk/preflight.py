@@ -187,6 +187,8 @@ def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:
 
 
 def _note_facts(source: Source, run: RenderRun) -> None:
+    for note in source.notes:
+        run.warn(note)
     if source.clock.variable:
         run.warn(f"the source has a variable frame rate; it is played at a constant {float(source.fps):g} frames/s")
     if source.high_dynamic_range:

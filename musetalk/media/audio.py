@@ -33,12 +33,14 @@ class Voice:
         rate: Its sample rate in Hz.
         channels: 1 or 2.
         samples: Its length in samples per channel.
+        stream: Which stream of the file it is.
     """
 
     path: Path
     rate: int
     channels: int
     samples: int
+    stream: int = 0
 
     @property
     def seconds(self) -> Fraction:
@@ -54,9 +56,9 @@ def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken 
         VoiceError: It has no sound, or too little.
         LimitError: It is larger or longer than allowed.
     """
-    probe_voice(path, limits, cancel)
+    stream = probe_voice(path, limits, cancel).stream
     wav = folder / "voice.wav"
-    with Child(commands.extract_voice(path, wav, max_seconds=limits.max_seconds + 1), cancel=cancel) as child:
+    with Child(commands.extract_voice(path, stream, wav, max_seconds=limits.max_seconds + 1), cancel=cancel) as child:
         status = child.finish()
         if status != 0 and _out_of_disk(child):
             raise OutputError(f'the disk under "{folder.parent}" is full', "free some space")
@@ -102,10 +104,10 @@ def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Generator[Fl
 
 
 def read_excerpt(
-    path: Path, start: float, seconds: float, cancel: CancelToken | None = None
+    path: Path, stream: int, start: float, seconds: float, cancel: CancelToken | None = None
 ) -> Generator[Float32Array, None, None]:
-    """As `read_speech`, from the middle of any file with sound; `start` and length in seconds."""
-    arguments = commands.decode_excerpt(path, start, seconds, SPEECH_RATE)
+    """As `read_speech`, from the middle of a sound stream of any file; `start` and length in seconds."""
+    arguments = commands.decode_excerpt(path, stream, start, seconds, SPEECH_RATE)
     return _read_blocks(arguments, f'the sound of "{path.name}"', cancel)
 
 

@@ -18,6 +18,8 @@ STALL_SECONDS = 120.0  # a child that neither gives nor takes a byte for so long
 FINISH_SECONDS = 1800.0  # an encoder may rewrite a long file to move its index to the front
 _POLL_SECONDS = 0.1
 _SIGN_OF_LIFE = 0.1  # seconds of processor time in STALL_SECONDS: on a busy machine a child may get no more
+_MAX_LINE = 4096  # bytes of stderr that are taken for a line
+_MAX_KEPT = 1000  # lines
 
 
 def ffmpeg_executable() -> str:
@@ -53,20 +55,31 @@ class Child:
         arguments: What follows the executable's name.
         stdin: Open its stdin for `write`.
         stdout: Open its stdout for `read_into` and `read_line`.
+        stderr: Open its stderr for `read_line`, in place of its stdout: all of it, in order, and none of it is kept.
+        keep: What begins the lines of its stderr that matter: the first of these are kept in `kept_lines`, however
+            much else it writes.
         cancel: Ends the child as soon as it is set, which unblocks whoever waits for it.
     """
 
     def __init__(
-        self, arguments: list[str], *, stdin: bool = False, stdout: bool = False, cancel: CancelToken | None = None
+        self,
+        arguments: list[str],
+        *,
+        stdin: bool = False,
+        stdout: bool = False,
+        stderr: bool = False,
+        keep: str | None = None,
+        cancel: CancelToken | None = None,
     ) -> None:
         self._cancel = cancel
         self._deadline: float | None = None
         self._tail: deque[str] = deque(maxlen=400)
+        self._keep, self._kept = keep, list[str]()
         self._process = subprocess.Popen(
             [ffmpeg_executable(), *arguments],
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE if stdout or stderr else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if stderr else subprocess.PIPE,
             start_new_session=True,
         )
         self._ended = threading.Event()
@@ -84,9 +97,12 @@ class Child:
         self.kill()
 
     def _drain(self) -> None:
-        assert self._process.stderr is not None  # noqa: S101 - always a pipe, see __init__
-        for line in self._process.stderr:
-            self._tail.append(line.decode("utf-8", "replace").rstrip())
+        pipe = self._process.stderr
+        while pipe is not None and (line := pipe.readline(_MAX_LINE)):
+            text = line.decode("utf-8", "replace").rstrip()
+            self._tail.append(text)
+            if self._keep is not None and text.startswith(self._keep) and len(self._kept) < _MAX_KEPT:
+                self._kept.append(text)
 
     def _watch(self) -> None:
         watched = limit = None  # the deadline of the wait under way, and what it was put off to
@@ -121,11 +137,11 @@ class Child:
         self._check_cancel()
         return filled
 
-    def read_line(self) -> bytes:
-        """One line of the child's stdout with its line end; empty at the end."""
+    def read_line(self, limit: int = -1) -> bytes:
+        """One line of the child's stdout with its line end, or its first `limit` bytes; empty at the end."""
         assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
         self._deadline = time.monotonic() + STALL_SECONDS
-        line = self._process.stdout.readline()
+        line: bytes = self._process.stdout.readline(limit)
         self._deadline = None
         self._check_cancel()
         return line
@@ -181,6 +197,11 @@ class Child:
     def stderr_lines(self) -> list[str]:
         """The last lines it wrote to stderr (all of them once `finish` has returned, up to 400)."""
         return list(self._tail)
+
+    @property
+    def kept_lines(self) -> list[str]:
+        """The first lines of its stderr that begin as was asked for (all of them once `finish` has returned)."""
+        return list(self._kept)
 
     @property
     def complaint(self) -> str:

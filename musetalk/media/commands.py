@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -49,54 +50,75 @@ def _quiet(level: str = "error") -> list[str]:
     return ["-hide_banner", "-nostdin", "-nostats", "-loglevel", level]
 
 
-def first_frame(path: Path, max_pixels: int) -> list[str]:
-    """Decode one frame and describe it on stderr (showinfo); the frame itself goes nowhere."""
+def list_streams(path: Path, *, labelled: bool) -> list[str]:
+    """Say on stderr what a file holds, and nothing else.
+
+    `labelled`: with "[info] " or the like before what each message begins with, which is mostly a line.
+    """
+    level = "repeat+level+verbose" if labelled else "repeat+verbose"  # verbose: streams that are parts of a group, too
+    return [*_quiet(level), *read_input(path)]
+
+
+def _pick(*streams: int) -> list[str]:
+    """Take these streams of the first input, by their indices in the file, and no others."""
+    return [part for stream in streams for part in ("-map", f"0:{stream}")]
+
+
+def first_frame(path: Path, stream: int, max_pixels: int, label: str) -> list[str]:
+    """Decode one frame and describe it on stderr (showinfo); the frame itself goes nowhere.
+
+    What it says begins with "[showinfo@LABEL ".
+    """
     limit = ["-max_pixels", str(max_pixels)]
-    tail = ["-map", "0:V:0", "-vf", "showinfo=checksum=0", "-frames:v", "1", "-f", "null", "-"]
+    tail = [*_pick(stream), "-vf", f"showinfo@{label}=checksum=0", "-frames:v", "1", "-f", "null", "-"]
     return [*_quiet("info"), *limit, *read_input(path), *tail]
 
 
-def packet_times(path: Path) -> list[str]:
-    """List the times of every packet of the first picture and the first sound stream, without decoding."""
-    tail = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "pipe:1"]
-    return [*_quiet("info"), *read_input(path), *tail]
+def packet_times(path: Path, streams: Sequence[int]) -> list[str]:
+    """List the times of every packet of some streams, without decoding."""
+    return [*_quiet(), *read_input(path), *_pick(*streams), "-c", "copy", "-f", "framecrc", "pipe:1"]
 
 
 def decode_frames(
-    path: Path, *, size: tuple[int, int], start: float | None, resize: Literal["area", "bicubic"] | None = None
+    path: Path,
+    stream: int,
+    *,
+    size: tuple[int, int],
+    start: float | None,
+    resize: Literal["area", "bicubic"] | None = None,
 ) -> list[str]:
-    """Decode pictures to rgb24 on stdout, one per picture in the file, upright, `size` (width, height) large.
+    """Decode a stream's pictures to rgb24 on stdout, each once, upright, `size` (width, height) large.
 
     `resize` says how, where that is not the stored size: "area" averages (to shrink for detection), "bicubic" keeps
     detail (to square pixels). Else only chroma is interpolated, for which bilinear is as good and a third cheaper.
     """
     flags = "area" if resize == "area" else f"{resize or 'bilinear'}+{_EXACT}"
     scale = f"scale={size[0]}:{size[1]}:flags={flags},format=rgb24"
-    frames = ["-map", "0:V:0", "-vf", scale, "-fps_mode", "passthrough", *_SHORT_QUEUE]
+    frames = [*_pick(stream), "-vf", scale, "-fps_mode", "passthrough", *_SHORT_QUEUE]
     return [*_quiet(), *read_input(path, start=start), *frames, "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
 
 
-def extract_voice(path: Path, out: Path, *, max_seconds: float) -> list[str]:
-    """Write the first sound stream as float WAV of at most two channels, gaps in its timestamps filled by silence."""
+def extract_voice(path: Path, stream: int, out: Path, *, max_seconds: float) -> list[str]:
+    """Write a sound stream as float WAV of at most two channels, gaps in its timestamps filled by silence."""
     return [
         *_quiet(),
         "-y",
         *read_input(path),
-        *["-map", "0:a:0", "-t", f"{max_seconds:.3f}"],
+        *[*_pick(stream), "-t", f"{max_seconds:.3f}"],
         *["-af", "aresample=async=1:first_pts=0,aformat=channel_layouts=mono|stereo"],
         *["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", file_url(out)],
     ]
 
 
 def decode_samples(path: Path, rate: int) -> list[str]:
-    """Decode sound to float32 little-endian mono at `rate` Hz on stdout."""
-    tail = ["-map", "0:a:0", "-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
+    """Decode the only stream of a sound file to float32 little-endian mono at `rate` Hz on stdout."""
+    tail = [*_pick(0), "-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
     return [*_quiet(), *read_input(path), *tail]
 
 
-def decode_excerpt(path: Path, start: float, seconds: float, rate: int) -> list[str]:
-    """As `decode_samples`, of a part; channels are mixed as `extract_voice` mixes them first."""
-    part = ["-map", "0:a:0", "-t", f"{seconds:.3f}"]
+def decode_excerpt(path: Path, stream: int, start: float, seconds: float, rate: int) -> list[str]:
+    """As `decode_samples`, of a part of a stream; channels are mixed as `extract_voice` mixes them first."""
+    part = [*_pick(stream), "-t", f"{seconds:.3f}"]
     mix = ["-af", "aresample=async=1:first_pts=0,aformat=channel_layouts=mono|stereo"]
     tail = ["-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
     return [*_quiet(), *read_input(path, start=start if start > 0 else None), *part, *mix, *tail]
@@ -118,6 +140,7 @@ class SoundTrack:
         voice_seconds: Where the voice ends and the rest begins, in output time.
         rest_start: The moment of the rest's own sound that is heard there, in seconds of that file.
         seconds: Length of the whole, in seconds.
+        rest_stream: Which stream of the rest is its sound.
     """
 
     voice: Path
@@ -126,6 +149,7 @@ class SoundTrack:
     voice_seconds: float
     rest_start: float
     seconds: float
+    rest_stream: int = 0
 
 
 def encode(
@@ -204,9 +228,8 @@ def _sound_filter(sound: SoundTrack) -> str:
         return f"{voice},{end}"
     layout = f"aformat=sample_rates={rate}:channel_layouts=stereo"
     cut = f"aresample=async=1:first_pts=0,atrim=start={max(0.0, sound.rest_start):.6f},asetpts=PTS-STARTPTS"
-    return (
-        f"{voice},{layout}[s1];[2:a]{cut},{layout}[s2];[s1][s2]concat=n=2:v=0:a=1,atrim=end={sound.seconds:.6f},{end}"
-    )
+    rest = f"[2:{sound.rest_stream}]{cut},{layout}[s2]"
+    return f"{voice},{layout}[s1];{rest};[s1][s2]concat=n=2:v=0:a=1,atrim=end={sound.seconds:.6f},{end}"
 
 
 def encode_trial(*, size: tuple[int, int], fps: Fraction, settings: EncoderSettings) -> list[str]:

@@ -46,7 +46,6 @@ def probe_images(path: Path, fps: Fraction, max_pixels: int) -> Source:
         color=ColorTags("tv", "bt709", "bt709", "bt709"),
         pixel_format="rgb24",
         square_pixels=True,
-        has_sound=False,
         seekable=True,
         images=images,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,31 +14,64 @@ from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.clock import DEFAULT_RATE, FrameClock, build_clock
 from musetalk.media.images import IMAGE_SUFFIXES, probe_images
+from musetalk.media.streams import MediaFile, Stream, describe_file
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
 
-_FRAME = re.compile(
-    r"Parsed_showinfo.*\bn: *0 .*\bfmt:(?P<format>\w+) .*\bsar:(?P<sar>\d+/\d+) s:(?P<w>\d+)x(?P<h>\d+)"
-)
-_RATE = re.compile(r"Parsed_showinfo.*config in .*frame_rate: (\d+)/(\d+)")
+_FRAME = re.compile(r"\bn: *0 .*\bfmt:(?P<format>\w+) .*\bsar:(?P<sar>\d+/\d+) s:(?P<w>\d+)x(?P<h>\d+)")
+_RATE = re.compile(r"config in .*frame_rate: (\d+)/(\d+)")
 _COLORS = re.compile(
     r"color_range:(?P<range>\S+) color_space:(?P<space>\S+) color_primaries:(?P<primaries>\S+) color_trc:(?P<trc>\S+)"
 )
-_CONTAINER = re.compile(r"Input #0, (?P<names>\S+), from")
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
 _KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
+_MAX_PICTURE_STREAMS = 8  # of one file that are looked into
+
+
+@dataclass(slots=True)
+class _Packets:
+    """What a stream's packets tell without being decoded; of sound only where it starts and ends.
+
+    Attributes:
+        times: Of pictures, in the file's order, in ticks.
+        keys: Which of these need no other picture.
+        start, end: Of all that is shown or heard, in ticks.
+        tick: In seconds.
+    """
+
+    times: list[int] = field(default_factory=list)
+    keys: list[bool] = field(default_factory=list)
+    start: int | None = None
+    end: int = 0
+    tick: Fraction = Fraction(1)
+
+    @property
+    def seconds(self) -> Fraction:
+        """From its first to its last moment."""
+        return (self.end - (self.start or 0)) * self.tick
 
 
 @dataclass(frozen=True, slots=True)
-class _Packets:
-    """What a file's packets tell without being decoded."""
+class VoiceFacts:
+    """What is known of a voice without decoding it.
 
-    picture_times: list[int]
-    picture_keys: list[bool]
-    picture_tick: Fraction
-    sound_seconds: Fraction | None
-    containers: tuple[str, ...]
+    Attributes:
+        seconds: Its length, as its packets say; decoding may find a little more or less.
+        stream: Which stream of the file it is.
+    """
+
+    seconds: Fraction
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A stream's first picture: what showinfo says of it."""
+
+    frame: re.Match[str]
+    colors: re.Match[str]
+    rate: Fraction | None
 
 
 def check_file(path: Path, limits: Limits, what: str) -> None:
@@ -98,37 +133,97 @@ def _check_limits(source: Source, limits: Limits) -> None:
 
 
 def _probe_video(path: Path, limits: Limits, cancel: CancelToken | None) -> Source:
-    packets = _scan_packets(path, cancel)
-    if not packets.picture_times:
-        raise MediaError(f'"{path.name}" has sound but no picture', "give it as the voice, and a video as the source")
-    with Child(commands.first_frame(path, limits.max_pixels), cancel=cancel) as child:
+    file = describe_file(path, cancel)
+    wanted = _candidates(file)
+    sound = next((stream for stream in file.sounds(wanted[0].program) if stream.decodable), None)
+    scanned = _scan_packets(path, [*wanted, *([] if sound is None else [sound])], cancel)
+    # A single picture is rarely what a file with more of them is about, even where the file says so.
+    order = sorted(wanted, key=lambda stream: len(scanned[stream.index].times) < 2)
+    stream, picture = _first_decodable(path, order, limits, cancel)
+    frame, colors, packets = picture.frame, picture.colors, scanned[stream.index]
+    if not packets.times:
+        raise MediaError(f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4")
+    width, height = _square_pixels(int(frame["w"]), int(frame["h"]), frame["sar"])
+    return Source(
+        path=path,
+        width=width,
+        height=height,
+        clock=_clock(packets, picture.rate),
+        color=ColorTags(*(_tag(colors[name]) for name in ("range", "space", "primaries", "trc"))),
+        pixel_format=frame["format"],
+        square_pixels=(width, height) == (int(frame["w"]), int(frame["h"])),
+        seekable=bool({"mov", "matroska"} & set(file.containers)),
+        images=(),
+        stream=stream.index,
+        sound_stream=None if sound is None or not scanned[sound.index].end else sound.index,
+        notes=_notes_on(file, stream, sound),
+    )
+
+
+def _candidates(file: MediaFile) -> tuple[Stream, ...]:
+    """The streams that may be a file's picture, the best first.
+
+    Raises:
+        MediaError: There is none.
+    """
+    name, found = file.path.name, file.pictures
+    if not found and not file.tracks:
+        raise MediaError(f'"{name}" has neither picture nor sound', "give a video or audio file")
+    if not found:
+        raise MediaError(f'"{name}" has sound but no picture', "give it as the voice, and a video as the source")
+    return (tuple(stream for stream in found if stream.decodable) or found[:1])[:_MAX_PICTURE_STREAMS]
+
+
+def _notes_on(file: MediaFile, stream: Stream, sound: Stream | None) -> tuple[str, ...]:
+    """What the user should know of what was taken of a file with several video streams, or left."""
+    notes = []
+    pictures = tuple(sorted(file.pictures, key=lambda each: each.index))
+    if len(pictures) > 1:
+        size = f"{stream.size[0]}x{stream.size[1]}"
+        lost = [f"{place} ({each.codec})" for place, each in enumerate(pictures, 1) if not each.decodable]
+        said = f"; number {', '.join(lost)} cannot be decoded" if lost else ""
+        notes.append(
+            f"the source has {len(pictures)} video streams; number {pictures.index(stream) + 1} "
+            f"({stream.codec}, {size}) is used{said}"
+        )
+    if sound is None and file.tracks:
+        notes.append(f"the source's own sound ({file.tracks[0].codec}) cannot be decoded")
+    return tuple(notes)
+
+
+def _first_decodable(
+    path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None
+) -> tuple[Stream, _Picture]:
+    """The first stream of which a picture can be decoded, and what is known of that.
+
+    Raises:
+        MediaError: There is none, with the reason for the first stream.
+    """
+    errors = []
+    for stream in streams:
+        try:
+            return stream, _first_picture(path, stream.index, limits, cancel)
+        except MediaError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _first_picture(path: Path, stream: int, limits: Limits, cancel: CancelToken | None) -> _Picture:
+    label = secrets.token_hex(8)  # no text of the file can be taken for what showinfo says
+    arguments = commands.first_frame(path, stream, limits.max_pixels, label)
+    with Child(arguments, keep=f"[showinfo@{label} ", cancel=cancel) as child:
         child.finish()
-        text = "\n".join(child.stderr_lines)
-    frame, colors = _FRAME.search(text), _COLORS.search(text)
+        said, complaints = "\n".join(child.kept_lines), "\n".join(child.stderr_lines)
+    frame, colors, rate = _FRAME.search(said), _COLORS.search(said), _RATE.search(said)
     if frame is None or colors is None:
-        too_large = re.search(r"(picture size|dimensions).*(invalid|exceeds|too large)", text, re.IGNORECASE)
-        if too_large:
+        if re.search(r"(picture size|dimensions).*(invalid|exceeds|too large)", complaints, re.IGNORECASE):
             raise LimitError(
                 f'"{path.name}" has more than the {limits.max_pixels} pixels allowed in a frame',
                 "scale it down or raise limits.max_pixels",
             )
         raise MediaError(f'no picture in "{path.name}" can be decoded', "convert it, or export it again, as H.264 MP4")
-    rate = _RATE.search(text)
     hint = Fraction(int(rate[1]), int(rate[2])) if rate and int(rate[1]) and int(rate[2]) else None
-    width, height = _square_pixels(int(frame["w"]), int(frame["h"]), frame["sar"])
-    clock = _clock(packets, hint)
-    return Source(
-        path=path,
-        width=width,
-        height=height,
-        clock=clock,
-        color=ColorTags(*(_tag(colors[name]) for name in ("range", "space", "primaries", "trc"))),
-        pixel_format=frame["format"],
-        square_pixels=(width, height) == (int(frame["w"]), int(frame["h"])),
-        has_sound=packets.sound_seconds is not None,
-        seekable=bool({"mov", "matroska"} & set(packets.containers)),
-        images=(),
-    )
+    return _Picture(frame, colors, hint)
 
 
 def _tag(value: str) -> str | None:
@@ -143,69 +238,42 @@ def _square_pixels(width: int, height: int, sar: str) -> tuple[int, int]:
 
 
 def _clock(packets: _Packets, hint: Fraction | None) -> FrameClock:
-    order = sorted(range(len(packets.picture_times)), key=packets.picture_times.__getitem__)
-    times = [packets.picture_times[i] for i in order]
-    keys = [packets.picture_keys[i] for i in order]
+    order = sorted(range(len(packets.times)), key=packets.times.__getitem__)
+    times = [packets.times[i] for i in order]
+    keys = [packets.keys[i] for i in order]
     if len(set(times)) < len(times):  # a container without usable times (raw streams): evenly spaced in file order
         fps = hint or DEFAULT_RATE
-        keyframes = tuple(i for i, key in enumerate(packets.picture_keys) if key)
+        keyframes = tuple(i for i, key in enumerate(packets.keys) if key)
         return FrameClock(fps, len(times), (), None, keyframes)
-    return build_clock(times, keys, packets.picture_tick, hint)
+    return build_clock(times, keys, packets.tick, hint)
 
 
-def _scan_packets(path: Path, cancel: CancelToken | None) -> _Packets:
-    media: dict[int, str] = {}
-    ticks: dict[int, Fraction] = {}
-    times: list[int] = []
-    keys: list[bool] = []
-    sound_start: int | None = None
-    sound_end = 0
-    with Child(commands.packet_times(path), stdout=True, cancel=cancel) as child:
+def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | None) -> dict[int, _Packets]:
+    """List the packets of some streams of a file, by their indices."""
+    found = [_Packets() for _ in streams]
+    with Child(commands.packet_times(path, [stream.index for stream in streams]), stdout=True, cancel=cancel) as child:
         while line := child.read_line():
             text = line.decode("ascii", "replace").strip()
             if text.startswith("#tb "):
-                stream, seconds = text[4:].split(": ")
-                ticks[int(stream)] = Fraction(seconds)
-            elif text.startswith("#media_type "):
-                stream, kind = text[12:].split(": ")
-                media[int(stream)] = kind
+                place, seconds = text[4:].split(": ")
+                found[int(place)].tick = Fraction(seconds)
             elif text and not text.startswith("#"):
                 fields = text.split(",")
-                stream_index, pts = int(fields[0]), int(fields[2])
+                packets, pts, duration = found[int(fields[0])], int(fields[2]), int(fields[3])
                 flags = next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith("F=")), _KEY)
-                if media[stream_index] == "video" and not flags & _DISCARD:
-                    times.append(pts)
-                    keys.append(bool(flags & _KEY))
-                elif media[stream_index] == "audio":
-                    sound_start = pts if sound_start is None else min(sound_start, pts)
-                    sound_end = max(sound_end, pts + int(fields[3]))
+                if streams[int(fields[0])].kind == "video":
+                    if flags & _DISCARD:
+                        continue
+                    packets.times.append(pts)
+                    packets.keys.append(bool(flags & _KEY))
+                packets.start = pts if packets.start is None else min(packets.start, pts)
+                packets.end = max(packets.end, pts + duration)
         child.finish()
-        if not media:
-            raise _unreadable(path, child)
-        names = next((m["names"] for line in child.stderr_lines if (m := _CONTAINER.search(line))), "")
-    tick, sound_tick = (
-        next((ticks[i] for i, kind in media.items() if kind == wanted), Fraction(1)) for wanted in ("video", "audio")
-    )
-    sound = (sound_end - (sound_start or 0)) * sound_tick if "audio" in media.values() else None
-    return _Packets(times, keys, tick, sound, tuple(names.rstrip(",").split(",")))
+    return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
 
 
-def _unreadable(path: Path, child: Child) -> MediaError:
-    text = "\n".join(child.stderr_lines)
-    if "not on whitelist" in text:
-        return MediaError(
-            f'"{path.name}" is no media file of its own (a playlist, a list of other files, or an unusual container)',
-            "give the video itself, for instance as MP4, MOV, MKV or WebM",
-        )
-    if "Input #0" in text:
-        return MediaError(f'"{path.name}" has neither picture nor sound', "give a video or audio file")
-    if "moov atom not found" in text:
-        return MediaError(f'"{path.name}" is no video, or only part of one', "copy, download or export it again")
-    return MediaError(f'"{path.name}" cannot be read ({child.complaint})', "convert it, or export it again, as MP4")
-
-
-def probe_voice(path: Path, limits: Limits, cancel: CancelToken | None = None) -> Fraction:
-    """How many seconds of sound a file holds, as its packets say; decoding may find a little more or less.
+def probe_voice(path: Path, limits: Limits, cancel: CancelToken | None = None) -> VoiceFacts:
+    """What a file offers as a voice, without decoding it.
 
     Raises:
         MediaError: It cannot be read at all.
@@ -213,13 +281,15 @@ def probe_voice(path: Path, limits: Limits, cancel: CancelToken | None = None) -
         LimitError: It is larger or longer than `limits`.
     """
     check_file(path, limits, "voice")
-    seconds = _scan_packets(path, cancel).sound_seconds
-    if seconds is None:
+    file = describe_file(path, cancel)
+    if not file.tracks:
         raise VoiceError(
             f'"{path.name}" has no sound', "give an audio file, or a video with a sound track, as the voice"
         )
+    stream = file.sounds()[0]
+    seconds = _scan_packets(path, [stream], cancel)[stream.index].seconds
     check_length(path, seconds, limits)
-    return seconds
+    return VoiceFacts(seconds, stream.index)
 
 
 def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:

@@ -75,7 +75,7 @@ def _read_video(
     picture = 0 if seek is None else clock.picture(start)
     whole = size == (source.width, source.height)
     resize: Literal["area", "bicubic"] | None = "area" if not whole else None if source.square_pixels else "bicubic"
-    arguments = commands.decode_frames(source.path, size=size, start=seek, resize=resize)
+    arguments = commands.decode_frames(source.path, source.stream, size=size, start=seek, resize=resize)
     shown: UInt8Array | None = None
     with Child(arguments, stdout=True, cancel=cancel) as child:
         for frame in range(start, stop):

@@ -30,9 +30,11 @@ class Source:
         color: Colour tags.
         pixel_format: As stored, in ffmpeg's words.
         square_pixels: Whether it is stored with square pixels, that is, in this size.
-        has_sound: Whether it has a sound stream.
         seekable: Whether decoding can start at any keyframe and be exact.
         images: The picture files, in order; empty for a video.
+        stream: Which stream of the file holds its pictures.
+        sound_stream: Which stream holds its own sound; None: it has none that can be decoded.
+        notes: What the user should know of how it is read, a sentence each.
     """
 
     path: Path
@@ -42,9 +44,16 @@ class Source:
     color: ColorTags
     pixel_format: str
     square_pixels: bool
-    has_sound: bool
     seekable: bool
     images: tuple[Path, ...]
+    stream: int = 0
+    sound_stream: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether it has sound of its own."""
+        return self.sound_stream is not None
 
     @property
     def fps(self) -> Fraction:

@@ -45,12 +45,12 @@ def test_lists_and_scripts_are_not_among_the_containers() -> None:
 def test_decoding() -> None:
     tail = ["-fps_mode", "passthrough", "-thread_queue_size", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
     exact = "scale=704:1216:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24"
-    assert commands.decode_frames(Path("/a.mp4"), size=(704, 1216), start=None) == [
-        *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:V:0", "-vf", exact, *tail
+    assert commands.decode_frames(Path("/a.mp4"), 0, size=(704, 1216), start=None) == [
+        *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:0", "-vf", exact, *tail
     ]  # fmt: skip
-    assert commands.decode_frames(Path("/a.mp4"), size=(278, 480), start=1.5, resize="area") == [
+    assert commands.decode_frames(Path("/a.mp4"), 2, size=(278, 480), start=1.5, resize="area") == [
         *QUIET, *GUARD, "-ss", "1.500000", "-i", "file:/a.mp4",
-        "-map", "0:V:0", "-vf", "scale=278:480:flags=area,format=rgb24", *tail
+        "-map", "0:2", "-vf", "scale=278:480:flags=area,format=rgb24", *tail
     ]  # fmt: skip
 
 
@@ -91,7 +91,8 @@ def test_nvenc_only_when_asked() -> None:
 
 
 def test_an_excerpt_seeks_before_it_decodes(tmp_path: Path) -> None:
-    arguments = commands.decode_excerpt(tmp_path / "a.wav", 2.5, 10, 16_000)
+    arguments = commands.decode_excerpt(tmp_path / "a.wav", 3, 2.5, 10, 16_000)
     assert arguments.index("-ss") < arguments.index("-i")
     assert arguments[arguments.index("-t") + 1] == "10.000"
-    assert "-ss" not in commands.decode_excerpt(tmp_path / "a.wav", 0.0, 10, 16_000)
+    assert arguments[arguments.index("-map") + 1] == "0:3"
+    assert "-ss" not in commands.decode_excerpt(tmp_path / "a.wav", 3, 0.0, 10, 16_000)

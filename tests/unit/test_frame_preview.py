@@ -205,7 +205,7 @@ def test_cancelling_ends_it(talk: Path, voice: Path) -> None:
 
 def source_of(keyframes: tuple[int, ...], count: int, fps: Fraction = Fraction(25), *, seekable: bool = True) -> Source:
     clock = FrameClock(fps, count, (), None, keyframes)
-    return Source(Path("x.mp4"), 64, 48, clock, ColorTags(), "yuv420p", True, False, seekable, ())
+    return Source(Path("x.mp4"), 64, 48, clock, ColorTags(), "yuv420p", True, seekable, ())
 
 
 @given(

@@ -136,7 +136,7 @@ def test_the_rest_of_the_source_keeps_its_own_sound(tmp_path: Path, sound: Voice
     film = write_video(tmp_path / "film.mp4", numbered_frames(150), 25, "-an")
     both = tmp_path / "both.mp4"
     ffmpeg("-i", str(film), "-i", str(own), "-c:v", "copy", "-c:a", "aac", str(both))
-    track = SoundTrack(sound.path, sound.rate, both, 2.0, 2.0, 6.0)
+    track = SoundTrack(sound.path, sound.rate, both, 2.0, 2.0, 6.0, rest_stream=1)
     out = write(tmp_path / "out.mp4", numbered_frames(150), track)
     heard = np.abs(decode_sound(out))
     assert stream_seconds(out, "v:0") == 6
