@@ -28,6 +28,7 @@ _MASK_KNOBS = (
 _SETTINGS = {  # options of `render`, and the settings that they are
     **{name: name for name in ("backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")},
     "fps": "image_fps",
+    "alpha_background": "alpha_background",
     "use_saved_coords": "use_saved_coords",
     "coords_dir": "coords_dir",
     "detector": "detector.name",
@@ -85,6 +86,9 @@ def render(
     length: Annotated[str | None, typer.Option(help="Voice longer than video: pingpong, loop or hold.")] = None,
     tail: Annotated[str | None, typer.Option(help="Voice shorter: cut, or keep the rest of the video.")] = None,
     fps: Annotated[int | None, typer.Option(help="Frame rate of pictures (default: 25).")] = None,
+    alpha_background: Annotated[
+        str | None, typer.Option(help="What is laid under transparent parts: white or black (default: white).")
+    ] = None,
     use_saved_coords: Annotated[
         bool | None, typer.Option("--use-saved-coords", help="Keep the faces found, and use them again.")
     ] = None,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
+from musetalk.media.types import Source
 from musetalk.progress import RenderRun
 from musetalk.speech.envelope import EnvelopeTrack
 
@@ -25,7 +26,16 @@ def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
     )
     failed = (f"the face stays as it was painted: it could not be restored ({each.reason})" for each in run.unrestored)
     warnings = (*dict.fromkeys((*others, *failed)), *scene.equipment.notes, *run.warnings)
-    return tuple(f"{warning[0].upper()}{warning[1:]}." for warning in warnings)
+    return _sentences(warnings)
+
+
+def source_notes(source: Source) -> tuple[str, ...]:
+    """What is to be said of a source, a sentence each."""
+    return _sentences(source.notes)
+
+
+def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{text[0].upper()}{text[1:]}." for text in texts)
 
 
 def end_note(scene: Scene) -> str:

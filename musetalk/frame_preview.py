@@ -22,7 +22,7 @@ from musetalk.faces.geometry import Placement
 from musetalk.faces.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.frame_look import Look, Scene, look_at, telling_look
-from musetalk.frame_notes import end_note, notes_on, noticed
+from musetalk.frame_notes import end_note, notes_on, noticed, source_notes
 from musetalk.frame_places import (
     Hearing,
     hear,
@@ -119,7 +119,13 @@ def preview_frame(
     cancel = cancel or CancelToken()
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="frame-preview") as pool:
         opening = None if voice is None else pool.submit(open_voice, voice, folder, settings.limits, cancel)
-        source = probe_source(video, settings.limits, image_fps=settings.image_fps, cancel=cancel)
+        source = probe_source(
+            video,
+            settings.limits,
+            image_fps=settings.image_fps,
+            alpha_background=settings.alpha_background,
+            cancel=cancel,
+        )
         hearing = None if opening is None else opening.result()
         timeline = _timeline(source, hearing, settings)
         scene = Scene(source, timeline, hearing, settings, equipment, folder, cancel, pool)
@@ -132,7 +138,8 @@ def preview_frame(
             heard = pool.submit(_hear, scene, frame)
             look = look_at(scene, frame)
             envelope = heard.result()
-    return _show(scene, look, envelope, (end_note(scene),) if wanted >= timeline.frame_count else ())
+    notes = (*source_notes(source), *((end_note(scene),) if wanted >= timeline.frame_count else ()))
+    return _show(scene, look, envelope, notes)
 
 
 def _timeline(source: Source, hearing: Hearing | None, settings: RenderSettings) -> Timeline:

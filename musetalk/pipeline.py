@@ -86,7 +86,12 @@ class LipSync:
         Raises:
             MediaError: It cannot be used.
         """
-        return probe_source(video, settings.limits, image_fps=settings.image_fps)
+        return probe_source(
+            video,
+            settings.limits,
+            image_fps=settings.image_fps,
+            alpha_background=settings.alpha_background,
+        )
 
     def check_voice(self, voice: Path, settings: RenderSettings) -> float:
         """Look at a voice alone, in a moment; how many seconds it lasts, as its packets say.

@@ -93,7 +93,13 @@ def run_preflight(
         MediaError: An input cannot be used (see its subclasses).
         OutputError: There is too little disk.
     """
-    source = probe_source(video, settings.limits, image_fps=settings.image_fps, cancel=run.cancel)
+    source = probe_source(
+        video,
+        settings.limits,
+        image_fps=settings.image_fps,
+        alpha_background=settings.alpha_background,
+        cancel=run.cancel,
+    )
     run.emit("preflight", 1, STEPS)
     sound = extract_voice(voice, folder, settings.limits, run.cancel)
     run.emit("preflight", 2, STEPS)

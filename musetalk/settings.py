@@ -210,6 +210,9 @@ class RenderSettings(_Frozen):
     )
     tail: Literal["cut", "keep"] = Field("cut", description="the rest of the source where the voice is shorter")
     image_fps: int = Field(25, ge=1, le=120, description="frame rate of pictures and folders of pictures")
+    alpha_background: Literal["white", "black"] = Field(
+        "white", description="what is laid under transparent parts of the source"
+    )
     use_saved_coords: bool = False
     measure: bool = Field(False, description="measure sharpness, jitter and more of the result; in the report")
     debug_dir: Path | None = Field(None, description="where a render's crops and masks go, as videos; default: nowhere")

@@ -13,7 +13,7 @@ from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.haar import HaarDetector
 from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.media.images import read_image
+from musetalk.media.pictures import read_image
 from musetalk.settings import DetectorSettings
 from musetalk.speech.envelope import measure_envelope
 from musetalk.speech.features import measure_features

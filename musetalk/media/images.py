@@ -1,96 +1,231 @@
-"""Pictures and folders of pictures as sources."""
+"""Pictures, animated ones too, and folders of pictures as sources."""
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import LimitError, MediaError
-from musetalk.media.clock import FrameClock
+from musetalk.media.animation import Animation, read_animation, read_canvases
+from musetalk.media.clock import FrameClock, build_clock
+from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.media.pictures import format_of, is_sideways, opened, reading, still
+from musetalk.media.srgb import Background, is_transparent, profile_note
 from musetalk.media.types import ColorTags, Source
+from musetalk.settings import Limits
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-_EXIF_ORIENTATION = 0x0112
-_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+_TICK = Fraction(1, 90_000)  # of animations, in seconds: all usual delays and rates are whole numbers of it
+_NAMED = 3  # files that a note names
+_HIDDEN = re.compile(r"\.|(thumbs|ehthumbs)\.db$|desktop\.ini$", re.IGNORECASE)  # how names of no one's concern begin
+_COLORS = ColorTags("tv", "bt709", "bt709", "bt709")
 
 
-def probe_images(path: Path, fps: Fraction, max_pixels: int) -> Source:
-    """Describe one picture, or all pictures of a folder in the order of the numbers in their names.
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a picture's header tells.
+
+    Attributes:
+        size: (width, height), upright.
+        notes: What the user should know, a sentence each.
+    """
+
+    size: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+def probe_picture(path: Path, fps: Fraction, limits: Limits, background: Background = "white") -> Source:
+    """Describe a picture: a still of one frame, or an animation with a timing of its own.
+
+    Args:
+        path: The file.
+        fps: The rate of a still.
+        limits: What it may ask of the machine.
+        background: What is laid under transparent parts.
+
+    Raises:
+        MediaError: It cannot be read, or is of a format that cannot.
+        LimitError: It has too many pixels.
+    """
+    with opened(path):  # what cannot be, is refused by its own name
+        pass
+    kind = format_of(path)
+    with reading(path, "is damaged"):
+        animation = read_animation(path, kind.name, limits.max_seconds)
+    if animation is not None:
+        return _animated(path, kind.name, animation, limits, background)
+    facts = _facts(path, limits)
+    see_through = _laid_over(background) if _shows_through(path) else ()
+    return _stills(path, (path,), facts.size, fps, background, (*facts.notes, *see_through))
+
+
+def probe_folder(folder: Path, fps: Fraction, limits: Limits, background: Background = "white") -> Source:
+    """Describe all pictures of a folder, in the order of the numbers in their names.
 
     Raises:
         MediaError: No picture there, one cannot be read, or their sizes differ.
-        LimitError: One has more than `max_pixels`.
+        LimitError: One has too many pixels.
     """
-    images = (path,) if path.is_file() else _pictures_of(path)
-    size = _upright_size(images[0], max_pixels)
-    for image in images[1:]:
-        other = _upright_size(image, max_pixels)
-        if other != size:
+    images, notes = _pictures_of(folder)
+    facts = [_facts(image, limits) for image in images]
+    size = facts[0].size
+    for image, other in zip(images, facts, strict=True):
+        if other.size != size:
             raise MediaError(
-                f'the pictures in "{path.name}" differ in size ("{images[0].name}" is {size[0]}x{size[1]}, '
-                f'"{image.name}" is {other[0]}x{other[1]})',
+                f'the pictures in "{folder.name}" differ in size ("{images[0].name}" is {size[0]}x{size[1]}, '
+                f'"{image.name}" is {other.size[0]}x{other.size[1]})',
                 "bring them to one size",
             )
+    samples = sorted({0, len(images) // 2, len(images) - 1})
+    see_through = _laid_over(background) if any(_shows_through(images[at]) for at in samples) else ()
+    told = dict.fromkeys(itertools.chain(notes, *(each.notes for each in facts), see_through))
+    return _stills(folder, images, size, fps, background, tuple(told))
+
+
+def _stills(
+    path: Path,
+    images: tuple[Path, ...],
+    size: tuple[int, int],
+    fps: Fraction,
+    background: Background,
+    notes: tuple[str, ...],
+) -> Source:
     count = len(images)
-    times = tuple(float(k / fps) for k in range(count))
+    clock = FrameClock(fps, count, tuple(float(k / fps) for k in range(count)), None, tuple(range(count)))
+    return _source(path, size, clock, background, notes, images=images)
+
+
+def _animated(path: Path, name: str, animation: Animation, limits: Limits, background: Background) -> Source:
+    _check_size(path, animation.size, limits)
+    if animation.largest > limits.max_pixels:
+        raise LimitError(f'"{path.name}" has a frame of {animation.largest} pixels', "save it again as MP4")
+    with reading(path, "is damaged"), opened(path) as image:
+        size = animation.size[::-1] if is_sideways(image) else animation.size
+        colours = profile_note(image)
+        with closing(read_canvases(path, name)) as canvases:
+            see_through = animation.clears or is_transparent(next(canvases))
+    notes = [f"{colours}"] if colours else []
+    if see_through:
+        notes += _laid_over(background)
+    if animation.hurried:
+        notes.append(
+            f"{animation.hurried} of its {len(animation.durations)} frames ask to be shown for 10 ms or less; "
+            "they are shown for 100 ms, as browsers do"
+        )
+    if animation.cut_off:
+        notes.append(f"the file ends inside its frame {len(animation.durations) + 1}: the frames before it are used")
+    return _source(path, size, _clock(animation.durations), background, tuple(notes), animated=True)
+
+
+def _clock(durations: Sequence[Fraction]) -> FrameClock:
+    ends = [0, *(round(end / _TICK) for end in itertools.accumulate(durations))]
+    keys = [True] + [False] * (len(durations) - 1)
+    return build_clock(ends[:-1], keys, _TICK, None)
+
+
+def _source(
+    path: Path,
+    size: tuple[int, int],
+    clock: FrameClock,
+    background: Background,
+    notes: tuple[str, ...],
+    *,
+    images: tuple[Path, ...] = (),
+    animated: bool = False,
+) -> Source:
     return Source(
         path=path,
         width=size[0],
         height=size[1],
-        clock=FrameClock(fps, count, times, None, tuple(range(count))),
-        color=ColorTags("tv", "bt709", "bt709", "bt709"),
+        clock=clock,
+        color=_COLORS,
         pixel_format="rgb24",
         square_pixels=True,
-        seekable=True,
+        seekable=not animated,
         images=images,
+        animated=animated,
+        alpha_background=background,
+        notes=notes,
     )
 
 
-def _pictures_of(folder: Path) -> tuple[Path, ...]:
-    found = [item for item in folder.iterdir() if item.is_file() and item.suffix.lower() in IMAGE_SUFFIXES]
-    if not found:
-        raise MediaError(
-            f'there is no picture in the folder "{folder}"', "give a video, or a folder of PNG or JPEG files"
+def _laid_over(background: Background) -> tuple[str]:
+    return (f"transparent parts of the source are laid over {background} (alpha_background)",)
+
+
+def _shows_through(path: Path) -> bool:
+    with still(path) as image, reading(path, "is damaged"):
+        return is_transparent(image)
+
+
+def _facts(path: Path, limits: Limits) -> _Facts:
+    with opened(path) as image, reading(path, "cannot be read as a picture"):
+        _check_size(path, image.size, limits)  # before EXIF: some formats are decoded for it
+        size = (image.height, image.width) if is_sideways(image) else image.size
+        colours, more = profile_note(image), _more_note(path, image)
+        return _Facts(size, tuple(filter(None, (colours, more))))
+
+
+def _more_note(path: Path, image: Image.Image) -> str:
+    """That a file holds more pictures than the one that is used."""
+    count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "HEIF", "GIF", "PNG", "WEBP", "AVIF") else 1
+    if count < 2:
+        return ""
+    which = "main" if image.format == "HEIF" else "first"
+    return f'"{path.name}" holds {count} pictures: the {which} one is used'
+
+
+def _check_size(path: Path, size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
+    if not width or not height:
+        raise MediaError(f'"{path.name}" is damaged', "open it and save it again as PNG")
+    if width * height > limits.max_pixels:
+        raise LimitError(
+            f'"{path.name}" is {width}x{height}, more than the {limits.max_pixels} pixels allowed',
+            "scale it down or raise limits.max_pixels",
         )
-    return tuple(sorted(found, key=_natural))
+
+
+def _pictures_of(folder: Path) -> tuple[tuple[Path, ...], list[str]]:
+    """A folder's pictures in order, and notes on those that are left out."""
+    taken: list[Path] = []
+    hidden: list[str] = []
+    foreign: list[str] = []
+    for item in sorted(folder.iterdir(), key=_natural):
+        if not item.is_file():
+            continue
+        named_so = item.suffix.lower() in IMAGE_SUFFIXES
+        kind = picture_format(item)
+        if _HIDDEN.match(item.name):
+            if named_so or kind is not None:
+                hidden.append(item.name)
+        elif kind is not None and not kind.readable:
+            foreign.append(f"{item.name} ({kind.name})")
+        elif named_so or kind is not None:
+            taken.append(item)
+    notes = []
+    if hidden:
+        notes.append(f"hidden files that look like pictures were left out: {_listed(hidden)}")
+    if foreign:
+        notes.append(f"pictures of kinds that cannot be read here were left out: {_listed(foreign)}")
+    if not taken:
+        left = f" that can be used ({notes[0]})" if notes else ""
+        raise MediaError(
+            f'there is no picture in the folder "{folder}"{left}', "give a video, or a folder of PNG or JPEG files"
+        )
+    return tuple(taken), notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
-
-
-def _upright_size(path: Path, max_pixels: int) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in _SIDEWAYS
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG") from error
-    if width * height > max_pixels:
-        raise LimitError(
-            f'"{path.name}" is {width}x{height}, more than the {max_pixels} pixels allowed',
-            "scale it down or raise limits.max_pixels",
-        )
-    return (height, width) if sideways else (width, height)
-
-
-def read_image(path: Path) -> UInt8Array:
-    """Decode a picture: uint8 RGB [H, W, 3], upright, transparent parts on white.
-
-    Raises:
-        MediaError: It is damaged.
-    """
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.has_transparency_data:
-                layer = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-            return np.array(upright.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise MediaError(f'"{path.name}" is damaged', "open it and save it again as PNG") from error

@@ -13,7 +13,9 @@ from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.clock import DEFAULT_RATE, FrameClock, build_clock
-from musetalk.media.images import IMAGE_SUFFIXES, probe_images
+from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.media.images import probe_folder, probe_picture
+from musetalk.media.srgb import Background
 from musetalk.media.streams import MediaFile, Stream, describe_file
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken
@@ -105,20 +107,30 @@ def check_file(path: Path, limits: Limits, what: str) -> None:
         )
 
 
-def probe_source(path: Path, limits: Limits, *, image_fps: int, cancel: CancelToken | None = None) -> Source:
-    """Describe a video file, a picture, or a folder of pictures.
+def probe_source(
+    path: Path,
+    limits: Limits,
+    *,
+    image_fps: int,
+    alpha_background: Background = "white",
+    cancel: CancelToken | None = None,
+) -> Source:
+    """Describe a video file, a picture, or a folder of pictures: by what it holds, whatever its name says.
 
     Raises:
         MediaError: It cannot be read as one, with the reason.
         LimitError: It is larger or longer than `limits`.
     """
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES):
-        if path.is_file():
-            check_file(path, limits, "picture")
-        source = probe_images(path, Fraction(image_fps), limits.max_pixels)
+    rate = Fraction(image_fps)
+    if path.is_dir():
+        source = probe_folder(path, rate, limits, alpha_background)
     else:
-        check_file(path, limits, "video")
-        source = _probe_video(path, limits, cancel)
+        named_picture = path.suffix.lower() in IMAGE_SUFFIXES
+        check_file(path, limits, "picture" if named_picture else "video")
+        if picture_format(path) is not None:
+            source = probe_picture(path, rate, limits, alpha_background)
+        else:
+            source = _probe_named_picture(path, limits, cancel) if named_picture else _probe_video(path, limits, cancel)
     _check_limits(source, limits)
     return source
 
@@ -130,6 +142,16 @@ def _check_limits(source: Source, limits: Limits) -> None:
             "scale it down or raise limits.max_pixels",
         )
     check_length(source.path, source.seconds, limits)
+
+
+def _probe_named_picture(path: Path, limits: Limits, cancel: CancelToken | None) -> Source:
+    """A video under the name of a picture, or a picture that is damaged from its first byte on."""
+    try:
+        return _probe_video(path, limits, cancel)
+    except LimitError:
+        raise
+    except MediaError as error:
+        raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG") from error
 
 
 def _probe_video(path: Path, limits: Limits, cancel: CancelToken | None) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from typing import Literal
 
 import cv2
@@ -12,7 +13,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import MediaError
 from musetalk.media import commands
 from musetalk.media.child import Child
-from musetalk.media.images import read_image
+from musetalk.media.pictures import read_animated, read_image
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 
@@ -54,16 +55,44 @@ def read_frames(
     size = fitted_size(source, max_side)
     if source.images:
         yield from _read_images(source, start, stop, size)
+    elif source.animated:
+        yield from _read_animation(source, start, stop, size, cancel)
     else:
         yield from _read_video(source, start, stop, size, cancel)
 
 
 def _read_images(source: Source, start: int, stop: int, size: tuple[int, int]) -> Generator[UInt8Array, None, None]:
     for path in source.images[start:stop]:
-        frame = read_image(path)
-        if (frame.shape[1], frame.shape[0]) != size:
-            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        yield frame
+        yield _fitted(read_image(path, source.alpha_background), size)
+
+
+def _read_animation(
+    source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
+) -> Generator[UInt8Array, None, None]:
+    """One picture at a time, shown as often as the clock says."""
+    clock = source.clock
+    picture = clock.picture(start)
+    shown: UInt8Array | None = None
+    with closing(read_animated(source.path, source.alpha_background, picture)) as pictures:
+        for frame in range(start, stop):
+            repeated = True
+            while shown is None or picture <= clock.picture(frame):
+                if cancel is not None:
+                    cancel.check()
+                decoded = next(pictures, None)
+                if decoded is None:
+                    return
+                shown = _fitted(decoded, size)
+                picture += 1
+                repeated = False
+            yield shown.copy() if repeated else shown
+
+
+def _fitted(picture: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    """A picture in a size of (width, height), shrunk by averaging."""
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _read_video(

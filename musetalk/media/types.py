@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from musetalk.media.clock import FrameClock
 
@@ -35,6 +36,8 @@ class Source:
         stream: Which stream of the file holds its pictures.
         sound_stream: Which stream holds its own sound; None: it has none that can be decoded.
         notes: What the user should know of how it is read, a sentence each.
+        animated: Whether it is a picture that moves (GIF, PNG, WebP, AVIF).
+        alpha_background: What is laid under transparent parts.
     """
 
     path: Path
@@ -49,6 +52,8 @@ class Source:
     stream: int = 0
     sound_stream: int | None = None
     notes: tuple[str, ...] = ()
+    animated: bool = False
+    alpha_background: Literal["white", "black"] = "white"
 
     @property
     def has_sound(self) -> bool:

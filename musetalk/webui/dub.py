@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from musetalk.media.formats import IMAGE_SUFFIXES
 from musetalk.webui import form
 from musetalk.webui.backend_picker import backend_entries, backend_picker
 from musetalk.webui.dub_handlers import DubHandlers
@@ -57,7 +58,8 @@ def _build_inputs(site: Site) -> Inputs:
 
 def build_media(site: Site) -> tuple[gr.File, gr.Audio]:
     """Where source and voice are given, with examples, where this is called."""
-    source = gr.File(label="Source: a video or a picture", file_types=["video", "image"], height=120)
+    kinds = ["video", "image", *sorted(IMAGE_SUFFIXES)]  # not every system knows what phones write
+    source = gr.File(label="Source: a video or a picture", file_types=kinds, height=120)
     voice = gr.Audio(label="Voice: a recording, or speak now", sources=["upload", "microphone"], type="filepath")
     gr.Markdown(caps(site.base.limits), elem_classes="caps")
     sample, portrait, speech = (str(ASSETS / name) for name in ("sample.mp4", "portrait.png", "voice.wav"))

@@ -105,6 +105,7 @@ class SettingsForm:
     crf: gr.Slider
     preset: gr.Dropdown
     image_fps: gr.Slider
+    alpha_background: gr.Radio
 
     @property
     def widgets(self) -> list[gr.Component]:
@@ -169,6 +170,7 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
             "length": said["length"],
             "tail": said["tail"],
             "image_fps": said["image_fps"],
+            "alpha_background": said["alpha_background"],
             **_of_looks(said),
             "encoder": {"crf": said["crf"], "preset": said["preset"]},
             **of_backends,

@@ -133,4 +133,9 @@ def _output(default: RenderSettings) -> dict[str, Any]:
             label="Encoder's speed",
             info="Slower makes smaller files",
         )
-    return {"crf": crf, "preset": preset}
+        background = gr.Radio(
+            [("White", "white"), ("Black", "black")],
+            value=default.alpha_background,
+            label="Behind transparent parts of the source",
+        )
+    return {"crf": crf, "preset": preset, "alpha_background": background}

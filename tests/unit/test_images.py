@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
+from typing import Literal
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from musetalk.errors import LimitError, MediaError
+from musetalk.media.digest import content_digest
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits
+from tests.heif import write_heic
+from tests.media import numbered_frames, write_video
 
 
 def test_a_picture_is_a_source_of_one_frame(tmp_path: Path) -> None:
@@ -62,3 +69,262 @@ def test_damaged_and_huge_pictures_are_refused(tmp_path: Path) -> None:
         probe_source(tmp_path / "text.png", Limits(), image_fps=25)
     with pytest.raises(LimitError, match="300x300"):
         probe_source(tmp_path / "large.png", Limits(max_pixels=10_000), image_fps=25)
+
+
+def shown(path: Path, background: Literal["white", "black"] = "white") -> np.ndarray:
+    """The one frame of a picture, and that its size was told before."""
+    source = probe_source(path, Limits(), image_fps=25, alpha_background=background)
+    frame = next(read_frames(source))
+    assert frame.shape == (source.height, source.width, 3)
+    return frame
+
+
+def quarters(width: int = 96, height: int = 64) -> np.ndarray:
+    """Red at the top left, green at the top right, blue at the bottom right."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[: height // 2, : width // 2] = 200, 30, 30
+    picture[: height // 2, width // 2 :] = 30, 200, 30
+    picture[height // 2 :, width // 2 :] = 30, 30, 200
+    return picture
+
+
+def agree(frame: np.ndarray, expected: np.ndarray) -> None:
+    """Up to what compression does, away from edges."""
+    assert frame.shape == expected.shape
+    assert np.median(np.abs(frame.astype(int) - expected)) <= 3
+    corners = (slice(4, None, expected.shape[0] - 9), slice(4, None, expected.shape[1] - 9))
+    np.testing.assert_allclose(frame[corners], expected[corners], atol=6)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_phones_heic_is_a_picture_and_upright(tmp_path: Path, turns: int) -> None:
+    path = write_heic(tmp_path / "IMG_1.HEIC", [quarters()], turns=turns)
+    agree(shown(path), np.rot90(quarters(), turns))
+
+
+@pytest.mark.parametrize(("mirror", "turned"), [(0, quarters()[::-1]), (1, quarters()[:, ::-1])])
+def test_a_mirrored_heic_is_mirrored_back(tmp_path: Path, mirror: int, turned: np.ndarray) -> None:
+    agree(shown(write_heic(tmp_path / "selfie.heic", [quarters()], mirror=mirror)), turned)
+
+
+def test_a_heic_of_tiles_is_shown_whole_and_its_main_picture_used(tmp_path: Path) -> None:
+    path = write_heic(tmp_path / "tiles.heic", [quarters(), 255 - quarters()], columns=2, turns=1, others=1)
+    agree(shown(path), np.rot90(np.hstack([quarters(), 255 - quarters()])))
+    source = probe_source(path, Limits(), image_fps=25)
+    assert any("holds 2 pictures: the main one" in note for note in source.notes)
+
+
+def test_a_heic_of_ten_bits_with_a_profile(tmp_path: Path) -> None:
+    path = write_heic(tmp_path / "deep.heic", [quarters()], deep=True, profile=swapped_profile())
+    agree(shown(path), quarters()[..., ::-1])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "avif"])
+def test_every_rotation_in_exif_is_applied(tmp_path: Path, suffix: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray(quarters())
+    picture.save(tmp_path / f"phone.{suffix}", exif=exif, quality=95)
+    turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}[orientation]
+    expected = np.rot90(quarters(), turns)
+    agree(shown(tmp_path / f"phone.{suffix}"), expected[:, ::-1] if orientation in (2, 4, 5, 7) else expected)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\x00\x00II*\x00", b"Exif\x00\x00" + b"\xff" * 40])
+def test_damaged_exif_spoils_no_picture(tmp_path: Path, exif: bytes) -> None:
+    Image.fromarray(quarters()).save(tmp_path / "odd.jpg", exif=exif, quality=95)
+    agree(shown(tmp_path / "odd.jpg"), quarters())
+
+
+@pytest.mark.parametrize("name", ["photo.mp4", "photo.png", "photo", "photo.JPG.part"])
+def test_a_picture_is_known_by_what_it_holds(tmp_path: Path, name: str) -> None:
+    Image.fromarray(quarters()).save(tmp_path / "photo.jpg", quality=95)
+    (tmp_path / "photo.jpg").rename(tmp_path / name)
+    agree(shown(tmp_path / name), quarters())
+
+
+@pytest.mark.parametrize("suffix", ["avif", "gif", "bmp", "ico", "jp2", "tga", "ppm", "qoi"])
+def test_formats_of_pictures(tmp_path: Path, suffix: str) -> None:
+    options = {"sizes": [(96, 64)]} if suffix == "ico" else {}
+    Image.fromarray(quarters()).save(tmp_path / f"picture.{suffix}", **options)
+    agree(shown(tmp_path / f"picture.{suffix}"), quarters())
+
+
+def test_a_video_under_the_name_of_a_picture_is_a_video(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", numbered_frames(5))
+    clip.rename(tmp_path / "clip.png")
+    assert probe_source(tmp_path / "clip.png", Limits(), image_fps=30).frame_count == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "told"),
+    [
+        ("x.jxl", b"\xff\x0a\x58\x0e", "JPEG XL"),
+        ("x.png", b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL"),
+        ("x.svg", b'<?xml version="1.0"?>\n<!-- by hand -->\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        ("x.pdf", b"%PDF-1.7\n", "PDF"),
+        ("x.cr2", b"II*\x00\x10\x00\x00\x00CR\x02\x00", "camera raw"),
+        ("x.nef", b"MM\x00*\x00\x00\x00\x08", "camera raw"),
+        ("x.cr3", b"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom", "camera raw"),
+        ("x.exr", b"\x76\x2f\x31\x01\x02", "OpenEXR"),
+    ],
+)
+def test_kinds_that_cannot_be_read_are_refused_by_name(tmp_path: Path, name: str, head: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(head.ljust(100, b"\x00"))
+    with pytest.raises(MediaError, match=told) as caught:
+        probe_source(tmp_path / name, Limits(), image_fps=25)
+    assert "PNG" in caught.value.remedy
+
+
+def test_the_small_picture_in_a_raw_one_is_not_taken_for_it(tmp_path: Path) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[50706] = b"\x01\x04\x00\x00"  # DNGVersion
+    Image.new("RGB", (16, 16)).save(tmp_path / "photo.tif", tiffinfo=tags)
+    with pytest.raises(MediaError, match="raw"):
+        probe_source(tmp_path / "photo.tif", Limits(), image_fps=25)
+
+
+def test_pages_of_a_tiff_are_told(tmp_path: Path) -> None:
+    pages = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    assert tuple(shown(tmp_path / "pages.tif")[0, 0]) == (255, 0, 0)
+    source = probe_source(tmp_path / "pages.tif", Limits(), image_fps=25)
+    assert source.notes == ('"pages.tif" holds 3 pictures: the first one is used',)
+
+
+def test_what_lies_behind_transparent_parts_is_a_setting_and_said(tmp_path: Path) -> None:
+    hidden = Image.new("RGBA", (4, 4), (9, 99, 200, 0))
+    hidden.putpixel((0, 0), (200, 0, 0, 255))
+    hidden.save(tmp_path / "cut.png")
+    assert tuple(shown(tmp_path / "cut.png")[3, 3]) == (255, 255, 255)
+    black = shown(tmp_path / "cut.png", "black")
+    assert tuple(black[3, 3]) == (0, 0, 0)
+    assert tuple(black[0, 0]) == (200, 0, 0)
+    source = probe_source(tmp_path / "cut.png", Limits(), image_fps=25, alpha_background="black")
+    assert source.notes == ("transparent parts of the source are laid over black (alpha_background)",)
+    assert content_digest(source) != content_digest(probe_source(tmp_path / "cut.png", Limits(), image_fps=25))
+    Image.new("RGBA", (4, 4), (9, 99, 200, 255)).save(tmp_path / "whole.png")
+    assert probe_source(tmp_path / "whole.png", Limits(), image_fps=25).notes == ()
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "1", "RGB", "I;16"])
+def test_a_colour_that_stands_for_nothing_is_transparent(tmp_path: Path, mode: str) -> None:
+    picture = Image.new(mode, (4, 4), 0)
+    if mode == "P":
+        picture.putpalette([10, 20, 30, 40, 50, 60])
+    clear = (0, 0, 0) if mode == "RGB" else 0
+    picture.save(tmp_path / "clear.png", transparency=clear)
+    assert shown(tmp_path / "clear.png").min() == 255
+
+
+def test_sixteen_bits_keep_their_picture(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16)[None].repeat(8, 0)
+    expected = np.rint(ramp / 257)[..., None].repeat(3, 2)
+    for name in ("grey.png", "grey.tif"):
+        Image.fromarray(ramp).save(tmp_path / name)
+        np.testing.assert_allclose(shown(tmp_path / name), expected, atol=1)
+    colour = np.stack([ramp, ramp[:, ::-1], ramp], 2)
+    cv2.imwrite(str(tmp_path / "colour.png"), colour[..., ::-1])
+    np.testing.assert_allclose(shown(tmp_path / "colour.png"), colour / 257, atol=1)
+    Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "float.tif")
+    np.testing.assert_allclose(shown(tmp_path / "float.tif"), expected, atol=1)
+
+
+def swapped_profile() -> bytes:
+    """A profile in which red and blue are the other way round."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack(">I", data[128:132])[0]
+    tags = {bytes(data[at : at + 4]): at for at in range(132, 132 + 12 * count, 12)}
+    red, blue = data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12]
+    data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12] = blue, red
+    return bytes(data)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "avif"])
+def test_a_colour_profile_is_applied(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(quarters()).save(tmp_path / f"wide.{suffix}", icc_profile=swapped_profile(), quality=95)
+    agree(shown(tmp_path / f"wide.{suffix}"), quarters()[..., ::-1])
+
+
+def test_a_profile_is_applied_beside_a_palette_and_transparency(tmp_path: Path) -> None:
+    picture = Image.fromarray(quarters()).quantize(4)
+    picture.save(tmp_path / "palette.png", icc_profile=swapped_profile())
+    agree(shown(tmp_path / "palette.png"), quarters()[..., ::-1])
+    layer = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    layer.putpixel((0, 0), (200, 0, 0, 255))
+    layer.save(tmp_path / "layer.png", icc_profile=swapped_profile())
+    frame = shown(tmp_path / "layer.png")
+    np.testing.assert_allclose(frame[0, 0], (0, 0, 200), atol=1)
+    assert tuple(frame[3, 3]) == (255, 255, 255)
+
+
+def test_a_profile_of_no_use_is_left_aside_and_said(tmp_path: Path) -> None:
+    Image.fromarray(quarters()).save(tmp_path / "odd.png", icc_profile=b"this is no profile")
+    agree(shown(tmp_path / "odd.png"), quarters())
+    assert any("profile" in note for note in probe_source(tmp_path / "odd.png", Limits(), image_fps=25).notes)
+
+
+def test_inks_and_lab_become_the_colours_they_mean(tmp_path: Path) -> None:
+    Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "inks.jpg", quality=95)
+    red, green, blue = shown(tmp_path / "inks.jpg")[8, 8]
+    assert red > 180
+    assert max(green, blue) < 80
+    assert any("CMYK" in note for note in probe_source(tmp_path / "inks.jpg", Limits(), image_fps=25).notes)
+    lab = ImageCms.createProfile("LAB")
+    ImageCms.profileToProfile(
+        Image.new("RGB", (16, 16), (200, 60, 30)), ImageCms.createProfile("sRGB"), lab, outputMode="LAB"
+    ).save(tmp_path / "lab.tif")
+    np.testing.assert_allclose(shown(tmp_path / "lab.tif")[8, 8], (200, 60, 30), atol=3)
+
+
+def test_a_picture_that_is_cut_off_is_refused_by_its_name(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    for suffix in ("jpg", "png", "webp", "avif", "tiff", "bmp"):
+        path = tmp_path / f"cut.{suffix}"
+        Image.fromarray(noise).save(path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(MediaError, match=path.name) as caught:
+            list(read_frames(probe_source(path, Limits(), image_fps=25)))
+        assert caught.value.remedy
+
+
+def test_limits_are_kept_before_pixels_are_decoded(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    )
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    with pytest.raises(LimitError, match="60000x60000"):
+        probe_source(tmp_path / "bomb.png", Limits(), image_fps=25)
+
+
+def test_what_systems_leave_in_a_folder_is_left_out_and_said(tmp_path: Path) -> None:
+    for number in (1, 2):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / ".hidden.png")
+    (tmp_path / "._1.png").write_bytes(b"\x00\x05\x16\x07 resource fork")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt"):
+        (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    (tmp_path / "1.jxl").write_bytes(b"\xff\x0a\x58\x0e")
+    (tmp_path / "@eaDir").mkdir()
+    source = probe_source(tmp_path, Limits(), image_fps=25)
+    assert [int(frame[0, 0, 0]) for frame in read_frames(source)] == [1, 2]
+    assert source.notes == (
+        "hidden files that look like pictures were left out: ._1.png, .hidden.png",
+        "pictures of kinds that cannot be read here were left out: 1.jxl (JPEG XL)",
+    )
+
+
+def test_a_folder_of_nothing_that_can_be_used_says_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "1.jxl").write_bytes(b"\xff\x0a\x58\x0e")
+    with pytest.raises(MediaError, match="JPEG XL"):
+        probe_source(tmp_path, Limits(), image_fps=25)
+
+
+def test_a_folder_of_what_phones_write(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_heic(tmp_path / f"IMG_{number}.HEIC", [np.full((64, 64, 3), 90 * number, np.uint8)])
+    frames = list(read_frames(probe_source(tmp_path, Limits(), image_fps=25)))
+    assert [round(float(frame.mean()) / 10) * 10 for frame in frames] == [90, 180]

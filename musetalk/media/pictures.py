@@ -1,0 +1,194 @@
+"""Pictures opened and decoded: upright, in sRGB, nothing transparent."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pi_heif
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    IcoImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    PsdImagePlugin,
+    QoiImagePlugin,
+    TgaImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import MediaError, MuseTalkError
+from musetalk.media.animation import read_canvases
+from musetalk.media.formats import PictureFormat, picture_format
+from musetalk.media.srgb import Background, to_srgb
+
+# Called one by one, by what a file begins with: Pillow's own choice goes by names, too, and knows formats that start
+# other programs. Stills alone: of files that hold more, the first picture, or the one that they call the main one.
+_READERS: dict[str, Callable[[Path], Image.Image]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "PSD": PsdImagePlugin.PsdImageFile,
+    "ICO": IcoImagePlugin.IcoImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "QOI": QoiImagePlugin.QoiImageFile,
+    "PPM": PpmImagePlugin.PpmImageFile,
+    "TGA": TgaImagePlugin.TgaImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "HEIF": pi_heif.HeifImageFile,
+}
+_ORIENTATION = 0x0112  # of EXIF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+_DNG_VERSION, _SUBFILE_TYPE = 50706, 254  # tags of TIFF
+RAW_REMEDY = "develop it to JPEG, PNG or TIFF and give that"
+
+
+def format_of(path: Path) -> PictureFormat:
+    """The format of a picture.
+
+    Raises:
+        MediaError: It is none, or of a format that cannot be read.
+    """
+    kind = picture_format(path)
+    if kind is None:
+        raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG")
+    if not kind.readable:
+        raise MediaError(f'"{path.name}" is a picture of the kind {kind.name}, which cannot be read here', kind.remedy)
+    return kind
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever readers of pictures raise inside the block into a MediaError.
+
+    Args:
+        path: The picture.
+        what: What is wrong with it then, as in "is damaged".
+    """
+    try:
+        yield
+    except MuseTalkError:
+        raise
+    except Exception as error:  # of damaged files, they raise all that Python knows
+        raise MediaError(f'"{path.name}" {what}', "open it and save it again as PNG") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture: its header is read, its pixels wait.
+
+    Raises:
+        MediaError: It is none, or of a format that cannot be read.
+    """
+    kind = format_of(path)
+    with reading(path, "cannot be read as a picture"):
+        image = _READERS[kind.name](path)
+    with image:
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_raw(image):
+            raise MediaError(f'"{path.name}" is a camera\'s raw picture, which cannot be read here', RAW_REMEDY)
+        yield image
+
+
+def _is_raw(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Whether a TIFF is a camera's: its first picture is a preview of what it really holds."""
+    tags = image.tag_v2
+    return _DNG_VERSION in tags or bool(int(tags.get(_SUBFILE_TYPE) or 0) & 1)
+
+
+def is_sideways(image: Image.Image) -> bool:
+    """Whether a picture's size, as its header has it, is that of a picture that lies on its side."""
+    if image.format == "TIFF":  # Pillow turns these itself when they are loaded, and says their size upright
+        return False
+    return _orientation(image) in _SIDEWAYS
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return a picture as its EXIF says that it is to be seen."""
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    turned.info = image.info
+    return turned
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001  EXIF that cannot be read says nothing, and spoils no picture
+        return 1
+
+
+def read_image(path: Path, background: Background = "white") -> UInt8Array:
+    """Decode a picture: uint8 sRGB [H, W, 3], upright; `background` is what is laid under transparent parts.
+
+    Raises:
+        MediaError: It is damaged, or no picture.
+    """
+    with still(path) as image, reading(path, "is damaged"):
+        return to_srgb(upright(image), background)
+
+
+@contextmanager
+def still(path: Path) -> Iterator[Image.Image]:
+    """Open a picture, or the first frame of one that moves.
+
+    Raises:
+        MediaError: It is none, or of a format that cannot be read.
+    """
+    if format_of(path).name != "GIF":
+        with opened(path) as image:
+            yield image
+        return
+    with closing(read_canvases(path, "GIF")) as canvases:  # Pillow has another idea of what lies around a small frame
+        with reading(path, "is damaged"):
+            canvas = next(canvases)
+        yield canvas
+
+
+def read_animated(path: Path, background: Background, start: int = 0) -> Generator[UInt8Array, None, None]:
+    """Decode an animation's frames from `start` on: uint8 sRGB [H, W, 3] each, upright. It ends before a damaged one.
+
+    Raises:
+        MediaError: The first of them is damaged.
+    """
+    name = format_of(path).name
+    with opened(path) as image:
+        profile = image.info.get("icc_profile")
+    with closing(read_canvases(path, name, start)) as canvases:
+        for number in itertools.count():
+            try:
+                with reading(path, "is damaged"):
+                    canvas = next(canvases, None)
+                    if canvas is None:
+                        return
+                    if profile:
+                        canvas.info["icc_profile"] = profile
+                    picture = to_srgb(upright(canvas), background)
+            except MediaError:
+                if number == 0:
+                    raise
+                return
+            yield picture
