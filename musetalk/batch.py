@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
+from musetalk.file_uses import FileUses
 from musetalk.report import RenderReport
 from musetalk.settings import MaskSettings, RenderSettings
 
@@ -93,6 +94,36 @@ def merge_settings(values: dict[str, Any], overrides: dict[str, Any]) -> dict[st
         below = merged.get(key)
         merged[key] = merge_settings(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
+
+
+def check_batch(
+    tasks: Sequence[Task],
+    overrides: dict[str, Any],
+    files: Callable[[Task, RenderSettings], FileUses],
+    beside: FileUses,
+) -> None:
+    """Make sure, before any work, that no task and nothing beside them writes over what another one reads or writes.
+
+    What is not there yet may be made by one task for another; settings that cannot work are left to their own task.
+
+    Args:
+        tasks: What is to be done.
+        overrides: As for `run_tasks`.
+        files: What a task reads and writes.
+        beside: What is read and written beside the tasks: their YAML file, the report.
+
+    Raises:
+        OutputError: Two files are in each other's way, or one beside the tasks cannot be made.
+    """
+    beside.check()
+    uses = beside
+    for task in tasks:
+        try:
+            settings = RenderSettings.parse(merge_settings(task.settings, overrides))
+        except SettingsError:
+            continue
+        uses += files(task, settings).of(task.name).present()
+    uses.check_conflicts()
 
 
 def run_tasks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -13,12 +14,12 @@ import typer
 from musetalk.cli_common import CANCELLED, FAILED, USAGE, cancel_on_signal, values_of
 from musetalk.compare_cli import compare
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
-from musetalk.files import make_room_for
 from musetalk.inspect_cli import inspect
 from musetalk.weights_cli import app as weights_app
 
 if TYPE_CHECKING:
     from musetalk.batch import Task, TaskResult
+    from musetalk.file_uses import FileUses
     from musetalk.pipeline import LipSync
 
 _MASK_KNOBS = (
@@ -175,9 +176,8 @@ def _render_one(
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
 
-    if report_path is not None:
-        make_room_for(report_path)
     engine = LipSync()
+    engine.files(video, voice, out, settings).writing(report_path, "the report").check()
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
         report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel)
     if report_path is not None:
@@ -189,12 +189,12 @@ def _render_config(
     config: Path, result_dir: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
 ) -> None:
     from musetalk.batch import read_tasks  # noqa: PLC0415
+    from musetalk.file_uses import FileUses  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
     from musetalk.report import save_json  # noqa: PLC0415
 
-    if report_path is not None:
-        make_room_for(report_path)
-    results = render_tasks(read_tasks(config, result_dir), values, LipSync(), quiet=quiet)
+    beside = FileUses().reading(config, "the file of tasks").writing(report_path, "the report")
+    results = render_tasks(read_tasks(config, result_dir), values, LipSync(), beside, quiet=quiet)
     if report_path is not None:
         entries = [
             {"task": r.task, "error": r.error, "report": r.report.to_dict() if r.report else None} for r in results
@@ -204,23 +204,31 @@ def _render_config(
         raise typer.Exit(FAILED)
 
 
-def render_tasks(tasks: list[Task], overrides: dict[str, Any], engine: LipSync, *, quiet: bool) -> list[TaskResult]:
+def render_tasks(
+    tasks: list[Task], overrides: dict[str, Any], engine: LipSync, beside: FileUses, *, quiet: bool
+) -> list[TaskResult]:
     """Render one task after the other and say how each ended; a failed one does not stop the rest.
 
     Args:
         tasks: What to do.
         overrides: Settings that win over those of the tasks.
         engine: What renders.
+        beside: Files that are read and written beside the tasks' own.
         quiet: Show no progress.
 
     Raises:
         Cancelled: The user stopped it.
+        OutputError: One file would be written over another one that the batch reads or writes; nothing was done.
     """
-    from musetalk.batch import run_tasks  # noqa: PLC0415
+    from musetalk.batch import check_batch, run_tasks  # noqa: PLC0415
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.report import RenderReport  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
 
+    def files(task: Task, settings: RenderSettings) -> FileUses:
+        return engine.files(task.video, task.voice, task.out, settings)
+
+    check_batch(tasks, overrides, files, beside)
     with cancel_on_signal() as cancel:
 
         def render_task(task: Task, settings: RenderSettings) -> RenderReport:
@@ -264,6 +272,8 @@ def doctor(
 
 def run(command: Callable[[], object]) -> NoReturn:
     """Run a command and end; errors become one line and an exit code (1 failed, 2 bad usage, 130 cancelled)."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text, as stderr knows already
     try:
         command()
         sys.exit(0)

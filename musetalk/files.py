@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -11,40 +12,83 @@ from pathlib import Path
 
 from musetalk.errors import OutputError
 
+_NAME_BYTES = 255  # that a file's name may have, on nearly every file system
+_LONGEST_ENDING = 16  # bytes of an ending that says of which format a file is
+
+
+def readable(path: Path | str) -> str:
+    r"""A path for people: bytes of it that are no UTF-8 are shown as `\xe9`, what does not print as `\n`."""
+    text = os.fspath(path)
+    try:
+        text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # no file can have such a name; a file of tasks may still say it
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """A file's name with an ending, the stem cut to what a file's name may have."""
+    room = _NAME_BYTES - len(os.fsencode(ending))
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return f"{stem}{ending}"
+
 
 def make_room_for(path: Path) -> None:
-    """Make sure, before long work, that a file can be made at `path`: its folder is there, and it is none itself.
+    """Make sure, before long work, that a file can be made at `path`: its folder is there, and takes files.
 
     Raises:
         OutputError: It cannot.
     """
-    if path.is_dir():
-        raise OutputError(f'"{path}" is a folder', "give the name of a file")
+    try:
+        if path.is_dir():
+            raise OutputError(f'"{readable(path)}" is a folder', "give the name of a file")
+        if path.exists() and not path.is_file():
+            raise OutputError(f'"{readable(path)}" is no ordinary file', "give the name of a file")
+    except OSError as error:
+        raise _unwritable(path, error) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f'the folder "{path.parent}" cannot be made ({error.strerror})', "write elsewhere") from error
+        raise OutputError(
+            f'the folder "{readable(path.parent)}" cannot be made ({error.strerror})', "write elsewhere"
+        ) from error
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Where to write a file that is to appear at `path` whole or not at all: beside it, with the same ending.
 
-    It gets its name when the `with` block ends, and goes where that fails.
+    It gets its name when the `with` block ends, and goes where that fails. Its name until then is short, so that it
+    can be made wherever `path` can.
 
     Raises:
         OutputError: It cannot be written.
     """
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(f".partial-{secrets.token_hex(4)}{_ending(path)}")
     try:
         yield partial
         partial.replace(path)
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise OutputError(f'"{path}" cannot be written ({reason})', "write it elsewhere") from error
+        raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):  # it has its name, or could never be made
             partial.unlink()
+
+
+def _ending(path: Path) -> str:
+    """A file's ending, by which libraries choose the format; none where it is too long to say one."""
+    return path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_ENDING else ""
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or " ".join(str(error).split())
+    return OutputError(f'"{readable(path)}" cannot be written ({reason})', "write it elsewhere")
 
 
 @contextmanager

@@ -34,8 +34,9 @@ def inspect(
     from musetalk.looking.sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
 
-    check_sheet(out)
     engine = LipSync()
+    check_sheet(out)
+    engine.inputs(video, voice, settings).writing(out, "the sheet").check()
     with cancel_on_signal() as cancel:
         at = None if frame is None else float(frame / engine.check_source(video, settings).fps)
         preview = engine.preview_frame(video, voice, settings, at=at, cancel=cancel)

@@ -8,12 +8,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from musetalk.borders import painted_borders
+from musetalk.enhance.choice import restorer_file
 from musetalk.equipment import Workshop
 from musetalk.faces.types import FaceDetector
-from musetalk.files import make_room_for, temporary_folder
+from musetalk.file_uses import FileUses, input_files, output_files
+from musetalk.files import temporary_folder
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import BackendRegistry
-from musetalk.looking.debug import DebugVideos, debug_files
+from musetalk.looking.debug import DebugVideos
 from musetalk.measuring.measurer import Measurer
 from musetalk.measuring.types import Measures
 from musetalk.media.commands import SoundTrack
@@ -67,14 +69,20 @@ class LipSync:
         settings = settings or RenderSettings()
         run = RenderRun(on_progress, cancel)
         video, voice, out = Path(video), Path(voice), Path(out)
-        check_output(out, (video, voice), settings.encoder)
-        if settings.debug_dir is not None:
-            for path in debug_files(settings.debug_dir, out.stem):
-                make_room_for(path)
+        check_output(out, self.files(video, voice, out, settings), settings.encoder)
         with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
             measures = self._write(preparation, out, run)
             peak = memory.mb
         return report_of(preparation, out, self.registry.get(settings.backend), run, peak, measures)
+
+    def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
+        """Which files a render reads, for whoever writes beside it."""
+        restorer = [restorer_file(settings)] if settings.enhance.wanted else []
+        return input_files(video, voice, (*self.registry.files(settings.models_dir), *restorer))
+
+    def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
+        """Which files a render reads and writes, for whoever writes beside it: a report, for instance."""
+        return self.inputs(video, voice, settings) + output_files(video, out, settings)
 
     def release(self) -> None:
         """Let go of what renders were made with, for others to have the memory; it is loaded again when needed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 from musetalk.errors import OutputError
 from musetalk.faces.planner import plan_faces
 from musetalk.faces.types import FaceDetector
-from musetalk.files import make_room_for
+from musetalk.file_uses import FileUses
+from musetalk.files import readable
 from musetalk.media.audio import Voice, extract_voice
 from musetalk.media.playback import largest_spool, play
 from musetalk.media.probe import probe_source
@@ -62,18 +63,22 @@ class Preflight:
     estimated_disk_mb: float
 
 
-def check_output(out: Path, inputs: Sequence[Path], settings: EncoderSettings) -> None:
-    """Make sure, before anything else, that the output can be written.
+def check_output(out: Path, uses: FileUses, settings: EncoderSettings) -> None:
+    """Make sure, before anything else, that the output can be written and that it destroys nothing.
+
+    Args:
+        out: The file to make.
+        uses: All files that are read and written, `out` among them.
+        settings: Of the encoder.
 
     Raises:
-        OutputError: Its name, its folder or the codec will not do, or it is one of the inputs.
+        OutputError: Its name, its folder or the codec will not do, or one file is in another one's way.
+        MediaError: What is to be read has a name that no file can have.
     """
     if out.suffix.lower() not in OUTPUT_SUFFIXES:
-        raise OutputError(f'"{out.name}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}")
-    make_room_for(out)
+        raise OutputError(f'"{readable(out.name)}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}")
+    uses.check()
     check_encoder(settings)
-    if out.resolve() in [path.resolve() for path in inputs]:
-        raise OutputError(f'"{out}" is one of the inputs', "give another name for the output")
 
 
 def run_preflight(

@@ -17,6 +17,7 @@ from musetalk.faces.plan import FacePlan, plan_key
 from musetalk.faces.planner import plan_faces
 from musetalk.faces.tracker import smoothing_sigma
 from musetalk.faces.types import FaceDetector
+from musetalk.file_uses import coords_file
 from musetalk.generators.types import FaceGenerator
 from musetalk.labelling import read_shapes
 from musetalk.layout import FaceLayout
@@ -214,7 +215,7 @@ def _find_faces(
     key = ""
     if settings.use_saved_coords:
         key = plan_key(content_digest(source, run.cancel), detector, settings.tracker, used)
-        saved = coords_dir / f"{source.path.stem}-{key[:12]}.npz"
+        saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:
                 plan = FacePlan.load(saved, key)

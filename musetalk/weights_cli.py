@@ -112,8 +112,32 @@ def export_files(
     from musetalk.weights.export import export  # noqa: PLC0415
     from musetalk.weights.files import readable_size  # noqa: PLC0415
 
-    for copy in export(_files(names), models_dir, dtype.value):
+    files = _files(names)
+    _check_copies(files, models_dir)
+    for copy in export(files, models_dir, dtype.value):
         typer.echo(f"{copy}: {readable_size((models_dir / copy).stat().st_size)}")
+
+
+def _check_copies(files: tuple[WeightFile, ...], models_dir: Path) -> None:
+    """Make sure that no lean copy takes the place of a checkpoint, by a link for instance.
+
+    Raises:
+        OutputError: One would.
+    """
+    from musetalk.file_uses import FileUse, FileUses  # noqa: PLC0415
+    from musetalk.weights.lean import is_checkpoint, lean_path  # noqa: PLC0415
+    from musetalk.weights.lock import LOCK_NAME  # noqa: PLC0415
+
+    present = (file.present(models_dir) for file in files)
+    originals = [models_dir / file.path for file in present if file is not None and is_checkpoint(Path(file.path))]
+    copies = dict.fromkeys(map(lean_path, originals))
+    FileUses(
+        tuple(FileUse(path, "the weights") for path in originals),
+        (
+            *(FileUse(path, "the lean copy") for path in copies),
+            FileUse(models_dir / LOCK_NAME, "the record of files"),
+        ),
+    ).check_conflicts()
 
 
 def _sets() -> dict[str, tuple[WeightFile, ...]]:

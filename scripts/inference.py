@@ -21,9 +21,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _render(argv: Sequence[str] | None) -> None:
     request = read_request(argv)
     sys.stderr.write("".join(f"musetalk: note: {notice}\n" for notice in request.notices))
-    from musetalk.pipeline import LipSync  # noqa: PLC0415 - so that --help is quick
+    from musetalk.file_uses import FileUses  # noqa: PLC0415 - so that --help is quick
+    from musetalk.pipeline import LipSync  # noqa: PLC0415
 
-    results = render_tasks(list(request.tasks), {}, LipSync(), quiet=False)
+    beside = FileUses().reading(request.config, "the file of tasks")
+    results = render_tasks(list(request.tasks), {}, LipSync(), beside, quiet=False)
     if any(result.report is None for result in results):
         sys.exit(FAILED)
 

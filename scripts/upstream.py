@@ -30,10 +30,12 @@ class Request:
     Attributes:
         tasks: What to render; the flags are among their settings.
         notices: What the user should know of flags that have no effect here, a line each.
+        config: The file of tasks.
     """
 
     tasks: tuple[Task, ...]
     notices: tuple[str, ...]
+    config: Path
 
 
 def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) -> Request:
@@ -67,7 +69,7 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
     if flags.version == "v15" and (flags.bbox_shift or any(task.settings["bbox_shift"] for task in tasks)):
         notices.append("bbox_shift has no effect with --version v15, as in MuseTalk; python -m musetalk heeds it")
         tasks = [replace(task, settings={**task.settings, "bbox_shift": 0}) for task in tasks]
-    return Request(tuple(tasks), tuple(notices))
+    return Request(tuple(tasks), tuple(notices), flags.inference_config)
 
 
 def count_gpus() -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 from musetalk.comparing.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
 from musetalk.engine import Engine
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, OutputError, SettingsError
-from musetalk.files import make_room_for, temporary_folder
+from musetalk.file_uses import FileUses, input_files, output_files
+from musetalk.files import temporary_folder
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 
@@ -49,7 +50,7 @@ def compare(
     cancel = cancel or CancelToken()
     told = _Told(on_progress)
     _check(engine, video, voice, backends, settings)
-    with _workplace(folder, backends, (video, voice)) as work:
+    with _workplace(folder, backends, (video, voice), settings) as work:
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
         coords = (settings.coords_dir or folder / "coords") if settings.use_saved_coords else work / "coords"
         shared = settings.model_copy(update={"measure": True, "use_saved_coords": True, "coords_dir": coords})
@@ -97,27 +98,35 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
 
 
 @contextmanager
-def _workplace(folder: Path, backends: Sequence[str], inputs: Sequence[Path]) -> Iterator[Path]:
+def _workplace(
+    folder: Path, backends: Sequence[str], inputs: tuple[Path, Path], settings: RenderSettings
+) -> Iterator[Path]:
     """A temporary folder in the one for the results; folders that were made for nothing go, too.
 
     Raises:
         OutputError: The results cannot be written there.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    given = [path.resolve() for path in inputs]
     try:
-        if folder.resolve() in given:
-            raise OutputError(f'"{folder}" is one of the inputs', "give another folder for the results")
-        for name in _names(backends):
-            make_room_for(folder / name)
-            if (folder / name).resolve() in given:
-                raise OutputError(f'"{folder / name}" is one of the inputs', "give another folder for the results")
+        comparison_files(*inputs, folder, backends, settings).check()
         with temporary_folder(folder) as work:
             yield work
     finally:
         with suppress(OSError):  # it holds the results
             for place in made:
                 place.rmdir()
+
+
+def comparison_files(
+    video: Path, voice: Path, folder: Path, backends: Sequence[str], settings: RenderSettings
+) -> FileUses:
+    """What a comparison reads and writes; see `compare`."""
+    uses = input_files(video, voice)
+    for backend in backends:
+        uses += output_files(video, folder / f"{backend}.mp4", settings)
+    for name in (SIDE_BY_SIDE, PLOTS, COMPARISON):
+        uses = uses.writing(folder / name, name)
+    return uses
 
 
 def _names(backends: Sequence[str]) -> tuple[str, ...]:

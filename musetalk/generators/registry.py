@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.errors import BackendError
 from musetalk.generators.types import FaceGenerator
 from musetalk.settings import RenderSettings
-from musetalk.weights import LATENTSYNC_15, LATENTSYNC_16, MUSETALK_V1, MUSETALK_V15, TAESD, WeightFile, lacking
+from musetalk.weights import (
+    LATENTSYNC_15,
+    LATENTSYNC_16,
+    MUSETALK_V1,
+    MUSETALK_V15,
+    TAESD,
+    WEIGHT_SETS,
+    WeightFile,
+    lacking,
+)
+from musetalk.weights.lean import lean_path
 from musetalk.weights.registry import OPTIONAL
 
 if TYPE_CHECKING:
@@ -215,6 +226,13 @@ class BackendRegistry:
         except KeyError as error:
             names = ", ".join(self._backends)
             raise BackendError(f'there is no backend "{name}"', f"choose one of: {names}") from error
+
+    def files(self, models_dir: Path) -> tuple[Path, ...]:
+        """Every file of weights that anything here may read, whether it is there or not."""
+        sets = (*WEIGHT_SETS.values(), *(backend.weights for backend in self))
+        known = dict.fromkeys(choice for files in sets for file in files for choice in (file, *file.alternatives))
+        places = [models_dir / file.path for file in known]
+        return tuple(dict.fromkeys((*places, *map(lean_path, places))))
 
     def ready(self, settings: RenderSettings) -> Backend:
         """The backend that the settings name, if it can run, or another one can paint what it cannot.

@@ -11,6 +11,7 @@ import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.faces.geometry import CropPlacement
+from musetalk.file_uses import debug_files
 from musetalk.files import make_room_for, temporary_folder
 from musetalk.looking.sheet import letterboxed
 from musetalk.looking.stages import mask_picture
@@ -25,11 +26,6 @@ from musetalk.settings import EncoderSettings
 _SIDE = 256  # pixels of a panel
 _MOST_FACES = 4  # in one frame; more are left out
 _LONGEST = 960  # pixels of the masks' video
-
-
-def debug_files(folder: Path, name: str) -> tuple[Path, Path]:
-    """The videos that there will be of a render: its crops, and its masks."""
-    return folder / f"{name}-crops.mp4", folder / f"{name}-masks.mp4"
 
 
 class DebugVideos:

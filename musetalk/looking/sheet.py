@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import FaceError, OutputError
-from musetalk.files import make_room_for, whole_file
+from musetalk.files import make_room_for, readable, whole_file
 from musetalk.frame_preview import FramePreview
 from musetalk.lettering import fitted_font
 from musetalk.looking.stages import Stage, stages_of
@@ -51,7 +51,9 @@ def check_sheet(path: Path) -> None:
         OutputError: It cannot.
     """
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise OutputError(f'a sheet cannot be written as "{path.suffix}"', "name a file that ends with .png or .jpg")
+        raise OutputError(
+            f'a sheet cannot be written as "{readable(path.suffix)}"', "name a file that ends with .png or .jpg"
+        )
     make_room_for(path)
 
 

@@ -122,7 +122,11 @@ def probe_source(
         LimitError: It is larger or longer than `limits`.
     """
     rate = Fraction(image_fps)
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise MediaError(f'"{path}" cannot be opened ({error.strerror})', "check its name and permissions") from error
+    if is_folder:
         source = probe_folder(path, rate, limits, alpha_background)
     else:
         named_picture = path.suffix.lower() in IMAGE_SUFFIXES

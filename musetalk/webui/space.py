@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.errors import LimitError
+from musetalk.file_uses import input_files, output_files
 from musetalk.files import temporary_folder
 from musetalk.generators.registry import GpuCost
 from musetalk.pipeline import LipSync
@@ -84,7 +85,7 @@ class SpaceEngine(LipSync):
         if cost is None:
             with self._lent.not_forking(cancel):
                 return self._engine.render(video, voice, out, _here(settings), on_progress=on_progress, cancel=cancel)
-        check_output(out, (video, voice), settings.encoder)
+        check_output(out, input_files(video, voice) + output_files(video, out, settings), settings.encoder)
         tell = on_progress or _ignore
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):

@@ -19,6 +19,7 @@ from tests.programs import HANG_SECONDS, run_program, started_program
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
+ENDINGS = ("png", "wav", "mp4", "json", "yaml")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -91,6 +92,41 @@ def test_an_odd_name_is_only_a_name(portrait: Path, speech: Path, tmp_path: Path
     code, _, complaint = musetalk("render", "-q", "-o", f"{name}.mp4", "--", name, "v.wav", cwd=tmp_path)
     assert code == 0, complaint
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f"{name}.mp4", "v.wav"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
+def test_names_that_are_no_text_are_only_names(
+    portrait: Path, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, voice, out, report, tasks = (os.fsdecode(f"caf\xe9.{end}".encode("latin-1")) for end in ENDINGS)
+    (tmp_path / source).write_bytes(portrait.read_bytes())
+    (tmp_path / voice).write_bytes(speech.read_bytes())
+    (tmp_path / tasks).write_text(
+        r'one: {video_path: "caf\udce9.png", audio_path: "caf\udce9.wav", result_name: "caf\udce9.mp4"}'
+    )
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONIOENCODING", "utf-8:strict")
+    code, said, complaint = musetalk(
+        "render", "--config", tasks, "--result-dir", ".", "--report", report, "-q", cwd=tmp_path
+    )
+    assert (code, complaint) == (0, "")
+    assert r"caf\udce9.mp4" in said
+    assert json.loads((tmp_path / report).read_bytes())[0]["report"]["output"] == out
+    assert (tmp_path / out).is_file()
+
+
+def test_nothing_is_written_over_an_input(sample: Path, speech: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "source.png"
+    picture.write_bytes(b"not looked at before this is found out")
+    for arguments in (
+        ("render", picture, speech, "-o", tmp_path / "out.mp4", "--report", picture),
+        ("inspect", picture, speech, "-o", picture),
+        ("render", sample, picture, "-o", tmp_path / "out.mp4", "--report", picture),
+    ):
+        code, _, complaint = musetalk(*arguments)
+        assert code == 1
+        assert "is one of the inputs" in complaint
+        assert picture.read_bytes().startswith(b"not")
+    assert list(tmp_path.iterdir()) == [picture]
 
 
 @pytest.mark.parametrize(

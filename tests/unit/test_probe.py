@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def test_rotation_and_pixel_aspect_give_the_size_that_is_seen(tmp_path: Path) ->
     assert (probe(turned).width, probe(turned).height) == (48, 64)
     assert (probe(wide).width, probe(wide).height) == (85, 48)
     assert (probe(tall).width, probe(tall).height) == (64, 96)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other names are too long there")
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="cannot be opened"):
+        probe(tmp_path / ("n" * 300))
 
 
 def test_colour_tags_depth_and_sound_are_told(tmp_path: Path) -> None:

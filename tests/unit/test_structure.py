@@ -43,13 +43,24 @@ LAYERS = {
         "settings",
     },
     "looking": {
-        *("looking", "compositing", "faces", "media", "arrays", "errors", "files", "frame_preview", "lettering"),
+        *(
+            "looking",
+            "compositing",
+            "faces",
+            "media",
+            "arrays",
+            "errors",
+            "file_uses",
+            "files",
+            "frame_preview",
+            "lettering",
+        ),
         *("painting", "progress", "rendering", "settings"),
     },
     "measuring": {"measuring", "compositing", "faces", "speech", "arrays", "preparation"},
     "comparing": {
-        *("comparing", "media", "arrays", "engine", "errors", "files", "lettering", "measuring", "progress"),
-        *("report", "settings"),
+        *("comparing", "media", "arrays", "engine", "errors", "file_uses", "files", "lettering", "measuring"),
+        *("progress", "report", "settings"),
     },
     "jobs": {"jobs", "comparing", "media", "engine", "errors", "files", "progress", "report", "settings"},
 }

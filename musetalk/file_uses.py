@@ -1,0 +1,286 @@
+"""Which files a command reads and which it writes: compared before any work begins, so that none destroys another."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from glob import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musetalk.errors import MediaError, OutputError
+from musetalk.files import fitting_name, make_room_for, readable
+from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
+
+if TYPE_CHECKING:
+    from musetalk.settings import RenderSettings
+
+_WEIGHTS = "the weights"
+_KEY_DIGITS = 12  # of a plan's key, in the name of its file
+
+
+@dataclass(frozen=True, slots=True)
+class FileUse:
+    """One file that a command reads or writes.
+
+    Attributes:
+        path: Where it is, or will be.
+        role: What it is to the command, for messages: "the source", "the report".
+        pattern: Of names (`fnmatch`) that it may get, where its own is known only later and `path` is an example.
+    """
+
+    path: Path
+    role: str
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileUses:
+    """All files that a command reads and writes."""
+
+    reads: tuple[FileUse, ...] = ()
+    writes: tuple[FileUse, ...] = ()
+
+    def __add__(self, other: FileUses) -> FileUses:
+        """Both, each use once."""
+        return FileUses(
+            tuple(dict.fromkeys((*self.reads, *other.reads))), tuple(dict.fromkeys((*self.writes, *other.writes)))
+        )
+
+    def reading(self, path: Path | None, role: str) -> FileUses:
+        """The same with one more file that is read; None: with none."""
+        return self if path is None else self + FileUses(reads=(FileUse(path, role),))
+
+    def writing(self, path: Path | None, role: str) -> FileUses:
+        """The same with one more file that is written; None: with none."""
+        return self if path is None else self + FileUses(writes=(FileUse(path, role),))
+
+    def of(self, name: str) -> FileUses:
+        """The same as part of a batch, with the task's name in their roles; weights are everyone's."""
+
+        def named(use: FileUse) -> FileUse:
+            return use if use.role == _WEIGHTS else replace(use, role=f"{use.role} of {name}")
+
+        return FileUses(tuple(map(named, self.reads)), tuple(map(named, self.writes)))
+
+    def present(self) -> FileUses:
+        """The same, of the files that are read only those that are there."""
+        return replace(self, reads=tuple(use for use in self.reads if _is_there(use.path)))
+
+    def check(self) -> None:
+        """Make sure that every file can be written, and that none replaces one that is read, or another one.
+
+        Files are the same where their paths lead to one place, over links of either kind, and where the file system
+        takes two spellings for one name. A picture in a folder of pictures that is read is read, too.
+
+        Raises:
+            OutputError: Two uses are in each other's way, or a file cannot be made.
+            MediaError: What is to be read has a name that no file can have.
+        """
+        self.check_conflicts()
+        for use in self.writes:
+            if not use.pattern or use.path.parent.exists():  # that folder is made when there is something to keep
+                make_room_for(use.path)
+
+    def check_conflicts(self) -> None:
+        """As `check`, but for whether files can be made in their folders.
+
+        Raises:
+            OutputError: Two uses are in each other's way.
+            MediaError: What is to be read has a name that no file can have.
+        """
+        folding = _Folding()
+        _check_identities(self, folding)
+        _check_folders(self, folding)
+        _check_patterns(self, folding)
+
+
+def input_files(video: Path, voice: Path, weights: Iterable[Path] = ()) -> FileUses:
+    """What a render reads.
+
+    Args:
+        video: A video, a picture, or a folder of pictures.
+        voice: Any file with sound.
+        weights: Files of networks, whether they are there or not.
+    """
+    read = (FileUse(path, _WEIGHTS) for path in weights)
+    return FileUses((FileUse(video, "the source"), FileUse(voice, "the voice"), *read))
+
+
+def output_files(video: Path, out: Path, settings: RenderSettings) -> FileUses:
+    """What a render writes.
+
+    Args:
+        video: Its source.
+        out: The file to make.
+        settings: Of the render.
+    """
+    writes = [FileUse(out, "the output")]
+    if settings.debug_dir is not None:
+        writes += [FileUse(path, "a debug video") for path in debug_files(settings.debug_dir, out.stem)]
+    if settings.use_saved_coords:
+        example = coords_file(settings.coords_dir or out.parent / "coords", video, "0" * _KEY_DIGITS)
+        pattern = escape(example.stem[:-_KEY_DIGITS]) + "?" * _KEY_DIGITS + example.suffix
+        writes.append(FileUse(example, "the saved coords", pattern))
+    return FileUses(writes=tuple(writes))
+
+
+def debug_files(folder: Path, name: str) -> tuple[Path, Path]:
+    """The videos that there will be of a render: its crops, and its masks."""
+    return folder / fitting_name(name, "-crops.mp4"), folder / fitting_name(name, "-masks.mp4")
+
+
+def coords_file(folder: Path, video: Path, key: str) -> Path:
+    """Where the faces of a source are kept.
+
+    Args:
+        folder: The folder of such files.
+        video: The source.
+        key: What the plan depends on; see `plan_key`.
+    """
+    return folder / fitting_name(video.stem, f"-{key[:_KEY_DIGITS]}.npz")
+
+
+def _check_identities(uses: FileUses, folding: _Folding) -> None:
+    """Compare every written file with all others.
+
+    Raises:
+        OutputError: Two are one.
+        MediaError: What is to be read has a name that no file can have.
+    """
+    read: dict[object, FileUse] = {}
+    for use in uses.reads:
+        for path in _read_through(use):
+            for key in _identities(path, folding):
+                read.setdefault(key, use)
+    pictured = {folding.place(use.path, followed=True): use for use in uses.reads if use.path.is_dir()}
+    written: dict[object, FileUse] = {}
+    for use in (use for use in uses.writes if not use.pattern):
+        name, role = readable(use.path), use.role
+        keys = _identities(use.path, folding)
+        hit = next((read[key] for key in keys if key in read), None)
+        if hit is None and use.path.suffix.lower() in IMAGE_SUFFIXES:
+            hit = pictured.get(folding.place(use.path.parent, followed=True))
+        if hit is not None:
+            raise OutputError(f'"{name}" is one of the inputs ({hit.role})', f"give another name for {role}")
+        other = next((written[key] for key in keys if key in written), None)
+        if other is not None:
+            both = f"{other.role} and {role}" if other.role != role else f"{role} twice"
+            raise OutputError(f'"{name}" would be {both}', "give each file a name of its own")
+        written.update(dict.fromkeys(keys, use))
+
+
+def _check_folders(uses: FileUses, folding: _Folding) -> None:
+    """Make sure that no written file lies where another one would have to be a folder."""
+    places = {folding.place(use.path): use for use in uses.writes}
+    for place, use in places.items():
+        for above in Path(place).parents:
+            other = places.get(str(above))
+            if other is not None:
+                raise OutputError(
+                    f'"{readable(other.path)}" would be {other.role}, and the folder of {use.role}',
+                    f"give another name for {use.role}",
+                )
+
+
+def _check_patterns(uses: FileUses, folding: _Folding) -> None:
+    """Make sure that no file has a name that one with a name not known yet may get."""
+    for use in (use for use in uses.writes if use.pattern):
+        folder = folding.place(use.path.parent, followed=True)
+        for other in (*uses.reads, *uses.writes):
+            alike = not other.pattern and fnmatchcase(other.path.name, use.pattern)
+            if alike and folding.place(other.path.parent, followed=True) == folder:
+                raise OutputError(
+                    f'"{readable(other.path)}" has a name that {use.role} may get',
+                    f"give another name for {other.role}",
+                )
+
+
+def _read_through(use: FileUse) -> Iterator[Path]:
+    """A file that is read, or the pictures of a folder that is.
+
+    Raises:
+        MediaError: Its name is none that a file can have, or its folder cannot be looked into.
+    """
+    try:
+        os.fsencode(use.path)
+        facts = _facts(use.path)
+        if facts is not None and use.path.is_dir():
+            yield from (item for item in use.path.iterdir() if _is_picture(item))
+        yield use.path
+    except (OSError, ValueError) as error:
+        raise MediaError(f'"{readable(use.path)}" cannot be opened ({_reason(error)})', "check its name") from error
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES or (path.is_file() and picture_format(path) is not None)
+
+
+def _identities(path: Path, folding: _Folding) -> tuple[object, ...]:
+    """What tells one file: its place, where that leads over links, and which file there is (device and number).
+
+    Raises:
+        OutputError: The name is none that a file can have.
+    """
+    try:
+        facts = _facts(path)
+        file = () if facts is None or not facts.st_ino else ((facts.st_dev, facts.st_ino),)
+        return (folding.place(path), folding.place(path, followed=True), *file)
+    except (OSError, ValueError) as error:
+        raise OutputError(f'"{readable(path)}" cannot be written ({_reason(error)})', "give another name") from error
+
+
+def _facts(path: Path) -> os.stat_result | None:
+    """What the system knows of a file; None: there is none.
+
+    Raises:
+        OSError: It cannot be asked: the name is too long, for instance.
+        ValueError: The name cannot be that of a file.
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return _facts(path) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "no file can have such a name"
+
+
+class _Folding:
+    """Spells places so that two are one exactly where the file system takes them for one."""
+
+    def __init__(self) -> None:
+        self._ignoring: dict[Path, bool] = {}
+
+    def place(self, path: Path, *, followed: bool = False) -> str:
+        """Where a path leads, its last part taken as it is, or followed if it is a link."""
+        real = Path(os.path.realpath(path if followed else path.parent))
+        whole = real if followed else real / path.name
+        folder = whole.parent
+        if folder not in self._ignoring:
+            self._ignoring[folder] = _ignores_case(folder)
+        text = os.path.normcase(whole)
+        return unicodedata.normalize("NFC", text).casefold() if self._ignoring[folder] else text
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether names that differ in capitals only are one name there; asked of folders that exist, writing nothing."""
+    for place in (folder, *folder.parents):
+        swapped = place.with_name(place.name.swapcase()) if place.name else place
+        if swapped != place and place.exists():
+            try:
+                return place.samefile(swapped)
+            except OSError:
+                return False
+    return False
