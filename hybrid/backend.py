@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from hybrid.clips import plan_clips, shared_frames
+from hybrid.clips import shared_frames
 from hybrid.framing import FaceAligner, shown
 from hybrid.inference import LatentSyncDenoiser
 from hybrid.mask import hide_painted
@@ -22,6 +22,7 @@ from musetalk.speech.hearing import LATENTSYNC_HEARING
 Version: TypeAlias = Literal["1.5", "1.6"]
 
 CROP_SIZES: dict[Version, int] = {"1.5": 256, "1.6": 512}
+TRAINED_FPS = 25  # of all videos that it was shown, and of those that upstream paints: others are brought to it first
 _CLIPS = 4  # in one call: these meet softly, while borders between calls do not
 _MOST_AT_ONCE = 16
 
@@ -59,8 +60,8 @@ def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> T
     """How LatentSync sees and hears: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
     length, overlap = sampling.clip_length, sampling.overlap
 
-    def seams(frames: int) -> Sequence[int]:
-        return [k for k in shared_frames(plan_clips(max(frames, length), length, overlap)) if k < frames]
+    def seams(frames: int, stride: int) -> Sequence[int]:
+        return shared_frames(frames, length, overlap, stride)
 
     whole = Traits(
         LATENTSYNC_HEARING,
@@ -71,6 +72,7 @@ def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> T
         overlap=overlap,
         shortest=length,
         seams=seams,
+        trained_fps=TRAINED_FPS,
     )
     aligned = settings.framing == "aligned"
     return whole if aligned else replace(whole, framing="halved", room_below=True, aligner=None)

@@ -1,8 +1,10 @@
-"""Cuts a run of frames into clips of the length that the network was trained on, and joins what it made of them."""
+"""Cuts a run of frames into clips of the length that the network was trained on, and joins what it made of them.
+
+At rates far above those that it was trained at, a clip holds every n-th frame: the frames in between are clips of their
+own, phases of the same run.
+"""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import torch
 
@@ -32,9 +34,34 @@ def plan_clips(frame_count: int, clip_length: int, overlap: int) -> tuple[range,
     return tuple(range(start, start + clip_length) for start in starts)
 
 
-def shared_frames(clips: tuple[range, ...]) -> tuple[int, ...]:
-    """Frames k such that k - 1 and k are not of one clip alone."""
-    return tuple(sorted({k for before, after in pairwise(clips) for k in range(after.start, before.stop + 1)}))
+def phases(frame_count: int, stride: int) -> tuple[range, ...]:
+    """Split frames into runs of every `stride`-th frame, the first of which begin one after the other.
+
+    Args:
+        frame_count: Frames there are.
+        stride: From one frame of a run to the next, 1 or more.
+
+    Returns:
+        The frames of each run; no run is empty, so that fewer frames than `stride` are as many runs.
+    """
+    return tuple(range(first, frame_count, stride) for first in range(min(stride, frame_count)))
+
+
+def shared_frames(frame_count: int, clip_length: int, overlap: int, stride: int = 1) -> tuple[int, ...]:
+    """Frames k such that k - 1 and k are not of one clip alone, or of clips in the same place of their phases.
+
+    Args:
+        frame_count: Frames there are; where they are too few for a clip, they are mirrored to fill one.
+        clip_length: Of `plan_clips`.
+        overlap: Of `plan_clips`.
+        stride: Of `phases`.
+    """
+    clips_of: dict[int, tuple[int, ...]] = {}
+    for phase in phases(frame_count, stride):
+        clips = plan_clips(max(len(phase), clip_length), clip_length, overlap)
+        for place, frame in enumerate(phase):
+            clips_of[frame] = tuple(number for number, clip in enumerate(clips) if place in clip)
+    return tuple(k for k in range(1, frame_count) if len(clips_of[k]) > 1 or clips_of[k] != clips_of[k - 1])
 
 
 def clip_weights(clips: tuple[range, ...]) -> tuple[torch.Tensor, ...]:

@@ -64,7 +64,7 @@ class LatentSyncDenoiser:
             GeneratorError: Memory ran out.
             ValueError: A shape is another.
         """
-        return self.paint(conditions_of(latents, audio), clip.check, clip.step, clip.note)
+        return self.paint(conditions_of(latents, audio), clip.check, clip.step, clip.note, stride=clip.stride)
 
     def paint(
         self,
@@ -72,16 +72,18 @@ class LatentSyncDenoiser:
         check: Callable[[], None] | None = None,
         on_step: Callable[[int, int], None] | None = None,
         note: Callable[[str], None] = _log.warning,
+        *,
+        stride: int = 1,
     ) -> torch.Tensor:
         """Paint the mouths of consecutive frames: float32 [N, 4, h, w]; raises as `denoise` does.
 
-        `note` is told where the result is another than it was to be.
+        `note` is told where the result is another than it was to be. `stride` is that of `Sampler.sample`.
         """
         asked = sampling = self._sampling
         while True:
             try:
                 painted = Sampler(self._predict, self._compute, sampling).sample(
-                    conditions, check=check, on_step=on_step
+                    conditions, stride=stride, check=check, on_step=on_step
                 )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -175,6 +177,7 @@ def surgical_unet3d_inference(
     fallback_audio: torch.Tensor | None = None,
     on_fallback: Callable[[str], None] = _log_fallback,
     check: Callable[[], None] | None = None,
+    stride: int = 1,
 ) -> torch.Tensor:
     """Paint speaking mouths with LatentSync, where MuseTalk's own code calls `unet(latent_batch, timesteps, audio)`.
 
@@ -190,6 +193,8 @@ def surgical_unet3d_inference(
         fallback_audio: float [B, 50, 384], as MuseTalk hears (`MUSETALK_HEARING`), with its positions added.
         on_fallback: Told why, each time that `fallback_unet` paints.
         check: Called before each call of LatentSync's network; raises where the work is to end.
+        stride: At how many times the 25 frames a second that LatentSync was trained on the frames follow each other:
+            1 up to 37, 2 at 50 and 60.
 
     Returns:
         float [B, 4, h, w], scaled.
@@ -205,7 +210,7 @@ def surgical_unet3d_inference(
                 conditions = conditions_of(tools.compute.tensor(latent_batch), audio_features)
             else:
                 conditions = _encoded(face_crops, tools.encoder).conditions(audio_features)
-            return finite(tools.denoiser.paint(conditions, check))
+            return finite(tools.denoiser.paint(conditions, check, stride=stride))
         except GeneratorError as error:
             if fallback_unet is None or fallback_audio is None:
                 raise

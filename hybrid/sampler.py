@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 
-from hybrid.clips import as_clip, as_frames, clip_weights, mirrored, plan_clips
+from hybrid.clips import as_clip, as_frames, clip_weights, mirrored, phases, plan_clips
 from musetalk.generators.device import Compute
 from musetalk.settings import PRESET_STEPS
 
@@ -114,6 +114,7 @@ class Sampler:
         self,
         conditions: Conditions,
         *,
+        stride: int = 1,
         noise: torch.Tensor | None = None,
         on_step: StepCallback | None = None,
         check: Callable[[], None] | None = None,
@@ -123,6 +124,8 @@ class Sampler:
         Args:
             conditions: What is known of them. Fewer frames than a clip has are mirrored to fill one, so that the
                 network's norms see no more and no other frames than they were trained on.
+            stride: From one frame of a clip to the next: with more than 1, the frames are painted as so many runs that
+                lie in between each other (see `phases`), all from the same noise, at no more work.
             noise: One frame's, float32 [1, 4, 1, h, w], shown to all of them; None: drawn from the seed.
             on_step: Told how many steps are done, and of how many, after each.
             check: Called before each call of the network; raises where the work is to end.
@@ -134,8 +137,10 @@ class Sampler:
             ValueError: Conditions do not fit each other, or settings make no sense.
         """
         count = _frame_count(conditions)
-        order = mirrored(count, self._sampling.clip_length)
-        clips = self._prepare(conditions, order)
+        runs = phases(count, stride)
+        filled = [[run[place] for place in mirrored(len(run), self._sampling.clip_length)] for run in runs]
+        order = [frame for run in filled for frame in run]
+        clips = self._prepare(conditions, filled)
         scheduler = make_scheduler(self._sampling.solver, self._sampling.steps)
         first = draw_noise(self._sampling.seed, *conditions.masked.shape[2:]) if noise is None else noise
         latents = first.to(self._compute.device).repeat(1, 1, len(order), 1, 1) * scheduler.init_noise_sigma
@@ -148,11 +153,17 @@ class Sampler:
             latents = scheduler.step(told, timestep, latents, return_dict=False)[0]
             if on_step is not None:
                 on_step(step + 1, self._sampling.steps)
-        return as_frames(latents)[:count]
+        places = {frame: place for place, frame in reversed([*enumerate(order)])}  # the first of those mirrored
+        return as_frames(latents)[[places[frame] for frame in range(count)]]
 
-    def _prepare(self, conditions: Conditions, order: list[int]) -> list[_Clip]:
-        """What each clip is told at every step."""
-        planned = plan_clips(len(order), self._sampling.clip_length, self._sampling.overlap)
+    def _prepare(self, conditions: Conditions, runs: list[list[int]]) -> list[_Clip]:
+        """What each clip is told at every step; the runs' frames lie one run after the other."""
+        order, planned = list[int](), list[tuple[range, torch.Tensor]]()
+        for run in runs:
+            clips = plan_clips(len(run), self._sampling.clip_length, self._sampling.overlap)
+            moved = (range(len(order) + clip.start, len(order) + clip.stop) for clip in clips)
+            planned += zip(moved, clip_weights(clips), strict=True)
+            order += run
         masks = conditions.mask.expand(len(conditions.masked), -1, -1, -1)
         known = torch.cat([masks, conditions.masked, conditions.reference], dim=1)[order]  # [N, 9, h, w]
         known = self._compute.tensor(as_clip(known))  # [1, 9, N, h, w]
@@ -164,7 +175,7 @@ class Sampler:
                 audio[clip.start : clip.stop],
                 weight.to(self._compute.device)[:, None, None],
             )
-            for clip, weight in zip(planned, clip_weights(planned), strict=True)
+            for clip, weight in planned
         ]
 
     def _guided(self, latents: torch.Tensor, timestep: torch.Tensor, clip: _Clip) -> torch.Tensor:

@@ -10,17 +10,22 @@ from musetalk.progress import FellBack
 from musetalk.segments import Segment
 
 
-def painted_borders(segments: Sequence[Segment], traits: Traits, replaced: Iterable[FellBack] = ()) -> tuple[int, ...]:
+def painted_borders(
+    segments: Sequence[Segment], traits: Traits, stride: int, replaced: Iterable[FellBack] = ()
+) -> tuple[int, ...]:
     """Output frames k such that k - 1 and k were not painted by the same clip alone, though they show the same faces.
+
+    Clips of every n-th frame lie in between each other; those that cover the same time count as one.
 
     Args:
         segments: Of the whole output.
         traits: Of what paints them.
+        stride: Every how many frames its clips take.
         replaced: What somebody else painted: inside it nothing of the chosen painter's meets.
     """
     others = {(each.start, each.stop) for each in replaced}
     own = [segment for segment in segments if (segment.first, segment.stop) not in others]
-    return tuple(sorted({*_between(segments), *_inside(own, traits)}))
+    return tuple(sorted({*_between(segments), *_inside(own, traits, stride)}))
 
 
 def _between(segments: Iterable[Segment]) -> Iterator[int]:
@@ -30,8 +35,8 @@ def _between(segments: Iterable[Segment]) -> Iterator[int]:
             yield from range(after.first, after.start + 1)
 
 
-def _inside(segments: Iterable[Segment], traits: Traits) -> Iterator[int]:
+def _inside(segments: Iterable[Segment], traits: Traits, stride: int) -> Iterator[int]:
     for segment in segments:
         if segment.tracks:
-            seams = (segment.first + seam for seam in traits.seams(segment.stop - segment.first))
+            seams = (segment.first + seam for seam in traits.seams(segment.stop - segment.first, stride))
             yield from (seam for seam in seams if segment.start < seam < segment.stop)

@@ -84,7 +84,7 @@ def look_at(scene: Scene, frame: int) -> Look:
     source, timeline = scene.source, scene.timeline
     spoken = frame < timeline.spoken_count
     generator = scene.equipment.generator
-    lengths = piece_lengths(generator, source.frame_bytes)
+    lengths = piece_lengths(generator, source.frame_bytes, source.fps)
     # Of a video network one clip around the frame will do: a whole piece would take several times as long.
     longest = lengths.longest if lengths.shortest == 1 else lengths.shortest
     length = longest if spoken and not generator.traits.alone else 1

@@ -25,7 +25,8 @@ def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
         for each in run.fallbacks
     )
     failed = (f"the face stays as it was painted: it could not be restored ({each.reason})" for each in run.unrestored)
-    warnings = (*dict.fromkeys((*others, *failed)), *scene.equipment.notes, *run.warnings)
+    slow = scene.equipment.generator.traits.note_on(scene.source.fps)
+    warnings = (*dict.fromkeys((*others, *failed)), *scene.equipment.notes, slow, *run.warnings)
     return _sentences(warnings)
 
 
@@ -35,7 +36,7 @@ def source_notes(source: Source) -> tuple[str, ...]:
 
 
 def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{text[0].upper()}{text[1:]}." for text in texts)
+    return tuple(f"{text[0].upper()}{text[1:]}." for text in texts if text)
 
 
 def end_note(scene: Scene) -> str:

@@ -149,7 +149,8 @@ def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -
 
 def _paint_by(painter: Painter, batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
     """Let a painter paint one face over a segment, in clips that it can take."""
-    length, count = painter.generator.clip_length, len(batch.frames)
+    stride = painter.generator.traits.stride_at(preparation.source.fps)
+    length, count = stride * painter.generator.clip_length, len(batch.frames)
     clips = [range(start, min(start + length, count)) for start in range(0, count, length)]
     with run.clock.measure("generate"):
         parts = [_paint_clip(painter, batch, clip, track, preparation, run) for clip in clips]
@@ -186,6 +187,7 @@ def _paint_clip(
         check=run.cancel.check,
         step=lambda done, total: run.painting(reached + share * done / total),
         note=run.warn,
+        stride=painter.generator.traits.stride_at(preparation.source.fps),
     )
     generated, masked = tuple(painter.generator.generate(clip)), painter.generator.traits.masked
     return PaintedFace(track, painter.backend, faces, placements, masks, presence, generated, masked)

@@ -226,7 +226,9 @@ class LipSync:
         run.emit("finish", 1, 1)
         if measurer is None:
             return None
-        return measurer.result(painted_borders(preparation.segments, preparation.generator.traits, run.fallbacks))
+        traits = preparation.generator.traits
+        stride = traits.stride_at(source.fps)
+        return measurer.result(painted_borders(preparation.segments, traits, stride, run.fallbacks))
 
 
 @contextmanager

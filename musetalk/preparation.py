@@ -124,10 +124,11 @@ def prepare(
         heard = settings.speech, source.fps, timeline.spoken_count
         speech, envelope = listen(voice, equipment, *heard, folder=folder, run=run, silence=settings.silence)
     presence = presence_on(timeline, envelope, settings, source.fps)
-    segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes), presence)
+    segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes, source.fps), presence)
     _note_size(layout, segments, timeline, plan, generator, run)
-    for note in equipment.notes:
-        run.warn(note)
+    for note in (*equipment.notes, generator.traits.note_on(source.fps)):
+        if note:
+            run.warn(note)
     return Preparation(
         source=source,
         voice=voice,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 from musetalk.arrays import Float32Array
 from musetalk.faces.plan import FacePlan
@@ -54,19 +55,21 @@ class PieceLengths:
     shortest: int = 1
 
 
-def piece_lengths(generator: FaceGenerator, frame_bytes: int) -> PieceLengths:
+def piece_lengths(generator: FaceGenerator, frame_bytes: int, fps: Fraction) -> PieceLengths:
     """How long pieces with a face are: as long as the generator takes them, shorter where frames are large.
 
     Args:
         generator: What paints.
         frame_bytes: Size of a decoded frame.
+        fps: Frames a second: where its clips are of every n-th frame, pieces are n times as long.
     """
-    traits = generator.traits
-    fitting = min(generator.clip_length, max(traits.shortest, _SEGMENT_BYTES // frame_bytes))
-    if traits.shortest > 1 and fitting > traits.shortest:  # whole clips: more frames would cost another one
-        stride = traits.shortest - traits.overlap
-        fitting = traits.shortest + (fitting - traits.shortest) // stride * stride
-    return PieceLengths(fitting, min(traits.overlap, fitting // 2), min(traits.shortest, fitting))
+    traits, stride = generator.traits, generator.traits.stride_at(fps)
+    shortest, overlap = stride * traits.shortest, stride * traits.overlap
+    fitting = min(stride * generator.clip_length, max(shortest, _SEGMENT_BYTES // frame_bytes))
+    if traits.shortest > 1 and fitting > shortest:  # whole clips: more frames would cost another one
+        step = shortest - overlap
+        fitting = shortest + (fitting - shortest) // step * step
+    return PieceLengths(fitting, min(overlap, fitting // 2), min(shortest, fitting))
 
 
 def cut_segments(

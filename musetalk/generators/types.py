@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias
 
 from musetalk.arrays import Float32Array, UInt8Array
@@ -18,7 +19,10 @@ Shown: TypeAlias = Callable[[int], Float32Array]
 Masked: TypeAlias = Callable[[UInt8Array], UInt8Array]
 
 
-def _no_seams(_frames: int) -> Sequence[int]:
+_SLOW = 0.8  # of the rate that a network was trained at: below, it is told
+
+
+def _no_seams(_frames: int, _stride: int) -> Sequence[int]:
     return ()
 
 
@@ -38,7 +42,9 @@ class Traits:
             None: everywhere.
         overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
         shortest: Clips of fewer frames come out worse.
-        seams: Frames of a clip of N frames at which its parts meet inside the generator.
+        seams: Frames of a clip of N frames, painted with a stride, at which its parts meet inside the generator.
+        trained_fps: Frames a second of what it was trained on, where it sees how frames follow each other; None: it
+            sees each by itself. Lengths of clips are in frames at about that rate.
         notes: What the user should know of how it was loaded, a sentence each.
         masked: What it is shown of a crop that it is to repaint, beside the crop itself: from and to uint8 RGB
             [S, S, 3], for people to look at. None: all of it.
@@ -53,7 +59,8 @@ class Traits:
     shown: Shown | None = None
     overlap: int = 0
     shortest: int = 1
-    seams: Callable[[int], Sequence[int]] = _no_seams
+    seams: Callable[[int, int], Sequence[int]] = _no_seams
+    trained_fps: int | None = None
     masked: Masked | None = None
     notes: tuple[str, ...] = ()
 
@@ -65,6 +72,19 @@ class Traits:
         """
         if (self.framing == "aligned" and self.aligner is None) or (self.mask == "painted" and self.shown is None):
             raise ValueError('the framing "aligned" needs an aligner, and the mask "painted" what is shown')
+
+    def stride_at(self, fps: Fraction) -> int:
+        """Every how many frames of a video it should be shown as one clip: 1 at about its own rate and below."""
+        return 1 if self.trained_fps is None else max(1, round(fps / self.trained_fps))
+
+    def note_on(self, fps: Fraction) -> str:
+        """What the user should know of painting at a rate, a sentence without its full stop; empty: nothing."""
+        if self.trained_fps is None or fps >= _SLOW * self.trained_fps:
+            return ""
+        return (
+            f"the network was trained on {self.trained_fps} frames a second: at {float(fps):.4g} it sees mouths move "
+            "further from frame to frame than it has learned, and follows the voice less well"
+        )
 
 
 def _nobody_counts(_done: int, _total: int) -> None:
@@ -87,6 +107,8 @@ class Clip:
         check: To be called between pieces of long work; raises where the work is to end.
         step: To be told how many steps of long work are done, and of how many, after each.
         note: To be told what the user should know, a sentence.
+        stride: Every how many frames a network that sees how frames follow each other should take for neighbours:
+            more than 1 at rates of so many times that which it was trained at.
     """
 
     crops: UInt8Array
@@ -96,6 +118,7 @@ class Clip:
     check: Callable[[], None] = go_on
     step: Callable[[int, int], None] = _nobody_counts
     note: Callable[[str], None] = _nobody_hears
+    stride: int = 1
 
 
 class FaceGenerator(Protocol):
@@ -108,7 +131,7 @@ class FaceGenerator(Protocol):
 
     @property
     def clip_length(self) -> int:
-        """Most frames in one clip."""
+        """Most frames in one clip of stride 1; a clip of stride n may have n times as many."""
         ...
 
     @property

@@ -104,6 +104,18 @@ def test_less_memory_means_smaller_calls_and_shorter_clips_are_told(most: int, l
     assert [f"clips of {length} frames instead of 16" in note for note in told] == [True] * (length < 16)
 
 
+@pytest.mark.parametrize("most", [np.inf, 8])
+def test_a_clip_of_every_other_frame_is_painted_so_in_one_way_throughout(most: float) -> None:
+    """Where memory runs out, all phases are painted with shorter clips: else every other frame would flicker."""
+    network = Recorder(most, value=0.2)
+    latents = torch.randn(40, 8, LATENT, LATENT)
+    LatentSyncDenoiser(network, CPU, QUICK).denoise(latents, voice(40), replace(clip(40), stride=2))
+    last = network.seen[-(len(network.seen) // 2) :]
+    assert {sample.shape[2] for sample in last} == {16 if most > 16 else 8}
+    shown = {float(sample[0, 9, 0, 0, 0]) for sample in last}
+    assert {float(latents[frame, 4, 0, 0]) for frame in (0, 1)} <= shown
+
+
 def test_lighter_samplings_can_always_be_cut_and_end() -> None:
     for overlap in (0, 4, 12):
         sampling: Sampling | None = replace(PUBLISHED, overlap=overlap)

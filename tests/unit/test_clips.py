@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.clips import clip_weights, mirrored, plan_clips
+from hybrid.clips import clip_weights, mirrored, phases, plan_clips, shared_frames
 
 
 @given(st.integers(1, 200), st.integers(1, 24), st.integers(0, 23))
@@ -56,3 +56,26 @@ def test_clips_that_cannot_be_are_refused(count: int, length: int, overlap: int)
 )
 def test_few_frames_go_to_and_fro(count: int, order: list[int]) -> None:
     assert mirrored(count, 7) == order
+
+
+@given(st.integers(1, 200), st.integers(1, 6))
+def test_phases_hold_every_frame_once_and_every_nth_each(count: int, stride: int) -> None:
+    runs = phases(count, stride)
+    assert sorted(frame for run in runs for frame in run) == [*range(count)]
+    assert len(runs) == min(stride, count)
+    assert all(after - before == stride for run in runs for before, after in itertools.pairwise(run))
+    assert max(map(len, runs)) - min(map(len, runs)) <= 1
+
+
+@given(st.integers(16, 100), st.sampled_from([0, 4, 8]))
+def test_frames_are_shared_from_where_a_clip_begins_to_where_the_one_before_ends(count: int, overlap: int) -> None:
+    clips = plan_clips(count, 16, overlap)
+    wanted = {k for before, after in itertools.pairwise(clips) for k in range(after.start, before.stop + 1)}
+    assert shared_frames(count, 16, overlap) == tuple(sorted(wanted))
+
+
+def test_phases_share_the_same_time() -> None:
+    assert shared_frames(28, 16, 4) == (12, 13, 14, 15, 16)
+    assert shared_frames(56, 16, 4, 2) == tuple(range(24, 33))  # twice the frames, twice the rate
+    assert shared_frames(32, 16, 4, 2) == ()
+    assert shared_frames(9, 16, 4, 2) == ()

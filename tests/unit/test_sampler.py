@@ -170,6 +170,33 @@ def test_what_a_step_costs(guidance: float, paired: bool, clips: list[int]) -> N
     assert seen == clips
 
 
+@pytest.mark.parametrize(("count", "stride"), [(80, 2), (75, 2), (33, 2), (20, 2), (130, 5), (3, 4), (1, 2)])
+def test_every_nth_frame_is_painted_as_if_the_others_were_not_there(count: int, stride: int) -> None:
+    everything, sampler = frames(count), Sampler(settles, CPU, replace(UNGUIDED, steps=3))
+    whole = sampler.sample(everything, stride=stride)
+    assert whole.shape == (count, 4, SIDE, SIDE)
+    for first in range(min(stride, count)):
+        own = slice(first, None, stride)
+        alone = Conditions(everything.mask, everything.masked[own], everything.reference[own], everything.audio[own])
+        assert torch.allclose(whole[own], sampler.sample(alone), atol=1e-5)
+
+
+def test_twice_the_rate_takes_no_more_work_than_twice_the_frames() -> None:
+    seen: list[Tensor] = []
+
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        seen.append(sample)
+        return sample[:, :4]
+
+    everything = frames(104)
+    Sampler(predict, CPU, replace(UNGUIDED, steps=1)).sample(everything, stride=2)
+    assert len(seen) == 8  # as many as two calls of 52 take
+    assert {sample.shape[2] for sample in seen} == {16}
+    assert torch.equal(seen[0][0, 9:].transpose(0, 1), everything.reference[0:32:2])
+    assert torch.equal(seen[4][0, 9:].transpose(0, 1), everything.reference[1:33:2])
+    assert all(torch.equal(sample[0, :4], seen[0][0, :4]) for sample in seen)  # one noise for all
+
+
 def test_the_same_seed_paints_the_same_and_another_does_not() -> None:
     def run(seed: int) -> Tensor:
         return Sampler(settles, CPU, replace(UNGUIDED, steps=3, seed=seed)).sample(frames(20))

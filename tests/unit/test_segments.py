@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -121,10 +122,11 @@ def test_a_single_frame_is_cut_out_as_a_render_cuts_it() -> None:
 
 def test_borders_are_where_pieces_meet_and_where_their_parts_do() -> None:
     segments = (Segment(0, 4, ()), Segment(4, 20, (0,)), Segment(20, 30, (0,), 2), Segment(30, 34, ()))
-    traits = Traits(seams=lambda frames: (frames // 2,))
-    assert painted_borders(segments, traits) == (12, 18, 19, 20, 24)
-    assert painted_borders(segments, traits, [FellBack(4, 20, 0, "musetalk-v15", "memory")]) == (18, 19, 20, 24)
-    assert painted_borders(segments[:2], Traits()) == ()
+    traits = Traits(seams=lambda frames, stride: range(frames // 2, frames // 2 + stride))
+    assert painted_borders(segments, traits, 1) == (12, 18, 19, 20, 24)
+    assert painted_borders(segments, traits, 3) == (12, 13, 14, 18, 19, 20, 24, 25, 26)
+    assert painted_borders(segments, traits, 1, [FellBack(4, 20, 0, "musetalk-v15", "memory")]) == (18, 19, 20, 24)
+    assert painted_borders(segments[:2], Traits(), 1) == ()
 
 
 class Painter:
@@ -134,14 +136,37 @@ class Painter:
         self.clip_length, self.traits = clip_length, Traits(**traits)  # type: ignore[arg-type]
 
 
+def lengths_of(painter: Painter, frame_bytes: int, fps: Fraction = Fraction(25)) -> PieceLengths:
+    return piece_lengths(painter, frame_bytes, fps)  # type: ignore[arg-type]
+
+
 def test_pieces_of_large_frames_are_short_but_never_shorter_than_a_network_needs() -> None:
     hd, uhd = 1920 * 1080 * 3, 3840 * 2160 * 3
     video = Painter(52, overlap=4, shortest=16)
     sizes = (hd // 4, hd, uhd, 4 * uhd)
-    assert [piece_lengths(video, size) for size in sizes] == [  # type: ignore[arg-type]
-        PieceLengths(longest, 4, 16) for longest in (52, 28, 16, 16)
+    assert [lengths_of(video, size) for size in sizes] == [PieceLengths(longest, 4, 16) for longest in (52, 28, 16, 16)]
+    assert lengths_of(Painter(52, overlap=12, shortest=16), uhd) == PieceLengths(16, 8, 16)
+    assert lengths_of(Painter(64, shortest=16), 2560 * 1440 * 3) == PieceLengths(16, 0, 16)
+    assert lengths_of(Painter(8), uhd) == PieceLengths(8)
+    assert lengths_of(Painter(6, overlap=4, shortest=16), hd) == PieceLengths(6, 3, 6)
+
+
+def test_pieces_of_every_nth_frame_last_as_long() -> None:
+    hd = 1920 * 1080 * 3
+    video = Painter(52, overlap=4, shortest=16, trained_fps=25)
+    for rate, stride in (("24000/1001", 1), ("12", 1), ("30", 1), ("37", 1), ("50", 2), ("60000/1001", 2), ("120", 5)):
+        assert video.traits.stride_at(Fraction(rate)) == stride
+        assert lengths_of(video, 1000, Fraction(rate)) == PieceLengths(52 * stride, 4 * stride, 16 * stride)
+    assert lengths_of(video, hd, Fraction(60)) == PieceLengths(32, 8, 32)
+    assert lengths_of(video, hd // 2, Fraction(60)) == PieceLengths(56, 8, 32)
+    assert lengths_of(Painter(8), hd, Fraction(60)) == PieceLengths(8)
+
+
+def test_a_rate_far_below_that_of_the_training_is_told() -> None:
+    video = Traits(trained_fps=25)
+    assert [bool(video.note_on(Fraction(rate))) for rate in ("10", "19.9", "20", "24", "120")] == [
+        *(True, True),
+        *(False, False, False),
     ]
-    assert piece_lengths(Painter(52, overlap=12, shortest=16), uhd) == PieceLengths(16, 8, 16)  # type: ignore[arg-type]
-    assert piece_lengths(Painter(64, shortest=16), 2560 * 1440 * 3) == PieceLengths(16, 0, 16)  # type: ignore[arg-type]
-    assert piece_lengths(Painter(8), uhd) == PieceLengths(8)  # type: ignore[arg-type]
-    assert piece_lengths(Painter(6, overlap=4, shortest=16), hd) == PieceLengths(6, 3, 6)  # type: ignore[arg-type]
+    assert "trained on 25 frames a second: at 12.5 it sees" in video.note_on(Fraction(25, 2))
+    assert not Traits().note_on(Fraction(5))
