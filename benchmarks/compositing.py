@@ -89,7 +89,7 @@ def piece_milliseconds(piece: Piece, settings: BlendSettings) -> float:
 def decoded(folder: Path) -> list[UInt8Array]:
     """Frames of the shipped sample, its face 500 px wide, with grain, so that there is some to be matched."""
     clip = make_clip(folder / "clip.mp4", seconds=1, fps="25", size=ENLARGED, picture=ASSETS / "sample.mp4")
-    whole = list(read_frames(probe_source(clip, Limits(), image_fps=25)))[:PIECE]
+    whole = list(read_frames(probe_source(clip, Limits())))[:PIECE]
     frames = [np.ascontiguousarray(frame[:HEIGHT, :WIDTH]) for frame in whole]
     noise = np.random.default_rng(0)
     return [

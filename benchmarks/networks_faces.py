@@ -162,7 +162,7 @@ def composites(watch: Stopwatch) -> Stage:
 def video(folder: Path) -> tuple[Stage, Stage]:
     """Decoding and encoding a 1080p frame of the shipped sample, each in its ffmpeg."""
     clip = make_clip(folder / "clip.mp4", seconds=4, fps=str(FPS), size=(WIDTH, HEIGHT), picture=ASSETS / "sample.mp4")
-    source = probe_source(clip, Limits(), image_fps=25)
+    source = probe_source(clip, Limits())
     frames: list[UInt8Array] = []
     decoding = _with_children(lambda: frames.extend(read_frames(source)))
     encoding = _with_children(lambda: trial_encode(frames, FPS, EncoderSettings()))

@@ -28,7 +28,7 @@ _MASK_KNOBS = (
 )
 _SETTINGS = {  # options of `render`, and the settings that they are
     **{name: name for name in ("backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")},
-    "fps": "image_fps",
+    "fps": "fps",
     "alpha_background": "alpha_background",
     "use_saved_coords": "use_saved_coords",
     "coords_dir": "coords_dir",
@@ -86,7 +86,10 @@ def render(
     ] = None,
     length: Annotated[str | None, typer.Option(help="Voice longer than video: pingpong, loop or hold.")] = None,
     tail: Annotated[str | None, typer.Option(help="Voice shorter: cut, or keep the rest of the video.")] = None,
-    fps: Annotated[int | None, typer.Option(help="Frame rate of pictures (default: 25).")] = None,
+    fps: Annotated[
+        str | None,
+        typer.Option(help="Frame rate of OUT: 25, 29.97, 30000/1001 (default: the source's; pictures 25)."),
+    ] = None,
     alpha_background: Annotated[
         str | None, typer.Option(help="What is laid under transparent parts: white or black (default: white).")
     ] = None,

@@ -122,7 +122,7 @@ def preview_frame(
         source = probe_source(
             video,
             settings.limits,
-            image_fps=settings.image_fps,
+            fps=settings.fps,
             alpha_background=settings.alpha_background,
             cancel=cancel,
         )

@@ -97,7 +97,7 @@ class LipSync:
         return probe_source(
             video,
             settings.limits,
-            image_fps=settings.image_fps,
+            fps=settings.fps,
             alpha_background=settings.alpha_background,
         )
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import OutputError
@@ -18,6 +19,7 @@ from musetalk.files import readable
 from musetalk.media.audio import Voice, extract_voice
 from musetalk.media.playback import largest_spool, play
 from musetalk.media.probe import probe_source
+from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder, trial_encode
@@ -101,7 +103,7 @@ def run_preflight(
     source = probe_source(
         video,
         settings.limits,
-        image_fps=settings.image_fps,
+        fps=settings.fps,
         alpha_background=settings.alpha_background,
         cancel=run.cancel,
     )
@@ -119,7 +121,7 @@ def run_preflight(
             f"the render needs some {disk / 2**20:.0f} MiB of disk, {free / 2**20:.0f} MiB are free",
             "free some space, or write elsewhere",
         )
-    _note_facts(source, run)
+    _note_facts(source, settings.fps, run)
     preflight = Preflight(source, sound, timeline, sampled, with_face, seconds, memory / 2**20, disk / 2**20)
     run.emit("preflight", 4, STEPS, note=describe(preflight))
     return preflight
@@ -197,10 +199,8 @@ def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:
     return memory, 2 * picture + spool + float(listening)
 
 
-def _note_facts(source: Source, run: RenderRun) -> None:
-    for note in source.notes:
+def _note_facts(source: Source, asked: Fraction | None, run: RenderRun) -> None:
+    for note in (*source.notes, *notes_on_rate(source, asked)):
         run.warn(note)
-    if source.clock.variable:
-        run.warn(f"the source has a variable frame rate; it is played at a constant {float(source.fps):g} frames/s")
     if source.high_dynamic_range:
         run.warn("the source is HDR; the output keeps its colour tags but has 8 bits a channel")

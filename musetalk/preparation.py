@@ -215,7 +215,7 @@ def _find_faces(
     saved: Path | None = None
     key = ""
     if settings.use_saved_coords:
-        key = plan_key(content_digest(source, run.cancel), detector, settings.tracker, used)
+        key = plan_key(content_digest(source, run.cancel), detector, settings.tracker, used, source.fps)
         saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:

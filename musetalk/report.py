@@ -73,6 +73,7 @@ class RenderReport:
         loudness: Openness of the voice, 0 to 1, over the output's length in evenly wide bins, at most `LOUDNESS_BINS`;
             the largest value of each bin.
         fps: Exact rate as text, "30000/1001".
+        source_fps: The same of the source; of a variable one that of its bursts.
         voice_seconds: Length of the voice.
         video_seconds: Length of the picture.
         wall_seconds: How long the render took.
@@ -118,6 +119,7 @@ class RenderReport:
     enhancer: str = ""
     restored_frames: int = 0
     unrestored: tuple[Unrestored, ...] = ()
+    source_fps: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

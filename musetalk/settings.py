@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from musetalk.errors import SettingsError
 
@@ -23,6 +35,39 @@ def parse_face_choice(value: object) -> object:
     if isinstance(value, str) and "," in value:
         return tuple(part.strip() for part in value.split(","))
     return value
+
+
+SLOWEST_RATE, FASTEST_RATE = 1, 240  # frames a second that an output may be asked to have
+_RATE = re.compile(r"\d{1,6}(\.\d{1,9})?|\d{1,9}/0*[1-9]\d{0,8}")
+_NTSC = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120))
+
+
+def parse_rate(value: object) -> Fraction | None:
+    """Read a frame rate: 25, 29.97 or "30000/1001". Decimals of NTSC's rates (23.976, 29.97, 59.94) mean these exactly.
+
+    Raises:
+        ValueError: It is no rate, or out of range.
+    """
+    if value is None or value == "":
+        return None
+    text = str(value).strip()
+    if not _RATE.fullmatch(text):
+        raise ValueError("a frame rate is a number such as 25, 29.97 or 30000/1001")
+    rate = Fraction(text)
+    decimals = len(text.partition(".")[2])
+    if decimals >= 2:
+        rate = next((exact for exact in _NTSC if round(exact, decimals) == rate), rate)
+    if not SLOWEST_RATE <= rate <= FASTEST_RATE:
+        raise ValueError(f"a frame rate lies between {SLOWEST_RATE} and {FASTEST_RATE}")
+    return rate.limit_denominator(100_000)
+
+
+FrameRate = Annotated[
+    Fraction | None,
+    PlainValidator(parse_rate),
+    PlainSerializer(lambda rate: None if rate is None else str(rate), when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}),
+]
 
 
 class _Frozen(BaseModel):
@@ -209,7 +254,9 @@ class RenderSettings(_Frozen):
         "pingpong", description="what the picture does where the voice is longer"
     )
     tail: Literal["cut", "keep"] = Field("cut", description="the rest of the source where the voice is shorter")
-    image_fps: int = Field(25, ge=1, le=120, description="frame rate of pictures and folders of pictures")
+    fps: FrameRate = Field(
+        None, description="frame rate of the output: 25, 29.97, 30000/1001; default: the source's own, of pictures 25"
+    )
     alpha_background: Literal["white", "black"] = Field(
         "white", description="what is laid under transparent parts of the source"
     )
@@ -228,6 +275,17 @@ class RenderSettings(_Frozen):
     latentsync: LatentSyncSettings = LatentSyncSettings()
     encoder: EncoderSettings = EncoderSettings()
     limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: object) -> object:
+        """Take `image_fps`, once the rate of pictures alone, for `fps`; 25, which it was unasked, says nothing."""
+        if not isinstance(values, dict) or "image_fps" not in values:
+            return values
+        renamed = {name: value for name, value in values.items() if name != "image_fps"}
+        if str(values["image_fps"]) != "25":
+            renamed["fps"] = values["image_fps"] if values.get("fps") is None else values["fps"]
+        return renamed
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> RenderSettings:

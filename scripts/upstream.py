@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--right_cheek_width", type=int, default=90, help="v15: columns of 512 kept right of the middle")
     add("--audio_padding_length_left", type=int, default=2, help="frames of voice before each, at 25 fps")
     add("--audio_padding_length_right", type=int, default=2, help="frames of voice after each, at 25 fps")
-    add("--fps", type=int, default=25, help="frame rate of pictures; videos keep their own")
+    add("--fps", help="frame rate of the result; default: the video's own, of pictures 25")
     add("--batch_size", type=int, default=8, help="frames at once")
     add("--gpu_id", type=int, default=0, help="which GPU")
     add("--use_float16", action="store_true", help="on a GPU: half precision")
@@ -120,7 +120,7 @@ def _values(flags: argparse.Namespace) -> dict[str, Any]:
         "backend": flags.backend or _BACKENDS[flags.version],
         "bbox_shift": flags.bbox_shift if first else 0,
         "extra_margin": flags.extra_margin,
-        "image_fps": flags.fps,
+        "fps": flags.fps,
         "use_saved_coords": flags.use_saved_coord or flags.saved_coord,
         "mask": {
             "shape": "auto" if flags.backend else "raw" if first else flags.parsing_mode,

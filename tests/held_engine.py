@@ -39,7 +39,7 @@ class Engine:
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         if not voice.read_bytes():
             raise MediaError("the voice is empty", "speak up")
-        return probe_source(video, settings.limits, image_fps=settings.image_fps)
+        return probe_source(video, settings.limits, fps=settings.fps)
 
     def render(
         self,

@@ -118,9 +118,7 @@ def write_side_by_side(
     Raises:
         MuseTalkError: A video cannot be read, or the output not be written.
     """
-    sources = [
-        probe_source(panel.video, settings.limits, image_fps=settings.image_fps, cancel=cancel) for panel in panels
-    ]
+    sources = [probe_source(panel.video, settings.limits, fps=settings.fps, cancel=cancel) for panel in panels]
     first, grid = sources[0], _Grid.of(sources[0], panels)
     counts = {source.frame_count for source in sources}
     if len(counts) > 1:

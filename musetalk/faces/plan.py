@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,9 @@ class FacePlan:
             raise IndexError(f"no frame {frame} in a plan of {self.frame_count}")
 
 
-def plan_key(content_digest: str, detector: FaceDetector, tracker: TrackerSettings, frame_count: int) -> str:
+def plan_key(
+    content_digest: str, detector: FaceDetector, tracker: TrackerSettings, frame_count: int, fps: Fraction
+) -> str:
     """Name what a plan depends on, as 64 hexadecimal digits: another source, detector or setting, another key.
 
     Args:
@@ -222,6 +225,7 @@ def plan_key(content_digest: str, detector: FaceDetector, tracker: TrackerSettin
         detector: The detector that looks.
         tracker: The tracker's settings.
         frame_count: Frames in the source, as it is read.
+        fps: The rate at which it is read.
     """
     parts = {
         "revision": PLAN_REVISION,
@@ -229,6 +233,7 @@ def plan_key(content_digest: str, detector: FaceDetector, tracker: TrackerSettin
         "detector": detector.fingerprint,
         "tracker": tracker.model_dump(mode="json"),
         "frames": frame_count,
+        "fps": str(fps),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

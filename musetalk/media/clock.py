@@ -1,7 +1,8 @@
 """When a video's pictures are shown, and the constant rate that they are played at.
 
 The pictures in a file are numbered as decoded (picture j); the pipeline counts frames of a constant rate (frame k).
-At a constant source rate the two are the same; a variable-rate source shows some pictures twice and others never.
+Where a source of a constant rate is played at that rate the two are the same; else some pictures are shown more than
+once, or never.
 """
 
 from __future__ import annotations
@@ -12,25 +13,26 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.arrays import Int64Array
+from musetalk.arrays import Float64Array, Int64Array
+from musetalk.errors import LimitError
+from musetalk.media.rates import DEFAULT_RATE, WantedRate, believable, nearest_standard, played_at
+from musetalk.media.timestamps import NO_TIME, PictureTimes, distance_in_bursts, order_times
+from musetalk.settings import Limits
 
-# Broadcast, cinema, camera and screen-capture rates; fractions as SMPTE ST 12 and 2036 have them.
-STANDARD_RATES: tuple[Fraction, ...] = (
-    *(Fraction(n) for n in (5, 6, 8, 10, 12)),
-    Fraction(25, 2),
-    Fraction(15),
-    *(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)),
-    *(Fraction(n) for n in (20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 240)),
-)
 # Pictures this far (in frames) from an even grid still count as evenly spaced: containers that round times to
 # milliseconds reach 0.12 at 120 fps; real variable-rate sources miss by a whole frame.
 EVEN_TOLERANCE = 0.35
+# A few pictures may miss it by about a whole frame, where all others before and after them keep to it: a time was
+# written twice, or is missing.
+_MISSED, _MOST_MISSED = 1.25, 0.1
 # A stated rate so near to a standard one is that one, approximated (Matroska states nanoseconds a frame). An hour
 # apart they would differ by a tenth of a frame.
 _SAME_RATE = 1e-6
 # Times that a parser adds up (raw streams) collect rounding errors; what they then differ by is 70 ms in an hour.
-_ROUNDING = Fraction(2, 100_000)
-DEFAULT_RATE = Fraction(25)
+_ROUNDING = 2e-5
+_NEAR_STANDARD = 0.02  # rates of a variable source this near to a standard one are that one
+_IN_PHASE = 0.5  # how much the places of pictures between two frames must agree, 0 to 1, to be moved to the middle
+_TIE = 1e-6  # frames; so near to the moment at which a picture changes, the new one counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,13 @@ class FrameClock:
     Attributes:
         fps: The constant rate.
         frame_count: Frames at that rate.
-        picture_times: Seconds from the start of the file at which each picture is shown, ascending.
-        pictures: Per frame the picture that it shows, or None where frame k is picture k.
+        picture_times: Seconds from the start of the file at which each picture is shown, ascending; empty where the
+            file does not say.
+        pictures: Per frame the picture that it shows, ascending; None where frame k is picture k.
         keyframes: Ascending frames from which decoding can start.
+        source_fps: The source's own rate; of a variable one that of its bursts; None: it is `fps`.
+        variable: Whether the source's own rate varies.
+        repaired: Pictures whose time is a guess.
     """
 
     fps: Fraction
@@ -50,11 +56,14 @@ class FrameClock:
     picture_times: tuple[float, ...]
     pictures: Int64Array | None
     keyframes: tuple[int, ...]
+    source_fps: Fraction | None = None
+    variable: bool = False
+    repaired: int = 0
 
     @property
-    def variable(self) -> bool:
-        """Whether the source's own rate varies."""
-        return self.pictures is not None
+    def own_fps(self) -> Fraction:
+        """The source's own rate; of a variable one that of its bursts."""
+        return self.source_fps or self.fps
 
     def picture(self, frame: int) -> int:
         """The picture that a frame shows."""
@@ -65,56 +74,162 @@ class FrameClock:
         if picture == 0:
             return None
         if not self.picture_times:
-            return float((picture - Fraction(1, 2)) / self.fps)
+            return float((picture - Fraction(1, 2)) / self.own_fps)
         return (self.picture_times[picture - 1] + self.picture_times[picture]) / 2
 
 
-def build_clock(times: Sequence[int], keys: Sequence[bool], tick: Fraction, hint: Fraction | None) -> FrameClock:
-    """Find the constant rate of a stream.
+def build_clock(
+    times: Sequence[int],
+    keys: Sequence[bool],
+    tick: Fraction,
+    hint: Fraction | None,
+    *,
+    fps: WantedRate = None,
+    last: int = 0,
+    longest: float = Limits().max_seconds,
+) -> FrameClock:
+    """Find the rate of a stream, and lay the frames of a constant rate over it.
+
+    A stream of one picture is a still: one frame, at the rate asked for or 25.
 
     Args:
-        times: Presentation times of its pictures, in ticks, ascending.
+        times: Presentation times of its pictures, in ticks, in the order of the file; `NO_TIME` where there is none.
         keys: Which of them are keyframes.
         tick: Length of a tick in seconds.
         hint: The rate that the container or codec states, if any. Believed only where the times agree.
+        fps: The rate to play it at; "own": its own; None: its own, if lips can move at it (see `suiting_rate`).
+        last: How long the file shows the picture that comes last, in ticks; 0: it does not say.
+        longest: Seconds that it may last; where more lie between two pictures, the times are wrong.
+
+    Raises:
+        LimitError: It lasts longer.
     """
-    ticks = np.asarray(times, dtype=np.int64)
-    seconds = tuple((ticks * float(tick)).tolist())
-    if len(ticks) < 2:
-        return FrameClock(hint or DEFAULT_RATE, len(ticks), seconds, None, (0,))
-    span = Fraction(int(ticks[-1] - ticks[0])) * tick
-    measured = (len(ticks) - 1) / span
-    even = np.linspace(ticks[0], ticks[-1], len(ticks))
-    interval = float((ticks[-1] - ticks[0]) / (len(ticks) - 1))
-    keyframes = tuple(np.flatnonzero(np.asarray(keys)).tolist())
-    if np.abs(ticks - even).max() <= EVEN_TOLERANCE * interval:
-        fps = _agreeing_rate(measured, span, tick, hint)
-        return FrameClock(fps, len(ticks), seconds, None, keyframes)
-    return _resampled(_nearest_standard(measured), np.asarray(seconds), interval * float(tick), keyframes)
+    hint = believable(hint)
+    if len(times) < 2:
+        seconds = tuple(float(time * tick) for time in times if time != NO_TIME)
+        return FrameClock(played_at(DEFAULT_RATE, fps), len(times), seconds, None, (0,))
+    known = order_times(times, longest / float(tick))
+    flags = np.asarray(keys, dtype=np.bool_)
+    if known is None:  # raw streams, or nothing to be believed: evenly spaced, in the order of the file
+        _check_length(len(times) / (hint or DEFAULT_RATE), longest)
+        return _constant(hint or DEFAULT_RATE, len(times), (), np.flatnonzero(flags), fps, repaired=0)
+    seconds = tuple((known.ticks * float(tick)).tolist())
+    keyframes = np.flatnonzero(flags[known.order])
+    _check_length(seconds[-1] - seconds[0], longest)  # before anything is as long as the times say
+    even = _even_rate(known.ticks, tick, hint)
+    if even is not None:
+        rate, missed = even
+        return _constant(rate, len(times), seconds, keyframes, fps, repaired=max(missed, known.repaired))
+    return _resampled(known, seconds, keyframes, tick, hint, fps, last)
 
 
-def _agreeing_rate(measured: Fraction, span: Fraction, tick: Fraction, hint: Fraction | None) -> Fraction:
-    """The stated rate, or the nearest standard one, if the times cannot tell it from the measured one; else that."""
-    tolerance = max(2 * tick / span, _ROUNDING)  # both ends are rounded to a tick
-    nearest = _nearest_standard(measured)
-    if hint is not None and abs(_nearest_standard(hint) / hint - 1) < _SAME_RATE:
-        hint = _nearest_standard(hint)
+def _check_length(seconds: Fraction | float, longest: float) -> None:
+    if seconds > longest:
+        raise LimitError(
+            f"the source lasts {float(seconds):.0f} s, more than the {longest:.0f} s allowed",
+            "cut it shorter or raise limits.max_seconds",
+        )
+
+
+def _even_rate(ticks: Int64Array, tick: Fraction, hint: Fraction | None) -> tuple[Fraction, int] | None:
+    """The rate of evenly spaced pictures, and how many of them miss their place; None where they are not even."""
+    count = len(ticks)
+    apart = Fraction(int(ticks[-1] - ticks[0]))
+    missing = _missing(ticks, float(apart / (count - 1)))
+    if missing.max() <= EVEN_TOLERANCE * apart / (count - 1):
+        return _agreeing_rate((count - 1) / (apart * tick), float(missing.max() / apart), 1 / apart, hint), 0
+    half = count // 2
+    apart = Fraction(float(np.median(ticks[half:] - ticks[:-half])))  # what a few single pictures do does not count
+    interval = float(apart / half)
+    missing = _missing(ticks, interval)
+    off = missing > EVEN_TOLERANCE * interval
+    if apart == 0 or off.sum() > max(1, _MOST_MISSED * count) or missing.max() > _MISSED * interval:
+        return None
+    return _agreeing_rate(half / (apart * tick), float(missing[~off].max() / apart), 1 / apart, hint), int(off.sum())
+
+
+def _missing(ticks: Int64Array, interval: float) -> Float64Array:
+    """How far pictures are from an even grid, in ticks."""
+    off = (ticks - ticks[0]) - np.arange(len(ticks)) * interval
+    return np.asarray(np.abs(off - np.median(off)), dtype=np.float64)
+
+
+def _agreeing_rate(measured: Fraction, unrest: float, rounding: Fraction, hint: Fraction | None) -> Fraction:
+    """The stated rate, or the nearest standard one, if the times cannot tell it from the measured one; else that.
+
+    Args:
+        measured: By the first time and the last.
+        unrest: By how much of the time between these pictures miss an even grid.
+        rounding: A tick, as a part of that time; both ends are rounded to one.
+        hint: The stated rate.
+    """
+    tolerance = max(2 * float(rounding), unrest, _ROUNDING)
+    nearest = nearest_standard(measured)
+    if hint is not None and abs(nearest_standard(hint) / hint - 1) < _SAME_RATE:
+        hint = nearest_standard(hint)
     for rate in (hint, nearest):
         if rate is not None and abs(rate / measured - 1) <= tolerance:
             return rate
     return measured.limit_denominator(100_000)
 
 
-def _nearest_standard(fps: Fraction) -> Fraction:
-    return min(STANDARD_RATES, key=lambda rate: abs(rate / fps - 1))
+def _constant(
+    own: Fraction,
+    count: int,
+    seconds: tuple[float, ...],
+    keyframes: Int64Array,
+    wanted: WantedRate,
+    *,
+    repaired: int,
+) -> FrameClock:
+    """The clock of evenly spaced pictures, played at the rate that is wanted."""
+    fps = played_at(own, wanted)
+    if fps == own:
+        return FrameClock(own, count, seconds, None, tuple(keyframes.tolist()), own, repaired=repaired)
+    frames = max(1, round(count * fps / own))
+    middles = (np.arange(frames) + 0.5) * float(own / fps)  # of the frames, in pictures
+    pictures = np.minimum(np.floor(middles + _TIE).astype(np.int64), count - 1)
+    starts = _starts(pictures, keyframes)
+    return FrameClock(fps, frames, seconds, pictures, starts, own, repaired=repaired)
 
 
-def _resampled(fps: Fraction, seconds: np.ndarray, interval: float, keyframes: tuple[int, ...]) -> FrameClock:
-    length = seconds[-1] - seconds[0] + interval  # the last picture is shown for an average interval
-    count = max(1, round(length * float(fps)))
-    middles = seconds[0] + (np.arange(count) + 0.5) / float(fps)
-    pictures = np.searchsorted(seconds, middles, side="right") - 1
-    starts = np.searchsorted(pictures, np.asarray(keyframes), side="left")
-    return FrameClock(
-        fps, count, tuple(seconds.tolist()), pictures.astype(np.int64), tuple(sorted({*starts.tolist()} - {count}))
-    )
+def _resampled(
+    known: PictureTimes,
+    seconds: tuple[float, ...],
+    keyframes: Int64Array,
+    tick: Fraction,
+    hint: Fraction | None,
+    wanted: WantedRate,
+    last: int,
+) -> FrameClock:
+    """The clock of unevenly spaced pictures: every frame shows the picture of its moment."""
+    own = _rate_of_bursts(known.ticks, tick, hint)
+    fps = played_at(own, wanted)
+    places = (known.ticks - known.ticks[0]) * float(tick * fps)  # of the pictures, in frames
+    longest = float(np.diff(places).max())
+    shown = min(max(last, 0) * float(tick * fps), longest) or float(fps / own)  # how long the last picture is
+    count = max(1, round(float(places[-1]) + shown))
+    middles = np.arange(count) + 0.5 + _phase(places)
+    pictures = np.maximum(np.searchsorted(places, middles + _TIE, side="right") - 1, 0).astype(np.int64)
+    starts = _starts(pictures, keyframes)
+    return FrameClock(fps, count, seconds, pictures, starts, own, variable=True, repaired=known.repaired)
+
+
+def _rate_of_bursts(ticks: Int64Array, tick: Fraction, hint: Fraction | None) -> Fraction:
+    measured = 1 / (Fraction(distance_in_bursts(ticks)) * tick)
+    for rate in (hint, nearest_standard(measured)):
+        if rate is not None and abs(rate / measured - 1) <= _NEAR_STANDARD:
+            return rate
+    return max(measured.limit_denominator(2 if measured > 1 else 1000), Fraction(1, 100_000))
+
+
+def _phase(places: Float64Array) -> float:
+    """How far pictures lie behind the frames' beginnings, -0.5 to 0.5 frames, where they agree on it; else 0."""
+    mean = np.exp(2j * np.pi * places).mean()
+    return float(np.angle(mean) / (2 * np.pi)) if abs(mean) > _IN_PHASE else 0.0
+
+
+def _starts(pictures: Int64Array, keyframes: Int64Array) -> tuple[int, ...]:
+    """The first frame that shows each keyframe, or what comes after it."""
+    starts = np.searchsorted(pictures, keyframes, side="left")
+    return tuple(sorted({*starts.tolist()} - {len(pictures)}))

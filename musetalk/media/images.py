@@ -17,6 +17,7 @@ from musetalk.media.animation import Animation, read_animation, read_canvases
 from musetalk.media.clock import FrameClock, build_clock
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.media.pictures import format_of, is_sideways, opened, reading, still
+from musetalk.media.rates import DEFAULT_RATE, WantedRate, played_at
 from musetalk.media.srgb import Background, is_transparent, profile_note
 from musetalk.media.types import ColorTags, Source
 from musetalk.settings import Limits
@@ -40,12 +41,12 @@ class _Facts:
     notes: tuple[str, ...]
 
 
-def probe_picture(path: Path, fps: Fraction, limits: Limits, background: Background = "white") -> Source:
+def probe_picture(path: Path, fps: WantedRate, limits: Limits, background: Background = "white") -> Source:
     """Describe a picture: a still of one frame, or an animation with a timing of its own.
 
     Args:
         path: The file.
-        fps: The rate of a still.
+        fps: The rate to play it at, see `probe_source`.
         limits: What it may ask of the machine.
         background: What is laid under transparent parts.
 
@@ -59,13 +60,13 @@ def probe_picture(path: Path, fps: Fraction, limits: Limits, background: Backgro
     with reading(path, "is damaged"):
         animation = read_animation(path, kind.name, limits.max_seconds)
     if animation is not None:
-        return _animated(path, kind.name, animation, limits, background)
+        return _animated(path, kind.name, animation, fps, limits, background)
     facts = _facts(path, limits)
     see_through = _laid_over(background) if _shows_through(path) else ()
     return _stills(path, (path,), facts.size, fps, background, (*facts.notes, *see_through))
 
 
-def probe_folder(folder: Path, fps: Fraction, limits: Limits, background: Background = "white") -> Source:
+def probe_folder(folder: Path, fps: WantedRate, limits: Limits, background: Background = "white") -> Source:
     """Describe all pictures of a folder, in the order of the numbers in their names.
 
     Raises:
@@ -92,16 +93,18 @@ def _stills(
     path: Path,
     images: tuple[Path, ...],
     size: tuple[int, int],
-    fps: Fraction,
+    fps: WantedRate,
     background: Background,
     notes: tuple[str, ...],
 ) -> Source:
-    count = len(images)
-    clock = FrameClock(fps, count, tuple(float(k / fps) for k in range(count)), None, tuple(range(count)))
+    count, rate = len(images), played_at(DEFAULT_RATE, fps)
+    clock = FrameClock(rate, count, tuple(float(k / rate) for k in range(count)), None, tuple(range(count)))
     return _source(path, size, clock, background, notes, images=images)
 
 
-def _animated(path: Path, name: str, animation: Animation, limits: Limits, background: Background) -> Source:
+def _animated(
+    path: Path, name: str, animation: Animation, fps: WantedRate, limits: Limits, background: Background
+) -> Source:
     _check_size(path, animation.size, limits)
     if animation.largest > limits.max_pixels:
         raise LimitError(f'"{path.name}" has a frame of {animation.largest} pixels', "save it again as MP4")
@@ -120,13 +123,14 @@ def _animated(path: Path, name: str, animation: Animation, limits: Limits, backg
         )
     if animation.cut_off:
         notes.append(f"the file ends inside its frame {len(animation.durations) + 1}: the frames before it are used")
-    return _source(path, size, _clock(animation.durations), background, tuple(notes), animated=True)
+    return _source(path, size, _clock(animation.durations, fps, limits), background, tuple(notes), animated=True)
 
 
-def _clock(durations: Sequence[Fraction]) -> FrameClock:
+def _clock(durations: Sequence[Fraction], fps: WantedRate, limits: Limits) -> FrameClock:
     ends = [0, *(round(end / _TICK) for end in itertools.accumulate(durations))]
     keys = [True] + [False] * (len(durations) - 1)
-    return build_clock(ends[:-1], keys, _TICK, None)
+    last = ends[-1] - ends[-2]
+    return build_clock(ends[:-1], keys, _TICK, None, fps=fps, last=last, longest=limits.max_seconds)
 
 
 def _source(

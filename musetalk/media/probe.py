@@ -12,11 +12,13 @@ from pathlib import Path
 from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
-from musetalk.media.clock import DEFAULT_RATE, FrameClock, build_clock
+from musetalk.media.clock import FrameClock, build_clock
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.media.images import probe_folder, probe_picture
+from musetalk.media.rates import WantedRate
 from musetalk.media.srgb import Background
 from musetalk.media.streams import MediaFile, Stream, describe_file
+from musetalk.media.timestamps import NO_TIME
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
@@ -38,12 +40,14 @@ class _Packets:
     Attributes:
         times: Of pictures, in the file's order, in ticks.
         keys: Which of these need no other picture.
+        latest: When the last picture is shown, and for how long.
         start, end: Of all that is shown or heard, in ticks.
         tick: In seconds.
     """
 
     times: list[int] = field(default_factory=list)
     keys: list[bool] = field(default_factory=list)
+    latest: tuple[int, int] = (NO_TIME, 0)
     start: int | None = None
     end: int = 0
     tick: Fraction = Fraction(1)
@@ -111,30 +115,38 @@ def probe_source(
     path: Path,
     limits: Limits,
     *,
-    image_fps: int,
+    fps: WantedRate = None,
     alpha_background: Background = "white",
     cancel: CancelToken | None = None,
 ) -> Source:
     """Describe a video file, a picture, or a folder of pictures: by what it holds, whatever its name says.
 
+    Args:
+        path: The file or folder.
+        limits: What it may ask of the machine.
+        fps: The rate to play it at; "own": its own; None: its own, if lips can move at it (see `suiting_rate`), of
+            pictures 25.
+        alpha_background: What is laid under transparent parts.
+        cancel: Ends the look.
+
     Raises:
         MediaError: It cannot be read as one, with the reason.
         LimitError: It is larger or longer than `limits`.
     """
-    rate = Fraction(image_fps)
     try:
         is_folder = path.is_dir()
     except OSError as error:
         raise MediaError(f'"{path}" cannot be opened ({error.strerror})', "check its name and permissions") from error
     if is_folder:
-        source = probe_folder(path, rate, limits, alpha_background)
+        source = probe_folder(path, fps, limits, alpha_background)
     else:
         named_picture = path.suffix.lower() in IMAGE_SUFFIXES
         check_file(path, limits, "picture" if named_picture else "video")
         if picture_format(path) is not None:
-            source = probe_picture(path, rate, limits, alpha_background)
+            source = probe_picture(path, fps, limits, alpha_background)
         else:
-            source = _probe_named_picture(path, limits, cancel) if named_picture else _probe_video(path, limits, cancel)
+            probe = _probe_named_picture if named_picture else _probe_video
+            source = probe(path, limits, fps, cancel)
     _check_limits(source, limits)
     return source
 
@@ -148,17 +160,17 @@ def _check_limits(source: Source, limits: Limits) -> None:
     check_length(source.path, source.seconds, limits)
 
 
-def _probe_named_picture(path: Path, limits: Limits, cancel: CancelToken | None) -> Source:
+def _probe_named_picture(path: Path, limits: Limits, fps: WantedRate, cancel: CancelToken | None) -> Source:
     """A video under the name of a picture, or a picture that is damaged from its first byte on."""
     try:
-        return _probe_video(path, limits, cancel)
+        return _probe_video(path, limits, fps, cancel)
     except LimitError:
         raise
     except MediaError as error:
         raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG") from error
 
 
-def _probe_video(path: Path, limits: Limits, cancel: CancelToken | None) -> Source:
+def _probe_video(path: Path, limits: Limits, fps: WantedRate, cancel: CancelToken | None) -> Source:
     file = describe_file(path, cancel)
     wanted = _candidates(file)
     sound = next((stream for stream in file.sounds(wanted[0].program) if stream.decodable), None)
@@ -174,7 +186,7 @@ def _probe_video(path: Path, limits: Limits, cancel: CancelToken | None) -> Sour
         path=path,
         width=width,
         height=height,
-        clock=_clock(packets, picture.rate),
+        clock=_clock(packets, picture.rate, fps, limits),
         color=ColorTags(*(_tag(colors[name]) for name in ("range", "space", "primaries", "trc"))),
         pixel_format=frame["format"],
         square_pixels=(width, height) == (int(frame["w"]), int(frame["h"])),
@@ -263,15 +275,9 @@ def _square_pixels(width: int, height: int, sar: str) -> tuple[int, int]:
     return (round(width * ratio), height) if ratio >= 1 else (width, round(height / ratio))
 
 
-def _clock(packets: _Packets, hint: Fraction | None) -> FrameClock:
-    order = sorted(range(len(packets.times)), key=packets.times.__getitem__)
-    times = [packets.times[i] for i in order]
-    keys = [packets.keys[i] for i in order]
-    if len(set(times)) < len(times):  # a container without usable times (raw streams): evenly spaced in file order
-        fps = hint or DEFAULT_RATE
-        keyframes = tuple(i for i, key in enumerate(packets.keys) if key)
-        return FrameClock(fps, len(times), (), None, keyframes)
-    return build_clock(times, keys, packets.tick, hint)
+def _clock(packets: _Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:
+    last, longest = packets.latest[1], limits.max_seconds
+    return build_clock(packets.times, packets.keys, packets.tick, hint, fps=fps, last=last, longest=longest)
 
 
 def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | None) -> dict[int, _Packets]:
@@ -290,8 +296,11 @@ def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | N
                 if streams[int(fields[0])].kind == "video":
                     if flags & _DISCARD:
                         continue
+                    packets.latest = max(packets.latest, (pts, duration))
                     packets.times.append(pts)
                     packets.keys.append(bool(flags & _KEY))
+                if pts == NO_TIME:
+                    continue
                 packets.start = pts if packets.start is None else min(packets.start, pts)
                 packets.end = max(packets.end, pts + duration)
         child.finish()

@@ -9,9 +9,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import MediaError
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
-from musetalk.settings import Limits, RenderSettings
-
-_IMAGE_FPS = RenderSettings().image_fps  # results are no pictures
+from musetalk.settings import Limits
 
 
 def frame_of(video: Path, frame: int, max_side: int | None = None) -> UInt8Array:
@@ -25,7 +23,7 @@ def frame_of(video: Path, frame: int, max_side: int | None = None) -> UInt8Array
     Raises:
         MediaError: It cannot be read.
     """
-    source = probe_source(video, Limits(), image_fps=_IMAGE_FPS)
+    source = probe_source(video, Limits(), fps="own")
     index = min(max(frame, 0), source.frame_count - 1)
     with closing(read_frames(source, index, index + 1, max_side=max_side)) as frames:
         picture = next(frames, None)

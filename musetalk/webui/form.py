@@ -104,7 +104,7 @@ class SettingsForm:
     tail: gr.Radio
     crf: gr.Slider
     preset: gr.Dropdown
-    image_fps: gr.Slider
+    fps: gr.Dropdown
     alpha_background: gr.Radio
 
     @property
@@ -169,7 +169,7 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
             "face": said["point"] if said["face"] == PICKED else said["face"],
             "length": said["length"],
             "tail": said["tail"],
-            "image_fps": said["image_fps"],
+            "fps": said["fps"],
             "alpha_background": said["alpha_background"],
             **_of_looks(said),
             "encoder": {"crf": said["crf"], "preset": said["preset"]},

@@ -14,6 +14,7 @@ from musetalk.settings import MaskSettings, RenderSettings
 from musetalk.webui.form_look import build_look, build_pauses, slider
 from musetalk.webui.form_networks import build_networks
 
+_RATES = ("24", "25", "30", "50", "60")  # frames a second that one chooses
 _WIDEST_CHEEK = 256  # half of the 512 columns of a parsed face
 
 
@@ -116,10 +117,14 @@ def _length(default: RenderSettings) -> dict[str, Any]:
             value=default.tail,
             label="Where it is shorter",
         )
-        image_fps = gr.Slider(
-            5, 60, value=default.image_fps, step=1, label="Frame rate of a picture", info="Videos keep their own"
+        fps = gr.Dropdown(
+            [("As the source; of pictures 25", ""), *((rate, rate) for rate in _RATES)],
+            value="" if default.fps is None else str(default.fps),
+            label="Frame rate",
+            info="Or type one: 18, 29.97, 30000/1001",
+            allow_custom_value=True,
         )
-    return {"length": length, "tail": tail, "image_fps": image_fps}
+    return {"length": length, "tail": tail, "fps": fps}
 
 
 def _output(default: RenderSettings) -> dict[str, Any]:

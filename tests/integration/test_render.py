@@ -147,7 +147,7 @@ def test_silence_changes_nothing(portrait: Path, tmp_path: Path) -> None:
 
 
 def test_a_portrait_speaks(portrait: Path, speech: Path, tmp_path: Path) -> None:
-    report = LipSync().render(portrait, speech, tmp_path / "out.mp4", RenderSettings(image_fps=30))
+    report = LipSync().render(portrait, speech, tmp_path / "out.mp4", RenderSettings(fps=30))
     assert (report.frames, report.face_frames, report.fps) == (60, 60, "30/1")
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.media.clock import STANDARD_RATES, build_clock
+from musetalk.errors import LimitError
+from musetalk.media.clock import FrameClock, build_clock
+from musetalk.media.rates import STANDARD_RATES
+from musetalk.media.timestamps import NO_TIME
 
 
 def ticks_of(fps: Fraction, count: int, tick: Fraction) -> list[int]:
@@ -17,16 +22,18 @@ def ticks_of(fps: Fraction, count: int, tick: Fraction) -> list[int]:
 def test_rate_is_exact_when_the_time_base_is(fps: Fraction) -> None:
     tick = Fraction(1, fps.numerator)
     clock = build_clock(ticks_of(fps, 40, tick), [True] * 40, tick, None)
-    assert clock.fps == fps
+    assert clock.own_fps == fps
     assert not clock.variable
+    assert not clock.repaired
 
 
 @pytest.mark.parametrize("fps", STANDARD_RATES)
 def test_stated_rate_survives_milliseconds(fps: Fraction) -> None:
     """Matroska rounds times to milliseconds; 29.97 must not become 30."""
     clock = build_clock(ticks_of(fps, 100, Fraction(1, 1000)), [True] * 100, Fraction(1, 1000), fps)
-    assert clock.fps == fps
+    assert clock.own_fps == fps
     assert not clock.variable
+    assert not clock.repaired
 
 
 def test_a_stated_rate_that_the_times_contradict_is_not_believed() -> None:
@@ -38,19 +45,175 @@ def test_a_stated_rate_that_the_times_contradict_is_not_believed() -> None:
 def test_an_odd_rate_is_kept() -> None:
     tick = Fraction(1, 1798)
     clock = build_clock(ticks_of(Fraction(899, 50), 80, tick), [True] * 80, tick, None)
-    assert clock.fps == Fraction(899, 50)
+    assert clock.own_fps == Fraction(899, 50)
 
 
 def test_variable_rate_shows_every_frame_the_picture_of_its_moment() -> None:
     seconds = [0.0, 0.04, 0.08, 0.5, 0.9, 0.94, 1.3, 1.7, 1.74, 1.96]
     clock = build_clock([round(s * 1000) for s in seconds], [True] + [False] * 9, Fraction(1, 1000), None)
     assert clock.variable
-    assert clock.fps in STANDARD_RATES
-    assert clock.frame_count == pytest.approx(float(clock.fps) * (1.96 + 1.96 / 9), abs=1)
+    assert clock.fps == 25
+    assert clock.frame_count == 50
     for frame in range(clock.frame_count):
         moment = (frame + 0.5) / float(clock.fps)
         expected = max(i for i, s in enumerate(seconds) if s <= moment)
         assert clock.picture(frame) == expected
+
+
+MS = Fraction(1, 1000)
+
+
+def clock_of(seconds: list[float], tick: Fraction = MS, **options: object) -> FrameClock:
+    """Of pictures at these seconds, in the order of the file."""
+    times = [NO_TIME if s is None else round(s / tick) for s in seconds]
+    return build_clock(times, [True] * len(times), tick, None, **options)  # type: ignore[arg-type]
+
+
+def shown(clock: FrameClock) -> list[int]:
+    return [clock.picture(frame) for frame in range(clock.frame_count)]
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(60)])
+def test_bursts_with_pauses_keep_the_rate_of_the_bursts(fps: Fraction) -> None:
+    places = [*range(25), *range(150, 175), *range(400, 420)]
+    clock = clock_of([k / fps for k in places])
+    assert clock.variable
+    assert clock.fps == pytest.approx(float(fps), rel=2e-3)
+    assert clock.frame_count == pytest.approx(420, abs=1)
+    assert [shown(clock).index(place) for place in range(70)] == pytest.approx(places, abs=1)
+
+
+def test_dropped_pictures_leave_a_gap_and_nothing_else() -> None:
+    fps = Fraction(30)
+    places = [k for k in range(90) if k not in (20, 45, 46)]
+    clock = clock_of([k / fps for k in places])
+    assert clock.fps == fps
+    assert [places[picture] for picture in shown(clock)] == [k - (k in (20, 45, 46)) - (k == 46) for k in range(90)]
+
+
+def altered(seconds: dict[int, float | None], count: int = 50) -> list[float | None]:
+    return [seconds.get(k, k / 25) for k in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("strange", "repaired"),
+    [
+        ({20: 19 / 25}, 1),  # doubled
+        ({20: None}, 1),  # missing
+        ({20: 18.5 / 25}, 2),  # backwards
+        ({20: 3600.0}, 1),  # far ahead
+        ({20: -4000.0}, 1),  # far behind
+        ({10: 9 / 25, 30: 29 / 25}, 2),
+        ({0: None}, 1),
+        ({49: None}, 1),
+        ({20: 2.0**51}, 1),  # beyond what can be counted with
+        ({49: 1e6}, 1),  # the last one: nothing comes after it that says otherwise, but it is beyond any limit
+    ],
+)
+def test_a_strange_time_costs_no_more_than_itself(strange: dict[int, float | None], repaired: int) -> None:
+    clock = clock_of(altered(strange))
+    assert clock.fps == 25
+    assert not clock.variable
+    assert shown(clock) == list(range(50))
+    assert clock.repaired == repaired
+
+
+def test_times_that_are_all_the_same_or_missing_are_spaced_evenly() -> None:
+    for times in ([0] * 40, [NO_TIME] * 40, [*range(20), *range(20)]):
+        clock = build_clock(times, [k % 10 == 0 for k in range(40)], MS, Fraction(30))
+        assert (clock.fps, shown(clock)) == (30, list(range(40)))
+        assert clock.keyframes == (0, 10, 20, 30)
+
+
+@pytest.mark.parametrize("jitter", [0.001, 0.006])
+def test_jitter_is_no_change_of_rate(jitter: float) -> None:
+    shifts = np.random.default_rng(0).uniform(-jitter, jitter, 300)
+    clock = clock_of([k / 30 + shift for k, shift in enumerate(shifts)], Fraction(1, 90_000))
+    assert clock.fps == 30
+    assert shown(clock) == list(range(300))
+
+
+def test_a_rate_that_drifts_is_followed() -> None:
+    seconds = np.cumsum(1 / np.linspace(29.5, 30.5, 900))
+    clock = clock_of(seconds.tolist(), Fraction(1, 90_000))
+    assert clock.fps == pytest.approx(30, rel=5e-3)
+    middles = seconds[0] + (np.arange(clock.frame_count) + 0.5) / float(clock.fps)
+    assert np.abs(seconds[shown(clock)] - middles).max() < 1.1 / 30
+
+
+def test_film_among_video_plays_at_the_rate_of_the_video() -> None:
+    film, video = [k / 24 for k in range(48)], [2 + k / 30 for k in range(60)]
+    clock = clock_of([*film, *video], Fraction(1, 90_000))
+    assert clock.variable
+    assert clock.fps == 30
+    assert set(shown(clock)) == set(range(108))  # no picture is lost
+
+
+def test_telecine_by_flags_is_film() -> None:
+    fields = np.cumsum([0, *[2, 3] * 40])  # a picture is shown for two and for three fields in turn
+    clock = clock_of([int(field) * 1001 / 60_000 for field in fields], Fraction(1, 90_000))
+    assert clock.own_fps == Fraction(24000, 1001)
+    assert not clock.variable
+
+
+@pytest.mark.parametrize(
+    ("own", "played"),
+    [
+        ("1", "25"),
+        ("1/2", "25"),
+        ("5", "25"),
+        ("10", "30"),
+        ("12", "24"),
+        ("25/2", "25"),
+        ("15", "30"),
+        ("15000/1001", "30000/1001"),
+        ("20", "40"),
+        ("24000/1001", "24000/1001"),
+        ("24", "24"),
+        ("100", "100"),
+        ("120", "120"),
+        ("240", "60"),
+        ("240000/1001", "60000/1001"),
+        ("1000", "50"),
+    ],
+)
+def test_a_rate_at_which_lips_cannot_move_is_multiplied_or_divided(own: str, played: str) -> None:
+    tick = 1 / Fraction(Fraction(own).numerator)
+    clock = build_clock(ticks_of(Fraction(own), 60, tick), [True] * 60, tick, None)
+    assert (clock.own_fps, clock.fps) == (Fraction(own), Fraction(played))
+    assert clock.frame_count == round(60 * Fraction(played) / Fraction(own))
+    times = Counter(shown(clock)).values()
+    assert max(times) - min(times) == 0
+    assert clock.frame_count / clock.fps == pytest.approx(60 / float(Fraction(own)), abs=0.02)
+
+
+@pytest.mark.parametrize("own", [Fraction(1, 3), Fraction(25), Fraction(24000, 1001), Fraction(50), Fraction(1000)])
+@pytest.mark.parametrize("fps", [Fraction(1), Fraction(12), Fraction(25), Fraction(30000, 1001), Fraction(240)])
+def test_the_rate_asked_for_is_the_rate_of_any_source(own: Fraction, fps: Fraction) -> None:
+    tick = Fraction(1, 90_000)
+    clock = build_clock(ticks_of(own, 40, tick), [True] * 40, tick, None, fps=fps)
+    assert clock.fps == fps
+    assert clock.frame_count == max(1, round(40 * fps / own))
+    for frame, picture in enumerate(shown(clock)):
+        assert picture <= (frame + Fraction(1, 2)) * own / fps <= picture + 1 or clock.frame_count == 1
+
+
+def test_one_picture_is_a_still_at_any_rate() -> None:
+    for hint in (None, Fraction(30), Fraction(1000)):
+        assert (build_clock([0], [True], MS, hint).fps, build_clock([0], [True], MS, hint).frame_count) == (25, 1)
+    assert build_clock([0], [True], MS, Fraction(30), fps=Fraction(12)).fps == 12
+
+
+def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
+    assert clock_of([0.0, 0.04, 0.08, 3.0, 3.04, 3.08], last=2000).frame_count == round((3.08 + 2) * 25)
+    assert clock_of([0.0, 0.04, 0.08, 3.0, 3.04, 3.08], last=9_999_999).frame_count == round((3.08 + 2.92) * 25)
+
+
+def test_a_source_that_seems_longer_than_allowed_is_refused_before_anything_is_as_long() -> None:
+    with pytest.raises(LimitError, match="lasts 50000 s"):
+        clock_of([0.0, *(10_000.0 + k * 10_000 for k in range(5))])
+    with pytest.raises(LimitError, match="lasts"):
+        build_clock([0] * 500, [True] * 500, MS, Fraction(25), longest=10)
 
 
 def test_seeking_lands_between_two_pictures() -> None:
@@ -62,17 +225,26 @@ def test_seeking_lands_between_two_pictures() -> None:
 
 
 @given(
-    gaps=st.lists(st.integers(1, 400), min_size=2, max_size=60),
+    times=st.lists(st.one_of(st.integers(0, 4000), st.integers(-(2**63), 2**63 - 1), st.just(NO_TIME)), max_size=60),
+    tick=st.fractions(Fraction(1, 10**9), 10**9),
+    hint=st.none() | st.fractions(Fraction(1, 10**9), 10**9),
+    fps=st.none() | st.fractions(1, 240, max_denominator=1001),
+    last=st.integers(-(2**63), 2**63 - 1),
     keys=st.data(),
 )
-def test_frames_never_run_backwards_or_beyond_the_pictures(gaps: list[int], keys: st.DataObject) -> None:
-    times = [0]
-    for gap in gaps:
-        times.append(times[-1] + gap)
-    flags = [True, *keys.draw(st.lists(st.booleans(), min_size=len(gaps), max_size=len(gaps)))]
-    clock = build_clock(times, flags, Fraction(1, 1000), None)
-    shown = [clock.picture(k) for k in range(clock.frame_count)]
-    assert shown == sorted(shown)
-    assert all(0 <= picture < len(times) for picture in shown)
+def test_whatever_a_file_says_frames_run_forwards_through_its_pictures(
+    times: list[int], tick: Fraction, hint: Fraction | None, fps: Fraction | None, last: int, keys: st.DataObject
+) -> None:
+    flags = keys.draw(st.lists(st.booleans(), min_size=len(times), max_size=len(times)))
+    try:
+        clock = build_clock(times, flags, tick, hint, fps=fps, last=last, longest=100)
+    except LimitError:
+        return
+    assert clock.frame_count <= 300 * 240
+    assert 1 <= clock.fps <= 240
+    order = shown(clock)
+    assert order == sorted(order)
+    assert all(0 <= picture < len(times) for picture in order)
+    assert list(clock.picture_times) == sorted(clock.picture_times)
     assert clock.keyframes == tuple(sorted(set(clock.keyframes)))
-    assert all(0 <= key < clock.frame_count for key in clock.keyframes)
+    assert all(0 <= key < max(1, clock.frame_count) for key in clock.keyframes)

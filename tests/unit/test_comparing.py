@@ -40,7 +40,7 @@ class Engine:
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         if settings.backend not in ("one", "two", "three"):
             raise BackendError(f'there is no backend "{settings.backend}"', "choose one of: one, two, three")
-        return probe_source(video, settings.limits, image_fps=settings.image_fps)
+        return probe_source(video, settings.limits, fps=settings.fps)
 
     def render(
         self,

@@ -4,6 +4,7 @@ import pickle
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -239,13 +240,14 @@ class Named:
 
 
 def test_the_key_tells_apart_all_that_matters() -> None:
-    tracker = TrackerSettings()
+    tracker, rate = TrackerSettings(), Fraction(25)
     keys = [
-        plan_key("a", Named("haar"), tracker, 10),
-        plan_key("b", Named("haar"), tracker, 10),
-        plan_key("a", Named("haar 2"), tracker, 10),
-        plan_key("a", Named("haar"), TrackerSettings(bridge_frames=3), 10),
-        plan_key("a", Named("haar"), tracker, 11),
+        plan_key("a", Named("haar"), tracker, 10, rate),
+        plan_key("b", Named("haar"), tracker, 10, rate),
+        plan_key("a", Named("haar 2"), tracker, 10, rate),
+        plan_key("a", Named("haar"), TrackerSettings(bridge_frames=3), 10, rate),
+        plan_key("a", Named("haar"), tracker, 11, rate),
+        plan_key("a", Named("haar"), tracker, 10, Fraction(30)),
     ]
     assert len(set(keys)) == len(keys)
-    assert keys[0] == plan_key("a", Named("haar"), TrackerSettings(), 10)
+    assert keys[0] == plan_key("a", Named("haar"), TrackerSettings(), 10, rate)

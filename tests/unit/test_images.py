@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ from tests.media import numbered_frames, write_video
 def test_a_picture_is_a_source_of_one_frame(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (31, 45, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "picture.png")
-    source = probe_source(tmp_path / "picture.png", Limits(), image_fps=30)
+    source = probe_source(tmp_path / "picture.png", Limits(), fps=Fraction(30))
     assert (source.width, source.height, source.frame_count, source.fps) == (45, 31, 1, 30)
     np.testing.assert_array_equal(next(iter(read_frames(source))), pixels)
 
@@ -31,7 +32,7 @@ def test_a_folder_is_ordered_by_the_numbers_in_its_names(tmp_path: Path) -> None
     for number in (10, 9, 1, 2):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"frame{number}.png")
     (tmp_path / "notes.txt").write_text("not a picture")
-    source = probe_source(tmp_path, Limits(), image_fps=25)
+    source = probe_source(tmp_path, Limits())
     assert [int(frame[0, 0, 0]) for frame in read_frames(source)] == [1, 2, 9, 10]
 
 
@@ -41,7 +42,7 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned clockwise
     image.save(tmp_path / "phone.png", exif=exif)
-    source = probe_source(tmp_path / "phone.png", Limits(), image_fps=25)
+    source = probe_source(tmp_path / "phone.png", Limits())
     frame = next(iter(read_frames(source)))
     assert (source.width, source.height) == (10, 20)
     assert frame.shape == (20, 10, 3)
@@ -51,7 +52,7 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
 
 def test_transparent_parts_are_white(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (9, 9, 9, 0)).save(tmp_path / "cut.png")
-    source = probe_source(tmp_path / "cut.png", Limits(), image_fps=25)
+    source = probe_source(tmp_path / "cut.png", Limits())
     assert next(iter(read_frames(source))).min() == 255
 
 
@@ -59,21 +60,21 @@ def test_pictures_of_different_size_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
     Image.new("RGB", (9, 8)).save(tmp_path / "2.png")
     with pytest.raises(MediaError, match="differ in size"):
-        probe_source(tmp_path, Limits(), image_fps=25)
+        probe_source(tmp_path, Limits())
 
 
 def test_damaged_and_huge_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     Image.new("RGB", (300, 300)).save(tmp_path / "large.png")
     with pytest.raises(MediaError, match="cannot be read as a picture"):
-        probe_source(tmp_path / "text.png", Limits(), image_fps=25)
+        probe_source(tmp_path / "text.png", Limits())
     with pytest.raises(LimitError, match="300x300"):
-        probe_source(tmp_path / "large.png", Limits(max_pixels=10_000), image_fps=25)
+        probe_source(tmp_path / "large.png", Limits(max_pixels=10_000))
 
 
 def shown(path: Path, background: Literal["white", "black"] = "white") -> np.ndarray:
     """The one frame of a picture, and that its size was told before."""
-    source = probe_source(path, Limits(), image_fps=25, alpha_background=background)
+    source = probe_source(path, Limits(), alpha_background=background)
     frame = next(read_frames(source))
     assert frame.shape == (source.height, source.width, 3)
     return frame
@@ -110,7 +111,7 @@ def test_a_mirrored_heic_is_mirrored_back(tmp_path: Path, mirror: int, turned: n
 def test_a_heic_of_tiles_is_shown_whole_and_its_main_picture_used(tmp_path: Path) -> None:
     path = write_heic(tmp_path / "tiles.heic", [quarters(), 255 - quarters()], columns=2, turns=1, others=1)
     agree(shown(path), np.rot90(np.hstack([quarters(), 255 - quarters()])))
-    source = probe_source(path, Limits(), image_fps=25)
+    source = probe_source(path, Limits())
     assert any("holds 2 pictures: the main one" in note for note in source.notes)
 
 
@@ -154,7 +155,7 @@ def test_formats_of_pictures(tmp_path: Path, suffix: str) -> None:
 def test_a_video_under_the_name_of_a_picture_is_a_video(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", numbered_frames(5))
     clip.rename(tmp_path / "clip.png")
-    assert probe_source(tmp_path / "clip.png", Limits(), image_fps=30).frame_count == 5
+    assert probe_source(tmp_path / "clip.png", Limits()).frame_count == 5
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_a_video_under_the_name_of_a_picture_is_a_video(tmp_path: Path) -> None:
 def test_kinds_that_cannot_be_read_are_refused_by_name(tmp_path: Path, name: str, head: bytes, told: str) -> None:
     (tmp_path / name).write_bytes(head.ljust(100, b"\x00"))
     with pytest.raises(MediaError, match=told) as caught:
-        probe_source(tmp_path / name, Limits(), image_fps=25)
+        probe_source(tmp_path / name, Limits())
     assert "PNG" in caught.value.remedy
 
 
@@ -182,14 +183,14 @@ def test_the_small_picture_in_a_raw_one_is_not_taken_for_it(tmp_path: Path) -> N
     tags[50706] = b"\x01\x04\x00\x00"  # DNGVersion
     Image.new("RGB", (16, 16)).save(tmp_path / "photo.tif", tiffinfo=tags)
     with pytest.raises(MediaError, match="raw"):
-        probe_source(tmp_path / "photo.tif", Limits(), image_fps=25)
+        probe_source(tmp_path / "photo.tif", Limits())
 
 
 def test_pages_of_a_tiff_are_told(tmp_path: Path) -> None:
     pages = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     assert tuple(shown(tmp_path / "pages.tif")[0, 0]) == (255, 0, 0)
-    source = probe_source(tmp_path / "pages.tif", Limits(), image_fps=25)
+    source = probe_source(tmp_path / "pages.tif", Limits())
     assert source.notes == ('"pages.tif" holds 3 pictures: the first one is used',)
 
 
@@ -201,11 +202,11 @@ def test_what_lies_behind_transparent_parts_is_a_setting_and_said(tmp_path: Path
     black = shown(tmp_path / "cut.png", "black")
     assert tuple(black[3, 3]) == (0, 0, 0)
     assert tuple(black[0, 0]) == (200, 0, 0)
-    source = probe_source(tmp_path / "cut.png", Limits(), image_fps=25, alpha_background="black")
+    source = probe_source(tmp_path / "cut.png", Limits(), alpha_background="black")
     assert source.notes == ("transparent parts of the source are laid over black (alpha_background)",)
-    assert content_digest(source) != content_digest(probe_source(tmp_path / "cut.png", Limits(), image_fps=25))
+    assert content_digest(source) != content_digest(probe_source(tmp_path / "cut.png", Limits()))
     Image.new("RGBA", (4, 4), (9, 99, 200, 255)).save(tmp_path / "whole.png")
-    assert probe_source(tmp_path / "whole.png", Limits(), image_fps=25).notes == ()
+    assert probe_source(tmp_path / "whole.png", Limits()).notes == ()
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "1", "RGB", "I;16"])
@@ -262,7 +263,7 @@ def test_a_profile_is_applied_beside_a_palette_and_transparency(tmp_path: Path) 
 def test_a_profile_of_no_use_is_left_aside_and_said(tmp_path: Path) -> None:
     Image.fromarray(quarters()).save(tmp_path / "odd.png", icc_profile=b"this is no profile")
     agree(shown(tmp_path / "odd.png"), quarters())
-    assert any("profile" in note for note in probe_source(tmp_path / "odd.png", Limits(), image_fps=25).notes)
+    assert any("profile" in note for note in probe_source(tmp_path / "odd.png", Limits()).notes)
 
 
 def test_inks_and_lab_become_the_colours_they_mean(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_inks_and_lab_become_the_colours_they_mean(tmp_path: Path) -> None:
     red, green, blue = shown(tmp_path / "inks.jpg")[8, 8]
     assert red > 180
     assert max(green, blue) < 80
-    assert any("CMYK" in note for note in probe_source(tmp_path / "inks.jpg", Limits(), image_fps=25).notes)
+    assert any("CMYK" in note for note in probe_source(tmp_path / "inks.jpg", Limits()).notes)
     lab = ImageCms.createProfile("LAB")
     ImageCms.profileToProfile(
         Image.new("RGB", (16, 16), (200, 60, 30)), ImageCms.createProfile("sRGB"), lab, outputMode="LAB"
@@ -285,7 +286,7 @@ def test_a_picture_that_is_cut_off_is_refused_by_its_name(tmp_path: Path) -> Non
         Image.fromarray(noise).save(path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(MediaError, match=path.name) as caught:
-            list(read_frames(probe_source(path, Limits(), image_fps=25)))
+            list(read_frames(probe_source(path, Limits())))
         assert caught.value.remedy
 
 
@@ -297,7 +298,7 @@ def test_limits_are_kept_before_pixels_are_decoded(tmp_path: Path) -> None:
     )
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     with pytest.raises(LimitError, match="60000x60000"):
-        probe_source(tmp_path / "bomb.png", Limits(), image_fps=25)
+        probe_source(tmp_path / "bomb.png", Limits())
 
 
 def test_what_systems_leave_in_a_folder_is_left_out_and_said(tmp_path: Path) -> None:
@@ -309,7 +310,7 @@ def test_what_systems_leave_in_a_folder_is_left_out_and_said(tmp_path: Path) -> 
         (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0")
     (tmp_path / "1.jxl").write_bytes(b"\xff\x0a\x58\x0e")
     (tmp_path / "@eaDir").mkdir()
-    source = probe_source(tmp_path, Limits(), image_fps=25)
+    source = probe_source(tmp_path, Limits())
     assert [int(frame[0, 0, 0]) for frame in read_frames(source)] == [1, 2]
     assert source.notes == (
         "hidden files that look like pictures were left out: ._1.png, .hidden.png",
@@ -320,11 +321,11 @@ def test_what_systems_leave_in_a_folder_is_left_out_and_said(tmp_path: Path) -> 
 def test_a_folder_of_nothing_that_can_be_used_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "1.jxl").write_bytes(b"\xff\x0a\x58\x0e")
     with pytest.raises(MediaError, match="JPEG XL"):
-        probe_source(tmp_path, Limits(), image_fps=25)
+        probe_source(tmp_path, Limits())
 
 
 def test_a_folder_of_what_phones_write(tmp_path: Path) -> None:
     for number in (1, 2):
         write_heic(tmp_path / f"IMG_{number}.HEIC", [np.full((64, 64, 3), 90 * number, np.uint8)])
-    frames = list(read_frames(probe_source(tmp_path, Limits(), image_fps=25)))
+    frames = list(read_frames(probe_source(tmp_path, Limits())))
     assert [round(float(frame.mean()) / 10) * 10 for frame in frames] == [90, 180]

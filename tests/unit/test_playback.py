@@ -18,7 +18,7 @@ from tests.media import ffmpeg, numbered_frames, read_number, write_video
 
 
 def probe(path: Path) -> Source:
-    return probe_source(path, Limits(), image_fps=25)
+    return probe_source(path, Limits())
 
 
 def test_frames_come_in_order_and_whole(clip: Path) -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from musetalk.errors import LimitError, MediaError
 from musetalk.media.probe import probe_source
+from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
+from tests.media import ffmpeg, numbered_frames, read_number, tone, write_video, write_wav
 
 
 def probe(path: Path, limits: Limits | None = None) -> Source:
-    return probe_source(path, limits or Limits(), image_fps=25)
+    return probe_source(path, limits or Limits())
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "mov", "ts"])
@@ -59,8 +60,61 @@ def test_a_variable_rate_becomes_a_standard_one(tmp_path: Path) -> None:
     path = write_video(tmp_path / "vfr.mp4", numbered_frames(30), 25, "-vf", times, "-fps_mode", "vfr")
     source = probe(path)
     assert source.clock.variable
-    assert source.fps == 8  # the average is 8.4
-    assert source.seconds == pytest.approx(3.6, abs=0.15)
+    assert source.fps == 25  # of the part that is quick; the average is 8.4
+    assert source.seconds == pytest.approx(86 / 25, abs=0.05)
+
+
+def numbers(path: Path, fps: Fraction | None = None) -> list[int]:
+    """What the frames of a source of numbered pictures show."""
+    return [read_number(frame) for frame in read_frames(probe_source(path, Limits(), fps=fps))]
+
+
+EXACT_TIMES = ("-fps_mode", "passthrough", "-enc_time_base", "1/90000", "-bf", "2", "-g", "10")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "nut"])
+def test_pauses_are_held_and_bursts_keep_their_rate(tmp_path: Path, suffix: str) -> None:
+    times = "settb=1/90000,setpts='(N+gte(N,15)*50)/(25*TB)'"
+    path = write_video(tmp_path / f"gap.{suffix}", numbered_frames(30), 25, "-vf", times, *EXACT_TIMES)
+    assert probe(path).fps == 25
+    assert numbers(path) == [*range(15), *[14] * 50, *range(15, 30)]
+
+
+def test_one_doubled_time_costs_no_other(tmp_path: Path) -> None:
+    times = "settb=1/90000,setpts='(N-eq(N,12))/(25*TB)'"
+    path = write_video(tmp_path / "doubled.nut", numbered_frames(30), 25, "-vf", times, *EXACT_TIMES, "-bf", "0")
+    source = probe(path)
+    assert (source.fps, source.clock.repaired, source.clock.variable) == (25, 1, False)
+    assert numbers(path) == list(range(30))
+
+
+@pytest.mark.parametrize(("own", "played", "shown"), [(1, 25, 25), (Fraction(25, 2), 25, 2), (10, 30, 3)])
+def test_slow_pictures_are_repeated(tmp_path: Path, own: Fraction, played: int, shown: int) -> None:
+    path = write_video(tmp_path / "slow.mp4", numbered_frames(6), own)
+    assert probe(path).fps == played
+    assert numbers(path) == [k for k in range(6) for _ in range(shown)]
+
+
+def test_slow_motion_is_thinned_out(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "fast.mp4", numbered_frames(200), 1000)
+    assert probe(path).fps == 50
+    assert numbers(path) == list(range(10, 200, 20))
+
+
+@pytest.mark.parametrize("fps", [Fraction(12), Fraction(30000, 1001), Fraction(50)])
+def test_any_rate_may_be_asked_for(clip: Path, fps: Fraction) -> None:
+    source = probe_source(clip, Limits(), fps=fps)
+    own = Fraction(30000, 1001)
+    assert source.fps == fps
+    assert source.frame_count == round(50 / own * fps)
+    assert numbers(clip, fps) == [int((frame + Fraction(1, 2)) / fps * own) for frame in range(source.frame_count)]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_a_video_of_one_frame_is_a_still(tmp_path: Path, suffix: str) -> None:
+    path = write_video(tmp_path / f"one.{suffix}", numbered_frames(1), 30)
+    assert (probe(path).fps, probe(path).frame_count) == (25, 1)
+    assert probe_source(path, Limits(), fps=Fraction(12)).fps == 12
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,46 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings
+
+
+@pytest.mark.parametrize(
+    ("said", "rate"),
+    [
+        (25, Fraction(25)),
+        ("30", Fraction(30)),
+        (12.5, Fraction(25, 2)),
+        ("30000/1001", Fraction(30000, 1001)),
+        (29.97, Fraction(30000, 1001)),
+        ("59.94", Fraction(60000, 1001)),
+        ("23.976", Fraction(24000, 1001)),
+        ("23.98", Fraction(24000, 1001)),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_rate_is_a_number_or_a_fraction(said: object, rate: Fraction | None) -> None:
+    settings = RenderSettings.parse({"fps": said})
+    assert settings.fps == rate
+    assert RenderSettings.parse(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize("said", [0, -25, 241, "fast", "1/0", "nan", float("inf"), True, "1e9", "9" * 5000, [25]])
+def test_what_is_no_usable_rate_is_named(said: object) -> None:
+    with pytest.raises(SettingsError, match="fps"):
+        RenderSettings.parse({"fps": said})
+
+
+def test_the_old_name_of_the_rate_is_taken() -> None:
+    assert RenderSettings.parse({"image_fps": 30}).fps == 30
+    assert RenderSettings.parse({"image_fps": 25}).fps is None  # what it was unasked
+    assert RenderSettings.parse({"image_fps": 30, "fps": 20}).fps == 20
+    assert RenderSettings.parse({"image_fps": 30, "fps": None}).fps == 30
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.media import ffmpeg, numbered_frames, read_number, tone, write_video,
 
 
 def probe(path: Path) -> Source:
-    return probe_source(path, Limits(), image_fps=25)
+    return probe_source(path, Limits())
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def test_colours_and_their_tags_survive(tmp_path: Path, sound: Voice, color: Col
     frames[:, :, :32] = (200, 60, 40)
     frames[:, :, 32:] = (30, 90, 210)
     out = write(tmp_path / "out.mp4", frames, alone(sound), color=color)
-    source = probe_source(out, Limits(), image_fps=25)
+    source = probe_source(out, Limits())
     assert source.color == color
     back = next(iter(read_frames(source)))
     for x in (12, 50):

@@ -1,0 +1,39 @@
+"""What the user should know of the rate that a source is played at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from musetalk.media.types import Source
+
+_OVERRIDE = 'the setting "fps" (--fps) chooses another rate'
+
+
+def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
+    """Yield a sentence on everything that was decided or repaired.
+
+    Args:
+        source: What is played.
+        asked: The rate that the settings ask for; None: they leave it to the source.
+    """
+    clock, fps = source.clock, f"{float(source.fps):g} frames/s"
+    own = f"{float(clock.own_fps):.4g}"
+    pictures = len(clock.picture_times) or source.frame_count
+    if clock.repaired:
+        yield (
+            f"{clock.repaired} of the source's {pictures} frames carry times that cannot be right (missing, doubled or "
+            "out of order); they are shown evenly between their neighbours"
+        )
+    if source.images or asked is not None:
+        if clock.variable:
+            yield f"the source has a variable frame rate; it is played at a constant {fps}, as asked for"
+    elif source.frame_count == 1:
+        yield f"the source is a video of a single frame; it is shown as a still picture, at {fps}"
+    elif clock.variable:
+        slow = "" if clock.own_fps == clock.fps else f" (its own, {own} frames/s, is not one that suits lips)"
+        yield f"the source has a variable frame rate; it is played at a constant {fps}{slow}"
+    elif clock.fps > clock.own_fps:
+        yield f"{own} frames/s are too few for lips to move well: frames are repeated, to {fps}; {_OVERRIDE}"
+    elif clock.fps < clock.own_fps:
+        yield f"{own} frames/s are more than lips need: frames are left out, down to {fps}; {_OVERRIDE}"
