@@ -34,7 +34,7 @@ class _Facts:
 
     Attributes:
         size: (width, height), upright.
-        notes: What the user should know, a sentence each.
+        notes: What the user should know, each a sentence that lacks its subject.
     """
 
     size: tuple[int, int]
@@ -63,7 +63,8 @@ def probe_picture(path: Path, fps: WantedRate, limits: Limits, background: Backg
         return _animated(path, kind.name, animation, fps, limits, background)
     facts = _facts(path, limits)
     see_through = _laid_over(background) if _shows_through(path) else ()
-    return _stills(path, (path,), facts.size, fps, background, (*facts.notes, *see_through))
+    notes = (*(f"the file {note}" for note in facts.notes), *see_through)
+    return _stills(path, (path,), facts.size, fps, background, notes)
 
 
 def probe_folder(folder: Path, fps: WantedRate, limits: Limits, background: Background = "white") -> Source:
@@ -85,8 +86,16 @@ def probe_folder(folder: Path, fps: WantedRate, limits: Limits, background: Back
             )
     samples = sorted({0, len(images) // 2, len(images) - 1})
     see_through = _laid_over(background) if any(_shows_through(images[at]) for at in samples) else ()
-    told = dict.fromkeys(itertools.chain(notes, *(each.notes for each in facts), see_through))
-    return _stills(folder, images, size, fps, background, tuple(told))
+    return _stills(folder, images, size, fps, background, (*notes, *_gathered(images, facts), *see_through))
+
+
+def _gathered(images: Sequence[Path], facts: Sequence[_Facts]) -> list[str]:
+    """What is to be said of single pictures of a folder, the same of several in one sentence."""
+    said: dict[str, list[str]] = {}
+    for image, fact in zip(images, facts, strict=True):
+        for note in fact.notes:
+            said.setdefault(note, []).append(image.name)
+    return [f"{_listed(names)}: {'each' if len(names) > 1 else 'it'} {note}" for note, names in said.items()]
 
 
 def _stills(
@@ -113,7 +122,7 @@ def _animated(
         colours = profile_note(image)
         with closing(read_canvases(path, name)) as canvases:
             see_through = animation.clears or is_transparent(next(canvases))
-    notes = [f"{colours}"] if colours else []
+    notes = [f"the file {colours}"] if colours else []
     if see_through:
         notes += _laid_over(background)
     if animation.hurried:
@@ -172,17 +181,17 @@ def _facts(path: Path, limits: Limits) -> _Facts:
     with opened(path) as image, reading(path, "cannot be read as a picture"):
         _check_size(path, image.size, limits)  # before EXIF: some formats are decoded for it
         size = (image.height, image.width) if is_sideways(image) else image.size
-        colours, more = profile_note(image), _more_note(path, image)
+        colours, more = profile_note(image), _more_note(image)
         return _Facts(size, tuple(filter(None, (colours, more))))
 
 
-def _more_note(path: Path, image: Image.Image) -> str:
+def _more_note(image: Image.Image) -> str:
     """That a file holds more pictures than the one that is used."""
     count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "HEIF", "GIF", "PNG", "WEBP", "AVIF") else 1
     if count < 2:
         return ""
     which = "main" if image.format == "HEIF" else "first"
-    return f'"{path.name}" holds {count} pictures: the {which} one is used'
+    return f"holds {count} pictures: the {which} one is used"
 
 
 def _check_size(path: Path, size: tuple[int, int], limits: Limits) -> None:

@@ -41,12 +41,12 @@ def is_transparent(image: Image.Image) -> bool:
 
 
 def profile_note(image: Image.Image) -> str:
-    """What is to be said of a picture's colours, if anything: a profile of no use, or one that is missing."""
+    """What is to be said of a file's colours, if anything: a sentence that lacks its subject, the file."""
     profile, mode = image.info.get("icc_profile"), _colour_mode(image)
     if profile and _fitting(mode, profile) is None:
-        return "its colour profile cannot be used and was left aside"
+        return "has a colour profile that cannot be used: it was left aside"
     if mode == "CMYK" and not profile:
-        return "it holds printing inks (CMYK) without a colour profile: its colours are a guess"
+        return "holds printing inks (CMYK) without a colour profile: its colours are a guess"
     return ""
 
 

@@ -115,6 +115,20 @@ def test_a_heic_of_tiles_is_shown_whole_and_its_main_picture_used(tmp_path: Path
     assert any("holds 2 pictures: the main one" in note for note in source.notes)
 
 
+def test_alpha_of_a_heic_is_laid_over_the_background_and_other_layers_are_left_aside(tmp_path: Path) -> None:
+    layer = np.zeros((64, 96, 3), np.uint8)
+    layer[:, 48:] = 255
+    expected = quarters()
+    expected[:, :48] = 255
+    path = write_heic(tmp_path / "cut.heic", [quarters()], beside=("urn:mpeg:hevc:2015:auxid:1", layer))
+    agree(shown(path), expected)
+    assert any("laid over white" in note for note in probe_source(path, Limits()).notes)
+    for urn in ("urn:mpeg:hevc:2015:auxid:2", "urn:com:apple:photo:2020:aux:hdrgainmap"):
+        path = write_heic(tmp_path / "layers.heic", [quarters()], beside=(urn, layer))
+        agree(shown(path), quarters())
+        assert probe_source(path, Limits()).notes == ()
+
+
 def test_a_heic_of_ten_bits_with_a_profile(tmp_path: Path) -> None:
     path = write_heic(tmp_path / "deep.heic", [quarters()], deep=True, profile=swapped_profile())
     agree(shown(path), quarters()[..., ::-1])
@@ -191,7 +205,7 @@ def test_pages_of_a_tiff_are_told(tmp_path: Path) -> None:
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     assert tuple(shown(tmp_path / "pages.tif")[0, 0]) == (255, 0, 0)
     source = probe_source(tmp_path / "pages.tif", Limits())
-    assert source.notes == ('"pages.tif" holds 3 pictures: the first one is used',)
+    assert source.notes == ("the file holds 3 pictures: the first one is used",)
 
 
 def test_what_lies_behind_transparent_parts_is_a_setting_and_said(tmp_path: Path) -> None:
@@ -329,3 +343,10 @@ def test_a_folder_of_what_phones_write(tmp_path: Path) -> None:
         write_heic(tmp_path / f"IMG_{number}.HEIC", [np.full((64, 64, 3), 90 * number, np.uint8)])
     frames = list(read_frames(probe_source(tmp_path, Limits())))
     assert [round(float(frame.mean()) / 10) * 10 for frame in frames] == [90, 180]
+
+
+def test_what_several_pictures_of_a_folder_have_is_said_once(tmp_path: Path) -> None:
+    for number in range(5):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png", icc_profile=b"this is no profile")
+    (note,) = probe_source(tmp_path, Limits()).notes
+    assert note.startswith("0.png, 1.png, 2.png and 2 more: each has a colour profile")
