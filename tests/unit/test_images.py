@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from fractions import Fraction
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from musetalk.errors import LimitError, MediaError
+from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.digest import content_digest
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
@@ -350,3 +352,15 @@ def test_what_several_pictures_of_a_folder_have_is_said_once(tmp_path: Path) -> 
         Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png", icc_profile=b"this is no profile")
     (note,) = probe_source(tmp_path, Limits()).notes
     assert note.startswith("0.png, 1.png, 2.png and 2 more: each has a colour profile")
+
+
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "moving.gif"])
+def test_a_job_is_recognised_by_a_small_jpeg_of_any_picture(tmp_path: Path, name: str) -> None:
+    picture = np.repeat(np.repeat(quarters(), 8, 0), 8, 1)
+    if name.endswith("gif"):
+        Image.fromarray(picture).save(tmp_path / name, save_all=True, append_images=[Image.fromarray(picture[::-1])])
+    else:
+        write_heic(tmp_path / name, [picture])
+    small = Image.open(io.BytesIO(make_thumbnail(probe_source(tmp_path / name, Limits(), image_fps=25))))
+    assert (small.format, small.size) == ("JPEG", (320, 213))
+    np.testing.assert_allclose(small.getpixel((10, 10)), (200, 30, 30), atol=12)
