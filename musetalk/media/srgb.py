@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from musetalk.arrays import UInt8Array
+from musetalk.media.code_points import CodePoints, to_srgb_colours
 
 Background = Literal["white", "black"]
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # modes of Pillow, and as ICC calls them
@@ -19,12 +20,18 @@ def to_srgb(image: Image.Image, background: Background) -> UInt8Array:
     """Return a picture as uint8 sRGB [H, W, 3].
 
     Args:
-        image: In any of Pillow's modes; a profile in its `info` is applied.
+        image: In any of Pillow's modes; "icc_profile" in its `info`, else "code_points" there, is applied.
         background: What is laid under transparent parts.
     """
     colours, alpha = _split(image)
     transform = _transform(colours.mode, image.info.get("icc_profile"))
-    colours = colours.convert("RGB") if transform is None else transform.apply(colours)
+    points: CodePoints | None = image.info.get("code_points")
+    if transform is not None:
+        colours = transform.apply(colours)
+    elif points is not None and not points.is_srgb:
+        colours = Image.fromarray(to_srgb_colours(np.asarray(colours.convert("RGB")), points))
+    else:
+        colours = colours.convert("RGB")
     if alpha is not None:
         ground = Image.new("RGB", colours.size, background)
         ground.paste(colours, mask=alpha)
@@ -45,6 +52,9 @@ def profile_note(image: Image.Image) -> str:
     profile, mode = image.info.get("icc_profile"), _colour_mode(image)
     if profile and _fitting(mode, profile) is None:
         return "has a colour profile that cannot be used: it was left aside"
+    points: CodePoints | None = image.info.get("code_points")
+    if not profile and points is not None and points.hdr:
+        return "is HDR: what is brighter than white is compressed (SDR)"
     if mode == "CMYK" and not profile:
         return "holds printing inks (CMYK) without a colour profile: its colours are a guess"
     return ""

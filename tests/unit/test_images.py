@@ -282,6 +282,37 @@ def test_a_profile_of_no_use_is_left_aside_and_said(tmp_path: Path) -> None:
     assert any("profile" in note for note in probe_source(tmp_path / "odd.png", Limits()).notes)
 
 
+def painted_in(path: Path, colour: tuple[int, int, int], primaries: int, transfer: int) -> Path:
+    """A picture of one colour that says by code points what its numbers mean."""
+    picture = Image.new("RGB", (64, 64), colour)
+    if path.suffix == ".heic":
+        return write_heic(path, [np.asarray(picture)], nclx=(primaries, transfer))
+    picture.save(path, **({"quality": 100, "subsampling": "4:4:4"} if path.suffix == ".avif" else {}))
+    data = path.read_bytes()
+    if path.suffix == ".avif":
+        at = data.index(b"colrnclx") + 8
+        path.write_bytes(data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :])
+    else:
+        said = b"cICP" + bytes([primaries, transfer, 0, 1])
+        path.write_bytes(data[:33] + struct.pack(">I", 4) + said + struct.pack(">I", zlib.crc32(said)) + data[33:])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif", "png"])
+def test_wide_colours_and_hdr_by_code_points(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"picture.{suffix}"
+    p3, pq, hlg = (12, 13), (9, 16), (9, 18)
+    np.testing.assert_allclose(shown(painted_in(path, (205, 54, 69), *p3))[32, 32], (223, 30, 63), atol=4)
+    assert probe_source(path, Limits(), image_fps=25).notes == ()
+    # 203 cd/m2, the white of HDR, is 58 % of PQ and 75 % of HLG; it keeps room above.
+    for white, points in ((148, pq), (191, hlg)):
+        np.testing.assert_allclose(shown(painted_in(path, (white,) * 3, *points))[32, 32], (244,) * 3, atol=3)
+        assert shown(painted_in(path, (255,) * 3, *points)).min() > 250
+        assert shown(painted_in(path, (0,) * 3, *points)).max() <= 1
+        (note,) = probe_source(path, Limits(), image_fps=25).notes
+        assert "HDR" in note
+
+
 def test_inks_and_lab_become_the_colours_they_mean(tmp_path: Path) -> None:
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "inks.jpg", quality=95)
     red, green, blue = shown(tmp_path / "inks.jpg")[8, 8]
