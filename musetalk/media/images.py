@@ -6,10 +6,11 @@ import itertools
 import re
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from musetalk.errors import LimitError, MediaError
@@ -139,7 +140,18 @@ def _clock(durations: Sequence[Fraction], fps: WantedRate, limits: Limits) -> Fr
     ends = [0, *(round(end / _TICK) for end in itertools.accumulate(durations))]
     keys = [True] + [False] * (len(durations) - 1)
     last = ends[-1] - ends[-2]
-    return build_clock(ends[:-1], keys, _TICK, None, fps=fps, last=last, longest=limits.max_seconds)
+    clock = build_clock(ends[:-1], keys, _TICK, None, fps=fps, last=last, longest=limits.max_seconds)
+    return _held(clock, round(ends[-1] * _TICK * clock.fps))
+
+
+def _held(clock: FrameClock, frames: int) -> FrameClock:
+    """The same clock with so many frames, the last picture held: animations say how long, and often hold it."""
+    further = frames - clock.frame_count
+    if further <= 0:
+        return clock
+    pictures = np.arange(clock.frame_count) if clock.pictures is None else clock.pictures
+    held = np.concatenate([pictures, np.full(further, pictures[-1])])
+    return replace(clock, frame_count=frames, pictures=held)
 
 
 def _source(

@@ -60,6 +60,15 @@ def test_frames_of_unequal_length_are_shown_as_long_as_they_ask(tmp_path: Path, 
     assert shown == sorted(shown)
 
 
+@pytest.mark.parametrize("first", [100, 40])
+def test_the_last_frame_is_held_as_long_as_it_asks(tmp_path: Path, first: int) -> None:
+    source = probe(animate(tmp_path / "held.gif", numbered_frames(5), [first] * 4 + [2000]))
+    shown = [read_number(frame) for frame in read_frames(source)]
+    assert source.seconds == pytest.approx(4 * first / 1000 + 2, abs=0.05)
+    assert shown.count(4) / float(source.fps) == pytest.approx(2, abs=0.05)
+    assert shown == sorted(shown)
+
+
 def test_it_plays_backwards_and_forwards_again(tmp_path: Path) -> None:
     source = probe(animate(tmp_path / "moving.gif", numbered_frames(6), 40))
     timeline = plan_timeline(source.frame_count, source.fps, Fraction(16, 25), length="pingpong", tail="cut")

@@ -303,13 +303,13 @@ def test_wide_colours_and_hdr_by_code_points(tmp_path: Path, suffix: str) -> Non
     path = tmp_path / f"picture.{suffix}"
     p3, pq, hlg = (12, 13), (9, 16), (9, 18)
     np.testing.assert_allclose(shown(painted_in(path, (205, 54, 69), *p3))[32, 32], (223, 30, 63), atol=4)
-    assert probe_source(path, Limits(), image_fps=25).notes == ()
+    assert probe_source(path, Limits()).notes == ()
     # 203 cd/m2, the white of HDR, is 58 % of PQ and 75 % of HLG; it keeps room above.
     for white, points in ((148, pq), (191, hlg)):
         np.testing.assert_allclose(shown(painted_in(path, (white,) * 3, *points))[32, 32], (244,) * 3, atol=3)
         assert shown(painted_in(path, (255,) * 3, *points)).min() > 250
         assert shown(painted_in(path, (0,) * 3, *points)).max() <= 1
-        (note,) = probe_source(path, Limits(), image_fps=25).notes
+        (note,) = probe_source(path, Limits()).notes
         assert "HDR" in note
 
 
@@ -392,6 +392,6 @@ def test_a_job_is_recognised_by_a_small_jpeg_of_any_picture(tmp_path: Path, name
         Image.fromarray(picture).save(tmp_path / name, save_all=True, append_images=[Image.fromarray(picture[::-1])])
     else:
         write_heic(tmp_path / name, [picture])
-    small = Image.open(io.BytesIO(make_thumbnail(probe_source(tmp_path / name, Limits(), image_fps=25))))
+    small = Image.open(io.BytesIO(make_thumbnail(probe_source(tmp_path / name, Limits()))))
     assert (small.format, small.size) == ("JPEG", (320, 213))
     np.testing.assert_allclose(small.getpixel((10, 10)), (200, 30, 30), atol=12)
