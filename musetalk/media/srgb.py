@@ -41,10 +41,7 @@ def to_srgb(image: Image.Image, background: Background) -> UInt8Array:
 
 def is_transparent(image: Image.Image) -> bool:
     """Whether a pixel of a picture lets anything through. Decodes it where it may."""
-    if not _may_be_transparent(image):
-        return False
-    _, alpha = _split(image)
-    return alpha is not None and alpha.getextrema()[0] != 255
+    return _may_be_transparent(image) and _split(image)[1] is not None
 
 
 def profile_note(image: Image.Image) -> str:
@@ -62,7 +59,9 @@ def profile_note(image: Image.Image) -> str:
 
 def to_rgba(image: Image.Image) -> Image.Image:
     """Return a picture with 8 bits a channel and alpha, in its own colours: no profile is applied."""
-    colours, alpha = _split(image)
+    if not _is_deep(image):
+        return image.convert("RGBA")
+    colours, alpha = _eight_bits(image)
     layer = colours.convert("RGBA")
     if alpha is not None:
         layer.putalpha(alpha)
@@ -74,13 +73,19 @@ def _may_be_transparent(image: Image.Image) -> bool:
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """A picture's colours (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it has none."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+    """A picture's colours (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it is whole."""
+    if _is_deep(image):
         return _eight_bits(image)
     if _may_be_transparent(image):
-        layer = image.convert("LA" if _colour_mode(image) == "L" else "RGBA")
-        return layer.convert(layer.mode[:-1]), layer.getchannel("A")
+        mode = "LA" if _colour_mode(image) == "L" else "RGBA"
+        layer = image if image.mode == mode else image.convert(mode)
+        alpha = layer.getchannel("A")
+        return layer.convert(mode[:-1]), None if alpha.getextrema()[0] == 255 else alpha
     return image if image.mode in _SPACES else image.convert(_colour_mode(image)), None
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;")
 
 
 def _eight_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
