@@ -16,7 +16,7 @@ from PIL import Image
 from musetalk.errors import LimitError, MediaError
 from musetalk.media.animation import Animation, read_animation, read_canvases
 from musetalk.media.clock import FrameClock, build_clock
-from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.media.formats import IMAGE_SUFFIXES, PictureFormat, picture_format
 from musetalk.media.pictures import format_of, is_sideways, opened, reading, still
 from musetalk.media.rates import DEFAULT_RATE, WantedRate, played_at
 from musetalk.media.srgb import Background, is_transparent, profile_note
@@ -222,11 +222,9 @@ def _pictures_of(folder: Path) -> tuple[tuple[Path, ...], list[str]]:
     taken: list[Path] = []
     hidden: list[str] = []
     foreign: list[str] = []
-    for item in sorted(folder.iterdir(), key=_natural):
-        if not item.is_file():
-            continue
+    for item in _files_of(folder):
         named_so = item.suffix.lower() in IMAGE_SUFFIXES
-        kind = picture_format(item)
+        kind = _format_if_readable(item)
         if _HIDDEN.match(item.name):
             if named_so or kind is not None:
                 hidden.append(item.name)
@@ -247,10 +245,26 @@ def _pictures_of(folder: Path) -> tuple[tuple[Path, ...], list[str]]:
     return tuple(taken), notes
 
 
+def _files_of(folder: Path) -> list[Path]:
+    try:
+        return sorted((item for item in folder.iterdir() if item.is_file()), key=_natural)
+    except OSError as error:
+        raise MediaError(
+            f'the folder "{folder}" cannot be opened ({error.strerror})', "check its permissions"
+        ) from error
+
+
+def _format_if_readable(path: Path) -> PictureFormat | None:
+    try:
+        return picture_format(path)
+    except OSError:  # what is named as a picture is complained of when it is opened; the rest is of no concern
+        return None
+
+
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

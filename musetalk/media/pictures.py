@@ -71,7 +71,12 @@ def format_of(path: Path) -> PictureFormat:
     Raises:
         MediaError: It is none, or of a format that cannot be read.
     """
-    kind = picture_format(path)
+    try:
+        kind = picture_format(path)
+    except OSError as error:
+        raise MediaError(
+            f'"{path.name}" cannot be opened ({error.strerror})', "check its name and permissions"
+        ) from error
     if kind is None:
         raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG")
     if not kind.readable:

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms, TiffImagePlugin
 from musetalk.errors import LimitError, MediaError
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.digest import content_digest
+from musetalk.media.pictures import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits
@@ -395,3 +396,18 @@ def test_a_job_is_recognised_by_a_small_jpeg_of_any_picture(tmp_path: Path, name
     small = Image.open(io.BytesIO(make_thumbnail(probe_source(tmp_path / name, Limits()))))
     assert (small.format, small.size) == ("JPEG", (320, 213))
     np.testing.assert_allclose(small.getpixel((10, 10)), (200, 30, 30), atol=12)
+
+
+def test_odd_names_in_a_folder_are_only_names(tmp_path: Path) -> None:
+    names = ["²1.png", "-1.png", "10.png", "9.png", "größe 3.png"]
+    for name in names:
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    source = probe_source(tmp_path, Limits())
+    assert sorted(path.name for path in source.images) == sorted(names)
+    numbers = [path.name for path in source.images if path.name[0] in "19"]
+    assert numbers == ["9.png", "10.png"]
+
+
+def test_a_picture_that_is_gone_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="cannot be opened"):
+        read_image(tmp_path / "gone.png")
