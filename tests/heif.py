@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from tests.media import ffmpeg
 
@@ -72,6 +74,30 @@ def write_heic(
     return path
 
 
+def write_avif_grid(path: Path, tiles: Sequence[np.ndarray], columns: int) -> Path:
+    """Write a still of AV1 tiles (uint8 RGB [h, w, 3], of one size), as converters make of large pictures."""
+    height, width = tiles[0].shape[:2]
+    whole = width * columns, height * (len(tiles) // columns)
+    files = []
+    for tile in tiles:
+        file = io.BytesIO()
+        Image.fromarray(tile).save(file, "AVIF", quality=95, speed=10)
+        files.append(file.getvalue())
+    codec = files[0][files[0].index(b"av1C") - 4 :]
+    properties = [
+        codec[: int.from_bytes(codec[:4], "big")],
+        _full(b"ispe", struct.pack(">II", width, height)),
+        _full(b"ispe", struct.pack(">II", *whole)),
+        _full(b"pixi", b"\x03\x08\x08\x08"),
+    ]
+    items = [(b"av01", file[file.index(b"mdat") + 4 :], [1, 2, 4]) for file in files]
+    form = struct.pack(">BBBBHH", 0, 0, len(tiles) // columns - 1, columns - 1, *whole)
+    items.append((b"grid", form, [3, 4]))
+    links = _box(b"dimg", struct.pack(f">HH{len(tiles)}H", len(items), len(tiles), *range(1, len(items))))
+    path.write_bytes(_file(items, properties, links, main=len(items), parts=len(tiles), brand=b"avif"))
+    return path
+
+
 def _encode(tile: np.ndarray, *, deep: bool) -> list[bytes]:
     """The units of a frame's HEVC stream."""
     height, width = tile.shape[:2]
@@ -101,10 +127,16 @@ def _pixels(units: list[bytes]) -> bytes:
 
 
 def _file(
-    items: list[tuple[bytes, bytes, list[int]]], properties: list[bytes], links: bytes, *, main: int, parts: int
+    items: list[tuple[bytes, bytes, list[int]]],
+    properties: list[bytes],
+    links: bytes,
+    *,
+    main: int,
+    parts: int,
+    brand: bytes = b"heic",
 ) -> bytes:
     """The container; `parts` of the first items are the tiles of the main one."""
-    start = _box(b"ftyp", b"heic\x00\x00\x00\x00mif1heic")
+    start = _box(b"ftyp", brand + b"\x00\x00\x00\x00mif1" + brand)
     entries = b"".join(  # flag 1: hidden, a part of another
         _full(b"infe", struct.pack(">HH", number, 0) + kind + b"\x00", version=2, flags=number <= parts)
         for number, (kind, _, _) in enumerate(items, 1)

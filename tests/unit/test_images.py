@@ -19,7 +19,7 @@ from musetalk.media.pictures import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits
-from tests.heif import write_heic
+from tests.heif import write_avif_grid, write_heic
 from tests.media import numbered_frames, write_video
 
 
@@ -118,6 +118,11 @@ def test_a_heic_of_tiles_is_shown_whole_and_its_main_picture_used(tmp_path: Path
     assert any("holds 2 pictures: the main one" in note for note in source.notes)
 
 
+def test_an_avif_of_tiles_is_shown_whole(tmp_path: Path) -> None:
+    path = write_avif_grid(tmp_path / "tiles.avif", [quarters(), 255 - quarters()], columns=2)
+    agree(shown(path), np.hstack([quarters(), 255 - quarters()]))
+
+
 def test_alpha_of_a_heic_is_laid_over_the_background_and_other_layers_are_left_aside(tmp_path: Path) -> None:
     layer = np.zeros((64, 96, 3), np.uint8)
     layer[:, 48:] = 255
@@ -167,6 +172,17 @@ def test_formats_of_pictures(tmp_path: Path, suffix: str) -> None:
     options = {"sizes": [(96, 64)]} if suffix == "ico" else {}
     Image.fromarray(quarters()).save(tmp_path / f"picture.{suffix}", **options)
     agree(shown(tmp_path / f"picture.{suffix}"), quarters())
+
+
+def test_the_first_view_of_a_phones_jpeg_is_the_picture(tmp_path: Path) -> None:
+    views = [Image.fromarray(quarters()), Image.fromarray(255 - quarters())]
+    views[0].save(tmp_path / "views.mpo", save_all=True, append_images=views[1:], quality=95)
+    (tmp_path / "views.mpo").rename(tmp_path / "views.jpg")
+    with (tmp_path / "views.jpg").open("ab") as file:
+        file.write(b"\x00\x00\x00\x18ftypmp42 and a film of the moment")
+    agree(shown(tmp_path / "views.jpg"), quarters())
+    views[0].save(tmp_path / "bit_by_bit.jpg", progressive=True, quality=95)
+    agree(shown(tmp_path / "bit_by_bit.jpg"), quarters())
 
 
 def test_a_video_under_the_name_of_a_picture_is_a_video(tmp_path: Path) -> None:
@@ -243,8 +259,14 @@ def test_sixteen_bits_keep_their_picture(tmp_path: Path) -> None:
         Image.fromarray(ramp).save(tmp_path / name)
         np.testing.assert_allclose(shown(tmp_path / name), expected, atol=1)
     colour = np.stack([ramp, ramp[:, ::-1], ramp], 2)
-    cv2.imwrite(str(tmp_path / "colour.png"), colour[..., ::-1])
-    np.testing.assert_allclose(shown(tmp_path / "colour.png"), colour / 257, atol=1)
+    for name in ("colour.png", "colour.tif"):
+        cv2.imwrite(str(tmp_path / name), colour[..., ::-1])
+        np.testing.assert_allclose(shown(tmp_path / name), colour / 257, atol=2)
+    layer = np.dstack([colour[..., ::-1], np.where(np.arange(64) < 32, 0, 65535).astype(np.uint16)[None].repeat(8, 0)])
+    cv2.imwrite(str(tmp_path / "layer.png"), layer)
+    frame = shown(tmp_path / "layer.png", "black")
+    assert frame[:, :32].max() == 0
+    np.testing.assert_allclose(frame[:, 32:], (colour / 257)[:, 32:], atol=1)
     Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "float.tif")
     np.testing.assert_allclose(shown(tmp_path / "float.tif"), expected, atol=1)
 
