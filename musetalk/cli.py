@@ -70,6 +70,7 @@ def _options(
     logging.captureWarnings(capture=True)
     logging.getLogger("PIL").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.captureWarnings(True)  # what libraries remark on a file is for --verbose
 
 
 @app.command()

@@ -14,7 +14,7 @@ from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.overlap import same_face, shared_area
 from musetalk.faces.plan import FacePlan, TrackSummary, choose
 from musetalk.faces.shots import ShotFinder
-from musetalk.faces.tracker import Seen, ShotTracker, Track
+from musetalk.faces.tracker import Seen, ShotTracker, Track, at_rest
 from musetalk.faces.types import FaceBox, FaceDetector, MouthShape
 from musetalk.faces.watch import FrameFaces, look_through
 from musetalk.progress import CancelToken, go_on
@@ -95,8 +95,12 @@ class _Planner:
         if self._shots and shot != self._shots[-1]:
             self._end_shot()
         self._shots.append(shot)
-        self._span.append(np.array(frame))
-        if len(self._span) > self._span_length:
+        repeated = bool(self._span) and np.array_equal(self._span[-1], frame)
+        if not repeated:
+            self._span.append(np.array(frame))
+        self._shown.append(len(self._span) - 1)
+        self._pictures.append((self._pictures[-1] if self._pictures else 0) + (not repeated))
+        if len(self._shown) > self._span_length:
             self._look(index)
 
     def finish(self) -> FacePlan:
@@ -108,15 +112,20 @@ class _Planner:
 
     def _start_shot(self) -> None:
         self._tracker = ShotTracker()
-        self._span: list[UInt8Array] = []
+        self._span: list[UInt8Array] = []  # its pictures: what is shown several times in a row is looked at once
+        self._shown: list[int] = []  # of each of its frames the picture
+        self._pictures: array[int] = array("q")  # of each frame of the shot a number that those of one picture share
         self._known: FrameFaces | None = None  # faces of the span's first frame, where it has been looked at
+        self._seen: list[Seen] | None = None  # these in source pixels
         self._shot_start = len(self._shots)
 
     def _end_shot(self) -> None:
         self._look(len(self._shots) - 1)
-        self._tracks += self._tracker.finish(
+        tracks = self._tracker.finish(
             len(self._shots) - self._shot_start, fps=self._fps, settings=self._settings, prior=mouth_prior
         )
+        pictures = np.array(self._pictures, dtype=np.int64)
+        self._tracks += [at_rest(track, pictures[track.frames - self._shot_start]) for track in tracks]
         self._start_shot()
 
     def _look(self, last: int) -> None:
@@ -126,14 +135,16 @@ class _Planner:
         found = look_through(
             self._detector, self._span, self._known, lambda boxes: self._to_follow(boxes, scale), self._check
         )
-        new = range(0 if self._known is None else 1, len(found))
-        for position in new:
-            frame, faces = self._span[position], found[position]
-            seen = [self._in_source(frame, box) for box in faces.near]
-            seen += [Seen(_scaled(box, scale), None) for box in faces.far]
-            self._tracker.add(last - len(found) + 1 + position, seen)
-        self._known = found[-1]
+        seen = [] if self._seen is None else [self._seen]
+        for picture, faces in list(zip(self._span, found, strict=True))[len(seen) :]:
+            near = [self._in_source(picture, box) for box in faces.near]
+            seen.append([*near, *(Seen(_scaled(box, scale), None) for box in faces.far)])
+        first = last - len(self._shown) + 1
+        for position in range(0 if self._known is None else 1, len(self._shown)):
+            self._tracker.add(first + position, seen[self._shown[position]])
+        self._known, self._seen = found[-1], seen[-1]
         del self._span[:-1]
+        self._shown = [0]
 
     def _to_follow(self, boxes: Sequence[FaceBox], scale: tuple[float, float]) -> list[FaceBox]:
         """Of the faces of a frame those that the choice may mean: as the shot is so far, and as this frame is."""

@@ -155,6 +155,22 @@ class ShotTracker:
         return sorted(tracks, key=lambda track: (int(track.frames[0]), float(track.boxes[0, 0])))
 
 
+def at_rest(track: Track, pictures: Int64Array) -> Track:
+    """Hold a face still while one picture is shown: smoothing lets it glide on towards the next one.
+
+    Args:
+        track: One face over one shot.
+        pictures: int64 [n], ascending: of each of its frames a number that frames of the same picture share.
+    """
+    starts = np.flatnonzero(np.diff(pictures, prepend=pictures[0] - 1))
+    lengths = np.diff(starts, append=len(pictures))
+    if (lengths == 1).all():
+        return track
+    low, high = starts + (lengths - 1) // 2, starts + lengths // 2  # the middle one, or the two in the middle
+    boxes, mouths = (((rows[low] + rows[high]) / 2).repeat(lengths, axis=0) for rows in (track.boxes, track.mouths))
+    return Track(track.frames, boxes, mouths)
+
+
 def smoothing_sigma(settings: TrackerSettings, fps: Fraction) -> float:
     """Standard deviation of the smoothing in time, in frames."""
     return sigma_of(settings.smoothing_seconds, fps)

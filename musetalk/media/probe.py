@@ -30,6 +30,7 @@ _COLORS = re.compile(
 )
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
 _KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
+_LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a small negative number of 32 bits
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
 
 
@@ -302,7 +303,8 @@ def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | N
                 if pts == NO_TIME:
                     continue
                 packets.start = pts if packets.start is None else min(packets.start, pts)
-                packets.end = max(packets.end, pts + duration)
+                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
+                packets.end = max(packets.end, pts + lasting)
         child.finish()
     return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
 
