@@ -20,7 +20,7 @@ from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits
 from tests.heif import write_avif_grid, write_heic
-from tests.media import numbered_frames, write_video
+from tests.media import numbered_frames, swapped_profile, write_video
 
 
 def test_a_picture_is_a_source_of_one_frame(tmp_path: Path) -> None:
@@ -269,16 +269,6 @@ def test_sixteen_bits_keep_their_picture(tmp_path: Path) -> None:
     np.testing.assert_allclose(frame[:, 32:], (colour / 257)[:, 32:], atol=1)
     Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "float.tif")
     np.testing.assert_allclose(shown(tmp_path / "float.tif"), expected, atol=1)
-
-
-def swapped_profile() -> bytes:
-    """A profile in which red and blue are the other way round."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    count = struct.unpack(">I", data[128:132])[0]
-    tags = {bytes(data[at : at + 4]): at for at in range(132, 132 + 12 * count, 12)}
-    red, blue = data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12]
-    data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12] = blue, red
-    return bytes(data)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "avif"])
