@@ -215,8 +215,7 @@ def _find_faces(
     saved: Path | None = None
     key = ""
     if settings.use_saved_coords:
-        digest = content_digest(source, run.cancel)
-        key = plan_key(digest, detector, settings.tracker, used, source.fps, settings.face)
+        key = plan_key(content_digest(source, run.cancel), detector, settings.tracker, used, source.fps)
         saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:
@@ -233,7 +232,6 @@ def _find_faces(
             fps=source.fps,
             detector=detector,
             settings=settings.tracker,
-            choice=settings.face,
             on_frame=lambda done: run.emit("plan", done, used),
             cancel=run.cancel,
         )

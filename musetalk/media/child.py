@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
 from collections import deque
+from queue import Empty, SimpleQueue
 from types import TracebackType
 
 import imageio_ffmpeg
@@ -58,6 +60,7 @@ class Child:
         stderr: Open its stderr for `read_line`, in place of its stdout: all of it, in order, and none of it is kept.
         keep: What begins the lines of its stderr that matter: the first of these are kept in `kept_lines`, however
             much else it writes.
+        marks: What tells lines of its stderr that are for `read_mark`, and no complaints.
         cancel: Ends the child as soon as it is set, which unblocks whoever waits for it.
     """
 
@@ -69,9 +72,12 @@ class Child:
         stdout: bool = False,
         stderr: bool = False,
         keep: str | None = None,
+        marks: re.Pattern[str] | None = None,
         cancel: CancelToken | None = None,
     ) -> None:
         self._cancel = cancel
+        self._marked = marks
+        self._marks: SimpleQueue[str | None] = SimpleQueue()
         self._deadline: float | None = None
         self._tail: deque[str] = deque(maxlen=400)
         self._keep, self._kept = keep, list[str]()
@@ -100,9 +106,13 @@ class Child:
         pipe = self._process.stderr
         while pipe is not None and (line := pipe.readline(_MAX_LINE)):
             text = line.decode("utf-8", "replace").rstrip()
+            if self._marked is not None and (mark := self._marked.search(text)):
+                self._marks.put(next(group for group in mark.groups() if group is not None))
+                continue
             self._tail.append(text)
             if self._keep is not None and text.startswith(self._keep) and len(self._kept) < _MAX_KEPT:
                 self._kept.append(text)
+        self._marks.put(None)
 
     def _watch(self) -> None:
         watched = limit = None  # the deadline of the wait under way, and what it was put off to
@@ -145,6 +155,17 @@ class Child:
         self._deadline = None
         self._check_cancel()
         return line
+
+    def read_mark(self) -> str | None:
+        """What a group of the pattern held in the next mark on its stderr; None: there are no more."""
+        try:
+            mark = self._marks.get(timeout=STALL_SECONDS)
+        except Empty:
+            mark = None
+        if mark is None:
+            self._marks.put(None)  # for whoever asks again
+        self._check_cancel()
+        return mark
 
     def write(self, data: memoryview) -> None:
         """Hand bytes to the child's stdin.

@@ -69,14 +69,6 @@ class FrameClock:
         """The picture that a frame shows."""
         return frame if self.pictures is None else int(self.pictures[frame])
 
-    def seek_seconds(self, picture: int) -> float | None:
-        """Where to seek so that `picture` is the first one decoded; None: no need to."""
-        if picture == 0:
-            return None
-        if not self.picture_times:
-            return float((picture - Fraction(1, 2)) / self.own_fps)
-        return (self.picture_times[picture - 1] + self.picture_times[picture]) / 2
-
 
 def build_clock(
     times: Sequence[int],
@@ -143,7 +135,7 @@ def _even_rate(ticks: Int64Array, tick: Fraction, hint: Fraction | None) -> tupl
     interval = float(apart / half)
     missing = _missing(ticks, interval)
     off = missing > EVEN_TOLERANCE * interval
-    if apart == 0 or off.sum() > max(2, _MOST_MISSED * count) or missing.max() > _MISSED * interval:
+    if apart == 0 or off.sum() > max(1, _MOST_MISSED * count) or missing.max() > _MISSED * interval:
         return None
     return _agreeing_rate(half / (apart * tick), float(missing[~off].max() / apart), 1 / apart, hint), int(off.sum())
 

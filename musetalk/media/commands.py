@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags
 from musetalk.settings import EncoderSettings
 
 # Containers that hold their media themselves. Playlists, manifests, scripts and image patterns (hls, dash, concat,
 # imf, avisynth, image2, ...) are left out: they make ffmpeg open other files.
 CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,apng,asf,au,av1,avi,bmp_pipe,caf,dts,dv,eac3,flac,flv,gif,h264,hevc,ivf,jpeg_pipe,loas,"
-    "m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,png_pipe,rm,tta,vob,w64,wav,"
-    "webp_pipe,wv,yuv4mpegpipe"
+    "aac,ac3,aiff,amr,ape,apng,asf,au,av1,avi,bmp_pipe,caf,dsf,dts,dtshd,dv,eac3,flac,flv,gif,gxf,h264,hevc,ircam,"
+    "ivf,jpeg_pipe,loas,m4v,matroska,webm,mjpeg,mlp,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mpjpeg,"
+    "mxf,nsv,nut,obu,ogg,oma,png_pipe,rm,shn,smjpeg,sox,tak,truehd,tta,vc1,vob,voc,vvc,w64,wav,webp_pipe,wtv,wv,"
+    "yuv4mpegpipe"
 )
 
 # Rounding that makes yuv -> rgb -> yuv all but lossless: mean luma error 0.001 levels, against 1.1 without.
@@ -24,6 +27,9 @@ _EXACT = "accurate_rnd+full_chroma_int"
 
 # ffmpeg would queue eight raw frames on either side of a pipe, beside the ones that the pipeline holds.
 _SHORT_QUEUE = ("-thread_queue_size", "1")
+
+# What `decode_frames` says of its pictures on stderr: a time in millionths of a second, or NOPTS, then what came then.
+PICTURE_TIME = re.compile(r"frame:\d+ +pts:(-?\d+|NOPTS)|(?:^|\W)(begun|shown)=1")
 
 _MATRICES = frozenset({"bt709", "smpte170m", "bt470bg", "bt2020nc", "fcc"})  # that swscale can write
 
@@ -34,7 +40,7 @@ def file_url(path: Path) -> str:
 
 
 def read_input(path: Path, *, start: float | None = None) -> list[str]:
-    """Open one untrusted local file, from `start` seconds (exact: frames before it are decoded and dropped)."""
+    """Open one untrusted local file, from `start` seconds."""
     return [
         "-protocol_whitelist",
         "file,pipe",
@@ -84,18 +90,36 @@ def decode_frames(
     stream: int,
     *,
     size: tuple[int, int],
-    start: float | None,
+    way: Way,
     resize: Literal["area", "bicubic"] | None = None,
 ) -> list[str]:
     """Decode a stream's pictures to rgb24 on stdout, each once, upright, `size` (width, height) large.
 
+    Their times, counted from the file's beginning wherever decoding begins, are written to stderr before they are
+    (see `PICTURE_TIME`): "shown"; and before these that of the first picture that was decoded: "begun".
     `resize` says how, where that is not the stored size: "area" averages (to shrink for detection), "bicubic" keeps
     detail (to square pixels). Else only chroma is interpolated, for which bilinear is as good and a third cheaper.
     """
     flags = "area" if resize == "area" else f"{resize or 'bilinear'}+{_EXACT}"
     scale = f"scale={size[0]}:{size[1]}:flags={flags},format=rgb24"
-    frames = [*_pick(stream), "-vf", scale, "-fps_mode", "passthrough", *_SHORT_QUEUE]
-    return [*_quiet(), *read_input(path, start=start), *frames, "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+    begun = _say_time("begun", ":enable='eq(n,0)'")
+    filters = ",".join([begun, *_dropped(way), scale, _say_time("shown")])
+    entry = [] if way.seek is None else ["-noaccurate_seek", "-copyts", "-start_at_zero"]
+    frames = [*_pick(stream), "-vf", filters, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", *_SHORT_QUEUE]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+    return [*_quiet(), *entry, *read_input(path, start=way.seek), *frames, *raw]
+
+
+def _say_time(name: str, options: str = "") -> str:
+    """Write on stderr, at once, when each picture is shown, in millionths of a second."""
+    direct = rf":file=pipe\\:2:direct=1{options}"
+    return f"settb=1/1000000,metadata=add:key={name}:value=1,metadata=print:key={name}{direct}"
+
+
+def _dropped(way: Way) -> list[str]:
+    if way.skip_seconds is not None:
+        return [f"trim=start={way.skip_seconds:.6f}"]
+    return [f"trim=start_frame={way.skip_pictures}"] if way.skip_pictures else []
 
 
 def extract_voice(path: Path, stream: int, out: Path, *, max_seconds: float) -> list[str]:

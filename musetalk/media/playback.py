@@ -20,6 +20,7 @@ from musetalk.progress import CancelToken
 from musetalk.timeline import Timeline
 
 SPOOL_BYTES = 2**30  # disk that backward playing may take at a time
+_LEAST_PIECE = 24  # frames
 
 
 def play(
@@ -35,8 +36,8 @@ def play(
     """Yield output frames [start, stop): uint8 RGB [H, W, 3], each an array of its own.
 
     Backwards, the source is decoded forwards from keyframe to keyframe into a spool file in `spool_dir`, which is
-    then read from its end: one decoding per frame, one frame in memory, at most `spool_bytes` (one frame at least)
-    on disk.
+    then read from its end: mostly one decoding per frame, one frame in memory, at most `spool_bytes` (one frame at
+    least) on disk.
 
     Raises:
         MediaError: The source cannot be decoded as far as the timeline needs.
@@ -105,12 +106,16 @@ def largest_spool(source: Source, spool_bytes: int = SPOOL_BYTES) -> int:
 
 
 def _segments(source: Source, start: int, stop: int, spool_bytes: int) -> list[tuple[int, int]]:
-    """[start, stop) cut at keyframes, and further where a piece would outgrow the spool."""
-    keys = source.clock.keyframes
-    inside = keys[bisect.bisect_right(keys, start) : bisect.bisect_left(keys, stop)]
+    """[start, stop) cut at keyframes, or, where decoding cannot begin there, where a piece would outgrow the spool.
+
+    Short groups of pictures stay together: starting a decoder takes longer than decoding a few of them.
+    """
     most = max(1, spool_bytes // source.frame_bytes)
+    keys = source.clock.keyframes if source.seekable else ()
+    cuts = [start]
+    for key in keys[bisect.bisect_right(keys, start) : bisect.bisect_left(keys, stop)]:
+        if key - cuts[-1] >= min(_LEAST_PIECE, most):
+            cuts.append(key)
     return [
-        (piece, min(piece + most, high))
-        for low, high in pairwise((start, *inside, stop))
-        for piece in range(low, high, most)
+        (piece, min(piece + most, high)) for low, high in pairwise((*cuts, stop)) for piece in range(low, high, most)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,7 +30,10 @@ _COLORS = re.compile(
 )
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
 _KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
-_LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a small negative number of 32 bits
+# Containers that store when pictures are shown. Of others ffmpeg knows when they are decoded, and where the two differ
+# it gives decoded pictures other times than their packets; AVI's packets then have none.
+_STORES_TIMES = frozenset({"asf", "flv", "ivf", "matroska", "mov", "mpeg", "mpegts", "nut", "ogg", "rm", "wtv"})
+_SEEKABLE = frozenset({"asf", "flv", "matroska", "mov", "nut"})  # of these, those whose times cannot begin anew inside
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
 
 
@@ -187,11 +190,11 @@ def _probe_video(path: Path, limits: Limits, fps: WantedRate, cancel: CancelToke
         path=path,
         width=width,
         height=height,
-        clock=_clock(packets, picture.rate, fps, limits),
+        clock=_clock(file, packets, picture.rate, fps, limits),
         color=ColorTags(*(_tag(colors[name]) for name in ("range", "space", "primaries", "trc"))),
         pixel_format=frame["format"],
         square_pixels=(width, height) == (int(frame["w"]), int(frame["h"])),
-        seekable=bool({"mov", "matroska"} & set(file.containers)),
+        seekable=bool(_SEEKABLE & set(file.containers)),
         images=(),
         stream=stream.index,
         sound_stream=None if sound is None or not scanned[sound.index].end else sound.index,
@@ -276,9 +279,11 @@ def _square_pixels(width: int, height: int, sar: str) -> tuple[int, int]:
     return (round(width * ratio), height) if ratio >= 1 else (width, round(height / ratio))
 
 
-def _clock(packets: _Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:
+def _clock(file: MediaFile, packets: _Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:
     last, longest = packets.latest[1], limits.max_seconds
-    return build_clock(packets.times, packets.keys, packets.tick, hint, fps=fps, last=last, longest=longest)
+    clock = build_clock(packets.times, packets.keys, packets.tick, hint, fps=fps, last=last, longest=longest)
+    told = _STORES_TIMES & set(file.containers) or ("avi" in file.containers and NO_TIME not in packets.times)
+    return clock if told else replace(clock, picture_times=())
 
 
 def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | None) -> dict[int, _Packets]:
@@ -303,8 +308,7 @@ def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | N
                 if pts == NO_TIME:
                     continue
                 packets.start = pts if packets.start is None else min(packets.start, pts)
-                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
-                packets.end = max(packets.end, pts + lasting)
+                packets.end = max(packets.end, pts + duration)
         child.finish()
     return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator
 from contextlib import closing
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from musetalk.errors import MediaError
 from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.pictures import read_animated, read_image
+from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 
@@ -98,26 +100,91 @@ def _fitted(picture: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 def _read_video(
     source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
 ) -> Generator[UInt8Array, None, None]:
-    """One picture at a time from ffmpeg, shown as often as the clock says."""
+    """Each picture shown as often as the clock says; in the place of one that cannot be decoded, the one before."""
     clock = source.clock
-    seek = clock.seek_seconds(clock.picture(start)) if source.seekable else None
-    picture = 0 if seek is None else clock.picture(start)
+    shown: UInt8Array | None = None
+    number = -1  # of the picture shown
+    coming: tuple[int, UInt8Array] | None = None
+    with closing(_pictures_from(source, clock.picture(start), size, cancel)) as pictures:
+        for frame in range(start, stop):
+            wanted, repeated = clock.picture(frame), True
+            while number < wanted:
+                coming = coming or next(pictures, None)
+                if coming is None:
+                    return
+                if coming[0] > wanted and shown is not None:
+                    break
+                (number, shown), coming, repeated = coming, None, False
+            assert shown is not None  # noqa: S101 - `number` is that of a picture now
+            if number != wanted:
+                source.experience.missing.add(frame)
+            yield shown.copy() if repeated else shown
+
+
+def _pictures_from(
+    source: Source, wanted: int, size: tuple[int, int], cancel: CancelToken | None
+) -> Generator[tuple[int, UInt8Array], None, None]:
+    """Decoded pictures with their numbers, ascending, from `wanted` or one before it on, if there is any."""
+    experience = source.experience
+    ways = tuple(ways_to(wanted, source.clock, seekable=source.seekable, keys_back=experience.keys_back))
+    for way in ways:
+        last = way is ways[-1]
+        with closing(_decode(source, way, size, cancel, needed=last)) as pictures:
+            first = next(pictures, None)
+            if first is None or (not last and (first.astray or first.number > wanted)):
+                continue
+            for decoded in itertools.chain([first], pictures):
+                if decoded.number == wanted:
+                    experience.keys_back = max(experience.keys_back, way.keys_back)
+                yield decoded.number, decoded.picture
+            return
+
+
+class _Decoded(NamedTuple):
+    number: int
+    picture: UInt8Array
+    astray: bool  # nothing shows that it is what decoding from the file's beginning would give as this number
+
+
+def _decode(
+    source: Source, way: Way, size: tuple[int, int], cancel: CancelToken | None, *, needed: bool
+) -> Generator[_Decoded, None, None]:
+    """Decode on one way; numbers ascend.
+
+    Raises:
+        MediaError: No picture comes, and one is needed.
+    """
     whole = size == (source.width, source.height)
     resize: Literal["area", "bicubic"] | None = "area" if not whole else None if source.square_pixels else "bicubic"
-    arguments = commands.decode_frames(source.path, source.stream, size=size, start=seek, resize=resize)
-    shown: UInt8Array | None = None
-    with Child(arguments, stdout=True, cancel=cancel) as child:
-        for frame in range(start, stop):
-            repeated = True
-            while shown is None or picture <= clock.picture(frame):
-                shown = _next_picture(child, size)
-                picture += 1
-                repeated = False
-                if shown is None:
-                    if frame == start:
-                        raise MediaError(f'no picture in "{source.path.name}" can be decoded ({child.complaint})')
-                    return
-            yield shown.copy() if repeated else shown
+    arguments = commands.decode_frames(source.path, source.stream, size=size, way=way, resize=resize)
+    times, number, late = source.clock.picture_times, way.skip_pictures - 1, False
+    with Child(arguments, stdout=True, marks=commands.PICTURE_TIME, cancel=cancel) as child:
+        while (picture := _next_picture(child, size)) is not None:
+            said = _next_times(child)
+            following, astray = number + 1, False
+            if times and said.shown is not None:
+                following = picture_at(said.shown, times, after=number)
+                astray = not is_certain(following, said.shown, times)
+            if way.begins_by is not None and said.begun is not None:
+                late = picture_at(said.begun, times) > way.begins_by
+            if following > number:  # else it was shown before
+                number = following
+                yield _Decoded(number, picture, astray or late)
+        if needed and number < way.skip_pictures:
+            raise MediaError(f'no picture in "{source.path.name}" can be decoded ({child.complaint})')
+
+
+class _Times(NamedTuple):
+    begun: float | None
+    shown: float | None
+
+
+def _next_times(child: Child) -> _Times:
+    """Seconds at which the next picture is shown, and those of the first decoded one if it is that."""
+    said: dict[str, float | None] = {}
+    while "shown" not in said and (time := child.read_mark()) is not None:
+        said[child.read_mark() or "shown"] = None if time == "NOPTS" else int(time) / 1_000_000
+    return _Times(said.get("begun"), said.get("shown"))
 
 
 def _next_picture(child: Child, size: tuple[int, int]) -> UInt8Array | None:

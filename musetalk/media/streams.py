@@ -17,6 +17,7 @@ StreamKind = Literal["video", "audio", "other"]
 
 MAX_STREAMS = 1000  # of one file; what comes after is not looked at
 _MAX_LINE = 4000  # bytes; streams are told in a tenth of that
+_TEXT_BYTES = 4096  # that tell text from other files: only these hold zeros
 _MAX_REASONS = 50  # lines in which the reason of a failure is looked for
 
 _TAGGED = re.compile(r"\[[^\]]* @ [^\]]*\] ")  # what a demuxer or decoder says, in between
@@ -212,12 +213,22 @@ def _next_line(child: Child, reasons: list[str]) -> str | None:
 
 def _unreadable(path: Path, reasons: list[str]) -> MediaError:
     text = "\n".join(reasons)
+    if _is_text(path):
+        return MediaError(
+            f'"{path.name}" is text (perhaps a playlist, or a list of other files), and no video or sound itself',
+            "give the video itself, for instance as MP4, MOV, MKV or WebM",
+        )
     if "not on whitelist" in text:
         return MediaError(
-            f'"{path.name}" is no media file of its own (a playlist, a list of other files, or an unusual container)',
-            "give the video itself, for instance as MP4, MOV, MKV or WebM",
+            f'"{path.name}" is of a kind of file that is not read here',
+            "convert it, for instance to MP4, MOV, MKV or WebM",
         )
     if "moov atom not found" in text:
         return MediaError(f'"{path.name}" is no video, or only part of one', "copy, download or export it again")
     reason = reasons[0] if reasons else "ffmpeg gave no reason"
     return MediaError(f'"{path.name}" cannot be read ({reason})', "convert it, or export it again, as MP4")
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"\0" not in file.read(_TEXT_BYTES)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from musetalk.media.clock import FrameClock
+from musetalk.media.seeking import Experience
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,14 @@ class Source:
         color: Colour tags.
         pixel_format: As stored, in ffmpeg's words.
         square_pixels: Whether it is stored with square pixels, that is, in this size.
-        seekable: Whether decoding can start at any keyframe and be exact.
+        seekable: Whether decoding may begin at a keyframe.
         images: The picture files, in order; empty for a video.
         stream: Which stream of the file holds its pictures.
         sound_stream: Which stream holds its own sound; None: it has none that can be decoded.
         notes: What the user should know of how it is read, a sentence each.
         animated: Whether it is a picture that moves (GIF, PNG, WebP, AVIF).
         alpha_background: What is laid under transparent parts.
+        experience: What decoding has shown of it so far.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Source:
     notes: tuple[str, ...] = ()
     animated: bool = False
     alpha_background: Literal["white", "black"] = "white"
+    experience: Experience = field(default_factory=Experience, compare=False, repr=False)
 
     @property
     def has_sound(self) -> bool:

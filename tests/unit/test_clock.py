@@ -216,14 +216,6 @@ def test_a_source_that_seems_longer_than_allowed_is_refused_before_anything_is_a
         build_clock([0] * 500, [True] * 500, MS, Fraction(25), longest=10)
 
 
-def test_seeking_lands_between_two_pictures() -> None:
-    clock = build_clock(ticks_of(Fraction(30000, 1001), 9, Fraction(1, 30000)), [True] * 9, Fraction(1, 30000), None)
-    assert clock.seek_seconds(0) is None
-    seek = clock.seek_seconds(5)
-    assert seek is not None
-    assert clock.picture_times[4] < seek < clock.picture_times[5]
-
-
 @given(
     times=st.lists(st.one_of(st.integers(0, 4000), st.integers(-(2**63), 2**63 - 1), st.just(NO_TIME)), max_size=60),
     tick=st.fractions(Fraction(1, 10**9), 10**9),

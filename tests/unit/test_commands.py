@@ -7,6 +7,7 @@ from pathlib import Path
 
 from musetalk.media import commands
 from musetalk.media.commands import CONTAINERS, SoundTrack
+from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags
 from musetalk.settings import EncoderSettings
 
@@ -43,15 +44,24 @@ def test_lists_and_scripts_are_not_among_the_containers() -> None:
 
 
 def test_decoding() -> None:
-    tail = ["-fps_mode", "passthrough", "-thread_queue_size", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    exact = "scale=704:1216:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24"
-    assert commands.decode_frames(Path("/a.mp4"), 0, size=(704, 1216), start=None) == [
+    tail = ["-fps_mode", "passthrough", "-enc_time_base", "1:1000000", "-thread_queue_size", "1",
+            "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]  # fmt: skip
+    begun, shown = (
+        f"settb=1/1000000,metadata=add:key={name}:value=1,metadata=print:key={name}:file=pipe\\\\:2:direct=1"
+        for name in ("begun", "shown")
+    )
+    begun += ":enable='eq(n,0)'"
+    exact = f"{begun},scale=704:1216:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24,{shown}"
+    assert commands.decode_frames(Path("/a.mp4"), 0, size=(704, 1216), way=Way()) == [
         *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:0", "-vf", exact, *tail
     ]  # fmt: skip
-    assert commands.decode_frames(Path("/a.mp4"), 2, size=(278, 480), start=1.5, resize="area") == [
-        *QUIET, *GUARD, "-ss", "1.500000", "-i", "file:/a.mp4",
-        "-map", "0:2", "-vf", "scale=278:480:flags=area,format=rgb24", *tail
+    way = Way(seek=1.5, begins_by=30, skip_seconds=1.98)
+    assert commands.decode_frames(Path("/a.mp4"), 2, size=(278, 480), way=way, resize="area") == [
+        *QUIET, "-noaccurate_seek", "-copyts", "-start_at_zero", *GUARD, "-ss", "1.500000", "-i", "file:/a.mp4",
+        "-map", "0:2", "-vf", f"{begun},trim=start=1.980000,scale=278:480:flags=area,format=rgb24,{shown}", *tail
     ]  # fmt: skip
+    counted = commands.decode_frames(Path("/a.h264"), 0, size=(704, 1216), way=Way(skip_pictures=7))
+    assert ",trim=start_frame=7," in counted[counted.index("-vf") + 1]
 
 
 def test_encoding() -> None:

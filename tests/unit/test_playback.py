@@ -107,25 +107,3 @@ def test_a_source_that_ends_early_says_so(clip: Path, tmp_path: Path) -> None:
     longer = replace(source, clock=replace(source.clock, frame_count=80))
     with pytest.raises(MediaError, match="damaged"):
         list(play(longer, Timeline(80, 80, 80, "hold"), 0, 80, spool_dir=tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("open_gop.mp4", ["-c:v", "libx265", "-x265-params", "log-level=error:keyint=10:bframes=3:open-gop=1"]),
-        ("alt_ref.webm", ["-c:v", "libvpx-vp9", "-auto-alt-ref", "1", "-g", "10", "-deadline", "realtime"]),
-        ("b_frames.avi", ["-c:v", "mpeg4", "-bf", "2", "-g", "10"]),
-        ("stream.ts", ["-c:v", "mpeg2video", "-bf", "2", "-g", "10"]),
-        ("raw.h264", ["-g", "10", "-bf", "2"]),
-    ],
-)
-def test_codecs_and_containers_play_both_ways(tmp_path: Path, name: str, options: list[str]) -> None:
-    source = probe(write_video(tmp_path / name, numbered_frames(40, 160, 96), Fraction(30000, 1001), *options))
-    forwards = [read_number(frame) for frame in read_frames(source)]
-    assert forwards == list(range(40))
-    assert source.fps == Fraction(30000, 1001)
-    timeline = Timeline(79, 79, 40, "pingpong")
-    spool = tmp_path / "spool"
-    spool.mkdir()
-    played = play(source, timeline, 0, 79, spool_dir=spool, spool_bytes=source.frame_bytes * 7)
-    assert [read_number(frame) for frame in played] == [timeline.source_frame(k) for k in range(79)]
