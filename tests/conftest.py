@@ -21,6 +21,11 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much is tried where there is no end of cases."""
+    parser.addoption("--fuzz-examples", type=int, default=200, help="damaged files that are rendered (default: 200)")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let fixtures know, when they clean up, whether their test passed."""

@@ -72,7 +72,7 @@ class FrameClock:
 
 def build_clock(
     times: Sequence[int],
-    keys: Sequence[bool],
+    keys: Sequence[int],
     tick: Fraction,
     hint: Fraction | None,
     *,
@@ -86,7 +86,7 @@ def build_clock(
 
     Args:
         times: Presentation times of its pictures, in ticks, in the order of the file; `NO_TIME` where there is none.
-        keys: Which of them are keyframes.
+        keys: Which of them are keyframes: not 0.
         tick: Length of a tick in seconds.
         hint: The rate that the container or codec states, if any. Believed only where the times agree.
         fps: The rate to play it at; "own": its own; None: its own, if lips can move at it (see `suiting_rate`).

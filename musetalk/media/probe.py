@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,7 +22,7 @@ from musetalk.media.streams import MediaFile, Stream, describe_file
 from musetalk.media.timestamps import NO_TIME
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken
-from musetalk.settings import Limits
+from musetalk.settings import FASTEST_RATE, Limits
 
 _FRAME = re.compile(r"\bn: *0 .*\bfmt:(?P<format>\w+) .*\bsar:(?P<sar>\d+/\d+) s:(?P<w>\d+)x(?P<h>\d+)")
 _RATE = re.compile(r"config in .*frame_rate: (\d+)/(\d+)")
@@ -49,8 +50,8 @@ class _Packets:
         tick: In seconds.
     """
 
-    times: list[int] = field(default_factory=list)
-    keys: list[bool] = field(default_factory=list)
+    times: array[int] = field(default_factory=lambda: array("q"))
+    keys: bytearray = field(default_factory=bytearray)
     latest: tuple[int, int] = (NO_TIME, 0)
     start: int | None = None
     end: int = 0
@@ -178,7 +179,7 @@ def _probe_video(path: Path, limits: Limits, fps: WantedRate, cancel: CancelToke
     file = describe_file(path, cancel)
     wanted = _candidates(file)
     sound = next((stream for stream in file.sounds(wanted[0].program) if stream.decodable), None)
-    scanned = _scan_packets(path, [*wanted, *([] if sound is None else [sound])], cancel)
+    scanned = _scan_packets(path, [*wanted, *([] if sound is None else [sound])], limits, cancel)
     # A single picture is rarely what a file with more of them is about, even where the file says so.
     order = sorted(wanted, key=lambda stream: len(scanned[stream.index].times) < 2)
     stream, picture = _first_decodable(path, order, limits, cancel)
@@ -286,8 +287,14 @@ def _clock(file: MediaFile, packets: _Packets, hint: Fraction | None, fps: Wante
     return clock if told else replace(clock, picture_times=())
 
 
-def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | None) -> dict[int, _Packets]:
-    """List the packets of some streams of a file, by their indices."""
+def _scan_packets(
+    path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None
+) -> dict[int, _Packets]:
+    """List the packets of some streams of a file, by their indices.
+
+    Raises:
+        LimitError: There are more pictures than `limits` allow at any rate.
+    """
     found = [_Packets() for _ in streams]
     with Child(commands.packet_times(path, [stream.index for stream in streams]), stdout=True, cancel=cancel) as child:
         while line := child.read_line():
@@ -304,7 +311,12 @@ def _scan_packets(path: Path, streams: Sequence[Stream], cancel: CancelToken | N
                         continue
                     packets.latest = max(packets.latest, (pts, duration))
                     packets.times.append(pts)
-                    packets.keys.append(bool(flags & _KEY))
+                    packets.keys.append(flags & _KEY)
+                    if len(packets.times) > limits.max_seconds * FASTEST_RATE:
+                        raise LimitError(
+                            f'"{path.name}" holds more frames than {limits.max_seconds:.0f} s can have',
+                            "cut it shorter or raise limits.max_seconds",
+                        )
                 if pts == NO_TIME:
                     continue
                 packets.start = pts if packets.start is None else min(packets.start, pts)
@@ -328,7 +340,7 @@ def probe_voice(path: Path, limits: Limits, cancel: CancelToken | None = None) -
             f'"{path.name}" has no sound', "give an audio file, or a video with a sound track, as the voice"
         )
     stream = file.sounds()[0]
-    seconds = _scan_packets(path, [stream], cancel)[stream.index].seconds
+    seconds = _scan_packets(path, [stream], limits, cancel)[stream.index].seconds
     check_length(path, seconds, limits)
     return VoiceFacts(seconds, stream.index)
 

@@ -17,8 +17,7 @@ def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
         source: What is played.
         asked: The rate that the settings ask for; None: they leave it to the source.
     """
-    clock, fps = source.clock, f"{float(source.fps):g} frames/s"
-    own = f"{float(clock.own_fps):.4g}"
+    clock, fps, own = source.clock, _told(source.fps), _told(source.clock.own_fps)
     pictures = len(clock.picture_times) or source.frame_count
     if clock.repaired:
         yield (
@@ -31,9 +30,13 @@ def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
     elif source.frame_count == 1:
         yield f"the source is a video of a single frame; it is shown as a still picture, at {fps}"
     elif clock.variable:
-        slow = "" if clock.own_fps == clock.fps else f" (its own, {own} frames/s, is not one that suits lips)"
+        slow = "" if clock.own_fps == clock.fps else f", since {own} are too few or too many for lips"
         yield f"the source has a variable frame rate; it is played at a constant {fps}{slow}"
     elif clock.fps > clock.own_fps:
-        yield f"{own} frames/s are too few for lips to move well: frames are repeated, to {fps}; {_OVERRIDE}"
+        yield f"the source's {own} are too few for lips to move well: frames are repeated, to {fps}; {_OVERRIDE}"
     elif clock.fps < clock.own_fps:
-        yield f"{own} frames/s are more than lips need: frames are left out, down to {fps}; {_OVERRIDE}"
+        yield f"the source's {own} are more than lips need: frames are left out, down to {fps}; {_OVERRIDE}"
+
+
+def _told(fps: Fraction) -> str:
+    return f"{float(fps):.4g} frames/s"

@@ -179,6 +179,8 @@ def test_limits_are_kept(clip: Path) -> None:
         probe(clip, Limits(max_pixels=64 * 47))
     with pytest.raises(LimitError, match="lasts"):
         probe(clip, Limits(max_seconds=1))
+    with pytest.raises(LimitError, match="more frames than"):
+        probe(clip, Limits(max_seconds=0.2))
     with pytest.raises(LimitError, match="MiB"):
         probe(clip, Limits(max_bytes=100))
 
