@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from hybrid.clips import shared_frames
-from hybrid.framing import FaceAligner, shown
+from hybrid.framing import FaceAligner, pasted, shown
 from hybrid.inference import LatentSyncDenoiser
-from hybrid.mask import hide_painted
+from hybrid.mask import hide_painted, paste_kept
 from hybrid.sampler import FAST, PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.generators.autoencoder import frames_at_once, load_autoencoder
@@ -53,7 +53,9 @@ def load_latentsync(settings: RenderSettings, version: Version, compute: Compute
     options = LatentOptions.on(compute, size, clip_length, frames)
     denoiser = LatentSyncDenoiser(unet, compute, sampling)
     traits = replace(traits_of(settings.latentsync, sampling), notes=tuple(notes))
-    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits, hide_painted)
+    paste = None if traits.pasted is None else paste_kept
+    parts = autoencoder.encoder, autoencoder.decoder, denoiser
+    return LatentGenerator(*parts, compute, options, traits, hide_painted, paste)
 
 
 def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> Traits:
@@ -75,6 +77,8 @@ def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> T
         trained_fps=TRAINED_FPS,
     )
     aligned = settings.framing == "aligned"
+    if aligned and settings.paste == "crop":
+        return replace(whole, pasted=pasted)
     return whole if aligned else replace(whole, framing="halved", room_below=True, aligner=None)
 
 

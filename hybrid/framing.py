@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from hybrid.face_points import FacePoints, assumed_points, points_from_labels, steady_points
 from hybrid.mask import SIDE, shown_mask
-from hybrid.placement import FEATHER, place_aligned
+from hybrid.placement import FEATHER, AlignedPlacement, pasted_mask, place_aligned
 from musetalk.arrays import Float32Array, UInt8Array
-from musetalk.faces.geometry import CropPlacement, Placement
+from musetalk.faces.geometry import CropPlacement, Placement, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 
@@ -32,11 +32,23 @@ class FaceAligner:
         """The points of a typical upright face: float64 [3, 2]."""
         return assumed_points(box).array()
 
-    def place(self, points: Sequence[Float64Array], size: int | None) -> list[Placement]:
+    def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[Placement]:
         """Place the crops of one clip (see `place_aligned`)."""
-        return [*place_aligned([FacePoints.of(each) for each in points], size or SIDE)]
+        return [*place_aligned([FacePoints.of(each) for each in points], size or SIDE, scaling=back)]
 
 
 def shown(size: int) -> Float32Array:
     """How strongly what LatentSync painted shows, over crops of a size: float32 [size, size]; kept pixels are 0."""
     return shown_mask(size, FEATHER)
+
+
+def pasted(crop: Placement) -> tuple[int, int, Float32Array]:
+    """How strongly a crop shows as upstream turns it back: all of it but a soft rim (see `pasted_mask`).
+
+    Raises:
+        TypeError: It is no crop of LatentSync's framing.
+    """
+    if not isinstance(crop, AlignedPlacement):
+        raise TypeError(f"only aligned crops are turned back as a whole, not a {type(crop).__name__}")
+    mask = pasted_mask(crop)
+    return mask.x, mask.y, mask.alpha

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, hypot
-from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,10 +17,9 @@ from hybrid.alignment import fit_similarity, template_points, template_size
 from hybrid.face_points import FacePoints
 from hybrid.mask import PAINTED_BOX, SIDE, shown_mask
 from musetalk.arrays import Float32Array, UInt8Array
-from musetalk.compositing.masks import FaceMask
+from musetalk.compositing.masks import FaceMask, trimmed
+from musetalk.faces.geometry import Scaling
 from musetalk.faces.similarity import TurnedPlacement
-
-BackScaling: TypeAlias = Literal["fine", "latentsync"]
 
 _BEYOND = (127.0, 127.0, 127.0)  # what the network sees beyond the frame's edges
 FEATHER = 0.04  # of the crop's side, over which the painted part comes in
@@ -37,11 +35,11 @@ class AlignedPlacement(TurnedPlacement):
 
     Attributes:
         size: Side of the square that the generator sees: 256 or 512.
-        scaling: Of the way back. "fine" averages when shrinking and is cubic when growing. "latentsync" is bilinear.
+        scaling: Of the way back. "fine" averages when shrinking and is cubic when growing. "upstream" is bilinear.
     """
 
     size: int = SIDE
-    scaling: BackScaling = "fine"
+    scaling: Scaling = "fine"
 
     @property
     def template_size(self) -> tuple[int, int]:
@@ -109,7 +107,7 @@ class AlignedPlacement(TurnedPlacement):
 
 
 def place_aligned(
-    points: Sequence[FacePoints], size: int = SIDE, *, scaling: BackScaling = "fine"
+    points: Sequence[FacePoints], size: int = SIDE, *, scaling: Scaling = "fine"
 ) -> list[AlignedPlacement]:
     """Place the crops of one clip by its face's points.
 
@@ -140,10 +138,22 @@ def painted_mask(placement: AlignedPlacement, feather: float = FEATHER) -> FaceM
 
 def whole_mask(placement: AlignedPlacement, height: int, width: int) -> FaceMask:
     """Upstream's mask: the whole crop but for its rim, over a frame of [height, width]."""
+    return _whole_mask(placement, (0, 0, width, height))
+
+
+def pasted_mask(placement: AlignedPlacement) -> FaceMask:
+    """Upstream's mask over no more of the frame than it shows; beyond the frame's edges, the crop is not cut off."""
+    room = placement.side // _EDGE_SHARE + _TRIM  # where nothing shows, so that the crop's rim is eaten off as anywhere
+    x0, y0 = placement.x - room, placement.y - room
+    bounds = x0, y0, placement.x + placement.width + room, placement.y + placement.height + room
+    return trimmed(_whole_mask(placement, bounds))
+
+
+def _whole_mask(placement: AlignedPlacement, bounds: tuple[int, int, int, int]) -> FaceMask:
     columns, rows = placement.template_size
-    full = placement.warp_alpha(np.ones((rows, columns), np.float32), (0, 0, width, height)).alpha
-    trimmed = cv2.erode(full, np.ones((_TRIM, _TRIM), np.uint8))
-    edge = int(float(np.sum(trimmed)) ** 0.5) // _EDGE_SHARE
-    inner = cv2.erode(trimmed, np.ones((2 * edge, 2 * edge), np.uint8)) if edge else trimmed
+    full = placement.warp_alpha(np.ones((rows, columns), np.float32), bounds).alpha
+    eaten = cv2.erode(full, np.ones((_TRIM, _TRIM), np.uint8))
+    edge = int(float(np.sum(eaten)) ** 0.5) // _EDGE_SHARE
+    inner = cv2.erode(eaten, np.ones((2 * edge, 2 * edge), np.uint8)) if edge else eaten
     soft = np.asarray(cv2.GaussianBlur(inner, (2 * edge + 1, 2 * edge + 1), 0), dtype=np.float32)
-    return FaceMask(0, 0, soft)
+    return FaceMask(bounds[0], bounds[1], soft)

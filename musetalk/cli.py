@@ -27,7 +27,9 @@ _MASK_KNOBS = (
     *("left_cheek_width", "right_cheek_width", "mouth_vertical_offset", "mouth_scale_factor", "occlusion"),
 )
 _SETTINGS = {  # options of `render`, and the settings that they are
-    **{name: name for name in ("backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")},
+    **{
+        name: name for name in ("look", "backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")
+    },
     "fps": "fps",
     "alpha_background": "alpha_background",
     "use_saved_coords": "use_saved_coords",
@@ -100,6 +102,9 @@ def render(
     detector: Annotated[str | None, typer.Option(help="auto, s3fd or haar.")] = None,
     mask: Annotated[
         str | None, typer.Option(help="Painted region: auto, ellipse, box, or parsed: raw, jaw, neck, mouth.")
+    ] = None,
+    look: Annotated[
+        str | None, typer.Option(help="ours, or published: without what this program adds, to compare with demos.")
     ] = None,
     feather: Annotated[float | None, typer.Option(help="Soft edge of ellipse and box, in face widths.")] = None,
     ellipse_padding_factor: Annotated[

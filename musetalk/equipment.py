@@ -158,7 +158,7 @@ class Workshop:
     def _equipped(self, backend: Backend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
         hearing = generator.traits.hearing
         labeller = self._labeller(settings) if _needs_labels(settings, generator.traits) else None
-        notes = [*self._detector_notes(settings), *generator.traits.notes]
+        notes = [*self._detector_notes(settings), *generator.traits.notes, *_look_notes(settings)]
         if labeller is None and _needs_labels(settings, generator.traits):
             missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
             notes.append(f"faces are not parsed: crops and masks follow the boxes ({missing})")
@@ -241,6 +241,17 @@ def _give_back() -> None:
         from musetalk.generators.device import release_memory  # noqa: PLC0415 - loads torch
 
         release_memory()
+
+
+def _look_notes(settings: RenderSettings) -> list[str]:
+    if settings.look == "ours":
+        return []
+    others = settings.beside_the_look
+    but = f", but for {', '.join(others)}, which {'was' if len(others) == 1 else 'were'} set otherwise"
+    return [
+        "this is the published look: colours, sharpness, masks and boxes are as the published programs leave them"
+        f"{but if others else ''}"
+    ]
 
 
 def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:

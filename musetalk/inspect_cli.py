@@ -21,6 +21,7 @@ def inspect(
     models_dir: Annotated[Path | None, typer.Option(help="Where weights are (default: models).")] = None,
     mask: Annotated[str | None, typer.Option(help="Painted region, as for render.")] = None,
     enhance: Annotated[str | None, typer.Option(help="Restore faces: none, gfpgan, or a restorer's file.")] = None,
+    look: Annotated[str | None, typer.Option(help="ours, or published: without what this program adds.")] = None,
     further: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting by its name: mask.feather=0.2. May repeat."),
@@ -29,7 +30,7 @@ def inspect(
     """Show source, box, crop, masked crop, generated, enhanced, mask, composite and difference of one frame."""
     from musetalk.settings import RenderSettings  # noqa: PLC0415 - heavy imports wait until a command runs
 
-    said = {"backend": backend, "models_dir": models_dir, "mask.shape": mask, "enhance.model": enhance}
+    said = {"look": look, "backend": backend, "models_dir": models_dir, "mask.shape": mask, "enhance.model": enhance}
     settings = RenderSettings.parse(values_of(said, further))
     from musetalk.looking.sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415

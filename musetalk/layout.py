@@ -17,7 +17,7 @@ from musetalk.compositing.smoothing import time_weights, weighted_mean
 from musetalk.faces.aligner import Aligner
 from musetalk.faces.extent import halved_crop, parsing_view, shift_range
 from musetalk.faces.face_shapes import FaceShapes
-from musetalk.faces.geometry import Placement, place_crops, square_around
+from musetalk.faces.geometry import Placement, Scaling, place_crops, square_around
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
 from musetalk.recent import Recent
@@ -58,6 +58,7 @@ class FaceLayout:
     ) -> None:
         self._shapes = shapes
         self._size, self._traits = generator.crop_size, generator.traits
+        self._scaling: Scaling = settings.blend.resampling
         self._settings = settings
         self._options = _parsed_options(settings.mask, settings.mask.shape_of(generator.traits.mask))
         self._weights = time_weights(settings.mask.smoothing_seconds, fps)
@@ -83,12 +84,13 @@ class FaceLayout:
         margin = self._settings.extra_margin if self._traits.room_below else 0
         extents = (self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True))
         shift = self._settings.bbox_shift
-        return [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
+        crops = [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
+        return [replace(crop, back=self._scaling) for crop in crops]
 
     def _aligned(self, frames: Sequence[int], faces: Sequence[FaceSample], aligner: Aligner) -> list[Placement]:
         found = [self._shapes.points(frame, face) for frame, face in zip(frames, faces, strict=True)]
         points = [aligner.assume(face.box) if at is None else at for at, face in zip(found, faces, strict=True)]
-        return aligner.place(points, self._size)
+        return aligner.place(points, self._size, self._scaling)
 
     def line(self, frame: int, face: FaceSample) -> float | None:
         """The height at which the crop of a face is halved for the network, in source pixels; None where it is not."""
@@ -118,11 +120,14 @@ class FaceLayout:
 
     def _make_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
         maps = self._maps_around(frame, face)
-        shown = self._traits.shown
+        shown, pasted = self._traits.shown, self._traits.pasted
         if shown is None or crop.size is None:
             mask = self._shaped(frame, face, crop, maps)
         else:
-            mask = shown_mask(crop, self._moved(shown(crop.size), face, crop))
+            if pasted is not None and not self._moves:
+                mask = FaceMask(*pasted(crop))
+            else:
+                mask = shown_mask(crop, self._moved(shown(crop.size), face, crop))
             if self._settings.mask.shape_of(self._traits.mask) != "painted":
                 mask = both_masks(self._shaped(frame, face, crop, maps), mask)
         return self._behind(mask, frame, face, maps)
@@ -130,15 +135,19 @@ class FaceLayout:
     def _moved(self, shown: Float32Array, face: FaceSample, crop: Placement) -> Float32Array:
         """What a generator shows of its crops, where the settings want that."""
         wanted, side = self._settings.mask, shown.shape[0]
-        if wanted.shape_of(self._traits.mask) != "painted":
-            return shown
-        if (wanted.mouth_scale_factor, wanted.mouth_vertical_offset) == (1, 0):
+        if wanted.shape_of(self._traits.mask) != "painted" or not self._moves:
             return shown
         scale, middle = wanted.mouth_scale_factor, np.argwhere(shown > 0).mean(axis=0)
         drop = wanted.mouth_vertical_offset * crop.to_crop(face).box.height * side / (crop.size or side)
         matrix = np.array([[scale, 0, (1 - scale) * middle[1]], [0, scale, (1 - scale) * middle[0] + drop]])
         moved = cv2.warpAffine(shown, matrix, (side, side), flags=cv2.INTER_LINEAR)
         return np.asarray(moved, np.float32) * soft_square(side)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether masks are moved or scaled."""
+        wanted = self._settings.mask
+        return (wanted.mouth_scale_factor, wanted.mouth_vertical_offset) != (1, 0)
 
     def _maps_around(self, frame: int, face: FaceSample) -> list[tuple[int, _FaceMaps]]:
         """What is known of a face in the frames around, ascending, as far as masks are smoothed in time."""
@@ -218,6 +227,6 @@ def _parsed_options(wanted: MaskSettings, shape: ShownShape) -> ParsedMaskOption
         upper=wanted.upper_boundary_ratio,
         left_cheek=wanted.left_cheek_width,
         right_cheek=wanted.right_cheek_width,
-        rim=_RIM,
+        rim=0.0 if wanted.crop_edge == "cut" else _RIM,
         scale=wanted.mouth_scale_factor,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -122,6 +124,9 @@ class MaskSettings(_Frozen):
     smoothing_seconds: float = Field(
         0.12, ge=0, le=1, description="parsed shapes: width (FWHM) of the smoothing in time inside a shot, in seconds"
     )
+    crop_edge: Literal["fade", "cut"] = Field(
+        "fade", description="parsed shapes at the edge of the crop: fade, or are cut off as upstream's"
+    )
     occlusion: bool | None = Field(
         None, description="keep hair, hands and glasses in front of the mouth; default: where faces are parsed anyway"
     )
@@ -145,6 +150,9 @@ class BlendSettings(_Frozen):
     method: Literal["alpha", "poisson"] = Field("alpha", description="poisson: its gradients, on the source's rim")
     colour: Literal["match", "none"] = Field("match", description="match: as the source's, judged at the mask's rim")
     sharpness: Literal["match", "none"] = Field("match", description="match: as sharp and as grainy as the source")
+    resampling: Literal["fine", "upstream"] = Field(
+        "fine", description="of painted faces on their way back: fine (cubic), or upstream's (bilinear)"
+    )
 
 
 class EnhanceSettings(_Frozen):
@@ -210,6 +218,9 @@ class LatentSyncSettings(_Frozen):
     steps: int | None = Field(None, ge=1, le=100, description="of the loop; default: the preset's")
     guidance: float = Field(1.5, ge=1, le=5, description="how much further than the voice says; 1 takes half the time")
     overlap: int = Field(4, ge=0, le=12, description="frames that clips of 16 share with the one before")
+    paste: Literal["painted", "crop"] = Field(
+        "painted", description="what shows of an aligned crop: what was painted; or all of it, turned back as upstream"
+    )
     framing: Literal["aligned", "musetalk"] = Field(
         "aligned", description="aligned: turned upright, as it was trained; musetalk: MuseTalk's crops"
     )
@@ -242,9 +253,27 @@ class Limits(_Frozen):
     max_bytes: int = Field(16 * 2**30, gt=0, description="size of one input file, in bytes")
 
 
+# What the published programs do where this one does more, by dotted names.
+PUBLISHED_LOOK: Mapping[str, str | float | bool] = MappingProxyType(
+    {
+        "tracker.smoothing_seconds": 0.0,
+        "mask.smoothing_seconds": 0.0,
+        "mask.crop_edge": "cut",
+        "mask.occlusion": False,
+        "blend.colour": "none",
+        "blend.sharpness": "none",
+        "blend.resampling": "upstream",
+        "latentsync.paste": "crop",
+    }
+)
+
+
 class RenderSettings(_Frozen):
     """All that decides what a render looks like, besides its two inputs."""
 
+    look: Literal["ours", "published"] = Field(
+        "ours", description="published: nothing that the published programs do not do, but for what is set beside it"
+    )
     backend: str = "preview"
     models_dir: Path = Path("models")
     bbox_shift: int = Field(0, ge=-200, le=200, description="source pixels; positive opens the mouth more")
@@ -287,6 +316,29 @@ class RenderSettings(_Frozen):
             renamed["fps"] = values["image_fps"] if values.get("fps") is None else values["fps"]
         return renamed
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_the_look(cls, values: object) -> object:
+        """Put what the look decides where nothing else was said."""
+        if not isinstance(values, dict) or values.get("look") != "published":
+            return values
+        said = dict(values)
+        for name, value in PUBLISHED_LOOK.items():
+            group, leaf = name.split(".")
+            within = said.get(group, {})
+            if isinstance(within, BaseModel):
+                within = within.model_dump(exclude_unset=True)
+            if isinstance(within, dict):  # what else it may be, validation refuses
+                said[group] = {leaf: value, **within}
+        return said
+
+    @property
+    def beside_the_look(self) -> tuple[str, ...]:
+        """What was set otherwise than the published look has it, by dotted names; none where that is not the look."""
+        if self.look != "published":
+            return ()
+        return tuple(name for name, value in PUBLISHED_LOOK.items() if _at(self, name) != value)
+
     @classmethod
     def parse(cls, values: dict[str, Any]) -> RenderSettings:
         """Validate plain values.
@@ -302,3 +354,26 @@ class RenderSettings(_Frozen):
                 for item in error.errors()
             )
             raise SettingsError(f"unusable settings ({problems})", "correct the value or leave it out") from error
+
+
+def left_to_the_look(values: dict[str, Any]) -> dict[str, Any]:
+    """Plain values without those that the published look, where it is theirs, decides and that say what is usual.
+
+    For forms, whose widgets always say something: what was not touched shall not win over the look.
+    """
+    if values.get("look") != "published":
+        return values
+    left = dict(values)
+    usual = RenderSettings()
+    for name in PUBLISHED_LOOK:
+        group, leaf = name.split(".")
+        within = left.get(group)
+        if isinstance(within, dict) and leaf in within and within[leaf] == _at(usual, name):
+            left[group] = {key: value for key, value in within.items() if key != leaf}
+    return left
+
+
+def _at(settings: RenderSettings, name: str) -> object:
+    """The value of a setting by its dotted name."""
+    group, leaf = name.split(".")
+    return getattr(getattr(settings, group), leaf)

@@ -16,7 +16,7 @@ from torch import nn
 from hybrid.backend import CROP_SIZES, sampling_of, traits_of
 from hybrid.backend import Version as LatentSyncVersion
 from hybrid.inference import LatentSyncDenoiser
-from hybrid.mask import hide_painted
+from hybrid.mask import hide_painted, paste_kept
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
 from musetalk.generators.device import Compute
@@ -116,5 +116,6 @@ def _around(denoiser: Denoiser, compute: Compute, size: int, traits: Traits) -> 
     """The rest of a generator: encoder, decoder, and what the network is not to see."""
     vae = compute.place(filled(AutoencoderKL.from_config(dict(VAE))))
     hide = blacken_lower_half if traits.shown is None else hide_painted
-    encoder, decoder = VaeEncoder(vae, compute), VaeDecoder(vae, compute)
-    return LatentGenerator(encoder, decoder, denoiser, compute, LatentOptions(size, clip_length=16), traits, hide)
+    parts = VaeEncoder(vae, compute), VaeDecoder(vae, compute), denoiser
+    paste = None if traits.pasted is None else paste_kept
+    return LatentGenerator(*parts, compute, LatentOptions(size, clip_length=16), traits, hide, paste)

@@ -63,13 +63,17 @@ def shown_mask(crop: Placement, shown: Float32Array) -> FaceMask:
         crop: The crop.
         shown: float32 [h, w] over the crop, of any size: 0 keeps the source, 1 takes the generated face.
     """
-    alpha = crop.spread(shown)
-    rows, columns = (np.flatnonzero(alpha.any(axis=axis)) for axis in (1, 0))
+    return trimmed(FaceMask(crop.x, crop.y, crop.spread(shown)))
+
+
+def trimmed(mask: FaceMask) -> FaceMask:
+    """The same mask over no more of the frame than it shows."""
+    rows, columns = (np.flatnonzero(mask.alpha.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return FaceMask(crop.x, crop.y, np.zeros((1, 1), np.float32))
-    trimmed = np.ascontiguousarray(alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    trimmed.setflags(write=False)
-    return FaceMask(crop.x + int(columns[0]), crop.y + int(rows[0]), trimmed)
+        return FaceMask(mask.x, mask.y, np.zeros((1, 1), np.float32))
+    alpha = np.ascontiguousarray(mask.alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    alpha.setflags(write=False)
+    return FaceMask(mask.x + int(columns[0]), mask.y + int(rows[0]), alpha)
 
 
 def soft_square(side: int) -> Float32Array:

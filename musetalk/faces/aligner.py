@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from musetalk.arrays import UInt8Array
-from musetalk.faces.geometry import CropPlacement, Placement
+from musetalk.faces.geometry import CropPlacement, Placement, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 
@@ -34,6 +34,12 @@ class Aligner(Protocol):
         """The points of a typical upright face in its box, for where no labels tell better: float64 [k, 2]."""
         ...
 
-    def place(self, points: Sequence[Float64Array], size: int | None) -> list[Placement]:
-        """Place the crops of one clip, frame by frame, each seen as a square of `size` pixels; None: of its own."""
+    def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[Placement]:
+        """Place the crops of one clip, frame by frame, each seen as a square.
+
+        Args:
+            points: Of the face, frame by frame.
+            size: Side of the square in pixels; None: of its own.
+            back: How what was painted is scaled on its way back.
+        """
         ...

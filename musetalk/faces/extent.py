@@ -171,7 +171,7 @@ def halved_crop(
     width = max(1, x1 - x0)
     chin = round(extent.chin)
     half = max(chin - round(extent.line + bbox_shift), round(_SQUATTEST * width / 2), 1)
-    return CropPlacement(x0, chin - 2 * half, width, 2 * half + extra_margin, size, "musetalk")
+    return CropPlacement(x0, chin - 2 * half, width, 2 * half + extra_margin, size, "upstream")
 
 
 def shift_range(extents: Sequence[FaceExtent]) -> tuple[int, int]:

@@ -20,7 +20,7 @@ _BLUR = 0.3  # pixels, by the root of the squared shrinking beyond 1: chosen by 
 _LEAST_BLUR = 0.25  # pixels; less changes no level
 CROP_DROP = 0.12  # how far the crop's middle lies below the bbox's, as a fraction of the bbox height
 
-Scaling: TypeAlias = Literal["fine", "musetalk"]
+Scaling: TypeAlias = Literal["fine", "upstream"]
 
 
 class Placement(Protocol):
@@ -88,10 +88,10 @@ class CropPlacement:
         x, y: Its upper left corner in the frame.
         width, height: Its size in the frame.
         size: Side of the square that the generator sees; None: it sees the rectangle's own pixels.
-        scaling: Of the way into the crop. "fine" averages when shrinking and takes Lanczos when growing. "musetalk"
-            takes Lanczos whatever the size, as upstream does and its network was trained with.
-        back: Of the way back. "fine" is cubic, after a blur or halving when shrinking. "musetalk" is bilinear, as
-            upstream.
+        scaling: Of the way into the crop. "fine" averages when shrinking and takes Lanczos when growing. "upstream"
+            takes Lanczos whatever the size, as MuseTalk does and its network was trained with.
+        back: Of the way back. "fine" is cubic, after a blur or halving when shrinking. "upstream" is bilinear, as
+            MuseTalk's.
     """
 
     x: int
@@ -118,12 +118,12 @@ class CropPlacement:
             inside = frame[rows[:, None], columns]
         if self.size is None:
             return inside
-        how = cv2.INTER_LANCZOS4 if self.scaling == "musetalk" else None
+        how = cv2.INTER_LANCZOS4 if self.scaling == "upstream" else None
         return _resized(inside, self.size, self.size, how)
 
     def restore(self, generated: UInt8Array) -> UInt8Array:
         """Scale what a generator made of the crop, at any size, back to the rectangle: uint8 RGB [height, width, 3]."""
-        if self.back == "musetalk":
+        if self.back == "upstream":
             return _resized(generated, self.width, self.height, cv2.INTER_LINEAR)
         return _scaled_back(generated, self.width, self.height)
 

@@ -77,6 +77,8 @@ class LatentGenerator:
         options: Sizes.
         traits: How the denoiser sees and hears.
         mask: What the denoiser is not to see is taken out of float [N, 3, S, S] by it, which returns a copy.
+        paste: Puts what is kept of the crops back around what was painted: from both, uint8 RGB [N, S, S, 3], to that;
+            None: nothing does, and a mask decides what shows.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class LatentGenerator:
         options: LatentOptions,
         traits: Traits,
         mask: Callable[[torch.Tensor], torch.Tensor] = blacken_lower_half,
+        paste: Callable[[UInt8Array, UInt8Array], UInt8Array] | None = None,
     ) -> None:
+        self._paste = paste
         self._encoder, self._decoder, self._denoiser, self._mask = encoder, decoder, denoiser, mask
         self._compute, self._options = compute, options
         self._traits = replace(traits, masked=lambda crop: to_crops(mask(to_pixels(crop[None])))[0])
@@ -158,7 +162,7 @@ class LatentGenerator:
         for rows in decoded:
             result[start : start + len(rows), top:] = rows
             start += len(rows)
-        return result
+        return result if self._paste is None else self._paste(result, clip.crops)
 
 
 def finite(values: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.aligner import Aligner
+from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.progress import go_on
 from musetalk.settings import ShownShape
@@ -16,6 +17,7 @@ from musetalk.speech.hearing import Hearing
 
 Framing: TypeAlias = Literal["square", "halved", "aligned"]
 Shown: TypeAlias = Callable[[int], Float32Array]
+Pasted: TypeAlias = Callable[[Placement], tuple[int, int, Float32Array]]
 Masked: TypeAlias = Callable[[UInt8Array], UInt8Array]
 
 
@@ -40,6 +42,8 @@ class Traits:
         aligner: Of the framing "aligned".
         shown: Where it paints at all: float32 [S, S] over crops of side S, 0 keeps the source, 1 takes what it painted.
             None: everywhere.
+        pasted: How strongly its placed crops show over the frame, instead of by `shown`: the left and upper edge of a
+            rectangle, and float32 [h, w] over it. None: by `shown`.
         overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
         shortest: Clips of fewer frames come out worse.
         seams: Frames of a clip of N frames, painted with a stride, at which its parts meet inside the generator.
@@ -57,6 +61,7 @@ class Traits:
     alone: bool = False
     aligner: Aligner | None = None
     shown: Shown | None = None
+    pasted: Pasted | None = None
     overlap: int = 0
     shortest: int = 1
     seams: Callable[[int, int], Sequence[int]] = _no_seams

@@ -11,7 +11,7 @@ import gradio as gr
 
 from musetalk.enhance.choice import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
-from musetalk.settings import RenderSettings
+from musetalk.settings import RenderSettings, left_to_the_look
 from musetalk.webui.figures import figures
 from musetalk.webui.texts import FOLDER, text
 
@@ -76,6 +76,7 @@ class SettingsForm:
     scale: gr.Slider
     mask_smoothing: gr.Slider
     occlusion: gr.Radio
+    look: gr.Radio
     blend: gr.Radio
     colour: gr.Checkbox
     sharpness: gr.Checkbox
@@ -163,9 +164,10 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
     of_backends: dict[str, Any] = {}
     for backend in backends:
         of_backends |= _of_backend(said, backend)
-    return visitors_settings(
+    wanted = left_to_the_look(
         {
             "backend": backends[0],
+            "look": said["look"],
             "face": said["point"] if said["face"] == PICKED else said["face"],
             "length": said["length"],
             "tail": said["tail"],
@@ -174,9 +176,9 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
             **_of_looks(said),
             "encoder": {"crf": said["crf"], "preset": said["preset"]},
             **of_backends,
-        },
-        base,
+        }
     )
+    return visitors_settings(wanted, base)
 
 
 def _of_looks(said: dict[str, Value]) -> dict[str, Any]:

@@ -34,6 +34,12 @@ def build_look(base: RenderSettings) -> dict[str, Any]:
 
 def _blending(default: BlendSettings) -> dict[str, Any]:
     with gr.Accordion("Blending", open=False):
+        look = gr.Radio(
+            [("Ours", "ours"), ("As published", "published")],
+            value="ours",
+            label="Look",
+            info="As published: without what this program adds, to compare with demos; what is set otherwise stays",
+        )
         blend = gr.Radio(
             [("Alpha", "alpha"), ("Poisson", "poisson")],
             value=default.method,
@@ -46,7 +52,7 @@ def _blending(default: BlendSettings) -> dict[str, Any]:
         sharpness = gr.Checkbox(
             default.sharpness == "match", label="Match the sharpness", info="As sharp and as grainy as the source"
         )
-    return {"blend": blend, "colour": colour, "sharpness": sharpness}
+    return {"look": look, "blend": blend, "colour": colour, "sharpness": sharpness}
 
 
 def _enhancement(default: EnhanceSettings, base: RenderSettings) -> dict[str, Any]:

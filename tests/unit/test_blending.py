@@ -242,7 +242,7 @@ def test_scaling_back_keeps_more_than_bilinear(size: int) -> None:
     frame = film(1)[0]
     placements: list[Placement] = [
         CropPlacement(100, 90, 256, 240, size, back="fine"),
-        CropPlacement(100, 90, 256, 240, size, back="musetalk"),
+        CropPlacement(100, 90, 256, 240, size, back="upstream"),
     ]
     fine, plain = (
         float(np.abs(place.restore(place.extract(frame)).astype(int) - frame[90:330, 100:356]).mean())

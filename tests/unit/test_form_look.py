@@ -66,6 +66,14 @@ def test_blending_and_pauses_arrive(form: SettingsForm) -> None:
     assert settings.silence == SilenceSettings(mode="rest", threshold_seconds=1.5, fade_seconds=0.5)
 
 
+def test_the_published_look_reaches_past_widgets_that_nobody_touched(form: SettingsForm) -> None:
+    assert read(said(form, look="published"), BASE).beside_the_look == ()
+    touched = read(said(form, look="published", occlusion="always"), BASE)
+    assert touched.mask.occlusion is True
+    assert touched.beside_the_look == ("mask.occlusion",)
+    assert visitors_settings({"look": "published"}, BASE).blend.colour == "none"
+
+
 RESTORER_SAID = {"restorer": "other.pth", "strength": 0.5, "region": "face", "upscale": 4, "steadiness": 0.1}
 
 

@@ -14,8 +14,9 @@ import pytest
 from hybrid.alignment import fit_similarity, template_points, template_size, trailing_offset
 from hybrid.face_points import FacePoints
 from hybrid.mask import keep_mask
-from hybrid.placement import AlignedPlacement, BackScaling, painted_mask, place_aligned, whole_mask
+from hybrid.placement import AlignedPlacement, painted_mask, pasted_mask, place_aligned, whole_mask
 from musetalk.compositing.blending import composite
+from musetalk.faces.geometry import Scaling
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -35,7 +36,7 @@ def golden() -> Golden:
         return {name: file[name] for name in file.files}
 
 
-def placed(matrix: np.ndarray, scaling: BackScaling = "fine") -> AlignedPlacement:
+def placed(matrix: np.ndarray, scaling: Scaling = "fine") -> AlignedPlacement:
     (a, _, tx), (b, _, ty) = matrix.tolist()
     return AlignedPlacement(a, b, tx, ty, 256, scaling)
 
@@ -91,10 +92,12 @@ def test_crops_are_upstreams(golden: Golden) -> None:
     np.testing.assert_array_equal(resized, golden["face_256"])
 
 
-def test_the_published_way_back_is_upstreams(golden: Golden) -> None:
-    placement = placed(golden["matrix"][0], scaling="latentsync")
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_the_published_way_back_is_upstreams(golden: Golden, trimmed: bool) -> None:
+    placement = placed(golden["matrix"][0], scaling="upstream")
     frame = golden["image"].copy()
-    composite(frame, golden["generated_face"], placement, whole_mask(placement, *frame.shape[:2]))
+    mask = pasted_mask(placement) if trimmed else whole_mask(placement, *frame.shape[:2])
+    composite(frame, golden["generated_face"], placement, mask)
     off = difference(frame, golden["restored"])
     assert off.mean() < 0.15
     assert off.max() <= 2

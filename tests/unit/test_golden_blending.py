@@ -23,7 +23,7 @@ def golden() -> Golden:
 
 def place(golden: Golden, case: str) -> CropPlacement:
     x0, y0, x1, y1 = golden["meta"]["cases"][case]["box"]
-    return CropPlacement(x0, y0, x1 - x0, y1 - y0, 256, "musetalk", back="musetalk")
+    return CropPlacement(x0, y0, x1 - x0, y1 - y0, 256, "upstream", back="upstream")
 
 
 def labels_of(golden: Golden, version: str) -> np.ndarray:

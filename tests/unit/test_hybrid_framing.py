@@ -11,7 +11,7 @@ from hybrid.backend import sampling_of, traits_of
 from hybrid.face_points import assumed_points
 from hybrid.framing import FaceAligner
 from hybrid.mask import keep_mask
-from hybrid.placement import AlignedPlacement
+from hybrid.placement import AlignedPlacement, whole_mask
 from hybrid.sampler import FAST, PUBLISHED
 from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import composite
@@ -130,6 +130,23 @@ def test_only_painted_pixels_show_whatever_the_mask(tmp_path: Path, traits: Trai
     composite(frame, generated, crop, mask)
     assert frame[..., 0].max() <= 92
     assert frame[..., 1].max() > 190
+
+
+def test_upstream_turns_back_the_whole_crop_bilinear_by_its_own_mask(tmp_path: Path) -> None:
+    published = traits_of(RenderSettings(look="published").latentsync)
+    found = shapes(tmp_path, aligner=FaceAligner())
+    made = layout(published, found, look="published")
+    [crop] = made.crops([2], [FACE])
+    assert isinstance(crop, AlignedPlacement)
+    assert crop.scaling == "upstream"
+    mask, whole = made.mask(2, FACE, crop), whole_mask(crop, 320, 320)
+    seen = whole.alpha[mask.y : mask.y + mask.alpha.shape[0], mask.x : mask.x + mask.alpha.shape[1]]
+    np.testing.assert_allclose(mask.alpha, seen, atol=2e-3)
+    assert float(whole.alpha.sum()) == pytest.approx(float(mask.alpha.sum()), rel=1e-4)
+    moved = layout(published, found, look="published", mask={"mouth_vertical_offset": 0.1})
+    assert moved.mask(2, FACE, crop).alpha.sum() < 0.8 * mask.alpha.sum()  # what is moved is what was painted
+    swapped = RenderSettings(look="published", latentsync=LatentSyncSettings(framing="musetalk")).latentsync
+    assert traits_of(swapped).pasted is None
 
 
 def middle_of(made: FaceLayout) -> tuple[float, float]:

@@ -92,6 +92,17 @@ def test_what_its_network_is_shown_can_be_looked_at(vae: AutoencoderKL) -> None:
     assert not masked(crop)[SIZE // 2 :].any()
 
 
+def test_what_is_kept_may_be_put_back_around_what_was_painted(vae: AutoencoderKL) -> None:
+    def left_half(painted: np.ndarray, crops: np.ndarray) -> np.ndarray:
+        return np.concatenate([painted[:, :, : SIZE // 2], crops[:, :, SIZE // 2 :]], axis=2)
+
+    parts = VaeEncoder(vae, CPU), VaeDecoder(vae, CPU), Louder(), CPU, LatentOptions(SIZE, clip_length=8), TRAITS
+    clip = clip_of(1, 2)
+    whole, pasted = LatentGenerator(*parts).generate(clip), LatentGenerator(*parts, paste=left_half).generate(clip)
+    np.testing.assert_array_equal(pasted[:, :, : SIZE // 2], whole[:, :, : SIZE // 2])
+    np.testing.assert_array_equal(pasted[:, :, SIZE // 2 :], clip.crops[:, :, SIZE // 2 :])
+
+
 def test_the_voice_changes_the_picture_and_nothing_else_does(vae: AutoencoderKL) -> None:
     made = generator(vae)
     quiet, loud = made.generate(clip_of(1, 2, 3)), made.generate(clip_of(1, 2, 3, loud=2))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -10,9 +12,11 @@ import numpy as np
 import pytest
 
 from musetalk.arrays import UInt8Array
+from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
 from musetalk.faces.extent import parsing_view
 from musetalk.faces.face_shapes import FaceShapes, ShapeReader
+from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.label_store import LabelStore
 from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
 from musetalk.faces.plan import FacePlan
@@ -41,6 +45,7 @@ class Painter:
 
 MUSETALK = Painter(Traits(framing="halved", room_below=True, mask="jaw"))
 OLDER = Painter(Traits(framing="halved", room_below=False, mask="raw"))
+LOOKS = ({"look": "published"}, {"look": "ours"})
 SQUARE = Painter(Traits(), crop_size=None)
 
 
@@ -172,6 +177,25 @@ def test_the_published_shape_is_the_usual_one(tmp_path: Path) -> None:
         masks[name] = usual.alpha
     assert masks["jaw"].shape != masks["raw"].shape or not np.array_equal(masks["jaw"], masks["raw"])
     assert alpha_at(layout(shapes, MUSETALK), *nose) < 0.5
+
+
+@pytest.mark.parametrize(("painter", "shape"), [(MUSETALK, "jaw"), (OLDER, "raw")])
+def test_the_published_look_has_upstreams_masks_and_scaling(tmp_path: Path, painter: Painter, shape: str) -> None:
+    """Its own labels alone, cut where the crop ends; and the crop brought back bilinear."""
+    shapes = read(tmp_path, [0, 1, 2], DrawnLabeller())
+    made, ours = (FaceLayout(shapes, painter, RenderSettings.parse(each), fps=Fraction(25)) for each in LOOKS)
+    [crop], [fine] = made.crops([1], [FACE]), ours.crops([1], [FACE])
+    assert isinstance(crop, CropPlacement)
+    assert replace(crop, back="fine") == fine
+    face = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    np.testing.assert_array_equal(crop.restore(face), cv2.resize(face, (crop.width, crop.height)))
+    parsed = shapes.parsed(1, FACE)
+    assert parsed is not None
+    upstreams = parsed_mask(parsed.labels, parsed.seen, crop, ParsedMaskOptions(shape))  # type: ignore[arg-type]
+    mask = made.mask(1, FACE, crop)
+    assert (mask.x, mask.y) == (upstreams.x, upstreams.y)
+    np.testing.assert_array_equal(mask.alpha, upstreams.alpha)
+    assert not np.array_equal(mask.alpha, ours.mask(1, FACE, fine).alpha)
 
 
 @pytest.mark.parametrize("shape", ["auto", "ellipse", "box"])

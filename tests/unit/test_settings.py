@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.errors import SettingsError
-from musetalk.settings import RenderSettings
+from musetalk.settings import BlendSettings, MaskSettings, RenderSettings, left_to_the_look
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,43 @@ def test_the_old_name_of_a_setting_is_understood() -> None:
     both = {"mask": {"blur": 0.1, "blur_kernel_ratio": 0.07}}
     with pytest.raises(SettingsError, match=r"mask\.blur"):
         RenderSettings.parse(both)
+
+
+def test_the_published_look_turns_off_what_this_program_adds() -> None:
+    settings = RenderSettings.parse({"look": "published"})
+    assert (settings.tracker.smoothing_seconds, settings.mask.smoothing_seconds) == (0, 0)
+    assert (settings.mask.crop_edge, settings.mask.occlusion) == ("cut", False)
+    blend = settings.blend
+    assert (blend.method, blend.colour, blend.sharpness, blend.resampling) == ("alpha", "none", "none", "upstream")
+    assert settings.latentsync.paste == "crop"
+    assert settings.beside_the_look == ()
+    assert RenderSettings.parse(settings.model_dump(mode="json")) == settings == RenderSettings(look="published")
+    assert RenderSettings().look == "ours"
+    assert RenderSettings().beside_the_look == ()
+
+
+def test_what_is_set_beside_the_look_wins() -> None:
+    said = {"look": "published", "blend": {"colour": "match", "method": "poisson"}, "mask": {"blur": 0.1}}
+    settings = RenderSettings.parse(said)
+    assert said["blend"] == {"colour": "match", "method": "poisson"}  # left as it was
+    assert (settings.blend.colour, settings.blend.method, settings.blend.sharpness) == ("match", "poisson", "none")
+    assert (settings.mask.blur_kernel_ratio, settings.mask.crop_edge) == (0.1, "cut")
+    assert settings.beside_the_look == ("blend.colour",)
+    built = RenderSettings(look="published", blend=BlendSettings(sharpness="match"), mask=MaskSettings(feather=0.2))
+    assert built.beside_the_look == ("blend.sharpness",)
+    assert (built.mask.feather, built.mask.occlusion, built.blend.colour) == (0.2, False, "none")
+
+
+@pytest.mark.parametrize("said", [{"look": "theirs"}, {"look": "published", "blend": "none"}])
+def test_a_look_that_cannot_be_is_named(said: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=r"look|blend"):
+        RenderSettings.parse(said)
+
+
+def test_what_a_form_leaves_as_it_is_gives_way_to_the_look() -> None:
+    plain = RenderSettings().model_dump(mode="json")
+    settings = RenderSettings.parse(left_to_the_look({**plain, "look": "published"}))
+    assert settings == RenderSettings(look="published")
+    changed = {**plain, "look": "published", "mask": {**plain["mask"], "smoothing_seconds": 0.3}}
+    assert RenderSettings.parse(left_to_the_look(changed)).beside_the_look == ("mask.smoothing_seconds",)
+    assert left_to_the_look(plain) == plain

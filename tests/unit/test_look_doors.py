@@ -1,0 +1,79 @@
+"""The published look through every door: the command line, files of tasks, comparisons, sheets, programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import musetalk.comparing.compare
+from musetalk.cli import app
+from musetalk.equipment import Workshop
+from musetalk.errors import FaceError
+from musetalk.generators.registry import BackendRegistry
+from musetalk.pipeline import LipSync
+from musetalk.settings import RenderSettings
+
+VIDEO_AND_VOICE = ("film.mp4", "voice.wav")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[RenderSettings]:
+    """The settings that reach whatever does the work, which ends there."""
+    seen: list[RenderSettings] = []
+
+    def refuse(*args: object, **rest: object) -> None:
+        seen.extend(arg for arg in (*args, *rest.values()) if isinstance(arg, RenderSettings))
+        raise FaceError("there is no face", "use another film")
+
+    for name in ("render", "preview_frame", "check_source"):
+        monkeypatch.setattr(LipSync, name, refuse)
+    monkeypatch.setattr(musetalk.comparing.compare, "compare", refuse)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("render", *VIDEO_AND_VOICE, "-o", "out.mp4"),
+        ("compare", *VIDEO_AND_VOICE, "-o", "folder", "--backends", "preview,musetalk-v15"),
+        ("inspect", *VIDEO_AND_VOICE, "-o", "sheet.png"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_commands_take_the_look_and_what_is_set_beside_it(
+    asked: list[RenderSettings], command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in VIDEO_AND_VOICE:
+        (tmp_path / name).touch()
+    for further in ((), ("--set", "blend.colour=match")):
+        result = CliRunner().invoke(app, [*command, "--look", "published", *further])
+        assert isinstance(result.exception, FaceError), result.output
+    assert [settings.look for settings in asked] == ["published", "published"]
+    assert [settings.beside_the_look for settings in asked] == [(), ("blend.colour",)]
+
+
+def test_a_file_of_tasks_takes_it(asked: list[RenderSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in VIDEO_AND_VOICE:
+        (tmp_path / name).touch()
+    task = "{video_path: film.mp4, audio_path: voice.wav, look: published, occlusion: true}"
+    Path("tasks.yaml").write_text(f"one: {task}\n", encoding="utf-8")
+    CliRunner().invoke(app, ["render", "--config", "tasks.yaml", "--sharpness", "match"])
+    [settings] = asked
+    assert settings.beside_the_look == ("mask.occlusion", "blend.sharpness")
+
+
+def test_it_is_said_with_what_was_set_otherwise() -> None:
+    def notes(**values: object) -> tuple[str, ...]:
+        settings = RenderSettings.parse({"detector": {"name": "haar"}, **values})
+        return Workshop(BackendRegistry()).equip(settings).notes
+
+    assert notes() == ()
+    [plain] = notes(look="published")
+    assert plain.startswith("this is the published look")
+    assert plain.endswith("as the published programs leave them")
+    [mixed] = notes(look="published", blend={"colour": "match"})
+    assert mixed == f"{plain}, but for blend.colour, which was set otherwise"
