@@ -11,6 +11,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.equipment import Equipment
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import plan_faces
+from musetalk.faces.watch import search_frames
 from musetalk.frame_places import Hearing, sampled_places, stretch_around, telling_places
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
@@ -76,7 +77,7 @@ def _has_face(scene: Scene, frame: int) -> bool:
     """Whether one frame alone shows a face: a fraction of the cost of a look."""
     detector, place = scene.equipment.detector, scene.timeline.source_frame(frame)
     pictures = list(read_frames(scene.source, place, place + 1, max_side=detector.max_side, cancel=scene.cancel))
-    return any(detector.detect(pictures))
+    return any(search_frames(detector, pictures))
 
 
 def look_at(scene: Scene, frame: int) -> Look:
@@ -102,6 +103,7 @@ def look_at(scene: Scene, frame: int) -> Look:
             fps=source.fps,
             detector=detector,
             settings=scene.settings.tracker,
+            choice=scene.settings.face,
             cancel=scene.cancel,
         )
     every = plan.placed(stretch.start, source.frame_count)

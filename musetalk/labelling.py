@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.faces.aligner import Aligner
@@ -17,6 +20,8 @@ from musetalk.faces.types import FaceSample
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
+
+_MOST_FACES = 256  # in a batch, so that progress shows while one picture is repeated
 
 
 class FaceLabeller(Protocol):
@@ -81,30 +86,52 @@ def shapes_in(
     """As `read_shapes`, of `total` source frames that are at hand: (number, uint8 RGB [H, W, 3]), ascending."""
     reader = ShapeReader(LabelStore(folder / "labels.bin"), aligner)
     seen = 0
-    for faces, crops, done in _batches(pictures, plan, labeller.at_once):
-        for (frame, face), labels in zip(faces, labeller.labels(crops) if crops else (), strict=True):
-            reader.add(frame, face, labels)
+    known: dict[int, UInt8Array] = {}  # of each track the labels parsed last
+    for batch in _batches(pictures, plan, labeller.at_once):
+        labels = labeller.labels(batch.crops) if batch.crops else ()
+        for frame, face, place in batch.faces:
+            if place is not None:
+                known[face.track] = labels[place]
+            reader.add(frame, face, known[face.track])
             seen += 1
-        run.emit("parse", min(done, total), total)
+        known = {face.track: known[face.track] for _, face, _ in batch.faces}
+        run.emit("parse", min(batch.done, total), total)
     if reader.unseen:
         missed = f"face parsing saw no face in {reader.unseen} of {seen} crops"
         run.warn(f"{missed}: their masks are their neighbours', or drawn")
     return reader.finish(sigma)
 
 
-def _batches(
-    pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan, at_once: int
-) -> Iterator[tuple[Sequence[tuple[int, FaceSample]], Sequence[UInt8Array], int]]:
-    """Yield faces, what the parser is to see of them, and how many pictures were taken in so far."""
-    faces: list[tuple[int, FaceSample]] = []
-    crops: list[UInt8Array] = []
-    done = 0
+@dataclass(slots=True)
+class _Batch:
+    """Faces that are parsed together.
+
+    Attributes:
+        done: Pictures that were taken in so far.
+        faces: Source frame, face, and which of the crops it is; None: the one parsed last of its track.
+        crops: uint8 RGB [S, S, 3] each.
+    """
+
+    done: int
+    faces: list[tuple[int, FaceSample, int | None]] = field(default_factory=list)
+    crops: list[UInt8Array] = field(default_factory=list)
+
+
+def _batches(pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan, at_once: int) -> Iterator[_Batch]:
+    """Yield what the parser is to see of each face; what is shown several times in a row it sees once."""
+    batch = _Batch(0)
+    last: dict[int, UInt8Array] = {}
     for number, picture in pictures:
+        before, last = last, {}
         for face in plan.faces(number):
-            faces.append((number, face))
-            crops.append(parsing_view(face.box).extract(picture).copy())  # the picture's buffer may be used again
-        done += 1
-        if len(faces) >= at_once:
-            yield faces, crops, done
-            faces, crops = [], []
-    yield faces, crops, done
+            crop = parsing_view(face.box).extract(picture)
+            repeated = face.track in before and np.array_equal(before[face.track], crop)
+            last[face.track] = before[face.track] if repeated else crop.copy()  # the picture's buffer may be used again
+            if not repeated:
+                batch.crops.append(last[face.track])
+            batch.faces.append((number, face, None if repeated else len(batch.crops) - 1))
+        batch.done += 1
+        if len(batch.crops) >= at_once or len(batch.faces) >= _MOST_FACES:
+            yield batch
+            batch = _Batch(batch.done)
+    yield batch

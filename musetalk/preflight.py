@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import bisect
 import shutil
-import time
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import OutputError
-from musetalk.faces.planner import plan_faces
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses
 from musetalk.files import readable
 from musetalk.media.audio import Voice, extract_voice
-from musetalk.media.playback import largest_spool, play
+from musetalk.media.playback import largest_spool
 from musetalk.media.probe import probe_source
 from musetalk.media.rate_notes import notes_on_rate
-from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
-from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder, trial_encode
-from musetalk.progress import CancelToken, RenderRun
+from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
+from musetalk.progress import RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.timeline import Timeline, plan_timeline
+from musetalk.trials import copying_seconds, sample_faces
 
 STEPS = 5  # of the stage; the last one, loading the backend, is the caller's
-MAX_SAMPLES = 8  # frames in which faces are looked for beforehand
-_FRAMES_PER_SAMPLE = 250
-_TRIAL_FRAMES = 8
 # Measured on renders of 0.1 to 2 megapixels: the program and its ffmpeg processes without a frame, and what queues,
 # decoder and encoder hold, counted in decoded frames (120 with short clips, 150 with a video network's long pieces).
 _BASE_BYTES = 160 * 2**20
@@ -111,9 +103,10 @@ def run_preflight(
     sound = extract_voice(voice, folder, settings.limits, run.cancel)
     run.emit("preflight", 2, STEPS)
     timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
-    sampled, with_face = _sample_faces(source, timeline, settings, detector, run.cancel)
+    sampled = sample_faces(source, timeline, detector, run.cancel)
     run.emit("preflight", 3, STEPS)
-    seconds = _trial_seconds(source, timeline, settings, detector, folder=folder, cancel=run.cancel)
+    copying = copying_seconds(source, timeline, settings.encoder, folder=folder, cancel=run.cancel)
+    seconds = timeline.sources_used * sampled.seconds + timeline.frame_count * copying
     memory, disk = _estimate_space(source, timeline)
     free = shutil.disk_usage(folder).free
     if disk > free:
@@ -122,7 +115,9 @@ def run_preflight(
             "free some space, or write elsewhere",
         )
     _note_facts(source, settings.fps, run)
-    preflight = Preflight(source, sound, timeline, sampled, with_face, seconds, memory / 2**20, disk / 2**20)
+    preflight = Preflight(
+        source, sound, timeline, sampled.frames, sampled.with_face, seconds, memory / 2**20, disk / 2**20
+    )
     run.emit("preflight", 4, STEPS, note=describe(preflight))
     return preflight
 
@@ -136,57 +131,6 @@ def describe(preflight: Preflight) -> str:
         f"sampled frames; beside the backend's own, about {max(1, round(preflight.estimated_seconds))} s of work and "
         f"{preflight.estimated_memory_mb:.0f} MiB of memory; {preflight.estimated_disk_mb:.0f} MiB of disk"
     )
-
-
-def _sample_faces(
-    source: Source, timeline: Timeline, settings: RenderSettings, detector: FaceDetector, cancel: CancelToken
-) -> tuple[int, int]:
-    """(frames looked at, frames with a face); keyframes, because decoding one costs no other frame."""
-    used = timeline.sources_used
-    keys = source.clock.keyframes or (0,)
-    samples = min(MAX_SAMPLES, 3 + used // _FRAMES_PER_SAMPLE)
-    wanted = ((2 * index + 1) * used // (2 * samples) for index in range(samples))
-    places = sorted({keys[max(0, bisect.bisect_right(keys, at) - 1)] for at in wanted})
-    frames = (read_frames(source, at, at + 1, max_side=detector.max_side, cancel=cancel) for at in places)
-    return len(places), sum(any(detector.detect(list(frame))) for frame in frames)
-
-
-def _trial_seconds(
-    source: Source,
-    timeline: Timeline,
-    settings: RenderSettings,
-    detector: FaceDetector,
-    *,
-    folder: Path,
-    cancel: CancelToken,
-) -> float:
-    """Seconds that finding faces, decoding and encoding should take, from what each more frame costs in a trial."""
-
-    def look(count: int) -> None:
-        small = read_frames(source, 0, count, max_side=detector.max_side, cancel=cancel)
-        with closing(small):
-            size, tracker = (source.width, source.height), settings.tracker
-            plan_faces(small, frame_size=size, fps=source.fps, detector=detector, settings=tracker, cancel=cancel)
-
-    def copy(count: int) -> None:
-        frames = list(play(source, timeline, 0, count, spool_dir=folder, cancel=cancel))
-        trial_encode(frames, source.fps, settings.encoder, cancel)
-
-    return sum(
-        count * _cost_of_one(work, count)
-        for work, count in ((look, timeline.sources_used), (copy, timeline.frame_count))
-    )
-
-
-def _cost_of_one(work: Callable[[int], None], available: int) -> float:
-    """Seconds that one more frame costs: the work on a few against the work on one, starting costs left out."""
-    many = min(_TRIAL_FRAMES, available)
-    times = []
-    for count in (1, many):
-        started = time.perf_counter()
-        work(count)
-        times.append(time.perf_counter() - started)
-    return max(0.0, times[1] - times[0]) / max(1, many - 1)
 
 
 def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:

@@ -215,7 +215,8 @@ def _find_faces(
     saved: Path | None = None
     key = ""
     if settings.use_saved_coords:
-        key = plan_key(content_digest(source, run.cancel), detector, settings.tracker, used, source.fps)
+        digest = content_digest(source, run.cancel)
+        key = plan_key(digest, detector, settings.tracker, used, source.fps, settings.face)
         saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:
@@ -232,6 +233,7 @@ def _find_faces(
             fps=source.fps,
             detector=detector,
             settings=settings.tracker,
+            choice=settings.face,
             on_frame=lambda done: run.emit("plan", done, used),
             cancel=run.cancel,
         )

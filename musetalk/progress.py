@@ -92,6 +92,31 @@ class CancelToken:
             raise Cancelled
 
 
+class Deadline(CancelToken):
+    """A token of a part that also ends at a moment.
+
+    Args:
+        whole: What it is a part of.
+        seconds: How long it may go on from now.
+        now: A clock, in seconds.
+    """
+
+    def __init__(self, whole: CancelToken, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(whole)
+        self._now = now
+        self._end = now() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until its moment; less than 0 after it."""
+        return self._end - self._now()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether its moment has come, or it or the whole was cancelled."""
+        return super().cancelled or self.left <= 0
+
+
 class StageClock:
     """Adds up the seconds of work of each stage, from any thread."""
 

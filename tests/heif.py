@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from tests.media import ffmpeg
 
@@ -21,6 +23,8 @@ def write_heic(
     profile: bytes | None = None,
     deep: bool = False,
     others: int = 0,
+    beside: tuple[str, np.ndarray] | None = None,
+    nclx: tuple[int, int] | None = None,
 ) -> Path:
     """Write a still.
 
@@ -33,9 +37,12 @@ def write_heic(
         profile: ICC profile.
         deep: Store 10 bits a channel.
         others: So many further pictures beside the main one.
+        beside: What an auxiliary picture of the main one is (its URN), and it, of a tile's size: alpha, depth, gains.
+        nclx: Primaries and transfer (ITU-T H.273) that the main picture says it has.
     """
     height, width = tiles[0].shape[:2]
-    streams = [_encode(tile, deep=deep) for tile in (*tiles, *[tiles[0]] * others)]
+    further = [beside[1]] if beside else []
+    streams = [_encode(tile, deep=deep) for tile in (*tiles, *[tiles[0]] * others, *further)]
     grid = len(tiles) > 1
     whole = (width * columns, height * (len(tiles) // columns)) if grid else (width, height)
     properties = [_hvcc(streams[0], deep=deep), _full(b"ispe", struct.pack(">II", width, height))]
@@ -46,6 +53,7 @@ def write_heic(
         _box(b"irot", bytes([turns])) if turns else b"",
         _box(b"imir", bytes([mirror])) if mirror is not None else b"",
         _box(b"colr", b"prof" + profile) if profile else b"",
+        _box(b"colr", b"nclx" + struct.pack(">HHHB", *nclx, 6, 0x80)) if nclx else b"",
     ):
         if box:
             properties.append(box)
@@ -56,7 +64,37 @@ def write_heic(
         items.append((b"grid", form, [3, *shown]))
     else:
         items[0][2].extend(shown)
-    path.write_bytes(_file(items, properties, main=len(items) if grid else 1, parts=len(tiles) if grid else 0))
+    main, parts = len(items) if grid else 1, len(tiles) if grid else 0
+    links = _box(b"dimg", struct.pack(f">HH{parts}H", main, parts, *range(1, parts + 1))) if grid else b""
+    if beside:
+        properties.append(_full(b"auxC", beside[0].encode() + b"\x00"))
+        items[len(streams) - 1][2].append(len(properties))
+        links += _box(b"auxl", struct.pack(">HHH", len(streams), 1, main))
+    path.write_bytes(_file(items, properties, links, main=main, parts=parts))
+    return path
+
+
+def write_avif_grid(path: Path, tiles: Sequence[np.ndarray], columns: int) -> Path:
+    """Write a still of AV1 tiles (uint8 RGB [h, w, 3], of one size), as converters make of large pictures."""
+    height, width = tiles[0].shape[:2]
+    whole = width * columns, height * (len(tiles) // columns)
+    files = []
+    for tile in tiles:
+        file = io.BytesIO()
+        Image.fromarray(tile).save(file, "AVIF", quality=95, speed=10)
+        files.append(file.getvalue())
+    codec = files[0][files[0].index(b"av1C") - 4 :]
+    properties = [
+        codec[: int.from_bytes(codec[:4], "big")],
+        _full(b"ispe", struct.pack(">II", width, height)),
+        _full(b"ispe", struct.pack(">II", *whole)),
+        _full(b"pixi", b"\x03\x08\x08\x08"),
+    ]
+    items = [(b"av01", file[file.index(b"mdat") + 4 :], [1, 2, 4]) for file in files]
+    form = struct.pack(">BBBBHH", 0, 0, len(tiles) // columns - 1, columns - 1, *whole)
+    items.append((b"grid", form, [3, 4]))
+    links = _box(b"dimg", struct.pack(f">HH{len(tiles)}H", len(items), len(tiles), *range(1, len(items))))
+    path.write_bytes(_file(items, properties, links, main=len(items), parts=len(tiles), brand=b"avif"))
     return path
 
 
@@ -88,9 +126,17 @@ def _pixels(units: list[bytes]) -> bytes:
     return b"".join(struct.pack(">I", len(unit)) + unit for unit in units if _kind(unit) < 32)
 
 
-def _file(items: list[tuple[bytes, bytes, list[int]]], properties: list[bytes], *, main: int, parts: int) -> bytes:
-    """The container: `parts` of the first items are the tiles of the main one."""
-    start = _box(b"ftyp", b"heic\x00\x00\x00\x00mif1heic")
+def _file(
+    items: list[tuple[bytes, bytes, list[int]]],
+    properties: list[bytes],
+    links: bytes,
+    *,
+    main: int,
+    parts: int,
+    brand: bytes = b"heic",
+) -> bytes:
+    """The container; `parts` of the first items are the tiles of the main one."""
+    start = _box(b"ftyp", brand + b"\x00\x00\x00\x00mif1" + brand)
     entries = b"".join(  # flag 1: hidden, a part of another
         _full(b"infe", struct.pack(">HH", number, 0) + kind + b"\x00", version=2, flags=number <= parts)
         for number, (kind, _, _) in enumerate(items, 1)
@@ -99,7 +145,6 @@ def _file(items: list[tuple[bytes, bytes, list[int]]], properties: list[bytes], 
         struct.pack(">HB", number, len(used)) + bytes(0x80 | each if each == 1 else each for each in used)
         for number, (_, _, used) in enumerate(items, 1)
     )
-    tiled = struct.pack(">HH", main, parts) + b"".join(struct.pack(">H", number + 1) for number in range(parts))
 
     def meta(first: int) -> bytes:
         places, at = b"", first
@@ -112,7 +157,7 @@ def _file(items: list[tuple[bytes, bytes, list[int]]], properties: list[bytes], 
             + _full(b"pitm", struct.pack(">H", main))
             + _full(b"iloc", b"\x44\x00" + struct.pack(">H", len(items)) + places)
             + _full(b"iinf", struct.pack(">H", len(items)) + entries)
-            + (_full(b"iref", _box(b"dimg", tiled)) if parts else b"")
+            + (_full(b"iref", links) if links else b"")
             + _box(
                 b"iprp", _box(b"ipco", b"".join(properties)) + _full(b"ipma", struct.pack(">I", len(items)) + linked)
             ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 import wave
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from PIL import ImageCms
 
 from musetalk.media.child import ffmpeg_executable
 
@@ -49,6 +51,16 @@ def write_video(path: Path, frames: np.ndarray, fps: Fraction | int = 25, *optio
     codec = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", "-pix_fmt", "yuv420p"]
     ffmpeg(*shape, "-i", "pipe:0", *codec, *options, f"file:{path}", stdin=frames.tobytes())
     return path
+
+
+def swapped_profile() -> bytes:
+    """A profile in which red and blue are the other way round."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack(">I", data[128:132])[0]
+    tags = {bytes(data[at : at + 4]): at for at in range(132, 132 + 12 * count, 12)}
+    red, blue = data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12]
+    data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12] = blue, red
+    return bytes(data)
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int = 16_000) -> Path:

@@ -8,6 +8,7 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from musetalk.errors import CoordsError, OutputError
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
 
-PLAN_REVISION = 1  # raise with every change of what a plan holds or how tracks are made
+PLAN_REVISION = 2  # raise with every change of what a plan holds or how tracks are made
 _ARRAYS = ("shots", "frame", "track", "boxes", "mouths")
 _LARGEST = 2**31  # bytes that a file of coords may unpack to: far beyond the longest video, short of harm
 _REMEDY = "delete it, or leave out the request to use saved coords, and the faces are looked for again"
@@ -138,7 +139,7 @@ class FacePlan:
         shots: dict[int, list[TrackSummary]] = {}
         for summary in self.tracks:
             shots.setdefault(summary.shot, []).append(summary)
-        chosen = [_chosen(summaries, choice).track for summaries in shots.values()]
+        chosen = [choose(summaries, choice).track for summaries in shots.values()]
         rows = np.isin(self.track, chosen)
         return replace(
             self, frame=self.frame[rows], track=self.track[rows], boxes=self.boxes[rows], mouths=self.mouths[rows]
@@ -216,7 +217,12 @@ class FacePlan:
 
 
 def plan_key(
-    content_digest: str, detector: FaceDetector, tracker: TrackerSettings, frame_count: int, fps: Fraction
+    content_digest: str,
+    detector: FaceDetector,
+    tracker: TrackerSettings,
+    frame_count: int,
+    fps: Fraction,
+    choice: FaceChoice = "all",
 ) -> str:
     """Name what a plan depends on, as 64 hexadecimal digits: another source, detector or setting, another key.
 
@@ -226,6 +232,7 @@ def plan_key(
         tracker: The tracker's settings.
         frame_count: Frames in the source, as it is read.
         fps: The rate at which it is read.
+        choice: For which the plan was made: the faces that it means were followed, the others only searched for.
     """
     parts = {
         "revision": PLAN_REVISION,
@@ -234,6 +241,7 @@ def plan_key(
         "tracker": tracker.model_dump(mode="json"),
         "frames": frame_count,
         "fps": str(fps),
+        "choice": choice,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -248,7 +256,13 @@ def _read(path: Path) -> tuple[str, tuple[int, int, int], dict[str, Any]]:
         return str(stored["key"]), (count, width, height), {name: stored[name] for name in _ARRAYS}
 
 
-def _chosen(summaries: list[TrackSummary], choice: FaceChoice) -> TrackSummary:
+def choose(summaries: Sequence[TrackSummary], choice: FaceChoice) -> TrackSummary:
+    """Of the tracks of one shot that which a choice means; see `FacePlan.select`.
+
+    Args:
+        summaries: At least one.
+        choice: Any but "all".
+    """
     if choice == "largest":
         return max(summaries, key=lambda item: item.box.area * item.frames)
     longest = max(item.frames for item in summaries)

@@ -11,13 +11,14 @@ import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.faces.mouth import locate_mouth, mouth_prior
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.overlap import same_face, shared_area
+from musetalk.faces.plan import FacePlan, TrackSummary, choose
 from musetalk.faces.shots import ShotFinder
-from musetalk.faces.tracker import Seen, ShotTracker, Track
+from musetalk.faces.tracker import Seen, ShotTracker, Track, at_rest
 from musetalk.faces.types import FaceBox, FaceDetector, MouthShape
-from musetalk.faces.watch import look_through
-from musetalk.progress import CancelToken
-from musetalk.settings import TrackerSettings
+from musetalk.faces.watch import FrameFaces, look_through
+from musetalk.progress import CancelToken, go_on
+from musetalk.settings import FaceChoice, TrackerSettings
 
 LOOK_SECONDS = 0.4  # time between two searches of the whole frame; in between, known faces are followed
 
@@ -29,6 +30,7 @@ def plan_faces(
     fps: Fraction,
     detector: FaceDetector,
     settings: TrackerSettings,
+    choice: FaceChoice = "all",
     on_frame: Callable[[int], None] | None = None,
     cancel: CancelToken | None = None,
 ) -> FacePlan:
@@ -41,8 +43,10 @@ def plan_faces(
         fps: Frame rate of the source.
         detector: Finds the faces; one that can `follow` is asked to search whole frames only now and then.
         settings: Cuts, bridging, smoothing.
+        choice: Which faces matter, as `FacePlan.select` takes it. Those that it may mean are followed from frame to
+            frame; the others are known from searches only, and lie on straight ways between two of them.
         on_frame: Told the number of frames taken in, after each.
-        cancel: Asked before each frame.
+        cancel: Asked before each frame and each piece of work on it.
 
     Returns:
         The plan with all tracks, in source pixels.
@@ -51,7 +55,7 @@ def plan_faces(
         Cancelled: `cancel` was set.
         BackendError: The detector cannot run.
     """
-    planner = _Planner(frame_size, fps, detector, settings)
+    planner = _Planner(frame_size, fps, detector, settings, choice, go_on if cancel is None else cancel.check)
     for index, frame in enumerate(frames):
         if cancel is not None:
             cancel.check()
@@ -65,12 +69,20 @@ class _Planner:
     """Gathers frames into spans between two looks, and what was seen in them into shots."""
 
     def __init__(
-        self, frame_size: tuple[int, int], fps: Fraction, detector: FaceDetector, settings: TrackerSettings
+        self,
+        frame_size: tuple[int, int],
+        fps: Fraction,
+        detector: FaceDetector,
+        settings: TrackerSettings,
+        choice: FaceChoice,
+        check: Callable[[], None],
     ) -> None:
         self._size = frame_size
         self._fps = fps
         self._detector = detector
         self._settings = settings
+        self._choice = choice
+        self._check = check
         self._finder = ShotFinder(settings.shot_threshold)
         self._span_length = max(1, round(LOOK_SECONDS * fps))
         self._shots: array[int] = array("i")
@@ -83,8 +95,12 @@ class _Planner:
         if self._shots and shot != self._shots[-1]:
             self._end_shot()
         self._shots.append(shot)
-        self._span.append(np.array(frame))
-        if len(self._span) > self._span_length:
+        repeated = bool(self._span) and np.array_equal(self._span[-1], frame)
+        if not repeated:
+            self._span.append(np.array(frame))
+        self._shown.append(len(self._span) - 1)
+        self._pictures.append((self._pictures[-1] if self._pictures else 0) + (not repeated))
+        if len(self._shown) > self._span_length:
             self._look(index)
 
     def finish(self) -> FacePlan:
@@ -96,36 +112,64 @@ class _Planner:
 
     def _start_shot(self) -> None:
         self._tracker = ShotTracker()
-        self._span: list[UInt8Array] = []
-        self._known: list[FaceBox] | None = None  # faces of the span's first frame, where it has been looked at
+        self._span: list[UInt8Array] = []  # its pictures: what is shown several times in a row is looked at once
+        self._shown: list[int] = []  # of each of its frames the picture
+        self._pictures: array[int] = array("q")  # of each frame of the shot a number that those of one picture share
+        self._known: FrameFaces | None = None  # faces of the span's first frame, where it has been looked at
+        self._seen: list[Seen] | None = None  # these in source pixels
         self._shot_start = len(self._shots)
 
     def _end_shot(self) -> None:
         self._look(len(self._shots) - 1)
-        self._tracks += self._tracker.finish(
+        tracks = self._tracker.finish(
             len(self._shots) - self._shot_start, fps=self._fps, settings=self._settings, prior=mouth_prior
         )
+        pictures = np.array(self._pictures, dtype=np.int64)
+        self._tracks += [at_rest(track, pictures[track.frames - self._shot_start]) for track in tracks]
         self._start_shot()
 
     def _look(self, last: int) -> None:
         """Find the faces of the span, whose last frame is number `last`; that frame starts the next span."""
-        found = look_through(self._detector, self._span, self._known)
-        new = range(0 if self._known is None else 1, len(found))
-        for position in new:
-            frame = self._span[position]
-            faces = [self._in_source(frame, box) for box in found[position]]
-            self._tracker.add(last - len(found) + 1 + position, faces)
-        self._known = found[-1]
+        shape = self._span[0].shape
+        scale = self._size[0] / shape[1], self._size[1] / shape[0]
+        found = look_through(
+            self._detector, self._span, self._known, lambda boxes: self._to_follow(boxes, scale), self._check
+        )
+        seen = [] if self._seen is None else [self._seen]
+        for picture, faces in list(zip(self._span, found, strict=True))[len(seen) :]:
+            near = [self._in_source(picture, box) for box in faces.near]
+            seen.append([*near, *(Seen(_scaled(box, scale), None) for box in faces.far)])
+        first = last - len(self._shown) + 1
+        for position in range(0 if self._known is None else 1, len(self._shown)):
+            self._tracker.add(first + position, seen[self._shown[position]])
+        self._known, self._seen = found[-1], seen[-1]
         del self._span[:-1]
+        self._shown = [0]
+
+    def _to_follow(self, boxes: Sequence[FaceBox], scale: tuple[float, float]) -> list[FaceBox]:
+        """Of the faces of a frame those that the choice may mean: as the shot is so far, and as this frame is."""
+        if self._choice == "all" or len(boxes) < 2:
+            return list(boxes)
+        faces = [_scaled(box, scale) for box in boxes]
+        now = choose([TrackSummary(n, 0, 0, 0, 1, face) for n, face in enumerate(faces)], self._choice).track
+        leader = self._tracker.leader(self._choice)
+        alike = [] if leader is None else [n for n, face in enumerate(faces) if same_face(face, leader)]
+        so_far = max(alike, key=lambda n: shared_area(faces[n], leader), default=now) if leader is not None else now
+        return [boxes[n] for n in dict.fromkeys((so_far, now))]
 
     def _in_source(self, frame: UInt8Array, box: FaceBox) -> Seen:
         """Locate the mouth of a face, and bring both to source pixels."""
         sx, sy = self._size[0] / frame.shape[1], self._size[1] / frame.shape[0]
         mouth = locate_mouth(frame, box)
         return Seen(
-            FaceBox(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy, box.score),
+            _scaled(box, (sx, sy)),
             None if mouth is None else _stretched(mouth, sx, sy),
         )
+
+
+def _scaled(box: FaceBox, scale: tuple[float, float]) -> FaceBox:
+    sx, sy = scale
+    return FaceBox(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy, box.score)
 
 
 def _stretched(mouth: MouthShape, sx: float, sy: float) -> MouthShape:

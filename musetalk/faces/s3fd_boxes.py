@@ -14,6 +14,7 @@ _STRIDES = (4, 8, 16, 32, 64, 128)
 _ANCHOR = 4  # side of an anchor, in strides
 _PLACE_VARIANCE, _SIZE_VARIANCE = 0.1, 0.2  # units of the offsets, against the anchor
 _LEAST_SCORE = 0.5  # upstream suppresses from 0.05 up and then drops what is below: the same, as the best box wins
+_MOST_BOXES = 5000  # compared with each other, the best ones: a picture full of faces has fewer, noise may have 30,000
 _OVERLAP = 0.3  # intersection over union above which two boxes are one face
 
 # S3FD learned WIDER FACE's tall boxes, which hold forehead, chin and cheeks tightly. With a forehead as high as a third
@@ -79,5 +80,7 @@ def _anchors(offsets: Tensor, stride: int) -> Tensor:
 
 def _suppressed(boxes: Tensor) -> Tensor:
     """Of boxes [n, 5] that overlap keep the best; best first."""
+    if len(boxes) > _MOST_BOXES:
+        boxes = boxes[boxes[:, 4].topk(_MOST_BOXES).indices]
     edges = boxes[:, :4] + boxes.new_tensor((0.0, 0.0, 1.0, 1.0))  # a box counts its last pixel as upstream has it
     return boxes[nms(edges, boxes[:, 4], _OVERLAP)]

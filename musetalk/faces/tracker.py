@@ -6,14 +6,15 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, hypot, nan
+from math import ceil, nan
 
 import numpy as np
 
 from musetalk.arrays import Float32Array, Int64Array
+from musetalk.faces.plan import TrackSummary, choose
 from musetalk.faces.smoothing import Float64Array, running_rank, sigma_of, smooth
 from musetalk.faces.types import FaceBox, MouthShape
-from musetalk.settings import TrackerSettings
+from musetalk.settings import FaceChoice, TrackerSettings
 
 _STEP = 0.5  # how far a face may move from one frame to the next, as a fraction of its size
 _DRIFT = 0.04  # how much farther for each frame it was missing
@@ -29,6 +30,8 @@ _STEADY_FRAMES = 9  # located mouths that a filled-in one is the median of
 _SIZE_CALM = 3.0  # how much longer sizes are smoothed than places: faces grow slowly, and sizes are measured worse
 _PLACE_NOISE = 0.01  # how far detected places scatter, as a fraction of the face size
 _SIZE_NOISE = 0.04  # the same of sizes, whose errors last several frames
+_LEAST_AREA = 1e-9  # square pixels: what an empty box counts as
+_FIRST_TRAILS = 16  # for which there is room at first
 _ROW = 9  # x0, y0, x1, y1, score; cx, cy, half width and angle of the mouth, NaN where it was not located
 
 MouthPrior = Callable[[FaceBox], MouthShape]
@@ -64,6 +67,21 @@ class _Trail:
     last: FaceBox
     frames: array[int]
     rows: array[float]
+    total: tuple[float, ...] = (0.0,) * 5  # x0, y0, x1, y1, score, summed
+
+    def add(self, frame: int, face: Seen) -> None:
+        """Take in the face as it is in one more frame."""
+        row = _row(face)
+        self.last = face.box
+        self.frames.append(frame)
+        self.rows.extend(row)
+        self.total = tuple(a + b for a, b in zip(self.total, row[:5], strict=True))
+
+    def summary(self, number: int) -> TrackSummary:
+        """The trail at a glance, before anything is doubted or bridged."""
+        count = len(self.frames)
+        mean = FaceBox(*(value / count for value in self.total))
+        return TrackSummary(number, 0, self.frames[0], self.frames[-1], count, mean)
 
 
 class ShotTracker:
@@ -71,26 +89,54 @@ class ShotTracker:
 
     def __init__(self) -> None:
         self._trails: list[_Trail] = []
+        self._ends: Float64Array = np.zeros((_FIRST_TRAILS, 4))  # per trail: x and y of its middle, area, frame
+        self._newest = 0
 
     def add(self, frame: int, faces: Sequence[Seen]) -> None:
         """Take in the faces of the next frame; frames without a face may be left out."""
-        pairs = sorted(
-            (distance, row, column)
-            for row, trail in enumerate(self._trails)
-            for column, face in enumerate(faces)
-            if (distance := _distance(trail, frame, face.box)) is not None
-        )
         taken: dict[int, int] = {}  # face -> trail, the nearest pairs first
-        for _, row, column in pairs:
-            if column not in taken and row not in taken.values():
+        used = set[int]()
+        for _, row, column in self._pairs(frame, faces):
+            if column not in taken and row not in used:
                 taken[column] = row
+                used.add(row)
         for column, face in enumerate(faces):
-            if column not in taken:
+            number = taken.get(column, len(self._trails))
+            if number == len(self._trails):
                 self._trails.append(_Trail(face.box, array("q"), array("d")))
-            trail = self._trails[taken.get(column, len(self._trails) - 1)]
-            trail.last = face.box
-            trail.frames.append(frame)
-            trail.rows.extend(_row(face))
+            self._trails[number].add(frame, face)
+            self._end(number, frame, face.box)
+        if faces:
+            self._newest = frame
+
+    def leader(self, choice: FaceChoice) -> FaceBox | None:
+        """Of the faces seen last that which a choice would mean if the shot ended here, as it was there; None: none.
+
+        Args:
+            choice: Any but "all".
+        """
+        newest = np.flatnonzero(self._ends[: len(self._trails), 3] == self._newest).tolist()
+        summaries = [self._trails[number].summary(number) for number in newest]
+        return self._trails[choose(summaries, choice).track].last if summaries else None
+
+    def _pairs(self, frame: int, faces: Sequence[Seen]) -> list[tuple[float, int, int]]:
+        """Trails and faces that may be one: (distance in face sizes, trail, face), the nearest first."""
+        if not faces or not self._trails:
+            return []
+        ends = self._ends[: len(self._trails)]
+        boxes = np.array([(*face.box.center, max(face.box.area, _LEAST_AREA)) for face in faces])
+        growth = boxes[None, :, 2] / ends[:, None, 2]  # [trails, faces]
+        size = (boxes[None, :, 2] * ends[:, None, 2]) ** 0.25
+        distance = np.hypot(boxes[None, :, 0] - ends[:, None, 0], boxes[None, :, 1] - ends[:, None, 1]) / size
+        reach = np.minimum(_STEP + _DRIFT * (frame - ends[:, 3] - 1), _FARTHEST)
+        alike = (growth >= _GROWTH**-2) & (growth <= _GROWTH**2) & (distance <= reach[:, None])
+        return sorted((float(distance[row, column]), row, column) for row, column in np.argwhere(alike).tolist())
+
+    def _end(self, number: int, frame: int, box: FaceBox) -> None:
+        """Note where a trail ends now."""
+        if number >= len(self._ends):
+            self._ends = np.concatenate([self._ends, np.zeros_like(self._ends)])
+        self._ends[number] = (*box.center, max(box.area, _LEAST_AREA), frame)
 
     def finish(self, length: int, *, fps: Fraction, settings: TrackerSettings, prior: MouthPrior) -> list[Track]:
         """Return the shot's tracks, smoothed, by first frame.
@@ -107,6 +153,22 @@ class ShotTracker:
         kept = _believed([trail for trail in trails if trail])
         tracks = [_finish_track(stretches, sigma, prior) for stretches in kept]
         return sorted(tracks, key=lambda track: (int(track.frames[0]), float(track.boxes[0, 0])))
+
+
+def at_rest(track: Track, pictures: Int64Array) -> Track:
+    """Hold a face still while one picture is shown: smoothing lets it glide on towards the next one.
+
+    Args:
+        track: One face over one shot.
+        pictures: int64 [n], ascending: of each of its frames a number that frames of the same picture share.
+    """
+    starts = np.flatnonzero(np.diff(pictures, prepend=pictures[0] - 1))
+    lengths = np.diff(starts, append=len(pictures))
+    if (lengths == 1).all():
+        return track
+    low, high = starts + (lengths - 1) // 2, starts + lengths // 2  # the middle one, or the two in the middle
+    boxes, mouths = (((rows[low] + rows[high]) / 2).repeat(lengths, axis=0) for rows in (track.boxes, track.mouths))
+    return Track(track.frames, boxes, mouths)
 
 
 def smoothing_sigma(settings: TrackerSettings, fps: Fraction) -> float:
@@ -131,19 +193,6 @@ def _row(face: Seen) -> tuple[float, ...]:
     box, mouth = face.box, face.mouth
     shape = (nan,) * 4 if mouth is None else (mouth.cx, mouth.cy, mouth.half_width, mouth.angle)
     return (box.x0, box.y0, box.x1, box.y1, box.score, *shape)
-
-
-def _distance(trail: _Trail, frame: int, box: FaceBox) -> float | None:
-    """Distance between a trail's end and a box in face sizes; None where they cannot be the same face."""
-    last = trail.last
-    growth = max(box.area, 1e-9) / max(last.area, 1e-9)
-    if not _GROWTH**-2 <= growth <= _GROWTH**2:
-        return None
-    size = (max(last.area, 1e-9) * max(box.area, 1e-9)) ** 0.25
-    (x0, y0), (x1, y1) = last.center, box.center
-    distance = hypot(x1 - x0, y1 - y0) / size
-    missing = frame - trail.frames[-1] - 1
-    return distance if distance <= min(_STEP + _DRIFT * missing, _FARTHEST) else None
 
 
 def _stretches(trail: _Trail, bridge: int, least: int) -> list[_Stretch]:

@@ -1,13 +1,15 @@
-"""Looks through a few consecutive frames: whole searches at both ends, known faces followed in between."""
+"""Looks through a few consecutive frames: whole searches at both ends, some known faces followed in between."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from musetalk.arrays import UInt8Array
 from musetalk.faces.overlap import distinct, same_face
 from musetalk.faces.types import FaceBox, FaceDetector
+from musetalk.progress import go_on
 
 
 @runtime_checkable
@@ -27,45 +29,137 @@ class FollowingDetector(FaceDetector, Protocol):
         ...
 
 
+@runtime_checkable
+class SearchingDetector(FollowingDetector, Protocol):
+    """A detector whose `detect` is a search for all faces, and a closer look at each, which `follow` does as well."""
+
+    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+        """As `detect`, without the closer look: what it costs does not grow with the number of faces."""
+        ...
+
+
+Choosing: TypeAlias = Callable[[Sequence[FaceBox]], list[FaceBox]]
+"""Of the faces of a frame, in its pixels, those that are to be followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFaces:
+    """The faces of one frame, in its pixels.
+
+    Attributes:
+        near: Looked at closely, or searched for, in this frame: these are followed.
+        far: The others, as searches show them; between two searches on the straight way from one to the other.
+    """
+
+    near: list[FaceBox]
+    far: list[FaceBox]
+
+    @property
+    def every(self) -> list[FaceBox]:
+        """All of them."""
+        return [*self.near, *self.far]
+
+
+def search_frames(detector: FaceDetector, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+    """The faces of each frame, at the least cost: as a search shows them, no face looked at closely."""
+    return detector.search(frames) if isinstance(detector, SearchingDetector) else detector.detect(frames)
+
+
 def look_through(
-    detector: FaceDetector, frames: Sequence[UInt8Array], known: list[FaceBox] | None
-) -> list[list[FaceBox]]:
+    detector: FaceDetector,
+    frames: Sequence[UInt8Array],
+    known: FrameFaces | None,
+    choose: Choosing = list,
+    check: Callable[[], None] = go_on,
+) -> list[FrameFaces]:
     """Find the faces of consecutive frames of one shot.
 
-    A face that either end shows is followed from there through the frames between, forwards and backwards, so that
-    one that comes or goes is lost no sooner than by searching every frame.
+    A chosen face that either end shows is followed from there through the frames between, forwards and backwards, so
+    that one that comes or goes is lost no sooner than by searching every frame.
 
     Args:
         detector: Searches every frame, or where it can follow, only the ends.
         frames: uint8 RGB [H, W, 3] each, of one size, at least one.
         known: Faces of the first frame, if it has been looked at before; they are returned as they are.
+        choose: Which faces are followed; all, unless it says otherwise.
+        check: Called before each piece of work; may raise, to end it.
 
     Returns:
-        Per frame its faces, in pixels of the frame.
+        Per frame its faces.
     """
     if not isinstance(detector, FollowingDetector):
-        fresh = frames if known is None else frames[1:]
-        searched = detector.detect(fresh) if fresh else []
-        return searched if known is None else [known, *searched]
-    first = detector.detect(frames[:1])[0] if known is None else known
+        before = [] if known is None else [known]
+        fresh = frames[len(before) :]
+        return before + [_parted(boxes, choose) for boxes in (detector.detect(fresh) if fresh else [])]
+    check()
+    first = _searched(detector, frames[0], choose) if known is None else known
     if len(frames) == 1:
         return [first]
-    found = [first, *_followed(detector, frames[1:], first)]
-    found[-1] = distinct([*detector.detect(frames[-1:])[0], *found[-1]])
-    late = [box for box in found[-1] if not any(same_face(box, other) for other in found[-2])]
-    backwards = _followed(detector, frames[-2:0:-1], late)
-    for position, boxes in enumerate(reversed(backwards), start=1):
-        found[position] = distinct([*found[position], *boxes])
-    return found
+    check()
+    end = _searched(detector, frames[-1], choose)
+    chosen = choose(first.every)
+    ahead = _followed(detector, frames[1:], chosen, check)
+    near = distinct([*end.near, *ahead[-1]])
+    others = _without(first.every, chosen)
+    late = _without(_without(near, ahead[-2] if len(ahead) > 1 else chosen), others)
+    back = _followed(detector, frames[-2:0:-1], late, check)[::-1]
+    last = FrameFaces(near, _without(end.far, near))
+    pairs, between = _paired(others, last.every), list[FrameFaces]()
+    for position, (forwards, backwards) in enumerate(zip(ahead[:-1], back, strict=True), start=1):
+        followed = distinct([*forwards, *backwards])
+        far = [_on_the_way(a, b, position / (len(frames) - 1)) for a, b in pairs]
+        between.append(FrameFaces(followed, _without(far, followed)))
+    return [first, *between, last]
+
+
+def _searched(detector: FollowingDetector, frame: UInt8Array, choose: Choosing) -> FrameFaces:
+    """Search one frame as a whole; only chosen faces are looked at closely."""
+    found = _parted(search_frames(detector, [frame])[0], choose)
+    if not isinstance(detector, SearchingDetector):
+        return found  # `detect` has looked closely at each
+    measured = detector.follow(frame, found.near) if found.near else []
+    near = distinct(old if new is None else new for old, new in zip(found.near, measured, strict=True))
+    return FrameFaces(near, _without(found.far, near))
+
+
+def _parted(boxes: Sequence[FaceBox], choose: Choosing) -> FrameFaces:
+    near = choose(boxes)
+    return FrameFaces(near, [box for box in boxes if box not in near])
+
+
+def _without(boxes: Sequence[FaceBox], others: Sequence[FaceBox]) -> list[FaceBox]:
+    """The boxes that show none of the other faces."""
+    return [box for box in boxes if not any(same_face(box, other) for other in others)]
+
+
+def _paired(start: Sequence[FaceBox], end: Sequence[FaceBox]) -> list[tuple[FaceBox, FaceBox]]:
+    """Faces that two searches show near one place, as each shows them."""
+    pairs, left = [], list(end)
+    for a in start:
+        alike = [box for box in left if same_face(a, box)]
+        if alike:
+            b = min(alike, key=lambda box: abs(box.center[0] - a.center[0]) + abs(box.center[1] - a.center[1]))
+            left.remove(b)
+            pairs.append((a, b))
+    return pairs
+
+
+def _on_the_way(a: FaceBox, b: FaceBox, share: float) -> FaceBox:
+    """So far on the straight way from one box to another, 0 to 1."""
+    return FaceBox(
+        *((1 - share) * getattr(a, name) + share * getattr(b, name) for name in ("x0", "y0", "x1", "y1", "score"))
+    )
 
 
 def _followed(
-    detector: FollowingDetector, frames: Sequence[UInt8Array], boxes: Sequence[FaceBox]
+    detector: FollowingDetector, frames: Sequence[UInt8Array], boxes: Sequence[FaceBox], check: Callable[[], None]
 ) -> list[list[FaceBox]]:
     """Follow faces through frames, and where one is lost look on in the same place: faces per frame."""
     last = list(boxes)
     found: list[list[FaceBox]] = []
     for frame in frames:
+        if last:
+            check()
         seen = detector.follow(frame, last) if last else []
         last = [old if new is None else new for old, new in zip(last, seen, strict=True)]
         found.append(distinct(box for box in seen if box is not None))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 from PIL import AvifImagePlugin, Image, WebPImagePlugin
 
+from musetalk.media.boxes import boxes, content
 from musetalk.media.patches import compose, read_patches
 
 # Browsers take a delay of up to 10 ms for one that nobody set, and wait this long instead.
 _SHORTEST, _USUAL = Fraction(11, 1000), Fraction(1, 10)
-_TABLE_BYTES = 2**20  # no table of times is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +130,10 @@ def _avif_durations(path: Path, count: int) -> list[Fraction]:
     """Of the first track of pictures; a still has none."""
     with path.open("rb") as file:
         end = path.stat().st_size
-        for track_start, track_end in _boxes(file, (b"moov", b"trak"), 0, end):
-            kind = _content(file, (b"mdia", b"hdlr"), track_start, track_end)[8:12]
-            head = _content(file, (b"mdia", b"mdhd"), track_start, track_end)
-            table = _content(file, (b"mdia", b"minf", b"stbl", b"stts"), track_start, track_end)
+        for track_start, track_end in boxes(file, (b"moov", b"trak"), 0, end):
+            kind = content(file, (b"mdia", b"hdlr"), track_start, track_end)[8:12]
+            head = content(file, (b"mdia", b"mdhd"), track_start, track_end)
+            table = content(file, (b"mdia", b"minf", b"stbl", b"stts"), track_start, track_end)
             if kind == b"pict" and head and table:
                 scale = int.from_bytes(head[20:24] if head[0] else head[12:16], "big")
                 return _runs(table, scale, count)
@@ -146,31 +145,3 @@ def _runs(table: bytes, scale: int, count: int) -> list[Fraction]:
     for repeats, ticks in struct.iter_unpack(">II", table[8 : 8 + len(table[8:]) // 8 * 8]):
         found += [Fraction(ticks, scale or 1)] * min(repeats, count - len(found))
     return found
-
-
-def _content(file: BinaryIO, kinds: tuple[bytes, ...], start: int, end: int) -> bytes:
-    """The content of the first box at a path below a place in a file; empty: there is none."""
-    found = next(_boxes(file, kinds, start, end), None)
-    if found is None:
-        return b""
-    file.seek(found[0])
-    return file.read(min(found[1] - found[0], _TABLE_BYTES))
-
-
-def _boxes(file: BinaryIO, kinds: tuple[bytes, ...], start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where the contents of all boxes at a path lie, as (start, end) in the file."""
-    while end - start >= 8:
-        file.seek(start)
-        head = file.read(16)
-        size, content = int.from_bytes(head[:4], "big"), start + 8
-        if size == 1:  # too large for 32 bits
-            size, content = int.from_bytes(head[8:], "big"), start + 16
-        stop = end if size == 0 else start + size
-        if not content <= stop <= end:
-            return
-        if head[4:8] == kinds[0]:
-            if len(kinds) == 1:
-                yield content, stop
-            else:
-                yield from _boxes(file, kinds[1:], content, stop)
-        start = stop

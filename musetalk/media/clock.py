@@ -135,7 +135,7 @@ def _even_rate(ticks: Int64Array, tick: Fraction, hint: Fraction | None) -> tupl
     interval = float(apart / half)
     missing = _missing(ticks, interval)
     off = missing > EVEN_TOLERANCE * interval
-    if apart == 0 or off.sum() > max(1, _MOST_MISSED * count) or missing.max() > _MISSED * interval:
+    if apart == 0 or off.sum() > max(2, _MOST_MISSED * count) or missing.max() > _MISSED * interval:
         return None
     return _agreeing_rate(half / (apart * tick), float(missing[~off].max() / apart), 1 / apart, hint), int(off.sum())
 

@@ -43,8 +43,8 @@ class PictureFormat:
 
 _SAVE = "save it as PNG or JPEG and give that"
 _RAW = PictureFormat("camera raw", "develop it to JPEG, PNG or TIFF and give that")
-_PSB, _JXL, _SVG, _PDF, _EXR = (
-    PictureFormat(name, _SAVE) for name in ("large Photoshop (PSB)", "JPEG XL", "SVG", "PDF or PostScript", "OpenEXR")
+_PSB, _JXL, _SVG, _PDF = (
+    PictureFormat(name, _SAVE) for name in ("large Photoshop (PSB)", "JPEG XL", "SVG", "PDF or PostScript")
 )
 
 _SIGNATURES: tuple[tuple[int, bytes, PictureFormat], ...] = (
@@ -73,7 +73,21 @@ _SIGNATURES: tuple[tuple[int, bytes, PictureFormat], ...] = (
     (0, b"FOVb", _RAW),
     (0, b"%PDF-", _PDF),
     (0, b"%!PS", _PDF),
-    (0, b"\x76\x2f\x31\x01", _EXR),
+    *(
+        (0, magic, PictureFormat(name, _SAVE))
+        for magic, name in (
+            (b"\x76\x2f\x31\x01", "OpenEXR"),
+            (b"#?RADIANCE", "Radiance HDR"),
+            (b"#?RGBE", "Radiance HDR"),
+            (b"gimp xcf", "GIMP (XCF)"),
+            (b"II\xbc\x01", "JPEG XR"),
+            (b"DDS ", "DDS"),
+            (b"\x8aMNG\r\n\x1a\n", "MNG"),
+            (b"BPG\xfb", "BPG"),
+            (b"AT&TFORM", "DjVu"),
+            (b"icns", "ICNS"),
+        )
+    ),
 )
 _NETPBM = re.compile(rb"P[1-6]\s+(#[^\n]*\n|\s)*\d")
 _BMP = re.compile(rb"BM.{4}\x00{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL)

@@ -6,16 +6,17 @@ import itertools
 import re
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from musetalk.errors import LimitError, MediaError
 from musetalk.media.animation import Animation, read_animation, read_canvases
 from musetalk.media.clock import FrameClock, build_clock
-from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.media.formats import IMAGE_SUFFIXES, PictureFormat, picture_format
 from musetalk.media.pictures import format_of, is_sideways, opened, reading, still
 from musetalk.media.rates import DEFAULT_RATE, WantedRate, played_at
 from musetalk.media.srgb import Background, is_transparent, profile_note
@@ -34,7 +35,7 @@ class _Facts:
 
     Attributes:
         size: (width, height), upright.
-        notes: What the user should know, a sentence each.
+        notes: What the user should know, each a sentence that lacks its subject.
     """
 
     size: tuple[int, int]
@@ -63,7 +64,8 @@ def probe_picture(path: Path, fps: WantedRate, limits: Limits, background: Backg
         return _animated(path, kind.name, animation, fps, limits, background)
     facts = _facts(path, limits)
     see_through = _laid_over(background) if _shows_through(path) else ()
-    return _stills(path, (path,), facts.size, fps, background, (*facts.notes, *see_through))
+    notes = (*(f"the file {note}" for note in facts.notes), *see_through)
+    return _stills(path, (path,), facts.size, fps, background, notes)
 
 
 def probe_folder(folder: Path, fps: WantedRate, limits: Limits, background: Background = "white") -> Source:
@@ -85,8 +87,16 @@ def probe_folder(folder: Path, fps: WantedRate, limits: Limits, background: Back
             )
     samples = sorted({0, len(images) // 2, len(images) - 1})
     see_through = _laid_over(background) if any(_shows_through(images[at]) for at in samples) else ()
-    told = dict.fromkeys(itertools.chain(notes, *(each.notes for each in facts), see_through))
-    return _stills(folder, images, size, fps, background, tuple(told))
+    return _stills(folder, images, size, fps, background, (*notes, *_gathered(images, facts), *see_through))
+
+
+def _gathered(images: Sequence[Path], facts: Sequence[_Facts]) -> list[str]:
+    """What is to be said of single pictures of a folder, the same of several in one sentence."""
+    said: dict[str, list[str]] = {}
+    for image, fact in zip(images, facts, strict=True):
+        for note in fact.notes:
+            said.setdefault(note, []).append(image.name)
+    return [f"{_listed(names)}: {'each' if len(names) > 1 else 'it'} {note}" for note, names in said.items()]
 
 
 def _stills(
@@ -113,7 +123,7 @@ def _animated(
         colours = profile_note(image)
         with closing(read_canvases(path, name)) as canvases:
             see_through = animation.clears or is_transparent(next(canvases))
-    notes = [f"{colours}"] if colours else []
+    notes = [f"the file {colours}"] if colours else []
     if see_through:
         notes += _laid_over(background)
     if animation.hurried:
@@ -130,7 +140,18 @@ def _clock(durations: Sequence[Fraction], fps: WantedRate, limits: Limits) -> Fr
     ends = [0, *(round(end / _TICK) for end in itertools.accumulate(durations))]
     keys = [True] + [False] * (len(durations) - 1)
     last = ends[-1] - ends[-2]
-    return build_clock(ends[:-1], keys, _TICK, None, fps=fps, last=last, longest=limits.max_seconds)
+    clock = build_clock(ends[:-1], keys, _TICK, None, fps=fps, last=last, longest=limits.max_seconds)
+    return _held(clock, round(ends[-1] * _TICK * clock.fps))
+
+
+def _held(clock: FrameClock, frames: int) -> FrameClock:
+    """The same clock with so many frames, the last picture held: animations say how long, and often hold it."""
+    further = frames - clock.frame_count
+    if further <= 0:
+        return clock
+    pictures = np.arange(clock.frame_count) if clock.pictures is None else clock.pictures
+    held = np.concatenate([pictures, np.full(further, pictures[-1])])
+    return replace(clock, frame_count=frames, pictures=held)
 
 
 def _source(
@@ -172,17 +193,17 @@ def _facts(path: Path, limits: Limits) -> _Facts:
     with opened(path) as image, reading(path, "cannot be read as a picture"):
         _check_size(path, image.size, limits)  # before EXIF: some formats are decoded for it
         size = (image.height, image.width) if is_sideways(image) else image.size
-        colours, more = profile_note(image), _more_note(path, image)
+        colours, more = profile_note(image), _more_note(image)
         return _Facts(size, tuple(filter(None, (colours, more))))
 
 
-def _more_note(path: Path, image: Image.Image) -> str:
+def _more_note(image: Image.Image) -> str:
     """That a file holds more pictures than the one that is used."""
     count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "HEIF", "GIF", "PNG", "WEBP", "AVIF") else 1
     if count < 2:
         return ""
     which = "main" if image.format == "HEIF" else "first"
-    return f'"{path.name}" holds {count} pictures: the {which} one is used'
+    return f"holds {count} pictures: the {which} one is used"
 
 
 def _check_size(path: Path, size: tuple[int, int], limits: Limits) -> None:
@@ -201,11 +222,9 @@ def _pictures_of(folder: Path) -> tuple[tuple[Path, ...], list[str]]:
     taken: list[Path] = []
     hidden: list[str] = []
     foreign: list[str] = []
-    for item in sorted(folder.iterdir(), key=_natural):
-        if not item.is_file():
-            continue
+    for item in _files_of(folder):
         named_so = item.suffix.lower() in IMAGE_SUFFIXES
-        kind = picture_format(item)
+        kind = _format_if_readable(item)
         if _HIDDEN.match(item.name):
             if named_so or kind is not None:
                 hidden.append(item.name)
@@ -226,10 +245,26 @@ def _pictures_of(folder: Path) -> tuple[tuple[Path, ...], list[str]]:
     return tuple(taken), notes
 
 
+def _files_of(folder: Path) -> list[Path]:
+    try:
+        return sorted((item for item in folder.iterdir() if item.is_file()), key=_natural)
+    except OSError as error:
+        raise MediaError(
+            f'the folder "{folder}" cannot be opened ({error.strerror})', "check its permissions"
+        ) from error
+
+
+def _format_if_readable(path: Path) -> PictureFormat | None:
+    try:
+        return picture_format(path)
+    except OSError:  # what is named as a picture is complained of when it is opened; the rest is of no concern
+        return None
+
+
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

@@ -17,12 +17,12 @@ from typing import BinaryIO, Literal
 
 from PIL import GifImagePlugin, Image, PngImagePlugin
 
+from musetalk.media.boxes import PNG_MAGIC, png_chunks
 from musetalk.media.srgb import to_rgba
 
 Dispose = Literal["keep", "clear", "restore"]
 _GIF_DISPOSE: dict[int, Dispose] = {2: "clear", 3: "restore"}
 _PNG_DISPOSE: dict[int, Dispose] = {1: "clear", 2: "restore"}
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_SHARED = (b"PLTE", b"tRNS", b"gAMA", b"sBIT")  # chunks that every frame needs to be decoded
 
 
@@ -96,7 +96,7 @@ def compose(patches: Iterable[Patch]) -> Iterator[Image.Image]:
 
 
 def _decoded(patch: Patch) -> Image.Image:
-    reader = PngImagePlugin.PngImageFile if patch.still.startswith(_PNG_MAGIC) else GifImagePlugin.GifImageFile
+    reader = PngImagePlugin.PngImageFile if patch.still.startswith(PNG_MAGIC) else GifImagePlugin.GifImageFile
     with reader(io.BytesIO(patch.still)) as still:
         return to_rgba(still)
 
@@ -161,7 +161,7 @@ class _PngFrame:
 
 def _png_patches(file: BinaryIO) -> Iterator[Patch]:
     header, shared, frame, first, animated = b"", [], None, True, False
-    for kind, data in _chunks(file):
+    for kind, data in png_chunks(file):
         if kind == b"IHDR":
             header = data
         elif kind == b"acTL":
@@ -183,26 +183,12 @@ def _png_patches(file: BinaryIO) -> Iterator[Patch]:
             frame.data.append(data[4:])
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Chunks in order; an empty one where the file ends before IEND."""
-    file.seek(len(_PNG_MAGIC))
-    while len(start := file.read(8)) == 8:
-        size, kind = int.from_bytes(start[:4], "big"), start[4:]
-        data = file.read(size)
-        if len(data) < size or len(file.read(4)) < 4:
-            break
-        yield kind, data
-        if kind == b"IEND":
-            return
-    yield b"", b""
-
-
 def _png_patch(header: bytes, shared: bytes, frame: _PngFrame, *, first: bool) -> Patch:
     _, width, height, left, top, above, below, dispose, blend = struct.unpack(">IIIIIHHBB", frame.control)
     canvas: tuple[int, int] = struct.unpack(">II", header[:8])
     pixels = b"".join(_chunk(b"IDAT", data) for data in frame.data)
     size = _chunk(b"IHDR", struct.pack(">II", width, height) + header[8:])
-    still = _PNG_MAGIC + size + shared + pixels + _chunk(b"IEND", b"")
+    still = PNG_MAGIC + size + shared + pixels + _chunk(b"IEND", b"")
     kept = _PNG_DISPOSE.get(dispose, "keep")
     if first and kept == "restore":  # there is nothing before it
         kept = "clear"

@@ -28,6 +28,7 @@ from PIL import (
 from musetalk.arrays import UInt8Array
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.media.animation import read_canvases
+from musetalk.media.code_points import code_points
 from musetalk.media.formats import PictureFormat, picture_format
 from musetalk.media.srgb import Background, to_srgb
 
@@ -70,7 +71,12 @@ def format_of(path: Path) -> PictureFormat:
     Raises:
         MediaError: It is none, or of a format that cannot be read.
     """
-    kind = picture_format(path)
+    try:
+        kind = picture_format(path)
+    except OSError as error:
+        raise MediaError(
+            f'"{path.name}" cannot be opened ({error.strerror})', "check its name and permissions"
+        ) from error
     if kind is None:
         raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG")
     if not kind.readable:
@@ -104,6 +110,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
     kind = format_of(path)
     with reading(path, "cannot be read as a picture"):
         image = _READERS[kind.name](path)
+        image.info["code_points"] = points = code_points(path, image)
+        if points is not None and kind.name == "PNG":
+            image.info.pop("icc_profile", None)  # is for those who do not know the other
     with image:
         if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_raw(image):
             raise MediaError(f'"{path.name}" is a camera\'s raw picture, which cannot be read here', RAW_REMEDY)
@@ -176,7 +185,9 @@ def read_animated(path: Path, background: Background, start: int = 0) -> Generat
     """
     name = format_of(path).name
     with opened(path) as image:
-        profile = image.info.get("icc_profile")
+        colours: dict[str | tuple[int, int], object] = {
+            name: image.info[name] for name in ("icc_profile", "code_points") if name in image.info
+        }
     with closing(read_canvases(path, name, start)) as canvases:
         for number in itertools.count():
             try:
@@ -184,8 +195,7 @@ def read_animated(path: Path, background: Background, start: int = 0) -> Generat
                     canvas = next(canvases, None)
                     if canvas is None:
                         return
-                    if profile:
-                        canvas.info["icc_profile"] = profile
+                    canvas.info |= colours
                     picture = to_srgb(upright(canvas), background)
             except MediaError:
                 if number == 0:

@@ -31,6 +31,7 @@ _COLORS = re.compile(
 )
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
 _KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
+_LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a small negative number of 32 bits
 # Containers that store when pictures are shown. Of others ffmpeg knows when they are decoded, and where the two differ
 # it gives decoded pictures other times than their packets; AVI's packets then have none.
 _STORES_TIMES = frozenset({"asf", "flv", "ivf", "matroska", "mov", "mpeg", "mpegts", "nut", "ogg", "rm", "wtv"})
@@ -320,7 +321,8 @@ def _scan_packets(
                 if pts == NO_TIME:
                     continue
                 packets.start = pts if packets.start is None else min(packets.start, pts)
-                packets.end = max(packets.end, pts + duration)
+                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
+                packets.end = max(packets.end, pts + lasting)
         child.finish()
     return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from musetalk.arrays import UInt8Array
+from musetalk.media.code_points import CodePoints, to_srgb_colours
 
 Background = Literal["white", "black"]
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # modes of Pillow, and as ICC calls them
@@ -19,12 +20,18 @@ def to_srgb(image: Image.Image, background: Background) -> UInt8Array:
     """Return a picture as uint8 sRGB [H, W, 3].
 
     Args:
-        image: In any of Pillow's modes; a profile in its `info` is applied.
+        image: In any of Pillow's modes; "icc_profile" in its `info`, else "code_points" there, is applied.
         background: What is laid under transparent parts.
     """
     colours, alpha = _split(image)
     transform = _transform(colours.mode, image.info.get("icc_profile"))
-    colours = colours.convert("RGB") if transform is None else transform.apply(colours)
+    points: CodePoints | None = image.info.get("code_points")
+    if transform is not None:
+        colours = transform.apply(colours)
+    elif points is not None and not points.is_srgb:
+        colours = Image.fromarray(to_srgb_colours(np.asarray(colours.convert("RGB")), points))
+    else:
+        colours = colours.convert("RGB")
     if alpha is not None:
         ground = Image.new("RGB", colours.size, background)
         ground.paste(colours, mask=alpha)
@@ -34,25 +41,27 @@ def to_srgb(image: Image.Image, background: Background) -> UInt8Array:
 
 def is_transparent(image: Image.Image) -> bool:
     """Whether a pixel of a picture lets anything through. Decodes it where it may."""
-    if not _may_be_transparent(image):
-        return False
-    _, alpha = _split(image)
-    return alpha is not None and alpha.getextrema()[0] != 255
+    return _may_be_transparent(image) and _split(image)[1] is not None
 
 
 def profile_note(image: Image.Image) -> str:
-    """What is to be said of a picture's colours, if anything: a profile of no use, or one that is missing."""
+    """What is to be said of a file's colours, if anything: a sentence that lacks its subject, the file."""
     profile, mode = image.info.get("icc_profile"), _colour_mode(image)
     if profile and _fitting(mode, profile) is None:
-        return "its colour profile cannot be used and was left aside"
+        return "has a colour profile that cannot be used: it was left aside"
+    points: CodePoints | None = image.info.get("code_points")
+    if not profile and points is not None and points.hdr:
+        return "is HDR: what is brighter than white is compressed (SDR)"
     if mode == "CMYK" and not profile:
-        return "it holds printing inks (CMYK) without a colour profile: its colours are a guess"
+        return "holds printing inks (CMYK) without a colour profile: its colours are a guess"
     return ""
 
 
 def to_rgba(image: Image.Image) -> Image.Image:
     """Return a picture with 8 bits a channel and alpha, in its own colours: no profile is applied."""
-    colours, alpha = _split(image)
+    if not _is_deep(image):
+        return image.convert("RGBA")
+    colours, alpha = _eight_bits(image)
     layer = colours.convert("RGBA")
     if alpha is not None:
         layer.putalpha(alpha)
@@ -64,13 +73,19 @@ def _may_be_transparent(image: Image.Image) -> bool:
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """A picture's colours (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it has none."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+    """A picture's colours (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it is whole."""
+    if _is_deep(image):
         return _eight_bits(image)
     if _may_be_transparent(image):
-        layer = image.convert("LA" if _colour_mode(image) == "L" else "RGBA")
-        return layer.convert(layer.mode[:-1]), layer.getchannel("A")
+        mode = "LA" if _colour_mode(image) == "L" else "RGBA"
+        layer = image if image.mode == mode else image.convert(mode)
+        alpha = layer.getchannel("A")
+        return layer.convert(mode[:-1]), None if alpha.getextrema()[0] == 255 else alpha
     return image if image.mode in _SPACES else image.convert(_colour_mode(image)), None
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;")
 
 
 def _eight_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 from tests.programs import HANG_SECONDS, run_program, started_program
@@ -288,3 +289,13 @@ def test_a_second_interrupt_waits_for_nothing() -> None:
             assert process.stdout.readline().strip() == word
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=HANG_SECONDS) == 130
+
+
+def test_what_libraries_find_odd_in_a_picture_is_not_printed(speech: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description that is long enough to lie elsewhere"
+    Image.new("RGB", (64, 64)).save(tmp_path / "cut.tif", exif=exif)
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "cut.tif").read_bytes()[:38])
+    code, _, said = musetalk("render", tmp_path / "cut.tif", speech, "-o", tmp_path / "out.mp4", "--quiet")
+    assert code == 1
+    assert said.splitlines() == ['musetalk: "cut.tif" cannot be read as a picture: open it and save it again as PNG']

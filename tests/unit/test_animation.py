@@ -20,7 +20,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.settings import Limits
 from musetalk.timeline import plan_timeline
-from tests.media import numbered_frames, read_number
+from tests.media import numbered_frames, read_number, swapped_profile
 
 WIDTH, HEIGHT = 64, 48
 
@@ -57,6 +57,15 @@ def test_frames_of_unequal_length_are_shown_as_long_as_they_ask(tmp_path: Path, 
     shown = [read_number(frame) for frame in read_frames(source)]
     assert source.seconds == pytest.approx(1.2, abs=1 / float(source.fps))
     assert shown.count(10) / float(source.fps) == pytest.approx(0.4, abs=1 / float(source.fps))
+    assert shown == sorted(shown)
+
+
+@pytest.mark.parametrize("first", [100, 40])
+def test_the_last_frame_is_held_as_long_as_it_asks(tmp_path: Path, first: int) -> None:
+    source = probe(animate(tmp_path / "held.gif", numbered_frames(5), [first] * 4 + [2000]))
+    shown = [read_number(frame) for frame in read_frames(source)]
+    assert source.seconds == pytest.approx(4 * first / 1000 + 2, abs=0.05)
+    assert shown.count(4) / float(source.fps) == pytest.approx(2, abs=0.05)
     assert shown == sorted(shown)
 
 
@@ -228,10 +237,19 @@ def test_limits_count_for_canvas_parts_and_length(tmp_path: Path) -> None:
         probe(bomb, Limits(max_pixels=1000))
 
 
-def test_its_profile_and_rotation_are_applied(tmp_path: Path) -> None:
+def test_its_rotation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = animate(tmp_path / "turned.webp", numbered_frames(3), 40, lossless=True, exif=exif)
     source = probe(path)
     assert (source.width, source.height) == (HEIGHT, WIDTH)
     assert [read_number(np.rot90(frame)) for frame in read_frames(source)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "avif"])
+def test_its_colour_profile_is_applied_to_every_frame(tmp_path: Path, suffix: str) -> None:
+    frames = np.zeros((3, HEIGHT, WIDTH, 3), np.uint8)
+    frames[..., 0] = np.array([60, 120, 240])[:, None, None]
+    path = animate(tmp_path / f"wide.{suffix}", frames, 40, icc_profile=swapped_profile(), **LOSSLESS[suffix])
+    blues = [int(frame[20, 20, 2]) for frame in read_frames(probe(path))]
+    np.testing.assert_allclose(blues, [60, 120, 240], atol=6)

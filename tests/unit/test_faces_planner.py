@@ -61,6 +61,34 @@ def face(x: float, score: float = 50) -> FaceBox:
     return FaceBox(x, 10, x + 12, 22, score)
 
 
+def held(pictures: int, each: int) -> Iterator[UInt8Array]:
+    """Every picture several times in a row."""
+    for frame in frames_of([90] * pictures):
+        for _ in range(each):
+            yield frame
+
+
+@pytest.mark.parametrize("detector", [Scripted, Following])
+@pytest.mark.parametrize(("pictures", "each"), [(6, 25), (40, 2), (12, 3)])
+def test_a_picture_that_is_repeated_is_looked_at_once_and_its_face_holds_still(
+    detector: type[Scripted], pictures: int, each: int
+) -> None:
+    seen = detector({k: [face(20 + k % 3)] for k in range(pictures)})
+    plan = plan_faces(
+        held(pictures, each),
+        frame_size=(WIDTH, HEIGHT),
+        fps=Fraction(25),
+        detector=seen,
+        settings=TrackerSettings(),
+    )
+    assert len(seen.searched) == len(set(seen.searched))
+    assert frames_with_face(plan) == list(range(pictures * each))
+    boxes = plan.boxes.reshape(pictures, each, 5)
+    assert (boxes == boxes[:, :1]).all()
+    if each == 25:  # longer than what is smoothed over
+        np.testing.assert_allclose(boxes[:, 0, 0], [20 + k % 3 for k in range(pictures)], atol=0.05)
+
+
 def plan_of(detector: Scripted, shades: Sequence[int], **options: object) -> FacePlan:
     settings = TrackerSettings(**options)  # type: ignore[arg-type]
     return plan_faces(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from fractions import Fraction
@@ -12,12 +13,14 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from musetalk.errors import LimitError, MediaError
+from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.digest import content_digest
+from musetalk.media.pictures import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits
-from tests.heif import write_heic
-from tests.media import numbered_frames, write_video
+from tests.heif import write_avif_grid, write_heic
+from tests.media import numbered_frames, swapped_profile, write_video
 
 
 def test_a_picture_is_a_source_of_one_frame(tmp_path: Path) -> None:
@@ -115,6 +118,25 @@ def test_a_heic_of_tiles_is_shown_whole_and_its_main_picture_used(tmp_path: Path
     assert any("holds 2 pictures: the main one" in note for note in source.notes)
 
 
+def test_an_avif_of_tiles_is_shown_whole(tmp_path: Path) -> None:
+    path = write_avif_grid(tmp_path / "tiles.avif", [quarters(), 255 - quarters()], columns=2)
+    agree(shown(path), np.hstack([quarters(), 255 - quarters()]))
+
+
+def test_alpha_of_a_heic_is_laid_over_the_background_and_other_layers_are_left_aside(tmp_path: Path) -> None:
+    layer = np.zeros((64, 96, 3), np.uint8)
+    layer[:, 48:] = 255
+    expected = quarters()
+    expected[:, :48] = 255
+    path = write_heic(tmp_path / "cut.heic", [quarters()], beside=("urn:mpeg:hevc:2015:auxid:1", layer))
+    agree(shown(path), expected)
+    assert any("laid over white" in note for note in probe_source(path, Limits()).notes)
+    for urn in ("urn:mpeg:hevc:2015:auxid:2", "urn:com:apple:photo:2020:aux:hdrgainmap"):
+        path = write_heic(tmp_path / "layers.heic", [quarters()], beside=(urn, layer))
+        agree(shown(path), quarters())
+        assert probe_source(path, Limits()).notes == ()
+
+
 def test_a_heic_of_ten_bits_with_a_profile(tmp_path: Path) -> None:
     path = write_heic(tmp_path / "deep.heic", [quarters()], deep=True, profile=swapped_profile())
     agree(shown(path), quarters()[..., ::-1])
@@ -150,6 +172,17 @@ def test_formats_of_pictures(tmp_path: Path, suffix: str) -> None:
     options = {"sizes": [(96, 64)]} if suffix == "ico" else {}
     Image.fromarray(quarters()).save(tmp_path / f"picture.{suffix}", **options)
     agree(shown(tmp_path / f"picture.{suffix}"), quarters())
+
+
+def test_the_first_view_of_a_phones_jpeg_is_the_picture(tmp_path: Path) -> None:
+    views = [Image.fromarray(quarters()), Image.fromarray(255 - quarters())]
+    views[0].save(tmp_path / "views.mpo", save_all=True, append_images=views[1:], quality=95)
+    (tmp_path / "views.mpo").rename(tmp_path / "views.jpg")
+    with (tmp_path / "views.jpg").open("ab") as file:
+        file.write(b"\x00\x00\x00\x18ftypmp42 and a film of the moment")
+    agree(shown(tmp_path / "views.jpg"), quarters())
+    views[0].save(tmp_path / "bit_by_bit.jpg", progressive=True, quality=95)
+    agree(shown(tmp_path / "bit_by_bit.jpg"), quarters())
 
 
 def test_a_video_under_the_name_of_a_picture_is_a_video(tmp_path: Path) -> None:
@@ -191,7 +224,7 @@ def test_pages_of_a_tiff_are_told(tmp_path: Path) -> None:
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     assert tuple(shown(tmp_path / "pages.tif")[0, 0]) == (255, 0, 0)
     source = probe_source(tmp_path / "pages.tif", Limits())
-    assert source.notes == ('"pages.tif" holds 3 pictures: the first one is used',)
+    assert source.notes == ("the file holds 3 pictures: the first one is used",)
 
 
 def test_what_lies_behind_transparent_parts_is_a_setting_and_said(tmp_path: Path) -> None:
@@ -226,20 +259,16 @@ def test_sixteen_bits_keep_their_picture(tmp_path: Path) -> None:
         Image.fromarray(ramp).save(tmp_path / name)
         np.testing.assert_allclose(shown(tmp_path / name), expected, atol=1)
     colour = np.stack([ramp, ramp[:, ::-1], ramp], 2)
-    cv2.imwrite(str(tmp_path / "colour.png"), colour[..., ::-1])
-    np.testing.assert_allclose(shown(tmp_path / "colour.png"), colour / 257, atol=1)
+    for name in ("colour.png", "colour.tif"):
+        cv2.imwrite(str(tmp_path / name), colour[..., ::-1])
+        np.testing.assert_allclose(shown(tmp_path / name), colour / 257, atol=2)
+    layer = np.dstack([colour[..., ::-1], np.where(np.arange(64) < 32, 0, 65535).astype(np.uint16)[None].repeat(8, 0)])
+    cv2.imwrite(str(tmp_path / "layer.png"), layer)
+    frame = shown(tmp_path / "layer.png", "black")
+    assert frame[:, :32].max() == 0
+    np.testing.assert_allclose(frame[:, 32:], (colour / 257)[:, 32:], atol=1)
     Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "float.tif")
     np.testing.assert_allclose(shown(tmp_path / "float.tif"), expected, atol=1)
-
-
-def swapped_profile() -> bytes:
-    """A profile in which red and blue are the other way round."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    count = struct.unpack(">I", data[128:132])[0]
-    tags = {bytes(data[at : at + 4]): at for at in range(132, 132 + 12 * count, 12)}
-    red, blue = data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12]
-    data[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], data[tags[b"bXYZ"] + 4 : tags[b"bXYZ"] + 12] = blue, red
-    return bytes(data)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "avif"])
@@ -264,6 +293,37 @@ def test_a_profile_of_no_use_is_left_aside_and_said(tmp_path: Path) -> None:
     Image.fromarray(quarters()).save(tmp_path / "odd.png", icc_profile=b"this is no profile")
     agree(shown(tmp_path / "odd.png"), quarters())
     assert any("profile" in note for note in probe_source(tmp_path / "odd.png", Limits()).notes)
+
+
+def painted_in(path: Path, colour: tuple[int, int, int], primaries: int, transfer: int) -> Path:
+    """A picture of one colour that says by code points what its numbers mean."""
+    picture = Image.new("RGB", (64, 64), colour)
+    if path.suffix == ".heic":
+        return write_heic(path, [np.asarray(picture)], nclx=(primaries, transfer))
+    picture.save(path, **({"quality": 100, "subsampling": "4:4:4"} if path.suffix == ".avif" else {}))
+    data = path.read_bytes()
+    if path.suffix == ".avif":
+        at = data.index(b"colrnclx") + 8
+        path.write_bytes(data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :])
+    else:
+        said = b"cICP" + bytes([primaries, transfer, 0, 1])
+        path.write_bytes(data[:33] + struct.pack(">I", 4) + said + struct.pack(">I", zlib.crc32(said)) + data[33:])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif", "png"])
+def test_wide_colours_and_hdr_by_code_points(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"picture.{suffix}"
+    p3, pq, hlg = (12, 13), (9, 16), (9, 18)
+    np.testing.assert_allclose(shown(painted_in(path, (205, 54, 69), *p3))[32, 32], (223, 30, 63), atol=4)
+    assert probe_source(path, Limits()).notes == ()
+    # 203 cd/m2, the white of HDR, is 58 % of PQ and 75 % of HLG; it keeps room above.
+    for white, points in ((148, pq), (191, hlg)):
+        np.testing.assert_allclose(shown(painted_in(path, (white,) * 3, *points))[32, 32], (244,) * 3, atol=3)
+        assert shown(painted_in(path, (255,) * 3, *points)).min() > 250
+        assert shown(painted_in(path, (0,) * 3, *points)).max() <= 1
+        (note,) = probe_source(path, Limits()).notes
+        assert "HDR" in note
 
 
 def test_inks_and_lab_become_the_colours_they_mean(tmp_path: Path) -> None:
@@ -329,3 +389,37 @@ def test_a_folder_of_what_phones_write(tmp_path: Path) -> None:
         write_heic(tmp_path / f"IMG_{number}.HEIC", [np.full((64, 64, 3), 90 * number, np.uint8)])
     frames = list(read_frames(probe_source(tmp_path, Limits())))
     assert [round(float(frame.mean()) / 10) * 10 for frame in frames] == [90, 180]
+
+
+def test_what_several_pictures_of_a_folder_have_is_said_once(tmp_path: Path) -> None:
+    for number in range(5):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png", icc_profile=b"this is no profile")
+    (note,) = probe_source(tmp_path, Limits()).notes
+    assert note.startswith("0.png, 1.png, 2.png and 2 more: each has a colour profile")
+
+
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "moving.gif"])
+def test_a_job_is_recognised_by_a_small_jpeg_of_any_picture(tmp_path: Path, name: str) -> None:
+    picture = np.repeat(np.repeat(quarters(), 8, 0), 8, 1)
+    if name.endswith("gif"):
+        Image.fromarray(picture).save(tmp_path / name, save_all=True, append_images=[Image.fromarray(picture[::-1])])
+    else:
+        write_heic(tmp_path / name, [picture])
+    small = Image.open(io.BytesIO(make_thumbnail(probe_source(tmp_path / name, Limits()))))
+    assert (small.format, small.size) == ("JPEG", (320, 213))
+    np.testing.assert_allclose(small.getpixel((10, 10)), (200, 30, 30), atol=12)
+
+
+def test_odd_names_in_a_folder_are_only_names(tmp_path: Path) -> None:
+    names = ["²1.png", "-1.png", "10.png", "9.png", "größe 3.png"]
+    for name in names:
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    source = probe_source(tmp_path, Limits())
+    assert sorted(path.name for path in source.images) == sorted(names)
+    numbers = [path.name for path in source.images if path.name[0] in "19"]
+    assert numbers == ["9.png", "10.png"]
+
+
+def test_a_picture_that_is_gone_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="cannot be opened"):
+        read_image(tmp_path / "gone.png")

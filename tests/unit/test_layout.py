@@ -101,7 +101,7 @@ def plan_of(frames: Sequence[int], count: int) -> FacePlan:
 
 def read(folder: Path, frames: Sequence[int], labeller: DrawnLabeller, run: RenderRun | None = None) -> FaceShapes:
     count = max(frames) + 1
-    pictures = [(number, drawn_face()) for number in range(count)]
+    pictures = [(number, drawn_face() ^ np.uint8(number % 2)) for number in range(count)]  # none as the one before
     plan = plan_of(frames, count)
     return shapes_in(pictures, plan, labeller, 2.0, folder=folder, run=run or RenderRun(), total=count)
 

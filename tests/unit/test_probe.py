@@ -224,3 +224,11 @@ def test_ffmpeg_sees_sound_with_a_cover_picture_as_sound(tmp_path: Path) -> None
     )
     with pytest.raises(MediaError, match="no picture"):
         probe(song)
+
+
+def test_the_length_of_a_last_packet_that_cannot_be_is_not_believed(tmp_path: Path) -> None:
+    """ffmpeg writes that of a short Vorbis as a negative number."""
+    for seconds in (0.6, 1.0, 1.7):
+        voice = write_wav(tmp_path / "voice.wav", tone(seconds))
+        ffmpeg("-i", str(voice), "-c:a", "libvorbis", str(tmp_path / "voice.ogg"))
+        assert probe_voice(tmp_path / "voice.ogg", Limits()).seconds == pytest.approx(seconds, abs=0.05)

@@ -1,0 +1,128 @@
+"""Colours that a picture describes by numbers (ITU-T H.273) where others carry a profile: wide ones, and HDR."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.media.boxes import boxes, png_chunk
+
+# Chromaticities of red, green and blue, all with the white D65.
+_PRIMARIES = {
+    1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),  # BT.709, sRGB
+    9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),  # BT.2020
+    12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # Display P3
+}
+_D65 = (0.3127, 0.3290)
+_PQ, _HLG = 16, 18
+_WHITE = 203.0  # cd/m2 of white in a picture that is HDR (BT.2408)
+_HLG_PEAK = 1000.0  # cd/m2 of the display that HLG is made for
+_KNEE = 0.75  # brighter than that, of white, is compressed
+_ROWS = 256  # worked on at a time
+
+
+@dataclass(frozen=True, slots=True)
+class CodePoints:
+    """How a picture's numbers mean colours.
+
+    Attributes:
+        primaries: 1 BT.709, 9 BT.2020, 12 Display P3.
+        transfer: 13 sRGB (and what is near it), 16 PQ, 18 HLG.
+    """
+
+    primaries: int
+    transfer: int
+
+    @property
+    def hdr(self) -> bool:
+        """Whether it shows more than white."""
+        return self.transfer in (_PQ, _HLG)
+
+    @property
+    def is_srgb(self) -> bool:
+        """Whether its numbers are sRGB's, or mean what is not known here."""
+        return not self.hdr and self.primaries not in (9, 12)
+
+
+def code_points(path: Path, image: Image.Image) -> CodePoints | None:
+    """What a picture says of its colours by numbers; None: nothing.
+
+    Args:
+        path: The file.
+        image: It, opened.
+    """
+    if image.format == "HEIF":
+        known = image.info.get("nclx_profile")
+        return CodePoints(int(known["color_primaries"]), int(known["transfer_characteristics"])) if known else None
+    if image.format == "PNG":
+        chunk = png_chunk(path, b"cICP")
+        return CodePoints(chunk[0], chunk[1]) if len(chunk) == 4 else None
+    return _avif_colours(path) if image.format == "AVIF" else None
+
+
+def _avif_colours(path: Path) -> CodePoints | None:
+    with path.open("rb") as file:
+        for start, _ in boxes(file, (b"meta", b"iprp", b"ipco", b"colr"), 0, path.stat().st_size):
+            file.seek(start)
+            if file.read(4) == b"nclx":
+                return CodePoints(*struct.unpack(">HH", file.read(4)))
+    return None
+
+
+def to_srgb_colours(pixels: UInt8Array, points: CodePoints) -> UInt8Array:
+    """Return uint8 RGB [H, W, 3] that mean in sRGB what `pixels` mean by their code points; HDR becomes SDR."""
+    matrix = (np.linalg.inv(_to_xyz(1)) @ _to_xyz(points.primaries)).astype(np.float32).T
+    light = _light(points.transfer)
+    out = np.empty_like(pixels)
+    for row in range(0, len(pixels), _ROWS):
+        linear = light[pixels[row : row + _ROWS]]
+        if points.transfer == _HLG:  # brightness of the scene to that of the display
+            linear *= np.maximum(linear @ _luminance(points.primaries), 1e-6)[..., None] ** 0.2 * (_HLG_PEAK / _WHITE)
+        linear = linear @ matrix
+        if points.hdr:
+            linear = _compressed(linear)
+        out[row : row + _ROWS] = _encoded(linear)
+    return out
+
+
+def _to_xyz(primaries: int) -> npt.NDArray[np.float64]:
+    x, y = np.array([*_PRIMARIES.get(primaries, _PRIMARIES[1]), _D65]).T
+    columns = np.stack([x / y, np.ones(4), (1 - x - y) / y])
+    return np.asarray(columns[:, :3] * np.linalg.solve(columns[:, :3], columns[:, 3]), np.float64)
+
+
+def _luminance(primaries: int) -> Float32Array:
+    return np.asarray(_to_xyz(primaries)[1], np.float32)
+
+
+def _light(transfer: int) -> Float32Array:
+    """Linear light of each of 256 numbers; white is 1, for HLG the scene's peak."""
+    code = np.arange(256) / 255
+    if transfer == _PQ:
+        root = code ** (32 / 2523)
+        nits = 1e4 * (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (8192 / 1305)
+        return (nits / _WHITE).astype(np.float32)
+    if transfer == _HLG:
+        a, b, c = 0.17883277, 0.28466892, 0.55991073
+        return np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12).astype(np.float32)
+    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def _compressed(linear: Float32Array) -> Float32Array:
+    """What is brighter than the knee pressed under white, its hue kept."""
+    peak = np.maximum(linear.max(2, keepdims=True), 1e-6)
+    room = 1 - _KNEE
+    pressed = np.where(peak > _KNEE, 1 - room * np.exp(-np.maximum(peak - _KNEE, 0) / room), peak)
+    return np.asarray(linear * (pressed / peak), np.float32)
+
+
+def _encoded(linear: Float32Array) -> UInt8Array:
+    clipped = np.clip(linear, 0, 1)
+    curve = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(curve * 255), np.uint8)

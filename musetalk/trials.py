@@ -1,0 +1,212 @@
+"""Short trials before a render: whether there are faces, and what the work on a frame costs; bounded in time."""
+
+from __future__ import annotations
+
+import bisect
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import Cancelled
+from musetalk.faces.planner import LOOK_SECONDS
+from musetalk.faces.types import FaceDetector
+from musetalk.faces.watch import FollowingDetector, search_frames
+from musetalk.media.playback import play
+from musetalk.media.reader import read_frames
+from musetalk.media.types import Source
+from musetalk.media.writer import trial_encode
+from musetalk.progress import CancelToken, Deadline
+from musetalk.settings import EncoderSettings
+from musetalk.timeline import Timeline
+
+SAMPLING_SECONDS, COPYING_SECONDS = 1.2, 0.8  # most that each trial takes, up to the step that it is at
+MAX_SAMPLES = 8  # frames in which faces are looked for
+_FRAMES_PER_SAMPLE = 250
+_TRIAL_FRAMES = 8
+_SMALLEST_SIDE = 160  # pixels of the first look: a sixteenth of the work that one at 640 is
+_PRUDENCE = 1.5  # by how much a larger look may cost more than its pixels say
+_FOLLOWED_SHARE = 1 / 6  # of a look at a whole frame, what following a face to the next one costs
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What a few looks have shown.
+
+    Attributes:
+        frames: How many frames were looked at.
+        with_face: In how many of them a face was seen.
+        seconds: What finding faces should take for each frame of the source.
+    """
+
+    frames: int
+    with_face: int
+    seconds: float
+
+
+def sample_faces(
+    source: Source,
+    timeline: Timeline,
+    detector: FaceDetector,
+    cancel: CancelToken,
+    now: Callable[[], float] = time.monotonic,
+) -> Sampling:
+    """Look for faces in a few frames: at a small size first, larger where that shows none and there is time.
+
+    As many frames, and as large, as the time allows by what looks have cost so far; the first look is always taken.
+
+    Args:
+        source: The source.
+        timeline: Which of its frames are used.
+        detector: What looks.
+        cancel: Ends it.
+        now: A clock, in seconds.
+
+    Raises:
+        Cancelled: Through `cancel`.
+    """
+    deadline = Deadline(cancel, SAMPLING_SECONDS, now)
+    full = min(detector.max_side, max(source.width, source.height))
+    looks = _Looks(detector, full, deadline, now)
+    frames = with_face = 0
+    for place in _places(source, timeline):
+        cancel.check()
+        if not looks.affordable():
+            break
+        picture = _picture(source, place, full, deadline)
+        if picture is None:
+            break
+        frames += 1
+        with_face += looks.show_face(picture)
+    return Sampling(frames, with_face, looks.seconds_a_frame(float(source.fps)))
+
+
+def copying_seconds(
+    source: Source,
+    timeline: Timeline,
+    settings: EncoderSettings,
+    *,
+    folder: Path,
+    cancel: CancelToken,
+    now: Callable[[], float] = time.monotonic,
+) -> float:
+    """What decoding and encoding should take for each output frame, in seconds, from a trial on a few.
+
+    Args:
+        source: The source.
+        timeline: Which of its frames are shown.
+        settings: Of the encoder.
+        folder: Temporary.
+        cancel: Ends it.
+        now: A clock, in seconds.
+
+    Raises:
+        Cancelled: Through `cancel`.
+        OutputError: The encoder does not work.
+    """
+    deadline = Deadline(cancel, COPYING_SECONDS, now)
+    one = _timed_copy(1, source, timeline, settings, folder, deadline, now)
+    if one is None:
+        cancel.check()
+        return COPYING_SECONDS
+    many = min(_TRIAL_FRAMES, timeline.frame_count, int(deadline.left / max(one, 1e-6)))
+    several = _timed_copy(many, source, timeline, settings, folder, deadline, now) if many > 1 else None
+    cancel.check()
+    # Against the trial on one, what it takes to start is left out; where there was no time for more it counts.
+    return one if several is None else max(0.0, several - one) / (many - 1)
+
+
+def _timed_copy(
+    count: int,
+    source: Source,
+    timeline: Timeline,
+    settings: EncoderSettings,
+    folder: Path,
+    deadline: Deadline,
+    now: Callable[[], float],
+) -> float | None:
+    """Seconds that decoding and encoding the first frames takes; None: it was cut off."""
+    started = now()
+    try:
+        frames = list(play(source, timeline, 0, count, spool_dir=folder, cancel=deadline))
+        trial_encode(frames, source.fps, settings, deadline)
+    except Cancelled:
+        return None
+    return now() - started
+
+
+class _Looks:
+    """Looks at frames that keep to a deadline, by what looks of each size have cost."""
+
+    def __init__(self, detector: FaceDetector, full: int, deadline: Deadline, now: Callable[[], float]) -> None:
+        self._detector, self._full, self._deadline, self._now = detector, full, deadline, now
+        self._side = min(_SMALLEST_SIDE, full)
+        self._costs: dict[int, float] = {}  # by side; the least seen, for the first look of a program loads things
+
+    def affordable(self) -> bool:
+        """Whether there is time for a look at the smallest size."""
+        return not self._costs or self._costs[self._side] <= self._deadline.left
+
+    def show_face(self, picture: UInt8Array) -> bool:
+        """Whether a frame shows a face."""
+        side = self._side
+        while True:
+            if self._look(picture, side):
+                return True
+            larger = min(2 * side, self._full)
+            cost = self._costs.get(larger, _PRUDENCE * self._costs[side] * (larger / side) ** 2)
+            if larger == side or cost > self._deadline.left:
+                return False
+            side = larger
+
+    def _look(self, picture: UInt8Array, side: int) -> bool:
+        started = self._now()
+        faces = search_frames(self._detector, [_shrunk(picture, side)])[0]
+        seconds = self._now() - started
+        self._costs[side] = min(seconds, self._costs.get(side, seconds))
+        return bool(faces)
+
+    def seconds_a_frame(self, fps: float) -> float:
+        """What finding faces should take for each frame of a source: looks now and then, and following between."""
+        if not self._costs:
+            return 0.0
+        side = max(self._costs)
+        look = self._costs[side] * (self._full / side) ** 2
+        if not isinstance(self._detector, FollowingDetector):
+            return look
+        return look * (_FOLLOWED_SHARE + 1 / max(1.0, LOOK_SECONDS * fps))
+
+
+def _places(source: Source, timeline: Timeline) -> list[int]:
+    """Source frames to look at, those far apart first; keyframes, because decoding one costs no other frame."""
+    used = timeline.sources_used
+    keys = source.clock.keyframes or (0,)
+    samples = min(MAX_SAMPLES, 3 + used // _FRAMES_PER_SAMPLE)
+    wanted = ((2 * index + 1) * used // (2 * samples) for index in range(samples))
+    places = sorted({keys[max(0, bisect.bisect_right(keys, at) - 1)] for at in wanted})
+    if not source.seekable:  # each costs all that lies before it
+        return places
+    spread = sorted(range(len(places)), key=lambda index: f"{index:03b}"[::-1])
+    return [places[index] for index in spread]
+
+
+def _picture(source: Source, place: int, side: int, deadline: Deadline) -> UInt8Array | None:
+    """One frame, shrunk for a look: uint8 RGB [H, W, 3]; None: it cannot be had in time, or not at all."""
+    try:
+        with closing(read_frames(source, place, place + 1, max_side=side, cancel=deadline)) as frames:
+            return next(frames, None)
+    except Cancelled:
+        return None
+
+
+def _shrunk(picture: UInt8Array, side: int) -> UInt8Array:
+    scale = side / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
