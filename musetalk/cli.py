@@ -68,11 +68,10 @@ app.add_typer(weights_app)
 def _options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
 ) -> None:
-    # What libraries find odd in a file is no word to who renders it: what matters becomes an error or a note of ours.
+    # What libraries remark on a file is for --verbose: what matters of it becomes an error or a note of ours.
     logging.captureWarnings(capture=True)
     logging.getLogger("PIL").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
-    logging.captureWarnings(True)  # what libraries remark on a file is for --verbose
 
 
 @app.command()
