@@ -9,6 +9,8 @@ from typing import BinaryIO
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _CONTENT_BYTES = 2**20  # of a box that is read whole
 _VERSIONED = (b"meta",)  # hold a version before other boxes
+_KEYWORD_BYTES = 80  # of a text in a PNG, with the zero behind it
+_TEXTS, _HELD = (b"tEXt", b"zTXt", b"iTXt"), (b"XML:com.adobe.xmp", b"Raw profile type")
 
 
 def boxes(file: BinaryIO, kinds: tuple[bytes, ...], start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -64,3 +66,16 @@ def png_chunk(path: Path, kind: bytes) -> bytes:
             if found == b"IDAT":
                 break
     return b""
+
+
+def png_may_be_turned(path: Path) -> bool:
+    """Whether a PNG carries what may say how it is held: EXIF or XMP, before or behind its pixels."""
+    with path.open("rb") as file:
+        file.seek(len(PNG_MAGIC))
+        while len(start := file.read(8)) == 8:
+            size, kind = int.from_bytes(start[:4], "big"), start[4:]
+            word = file.read(min(size, _KEYWORD_BYTES))
+            if kind == b"eXIf" or (kind in _TEXTS and word.startswith(_HELD)):
+                return True
+            file.seek(size - len(word) + 4, 1)
+    return False

@@ -119,7 +119,7 @@ def _animated(
     if animation.largest > limits.max_pixels:
         raise LimitError(f'"{path.name}" has a frame of {animation.largest} pixels', "save it again as MP4")
     with reading(path, "is damaged"), opened(path) as image:
-        size = animation.size[::-1] if is_sideways(image) else animation.size
+        size = animation.size[::-1] if is_sideways(path, image) else animation.size
         colours = profile_note(image)
         with closing(read_canvases(path, name)) as canvases:
             see_through = animation.clears or is_transparent(next(canvases))
@@ -192,7 +192,7 @@ def _shows_through(path: Path) -> bool:
 def _facts(path: Path, limits: Limits) -> _Facts:
     with opened(path) as image, reading(path, "cannot be read as a picture"):
         _check_size(path, image.size, limits)  # before EXIF: some formats are decoded for it
-        size = (image.height, image.width) if is_sideways(image) else image.size
+        size = (image.height, image.width) if is_sideways(path, image) else image.size
         colours, more = profile_note(image), _more_note(image)
         return _Facts(size, tuple(filter(None, (colours, more))))
 

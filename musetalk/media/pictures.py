@@ -28,6 +28,7 @@ from PIL import (
 from musetalk.arrays import UInt8Array
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.media.animation import read_canvases
+from musetalk.media.boxes import png_may_be_turned
 from musetalk.media.code_points import code_points
 from musetalk.media.formats import PictureFormat, picture_format
 from musetalk.media.srgb import Background, to_srgb
@@ -125,9 +126,16 @@ def _is_raw(image: TiffImagePlugin.TiffImageFile) -> bool:
     return _DNG_VERSION in tags or bool(int(tags.get(_SUBFILE_TYPE) or 0) & 1)
 
 
-def is_sideways(image: Image.Image) -> bool:
-    """Whether a picture's size, as its header has it, is that of a picture that lies on its side."""
+def is_sideways(path: Path, image: Image.Image) -> bool:
+    """Whether a picture's size, as its header has it, is that of a picture that lies on its side.
+
+    Args:
+        path: The file.
+        image: It, opened.
+    """
     if image.format == "TIFF":  # Pillow turns these itself when they are loaded, and says their size upright
+        return False
+    if image.format == "PNG" and not png_may_be_turned(path):  # else Pillow decodes it to find out
         return False
     return _orientation(image) in _SIDEWAYS
 

@@ -154,6 +154,30 @@ def test_every_rotation_in_exif_is_applied(tmp_path: Path, suffix: str, orientat
     agree(shown(tmp_path / f"phone.{suffix}"), expected[:, ::-1] if orientation in (2, 4, 5, 7) else expected)
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_a_rotation_that_comes_behind_the_pixels_counts(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(quarters()).save(tmp_path / "late.png")
+    data = (tmp_path / "late.png").read_bytes()
+    (tmp_path / "late.png").write_bytes(data[:-12] + png_chunk(b"eXIf", exif.tobytes()[6:]) + data[-12:])
+    agree(shown(tmp_path / "late.png"), np.rot90(quarters(), 3))
+
+
+def test_a_folder_is_described_by_headers_alone(tmp_path: Path) -> None:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0))
+    for number in range(3):  # pixels that cannot be decoded
+        data = header + png_chunk(b"IDAT", b"no pixels") + png_chunk(b"IEND", b"")
+        (tmp_path / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    source = probe_source(tmp_path, Limits())
+    assert (source.width, source.frame_count) == (16, 3)
+    with pytest.raises(MediaError, match=r"0\.png"):
+        list(read_frames(source))
+
+
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00II*\x00", b"Exif\x00\x00" + b"\xff" * 40])
 def test_damaged_exif_spoils_no_picture(tmp_path: Path, exif: bytes) -> None:
     Image.fromarray(quarters()).save(tmp_path / "odd.jpg", exif=exif, quality=95)
@@ -306,8 +330,7 @@ def painted_in(path: Path, colour: tuple[int, int, int], primaries: int, transfe
         at = data.index(b"colrnclx") + 8
         path.write_bytes(data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :])
     else:
-        said = b"cICP" + bytes([primaries, transfer, 0, 1])
-        path.write_bytes(data[:33] + struct.pack(">I", 4) + said + struct.pack(">I", zlib.crc32(said)) + data[33:])
+        path.write_bytes(data[:33] + png_chunk(b"cICP", bytes([primaries, transfer, 0, 1])) + data[33:])
     return path
 
 
@@ -352,10 +375,8 @@ def test_a_picture_that_is_cut_off_is_refused_by_its_name(tmp_path: Path) -> Non
 
 def test_limits_are_kept_before_pixels_are_decoded(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    chunks = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
-    )
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    chunks = b"".join(png_chunk(kind, data) for kind, data in parts)
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     with pytest.raises(LimitError, match="60000x60000"):
         probe_source(tmp_path / "bomb.png", Limits())
