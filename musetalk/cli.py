@@ -235,6 +235,7 @@ def render_tasks(
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.report import RenderReport  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
+    from musetalk.units import counted  # noqa: PLC0415
 
     def files(task: Task, settings: RenderSettings) -> FileUses:
         return engine.files(task.video, task.voice, task.out, settings)
@@ -255,7 +256,7 @@ def render_tasks(
                 notice = engine.registry.get(result.report.backend).notice
                 typer.echo(f"{result.task}: {describe(result.report, notice)}")
     failed = sum(result.report is None for result in results)
-    typer.echo(f"{len(results) - failed} of {len(results)} tasks done")
+    typer.echo(f"{len(results) - failed} of {counted(len(results), 'task')} done")
     return results
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from musetalk.progress import ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
+from musetalk.units import counted, duration, number, size
 
 _TITLES = {
     "preflight": "checking inputs",
@@ -73,11 +74,12 @@ def describe(report: RenderReport, notice: str) -> str:
     speed = report.video_seconds / report.wall_seconds if report.wall_seconds else 0.0
     lines = [
         report.output,
-        f"  {report.frames} frames at {report.fps} fps, {report.video_seconds:.2f} s "
-        f"(voice {report.voice_seconds:.2f} s), {report.wall_seconds:.1f} s of work, {speed:.1f} x real time",
+        f"  {counted(report.frames, 'frame')} at {report.fps} fps, {report.video_seconds:.2f} s "
+        f"(voice {report.voice_seconds:.2f} s), {duration(report.wall_seconds)} of work, "
+        f"{number(speed, 2)} x real time",
         f"  {report.face_frames} with a face, {report.passthrough_frames} passed through, "
         f"{report.fallback_frames} by a fallback; backend {report.backend} on {report.device}, "
-        f"peak memory {report.peak_rss_mb:.0f} MiB",
+        f"peak memory {size(report.peak_rss_mb * 2**20)}",
     ]
     if report.bbox_shift_range is not None:
         low, high = report.bbox_shift_range

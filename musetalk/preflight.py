@@ -21,6 +21,7 @@ from musetalk.progress import RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.timeline import Timeline, plan_timeline
 from musetalk.trials import copying_seconds, sample_faces
+from musetalk.units import apart, counted, duration, number, size
 
 STEPS = 5  # of the stage; the last one, loading the backend, is the caller's
 # Measured on renders of 0.1 to 2 megapixels: the program and its ffmpeg processes without a frame, and what queues,
@@ -110,8 +111,9 @@ def run_preflight(
     memory, disk = _estimate_space(source, timeline)
     free = shutil.disk_usage(folder).free
     if disk > free:
+        needed, there = apart(disk, free, size)
         raise OutputError(
-            f"the render needs some {disk / 2**20:.0f} MiB of disk, {free / 2**20:.0f} MiB are free",
+            f"the render needs some {needed} of disk, and {there} {'is' if there.startswith('1 ') else 'are'} free",
             "free some space, or write elsewhere",
         )
     _note_facts(source, settings.fps, run)
@@ -124,12 +126,15 @@ def run_preflight(
 
 def describe(preflight: Preflight) -> str:
     """What was found and estimated, in a sentence."""
-    source = preflight.source
+    source, looked = preflight.source, preflight.sampled_frames
+    seen = (
+        f"a face in {preflight.sampled_faces} of {counted(looked, 'sampled frame')}" if looked else "no frame looked at"
+    )
+    memory, disk = (size(mb * 2**20) for mb in (preflight.estimated_memory_mb, preflight.estimated_disk_mb))
     return (
-        f"{source.width}x{source.height} at {float(source.fps):g} frames/s, voice "
-        f"{float(preflight.voice.seconds):.1f} s, a face in {preflight.sampled_faces} of {preflight.sampled_frames} "
-        f"sampled frames; beside the backend's own, about {max(1, round(preflight.estimated_seconds))} s of work and "
-        f"{preflight.estimated_memory_mb:.0f} MiB of memory; {preflight.estimated_disk_mb:.0f} MiB of disk"
+        f"{source.width}x{source.height} at {number(float(source.fps), 5)} frames/s, voice "
+        f"{duration(float(preflight.voice.seconds))}, {seen}; beside the backend's own, about "
+        f"{duration(max(1, round(preflight.estimated_seconds)))} of work and {memory} of memory; {disk} of disk"
     )
 
 

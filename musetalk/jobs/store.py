@@ -22,6 +22,7 @@ from musetalk.files import files_below
 from musetalk.jobs.job import Job
 from musetalk.report import save_json
 from musetalk.settings import RenderSettings
+from musetalk.units import size
 
 RECORD, REPORT, THUMBNAIL = "job.json", "report.json", "thumbnail.jpg"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -185,7 +186,7 @@ class JobStore:
                 if not ended:
                     if needed:
                         raise OutputError(
-                            f"there is no room for another job ({self._max_bytes / 2**20:.0f} MiB for all)",
+                            f"there is no room for another job ({size(self._max_bytes)} for all)",
                             "wait until one is done, or give shorter inputs",
                         )
                     return

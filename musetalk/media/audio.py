@@ -17,6 +17,7 @@ from musetalk.media.child import Child
 from musetalk.media.probe import check_length, probe_voice
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
+from musetalk.units import apart, duration
 
 SPEECH_RATE = 16_000  # Hz, what Whisper and the envelope listen to
 MIN_VOICE_SECONDS = 0.1  # two or three video frames; less is no speech
@@ -67,9 +68,9 @@ def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken 
     voice = _read_header(wav)
     check_length(path, voice.seconds, limits)
     if voice.seconds < MIN_VOICE_SECONDS:
+        lasts, least = apart(float(voice.seconds), MIN_VOICE_SECONDS, duration)
         raise VoiceError(
-            f'the voice "{path.name}" lasts {int(voice.seconds * 1000)} ms, '
-            f"too short to speak with (at least {MIN_VOICE_SECONDS * 1000:.0f} ms)",
+            f'the voice "{path.name}" lasts {lasts}, too short to speak with (at least {least})',
             "give a longer recording",
         )
     return voice

@@ -23,6 +23,8 @@ from musetalk.media.timestamps import NO_TIME
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken
 from musetalk.settings import FASTEST_RATE, Limits
+from musetalk.units import apart, in_seconds
+from musetalk.units import size as size_text
 
 _FRAME = re.compile(r"\bn: *0 .*\bfmt:(?P<format>\w+) .*\bsar:(?P<sar>\d+/\d+) s:(?P<w>\d+)x(?P<h>\d+)")
 _RATE = re.compile(r"config in .*frame_rate: (\d+)/(\d+)")
@@ -111,8 +113,9 @@ def check_file(path: Path, limits: Limits, what: str) -> None:
     if size == 0:
         raise MediaError(f'"{path.name}" is empty (0 bytes)', f"give a {what} with something in it")
     if size > limits.max_bytes:
+        has, allowed = apart(size, limits.max_bytes, size_text)
         raise LimitError(
-            f'"{path.name}" has {size / 2**20:.0f} MiB, more than the {limits.max_bytes / 2**20:.0f} MiB allowed',
+            f'"{path.name}" has {has}, more than the {allowed} allowed',
             "cut it shorter or raise limits.max_bytes",
         )
 
@@ -354,7 +357,8 @@ def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:
         LimitError: It lasts longer than `limits` allow.
     """
     if seconds > limits.max_seconds:
+        lasts, allowed = apart(float(seconds), limits.max_seconds, in_seconds)
         raise LimitError(
-            f'"{path.name}" lasts {float(seconds):.0f} s, more than the {limits.max_seconds:.0f} s allowed',
+            f'"{path.name}" lasts {lasts}, more than the {allowed} allowed',
             "cut it shorter or raise limits.max_seconds",
         )

@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from html import escape
 
 from musetalk.jobs.job import Job
+from musetalk.units import duration
 from musetalk.webui.status import STAGE_TITLES, share_done
-from musetalk.webui.units import ago, clock, duration, sentence
+from musetalk.webui.units import ago, clock, sentence
 
 _STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 

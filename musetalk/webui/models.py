@@ -8,8 +8,9 @@ from html import escape
 from typing import Literal
 from urllib.parse import urlsplit
 
+from musetalk.units import counted
 from musetalk.webui.downloads import DownloadState
-from musetalk.webui.units import counted, sentence
+from musetalk.webui.units import sentence
 from musetalk.weights import readable_size
 
 _STATES = {"ready": "Ready", "missing": "Missing", "damaged": "Damaged", "running": "Downloading"}

@@ -7,8 +7,9 @@ from html import escape
 from typing import Any
 
 from musetalk.comparing.labels import painter_named, who_painted
+from musetalk.units import counted, duration, size
 from musetalk.webui.timeline import timeline_svg
-from musetalk.webui.units import counted, duration, ratio, sentence, size
+from musetalk.webui.units import ratio, sentence
 
 _MOST_SHOWN = 5  # fallbacks spelt out; the timeline shows all of them
 

@@ -12,7 +12,8 @@ from typing import get_args
 
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.progress import Stage
-from musetalk.webui.units import clock, counted, duration, ratio, sentence
+from musetalk.units import counted, duration
+from musetalk.webui.units import clock, ratio, sentence
 
 STAGE_TITLES: dict[Stage, str] = {
     "preflight": "Checking inputs",

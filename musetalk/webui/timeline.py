@@ -11,7 +11,8 @@ from fractions import Fraction
 from html import escape
 from typing import Any
 
-from musetalk.webui.units import clock, counted
+from musetalk.units import counted
+from musetalk.webui.units import clock
 
 _WIDTH = 1000  # units across; the browser stretches them
 _VOICE, _GAP, _BAND = 44, 4, 14  # units (and pixels) down: the voice, then air, then the bands

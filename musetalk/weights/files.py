@@ -127,7 +127,7 @@ def readable_size(count: int) -> str:
         if count >= 10**power:
             value = count / 10**power
             return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
-    return f"{count} bytes"
+    return "1 byte" if count == 1 else f"{count} bytes"
 
 
 def _missing_sentence(files: list[WeightFile], command: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -237,6 +238,15 @@ def test_what_cannot_work_fails_before_work_begins(sample: Path, speech: Path, t
     with pytest.raises(OutputError, match="one of the inputs"):
         LipSync().render(sample, speech, sample)
     assert [path.name for path in tmp_path.iterdir()] == ["blank.png"]
+
+
+def test_too_little_disk_is_told_in_amounts_that_make_sense(
+    sample: Path, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=300))
+    with pytest.raises(OutputError, match=r"needs some [\d.]+ MiB of disk, and 300 bytes are free"):
+        LipSync().render(sample, speech, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path) -> None:

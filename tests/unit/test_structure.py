@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "musetalk"
 LAYERS = {
-    "media": {"media", "arrays", "errors", "progress", "settings", "timeline"},
+    "media": {"media", "arrays", "errors", "progress", "settings", "timeline", "units"},
     "networks": {"networks", "arrays", "errors"},
     "weights": {"weights", "networks", "errors", "progress"},
     "faces": {"faces", "networks", "weights", "arrays", "errors", "progress", "settings"},
@@ -62,7 +62,7 @@ LAYERS = {
         *("comparing", "media", "arrays", "engine", "errors", "file_uses", "files", "lettering", "measuring"),
         *("progress", "report", "settings"),
     },
-    "jobs": {"jobs", "comparing", "media", "engine", "errors", "files", "progress", "report", "settings"},
+    "jobs": {"jobs", "comparing", "media", "engine", "errors", "files", "progress", "report", "settings", "units"},
 }
 
 
