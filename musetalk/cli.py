@@ -30,6 +30,7 @@ _SETTINGS = {  # options of `render`, and the settings that they are
     **{
         name: name for name in ("look", "backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")
     },
+    "voice_track": "voice_track",
     "fps": "fps",
     "alpha_background": "alpha_background",
     "use_saved_coords": "use_saved_coords",
@@ -91,6 +92,9 @@ def render(
     ] = None,
     length: Annotated[str | None, typer.Option(help="Voice longer than video: pingpong, loop or hold.")] = None,
     tail: Annotated[str | None, typer.Option(help="Voice shorter: cut, or keep the rest of the video.")] = None,
+    voice_track: Annotated[
+        int | None, typer.Option(help="Which sound track of VOICE is heard, from 1 (default: its default one).")
+    ] = None,
     fps: Annotated[
         str | None,
         typer.Option(help="Frame rate of OUT: 25, 29.97, 30000/1001 (default: the source's; pictures 25)."),

@@ -26,6 +26,7 @@ def compare(
     face: Annotated[
         str | None, typer.Option(help="largest, leftmost, rightmost, all, or the point X,Y it is nearest to.")
     ] = None,
+    voice_track: Annotated[int | None, typer.Option(help="Which sound track of VOICE is heard, from 1.")] = None,
     device: Annotated[str | None, typer.Option(help="What networks run on: auto, cpu, cuda, cuda:N.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Their numbers: auto, fp32, fp16, bf16.")] = None,
     look: Annotated[str | None, typer.Option(help="ours, or published: without what this program adds.")] = None,
@@ -38,7 +39,8 @@ def compare(
     """Render VIDEO speaking VOICE by several backends, measure them, and show them side by side."""
     from musetalk.settings import RenderSettings  # noqa: PLC0415 - heavy imports wait until a command runs
 
-    said = {"look": look, "models_dir": models_dir, "face": face, "network.device": device, "network.dtype": dtype}
+    said = {"look": look, "models_dir": models_dir, "face": face, "voice_track": voice_track}
+    said |= {"network.device": device, "network.dtype": dtype}
     settings = RenderSettings.parse(values_of(said, further))
     from musetalk.comparing.compare import compare as compare_backends  # noqa: PLC0415
     from musetalk.console import shown_progress  # noqa: PLC0415

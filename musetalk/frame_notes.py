@@ -10,6 +10,7 @@ import numpy as np
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
+from musetalk.media.audio import Voice
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
 from musetalk.speech.envelope import EnvelopeTrack
@@ -30,9 +31,9 @@ def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
     return _sentences(warnings)
 
 
-def source_notes(source: Source) -> tuple[str, ...]:
-    """What is to be said of a source, a sentence each."""
-    return _sentences(source.notes)
+def input_notes(source: Source, voice: Voice | None) -> tuple[str, ...]:
+    """What is to be said of a source and a voice, a sentence each."""
+    return _sentences((*source.notes, *(() if voice is None else voice.notes)))
 
 
 def _sentences(texts: Iterable[str]) -> tuple[str, ...]:

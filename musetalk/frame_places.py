@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from musetalk.arrays import Float32Array
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import LOOK_SECONDS
-from musetalk.media.audio import SPEECH_RATE, Voice, extract_voice, read_excerpt, read_speech
+from musetalk.media.audio import Voice, extract_probed, read_excerpt, read_speech, unextracted_voice
 from musetalk.media.probe import probe_voice
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -37,23 +38,24 @@ class Hearing:
     Attributes:
         voice: The voice: extracted; or, if it is long, the file itself, with its length as its packets say.
         whole: Whether it was extracted, and is heard as a render hears it.
+        folder: For temporary files.
     """
 
     voice: Voice
     whole: bool
+    folder: Path
 
 
-def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken) -> Hearing:
+def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken, track: int | None = None) -> Hearing:
     """Extract a voice into `folder`, unless it is long.
 
     Raises:
         MediaError: It cannot be used; as for a render, but that what is damaged in a long one shows where it is heard.
     """
-    found = probe_voice(path, limits, cancel)
-    seconds = found.seconds
-    if seconds <= _HEARD_BEFORE + _HEARD_AFTER:
-        return Hearing(extract_voice(path, folder, limits, cancel), whole=True)
-    return Hearing(Voice(path, SPEECH_RATE, 1, round(seconds * SPEECH_RATE), found.stream), whole=False)
+    facts = probe_voice(path, limits, cancel, track=track)
+    if facts.seconds <= _HEARD_BEFORE + _HEARD_AFTER:
+        return Hearing(extract_probed(facts, folder, limits, cancel), whole=True, folder=folder)
+    return Hearing(unextracted_voice(facts), whole=False, folder=folder)
 
 
 def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: CancelToken) -> EnvelopeTrack:
@@ -77,9 +79,9 @@ def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: Cance
         return measure_envelope(read_speech(hearing.voice, cancel), fps=fps, frame_count=spoken)
     first = max(0, frame - round(_HEARD_BEFORE * fps))
     stop = max(first, min(spoken, frame + round(_HEARD_AFTER * fps)))
-    voice, start, seconds = hearing.voice, float(first / fps), float((stop - first) / fps)
-    blocks = read_excerpt(voice.path, voice.stream, start, seconds, cancel)
-    heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
+    start, seconds = float(first / fps), float((stop - first) / fps)
+    with closing(read_excerpt(hearing.voice, start, seconds, hearing.folder, cancel)) as blocks:
+        heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
     values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
     return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0)))
 

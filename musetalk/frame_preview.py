@@ -22,7 +22,7 @@ from musetalk.faces.geometry import Placement
 from musetalk.faces.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.frame_look import Look, Scene, look_at, telling_look
-from musetalk.frame_notes import end_note, notes_on, noticed, source_notes
+from musetalk.frame_notes import end_note, input_notes, notes_on, noticed
 from musetalk.frame_places import (
     Hearing,
     hear,
@@ -118,7 +118,8 @@ def preview_frame(
         raise SettingsError(f"{at} is no moment", "give a number of seconds")
     cancel = cancel or CancelToken()
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="frame-preview") as pool:
-        opening = None if voice is None else pool.submit(open_voice, voice, folder, settings.limits, cancel)
+        limits, track = settings.limits, settings.voice_track
+        opening = None if voice is None else pool.submit(open_voice, voice, folder, limits, cancel, track)
         source = probe_source(
             video,
             settings.limits,
@@ -138,7 +139,8 @@ def preview_frame(
             heard = pool.submit(_hear, scene, frame)
             look = look_at(scene, frame)
             envelope = heard.result()
-    notes = (*source_notes(source), *((end_note(scene),) if wanted >= timeline.frame_count else ()))
+    told = input_notes(source, None if hearing is None else hearing.voice)
+    notes = (*told, *((end_note(scene),) if wanted >= timeline.frame_count else ()))
     return _show(scene, look, envelope, notes)
 
 

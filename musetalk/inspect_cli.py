@@ -19,6 +19,7 @@ def inspect(
     ] = None,
     backend: Annotated[str | None, typer.Option(help="What paints the mouth (default: preview).")] = None,
     models_dir: Annotated[Path | None, typer.Option(help="Where weights are (default: models).")] = None,
+    voice_track: Annotated[int | None, typer.Option(help="Which sound track of VOICE is heard, from 1.")] = None,
     mask: Annotated[str | None, typer.Option(help="Painted region, as for render.")] = None,
     enhance: Annotated[str | None, typer.Option(help="Restore faces: none, gfpgan, or a restorer's file.")] = None,
     look: Annotated[str | None, typer.Option(help="ours, or published: without what this program adds.")] = None,
@@ -31,7 +32,7 @@ def inspect(
     from musetalk.settings import RenderSettings  # noqa: PLC0415 - heavy imports wait until a command runs
 
     said = {"look": look, "backend": backend, "models_dir": models_dir, "mask.shape": mask, "enhance.model": enhance}
-    settings = RenderSettings.parse(values_of(said, further))
+    settings = RenderSettings.parse(values_of({**said, "voice_track": voice_track}, further))
     from musetalk.looking.sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
     from musetalk.pipeline import LipSync  # noqa: PLC0415
 

@@ -96,7 +96,7 @@ def listen_around(
     first = min(max(0, middle - _EXCERPT_BEFORE * STEPS_PER_SECOND), last)
     start, seconds = first * SAMPLES_PER_STEP / SPEECH_RATE, float(_EXCERPT_SECONDS)
     silent = () if envelope is None or silence is None else silent_samples(envelope, silence, fps, frame_count)
-    with closing(read_excerpt(voice.path, voice.stream, start, seconds, cancel)) as blocks:
+    with closing(read_excerpt(voice, start, seconds, folder, cancel)) as blocks:
         hushed = hush(blocks, silent, first * SAMPLES_PER_STEP)
         features = measure_features(
             hushed, encoder, folder / "excerpt.npy", seams=settings.seams, cache=equipment.features, cancel=cancel

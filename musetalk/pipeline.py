@@ -10,14 +10,17 @@ from pathlib import Path
 from musetalk.borders import painted_borders
 from musetalk.enhance.choice import restorer_file
 from musetalk.equipment import Workshop
+from musetalk.errors import VoiceError
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses, input_files, output_files
 from musetalk.files import temporary_folder
+from musetalk.frame_places import open_voice
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import BackendRegistry
 from musetalk.looking.debug import DebugVideos
 from musetalk.measuring.measurer import Measurer
 from musetalk.measuring.types import Measures
+from musetalk.media.audio import Voice, extract_sound_of
 from musetalk.media.commands import SoundTrack
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.types import Source
@@ -107,7 +110,19 @@ class LipSync:
         Raises:
             MediaError: It cannot be used.
         """
-        return float(probe_voice(voice, settings.limits).seconds)
+        return float(probe_voice(voice, settings.limits, track=settings.voice_track).seconds)
+
+    def look_at_voice(self, voice: Path, settings: RenderSettings) -> tuple[str, ...]:
+        """Listen to a voice alone, unless it is long: what the user should know before anything is made with it.
+
+        Returns:
+            A sentence each: which of several sound tracks is heard, that it is silent, what was repaired.
+
+        Raises:
+            MediaError: It cannot be used.
+        """
+        with temporary_folder(Path(tempfile.gettempdir())) as folder:
+            return open_voice(voice, folder, settings.limits, CancelToken(), settings.voice_track).voice.notes
 
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         """Refuse, in a moment, what cannot be rendered: a backend that lacks something, inputs beyond the limits.
@@ -192,12 +207,13 @@ class LipSync:
     def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> Measures | None:
         source, timeline = preparation.source, preparation.timeline
         measurer = Measurer(preparation) if preparation.settings.measure else None
+        sound = _sound(preparation, run)
         writer = VideoWriter(
             out,
             folder=preparation.folder,
             size=(source.width, source.height),
             fps=source.fps,
-            sound=_sound(preparation),
+            sound=sound,
             color=source.color,
             settings=preparation.settings.encoder,
             comment=f"MuseTalk Hybrid. {self.registry.get(preparation.settings.backend).notice}".strip(),
@@ -206,7 +222,7 @@ class LipSync:
         run.emit("render", 0, timeline.frame_count)
         with (
             writer,
-            _debugging(preparation, out, run) as debugging,
+            _debugging(preparation, out, sound, run) as debugging,
             closing(finished_frames(preparation, 0, timeline.frame_count, run)) as frames,
         ):
             for done, frame in enumerate(frames, 1):
@@ -232,7 +248,7 @@ class LipSync:
 
 
 @contextmanager
-def _debugging(preparation: Preparation, out: Path, run: RenderRun) -> Iterator[DebugVideos | None]:
+def _debugging(preparation: Preparation, out: Path, sound: SoundTrack, run: RenderRun) -> Iterator[DebugVideos | None]:
     """What shows crops and masks of the whole render, where the settings ask for it."""
     folder = preparation.settings.debug_dir
     if folder is None:
@@ -240,15 +256,22 @@ def _debugging(preparation: Preparation, out: Path, run: RenderRun) -> Iterator[
         return
     source = preparation.source
     faces = max((len(segment.tracks) for segment in preparation.segments), default=0)
-    sound = _sound(preparation)
     with DebugVideos(folder, out.stem, source=source, faces=faces, sound=sound, cancel=run.cancel) as videos:
         yield videos
 
 
-def _sound(preparation: Preparation) -> SoundTrack:
+def _sound(preparation: Preparation, run: RenderRun) -> SoundTrack:
+    """What is heard: the voice, and behind it the source's own sound, if the source goes on there."""
     source, timeline, voice = preparation.source, preparation.timeline, preparation.voice
     spoken = float(voice.seconds)
-    goes_on = timeline.frame_count > timeline.spoken_count
-    rest, stream = (source.path, source.sound_stream) if goes_on and source.sound_stream is not None else (None, 0)
-    whole = float(timeline.frame_count / source.fps) if goes_on else spoken
-    return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole, stream)
+    if timeline.frame_count <= timeline.spoken_count:
+        return SoundTrack(voice.path, voice.rate, None, spoken, 0.0, spoken)
+    own: Voice | None = None
+    try:
+        own = extract_sound_of(source, preparation.folder, preparation.settings.limits, run.cancel)
+    except VoiceError as error:
+        run.warn(f"the source's own sound is not heard behind the voice: {error.problem}")
+    for note in () if own is None else own.notes:
+        run.warn(note)
+    whole, rest = float(timeline.frame_count / source.fps), None if own is None else own.path
+    return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole)

@@ -101,7 +101,7 @@ def run_preflight(
         cancel=run.cancel,
     )
     run.emit("preflight", 1, STEPS)
-    sound = extract_voice(voice, folder, settings.limits, run.cancel)
+    sound = extract_voice(voice, folder, settings.limits, run.cancel, track=settings.voice_track)
     run.emit("preflight", 2, STEPS)
     timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
     sampled = sample_faces(source, timeline, detector, run.cancel)
@@ -116,11 +116,13 @@ def run_preflight(
             f"the render needs some {needed} of disk, and {there} {'is' if there.startswith('1 ') else 'are'} free",
             "free some space, or write elsewhere",
         )
+    for note in sound.notes:
+        run.warn(note)
     _note_facts(source, settings.fps, run)
     preflight = Preflight(
         source, sound, timeline, sampled.frames, sampled.with_face, seconds, memory / 2**20, disk / 2**20
     )
-    run.emit("preflight", 4, STEPS, note=describe(preflight))
+    run.emit("preflight", 4, STEPS, note="; ".join([describe(preflight), *sound.notes]))
     return preflight
 
 

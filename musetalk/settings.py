@@ -282,6 +282,9 @@ class RenderSettings(_Frozen):
     length: Literal["pingpong", "loop", "hold"] = Field(
         "pingpong", description="what the picture does where the voice is longer"
     )
+    voice_track: int | None = Field(
+        None, ge=1, description="which sound track of a voice with several is heard, from 1; default: its default one"
+    )
     tail: Literal["cut", "keep"] = Field("cut", description="the rest of the source where the voice is shorter")
     fps: FrameRate = Field(
         None, description="frame rate of the output: 25, 29.97, 30000/1001; default: the source's own, of pictures 25"

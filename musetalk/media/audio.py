@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Generator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from musetalk.arrays import Float32Array
-from musetalk.errors import OutputError, VoiceError
+from musetalk.errors import VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
-from musetalk.media.probe import check_length, probe_voice
+from musetalk.media.mixing import Mixer, channel_names, is_plain_mean, mix, stereo_gains
+from musetalk.media.probe import VoiceFacts, check_length, probe_voice
+from musetalk.media.repair import LOUDEST, repair
+from musetalk.media.sound import DecodedSound, SoundStream, Span, decode_sound
+from musetalk.media.streams import MediaFile
+from musetalk.media.types import Source
+from musetalk.media.wav import WavFile, read_wav, write_wav
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
 from musetalk.units import apart, duration
 
 SPEECH_RATE = 16_000  # Hz, what Whisper and the envelope listen to
 MIN_VOICE_SECONDS = 0.1  # two or three video frames; less is no speech
+_SILENT = 0.001  # of full scale, -60 dB: a voice that never exceeds it is none
 _BLOCK_SECONDS = 4
+_MIX_SECONDS = 0.25  # for which channels keep their relation
 _FLOAT_BYTES = 4
+_SHORTFALL = Fraction(1, 2)  # seconds by which less may be decoded than a file's packets announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +39,24 @@ class Voice:
     """A voice as float WAV on disk.
 
     Attributes:
-        path: The WAV file.
+        path: The WAV file: what is heard.
         rate: Its sample rate in Hz.
         channels: 1 or 2.
         samples: Its length in samples per channel.
-        stream: Which stream of the file it is.
+        speech: The WAV file that is listened to, of the same rate and length: the mean of its channels is the voice.
+        silent: Whether nothing is to be heard in it, from its beginning to its end.
+        notes: What the user should know of it, a sentence each.
+        stream: None; of a voice that was not extracted, where it is.
     """
 
     path: Path
     rate: int
     channels: int
     samples: int
-    stream: int = 0
+    speech: Path
+    silent: bool = False
+    notes: tuple[str, ...] = ()
+    stream: SoundStream | None = None
 
     @property
     def seconds(self) -> Fraction:
@@ -49,23 +64,32 @@ class Voice:
         return Fraction(self.samples, self.rate)
 
 
-def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken | None = None) -> Voice:
-    """Take the first sound stream of an audio or video file as WAV into `folder`.
+def extract_voice(
+    path: Path, folder: Path, limits: Limits, cancel: CancelToken | None = None, *, track: int | None = None
+) -> Voice:
+    """Take a sound track of an audio or video file as WAV into `folder`.
+
+    Args:
+        path: The file.
+        folder: Where the WAV files go.
+        limits: What it may ask of the machine.
+        cancel: Ends the work.
+        track: Which of its sound tracks, from 1; None: its default one, or the next that can be decoded.
 
     Raises:
         MediaError: The file cannot be read.
-        VoiceError: It has no sound, or too little.
+        VoiceError: It has no sound, or too little, or nothing that can be repaired.
         LimitError: It is larger or longer than allowed.
+        OutputError: The disk is full.
     """
-    stream = probe_voice(path, limits, cancel).stream
-    wav = folder / "voice.wav"
-    with Child(commands.extract_voice(path, stream, wav, max_seconds=limits.max_seconds + 1), cancel=cancel) as child:
-        status = child.finish()
-        if status != 0 and _out_of_disk(child):
-            raise OutputError(f'the disk under "{folder.parent}" is full', "free some space")
-        if status != 0 or not wav.is_file():
-            raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({child.complaint})', "convert it to WAV")
-    voice = _read_header(wav)
+    return extract_probed(probe_voice(path, limits, cancel, track=track), folder, limits, cancel)
+
+
+def extract_probed(facts: VoiceFacts, folder: Path, limits: Limits, cancel: CancelToken | None = None) -> Voice:
+    """As `extract_voice`, of a file that was looked at."""
+    path, span = facts.file.path, Span(None, limits.max_seconds + 1)
+    stream, sound = _first_decodable(facts, folder / "voice.wav", span, cancel)
+    voice = _finished(sound, f'the voice "{path.name}"')
     check_length(path, voice.seconds, limits)
     if voice.seconds < MIN_VOICE_SECONDS:
         lasts, least = apart(float(voice.seconds), MIN_VOICE_SECONDS, duration)
@@ -73,49 +97,150 @@ def extract_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken 
             f'the voice "{path.name}" lasts {lasts}, too short to speak with (at least {least})',
             "give a longer recording",
         )
-    return voice
+    return replace(voice, notes=(*facts.notes_on(stream), *voice.notes, *_losses(voice, stream, facts)))
 
 
-def _out_of_disk(child: Child) -> bool:
-    return any("No space left" in line for line in child.stderr_lines)
+def unextracted_voice(facts: VoiceFacts) -> Voice:
+    """A voice that stays where it is, of which `read_excerpt` reads parts; its length is what its packets say."""
+    path, index = facts.file.path, facts.streams[0]
+    samples, notes = round(facts.seconds * SPEECH_RATE), facts.notes_on(index)
+    return Voice(path, SPEECH_RATE, 1, samples, path, notes=notes, stream=_stream_of(facts.file, index))
 
 
-def _read_header(wav: Path) -> Voice:
-    """Read the RIFF or RF64 chunks that ffmpeg wrote (the format: EBU Tech 3306)."""
-    rate = channels = size = 0
-    with wav.open("rb") as file:
-        total = wav.stat().st_size
-        file.seek(12)
-        while len(head := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", head)
-            if name == b"data":
-                size = total - file.tell()  # nothing follows the samples
-                break
-            body = file.read(length + length % 2)
-            if name == b"fmt ":
-                channels, rate = struct.unpack("<HI", body[2:8])
-    if not rate or not channels:
-        raise VoiceError(f'the sound in "{wav.name}" has no format', "convert it to WAV")
-    return Voice(wav, rate, channels, size // (_FLOAT_BYTES * channels))
+def _stream_of(file: MediaFile, index: int) -> SoundStream:
+    picture = next((stream.index for stream in file.pictures if stream.decodable), None)
+    return SoundStream(file.path, index, file.containers, picture)
+
+
+def extract_sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken | None = None) -> Voice | None:
+    """Take a source's own sound as WAV into `folder`, silent where there is only picture; None: it has none.
+
+    Raises:
+        VoiceError: It cannot be decoded, or not repaired.
+        OutputError: The disk is full.
+    """
+    if source.sound_stream is None:
+        return None
+    stream = SoundStream(source.path, source.sound_stream, source.containers, source.stream)
+    sound = decode_sound(stream, folder / "own.wav", Span(None, limits.max_seconds + 1), cancel)
+    return _finished(sound, f'the sound of "{source.path.name}"')
+
+
+def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelToken | None) -> tuple[int, DecodedSound]:
+    """The first of the streams to choose from that can be decoded, and what came of it.
+
+    Raises:
+        VoiceError: There is none, with the reason for the first one.
+    """
+    path, errors = facts.file.path, []
+    for index in facts.streams:
+        try:
+            return index, decode_sound(_stream_of(facts.file, index), out, span, cancel)
+        except VoiceError as error:
+            errors.append(error)
+    raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({errors[0]})', "convert it to WAV") from errors[0]
+
+
+def _losses(voice: Voice, index: int, facts: VoiceFacts) -> Iterator[str]:
+    """What of a voice is not there to be heard, a sentence each."""
+    path = facts.file.path
+    if index == facts.streams[0] and voice.seconds + _SHORTFALL < facts.seconds:
+        yield (
+            f'the voice "{path.name}" can be decoded up to {float(voice.seconds):.1f} s '
+            f"of {float(facts.seconds):.1f} s: the rest is lost"
+        )
+    if voice.silent:
+        other = "; another voice track may speak" if facts.tracks > 1 else ""
+        yield f'the voice "{path.name}" is silent all through: no mouth will move{other}'
+
+
+def _finished(sound: DecodedSound, what: str) -> Voice:
+    """Decoded sound as a voice: repaired, heard in at most two channels, and listened to in all of them."""
+    file, names, notes = sound.file, channel_names(sound.layout, sound.file.channels), []
+    if len(sound.formats) > 1:
+        met = ", ".join(f"{each.rate} Hz {each.layout}" for each in sound.formats)
+        notes.append(
+            f"{what} changes its format on the way ({met}): all of it is heard as {file.rate} Hz {sound.layout}"
+        )
+    gains, peak = _listened_to(file, names)
+    if not peak <= LOUDEST:  # NaN, too
+        notes += repair(file, what)
+        gains, peak = _listened_to(file, names)
+    speech = file.path
+    if not is_plain_mean(gains):
+        speech = file.path.with_name(f"{file.path.stem}-speech.wav")
+        write_wav(speech, mix(file.blocks(_mix_block(file)), gains), file.rate, 1)
+    if file.channels == 2 and speech != file.path:
+        notes.append(f"{what} has left and right opposite in phase: a loudspeaker in mono will not play it")
+    heard = file
+    if file.channels > 2:
+        heard = _in_stereo(file, stereo_gains(names))
+        notes.append(f"{what} has {file.channels} channels: they are heard in stereo")
+    silent = peak < _SILENT
+    return Voice(heard.path, file.rate, heard.channels, file.samples, speech, silent, tuple(notes))
+
+
+def _mix_block(file: WavFile) -> int:
+    return max(2, round(_MIX_SECONDS * file.rate))
+
+
+def _listened_to(file: WavFile, names: tuple[str, ...]) -> tuple[Float32Array, float]:
+    """How much of each channel is listened to, block by block: float32 [blocks, channels]; and the largest sample.
+
+    Where a sample is no number or far too large, that is the second value, and the first one is of no use.
+    """
+    mixer, gains, peak = Mixer(names), [], 0.0
+    for block in file.blocks(_mix_block(file)):
+        largest = float(np.abs(block).max())
+        if not largest <= LOUDEST:
+            return np.zeros((0, file.channels), np.float32), largest
+        peak = max(peak, largest)
+        gains.append(mixer.gains(block))
+    return np.array(gains, np.float32).reshape(-1, file.channels), peak
+
+
+def _in_stereo(file: WavFile, gains: Float32Array) -> WavFile:
+    """Write all channels of a sound as two; quieter, where they would together exceed full scale."""
+    size = _BLOCK_SECONDS * file.rate
+    peak = max((float(np.abs(block @ gains).max()) for block in file.blocks(size)), default=0.0)
+    scaled = gains / np.float32(max(1.0, peak))
+    path = file.path.with_name(f"{file.path.stem}-stereo.wav")
+    write_wav(path, (block @ scaled for block in file.blocks(size)), file.rate, 2)
+    return read_wav(path)
 
 
 def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Generator[Float32Array, None, None]:
-    """Yield the voice as float32 mono blocks at `SPEECH_RATE`, about -1 to 1."""
-    return _read_blocks(commands.decode_samples(voice.path, SPEECH_RATE), "the voice", cancel)
+    """Yield a voice that was extracted as float32 mono blocks at `SPEECH_RATE`, about -1 to 1."""
+    return _read_blocks(commands.decode_samples(voice.speech, SPEECH_RATE), cancel)
 
 
 def read_excerpt(
-    path: Path, stream: int, start: float, seconds: float, cancel: CancelToken | None = None
+    voice: Voice, start: float, seconds: float, folder: Path, cancel: CancelToken | None = None
 ) -> Generator[Float32Array, None, None]:
-    """As `read_speech`, from the middle of a sound stream of any file; `start` and length in seconds."""
-    arguments = commands.decode_excerpt(path, stream, start, seconds, SPEECH_RATE)
-    return _read_blocks(arguments, f'the sound of "{path.name}"', cancel)
+    """As `read_speech`, from the middle of any voice; `start` and length in seconds.
+
+    What has to be decoded for it goes into a temporary directory in `folder`.
+    """
+    if voice.stream is None:
+        yield from _read_blocks(
+            commands.decode_samples(voice.speech, SPEECH_RATE, start=start, seconds=seconds), cancel
+        )
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        span = Span(start if start > 0 else None, seconds)
+        try:
+            sound = decode_sound(voice.stream, Path(work) / "part.wav", span, cancel)
+        except VoiceError as error:
+            raise VoiceError(
+                f'the sound of "{voice.path.name}" cannot be decoded ({error})', "convert it to WAV"
+            ) from error
+        yield from read_speech(_finished(sound, f'the voice "{voice.path.name}"'), cancel)
 
 
-def _read_blocks(arguments: list[str], what: str, cancel: CancelToken | None) -> Generator[Float32Array, None, None]:
+def _read_blocks(arguments: list[str], cancel: CancelToken | None) -> Generator[Float32Array, None, None]:
     block = np.empty(SPEECH_RATE * _BLOCK_SECONDS, np.float32)
     with Child(arguments, stdout=True, cancel=cancel) as child:
         while filled := child.read_into(block.data.cast("B")):
             yield block[: filled // _FLOAT_BYTES].copy()
         if child.finish() != 0:
-            raise VoiceError(f"{what} cannot be decoded ({child.complaint})", "convert it to WAV")
+            raise VoiceError(f"the voice cannot be decoded ({child.complaint})", "convert it to WAV")

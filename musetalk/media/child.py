@@ -22,6 +22,8 @@ _POLL_SECONDS = 0.1
 _SIGN_OF_LIFE = 0.1  # seconds of processor time in STALL_SECONDS: on a busy machine a child may get no more
 _MAX_LINE = 4096  # bytes of stderr that are taken for a line
 _MAX_KEPT = 1000  # lines
+_SERIOUS = re.compile(r"\[(?:error|fatal|panic)\] ")
+_ORIGIN = re.compile(r"(?:\[[^\]]*\] )+")  # who says it, and how serious it is
 
 
 def ffmpeg_executable() -> str:
@@ -58,7 +60,7 @@ class Child:
         stdin: Open its stdin for `write`.
         stdout: Open its stdout for `read_into` and `read_line`.
         stderr: Open its stderr for `read_line`, in place of its stdout: all of it, in order, and none of it is kept.
-        keep: What begins the lines of its stderr that matter: the first of these are kept in `kept_lines`, however
+        keep: How the lines of its stderr begin that matter: the first of these are kept in `kept_lines`, however
             much else it writes.
         marks: What tells lines of its stderr that are for `read_mark`, and no complaints.
         cancel: Ends the child as soon as it is set, which unblocks whoever waits for it.
@@ -71,7 +73,7 @@ class Child:
         stdin: bool = False,
         stdout: bool = False,
         stderr: bool = False,
-        keep: str | None = None,
+        keep: re.Pattern[str] | None = None,
         marks: re.Pattern[str] | None = None,
         cancel: CancelToken | None = None,
     ) -> None:
@@ -110,7 +112,7 @@ class Child:
                 self._marks.put(next(group for group in mark.groups() if group is not None))
                 continue
             self._tail.append(text)
-            if self._keep is not None and text.startswith(self._keep) and len(self._kept) < _MAX_KEPT:
+            if self._keep is not None and self._keep.match(text) and len(self._kept) < _MAX_KEPT:
                 self._kept.append(text)
         self._marks.put(None)
 
@@ -228,4 +230,5 @@ class Child:
     def complaint(self) -> str:
         """Its first word on what went wrong, for an error message; what follows is mostly consequences."""
         said = [line for line in self._tail if line]
-        return said[0].split("] ", 1)[-1] if said else "ffmpeg gave no reason"
+        serious = [line for line in said if _SERIOUS.search(line)]  # where it labels what it says
+        return _ORIGIN.sub("", (serious or said)[0]) if said else "ffmpeg gave no reason"

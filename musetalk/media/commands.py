@@ -122,30 +122,87 @@ def _dropped(way: Way) -> list[str]:
     return [f"trim=start_frame={way.skip_pictures}"] if way.skip_pictures else []
 
 
-def extract_voice(path: Path, stream: int, out: Path, *, max_seconds: float) -> list[str]:
-    """Write a sound stream as float WAV of at most two channels, gaps in its timestamps filled by silence."""
+def extract_sound(
+    path: Path,
+    stream: int,
+    out: Path,
+    label: str,
+    *,
+    start: float | None,
+    seconds: float,
+    timed: bool = True,
+    from_zero: bool = True,
+    beside: int | None = None,
+) -> list[str]:
+    """Write a sound stream as float WAV with all its channels, gaps in its timestamps filled by silence.
+
+    Each time that the format of the sound becomes another one, and at its start, "[aresample@LABEL " begins a line on
+    stderr that tells the format; the second time what is written is wrong, since the filling begins anew. Another one
+    tells how much was left out because timestamps went back.
+
+    Args:
+        path: The file.
+        stream: Which of its streams.
+        out: The WAV file to make.
+        label: See above.
+        start: Where to begin, in seconds of the file; None: at its beginning.
+        seconds: The most to write.
+        timed: Whether the timestamps count; else the samples follow each other.
+        from_zero: Whether the earliest moment of the file counts as its beginning; else what its timestamps say is 0.
+        beside: Another stream that may begin earlier: in broadcasts ffmpeg heeds only streams that are used.
+    """
     return [
-        *_quiet(),
+        *_quiet("level+verbose"),
         "-y",
-        *read_input(path),
-        *[*_pick(stream), "-t", f"{max_seconds:.3f}"],
-        *["-af", "aresample=async=1:first_pts=0,aformat=channel_layouts=mono|stereo"],
+        *([] if from_zero else ["-copyts"]),
+        *read_input(path, start=start),
+        *[*_pick(stream), "-t", f"{seconds:.3f}"],
+        *["-af", f"aresample@{label}={'async=1:first_pts=0' if timed else 'async=0'}"],
         *["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", file_url(out)],
+        *_used(beside, seconds),
     ]
 
 
-def decode_samples(path: Path, rate: int) -> list[str]:
-    """Decode the only stream of a sound file to float32 little-endian mono at `rate` Hz on stdout."""
-    tail = [*_pick(0), "-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
-    return [*_quiet(), *read_input(path), *tail]
+def _used(stream: int | None, seconds: float) -> list[str]:
+    """A second output that goes nowhere, for a stream to be used."""
+    return [] if stream is None else [*_pick(stream), "-t", f"{seconds:.3f}", "-c", "copy", "-f", "null", "-"]
 
 
-def decode_excerpt(path: Path, stream: int, start: float, seconds: float, rate: int) -> list[str]:
-    """As `decode_samples`, of a part of a stream; channels are mixed as `extract_voice` mixes them first."""
-    part = [*_pick(stream), "-t", f"{seconds:.3f}"]
-    mix = ["-af", "aresample=async=1:first_pts=0,aformat=channel_layouts=mono|stereo"]
-    tail = ["-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
-    return [*_quiet(), *read_input(path, start=start if start > 0 else None), *part, *mix, *tail]
+def unify_sound(
+    path: Path,
+    stream: int,
+    out: Path,
+    *,
+    rate: int,
+    channels: int,
+    layout: str,
+    start: float | None = None,
+    seconds: float,
+    timed: bool = True,
+    beside: int | None = None,
+) -> list[str]:
+    """Write a sound stream in one format, whatever its formats are inside: as float NUT with its timestamps, or WAV."""
+    # What swresample makes of mono is 3 dB quieter; here it is the same on both sides.
+    spread = (
+        "aeval=val(0)|val(min(1\\,nb_in_channels-1)):c=stereo" if channels == 2 else f"aformat=channel_layouts={layout}"
+    )
+    return [
+        *_quiet(),
+        "-y",
+        *read_input(path, start=start),
+        *[*_pick(stream), "-t", f"{seconds:.3f}"],
+        *["-af", f"{spread},aformat=sample_rates={rate}", "-c:a", "pcm_f32le"],
+        *(["-f", "nut"] if timed else ["-rf64", "auto", "-f", "wav"]),
+        file_url(out),
+        *_used(beside, seconds),
+    ]
+
+
+def decode_samples(path: Path, rate: int, *, start: float = 0.0, seconds: float | None = None) -> list[str]:
+    """Decode a WAV file, or so many seconds of it, to float32 little-endian mono at `rate` Hz on stdout."""
+    part = [] if seconds is None else ["-t", f"{seconds:.3f}"]
+    tail = [*_pick(0), *part, "-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
+    return [*_quiet(), *read_input(path, start=start if start > 0 else None), *tail]
 
 
 def rate_text(fps: Fraction) -> str:
@@ -160,11 +217,10 @@ class SoundTrack:
     Attributes:
         voice: WAV of the voice.
         rate: Its sample rate in Hz.
-        rest: A source whose own sound follows the voice, or None.
+        rest: WAV of a source's own sound, which follows the voice; or None.
         voice_seconds: Where the voice ends and the rest begins, in output time.
-        rest_start: The moment of the rest's own sound that is heard there, in seconds of that file.
+        rest_start: The moment of the rest that is heard there, in seconds.
         seconds: Length of the whole, in seconds.
-        rest_stream: Which stream of the rest is its sound.
     """
 
     voice: Path
@@ -173,7 +229,6 @@ class SoundTrack:
     voice_seconds: float
     rest_start: float
     seconds: float
-    rest_stream: int = 0
 
 
 def encode(
@@ -251,8 +306,7 @@ def _sound_filter(sound: SoundTrack) -> str:
     if sound.rest is None:
         return f"{voice},{end}"
     layout = f"aformat=sample_rates={rate}:channel_layouts=stereo"
-    cut = f"aresample=async=1:first_pts=0,atrim=start={max(0.0, sound.rest_start):.6f},asetpts=PTS-STARTPTS"
-    rest = f"[2:{sound.rest_stream}]{cut},{layout}[s2]"
+    rest = f"[2:a]atrim=start={max(0.0, sound.rest_start):.6f},asetpts=PTS-STARTPTS,{layout}[s2]"
     return f"{voice},{layout}[s1];{rest};[s1][s2]concat=n=2:v=0:a=1,atrim=end={sound.seconds:.6f},{end}"
 
 

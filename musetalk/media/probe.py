@@ -39,6 +39,8 @@ _LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a sm
 _STORES_TIMES = frozenset({"asf", "flv", "ivf", "matroska", "mov", "mpeg", "mpegts", "nut", "ogg", "rm", "wtv"})
 _SEEKABLE = frozenset({"asf", "flv", "matroska", "mov", "nut"})  # of these, those whose times cannot begin anew inside
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
+_LONGEST_GAP = 3600  # seconds without sound in the middle of a recording
+_MAX_TITLE = 40  # characters of a track's name that are told
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class _Packets:
         keys: Which of these need no other picture.
         latest: When the last picture is shown, and for how long.
         start, end: Of all that is shown or heard, in ticks.
+        lasting: All of it together, in ticks.
         tick: In seconds.
     """
 
@@ -58,12 +61,14 @@ class _Packets:
     latest: tuple[int, int] = (NO_TIME, 0)
     start: int | None = None
     end: int = 0
+    lasting: int = 0
     tick: Fraction = Fraction(1)
 
     @property
     def seconds(self) -> Fraction:
-        """From its first to its last moment."""
-        return (self.end - (self.start or 0)) * self.tick
+        """From its first to its last moment; what it lasts, where that is so much less that times cannot be right."""
+        whole, lasting = (self.end - (self.start or 0)) * self.tick, self.lasting * self.tick
+        return whole if whole <= 2 * lasting + _LONGEST_GAP else lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,35 @@ class VoiceFacts:
     """What is known of a voice without decoding it.
 
     Attributes:
+        file: What its file holds.
         seconds: Its length, as its packets say; decoding may find a little more or less.
-        stream: Which stream of the file it is.
+        streams: Which stream of the file it is, and those to take instead if that cannot be decoded.
+        chosen: Whether the user chose it.
     """
 
+    file: MediaFile
     seconds: Fraction
-    stream: int
+    streams: tuple[int, ...]
+    chosen: bool
+
+    @property
+    def tracks(self) -> int:
+        """How many sound tracks the file has."""
+        return len(self.file.tracks)
+
+    def notes_on(self, stream: int) -> tuple[str, ...]:
+        """What the user should know of the choice of a stream, a sentence each."""
+        tracks = self.file.tracks
+        if self.chosen or len(tracks) < 2:
+            return ()
+        number = next(place for place, each in enumerate(tracks, 1) if each.index == stream)
+        track = tracks[number - 1]
+        told = ", ".join(filter(None, (track.title[:_MAX_TITLE], track.language.replace("und", ""))))
+        named = f"{number} ({told})" if told else str(number)
+        lost = ", ".join(str(place) for place, each in enumerate(tracks, 1) if not each.decodable)
+        said = f'the voice "{self.file.path.name}" has {len(tracks)} sound tracks: number {named} is heard'
+        default, missing = ", the default one" if track.default else "", f"; number {lost} cannot be decoded"
+        return (f"{said}{default}{missing if lost else ''}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +231,7 @@ def _probe_video(path: Path, limits: Limits, fps: WantedRate, cancel: CancelToke
         images=(),
         stream=stream.index,
         sound_stream=None if sound is None or not scanned[sound.index].end else sound.index,
+        containers=file.containers,
         notes=_notes_on(file, stream, sound),
     )
 
@@ -258,7 +287,7 @@ def _first_decodable(
 def _first_picture(path: Path, stream: int, limits: Limits, cancel: CancelToken | None) -> _Picture:
     label = secrets.token_hex(8)  # no text of the file can be taken for what showinfo says
     arguments = commands.first_frame(path, stream, limits.max_pixels, label)
-    with Child(arguments, keep=f"[showinfo@{label} ", cancel=cancel) as child:
+    with Child(arguments, keep=re.compile(rf"\[showinfo@{label} "), cancel=cancel) as child:
         child.finish()
         said, complaints = "\n".join(child.kept_lines), "\n".join(child.stderr_lines)
     frame, colors, rate = _FRAME.search(said), _COLORS.search(said), _RATE.search(said)
@@ -310,9 +339,9 @@ def _scan_packets(
                 fields = text.split(",")
                 packets, pts, duration = found[int(fields[0])], int(fields[2]), int(fields[3])
                 flags = next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith("F=")), _KEY)
+                if flags & _DISCARD:
+                    continue
                 if streams[int(fields[0])].kind == "video":
-                    if flags & _DISCARD:
-                        continue
                     packets.latest = max(packets.latest, (pts, duration))
                     packets.times.append(pts)
                     packets.keys.append(flags & _KEY)
@@ -321,33 +350,47 @@ def _scan_packets(
                             f'"{path.name}" holds more frames than {limits.max_seconds:.0f} s can have',
                             "cut it shorter or raise limits.max_seconds",
                         )
+                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
+                packets.lasting += lasting
                 if pts == NO_TIME:
                     continue
                 packets.start = pts if packets.start is None else min(packets.start, pts)
-                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
                 packets.end = max(packets.end, pts + lasting)
         child.finish()
     return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
 
 
-def probe_voice(path: Path, limits: Limits, cancel: CancelToken | None = None) -> VoiceFacts:
+def probe_voice(
+    path: Path, limits: Limits, cancel: CancelToken | None = None, *, track: int | None = None
+) -> VoiceFacts:
     """What a file offers as a voice, without decoding it.
+
+    Args:
+        path: The file.
+        limits: What it may ask of the machine.
+        cancel: Ends the work.
+        track: Which of its sound tracks is wanted, from 1; None: its default one.
 
     Raises:
         MediaError: It cannot be read at all.
-        VoiceError: It has no sound.
+        VoiceError: It has no sound, or not that track.
         LimitError: It is larger or longer than `limits`.
     """
     check_file(path, limits, "voice")
     file = describe_file(path, cancel)
-    if not file.tracks:
+    tracks = file.tracks
+    if not tracks:
         raise VoiceError(
             f'"{path.name}" has no sound', "give an audio file, or a video with a sound track, as the voice"
         )
-    stream = file.sounds()[0]
-    seconds = _scan_packets(path, [stream], limits, cancel)[stream.index].seconds
+    if track is not None and track > len(tracks):
+        have = "one sound track" if len(tracks) == 1 else f"{len(tracks)} sound tracks"
+        raise VoiceError(f'"{path.name}" has {have}, and no voice track {track}', "choose one that it has, from 1 on")
+    best = tuple(stream for stream in file.sounds() if stream.decodable) or tracks[:1]
+    streams = best if track is None else (tracks[track - 1],)
+    seconds = _scan_packets(path, streams[:1], limits, cancel)[streams[0].index].seconds
     check_length(path, seconds, limits)
-    return VoiceFacts(seconds, stream.index)
+    return VoiceFacts(file, seconds, tuple(stream.index for stream in streams), track is not None)
 
 
 def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:

@@ -36,6 +36,7 @@ class Source:
         images: The picture files, in order; empty for a video.
         stream: Which stream of the file holds its pictures.
         sound_stream: Which stream holds its own sound; None: it has none that can be decoded.
+        containers: The names of the file's container, ("mov", "mp4", ...).
         notes: What the user should know of how it is read, a sentence each.
         animated: Whether it is a picture that moves (GIF, PNG, WebP, AVIF).
         alpha_background: What is laid under transparent parts.
@@ -53,6 +54,7 @@ class Source:
     images: tuple[Path, ...]
     stream: int = 0
     sound_stream: int | None = None
+    containers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     animated: bool = False
     alpha_background: Literal["white", "black"] = "white"

@@ -17,7 +17,7 @@ from musetalk.webui import drawing, form, panels
 from musetalk.webui.accounts import account_of
 from musetalk.webui.form import Value
 from musetalk.webui.label_colours import legend
-from musetalk.webui.site import Site, owner_of, with_toasts
+from musetalk.webui.site import Site, owner_of, sentence, with_toasts
 from musetalk.webui.stage import Stage
 from musetalk.webui.texts import preview_note
 from musetalk.webui.watching import Update, Watching
@@ -82,9 +82,10 @@ class DubHandlers(Watching):
 
     @with_toasts
     def check_voice(self, voice: str | None) -> None:
-        """Refuse at once what cannot be a voice."""
+        """Refuse at once what cannot be a voice, and say what is odd about one."""
         if voice is not None:
-            self._site.engine.check_voice(Path(voice), self._site.base)
+            for note in self._site.engine.look_at_voice(Path(voice), self._site.base):
+                gr.Warning(sentence(note))
 
     def pick(self, event: gr.SelectData, scale: float) -> tuple[str, gr.Textbox]:
         """Choose the face under a click in the shown frame."""

@@ -93,5 +93,9 @@ def toast(error: MuseTalkError) -> gr.Error:
 
 def in_sentences(error: MuseTalkError) -> str:
     """Problem and remedy. File names in them are users' text, and Gradio takes what it is given for HTML."""
-    sentences = (text[:1].upper() + text[1:] + "." for text in (error.problem, error.remedy) if text)
-    return html.escape(" ".join(sentences))
+    return " ".join(sentence(text) for text in (error.problem, error.remedy) if text)
+
+
+def sentence(text: str) -> str:
+    """A note or a problem as a sentence for a toast, its file names escaped."""
+    return html.escape(f"{text[:1].upper()}{text[1:]}.")

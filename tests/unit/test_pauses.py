@@ -267,7 +267,7 @@ def test_only_what_comes_to_rest_is_heard_otherwise_in_a_render_and_around_a_fra
     samples = np.concatenate([vowel(2.0), np.zeros(2 * RATE, np.float32), vowel(2.0)]) + noise(6.0, 3e-3)
     path = write_wav(tmp_path / "voice.wav", samples)
     voice, equipment = (
-        Voice(path, RATE, 1, len(samples)),
+        Voice(path, RATE, 1, len(samples), path),
         cast(Equipment, SimpleNamespace(encoder=Ear(), features=None)),
     )
 

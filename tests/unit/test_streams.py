@@ -143,7 +143,7 @@ def test_a_cover_is_no_video(tmp_path: Path, film: Path, single: Path, voice: Pa
     ffmpeg("-i", str(single), "-i", str(voice), *("-c:a", "aac", "-c:v", "copy"), *options, "-f", "mp4", str(song))
     with pytest.raises(MediaError, match="sound but no picture"):
         probe(song)
-    assert probe_voice(song, Limits()).seconds > 0.5
+    assert probe_voice(song, Limits()).seconds >= 0.5
 
 
 def test_a_stream_that_nobody_can_decode_is_passed_over(tmp_path: Path, film: Path, small: Path, voice: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_stream_that_nobody_can_decode_is_passed_over(tmp_path: Path, film: Pa
     assert source.notes == (
         "the source has 2 video streams; number 2 (h264, 64x48) is used; number 1 (none) cannot be decoded",
     )
-    assert probe_voice(odd, Limits()).stream == 3
+    assert probe_voice(odd, Limits()).streams == (3,)
 
 
 def test_sound_of_the_same_programme_goes_with_a_picture(tmp_path: Path, film: Path, small: Path, voice: Path) -> None:

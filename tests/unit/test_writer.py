@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from musetalk.errors import OutputError
-from musetalk.media.audio import Voice, extract_voice
+from musetalk.media.audio import Voice, extract_sound_of, extract_voice
 from musetalk.media.commands import SoundTrack
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
@@ -136,7 +136,9 @@ def test_the_rest_of_the_source_keeps_its_own_sound(tmp_path: Path, sound: Voice
     film = write_video(tmp_path / "film.mp4", numbered_frames(150), 25, "-an")
     both = tmp_path / "both.mp4"
     ffmpeg("-i", str(film), "-i", str(own), "-c:v", "copy", "-c:a", "aac", str(both))
-    track = SoundTrack(sound.path, sound.rate, both, 2.0, 2.0, 6.0, rest_stream=1)
+    rest = extract_sound_of(probe_source(both, Limits()), tmp_path, Limits())
+    assert rest is not None
+    track = SoundTrack(sound.path, sound.rate, rest.path, 2.0, 2.0, 6.0)
     out = write(tmp_path / "out.mp4", numbered_frames(150), track)
     heard = np.abs(decode_sound(out))
     assert stream_seconds(out, "v:0") == 6
