@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from musetalk.media.boxes import boxes
+
 _HEAD_BYTES = 1024
 IMAGE_SUFFIXES = frozenset(
     {
@@ -111,7 +113,15 @@ def picture_format(path: Path) -> PictureFormat | None:
         return PictureFormat("TGA") if tga else None
     if found.name == "TIFF" and suffix in _RAW_SUFFIXES:
         return _RAW
+    if found.name == "HEIF" and not _has_still(path):
+        return None
     return None if found.name == "JPEG" and suffix in _MOTION_JPEG else found
+
+
+def _has_still(path: Path) -> bool:
+    """Whether a HEIC file holds a still, and not only a sequence, which is a video."""
+    with path.open("rb") as file:
+        return next(boxes(file, (b"meta",), 0, path.stat().st_size), None) is not None
 
 
 def _rarer(head: bytes) -> PictureFormat | None:

@@ -128,7 +128,7 @@ def _animated(
         notes += _laid_over(background)
     if animation.hurried:
         notes.append(
-            f"{animation.hurried} of its {len(animation.durations)} frames ask to be shown for 10 ms or less; "
+            f"{animation.hurried} of the file's {len(animation.durations)} frames ask to be shown for 10 ms or less; "
             "they are shown for 100 ms, as browsers do"
         )
     if animation.cut_off:

@@ -20,7 +20,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.settings import Limits
 from musetalk.timeline import plan_timeline
-from tests.media import numbered_frames, read_number, swapped_profile
+from tests.media import numbered_frames, read_number, swapped_profile, write_video
 
 WIDTH, HEIGHT = 64, 48
 
@@ -87,7 +87,7 @@ def test_one_frame_is_a_still_at_the_rate_of_pictures(tmp_path: Path, suffix: st
 def test_delays_that_nobody_set_last_as_long_as_in_browsers(tmp_path: Path) -> None:
     source = probe(animate(tmp_path / "hurried.gif", numbered_frames(4), [0, 10, 10, 0]))
     assert source.seconds == pytest.approx(0.4)
-    assert any("4 of its 4 frames" in note and "100 ms" in note for note in source.notes)
+    assert any("4 of the file's 4 frames" in note and "100 ms" in note for note in source.notes)
     quick = probe(animate(tmp_path / "quick.gif", numbered_frames(4), 20))
     assert (quick.seconds, quick.notes) == (pytest.approx(0.08), ())
 
@@ -253,3 +253,15 @@ def test_its_colour_profile_is_applied_to_every_frame(tmp_path: Path, suffix: st
     path = animate(tmp_path / f"wide.{suffix}", frames, 40, icc_profile=swapped_profile(), **LOSSLESS[suffix])
     blues = [int(frame[20, 20, 2]) for frame in read_frames(probe(path))]
     np.testing.assert_allclose(blues, [60, 120, 240], atol=6)
+
+
+@pytest.mark.parametrize("brands", [b"msf1\x00\x00\x00\x00msf1hevc", b"heic\x00\x00\x00\x00heichevc"])
+def test_a_heic_sequence_is_a_video(tmp_path: Path, brands: bytes) -> None:
+    codec = ("-c:v", "libx265", "-x265-params", "log-level=none", "-tag:v", "hvc1")
+    data = write_video(tmp_path / "film.mp4", numbered_frames(6), 25, *codec).read_bytes()
+    size = int.from_bytes(data[:4], "big")
+    start = struct.pack(">I", size) + b"ftyp" + brands.ljust(size - 8, b"\x00")[: size - 8]
+    data = (start + data[size:]).replace(b"hdlr" + bytes(8) + b"vide", b"hdlr" + bytes(8) + b"pict")
+    (tmp_path / "burst.heics").write_bytes(data)
+    source = probe(tmp_path / "burst.heics")
+    assert [read_number(frame) for frame in read_frames(source, 0, 6)] == list(range(6))
