@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
 from musetalk.media.audio import Voice
+from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
 from musetalk.speech.envelope import EnvelopeTrack
@@ -31,9 +33,15 @@ def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
     return _sentences(warnings)
 
 
-def input_notes(source: Source, voice: Voice | None) -> tuple[str, ...]:
-    """What is to be said of a source and a voice, a sentence each."""
-    return _sentences((*source.notes, *(() if voice is None else voice.notes)))
+def input_notes(source: Source, voice: Voice | None, asked: Fraction | None) -> tuple[str, ...]:
+    """What is to be said of a source, the rate it is played at, and a voice, a sentence each.
+
+    Args:
+        source: Of the preview.
+        voice: Of the preview, if it has one.
+        asked: The rate that the settings ask for.
+    """
+    return _sentences((*source.notes, *notes_on_rate(source, asked), *(() if voice is None else voice.notes)))
 
 
 def _sentences(texts: Iterable[str]) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def preview_frame(
             heard = pool.submit(_hear, scene, frame)
             look = look_at(scene, frame)
             envelope = heard.result()
-    told = input_notes(source, None if hearing is None else hearing.voice)
+    told = input_notes(source, None if hearing is None else hearing.voice, settings.fps)
     notes = (*told, *((end_note(scene),) if wanted >= timeline.frame_count else ()))
     return _show(scene, look, envelope, notes)
 

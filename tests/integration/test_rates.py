@@ -81,3 +81,15 @@ def test_the_voice_is_as_long_as_the_picture_at_any_rate_that_is_asked_for(clip:
         rate = Fraction(report.fps)
         assert float(rate) == pytest.approx(float(fps), abs=0.01)
         assert abs(stream_seconds(out, "v:0") - Fraction(7, 10)) <= 1 / rate
+
+
+def test_a_preview_frame_is_that_of_the_rate_and_says_so(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "slow.mp4", numbered_frames(8), 10)
+    voice = write_wav(tmp_path / "voice.wav", tone(0.7))
+    engine = LipSync(detector=EverywhereAFace())
+    slow = engine.preview_frame(source, voice, at=0.5)
+    assert (slow.number, read_number(slow.frame)) == (15, 5)
+    assert any("10 frames/s are too few" in note and "to 30 frames/s" in note for note in slow.notes)
+    asked = engine.preview_frame(source, voice, RenderSettings.parse({"fps": 12}), at=0.5)
+    assert (asked.number, read_number(asked.frame)) == (6, 5)
+    assert not any("frames/s" in note for note in asked.notes)
