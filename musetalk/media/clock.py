@@ -30,6 +30,7 @@ _MISSED, _MOST_MISSED = 1.25, 0.1
 _SAME_RATE = 1e-6
 # Times that a parser adds up (raw streams) collect rounding errors; what they then differ by is 70 ms in an hour.
 _ROUNDING = 2e-5
+_SAME_LENGTH = 0.002  # rates that differ by less are one, told more exactly and less
 _NEAR_STANDARD = 0.02  # rates of a variable source this near to a standard one are that one
 _IN_PHASE = 0.5  # how much the places of pictures between two frames must agree, 0 to 1, to be moved to the middle
 _TIE = 1e-6  # frames; so near to the moment at which a picture changes, the new one counts
@@ -77,6 +78,7 @@ def build_clock(
     hint: Fraction | None,
     *,
     fps: WantedRate = None,
+    usual: int = 0,
     last: int = 0,
     longest: float = Limits().max_seconds,
 ) -> FrameClock:
@@ -90,6 +92,7 @@ def build_clock(
         tick: Length of a tick in seconds.
         hint: The rate that the container or codec states, if any. Believed only where the times agree.
         fps: The rate to play it at; "own": its own; None: its own, if lips can move at it (see `suiting_rate`).
+        usual: How long the file shows most pictures, in ticks; counts where there are no times. 0: it does not say.
         last: How long the file shows the picture that comes last, in ticks; 0: it does not say.
         longest: Seconds that it may last; where more lie between two pictures, the times are wrong.
 
@@ -103,8 +106,9 @@ def build_clock(
     known = order_times(times, longest / float(tick))
     flags = np.asarray(keys, dtype=np.bool_)
     if known is None:  # raw streams, or nothing to be believed: evenly spaced, in the order of the file
-        _check_length(len(times) / (hint or DEFAULT_RATE), longest)
-        return _constant(hint or DEFAULT_RATE, len(times), (), np.flatnonzero(flags), fps, repaired=0)
+        rate = _stated_rate(usual * tick, tick, hint)
+        _check_length(len(times) / rate, longest)
+        return _constant(rate, len(times), (), np.flatnonzero(flags), fps, repaired=0)
     seconds = tuple((known.ticks * float(tick)).tolist())
     keyframes = np.flatnonzero(flags[known.order])
     _check_length(seconds[-1] - seconds[0], longest)  # before anything is as long as the times say
@@ -113,6 +117,14 @@ def build_clock(
         rate, missed = even
         return _constant(rate, len(times), seconds, keyframes, fps, repaired=max(missed, known.repaired))
     return _resampled(known, seconds, keyframes, tick, hint, fps, last)
+
+
+def _stated_rate(length: Fraction, tick: Fraction, hint: Fraction | None) -> Fraction:
+    """What the file says without times: the stated rate, unless its pictures last (`length`, seconds) otherwise."""
+    rate = believable(1 / length) if length > 0 else None
+    if hint is None or rate is None:
+        return hint or rate or DEFAULT_RATE
+    return hint if abs(1 / hint - length) < tick / 2 or abs(hint / rate - 1) < _SAME_LENGTH else rate
 
 
 def _check_length(seconds: Fraction | float, longest: float) -> None:

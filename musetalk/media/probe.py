@@ -38,6 +38,7 @@ _LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a sm
 # it gives decoded pictures other times than their packets; AVI's packets then have none.
 _STORES_TIMES = frozenset({"asf", "flv", "ivf", "matroska", "mov", "mpeg", "mpegts", "nut", "ogg", "rm", "wtv"})
 _SEEKABLE = frozenset({"asf", "flv", "matroska", "mov", "nut"})  # of these, those whose times cannot begin anew inside
+_MAX_LENGTHS = 100  # of pictures that are told apart
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
 _LONGEST_GAP = 3600  # seconds without sound in the middle of a recording
 _MAX_TITLE = 40  # characters of a track's name that are told
@@ -50,6 +51,7 @@ class _Packets:
     Attributes:
         times: Of pictures, in the file's order, in ticks.
         keys: Which of these need no other picture.
+        lengths: How many pictures are said to be shown how long, in ticks; the first few lengths that occur.
         latest: When the last picture is shown, and for how long.
         start, end: Of all that is shown or heard, in ticks.
         lasting: All of it together, in ticks.
@@ -58,6 +60,7 @@ class _Packets:
 
     times: array[int] = field(default_factory=lambda: array("q"))
     keys: bytearray = field(default_factory=bytearray)
+    lengths: dict[int, int] = field(default_factory=dict)
     latest: tuple[int, int] = (NO_TIME, 0)
     start: int | None = None
     end: int = 0
@@ -314,8 +317,16 @@ def _square_pixels(width: int, height: int, sar: str) -> tuple[int, int]:
 
 
 def _clock(file: MediaFile, packets: _Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:
-    last, longest = packets.latest[1], limits.max_seconds
-    clock = build_clock(packets.times, packets.keys, packets.tick, hint, fps=fps, last=last, longest=longest)
+    clock = build_clock(
+        packets.times,
+        packets.keys,
+        packets.tick,
+        hint,
+        fps=fps,
+        usual=max(packets.lengths, key=packets.lengths.__getitem__, default=0),
+        last=packets.latest[1],
+        longest=limits.max_seconds,
+    )
     told = _STORES_TIMES & set(file.containers) or ("avi" in file.containers and NO_TIME not in packets.times)
     return clock if told else replace(clock, picture_times=())
 
@@ -343,6 +354,8 @@ def _scan_packets(
                     continue
                 if streams[int(fields[0])].kind == "video":
                     packets.latest = max(packets.latest, (pts, duration))
+                    if duration in packets.lengths or len(packets.lengths) < _MAX_LENGTHS:
+                        packets.lengths[duration] = packets.lengths.get(duration, 0) + 1
                     packets.times.append(pts)
                     packets.keys.append(flags & _KEY)
                     if len(packets.times) > limits.max_seconds * FASTEST_RATE:

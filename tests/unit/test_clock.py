@@ -125,6 +125,23 @@ def test_times_that_are_all_the_same_or_missing_are_spaced_evenly() -> None:
         assert clock.keyframes == (0, 10, 20, 30)
 
 
+@pytest.mark.parametrize(
+    ("usual", "hint", "rate"),
+    [
+        (80, 25, "25/2"),
+        (33, "30000/1001", "30000/1001"),
+        (0, 30, "30"),
+        (0, None, "25"),
+        (40_000, 24, "24"),
+        (50, None, "20"),
+    ],
+)
+def test_without_times_the_usual_length_of_a_picture_counts(usual: int, hint: str | None, rate: str) -> None:
+    stated = None if hint is None else Fraction(hint)
+    clock = build_clock([NO_TIME] * 40, [1] * 40, MS, stated, usual=usual, fps="own")
+    assert (clock.fps, clock.frame_count) == (Fraction(rate), 40)
+
+
 @pytest.mark.parametrize("jitter", [0.001, 0.006])
 def test_jitter_is_no_change_of_rate(jitter: float) -> None:
     shifts = np.random.default_rng(0).uniform(-jitter, jitter, 300)

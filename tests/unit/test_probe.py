@@ -88,6 +88,11 @@ def test_one_doubled_time_costs_no_other(tmp_path: Path) -> None:
     assert numbers(path) == list(range(30))
 
 
+@pytest.mark.parametrize("fps", [Fraction(25, 2), Fraction(30000, 1001), Fraction(50)])
+def test_a_raw_stream_without_times_has_the_rate_of_its_pictures(tmp_path: Path, fps: Fraction) -> None:
+    assert probe_source(write_video(tmp_path / "raw.h264", numbered_frames(20), fps), Limits(), fps="own").fps == fps
+
+
 @pytest.mark.parametrize(("own", "played", "shown"), [(1, 25, 25), (Fraction(25, 2), 25, 2), (10, 30, 3)])
 def test_slow_pictures_are_repeated(tmp_path: Path, own: Fraction, played: int, shown: int) -> None:
     path = write_video(tmp_path / "slow.mp4", numbered_frames(6), own)
