@@ -390,12 +390,13 @@ def probe_voice(
         LimitError: It is larger or longer than `limits`.
     """
     check_file(path, limits, "voice")
+    remedy = "give an audio file, or a video with a sound track, as the voice"
+    if picture_format(path) is not None:
+        raise VoiceError(f'"{path.name}" is a picture: it has no sound', remedy)
     file = describe_file(path, cancel)
     tracks = file.tracks
     if not tracks:
-        raise VoiceError(
-            f'"{path.name}" has no sound', "give an audio file, or a video with a sound track, as the voice"
-        )
+        raise VoiceError(f'"{path.name}" has no sound', remedy)
     if track is not None and track > len(tracks):
         have = "one sound track" if len(tracks) == 1 else f"{len(tracks)} sound tracks"
         raise VoiceError(f'"{path.name}" has {have}, and no voice track {track}', "choose one that it has, from 1 on")

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from musetalk.errors import LimitError, MediaError
+from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.digest import content_digest
 from musetalk.media.pictures import read_image
-from musetalk.media.probe import probe_source
+from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits
 from tests.heif import write_avif_grid, write_heic
@@ -444,3 +444,10 @@ def test_odd_names_in_a_folder_are_only_names(tmp_path: Path) -> None:
 def test_a_picture_that_is_gone_says_so(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="cannot be opened"):
         read_image(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "gif", "avif"])
+def test_a_picture_given_as_the_voice_is_called_one(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(quarters()).save(tmp_path / f"portrait.{suffix}")
+    with pytest.raises(VoiceError, match="is a picture"):
+        probe_voice(tmp_path / f"portrait.{suffix}", Limits())
