@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+import numpy as np
+
+from musetalk.media.clock import EVEN_TOLERANCE, FrameClock
 from musetalk.media.types import Source
 
 _OVERRIDE = 'the setting "fps" (--fps) chooses another rate'
@@ -29,6 +32,8 @@ def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
             yield f"the source has a variable frame rate; it is played at a constant {fps}, as asked for"
     elif source.frame_count == 1:
         yield f"the source is a video of a single frame; it is shown as a still picture, at {fps}"
+    elif clock.variable and clock.fps == clock.own_fps and (skipped := _skipped(clock)):
+        yield f"between the source's frames {skipped} are missing, at its {own}: the one before is held meanwhile"
     elif clock.variable:
         slow = "" if clock.own_fps == clock.fps else f", since {own} are too few or too many for lips"
         yield f"the source has a variable frame rate; it is played at a constant {fps}{slow}"
@@ -36,6 +41,15 @@ def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
         yield f"the source's {own} are too few for lips to move well: frames are repeated, to {fps}; {_OVERRIDE}"
     elif clock.fps < clock.own_fps:
         yield f"the source's {own} are more than lips need: frames are left out, down to {fps}; {_OVERRIDE}"
+
+
+def _skipped(clock: FrameClock) -> int:
+    """How many pictures are missing in a regular sequence; 0 where the sequence is not regular."""
+    if not clock.picture_times:
+        return 0
+    places = (np.array(clock.picture_times) - clock.picture_times[0]) * float(clock.own_fps)
+    regular = np.abs(places - np.round(places)).max() <= EVEN_TOLERANCE
+    return round(float(places[-1])) + 1 - len(places) if regular else 0
 
 
 def _told(fps: Fraction) -> str:
