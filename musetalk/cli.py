@@ -33,6 +33,7 @@ _SETTINGS = {  # options of `render`, and the settings that they are
     "voice_track": "voice_track",
     "fps": "fps",
     "alpha_background": "alpha_background",
+    "deinterlace": "deinterlace",
     "use_saved_coords": "use_saved_coords",
     "coords_dir": "coords_dir",
     "detector": "detector.name",
@@ -101,6 +102,9 @@ def render(
     ] = None,
     alpha_background: Annotated[
         str | None, typer.Option(help="What is laid under transparent parts: white or black (default: white).")
+    ] = None,
+    deinterlace: Annotated[
+        str | None, typer.Option(help="Interlaced sources: auto (what looks it), on (all), or off.")
     ] = None,
     use_saved_coords: Annotated[
         bool | None, typer.Option("--use-saved-coords", help="Keep the faces found, and use them again.")

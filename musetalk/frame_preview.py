@@ -125,6 +125,7 @@ def preview_frame(
             settings.limits,
             fps=settings.fps,
             alpha_background=settings.alpha_background,
+            deinterlace=settings.deinterlace,
             cancel=cancel,
         )
         hearing = None if opening is None else opening.result()

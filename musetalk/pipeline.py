@@ -102,6 +102,7 @@ class LipSync:
             settings.limits,
             fps=settings.fps,
             alpha_background=settings.alpha_background,
+            deinterlace=settings.deinterlace,
         )
 
     def check_voice(self, voice: Path, settings: RenderSettings) -> float:
@@ -214,7 +215,7 @@ class LipSync:
             size=(source.width, source.height),
             fps=source.fps,
             sound=sound,
-            color=source.color,
+            color=source.output_color,
             settings=preparation.settings.encoder,
             comment=f"MuseTalk Hybrid. {self.registry.get(preparation.settings.backend).notice}".strip(),
             cancel=run.cancel,

@@ -98,6 +98,7 @@ def run_preflight(
         settings.limits,
         fps=settings.fps,
         alpha_background=settings.alpha_background,
+        deinterlace=settings.deinterlace,
         cancel=run.cancel,
     )
     run.emit("preflight", 1, STEPS)
@@ -153,5 +154,3 @@ def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:
 def _note_facts(source: Source, asked: Fraction | None, run: RenderRun) -> None:
     for note in (*source.notes, *notes_on_rate(source, asked)):
         run.warn(note)
-    if source.high_dynamic_range:
-        run.warn("the source is HDR; the output keeps its colour tags but has 8 bits a channel")

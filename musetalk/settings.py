@@ -29,6 +29,8 @@ ParsedShape = Literal["raw", "jaw", "neck", "mouth"]
 PARSED_SHAPES: tuple[str, ...] = get_args(ParsedShape)
 DrawnShape = Literal["ellipse", "box"]
 ShownShape = DrawnShape | ParsedShape | Literal["painted"]  # painted: what the network itself paints
+Background = Literal["white", "black"]
+Deinterlace = Literal["auto", "on", "off"]
 MaskShape = Literal["auto"] | DrawnShape | ParsedShape
 
 
@@ -289,8 +291,11 @@ class RenderSettings(_Frozen):
     fps: FrameRate = Field(
         None, description="frame rate of the output: 25, 29.97, 30000/1001; default: the source's own, of pictures 25"
     )
-    alpha_background: Literal["white", "black"] = Field(
-        "white", description="what is laid under transparent parts of the source"
+    alpha_background: Background = Field(
+        "white", description="what is laid under transparent parts of the source: white or black"
+    )
+    deinterlace: Deinterlace = Field(
+        "auto", description="auto: what is marked as interlaced and looks it; on: all; off: nothing"
     )
     use_saved_coords: bool = False
     measure: bool = Field(False, description="measure sharpness, jitter and more of the result; in the report")

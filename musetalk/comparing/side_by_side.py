@@ -129,7 +129,7 @@ def write_side_by_side(
         size=grid.size,
         fps=first.fps,
         sound=SoundTrack(first.path, _RATE, None, first.seconds, 0.0, first.seconds),
-        color=first.color,
+        color=first.output_color,
         settings=settings.encoder,
         comment=f"MuseTalk Hybrid, side by side: {', '.join(panel.name for panel in panels)}",
         cancel=cancel,

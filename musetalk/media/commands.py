@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
+from musetalk.media.filters import Resize, decode_filters, encode_filters
 from musetalk.media.seeking import Way
-from musetalk.media.types import ColorTags
+from musetalk.media.types import ColorTags, Conversion
 from musetalk.settings import EncoderSettings
 
 # Containers that hold their media themselves. Playlists, manifests, scripts and image patterns (hls, dash, concat,
@@ -22,16 +22,17 @@ CONTAINERS = (
     "yuv4mpegpipe"
 )
 
-# Rounding that makes yuv -> rgb -> yuv all but lossless: mean luma error 0.001 levels, against 1.1 without.
-_EXACT = "accurate_rnd+full_chroma_int"
-
 # ffmpeg would queue eight raw frames on either side of a pipe, beside the ones that the pipeline holds.
 _SHORT_QUEUE = ("-thread_queue_size", "1")
 
 # What `decode_frames` says of its pictures on stderr: a time in millionths of a second, or NOPTS, then what came then.
 PICTURE_TIME = re.compile(r"frame:\d+ +pts:(-?\d+|NOPTS)|(?:^|\W)(begun|shown)=1")
 
-_MATRICES = frozenset({"bt709", "smpte170m", "bt470bg", "bt2020nc", "fcc"})  # that swscale can write
+# What takes a codec's parameter sets, which say the size of pictures, out of its key frames.
+_PARAMETER_SETS = {
+    **{codec: f"{codec}_mp4toannexb,extract_extradata" for codec in ("h264", "hevc", "vvc")},
+    **dict.fromkeys(("mpeg1video", "mpeg2video", "mpeg4", "vc1", "av1", "cavs"), "extract_extradata"),
+}
 
 
 def file_url(path: Path) -> str:
@@ -39,14 +40,18 @@ def file_url(path: Path) -> str:
     return f"file:{path.absolute()}"
 
 
-def read_input(path: Path, *, start: float | None = None) -> list[str]:
-    """Open one untrusted local file, from `start` seconds."""
+def read_input(path: Path, *, start: float | None = None, decoder: str | None = None) -> list[str]:
+    """Open one untrusted local file, from `start` seconds.
+
+    `decoder`: for its picture, in place of ffmpeg's own choice.
+    """
     return [
         "-protocol_whitelist",
         "file,pipe",
         "-format_whitelist",
         CONTAINERS,
         *([] if start is None else ["-ss", f"{start:.6f}"]),
+        *([] if decoder is None else ["-c:v", decoder]),
         "-i",
         file_url(path),
     ]
@@ -70,14 +75,64 @@ def _pick(*streams: int) -> list[str]:
     return [part for stream in streams for part in ("-map", f"0:{stream}")]
 
 
-def first_frame(path: Path, stream: int, max_pixels: int, label: str) -> list[str]:
+def first_frame(path: Path, stream: int, max_pixels: int, label: str, *, decoder: str | None = None) -> list[str]:
     """Decode one frame and describe it on stderr (showinfo); the frame itself goes nowhere.
 
-    What it says begins with "[showinfo@LABEL ".
+    What it says begins with "[showinfo@LABEL ". `decoder`: in place of ffmpeg's own choice.
     """
     limit = ["-max_pixels", str(max_pixels)]
     tail = [*_pick(stream), "-vf", f"showinfo@{label}=checksum=0", "-frames:v", "1", "-f", "null", "-"]
-    return [*_quiet("info"), *limit, *read_input(path), *tail]
+    return [*_quiet("info"), *limit, *read_input(path, decoder=decoder), *tail]
+
+
+def show_key_frames(
+    path: Path, stream: int, max_pixels: int, label: str, *, start: float = 0.0, frames: int | None = None
+) -> list[str]:
+    """As `first_frame`, of all key frames, or of the first ones from `start` seconds."""
+    # Without delay: decoders of MPEG-2 lose what they hold back where the size changes.
+    limit = ["-max_pixels", str(max_pixels), "-skip_frame:v", "nokey", "-flags:v", "low_delay"]
+    count = [] if frames is None else ["-frames:v", str(frames)]
+    tail = [*_pick(stream), "-vf", f"showinfo@{label}=checksum=0", "-fps_mode", "passthrough", *count]
+    source = read_input(path, start=start if start > 0 else None)
+    return [*_quiet("info"), *limit, *source, *tail, "-f", "null", "-"]
+
+
+def look_at_fields(
+    path: Path, stream: int, label: str, *, start: float, frames: int, size: tuple[int, int], decoder: str | None
+) -> list[str]:
+    """Give a few frames on stdout in grey, every line as stored, and say how each is marked as `first_frame` does."""
+    grey = f"showinfo@{label}=checksum=0,format=gray,scale={size[0]}:{size[1]}:flags=neighbor"
+    tail = [*_pick(stream), "-vf", grey, "-frames:v", str(frames), "-fps_mode", "passthrough"]
+    source = read_input(path, start=start if start > 0 else None, decoder=decoder)
+    return [*_quiet("info"), "-noautorotate", *source, *tail, "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]
+
+
+def read_alpha(path: Path, stream: int, *, start: float, frames: int, side: int, decoder: str | None) -> list[str]:
+    """Give the alpha of a few frames on stdout, as grey squares of `side`."""
+    alpha = f"alphaextract,scale={side}:{side}:flags=area,format=gray"
+    tail = [*_pick(stream), "-vf", alpha, "-frames:v", str(frames), "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]
+    return [*_quiet(), *read_input(path, start=start if start > 0 else None, decoder=decoder), *tail]
+
+
+def parameter_sets(path: Path, stream: int, codec: str) -> list[str] | None:
+    """List key frames on stdout, with a checksum of their parameter sets, undecoded; None: `codec` has none."""
+    if codec not in _PARAMETER_SETS:
+        return None
+    copy = [*_pick(stream), "-c", "copy", "-bsf:v", _PARAMETER_SETS[codec], "-f", "framecrc", "pipe:1"]
+    return [*_quiet(), "-discard:v", "nokey", *read_input(path), *copy]
+
+
+def key_frames(path: Path, stream: int) -> list[str]:
+    """Give key frames of VP8 or VP9 on stdout, undecoded, in IVF."""
+    return [*_quiet(), "-discard:v", "nokey", *read_input(path), *_pick(stream), "-c", "copy", "-f", "ivf", "pipe:1"]
+
+
+def try_filters(filters: str, *, vulkan: bool) -> list[str]:
+    """Run a chain of filters on one grey picture of HDR."""
+    device = ["-init_hw_device", "vulkan"] if vulkan else []
+    grey = "color=gray:s=64x64,format=yuv420p10,setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020"
+    picture = ["-f", "lavfi", "-i", f"{grey}:color_trc=smpte2084"]
+    return [*_quiet(), *device, *picture, "-vf", filters, "-frames:v", "1", "-f", "null", "-"]
 
 
 def packet_times(path: Path, streams: Sequence[int]) -> list[str]:
@@ -91,7 +146,8 @@ def decode_frames(
     *,
     size: tuple[int, int],
     way: Way,
-    resize: Literal["area", "bicubic"] | None = None,
+    resize: Resize | None = None,
+    conversion: Conversion = Conversion(),  # noqa: B008 - frozen
 ) -> list[str]:
     """Decode a stream's pictures to rgb24 on stdout, each once, upright, `size` (width, height) large.
 
@@ -100,14 +156,14 @@ def decode_frames(
     `resize` says how, where that is not the stored size: "area" averages (to shrink for detection), "bicubic" keeps
     detail (to square pixels). Else only chroma is interpolated, for which bilinear is as good and a third cheaper.
     """
-    flags = "area" if resize == "area" else f"{resize or 'bilinear'}+{_EXACT}"
-    scale = f"scale={size[0]}:{size[1]}:flags={flags},format=rgb24"
+    device = ["-init_hw_device", "vulkan"] if conversion.on_vulkan else []
     begun = _say_time("begun", ":enable='eq(n,0)'")
-    filters = ",".join([begun, *_dropped(way), scale, _say_time("shown")])
+    filters = ",".join([begun, *_dropped(way), decode_filters(conversion, size, resize), _say_time("shown")])
     entry = [] if way.seek is None else ["-noaccurate_seek", "-copyts", "-start_at_zero"]
     frames = [*_pick(stream), "-vf", filters, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", *_SHORT_QUEUE]
+    source = read_input(path, start=way.seek, decoder=conversion.decoder)
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    return [*_quiet(), *entry, *read_input(path, start=way.seek), *frames, *raw]
+    return [*_quiet(), *device, *entry, *source, *frames, *raw]
 
 
 def _say_time(name: str, options: str = "") -> str:
@@ -241,15 +297,12 @@ def encode(
     settings: EncoderSettings,
     comment: str,
 ) -> list[str]:
-    """Encode rgb24 frames from stdin with a sound track to a file.
-
-    Odd sides grow by one pixel that repeats the edge (4:2:0 has no odd sizes).
-    """
+    """Encode rgb24 frames from stdin with a sound track to a file."""
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
         *_raw_frames(size, fps),
         *_sound_inputs(sound),
-        *["-filter_complex", f"[0:v]{_picture_filter(size, color)}[v];{_sound_filter(sound)}[a]"],
+        *["-filter_complex", f"[0:v]{encode_filters(size, color)}[v];{_sound_filter(sound)}[a]"],
         *["-map", "[v]", "-map", "[a]"],
         *_video_codec(settings),
         *["-c:a", "aac", "-b:a", f"{settings.audio_kbps}k"],
@@ -260,30 +313,6 @@ def encode(
 def _raw_frames(size: tuple[int, int], fps: Fraction) -> list[str]:
     form = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-framerate", rate_text(fps)]
     return [*form, *_SHORT_QUEUE, "-i", "pipe:0"]
-
-
-def _picture_filter(size: tuple[int, int], color: ColorTags) -> str:
-    width, height = size
-    steps = []
-    if width % 2 or height % 2:
-        steps.append(f"pad={width + width % 2}:{height + height % 2}")
-        steps.append(f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear")
-    matrix = color.space if color.space in _MATRICES else "bt601"  # what the reader's conversion assumes of untagged
-    output_range = "pc" if color.range == "pc" else "tv"
-    steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags=bicubic+{_EXACT},format=yuv420p")
-    return ",".join([*steps, _tags(color)])
-
-
-def _tags(color: ColorTags) -> str:
-    """The source's tags on the frames, from where the encoder takes them.
-
-    An untagged source stays untagged, so that a player guesses of both the same.
-    """
-    space = color.space if color.space in _MATRICES else None
-    return (
-        f"setparams=range={color.range or 'unspecified'}:color_primaries={color.primaries or 'unknown'}"
-        f":color_trc={color.transfer or 'unknown'}:colorspace={space or 'unknown'}"
-    )
 
 
 def _video_codec(settings: EncoderSettings) -> list[str]:
@@ -315,5 +344,5 @@ def encode_trial(*, size: tuple[int, int], fps: Fraction, settings: EncoderSetti
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error"],
         *_raw_frames(size, fps),
-        *["-vf", _picture_filter(size, ColorTags()), *_video_codec(settings), "-f", "null", "-"],
+        *["-vf", encode_filters(size, ColorTags()), *_video_codec(settings), "-f", "null", "-"],
     ]

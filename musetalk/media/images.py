@@ -16,17 +16,17 @@ from PIL import Image
 from musetalk.errors import LimitError, MediaError
 from musetalk.media.animation import Animation, read_animation, read_canvases
 from musetalk.media.clock import FrameClock, build_clock
+from musetalk.media.colors import SDR
 from musetalk.media.formats import IMAGE_SUFFIXES, PictureFormat, picture_format
 from musetalk.media.pictures import format_of, is_sideways, opened, reading, still
 from musetalk.media.rates import DEFAULT_RATE, WantedRate, played_at
-from musetalk.media.srgb import Background, is_transparent, profile_note
-from musetalk.media.types import ColorTags, Source
-from musetalk.settings import Limits
+from musetalk.media.srgb import is_transparent, profile_note
+from musetalk.media.types import Source
+from musetalk.settings import Background, Limits
 
 _TICK = Fraction(1, 90_000)  # of animations, in seconds: all usual delays and rates are whole numbers of it
 _NAMED = 3  # files that a note names
 _HIDDEN = re.compile(r"\.|(thumbs|ehthumbs)\.db$|desktop\.ini$", re.IGNORECASE)  # how names of no one's concern begin
-_COLORS = ColorTags("tv", "bt709", "bt709", "bt709")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _source(
         width=size[0],
         height=size[1],
         clock=clock,
-        color=_COLORS,
+        color=SDR,
         pixel_format="rgb24",
         square_pixels=True,
         seekable=not animated,
@@ -177,6 +177,7 @@ def _source(
         animated=animated,
         alpha_background=background,
         notes=notes,
+        output_color=SDR,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,23 +13,20 @@ from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.clock import FrameClock, build_clock
+from musetalk.media.conversion import plan_conversion
+from musetalk.media.first_picture import FirstPicture, look_at_first
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.media.images import probe_folder, probe_picture
 from musetalk.media.rates import WantedRate
-from musetalk.media.srgb import Background
+from musetalk.media.sampling import Video
 from musetalk.media.streams import MediaFile, Stream, describe_file
 from musetalk.media.timestamps import NO_TIME
-from musetalk.media.types import ColorTags, Source
+from musetalk.media.types import Source
 from musetalk.progress import CancelToken
-from musetalk.settings import FASTEST_RATE, Limits
+from musetalk.settings import FASTEST_RATE, Background, Deinterlace, Limits
 from musetalk.units import apart, in_seconds
 from musetalk.units import size as size_text
 
-_FRAME = re.compile(r"\bn: *0 .*\bfmt:(?P<format>\w+) .*\bsar:(?P<sar>\d+/\d+) s:(?P<w>\d+)x(?P<h>\d+)")
-_RATE = re.compile(r"config in .*frame_rate: (\d+)/(\d+)")
-_COLORS = re.compile(
-    r"color_range:(?P<range>\S+) color_space:(?P<space>\S+) color_primaries:(?P<primaries>\S+) color_trc:(?P<trc>\S+)"
-)
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
 _KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
 _LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a small negative number of 32 bits
@@ -111,12 +107,13 @@ class VoiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
-    """A stream's first picture: what showinfo says of it."""
+class _Wishes:
+    """At which rate a video is played, what is to be done with its fields and its alpha; and who may end the look."""
 
-    frame: re.Match[str]
-    colors: re.Match[str]
-    rate: Fraction | None
+    fps: WantedRate
+    deinterlace: Deinterlace
+    background: Background
+    cancel: CancelToken | None
 
 
 def check_file(path: Path, limits: Limits, what: str) -> None:
@@ -157,6 +154,7 @@ def probe_source(
     *,
     fps: WantedRate = None,
     alpha_background: Background = "white",
+    deinterlace: Deinterlace = "auto",
     cancel: CancelToken | None = None,
 ) -> Source:
     """Describe a video file, a picture, or a folder of pictures: by what it holds, whatever its name says.
@@ -167,6 +165,7 @@ def probe_source(
         fps: The rate to play it at; "own": its own; None: its own, if lips can move at it (see `suiting_rate`), of
             pictures 25.
         alpha_background: What is laid under transparent parts.
+        deinterlace: "auto": videos that are marked as interlaced and look it; "on": all; "off": none.
         cancel: Ends the look.
 
     Raises:
@@ -185,8 +184,9 @@ def probe_source(
         if picture_format(path) is not None:
             source = probe_picture(path, fps, limits, alpha_background)
         else:
+            wishes = _Wishes(fps, deinterlace, alpha_background, cancel)
             probe = _probe_named_picture if named_picture else _probe_video
-            source = probe(path, limits, fps, cancel)
+            source = probe(path, limits, wishes)
     _check_limits(source, limits)
     return source
 
@@ -200,42 +200,48 @@ def _check_limits(source: Source, limits: Limits) -> None:
     check_length(source.path, source.seconds, limits)
 
 
-def _probe_named_picture(path: Path, limits: Limits, fps: WantedRate, cancel: CancelToken | None) -> Source:
+def _probe_named_picture(path: Path, limits: Limits, wishes: _Wishes) -> Source:
     """A video under the name of a picture, or a picture that is damaged from its first byte on."""
     try:
-        return _probe_video(path, limits, fps, cancel)
+        return _probe_video(path, limits, wishes)
     except LimitError:
         raise
     except MediaError as error:
         raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG") from error
 
 
-def _probe_video(path: Path, limits: Limits, fps: WantedRate, cancel: CancelToken | None) -> Source:
+def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
+    cancel = wishes.cancel
     file = describe_file(path, cancel)
     wanted = _candidates(file)
     sound = next((stream for stream in file.sounds(wanted[0].program) if stream.decodable), None)
     scanned = _scan_packets(path, [*wanted, *([] if sound is None else [sound])], limits, cancel)
     # A single picture is rarely what a file with more of them is about, even where the file says so.
     order = sorted(wanted, key=lambda stream: len(scanned[stream.index].times) < 2)
-    stream, picture = _first_decodable(path, order, limits, cancel)
-    frame, colors, packets = picture.frame, picture.colors, scanned[stream.index]
+    first = _first_decodable(path, order, limits, cancel)
+    stream, packets = first.stream, scanned[first.stream.index]
     if not packets.times:
         raise MediaError(f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4")
-    width, height = _square_pixels(int(frame["w"]), int(frame["h"]), frame["sar"])
+    clock = _clock(file, packets, first.rate, wishes.fps, limits)
+    video = Video(path, stream, file.containers, float(clock.frame_count / clock.fps), limits.max_pixels, cancel)
+    made = plan_conversion(video, first, deinterlace=wishes.deinterlace, background=wishes.background)
     return Source(
         path=path,
-        width=width,
-        height=height,
-        clock=_clock(file, packets, picture.rate, fps, limits),
-        color=ColorTags(*(_tag(colors[name]) for name in ("range", "space", "primaries", "trc"))),
-        pixel_format=frame["format"],
-        square_pixels=(width, height) == (int(frame["w"]), int(frame["h"])),
+        width=made.size[0],
+        height=made.size[1],
+        clock=clock,
+        color=made.first.color,
+        pixel_format=made.first.pixel_format,
+        square_pixels=made.first.square_pixels and not made.conversion.letterbox,
         seekable=bool(_SEEKABLE & set(file.containers)),
         images=(),
         stream=stream.index,
         sound_stream=None if sound is None or not scanned[sound.index].end else sound.index,
         containers=file.containers,
-        notes=_notes_on(file, stream, sound),
+        notes=(*_notes_on(file, stream, sound), *made.notes),
+        alpha_background=wishes.background,
+        conversion=made.conversion,
+        output_color=made.output_color,
     )
 
 
@@ -270,50 +276,28 @@ def _notes_on(file: MediaFile, stream: Stream, sound: Stream | None) -> tuple[st
     return tuple(notes)
 
 
-def _first_decodable(
-    path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None
-) -> tuple[Stream, _Picture]:
-    """The first stream of which a picture can be decoded, and what is known of that.
+def _first_decodable(path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None) -> FirstPicture:
+    """The first picture of the first stream of which one can be decoded.
 
     Raises:
         MediaError: There is none, with the reason for the first stream.
     """
     errors = []
     for stream in streams:
-        try:
-            return stream, _first_picture(path, stream.index, limits, cancel)
-        except MediaError as error:
-            errors.append(error)
+        picture, complaints = look_at_first(path, stream, limits.max_pixels, cancel=cancel)
+        if picture is not None:
+            return picture
+        errors.append(_undecodable(path, complaints, limits))
     raise errors[0]
 
 
-def _first_picture(path: Path, stream: int, limits: Limits, cancel: CancelToken | None) -> _Picture:
-    label = secrets.token_hex(8)  # no text of the file can be taken for what showinfo says
-    arguments = commands.first_frame(path, stream, limits.max_pixels, label)
-    with Child(arguments, keep=re.compile(rf"\[showinfo@{label} "), cancel=cancel) as child:
-        child.finish()
-        said, complaints = "\n".join(child.kept_lines), "\n".join(child.stderr_lines)
-    frame, colors, rate = _FRAME.search(said), _COLORS.search(said), _RATE.search(said)
-    if frame is None or colors is None:
-        if re.search(r"(picture size|dimensions).*(invalid|exceeds|too large)", complaints, re.IGNORECASE):
-            raise LimitError(
-                f'"{path.name}" has more than the {limits.max_pixels} pixels allowed in a frame',
-                "scale it down or raise limits.max_pixels",
-            )
-        raise MediaError(f'no picture in "{path.name}" can be decoded', "convert it, or export it again, as H.264 MP4")
-    hint = Fraction(int(rate[1]), int(rate[2])) if rate and int(rate[1]) and int(rate[2]) else None
-    return _Picture(frame, colors, hint)
-
-
-def _tag(value: str) -> str | None:
-    return None if value in ("unknown", "unspecified", "reserved") else value
-
-
-def _square_pixels(width: int, height: int, sar: str) -> tuple[int, int]:
-    """The size with square pixels; one side grows, none shrinks, so that no detail is lost."""
-    across, down = sar.split("/")
-    ratio = Fraction(int(across) or 1, int(down) or 1)  # 0/1: unknown, taken as square
-    return (round(width * ratio), height) if ratio >= 1 else (width, round(height / ratio))
+def _undecodable(path: Path, complaints: str, limits: Limits) -> MediaError:
+    if re.search(r"(picture size|dimensions).*(invalid|exceeds|too large)", complaints, re.IGNORECASE):
+        return LimitError(
+            f'"{path.name}" has more than the {limits.max_pixels} pixels allowed in a frame',
+            "scale it down or raise limits.max_pixels",
+        )
+    return MediaError(f'no picture in "{path.name}" can be decoded', "convert it, or export it again, as H.264 MP4")
 
 
 def _clock(file: MediaFile, packets: _Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:

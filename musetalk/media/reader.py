@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator
 from contextlib import closing
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import MediaError
 from musetalk.media import commands
 from musetalk.media.child import Child
+from musetalk.media.filters import Resize
 from musetalk.media.pictures import read_animated, read_image
 from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
@@ -105,7 +107,8 @@ def _read_video(
     shown: UInt8Array | None = None
     number = -1  # of the picture shown
     coming: tuple[int, UInt8Array] | None = None
-    with closing(_pictures_from(source, clock.picture(start), size, cancel)) as pictures:
+    first = max(0, clock.picture(start) - source.conversion.lead)
+    with closing(_pictures_from(source, first, size, cancel)) as pictures:
         for frame in range(start, stop):
             wanted, repeated = clock.picture(frame), True
             while number < wanted:
@@ -155,8 +158,12 @@ def _decode(
         MediaError: No picture comes, and one is needed.
     """
     whole = size == (source.width, source.height)
-    resize: Literal["area", "bicubic"] | None = "area" if not whole else None if source.square_pixels else "bicubic"
-    arguments = commands.decode_frames(source.path, source.stream, size=size, way=way, resize=resize)
+    resize: Resize | None = "area" if not whole else None if source.square_pixels else "bicubic"
+    if source.conversion.letterbox:  # ffmpeg would leave out as many pictures again where the size changes
+        way = replace(way, skip_pictures=0)
+    arguments = commands.decode_frames(
+        source.path, source.stream, size=size, way=way, resize=resize, conversion=source.conversion
+    )
     times, number, late = source.clock.picture_times, way.skip_pictures - 1, False
     with Child(arguments, stdout=True, marks=commands.PICTURE_TIME, cancel=cancel) as child:
         while (picture := _next_picture(child, size)) is not None:

@@ -32,6 +32,10 @@ _STREAM = re.compile(
 )
 _LANGUAGE = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?\((?P<language>[\w-]{2,12})\): ")
 _TITLE = re.compile(r"      title {11}: (?P<title>.+)")
+_ALPHA_BESIDE = re.compile(r"      alpha_mode {6}: 1", re.IGNORECASE)
+_DOLBY = re.compile(
+    r" {6,8}DOVI configuration record: .*\bprofile: (?P<profile>\d+), .*compatibility id: (?P<compatible>\d+)"
+)
 _DISPOSITIONS = re.compile(r"(?: \([a-z_ -]+\))*\s*$")
 _SIZE = re.compile(r", (?P<width>\d+)x(?P<height>\d+)\b")
 _SAMPLE_FORMAT = re.compile(r", (?:u8|s16|s32|s64|flt|dbl)p?\b")
@@ -53,6 +57,8 @@ class Stream:
         program: The broadcast programme that it belongs to; None where there are none.
         language: As the file says, "eng"; mostly empty.
         title: As the file says; mostly empty.
+        alpha_beside: Whether a video's alpha is kept beside its pictures, where only some decoders look.
+        dolby: Dolby Vision's profile, and what its pictures are compatible with (0: nothing); None: it is none.
     """
 
     index: int
@@ -65,6 +71,8 @@ class Stream:
     program: int | None = None
     language: str = ""
     title: str = ""
+    alpha_beside: bool = False
+    dolby: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,10 @@ def describe_file(path: Path, cancel: CancelToken | None = None) -> MediaFile:
                 streams.setdefault(stream.index, stream)
         elif latest in streams and (title := _TITLE.fullmatch(line)):
             streams[latest] = replace(streams[latest], title=title["title"])
+        elif latest in streams and _ALPHA_BESIDE.fullmatch(line):
+            streams[latest] = replace(streams[latest], alpha_beside=True)
+        elif latest in streams and (dolby := _DOLBY.match(line)):
+            streams[latest] = replace(streams[latest], dolby=(int(dolby["profile"]), int(dolby["compatible"])))
     if not containers:
         raise _unreadable(path, reasons)
     return MediaFile(path, containers, tuple(streams[index] for index in sorted(streams)))

@@ -9,6 +9,7 @@ from typing import Literal
 
 from musetalk.media.clock import FrameClock
 from musetalk.media.seeking import Experience
+from musetalk.settings import Background
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,69 @@ class ColorTags:
 
 
 @dataclass(frozen=True, slots=True)
+class Deinterlacing:
+    """How pictures made of two fields become whole ones.
+
+    Attributes:
+        parity: The field that is earlier: "tff" the top one, "bff" the bottom one, "auto" as each picture says.
+        only_marked: Leave alone what is marked as progressive.
+    """
+
+    parity: Literal["auto", "tff", "bff"] = "auto"
+    only_marked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToneMapping:
+    """How HDR becomes SDR.
+
+    Attributes:
+        filter: What ffmpeg does it with.
+        color: What the source's numbers mean; nothing is None.
+        peak: The brightest that the source gets, in cd/m².
+    """
+
+    filter: Literal["zscale", "libplacebo"]
+    color: ColorTags
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What is done to a video's stored pictures so that they are upright 8-bit RGB of one size.
+
+    Attributes:
+        decoder: The decoder to use in place of ffmpeg's own choice; None: that.
+        deinterlacing: How fields become pictures; None: they are whole already.
+        tone_mapping: How HDR becomes SDR; None: it is SDR, or stays as it is.
+        matrix: How YCbCr is read where the file does not say; None: it says.
+        by_zscale: Whether the matrix is one that swscale does not know.
+        background: What transparent parts are laid over; None: all is opaque.
+        premultiplied: Whether stored colours are weighted by alpha already.
+        letterbox: Whether stored sizes may differ from one another.
+    """
+
+    decoder: str | None = None
+    deinterlacing: Deinterlacing | None = None
+    tone_mapping: ToneMapping | None = None
+    matrix: str | None = None
+    by_zscale: bool = False
+    background: Background | None = None
+    premultiplied: bool = False
+    letterbox: bool = False
+
+    @property
+    def on_vulkan(self) -> bool:
+        """Whether a Vulkan device is needed."""
+        return self.tone_mapping is not None and self.tone_mapping.filter == "libplacebo"
+
+    @property
+    def lead(self) -> int:
+        """Pictures before one that it depends on."""
+        return 0 if self.deinterlacing is None else 1
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A video, a picture, or a folder of pictures.
 
@@ -29,7 +93,7 @@ class Source:
         path: The file or folder.
         width, height: Size in square pixels, upright, as a viewer sees it.
         clock: Frame rate, frame count, and which picture each frame shows.
-        color: Colour tags.
+        color: Colour tags, as stored.
         pixel_format: As stored, in ffmpeg's words.
         square_pixels: Whether it is stored with square pixels, that is, in this size.
         seekable: Whether decoding may begin at a keyframe.
@@ -40,6 +104,8 @@ class Source:
         notes: What the user should know of how it is read, a sentence each.
         animated: Whether it is a picture that moves (GIF, PNG, WebP, AVIF).
         alpha_background: What is laid under transparent parts.
+        conversion: What is done to its stored pictures.
+        output_color: Colour tags of an output that looks as its frames do.
         experience: What decoding has shown of it so far.
     """
 
@@ -57,7 +123,9 @@ class Source:
     containers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     animated: bool = False
-    alpha_background: Literal["white", "black"] = "white"
+    alpha_background: Background = "white"
+    conversion: Conversion = Conversion()
+    output_color: ColorTags = ColorTags()
     experience: Experience = field(default_factory=Experience, compare=False, repr=False)
 
     @property

@@ -115,7 +115,7 @@ def test_odd_sizes_grow_by_one_pixel_that_repeats_the_edge(
         ColorTags("tv", "bt709", "bt709", "bt709"),
         ColorTags("pc", "bt470bg", "bt470bg", "smpte170m"),
         ColorTags(),
-        ColorTags("tv", "bt2020nc", "bt2020", "arib-std-b67"),
+        ColorTags("tv", "bt2020nc", "bt2020", "bt2020-10"),
     ],
 )
 def test_colours_and_their_tags_survive(tmp_path: Path, sound: Voice, color: ColorTags) -> None:

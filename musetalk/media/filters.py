@@ -1,0 +1,130 @@
+"""ffmpeg's filters between stored pictures and plain RGB: one chain, a pure function of what is known of the source."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from musetalk.media.colors import SWSCALE_MATRICES, assumed_matrix
+from musetalk.media.types import ColorTags, Conversion, Deinterlacing, ToneMapping
+
+Resize = Literal["area", "bicubic"]
+
+# Rounding that makes yuv -> rgb -> yuv all but lossless: mean luma error 0.001 levels, against 1.1 without.
+_EXACT = "accurate_rnd+full_chroma_int"
+
+# HDR to SDR. White of SDR programmes lies at 203 cd/m² (ITU-R BT.2408); up to 0.4 of it (in linear light, skin and
+# most of a face) all stays as it is, above a Möbius curve bends to the source's peak. The curve is static: a picture
+# does not depend on its neighbours. Colours are scaled as a whole, so hues stay.
+WHITE_NITS = 203.0
+_KNEE = 0.4
+
+BY_ZSCALE = "zscale=matrix=gbr:range=full,format=gbrp"  # from any matrix, those that swscale does not know included
+
+
+def decode_filters(conversion: Conversion, size: tuple[int, int], resize: Resize | None) -> str:
+    """The chain from stored pictures to rgb24 of `size` (width, height).
+
+    Fields become pictures first, while their lines are where they were; alpha is resolved before colours of
+    neighbouring pixels mix, so that hidden ones do not bleed in; bars come last, so that they are black.
+
+    Args:
+        conversion: What is to be done.
+        size: Of the result.
+        resize: How, where `size` is not the stored one: "area" averages, "bicubic" keeps detail.
+    """
+    steps = []
+    if conversion.deinterlacing is not None:
+        steps.append(_deinterlace(conversion.deinterlacing))
+    if conversion.tone_mapping is not None:
+        if resize == "area":
+            steps.append(_scale(conversion, size, resize))  # the curve costs far more than shrinking
+        steps.extend(tone_map_filters(conversion.tone_mapping))
+    elif conversion.by_zscale:
+        steps.append(BY_ZSCALE)
+    if conversion.background is not None:
+        steps.extend(_over_background(conversion))
+    steps += [_scale(conversion, size, resize), "format=rgb24"]
+    if conversion.letterbox:
+        steps.append(f"pad={size[0]}:{size[1]}:(ow-iw)/2:(oh-ih)/2:eval=frame")
+    return ",".join(steps)
+
+
+def _deinterlace(fields: Deinterlacing) -> str:
+    which = "interlaced" if fields.only_marked else "all"
+    return f"bwdif=mode=send_frame:parity={fields.parity}:deint={which}"
+
+
+def _scale(conversion: Conversion, size: tuple[int, int], resize: Resize | None) -> str:
+    width, height = size
+    flags = "area" if resize == "area" else f"{resize or 'bilinear'}+{_EXACT}"
+    matrix = "" if conversion.matrix is None else f":in_color_matrix={conversion.matrix}"
+    if not conversion.letterbox:
+        return f"scale={width}:{height}{matrix}:flags={flags}"
+    # As large as fits, in the proportions that are seen: dar counts pixels that are not square, too.
+    return (
+        f"scale=w='min({width},round({height}*dar))':h='min({height},round({width}/dar))':eval=frame"
+        f"{matrix}:flags={flags}"
+    )
+
+
+def _over_background(conversion: Conversion) -> list[str]:
+    """Straight alpha over a plain colour. Filters that weigh by alpha themselves round opaque pixels, too."""
+    matrix = "" if conversion.matrix is None else f"in_color_matrix={conversion.matrix}:"
+    level = 255 if conversion.background == "white" else 0
+    straight = ["setparams=alpha_mode=straight", "unpremultiply=inplace=1"] if conversion.premultiplied else []
+    return [
+        f"scale={matrix}flags=bilinear+{_EXACT}",
+        *["format=gbrap", *straight],
+        "split=3[whole][seen][plain];[whole]format=gbrp[colors];[seen]alphaextract,format=gbrp[alpha];"
+        f"[plain]format=gbrp,lutrgb=r={level}:g={level}:b={level}[background];[background][colors][alpha]maskedmerge",
+    ]
+
+
+def tone_map_filters(mapping: ToneMapping) -> list[str]:
+    """The steps from HDR to SDR in BT.709, as planar RGB of full range."""
+    if mapping.filter == "libplacebo":
+        return [
+            f"libplacebo=tonemapping=mobius:tonemapping_param={_KNEE}:gamut_mode=clip:peak_detect=false"
+            ":colorspace=gbr:color_primaries=bt709:color_trc=bt709:range=full:format=gbrp",
+            "format=gbrp",
+        ]
+    said = mapping.color
+    assumed = [
+        *([] if said.space else ["matrixin=bt2020nc"]),
+        *([] if said.primaries else ["primariesin=bt2020"]),
+        *([] if said.range else ["rangein=tv"]),
+    ]
+    # Approximated, HLG's system gamma would work on each channel alone and make colours too strong.
+    exact = ["agamma=false"] if said.transfer == "arib-std-b67" else []
+    linear = ":".join(["zscale=transfer=linear", f"npl={WHITE_NITS:g}", *assumed, *exact])
+    return [
+        *[linear, "format=gbrpf32", "zscale=primaries=bt709"],
+        f"tonemap=mobius:param={_KNEE}:desat=0:peak={mapping.peak / WHITE_NITS:.4f}",
+        *["zscale=transfer=bt709:matrix=gbr:range=full", "format=gbrp"],
+    ]
+
+
+def encode_filters(size: tuple[int, int], color: ColorTags) -> str:
+    """The chain from rgb24 of `size` to what is encoded, tagged with `color`.
+
+    Odd sides grow by one pixel that repeats the edge (4:2:0 has no odd sizes). An untagged picture stays untagged,
+    and is written as players will read it.
+    """
+    width, height = size
+    steps = []
+    if width % 2 or height % 2:
+        steps.append(f"pad={width + width % 2}:{height + height % 2}")
+        steps.append(f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear")
+    matrix = color.space if color.space in SWSCALE_MATRICES else assumed_matrix(width, height)
+    output_range = "pc" if color.range == "pc" else "tv"
+    steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags=bicubic+{_EXACT},format=yuv420p")
+    return ",".join([*steps, _tags(color)])
+
+
+def _tags(color: ColorTags) -> str:
+    """Tags on the frames, from where the encoder takes them."""
+    space = color.space if color.space in SWSCALE_MATRICES else None
+    return (
+        f"setparams=range={color.range or 'unspecified'}:color_primaries={color.primaries or 'unknown'}"
+        f":color_trc={color.transfer or 'unknown'}:colorspace={space or 'unknown'}"
+    )
