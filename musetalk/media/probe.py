@@ -337,6 +337,8 @@ def _scan_packets(
                 if flags & _DISCARD:
                     continue
                 if streams[int(fields[0])].kind == "video":
+                    if streams[int(fields[0])].codec == "vp8" and packets.times and packets.times[-1] == pts:
+                        continue  # the one before is never shown: it is for others to be predicted from
                     packets.latest = max(packets.latest, (pts, duration))
                     if duration in packets.lengths or len(packets.lengths) < _MAX_LENGTHS:
                         packets.lengths[duration] = packets.lengths.get(duration, 0) + 1

@@ -88,6 +88,18 @@ def test_one_doubled_time_costs_no_other(tmp_path: Path) -> None:
     assert numbers(path) == list(range(30))
 
 
+def test_pictures_of_vp8_that_are_never_shown_do_not_count(tmp_path: Path) -> None:
+    hidden = ("-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "25", "-b:v", "300k", "-arnr-maxframes", "7")
+    for number in ("1", "2"):
+        passes = ("-pass", number, "-passlogfile", str(tmp_path / "passes"))
+        path = write_video(tmp_path / f"{number}.webm", numbered_frames(60, 128, 96), 25, *hidden, *passes)
+    packets = ffmpeg("-i", str(path), "-c", "copy", "-f", "framecrc", "-").decode().splitlines()
+    assert sum(not line.startswith("#") for line in packets) > 60
+    source = probe(path)
+    assert (source.fps, source.frame_count, source.clock.variable, source.clock.repaired) == (25, 60, False, 0)
+    assert numbers(path) == list(range(60))
+
+
 @pytest.mark.parametrize("fps", [Fraction(25, 2), Fraction(30000, 1001), Fraction(50)])
 def test_a_raw_stream_without_times_has_the_rate_of_its_pictures(tmp_path: Path, fps: Fraction) -> None:
     assert probe_source(write_video(tmp_path / "raw.h264", numbered_frames(20), fps), Limits(), fps="own").fps == fps

@@ -19,6 +19,7 @@ from musetalk.media.types import ColorTags, Source
         ([k / 25 + (k > 15) * 0.217 for k in range(30)], None, "a variable frame rate; it is played at a constant 25"),
         ([k / 25 + (k > 15) * 0.217 for k in range(30)], 30, "constant 30 frames/s, as asked for"),
         ([k / 25 - (k == 9) / 25 for k in range(30)], None, "1 of the source's 30 frames carry times"),
+        ([k / 25 for k in (*range(12), 11, 11, 11, *range(12, 30))], None, "a variable frame rate"),
         ([k / 8 for k in range(30)], None, "8 frames/s are too few for lips to move well: frames are repeated, to 24"),
         ([k / 8 for k in range(30)], 8, None),
         ([k / 300 for k in range(90)], None, "300 frames/s are more than lips need: frames are left out, down to 60"),
