@@ -191,7 +191,7 @@ def _listened_to(file: WavFile, names: tuple[str, ...]) -> tuple[Float32Array, f
     """
     mixer, gains, peak = Mixer(names), [], 0.0
     for block in file.blocks(_mix_block(file)):
-        largest = float(np.abs(block).max())
+        largest = float(max(block.max(), -block.min()))
         if not largest <= LOUDEST:
             return np.zeros((0, file.channels), np.float32), largest
         peak = max(peak, largest)

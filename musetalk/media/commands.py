@@ -33,6 +33,9 @@ _PARAMETER_SETS = {
     **{codec: f"{codec}_mp4toannexb,extract_extradata" for codec in ("h264", "hevc", "vvc")},
     **dict.fromkeys(("mpeg1video", "mpeg2video", "mpeg4", "vc1", "av1", "cavs"), "extract_extradata"),
 }
+# Sound begins at 0. Up to 0.1 s its timestamps are followed by playing 250 samples a second more or less, where they
+# are off by more than containers round them; beyond that it is a gap, which is filled by silence.
+_IN_TIME = "async=250:min_comp=0.002:min_hard_comp=0.1:first_pts=0"
 
 
 def file_url(path: Path) -> str:
@@ -213,7 +216,7 @@ def extract_sound(
         *([] if from_zero else ["-copyts"]),
         *read_input(path, start=start),
         *[*_pick(stream), "-t", f"{seconds:.3f}"],
-        *["-af", f"aresample@{label}={'async=1:first_pts=0' if timed else 'async=0'}"],
+        *["-af", f"aresample@{label}={_IN_TIME if timed else 'async=0'}"],
         *["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", file_url(out)],
         *_used(beside, seconds),
     ]

@@ -70,20 +70,26 @@ class Mixer:
         return self._gains.astype(np.float32)
 
     def _stereo(self, block: Float32Array) -> Float64Array:
-        louder = np.square(block, dtype=np.float64).mean(axis=0).max()
+        power = _products(block)
+        louder = max(power[0, 0], power[1, 1])
         if louder < _QUIET:
             return self._gains
-        both = np.square(block.mean(axis=1, dtype=np.float64)).mean()
-        return np.array([0.5, -0.5 if both < _CANCELLED * louder else 0.5])
+        return np.array([0.5, -0.5 if power.sum() / 4 < _CANCELLED * louder else 0.5])
 
     def _surround(self, block: Float32Array) -> Float64Array:
-        steps = np.diff(block.astype(np.float64), axis=0)  # speech counts more than rumble
-        power = np.square(steps).mean(axis=0) * self._bias
-        if np.square(block, dtype=np.float64).mean(axis=0).max() < _QUIET or not power.any():
+        together = _products(np.diff(block, axis=0))  # of the steps: speech counts more than rumble
+        power = together.diagonal() * self._bias
+        if _products(block).diagonal().max() < _QUIET or not power.any():
             return self._gains
-        turned = np.where(steps.T @ steps[:, int(power.argmax())] < 0, -1.0, 1.0)
+        turned = np.where(together[int(power.argmax())] < 0, -1.0, 1.0)
         gains: Float64Array = turned * power / power.sum()
         return -gains if gains @ self._gains < 0 else gains
+
+
+def _products(block: Float32Array) -> Float64Array:
+    """Mean products of each two channels: [channels, channels]; their powers on the diagonal."""
+    channels = np.ascontiguousarray(block.T)
+    return np.asarray(channels @ channels.T, np.float64) / len(block)
 
 
 def is_plain_mean(gains: Float32Array) -> bool:

@@ -13,6 +13,7 @@ from musetalk.arrays import Float32Array
 from musetalk.errors import VoiceError
 
 _FLOAT_BYTES = 4
+_MAPPED_BYTES = 2**24  # of a file at a time
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _IEEE_FLOAT = 3
 _MOST_BYTES = 2**32 - 1 - _HEADER.size  # of samples that a header can tell
@@ -38,15 +39,13 @@ class WavFile:
 
     def blocks(self, size: int) -> Iterator[Float32Array]:
         """Yield its samples, float32 [n, channels], `size` at a time and fewer at the end; writing changes the file."""
-        for start in range(0, self.samples, size):
-            count = min(size, self.samples - start)
-            yield np.memmap(
-                self.path,
-                np.dtype("<f4"),
-                "r+",
-                self.offset + start * self.channels * _FLOAT_BYTES,
-                (count, self.channels),
-            )
+        frame = self.channels * _FLOAT_BYTES
+        length = max(1, _MAPPED_BYTES // (size * frame)) * size
+        for start in range(0, self.samples, length):
+            count = min(length, self.samples - start)
+            mapped = np.memmap(self.path, np.dtype("<f4"), "r+", self.offset + start * frame, (count, self.channels))
+            for place in range(0, count, size):
+                yield np.asarray(mapped[place : place + size])
 
 
 def read_wav(path: Path) -> WavFile:

@@ -178,3 +178,15 @@ def test_samples_that_follow_each_other_are_the_voice_to_the_letter(tmp_path: Pa
         np.testing.assert_allclose(written, samples, atol=1 / 16_000)
         assert voice.speech == voice.path
         assert voice.notes == ()
+
+
+@pytest.mark.parametrize("stretch", [1.004, 0.996])
+def test_a_clock_that_runs_wrong_makes_neither_gaps_nor_jumps(tmp_path: Path, stretch: float) -> None:
+    path = tmp_path / "drift.mkv"
+    tone = "aevalsrc=0.3*sin(2*PI*300*t):d=40:s=16000"
+    ffmpeg("-f", "lavfi", "-i", tone, "-af", f"asetpts=PTS*{stretch}", "-c:a", "pcm_f32le", str(path))
+    voice = extract_voice(path, tmp_path, Limits())
+    assert float(voice.seconds) == pytest.approx(40 * stretch, abs=0.05)
+    samples = heard(voice)
+    assert silences(samples) == []
+    assert np.abs(np.diff(samples)).max() < 1.1 * 0.3 * 2 * np.pi * 300 / SPEECH_RATE
