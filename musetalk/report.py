@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import re
-import subprocess
 import threading
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -18,7 +17,7 @@ import psutil
 import musetalk
 from musetalk.files import whole_file
 from musetalk.measuring.types import Measures
-from musetalk.media.child import ffmpeg_executable
+from musetalk.media.child import Child
 
 LOUDNESS_BINS = 600
 _SAMPLE_SECONDS = 0.2
@@ -196,6 +195,6 @@ def versions() -> dict[str, str]:
 
 def ffmpeg_version() -> str:
     """The version that ffmpeg states."""
-    answer = subprocess.run([ffmpeg_executable(), "-version"], capture_output=True, text=True, timeout=30, check=False)
-    match = re.match(r"ffmpeg version (\S+)", answer.stdout)
-    return match[1] if match else "unknown"
+    with Child(["-version"], stdout=True) as ffmpeg:
+        match = re.match(rb"ffmpeg version (\S+)", ffmpeg.read_line())
+    return match[1].decode("ascii", "replace") if match else "unknown"
