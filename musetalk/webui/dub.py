@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.media.formats import IMAGE_SUFFIXES
 from musetalk.webui import form
 from musetalk.webui.backend_picker import backend_entries, backend_picker
 from musetalk.webui.dub_handlers import DubHandlers
@@ -20,6 +19,7 @@ from musetalk.webui.watching import SHOW_ADDRESS
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
+_UNKNOWN = (".avif", ".heic", ".heif", ".hif", ".tga", ".qoi")  # pictures that not every system knows as such
 # Gradio puts a picture inside a button without a name.
 _NAME_PICTURES = """() => requestAnimationFrame(() => {
   const names = { frame: "Preview frame: choose a face", speaking: "The same frame, speaking", sheet: "Every stage" };
@@ -58,8 +58,7 @@ def _build_inputs(site: Site) -> Inputs:
 
 def build_media(site: Site) -> tuple[gr.File, gr.Audio]:
     """Where source and voice are given, with examples, where this is called."""
-    kinds = ["video", "image", *sorted(IMAGE_SUFFIXES)]  # not every system knows what phones write
-    source = gr.File(label="Source: a video or a picture", file_types=kinds, height=120)
+    source = gr.File(label="Source: a video or a picture", file_types=["video", "image", *_UNKNOWN], height=120)
     voice = gr.Audio(label="Voice: a recording, or speak now", sources=["upload", "microphone"], type="filepath")
     gr.Markdown(caps(site.base.limits), elem_classes="caps")
     sample, portrait, speech = (str(ASSETS / name) for name in ("sample.mp4", "portrait.png", "voice.wav"))
