@@ -106,6 +106,7 @@ class SettingsForm:
     crf: gr.Slider
     preset: gr.Dropdown
     fps: gr.Dropdown
+    voice_track: gr.Number
     alpha_background: gr.Radio
 
     @property
@@ -172,6 +173,7 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
             "length": said["length"],
             "tail": said["tail"],
             "fps": said["fps"],
+            "voice_track": said["voice_track"] or None,  # empty and 0: its default one
             "alpha_background": said["alpha_background"],
             **_of_looks(said),
             "encoder": {"crf": said["crf"], "preset": said["preset"]},

@@ -124,7 +124,14 @@ def _length(default: RenderSettings) -> dict[str, Any]:
             info="Or type one: 18, 29.97, 30000/1001",
             allow_custom_value=True,
         )
-    return {"length": length, "tail": tail, "fps": fps}
+        voice_track = gr.Number(
+            value=default.voice_track or 0,
+            precision=0,
+            minimum=0,
+            label="Sound track of the voice",
+            info="Where its file has several, from 1; 0: its default one",
+        )
+    return {"length": length, "tail": tail, "fps": fps, "voice_track": voice_track}
 
 
 def _output(default: RenderSettings) -> dict[str, Any]:

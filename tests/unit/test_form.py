@@ -82,6 +82,13 @@ def test_what_is_set_arrives(form: SettingsForm) -> None:
     assert (settings.models_dir, settings.limits) == (BASE.models_dir, BASE.limits)
 
 
+@pytest.mark.parametrize(("shown", "track"), [(None, None), (0, None), (2, 2)])
+def test_the_voices_track_is_its_default_one_or_a_number(
+    form: SettingsForm, shown: int | None, track: int | None
+) -> None:
+    assert read(said(form, backend=NEURAL, voice_track=shown), BASE).voice_track == track
+
+
 @pytest.mark.parametrize("batch_size", [None, 0])
 def test_no_batch_size_is_automatic(form: SettingsForm, batch_size: int | None) -> None:
     assert read(said(form, backend=NEURAL, batch_size=batch_size), BASE).network.batch_size is None
