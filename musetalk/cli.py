@@ -110,7 +110,7 @@ def render(
         bool | None, typer.Option("--use-saved-coords", help="Keep the faces found, and use them again.")
     ] = None,
     coords_dir: Annotated[Path | None, typer.Option(help="Where they are kept (default: coords/ beside OUT).")] = None,
-    detector: Annotated[str | None, typer.Option(help="auto, s3fd or haar.")] = None,
+    detector: Annotated[str | None, typer.Option(help="auto, s3fd, mtcnn, yunet or haar.")] = None,
     mask: Annotated[
         str | None, typer.Option(help="Painted region: auto, ellipse, box, or parsed: raw, jaw, neck, mouth.")
     ] = None,

@@ -12,14 +12,16 @@ import psutil
 
 from musetalk.console import print_table
 from musetalk.errors import OutputError
+from musetalk.faces.choice import detector_lacks, detector_name
 from musetalk.generators.registry import BackendRegistry
 from musetalk.media.child import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.weights import lacking
-from musetalk.weights.registry import FACE_PARSING, S3FD
+from musetalk.weights.registry import FACE_PARSING
 
+_DETECTORS = {"s3fd": "S3FD", "mtcnn": "MTCNN", "yunet": "YuNet", "haar": "Haar"}
 _CUDA_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
@@ -38,11 +40,7 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             ("H.264 by x264", _trial(EncoderSettings(codec="x264"))),
             ("H.264 by NVENC", _trial(EncoderSettings(codec="nvenc"))),
         ],
-        "Faces": [
-            (name, "; ".join(lacking([file], settings.models_dir, "faces")) or "ready")
-            for name, file in (("S3FD detector", S3FD), ("face parsing", FACE_PARSING))
-        ]
-        + [("Haar detector", "ready")],
+        "Faces": _faces(settings),
         "Backends": [
             (backend.name, "; ".join(backend.lacks(settings)) or f"ready: {backend.summary}") for backend in registry
         ],
@@ -81,6 +79,17 @@ def print_surgical_check(models_dir: Path, backends: str | None = None) -> int:
         failures += [(table.title, f"{line.name}: {line.said}") for line in table.failures]
     print_table(f"{len(failures)} lines are wrong" if failures else "Everything is as it should be", failures)
     return len(failures)
+
+
+def _faces(settings: RenderSettings) -> list[tuple[str, str]]:
+    """What finds faces and reads them, and what of it is missing; the detector that "auto" takes is named."""
+    wanted, models_dir = settings.detector, settings.models_dir
+    taken = detector_name(wanted, models_dir)
+    rows = []
+    for name, title in _DETECTORS.items():
+        lacks = detector_lacks(wanted.model_copy(update={"name": name}), models_dir)
+        rows.append((f"{title} detector", "; ".join(lacks) or ("ready, taken" if name == taken else "ready")))
+    return [*rows, ("face parsing", "; ".join(lacking([FACE_PARSING], models_dir, "faces")) or "ready")]
 
 
 def devices() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from musetalk.enhance.choice import lacks as enhancer_lacks
 from musetalk.enhance.choice import load_enhancer
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.errors import BackendError
-from musetalk.faces.haar import HaarDetector
+from musetalk.faces.choice import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
 from musetalk.generators.registry import Backend, BackendRegistry, check_complete
 from musetalk.generators.types import FaceGenerator, Traits
@@ -87,15 +87,15 @@ class Workshop:
         if backend.gpu is not None and settings.network.device != "auto":
             _device(settings)
         asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
-        asked += [S3FD] if settings.detector.name == "s3fd" and self._detector is None else []
         missing = lacking(asked, settings.models_dir, "faces")
+        missing += detector_lacks(settings.detector, settings.models_dir) if self._detector is None else ()
         missing += enhancer_lacks(settings) if settings.enhance.wanted else ()
         if missing:
             raise BackendError("the settings ask for what is not there", "; ".join(missing))
         return backend
 
     def detector(self, settings: RenderSettings) -> FaceDetector:
-        """What finds faces. "auto" takes S3FD where its weights are.
+        """What finds faces; see `detector_name`.
 
         Raises:
             BackendError: It cannot be loaded.
@@ -103,9 +103,9 @@ class Workshop:
         if self._detector is not None:
             return self._detector
         wanted, models_dir = settings.detector, settings.models_dir
-        found = S3FD.state(models_dir) == "ready"
-        if wanted.name == "haar" or (wanted.name == "auto" and not found):
-            return HaarDetector(wanted)
+        name = detector_name(wanted, models_dir)
+        if name != "s3fd":
+            return self._keep("detector", (models_dir, name, wanted), lambda: load_light(name, wanted, models_dir))
         from musetalk.faces.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
 
         device, longest = _device(settings), wanted.max_side or LONGEST
@@ -158,7 +158,8 @@ class Workshop:
     def _equipped(self, backend: Backend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
         hearing = generator.traits.hearing
         labeller = self._labeller(settings) if _needs_labels(settings, generator.traits) else None
-        notes = [*self._detector_notes(settings), *generator.traits.notes, *_look_notes(settings)]
+        notes = [] if self._detector is not None else detector_notes(settings.detector, settings.models_dir)
+        notes += [*generator.traits.notes, *_look_notes(settings)]
         if labeller is None and _needs_labels(settings, generator.traits):
             missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
             notes.append(f"faces are not parsed: crops and masks follow the boxes ({missing})")
@@ -173,12 +174,6 @@ class Workshop:
             tuple(notes),
             backend.name,
         )
-
-    def _detector_notes(self, settings: RenderSettings) -> list[str]:
-        damaged = S3FD.state(settings.models_dir) == "damaged"
-        if self._detector is not None or settings.detector.name != "auto" or not damaged:
-            return []
-        return [f"faces were looked for by Haar cascades: {lacking([S3FD], settings.models_dir, 'faces')[0]}"]
 
     def _labeller(self, settings: RenderSettings) -> FaceLabeller | None:
         models_dir = settings.models_dir

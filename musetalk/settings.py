@@ -81,9 +81,14 @@ class _Frozen(BaseModel):
 class DetectorSettings(_Frozen):
     """How faces are looked for."""
 
-    name: Literal["auto", "s3fd", "haar"] = Field("auto", description="auto takes s3fd where its weights are there")
+    name: Literal["auto", "s3fd", "mtcnn", "yunet", "haar"] = Field(
+        "auto", description="auto: s3fd where its weights are, else mtcnn (a package), else haar (OpenCV's own)"
+    )
     max_side: int | None = Field(
-        None, ge=120, le=1920, description="longest side at which faces are looked for first; default: 640, haar 480"
+        None,
+        ge=120,
+        le=1920,
+        description="longest side at which faces are looked for first; default: s3fd 640, mtcnn, haar 480, yunet 320",
     )
     min_face: float = Field(0.08, gt=0, lt=1, description="smallest face, as a fraction of the frame's shorter side")
 

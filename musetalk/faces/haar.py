@@ -129,8 +129,8 @@ class HaarDetector:
         gray, scale = self._gray(frame)
         with self._lock:
             cascades = self._cascades()
-            found = [_measure(cascades, gray, _scaled(box, scale)) for box in boxes]
-        return [box if box is None else _scaled(box, 1 / scale) for box in found]
+            found = [_measure(cascades, gray, box.scaled(scale, scale)) for box in boxes]
+        return [box if box is None else box.scaled(1 / scale, 1 / scale) for box in found]
 
     def _search(self, frame: UInt8Array) -> list[FaceBox]:
         gray, scale = self._gray(frame)
@@ -144,7 +144,7 @@ class HaarDetector:
                     break
             kept = distinct(box for box in rough if box is not None)
             found = [_measure(cascades, gray, box) or box for box in kept]  # better placed from close by
-        return [_scaled(box, 1 / scale) for box in distinct(found)]
+        return [box.scaled(1 / scale, 1 / scale) for box in distinct(found)]
 
     def _gray(self, frame: UInt8Array) -> tuple[UInt8Array, float]:
         """Return the frame in grey, at most `max_side` pixels long, and how much smaller it was made."""
@@ -276,7 +276,3 @@ def _resized(gray: UInt8Array, scale: float) -> UInt8Array:
     size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(gray, size, interpolation=how), dtype=np.uint8)
-
-
-def _scaled(box: FaceBox, factor: float) -> FaceBox:
-    return FaceBox(box.x0 * factor, box.y0 * factor, box.x1 * factor, box.y1 * factor, box.score)

@@ -13,6 +13,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.overlap import same_face, shared_area
 from musetalk.faces.plan import FacePlan, TrackSummary, choose
+from musetalk.faces.points import mouth_of
 from musetalk.faces.shots import ShotFinder
 from musetalk.faces.tracker import Seen, ShotTracker, Track, at_rest
 from musetalk.faces.types import FaceBox, FaceDetector, MouthShape
@@ -138,7 +139,7 @@ class _Planner:
         seen = [] if self._seen is None else [self._seen]
         for picture, faces in list(zip(self._span, found, strict=True))[len(seen) :]:
             near = [self._in_source(picture, box) for box in faces.near]
-            seen.append([*near, *(Seen(_scaled(box, scale), None) for box in faces.far)])
+            seen.append([*near, *(Seen(box.scaled(*scale), None) for box in faces.far)])
         first = last - len(self._shown) + 1
         for position in range(0 if self._known is None else 1, len(self._shown)):
             self._tracker.add(first + position, seen[self._shown[position]])
@@ -150,7 +151,7 @@ class _Planner:
         """Of the faces of a frame those that the choice may mean: as the shot is so far, and as this frame is."""
         if self._choice == "all" or len(boxes) < 2:
             return list(boxes)
-        faces = [_scaled(box, scale) for box in boxes]
+        faces = [box.scaled(*scale) for box in boxes]
         now = choose([TrackSummary(n, 0, 0, 0, 1, face) for n, face in enumerate(faces)], self._choice).track
         leader = self._tracker.leader(self._choice)
         alike = [] if leader is None else [n for n, face in enumerate(faces) if same_face(face, leader)]
@@ -158,18 +159,13 @@ class _Planner:
         return [boxes[n] for n in dict.fromkeys((so_far, now))]
 
     def _in_source(self, frame: UInt8Array, box: FaceBox) -> Seen:
-        """Locate the mouth of a face, and bring both to source pixels."""
+        """Bring a face to source pixels; where the detector told no points of it, look for its mouth."""
         sx, sy = self._size[0] / frame.shape[1], self._size[1] / frame.shape[0]
+        face = box.scaled(sx, sy)
+        if face.points is not None:
+            return Seen(face, mouth_of(face.points))
         mouth = locate_mouth(frame, box)
-        return Seen(
-            _scaled(box, (sx, sy)),
-            None if mouth is None else _stretched(mouth, sx, sy),
-        )
-
-
-def _scaled(box: FaceBox, scale: tuple[float, float]) -> FaceBox:
-    sx, sy = scale
-    return FaceBox(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy, box.score)
+        return Seen(face, None if mouth is None else _stretched(mouth, sx, sy))
 
 
 def _stretched(mouth: MouthShape, sx: float, sy: float) -> MouthShape:

@@ -4,9 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from musetalk.arrays import UInt8Array
+
+Point: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FivePoints:
+    """Five points of a face as (x, y), in pixels of the frame (the first pixel's middle is at 0.5).
+
+    Left and right are those of the picture, in a face that stands upright.
+
+    Attributes:
+        left_eye, right_eye: Middles of the eyes.
+        nose: Its tip.
+        left_mouth, right_mouth: Corners of the mouth.
+    """
+
+    left_eye: Point
+    right_eye: Point
+    nose: Point
+    left_mouth: Point
+    right_mouth: Point
+
+    @classmethod
+    def of(cls, rows: npt.NDArray[np.floating]) -> FivePoints:
+        """The points in float [5, 2], in the order of the attributes."""
+        return cls(*((float(x), float(y)) for x, y in rows))
+
+    def array(self) -> npt.NDArray[np.float64]:
+        """float64 [5, 2], in the order of the attributes."""
+        return np.array([self.left_eye, self.right_eye, self.nose, self.left_mouth, self.right_mouth], np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +50,8 @@ class FaceBox:
     its width, the line between the lips at 0.78 of its height, the chin at its bottom. Crops, masks, the search for the
     mouth and the tracker are tuned to it. It is off square by what the frame was shrunk more one way than the other.
 
-    `score` is the detector's own confidence; only its order within one detector means anything.
+    `score` is the detector's own confidence; only its order within one detector means anything. `points` are there
+    where the detector sees them, too.
     """
 
     x0: float
@@ -25,6 +59,7 @@ class FaceBox:
     x1: float
     y1: float
     score: float
+    points: FivePoints | None = None
 
     @property
     def width(self) -> float:
@@ -45,6 +80,16 @@ class FaceBox:
     def area(self) -> float:
         """Area in square pixels."""
         return self.width * self.height
+
+    def scaled(self, sx: float, sy: float) -> FaceBox:
+        """The same face in a frame that was stretched by these factors."""
+        points = None if self.points is None else FivePoints.of(self.points.array() * (sx, sy))
+        return FaceBox(self.x0 * sx, self.y0 * sy, self.x1 * sx, self.y1 * sy, self.score, points)
+
+    def moved(self, dx: float, dy: float) -> FaceBox:
+        """The same face so many pixels further right and down."""
+        points = None if self.points is None else FivePoints.of(self.points.array() + np.array([dx, dy]))
+        return FaceBox(self.x0 + dx, self.y0 + dy, self.x1 + dx, self.y1 + dy, self.score, points)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,10 +94,10 @@ def _network(default: RenderSettings) -> dict[str, Any]:
             [("Exact", "sd"), ("Tiny (TAESD): far quicker, softer", "tiny")], value=network.decoder, label="Decoder"
         )
         detector = gr.Radio(
-            [("Auto", "auto"), ("S3FD", "s3fd"), ("Haar", "haar")],
+            [("Auto", "auto"), ("S3FD", "s3fd"), ("MTCNN", "mtcnn"), ("YuNet", "yunet"), ("Haar", "haar")],
             value=default.detector.name,
             label="Face detector",
-            info="Auto takes S3FD where its weights are there",
+            info="Auto: S3FD where its weights are there, else MTCNN; YuNet needs a download, too",
         )
         dtype = gr.Radio(
             [("Auto", "auto"), ("fp32", "fp32"), ("fp16", "fp16"), ("bf16", "bf16")],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from musetalk.errors import LimitError
 from musetalk.file_uses import input_files, output_files
+from musetalk.faces.choice import name_without_torch
 from musetalk.files import temporary_folder
 from musetalk.generators.registry import GpuCost
 from musetalk.pipeline import LipSync
@@ -201,7 +202,9 @@ def _here(settings: RenderSettings) -> RenderSettings:
 
     A process that has run torch's threads must not be forked, and what this one sees as a GPU is a stand-in.
     """
-    detector = settings.detector.model_copy(update={"name": "haar"})
+    if settings.detector.name not in ("auto", "s3fd"):
+        return settings
+    detector = settings.detector.model_copy(update={"name": name_without_torch()})
     return settings.model_copy(update={"detector": detector})
 
 

@@ -125,6 +125,16 @@ S3FD = _hub(
     89_843_225,
     "619a31681264d3f7f7fc7a16a42cbbe8b23f31a256f75a366e5a1bcd59b33543",
 )
+YUNET = WeightFile(
+    PurePosixPath("yunet/face_detection_yunet_2023mar.onnx"),
+    UrlPlace(
+        "https://github.com/opencv/opencv_zoo/raw/47534e27c9851bb1128ccc0102f1145e27f23f98/"
+        "models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+    ),
+    "MIT",
+    232_589,
+    "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+)
 OPTIONAL = (FACE_PARSING, S3FD)  # without them faces are found, and crops and masks drawn, by simpler means
 _SHARED = (*SD_VAE, *WHISPER, FACE_PARSING, S3FD)
 
@@ -199,5 +209,6 @@ WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
         "faces": OPTIONAL,
         "taesd": TAESD,
         "gfpgan": (GFPGAN,),
+        "yunet": (YUNET,),
     }
 )

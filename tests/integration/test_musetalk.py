@@ -156,7 +156,7 @@ def test_s3fd_is_taken_where_its_weights_are(models: Path, bare_models: Path, sm
         workshop.detector(settings(folder, detector={"name": name})).fingerprint.split("-")[0]
         for folder, name in ((models, "auto"), (models, "haar"), (bare_models, "auto"))
     ]
-    assert found == ["s3fd", "haar", "haar"]
+    assert found == ["s3fd", "haar", "mtcnn"]
     with pytest.raises(BackendError, match=r"s3fd-619a316812\.pth missing.*weights download"):
         workshop.ready(settings(bare_models, detector={"name": "s3fd"}))
     with pytest.raises(BackendError, match=r"79999_iter\.pth missing"):
@@ -188,7 +188,7 @@ def test_what_stands_in_is_told_before_and_after(
     report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
     assert any(note.startswith(told.capitalize()) for note in shown.notes)
     assert any(warning.startswith(told) for warning in report.warnings)
-    assert report.detector.startswith("haar")
+    assert report.detector.startswith("mtcnn")
 
 
 @pytest.mark.usefixtures("own_cache")

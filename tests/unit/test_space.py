@@ -94,7 +94,7 @@ def test_no_network_runs_in_the_process_that_is_forked(tmp_path: Path, gpu: Fork
     engine = SpaceEngine(FakeEngine(), gpu)
     quiet = (lambda _event: None, CancelToken())
     here, lent = render(engine, tmp_path, RenderSettings(), *quiet), render(engine, tmp_path, neural())
-    assert here.settings["detector"]["name"] == "haar"
+    assert here.settings["detector"]["name"] == "mtcnn"
     assert lent.settings["detector"]["name"] == "auto"
     write_all(tmp_path / "models", ["s3fd"])
     asked = RenderSettings.parse({"models_dir": tmp_path / "models", "detector": {"name": "s3fd"}})

