@@ -31,7 +31,7 @@ from musetalk.faces.shots import ShotFinder
 from musetalk.faces.types import FaceBox, FaceDetector
 from musetalk.faces.watch import look_through
 from musetalk.generators.registry import BackendRegistry
-from musetalk.media.images import read_image
+from musetalk.media.pictures import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
@@ -125,7 +125,7 @@ class Clip:
 
     def source(self) -> Source:
         """What is known of the file."""
-        return probe_source(self.path or Path(), Limits(), image_fps=25)
+        return probe_source(self.path or Path(), Limits())
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.errors import LimitError
-from musetalk.file_uses import input_files, output_files
 from musetalk.faces.choice import name_without_torch
+from musetalk.file_uses import input_files, output_files
 from musetalk.files import temporary_folder
 from musetalk.generators.registry import GpuCost
 from musetalk.pipeline import LipSync
