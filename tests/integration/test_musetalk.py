@@ -188,7 +188,7 @@ def test_what_stands_in_is_told_before_and_after(
     report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
     assert any(note.startswith(told.capitalize()) for note in shown.notes)
     assert any(warning.startswith(told) for warning in report.warnings)
-    assert report.detector.startswith("mtcnn")
+    assert report.detector.startswith("haar")
 
 
 @pytest.mark.usefixtures("own_cache")
