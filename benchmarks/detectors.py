@@ -262,7 +262,7 @@ def _looked(detector: FaceDetector, frames: Sequence[UInt8Array], span: int) -> 
         while start < len(own):
             stop = min(start + span + 1, len(own))
             part = look_through(detector, own[start:stop], known)
-            found += part if known is None else part[1:]
+            found += [faces.every for faces in (part if known is None else part[1:])]
             known = part[-1]
             start = stop - 1 if stop < len(own) else stop
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hybrid.face_points import FacePoints, assumed_points, points_from_labels, steady_points
+from hybrid.face_points import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
 from hybrid.mask import SIDE, shown_mask
 from hybrid.placement import FEATHER, AlignedPlacement, pasted_mask, place_aligned
 from musetalk.arrays import Float32Array, UInt8Array
@@ -20,6 +20,10 @@ class FaceAligner:
         """Find brows and nose in a face's labels: float64 [3, 2], or None."""
         found = points_from_labels(labels, seen)
         return None if found is None else found.array()
+
+    def of_landmarks(self, landmarks: Float64Array) -> Float64Array:
+        """The points in 68 landmarks: float64 [3, 2]."""
+        return points_of_landmarks(landmarks).array()
 
     def steady(
         self, measured: Sequence[Float64Array | None], boxes: Sequence[FaceBox], sigma: float

@@ -19,7 +19,7 @@ from musetalk.media.writer import try_encoder
 from musetalk.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.weights import lacking
-from musetalk.weights.registry import FACE_PARSING
+from musetalk.weights.registry import FACE_PARSING, LANDMARKS
 
 _DETECTORS = {"s3fd": "S3FD", "mtcnn": "MTCNN", "yunet": "YuNet", "haar": "Haar"}
 _CUDA_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
@@ -89,7 +89,8 @@ def _faces(settings: RenderSettings) -> list[tuple[str, str]]:
     for name, title in _DETECTORS.items():
         lacks = detector_lacks(wanted.model_copy(update={"name": name}), models_dir)
         rows.append((f"{title} detector", "; ".join(lacks) or ("ready, taken" if name == taken else "ready")))
-    return [*rows, ("face parsing", "; ".join(lacking([FACE_PARSING], models_dir, "faces")) or "ready")]
+    readers = (("face parsing", FACE_PARSING, "faces"), ("landmarks", LANDMARKS, "landmarks"))
+    return rows + [(title, "; ".join(lacking([file], models_dir, part)) or "ready") for title, file, part in readers]
 
 
 def devices() -> tuple[str, ...]:

@@ -21,12 +21,12 @@ from musetalk.faces.choice import detector_lacks, detector_name, detector_notes,
 from musetalk.faces.types import FaceDetector
 from musetalk.generators.registry import Backend, BackendRegistry, check_complete
 from musetalk.generators.types import FaceGenerator, Traits
-from musetalk.labelling import FaceLabeller
+from musetalk.labelling import FaceLabeller, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.speech.hearing import Hearing, SpeechEncoder
 from musetalk.speech.store import FeatureCache
 from musetalk.weights import lacking
-from musetalk.weights.registry import FACE_PARSING, S3FD
+from musetalk.weights.registry import FACE_PARSING, LANDMARKS, S3FD
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +42,7 @@ class Equipment:
         detector: Finds faces.
         generator: Paints mouths.
         labeller: Parses faces; None: nothing here needs it, or its weights are not there.
+        landmarker: Finds landmarks of faces; None: nothing here asks for them, or its weights are not there.
         encoder: Hears the voice; None: the generator listens to the envelope.
         features: Where features of voices are kept.
         notes: What the user should know of the choice, a sentence each.
@@ -54,6 +55,7 @@ class Equipment:
     detector: FaceDetector
     generator: FaceGenerator
     labeller: FaceLabeller | None = None
+    landmarker: FaceLandmarker | None = None
     encoder: SpeechEncoder | None = None
     features: FeatureCache | None = None
     notes: tuple[str, ...] = ()
@@ -61,6 +63,12 @@ class Equipment:
     instead: str = ""
     understudy: Callable[[], Equipment] | None = None
     enhancer: FaceEnhancer | None = None
+
+    @property
+    def readers(self) -> FaceReaders:
+        """What looks at planned faces before they are painted, and what for."""
+        aligner = self.generator.traits.aligner
+        return FaceReaders(self.labeller, self.landmarker, aligner, five=self.enhancer is not None)
 
 
 class Workshop:
@@ -157,18 +165,24 @@ class Workshop:
 
     def _equipped(self, backend: Backend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
         hearing = generator.traits.hearing
-        labeller = self._labeller(settings) if _needs_labels(settings, generator.traits) else None
+        needed = _needs_labels(settings, generator.traits)
+        labeller = self._labeller(settings) if needed or settings.enhance.wanted else None
+        landmarker = self._landmarker(settings) if _needs_landmarks(settings, generator.traits) else None
         notes = [] if self._detector is not None else detector_notes(settings.detector, settings.models_dir)
         notes += [*generator.traits.notes, *_look_notes(settings)]
-        if labeller is None and _needs_labels(settings, generator.traits):
+        if labeller is None and needed:
             missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
-            notes.append(f"faces are not parsed: crops and masks follow the boxes ({missing})")
+            drawn = "crops and masks follow" if landmarker is None else "masks follow"
+            notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
+        if LANDMARKS.state(settings.models_dir) == "damaged" and _needs_landmarks(settings, generator.traits):
+            notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], settings.models_dir, 'landmarks')[0]}")
         if hearing is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
         return Equipment(
             self.detector(settings),
             generator,
             labeller,
+            landmarker,
             None if hearing is None else self._encoder(settings, hearing),
             None if hearing is None else FeatureCache(_cache_folder() / "features"),
             tuple(notes),
@@ -184,6 +198,17 @@ class Workshop:
         device = _device(settings)
         return self._keep(
             "labeller", (models_dir, str(device)), lambda: load_parser(models_dir / FACE_PARSING.path, device)
+        )
+
+    def _landmarker(self, settings: RenderSettings) -> FaceLandmarker | None:
+        models_dir = settings.models_dir
+        if LANDMARKS.state(models_dir) != "ready":
+            return None
+        from musetalk.faces.landmarks import load_landmarks  # noqa: PLC0415 - loads torch
+
+        device = _device(settings)
+        return self._keep(
+            "landmarker", (models_dir, str(device)), lambda: load_landmarks(models_dir / LANDMARKS.path, device)
         )
 
     def _enhancer(self, settings: RenderSettings) -> FaceEnhancer | None:
@@ -252,6 +277,10 @@ def _look_notes(settings: RenderSettings) -> list[str]:
 def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:
     wanted = settings.mask
     return traits.framing != "square" or wanted.shape_of(traits.mask) in PARSED_SHAPES or bool(wanted.occlusion)
+
+
+def _needs_landmarks(settings: RenderSettings, traits: Traits) -> bool:
+    return traits.framing != "square" or settings.enhance.wanted
 
 
 def _device(settings: RenderSettings) -> torch.device:

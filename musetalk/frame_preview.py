@@ -197,18 +197,16 @@ def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple
 
 
 def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:
-    """Parse the chosen faces of the clip's frames, if there is a parser."""
-    labeller = scene.equipment.labeller
-    if labeller is None:
+    """Look at the chosen faces of the clip's frames, as far as anybody asks for what is seen."""
+    readers = scene.equipment.readers
+    if readers.idle:
         return FaceShapes()
     places = (scene.timeline.source_frame(frame) for frame in look.clip)
     pictures = sorted(dict(zip(places, look.pictures, strict=False)).items())
     known = [(place, picture) for place, picture in pictures if place in look.stretch]
     sigma = smoothing_sigma(scene.settings.tracker, scene.source.fps)
     folder = Path(tempfile.mkdtemp(prefix="labels-", dir=scene.folder))
-    equipment, total = scene.equipment, len(known)
-    aligner = equipment.generator.traits.aligner
-    return shapes_in(known, look.plan, labeller, sigma, folder=folder, run=run, total=total, aligner=aligner)
+    return shapes_in(known, look.plan, readers, sigma, folder=folder, run=run, total=len(known))
 
 
 def _paint(

@@ -251,16 +251,11 @@ def _read_faces(
     folder: Path,
     run: RenderRun,
 ) -> FaceShapes:
-    """Parse the faces that will be painted, if there is a parser."""
-    if equipment.labeller is None:
-        return FaceShapes()
+    """Look at the faces that will be painted, as far as anybody asks for what is seen."""
     shown = 1 + max(map(timeline.source_frame, range(timeline.spoken_count)), default=-1)
     sigma = smoothing_sigma(settings.tracker, source.fps)
     with run.clock.measure("parse"):
-        aligner = equipment.generator.traits.aligner
-        return read_shapes(
-            source, plan, range(shown), equipment.labeller, sigma, folder=folder, run=run, aligner=aligner
-        )
+        return read_shapes(source, plan, range(shown), equipment.readers, sigma, folder=folder, run=run)
 
 
 def _note_size(

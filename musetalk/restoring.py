@@ -49,11 +49,19 @@ class Restoring:
             The faces with what was restored, and what is left of each for the piece after it.
         """
         with self._run.clock.measure("enhance"):
-            views = [[face_view(face, self._enhancer.size) for face in painted.faces] for painted in batch.painted]
+            views = [self._views(painted, batch.segment.first) for painted in batch.painted]
             crops = [np.stack(list(map(UprightPlacement.extract, own, batch.frames))) for own in views]
             parts = zip(batch.painted, views, crops, before, strict=True)
             done = [self._restore(batch, *part) for part in parts]
         return tuple(painted for painted, _ in done), tuple(memory for _, memory in done)
+
+    def _views(self, painted: PaintedFace, first: int) -> list[UprightPlacement]:
+        """Where the restorer sees a face, frame by frame, from output frame `first` on."""
+        shapes, source = self._preparation.layout.shapes, self._preparation.timeline.source_frame
+        return [
+            face_view(face, self._enhancer.size, shapes.five(source(first + place), face))
+            for place, face in enumerate(painted.faces)
+        ]
 
     def _restore(
         self,

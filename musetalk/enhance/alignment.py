@@ -9,14 +9,15 @@ import numpy as np
 
 from musetalk.arrays import Float32Array
 from musetalk.easing import smoothstep
+from musetalk.faces.similarity import fitted
+from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceSample
 from musetalk.faces.upright import UprightPlacement
 
-# Places in a crop of 512, as fractions of its side. The template that GFPGAN's faces are aligned by (Apache-2.0; from
-# facexlib) has the eyes at (192.98, 239.95) and (318.90, 240.19), the mouth's corners at (201.26, 371.41) and
-# (313.09, 371.15).
-_EYES = (255.9 / 512, 240.1 / 512)
-_MOUTH = (257.2 / 512, 371.3 / 512)
+# Places in a crop of 512, in the order of `FivePoints`: the template that GFPGAN's faces are aligned by (Apache-2.0;
+# from facexlib).
+_TEMPLATE = np.array([[192.98, 239.95], [318.90, 240.19], [256.63, 314.02], [201.26, 371.41], [313.09, 371.15]])
+_EYES, _MOUTH = (tuple(_TEMPLATE[part].mean(axis=0) / 512) for part in (slice(0, 2), slice(3, 5)))  # as fractions
 
 # The ellipse of a face there: middle and half axes. It holds what lies between a box's cheeks and down to its chin.
 _FACE = ((0.5, 0.547), (0.283, 0.342))
@@ -26,17 +27,21 @@ _EYES_DOWN, _LIPS_DOWN = 0.39, 0.78  # of the box's height, in an upright face (
 _DOUBT = 0.35  # radians by which the two signs of a tilt may disagree; what is beyond does not count
 
 
-def face_view(face: FaceSample, size: int) -> UprightPlacement:
+def face_view(face: FaceSample, size: int, five: Float64Array | None = None) -> UprightPlacement:
     """Place the crop that a restorer takes.
 
-    Its scale is that of the box, for the mouth's width and height change with speech; it lies where the eyes, judged by
-    the box, and the mouth together come closest to their places. All it is made of is smoothed in the plan, so the crop
-    is as steady as that.
+    By the five points, where they are known: they come as close as they can to where they lie in the pictures that
+    restorers were trained on. Else by box and mouth: its scale is that of the box, for the mouth's width and height
+    change with speech; it lies where the eyes, judged by the box, and the mouth together come closest to their places.
+    All it is made of is smoothed over the shot, so the crop is as steady as that.
 
     Args:
         face: As planned, in pixels of the frame.
         size: Side of the crop in pixels.
+        five: float64 [5, 2], in the order of `FivePoints`, in pixels of the frame; made steady.
     """
+    if five is not None:
+        return UprightPlacement(*fitted(five - 0.5, _TEMPLATE * (size / 512) - 0.5), size)
     box, mouth, turn = face.box, face.mouth, _turn(face)
     side = (box.width + box.height) / 2
     scale = (_MOUTH[1] - _EYES[1]) * size / ((_LIPS_DOWN - _EYES_DOWN) * side)

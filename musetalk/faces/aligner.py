@@ -18,6 +18,10 @@ class Aligner(Protocol):
         """Find the points in labels, uint8 [512, 512], of a part of the frame: float64 [k, 2]; None: not told."""
         ...
 
+    def of_landmarks(self, landmarks: Float64Array) -> Float64Array:
+        """The points in 68 landmarks, float64 [68, 2] in pixels of the frame: float64 [k, 2]."""
+        ...
+
     def steady(
         self, measured: Sequence[Float64Array | None], boxes: Sequence[FaceBox], sigma: float
     ) -> list[Float64Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import nan
 
@@ -13,8 +14,11 @@ from musetalk.faces.aligner import Aligner
 from musetalk.faces.extent import FaceExtent, assumed_extent, measure_extent, parsing_view
 from musetalk.faces.extent_track import steady_extents
 from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.label_places import five_of_labels
 from musetalk.faces.label_store import LabelStore
+from musetalk.faces.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
 from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.point_track import steady_points
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FaceSample
 
@@ -50,12 +54,14 @@ class FaceShapes:
         store: LabelStore | None = None,
         points: Float64Array | None = None,
         boxes: Float64Array | None = None,
+        five: Float64Array | None = None,
     ) -> None:
         self._keys = np.zeros(0, np.int64) if keys is None else keys
         self._extents = np.zeros((0, 6)) if extents is None else extents
         self._store = store
         self._points = points
         self._boxes = boxes
+        self._five = five
 
     def extent(self, frame: int, face: FaceSample) -> FaceExtent:
         """How far a face reaches in a source frame."""
@@ -66,6 +72,12 @@ class FaceShapes:
         """The points by which a face in a source frame is aligned, float64 [k, 2]; None where nobody asked for them."""
         row = self._row(frame, face)
         return None if row is None or self._points is None else self._points[row]
+
+    def five(self, frame: int, face: FaceSample) -> Float64Array | None:
+        """Eyes, nose and corners of the mouth, float64 [5, 2] in the order of `FivePoints`; None where nobody knows."""
+        row = self._row(frame, face)
+        found = None if row is None or self._five is None else np.asarray(self._five[row], np.float64)
+        return None if found is None or np.isnan(found).any() else found
 
     def parsed(self, frame: int, face: FaceSample) -> ParsedFace | None:
         """The labels of a face in a source frame; None where it was not parsed, or they show no face."""
@@ -109,41 +121,55 @@ class FaceShapes:
 
 
 class ShapeReader:
-    """Takes in the labels of planned faces, frame by frame, and keeps what they tell: 250 bytes a face, and `store`.
+    """Takes in what is seen of planned faces, frame by frame, and keeps what it tells: 400 bytes a face, and `store`.
 
     Args:
-        store: Where the labels go.
+        store: Where the labels go; None: faces are not parsed.
         aligner: What aligns faces; None: nothing here does.
+        five: Whether anybody asks for the five points.
     """
 
-    def __init__(self, store: LabelStore, aligner: Aligner | None = None) -> None:
-        self._store, self._aligner = store, aligner
+    def __init__(self, store: LabelStore | None, aligner: Aligner | None = None, *, five: bool = False) -> None:
+        self._store, self._aligner, self._asked = store, aligner, five
         self._rows = array("d")
         self._points: list[Float64Array | None] = []
-        self._unseen = 0
+        self._five: list[Float64Array | None] = []
+        self._unseen = self._astray = 0
 
     @property
     def unseen(self) -> int:
         """Faces that their labels do not show."""
         return self._unseen
 
-    def add(self, frame: int, face: FaceSample, labels: UInt8Array) -> None:
-        """Take in one face: by frame, then by track, ascending.
+    @property
+    def astray(self) -> int:
+        """Faces whose landmarks cannot be theirs."""
+        return self._astray
+
+    def add(
+        self, frame: int, face: FaceSample, labels: UInt8Array | None, landmarks: Float64Array | None = None
+    ) -> None:
+        """Take in one face: by frame, then by track, ascending. Where there are landmarks, they count before labels.
 
         Args:
             frame: The source frame.
             face: As planned.
-            labels: uint8 [512, 512] of `parsing_view(face.box)`.
+            labels: uint8 [512, 512] of `parsing_view(face.box)`; None where faces are not parsed.
+            landmarks: float64 [68, 2], in pixels of the frame; None where nobody looks for them.
         """
-        box, shown = face.box, shows_face(labels)
-        self._unseen += not shown
-        found = measure_extent(labels, parsing_view(box)) if shown else None
-        sound = found is not None and _WIDTHS[0] < (found.right - found.left) / box.width < _WIDTHS[1]
-        measured = _values(found) if found is not None and sound else (nan,) * 6
-        self._rows.extend((frame, face.track, box.x0, box.y0, box.x1, box.y1, *measured))
+        box, shown = face.box, labels if labels is not None and shows_face(labels) else None
+        self._unseen += labels is not None and shown is None
+        if landmarks is not None and not landmarks_believed(landmarks, box):
+            self._astray += 1
+            landmarks = None
+        self._rows.extend((frame, face.track, box.x0, box.y0, box.x1, box.y1, *_extent(box, shown, landmarks)))
+        seen = parsing_view(box)
         if self._aligner is not None:
-            self._points.append(self._aligner.measure(labels, parsing_view(box)) if shown else None)
-        self._store.extend(labels[None])
+            self._points.append(_told(landmarks, shown, seen, self._aligner.of_landmarks, self._aligner.measure))
+        if self._asked:
+            self._five.append(_told(landmarks, shown, seen, five_of_landmarks, five_of_labels))
+        if self._store is not None and labels is not None:
+            self._store.extend(labels[None])
 
     def finish(self, sigma: float) -> FaceShapes:
         """Make extents and points steady over time.
@@ -153,7 +179,7 @@ class ShapeReader:
         """
         rows = np.array(self._rows).reshape(-1, _ROW)
         frames, tracks = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
-        extents = np.zeros((len(rows), 6))
+        extents, five = np.zeros((len(rows), 6)), np.full((len(rows), 5, 2), nan)
         points: dict[int, Float64Array] = {}
         for track in np.unique(tracks):
             own = np.flatnonzero(tracks == track)
@@ -163,13 +189,39 @@ class ShapeReader:
                 if self._aligner is not None:
                     measured = [self._points[row] for row in run]
                     points.update(zip(run.tolist(), self._aligner.steady(measured, faces, sigma), strict=True))
+                if self._asked:
+                    calm = steady_points([self._five[row] for row in run], faces, sigma=sigma)
+                    five[run] = nan if calm is None else np.stack(calm)
         found = np.stack([points[row] for row in range(len(rows))]) if points else None
-        return FaceShapes(frames * _TRACKS + tracks, extents, self._store, found, rows[:, 2:6].copy())
+        keys, boxes = frames * _TRACKS + tracks, rows[:, 2:6].copy()
+        return FaceShapes(keys, extents, self._store, found, boxes, five if self._asked else None)
 
 
 def shows_face(labels: UInt8Array) -> bool:
     """Whether labels, uint8 [512, 512], show enough skin to be a face's."""
     return bool(np.count_nonzero(labels == FaceLabel.SKIN) >= _LEAST_SKIN * labels.size)
+
+
+def _extent(box: FaceBox, labels: UInt8Array | None, landmarks: Float64Array | None) -> tuple[float, ...]:
+    """How far a face reaches, as landmarks or labels tell; NaN where they do not."""
+    if landmarks is not None:
+        return _values(extent_of_landmarks(landmarks))
+    found = None if labels is None else measure_extent(labels, parsing_view(box))
+    sound = found is not None and _WIDTHS[0] < (found.right - found.left) / box.width < _WIDTHS[1]
+    return _values(found) if found is not None and sound else (nan,) * 6
+
+
+def _told(
+    landmarks: Float64Array | None,
+    labels: UInt8Array | None,
+    seen: CropPlacement,
+    of_landmarks: Callable[[Float64Array], Float64Array],
+    of_labels: Callable[[UInt8Array, CropPlacement], Float64Array | None],
+) -> Float64Array | None:
+    """Points as landmarks tell them, or else labels; None where neither does."""
+    if landmarks is not None:
+        return of_landmarks(landmarks)
+    return None if labels is None else of_labels(labels, seen)
 
 
 def _steady(faces: list[FaceBox], measured: Float64Array, sigma: float) -> Float64Array:

@@ -39,7 +39,7 @@ _LEAST_FACE = 20  # pixels: smaller ones are guesses
 _STEP = 0.709  # scale step of the search: half the area, as published
 _WANTED = 0.9  # share of the least face's size at which the search begins
 _CHANCES = (0.6, 0.7, 0.7)  # what each network has to give a face in a search, as published
-_SURE = 0.9  # what the third has to give a face that was found
+_SURE = 0.8  # what the third has to give a face that was found: no false alarm of those seen had so much
 _KNOWN = 0.7  # and one that is followed
 _SAME, _SAME_OF_ALL = 0.5, 0.7  # intersection over union above which proposals of one size, and of all, are one
 
@@ -83,7 +83,24 @@ class MtcnnDetector:
         Returns:
             Per frame its faces with their points, in pixels of that frame, best score first.
         """
-        return [self._search(frame) for frame in frames]
+        found = []
+        for frame in frames:
+            small, (sx, sy) = self._shrunk(frame)
+            with self._lock:
+                close = self._measure(small, self._search(small), _SURE)
+            large = (box for box in close if box is not None and box.width >= self._least(small))
+            found.append([box.scaled(1 / sx, 1 / sy) for box in distinct(large)])
+        return found
+
+    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+        """As `detect`, without measuring what was found; see `SearchingDetector`."""
+        found = []
+        for frame in frames:
+            small, (sx, sy) = self._shrunk(frame)
+            with self._lock:
+                sure = (box for box in self._search(small) if box.score >= _SURE and box.width >= self._least(small))
+                found.append([box.scaled(1 / sx, 1 / sy) for box in sure])
+        return found
 
     def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
         """Look for known faces near where they were; see `FollowingDetector`."""
@@ -92,14 +109,15 @@ class MtcnnDetector:
             found = self._measure(small, [box.scaled(sx, sy) for box in boxes], _KNOWN)
         return [None if box is None else box.scaled(1 / sx, 1 / sy) for box in found]
 
-    def _search(self, frame: UInt8Array) -> list[FaceBox]:
-        small, (sx, sy) = self._shrunk(frame)
-        least = max(_LEAST_FACE, self._settings.min_face * min(small.shape[:2]))
-        with self._lock:
-            rough = self._confirmed(small, self._refined(small, self._proposals(small, least)))
-            close = self._measure(small, [box for box in rough if box.width >= _WANTED * least], _SURE)
-        large = (box for box in close if box is not None and box.width >= least)
-        return [box.scaled(1 / sx, 1 / sy) for box in distinct(large)]
+    def _search(self, small: UInt8Array) -> list[FaceBox]:
+        """Faces in a frame of the searched size, roughly placed; not much smaller than the least."""
+        least = self._least(small)
+        rough = self._confirmed(small, self._refined(small, self._proposals(small, least)))
+        return [box for box in rough if box.width >= _WANTED * least]
+
+    def _least(self, small: UInt8Array) -> float:
+        """Side of the smallest face that is looked for in a frame of the searched size."""
+        return max(_LEAST_FACE, self._settings.min_face * min(small.shape[:2]))
 
     def _shrunk(self, frame: UInt8Array) -> tuple[UInt8Array, tuple[float, float]]:
         """The frame, at most `max_side` pixels long, and its size as fractions (across, down) of what it was."""

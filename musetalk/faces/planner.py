@@ -139,7 +139,7 @@ class _Planner:
         seen = [] if self._seen is None else [self._seen]
         for picture, faces in list(zip(self._span, found, strict=True))[len(seen) :]:
             near = [self._in_source(picture, box) for box in faces.near]
-            seen.append([*near, *(Seen(box.scaled(*scale), None) for box in faces.far)])
+            seen.append([*near, *(_as_searched(box.scaled(*scale)) for box in faces.far)])
         first = last - len(self._shown) + 1
         for position in range(0 if self._known is None else 1, len(self._shown)):
             self._tracker.add(first + position, seen[self._shown[position]])
@@ -166,6 +166,11 @@ class _Planner:
             return Seen(face, mouth_of(face.points))
         mouth = locate_mouth(frame, box)
         return Seen(face, None if mouth is None else _stretched(mouth, sx, sy))
+
+
+def _as_searched(face: FaceBox) -> Seen:
+    """A face, in source pixels, whose mouth nobody looks for: it is known where the detector told points."""
+    return Seen(face, None if face.points is None else mouth_of(face.points))
 
 
 def _stretched(mouth: MouthShape, sx: float, sy: float) -> MouthShape:

@@ -70,6 +70,15 @@ def square_box(tight: FaceBox) -> FaceBox:
     return FaceBox(middle - half, bottom - 2 * half, middle + half, bottom, tight.score)
 
 
+def tight_box(square: FaceBox) -> FaceBox:
+    """The tall box that S3FD would usually draw where `square_box` makes this square of it."""
+    usual, side = TYPICAL_PROPORTIONS, (square.width + square.height) / 2
+    half, middle = side * (usual.right - usual.left) / 2, square.center[0]
+    bottom = square.y1 - (1 - usual.chin) * side
+    top = bottom - side * (usual.chin - usual.line) / (1 - _LINE)
+    return FaceBox(middle - half, top, middle + half, bottom, square.score)
+
+
 def _anchors(offsets: Tensor, stride: int) -> Tensor:
     """One level's anchors, row by row: float [h * w, 4] as (centre x, centre y, width, height)."""
     height, width = offsets.shape[2:]

@@ -14,6 +14,23 @@ from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 _REACH = 3  # pixels, of the frame or of the crop, whichever are larger, that turning back looks at around a place
 
 
+def fitted(points: Float64Array, template: Float64Array) -> tuple[float, float, float, float]:
+    """Fit the similarity that brings points closest to a template, by the sum of squares (Umeyama 1991).
+
+    Args:
+        points: float64 [n, 2], not all in one place.
+        template: float64 [n, 2].
+
+    Returns:
+        (a, b, tx, ty) as of `TurnedPlacement`.
+    """
+    middle, target = points.mean(axis=0), template.mean(axis=0)
+    (x, y), (u, v) = (points - middle).T, (template - target).T
+    spread = max(float(x @ x + y @ y), 1e-9)
+    a, b = float(x @ u + y @ v) / spread, float(x @ v - y @ u) / spread
+    return a, b, float(target[0] - a * middle[0] + b * middle[1]), float(target[1] - b * middle[0] - a * middle[1])
+
+
 @dataclass(frozen=True, slots=True)
 class TurnedPlacement:
     """A rotated rectangle of the frame that is seen as a square; it may reach beyond the frame's edges.

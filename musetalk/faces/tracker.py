@@ -80,7 +80,8 @@ class _Trail:
     def summary(self, number: int) -> TrackSummary:
         """The trail at a glance, before anything is doubted or bridged."""
         count = len(self.frames)
-        mean = FaceBox(*(value / count for value in self.total))
+        x0, y0, x1, y1, score = (value / count for value in self.total)
+        mean = FaceBox(x0, y0, x1, y1, score)
         return TrackSummary(number, 0, self.frames[0], self.frames[-1], count, mean)
 
 

@@ -73,6 +73,14 @@ class YuNetDetector:
         Returns:
             Per frame its faces with their points, in pixels of that frame, best score first.
         """
+        found = []
+        for frame, rough in zip(frames, self.search(frames), strict=True):
+            close = self.follow(frame, rough)
+            found.append(distinct(old if new is None else new for old, new in zip(rough, close, strict=True)))
+        return found
+
+    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+        """As `detect`, without measuring what was found; see `SearchingDetector`."""
         return [self._search(frame) for frame in frames]
 
     def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
@@ -89,9 +97,8 @@ class YuNetDetector:
         with self._lock:
             self._wide.setInputSize(size)
             looked = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-            rough = distinct(box.scaled(sx, sy) for box in _faces(self._wide, looked) if box.score >= _SURE)
-            close = [self._measure(frame, box) or box for box in rough]
-        return distinct(box for box in close if box.width >= least)
+            found = [box.scaled(sx, sy) for box in _faces(self._wide, looked) if box.score >= _SURE]
+        return distinct(box for box in found if box.width >= least)
 
     def _measure(self, frame: UInt8Array, known: FaceBox) -> FaceBox | None:
         """The face near a known one, seen in a cutout of the frame around it; None where it is not found."""

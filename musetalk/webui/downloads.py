@@ -182,6 +182,7 @@ def weight_sets(backends: Iterable[Backend]) -> tuple[WeightSet, ...]:
         sets.append(WeightSet("faces", "a better face detector, and face parsing, for any backend", OPTIONAL))
         sets.append(WeightSet("taesd", "the tiny decoder: quicker and softer than Stable Diffusion's", TAESD))
         sets.append(WeightSet("gfpgan", "GFPGAN, which restores painted faces, for any backend", WEIGHT_SETS["gfpgan"]))
+        sets.append(WeightSet("landmarks", "68 landmarks: closer crops of faces", WEIGHT_SETS["landmarks"]))
         sets.append(WeightSet("yunet", "YuNet, a small face detector, for any backend", WEIGHT_SETS["yunet"]))
     return tuple(sets)
 

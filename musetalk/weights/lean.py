@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _ENDING = ".lean.safetensors"
-_CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
+_CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors", ".tar")  # .pth.tar, as torch's examples once called theirs
 _LONGEST_HEADER = 64 * 2**20  # bytes; the largest network's is a quarter of a megabyte
 
 # What a copy says of its original, as strings: that is all the format's metadata can hold.

@@ -125,6 +125,12 @@ S3FD = _hub(
     89_843_225,
     "619a31681264d3f7f7fc7a16a42cbbe8b23f31a256f75a366e5a1bcd59b33543",
 )
+LANDMARKS = WeightFile(
+    PurePosixPath("landmarks/2DFAN4-11f355bf06.pth.tar"),
+    UrlPlace("https://www.adrianbulat.com/downloads/python-fan/2DFAN4-11f355bf06.pth.tar"),
+    "BSD-3-Clause",
+    sha256="11f355bf0693120222f5955ce3f9dc8fb5763ebb30a47d7906e509490d32e4aa",
+)
 YUNET = WeightFile(
     PurePosixPath("yunet/face_detection_yunet_2023mar.onnx"),
     UrlPlace(
@@ -209,6 +215,7 @@ WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
         "faces": OPTIONAL,
         "taesd": TAESD,
         "gfpgan": (GFPGAN,),
+        "landmarks": (LANDMARKS,),
         "yunet": (YUNET,),
     }
 )

@@ -22,7 +22,7 @@ from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.generators.types import Traits
-from musetalk.labelling import shapes_in
+from musetalk.labelling import FaceReaders, shapes_in
 from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
@@ -103,7 +103,7 @@ def read(folder: Path, frames: Sequence[int], labeller: DrawnLabeller, run: Rend
     count = max(frames) + 1
     pictures = [(number, drawn_face() ^ np.uint8(number % 2)) for number in range(count)]  # none as the one before
     plan = plan_of(frames, count)
-    return shapes_in(pictures, plan, labeller, 2.0, folder=folder, run=run or RenderRun(), total=count)
+    return shapes_in(pictures, plan, FaceReaders(labeller), 2.0, folder=folder, run=run or RenderRun(), total=count)
 
 
 def layout(shapes: FaceShapes, painter: Painter = MUSETALK, **values: object) -> FaceLayout:
