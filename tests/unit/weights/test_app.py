@@ -168,6 +168,7 @@ class TestSets:
             "faces",
             "taesd",
             "gfpgan",
+            "landmarks",
             "yunet",
         ]
 

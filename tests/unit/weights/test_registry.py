@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.weights import MUSETALK_V15, WEIGHT_SETS, HubPlace, WeightFile, lacking, verify
-from musetalk.weights.registry import S3FD
+from musetalk.weights.registry import LANDMARKS, S3FD
 from tests.hub import UNET, on_hub
 
 
@@ -22,13 +22,15 @@ class TestRegistry:
             assert (on_hub and re.fullmatch("[0-9a-f]{40}", file.place.revision)) or file.sha256
             assert re.fullmatch("[0-9a-f]{64}|", file.sha256)
             assert re.fullmatch("[0-9a-f]{64}|", file.unconfirmed)
-            assert file.source.startswith("https://huggingface.co/" if on_hub else "https://github.com/")
+            authors = ("https://github.com/", "https://www.adrianbulat.com/")
+            assert file.source.startswith("https://huggingface.co/" if on_hub else authors)
             assert file.licence
             assert file.size is None or file.size > 0
             assert file.path.name == (file.place.path if on_hub else file.place.address).rpartition("/")[2]
 
     def test_names_that_hold_a_hash_hold_the_files_own(self) -> None:
         assert S3FD.path.stem.endswith(S3FD.sha256[:10])
+        assert f"-{LANDMARKS.sha256[:10]}." in LANDMARKS.path.name
 
     def test_what_both_musetalks_need_is_the_same(self) -> None:
         assert set(WEIGHT_SETS["musetalk-v1"][2:]) == set(MUSETALK_V15[2:])
