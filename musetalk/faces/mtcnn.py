@@ -117,7 +117,7 @@ class MtcnnDetector:
 
     def _least(self, small: UInt8Array) -> float:
         """Side of the smallest face that is looked for in a frame of the searched size."""
-        return max(_LEAST_FACE, self._settings.min_face * min(small.shape[:2]))
+        return max(float(_LEAST_FACE), self._settings.min_face * float(min(small.shape[:2])))
 
     def _shrunk(self, frame: UInt8Array) -> tuple[UInt8Array, tuple[float, float]]:
         """The frame, at most `max_side` pixels long, and its size as fractions (across, down) of what it was."""

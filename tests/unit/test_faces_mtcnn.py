@@ -16,7 +16,7 @@ from musetalk.faces import mtcnn_networks
 from musetalk.faces.haar import HaarDetector
 from musetalk.faces.mtcnn import MtcnnDetector
 from musetalk.faces.types import FaceBox
-from musetalk.faces.watch import FollowingDetector
+from musetalk.faces.watch import FollowingDetector, SearchingDetector
 from musetalk.settings import DetectorSettings
 
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
@@ -201,6 +201,16 @@ def test_the_number_of_threads_changes_nothing(detector: MtcnnDetector, portrait
 
 def test_it_is_a_detector_that_follows(detector: MtcnnDetector) -> None:
     assert isinstance(detector, FollowingDetector)
+
+
+def test_a_search_alone_finds_the_same_faces(detector: MtcnnDetector, portrait: UInt8Array) -> None:
+    assert isinstance(detector, SearchingDetector)
+    both = np.hstack([portrait, portrait[:, ::-1]])
+    [rough], [close] = detector.search([both]), detector.detect([both])
+    assert [int(box.center[0] // 512) for box in sorted(rough, key=lambda box: box.x0)] == [0, 1]
+    for box in rough:
+        assert min(apart(box, other) for other in close) < 0.1
+    assert detector.search([np.zeros((200, 300, 3), np.uint8)]) == [[]]
 
 
 def test_the_fingerprint_tells_settings_and_weights_apart(detector: MtcnnDetector) -> None:

@@ -12,7 +12,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.types import FaceBox
-from musetalk.faces.watch import FollowingDetector
+from musetalk.faces.watch import FollowingDetector, SearchingDetector
 from musetalk.faces.yunet import YuNetDetector
 from musetalk.generators.registry import BackendRegistry
 from musetalk.settings import DetectorSettings, RenderSettings
@@ -80,6 +80,8 @@ def test_known_faces_are_followed(detector: YuNetDetector) -> None:
     check(moved, 162, 122)
     assert gone is None
     assert isinstance(detector, FollowingDetector)
+    assert isinstance(detector, SearchingDetector)
+    assert [box.center for box in detector.search([frame])[0]] == [pytest.approx((150, 130), abs=6)]
 
 
 def test_faces_below_the_least_size_are_passed_over(network: Path) -> None:
