@@ -18,7 +18,6 @@ from musetalk.media.mixing import Mixer, channel_names, is_plain_mean, mix, ster
 from musetalk.media.probe import VoiceFacts, check_length, probe_voice
 from musetalk.media.repair import LOUDEST, repair
 from musetalk.media.sound import DecodedSound, SoundStream, Span, decode_sound
-from musetalk.media.streams import MediaFile
 from musetalk.media.types import Source
 from musetalk.media.wav import WavFile, read_wav, write_wav
 from musetalk.progress import CancelToken
@@ -26,7 +25,7 @@ from musetalk.settings import Limits
 from musetalk.units import apart, duration
 
 SPEECH_RATE = 16_000  # Hz, what Whisper and the envelope listen to
-MIN_VOICE_SECONDS = 0.1  # two or three video frames; less is no speech
+MIN_VOICE_SECONDS = Fraction(1, 10)  # two or three video frames; less is no speech
 _SILENT = 0.001  # of full scale, -60 dB: a voice that never exceeds it is none
 _BLOCK_SECONDS = 4
 _MIX_SECONDS = 0.25  # for which channels keep their relation
@@ -92,7 +91,7 @@ def extract_probed(facts: VoiceFacts, folder: Path, limits: Limits, cancel: Canc
     voice = _finished(sound, f'the voice "{path.name}"')
     check_length(path, voice.seconds, limits)
     if voice.seconds < MIN_VOICE_SECONDS:
-        lasts, least = apart(float(voice.seconds), MIN_VOICE_SECONDS, duration)
+        lasts, least = apart(float(voice.seconds), float(MIN_VOICE_SECONDS), duration)
         raise VoiceError(
             f'the voice "{path.name}" lasts {lasts}, too short to speak with (at least {least})',
             "give a longer recording",
@@ -104,12 +103,13 @@ def unextracted_voice(facts: VoiceFacts) -> Voice:
     """A voice that stays where it is, of which `read_excerpt` reads parts; its length is what its packets say."""
     path, index = facts.file.path, facts.streams[0]
     samples, notes = round(facts.seconds * SPEECH_RATE), facts.notes_on(index)
-    return Voice(path, SPEECH_RATE, 1, samples, path, notes=notes, stream=_stream_of(facts.file, index))
+    return Voice(path, SPEECH_RATE, 1, samples, path, notes=notes, stream=_stream_of(facts, index))
 
 
-def _stream_of(file: MediaFile, index: int) -> SoundStream:
+def _stream_of(facts: VoiceFacts, index: int) -> SoundStream:
+    file = facts.file
     picture = next((stream.index for stream in file.pictures if stream.decodable), None)
-    return SoundStream(file.path, index, file.containers, picture)
+    return SoundStream(file.path, index, file.containers, picture, facts.timely or index != facts.streams[0])
 
 
 def extract_sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken | None = None) -> Voice | None:
@@ -122,6 +122,7 @@ def extract_sound_of(source: Source, folder: Path, limits: Limits, cancel: Cance
     if source.sound_stream is None:
         return None
     stream = SoundStream(source.path, source.sound_stream, source.containers, source.stream)
+    stream = replace(stream, timely=source.sound_timely)
     sound = decode_sound(stream, folder / "own.wav", Span(None, limits.max_seconds + 1), cancel)
     return _finished(sound, f'the sound of "{source.path.name}"')
 
@@ -135,7 +136,7 @@ def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelTok
     path, errors = facts.file.path, []
     for index in facts.streams:
         try:
-            return index, decode_sound(_stream_of(facts.file, index), out, span, cancel)
+            return index, decode_sound(_stream_of(facts, index), out, span, cancel)
         except VoiceError as error:
             errors.append(error)
     raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({errors[0]})', "convert it to WAV") from errors[0]
@@ -144,6 +145,8 @@ def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelTok
 def _losses(voice: Voice, index: int, facts: VoiceFacts) -> Iterator[str]:
     """What of a voice is not there to be heard, a sentence each."""
     path = facts.file.path
+    if index == facts.streams[0] and not facts.timely:
+        yield f'the voice "{path.name}" carries times that cannot be right: it is heard without the gaps between them'
     if index == facts.streams[0] and voice.seconds + _SHORTFALL < facts.seconds:
         yield (
             f'the voice "{path.name}" can be decoded up to {float(voice.seconds):.1f} s '

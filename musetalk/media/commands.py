@@ -36,6 +36,7 @@ _PARAMETER_SETS = {
 # Sound begins at 0. Up to 0.1 s its timestamps are followed by playing 250 samples a second more or less, where they
 # are off by more than containers round them; beyond that it is a gap, which is filled by silence.
 _IN_TIME = "async=250:min_comp=0.002:min_hard_comp=0.1:first_pts=0"
+_RENEWED = ",asetpts=N/SR/TB"  # times that follow from the samples before
 
 
 def file_url(path: Path) -> str:
@@ -190,6 +191,7 @@ def extract_sound(
     start: float | None,
     seconds: float,
     timed: bool = True,
+    renewed: bool = False,
     from_zero: bool = True,
     beside: int | None = None,
 ) -> list[str]:
@@ -207,6 +209,7 @@ def extract_sound(
         start: Where to begin, in seconds of the file; None: at its beginning.
         seconds: The most to write.
         timed: Whether the timestamps count; else the samples follow each other.
+        renewed: Whether they are so wrong that they must not even say where the end is.
         from_zero: Whether the earliest moment of the file counts as its beginning; else what its timestamps say is 0.
         beside: Another stream that may begin earlier: in broadcasts ffmpeg heeds only streams that are used.
     """
@@ -216,7 +219,7 @@ def extract_sound(
         *([] if from_zero else ["-copyts"]),
         *read_input(path, start=start),
         *[*_pick(stream), "-t", f"{seconds:.3f}"],
-        *["-af", f"aresample@{label}={_IN_TIME if timed else 'async=0'}"],
+        *["-af", f"aresample@{label}={_IN_TIME if timed else 'async=0'}{_RENEWED if renewed else ''}"],
         *["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", file_url(out)],
         *_used(beside, seconds),
     ]
@@ -238,6 +241,7 @@ def unify_sound(
     start: float | None = None,
     seconds: float,
     timed: bool = True,
+    renewed: bool = False,
     beside: int | None = None,
 ) -> list[str]:
     """Write a sound stream in one format, whatever its formats are inside: as float NUT with its timestamps, or WAV."""
@@ -250,7 +254,7 @@ def unify_sound(
         "-y",
         *read_input(path, start=start),
         *[*_pick(stream), "-t", f"{seconds:.3f}"],
-        *["-af", f"{spread},aformat=sample_rates={rate}", "-c:a", "pcm_f32le"],
+        *["-af", f"{spread},aformat=sample_rates={rate}{_RENEWED if renewed else ''}", "-c:a", "pcm_f32le"],
         *(["-f", "nut"] if timed else ["-rf64", "auto", "-f", "wav"]),
         file_url(out),
         *_used(beside, seconds),

@@ -65,9 +65,14 @@ class _Packets:
 
     @property
     def seconds(self) -> Fraction:
-        """From its first to its last moment; what it lasts, where that is so much less that times cannot be right."""
-        whole, lasting = (self.end - (self.start or 0)) * self.tick, self.lasting * self.tick
-        return whole if whole <= 2 * lasting + _LONGEST_GAP else lasting
+        """From its first to its last moment; what it lasts, where times cannot be right."""
+        return (self.end - (self.start or 0) if self.timely else self.lasting) * self.tick
+
+    @property
+    def timely(self) -> bool:
+        """Whether the times can be right: else there is so much less between the first and the last one."""
+        whole = (self.end - (self.start or 0)) * self.tick
+        return whole <= 2 * self.lasting * self.tick + _LONGEST_GAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,14 @@ class VoiceFacts:
         seconds: Its length, as its packets say; decoding may find a little more or less.
         streams: Which stream of the file it is, and those to take instead if that cannot be decoded.
         chosen: Whether the user chose it.
+        timely: Whether its times can be right, so that gaps between them are silence.
     """
 
     file: MediaFile
     seconds: Fraction
     streams: tuple[int, ...]
     chosen: bool
+    timely: bool = True
 
     @property
     def tracks(self) -> int:
@@ -237,6 +244,7 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
         images=(),
         stream=stream.index,
         sound_stream=None if sound is None or not scanned[sound.index].end else sound.index,
+        sound_timely=sound is None or scanned[sound.index].timely,
         containers=file.containers,
         notes=(*_notes_on(file, stream, sound), *made.notes),
         alpha_background=wishes.background,
@@ -388,9 +396,10 @@ def probe_voice(
         raise VoiceError(f'"{path.name}" has {have}, and no voice track {track}', "choose one that it has, from 1 on")
     best = tuple(stream for stream in file.sounds() if stream.decodable) or tracks[:1]
     streams = best if track is None else (tracks[track - 1],)
-    seconds = _scan_packets(path, streams[:1], limits, cancel)[streams[0].index].seconds
-    check_length(path, seconds, limits)
-    return VoiceFacts(file, seconds, tuple(stream.index for stream in streams), track is not None)
+    packets = _scan_packets(path, streams[:1], limits, cancel)[streams[0].index]
+    check_length(path, packets.seconds, limits)
+    indices = tuple(stream.index for stream in streams)
+    return VoiceFacts(file, packets.seconds, indices, track is not None, packets.timely)
 
 
 def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:

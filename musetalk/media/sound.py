@@ -27,17 +27,21 @@ _BROADCAST = frozenset({"mpegts", "mpeg"})
 
 @dataclass(frozen=True, slots=True)
 class SoundStream:
-    """A sound stream of a file: which one, the names of the file's container, and a stream of pictures, if any."""
+    """A sound stream of a file: which one, the names of the file's container, and a stream of pictures, if any.
+
+    `timely` says whether the times of its packets can be right.
+    """
 
     path: Path
     index: int
     containers: tuple[str, ...]
     picture: int | None = None
+    timely: bool = True
 
     @property
     def timed(self) -> bool:
         """Whether its packets have times, between which there may be gaps."""
-        return _UNTIMED.isdisjoint(self.containers)
+        return self.timely and _UNTIMED.isdisjoint(self.containers)
 
     @property
     def beside(self) -> int | None:
@@ -147,6 +151,7 @@ def _unify(stream: SoundStream, out: Path, span: Span, wanted: SoundFormat, canc
         start=span.start,
         seconds=span.seconds,
         timed=stream.timed,
+        renewed=not stream.timely,
         beside=stream.beside,
     )
     with Child(arguments, cancel=cancel) as child:
@@ -176,6 +181,7 @@ def _extract(
         start=span.start,
         seconds=span.seconds,
         timed=stream.timed,
+        renewed=not stream.timely,
         from_zero=from_zero,
         beside=stream.beside,
     )

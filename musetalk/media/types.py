@@ -100,6 +100,7 @@ class Source:
         images: The picture files, in order; empty for a video.
         stream: Which stream of the file holds its pictures.
         sound_stream: Which stream holds its own sound; None: it has none that can be decoded.
+        sound_timely: Whether the times of that can be right, so that gaps between them are silence.
         containers: The names of the file's container, ("mov", "mp4", ...).
         notes: What the user should know of how it is read, a sentence each.
         animated: Whether it is a picture that moves (GIF, PNG, WebP, AVIF).
@@ -120,6 +121,7 @@ class Source:
     images: tuple[Path, ...]
     stream: int = 0
     sound_stream: int | None = None
+    sound_timely: bool = True
     containers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     animated: bool = False

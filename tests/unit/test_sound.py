@@ -21,7 +21,7 @@ from musetalk.media.audio import (
 )
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.settings import Limits
-from tests.media import ffmpeg, numbered_frames, write_video, write_wav
+from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 
 SECONDS = 0.6  # of a part
 QUIET = 0.01
@@ -165,6 +165,22 @@ def test_a_gap_stays_where_it_is(tmp_path: Path, second: tuple[int, int]) -> Non
     own = extract_sound_of(probe_source(path, Limits()), tmp_path, Limits())
     assert own is not None
     assert own.samples == voice.samples
+
+
+@pytest.mark.parametrize("suffix", ["nut", "mkv"])
+def test_hours_between_two_packets_are_not_believed(tmp_path: Path, suffix: str) -> None:
+    """They would become hours of silence on disk."""
+    voice = write_wav(tmp_path / "voice.wav", tone(1.0))
+    path = tmp_path / f"jump.{suffix}"
+    late = "asetnsamples=800:p=0,asetpts='PTS+gte(N,10)*90000/TB'"
+    ffmpeg("-i", str(voice), "-af", late, "-c:a", "pcm_s16le", str(path))
+    heard = extract_voice(path, tmp_path, Limits())
+    assert heard.seconds == 1
+    assert any("times that cannot be right" in note for note in heard.notes)
+
+
+def test_a_tenth_of_a_second_is_enough(tmp_path: Path) -> None:
+    assert extract_voice(write_wav(tmp_path / "short.wav", tone(0.1)), tmp_path, Limits()).seconds == Fraction(1, 10)
 
 
 def test_samples_that_follow_each_other_are_the_voice_to_the_letter(tmp_path: Path) -> None:
