@@ -108,7 +108,7 @@ def look_at_fields(
     grey = f"showinfo@{label}=checksum=0,format=gray,scale={size[0]}:{size[1]}:flags=neighbor"
     tail = [*_pick(stream), "-vf", grey, "-frames:v", str(frames), "-fps_mode", "passthrough"]
     source = read_input(path, start=start if start > 0 else None, decoder=decoder)
-    return [*_quiet("info"), "-noautorotate", *source, *tail, "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]
+    return [*_quiet("info"), *source, *tail, "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]
 
 
 def read_alpha(path: Path, stream: int, *, start: float, frames: int, side: int, decoder: str | None) -> list[str]:
@@ -124,6 +124,15 @@ def parameter_sets(path: Path, stream: int, codec: str) -> list[str] | None:
         return None
     copy = [*_pick(stream), "-c", "copy", "-bsf:v", _PARAMETER_SETS[codec], "-f", "framecrc", "pipe:1"]
     return [*_quiet(), "-discard:v", "nokey", *read_input(path), *copy]
+
+
+def trace_key_frames(path: Path, stream: int, codec: str) -> list[str] | None:
+    """List the fields of key frames' headers, undecoded, on stderr; None: of this codec they do not matter here."""
+    if codec not in ("h264", "hevc", "mpeg2video"):
+        return None
+    chain = f"{_PARAMETER_SETS[codec].split(',')[0]},noise=drop=not(key),trace_headers"
+    copy = [*_pick(stream), "-c", "copy", "-bsf:v", chain, "-f", "framecrc", "pipe:1"]
+    return [*_quiet("info"), "-discard:v", "nokey", *read_input(path), *copy]
 
 
 def key_frames(path: Path, stream: int) -> list[str]:

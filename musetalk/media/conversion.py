@@ -54,10 +54,10 @@ def plan_conversion(
     notes: list[str] = []
     conversion, first = _with_alpha(video, first, background, notes)
     conversion = replace(conversion, deinterlacing=_deinterlacing(video, first, conversion, deinterlace, notes))
-    sizes = sampling.picture_sizes(video, first.seen)
+    sizes, shapes = sampling.picture_sizes(video, first.seen)
     size = max(sizes, key=lambda each: each[0] * each[1])
     if len(sizes) > 1:
-        conversion = replace(conversion, letterbox=True)
+        conversion = replace(conversion, letterbox=True, shapes=shapes)
         notes.append(_size_note(sizes, size))
     conversion, output_color = _with_colors(video, first, conversion, size, notes)
     return Converted(conversion, first, size, output_color, tuple(notes))
@@ -66,8 +66,8 @@ def plan_conversion(
 def _size_note(sizes: tuple[tuple[int, int], ...], size: tuple[int, int]) -> str:
     said = ", ".join(f"{width}x{height}" for width, height in sizes)
     return (
-        f"the pictures of the source change their size ({said}); the output has {size[0]}x{size[1]}, "
-        "and pictures of another shape get black bars"
+        f"the pictures of the source change their size ({said}); the output has {size[0]}x{size[1]}: the others are "
+        "scaled to fit, with black bars where their shape differs"
     )
 
 
@@ -99,7 +99,7 @@ def _deinterlacing(
         if first.interlaced:
             notes.append("the source is interlaced and stays so (deinterlace: off): moving edges show as combs")
         return None
-    fields = sampling.look_at_fields(video, conversion.decoder)
+    fields = sampling.look_at_fields(video, first.upright, conversion.decoder)
     marked = first.interlaced or fields.marked > 0
     if deinterlace == "auto" and not marked:
         return None

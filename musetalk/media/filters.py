@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from musetalk.media.colors import SWSCALE_MATRICES, assumed_matrix
-from musetalk.media.types import ColorTags, Conversion, Deinterlacing, ToneMapping
+from musetalk.media.types import ColorTags, Conversion, Deinterlacing, PixelShape, ToneMapping
 
 Resize = Literal["area", "bicubic"]
 
@@ -17,6 +17,8 @@ _EXACT = "accurate_rnd+full_chroma_int"
 # does not depend on its neighbours. Colours are scaled as a whole, so hues stay.
 WHITE_NITS = 203.0
 _KNEE = 0.4
+
+_NEARLY = 0.001  # seconds, by which times are rounded
 
 BY_ZSCALE = "zscale=matrix=gbr:range=full,format=gbrp"  # from any matrix, those that swscale does not know included
 
@@ -61,10 +63,21 @@ def _scale(conversion: Conversion, size: tuple[int, int], resize: Resize | None)
     if not conversion.letterbox:
         return f"scale={width}:{height}{matrix}:flags={flags}"
     # As large as fits, in the proportions that are seen: dar counts pixels that are not square, too.
+    seen = _proportions(conversion.shapes)
     return (
-        f"scale=w='min({width},round({height}*dar))':h='min({height},round({width}/dar))':eval=frame"
+        f"scale=w='min({width},round({height}*{seen}))':h='min({height},round({width}/{seen}))':eval=frame"
         f"{matrix}:flags={flags}"
     )
+
+
+def _proportions(shapes: tuple[PixelShape, ...]) -> str:
+    """Width to height of the picture at hand, as an expression."""
+    if not shapes:
+        return "dar"
+    ratio = f"{float(shapes[0].ratio):.6f}"
+    for shape in shapes[1:]:
+        ratio = f"if(lt(t,{shape.start - _NEARLY:.6f}),{ratio},{float(shape.ratio):.6f})"
+    return f"(iw/ih*{ratio})"
 
 
 def _over_background(conversion: Conversion) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.streams import Stream
-from musetalk.media.types import ColorTags
+from musetalk.media.types import ColorTags, PixelShape
 from musetalk.progress import CancelToken
 
 _PICTURE = re.compile(
@@ -22,6 +22,8 @@ _COLORS = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+)
 _MAX_CONTENT = re.compile(r"MaxCLL=(\d+)")
 _MASTERED = re.compile(r"max_luminance=(\d+(?:\.\d+)?)")
 _DOLBY_OF_ITS_OWN = frozenset({5, 10})  # profiles whose pictures may be in Dolby's own colour space
+_TIME = re.compile(r"\bpts_time:(-?\d+(?:\.\d+)?)")
+_NEARLY = 0.001  # seconds, by which times are rounded
 _NAME = 8  # bytes of a name that no file can guess
 
 
@@ -34,6 +36,7 @@ class FirstPicture:
         rate: Frames a second, as stated; None: that is not.
         pixel_format: In ffmpeg's words.
         stored: (width, height) before rotation, in the pixels stored.
+        upright: (width, height) upright, in the pixels stored.
         seen: (width, height) upright, in square pixels.
         square_pixels: Whether the upright picture is stored with square pixels.
         color: Colour tags.
@@ -47,6 +50,7 @@ class FirstPicture:
     rate: Fraction | None
     pixel_format: str
     stored: tuple[int, int]
+    upright: tuple[int, int]
     seen: tuple[int, int]
     square_pixels: bool
     color: ColorTags
@@ -93,6 +97,7 @@ def _described(said: str, stream: Stream) -> FirstPicture | None:
         rate=Fraction(int(rate[1]), int(rate[2])) if rate and int(rate[1]) and int(rate[2]) else None,
         pixel_format=picture["format"],
         stored=stream.size if all(stream.size) else upright,
+        upright=upright,
         seen=seen,
         square_pixels=seen == upright,
         color=ColorTags(*(_tag(value) for value in tags.groups())),
@@ -103,10 +108,19 @@ def _described(said: str, stream: Stream) -> FirstPicture | None:
     )
 
 
-def seen_size(line: str) -> tuple[int, int] | None:
-    """The size, upright and in square pixels, of the picture that a line of showinfo's tells of; None: of none."""
-    picture = _PICTURE.search(line)
-    return square_pixels(int(picture["w"]), int(picture["h"]), picture["sar"]) if picture else None
+def seen_size(line: str, shapes: tuple[PixelShape, ...]) -> tuple[int, int] | None:
+    """The size, upright and in square pixels, of the picture that a line of showinfo's tells of; None: of none.
+
+    `shapes`: those of its pixels, by time; empty: as the line says.
+    """
+    picture, time = _PICTURE.search(line), _TIME.search(line)
+    if picture is None:
+        return None
+    sar = picture["sar"]
+    if shapes and time:
+        ratio = [shapes[0].ratio, *(shape.ratio for shape in shapes if shape.start <= float(time[1]) + _NEARLY)][-1]
+        sar = f"{ratio.numerator}/{ratio.denominator}"
+    return square_pixels(int(picture["w"]), int(picture["h"]), sar)
 
 
 def _tag(value: str) -> str | None:

@@ -14,14 +14,18 @@ from musetalk.media.child import Child
 from musetalk.media.combs import FieldCounts, count_fields
 from musetalk.media.first_picture import seen_size, showinfo_label, showinfo_lines
 from musetalk.media.key_frames import vpx_sizes
+from musetalk.media.pixel_shapes import pixel_shapes
 from musetalk.media.streams import Stream
+from musetalk.media.types import PixelShape
 from musetalk.progress import CancelToken
 
 _PLACES, _NEAR_END = (0.0, 0.35, 0.7), 0.95  # of the length
 _FIELD_FRAMES, _FIELD_COLUMNS = 24, 360  # looked at in each place
+_MOST_LINES = 4320  # of a picture that may be interlaced: more than any television has
 _ALPHA_FRAMES = 5
 _ALPHA_SIDE = 160  # alpha is averaged over blocks of a picture of that side
 _OPAQUE = 250
+_STATE_SHAPES = frozenset({"mov", "matroska"})  # containers whose word on the shape of pixels holds
 _MAX_SIZES = 100  # different ones
 _MAX_LINE = 4000  # bytes
 _MARKED = re.compile(r"\bn: *\d+ .* i:[TB]\b")
@@ -54,10 +58,12 @@ class Video:
         return tuple(share * self.seconds for share in _PLACES)
 
 
-def look_at_fields(video: Video, decoder: str | None) -> FieldCounts:
-    """Look for combs in a few dozen pictures, here and there in a video."""
-    width, height = min(video.stream.size[0], _FIELD_COLUMNS), video.stream.size[1]
+def look_at_fields(video: Video, size: tuple[int, int], decoder: str | None) -> FieldCounts:
+    """Look for combs in a few dozen pictures of (width, height) `size`, here and there in a video."""
+    width, height = min(size[0], _FIELD_COLUMNS), size[1]
     counts = FieldCounts()
+    if height > _MOST_LINES:
+        return counts
     for start in video.places:
         label = showinfo_label()
         arguments = commands.look_at_fields(
@@ -91,7 +97,7 @@ def is_transparent(video: Video, decoder: str | None) -> bool:
     return False
 
 
-def picture_sizes(video: Video, first: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+def picture_sizes(video: Video, first: tuple[int, int]) -> tuple[tuple[tuple[int, int], ...], tuple[PixelShape, ...]]:
     """The sizes of a video's pictures, upright and in square pixels, in the order in which they come.
 
     Read from the headers of key frames, where sizes are said, without decoding; key frames are decoded only where
@@ -100,8 +106,15 @@ def picture_sizes(video: Video, first: tuple[int, int]) -> tuple[tuple[int, int]
     Args:
         video: The video.
         first: The size of its first picture.
+
+    Returns:
+        The sizes; and the shapes of pixels by time, where these change.
     """
-    return tuple(dict.fromkeys((first, *_key_frame_sizes(video)))) if _headers_change(video) else (first,)
+    if not _headers_change(video):
+        return (first,), ()
+    known = bool(_STATE_SHAPES & set(video.containers))
+    shapes = () if known else pixel_shapes(video.path, video.stream, video.cancel)
+    return _key_frame_sizes(video, shapes) or (first,), shapes
 
 
 def _headers_change(video: Video) -> bool:
@@ -111,7 +124,7 @@ def _headers_change(video: Video) -> bool:
     arguments = commands.parameter_sets(video.path, video.stream.index, video.stream.codec)
     if arguments is None:  # mostly codecs without any but key frames
         places = (*video.places, _NEAR_END * video.seconds)
-        return len({size for start in places for size in _key_frame_sizes(video, start, 1)}) > 1
+        return len({size for start in places for size in _key_frame_sizes(video, (), start, 1)}) > 1
     seen: set[tuple[str, ...]] = set()
     with Child(arguments, stdout=True, cancel=video.cancel) as child:
         while len(seen) < 2 and (line := child.read_line()):
@@ -120,7 +133,9 @@ def _headers_change(video: Video) -> bool:
     return len(seen) > 1
 
 
-def _key_frame_sizes(video: Video, start: float = 0.0, frames: int | None = None) -> tuple[tuple[int, int], ...]:
+def _key_frame_sizes(
+    video: Video, shapes: tuple[PixelShape, ...], start: float = 0.0, frames: int | None = None
+) -> tuple[tuple[int, int], ...]:
     sizes: dict[tuple[int, int], None] = {}
     label = showinfo_label()
     arguments = commands.show_key_frames(
@@ -129,7 +144,7 @@ def _key_frame_sizes(video: Video, start: float = 0.0, frames: int | None = None
     with Child(arguments, stderr=True, cancel=video.cancel) as child:
         while len(sizes) < _MAX_SIZES and (line := child.read_line(_MAX_LINE)):
             text = line.decode("utf-8", "replace")
-            if showinfo_lines(label).match(text) and (size := seen_size(text)):
+            if showinfo_lines(label).match(text) and (size := seen_size(text, shapes)):
                 sizes[size] = None
     return tuple(sizes)
 

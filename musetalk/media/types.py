@@ -51,6 +51,14 @@ class ToneMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelShape:
+    """From a moment of the file on, in seconds, pixels are `ratio` times as wide as high."""
+
+    start: float
+    ratio: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Conversion:
     """What is done to a video's stored pictures so that they are upright 8-bit RGB of one size.
 
@@ -63,6 +71,7 @@ class Conversion:
         background: What transparent parts are laid over; None: all is opaque.
         premultiplied: Whether stored colours are weighted by alpha already.
         letterbox: Whether stored sizes may differ from one another.
+        shapes: Those of the pixels, where they change on the way; empty: ffmpeg knows the only one.
     """
 
     decoder: str | None = None
@@ -73,6 +82,7 @@ class Conversion:
     background: Background | None = None
     premultiplied: bool = False
     letterbox: bool = False
+    shapes: tuple[PixelShape, ...] = ()
 
     @property
     def on_vulkan(self) -> bool:

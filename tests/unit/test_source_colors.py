@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from musetalk.media import sampling
 from musetalk.media.colors import assumed_matrix, output_tags
 from musetalk.media.commands import SoundTrack
 from musetalk.media.probe import probe_source
@@ -251,3 +253,55 @@ def test_an_ordinary_file_is_decoded_to_the_same_bytes_as_ever(tmp_path: Path) -
     chain = "scale=64:48:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24"
     plain = ffmpeg("-i", str(path), "-vf", chain, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
     assert b"".join(frame.tobytes() for frame in read_frames(probe_source(path, Limits()))) == plain
+
+
+def hdr_file(path: Path, *further: str) -> Path:
+    """A grey picture of HDR (PQ) in MP4, its index at the end."""
+    picture = np.full((64, 64, 3), 255 * float(perceptual_quantizer(np.array(50.0))))
+    x265 = "log-level=0:lossless=1:colorprim=9:transfer=16:colormatrix=9:range=limited"
+    codec = ("-c:v", "libx265", "-x265-params", x265, "-tag:v", "hvc1", *further)
+    return write_planes(path, to_stored(picture, "bt2020nc", False, 10), *codec)
+
+
+def with_dolby_vision(path: Path, profile: int, compatible: int) -> Path:
+    """The same file with a Dolby Vision configuration (its ISOBMFF binding, 2.1) behind the decoder's."""
+    data = bytearray(path.read_bytes())
+    record = bytes([1, 0, profile << 1, 6 << 3 | 0b101, compatible << 4]) + bytes(19)
+    box = struct.pack(">I", 8 + len(record)) + b"dvcC" + record
+    place = data.find(b"stsd")
+    entry = data.find(b"hvc1", place) - 4
+    for start in (*(data.find(name) - 4 for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")), entry):
+        size = struct.unpack_from(">I", data, start)[0]
+        struct.pack_into(">I", data, start, size + len(box))
+    end = entry + struct.unpack_from(">I", data, entry)[0] - len(box)
+    data[end:end] = box
+    path.write_bytes(data)
+    return path
+
+
+def test_dolby_vision_with_a_base_of_its_own_kind_is_read_as_that(tmp_path: Path) -> None:
+    source = probe_source(with_dolby_vision(hdr_file(tmp_path / "a.mp4"), 8, 1), Limits())
+    assert "HDR (PQ)" in source.notes[0]
+    assert source.conversion.tone_mapping is not None
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_dolby_vision_of_its_own_colours_needs_libplacebo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(sampling, "works", lambda *_, vulkan=False: there and vulkan)
+    source = probe_source(with_dolby_vision(hdr_file(tmp_path / "a.mp4"), 5, 0), Limits())
+    if there:
+        assert source.notes == ("the source is HDR (Dolby Vision); it was tone-mapped to SDR, BT.709 (libplacebo)",)
+        assert source.conversion.on_vulkan
+    else:
+        assert "profile 5" in source.notes[0]
+        assert "its colours are wrong" in source.notes[0]
+
+
+def test_hdr_that_nothing_can_map_keeps_its_tags_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "works", lambda *_, **__: False)
+    source = probe_source(hdr_file(tmp_path / "a.mp4"), Limits())
+    assert "neither zscale nor libplacebo" in source.notes[0]
+    assert source.output_color == source.color
+    assert source.color.transfer == "smpte2084"

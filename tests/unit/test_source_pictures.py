@@ -180,10 +180,38 @@ def test_pictures_of_several_sizes_come_in_the_largest(
         bars = np.delete(frame, np.arange(256)[inside], 1)
         assert bars.size == 0 or bars.max() < 30
     assert "128x96, 256x128, 64x96" in source.notes[0]
-    assert "the output has 256x128" in source.notes[0]
+    assert "the output has 256x128: the others are scaled to fit" in source.notes[0]
     small = next(read_frames(source, max_side=64))
     assert small.shape == (32, 64, 3)
     assert small[:, :9].max() < 40 < small[:, 16:48].max()
+
+
+@pytest.mark.parametrize(
+    ("codec", "shapes"),
+    [
+        (X264, ("1", "2/1")),
+        (("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=0:bframes=0"), ("1", "2/1")),
+        (("-c:v", "mpeg2video", "-q:v", "2", "-flags", "low_delay"), ("1", "2/1")),
+    ],
+)
+def test_pixels_that_change_their_shape_are_not_stretched(
+    tmp_path: Path, codec: tuple[str, ...], shapes: tuple[str, str]
+) -> None:
+    parts = []
+    for place, shape in enumerate(shapes):
+        frames = numbered_frames(24, 128, 96)[8 * place : 8 * place + 8]
+        parts.append(write_raw(tmp_path / f"{place}.ts", frames, 25, f"setsar={shape}", *codec))
+    path = join(tmp_path, parts, "clip.ts")
+    source = probe(path)
+    frames = list(read_frames(source))
+    assert (source.height, len(frames)) == (96, 16)
+    assert source.width > 128
+    margin = (source.width - 128) // 2
+    for k, frame in enumerate(frames):
+        assert read_number(frame[:, margin : margin + 128] if k < 8 else frame) == k
+        assert (frame[:, : margin - 2].max() < 30) == (k < 8)
+    for start in (3, 12):
+        np.testing.assert_array_equal(next(read_frames(source, start, start + 1)), frames[start])
 
 
 def test_other_parameters_are_no_other_size(tmp_path: Path) -> None:
