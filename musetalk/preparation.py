@@ -123,6 +123,8 @@ def prepare(
     with run.clock.measure("speech"):
         heard = settings.speech, source.fps, timeline.spoken_count
         speech, envelope = listen(voice, equipment, *heard, folder=folder, run=run, silence=settings.silence)
+    if not envelope.heard.any() and not voice.silent:
+        run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
     presence = presence_on(timeline, envelope, settings, source.fps)
     segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes, source.fps), presence)
     _note_size(layout, segments, timeline, plan, generator, run)

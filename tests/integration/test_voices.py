@@ -86,3 +86,9 @@ def test_a_kept_tail_has_all_of_a_sound_that_changes_its_format(tmp_path: Path) 
     loud = np.abs(decode_sound(out)[8000:-2400]).reshape(-1, 800).max(axis=1)
     assert loud.min() > 0.1
     assert any("changes its format" in warning for warning in report.warnings)
+
+
+def test_a_voice_without_speech_is_said(tmp_path: Path, source: Path) -> None:
+    noise = write_wav(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.02, 16_000))
+    report = engine().render(source, noise, tmp_path / "out.mp4", RenderSettings.parse(FAST))
+    assert any(warning.startswith("no speech is heard in the voice") for warning in report.warnings)
