@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from musetalk.faceless import absence_note
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
@@ -80,6 +81,9 @@ def notes_on(
         return ("The voice has ended here: the source goes on untouched.",)
     if not look.every.faces(look.place):
         notes.append("No face was found in this frame: it stays as it is.")
+        if not look.every.face_frames:  # nor in those around it
+            picture = look.pictures[look.frame - look.clip.start]
+            notes += filter(None, [absence_note(picture, scene.equipment.detector, scene.cancel)])
     elif not chosen:
         notes.append("The chosen face is not in this frame: it stays as it is.")
     elif at_rest:

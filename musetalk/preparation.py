@@ -11,7 +11,8 @@ from pathlib import Path
 from musetalk.arrays import Float32Array
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.equipment import Equipment
-from musetalk.errors import CoordsError, FaceError
+from musetalk.errors import CoordsError
+from musetalk.faceless import no_face_error
 from musetalk.faces.face_shapes import FaceShapes
 from musetalk.faces.plan import FacePlan, plan_key
 from musetalk.faces.planner import plan_faces
@@ -179,10 +180,7 @@ def _plan(
             source.frame_count, source.fps, preflight.voice.seconds, length=settings.length, tail=settings.tail
         )
     if plan.face_frames == 0:
-        raise FaceError(
-            f'no face was found in "{source.path.name}"',
-            "use a source in which a face of some size looks towards the camera",
-        )
+        raise no_face_error(source, timeline.sources_used, detector, run.cancel)
     return source, timeline, plan
 
 

@@ -42,6 +42,15 @@ def load_cascades() -> Cascades:
     )
 
 
+def load_profile() -> cv2.CascadeClassifier:
+    """Load the cascade for faces that look to one side: the picture's left; mirrored ones are found in its mirror.
+
+    Raises:
+        BackendError: This OpenCV has none, or it cannot be read.
+    """
+    return _load("haarcascade_profileface.xml")
+
+
 def _load(name: str) -> cv2.CascadeClassifier:
     folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
     if folder is None or not hasattr(cv2, "CascadeClassifier"):

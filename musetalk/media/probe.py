@@ -354,7 +354,7 @@ def _scan_packets(
                     packets.keys.append(flags & _KEY)
                     if len(packets.times) > limits.max_seconds * FASTEST_RATE:
                         raise LimitError(
-                            f'"{path.name}" holds more frames than {limits.max_seconds:.0f} s can have',
+                            f'"{path.name}" holds more frames than {in_seconds(limits.max_seconds)} can have',
                             "cut it shorter or raise limits.max_seconds",
                         )
                 lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
