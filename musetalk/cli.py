@@ -303,6 +303,8 @@ def run(command: Callable[[], object]) -> NoReturn:
         code, text = USAGE, str(error)
     except MuseTalkError as error:
         code, text = FAILED, str(error)
+    except MemoryError:
+        code, text = FAILED, "there is not enough memory: scale the source down, or close other programs"
     except KeyboardInterrupt:
         code, text = CANCELLED, "cancelled"
     sys.stderr.write(f"musetalk: {' '.join(text.split())}\n")

@@ -33,7 +33,7 @@ def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
     elif source.frame_count == 1:
         yield f"the source is a video of a single frame; it is shown as a still picture, at {fps}"
     elif clock.variable and clock.fps == clock.own_fps and (skipped := _skipped(clock)) > 0:
-        yield f"between the source's frames {skipped} are missing, at its {own}: the one before is held meanwhile"
+        yield f"the source pauses or has lost frames: at its {own}, {skipped} are missing; the one before is held there"
     elif clock.variable:
         slow = "" if clock.own_fps == clock.fps else f", since {own} are too few or too many for lips"
         yield f"the source has a variable frame rate; it is played at a constant {fps}{slow}"

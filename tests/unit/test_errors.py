@@ -6,6 +6,7 @@ import inspect
 import pytest
 
 from musetalk import errors
+from musetalk.cli import run
 from musetalk.errors import BackendError, Cancelled, MuseTalkError
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, MuseTalkError)]
@@ -23,3 +24,13 @@ def test_every_error_can_be_taken_apart_and_made_again(kind: type[MuseTalkError]
 def test_an_error_says_what_to_do_where_it_knows() -> None:
     assert str(BackendError("it is broken", "mend it")) == "it is broken: mend it"
     assert str(BackendError("it is broken")) == "it is broken"
+
+
+def test_want_of_memory_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def hungry() -> None:
+        raise MemoryError
+
+    with pytest.raises(SystemExit) as end:
+        run(hungry)
+    assert end.value.code == 1
+    assert capsys.readouterr().err.startswith("musetalk: there is not enough memory")

@@ -15,7 +15,7 @@ from musetalk.media.types import ColorTags, Source
     [
         ([k / 25 for k in range(30)], None, None),
         ([k / 25 for k in range(30)], 30, None),
-        ([k / 25 for k in range(30) if not 10 <= k < 15], None, "5 are missing, at its 25 frames/s"),
+        ([k / 25 for k in range(30) if not 10 <= k < 15], None, "at its 25 frames/s, 5 are missing"),
         ([k / 25 + (k > 15) * 0.217 for k in range(30)], None, "a variable frame rate; it is played at a constant 25"),
         ([k / 25 + (k > 15) * 0.217 for k in range(30)], 30, "constant 30 frames/s, as asked for"),
         ([k / 25 - (k == 9) / 25 for k in range(30)], None, "1 of the source's 30 frames carry times"),
