@@ -25,6 +25,7 @@ from musetalk.labelling import FaceLabeller, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.speech.hearing import Hearing, SpeechEncoder
 from musetalk.speech.store import FeatureCache
+from musetalk.stopping import left_alone, stop_point
 from musetalk.weights import lacking
 from musetalk.weights.registry import FACE_PARSING, LANDMARKS, S3FD
 
@@ -93,7 +94,7 @@ class Workshop:
         """
         backend = self._registry.ready(settings)
         if backend.gpu is not None and settings.network.device != "auto":
-            _device(settings)
+            left_alone(lambda: _device(settings))
         asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
         missing = lacking(asked, settings.models_dir, "faces")
         missing += detector_lacks(settings.detector, settings.models_dir) if self._detector is None else ()
@@ -107,7 +108,28 @@ class Workshop:
 
         Raises:
             BackendError: It cannot be loaded.
+            Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
+        return left_alone(lambda: self._finder(settings))
+
+    def equip(self, settings: RenderSettings) -> Equipment:
+        """All that a render with these settings works with; where the backend cannot be loaded, its understudy's.
+
+        Raises:
+            BackendError: Something is missing or cannot be loaded.
+            Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
+        """
+        return left_alone(lambda: self._everything(settings))
+
+    def release(self) -> None:
+        """Let go of everything that was loaded; while something still loads, as soon as that has ended."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            self._let_go()
+        else:
+            threading.Thread(target=self._let_go, name="release").start()
+
+    def _finder(self, settings: RenderSettings) -> FaceDetector:
         if self._detector is not None:
             return self._detector
         wanted, models_dir = settings.detector, settings.models_dir
@@ -121,12 +143,7 @@ class Workshop:
         key = (models_dir, longest, least, str(device))
         return self._keep("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
 
-    def equip(self, settings: RenderSettings) -> Equipment:
-        """All that a render with these settings works with; where the backend cannot be loaded, its understudy's.
-
-        Raises:
-            BackendError: Something is missing or cannot be loaded.
-        """
+    def _everything(self, settings: RenderSettings) -> Equipment:
         backend, understudy = self.ready(settings), self._registry.understudy(settings)
         try:
             check_complete(backend, settings)
@@ -136,13 +153,12 @@ class Workshop:
                 raise
             instead = str(error)
         else:
-            further = None if understudy is None else partial(self._stand_in, understudy, settings)
+            further = None if understudy is None else partial(self._stand_in_loaded, understudy, settings)
             ready = replace(self._equipped(backend, generator, settings), understudy=further)
             return replace(ready, enhancer=self._enhancer(settings))
         return replace(self._stand_in(understudy, settings), instead=instead, enhancer=self._enhancer(settings))
 
-    def release(self) -> None:
-        """Let go of everything that was loaded."""
+    def _let_go(self) -> None:
         with self._lock:
             self._kept.clear()
         _give_back()
@@ -163,6 +179,9 @@ class Workshop:
         generator = self._keep("understudy", key, lambda: backend.load(settings))
         return self._equipped(backend, generator, settings)
 
+    def _stand_in_loaded(self, backend: Backend, settings: RenderSettings) -> Equipment:
+        return left_alone(lambda: self._stand_in(backend, settings))
+
     def _equipped(self, backend: Backend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
         hearing = generator.traits.hearing
         needed = _needs_labels(settings, generator.traits)
@@ -179,7 +198,7 @@ class Workshop:
         if hearing is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
         return Equipment(
-            self.detector(settings),
+            self._finder(settings),
             generator,
             labeller,
             landmarker,
@@ -225,6 +244,7 @@ class Workshop:
     def _keep(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
         """What was loaded last under this kind and key, or load it; two never lie in memory at once."""
         with self._lock:
+            stop_point()
             if self._known(kind) != key:
                 self._kept.pop(kind, None)
                 _give_back()

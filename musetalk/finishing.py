@@ -17,6 +17,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.restoring import Restoring
 from musetalk.segments import Segment
+from musetalk.stopping import ends_by, stop_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,11 @@ class Finisher:
         All faces are judged before any is laid, and laid before any is restored, so that none depends on what came
         before another one.
         """
-        self._run.cancel.check()
+        with ends_by(self._run.cancel.check):
+            return self._finish(batch)
+
+    def _finish(self, batch: Batch) -> Batch:
+        stop_point()
         segment, last = batch.segment, self._last
         follows = last is not None and segment.joined and last.stop == segment.start
         known = self._before if follows else {}
@@ -73,6 +78,7 @@ class Finisher:
         looks = [self._look(batch, own) for own in patches]
         for each, own, look in zip(before, patches, looks, strict=True):
             for place, (frame, patch) in enumerate(zip(batch.frames, own, strict=True)):
+                stop_point()
                 if patch is not None:
                     passing = between(None if each is None else each.look, look, (place + 1) / len(own))
                     lay(frame, matched(patch, passing, batch.segment.first + place), self._settings.method)
@@ -84,8 +90,11 @@ class Finisher:
 
 
 def _patches(batch: Batch, painted: PaintedFace) -> list[Patch | None]:
-    parts = zip(batch.frames, painted.generated, painted.placements, painted.masks, painted.presence, strict=True)
-    return [patch_of(*part) for part in parts]
+    patches = list[Patch | None]()
+    for part in zip(batch.frames, painted.generated, painted.placements, painted.masks, painted.presence, strict=True):
+        stop_point()
+        patches.append(patch_of(*part))
+    return patches
 
 
 def _same(before: _Before | None, painted: PaintedFace) -> _Before | None:

@@ -22,6 +22,7 @@ from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
 from musetalk.recent import Recent
 from musetalk.settings import MaskSettings, RenderSettings, ShownShape
+from musetalk.stopping import stop_point
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
 _KEPT_BEHIND = 16  # maps of frames, besides those that one mask takes
@@ -107,6 +108,7 @@ class FaceLayout:
 
     def mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
         """Where the generated crop of a face shows in a source frame."""
+        stop_point()
         key = (frame, face.track, crop)
         mask = self._masks.get(key)
         if mask is None:

@@ -12,12 +12,13 @@ from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
-from musetalk.generators.types import Clip, Masked
+from musetalk.generators.types import Clip, FaceGenerator, Masked
 from musetalk.layout import first_row_shown
 from musetalk.painter import Painter
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.segments import Segment
+from musetalk.stopping import ends_by, left_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
     segment = batch.segment
     if not segment.tracks:
         return batch
-    return replace(batch, painted=tuple(_paint(batch, track, preparation, run) for track in segment.tracks))
+    with ends_by(run.cancel.check):
+        return replace(batch, painted=tuple(_paint(batch, track, preparation, run) for track in segment.tracks))
 
 
 def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
@@ -189,8 +191,19 @@ def _paint_clip(
         note=run.warn,
         stride=painter.generator.traits.stride_at(preparation.source.fps),
     )
-    generated, masked = tuple(painter.generator.generate(clip)), painter.generator.traits.masked
+    generated, masked = tuple(_generated(painter.generator, clip, preparation)), painter.generator.traits.masked
     return PaintedFace(track, painter.backend, faces, placements, masks, presence, generated, masked)
+
+
+def _generated(generator: FaceGenerator, clip: Clip, preparation: Preparation) -> UInt8Array:
+    """What the generator makes of a clip.
+
+    Neither a compiler, which works in the first call, nor a video network's layer, which takes a CPU seconds, is waited
+    for.
+    """
+    if preparation.settings.network.compile or generator.device == "cpu":
+        return left_alone(lambda: generator.generate(clip))
+    return generator.generate(clip)
 
 
 def _reached(segment: Segment, part: range, track: int) -> tuple[float, float]:

@@ -32,6 +32,7 @@ from musetalk.rendering import finished_frames
 from musetalk.report import PeakMemory, RenderReport
 from musetalk.reporting import report_of
 from musetalk.settings import RenderSettings
+from musetalk.stopping import ends_by
 
 
 class LipSync:
@@ -64,7 +65,7 @@ class LipSync:
             out: The file to make (.mp4, .mov, .m4v, .mkv); appears whole or not at all.
             settings: What it should look like.
             on_progress: Called as work goes on, from this thread and from the one that paints; never from both at once.
-            cancel: Ends the work within a second; a network on a CPU after the frame it is at.
+            cancel: Ends the work within two seconds, wherever it is.
 
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
@@ -166,18 +167,11 @@ class LipSync:
         Raises:
             MuseTalkError: The render cannot work.
         """
-        settings = settings or RenderSettings()
-        self._workshop.ready(settings)
-        with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            return preview_frame(
-                video,
-                voice,
-                settings,
-                equipment=self._workshop.equip(settings),
-                folder=folder,
-                at=at,
-                cancel=cancel,
-            )
+        settings, cancel = settings or RenderSettings(), cancel or CancelToken()
+        with ends_by(cancel.check), temporary_folder(Path(tempfile.gettempdir())) as folder:
+            self._workshop.ready(settings)
+            equipment = self._workshop.equip(settings)
+            return preview_frame(video, voice, settings, equipment=equipment, folder=folder, at=at, cancel=cancel)
 
     @contextmanager
     def preparing(
@@ -193,17 +187,20 @@ class LipSync:
             run: Progress, cancellation, timing, warnings.
         """
         run = run or RenderRun()
-        self._workshop.ready(settings)
-        detector = self._workshop.detector(settings)
         coords_dir = settings.coords_dir or folder / "coords"
+        with ends_by(run.cancel.check):
+            self._workshop.ready(settings)
+            detector = self._workshop.detector(settings)
         with temporary_folder(folder) as job:
-            with run.clock.measure("preflight"):
-                run.emit("preflight", 0, STEPS)
-                preflight = run_preflight(video, voice, settings, detector, folder=job, run=run)
-            with run.clock.measure("load"):
-                equipment = self._workshop.equip(settings)
-            run.emit("preflight", STEPS, STEPS)
-            yield prepare(preflight, equipment, settings, folder=job, coords_dir=coords_dir, run=run)
+            with ends_by(run.cancel.check):
+                with run.clock.measure("preflight"):
+                    run.emit("preflight", 0, STEPS)
+                    preflight = run_preflight(video, voice, settings, detector, folder=job, run=run)
+                with run.clock.measure("load"):
+                    equipment = self._workshop.equip(settings)
+                run.emit("preflight", STEPS, STEPS)
+                preparation = prepare(preflight, equipment, settings, folder=job, coords_dir=coords_dir, run=run)
+            yield preparation
 
     def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> Measures | None:
         source, timeline = preparation.source, preparation.timeline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from musetalk.file_uses import FileUses, input_files, output_files
 from musetalk.files import temporary_folder
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
+from musetalk.stopping import ends_by, left_alone, stop_point
 
 
 def compare(
@@ -172,7 +173,6 @@ def _shown(
     comparison: Comparison, work: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
 ) -> Comparison:
     """Add what shows the results together."""
-    from musetalk.comparing.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
     from musetalk.comparing.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
 
     told.begin("putting the results side by side")
@@ -181,11 +181,20 @@ def _shown(
         out = work / SIDE_BY_SIDE
         write_side_by_side(panels, out, folder=work, settings=settings, on_frame=told.finishing, cancel=cancel)
         comparison = replace(comparison, side_by_side=out.name)
-    cancel.check()
     if any(report.measures for _, report in comparison.rendered):
-        draw_plots(comparison, work / PLOTS)
+        with ends_by(cancel.check):
+            draw_plots = left_alone(_plotting)
+            stop_point()
+            draw_plots(comparison, work / PLOTS)
         comparison = replace(comparison, plots=PLOTS)
     return comparison
+
+
+def _plotting() -> Callable[[Comparison, Path], None]:
+    """What draws plots; loading it takes seconds where a machine is busy, or has never drawn any."""
+    from musetalk.comparing.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
+
+    return draw_plots
 
 
 def _move(work: Path, folder: Path, backends: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from musetalk.generators.device import (
 )
 from musetalk.generators.vae import to_crops, to_pixels
 from musetalk.networks.checkpoint import load_state_dict
+from musetalk.networks.stop_points import with_stop_points
 from musetalk.progress import go_on
 from musetalk.settings import NetworkSettings
 
@@ -144,6 +145,7 @@ def placed(network: nn.Module, compute: Compute) -> None:
     """
     network.requires_grad_(False).eval()
     network.to(device=compute.device, dtype=compute.dtype)
+    with_stop_points(network)
 
 
 def gfpgan_restoration(network: nn.Module, compute: Compute) -> Restoration:

@@ -15,6 +15,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.faces.parsing_masks import LABEL_SIDE
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
 from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.networks.stop_points import with_stop_points
 from musetalk.weights.lean import preferred
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values between 0 and 1
@@ -101,4 +102,5 @@ def load_parser(path: Path, device: torch.device | str) -> FaceParser:
     fill(network, state, source, optional=counters)  # files of old releases have no counters, and nothing reads them
     network.eval().requires_grad_(False)
     fold_norms(network)
-    return FaceParser(network.to(place).to(memory_format=torch.channels_last), device=place)
+    placed = network.to(place).to(memory_format=torch.channels_last)
+    return FaceParser(with_stop_points(placed), device=place)

@@ -24,6 +24,8 @@ from musetalk.faces.s3fd_input import MEAN, Cutout, Letterbox
 from musetalk.faces.s3fd_network import S3FD, Heads
 from musetalk.faces.types import FaceBox
 from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.networks.stop_points import with_stop_points
+from musetalk.stopping import left_alone
 from musetalk.weights.lean import preferred
 
 LONGEST = 640  # pixels of the first look's longer side; faces of 16 pixels and more are found at that size
@@ -156,7 +158,13 @@ class S3FDDetector:
         return [rows for start in starts for rows in self._run(np.stack(pictures[start : start + size]))]
 
     def _run(self, batch: UInt8Array) -> list[list[list[float]]]:
-        """From uint8 RGB [B, H, W, 3] to rows of (x0, y0, x1, y1, score) per picture, in its pixels."""
+        """From uint8 RGB [B, H, W, 3] to rows of (x0, y0, x1, y1, score) per picture, in its pixels.
+
+        A CPU takes seconds for one layer at full size: it is not waited for where the work is to end.
+        """
+        return left_alone(lambda: self._rows_of(batch))
+
+    def _rows_of(self, batch: UInt8Array) -> list[list[list[float]]]:
         with torch.inference_mode():
             pixels = torch.from_numpy(batch).to(self._device)
             # float() keeps the order of the pixels in memory, and that is the one the convolutions are fastest with
@@ -193,7 +201,7 @@ def load_s3fd(path: Path, device: torch.device | str, *, longest: int = LONGEST,
 def prepared(network: nn.Module, device: torch.device) -> nn.Module:
     """Make a filled network ready for inference: frozen, on the device, weights in the order that is fastest."""
     moved = network.eval().requires_grad_(False).to(device)
-    return moved.to(memory_format=torch.channels_last)
+    return with_stop_points(moved.to(memory_format=torch.channels_last))
 
 
 def _nearest(faces: Sequence[FaceBox], known: FaceBox) -> FaceBox | None:

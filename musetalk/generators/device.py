@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from musetalk.errors import BackendError, GeneratorError
+from musetalk.networks.stop_points import with_stop_points
 
 _T = TypeVar("_T")
 _Module = TypeVar("_Module", bound=nn.Module)
@@ -40,7 +41,7 @@ class Compute:
         module.requires_grad_(False).eval()
         # Not the method itself: diffusers overrides it to warn of every change of dtype, needed or not.
         nn.Module.to(module, device=self.device, dtype=self.dtype)
-        return nn.Module.to(module, memory_format=self._layout)
+        return with_stop_points(nn.Module.to(module, memory_format=self._layout))
 
     def tensor(self, values: torch.Tensor) -> torch.Tensor:
         """Move values there, in its number type; pictures [N, C, H, W] in the layout that suits the device."""

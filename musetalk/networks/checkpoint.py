@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from musetalk.errors import BackendError
 from musetalk.networks.mapped import MappedPages
+from musetalk.stopping import stop_point
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -117,6 +118,7 @@ def fill(
     pages = MappedPages(path)
     copies = {}
     for name, value in known.items():
+        stop_point()
         copies[name] = torch.empty_like(value, device="cpu").copy_(state[name])
         pages.release(state[name])
     on_meta = any(value.is_meta for value in known.values())

@@ -182,10 +182,12 @@ def _place(encoder: WhisperEncoder, device: str, hearing: Hearing) -> WhisperEnc
     """Move the encoder to a device, and leave off its closing norm where the last state is heard without."""
     import torch  # noqa: PLC0415 - heavy
 
+    from musetalk.networks.stop_points import with_stop_points  # noqa: PLC0415 - imports torch
+
     if not hearing.closing_norm:
         encoder.set_submodule("layer_norm", torch.nn.Identity())
     torch.nn.Module.to(encoder, device)
-    return encoder
+    return with_stop_points(encoder)
 
 
 def _encoder_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

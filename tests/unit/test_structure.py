@@ -13,9 +13,9 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "musetalk"
 LAYERS = {
     "media": {"media", "arrays", "errors", "progress", "settings", "timeline", "units"},
-    "networks": {"networks", "arrays", "errors"},
+    "networks": {"networks", "arrays", "errors", "stopping"},
     "weights": {"weights", "networks", "errors", "progress"},
-    "faces": {"faces", "networks", "weights", "arrays", "errors", "progress", "settings"},
+    "faces": {"faces", "networks", "weights", "arrays", "errors", "progress", "settings", "stopping"},
     "speech": {"speech", "easing", "networks", "weights", "arrays", "errors", "progress", "settings"},
     "generators": {
         "generators",
@@ -60,7 +60,7 @@ LAYERS = {
     "measuring": {"measuring", "compositing", "faces", "speech", "arrays", "preparation"},
     "comparing": {
         *("comparing", "media", "arrays", "engine", "errors", "file_uses", "files", "lettering", "measuring"),
-        *("progress", "report", "settings"),
+        *("progress", "report", "settings", "stopping"),
     },
     "jobs": {"jobs", "comparing", "media", "engine", "errors", "files", "progress", "report", "settings", "units"},
 }
