@@ -77,8 +77,10 @@ def notes_on(
         at_rest: Whether the faces are left to the source, since the voice pauses.
     """
     notes = []
+    if look.place in scene.source.experience.missing:
+        notes.append("This frame cannot be decoded: one next to it is shown.")
     if envelope is not None and look.frame >= scene.timeline.spoken_count:
-        return ("The voice has ended here: the source goes on untouched.",)
+        return (*notes, "The voice has ended here: the source goes on untouched.")
     if not look.every.faces(look.place):
         notes.append("No face was found in this frame: it stays as it is.")
         if not look.every.face_frames:  # nor in those around it

@@ -22,6 +22,7 @@ from musetalk.measuring.measurer import Measurer
 from musetalk.measuring.types import Measures
 from musetalk.media.audio import Voice, extract_sound_of
 from musetalk.media.commands import SoundTrack
+from musetalk.media.damage import note_on_decoding
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
@@ -77,6 +78,8 @@ class LipSync:
         with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
             measures = self._write(preparation, out, run)
             peak = memory.mb
+        if note := note_on_decoding(preparation.source.experience):
+            run.warn(note)
         return report_of(preparation, out, self.registry.get(settings.backend), run, peak, measures)
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:

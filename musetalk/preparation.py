@@ -24,6 +24,7 @@ from musetalk.labelling import read_shapes
 from musetalk.layout import FaceLayout
 from musetalk.listening import listen
 from musetalk.media.audio import Voice
+from musetalk.media.damage import note_on_shortening
 from musetalk.media.digest import content_digest
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
@@ -174,7 +175,7 @@ def _plan(
         every_face = _find_faces(source, timeline.sources_used, detector, settings, coords_dir, run)
         plan = every_face.select(settings.face)
     if plan.frame_count < timeline.sources_used:
-        run.warn(f"the source can be decoded up to frame {plan.frame_count} of {source.frame_count}; the rest is lost")
+        run.warn(note_on_shortening(source, plan.frame_count))
         source = source.shortened(plan.frame_count)
         timeline = plan_timeline(
             source.frame_count, source.fps, preflight.voice.seconds, length=settings.length, tail=settings.tail

@@ -3,76 +3,35 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import LimitError, MediaError, VoiceError
-from musetalk.media import commands
-from musetalk.media.child import Child
 from musetalk.media.clock import FrameClock, build_clock
 from musetalk.media.conversion import plan_conversion
+from musetalk.media.damage import whole_pictures, with_damage
 from musetalk.media.first_picture import FirstPicture, look_at_first
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.media.images import probe_folder, probe_picture
+from musetalk.media.packets import Packets, scan_packets
 from musetalk.media.rates import WantedRate
 from musetalk.media.sampling import Video
 from musetalk.media.streams import MediaFile, Stream, describe_file
 from musetalk.media.timestamps import NO_TIME
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
-from musetalk.settings import FASTEST_RATE, Background, Deinterlace, Limits
+from musetalk.settings import Background, Deinterlace, Limits
 from musetalk.units import apart, in_seconds
 from musetalk.units import size as size_text
 
-_DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
-_KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
-_LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a small negative number of 32 bits
 # Containers that store when pictures are shown. Of others ffmpeg knows when they are decoded, and where the two differ
 # it gives decoded pictures other times than their packets; AVI's packets then have none.
 _STORES_TIMES = frozenset({"asf", "flv", "ivf", "matroska", "mov", "mpeg", "mpegts", "nut", "ogg", "rm", "wtv"})
 _SEEKABLE = frozenset({"asf", "flv", "matroska", "mov", "nut"})  # of these, those whose times cannot begin anew inside
-_MAX_LENGTHS = 100  # of pictures that are told apart
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
-_LONGEST_GAP = 3600  # seconds without sound in the middle of a recording
 _MAX_TITLE = 40  # characters of a track's name that are told
-
-
-@dataclass(slots=True)
-class _Packets:
-    """What a stream's packets tell without being decoded; of sound only where it starts and ends.
-
-    Attributes:
-        times: Of pictures, in the file's order, in ticks.
-        keys: Which of these need no other picture.
-        lengths: How many pictures are said to be shown how long, in ticks; the first few lengths that occur.
-        latest: When the last picture is shown, and for how long.
-        start, end: Of all that is shown or heard, in ticks.
-        lasting: All of it together, in ticks.
-        tick: In seconds.
-    """
-
-    times: array[int] = field(default_factory=lambda: array("q"))
-    keys: bytearray = field(default_factory=bytearray)
-    lengths: dict[int, int] = field(default_factory=dict)
-    latest: tuple[int, int] = (NO_TIME, 0)
-    start: int | None = None
-    end: int = 0
-    lasting: int = 0
-    tick: Fraction = Fraction(1)
-
-    @property
-    def seconds(self) -> Fraction:
-        """From its first to its last moment; what it lasts, where times cannot be right."""
-        return (self.end - (self.start or 0) if self.timely else self.lasting) * self.tick
-
-    @property
-    def timely(self) -> bool:
-        """Whether the times can be right: else there is so much less between the first and the last one."""
-        whole = (self.end - (self.start or 0)) * self.tick
-        return whole <= 2 * self.lasting * self.tick + _LONGEST_GAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,17 +181,17 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
     file = describe_file(path, cancel)
     wanted = _candidates(file)
     sound = next((stream for stream in file.sounds(wanted[0].program) if stream.decodable), None)
-    scanned = _scan_packets(path, [*wanted, *([] if sound is None else [sound])], limits, cancel)
+    scanned = scan_packets(path, [*wanted, *([] if sound is None else [sound])], limits, cancel)
     # A single picture is rarely what a file with more of them is about, even where the file says so.
     order = sorted(wanted, key=lambda stream: len(scanned[stream.index].times) < 2)
     first = _first_decodable(path, order, limits, cancel)
-    stream, packets = first.stream, scanned[first.stream.index]
+    stream, packets = first.stream, whole_pictures(scanned[first.stream.index])
     if not packets.times:
         raise MediaError(f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4")
     clock = _clock(file, packets, first.rate, wishes.fps, limits)
     video = Video(path, stream, file.containers, float(clock.frame_count / clock.fps), limits.max_pixels, cancel)
     made = plan_conversion(video, first, deinterlace=wishes.deinterlace, background=wishes.background)
-    return Source(
+    source = Source(
         path=path,
         width=made.size[0],
         height=made.size[1],
@@ -251,6 +210,7 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
         conversion=made.conversion,
         output_color=made.output_color,
     )
+    return with_damage(source, file, packets, [scanned[place] for place in scanned if place != stream.index], cancel)
 
 
 def _candidates(file: MediaFile) -> tuple[Stream, ...]:
@@ -308,7 +268,7 @@ def _undecodable(path: Path, complaints: str, limits: Limits) -> MediaError:
     return MediaError(f'no picture in "{path.name}" can be decoded', "convert it, or export it again, as H.264 MP4")
 
 
-def _clock(file: MediaFile, packets: _Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:
+def _clock(file: MediaFile, packets: Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:
     clock = build_clock(
         packets.times,
         packets.keys,
@@ -321,50 +281,6 @@ def _clock(file: MediaFile, packets: _Packets, hint: Fraction | None, fps: Wante
     )
     told = _STORES_TIMES & set(file.containers) or ("avi" in file.containers and NO_TIME not in packets.times)
     return clock if told else replace(clock, picture_times=())
-
-
-def _scan_packets(
-    path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None
-) -> dict[int, _Packets]:
-    """List the packets of some streams of a file, by their indices.
-
-    Raises:
-        LimitError: There are more pictures than `limits` allow at any rate.
-    """
-    found = [_Packets() for _ in streams]
-    with Child(commands.packet_times(path, [stream.index for stream in streams]), stdout=True, cancel=cancel) as child:
-        while line := child.read_line():
-            text = line.decode("ascii", "replace").strip()
-            if text.startswith("#tb "):
-                place, seconds = text[4:].split(": ")
-                found[int(place)].tick = Fraction(seconds)
-            elif text and not text.startswith("#"):
-                fields = text.split(",")
-                packets, pts, duration = found[int(fields[0])], int(fields[2]), int(fields[3])
-                flags = next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith("F=")), _KEY)
-                if flags & _DISCARD:
-                    continue
-                if streams[int(fields[0])].kind == "video":
-                    if streams[int(fields[0])].codec == "vp8" and packets.times and packets.times[-1] == pts:
-                        continue  # the one before is never shown: it is for others to be predicted from
-                    packets.latest = max(packets.latest, (pts, duration))
-                    if duration in packets.lengths or len(packets.lengths) < _MAX_LENGTHS:
-                        packets.lengths[duration] = packets.lengths.get(duration, 0) + 1
-                    packets.times.append(pts)
-                    packets.keys.append(flags & _KEY)
-                    if len(packets.times) > limits.max_seconds * FASTEST_RATE:
-                        raise LimitError(
-                            f'"{path.name}" holds more frames than {in_seconds(limits.max_seconds)} can have',
-                            "cut it shorter or raise limits.max_seconds",
-                        )
-                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
-                packets.lasting += lasting
-                if pts == NO_TIME:
-                    continue
-                packets.start = pts if packets.start is None else min(packets.start, pts)
-                packets.end = max(packets.end, pts + lasting)
-        child.finish()
-    return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
 
 
 def probe_voice(
@@ -396,7 +312,7 @@ def probe_voice(
         raise VoiceError(f'"{path.name}" has {have}, and no voice track {track}', "choose one that it has, from 1 on")
     best = tuple(stream for stream in file.sounds() if stream.decodable) or tracks[:1]
     streams = best if track is None else (tracks[track - 1],)
-    packets = _scan_packets(path, streams[:1], limits, cancel)[streams[0].index]
+    packets = scan_packets(path, streams[:1], limits, cancel)[streams[0].index]
     check_length(path, packets.seconds, limits)
     indices = tuple(stream.index for stream in streams)
     return VoiceFacts(file, packets.seconds, indices, track is not None, packets.timely)

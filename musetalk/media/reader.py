@@ -119,6 +119,7 @@ def _read_video(
                     break
                 (number, shown), coming, repeated = coming, None, False
             assert shown is not None  # noqa: S101 - `number` is that of a picture now
+            source.experience.frames = max(source.experience.frames, frame + 1)
             if number != wanted:
                 source.experience.missing.add(frame)
             yield shown.copy() if repeated else shown
@@ -165,13 +166,15 @@ def _decode(
         source.path, source.stream, size=size, way=way, resize=resize, conversion=source.conversion
     )
     times, number, late = source.clock.picture_times, way.skip_pictures - 1, False
+    before: float | None = None
     with Child(arguments, stdout=True, marks=commands.PICTURE_TIME, cancel=cancel) as child:
         while (picture := _next_picture(child, size)) is not None:
             said = _next_times(child)
             following, astray = number + 1, False
             if times and said.shown is not None:
-                following = picture_at(said.shown, times, after=number)
+                following = picture_at(said.shown, times, repeated=number if said.shown == before else None)
                 astray = not is_certain(following, said.shown, times)
+            before = said.shown
             if way.begins_by is not None and said.begun is not None:
                 late = picture_at(said.begun, times) > way.begins_by
             if following > number:  # else it was shown before

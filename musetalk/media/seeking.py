@@ -21,6 +21,7 @@ _BEHIND = 0.15
 # How many keyframes further back to begin, one after the other. Where keyframes do not stand alone, pictures are
 # renewed bit by bit from one to the next, and decoders take them for whole too early: after a second one they are.
 _FURTHER_BACK = (0, 2, 4)
+_NEXT = 1.5  # of that distance: so far a picture may have been moved
 _SAME = 0.25  # of the distance to the nearest other picture: a time so near to a picture's is that picture's
 
 
@@ -49,10 +50,12 @@ class Experience:
 
     Attributes:
         keys_back: How many keyframes before the usual one decoding has to begin.
-        missing: Frames whose picture cannot be decoded: they show the one before, or the first one.
+        frames: How many frames were read: the last one and all before.
+        missing: Those of them whose picture cannot be decoded: they show the one before, or the first one.
     """
 
     keys_back: int = 0
+    frames: int = 0
     missing: set[int] = field(default_factory=set)
 
 
@@ -109,23 +112,22 @@ def _before(picture: int, times: Sequence[float]) -> float:
     return (times[picture - 1] + times[picture]) / 2
 
 
-def picture_at(seconds: float, times: Sequence[float], *, after: int = -1) -> int:
+def picture_at(seconds: float, times: Sequence[float], *, repeated: int | None = None) -> int:
     """The picture that is shown at a time.
 
     Args:
         seconds: A time as the decoder gives it.
-        times: When pictures are shown, ascending; where two of them share a time, one may have been moved.
-        after: The picture that was decoded before.
+        times: When pictures are shown, ascending; where the file gives two of them one time, one was moved.
+        repeated: The picture that came before, if with the same time; None: it came with another one.
 
     Returns:
-        The number of the picture whose time is nearest; that after `after` where it is hardly further.
+        The number of the picture whose time is nearest; of two that come with one time the second is the next one.
     """
     place = bisect.bisect_left(times, seconds)
     nearest = min((at for at in (place - 1, place) if 0 <= at < len(times)), key=lambda at: abs(times[at] - seconds))
-    following = after + 1
-    if nearest <= after and following < len(times) and times[following] - seconds <= 1.5 * _gap(following, times):
-        return following
-    return nearest
+    if repeated is None or nearest > repeated or repeated + 1 >= len(times):
+        return nearest
+    return repeated + 1 if times[repeated + 1] - seconds <= _NEXT * _gap(repeated + 1, times) else nearest
 
 
 def is_certain(picture: int, seconds: float, times: Sequence[float]) -> bool:

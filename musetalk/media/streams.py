@@ -24,6 +24,7 @@ _TAGGED = re.compile(r"\[[^\]]* @ [^\]]*\] ")  # what a demuxer or decoder says,
 _LABEL = re.compile(r"\[[a-z]+\] ")
 _SERIOUS = re.compile(r"(?:\[[^\]]* @ [^\]]*\] )?\[(?:error|fatal|panic)\] (?P<reason>.*)")
 _INPUT = re.compile(r"Input #0, (?P<names>\S+), from ")
+_DURATION = re.compile(r"  Duration: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d\.\d+)\b")
 _PROGRAM = re.compile(r"  (?:Program (?P<number>\d+) |No Program)")
 _GROUP = re.compile(r"  Stream group #0:")
 # The greedy ".*" passes over a language, which may be any text; behind the last kind come ffmpeg's own words only.
@@ -83,11 +84,13 @@ class MediaFile:
         path: The file.
         containers: The names of its container: ("mov", "mp4", ...).
         streams: In the file's order.
+        seconds: How long it is, as it says or as ffmpeg takes from what is there; None: unknown.
     """
 
     path: Path
     containers: tuple[str, ...]
     streams: tuple[Stream, ...]
+    seconds: float | None = None
 
     @property
     def pictures(self) -> tuple[Stream, ...]:
@@ -125,6 +128,7 @@ def describe_file(path: Path, cancel: CancelToken | None = None) -> MediaFile:
         MediaError: It is no media file, with the reason.
     """
     containers: tuple[str, ...] = ()
+    seconds: float | None = None
     streams: dict[int, Stream] = {}
     program: int | None = None
     grouped = False
@@ -134,6 +138,8 @@ def describe_file(path: Path, cancel: CancelToken | None = None) -> MediaFile:
         if not containers:
             found = _INPUT.match(line)
             containers = tuple(found["names"].rstrip(",").split(",")) if found else ()
+        elif length := _DURATION.match(line):
+            seconds = 3600 * int(length["hours"]) + 60 * int(length["minutes"]) + float(length["seconds"])
         elif heading := _PROGRAM.match(line):
             program, latest = int(heading["number"]) if heading["number"] else None, None
         elif _GROUP.match(line):
@@ -150,7 +156,7 @@ def describe_file(path: Path, cancel: CancelToken | None = None) -> MediaFile:
             streams[latest] = replace(streams[latest], dolby=(int(dolby["profile"]), int(dolby["compatible"])))
     if not containers:
         raise _unreadable(path, reasons)
-    return MediaFile(path, containers, tuple(streams[index] for index in sorted(streams)))
+    return MediaFile(path, containers, tuple(streams[index] for index in sorted(streams)), seconds)
 
 
 def _stream(line: str, program: int | None) -> Stream | None:

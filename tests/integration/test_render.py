@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +27,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import DetectorSettings, RenderSettings
-from tests.media import decode, stream_seconds, tone, write_wav
+from tests.media import decode, stream_seconds, tone, write_video, write_wav
 
 pytestmark = pytest.mark.integration
 CONTRACT = {
@@ -266,3 +267,18 @@ def test_the_mouth_follows_the_voice(portrait: Path, speech: Path, tmp_path: Pat
         opened = [measure_opening(frame, face.mouth) for frame in render_frames(preparation, 0, count, RenderRun())]
         envelope = preparation.speech.window(0, count)[:, 0]
     assert np.corrcoef(opened, envelope)[0, 1] >= 0.7
+
+
+def test_a_damaged_source_is_told_in_the_report(small_portrait: UInt8Array, speech: Path, tmp_path: Path) -> None:
+    frames = np.repeat(small_portrait[None], 60, axis=0)
+    path = write_video(tmp_path / "a.mov", frames, 25, "-c:v", "prores_ks")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
+    path.write_bytes(data)
+    report = LipSync().render(path, speech, tmp_path / "out.mp4")
+    (told,) = [warning for warning in report.warnings if "damaged" in warning]
+    assert re.fullmatch(
+        r"the source is damaged: \d+ of 50 frames cannot be decoded; the ones next to them are shown in their place",
+        told,
+    )
+    assert report.frames == 50

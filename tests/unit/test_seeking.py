@@ -211,8 +211,10 @@ def test_a_picture_is_told_by_its_time(gaps: list[int], place: int) -> None:
 
 def test_of_two_pictures_at_one_time_both_are_shown() -> None:
     times = (0.0, 0.04, 0.08, 0.12)  # as put right; the file gave 0.04 twice
-    assert picture_at(0.04, times, after=1) == 2
-    assert picture_at(0.04, times, after=2) == 1  # a third one is none of them
+    assert picture_at(0.04, times, repeated=1) == 2
+    assert picture_at(0.04, times, repeated=2) == 1  # a third one is none of them
+    assert picture_at(0.12, times, repeated=None) == 3
+    assert picture_at(0.12, times, repeated=3) == 3
 
 
 def test_short_groups_are_played_backwards_together(tmp_path: Path, decodings: list[list[str]]) -> None:

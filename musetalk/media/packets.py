@@ -1,0 +1,115 @@
+"""What packets tell without being decoded: when pictures are shown, which stand alone, where sound ends."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from musetalk.errors import LimitError
+from musetalk.media import commands
+from musetalk.media.child import Child
+from musetalk.media.streams import Stream
+from musetalk.media.timestamps import NO_TIME
+from musetalk.progress import CancelToken
+from musetalk.settings import FASTEST_RATE, Limits
+from musetalk.units import in_seconds
+
+_DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
+_CORRUPT = 0x2  # AV_PKT_FLAG_CORRUPT
+_KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
+_LONGEST_PACKET = 60  # seconds; some muxers write the last one's length as a small negative number of 32 bits
+_MAX_LENGTHS = 100  # of pictures that are told apart
+_LONGEST_GAP = 3600  # seconds without sound in the middle of a recording
+
+
+@dataclass(slots=True)
+class Packets:
+    """What a stream's packets tell without being decoded; of sound only where it starts and ends.
+
+    Attributes:
+        times: Of pictures, in the file's order, in ticks.
+        keys: Which of these need no other picture.
+        lengths: How many pictures are said to be shown how long, in ticks; the first few lengths that occur.
+        latest: When the last picture is shown, and for how long.
+        start, end: Of all that is shown or heard, in ticks.
+        lasting: All of it together, in ticks.
+        tick: In seconds.
+        incomplete: Whether the last picture is.
+        damaged: Whether any is.
+        complaints: What ffmpeg said on reading the file.
+    """
+
+    times: array[int] = field(default_factory=lambda: array("q"))
+    keys: bytearray = field(default_factory=bytearray)
+    lengths: dict[int, int] = field(default_factory=dict)
+    latest: tuple[int, int] = (NO_TIME, 0)
+    start: int | None = None
+    end: int = 0
+    lasting: int = 0
+    tick: Fraction = Fraction(1)
+    incomplete: bool = False
+    damaged: bool = False
+    complaints: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> Fraction:
+        """From its first to its last moment; what it lasts, where times cannot be right."""
+        return (self.end - (self.start or 0) if self.timely else self.lasting) * self.tick
+
+    @property
+    def timely(self) -> bool:
+        """Whether the times can be right: else there is so much less between the first and the last one."""
+        whole = (self.end - (self.start or 0)) * self.tick
+        return whole <= 2 * self.lasting * self.tick + _LONGEST_GAP
+
+
+def scan_packets(
+    path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None
+) -> dict[int, Packets]:
+    """List the packets of some streams of a file, by their indices.
+
+    Raises:
+        LimitError: There are more pictures than `limits` allow at any rate.
+    """
+    found = [Packets() for _ in streams]
+    with Child(commands.packet_times(path, [stream.index for stream in streams]), stdout=True, cancel=cancel) as child:
+        while line := child.read_line():
+            text = line.decode("ascii", "replace").strip()
+            if text.startswith("#tb "):
+                place, seconds = text[4:].split(": ")
+                found[int(place)].tick = Fraction(seconds)
+            elif text and not text.startswith("#"):
+                fields = text.split(",")
+                packets, pts, duration = found[int(fields[0])], int(fields[2]), int(fields[3])
+                flags = next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith("F=")), _KEY)
+                if flags & _DISCARD:
+                    continue
+                if streams[int(fields[0])].kind == "video":
+                    if streams[int(fields[0])].codec == "vp8" and packets.times and packets.times[-1] == pts:
+                        continue  # the one before is never shown: it is for others to be predicted from
+                    packets.latest = max(packets.latest, (pts, duration))
+                    if duration in packets.lengths or len(packets.lengths) < _MAX_LENGTHS:
+                        packets.lengths[duration] = packets.lengths.get(duration, 0) + 1
+                    packets.incomplete = bool(flags & _CORRUPT)
+                    packets.damaged |= packets.incomplete
+                    packets.times.append(pts)
+                    packets.keys.append(flags & _KEY)
+                    if len(packets.times) > limits.max_seconds * FASTEST_RATE:
+                        raise LimitError(
+                            f'"{path.name}" holds more frames than {in_seconds(limits.max_seconds)} can have',
+                            "cut it shorter or raise limits.max_seconds",
+                        )
+                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
+                packets.lasting += lasting
+                if pts == NO_TIME:
+                    continue
+                packets.start = pts if packets.start is None else min(packets.start, pts)
+                packets.end = max(packets.end, pts + lasting)
+        child.finish()
+        complaints = tuple(child.stderr_lines)
+    for packets in found:
+        packets.complaints = complaints
+    return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}

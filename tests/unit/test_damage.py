@@ -1,0 +1,129 @@
+"""Files that are cut off or damaged: what can be shown is shown in its time, and the user is told the rest."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from musetalk.media.damage import note_on_decoding
+from musetalk.media.playback import play
+from musetalk.media.probe import probe_source
+from musetalk.media.reader import read_frames
+from musetalk.media.types import Source
+from musetalk.settings import Limits
+from musetalk.timeline import Timeline
+from tests.media import numbered_frames, read_number, write_video
+
+COUNT = 60
+RATE = Fraction(30000, 1001)
+OUT_OF_ORDER = ["-preset", "veryfast", "-g", "12", "-bf", "3"]
+FIRST_PART, LAST_PART = range(12), range(COUNT - 12, COUNT)
+
+
+def film(path: Path, *options: str) -> Path:
+    return write_video(path, numbered_frames(COUNT, 160, 96), RATE, *(options or OUT_OF_ORDER))
+
+
+def rest(path: Path, part: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    return path
+
+
+def overwritten(path: Path, begin: float, end: float) -> Path:
+    data = bytearray(path.read_bytes())
+    low, high = int(len(data) * begin), int(len(data) * end)
+    data[low:high] = bytes((3 * place * place + place) % 251 for place in range(high - low))
+    path.write_bytes(data)
+    return path
+
+
+def probe(path: Path) -> Source:
+    return probe_source(path, Limits())
+
+
+def numbers(source: Source) -> list[int]:
+    return [read_number(frame) for frame in read_frames(source)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", [*OUT_OF_ORDER, "-movflags", "+faststart"]),
+        ("a.mov", ["-c:v", "prores_ks", "-movflags", "+faststart"]),
+        ("a.mkv", OUT_OF_ORDER),
+        ("a.webm", ["-c:v", "libvpx-vp9", "-g", "12", "-deadline", "realtime", "-cpu-used", "8"]),
+        ("a.flv", OUT_OF_ORDER),
+    ],
+)
+def test_of_a_film_that_is_cut_off_what_is_there_is_used(tmp_path: Path, name: str, options: list[str]) -> None:
+    source = probe(rest(film(tmp_path / name, *options), 0.6))
+    shown = numbers(source)
+    assert 12 < len(shown) < COUNT - 6
+    assert shown == list(range(source.frame_count))
+    assert (source.fps, source.clock.variable) == (RATE, False)
+    (note,) = source.notes
+    assert note.startswith(f"the source is cut off: {source.seconds:.2f} of the 2.0")
+    assert note.endswith(" s that it announces can be used")
+    assert note_on_decoding(source.experience) == ""
+
+
+def test_the_last_picture_of_a_film_that_does_not_say_how_long_it_is(tmp_path: Path) -> None:
+    source = probe(rest(film(tmp_path / "a.avi", "-c:v", "mjpeg", "-q:v", "2"), 0.6))
+    assert numbers(source) == list(range(source.frame_count))
+    assert source.notes == ("the source is cut off inside its last picture, which is left out",)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.flv"])
+def test_what_follows_a_damaged_part_stays_in_its_time(tmp_path: Path, name: str) -> None:
+    source = probe(overwritten(film(tmp_path / name), 0.4, 0.55))
+    shown = numbers(source)
+    assert (source.fps, source.clock.variable, len(shown)) == (RATE, False, COUNT)
+    for part in (FIRST_PART, LAST_PART):
+        assert shown[part.start : part.stop] == list(part)
+    told = (*source.notes, note_on_decoding(source.experience))
+    assert any(note.startswith("the source is damaged: ") for note in told)
+
+
+def test_how_much_could_not_be_decoded_is_told(tmp_path: Path) -> None:
+    source = probe(overwritten(film(tmp_path / "a.mov", "-c:v", "prores_ks"), 0.5, 0.6))
+    shown = numbers(source)
+    lost = [k for k, number in enumerate(shown) if k != number]
+    assert 3 < len(lost) < 12
+    assert source.experience.missing == set(lost)
+    assert {shown[k] for k in lost} == {lost[0] - 1}
+    assert note_on_decoding(source.experience) == (
+        f"the source is damaged: {len(lost)} of {COUNT} frames cannot be decoded; the ones next to them are shown in "
+        "their place"
+    )
+
+
+def test_a_damaged_film_is_played_backwards_as_forwards(tmp_path: Path) -> None:
+    source = probe(overwritten(film(tmp_path / "a.mov", "-c:v", "prores_ks"), 0.5, 0.6))
+    shown = numbers(source)
+    timeline = Timeline(2 * COUNT - 1, 2 * COUNT - 1, COUNT, "pingpong")
+    played = play(source, timeline, COUNT, 2 * COUNT - 1, spool_dir=tmp_path, spool_bytes=17 * source.frame_bytes)
+    assert [read_number(frame) for frame in played] == shown[-2::-1]
+    for k in (29, 31, 33, 35):
+        assert [read_number(frame) for frame in read_frames(source, k, k + 1)] == [shown[k]]
+
+
+def test_a_broadcast_that_lacks_packets_keeps_its_time(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.ts")
+    data = path.read_bytes()
+    third = len(data) // 188 // 3 * 188
+    path.write_bytes(data[:third] + data[third + len(data) // 188 // 8 * 188 :])
+    source = probe(path)
+    shown = numbers(source)
+    assert (source.fps, source.frame_count) == (RATE, COUNT)
+    for part in (FIRST_PART, LAST_PART):
+        assert shown[part.start : part.stop] == list(part)
+
+
+def test_nothing_is_said_of_a_sound_film(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.mkv", "a.ts", "a.flv"):
+        source = probe(film(tmp_path / name))
+        assert numbers(source) == list(range(COUNT))
+        assert (source.notes, note_on_decoding(source.experience)) == ((), "")
