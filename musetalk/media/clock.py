@@ -17,7 +17,7 @@ from musetalk.arrays import Float64Array, Int64Array
 from musetalk.errors import LimitError
 from musetalk.media.rates import DEFAULT_RATE, WantedRate, believable, nearest_standard, played_at
 from musetalk.media.timestamps import NO_TIME, PictureTimes, distance_in_bursts, order_times
-from musetalk.settings import Limits
+from musetalk.settings import FASTEST_RATE, Limits
 
 # Pictures this far (in frames) from an even grid still count as evenly spaced: containers that round times to
 # milliseconds reach 0.12 at 120 fps; real variable-rate sources miss by a whole frame.
@@ -220,7 +220,7 @@ def _resampled(
 
 
 def _rate_of_bursts(ticks: Int64Array, tick: Fraction, hint: Fraction | None) -> Fraction:
-    measured = 1 / (Fraction(distance_in_bursts(ticks)) * tick)
+    measured = 1 / (Fraction(distance_in_bursts(ticks, float(1 / (FASTEST_RATE * tick)))) * tick)
     for rate in (hint, nearest_standard(measured)):
         if rate is not None and abs(rate / measured - 1) <= _NEAR_STANDARD:
             return rate

@@ -113,17 +113,20 @@ def usual_distance(ticks: Int64Array) -> float:
     return float(np.median(gaps)) if len(gaps) else 1.0
 
 
-def distance_in_bursts(ticks: Int64Array) -> float:
+def distance_in_bursts(ticks: Int64Array, least: float = 0.0) -> float:
     """How far apart pictures are where they follow each other without a pause; of several rates a fast one.
 
     Args:
         ticks: Ascending times of at least two pictures, not all of them the same.
+        least: Pictures nearer to each other, in ticks, have piled up behind a delay, unless they are most of all.
 
     Returns:
         Ticks, averaged over all places of that rate.
     """
     close = np.diff(ticks)
     close = close[close <= _PAUSE * usual_distance(ticks)]
+    apart = close[(close >= least) | (close == 0)]
+    close = apart if 2 * len(apart) >= len(close) else close
     gaps = close[close > 0].astype(np.float64)
     fast = float(np.quantile(gaps, _FAST))
     off = np.abs(gaps - fast)

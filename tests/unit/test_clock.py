@@ -158,6 +158,13 @@ def test_a_rate_that_drifts_is_followed() -> None:
     assert np.abs(seconds[shown(clock)] - middles).max() < 1.1 / 30
 
 
+def test_pictures_that_piled_up_behind_a_delay_are_no_high_rate() -> None:
+    late = [1.0 + k / 90_000 for k in range(15)]
+    clock = clock_of([*(k / 25 for k in range(15)), *late, *(k / 25 for k in range(30, 60))], Fraction(1, 90_000))
+    assert (clock.fps, clock.frame_count) == (25, 60)
+    assert shown(clock)[30:] == list(range(30, 60))
+
+
 def test_film_among_video_plays_at_the_rate_of_the_video() -> None:
     film, video = [k / 24 for k in range(48)], [2 + k / 30 for k in range(60)]
     clock = clock_of([*film, *video], Fraction(1, 90_000))
