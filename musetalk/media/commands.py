@@ -28,6 +28,8 @@ _SHORT_QUEUE = ("-thread_queue_size", "1")
 # What `decode_frames` says of its pictures on stderr: a time in millionths of a second, or NOPTS, then what came then.
 PICTURE_TIME = re.compile(r"frame:\d+ +pts:(-?\d+|NOPTS)|(?:^|\W)(begun|shown)=1")
 
+_KEYS_ALONE = "noise=drop=not(key)"  # demuxers that leave other packets out themselves are few
+
 # What takes a codec's parameter sets, which say the size of pictures, out of its key frames.
 _PARAMETER_SETS = {
     **{codec: f"{codec}_mp4toannexb,extract_extradata" for codec in ("h264", "hevc", "vvc")},
@@ -122,7 +124,8 @@ def parameter_sets(path: Path, stream: int, codec: str) -> list[str] | None:
     """List key frames on stdout, with a checksum of their parameter sets, undecoded; None: `codec` has none."""
     if codec not in _PARAMETER_SETS:
         return None
-    copy = [*_pick(stream), "-c", "copy", "-bsf:v", _PARAMETER_SETS[codec], "-f", "framecrc", "pipe:1"]
+    chain = f"{_KEYS_ALONE},{_PARAMETER_SETS[codec]}"
+    copy = [*_pick(stream), "-c", "copy", "-bsf:v", chain, "-f", "framecrc", "pipe:1"]
     return [*_quiet(), "-discard:v", "nokey", *read_input(path), *copy]
 
 
@@ -130,14 +133,15 @@ def trace_key_frames(path: Path, stream: int, codec: str) -> list[str] | None:
     """List the fields of key frames' headers, undecoded, on stderr; None: of this codec they do not matter here."""
     if codec not in ("h264", "hevc", "mpeg2video"):
         return None
-    chain = f"{_PARAMETER_SETS[codec].split(',')[0]},noise=drop=not(key),trace_headers"
+    chain = f"{_KEYS_ALONE},{_PARAMETER_SETS[codec].split(',')[0]},trace_headers"
     copy = [*_pick(stream), "-c", "copy", "-bsf:v", chain, "-f", "framecrc", "pipe:1"]
     return [*_quiet("info"), "-discard:v", "nokey", *read_input(path), *copy]
 
 
 def key_frames(path: Path, stream: int) -> list[str]:
     """Give key frames of VP8 or VP9 on stdout, undecoded, in IVF."""
-    return [*_quiet(), "-discard:v", "nokey", *read_input(path), *_pick(stream), "-c", "copy", "-f", "ivf", "pipe:1"]
+    copy = [*_pick(stream), "-c", "copy", "-bsf:v", _KEYS_ALONE, "-f", "ivf", "pipe:1"]
+    return [*_quiet(), "-discard:v", "nokey", *read_input(path), *copy]
 
 
 def try_filters(filters: str, *, vulkan: bool) -> list[str]:
