@@ -35,10 +35,10 @@ def build_look(base: RenderSettings) -> dict[str, Any]:
 def _blending(default: BlendSettings) -> dict[str, Any]:
     with gr.Accordion("Blending", open=False):
         look = gr.Radio(
-            [("Ours", "ours"), ("As published", "published")],
+            [("Ours", "ours"), ("The published programs'", "published")],
             value="ours",
             label="Look",
-            info="As published: without what this program adds, to compare with demos; what is set otherwise stays",
+            info="Theirs: without what this program adds, to compare with demos; what is set otherwise stays",
         )
         blend = gr.Radio(
             [("Alpha", "alpha"), ("Poisson", "poisson")],
