@@ -88,7 +88,7 @@ def extract_probed(facts: VoiceFacts, folder: Path, limits: Limits, cancel: Canc
     """As `extract_voice`, of a file that was looked at."""
     path, span = facts.file.path, Span(None, limits.max_seconds + 1)
     stream, sound = _first_decodable(facts, folder / "voice.wav", span, cancel)
-    voice = _finished(sound, f'the voice "{path.name}"')
+    voice = _finished(sound, f'the voice "{path.name}"', cancel)
     check_length(path, voice.seconds, limits)
     if voice.seconds < MIN_VOICE_SECONDS:
         lasts, least = apart(float(voice.seconds), float(MIN_VOICE_SECONDS), duration)
@@ -124,7 +124,7 @@ def extract_sound_of(source: Source, folder: Path, limits: Limits, cancel: Cance
     stream = SoundStream(source.path, source.sound_stream, source.containers, source.stream)
     stream = replace(stream, timely=source.sound_timely)
     sound = decode_sound(stream, folder / "own.wav", Span(None, limits.max_seconds + 1), cancel)
-    return _finished(sound, f'the sound of "{source.path.name}"')
+    return _finished(sound, f'the sound of "{source.path.name}"', cancel)
 
 
 def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelToken | None) -> tuple[int, DecodedSound]:
@@ -147,17 +147,18 @@ def _losses(voice: Voice, index: int, facts: VoiceFacts) -> Iterator[str]:
     path = facts.file.path
     if index == facts.streams[0] and not facts.timely:
         yield f'the voice "{path.name}" carries times that cannot be right: it is heard without the gaps between them'
-    if index == facts.streams[0] and voice.seconds + _SHORTFALL < facts.seconds:
+    announced = facts.announced_seconds
+    if index == facts.streams[0] and facts.timely and voice.seconds + _SHORTFALL < announced:
         yield (
             f'the voice "{path.name}" can be decoded up to {float(voice.seconds):.1f} s '
-            f"of {float(facts.seconds):.1f} s: the rest is lost"
+            f"of {float(announced):.1f} s: the rest is lost"
         )
     if voice.silent:
         other = "; another voice track may speak" if facts.tracks > 1 else ""
-        yield f'the voice "{path.name}" is silent all through: no mouth will move{other}'
+        yield f'the voice "{path.name}" is silent all through: there is nothing for a mouth to say{other}'
 
 
-def _finished(sound: DecodedSound, what: str) -> Voice:
+def _finished(sound: DecodedSound, what: str, cancel: CancelToken | None) -> Voice:
     """Decoded sound as a voice: repaired, heard in at most two channels, and listened to in all of them."""
     file, names, notes = sound.file, channel_names(sound.layout, sound.file.channels), []
     if len(sound.formats) > 1:
@@ -165,19 +166,19 @@ def _finished(sound: DecodedSound, what: str) -> Voice:
         notes.append(
             f"{what} changes its format on the way ({met}): all of it is heard as {file.rate} Hz {sound.layout}"
         )
-    gains, peak = _listened_to(file, names)
+    gains, peak = _listened_to(file, names, cancel)
     if not peak <= LOUDEST:  # NaN, too
-        notes += repair(file, what)
-        gains, peak = _listened_to(file, names)
+        notes += repair(file, what, cancel)
+        gains, peak = _listened_to(file, names, cancel)
     speech = file.path
     if not is_plain_mean(gains):
         speech = file.path.with_name(f"{file.path.stem}-speech.wav")
-        write_wav(speech, mix(file.blocks(_mix_block(file)), gains), file.rate, 1)
+        write_wav(speech, mix(file.blocks(_mix_block(file), cancel), gains), file.rate, 1)
     if file.channels == 2 and speech != file.path:
         notes.append(f"{what} has left and right opposite in phase: a loudspeaker in mono will not play it")
     heard = file
     if file.channels > 2:
-        heard = _in_stereo(file, stereo_gains(names))
+        heard = _in_stereo(file, stereo_gains(names), cancel)
         notes.append(f"{what} has {file.channels} channels: they are heard in stereo")
     silent = peak < _SILENT
     return Voice(heard.path, file.rate, heard.channels, file.samples, speech, silent, tuple(notes))
@@ -187,13 +188,13 @@ def _mix_block(file: WavFile) -> int:
     return max(2, round(_MIX_SECONDS * file.rate))
 
 
-def _listened_to(file: WavFile, names: tuple[str, ...]) -> tuple[Float32Array, float]:
+def _listened_to(file: WavFile, names: tuple[str, ...], cancel: CancelToken | None) -> tuple[Float32Array, float]:
     """How much of each channel is listened to, block by block: float32 [blocks, channels]; and the largest sample.
 
     Where a sample is no number or far too large, that is the second value, and the first one is of no use.
     """
     mixer, gains, peak = Mixer(names), [], 0.0
-    for block in file.blocks(_mix_block(file)):
+    for block in file.blocks(_mix_block(file), cancel):
         largest = float(max(block.max(), -block.min()))
         if not largest <= LOUDEST:
             return np.zeros((0, file.channels), np.float32), largest
@@ -202,13 +203,13 @@ def _listened_to(file: WavFile, names: tuple[str, ...]) -> tuple[Float32Array, f
     return np.array(gains, np.float32).reshape(-1, file.channels), peak
 
 
-def _in_stereo(file: WavFile, gains: Float32Array) -> WavFile:
+def _in_stereo(file: WavFile, gains: Float32Array, cancel: CancelToken | None) -> WavFile:
     """Write all channels of a sound as two; quieter, where they would together exceed full scale."""
     size = _BLOCK_SECONDS * file.rate
-    peak = max((float(np.abs(block @ gains).max()) for block in file.blocks(size)), default=0.0)
+    peak = max((float(np.abs(block @ gains).max()) for block in file.blocks(size, cancel)), default=0.0)
     scaled = gains / np.float32(max(1.0, peak))
     path = file.path.with_name(f"{file.path.stem}-stereo.wav")
-    write_wav(path, (block @ scaled for block in file.blocks(size)), file.rate, 2)
+    write_wav(path, (block @ scaled for block in file.blocks(size, cancel)), file.rate, 2)
     return read_wav(path)
 
 
@@ -237,7 +238,7 @@ def read_excerpt(
             raise VoiceError(
                 f'the sound of "{voice.path.name}" cannot be decoded ({error})', "convert it to WAV"
             ) from error
-        yield from read_speech(_finished(sound, f'the voice "{voice.path.name}"'), cancel)
+        yield from read_speech(_finished(sound, f'the voice "{voice.path.name}"', cancel), cancel)
 
 
 def _read_blocks(arguments: list[str], cancel: CancelToken | None) -> Generator[Float32Array, None, None]:

@@ -30,6 +30,8 @@ from musetalk.units import size as size_text
 # it gives decoded pictures other times than their packets; AVI's packets then have none.
 _STORES_TIMES = frozenset({"asf", "flv", "ivf", "matroska", "mov", "mpeg", "mpegts", "nut", "ogg", "rm", "wtv"})
 _SEEKABLE = frozenset({"asf", "flv", "matroska", "mov", "nut"})  # of these, those whose times cannot begin anew inside
+# Of sound in other containers ffmpeg reckons from the size of the file how long it is.
+_STATES_LENGTH = frozenset({"aiff", "ape", "asf", "caf", "flac", "matroska", "mov", "tta", "w64", "wv"})
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
 _MAX_TITLE = 40  # characters of a track's name that are told
 
@@ -51,6 +53,13 @@ class VoiceFacts:
     streams: tuple[int, ...]
     chosen: bool
     timely: bool = True
+
+    @property
+    def announced_seconds(self) -> Fraction:
+        """How long it should last: what the file says of nothing else, if that is more than its packets say."""
+        states, alone = _STATES_LENGTH & set(self.file.containers), len(self.file.streams) == 1
+        stated = self.file.seconds if states and alone else None
+        return max(self.seconds, Fraction(stated or 0))
 
     @property
     def tracks(self) -> int:

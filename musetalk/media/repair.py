@@ -9,6 +9,7 @@ import numpy as np
 from musetalk.arrays import Float32Array
 from musetalk.errors import VoiceError
 from musetalk.media.wav import WavFile
+from musetalk.progress import CancelToken
 
 LOUDEST = 8.0  # times full scale, 18 dB over: no recording is
 _FLAWED = Fraction(1, 2)  # of all samples: what is left is no recording
@@ -17,12 +18,13 @@ _GAP_SECONDS = 0.002  # up to here missing samples are drawn as a line, which is
 _BLOCK = 2**18  # samples
 
 
-def repair(file: WavFile, what: str) -> tuple[str, ...]:
+def repair(file: WavFile, what: str, cancel: CancelToken | None = None) -> tuple[str, ...]:
     """Fill in samples that are NaN, infinite or far too large, and turn down what was written in another scale.
 
     Args:
         file: The recording; is changed.
         what: "the voice "a.wav"", for messages.
+        cancel: Ends the work.
 
     Returns:
         What was done, a sentence each.
@@ -31,14 +33,14 @@ def repair(file: WavFile, what: str) -> tuple[str, ...]:
         VoiceError: So much is wrong that nothing can be made of it.
     """
     total = max(1, file.samples * file.channels)
-    numbers = [_numbers(block) for block in file.blocks(_BLOCK)]
+    numbers = [_numbers(block) for block in file.blocks(_BLOCK, cancel)]
     unknown, large = (sum(count) for count in zip(*((n[0], n[1]) for n in numbers), strict=True))
     if Fraction(unknown, total) > _FLAWED:
         raise VoiceError(f"{what} holds no sound: most of its samples are no numbers", "save it again, as 16-bit WAV")
     peak = max(number[2] for number in numbers)
     rescaled = Fraction(large, total) > _FEW
     filled = 0
-    for block in file.blocks(_BLOCK):  # they lie in the file
+    for block in file.blocks(_BLOCK, cancel):  # they lie in the file
         wrong = ~np.isfinite(block) if rescaled else ~(np.abs(block) <= LOUDEST)
         filled += int(np.count_nonzero(wrong))
         for channel in np.flatnonzero(wrong.any(axis=0)):

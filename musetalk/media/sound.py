@@ -113,7 +113,7 @@ def _decode_links(links: tuple[Path, ...], out: Path, span: Span, cancel: Cancel
         else _unify(stream, stream.path.with_suffix(".one"), span, wanted, cancel)
         for stream, part in zip(streams, parts, strict=True)
     ]
-    write_wav(out, (block for file in whole for block in file.blocks(_BLOCK)), wanted.rate, wanted.channels)
+    write_wav(out, (block for file in whole for block in file.blocks(_BLOCK, cancel)), wanted.rate, wanted.channels)
     for link in links:
         for suffix in (link.suffix, ".wav", ".one"):
             link.with_suffix(suffix).unlink(missing_ok=True)

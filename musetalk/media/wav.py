@@ -11,6 +11,7 @@ import numpy as np
 
 from musetalk.arrays import Float32Array
 from musetalk.errors import VoiceError
+from musetalk.progress import CancelToken
 
 _FLOAT_BYTES = 4
 _MAPPED_BYTES = 2**24  # of a file at a time
@@ -37,14 +38,20 @@ class WavFile:
     samples: int
     offset: int
 
-    def blocks(self, size: int) -> Iterator[Float32Array]:
-        """Yield its samples, float32 [n, channels], `size` at a time and fewer at the end; writing changes the file."""
+    def blocks(self, size: int, cancel: CancelToken | None = None) -> Iterator[Float32Array]:
+        """Yield its samples, float32 [n, channels], `size` at a time and fewer at the end; writing changes the file.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
         frame = self.channels * _FLOAT_BYTES
         length = max(1, _MAPPED_BYTES // (size * frame)) * size
         for start in range(0, self.samples, length):
             count = min(length, self.samples - start)
             mapped = np.memmap(self.path, np.dtype("<f4"), "r+", self.offset + start * frame, (count, self.channels))
             for place in range(0, count, size):
+                if cancel is not None:
+                    cancel.check()
                 yield np.asarray(mapped[place : place + size])
 
 

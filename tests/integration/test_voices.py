@@ -16,7 +16,7 @@ from tests.media import decode_sound, ffmpeg, numbered_frames, stream_seconds, t
 pytestmark = pytest.mark.integration
 
 FAST = {"encoder": {"preset": "ultrafast"}}
-SILENT = 'the voice "still.wav" is silent all through: no mouth will move'
+SILENT = 'the voice "still.wav" is silent all through: there is nothing for a mouth to say'
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.errors import VoiceError
+from musetalk.errors import Cancelled, VoiceError
 from musetalk.media.audio import SPEECH_RATE, Voice, extract_voice, read_speech
+from musetalk.media.wav import read_wav
+from musetalk.progress import CancelToken
 from musetalk.settings import Limits
 from tests.media import decode_sound, ffmpeg, tone, write_wav
 
@@ -208,20 +210,34 @@ def test_silence_all_through_is_said(tmp_path: Path, level: float) -> None:
     silent = noise(RATE, level)
     voice = extract(write_wav(tmp_path / "still.wav", silent))
     assert voice.silent
-    assert voice.notes == ('the voice "still.wav" is silent all through: no mouth will move',)
+    assert voice.notes == ('the voice "still.wav" is silent all through: there is nothing for a mouth to say',)
     both = extract(several(tmp_path, silent, tone(1.0), options=("-disposition:a:0", "default")))
-    assert both.notes[-1].endswith("no mouth will move; another voice track may speak")
+    assert both.notes[-1].endswith("there is nothing for a mouth to say; another voice track may speak")
     blip = silent.copy()
     blip[8000:12_000] += 0.01 * tone(0.25)
     assert not extract(write_wav(tmp_path / "quiet.wav", blip)).silent
 
 
-def test_a_truncated_voice_says_how_much_of_it_is_left(tmp_path: Path) -> None:
-    whole = tmp_path / "whole.m4a"
+@pytest.mark.parametrize("suffix", ["m4a", "webm", "flac"])
+def test_a_truncated_voice_says_how_much_of_it_is_left(tmp_path: Path, suffix: str) -> None:
+    whole = tmp_path / f"whole.{suffix}"
     wav = write_wav(tmp_path / "said.wav", tone(4.0))
-    ffmpeg("-i", str(wav), "-c:a", "aac", "-movflags", "+faststart", str(whole))
-    cut = tmp_path / "cut.m4a"
+    ffmpeg("-i", str(wav), *(("-movflags", "+faststart") if suffix == "m4a" else ()), str(whole))
+    assert extract(whole).notes == ()
+    cut = tmp_path / f"cut.{suffix}"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     voice = extract(cut)
     assert 1.0 < voice.seconds < 3.5
+    told = f"can be decoded up to {float(voice.seconds):.1f} s of 4.0 s: the rest is lost"
+    assert voice.notes == (f'the voice "{cut.name}" {told}',)
     assert len(decode_sound(voice.path)) == pytest.approx(float(voice.seconds) * SPEECH_RATE, abs=2)
+
+
+def test_a_stop_ends_the_look_at_a_voice(tmp_path: Path) -> None:
+    token = CancelToken()
+    file = read_wav(write_floats(tmp_path / "voice.wav", np.zeros((8 * RATE, 3))))
+    blocks = file.blocks(RATE, token)
+    next(blocks)
+    token.cancel()
+    with pytest.raises(Cancelled):
+        next(blocks)
