@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.media.filters import Resize, decode_filters, encode_filters
+from musetalk.media.filters import Resize, decode_filters, encode_filters, set_tags
 from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags, Conversion
 from musetalk.settings import EncoderSettings
@@ -144,12 +144,11 @@ def key_frames(path: Path, stream: int) -> list[str]:
     return [*_quiet(), "-discard:v", "nokey", *read_input(path), *copy]
 
 
-def try_filters(filters: str, *, vulkan: bool) -> list[str]:
-    """Run a chain of filters on one grey picture of HDR."""
+def try_filters(filters: str, color: ColorTags, pixel_format: str, *, vulkan: bool) -> list[str]:
+    """Run a chain of filters on one grey picture, tagged and stored as given."""
     device = ["-init_hw_device", "vulkan"] if vulkan else []
-    grey = "color=gray:s=64x64,format=yuv420p10,setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020"
-    picture = ["-f", "lavfi", "-i", f"{grey}:color_trc=smpte2084"]
-    return [*_quiet(), *device, *picture, "-vf", filters, "-frames:v", "1", "-f", "null", "-"]
+    picture = f"color=gray:s=64x64,format={pixel_format},{set_tags(color)}"
+    return [*_quiet(), *device, "-f", "lavfi", "-i", picture, "-vf", filters, "-frames:v", "1", "-f", "null", "-"]
 
 
 def packet_times(path: Path, streams: Sequence[int]) -> list[str]:

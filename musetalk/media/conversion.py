@@ -134,7 +134,7 @@ def _with_colors(
         notes.append(_no_tone_mapping(first))
     known = stored.space is None or stored.space in colors.SWSCALE_MATRICES
     if colors.has_matrix(first.pixel_format) and not known:
-        if sampling.works(filters.BY_ZSCALE, video.cancel):
+        if sampling.works(filters.BY_ZSCALE, first, video.cancel):
             conversion = replace(conversion, by_zscale=True)
         else:
             notes.append(
@@ -160,7 +160,9 @@ def _tone_mapping(video: Video, first: FirstPicture) -> ToneMapping | None:
     )
     for choice in choices:
         mapping = ToneMapping(choice, first.color, peak)
-        if sampling.works(",".join(filters.tone_map_filters(mapping)), video.cancel, vulkan=choice == "libplacebo"):
+        if sampling.works(
+            ",".join(filters.tone_map_filters(mapping)), first, video.cancel, vulkan=choice == "libplacebo"
+        ):
             return mapping
     return None
 
@@ -173,6 +175,6 @@ def _no_tone_mapping(first: FirstPicture) -> str:
         )
     name = _TRANSFERS.get(first.color.transfer or "", "PQ")
     return (
-        f"the source is HDR ({name}), and this ffmpeg has neither zscale nor libplacebo to tone-map it: the output "
+        f"the source is HDR ({name}), and this ffmpeg cannot tone-map it (that takes zscale or libplacebo): the output "
         "keeps its colour tags but has 8 bits a channel"
     )

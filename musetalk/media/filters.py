@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from musetalk.media.colors import SWSCALE_MATRICES, assumed_matrix
@@ -34,7 +35,7 @@ def decode_filters(conversion: Conversion, size: tuple[int, int], resize: Resize
         size: Of the result.
         resize: How, where `size` is not the stored one: "area" averages, "bicubic" keeps detail.
     """
-    steps = []
+    steps = [] if conversion.matrix is None else [f"setparams=colorspace={conversion.matrix}"]
     if conversion.deinterlacing is not None:
         steps.append(_deinterlace(conversion.deinterlacing))
     if conversion.tone_mapping is not None:
@@ -59,14 +60,13 @@ def _deinterlace(fields: Deinterlacing) -> str:
 def _scale(conversion: Conversion, size: tuple[int, int], resize: Resize | None) -> str:
     width, height = size
     flags = "area" if resize == "area" else f"{resize or 'bilinear'}+{_EXACT}"
-    matrix = "" if conversion.matrix is None else f":in_color_matrix={conversion.matrix}"
     if not conversion.letterbox:
-        return f"scale={width}:{height}{matrix}:flags={flags}"
+        return f"scale={width}:{height}:flags={flags}"
     # As large as fits, in the proportions that are seen: dar counts pixels that are not square, too.
     seen = _proportions(conversion.shapes)
     return (
         f"scale=w='min({width},round({height}*{seen}))':h='min({height},round({width}/{seen}))':eval=frame"
-        f"{matrix}:flags={flags}"
+        f":flags={flags}"
     )
 
 
@@ -82,11 +82,10 @@ def _proportions(shapes: tuple[PixelShape, ...]) -> str:
 
 def _over_background(conversion: Conversion) -> list[str]:
     """Straight alpha over a plain colour. Filters that weigh by alpha themselves round opaque pixels, too."""
-    matrix = "" if conversion.matrix is None else f"in_color_matrix={conversion.matrix}:"
     level = 255 if conversion.background == "white" else 0
     straight = ["setparams=alpha_mode=straight", "unpremultiply=inplace=1"] if conversion.premultiplied else []
     return [
-        f"scale={matrix}flags=bilinear+{_EXACT}",
+        f"scale=flags=bilinear+{_EXACT}",
         *["format=gbrap", *straight],
         "split=3[whole][seen][plain];[whole]format=gbrp[colors];[seen]alphaextract,format=gbrp[alpha];"
         f"[plain]format=gbrp,lutrgb=r={level}:g={level}:b={level}[background];[background][colors][alpha]maskedmerge",
@@ -102,15 +101,12 @@ def tone_map_filters(mapping: ToneMapping) -> list[str]:
             "format=gbrp",
         ]
     said = mapping.color
-    assumed = [
-        *([] if said.space else ["matrixin=bt2020nc"]),
-        *([] if said.primaries else ["primariesin=bt2020"]),
-        *([] if said.range else ["rangein=tv"]),
-    ]
+    usual = ColorTags(said.range or "tv", said.space or "bt2020nc", said.primaries or "bt2020", said.transfer)
     # Approximated, HLG's system gamma would work on each channel alone and make colours too strong.
     exact = ["agamma=false"] if said.transfer == "arib-std-b67" else []
-    linear = ":".join(["zscale=transfer=linear", f"npl={WHITE_NITS:g}", *assumed, *exact])
+    linear = ":".join(["zscale=transfer=linear", f"npl={WHITE_NITS:g}", *exact])
     return [
+        *([] if said == usual else [set_tags(usual)]),
         *[linear, "format=gbrpf32", "zscale=primaries=bt709"],
         f"tonemap=mobius:param={_KNEE}:desat=0:peak={mapping.peak / WHITE_NITS:.4f}",
         *["zscale=transfer=bt709:matrix=gbr:range=full", "format=gbrp"],
@@ -136,8 +132,12 @@ def encode_filters(size: tuple[int, int], color: ColorTags) -> str:
 
 def _tags(color: ColorTags) -> str:
     """Tags on the frames, from where the encoder takes them."""
-    space = color.space if color.space in SWSCALE_MATRICES else None
+    return set_tags(color if color.space in SWSCALE_MATRICES else replace(color, space=None))
+
+
+def set_tags(color: ColorTags) -> str:
+    """A filter that says what the numbers of its pictures mean, and changes none."""
     return (
         f"setparams=range={color.range or 'unspecified'}:color_primaries={color.primaries or 'unknown'}"
-        f":color_trc={color.transfer or 'unknown'}:colorspace={space or 'unknown'}"
+        f":color_trc={color.transfer or 'unknown'}:colorspace={color.space or 'unknown'}"
     )

@@ -12,7 +12,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.combs import FieldCounts, count_fields
-from musetalk.media.first_picture import seen_size, showinfo_label, showinfo_lines
+from musetalk.media.first_picture import FirstPicture, seen_size, showinfo_label, showinfo_lines
 from musetalk.media.key_frames import vpx_sizes
 from musetalk.media.pixel_shapes import pixel_shapes
 from musetalk.media.streams import Stream
@@ -149,7 +149,8 @@ def _key_frame_sizes(
     return tuple(sizes)
 
 
-def works(filters: str, cancel: CancelToken | None, *, vulkan: bool = False) -> bool:
-    """Whether the ffmpeg at hand can run a chain of filters on HDR, tried on a grey picture."""
-    with Child(commands.try_filters(filters, vulkan=vulkan), cancel=cancel) as child:
+def works(filters: str, first: FirstPicture, cancel: CancelToken | None, *, vulkan: bool = False) -> bool:
+    """Whether the ffmpeg at hand can run a chain of filters on pictures like a first one, tried on a grey picture."""
+    arguments = commands.try_filters(filters, first.color, first.pixel_format, vulkan=vulkan)
+    with Child(arguments, cancel=cancel) as child:
         return child.finish() == 0

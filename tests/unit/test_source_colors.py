@@ -209,6 +209,17 @@ def test_hdr_becomes_sdr(tmp_path: Path, transfer: str) -> None:
     assert "tone-mapped to SDR" in source.notes[0]
 
 
+@pytest.mark.parametrize(
+    "tags", ["colorspace=unknown:color_primaries=unknown", "colorspace=bt709:color_primaries=bt709"]
+)
+def test_hdr_that_says_less_or_other_than_usual_is_mapped_too(tmp_path: Path, tags: str) -> None:
+    grey = np.full((64, 64, 3), 255 * float(perceptual_quantizer(np.array(50.0))))
+    stored = to_stored(grey, "bt2020nc", False, 10)
+    path = write_planes(tmp_path / "a.mkv", stored, "-vf", f"setparams={tags}:color_trc=smpte2084:range=tv", *FFV1)
+    frame = next(read_frames(probe_source(path, Limits())))
+    np.testing.assert_allclose(frame[32, 32].astype(float), (50 / 203) ** (1 / 2.4) * 255, atol=2)
+
+
 def test_hdr_is_shrunk_before_its_curve_and_looks_the_same(tmp_path: Path) -> None:
     tags = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=tv"
     path = write_video(tmp_path / "hdr.mp4", numbered_frames(3), 25, "-pix_fmt", "yuv420p10le", "-vf", tags)
@@ -302,6 +313,6 @@ def test_dolby_vision_of_its_own_colours_needs_libplacebo(
 def test_hdr_that_nothing_can_map_keeps_its_tags_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "works", lambda *_, **__: False)
     source = probe_source(hdr_file(tmp_path / "a.mp4"), Limits())
-    assert "neither zscale nor libplacebo" in source.notes[0]
+    assert "cannot tone-map it" in source.notes[0]
     assert source.output_color == source.color
     assert source.color.transfer == "smpte2084"
