@@ -148,7 +148,9 @@ def test_a_stretch_shorter_than_a_clip_is_one_piece(
     assert video.clips == [(20, 5), (20, 5)]
 
 
-def test_a_slow_source_is_told(film_at: Callable[[int], Path], voice_at: Callable[[int], Path], tmp_path: Path) -> None:
+def test_a_rate_too_slow_for_the_network_is_told(
+    film_at: Callable[[int], Path], voice_at: Callable[[int], Path], tmp_path: Path
+) -> None:
     run = RenderRun()
-    with engine_with(Video()).preparing(film_at(12), voice_at(12), settings(), tmp_path, run):
+    with engine_with(Video()).preparing(film_at(12), voice_at(12), settings(fps=12), tmp_path, run):
         assert run.warnings[-1].startswith("the network was trained on 25 frames a second: at 12 it sees mouths move")
