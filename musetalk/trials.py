@@ -14,6 +14,7 @@ import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
+from musetalk.faces.absence import unusual_light
 from musetalk.faces.planner import LOOK_SECONDS
 from musetalk.faces.types import FaceDetector
 from musetalk.faces.watch import FollowingDetector, search_frames
@@ -42,11 +43,13 @@ class Sampling:
         frames: How many frames were looked at.
         with_face: In how many of them a face was seen.
         seconds: What finding faces should take for each frame of the source.
+        light: What is unusual in the light of these frames, as a sentence about the source; empty: nothing.
     """
 
     frames: int
     with_face: int
     seconds: float
+    light: str = ""
 
 
 def sample_faces(
@@ -73,7 +76,8 @@ def sample_faces(
     deadline = Deadline(cancel, SAMPLING_SECONDS, now)
     full = min(detector.max_side, max(source.width, source.height))
     looks = _Looks(detector, full, deadline, now)
-    frames = with_face = 0
+    pictures = list[UInt8Array]()
+    with_face = 0
     for place in _places(source, timeline):
         cancel.check()
         if not looks.affordable():
@@ -81,9 +85,11 @@ def sample_faces(
         picture = _picture(source, place, full, deadline)
         if picture is None:
             break
-        frames += 1
+        pictures.append(picture)
         with_face += looks.show_face(picture)
-    return Sampling(frames, with_face, looks.seconds_a_frame(float(source.fps)))
+    odd = unusual_light(pictures)
+    light = "" if odd is None else odd.reason.replace("it is", "the source is", 1)
+    return Sampling(len(pictures), with_face, looks.seconds_a_frame(float(source.fps)), light)
 
 
 def copying_seconds(

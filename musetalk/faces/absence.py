@@ -58,12 +58,7 @@ def explain_absence(
         return None
     small = [_fitted(frame, _SIDE) for frame in frames]
     # What light says comes first: a detector sees what it likes in the dark.
-    return (
-        _shade(small)
-        or _turned(small, detector, go_on)
-        or _tiny(frames[len(frames) // 2], detector, go_on)
-        or _other(small)
-    )
+    return unusual_light(small) or _turned(small, detector, go_on) or _tiny(frames[0], detector, go_on) or _other(small)
 
 
 def turned_by(frame: UInt8Array, degrees: int) -> UInt8Array:
@@ -71,8 +66,10 @@ def turned_by(frame: UInt8Array, degrees: int) -> UInt8Array:
     return np.ascontiguousarray(np.rot90(frame, -degrees // 90))
 
 
-def _shade(frames: Sequence[UInt8Array]) -> Absence | None:
-    """What light, or the want of it, explains."""
+def unusual_light(frames: Sequence[UInt8Array]) -> Absence | None:
+    """What the light in some frames (uint8 RGB), or the want of it, explains; None: it is as usual."""
+    if not frames:
+        return None
     grey = np.concatenate([_grey(frame).ravel() for frame in frames])
     low, high = np.percentile(grey, (5, 95))
     if high < _DARK:

@@ -110,6 +110,12 @@ def test_a_crowd_is_looked_at_like_one_face(clip: tuple[Source, Timeline]) -> No
     assert sum(height * width for height, width in network.shown) <= 3 * 384 * 640 * (1 + 1 / 4 + 1 / 16)
 
 
+def test_a_dark_source_says_so(pictures: tuple[Source, Timeline], clip: tuple[Source, Timeline]) -> None:
+    dark = sample_faces(*pictures, Costly(Clock(), 0.01), CancelToken(), Clock())
+    assert dark.light.startswith("the source is very dark: ")
+    assert sample_faces(*clip, Costly(Clock(), 0.01), CancelToken(), Clock()).light == ""
+
+
 def test_a_frame_that_does_not_come_in_time_is_left_out(clip: tuple[Source, Timeline]) -> None:
     readings = iter([0.0])
     detector = Costly(Clock(), 0.01)
