@@ -41,6 +41,11 @@ def parse_face_choice(value: object) -> object:
     return value
 
 
+def parse_switch(value: object) -> object:
+    """Turn what YAML reads out of a bare `on` or `off` back into these words; leave everything else as it is."""
+    return ("on" if value else "off") if isinstance(value, bool) else value
+
+
 SLOWEST_RATE, FASTEST_RATE = 1, 240  # frames a second that an output may be asked to have
 _RATE = re.compile(r"\d{1,6}(\.\d{1,9})?|\d{1,9}/0*[1-9]\d{0,8}")
 _NTSC = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120))
@@ -299,7 +304,7 @@ class RenderSettings(_Frozen):
     alpha_background: Background = Field(
         "white", description="what is laid under transparent parts of the source: white or black"
     )
-    deinterlace: Deinterlace = Field(
+    deinterlace: Annotated[Deinterlace, BeforeValidator(parse_switch)] = Field(
         "auto", description="auto: what is marked as interlaced and looks it; on: all; off: nothing"
     )
     use_saved_coords: bool = False
@@ -363,7 +368,8 @@ class RenderSettings(_Frozen):
             return cls.model_validate(values)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc'] if not str(part).startswith('function'))}: {item['msg']}"
+                f"{'.'.join(str(part) for part in item['loc'] if not str(part).startswith('function'))}: "
+                f"{item['msg'].removeprefix('Value error, ')}"
                 for item in error.errors()
             )
             raise SettingsError(f"unusable settings ({problems})", "correct the value or leave it out") from error

@@ -108,6 +108,7 @@ class SettingsForm:
     fps: gr.Dropdown
     voice_track: gr.Number
     alpha_background: gr.Radio
+    deinterlace: gr.Radio
 
     @property
     def widgets(self) -> list[gr.Component]:
@@ -175,6 +176,7 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
             "fps": said["fps"],
             "voice_track": said["voice_track"] or None,  # empty and 0: its default one
             "alpha_background": said["alpha_background"],
+            "deinterlace": said["deinterlace"],
             **_of_looks(said),
             "encoder": {"crf": said["crf"], "preset": said["preset"]},
             **of_backends,

@@ -150,4 +150,10 @@ def _output(default: RenderSettings) -> dict[str, Any]:
             value=default.alpha_background,
             label="Behind transparent parts of the source",
         )
-    return {"crf": crf, "preset": preset, "alpha_background": background}
+        deinterlace = gr.Radio(
+            [("What looks interlaced", "auto"), ("Everything", "on"), ("Nothing", "off")],
+            value=default.deinterlace,
+            label="Deinterlace",
+            info="Recordings of television and older cameras, whose moving edges show as combs",
+        )
+    return {"crf": crf, "preset": preset, "alpha_background": background, "deinterlace": deinterlace}

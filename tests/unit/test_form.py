@@ -89,6 +89,11 @@ def test_the_voices_track_is_its_default_one_or_a_number(
     assert read(said(form, backend=NEURAL, voice_track=shown), BASE).voice_track == track
 
 
+def test_how_a_source_is_read_arrives_for_any_backend(form: SettingsForm) -> None:
+    settings = read(said(form, fps="29.97", alpha_background="black", deinterlace="off"), BASE)
+    assert (str(settings.fps), settings.alpha_background, settings.deinterlace) == ("30000/1001", "black", "off")
+
+
 @pytest.mark.parametrize("batch_size", [None, 0])
 def test_no_batch_size_is_automatic(form: SettingsForm, batch_size: int | None) -> None:
     assert read(said(form, backend=NEURAL, batch_size=batch_size), BASE).network.batch_size is None

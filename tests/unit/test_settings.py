@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import yaml
 
 from musetalk.errors import SettingsError
 from musetalk.settings import BlendSettings, MaskSettings, RenderSettings, left_to_the_look
@@ -32,7 +33,7 @@ def test_a_rate_is_a_number_or_a_fraction(said: object, rate: Fraction | None) -
 
 @pytest.mark.parametrize("said", [0, -25, 241, "fast", "1/0", "nan", float("inf"), True, "1e9", "9" * 5000, [25]])
 def test_what_is_no_usable_rate_is_named(said: object) -> None:
-    with pytest.raises(SettingsError, match="fps"):
+    with pytest.raises(SettingsError, match=r"\(fps: a frame rate"):
         RenderSettings.parse({"fps": said})
 
 
@@ -85,6 +86,11 @@ def test_the_old_name_of_a_setting_is_understood() -> None:
     both = {"mask": {"blur": 0.1, "blur_kernel_ratio": 0.07}}
     with pytest.raises(SettingsError, match=r"mask\.blur"):
         RenderSettings.parse(both)
+
+
+@pytest.mark.parametrize("word", ["on", "off", "auto"])
+def test_a_switch_may_be_written_bare_in_yaml(word: str) -> None:
+    assert RenderSettings.parse(yaml.safe_load(f"deinterlace: {word}")).deinterlace == word
 
 
 def test_the_published_look_turns_off_what_this_program_adds() -> None:
