@@ -151,9 +151,10 @@ def try_filters(filters: str, color: ColorTags, pixel_format: str, *, vulkan: bo
     return [*_quiet(), *device, "-f", "lavfi", "-i", picture, "-vf", filters, "-frames:v", "1", "-f", "null", "-"]
 
 
-def packet_times(path: Path, streams: Sequence[int]) -> list[str]:
-    """List the times of every packet of some streams, without decoding."""
-    return [*_quiet(), *read_input(path), *_pick(*streams), "-c", "copy", "-f", "framecrc", "pipe:1"]
+def packet_times(path: Path, streams: Sequence[int], *, most: int | None = None) -> list[str]:
+    """List the times of every packet of some streams, or of so many pictures (`most`), without decoding."""
+    end = [] if most is None else ["-frames:v", str(most)]
+    return [*_quiet(), *read_input(path), *_pick(*streams), *end, "-c", "copy", "-f", "framecrc", "pipe:1"]
 
 
 def decode_frames(

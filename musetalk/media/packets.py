@@ -36,6 +36,8 @@ class Packets:
         latest: When the last picture is shown, and for how long.
         start, end: Of all that is shown or heard, in ticks.
         lasting: All of it together, in ticks.
+        decoded: When each picture is decoded, in ticks.
+        first: When the first packet is decoded, in ticks; None: there is none.
         tick: In seconds.
         incomplete: Whether the last picture is.
         damaged: Whether any is.
@@ -49,6 +51,8 @@ class Packets:
     start: int | None = None
     end: int = 0
     lasting: int = 0
+    decoded: array[int] = field(default_factory=lambda: array("q"))
+    first: int | None = None
     tick: Fraction = Fraction(1)
     incomplete: bool = False
     damaged: bool = False
@@ -67,15 +71,23 @@ class Packets:
 
 
 def scan_packets(
-    path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None
+    path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None, *, most: int | None = None
 ) -> dict[int, Packets]:
     """List the packets of some streams of a file, by their indices.
+
+    Args:
+        path: The file.
+        streams: Which of its streams.
+        limits: What it may ask of the machine.
+        cancel: Ends the work.
+        most: How many pictures of each stream; None: all.
 
     Raises:
         LimitError: There are more pictures than `limits` allow at any rate.
     """
     found = [Packets() for _ in streams]
-    with Child(commands.packet_times(path, [stream.index for stream in streams]), stdout=True, cancel=cancel) as child:
+    arguments = commands.packet_times(path, [stream.index for stream in streams], most=most)
+    with Child(arguments, stdout=True, cancel=cancel) as child:
         while line := child.read_line():
             text = line.decode("ascii", "replace").strip()
             if text.startswith("#tb "):
@@ -84,6 +96,7 @@ def scan_packets(
             elif text and not text.startswith("#"):
                 fields = text.split(",")
                 packets, pts, duration = found[int(fields[0])], int(fields[2]), int(fields[3])
+                packets.first = int(fields[1]) if packets.first is None else packets.first
                 flags = next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith("F=")), _KEY)
                 if flags & _DISCARD:
                     continue
@@ -96,6 +109,7 @@ def scan_packets(
                     packets.incomplete = bool(flags & _CORRUPT)
                     packets.damaged |= packets.incomplete
                     packets.times.append(pts)
+                    packets.decoded.append(int(fields[1]))
                     packets.keys.append(flags & _KEY)
                     if len(packets.times) > limits.max_seconds * FASTEST_RATE:
                         raise LimitError(
@@ -113,3 +127,17 @@ def scan_packets(
     for packets in found:
         packets.complaints = complaints
     return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
+
+
+def delay_alone(
+    path: Path, stream: Stream, scanned: dict[int, Packets], limits: Limits, cancel: CancelToken | None
+) -> float:
+    """How much later times begin to count where one stream is used alone, in seconds, than in a scan of several.
+
+    In broadcasts and some other containers ffmpeg counts from the first moment of the streams that are used.
+    """
+    together = scanned[stream.index]
+    if len(scanned) < 2 or together.first is None:
+        return 0.0
+    alone = scan_packets(path, [stream], limits, cancel, most=1)[stream.index]
+    return 0.0 if alone.first is None else float((together.first - alone.first) * together.tick)

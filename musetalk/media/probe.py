@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,11 +16,11 @@ from musetalk.media.damage import whole_pictures, with_damage
 from musetalk.media.first_picture import FirstPicture, look_at_first
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.media.images import probe_folder, probe_picture
-from musetalk.media.packets import Packets, scan_packets
+from musetalk.media.packets import Packets, delay_alone, scan_packets
 from musetalk.media.rates import WantedRate
 from musetalk.media.sampling import Video
 from musetalk.media.streams import MediaFile, Stream, describe_file
-from musetalk.media.timestamps import NO_TIME
+from musetalk.media.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.settings import Background, Deinterlace, Limits
@@ -30,6 +31,7 @@ from musetalk.units import size as size_text
 # it gives decoded pictures other times than their packets; AVI's packets then have none.
 _STORES_TIMES = frozenset({"asf", "flv", "ivf", "matroska", "mov", "mpeg", "mpegts", "nut", "ogg", "rm", "wtv"})
 _SEEKABLE = frozenset({"asf", "flv", "matroska", "mov", "nut"})  # of these, those whose times cannot begin anew inside
+_COUNTS_WHAT_IS_USED = frozenset({"mpeg", "mpegts", "nsv", "ogg", "wtv"})  # see `delay_alone`
 # Of sound in other containers ffmpeg reckons from the size of the file how long it is.
 _STATES_LENGTH = frozenset({"aiff", "ape", "asf", "caf", "flac", "matroska", "mov", "tta", "w64", "wv"})
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
@@ -194,7 +196,7 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
     # A single picture is rarely what a file with more of them is about, even where the file says so.
     order = sorted(wanted, key=lambda stream: len(scanned[stream.index].times) < 2)
     first = _first_decodable(path, order, limits, cancel)
-    stream, packets = first.stream, whole_pictures(scanned[first.stream.index])
+    stream, packets = first.stream, whole_pictures(_with_all_times(file, scanned[first.stream.index]))
     if not packets.times:
         raise MediaError(f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4")
     clock = _clock(file, packets, first.rate, wishes.fps, limits)
@@ -217,9 +219,19 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
         notes=(*_notes_on(file, stream, sound), *made.notes),
         alpha_background=wishes.background,
         conversion=made.conversion,
+        delay=delay_alone(path, stream, scanned, limits, cancel)
+        if _COUNTS_WHAT_IS_USED & set(file.containers)
+        else 0.0,
         output_color=made.output_color,
     )
     return with_damage(source, file, packets, [scanned[place] for place in scanned if place != stream.index], cancel)
+
+
+def _with_all_times(file: MediaFile, packets: Packets) -> Packets:
+    """The same packets with the times that a container which stores them may leave out."""
+    if NO_TIME not in packets.times or not _STORES_TIMES & set(file.containers):
+        return packets
+    return replace(packets, times=array("q", complete_times(packets.times, packets.decoded)))
 
 
 def _candidates(file: MediaFile) -> tuple[Stream, ...]:

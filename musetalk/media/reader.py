@@ -169,7 +169,7 @@ def _decode(
     before: float | None = None
     with Child(arguments, stdout=True, marks=commands.PICTURE_TIME, cancel=cancel) as child:
         while (picture := _next_picture(child, size)) is not None:
-            said = _next_times(child)
+            said = _next_times(child, source.delay)
             following, astray = number + 1, False
             if times and said.shown is not None:
                 following = picture_at(said.shown, times, repeated=number if said.shown == before else None)
@@ -189,11 +189,14 @@ class _Times(NamedTuple):
     shown: float | None
 
 
-def _next_times(child: Child) -> _Times:
-    """Seconds at which the next picture is shown, and those of the first decoded one if it is that."""
+def _next_times(child: Child, delay: float) -> _Times:
+    """Seconds at which the next picture is shown, and those of the first decoded one if it is that.
+
+    `delay`: see `Source`.
+    """
     said: dict[str, float | None] = {}
     while "shown" not in said and (time := child.read_mark()) is not None:
-        said[child.read_mark() or "shown"] = None if time == "NOPTS" else int(time) / 1_000_000
+        said[child.read_mark() or "shown"] = None if time == "NOPTS" else int(time) / 1_000_000 + delay
     return _Times(said.get("begun"), said.get("shown"))
 
 

@@ -125,9 +125,12 @@ def picture_at(seconds: float, times: Sequence[float], *, repeated: int | None =
     """
     place = bisect.bisect_left(times, seconds)
     nearest = min((at for at in (place - 1, place) if 0 <= at < len(times)), key=lambda at: abs(times[at] - seconds))
+    nearest = bisect.bisect_left(times, times[nearest])  # the first of those with one time
     if repeated is None or nearest > repeated or repeated + 1 >= len(times):
         return nearest
-    return repeated + 1 if times[repeated + 1] - seconds <= _NEXT * _gap(repeated + 1, times) else nearest
+    following = times[repeated + 1]
+    alike = following == times[repeated] or following - seconds <= _NEXT * _gap(repeated + 1, times)
+    return repeated + 1 if alike else nearest
 
 
 def is_certain(picture: int, seconds: float, times: Sequence[float]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,35 @@ def order_times(times: Sequence[int], longest_pause: float) -> PictureTimes | No
     if 2 * np.count_nonzero(np.diff(ordered) == 0) >= len(ordered):
         return None
     return PictureTimes(order, ordered, len(ticks) - len(known) + closed)
+
+
+def complete_times(times: Sequence[int], decoded: Sequence[int]) -> list[int]:
+    """The times of pictures with those that a file need not say, and that follow from when pictures are decoded.
+
+    MPEG gives times to some pictures only. A picture that later ones are predicted from is shown when the next one of
+    that kind is decoded, so that pictures are decoded, and shown, at the same moments.
+
+    Args:
+        times: When pictures are shown, in the order of the file, in ticks; `NO_TIME` where that is not said.
+        decoded: When they are decoded.
+
+    Returns:
+        The same times; still `NO_TIME` where nothing follows.
+    """
+    shown, read = np.asarray(times, np.int64), np.asarray(decoded, np.int64)
+    known = (shown != NO_TIME) & (np.abs(read) < _BELIEVABLE)
+    if not known.any() or (np.diff(read) <= 0).any() or (shown < read)[known].any():
+        return list(times)
+    step = round(usual_distance(read))
+    moments = np.concatenate([read, read[-1] + step * np.arange(1, _REORDERED + 1)])
+    least = 1 if (shown > read)[known].any() else 0  # ticks between decoding and showing
+    free = moments[~np.isin(moments, shown[known])].tolist()
+    for place in np.flatnonzero(shown == NO_TIME):
+        at = bisect_left(free, read[place] + least)
+        if at == len(free) or free[at] > read[place] + _REORDERED * step:
+            continue
+        shown[place] = free.pop(at)
+    return [int(time) for time in shown]
 
 
 def _strays(ticks: Int64Array) -> BoolArray | None:

@@ -116,6 +116,7 @@ class Source:
         animated: Whether it is a picture that moves (GIF, PNG, WebP, AVIF).
         alpha_background: What is laid under transparent parts.
         conversion: What is done to its stored pictures.
+        delay: Seconds by which decoding counts the times of its pictures from a later moment than the clock does.
         output_color: Colour tags of an output that looks as its frames do.
         experience: What decoding has shown of it so far.
     """
@@ -137,6 +138,7 @@ class Source:
     animated: bool = False
     alpha_background: Background = "white"
     conversion: Conversion = Conversion()
+    delay: float = 0.0
     output_color: ColorTags = ColorTags()
     experience: Experience = field(default_factory=Experience, compare=False, repr=False)
 

@@ -10,6 +10,7 @@ import pytest
 from musetalk.errors import LimitError, MediaError
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.reader import read_frames
+from musetalk.media.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.settings import Limits
 from tests.media import ffmpeg, numbered_frames, read_number, tone, write_video, write_wav
@@ -86,6 +87,29 @@ def test_one_doubled_time_costs_no_other(tmp_path: Path) -> None:
     source = probe(path)
     assert (source.fps, source.clock.repaired, source.clock.variable) == (25, 1, False)
     assert numbers(path) == list(range(30))
+
+
+def test_times_that_mpeg_leaves_out_follow_from_when_pictures_are_decoded() -> None:
+    """Pictures I2 B0 B1 P5 B3 B4 P8 B6 B7 in steps of 10: those that are predicted from come without a time."""
+    shown = [20, 0, 10, 50, 30, 40, 80, 60, 70]
+    decoded = [-10, 0, 10, 20, 30, 40, 50, 60, 70]
+    for missing in ([3], [6], [3, 6]):
+        times = [NO_TIME if place in missing else time for place, time in enumerate(shown)]
+        assert complete_times(times, decoded) == shown
+    assert complete_times([0, NO_TIME, 20], [0, 10, 20]) == [0, 10, 20]  # nothing is reordered
+    assert complete_times([NO_TIME] * 3, [0, 10, 20]) == [NO_TIME] * 3
+    assert complete_times([0, NO_TIME, 20], [0, NO_TIME, 20]) == [0, NO_TIME, 20]
+
+
+def test_a_programme_stream_loses_no_picture_that_comes_without_a_time(tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "a.mpg", numbered_frames(50, 160, 96), 25, "-c:v", "mpeg2video", "-q:v", "2", "-bf", "2", "-g", "12"
+    )
+    listed = ffmpeg("-i", str(path), "-c", "copy", "-f", "framecrc", "-").decode()
+    assert str(NO_TIME) in listed
+    source = probe(path)
+    assert (source.fps, source.clock.variable, len(source.clock.picture_times)) == (25, False, 50)
+    assert numbers(path) == list(range(50))
 
 
 def test_pictures_of_vp8_that_are_never_shown_do_not_count(tmp_path: Path) -> None:
