@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo app test lint format bench lock clean
+.PHONY: demo app test quick lint format bench lock clean
 
 demo: .venv/.ready
 	$(BIN)/python -m musetalk render assets/sample.mp4 assets/voice.wav -o results/demo.mp4 --report results/demo.json
@@ -12,7 +12,11 @@ app: .venv/.ready
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py
 
 test: lint
-	$(BIN)/python -m pytest -n 3 --dist worksteal  # on two cores: browsers and servers are waited for
+	# Three on two cores: browsers and servers are waited for. In the order of the folders: the slow ones come first.
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+
+quick: lint
+	$(BIN)/python -m pytest tests/unit -m "not integration and not slow" -n 2 --dist loadgroup
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from tests.media import numbered_frames, tone, write_video, write_wav
 from tests.programs import PASSED
 
 pytest_plugins = ("tests.fixtures",)
+ROOT = Path(__file__).parents[1]
 
 # Two workers share the cores, and so do the programs that tests start: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,6 +34,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call":
         item.stash[PASSED] = report.passed
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file with one worker, and all of the browser's, so that what they share is made once."""
+    for item in items:
+        inside = item.path.relative_to(ROOT)
+        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in inside.parts else str(inside)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -23,6 +23,8 @@ from musetalk.faces.types import FaceBox
 from musetalk.settings import BlendSettings, MaskSettings
 from tests.drawn_labels import WHOLE, draw, found
 
+pytestmark = pytest.mark.slow
+
 PARSED = ["raw", "jaw", "neck", "mouth"]
 SHAPES = ["ellipse", "box", "hard box", *PARSED]
 METHODS: list[BlendMethod] = ["alpha", "poisson"]

@@ -25,6 +25,8 @@ from tests.media import (
     write_video,
 )
 
+pytestmark = pytest.mark.slow
+
 RESULTS = {"one.mp4", "two.mp4", "side-by-side.mp4", "plots.png", "comparison.json"}
 
 

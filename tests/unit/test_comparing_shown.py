@@ -29,6 +29,8 @@ from tests.media import (
     stream_seconds,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def together(folder: Path, panels: Sequence[Panel]) -> Path:
     out = folder / "together.mp4"

@@ -16,6 +16,8 @@ from musetalk.settings import Limits
 from musetalk.timeline import Timeline
 from tests.media import numbered_frames, read_number, write_video
 
+pytestmark = pytest.mark.slow
+
 COUNT = 60
 RATE = Fraction(30000, 1001)
 OUT_OF_ORDER = ["-preset", "veryfast", "-g", "12", "-bf", "3"]

@@ -13,6 +13,8 @@ import pytest
 
 from hybrid.check.imports import ELIMINATED, eliminated, foreign, imports_in, source_files
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PLACES = ("musetalk", "hybrid", "scripts", "benchmarks", "assets", "docs", "app.py")
 NAMED = ("mmcv", "mmpose", "mmdet", "mmengine", "openmim", "tensorflow", "insightface", "mediapipe", "onnxruntime")

@@ -34,6 +34,8 @@ from tests.drawn import drawn_face, drawn_sample
 from tests.drawn_labels import BASE, EYES, LIPS, draw
 from tests.drawn_landmarks import mean_landmarks, write_landmarks
 
+pytestmark = pytest.mark.slow
+
 FACE = drawn_sample()
 TEMPLATE = np.array([[193, 240], [319, 240], [256.6, 314], [201, 371], [313, 371]])  # eyes, nose, corners of 512
 UNIT, MIDDLE, TOP = 300.0, 256.0, 70.0  # of the drawn labels

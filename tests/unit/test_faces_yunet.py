@@ -19,6 +19,8 @@ from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.weights.registry import YUNET
 from tests.onnx_small import POINTS, SIDE, write_yunet
 
+pytestmark = pytest.mark.slow
+
 BLUE, RED = (0, 0, 255), (255, 0, 0)
 
 

@@ -29,6 +29,8 @@ from musetalk.speech.envelope import EnvelopeTrack
 from tests.drawn import BOX, SIDE, drawn_face
 from tests.media import tone, write_video, write_wav
 
+pytestmark = pytest.mark.slow
+
 FPS = 25
 FACELESS = range(12, 24)  # frames of the clip that show no face
 FRAMES = 36

@@ -19,6 +19,8 @@ from musetalk.compositing.blending import composite
 from musetalk.faces.geometry import Scaling
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 SIZES = [256, 512]
 Golden = dict[str, Any]

@@ -9,6 +9,8 @@ from hybrid.sampler import Conditions, Sampler, Sampling, make_scheduler
 from musetalk.generators.device import Compute
 from tests.unit.test_golden_unet3d import Golden, furthest, one_thread
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-3
 CPU = Compute(torch.device("cpu"), torch.float32)
 

@@ -23,7 +23,7 @@ from musetalk.speech.hearing import MUSETALK_HEARING, MUSETALK_V1_HEARING, Heari
 from tests.filled import CPU, state_for
 from tests.golden.read import GOLDEN, read_golden
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 NO_CLIP = Clip(np.zeros((3, 256, 256, 3), np.uint8), np.zeros((3, 50, 384), np.float32), ())
 OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 

@@ -20,7 +20,7 @@ from musetalk.weights.registry import FACE_PARSING
 from tests.filled import golden_state, halved, holding, shapes_by_name
 from tests.golden.read import Golden, read_golden
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 CPU = torch.device("cpu")
 MAPS = ["frontal", "open_wide", "shifted_tilted", "small", "cut_bottom", "patchwork", "specks", "empty"]
 CHEEKS = [(90, 90), (80, 80), (120, 60)]

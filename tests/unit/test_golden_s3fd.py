@@ -20,7 +20,7 @@ from musetalk.weights.export import export
 from tests.filled import golden_state, halved, holding, shapes_by_name
 from tests.golden.read import Golden, read_golden
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 STRIDES = (4, 8, 16, 32, 64, 128)
 MEAN = (104.0, 117.0, 123.0)
 CPU = torch.device("cpu")

@@ -16,6 +16,8 @@ from hybrid.unet3d.config import UNet3DConfig, config_of
 from hybrid.unet3d.unet import UNet3D
 from tests.golden.fill import fill_state_dict, shapes_of
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-4
 KEYS = json.loads((GOLDEN / "latentsync_unet3d_keys.json").read_text())

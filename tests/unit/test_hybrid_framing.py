@@ -26,6 +26,8 @@ from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.settings import LatentSyncSettings, RenderSettings
 from tests.drawn import BOX, drawn_face, drawn_sample
 
+pytestmark = pytest.mark.slow
+
 FACE = drawn_sample()
 ALIGNED = traits_of(LatentSyncSettings())
 SWAPPED = traits_of(LatentSyncSettings(framing="musetalk"))

@@ -15,6 +15,8 @@ from musetalk.generators.registry import BackendRegistry
 from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
 
+pytestmark = pytest.mark.slow
+
 VIDEO_AND_VOICE = ("film.mp4", "voice.wav")
 
 

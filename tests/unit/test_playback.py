@@ -16,6 +16,8 @@ from musetalk.settings import Limits
 from musetalk.timeline import Timeline
 from tests.media import ffmpeg, numbered_frames, read_number, write_video
 
+pytestmark = pytest.mark.slow
+
 
 def probe(path: Path) -> Source:
     return probe_source(path, Limits())

@@ -15,6 +15,8 @@ from musetalk.media.types import Source
 from musetalk.settings import Limits
 from tests.media import ffmpeg, numbered_frames, read_number, tone, write_video, write_wav
 
+pytestmark = pytest.mark.slow
+
 
 def probe(path: Path, limits: Limits | None = None) -> Source:
     return probe_source(path, limits or Limits())

@@ -27,7 +27,7 @@ from musetalk.weights.registry import GFPGAN as GFPGAN_FILE
 from tests.filled import CPU, filled, state_for
 from tests.tiny_checkpoints import DOUBLE_NAME, write_all
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 SMALL: dict[str, Any] = {"out_size": 32, "num_style_feat": 32, "narrow": 1 / 16}
 
 

@@ -19,7 +19,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.settings import TrackerSettings
 from tests.green_faces import Searching, Size, draw, green, tight
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 Clip = Sequence[tuple[int, Sequence[FaceBox]]]  # per frame the shade of its ground, and its faces
 

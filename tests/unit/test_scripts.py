@@ -15,6 +15,8 @@ from scripts.inference import main
 from scripts.upstream import Request, read_request
 from tests.media import tone, write_wav
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 V15 = "--unet_model_path ./models/musetalkV15/unet.pth --unet_config ./models/musetalkV15/musetalk.json --version v15"
 V1 = "--unet_model_path ./models/musetalk/pytorch_model.bin --unet_config ./models/musetalk/musetalk.json --version v1"

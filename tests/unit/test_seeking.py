@@ -21,6 +21,8 @@ from musetalk.settings import Limits
 from musetalk.timeline import Timeline
 from tests.media import ffmpeg, numbered_frames, read_number, write_video
 
+pytestmark = pytest.mark.slow
+
 COUNT = 60
 RATE = Fraction(30000, 1001)
 

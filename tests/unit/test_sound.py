@@ -23,6 +23,8 @@ from musetalk.media.probe import probe_source, probe_voice
 from musetalk.settings import Limits
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 0.6  # of a part
 QUIET = 0.01
 

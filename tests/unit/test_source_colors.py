@@ -32,6 +32,8 @@ from tests.colors import (
 )
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 
+pytestmark = pytest.mark.slow
+
 SD, HD = (320, 180), (1280, 96)
 FFV1 = ("-c:v", "ffv1")
 

@@ -16,6 +16,8 @@ from musetalk.media.types import Source
 from musetalk.settings import Deinterlace, Limits
 from tests.media import ffmpeg, numbered_frames, read_number
 
+pytestmark = pytest.mark.slow
+
 MPEG2 = ("-c:v", "mpeg2video", "-q:v", "2", "-g", "8", "-flags", "+ilme+ildct")
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "8", "-pix_fmt", "yuv420p")
 

@@ -28,6 +28,7 @@ from tests.space_engine import FAST, FakeEngine, neural, render
 from tests.tiny_checkpoints import write_all
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="ZeroGPU forks"),
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # what ZeroGPU does, whatever Python thinks of it
 ]

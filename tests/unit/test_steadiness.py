@@ -14,6 +14,8 @@ from musetalk.arrays import UInt8Array
 from musetalk.enhance.steadiness import REMEMBERED, Memory, steadied
 from tests.drawn import MOUTH, drawn_face
 
+pytestmark = pytest.mark.slow
+
 SIDE, COUNT = 256, 12
 STEADINESS = 0.7  # as it is set by default
 STILL = np.s_[:, 40:145, 50:206]  # brows to nose

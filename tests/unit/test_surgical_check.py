@@ -30,7 +30,7 @@ from musetalk.networks.positions import position_table
 from musetalk.settings import RenderSettings
 from musetalk.speech.hearing import LATENTSYNC_HEARING, MUSETALK_HEARING
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

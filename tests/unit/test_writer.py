@@ -29,6 +29,8 @@ from tests.media import (
     write_wav,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sound(voice: Path, tmp_path: Path) -> Voice:
