@@ -25,6 +25,9 @@ _WHITE = 203.0  # cd/m2 of white in a picture that is HDR (BT.2408)
 _HLG_PEAK = 1000.0  # cd/m2 of the display that HLG is made for
 _KNEE = 0.75  # brighter than that, of white, is compressed
 _ROWS = 256  # worked on at a time
+_SRGB_GAMMA, _SAME_GAMMA, _SAME_POINT = 1 / 2.2, 0.005, 0.001  # how PNG states sRGB, and what counts as that
+_GAMMAS = (0.1, 2.0)  # of PNGs that can be meant
+_LEAST_AREA = 0.02  # of the triangle of three primaries; sRGB's is 0.22
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,14 @@ class CodePoints:
     Attributes:
         primaries: 1 BT.709, 9 BT.2020, 12 Display P3.
         transfer: 13 sRGB (and what is near it), 16 PQ, 18 HLG.
+        gamma: Numbers are light to this power, where they are not as `transfer` says.
+        chromaticities: x and y of white, red, green and blue, where they are not as `primaries` says.
     """
 
     primaries: int
     transfer: int
+    gamma: float | None = None
+    chromaticities: tuple[float, ...] | None = None
 
     @property
     def hdr(self) -> bool:
@@ -47,7 +54,8 @@ class CodePoints:
     @property
     def is_srgb(self) -> bool:
         """Whether its numbers are sRGB's, or mean what is not known here."""
-        return not self.hdr and self.primaries not in (9, 12)
+        numbered = not self.hdr and self.primaries not in (9, 12)
+        return numbered and self.gamma is None and self.chromaticities is None
 
 
 def code_points(path: Path, image: Image.Image) -> CodePoints | None:
@@ -62,8 +70,28 @@ def code_points(path: Path, image: Image.Image) -> CodePoints | None:
         return CodePoints(int(known["color_primaries"]), int(known["transfer_characteristics"])) if known else None
     if image.format == "PNG":
         chunk = png_chunk(path, b"cICP")
-        return CodePoints(chunk[0], chunk[1]) if len(chunk) == 4 else None
+        return CodePoints(chunk[0], chunk[1]) if len(chunk) == 4 else _png_colours(image)
     return _avif_colours(path) if image.format == "AVIF" else None
+
+
+def _png_colours(image: Image.Image) -> CodePoints | None:
+    """What a PNG says by gAMA and cHRM, as far as that is not sRGB; None: nothing, or nothing that can be."""
+    gamma, chromaticities = image.info.get("gamma"), image.info.get("chromaticity")
+    if "srgb" in image.info or gamma is None or not _GAMMAS[0] <= gamma <= _GAMMAS[1]:
+        return None
+    other_curve = abs(gamma - _SRGB_GAMMA) > _SAME_GAMMA
+    srgb = (*_D65, *(number for point in _PRIMARIES[1] for number in point))
+    if chromaticities is not None and np.allclose(chromaticities, srgb, atol=_SAME_POINT):
+        chromaticities = None
+    if chromaticities is not None:
+        points = np.array(chromaticities).reshape(4, 2)
+        (red, green, blue), outside = points[1:], (points <= 0).any() or (points.sum(axis=1) > 1).any()
+        area = (green - red)[0] * (blue - red)[1] - (green - red)[1] * (blue - red)[0]
+        if outside or area < _LEAST_AREA:
+            return None
+    if not other_curve and chromaticities is None:
+        return None
+    return CodePoints(1, 13, gamma if other_curve else None, chromaticities and tuple(chromaticities))
 
 
 def _avif_colours(path: Path) -> CodePoints | None:
@@ -78,7 +106,11 @@ def _avif_colours(path: Path) -> CodePoints | None:
 def to_srgb_colours(pixels: UInt8Array, points: CodePoints) -> UInt8Array:
     """Return uint8 RGB [H, W, 3] that mean in sRGB what `pixels` mean by their code points; HDR becomes SDR."""
     matrix = (np.linalg.inv(_to_xyz(1)) @ _to_xyz(points.primaries)).astype(np.float32).T
+    if points.chromaticities is not None:
+        matrix = _from_chromaticities(points.chromaticities).T
     light = _light(points.transfer)
+    if points.gamma is not None:
+        light = ((np.arange(256) / 255) ** (1 / points.gamma)).astype(np.float32)
     out = np.empty_like(pixels)
     for row in range(0, len(pixels), _ROWS):
         linear = light[pixels[row : row + _ROWS]]
@@ -95,6 +127,16 @@ def _to_xyz(primaries: int) -> npt.NDArray[np.float64]:
     x, y = np.array([*_PRIMARIES.get(primaries, _PRIMARIES[1]), _D65]).T
     columns = np.stack([x / y, np.ones(4), (1 - x - y) / y])
     return np.asarray(columns[:, :3] * np.linalg.solve(columns[:, :3], columns[:, 3]), np.float64)
+
+
+def _from_chromaticities(points: tuple[float, ...]) -> Float32Array:
+    """Linear light of any primaries to that of sRGB, white staying white."""
+    x, y = np.array(points).reshape(4, 2)[[1, 2, 3, 0]].T
+    columns = np.stack([x / y, np.ones(4), (1 - x - y) / y])
+    to_xyz = columns[:, :3] * np.linalg.solve(columns[:, :3], columns[:, 3])
+    srgb = _to_xyz(1)
+    adapted = (srgb.sum(axis=1) / columns[:, 3])[:, None] * to_xyz
+    return np.asarray(np.linalg.inv(srgb) @ adapted, np.float32)
 
 
 def _luminance(primaries: int) -> Float32Array:

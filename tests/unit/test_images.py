@@ -349,6 +349,34 @@ def test_wide_colours_and_hdr_by_code_points(tmp_path: Path, suffix: str) -> Non
         assert "HDR" in note
 
 
+SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+P3_POINTS = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "points", "further", "seen"),
+    [
+        (45455, SRGB_POINTS, b"", (200, 30, 30)),
+        (45455, P3_POINTS, b"", (218, 0, 6)),  # as Display P3 by code points
+        (100_000, None, b"", (229, 96, 96)),  # numbers that are light
+        (100_000, P3_POINTS, png_chunk(b"sRGB", b"\0"), (200, 30, 30)),  # what counts more
+        (0, P3_POINTS, b"", (200, 30, 30)),  # what cannot be
+        (45455, (31270, 32900, 1, 1, 1, 1, 1, 1), b"", (200, 30, 30)),
+        (45455, (4_000_000_000,) * 8, b"", (200, 30, 30)),
+    ],
+)
+def test_what_a_png_says_of_its_gamma_and_primaries_is_heeded(
+    tmp_path: Path, gamma: int, points: tuple[int, ...] | None, further: bytes, seen: tuple[int, int, int]
+) -> None:
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (8, 8), (200, 30, 30)).save(path)
+    chunks = png_chunk(b"gAMA", struct.pack(">I", gamma)) + further
+    chunks += b"" if points is None else png_chunk(b"cHRM", struct.pack(">8I", *points))
+    data = path.read_bytes()
+    path.write_bytes(data[:33] + chunks + data[33:])
+    np.testing.assert_allclose(shown(path)[4, 4], seen, atol=2)
+
+
 def test_inks_and_lab_become_the_colours_they_mean(tmp_path: Path) -> None:
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "inks.jpg", quality=95)
     red, green, blue = shown(tmp_path / "inks.jpg")[8, 8]
