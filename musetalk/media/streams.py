@@ -24,7 +24,9 @@ _TAGGED = re.compile(r"\[[^\]]* @ [^\]]*\] ")  # what a demuxer or decoder says,
 _LABEL = re.compile(r"\[[a-z]+\] ")
 _SERIOUS = re.compile(r"(?:\[[^\]]* @ [^\]]*\] )?\[(?:error|fatal|panic)\] (?P<reason>.*)")
 _INPUT = re.compile(r"Input #0, (?P<names>\S+), from ")
-_DURATION = re.compile(r"  Duration: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d\.\d+)\b")
+_DURATION = re.compile(
+    r"  Duration: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d\.\d+)(?:, start: (?P<start>\d+\.\d+))?\b"
+)
 _PROGRAM = re.compile(r"  (?:Program (?P<number>\d+) |No Program)")
 _GROUP = re.compile(r"  Stream group #0:")
 # The greedy ".*" passes over a language, which may be any text; behind the last kind come ffmpeg's own words only.
@@ -140,6 +142,8 @@ def describe_file(path: Path, cancel: CancelToken | None = None) -> MediaFile:
             containers = tuple(found["names"].rstrip(",").split(",")) if found else ()
         elif length := _DURATION.match(line):
             seconds = 3600 * int(length["hours"]) + 60 * int(length["minutes"]) + float(length["seconds"])
+            if "matroska" in containers and (start := float(length["start"] or 0)) < seconds:
+                seconds -= start  # what it states is where it ends, mostly
         elif heading := _PROGRAM.match(line):
             program, latest = int(heading["number"]) if heading["number"] else None, None
         elif _GROUP.match(line):

@@ -233,6 +233,16 @@ def test_a_truncated_voice_says_how_much_of_it_is_left(tmp_path: Path, suffix: s
     assert len(decode_sound(voice.path)) == pytest.approx(float(voice.seconds) * SPEECH_RATE, abs=2)
 
 
+@pytest.mark.parametrize("suffix", ["webm", "mka"])
+def test_a_recording_that_begins_late_is_no_longer_for_that(tmp_path: Path, suffix: str) -> None:
+    """Parts of a live recording count from the beginning of it, and Matroska states where they end."""
+    wav, late = write_wav(tmp_path / "said.wav", tone(1.0)), tmp_path / f"late.{suffix}"
+    ffmpeg("-i", str(wav), "-output_ts_offset", "1000", str(late))
+    voice = extract(late)
+    assert voice.seconds == pytest.approx(1.0, abs=0.03)
+    assert voice.notes == ()
+
+
 def test_a_stop_ends_the_look_at_a_voice(tmp_path: Path) -> None:
     token = CancelToken()
     file = read_wav(write_floats(tmp_path / "voice.wav", np.zeros((8 * RATE, 3))))
