@@ -37,7 +37,7 @@ _PARAMETER_SETS = {
 }
 # Sound begins at 0. Up to 0.1 s its timestamps are followed by playing 250 samples a second more or less, where they
 # are off by more than containers round them; beyond that it is a gap, which is filled by silence.
-_IN_TIME = "async=250:min_comp=0.002:min_hard_comp=0.1:first_pts=0"
+_IN_TIME = "async=250:min_comp={rounded:g}:min_hard_comp=0.1:first_pts=0"
 _RENEWED = ",asetpts=N/SR/TB"  # times that follow from the samples before
 
 
@@ -207,6 +207,7 @@ def extract_sound(
     renewed: bool = False,
     from_zero: bool = True,
     beside: int | None = None,
+    rounded: float = 0.002,
 ) -> list[str]:
     """Write a sound stream as float WAV with all its channels, gaps in its timestamps filled by silence.
 
@@ -225,14 +226,16 @@ def extract_sound(
         renewed: Whether they are so wrong that they must not even say where the end is.
         from_zero: Whether the earliest moment of the file counts as its beginning; else what its timestamps say is 0.
         beside: Another stream that may begin earlier: in broadcasts ffmpeg heeds only streams that are used.
+        rounded: By how many seconds timestamps may be off and mean nothing.
     """
+    filling = _IN_TIME.format(rounded=rounded) if timed else "async=0"
     return [
         *_quiet("level+verbose"),
         "-y",
         *([] if from_zero else ["-copyts"]),
         *read_input(path, start=start),
         *[*_pick(stream), "-t", f"{seconds:.3f}"],
-        *["-af", f"aresample@{label}={_IN_TIME if timed else 'async=0'}{_RENEWED if renewed else ''}"],
+        *["-af", f"aresample@{label}={filling}{_RENEWED if renewed else ''}"],
         *["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", file_url(out)],
         *_used(beside, seconds),
     ]

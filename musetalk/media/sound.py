@@ -44,6 +44,11 @@ class SoundStream:
         return self.timely and _UNTIMED.isdisjoint(self.containers)
 
     @property
+    def rounded(self) -> float:
+        """By how many seconds its times may be off: Ogg gives one to a page, and blocks differ in length."""
+        return 0.03 if "ogg" in self.containers else 0.002
+
+    @property
     def beside(self) -> int | None:
         """The stream of pictures, where ffmpeg would take no heed of when it begins."""
         return self.picture if _BROADCAST & set(self.containers) else None
@@ -184,6 +189,7 @@ def _extract(
         renewed=not stream.timely,
         from_zero=from_zero,
         beside=stream.beside,
+        rounded=stream.rounded,
     )
     with Child(arguments, keep=re.compile(said.pattern + r".*(?: -> |discarding)"), cancel=cancel) as child:
         _check(child, out)

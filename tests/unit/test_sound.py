@@ -198,6 +198,19 @@ def test_samples_that_follow_each_other_are_the_voice_to_the_letter(tmp_path: Pa
         assert voice.notes == ()
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_times_of_ogg_pages_that_are_rounded_bend_nothing(tmp_path: Path, rate: int) -> None:
+    """Vorbis has short and long blocks, and the times of pages are off by the difference."""
+    times = np.arange(4 * rate) / rate
+    clicks = tone(4.0, rate) * (times % 0.19 < 0.06)
+    path = tmp_path / "voice.ogg"
+    ffmpeg("-i", str(write_wav(tmp_path / "said.wav", clicks, rate)), "-c:a", "libvorbis", str(path))
+    plain = np.frombuffer(ffmpeg("-i", str(path), "-f", "f32le", "-"), "<f4")
+    voice = extract_voice(path, tmp_path, Limits())
+    assert voice.samples == len(plain)
+    np.testing.assert_array_equal(np.frombuffer(voice.path.read_bytes()[-plain.size * 4 :], "<f4"), plain)
+
+
 @pytest.mark.parametrize("stretch", [1.004, 0.996])
 def test_a_clock_that_runs_wrong_makes_neither_gaps_nor_jumps(tmp_path: Path, stretch: float) -> None:
     path = tmp_path / "drift.mkv"
