@@ -101,8 +101,8 @@ class JobStore:
         job = Job(
             id=secrets.token_hex(16),
             owner=owner,
-            video=f"_source{video.suffix.lower()}",
-            voice=f"_voice{voice.suffix.lower()}",
+            video=f"_source/{_plain(video.name)}",
+            voice=f"_voice/{_plain(voice.name)}",
             result=SIDE_BY_SIDE if compare else _result_name(title),
             title=title,
             settings=settings,
@@ -111,9 +111,9 @@ class JobStore:
         )
         folder = self.folder(job)
         try:
-            folder.mkdir()
-            _link(video, folder / job.video)
-            _link(voice, folder / job.voice)
+            for given, kept in ((video, folder / job.video), (voice, folder / job.voice)):
+                kept.parent.mkdir(parents=True)
+                _link(given, kept)
             (folder / THUMBNAIL).write_bytes(thumbnail)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -220,6 +220,11 @@ def _result_name(title: str) -> str:
     return f"{words or 'result'}.mp4"
 
 
+def _plain(name: str) -> str:
+    """A file's own name, by which reports and errors call it, without what is no text."""
+    return re.sub(r"[^\w .,()+-]", "_", name)
+
+
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
@@ -229,6 +234,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _clean(folder: Path, job: Job) -> None:
     """Remove what an interrupted render left: everything but record, inputs and thumbnail."""
+    inputs = (Path(job.video).parts[0], Path(job.voice).parts[0])
     for item in folder.iterdir():
-        if item.name not in (RECORD, job.video, job.voice, THUMBNAIL):
+        if item.name not in (RECORD, *inputs, THUMBNAIL):
             shutil.rmtree(item) if item.is_dir() else item.unlink()
