@@ -85,7 +85,7 @@ def test_what_is_no_video_is_refused_in_words(visit: Visit, tmp_path: Path) -> N
     visit.give_source(bad)
     said = visit.toast()
     assert "notes.mp4" in said
-    assert "export it again" in said
+    assert "Give the video itself" in said
 
 
 def test_a_voice_without_sound_is_refused_in_words(visit: Visit, clips: Clips, tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ def rgb(vae: Golden) -> np.ndarray:
 
 
 def test_positions_are_upstreams(unet: Golden) -> None:
-    assert close(position_table(50, 384), unet["pe"], 1e-6)
+    last_place = 2**-23  # by which two processors' exponentials differ, 49 steps on by as many
+    assert close(position_table(50, 384), unet["pe"], 49 * last_place)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8])
