@@ -18,6 +18,8 @@ from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, Limits
 from tests.media import write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def haar() -> HaarDetector:

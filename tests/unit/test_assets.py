@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytestmark = pytest.mark.slow
+
 ASSETS = Path(__file__).parents[2] / "assets"
 WIDTH, HEIGHT, FPS, FRAMES = 640, 360, 25, 166
 CUTAWAY = range(60, 101)

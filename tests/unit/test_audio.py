@@ -11,6 +11,8 @@ from musetalk.media.audio import SPEECH_RATE, extract_voice, read_speech
 from musetalk.settings import Limits
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "m4a", "ogg", "flac", "opus"])
 def test_every_format_gives_the_same_voice(tmp_path: Path, suffix: str) -> None:

@@ -33,6 +33,8 @@ from tests.compared import finished, report_of
 from tests.held_engine import LONGEST, PORTRAIT, Engine, written_voice
 from tests.html_page import Page
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("preview", "latentsync-1.5")
 VISITOR = "ann"
 

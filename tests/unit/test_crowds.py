@@ -22,6 +22,8 @@ from musetalk.progress import CancelToken
 from musetalk.settings import FaceChoice, TrackerSettings
 from tests.green_faces import STRIDES, draw, green, tight
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT, FRAMES = 640, 360, 24
 CHOICES: tuple[FaceChoice, ...] = ("largest", "leftmost", "rightmost", (400.0, 300.0))
 

@@ -15,6 +15,8 @@ from musetalk.generators.registry import BackendRegistry
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.weights.registry import S3FD
 
+pytestmark = pytest.mark.slow
+
 
 def asking(name: str) -> DetectorSettings:
     return DetectorSettings.model_validate({"name": name})

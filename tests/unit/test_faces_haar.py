@@ -13,6 +13,8 @@ from musetalk.faces.types import FaceBox
 from musetalk.faces.watch import FollowingDetector
 from musetalk.settings import DetectorSettings
 
+pytestmark = pytest.mark.slow
+
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
 EYES_AND_MOUTH = ((201, 101), (248, 103), (224, 146))  # pixels of the portrait
 

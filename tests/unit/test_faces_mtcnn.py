@@ -19,6 +19,8 @@ from musetalk.faces.types import FaceBox
 from musetalk.faces.watch import FollowingDetector, SearchingDetector
 from musetalk.settings import DetectorSettings
 
+pytestmark = pytest.mark.slow
+
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
 POINTS = ((203, 101), (248, 103), (224, 128), (201, 139), (246, 141))  # pixels of the portrait, within 4
 

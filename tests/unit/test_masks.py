@@ -18,6 +18,8 @@ from tests.drawn import SIDE
 from tests.drawn_labels import WHOLE, draw, found, with_hand, with_strand
 from tests.masked import DRAWN, FACE, FPS, PARSED, layout, mask_of, middle, size, whole
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shape", [*DRAWN, *PARSED])
 def test_the_offset_moves_every_shape_by_a_share_of_the_face(tmp_path: Path, shape: str) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.programs import run_program, started_program
 from tests.served import ROOT
 
+pytestmark = pytest.mark.slow
+
 SLEEPER = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()"]
 SUITE = f"""
 import subprocess, sys

@@ -15,6 +15,8 @@ from musetalk.progress import CancelToken
 from musetalk.settings import Limits
 from tests.media import decode_sound, ffmpeg, tone, write_wav
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 
