@@ -156,9 +156,9 @@ def distance_in_bursts(ticks: Int64Array, least: float = 0.0) -> float:
     close = np.diff(ticks)
     close = close[close <= _PAUSE * usual_distance(ticks)]
     apart = close[(close >= least) | (close == 0)]
-    close = apart if 2 * len(apart) >= len(close) else close
+    close = apart if apart.any() and 2 * len(apart) >= len(close) else close
     gaps = close[close > 0].astype(np.float64)
-    fast = float(np.quantile(gaps, _FAST))
+    fast = float(np.quantile(gaps, _FAST, method="nearest"))  # one of them, so that there are some like it
     off = np.abs(gaps - fast)
     alike = off <= _ALIKE * fast + 1  # a tick is what rounding makes of two that are the same
     similar = (off <= _SIMILAR * fast + 1) & ~alike
@@ -166,9 +166,12 @@ def distance_in_bursts(ticks: Int64Array, least: float = 0.0) -> float:
         return float(gaps[alike].mean())
     means = _moving_means(close, _WINDOW)
     means = means[means > 0]
-    distance = float(np.quantile(means, _FAST))
+    distance = float(np.quantile(means, _FAST, method="nearest"))
     for _ in range(_SETTLED):  # from a fast one to what most around it are
-        distance = float(means[np.abs(means / distance - 1) <= _SIMILAR].mean())
+        around = means[np.abs(means / distance - 1) <= _SIMILAR]
+        if not len(around):
+            break
+        distance = float(around.mean())
     return distance
 
 

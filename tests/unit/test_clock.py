@@ -264,3 +264,18 @@ def test_whatever_a_file_says_frames_run_forwards_through_its_pictures(
     assert list(clock.picture_times) == sorted(clock.picture_times)
     assert clock.keyframes == tuple(sorted(set(clock.keyframes)))
     assert all(0 <= key < max(1, clock.frame_count) for key in clock.keyframes)
+
+
+@pytest.mark.parametrize("gaps", [[10, 100], [0, 0, 0, 1, 0, 0, 0], [1] * 3 + [0] * 9 + [40, 1000]])
+def test_pictures_piled_up_or_few_have_a_rate(gaps: list[int]) -> None:
+    times = np.concatenate([[0], np.cumsum(gaps)])
+    clock = build_clock(times.tolist(), [True] * len(times), Fraction(1, 1000), None)
+    assert clock.fps > 0
+    assert clock.frame_count >= 1
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 5, 40, 41, 512, 5000]), min_size=1, max_size=60))
+def test_any_ascending_times_have_a_rate(gaps: list[int]) -> None:
+    times = np.concatenate([[0], np.cumsum(gaps)])
+    clock = build_clock(times.tolist(), [True] * len(times), Fraction(1, 1000), None)
+    assert 1 <= clock.fps <= 240
