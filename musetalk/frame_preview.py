@@ -32,7 +32,7 @@ from musetalk.frame_places import (
 from musetalk.labelling import shapes_in
 from musetalk.layout import FaceLayout
 from musetalk.listening import listen_around
-from musetalk.media.probe import probe_source
+from musetalk.media.probe import probe_wanted
 from musetalk.media.types import Source
 from musetalk.painter import Painter, Understudy
 from musetalk.painting import Batch, FaceSteps, PaintedFace
@@ -120,14 +120,7 @@ def preview_frame(
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="frame-preview") as pool:
         limits, track = settings.limits, settings.voice_track
         opening = None if voice is None else pool.submit(open_voice, voice, folder, limits, cancel, track)
-        source = probe_source(
-            video,
-            settings.limits,
-            fps=settings.fps,
-            alpha_background=settings.alpha_background,
-            deinterlace=settings.deinterlace,
-            cancel=cancel,
-        )
+        source = probe_wanted(video, settings, cancel)
         hearing = None if opening is None else opening.result()
         timeline = _timeline(source, hearing, settings)
         scene = Scene(source, timeline, hearing, settings, equipment, folder, cancel, pool)

@@ -23,7 +23,7 @@ from musetalk.measuring.types import Measures
 from musetalk.media.audio import Voice, extract_sound_of
 from musetalk.media.commands import SoundTrack
 from musetalk.media.damage import note_on_decoding
-from musetalk.media.probe import probe_source, probe_voice
+from musetalk.media.probe import probe_voice, probe_wanted
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
@@ -101,13 +101,7 @@ class LipSync:
         Raises:
             MediaError: It cannot be used.
         """
-        return probe_source(
-            video,
-            settings.limits,
-            fps=settings.fps,
-            alpha_background=settings.alpha_background,
-            deinterlace=settings.deinterlace,
-        )
+        return probe_wanted(video, settings)
 
     def check_voice(self, voice: Path, settings: RenderSettings) -> float:
         """Look at a voice alone, in a moment; how many seconds it lasts, as its packets say.

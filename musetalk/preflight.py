@@ -13,7 +13,7 @@ from musetalk.file_uses import FileUses
 from musetalk.files import readable
 from musetalk.media.audio import Voice, extract_voice
 from musetalk.media.playback import largest_spool
-from musetalk.media.probe import probe_source
+from musetalk.media.probe import probe_wanted
 from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
@@ -93,14 +93,7 @@ def run_preflight(
         MediaError: An input cannot be used (see its subclasses).
         OutputError: There is too little disk.
     """
-    source = probe_source(
-        video,
-        settings.limits,
-        fps=settings.fps,
-        alpha_background=settings.alpha_background,
-        deinterlace=settings.deinterlace,
-        cancel=run.cancel,
-    )
+    source = probe_wanted(video, settings, run.cancel)
     run.emit("preflight", 1, STEPS)
     sound = extract_voice(voice, folder, settings.limits, run.cancel, track=settings.voice_track)
     run.emit("preflight", 2, STEPS)

@@ -23,7 +23,7 @@ from musetalk.media.streams import MediaFile, Stream, describe_file
 from musetalk.media.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
-from musetalk.settings import Background, Deinterlace, Limits
+from musetalk.settings import Background, Deinterlace, Limits, RenderSettings
 from musetalk.units import apart, in_seconds
 from musetalk.units import size as size_text
 
@@ -123,6 +123,23 @@ def check_file(path: Path, limits: Limits, what: str) -> None:
             f'"{path.name}" has {has}, more than the {allowed} allowed',
             "cut it shorter or raise limits.max_bytes",
         )
+
+
+def probe_wanted(path: Path, settings: RenderSettings, cancel: CancelToken | None = None) -> Source:
+    """Describe a source as a render with these settings, its checks and its previews see it; see `probe_source`.
+
+    Raises:
+        MediaError: It cannot be read as one, with the reason.
+        LimitError: It is larger or longer than the settings' limits.
+    """
+    return probe_source(
+        path,
+        settings.limits,
+        fps=settings.fps,
+        alpha_background=settings.alpha_background,
+        deinterlace=settings.deinterlace,
+        cancel=cancel,
+    )
 
 
 def probe_source(
