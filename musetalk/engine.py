@@ -19,6 +19,10 @@ class Engine(Protocol):
         """Refuse, in a moment, what cannot be rendered; else say what the source is."""
         ...
 
+    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+        """How many seconds a voice lasts; refuses, in a moment, what is none."""
+        ...
+
     def render(
         self,
         video: Path,

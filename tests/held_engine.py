@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from pathlib import Path
+from typing import Any
 
 from musetalk.errors import Cancelled, MediaError
 from musetalk.jobs.job import Job
@@ -40,6 +41,9 @@ class Engine:
         if not voice.read_bytes():
             raise MediaError("the voice is empty", "speak up")
         return probe_source(video, settings.limits, fps=settings.fps)
+
+    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+        return 1.5
 
     def render(
         self,
@@ -83,5 +87,5 @@ def written_voice(folder: Path) -> Path:
     return path
 
 
-def submit(service: JobService, voice: Path, owner: str = ANN) -> Job:
-    return service.submit(owner, PORTRAIT, voice, RenderSettings())
+def submit(service: JobService, voice: Path, owner: str = ANN, **options: Any) -> Job:  # noqa: ANN401 - as it takes them
+    return service.submit(owner, PORTRAIT, voice, options.pop("settings", RenderSettings()), **options)

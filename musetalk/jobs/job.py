@@ -61,6 +61,8 @@ class Job(BaseModel):
     progress: JobProgress | None = None
     error: str = ""
     """Why it failed, and what to do about it."""
+    length_seconds: float | None = None
+    """How long the video to be made is; None in records of before this was kept."""
 
     @property
     def active(self) -> bool:

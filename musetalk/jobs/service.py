@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import filecmp
 import logging
 import threading
 from collections.abc import Sequence
@@ -16,10 +17,13 @@ from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
+from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 
 _SWEEP_SECONDS = 60.0
+_ONCE_SECONDS = 10.0  # for which the same, asked for again, is a click too many also where it has ended
+_TITLE_LENGTH = 120  # characters
 _log = logging.getLogger(__name__)
 
 
@@ -67,27 +71,38 @@ class JobService:
         settings: RenderSettings,
         title: str = "",
         compare: Sequence[str] = (),
+        *,
+        once: bool = False,
     ) -> Job:
         """Check the inputs, take them over, and queue the render; or the comparison of some backends.
+
+        Args:
+            owner: From `owner_digest`.
+            video: The source.
+            voice: The voice.
+            settings: Of the render.
+            title: For people; empty: the names of the inputs.
+            compare: Backends to compare; empty: a render.
+            once: Whether one of the same inputs and settings that waits or runs, or has just ended, is that job.
 
         Raises:
             MuseTalkError: It cannot work, or there is no room for it.
         """
-        waiting = sum(job.active for job in self.jobs(owner))
-        if waiting >= self._max_waiting:
-            raise JobError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
-        if self.waiting() >= self._max_queue:
-            raise JobError(f"{self.waiting()} renders are waiting already", "try again when some are done")
         backends = self._compared(compare)
-        title = title or f"{video.stem} + {voice.stem}"
         if backends:
             settings = settings.model_copy(update={"backend": backends[0]})
+        if once and (twin := self._twin(owner, video, voice, settings, backends)) is not None:
+            return twin
+        self._check_room(owner)
+        title = title or f"{video.stem} + {voice.stem}"
+        if backends:
             title += f": {' beside '.join(backends)}"
-        source = self._engines[0].check(video, voice, settings)
-        for backend in backends[1:]:
-            self._engines[0].check(video, voice, settings.model_copy(update={"backend": backend}))
-        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends)
+        source, length = self._check(video, voice, settings, backends)
+        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length)
         with self._changed:
+            if once and (twin := self._twin(owner, video, voice, settings, backends)) is not None:
+                self.store.remove(job)
+                return twin
             # The worker renders in the submitter's context: hosts find there on whose account a device is used.
             self._contexts[job.id] = contextvars.copy_context()
             try:
@@ -113,6 +128,90 @@ class JobService:
         if len(backends) == 1:
             raise JobError("there is one backend to compare", "choose two or more")
         return backends
+
+    def _check(
+        self, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
+    ) -> tuple[Source, float]:
+        """Refuse what cannot work; else say what the source is, and how many seconds will be made.
+
+        Raises:
+            MuseTalkError: It cannot work.
+        """
+        engine = self._engines[0]
+        source = engine.check(video, voice, settings)
+        for backend in backends[1:]:
+            engine.check(video, voice, settings.model_copy(update={"backend": backend}))
+        spoken = engine.check_voice(voice, settings)
+        return source, max(spoken, float(source.frame_count / source.fps)) if settings.tail == "keep" else spoken
+
+    def _check_room(self, owner: str) -> None:
+        """Refuse what would be one too many.
+
+        Raises:
+            JobError: It would.
+        """
+        waiting = sum(job.active for job in self.jobs(owner))
+        if waiting >= self._max_waiting:
+            raise JobError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
+        if self.waiting() >= self._max_queue:
+            raise JobError(f"{self.waiting()} renders are waiting already", "try again when some are done")
+
+    def _twin(
+        self, owner: str, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
+    ) -> Job | None:
+        """A job of one's own with the same inputs and settings that waits, runs, or has just ended well."""
+        for job in self.jobs(owner):
+            fresh = job.active or (job.state == "done" and self.store.now() - (job.ended or 0) < _ONCE_SECONDS)
+            if not fresh or (job.settings, job.compare) != (settings, backends):
+                continue
+            folder = self.store.folder(job)
+            if _same_file(video, folder / job.video) and _same_file(voice, folder / job.voice):
+                return job
+        return None
+
+    def retry(self, job_id: str, owner: str, settings: RenderSettings | None = None) -> Job:
+        """Queue a job that failed or was stopped once more, with its own inputs; one that waits or runs stays as it is.
+
+        Args:
+            job_id: Of the job, which keeps it.
+            owner: Whose.
+            settings: The job's, where they are to be others.
+
+        Raises:
+            MuseTalkError: See `get`; or it is done, cannot work, or there is no room for it.
+        """
+        job = self.get(job_id, owner)
+        if job.active:
+            return job
+        if job.state == "done":
+            raise JobError("this render is done", "change something, and render again")
+        self._check_room(owner)
+        settings = settings or job.settings
+        folder = self.store.folder(job)
+        _, length = self._check(folder / job.video, folder / job.voice, settings, job.compare)
+        with self._changed:
+            job = self.get(job_id, owner)
+            if not job.active:
+                self.store.clear(job)
+                anew = {"state": "queued", "created": self.store.now(), "started": None, "ended": None, "error": ""}
+                self._contexts[job.id] = contextvars.copy_context()
+                self._update(job, {**anew, "settings": settings, "length_seconds": length}, to_disk=True)
+                self._changed.notify_all()
+        return self.store.newest(job)
+
+    def rename(self, job_id: str, owner: str, title: str) -> Job:
+        """Give one's job another title.
+
+        Raises:
+            JobError: See `get`; or the title is empty.
+        """
+        words = " ".join(title.split())[:_TITLE_LENGTH].strip()
+        if not words:
+            raise JobError("a render needs a name", "give it one letter or more")
+        with self._changed:
+            job = self.get(job_id, owner)
+            self._update(job, {"title": words}, to_disk=True)
+        return self.store.newest(job)
 
     def refresh(self, owner: str) -> None:
         """Let one's waiting jobs run in the context of this request: what an older one carried may have expired."""
@@ -170,6 +269,13 @@ class JobService:
             if job.active:
                 raise JobError("this render has not ended", "stop it first")
             self.store.remove(job)
+
+    def delete_ended(self, owner: str) -> None:
+        """Remove all jobs of one's own that have ended, with all their files."""
+        with self._changed:
+            for job in self.jobs(owner):
+                if not job.active:
+                    self.store.remove(job)
 
     def wait(self, job: Job, timeout: float) -> Job:
         """Wait until a job has ended, or for `timeout` seconds; its state then."""
@@ -230,6 +336,7 @@ class JobService:
         if not job.compare:
             report = engine.render(video, voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
             report.save(folder / REPORT)
+            self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
         elif self._compare is None:  # queued by a process that could
             raise JobError("backends cannot be compared here", "render with one of them")
         else:
@@ -250,7 +357,16 @@ class JobService:
 
     def _update(self, job: Job, changes: dict[str, object], *, to_disk: bool) -> None:
         """Change a job; a record that cannot be written (the disk is full, the folder is gone) stops no render."""
-        try:
-            self.store.put(self.store.newest(job).model_copy(update=changes), to_disk=to_disk)
-        except OutputError as error:
-            _log.warning("job %s is kept in memory only (%s)", job.id, error)
+        with self._changed:  # a new title and progress may come at once
+            try:
+                self.store.put(self.store.newest(job).model_copy(update=changes), to_disk=to_disk)
+            except OutputError as error:
+                _log.warning("job %s is kept in memory only (%s)", job.id, error)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether two files are one, or of one name and content."""
+    try:
+        return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False

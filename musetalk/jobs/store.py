@@ -67,6 +67,16 @@ class JobStore:
             raise OutputError(f'no jobs can be kept in "{root}" ({error.strerror})', "give another folder") from error
         self._jobs = self._load()
 
+    @property
+    def keep_seconds(self) -> float:
+        """How long jobs are kept after they ended."""
+        return self._keep_seconds
+
+    @property
+    def max_bytes(self) -> int:
+        """Disk that all jobs together may take."""
+        return self._max_bytes
+
     def close(self) -> None:
         """Let another process own the folder."""
         self._owned.release()
@@ -80,6 +90,7 @@ class JobStore:
         settings: RenderSettings,
         thumbnail: bytes,
         compare: tuple[str, ...] = (),
+        length_seconds: float | None = None,
     ) -> Job:
         """Make a job's folder with inputs of its own: links where the disk allows, else copies.
 
@@ -93,6 +104,7 @@ class JobStore:
             settings: Of the render.
             thumbnail: JPEG.
             compare: Backends to compare; empty: a render.
+            length_seconds: Of the video to be made; None: not known.
 
         Raises:
             OutputError: There is no room.
@@ -108,6 +120,7 @@ class JobStore:
             settings=settings,
             compare=compare,
             created=self.now(),
+            length_seconds=length_seconds,
         )
         folder = self.folder(job)
         try:
@@ -119,6 +132,10 @@ class JobStore:
             shutil.rmtree(folder, ignore_errors=True)
             raise OutputError(f"the job cannot be kept ({error.strerror})", "free some space on the disk") from error
         return job
+
+    def clear(self, job: Job) -> None:
+        """Remove what a render that has not succeeded left: everything but record, inputs and thumbnail."""
+        _clean(self.folder(job), job)
 
     def put(self, job: Job, *, to_disk: bool = True) -> None:
         """Keep a job's newest state; on disk too, whole or not at all, unless it is only progress.
@@ -233,7 +250,6 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _clean(folder: Path, job: Job) -> None:
-    """Remove what an interrupted render left: everything but record, inputs and thumbnail."""
     inputs = (Path(job.video).parts[0], Path(job.voice).parts[0])
     for item in folder.iterdir():
         if item.name not in (RECORD, *inputs, THUMBNAIL):

@@ -44,6 +44,9 @@ class Engine:
             raise BackendError(f'there is no backend "{settings.backend}"', "choose one of: one, two, three")
         return probe_source(video, settings.limits, fps=settings.fps)
 
+    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+        return 1.5
+
     def render(
         self,
         video: Path,

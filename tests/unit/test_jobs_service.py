@@ -13,6 +13,7 @@ from musetalk.errors import Cancelled, FaceError, JobError, MediaError, OutputEr
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
+from musetalk.settings import RenderSettings
 from tests.held_engine import ANN, ASKED_BY, BOB, LONGEST, Engine, submit, written_voice
 
 
@@ -195,6 +196,143 @@ def test_nobody_fills_the_queue(start: Callable[..., JobService], engine: Engine
     with pytest.raises(JobError, match="3 renders are waiting"):
         submit(service, voice, owner_digest("eve"))
     engine.go.release(3)
+
+
+def test_what_is_asked_for_once_more_is_the_same_job(
+    start: Callable[..., JobService], engine: Engine, voice: Path, tmp_path: Path
+) -> None:
+    service = start()
+    first = submit(service, voice, once=True)
+    copied = tmp_path / "again" / voice.name
+    copied.parent.mkdir()
+    shutil.copyfile(voice, copied)
+    assert submit(service, copied, once=True).id == first.id
+    assert [job.id for job in service.jobs(ANN)] == [first.id]
+    engine.go.release()
+    assert service.wait(first, LONGEST).state == "done"
+    assert submit(service, voice, once=True).id == first.id  # a click too many, though the first was quick
+
+    other = tmp_path / "other" / voice.name
+    other.parent.mkdir()
+    other.write_bytes(b"RIFX")
+    other_settings = RenderSettings(bbox_shift=3)
+    asked = [
+        submit(service, other, once=True),
+        submit(service, voice, once=True, settings=other_settings),
+        submit(service, voice, BOB, once=True),
+        submit(service, voice),
+    ]
+    assert len({first.id, *(job.id for job in asked)}) == 5
+    assert len([path for path in service.store.root.iterdir() if path.is_dir()]) == 5
+
+
+def test_after_a_while_the_same_is_rendered_anew(
+    start: Callable[..., JobService], engine: Engine, voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()
+    first = submit(service, voice, once=True)
+    engine.go.release()
+    ended = service.wait(first, LONGEST).ended
+    assert ended is not None
+    monkeypatch.setattr(service.store, "now", lambda: ended + 60)
+    assert submit(service, voice, once=True).id != first.id
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled", "interrupted"])
+def test_what_did_not_succeed_is_tried_again_under_its_own_name(
+    start: Callable[..., JobService], engine: Engine, voice: Path, how: str
+) -> None:
+    service = start()
+    engine.error = FaceError("no face was found", "choose another source")
+    job = submit(service, voice)
+    assert engine.begun.acquire(timeout=LONGEST)
+    (service.store.folder(job) / "half.mp4").write_bytes(b"half")
+    if how == "failed":
+        engine.go.release()
+    elif how == "cancelled":
+        service.stop(job.id, ANN)
+    else:
+        service.close()
+        service = start()
+    assert service.wait(job, LONGEST).state == ("cancelled" if how == "cancelled" else "failed")
+    voice.unlink()
+    engine.error = None
+    settings = RenderSettings(bbox_shift=2)
+    again = service.retry(job.id, ANN, settings)
+    assert service.retry(job.id, ANN, settings).id == again.id == job.id
+    assert [each.id for each in service.jobs(ANN)] == [job.id]
+    assert engine.begun.acquire(timeout=LONGEST)
+    engine.go.release()
+    done = service.wait(again, LONGEST)
+    assert (done.state, done.error, done.settings.bbox_shift) == ("done", "", 2)
+    assert not (service.store.folder(job) / "half.mp4").exists()
+    with pytest.raises(JobError, match="is done"):
+        service.retry(job.id, ANN)
+    with pytest.raises(JobError, match="no such render"):
+        service.retry(job.id, BOB)
+
+
+def test_a_job_tried_again_waits_behind_those_that_were_there_before(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    service = start()
+    running, stopped, waiting = (submit(service, voice) for _ in range(3))
+    assert engine.begun.acquire(timeout=LONGEST)
+    service.stop(stopped.id, ANN)
+    again = service.retry(stopped.id, ANN)
+    assert [service.place(job) for job in (running, waiting, again)] == [0, 1, 2]
+
+
+def test_what_cannot_work_is_not_queued_again(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    running, stopped = (submit(service, voice) for _ in range(2))
+    assert engine.begun.acquire(timeout=LONGEST)
+    service.stop(stopped.id, ANN)
+    (service.store.folder(stopped) / stopped.voice).write_bytes(b"")
+    with pytest.raises(MediaError, match="speak up"):
+        service.retry(stopped.id, ANN)
+    assert service.get(stopped.id, ANN).state == "cancelled"
+    assert service.get(running.id, ANN).state == "running"
+
+
+def test_a_job_gets_another_name(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    job = submit(service, voice)
+    assert service.rename(job.id, ANN, "  The  first\ntake ").title == "The first take"
+    assert len(service.rename(job.id, ANN, "x" * 5000).title) < 200
+    service.rename(job.id, ANN, "Take 1")
+    with pytest.raises(JobError, match="needs a name"):
+        service.rename(job.id, ANN, " \n")
+    with pytest.raises(JobError, match="no such render"):
+        service.rename(job.id, BOB, "mine")
+    engine.go.release()
+    assert service.wait(job, LONGEST).title == "Take 1"
+    service.close()
+    assert start().get(job.id, ANN).title == "Take 1"
+
+
+def test_all_that_has_ended_goes_at_once(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    done, running = submit(service, voice), submit(service, voice)
+    others = submit(service, voice, BOB)
+    service.stop(others.id, BOB)
+    engine.go.release()
+    service.wait(done, LONGEST)
+    service.delete_ended(ANN)
+    assert [job.id for job in service.jobs(ANN)] == [running.id]
+    assert not service.store.folder(done).exists()
+    assert [job.id for job in service.jobs(BOB)] == [others.id]
+
+
+def test_a_job_says_how_long_its_video_is(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
+    service = start()
+    assert submit(service, voice).length_seconds == 1.5
+    assert submit(service, voice, settings=RenderSettings(tail="keep")).length_seconds == 1.5  # of a picture
+    engine.go.release()
+    done = service.wait(service.jobs(ANN)[-1], LONGEST)
+    report = service.store.report(done)
+    assert report is not None
+    assert done.length_seconds == json.loads(report.read_text())["video_seconds"]
 
 
 def test_only_an_ended_job_can_be_deleted(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
