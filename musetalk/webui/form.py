@@ -26,13 +26,13 @@ _FACES = [
     ("Picked", PICKED),
 ]
 # What only whoever runs the server decides: where it reads and writes, how much it takes, and what it runs on.
-_SERVER_ONLY = ("models_dir", "coords_dir", "debug_dir", "use_saved_coords", "limits")
-_SERVERS_NETWORK = ("device", "compile")
+SERVER_ONLY = ("models_dir", "coords_dir", "debug_dir", "use_saved_coords", "limits")
+SERVERS_NETWORK = ("device", "compile")
 # Which restorers visitors may name: those that have a name, and files by their bare name, never by a path.
 _NAMED_RESTORERS = (NONE, BY_SPANDREL, BY_PACKAGE)
 _RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
 # Settings, and the widgets that say them as they are.
-_MASK = {
+MASK = {
     "shape": "shape",
     "feather": "feather",
     "ellipse_padding_factor": "padding",
@@ -45,15 +45,15 @@ _MASK = {
     "mouth_scale_factor": "scale",
     "smoothing_seconds": "mask_smoothing",
 }
-_OCCLUSION = {"auto": None, "always": True, "never": False}
-_ENHANCE = {
+OCCLUSION = {"auto": None, "always": True, "never": False}
+ENHANCE = {
     "model": "restorer",
     "strength": "strength",
     "region": "region",
     "upscale": "upscale",
     "steadiness": "steadiness",
 }
-_SILENCE = {"mode": "silence", "threshold_seconds": "pause", "fade_seconds": "fade"}
+SILENCE = {"mode": "silence", "threshold_seconds": "pause", "fade_seconds": "fade"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +189,10 @@ def _of_looks(said: dict[str, Value]) -> dict[str, Any]:
     """What is the same for every backend."""
     matched = {name: "match" if said[name] else "none" for name in ("colour", "sharpness")}
     return {
-        "mask": {**_told(said, _MASK), "occlusion": _OCCLUSION.get(str(said["occlusion"]))},
+        "mask": {**_told(said, MASK), "occlusion": OCCLUSION.get(str(said["occlusion"]))},
         "blend": {"method": said["blend"], **matched},
-        "enhance": _told(said, _ENHANCE) if said["restore"] else {"model": NONE},
-        "silence": _told(said, _SILENCE),
+        "enhance": _told(said, ENHANCE) if said["restore"] else {"model": NONE},
+        "silence": _told(said, SILENCE),
     }
 
 
@@ -246,13 +246,13 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
     if not isinstance(values, dict):  # from a program, anything that JSON can say
         raise SettingsError("settings are no object", 'give names and values, like {"bbox_shift": 5}')
     network = values.get("network", {})
-    foreign = [name for name in _SERVER_ONLY if name in values]
+    foreign = [name for name in SERVER_ONLY if name in values]
     if isinstance(network, dict):
-        foreign += [f"network.{name}" for name in _SERVERS_NETWORK if name in network]
-        network = {**network, **{name: getattr(base.network, name) for name in _SERVERS_NETWORK}}
+        foreign += [f"network.{name}" for name in SERVERS_NETWORK if name in network]
+        network = {**network, **{name: getattr(base.network, name) for name in SERVERS_NETWORK}}
     if foreign:
         raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out")
-    kept = {name: getattr(base, name) for name in _SERVER_ONLY}
+    kept = {name: getattr(base, name) for name in SERVER_ONLY}
     settings = RenderSettings.parse({**values, "network": network, **kept})
     if not may_be_named(settings.enhance.model):
         raise SettingsError(
