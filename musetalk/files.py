@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -119,3 +120,15 @@ def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 continue
             if stat.S_ISREG(facts.st_mode):
                 yield path, facts
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Let a file have another name, which outlives the first: a link where the disk allows, else a copy.
+
+    Raises:
+        OSError: It cannot; the folder of `target` has to be there.
+    """
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

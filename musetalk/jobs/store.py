@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import OutputError
-from musetalk.files import files_below
+from musetalk.files import files_below, link_or_copy
 from musetalk.jobs.job import Job
 from musetalk.report import save_json
 from musetalk.settings import RenderSettings
@@ -126,7 +125,7 @@ class JobStore:
         try:
             for given, kept in ((video, folder / job.video), (voice, folder / job.voice)):
                 kept.parent.mkdir(parents=True)
-                _link(given, kept)
+                link_or_copy(given, kept)
             (folder / THUMBNAIL).write_bytes(thumbnail)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -240,13 +239,6 @@ def _result_name(title: str) -> str:
 def _plain(name: str) -> str:
     """A file's own name, by which reports and errors call it, without what is no text."""
     return re.sub(r"[^\w .,()+-]", "_", name)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
 
 
 def _clean(folder: Path, job: Job) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetalk.files import files_below
+from musetalk.files import files_below, link_or_copy
 
 _SPARED_SECONDS = 600.0  # somebody may be about to use what they have just uploaded
 
@@ -26,6 +26,24 @@ class Uploads:
     folder: Path
     max_bytes: int
     now: Callable[[], float] = time.time
+
+    def lend(self, path: Path, key: str) -> Path:
+        """The same file among the uploads, in a folder of that name, as if it had been uploaded: it outlives `path`.
+
+        Raises:
+            OSError: There is no such file, or no room for it.
+        """
+        lent = self.folder / key / path.name
+        if not lent.is_file():
+            lent.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(path, lent)
+        return lent
+
+    def kept(self, path: str) -> Path | None:
+        """The upload that a browser names, if it is one and still there."""
+        named = Path(path)
+        inside = named.is_absolute() and named.resolve().is_relative_to(self.folder.resolve())
+        return named if inside and named.is_file() else None
 
     def sweep(self, spare: Collection[Path] = ()) -> None:
         """Remove the oldest until the rest fits, but not those to `spare`. Jobs have copies or links of their own."""

@@ -41,3 +41,23 @@ def test_what_is_in_use_is_spared(tmp_path: Path) -> None:
     Uploads(tmp_path, 100, now=lambda: 9000.0).sweep(spare=[used])
     assert used.exists()
     assert not other.exists()
+
+
+def test_what_is_lent_outlives_its_first_place(tmp_path: Path) -> None:
+    job, uploads = put(tmp_path / "jobs", "a", 7, 1.0), Uploads(tmp_path / "uploads", 100)
+    lent = uploads.lend(job, "a/source")
+    assert lent == uploads.lend(job, "a/source")
+    job.unlink()
+    assert lent.name == "clip.mp4"
+    assert lent.stat().st_size == 7
+    assert uploads.kept(str(lent)) == lent
+
+
+def test_only_uploads_count_as_such(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path / "uploads", 100)
+    inside, outside = put(tmp_path / "uploads", "a", 1, 1.0), put(tmp_path, "b", 1, 1.0)
+    assert uploads.kept(str(inside)) == inside
+    assert uploads.kept(str(outside)) is None
+    assert uploads.kept(str(tmp_path / "uploads" / ".." / "b" / "clip.mp4")) is None
+    assert uploads.kept(str(inside.with_name("gone.mp4"))) is None
+    assert uploads.kept(inside.name) is None
