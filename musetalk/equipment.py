@@ -85,6 +85,7 @@ class Workshop:
         self._detector = detector
         self._lock = threading.RLock()
         self._kept: dict[str, tuple[object, object]] = {}
+        self._litter = False  # something was dropped, or failed with much in its hands
 
     def ready(self, settings: RenderSettings) -> Backend:
         """The backend that the settings name, if it (or its understudy) and all else can run; loads nothing.
@@ -161,6 +162,7 @@ class Workshop:
     def _let_go(self) -> None:
         with self._lock:
             self._kept.clear()
+            self._litter = False
         _give_back()
 
     def _generator(self, backend: Backend, settings: RenderSettings) -> FaceGenerator:
@@ -170,12 +172,13 @@ class Workshop:
             if self._known("generator") != key:
                 if self._known("understudy") == key:
                     self._kept["generator"] = self._kept["understudy"]
-                self._kept.pop("understudy", None)
+                self._drop("understudy")
             return self._keep("generator", key, lambda: backend.load(settings))
 
     def _stand_in(self, backend: Backend, settings: RenderSettings) -> Equipment:
         """An understudy's equipment; its generator is kept beside that of the backend that it stands in for."""
         key = (backend.name, *backend.depends(settings))
+        self._litter = True  # it is asked for where the other failed
         generator = self._keep("understudy", key, lambda: backend.load(settings))
         return self._equipped(backend, generator, settings)
 
@@ -246,10 +249,16 @@ class Workshop:
         with self._lock:
             stop_point()
             if self._known(kind) != key:
-                self._kept.pop(kind, None)
-                _give_back()
+                self._drop(kind)
+                if self._litter:  # collecting takes longer than many a thing takes to load
+                    _give_back()
+                self._litter = True  # unless it is loaded
                 self._kept[kind] = (key, _loaded(kind, load))
+                self._litter = False
             return self._kept[kind][1]  # type: ignore[return-value]  # one kind, one type
+
+    def _drop(self, kind: str) -> None:
+        self._litter |= self._kept.pop(kind, None) is not None
 
     def _known(self, kind: str) -> object:
         """Under which key something of this kind is kept; nothing of it stays in the caller's hands."""

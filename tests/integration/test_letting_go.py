@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +62,44 @@ def test_one_generator_is_gone_before_the_next_is_loaded() -> None:
     assert len(made) == 3
 
 
-def test_after_a_failed_render_nothing_holds_its_generator(sample: Path, speech: Path, tmp_path: Path) -> None:
+class Circle:
+    """Refers to itself, as errors do that hold what they happened in: only collecting finds that it is over."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def left_behind() -> weakref.ref[Circle]:
+    return weakref.ref(Circle())
+
+
+def test_memory_is_collected_where_something_was_dropped_or_failed_and_nowhere_else() -> None:
+    """For it takes longer than many a thing takes to load."""
+
+    def broken() -> Painter:
+        raise BackendError("its file is damaged", "download it")
+
+    backends = (backend("one", Painter), backend("two", Painter), backend("broken", broken, "one"))
+    workshop = Workshop(BackendRegistry(backends))
+    gc.disable()
+    try:
+        litter = left_behind()
+        workshop.equip(settings("one"))
+        workshop.equip(settings("one"))
+        assert litter() is not None
+        workshop.equip(settings("two"))
+        assert litter() is None
+        litter = left_behind()
+        workshop.equip(settings("broken"))  # lets "two" go, fails, and loads "one"
+        assert litter() is None
+        fresh, litter = Workshop(BackendRegistry(backends)), left_behind()
+        fresh.equip(settings("broken"))
+        assert litter() is None
+    finally:
+        gc.enable()
+
+
+def test_after_a_failed_render_nothing_holds_its_generator(film: Path, words: Path, tmp_path: Path) -> None:
     made: list[weakref.ref[Painter]] = []
 
     def fail(_: Clip) -> None:
@@ -74,12 +112,12 @@ def test_after_a_failed_render_nothing_holds_its_generator(sample: Path, speech:
 
     engine = LipSync(BackendRegistry((backend("one", load),)))
     with pytest.raises(GeneratorError, match="memory ran out"):
-        engine.render(sample, speech, tmp_path / "out.mp4", settings("one"))
+        engine.render(film, words, tmp_path / "out.mp4", settings("one"))
     engine.release()
     assert [painter() for painter in made] == [None]
 
 
-def test_a_failure_elsewhere_ends_the_call_that_is_under_way(sample: Path, speech: Path, tmp_path: Path) -> None:
+def test_a_failure_elsewhere_ends_the_call_that_is_under_way(film: Path, words: Path, tmp_path: Path) -> None:
     """The second call goes on until it is told to stop, or until the test is given up."""
     calls: list[str] = []
     second = Event()
@@ -101,7 +139,7 @@ def test_a_failure_elsewhere_ends_the_call_that_is_under_way(sample: Path, speec
 
     engine = LipSync(BackendRegistry((backend("one", lambda: Painter(work)),)))
     with pytest.raises(OSError, match="no space left"):
-        engine.render(sample, speech, tmp_path / "out.mp4", settings("one"), on_progress=full_disk)
+        engine.render(film, words, tmp_path / "out.mp4", settings("one"), on_progress=full_disk)
     assert calls == ["begun", "begun"]
     assert list(tmp_path.iterdir()) == []
 
@@ -110,7 +148,7 @@ def no_memory() -> Painter:
     raise MemoryError
 
 
-def test_a_lack_of_memory_while_loading_is_told_as_such(sample: Path, speech: Path, tmp_path: Path) -> None:
+def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, words: Path, tmp_path: Path) -> None:
     def fail(_: Clip) -> None:
         raise GeneratorError("the numbers are none")
 
@@ -118,10 +156,10 @@ def test_a_lack_of_memory_while_loading_is_told_as_such(sample: Path, speech: Pa
         Workshop(BackendRegistry((backend("one", no_memory),))).equip(settings("one"))
     both = BackendRegistry((backend("one", lambda: Painter(fail), "two"), backend("two", no_memory)))
     with pytest.raises(BackendError, match="numbers are none; and who would step in cannot: there is not enough mem"):
-        LipSync(both).render(sample, speech, tmp_path / "out.mp4", settings("one"))
+        LipSync(both).render(film, words, tmp_path / "out.mp4", settings("one"))
 
 
-def test_where_both_fail_while_painting_both_reasons_are_told(sample: Path, speech: Path, tmp_path: Path) -> None:
+def test_where_both_fail_while_painting_both_reasons_are_told(film: Path, words: Path, tmp_path: Path) -> None:
     def fail_with(problem: str) -> Callable[[], Painter]:
         def fail(_: Clip) -> None:
             raise GeneratorError(problem)
@@ -130,4 +168,4 @@ def test_where_both_fail_while_painting_both_reasons_are_told(sample: Path, spee
 
     both = BackendRegistry((backend("one", fail_with("first"), "two"), backend("two", fail_with("second"))))
     with pytest.raises(BackendError, match="first; and who would step in cannot: second"):
-        LipSync(both).render(sample, speech, tmp_path / "out.mp4", settings("one"))
+        LipSync(both).render(film, words, tmp_path / "out.mp4", settings("one"))
