@@ -64,8 +64,8 @@ WHISPER = {
     "eos_token_id": 2,
     "decoder_start_token_id": 3,
 }
-# As narrow as the groups of its norms allow; the loader tells the sizes from the tensors.
-UNET3D = UNet3DConfig(channels=(32, 32, 32, 32), layers=1)
+# As narrow as the groups of its norms allow, with as few levels as the loader tells from the tensors.
+UNET3D = UNet3DConfig(channels=(32, 32), layers=1)
 GFPGAN_NAME, DOUBLE_NAME = "GFPGANv1.4.pth", "double.pth"
 ROUGHNESS = 0.05  # how much of its own the network that doubles pictures adds
 _FEW = 4096  # values up to which a tensor is stored as it is
