@@ -28,8 +28,9 @@ def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def engine() -> LipSync:
+    """Keeps what it loaded, what it encoded, and that memory ran out: tests of that have one of their own."""
     return LipSync()
 
 

@@ -16,10 +16,13 @@ from hybrid.sampler import Conditions, Sampler
 from hybrid.unet3d.unet import UNet3D
 from musetalk.arrays import UInt8Array
 from musetalk.console import describe
+from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.generators.latent import LatentGenerator
 from musetalk.generators.musetalk import MuseTalkDenoiser
+from musetalk.generators.registry import BackendRegistry
 from musetalk.pipeline import LipSync
+from musetalk.settings import RenderSettings
 from tests.film import FACE
 from tests.hybrid.parts import ZERO, MuseTalk, Recorder, crops, musetalks_latents, tools, voice
 from tests.hybrid.renders import adopt, settings, without
@@ -77,27 +80,22 @@ def no_numbers(self: Sampler, conditions: Conditions, **_: object) -> torch.Tens
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    ("failing", "why"),
-    [(out_of_memory, "there is not enough memory for a clip of 8 frames"), (no_numbers, "not a number")],
-)
 def test_clips_that_fail_while_painting_are_musetalks_to_the_byte(
+    engine: LipSync,
     film: Path,
     words: Path,
     bare_models: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     by_musetalk: list[UInt8Array],
-    failing: Callable[..., torch.Tensor],
-    why: str,
 ) -> None:
-    monkeypatch.setattr(Sampler, "sample", failing)
-    report = LipSync().render(film, words, tmp_path / "out.mp4", settings(bare_models))
+    monkeypatch.setattr(Sampler, "sample", no_numbers)
+    report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
     made = list(decode(tmp_path / "out.mp4"))
     assert all(np.array_equal(one, other) for one, other in zip(made, by_musetalk, strict=True))
     [fallback] = report.fallbacks
     assert (fallback.start, fallback.stop, fallback.backend) == (FACE.start, FACE.stop, "musetalk-v15")
-    assert why in fallback.reason
+    assert "not a number" in fallback.reason
     assert report.fallback_frames == report.face_frames == len(FACE)
     assert [(span.start, span.stop) for span in report.spans if span.kind == "fallback"] == [(FACE.start, FACE.stop)]
     assert report.warnings[0].startswith("this result is musetalk-v15's: latentsync-1.5 painted nothing of it (")
@@ -106,7 +104,7 @@ def test_clips_that_fail_while_painting_are_musetalks_to_the_byte(
 
 @pytest.mark.integration
 def test_only_the_clip_that_fails_falls_back(
-    film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three clips, of which the second fails."""
     sample, calls = Sampler.sample, list[int]()
@@ -119,7 +117,7 @@ def test_only_the_clip_that_fails_falls_back(
 
     monkeypatch.setattr(Sampler, "sample", second_fails)
     monkeypatch.setattr(LatentGenerator, "clip_length", 6)
-    report = LipSync().render(film, words, tmp_path / "out.mp4", settings(bare_models, overlap=0))
+    report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models, overlap=0))
     assert calls == [6, 6, 6]  # the last one takes two frames of the second, to be as long as the others
     start = FACE.start + 6
     assert [(f.start, f.stop, f.reason) for f in report.fallbacks] == [(start, start + 6, "it was one too many")]
@@ -140,7 +138,13 @@ def test_only_the_clip_that_fails_falls_back(
 @pytest.mark.integration
 @pytest.mark.parametrize("asked", [16, 8])
 def test_where_memory_runs_out_less_is_asked_for_before_anybody_steps_in(
-    film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int
+    film: Path,
+    words: Path,
+    bare_models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by_musetalk: list[UInt8Array],
+    asked: int,
 ) -> None:
     """Memory for fewer frames than `asked`: half a clip does it, or nothing does."""
     forward, tried = UNet3D.forward, list[int]()
@@ -162,6 +166,8 @@ def test_where_memory_runs_out_less_is_asked_for_before_anybody_steps_in(
         assert len(tried) == 3
         [fallback] = report.fallbacks
         assert fallback.reason == "there is not enough memory for a clip of 8 frames"
+        made = list(decode(tmp_path / "out.mp4"))
+        assert all(np.array_equal(one, other) for one, other in zip(made, by_musetalk, strict=True))
         assert report.fallback_frames == report.face_frames == len(FACE)
 
 
@@ -189,12 +195,26 @@ def cannot_be_loaded(models: Path, case: str) -> str:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("case", ["missing", "of another size", "truncated", "no checkpoint", "of another network"])
-def test_a_backend_that_cannot_be_loaded_is_musetalks_whole_and_says_so(
-    film: Path, words: Path, bare_models: Path, tmp_path: Path, by_musetalk: list[UInt8Array], case: str
+@pytest.mark.parametrize("case", ["missing", "of another size", "truncated", "no checkpoint"])
+def test_musetalk_takes_the_place_of_a_backend_that_cannot_be_loaded(
+    bare_models: Path, tmp_path: Path, case: str
 ) -> None:
     folder = without(bare_models, tmp_path / "models")
     said = cannot_be_loaded(folder, case)
+    workshop = Workshop(BackendRegistry())
+    equipment = workshop.equip(settings(folder))
+    assert equipment.backend == "musetalk-v15"
+    assert re.search(said, equipment.instead)
+    with pytest.raises(BackendError, match=said):
+        workshop.equip(settings(folder, fallback="error"))
+
+
+@pytest.mark.integration
+def test_a_render_by_a_backend_that_cannot_be_loaded_is_musetalks_whole_and_says_so(
+    film: Path, words: Path, bare_models: Path, tmp_path: Path, by_musetalk: list[UInt8Array]
+) -> None:
+    folder = without(bare_models, tmp_path / "models")
+    said = cannot_be_loaded(folder, "of another network")
     engine = LipSync()
     report = engine.render(film, words, tmp_path / "out.mp4", settings(folder))
     made = list(decode(tmp_path / "out.mp4"))
@@ -218,21 +238,19 @@ def test_a_preview_says_that_it_is_musetalks(film: Path, words: Path, bare_model
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("failing", "why"), [(out_of_memory, "not enough memory"), (no_numbers, "not a number")])
 def test_without_musetalks_weights_or_by_choice_errors_end_the_render(
-    film: Path,
-    words: Path,
-    bare_models: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    failing: Callable[..., torch.Tensor],
-    why: str,
+    film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sampler, "sample", failing)
-    alone = without(bare_models, tmp_path / "models", "musetalk*")
-    for chosen in (settings(alone), settings(bare_models, fallback="error")):
+    alone = settings(without(bare_models, tmp_path / "models", "musetalk*"))
+    chosen = settings(bare_models, fallback="error")
+    cases: list[tuple[RenderSettings, Callable[..., torch.Tensor], str]] = [
+        (alone, out_of_memory, "not enough memory"),
+        (chosen, no_numbers, "not a number"),
+    ]
+    for wanted, failing, why in cases:
+        monkeypatch.setattr(Sampler, "sample", failing)
         with pytest.raises(GeneratorError, match=why):
-            LipSync().render(film, words, tmp_path / "out.mp4", chosen)
+            LipSync().render(film, words, tmp_path / "out.mp4", wanted)
         assert not (tmp_path / "out.mp4").exists()
 
 
@@ -251,35 +269,27 @@ def test_where_musetalk_cannot_be_loaded_either_both_reasons_are_told(
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "error", [ValueError("of a wrong shape"), TypeError("of a wrong type"), RuntimeError("broken")]
-)
 def test_errors_of_the_program_end_the_render(
-    film: Path,
-    words: Path,
-    bare_models: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although MuseTalk's weights are there: what is wrong with the program is no reason to step in."""
 
     def broken(self: LatentSyncDenoiser, *_: object) -> Tensor:
-        raise error
+        raise RuntimeError("broken")
 
     def stepped_in(self: MuseTalkDenoiser, *_: object) -> Tensor:
         raise AssertionError("MuseTalk was called")
 
     monkeypatch.setattr(LatentSyncDenoiser, "denoise", broken)
     monkeypatch.setattr(MuseTalkDenoiser, "denoise", stepped_in)
-    with pytest.raises(type(error), match=str(error)):
-        LipSync().render(film, words, tmp_path / "out.mp4", settings(bare_models))
+    with pytest.raises(RuntimeError, match="broken"):
+        engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
     assert not (tmp_path / "out.mp4").exists()
 
 
 @pytest.mark.integration
 def test_the_naive_handover_ends_the_render(
-    film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     denoise = LatentSyncDenoiser.denoise
 
@@ -288,5 +298,5 @@ def test_the_naive_handover_ends_the_render(
 
     monkeypatch.setattr(LatentSyncDenoiser, "denoise", naive)
     with pytest.raises(ValueError, match=r"latents must be \[N, 8, h, w\]"):
-        LipSync().render(film, words, tmp_path / "out.mp4", settings(bare_models))
+        engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
     assert not (tmp_path / "out.mp4").exists()
