@@ -36,6 +36,11 @@ class Scene:
     cancel: CancelToken
     pool: ThreadPoolExecutor
 
+    @property
+    def silent(self) -> bool:
+        """Whether its voice is, all through."""
+        return self.hearing is not None and self.hearing.voice.silent
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

@@ -90,7 +90,11 @@ def notes_on(
         notes.append("The chosen face is not in this frame: it stays as it is.")
     elif at_rest:
         notes.append("The voice pauses here: the source's own mouth is kept.")
-    elif envelope is not None and np.abs(envelope.window(look.frame, look.frame + 1)).max() < _AT_REST:
+    elif (
+        envelope is not None
+        and not scene.silent
+        and np.abs(envelope.window(look.frame, look.frame + 1)).max() < _AT_REST
+    ):
         notes.append("The voice is silent here.")
     largest = max((crop.side for crop in crops), default=0)
     smallest = min((face.box.width for face in chosen), default=math.inf)

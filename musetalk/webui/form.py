@@ -177,6 +177,7 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
             "voice_track": said["voice_track"] or None,  # empty and 0: its default one
             "alpha_background": said["alpha_background"],
             "deinterlace": said["deinterlace"],
+            "detector": {"name": said["detector"]},
             **_of_looks(said),
             "encoder": {"crf": said["crf"], "preset": said["preset"]},
             **of_backends,
@@ -227,7 +228,6 @@ def _of_latentsync(said: dict[str, Value]) -> dict[str, Any]:
 
 def _of_network(said: dict[str, Value]) -> dict[str, Any]:
     return {
-        "detector": {"name": said["detector"]},
         "network": {
             "decoder": said["decoder"],
             "dtype": said["dtype"],

@@ -29,6 +29,7 @@ def build_folds(base: RenderSettings) -> dict[str, Any]:
         **_mask(default.mask),
         **build_look(base),
         **build_networks(default),
+        **_faces(default),
         **build_pauses(default.silence),
         **_length(default),
         **_output(default),
@@ -103,6 +104,17 @@ def _any_shape(default: MaskSettings) -> dict[str, Any]:
             info="Auto: where faces are parsed anyway; always needs the parser's weights",
         ),
     }
+
+
+def _faces(default: RenderSettings) -> dict[str, Any]:
+    with gr.Accordion("Faces", open=False):
+        detector = gr.Radio(
+            [("Auto", "auto"), ("S3FD", "s3fd"), ("MTCNN", "mtcnn"), ("YuNet", "yunet"), ("Haar", "haar")],
+            value=default.detector.name,
+            label="Face detector",
+            info="Auto: S3FD where its weights are there, else MTCNN; YuNet needs a download, too",
+        )
+    return {"detector": detector}
 
 
 def _length(default: RenderSettings) -> dict[str, Any]:

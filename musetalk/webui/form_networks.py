@@ -93,12 +93,6 @@ def _network(default: RenderSettings) -> dict[str, Any]:
         decoder = gr.Radio(
             [("Exact", "sd"), ("Tiny (TAESD): far quicker, softer", "tiny")], value=network.decoder, label="Decoder"
         )
-        detector = gr.Radio(
-            [("Auto", "auto"), ("S3FD", "s3fd"), ("MTCNN", "mtcnn"), ("YuNet", "yunet"), ("Haar", "haar")],
-            value=default.detector.name,
-            label="Face detector",
-            info="Auto: S3FD where its weights are there, else MTCNN; YuNet needs a download, too",
-        )
         dtype = gr.Radio(
             [("Auto", "auto"), ("fp32", "fp32"), ("fp16", "fp16"), ("bf16", "bf16")],
             value=network.dtype,
@@ -119,4 +113,4 @@ def _network(default: RenderSettings) -> dict[str, Any]:
             placeholder="a whole number, or empty",
             info="Empty: MuseTalk draws no noise, and LatentSync always the same",
         )
-    return {"decoder": decoder, "detector": detector, "dtype": dtype, "batch_size": batch_size, "seed": seed}
+    return {"decoder": decoder, "dtype": dtype, "batch_size": batch_size, "seed": seed}

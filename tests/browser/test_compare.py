@@ -47,7 +47,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def set_quickly(visit: Visit) -> None:
     """Choose LatentSync on the Dub tab, and the quickest that its folds offer."""
     visit.page.locator(".mt-picker input[value='latentsync-1.5']").check()
-    for fold in ("LatentSync", "Network"):
+    for fold in ("LatentSync", "Network", "Faces"):
         visit.page.get_by_role("button", name=re.compile(f"^{fold}")).click()
     visit.page.get_by_role("spinbutton", name="Steps").fill("1")
     visit.page.get_by_role("radio", name="Nobody: end with an error").click()

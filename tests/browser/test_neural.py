@@ -252,7 +252,7 @@ def test_a_phone_reaches_what_is_shown_here(
     context = new_visitor(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     visit = Visit(context.new_page(), address).open()
     visit.page.locator(".mt-picker input[value=musetalk-v15]").tap()
-    for fold in ("Mask", "MuseTalk", "Network"):
+    for fold in ("Mask", "MuseTalk", "Network", "Faces"):
         visit.page.get_by_role("button", name=re.compile(f"^{fold}")).tap()
     visit.give(clips.source, clips.voice)
     preview(visit)
