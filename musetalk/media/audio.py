@@ -153,6 +153,8 @@ def _losses(voice: Voice, index: int, facts: VoiceFacts) -> Iterator[str]:
             f'the voice "{path.name}" can be decoded up to {float(voice.seconds):.1f} s '
             f"of {float(announced):.1f} s: the rest is lost"
         )
+    elif index == facts.streams[0] and facts.cut is not None and facts.cut.seconds is None:
+        yield f'the voice "{path.name}" is cut off: what came after {float(voice.seconds):.1f} s is lost'
     if voice.silent:
         other = "; another voice track may speak" if facts.tracks > 1 else ""
         yield f'the voice "{path.name}" is silent all through: there is nothing for a mouth to say{other}'

@@ -11,6 +11,7 @@ from itertools import pairwise
 from statistics import median
 
 from musetalk.media.clock import FrameClock
+from musetalk.media.endings import Cut
 from musetalk.media.packets import Packets
 from musetalk.media.reader import read_frames
 from musetalk.media.seeking import Experience
@@ -20,10 +21,10 @@ from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 
 # What demuxers say where a file ends before they do.
-_ENDED = re.compile(r"partial file|ended prematurely", re.IGNORECASE)
+_ENDED = re.compile(r"partial file|ended prematurely|read_timestamp failed", re.IGNORECASE)
 # Containers whose header states how long they last; of others ffmpeg works it out from what is there.
-_STATES_LENGTH = frozenset({"asf", "flv", "matroska", "mov", "rm"})
-_ENDS_SILENTLY = "flv"  # of these, the one that ffmpeg reads to any end without a word
+_STATES_LENGTH = frozenset({"flv", "matroska", "mov", "mxf", "rm"})
+_ENDS_SILENTLY = frozenset({"flv", "mxf", "rm"})  # of these, those that ffmpeg reads to any end without a word
 _REORDERED = 16  # pictures; codecs store them no further from where they are shown
 _FEWEST = 2  # pictures of which one can be left out
 _HOLE = 1.5  # of the usual distance between two pictures: there is none in between that should be
@@ -32,11 +33,17 @@ _LOOKED_AT = 16  # pixels a side, where it only counts whether a picture comes
 _TOLERATED = 0.1  # seconds that a file may end before it says so
 
 
-def whole_pictures(packets: Packets) -> Packets:
+def whole_pictures(packets: Packets, cut: Cut | None = None) -> Packets:
     """The pictures that a file holds whole.
 
     Where it is cut off an incomplete one is left out, and so are those behind a hole that later ones would have filled.
+
+    Args:
+        packets: All of them.
+        cut: What the file's layout tells of its end.
     """
+    if cut is not None and cut.inside_picture:
+        packets = replace(packets, incomplete=True)
     if not is_cut_off(packets) or len(packets.times) < _FEWEST:
         return packets
     whole = len(packets.times) - packets.incomplete
@@ -60,7 +67,12 @@ def is_cut_off(packets: Packets) -> bool:
 
 
 def with_damage(
-    source: Source, file: MediaFile, packets: Packets, others: Iterable[Packets], cancel: CancelToken | None
+    source: Source,
+    file: MediaFile,
+    packets: Packets,
+    others: Iterable[Packets],
+    cut: Cut | None,
+    cancel: CancelToken | None,
 ) -> Source:
     """A source as far as it can be used, with what is to be said if that is not all of it.
 
@@ -69,24 +81,28 @@ def with_damage(
         file: What it says of itself.
         packets: Of its pictures.
         others: Of other streams.
+        cut: What the file's layout tells of its end.
         cancel: Ends the look.
     """
     damaged = packets.damaged or any(_is_about_file(said, file) for said in packets.complaints)
-    if not damaged and _ENDS_SILENTLY not in file.containers:
+    if not damaged and cut is None and not _ENDS_SILENTLY & set(file.containers):
         return source
     clock, lost = _without_lost_pictures(source.clock) if damaged else (source.clock, 0)
     source, notes = replace(source, clock=clock), []
     end = clock.picture_times[-1] + 1 / clock.own_fps if clock.picture_times else source.seconds
     end = max(float(end), *(float(each.end * each.tick) for each in others), 0.0)
-    stated = file.seconds if _STATES_LENGTH & set(file.containers) else None
+    stated = file.seconds if _STATES_LENGTH & set(file.containers) else None if cut is None else cut.seconds
     if stated is not None and stated - end > max(_TOLERATED, 2 / float(clock.fps)):
         source, what = (
             _decodable(source, cancel),
-            "cut off" if is_cut_off(packets) or not damaged else "damaged",
+            "cut off" if is_cut_off(packets) or not lost else "damaged",
         )
         notes.append(f"the source is {what}: {source.seconds:.2f} of the {stated:.2f} s that it announces can be used")
     elif packets.incomplete:
         notes.append("the source is cut off inside its last picture, which is left out")
+    elif stated is None and (cut is not None or is_cut_off(packets)):
+        source = _decodable(source, cancel)
+        notes.append(f"the source is cut off: what came after {source.seconds:.2f} s is lost")
     if lost:
         missing = "1 picture is" if lost == 1 else f"{lost} pictures are"
         notes.append(f"the source is damaged: {missing} missing inside; the ones before are shown in their place")
@@ -113,9 +129,11 @@ def _decodable(source: Source, cancel: CancelToken | None) -> Source:
     keys = (0, *source.clock.keyframes)
     for start in (keys[-min(back, len(keys))] for back in (2, 4, len(keys))):
         with closing(read_frames(source, start, max_side=_LOOKED_AT, cancel=cancel)) as frames:
-            count = sum(1 for _ in frames)
-        if count:
-            return replace(source.shortened(start + count), experience=Experience())
+            end = start + sum(1 for _ in frames)
+        while end > start and end - 1 in source.experience.missing:  # the one before is shown in its place
+            end -= 1
+        if end > start:
+            return replace(source.shortened(end), experience=Experience())
     return source
 
 

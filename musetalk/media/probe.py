@@ -13,6 +13,7 @@ from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media.clock import FrameClock, build_clock
 from musetalk.media.conversion import plan_conversion
 from musetalk.media.damage import whole_pictures, with_damage
+from musetalk.media.endings import Cut, find_cut
 from musetalk.media.first_picture import FirstPicture, look_at_first
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.media.images import probe_folder, probe_picture
@@ -48,6 +49,7 @@ class VoiceFacts:
         streams: Which stream of the file it is, and those to take instead if that cannot be decoded.
         chosen: Whether the user chose it.
         timely: Whether its times can be right, so that gaps between them are silence.
+        cut: What the file's layout tells of its end.
     """
 
     file: MediaFile
@@ -55,13 +57,14 @@ class VoiceFacts:
     streams: tuple[int, ...]
     chosen: bool
     timely: bool = True
+    cut: Cut | None = None
 
     @property
     def announced_seconds(self) -> Fraction:
         """How long it should last: what the file says of nothing else, if that is more than its packets say."""
         states, alone = _STATES_LENGTH & set(self.file.containers), len(self.file.streams) == 1
-        stated = self.file.seconds if states and alone else None
-        return max(self.seconds, Fraction(stated or 0))
+        stated = self.file.seconds if alone and (states or self.cut) else None
+        return max(self.seconds, Fraction(stated or 0), Fraction((self.cut and self.cut.seconds) or 0))
 
     @property
     def tracks(self) -> int:
@@ -213,7 +216,8 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
     # A single picture is rarely what a file with more of them is about, even where the file says so.
     order = sorted(wanted, key=lambda stream: len(scanned[stream.index].times) < 2)
     first = _first_decodable(path, order, limits, cancel)
-    stream, packets = first.stream, whole_pictures(_with_all_times(file, scanned[first.stream.index]))
+    stream, cut = first.stream, find_cut(path, file.containers)
+    packets = whole_pictures(_with_all_times(file, scanned[stream.index]), cut)
     if not packets.times:
         raise MediaError(f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4")
     clock = _clock(file, packets, first.rate, wishes.fps, limits)
@@ -241,7 +245,9 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
         else 0.0,
         output_color=made.output_color,
     )
-    return with_damage(source, file, packets, [scanned[place] for place in scanned if place != stream.index], cancel)
+    return with_damage(
+        source, file, packets, [scanned[place] for place in scanned if place != stream.index], cut, cancel
+    )
 
 
 def _with_all_times(file: MediaFile, packets: Packets) -> Packets:
@@ -353,7 +359,8 @@ def probe_voice(
     packets = scan_packets(path, streams[:1], limits, cancel)[streams[0].index]
     check_length(path, packets.seconds, limits)
     indices = tuple(stream.index for stream in streams)
-    return VoiceFacts(file, packets.seconds, indices, track is not None, packets.timely)
+    cut = find_cut(path, file.containers)
+    return VoiceFacts(file, packets.seconds, indices, track is not None, packets.timely, cut)
 
 
 def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:

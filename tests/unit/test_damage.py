@@ -58,6 +58,9 @@ def numbers(source: Source) -> list[int]:
         ("a.mkv", OUT_OF_ORDER),
         ("a.webm", ["-c:v", "libvpx-vp9", "-g", "12", "-deadline", "realtime", "-cpu-used", "8"]),
         ("a.flv", OUT_OF_ORDER),
+        ("a.wmv", ["-c:v", "wmv2", "-g", "12"]),
+        ("a.mxf", ["-c:v", "mpeg2video", "-g", "12"]),
+        ("a.rm", ["-c:v", "rv20", "-g", "12"]),
     ],
 )
 def test_of_a_film_that_is_cut_off_what_is_there_is_used(tmp_path: Path, name: str, options: list[str]) -> None:
@@ -76,6 +79,34 @@ def test_the_last_picture_of_a_film_that_does_not_say_how_long_it_is(tmp_path: P
     source = probe(rest(film(tmp_path / "a.avi", "-c:v", "mjpeg", "-q:v", "2"), 0.6))
     assert numbers(source) == list(range(source.frame_count))
     assert source.notes == ("the source is cut off inside its last picture, which is left out",)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.ts", OUT_OF_ORDER),
+        ("a.m2ts", OUT_OF_ORDER),
+        ("a.mpg", ["-c:v", "mpeg2video", "-bf", "2", "-g", "12"]),
+        ("a.ogv", ["-c:v", "libtheora", "-g", "12"]),
+        ("live.webm", ["-c:v", "libvpx", "-cpu-used", "8", "-g", "12", "-live", "1"]),
+    ],
+)
+def test_a_film_that_does_not_say_how_long_it_is_is_cut_off_all_the_same(
+    tmp_path: Path, name: str, options: list[str]
+) -> None:
+    whole = film(tmp_path / name, *options)
+    assert probe(whole).notes == ()
+    for part in (0.62, 0.87):
+        path = tmp_path / f"{part}-{name}"
+        path.write_bytes(whole.read_bytes())
+        source = probe(rest(path, part))
+        assert numbers(source) == list(range(source.frame_count))
+        inside = "inside its last picture, which is left out"
+        assert source.notes[0] in (
+            f"the source is cut off {inside}",
+            f"the source is cut off: what came after {source.seconds:.2f} s is lost",
+        )
+        assert len(source.notes) == 1
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.flv"])
@@ -125,7 +156,15 @@ def test_a_broadcast_that_lacks_packets_keeps_its_time(tmp_path: Path) -> None:
 
 
 def test_nothing_is_said_of_a_sound_film(tmp_path: Path) -> None:
-    for name in ("a.mp4", "a.mkv", "a.ts", "a.flv"):
-        source = probe(film(tmp_path / name))
+    kinds = {
+        "a.mp4": (),
+        "a.mkv": (),
+        "a.ts": (),
+        "a.flv": (),
+        "a.wmv": ("-c:v", "wmv2"),
+        "a.mxf": ("-c:v", "mpeg2video"),
+    }
+    for name, options in kinds.items():
+        source = probe(film(tmp_path / name, *options))
         assert numbers(source) == list(range(COUNT))
         assert (source.notes, note_on_decoding(source.experience)) == ((), "")

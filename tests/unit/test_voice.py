@@ -220,7 +220,7 @@ def test_silence_all_through_is_said(tmp_path: Path, level: float) -> None:
     assert not extract(write_wav(tmp_path / "quiet.wav", blip)).silent
 
 
-@pytest.mark.parametrize("suffix", ["m4a", "webm", "flac"])
+@pytest.mark.parametrize("suffix", ["m4a", "webm", "flac", "wav", "mp3", "wma"])
 def test_a_truncated_voice_says_how_much_of_it_is_left(tmp_path: Path, suffix: str) -> None:
     whole = tmp_path / f"whole.{suffix}"
     wav = write_wav(tmp_path / "said.wav", tone(4.0))
@@ -233,6 +233,18 @@ def test_a_truncated_voice_says_how_much_of_it_is_left(tmp_path: Path, suffix: s
     told = f"can be decoded up to {float(voice.seconds):.1f} s of 4.0 s: the rest is lost"
     assert voice.notes == (f'the voice "{cut.name}" {told}',)
     assert len(decode_sound(voice.path)) == pytest.approx(float(voice.seconds) * SPEECH_RATE, abs=2)
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus", "ts"])
+def test_a_truncated_voice_of_unknown_length_says_where_it_ends(tmp_path: Path, suffix: str) -> None:
+    whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    ffmpeg("-i", str(write_wav(tmp_path / "said.wav", tone(4.0))), str(whole))
+    assert extract(whole).notes == ()
+    cut.write_bytes(whole.read_bytes()[: 2 * whole.stat().st_size // 3 + 1])
+    voice = extract(cut)
+    assert 0.5 < voice.seconds < 3.5
+    told = f"is cut off: what came after {float(voice.seconds):.1f} s is lost"
+    assert voice.notes == (f'the voice "{cut.name}" {told}',)
 
 
 @pytest.mark.parametrize("suffix", ["webm", "mka"])
