@@ -255,6 +255,12 @@ class EncoderSettings(_Frozen):
         "veryfast"
     )
     audio_kbps: int = Field(192, ge=32, le=512, description="bit rate of the sound track, in kbit/s")
+    keyframe_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=60,
+        description="most seconds between key frames, where players can begin; fewer: quicker to step through, larger",
+    )
 
 
 class Limits(_Frozen):

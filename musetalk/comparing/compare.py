@@ -28,6 +28,8 @@ def compare(
     *,
     on_progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
+    side_by_side: str = SIDE_BY_SIDE,
+    source_in_step: str = "",
 ) -> Comparison:
     """Render with each backend, measure the results, and show them together.
 
@@ -37,13 +39,15 @@ def compare(
         engine: What renders.
         video: A video, a picture, or a folder of pictures.
         voice: Any file with sound.
-        folder: Where the results go: `<backend>.mp4`, `side-by-side.mp4`, `plots.png`, `comparison.json`, once all
-            are made. Made if need be; what it holds under these names is replaced. While it holds a `comparison.json`,
-            the others are of that comparison.
+        folder: Where the results go: `<backend>.mp4`, what shows all, `plots.png`, `comparison.json`, once all are
+            made. Made if need be; what it holds under these names is replaced. While it holds a `comparison.json`, the
+            others are of that comparison.
         backends: Names, two or more.
         settings: Of each render, but for the backend.
         on_progress: Called as work goes on.
         cancel: Ends the work.
+        side_by_side: What the video that shows all results is called.
+        source_in_step: What a video is called that shows the source as the results do; empty: there is to be none.
 
     Raises:
         MuseTalkError: It cannot be done; nothing is written.
@@ -51,7 +55,8 @@ def compare(
     cancel = cancel or CancelToken()
     told = _Told(on_progress)
     _check(engine, video, voice, backends, settings)
-    with _workplace(folder, backends, (video, voice), settings) as work:
+    shown = tuple(filter(None, (side_by_side, source_in_step)))
+    with _workplace(folder, comparison_files(video, voice, folder, backends, settings, shown)) as work:
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
         coords = (settings.coords_dir or folder / "coords") if settings.use_saved_coords else work / "coords"
         shared = settings.model_copy(update={"measure": True, "use_saved_coords": True, "coords_dir": coords})
@@ -65,10 +70,12 @@ def compare(
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
             raise _all_failed(parts)
-        comparison = _shown(comparison, work, settings, told, cancel)
+        comparison = _shown(comparison, work, settings, told, cancel, side_by_side)
+        if source_in_step:
+            comparison = _with_source(comparison, video, work / source_in_step, settings, told, cancel)
         comparison.save(work / COMPARISON)
         cancel.check()
-        _move(work, folder, backends)
+        _move(work, folder, _names(backends, shown))
     return comparison
 
 
@@ -99,9 +106,7 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
 
 
 @contextmanager
-def _workplace(
-    folder: Path, backends: Sequence[str], inputs: tuple[Path, Path], settings: RenderSettings
-) -> Iterator[Path]:
+def _workplace(folder: Path, uses: FileUses) -> Iterator[Path]:
     """A temporary folder in the one for the results; folders that were made for nothing go, too.
 
     Raises:
@@ -109,7 +114,7 @@ def _workplace(
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        comparison_files(*inputs, folder, backends, settings).check()
+        uses.check()
         with temporary_folder(folder) as work:
             yield work
     finally:
@@ -119,20 +124,25 @@ def _workplace(
 
 
 def comparison_files(
-    video: Path, voice: Path, folder: Path, backends: Sequence[str], settings: RenderSettings
+    video: Path,
+    voice: Path,
+    folder: Path,
+    backends: Sequence[str],
+    settings: RenderSettings,
+    shown: Sequence[str] = (SIDE_BY_SIDE,),
 ) -> FileUses:
-    """What a comparison reads and writes; see `compare`."""
+    """What a comparison reads and writes; see `compare`. `shown`: names of the videos beside those of backends."""
     uses = input_files(video, voice)
     for backend in backends:
         uses += output_files(video, folder / f"{backend}.mp4", settings)
-    for name in (SIDE_BY_SIDE, PLOTS, COMPARISON):
+    for name in (*shown, PLOTS, COMPARISON):
         uses = uses.writing(folder / name, name)
     return uses
 
 
-def _names(backends: Sequence[str]) -> tuple[str, ...]:
+def _names(backends: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
     """What a comparison's files are called; what describes the others comes last."""
-    return (*(f"{backend}.mp4" for backend in backends), SIDE_BY_SIDE, PLOTS, COMPARISON)
+    return (*(f"{backend}.mp4" for backend in backends), *shown, PLOTS, COMPARISON)
 
 
 def _render(
@@ -170,7 +180,7 @@ def _as_given(part: Compared, settings: RenderSettings, work: Path, folder: Path
 
 
 def _shown(
-    comparison: Comparison, work: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+    comparison: Comparison, work: Path, settings: RenderSettings, told: _Told, cancel: CancelToken, name: str
 ) -> Comparison:
     """Add what shows the results together."""
     from musetalk.comparing.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
@@ -178,7 +188,7 @@ def _shown(
     told.begin("putting the results side by side")
     panels = [Panel.of(work / part.video, report) for part, report in comparison.rendered]
     if len(panels) > 1:
-        out = work / SIDE_BY_SIDE
+        out = work / name
         write_side_by_side(panels, out, folder=work, settings=settings, on_frame=told.finishing, cancel=cancel)
         comparison = replace(comparison, side_by_side=out.name)
     if any(report.measures for _, report in comparison.rendered):
@@ -190,6 +200,20 @@ def _shown(
     return comparison
 
 
+def _with_source(
+    comparison: Comparison, video: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+) -> Comparison:
+    """Add the source as the results show it."""
+    from musetalk.comparing.source_in_step import write_source_in_step  # noqa: PLC0415
+
+    told.begin("playing the source in step with them")
+    result = out.with_name(comparison.rendered[0][0].video)
+    write_source_in_step(
+        video, result, out, folder=out.parent, settings=settings, on_frame=told.finishing, cancel=cancel
+    )
+    return replace(comparison, source_in_step=out.name)
+
+
 def _plotting() -> Callable[[Comparison, Path], None]:
     """What draws plots; loading it takes seconds where a machine is busy, or has never drawn any."""
     from musetalk.comparing.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
@@ -197,14 +221,14 @@ def _plotting() -> Callable[[Comparison, Path], None]:
     return draw_plots
 
 
-def _move(work: Path, folder: Path, backends: Sequence[str]) -> None:
+def _move(work: Path, folder: Path, names: Sequence[str]) -> None:
     """Give the results their names, the account last; what an earlier comparison left under the others goes.
 
     Raises:
         OutputError: They cannot be moved.
     """
     (folder / COMPARISON).unlink(missing_ok=True)
-    for name in _names(backends):
+    for name in names:
         try:
             if (work / name).exists():
                 (work / name).replace(folder / name)

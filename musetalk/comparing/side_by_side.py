@@ -7,25 +7,24 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
 from musetalk.arrays import UInt8Array
+from musetalk.comparing.grid import Grid
 from musetalk.comparing.labels import who_painted
 from musetalk.errors import MediaError
 from musetalk.lettering import fitted_font
 from musetalk.media.commands import SoundTrack
 from musetalk.media.probe import probe_source
-from musetalk.media.reader import fitted_size, read_frames
+from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.progress import CancelToken
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 
-WIDEST = 3840  # pixels of the whole
-_IN_A_ROW = 3
-_GAP = 2  # pixels between panels
 _RATE = 48_000  # Hz, what the sound is written with
 _PLATE, _NAME, _REMARK = (24, 26, 30), (240, 240, 240), (255, 190, 90)
 
@@ -48,52 +47,6 @@ class Panel:
     def of(cls, video: Path, report: RenderReport) -> Panel:
         """The panel of a finished render."""
         return cls(video, report.backend, who_painted(report.to_dict()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """Where panels lie, in pixels.
-
-    Attributes:
-        width, height: Size of a picture.
-        line: Height of a line of text above it.
-        lines: How many there are.
-        columns, rows: Of panels.
-    """
-
-    width: int
-    height: int
-    line: int
-    lines: int
-    columns: int
-    rows: int
-
-    @classmethod
-    def of(cls, source: Source, panels: Sequence[Panel]) -> _Grid:
-        count, lines = len(panels), 2 if any(panel.remark for panel in panels) else 1
-        columns = count if count <= _IN_A_ROW else -(-count // 2)
-        room = (WIDEST - (columns - 1) * _GAP) // columns
-        longest = room if source.width >= source.height else room * source.height // source.width
-        width, height = fitted_size(source, longest)
-        line = min(72, max(24, height // 14))
-        return cls(width, height, line, lines, columns, -(-count // columns))
-
-    @property
-    def label(self) -> int:
-        """Height of what is above a picture."""
-        return self.line * self.lines
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the whole; even, as video asks."""
-        width = self.columns * (self.width + _GAP) - _GAP
-        height = self.rows * (self.label + self.height + _GAP) - _GAP
-        return width + width % 2, height + height % 2
-
-    def corner(self, number: int) -> tuple[int, int]:
-        """(x, y) of a panel's label; its picture lies below."""
-        row, column = divmod(number, self.columns)
-        return column * (self.width + _GAP), row * (self.label + self.height + _GAP)
 
 
 def write_side_by_side(
@@ -119,7 +72,7 @@ def write_side_by_side(
         MuseTalkError: A video cannot be read, or the output not be written.
     """
     sources = [probe_source(panel.video, settings.limits, fps=settings.fps, cancel=cancel) for panel in panels]
-    first, grid = sources[0], _Grid.of(sources[0], panels)
+    first, grid = sources[0], Grid.of(sources[0], [panel.remark for panel in panels])
     counts = {source.frame_count for source in sources}
     if len(counts) > 1:
         raise MediaError(f"the results differ in length ({sorted(counts)} frames)", "render them again")
@@ -128,7 +81,7 @@ def write_side_by_side(
         folder=folder,
         size=grid.size,
         fps=first.fps,
-        sound=SoundTrack(first.path, _RATE, None, first.seconds, 0.0, first.seconds),
+        sound=sound_of(first),
         color=first.output_color,
         settings=settings.encoder,
         comment=f"MuseTalk Hybrid, side by side: {', '.join(panel.name for panel in panels)}",
@@ -144,13 +97,25 @@ def write_side_by_side(
         for done, pictures in enumerate(zip(*videos, strict=True), 1):
             for number, picture in enumerate(pictures):
                 x, y = grid.corner(number)
-                canvas[y + grid.label : y + grid.label + grid.height, x : x + grid.width] = picture
+                canvas[y + grid.label : y + grid.label + grid.height, x : x + grid.width] = _fitted(picture, grid)
             writer.write(canvas)
             on_frame(done, first.frame_count)
         writer.finish()
 
 
-def _labelled(panels: Sequence[Panel], grid: _Grid) -> UInt8Array:
+def sound_of(result: Source) -> SoundTrack:
+    """The sound of a result, whole."""
+    return SoundTrack(result.path, _RATE, None, result.seconds, 0.0, result.seconds)
+
+
+def _fitted(picture: UInt8Array, grid: Grid) -> UInt8Array:
+    """A picture as large as its panel: what was not shrunk in decoding is a small one, to be enlarged."""
+    if picture.shape[:2] == (grid.height, grid.width):
+        return picture
+    return np.asarray(cv2.resize(picture, (grid.width, grid.height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _labelled(panels: Sequence[Panel], grid: Grid) -> UInt8Array:
     """The whole without its pictures: uint8 RGB [H, W, 3]."""
     page = Image.new("RGB", grid.size, _PLATE)
     draw = ImageDraw.Draw(page)

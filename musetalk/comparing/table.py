@@ -8,6 +8,9 @@ from typing import Any
 
 from musetalk.comparing.labels import who_painted
 
+_LOWER, _HIGHER = "lower is better", "higher is better"
+_NEAR_1, _AS_SOURCE = "close to 1 is better", "close to the source is better"
+_CALM = "lower is better among mouths that move alike"
 NOTHING = "–"  # noqa: RUF001 - where there is too little to say
 
 
@@ -20,12 +23,14 @@ class Row:
         texts: One per backend, in the comparison's order.
         source: Of the source itself; empty where it has none.
         about: How it is to be read, in a sentence.
+        better: Which way is better, in a few words.
     """
 
     label: str
     texts: tuple[str, ...]
     source: str
     about: str
+    better: str
 
 
 def rows(comparison: dict[str, Any]) -> tuple[Row, ...]:
@@ -38,25 +43,30 @@ def rows(comparison: dict[str, Any]) -> tuple[Row, ...]:
     measures = [(report or {}).get("measures") for report in reports]
     source = next((each["source"] for each in measures if each), None)
 
-    def figure(label: str, about: str, name: str, digits: int) -> Row:
+    def figure(label: str, about: str, better: str, name: str, digits: int) -> Row:
         texts = (_number(each and each["picture"][name], digits) for each in measures)
-        return Row(label, tuple(texts), _number(source and source[name], digits), about)
+        return Row(label, tuple(texts), _number(source and source[name], digits), about, better)
 
-    def fact(label: str, about: str, say: Callable[[Any], str], of: list[Any], beside: str = "") -> Row:
-        return Row(label, tuple(NOTHING if each is None else say(each) for each in of), beside, about)
+    def fact(label: str, about: str, better: str, say: Callable[[Any], str], of: list[Any], beside: str = "") -> Row:
+        return Row(label, tuple(NOTHING if each is None else say(each) for each in of), beside, about, better)
 
     kept = "of loudness and opening, at the best of 7 lags (frames); the source's is what chance gives"
+    heard = _beside(source)
     return (
-        fact("seconds per face frame", "of painting alone", _pace, reports),
-        fact("seconds in all", "the first one looks for the faces, too", _whole, reports),
-        figure("mouth sharpness", "variance of the Laplacian; noise counts as detail", "sharpness", 1),
-        fact("  relative to the source", "1: as sharp as the source", _relative, measures, "1.00" if source else ""),
-        figure("jitter in the mouth", "second difference in time, grey levels; speaking adds to it", "jitter", 2),
-        figure("jitter around it", "the same in the lower face beside the mouth", "jitter_around", 2),
-        figure("jump at clip borders", "change where clips meet, by that inside them; 1: none", "border_jump", 2),
-        fact("change outside the mask", "has to be 0", _outside, measures),
-        fact("fallback frames", "painted by another backend", _fallbacks, reports),
-        fact("voice/mouth correlation", kept, lambda each: _correlation(each["picture"]), measures, _beside(source)),
+        fact("seconds per face frame", "of painting alone", _LOWER, _pace, reports),
+        fact("seconds in all", "the first one looks for the faces, too", _LOWER, _whole, reports),
+        figure("mouth sharpness", "variance of the Laplacian; noise counts as detail", _AS_SOURCE, "sharpness", 1),
+        fact("  relative to the source", "1: as sharp as the source", _NEAR_1, _relative, measures, _one(source)),
+        figure(
+            "jitter in the mouth", "second difference in time, grey levels; speaking adds to it", _CALM, "jitter", 2
+        ),
+        figure("jitter around it", "the same in the lower face beside the mouth", _AS_SOURCE, "jitter_around", 2),
+        figure(
+            "jump at clip borders", "change where clips meet, by that inside them; 1: none", _NEAR_1, "border_jump", 2
+        ),
+        fact("change outside the mask", "has to be 0", _LOWER, _outside, measures),
+        fact("fallback frames", "painted by another backend", _LOWER, _fallbacks, reports),
+        fact("voice/mouth correlation", kept, _HIGHER, lambda each: _correlation(each["picture"]), measures, heard),
     )
 
 
@@ -101,6 +111,10 @@ def _outside(measures: dict[str, Any]) -> str:
 def _fallbacks(report: dict[str, Any]) -> str:
     count, told = str(report["fallback_frames"]), who_painted(report)
     return told if told.startswith(f"{count} of") else f"{count}: {told}" if told else count
+
+
+def _one(source: dict[str, Any] | None) -> str:
+    return "1.00" if source else ""
 
 
 def _beside(source: dict[str, Any] | None) -> str:

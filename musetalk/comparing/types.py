@@ -8,7 +8,9 @@ from typing import Any
 
 from musetalk.report import RenderReport, save_json
 
-SIDE_BY_SIDE, PLOTS, COMPARISON = "side-by-side.mp4", "plots.png", "comparison.json"  # files of its folder
+# files of its folder
+SIDE_BY_SIDE, PLOTS, COMPARISON = "side-by-side.mp4", "plots.png", "comparison.json"
+SOURCE_IN_STEP = "source-in-step.mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Comparison:
         parts: Each backend, in the order in which they were asked for.
         side_by_side: Name of the video that shows them together; empty: fewer than two have one.
         plots: Name of the picture of the measures over time; empty: nothing was measured.
+        source_in_step: Name of the video that shows the source as the results do; empty: nobody asked for it.
     """
 
     source: str
@@ -45,6 +48,7 @@ class Comparison:
     parts: tuple[Compared, ...]
     side_by_side: str = ""
     plots: str = ""
+    source_in_step: str = ""
 
     @property
     def rendered(self) -> tuple[tuple[Compared, RenderReport], ...]:

@@ -327,7 +327,7 @@ def encode(
         *_sound_inputs(sound),
         *["-filter_complex", f"[0:v]{encode_filters(size, color)}[v];{_sound_filter(sound)}[a]"],
         *["-map", "[v]", "-map", "[a]"],
-        *_video_codec(settings),
+        *_video_codec(settings, fps),
         *["-c:a", "aac", "-b:a", f"{settings.audio_kbps}k"],
         *["-map_metadata", "-1", "-metadata", f"comment={comment}", "-movflags", "+faststart", file_url(out)],
     ]
@@ -338,10 +338,12 @@ def _raw_frames(size: tuple[int, int], fps: Fraction) -> list[str]:
     return [*form, *_SHORT_QUEUE, "-i", "pipe:0"]
 
 
-def _video_codec(settings: EncoderSettings) -> list[str]:
+def _video_codec(settings: EncoderSettings, fps: Fraction) -> list[str]:
+    most = settings.keyframe_seconds
+    keys = [] if most is None else ["-g", str(max(1, round(most * fps)))]
     if settings.codec == "nvenc":
-        return ["-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", str(settings.crf), "-b:v", "0"]
-    return ["-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf)]
+        return ["-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", str(settings.crf), "-b:v", "0", *keys]
+    return ["-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf), *keys]
 
 
 def _sound_inputs(sound: SoundTrack) -> list[str]:
@@ -367,5 +369,5 @@ def encode_trial(*, size: tuple[int, int], fps: Fraction, settings: EncoderSetti
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error"],
         *_raw_frames(size, fps),
-        *["-vf", encode_filters(size, ColorTags()), *_video_codec(settings), "-f", "null", "-"],
+        *["-vf", encode_filters(size, ColorTags()), *_video_codec(settings, fps), "-f", "null", "-"],
     ]

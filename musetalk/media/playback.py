@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -60,6 +60,20 @@ def play(
                 f'"{source.path.name}" ends after frame {run.source + count} of {source.frame_count}: it is damaged',
                 "export it again, or cut off its end",
             )
+
+
+def play_over(
+    source: Source,
+    count: int,
+    length: Literal["pingpong", "loop", "hold"],
+    *,
+    spool_dir: Path,
+    cancel: CancelToken | None = None,
+) -> Generator[UInt8Array, None, None]:
+    """Yield what `count` output frames show of a source; see `play`, and `Timeline` for `length`."""
+    yield from play(
+        source, Timeline(count, count, source.frame_count, length), 0, count, spool_dir=spool_dir, cancel=cancel
+    )
 
 
 def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -> Generator[UInt8Array, None, None]:

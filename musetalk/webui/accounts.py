@@ -27,6 +27,13 @@ def account_of(site: Site, job: Job) -> dict[str, Any] | None:
     return dict(facts)
 
 
+def result_of(site: Site, job: Job, account: dict[str, Any] | None) -> Path | None:
+    """The video that a job is asked for, if it is there: of a comparison, the one that shows all results."""
+    if job.compare and account is not None:
+        return site.jobs.store.file(job, account["side_by_side"])
+    return site.jobs.store.file(job, job.result)
+
+
 def videos_of(site: Site, job: Job, account: dict[str, Any]) -> dict[str, Path]:
     """The results of a comparison that are there, by backend."""
     found = {part["backend"]: site.jobs.store.file(job, part["video"]) for part in account["parts"] if part["report"]}

@@ -12,7 +12,7 @@ import gradio as gr
 
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.jobs.job import Job
-from musetalk.webui.accounts import account_of, shown_job, videos_of
+from musetalk.webui.accounts import account_of, result_of, shown_job, videos_of
 from musetalk.webui.form import visitors_settings
 from musetalk.webui.site import Site, owner_of
 
@@ -98,7 +98,7 @@ class Api:
         """What a job that is done has made: its video; of a comparison, all side by side, each alone, and the plots."""
         found = _said(self._site.jobs.get, job, owner_of(key, request))
         store, account = self._site.jobs.store, account_of(self._site, found)
-        made = [store.file(found, found.result)]
+        made = [result_of(self._site, found, account)]
         if found.compare and account is not None:
             made += [*videos_of(self._site, found, account).values(), store.file(found, account["plots"])]
         return [str(path) for path in made if path is not None] if found.state == "done" else []
@@ -128,7 +128,8 @@ class Api:
         return job
 
     def _outcome(self, job: Job) -> _Answer:
-        account, result = account_of(self._site, job), self._site.jobs.store.file(job, job.result)
+        account = account_of(self._site, job)
+        result = result_of(self._site, job, account)
         if job.state != "done" or account is None or (result is None and not job.compare):
             return None, None
         if result is None:  # where all but one failed, there is nothing to put beside it

@@ -13,6 +13,16 @@ from musetalk.settings import RenderSettings
 from musetalk.webui.units import sentence
 from musetalk.weights import left, readable_size
 
+# Opens the tab that a link of this component names.
+LINK_TO_TAB = """
+element.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-tab]");
+  if (!link) return;
+  const tab = [...document.querySelectorAll('[role="tab"]')].find((tab) => tab.innerText.trim() === link.dataset.tab);
+  tab?.click();
+  tab?.focus();
+});
+"""
 # Setting the value is all it takes: Gradio sends "change" by itself, here and where a handler sets it. Once a person
 # has clicked, the "checked" attribute no longer says which button is on, so it is set after every update.
 _JS = """
@@ -23,13 +33,6 @@ element.addEventListener("change", (event) => {
   if (event.target.type !== "radio") return;
   props.value = event.target.value;
   trigger("input");
-});
-element.addEventListener("click", (event) => {
-  const link = event.target.closest("[data-tab]");
-  if (!link) return;
-  const tab = [...document.querySelectorAll('[role="tab"]')].find((tab) => tab.innerText.trim() === link.dataset.tab);
-  tab?.click();
-  tab?.focus();
 });
 watch(["value", "cards"], show);
 show();
@@ -98,7 +101,7 @@ def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
     return gr.HTML(
         value=value,
         html_template="${cards}",
-        js_on_load=_JS,
+        js_on_load=_JS + LINK_TO_TAB,
         apply_default_css=False,
         elem_classes="mt-picker",
         cards=backend_cards(entries, value),

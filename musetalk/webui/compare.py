@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
+from musetalk.webui.backend_picker import LINK_TO_TAB
 from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of
-from musetalk.webui.compare_stage import CompareStage, build_compare_stage
+from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.dub import build_media
 from musetalk.webui.dub_handlers import DubHandlers
-from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
+from musetalk.webui.site import UNQUEUED, Site
 from musetalk.webui.watching import SHOW_ADDRESS
 
 _SETTINGS = (
@@ -19,12 +18,16 @@ _SETTINGS = (
 )
 
 
-# Gradio gives pictures that are compared neither a name nor a text.
-_NAME_PICTURES = """() => requestAnimationFrame(() => {
-  const said = document.querySelector("#pair-caption")?.innerText.split(" | ") ?? [];
-  const pictures = document.querySelectorAll("#pair [data-testid=imageslider-image]");
-  pictures.forEach((picture, side) => (picture.alt = said[side] ?? ""));
-})"""
+# What the Dub tab has is taken over where this one has nothing, or what it took over before.
+_TAKE_OVER = """(...given) => {
+  const taken = (window.mtTaken ??= {});
+  return ["source", "voice"].map((kind, place) => {
+    const [theirs, own] = [given[place], given[place + 2]];
+    if (!theirs?.path || (own?.path && own.path !== taken[kind])) return own;
+    taken[kind] = theirs.path;
+    return theirs;
+  });
+}"""
 
 
 def build_compare(
@@ -35,16 +38,19 @@ def build_compare(
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             source, voice = build_media(site)
+        with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             backends = gr.CheckboxGroup(
                 names, value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
             )
-            lacks = gr.HTML(lacking)
+            lacks = gr.HTML(lacking, js_on_load=LINK_TO_TAB)
             gr.Markdown(_SETTINGS, elem_classes="caps")
-        with gr.Column(scale=3, min_width=320, elem_classes="stage"):
-            stage = build_compare_stage(header, [backend.name for backend in site.engine.registry])
+            work = build_work(ready=len(names) > 1)
+    stage = build_compare_stage(header, work)
     handlers = CompareHandlers(site, stage, backends, lacks)
     # Not checked against what could be chosen before: that is what it is about.
     tab.select(handlers.refresh, backends, handlers.choice, preprocess=False, **UNQUEUED)
+    own = [source, voice]
+    tab.select(None, [dub.source, dub.voice, *own], own, js=_TAKE_OVER, api_visibility="private")
     stage.compare_button.click(
         handlers.compare,
         [source, voice, visitor, backends, dub.source, *dub.form.widgets],
@@ -60,15 +66,3 @@ def build_compare(
 def _wire(handlers: CompareHandlers, stage: CompareStage, visitor: gr.BrowserState) -> None:
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **UNQUEUED)
     stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)
-    # In the queue and a few at a time: each decodes two frames.
-    shown: dict[str, Any] = {
-        "inputs": [stage.job, visitor, stage.frame, stage.left, stage.right],
-        "outputs": handlers.seen,
-        **AT_ONCE,
-        "concurrency_limit": 2,
-        "trigger_mode": "always_last",
-    }
-    for happens in (stage.due.change, stage.frame.input, stage.left.input):
-        happens(handlers.show_pair, **shown)
-    stage.right.input(handlers.show_right, **shown)
-    stage.pair.change(None, js=_NAME_PICTURES, api_visibility="private")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ from musetalk.comparing.labels import painter_named
 from musetalk.errors import JobError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.webui import form
-from musetalk.webui.accounts import account_of, videos_of
+from musetalk.webui.accounts import account_of, result_of, videos_of
 from musetalk.webui.backend_picker import backend_entries
-from musetalk.webui.compare_frames import frame_of
 from musetalk.webui.compare_panel import comparison_panel, lacking_list
 from musetalk.webui.compare_stage import HINT, TOGETHER, CompareStage
-from musetalk.webui.dub_handlers import SHOWN_SIDE, given
+from musetalk.webui.dub_handlers import given
 from musetalk.webui.figures import file_address
 from musetalk.webui.form import LATENTSYNC, MUSETALK, Value
+from musetalk.webui.pair_view import Side, pair_view
 from musetalk.webui.site import Site, owner_of, with_toasts
 from musetalk.webui.watching import Update, Watching
 
@@ -45,25 +44,23 @@ class CompareHandlers(Watching):
     @property
     def watched(self) -> list[Any]:
         """What changes while a comparison is watched."""
-        stage = self._stage
-        return [*super().watched, stage.moment, stage.frame, stage.due, *self.seen]
-
-    @property
-    def seen(self) -> list[Any]:
-        """What changes with the frame and the results that are looked at."""
-        return [self._stage.left, self._stage.right, self._stage.caption, self._stage.pair]
+        return [*super().watched, self._stage.pair]
 
     @property
     def choice(self) -> list[Any]:
         """What changes with the weights that are there."""
-        return [self._backends, self._lacking]
+        return [self._backends, self._lacking, self._stage.compare_button]
 
     def refresh(self, chosen: list[str] | None) -> Update:
         """Offer the backends that can paint now; of those that were chosen, what is left if it can be compared."""
         names, lacking = choices(self._site)
         kept = [name for name in chosen or () if name in names]
         value = kept if len(kept) > 1 else first_of(names)
-        return {self._backends: gr.CheckboxGroup(choices=names, value=value), self._lacking: lacking}
+        return {
+            self._backends: gr.CheckboxGroup(choices=names, value=value),
+            self._lacking: lacking,
+            self._stage.compare_button: gr.Button(interactive=len(names) > 1),
+        }
 
     @with_toasts
     def compare(
@@ -92,93 +89,52 @@ class CompareHandlers(Watching):
         self._site.uploads.sweep()
         return self.open(job)
 
-    @with_toasts
-    def show_pair(
-        self, request: gr.Request, job_id: str, secret: str | None, frame: float, left: str, right: str
-    ) -> Update:
-        """Show one frame of two results; where both are one, another one on the right."""
-        videos, reports = self._results(request, job_id, secret, left, right)
-        right = _beside(left, right, videos)
-        return self._seen(videos, reports, int(frame), left, right)
-
-    @with_toasts
-    def show_right(
-        self, request: gr.Request, job_id: str, secret: str | None, frame: float, left: str, right: str
-    ) -> Update:
-        """The same, but where both are one, another one on the left."""
-        videos, reports = self._results(request, job_id, secret, left, right)
-        left = _beside(right, left, videos)
-        return self._seen(videos, reports, int(frame), left, right)
-
-    def _results(
-        self, request: gr.Request, job_id: str, secret: str | None, *asked: str
-    ) -> tuple[dict[str, Path], dict[str, Any]]:
-        """Videos and reports of a comparison, by backend.
-
-        Raises:
-            JobError: What is asked for is not among them.
-        """
-        job = self._site.jobs.get(job_id, owner_of(secret, request))
-        facts = account_of(self._site, job)
-        videos = videos_of(self._site, job, facts) if facts else {}
-        if facts is None or len(videos) < 2 or not set(asked) <= set(videos):
-            raise JobError("there is no such result in this comparison", "choose another backend")
-        return videos, {part["backend"]: part["report"] for part in facts["parts"]}
-
-    def _seen(
-        self, videos: Mapping[str, Path], reports: Mapping[str, Any], frame: int, left: str, right: str
-    ) -> Update:
-        stage, sides = self._stage, (left, right)
-        pictures = tuple(frame_of(videos[name], frame, SHOWN_SIDE) for name in sides)
-        self._site.uploads.sweep()
-        text = f"Frame {frame}: {' | '.join(painter_named(reports[name], frame) for name in sides)}"
-        caption = f'<p class="mt-caption">{escape(text)}</p>'
-        # The pictures themselves, not an update of the component: Gradio encodes those outside its event loop.
-        return {stage.left: left, stage.right: right, stage.caption: caption, stage.pair: pictures}
-
     def _outcome(self, job: Job) -> Update:
         stage, facts, store = self._stage, account_of(self._site, job), self._site.jobs.store
         if facts is None:
             return {}
         videos, plots = videos_of(self._site, job, facts), store.file(job, facts["plots"])
-        together = store.file(job, facts["side_by_side"])
+        together = result_of(self._site, job, facts)
         files = {TOGETHER: together, **videos} if together else videos
         label, video = next(iter(files.items()), ("", None))
+        shown = f"{TOGETHER}: {' | '.join(videos)}" if together else f"Only result: {label}"
         notices = {backend.name: backend.notice for backend in self._site.engine.registry}
         addresses = {name: file_address(path) for name, path in files.items()}
         update: Update = {
             stage.report: comparison_panel(facts, file_address(plots) if plots else "", notices, addresses),
             stage.video: gr.Video(
                 str(video) if video else None,
-                label=label if together else f"Only result: {label}",
+                label=shown,
                 visible=video is not None,
             ),
         }
-        return {**update, **self._moment(facts, list(videos))} if len(videos) > 1 else update
+        return {**update, stage.pair: self._pair(job, facts, videos)}
 
-    def _moment(self, facts: Mapping[str, Any], names: Sequence[str]) -> Update:
-        """Offer the frames and the results that there are; which are shown comes after, as it takes its time."""
-        stage = self._stage
-        reports = {part["backend"]: part["report"] for part in facts["parts"]}
-        offered = [(painter_named(reports[name]), name) for name in names]
-        last = min(reports[name]["frames"] for name in names) - 1
-        return {
-            stage.moment: gr.Column(visible=True),
-            stage.frame: gr.Slider(maximum=max(last, 1), value=last // 2),
-            stage.left: gr.Dropdown(choices=offered, value=names[0]),
-            stage.right: gr.Dropdown(choices=offered, value=names[1]),
-            stage.due: secrets.token_hex(4),
-        }
+    def _pair(self, job: Job, facts: Mapping[str, Any], videos: Mapping[str, Path]) -> str:
+        """One frame of two results, or of one and the source; empty: there is nothing to be shown beside another."""
+        reports = {part["backend"]: part["report"] for part in facts["parts"] if part["backend"] in videos}
+        sides = [
+            Side(name, painter_named(report), file_address(videos[name]), videos[name].stat().st_size, _others(report))
+            for name, report in reports.items()
+        ]
+        source = self._site.jobs.store.file(job, facts.get("source_in_step", ""))
+        if source:
+            sides.append(Side("source", "the source", file_address(source), source.stat().st_size))
+        if len(sides) < 2:
+            return ""
+        frames = min(report["frames"] for report in reports.values())
+        return pair_view(sides, Fraction(next(iter(reports.values()))["fps"]), frames)
 
     def _cleared(self) -> Update:
         stage = self._stage
-        return {**super()._cleared(), stage.moment: gr.Column(visible=False), stage.caption: "", stage.pair: None}
+        return {**super()._cleared(), stage.pair: ""}
 
 
 def choices(site: Site) -> tuple[list[str], str]:
     """Names of the backends that can paint now, and what the others lack, as HTML."""
     entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
-    return [entry.name for entry in entries if not entry.lacks], lacking_list([each for each in entries if each.lacks])
+    ready = [entry.name for entry in entries if not entry.lacks]
+    return ready, lacking_list([entry for entry in entries if entry.lacks], ready)
 
 
 def first_of(names: Sequence[str]) -> list[str]:
@@ -187,6 +143,6 @@ def first_of(names: Sequence[str]) -> list[str]:
     return families if all(families) else [*names[:2]]
 
 
-def _beside(name: str, other: str, names: Iterable[str]) -> str:
-    """What is shown beside a result: `other`, unless that is the same."""
-    return other if other != name else next(each for each in names if each != name)
+def _others(report: Mapping[str, Any]) -> tuple[tuple[int, int, str], ...]:
+    """Which frames of a result others painted."""
+    return tuple((each["start"], each["stop"], each["backend"] or "a fallback") for each in report["fallbacks"])

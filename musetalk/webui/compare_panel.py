@@ -48,15 +48,32 @@ def comparison_panel(
     )
 
 
-def lacking_list(entries: Sequence[BackendEntry]) -> str:
-    """The backends that cannot be compared here, each with what it lacks; all texts are escaped."""
+def lacking_list(entries: Sequence[BackendEntry], ready: Sequence[str]) -> str:
+    """The backends that cannot be compared here, each with what it lacks; all texts are escaped.
+
+    Args:
+        entries: Of these backends.
+        ready: Names of the others; fewer than two are no comparison.
+    """
     items = "".join(
         f"<li><b>{escape(entry.name)}</b> {escape('; '.join(map(sentence, entry.lacks)))}</li>" for entry in entries
     )
     if not items:
         return ""
     names = escape(", ".join(entry.name for entry in entries))
-    return f'<details class="mt-unready"><summary>Not ready here: {names}</summary><ul>{items}</ul></details>'
+    lacking = f'<details class="mt-unready"><summary>Not ready here: {names}</summary><ul>{items}</ul></details>'
+    if len(ready) > 1:
+        return lacking
+    only = f"only {escape(ready[0])} is ready" if ready else "none is ready"
+    sizes = "".join(
+        f"<li>{escape(entry.name)} ({escape(entry.download)} to download)</li>" for entry in entries if entry.download
+    )
+    where = "The Models tab gets another one:" if sizes else "Another one needs its weights on the server, see Models."
+    return (
+        f'<div class="mt-too-few" role="note"><p>A comparison takes two backends, and {only} here. {where}</p>'
+        f"<ul>{sizes}</ul>"
+        f'<button type="button" class="mt-link" data-tab="Models">Open Models</button></div>{lacking}'
+    )
 
 
 def _failures(parts: Sequence[Mapping[str, Any]]) -> str:
@@ -82,7 +99,7 @@ def _settings(painted: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(parts: Sequence[Mapping[str, Any]], measures: Sequence[Row]) -> str:
-    """Figures with a column for each backend. None is called the better one: most of them cannot say.
+    """Figures with a column for each backend, and which way is better; which backend is, they cannot say alone.
 
     Wide tables scroll in their own box, also by keyboard.
     """
@@ -105,7 +122,8 @@ def _head(part: Mapping[str, Any]) -> str:
 
 def _row(row: Row, texts: Sequence[str]) -> str:
     cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
-    about = f'<span class="mt-users">{escape(row.about)}</span>' if row.about else ""
+    told = "; ".join(filter(None, (row.better, row.about)))
+    about = f'<span class="mt-users">{escape(_title(told))}</span>'
     return f'<tr><th scope="row">{escape(_title(row.label.strip()))}{about}</th>{cells}</tr>'
 
 

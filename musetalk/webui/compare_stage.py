@@ -1,69 +1,59 @@
-"""The right column of the Compare tab: the videos side by side, status, table and plots, and one moment of two."""
+"""What the Compare tab shows: beside the inputs what is done, below both, as wide as the page, what was made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
 from musetalk.webui import panels
+from musetalk.webui.pair_view import PAIR_JS
 from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
 
-# Gradio forgets how long the shown comparison is when the server restarts, and would refuse its later frames.
-_MOST_FRAMES = 10_000_000
 TOGETHER = "Side by side"
 HINT = "Choose a source, a voice and two backends or more, then compare."
 
 
 @dataclass(frozen=True, slots=True)
 class CompareStage(WatchedStage):
-    """Its widgets besides those of the watched job.
-
-    `moment` holds all that shows one frame of two results; `due` changes whenever another comparison wants them shown.
-    """
+    """Its widgets besides those of the watched job; `pair` shows one frame of two results."""
 
     compare_button: gr.Button
-    moment: gr.Column
-    frame: gr.Slider
-    left: gr.Dropdown
-    right: gr.Dropdown
-    caption: gr.HTML
-    pair: gr.ImageSlider
-    due: gr.Textbox
+    pair: gr.HTML
 
 
-def build_compare_stage(header: gr.HTML, backends: Sequence[str]) -> CompareStage:
-    """Build it where it is called; `header` is the page's, which shows the queue, `backends` all that there are."""
-    video = gr.Video(label=TOGETHER, visible=False, interactive=False, buttons=["download"], elem_id="side-by-side")
+@dataclass(frozen=True, slots=True)
+class CompareWork:
+    """What starts and ends a comparison, and says how far it is."""
+
+    compare_button: gr.Button
+    stop_button: gr.Button
+    status: gr.HTML
+
+
+def build_work(*, ready: bool) -> CompareWork:
+    """Build it where it is called; `ready`: there are backends to compare."""
     with gr.Row(elem_classes="actions", equal_height=True):
-        compare_button = gr.Button("Compare", variant="primary", min_width=110, scale=2)
+        compare_button = gr.Button("Compare", variant="primary", min_width=110, scale=2, interactive=ready)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
-    status = gr.HTML(panels.status_panel(None, hint=HINT), elem_id="compare-status")
-    with gr.Column(visible=False, elem_classes="moment") as moment:
-        pair = gr.ImageSlider(
-            label="One frame of two", type="numpy", format="png", interactive=False, elem_id="pair", max_height=600
-        )
-        caption = gr.HTML("", elem_id="pair-caption")
-        frame = gr.Slider(0, _MOST_FRAMES, value=0, step=1, label="Frame", elem_id="pair-frame")
-        with gr.Row():
-            left = gr.Dropdown(list(backends), label="On the left", min_width=220)
-            right = gr.Dropdown(list(backends), label="On the right", min_width=220)
-    report = gr.HTML("", elem_id="comparison")
+    return CompareWork(
+        compare_button, stop_button, gr.HTML(panels.status_panel(None, hint=HINT), elem_id="compare-status")
+    )
+
+
+def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
+    """Build what shows the results where it is called: each of two panels beside each other wants 480 pixels.
+
+    `header` is the page's, which shows the queue.
+    """
     return CompareStage(
         header=header,
-        video=video,
-        stop_button=stop_button,
-        status=status,
-        report=report,
+        pair=gr.HTML("", elem_id="pair", js_on_load=PAIR_JS, apply_default_css=False),
+        video=gr.Video(label=TOGETHER, visible=False, interactive=False, buttons=["download"], elem_id="side-by-side"),
+        report=gr.HTML("", elem_id="comparison"),
+        stop_button=work.stop_button,
+        status=work.status,
         job=gr.Textbox(visible=False),
         timer=gr.Timer(WATCH_SECONDS, active=False),
-        compare_button=compare_button,
-        moment=moment,
-        frame=frame,
-        left=left,
-        right=right,
-        caption=caption,
-        pair=pair,
-        due=gr.Textbox(visible="hidden"),
+        compare_button=work.compare_button,
     )

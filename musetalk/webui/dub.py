@@ -44,7 +44,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
             inputs = _build_inputs(site)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_stage(header)
-    handlers = DubHandlers(site, stage, inputs.source, inputs.form)
+    handlers = DubHandlers(site, stage, inputs.source, inputs.voice, inputs.form)
     _wire(handlers, inputs, stage, visitor)
     return handlers
 

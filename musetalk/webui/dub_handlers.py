@@ -29,11 +29,11 @@ SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down for
 class DubHandlers(Watching):
     """Handlers over one page's widgets; all visitors share them. Of each of the last ones they keep what was drawn."""
 
-    def __init__(self, site: Site, stage: Stage, source: gr.File, settings: form.SettingsForm) -> None:
+    def __init__(self, site: Site, stage: Stage, source: gr.File, voice: gr.Audio, settings: form.SettingsForm) -> None:
         super().__init__(site, stage)
         self._stage = stage
         self._sketches: Recent[str, drawing.Sketch] = Recent(_VISITS)
-        self.source = source
+        self.source, self.voice = source, voice  # the Compare tab takes them over
         self.form = settings  # the Models tab says what can be chosen in it, the Compare tab goes by it
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from musetalk.comparing.compare import compare
+from musetalk.comparing.viewing import compare_for_viewing
 from musetalk.doctor import devices
 from musetalk.errors import SettingsError
 from musetalk.jobs.service import JobService
@@ -63,7 +63,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     bring_weights(sets, options.weights, options.models_dir)
     max_bytes = round(options.max_disk_gigabytes * 2**30)
     store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
-    jobs = JobService([engine], store, compare=compare)
+    jobs = JobService([engine], store, compare=compare_for_viewing)
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([store.root, FOLDER])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +11,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.browser.drive import PLAY, BrowserContext, Clips, Locator, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
-from tests.media import tone, write_video, write_wav
+from tests.media import numbered_frames, read_number, tone, write_video, write_wav
 from tests.served import ROOT, Served, served
 
 pytestmark = pytest.mark.integration
 FRAMES = 10
+PLACE = "canvas => getComputedStyle(canvas).transform"
+CUT = "view => getComputedStyle(view).clipPath"
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +42,11 @@ def visit(new_visitor: Callable[..., BrowserContext], latentsync_server: Served)
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A face and a voice, of few frames."""
+    """A face and a voice, of few frames, each with its number above the face."""
     folder = tmp_path_factory.mktemp("short")
     portrait = cv2.cvtColor(cv2.imread(str(ROOT / "assets" / "portrait.png")), cv2.COLOR_BGR2RGB)
     frames = np.repeat(cv2.resize(portrait[:360, 40:400], (240, 240))[None], FRAMES, axis=0)
+    frames[:, :24] = numbered_frames(FRAMES, 240, 48)[:, :24]
     return write_video(folder / "face.mp4", frames), write_wav(folder / "voice.wav", tone(FRAMES / 25))
 
 
@@ -60,21 +66,35 @@ def compare(visit: Visit, source: Path, voice: Path, *backends: str) -> str:
     visit.page.locator("input[type=file][accept*=video]").last.set_input_files(source)
     visit.page.locator("input[type=file][accept*=audio]").last.set_input_files(voice)
     expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
-    for box in visit.page.locator(".compared input").all():
-        box.set_checked(box.evaluate("box => box.closest('label').innerText.trim()") in backends)
+    choose(visit, *backends)
     visit.button("Compare").click()
     return visit.job
+
+
+def choose(visit: Visit, *backends: str) -> None:
+    for box in visit.page.locator(".compared input").all():
+        box.set_checked(box.evaluate("box => box.closest('label').innerText.trim()") in backends)
 
 
 def state(visit: Visit) -> Locator:
     return visit.page.locator("#compare-status .mt-state")
 
 
-def pair(visit: Visit) -> list[str]:
-    """The addresses of the two pictures."""
-    images = visit.page.get_by_test_id("imageslider-image")
-    expect(images).to_have_count(2)
-    return [image.get_attribute("src") or "" for image in images.all()]
+def shown(visit: Visit, frame: int, left: str, right: str) -> list[np.ndarray]:
+    """Wait until a frame of two is shown: both pictures, int [h, w, 3], RGB; each says by its own that it is that."""
+    expect(visit.page.locator(".mt-pair")).to_have_attribute("data-shown", f"{frame} {left} {right}")
+    pictures = list[np.ndarray]()
+    for canvas in visit.page.locator(".mt-pair canvas").all():
+        data = base64.b64decode(canvas.evaluate("canvas => canvas.toDataURL()").partition(",")[2])
+        pictures.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int))
+    assert [read_number(picture[:48]) for picture in pictures] == [frame, frame]
+    return pictures
+
+
+def step(visit: Visit, key: str) -> None:
+    views = visit.page.locator(".mt-pair-views")
+    views.focus()
+    views.press(key)
 
 
 def test_what_the_fold_says_is_what_is_rendered(visit: Visit, short: tuple[Path, Path], jobs: Path) -> None:
@@ -120,18 +140,21 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     expect(visit.page.locator(".mt-plots img")).to_have_js_property("complete", True)
     expect(visit.page.locator("#comparison")).to_contain_text("warped to the loudness of the voice")
 
+    middle = (FRAMES - 1) // 2
     label = visit.page.locator("#pair-caption")
-    expect(label).to_contain_text(f"Frame {(FRAMES - 1) // 2}: preview | latentsync-1.5")
-    before = pair(visit)
-    assert before[0] != before[1]
+    expect(label).to_have_text(f"Frame {middle}: preview | latentsync-1.5")
+    left, right = shown(visit, middle, "preview", "latentsync-1.5")
+    assert np.abs(left - right).max() > 8
     visit.page.locator("#pair-frame input[type=range]").press("ArrowRight")
-    expect(label).to_contain_text(f"Frame {(FRAMES + 1) // 2}:")
-    right = visit.page.get_by_label("On the right")
-    right.click()
-    visit.page.get_by_role("option", name="preview").click()
-    expect(label).to_contain_text("latentsync-1.5 | preview")
+    shown(visit, middle + 1, "preview", "latentsync-1.5")
+    visit.page.get_by_label("On the right").select_option("preview")
+    shown(visit, middle + 1, "latentsync-1.5", "preview")
+    expect(label).to_have_text(f"Frame {middle + 1}: latentsync-1.5 | preview")
     links = visit.page.locator(".mt-downloads a")
     expect(links).to_have_text(["Side by side", "preview", "latentsync-1.5"])
+    with visit.page.expect_download() as download:
+        links.first.click()
+    assert download.value.suggested_filename == "face_voice_preview_beside_latentsync-1.5.mp4"
     with visit.page.expect_download() as download:
         links.last.click()
     assert download.value.suggested_filename == "latentsync-1.5.mp4"
@@ -140,14 +163,74 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     visit.page.goto("about:blank")
     visit.page.goto(f"{visit.address}?job={job}")
     expect(table).to_be_visible()
-    expect(label).to_contain_text("preview | latentsync-1.5")
-    assert len(pair(visit)) == 2
+    shown(visit, middle, "preview", "latentsync-1.5")
     visit.tab("Jobs")
     expect(visit.cards).to_contain_text("face + voice: preview beside latentsync-1.5")
     visit.cards.get_by_role("button", name="Open").click()
     expect(visit.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(table).to_be_visible()
-    assert len(pair(visit)) == 2  # shown anew, though it is the job that was shown before
+    shown(visit, middle, "preview", "latentsync-1.5")
+
+
+def test_a_mouth_is_looked_at_frame_by_frame(visit: Visit, short: tuple[Path, Path]) -> None:
+    """With the keyboard alone, on what the Dub tab was given; on a screen of 1280 x 720."""
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    visit.give(*short)
+    visit.tab("Compare")
+    expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
+    choose(visit, "preview", "musetalk-v15")
+    visit.button("Compare").click()
+    expect(state(visit)).to_contain_text("Done")
+    shown(visit, 4, "preview", "musetalk-v15")
+    visit.page.get_by_label("On the right").select_option("source")
+    shown(visit, 4, "preview", "source")
+
+    for _ in range(3):
+        step(visit, "+")
+    views, zoom = visit.page.locator(".mt-pair-view"), visit.page.locator("[data-zoom]")
+    expect(zoom).to_have_text("338%")
+    step(visit, "Shift+ArrowDown")
+    canvas = visit.page.locator(".mt-pair canvas").first
+    looked_at = canvas.evaluate(PLACE)
+    for key, frame in (("ArrowRight", 5), ("ArrowRight", 6), ("ArrowLeft", 5), ("Home", 0), ("End", FRAMES - 1)):
+        step(visit, key)
+        shown(visit, frame, "preview", "source")
+    visit.page.get_by_label("On the left").select_option("musetalk-v15")
+    shown(visit, FRAMES - 1, "musetalk-v15", "source")
+    expect(zoom).to_have_text("338%")
+    assert canvas.evaluate(PLACE) == looked_at
+
+    divider = visit.page.get_by_label("Divider between left and right")
+    cut = views.first.evaluate(CUT)
+    divider.press("ArrowLeft")
+    expect(divider).to_have_value("49")
+    assert views.first.evaluate(CUT) != cut
+    visit.button("Side by side").click()
+    boxes = [view.bounding_box() for view in views.all()]
+    assert all(box is not None and box["width"] >= 480 and box["height"] < 720 for box in boxes)
+    visit.button("Show all").click()
+    expect(zoom).to_have_text("100%")
+    step(visit, "Home")
+    shown(visit, 0, "musetalk-v15", "source")
+    visit.button("Play both").click()
+    shown(visit, FRAMES - 1, "musetalk-v15", "source")
+    expect(visit.button("Play both")).to_be_visible()
+    box = visit.page.locator("#side-by-side video").bounding_box()
+    assert box is not None
+    assert box["height"] < 720
+    assert others(severe(visit)) == set()
+
+
+def test_a_tab_with_one_backend_says_what_is_missing(
+    new_visitor: Callable[..., BrowserContext], server: Served
+) -> None:
+    visit = Visit(new_visitor().new_page(), server.address).open()
+    visit.tab("Compare")
+    expect(visit.page.get_by_role("note")).to_contain_text("A comparison takes two backends, and only preview is ready")
+    expect(visit.button("Compare")).to_be_disabled()
+    assert others(severe(visit)) == set()
+    visit.button("Open Models").click()
+    expect(visit.page.get_by_role("tab", name="Models")).to_have_attribute("aria-selected", "true")
 
 
 def test_a_comparison_is_stopped(visit: Visit, short: tuple[Path, Path], clips: Clips) -> None:

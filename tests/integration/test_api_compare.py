@@ -17,6 +17,7 @@ from tests.programs import nothing_started_stays
 from tests.served import Served, served
 
 pytestmark = pytest.mark.integration
+TOGETHER = "a_a_preview_beside_musetalk-v15.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def inputs(tmp_path: Path, small_portrait: UInt8Array) -> dict[str, Any]:
 
 def test_the_videos_come_side_by_side_with_the_comparison(client: Client, inputs: dict[str, Any]) -> None:
     result, account = client.predict(**inputs, backends=["preview", "musetalk-v15"], api_name="/compare")
-    assert Path(result).name == "side-by-side.mp4"
+    assert Path(result).name == TOGETHER
     assert len(decode(Path(result))) == 6
     assert [part["backend"] for part in account["parts"]] == ["preview", "musetalk-v15"]
     assert [part["report"]["output"] for part in account["parts"]] == ["preview.mp4", "musetalk-v15.mp4"]
@@ -63,10 +64,10 @@ def test_a_comparison_is_watched_and_its_files_are_fetched(client: Client, input
         assert answer[1] is None
     state, result, account = answer
     assert (state["state"], state["failed"]) == ("done", [])
-    assert Path(result).name == "side-by-side.mp4"
+    assert Path(result).name == TOGETHER
     assert account["title"] == "a + a: preview beside musetalk-v15"
     files = [Path(path).name for path in client.predict(**ticket, api_name="/files")]
-    assert files == ["side-by-side.mp4", "preview.mp4", "musetalk-v15.mp4", "plots.png"]
+    assert files == [TOGETHER, "preview.mp4", "musetalk-v15.mp4", "plots.png"]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,18 @@ def test_decoding() -> None:
     assert ",trim=start_frame=7," in counted[counted.index("-vf") + 1]
 
 
+def test_key_frames_come_as_often_as_asked() -> None:
+    fps = Fraction(30000, 1001)
+    for settings, most in (
+        (EncoderSettings(), None),
+        (EncoderSettings(keyframe_seconds=0.4), "12"),
+        (EncoderSettings(keyframe_seconds=0.001), "1"),
+        (EncoderSettings(codec="nvenc", keyframe_seconds=2), "60"),
+    ):
+        arguments = commands.encode_trial(size=(64, 64), fps=fps, settings=settings)
+        assert (arguments[arguments.index("-g") + 1] if "-g" in arguments else None) == most
+
+
 def test_encoding() -> None:
     sound = SoundTrack(Path("/job/voice.wav"), 16_000, None, 2.0, 0.0, 2.0)
     arguments = commands.encode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, cast
 import gradio as gr
 import pytest
 
-from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE, Compared, Comparison
+from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
 from musetalk.engine import Engine as AnyEngine
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
@@ -24,12 +25,12 @@ from musetalk.settings import RenderSettings
 from musetalk.webui import form
 from musetalk.webui.api import Api
 from musetalk.webui.compare_handlers import CompareHandlers
-from musetalk.webui.compare_stage import CompareStage, build_compare_stage
+from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.job_views import JobViews
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.uploads import Uploads
-from tests.compared import finished, report_of
+from tests.compared import FRAMES, RATE, finished, report_of
 from tests.held_engine import LONGEST, PORTRAIT, Engine, written_voice
 from tests.html_page import Page
 
@@ -45,7 +46,7 @@ class Comparing:
 
     fail: tuple[str, ...] = ()
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    width: int = 64
+    source: str = ""
 
     def __call__(
         self,
@@ -67,13 +68,15 @@ class Comparing:
                     Compared(name, error=f"{settings.models_dir}/unet.pt is damaged: fetch it to {settings.models_dir}")
                 )
                 continue
-            out = finished(folder / f"{name}.mp4", self.width)
+            out = finished(folder / f"{name}.mp4")
             chosen = settings.model_copy(update={"backend": name})
             parts.append(Compared(name, out.name, report_of(out, chosen, **self.changes.get(name, {}))))
         together = "" if self.fail else SIDE_BY_SIDE
         if together:
             (folder / SIDE_BY_SIDE).write_bytes(b"mp4")
-        comparison = Comparison(video.name, voice.name, tuple(parts), together)
+        if self.source:
+            (folder / self.source).write_bytes(b"mp4")
+        comparison = Comparison(video.name, voice.name, tuple(parts), together, source_in_step=self.source)
         comparison.save(folder / COMPARISON)
         return comparison
 
@@ -101,15 +104,17 @@ class Tab:
         assert job.state == "done", job.error
         return job
 
-    def seen(self, job: Job, frame: float, left: str, right: str) -> dict[Any, Any]:
-        return self.handlers.show_pair(self.asked(), job.id, VISITOR, frame, left, right)
+    def pair(self, job: Job) -> dict[str, Any]:
+        """What the viewer of a comparison is given."""
+        [shown] = Page(self.handlers.open(job)[self.stage.pair]).having(**{"class": "mt-pair"})
+        return dict(json.loads(shown["data-pair"] or ""))
 
 
 @pytest.fixture(scope="module")
 def built() -> tuple[CompareStage, gr.CheckboxGroup, gr.HTML]:
     async def build() -> tuple[CompareStage, gr.CheckboxGroup, gr.HTML]:
         with gr.Blocks(analytics_enabled=False):
-            stage = build_compare_stage(gr.HTML(), [backend.name for backend in LipSync().registry])
+            stage = build_compare_stage(gr.HTML(), build_work(ready=True))
             return stage, gr.CheckboxGroup(["preview"]), gr.HTML()
 
     return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
@@ -129,42 +134,28 @@ def tab(tmp_path: Path, built: tuple[CompareStage, gr.CheckboxGroup, gr.HTML]) -
     service.close()
 
 
-def test_pictures_come_after_the_rest_and_no_larger_than_shown(tab: Tab) -> None:
-    tab.comparing.width = 1600
+def test_a_frame_of_two_comes_from_the_results_themselves(tab: Tab) -> None:
     job = tab.compared()
-    shown = tab.handlers.watch(tab.asked(), job.id, VISITOR)
-    assert shown[tab.stage.due]
-    assert tab.stage.pair not in shown
-    assert shown[tab.stage.due] != tab.handlers.watch(tab.asked(), job.id, VISITOR)[tab.stage.due]
-    seen = tab.seen(job, 3, *NAMES)
-    assert [picture.shape for picture in seen[tab.stage.pair]] == [(38, 1280, 3)] * 2
-    assert "Frame 3: preview | latentsync-1.5" in Page(seen[tab.stage.caption]).text
+    shown, folder = tab.pair(job), tab.site.jobs.store.folder(job)
+    assert (shown["fps"], shown["frames"]) == (float(RATE), FRAMES)
+    for side, name in zip(shown["sides"], NAMES, strict=True):
+        video = folder / f"{name}.mp4"
+        assert (side["name"], side["label"], side["size"]) == (name, name, video.stat().st_size)
+        assert side["address"].endswith(str(video))
 
 
-def test_what_was_shown_before_a_restart_is_still_understood(tab: Tab) -> None:
-    assert tab.stage.frame.preprocess(97.0) == 97.0
-    assert tab.stage.right.preprocess("latentsync-1.5") == "latentsync-1.5"
-
-
-def test_a_result_that_there_is_not_is_refused_in_words(tab: Tab) -> None:
-    with pytest.raises(gr.Error, match="no such result"):
-        tab.seen(tab.compared(), 0, "preview", "musetalk-v15")
-
-
-def test_the_other_side_moves_on(tab: Tab) -> None:
-    job, stage, handlers = tab.compared(), tab.stage, tab.handlers
-    for show, asked, sides in (
-        (handlers.show_pair, "latentsync-1.5", ("latentsync-1.5", "preview")),
-        (handlers.show_right, "preview", ("latentsync-1.5", "preview")),
-        (handlers.show_right, "latentsync-1.5", NAMES),
-    ):
-        seen = show(tab.asked(), job.id, VISITOR, 0, asked, asked)
-        assert (seen[stage.left], seen[stage.right]) == sides
+def test_the_source_is_a_side(tab: Tab) -> None:
+    tab.comparing.source = SOURCE_IN_STEP
+    *_, last = tab.pair(tab.compared())["sides"]
+    assert (last["name"], last["label"], Path(last["address"]).name) == ("source", "the source", SOURCE_IN_STEP)
+    tab.comparing.fail = ("latentsync-1.5",)
+    assert [side["name"] for side in tab.pair(tab.compared())["sides"]] == ["preview", "source"]
 
 
 def test_a_backend_that_vanished_is_not_chosen_any_more(tab: Tab) -> None:
-    refreshed = tab.handlers.refresh(["preview", "gone"])[tab.backends]
-    assert refreshed.value == ["preview"]
+    refreshed = tab.handlers.refresh(["preview", "gone"])
+    assert refreshed[tab.backends].value == ["preview"]
+    assert refreshed[tab.stage.compare_button].interactive is False
 
 
 def test_a_failure_is_said_and_the_result_is_named(tab: Tab) -> None:
@@ -179,13 +170,12 @@ def test_a_failure_is_said_and_the_result_is_named(tab: Tab) -> None:
     assert str(tab.site.base.models_dir) not in told
 
 
-def test_who_painted_a_frame_is_said_beside_it(tab: Tab) -> None:
+def test_who_painted_which_frames_is_said_beside_them(tab: Tab) -> None:
     tab.comparing.changes = {
         "latentsync-1.5": {"fallbacks": (Fallback(2, 6, "no memory", "musetalk-v15"),), "fallback_frames": 4}
     }
-    job, caption = tab.compared(), tab.stage.caption
-    assert "latentsync-1.5 (by musetalk-v15)" in tab.seen(job, 5, *NAMES)[caption]
-    assert "musetalk-v15" not in tab.seen(job, 6, *NAMES)[caption]
+    plain, partly = tab.pair(tab.compared())["sides"]
+    assert (plain["others"], partly["others"], partly["label"]) == ([], [[2, 6, "musetalk-v15"]], "latentsync-1.5")
 
 
 def test_a_result_of_another_backend_is_offered_as_its(tab: Tab) -> None:
@@ -193,24 +183,19 @@ def test_a_result_of_another_backend_is_offered_as_its(tab: Tab) -> None:
     tab.comparing.changes = {
         "latentsync-1.5": {"fallbacks": whole, "fallback_frames": 12, "instead": "musetalk-v15", "warnings": ("so",)}
     }
-    offered = tab.handlers.open(tab.compared())[tab.stage.right].choices
-    assert ("latentsync-1.5 (by musetalk-v15)", "latentsync-1.5") in [tuple(each) for each in offered]
+    assert tab.pair(tab.compared())["sides"][1]["label"] == "latentsync-1.5 (by musetalk-v15)"
 
 
 def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
     job, stage = tab.compared(), tab.stage
     files = tab.site.jobs.store.folder(job)
-    (files / "latentsync-1.5.mp4").write_text("no video")
-    shown = tab.handlers.watch(tab.asked(), job.id, VISITOR)
-    assert "latentsync-1.5" in shown[stage.report]
-    with pytest.raises(gr.Error, match=r"latentsync-1\.5\.mp4"):
-        tab.seen(job, 0, *NAMES)
     (files / "latentsync-1.5.mp4").unlink()
     (files / SIDE_BY_SIDE).unlink()
     views = JobViews(tab.site, gr.Tabs(), {"compare": tab.handlers})
     restored = views.restore(tab.asked(job=job.id), VISITOR)
     assert restored[stage.video].label == "Only result: preview"
-    assert stage.due not in restored
+    assert restored[stage.pair] == ""
+    assert "latentsync-1.5" in restored[stage.report]
 
 
 @pytest.mark.parametrize(("picked_in", "refused"), [("other.mp4", True), (str(PORTRAIT), False)])

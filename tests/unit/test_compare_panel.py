@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-
+from musetalk.comparing.table import rows
 from musetalk.comparing.types import Compared, Comparison
-from musetalk.errors import MediaError
 from musetalk.report import Fallback, RenderReport
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_picker import BackendEntry
-from musetalk.webui.compare_frames import frame_of
 from musetalk.webui.compare_panel import comparison_panel, lacking_list
 from tests.html_page import Page
-from tests.media import write_video
 from tests.reports import some_report
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>"""
@@ -94,26 +89,34 @@ def test_nobodys_words_become_markup() -> None:
     hostile = report(HOSTILE, warnings=(HOSTILE,))
     account = compared(Compared(HOSTILE, HOSTILE, hostile), Compared("b", error=HOSTILE))
     html = comparison_panel(account, HOSTILE, videos={HOSTILE: HOSTILE})
-    html += lacking_list([BackendEntry(HOSTILE, "", (HOSTILE,))])
+    html += lacking_list([BackendEntry(HOSTILE, "", (HOSTILE,), HOSTILE)], [HOSTILE])
     assert not [tag for tag, found in Page(html).elements if tag == "script" or "onerror" in found]
 
 
 def test_what_is_not_ready_says_what_it_lacks() -> None:
-    assert lacking_list([]) == ""
-    page = Page(lacking_list([BackendEntry("big", "a network", ("unet.pth is missing: fetch it",))]))
+    assert lacking_list([], ["one", "two"]) == ""
+    page = Page(lacking_list([BackendEntry("big", "a network", ("unet.pth is missing: fetch it",))], ["one", "two"]))
+    assert "A comparison takes two" not in page.text
     assert "Not ready here: big" in page.text
     assert "unet.pth is missing: fetch it" in page.text
 
 
-def test_a_moment_is_that_frame_or_the_last(tmp_path: Path) -> None:
-    levels = np.arange(5, dtype=np.uint8) * 50
-    frames = np.broadcast_to(levels[:, None, None, None], (5, 64, 64, 3)).copy()
-    video = write_video(tmp_path / "grey.mp4", frames)
-    for asked, shown in ((0, 0), (3, 3), (4, 4), (99, 4)):
-        assert abs(float(frame_of(video, asked).mean()) - levels[shown]) < 3
-    (tmp_path / "no.mp4").write_text("no video")
-    with pytest.raises(MediaError):
-        frame_of(tmp_path / "no.mp4", 0)
+def test_one_backend_alone_is_told_what_is_missing() -> None:
+    big = BackendEntry("big", "a network", ("unet.pth is missing: fetch it",), "4 GB")
+    page = Page(lacking_list([big], ["preview"]))
+    assert "A comparison takes two backends, and only preview is ready here." in page.text
+    assert "big (4 GB to download)" in page.text
+    assert [found["data-tab"] for tag, found in page.elements if tag == "button"] == ["Models"]
+    visitors = Page(lacking_list([replace(big, download="")], []))
+    assert "none is ready here. Another one needs its weights on the server" in visitors.text
+
+
+def test_each_measure_says_which_way_is_better() -> None:
+    measures = rows(compared(*BOTH))
+    page = Page(comparison_panel(compared(*BOTH), ""))
+    said = [text for path, text in page.texts if path[-2:] == ("th", "span") and "tbody" in path]
+    assert [text.partition(";")[0].lower() for text in said] == [row.better for row in measures]
+    assert all("better" in row.better for row in measures)
 
 
 def test_the_contract_of_parts_is_kept() -> None:

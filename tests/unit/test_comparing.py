@@ -12,6 +12,7 @@ import pytest
 from musetalk.comparing.compare import compare
 from musetalk.comparing.table import NOTHING, remarks, rows
 from musetalk.comparing.types import Compared, Comparison
+from musetalk.comparing.viewing import compare_for_viewing, telling_name
 from musetalk.errors import BackendError, Cancelled, FaceError, MediaError, MuseTalkError, OutputError, SettingsError
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
@@ -20,8 +21,10 @@ from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.compared import FRAMES, SETTINGS, finished, report_of
 from tests.media import (
+    decode,
     numbered_frames,
     picture_size,
+    read_number,
     write_video,
 )
 
@@ -143,11 +146,37 @@ def test_a_backend_that_fails_does_not_stop_the_others(film: Path) -> None:
     assert engine.calls == ["one", "release", "two", "release", "three", "release"]
     assert comparison.parts[1] == Compared("two", error="it is full: empty it")
     assert left(film) == (RESULTS - {"two.mp4"}) | {"three.mp4"}  # what an earlier comparison left is gone
-    assert picture_size(out / "side-by-side.mp4")[0] < 3 * 64
+    assert picture_size(out / "side-by-side.mp4")[0] == 2 * 480 + 2
     plain = json.loads((out / "comparison.json").read_text())
     assert remarks(plain) == ("two failed: it is full: empty it",)
     assert {row.texts[1] for row in rows(plain)} == {NOTHING}
     assert NOTHING not in {row.texts[0] for row in rows(plain)}
+
+
+def test_what_is_looked_at_in_a_browser_can_be_stepped_through(film: Path) -> None:
+    engine = Engine()
+    words, folder = film.parent / "words.wav", film.parent / "out"
+    comparison = compare_for_viewing(engine, film, words, folder, ("one", "two"), SETTINGS)
+    assert comparison.side_by_side == "film_words_one_beside_two.mp4"
+    assert left(film) == (RESULTS - {"side-by-side.mp4"}) | {comparison.side_by_side, comparison.source_in_step}
+    assert [each.encoder.keyframe_seconds for each in engine.asked] == [0.4, 0.4]
+    frames = [read_number(frame) for frame in decode(folder / comparison.source_in_step)]
+    assert frames == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1]
+    chosen = SETTINGS.model_copy(update={"encoder": SETTINGS.encoder.model_copy(update={"keyframe_seconds": 2.0})})
+    compare_for_viewing(engine, film, words, folder, ("one", "two"), chosen)
+    assert engine.asked[-1].encoder.keyframe_seconds == 2.0
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("my film.mp4", "my_film_words_one_beside_two.mp4"),
+        ("-.mp4", "words_one_beside_two.mp4"),
+        (f"{'x' * 300}.mp4", f"{'x' * 40}_words_one_beside_two.mp4"),
+    ],
+)
+def test_what_shows_all_is_called_after_what_it_shows(source: str, name: str) -> None:
+    assert telling_name(Path(source), Path("words.wav"), ("one", "two")) == name
 
 
 def test_one_result_has_nothing_beside_it(film: Path) -> None:

@@ -7,26 +7,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.comparing.grid import WIDEST, Grid
 from musetalk.comparing.plots import draw_plots
-from musetalk.comparing.side_by_side import WIDEST, Panel, write_side_by_side
+from musetalk.comparing.side_by_side import Panel, write_side_by_side
+from musetalk.comparing.source_in_step import write_source_in_step
 from musetalk.comparing.table import NOTHING, Row, remarks, rows
 from musetalk.comparing.types import Compared, Comparison
 from musetalk.errors import MediaError
 from musetalk.measuring.types import Figures, Outside
+from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.report import Fallback, Span
 from tests.compared import FRAMES, RATE, SETTINGS, curves, finished, report_of, some_measures
 from tests.media import (
     decode,
     decode_sound,
+    numbered_frames,
     picture_size,
     read_number,
     stream_seconds,
+    write_video,
 )
 
 pytestmark = pytest.mark.slow
@@ -47,9 +54,9 @@ def together(folder: Path, panels: Sequence[Panel]) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("count", "columns", "lines"), [(2, 2, 1), (3, 3, 1), (4, 2, 2), (5, 3, 2)])
+@pytest.mark.parametrize(("count", "columns", "lines"), [(2, 2, 1), (3, 2, 2), (5, 2, 3)])
 def test_panels_show_the_same_frame_at_the_same_moment(tmp_path: Path, count: int, columns: int, lines: int) -> None:
-    panels = [Panel(finished(tmp_path / f"{k}.mp4", 66, 46), f"backend-{k}", "") for k in range(count)]
+    panels = [Panel(finished(tmp_path / f"{k}.mp4", 480, 46), f"backend-{k}", "") for k in range(count)]
     out = together(tmp_path, panels)
     width, height = picture_size(out)
     assert width % 2 == height % 2 == 0
@@ -60,10 +67,41 @@ def test_panels_show_the_same_frame_at_the_same_moment(tmp_path: Path, count: in
     for k, frame in enumerate(frames):
         for number in range(count):
             row, column = divmod(number, columns)
-            panel = frame[row * drop + label :, column * pitch :][:46, :66]
+            panel = frame[row * drop + label :, column * pitch :][:46, :480]
             assert read_number(panel) == k
     assert abs(stream_seconds(out, "v:0") - FRAMES / RATE) < Fraction(1, 1000)
     assert abs(stream_seconds(out, "a:0") - FRAMES / RATE) <= 1 / RATE
+
+
+def grid(width: int, height: int, *remarks: str) -> Grid:
+    return Grid.of(cast("Source", SimpleNamespace(width=width, height=height)), remarks)
+
+
+def test_a_panel_is_wide_enough_to_see_a_mouth() -> None:
+    for width, height in ((64, 48), (240, 240), (1080, 1920), (1920, 1080), (3840, 2160)):
+        for count in range(2, 6):
+            laid = grid(width, height, *[""] * count)
+            assert 480 <= laid.width <= max(480, width)
+            assert laid.size[0] <= WIDEST
+            assert abs(laid.width / laid.height - width / height) < 0.01
+    assert [grid(1920, 1080, *[""] * count).columns for count in (2, 3, 4, 5)] == [2, 2, 2, 2]
+    assert [grid(1080, 1920, *[""] * count).columns for count in (2, 3, 4, 5)] == [2, 3, 4, 3]
+
+
+@pytest.mark.parametrize("size", [(240, 240), (512, 512), (1080, 1920), (1920, 1080), (3840, 2160)])
+def test_labels_can_be_read_where_the_video_is_as_wide_as_a_page(size: tuple[int, int]) -> None:
+    laid = grid(*size, "", "")
+    page = 1200  # pixels
+    assert 0.7 * laid.line * min(1.0, page / laid.size[0]) >= 16
+
+
+def test_small_results_are_enlarged(tmp_path: Path) -> None:
+    panels = [Panel(finished(tmp_path / f"{k}.mp4", 96, 72), str(k), "") for k in range(2)]
+    out = together(tmp_path, panels)
+    assert picture_size(out)[0] == 962
+    frame = decode(out)[5]
+    panel = frame[-360:, :480]
+    assert read_number(panel[::5, ::5]) == 5
 
 
 def test_the_sound_is_that_of_the_results_at_the_same_moment(tmp_path: Path) -> None:
@@ -75,10 +113,10 @@ def test_the_sound_is_that_of_the_results_at_the_same_moment(tmp_path: Path) -> 
 
 
 def test_large_panels_are_shrunk_to_fit(tmp_path: Path) -> None:
-    panels = [Panel(finished(tmp_path / f"{k}.mp4", 2000, 200, 2), str(k), "") for k in range(3)]
+    panels = [Panel(finished(tmp_path / f"{k}.mp4", 2000, 200, 2), str(k), "") for k in range(2)]
     width, height = picture_size(together(tmp_path, panels))
     assert WIDEST - 6 <= width <= WIDEST
-    assert 128 + 24 <= height <= 128 + 28
+    assert 192 + 60 <= height <= 192 + 100
 
 
 def test_results_that_are_not_of_one_render_are_refused(tmp_path: Path) -> None:
@@ -109,8 +147,29 @@ def test_the_remark_is_written_in_the_picture(tmp_path: Path) -> None:
     assert picture_size(marked)[1] > size[1]
     line = after.shape[0] - before.shape[0]
     second = after[line : 2 * line].astype(int)
-    assert (second[:, :64, 0] < 80).all()
-    assert (second[:, 66:, 0] - second[:, 66:, 2] > 40).any()  # in a warm colour
+    assert (second[:, :480, 0] < 80).all()
+    assert (second[:, 482:, 0] - second[:, 482:, 2] > 40).any()  # in a warm colour
+
+
+def test_the_source_shows_what_the_same_frame_of_a_result_was_painted_over(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mp4", numbered_frames(5), RATE)
+    result, out = finished(tmp_path / "result.mp4"), tmp_path / "source.mp4"
+    told = list[tuple[int, int]]()
+    write_source_in_step(
+        film,
+        result,
+        out,
+        folder=tmp_path,
+        settings=SETTINGS,
+        on_frame=lambda done, total: told.append((done, total)),
+        cancel=CancelToken(),
+    )
+    assert [read_number(frame) for frame in decode(out)] == [0, 1, 2, 3, 4, 3, 2, 1, 0, 1, 2, 3]
+    assert told[-1] == (FRAMES, FRAMES)
+    assert abs(stream_seconds(out, "v:0") - FRAMES / RATE) < Fraction(1, 1000)
+    before, after = decode_sound(result), decode_sound(out)
+    length = min(len(before), len(after)) - 800
+    assert np.corrcoef(before[800:length], after[800:length])[0, 1] > 0.9
 
 
 def by_label(found: Sequence[Row]) -> dict[str, Row]:
@@ -139,7 +198,7 @@ def test_the_table_says_it_in_words(tmp_path: Path) -> None:
         "fallback frames": ("0", "4 of 12 frames by musetalk-v15", ""),
         "voice/mouth correlation": ("0.88 (2 late)", NOTHING, NOTHING),
     }
-    assert all(row.about for row in table.values())
+    assert all(row.about and row.better for row in table.values())
     assert remarks(plain) == ("one: it is cold",)
 
 

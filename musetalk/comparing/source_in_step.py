@@ -1,0 +1,60 @@
+"""The source as results show it: the same frames in the same order, unpainted, with the voice of the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from musetalk.comparing.side_by_side import sound_of
+from musetalk.media.playback import play_over
+from musetalk.media.probe import probe_source, probe_wanted
+from musetalk.media.writer import VideoWriter
+from musetalk.progress import CancelToken
+from musetalk.settings import RenderSettings
+
+
+def write_source_in_step(
+    video: Path,
+    result: Path,
+    out: Path,
+    *,
+    folder: Path,
+    settings: RenderSettings,
+    on_frame: Callable[[int, int], None],
+    cancel: CancelToken,
+) -> None:
+    """Write the source as a video whose every frame is the one that the same frame of a result was painted over.
+
+    Args:
+        video: The source: a video, a picture, or a folder of pictures.
+        result: What a render has made of it.
+        out: The file to make.
+        folder: Temporary, on the same file system.
+        settings: Of the render.
+        on_frame: Called with the frames written and those there will be.
+        cancel: Ends the work.
+
+    Raises:
+        MuseTalkError: One cannot be read, or the output not be written.
+    """
+    made = probe_source(result, settings.limits, fps=settings.fps, cancel=cancel)
+    source = probe_wanted(video, settings, cancel)
+    count = made.frame_count
+    writer = VideoWriter(
+        out,
+        folder=folder,
+        size=(source.width, source.height),
+        fps=made.fps,
+        sound=sound_of(made),
+        color=source.output_color,
+        settings=settings.encoder,
+        comment="MuseTalk Hybrid: the source, as the results beside it show it",
+        cancel=cancel,
+    )
+    frames = play_over(source, count, settings.length, spool_dir=folder, cancel=cancel)
+    with writer, closing(frames):
+        for done, frame in enumerate(frames, 1):
+            writer.write(frame)
+            on_frame(done, count)
+        writer.finish()

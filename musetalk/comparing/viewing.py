@@ -1,0 +1,55 @@
+"""A comparison that is looked at in a browser: results that can be stepped through, and the source beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from musetalk.comparing.compare import compare
+from musetalk.comparing.types import SOURCE_IN_STEP, Comparison
+from musetalk.engine import Engine
+from musetalk.progress import CancelToken, ProgressCallback
+from musetalk.settings import RenderSettings
+
+_KEYFRAME_SECONDS = 0.4  # a browser decodes from a key frame on, whatever frame it is asked for
+_STEM_LENGTH = 40  # characters of a file's name within another one
+
+
+def compare_for_viewing(
+    engine: Engine,
+    video: Path,
+    voice: Path,
+    folder: Path,
+    backends: Sequence[str],
+    settings: RenderSettings,
+    *,
+    on_progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Comparison:
+    """Compare as `compare` does, for a browser that steps from frame to frame and shows the source beside them.
+
+    Raises:
+        MuseTalkError: As `compare` does.
+    """
+    encoder = settings.encoder
+    if encoder.keyframe_seconds is None:
+        encoder = encoder.model_copy(update={"keyframe_seconds": _KEYFRAME_SECONDS})
+    return compare(
+        engine,
+        video,
+        voice,
+        folder,
+        backends,
+        settings.model_copy(update={"encoder": encoder}),
+        on_progress=on_progress,
+        cancel=cancel,
+        side_by_side=telling_name(video, voice, backends),
+        source_in_step=SOURCE_IN_STEP,
+    )
+
+
+def telling_name(video: Path, voice: Path, backends: Sequence[str]) -> str:
+    """What the video that shows all results is called, for whoever finds it among downloads."""
+    inputs = "_".join(re.sub(r"[^\w.-]+", "_", path.stem)[:_STEM_LENGTH].strip("._-") for path in (video, voice))
+    return f"{inputs.strip('_') or 'comparison'}_{'_beside_'.join(backends)}.mp4"
