@@ -15,46 +15,13 @@ from musetalk.cli_common import CANCELLED, FAILED, USAGE, cancel_on_signal, valu
 from musetalk.compare_cli import compare
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
 from musetalk.inspect_cli import inspect
+from musetalk.render_options import settings_of, with_settings
 from musetalk.weights_cli import app as weights_app
 
 if TYPE_CHECKING:
     from musetalk.batch import Task, TaskResult
     from musetalk.file_uses import FileUses
     from musetalk.pipeline import LipSync
-
-_MASK_KNOBS = (
-    *("feather", "ellipse_padding_factor", "blur_kernel_ratio", "expand_factor", "upper_boundary_ratio"),
-    *("left_cheek_width", "right_cheek_width", "mouth_vertical_offset", "mouth_scale_factor", "occlusion"),
-)
-_SETTINGS = {  # options of `render`, and the settings that they are
-    **{
-        name: name for name in ("look", "backend", "models_dir", "bbox_shift", "extra_margin", "face", "length", "tail")
-    },
-    "voice_track": "voice_track",
-    "fps": "fps",
-    "alpha_background": "alpha_background",
-    "deinterlace": "deinterlace",
-    "use_saved_coords": "use_saved_coords",
-    "coords_dir": "coords_dir",
-    "detector": "detector.name",
-    "mask": "mask.shape",
-    **{name: f"mask.{name}" for name in _MASK_KNOBS},
-    "blend": "blend.method",
-    **{name: f"blend.{name}" for name in ("colour", "sharpness")},
-    "enhance": "enhance.model",
-    **{f"enhance_{name}": f"enhance.{name}" for name in ("strength", "region")},
-    "upscale": "enhance.upscale",
-    "silence": "silence.mode",
-    "pause_seconds": "silence.threshold_seconds",
-    "debug_dir": "debug_dir",
-    "inference_steps": "latentsync.steps",
-    "guidance_scale": "latentsync.guidance",
-    "sampler": "latentsync.preset",
-    **{name: f"latentsync.{name}" for name in ("framing", "fallback")},
-    **{name: f"network.{name}" for name in ("device", "dtype", "decoder", "batch_size", "seed")},
-    **{name: f"encoder.{name}" for name in ("codec", "crf", "preset")},
-    **{name: f"limits.{name}" for name in ("max_seconds", "max_pixels")},
-}
 
 app = typer.Typer(
     name="musetalk",
@@ -77,107 +44,24 @@ def _options(
 
 
 @app.command()
+@with_settings
 def render(
-    context: typer.Context,
+    *,
     video: Annotated[Path | None, typer.Argument(help="Video, picture, or folder of pictures.")] = None,
     voice: Annotated[Path | None, typer.Argument(help="Any audio or video file with the voice.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of tasks, instead of VIDEO and VOICE.")] = None,
     result_dir: Annotated[Path, typer.Option(help="Where a config's results go.")] = Path("results"),
-    backend: Annotated[str | None, typer.Option(help="What paints the mouth (default: preview).")] = None,
-    models_dir: Annotated[Path | None, typer.Option(help="Where weights are (default: models).")] = None,
-    bbox_shift: Annotated[int | None, typer.Option(help="Source pixels; positive opens the mouth more.")] = None,
-    extra_margin: Annotated[int | None, typer.Option(help="MuseTalk 1.5: pixels under the chin (default: 10).")] = None,
-    face: Annotated[
-        str | None, typer.Option(help="largest, leftmost, rightmost, all, or the point X,Y it is nearest to.")
-    ] = None,
-    length: Annotated[str | None, typer.Option(help="Voice longer than video: pingpong, loop or hold.")] = None,
-    tail: Annotated[str | None, typer.Option(help="Voice shorter: cut, or keep the rest of the video.")] = None,
-    voice_track: Annotated[
-        int | None, typer.Option(help="Which sound track of VOICE is heard, from 1 (default: its default one).")
-    ] = None,
-    fps: Annotated[
-        str | None,
-        typer.Option(help="Frame rate of OUT: 25, 29.97, 30000/1001 (default: the source's; pictures 25)."),
-    ] = None,
-    alpha_background: Annotated[
-        str | None, typer.Option(help="What is laid under transparent parts: white or black (default: white).")
-    ] = None,
-    deinterlace: Annotated[
-        str | None, typer.Option(help="Interlaced sources: auto (what looks it), on (all), or off.")
-    ] = None,
-    use_saved_coords: Annotated[
-        bool | None, typer.Option("--use-saved-coords", help="Keep the faces found, and use them again.")
-    ] = None,
-    coords_dir: Annotated[Path | None, typer.Option(help="Where they are kept (default: coords/ beside OUT).")] = None,
-    detector: Annotated[str | None, typer.Option(help="auto, s3fd, mtcnn, yunet or haar.")] = None,
-    mask: Annotated[
-        str | None, typer.Option(help="Painted region: auto, ellipse, box, or parsed: raw, jaw, neck, mouth.")
-    ] = None,
-    look: Annotated[
-        str | None, typer.Option(help="ours, or published: without what this program adds, to compare with demos.")
-    ] = None,
-    feather: Annotated[float | None, typer.Option(help="Soft edge of ellipse and box, in face widths.")] = None,
-    ellipse_padding_factor: Annotated[
-        float | None, typer.Option(help="Ellipse and box: drawn in by this share of their size.")
-    ] = None,
-    blur_kernel_ratio: Annotated[
-        float | None, typer.Option(help="Soft edge of parsed shapes, of the blended square (default: 0.05).")
-    ] = None,
-    expand_factor: Annotated[
-        float | None, typer.Option(help="Side of the blended square, in crops (default: 1.5).")
-    ] = None,
-    upper_boundary_ratio: Annotated[
-        float | None, typer.Option(help="Share of that square, from above, that is kept (default: 0.5).")
-    ] = None,
-    mouth_vertical_offset: Annotated[
-        float | None, typer.Option(help="Move the mask down by this share of the face.")
-    ] = None,
-    mouth_scale_factor: Annotated[float | None, typer.Option(help="Scale the mask (default: 1).")] = None,
-    occlusion: Annotated[
-        bool | None,
-        typer.Option(help="Keep hair, hands, glasses in front (default: where faces are parsed anyway)."),
-    ] = None,
-    left_cheek_width: Annotated[int | None, typer.Option(help="Of jaw: columns of 512 (default: 90).")] = None,
-    right_cheek_width: Annotated[int | None, typer.Option(help="The same to the right.")] = None,
-    blend: Annotated[str | None, typer.Option(help="alpha, or poisson.")] = None,
-    colour: Annotated[str | None, typer.Option(help="match (to the face around the mask), or none.")] = None,
-    sharpness: Annotated[str | None, typer.Option(help="match (to the source), or none.")] = None,
-    enhance: Annotated[str | None, typer.Option(help="Restore faces: none, gfpgan, or a restorer's file.")] = None,
-    enhance_strength: Annotated[float | None, typer.Option(help="0 to 1 (default: 0.8).")] = None,
-    enhance_region: Annotated[str | None, typer.Option(help="mouth (what was painted), or face.")] = None,
-    upscale: Annotated[int | None, typer.Option(help="Of the restored face: 1, 2 or 4 times 256 pixels.")] = None,
-    silence: Annotated[
-        str | None, typer.Option(help="In pauses: generate, keep the source's mouth, or let it come to rest.")
-    ] = None,
-    pause_seconds: Annotated[float | None, typer.Option(help="Shorter pauses are painted (default: 0.6).")] = None,
-    device: Annotated[str | None, typer.Option(help="What networks run on: auto, cpu, cuda, cuda:N.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="Their numbers: auto, fp32, fp16, bf16.")] = None,
-    decoder: Annotated[str | None, typer.Option(help="sd, or tiny: far quicker, softer.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Frames at once (default: what fits).")] = None,
-    seed: Annotated[int | None, typer.Option(help="Sample the latents (default: their mode).")] = None,
-    inference_steps: Annotated[int | None, typer.Option(help="LatentSync: steps (default: the sampler's).")] = None,
-    guidance_scale: Annotated[float | None, typer.Option(help="LatentSync: 1 to 5 (default: 1.5).")] = None,
-    sampler: Annotated[str | None, typer.Option(help="LatentSync: published (DDIM, 20), or fast (DPM++, 8).")] = None,
-    framing: Annotated[str | None, typer.Option(help="LatentSync: aligned, or musetalk's crops.")] = None,
-    fallback: Annotated[
-        str | None, typer.Option(help="What LatentSync cannot paint: musetalk paints it, or error.")
-    ] = None,
-    codec: Annotated[str | None, typer.Option(help="x264 or nvenc.")] = None,
-    crf: Annotated[int | None, typer.Option(help="Quality, 0 to 51, lower is better (default: 18).")] = None,
-    preset: Annotated[str | None, typer.Option(help="x264's speed, ultrafast to veryslow.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Longest input accepted.")] = None,
-    max_pixels: Annotated[int | None, typer.Option(help="Largest frame accepted.")] = None,
     further: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting by its name: network.compile=true. May repeat."),
     ] = None,
-    debug_dir: Annotated[Path | None, typer.Option(help="Write crops and masks there, as videos.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    **settings: object,
 ) -> None:
     """Render VIDEO speaking VOICE to OUT, or every task of a CONFIG."""
-    values = values_of({name: context.params[option] for option, name in _SETTINGS.items()}, further)
+    values = values_of(settings_of(settings), further)
     if config is not None and (video, voice, out) == (None, None, None):
         _render_config(config, result_dir, values, report, quiet)
     elif video is not None and voice is not None and out is not None and config is None:

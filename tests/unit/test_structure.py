@@ -84,7 +84,8 @@ def test_rooms_import_only_what_lies_below_them(room: str) -> None:
 
 
 def test_nothing_below_the_doors_knows_them() -> None:
-    commands = {"cli", "cli_common", "compare_cli", "inspect_cli", "weights_cli", "console", "batch", "doctor"}
+    commands = {"cli", "cli_common", "render_options", "compare_cli", "inspect_cli", "weights_cli", "console"}
+    commands |= {"batch", "doctor"}
     doors = {f"musetalk.{name}" for name in (*commands, "webui")} | {"typer", "rich"}
     for path in PACKAGE.rglob("*.py"):
         if path.stem not in {*commands, "__main__"} and path.parent.name != "webui":
