@@ -17,8 +17,8 @@ from musetalk.comparing.compare import compare
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import plan_faces
 from musetalk.pipeline import LipSync
+from tests.command import musetalk as command
 from tests.film import FACE, FILM, settings
-from tests.integration.test_cli import musetalk as command
 from tests.media import decode, stream_seconds
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
