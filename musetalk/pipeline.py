@@ -14,7 +14,6 @@ from musetalk.errors import VoiceError
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses, input_files, output_files
 from musetalk.files import temporary_folder
-from musetalk.frame_places import open_voice
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import BackendRegistry
 from musetalk.looking.debug import DebugVideos
@@ -110,18 +109,6 @@ class LipSync:
             MediaError: It cannot be used.
         """
         return float(probe_voice(voice, settings.limits, track=settings.voice_track).seconds)
-
-    def look_at_voice(self, voice: Path, settings: RenderSettings) -> tuple[str, ...]:
-        """Listen to a voice alone, unless it is long: what the user should know before anything is made with it.
-
-        Returns:
-            A sentence each: which of several sound tracks is heard, that it is silent, what was repaired.
-
-        Raises:
-            MediaError: It cannot be used.
-        """
-        with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            return open_voice(voice, folder, settings.limits, CancelToken(), settings.voice_track).voice.notes
 
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         """Refuse, in a moment, what cannot be rendered: a backend that lacks something, inputs beyond the limits.

@@ -371,3 +371,19 @@ def encode_trial(*, size: tuple[int, int], fps: Fraction, settings: EncoderSetti
         *_raw_frames(size, fps),
         *["-vf", encode_filters(size, ColorTags()), *_video_codec(settings, fps), "-f", "null", "-"],
     ]
+
+
+def encode_copy(out: Path, *, size: tuple[int, int], fps: Fraction, sound: Path | None, seconds: float) -> list[str]:
+    """Encode rgb24 frames from stdin, with a WAV file cut to `seconds` if there is one, as MP4: quick and small."""
+    heard = [] if sound is None else [*read_input(sound), "-t", f"{seconds:.3f}", "-c:a", "aac", "-b:a", "128k"]
+    return [
+        *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
+        *_raw_frames(size, fps),
+        *[*heard, "-vf", encode_filters(size, ColorTags())],
+        *["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-movflags", "+faststart", file_url(out)],
+    ]
+
+
+def encode_flac(sound: Path, out: Path) -> list[str]:
+    """Encode a WAV file as FLAC with 16 bits a sample."""
+    return [*_quiet(), "-y", *read_input(sound), "-c:a", "flac", "-sample_fmt", "s16", file_url(out)]

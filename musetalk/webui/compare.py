@@ -7,8 +7,8 @@ import gradio as gr
 from musetalk.webui.backend_picker import LINK_TO_TAB
 from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
-from musetalk.webui.dub import build_media
 from musetalk.webui.dub_handlers import DubHandlers
+from musetalk.webui.media_inputs import build_media
 from musetalk.webui.site import UNQUEUED, Site
 from musetalk.webui.watching import SHOW_ADDRESS
 
@@ -37,7 +37,7 @@ def build_compare(
     names, lacking = choices(site)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            source, voice = build_media(site)
+            media = build_media(site)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             backends = gr.CheckboxGroup(
                 names, value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
@@ -49,11 +49,11 @@ def build_compare(
     handlers = CompareHandlers(site, stage, backends, lacks)
     # Not checked against what could be chosen before: that is what it is about.
     tab.select(handlers.refresh, backends, handlers.choice, preprocess=False, **UNQUEUED)
-    own = [source, voice]
+    own = [media.source, media.voice]
     tab.select(None, [dub.source, dub.voice, *own], own, js=_TAKE_OVER, api_visibility="private")
     stage.compare_button.click(
         handlers.compare,
-        [source, voice, visitor, backends, dub.source, *dub.form.widgets],
+        [media.source, media.voice, visitor, backends, dub.source, *dub.form.widgets],
         handlers.watched,
         concurrency_limit=4,
         api_visibility="private",

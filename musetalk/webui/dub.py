@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,14 +11,11 @@ from musetalk.webui import form
 from musetalk.webui.backend_picker import backend_entries, backend_picker
 from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.form_folds import build_folds
+from musetalk.webui.media_inputs import MediaInputs, build_media
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
-from musetalk.webui.texts import caps
 from musetalk.webui.watching import SHOW_ADDRESS
 
-ASSETS = Path(__file__).parents[2] / "assets"
-
-_UNKNOWN = (".avif", ".heic", ".heif", ".hif", ".tga", ".qoi")  # pictures that not every system knows as such
 # Gradio puts a picture inside a button without a name.
 _NAME_PICTURES = """() => requestAnimationFrame(() => {
   const names = { frame: "Preview frame: choose a face", speaking: "The same frame, speaking", sheet: "Every stage" };
@@ -32,8 +28,7 @@ _NAME_PICTURES = """() => requestAnimationFrame(() => {
 class Inputs:
     """The left column."""
 
-    source: gr.File
-    voice: gr.Audio
+    media: MediaInputs
     form: form.SettingsForm
 
 
@@ -44,38 +39,22 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
             inputs = _build_inputs(site)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_stage(header)
-    handlers = DubHandlers(site, stage, inputs.source, inputs.voice, inputs.form)
+    handlers = DubHandlers(site, stage, inputs.media.source, inputs.media.voice, inputs.form)
     _wire(handlers, inputs, stage, visitor)
     return handlers
 
 
 def _build_inputs(site: Site) -> Inputs:
-    source, voice = build_media(site)
+    media = build_media(site)
     entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
     mouth = form.build_mouth(backend_picker(entries, site.base.backend))
-    return Inputs(source, voice, form.SettingsForm(**mouth, **build_folds(site.base)))
-
-
-def build_media(site: Site) -> tuple[gr.File, gr.Audio]:
-    """Where source and voice are given, with examples, where this is called."""
-    source = gr.File(label="Source: a video or a picture", file_types=["video", "image", *_UNKNOWN], height=120)
-    voice = gr.Audio(label="Voice: a recording, or speak now", sources=["upload", "microphone"], type="filepath")
-    gr.Markdown(caps(site.base.limits), elem_classes="caps")
-    sample, portrait, speech = (str(ASSETS / name) for name in ("sample.mp4", "portrait.png", "voice.wav"))
-    gr.Examples(
-        [[sample, speech], [portrait, speech]],
-        [source, voice],
-        label="Or try",
-        example_labels=["Sample video", "Portrait"],
-        api_visibility="private",
-    )
-    return source, voice
+    return Inputs(media, form.SettingsForm(**mouth, **build_folds(site.base)))
 
 
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
     settings = inputs.form.widgets
     overlays = list(stage.show.values())
-    media = [inputs.source, inputs.voice]
+    media = [inputs.media.source, inputs.media.voice]
     preview: dict[str, Any] = {
         "outputs": handlers.previewed,
         "concurrency_limit": 2,
@@ -84,8 +63,7 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         "show_progress_on": [stage.frame],
     }
     one_frame = [*media, stage.moment, *overlays, *settings]
-    inputs.source.change(handlers.preview_source, [inputs.source, *overlays, *settings], **preview)
-    inputs.voice.change(handlers.check_voice, inputs.voice, None, **AT_ONCE)
+    inputs.media.source.change(handlers.preview_source, [inputs.media.source, *overlays, *settings], **preview)
     stage.preview_button.click(handlers.preview, one_frame, **preview)
     stage.frame.select(handlers.pick, stage.scale, [inputs.form.face, inputs.form.point], **AT_ONCE).success(
         handlers.preview, one_frame, **preview

@@ -17,7 +17,7 @@ from musetalk.webui import drawing, form, panels
 from musetalk.webui.accounts import account_of
 from musetalk.webui.form import Value
 from musetalk.webui.label_colours import legend
-from musetalk.webui.site import Site, owner_of, sentence, with_toasts
+from musetalk.webui.site import Site, owner_of, with_toasts
 from musetalk.webui.stage import Stage
 from musetalk.webui.texts import preview_note
 from musetalk.webui.watching import Update, Watching
@@ -29,7 +29,7 @@ SHOWN_SIDE = 1280  # pixels; a preview frame larger than this is scaled down for
 class DubHandlers(Watching):
     """Handlers over one page's widgets; all visitors share them. Of each of the last ones they keep what was drawn."""
 
-    def __init__(self, site: Site, stage: Stage, source: gr.File, voice: gr.Audio, settings: form.SettingsForm) -> None:
+    def __init__(self, site: Site, stage: Stage, source: gr.File, voice: gr.File, settings: form.SettingsForm) -> None:
         super().__init__(site, stage)
         self._stage = stage
         self._sketches: Recent[str, drawing.Sketch] = Recent(_VISITS)
@@ -79,13 +79,6 @@ class DubHandlers(Watching):
         if sketch is None:
             raise SettingsError("this preview is no longer kept", "press Preview frame")
         return self._draw(sketch, shown)
-
-    @with_toasts
-    def check_voice(self, voice: str | None) -> None:
-        """Refuse at once what cannot be a voice, and say what is odd about one."""
-        if voice is not None:
-            for note in self._site.engine.look_at_voice(Path(voice), self._site.base):
-                gr.Warning(sentence(note))
 
     def pick(self, event: gr.SelectData, scale: float) -> tuple[str, gr.Textbox]:
         """Choose the face under a click in the shown frame."""

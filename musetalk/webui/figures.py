@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 
 def file_address(path: Path) -> str:
     """Where the page finds a file of a static path; relative, so that it holds behind any proxy's prefix."""
-    return f"gradio_api/file={path}"
+    return f"gradio_api/file={quote(str(path))}"
 
 
 def figures(pictures: Sequence[tuple[Path, str]]) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from musetalk.files import files_below, link_or_copy
 
+COPIES = "copies"  # the folder of copies of uploads that browsers can show, which Gradio knows nothing of
 _SPARED_SECONDS = 600.0  # somebody may be about to use what they have just uploaded
+_COPIES_SECONDS = 6 * 3600.0  # as long as Gradio keeps what they are copies of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,23 @@ class Uploads:
         return named if inside and named.is_file() else None
 
     def sweep(self, spare: Collection[Path] = ()) -> None:
-        """Remove the oldest until the rest fits, but not those to `spare`. Jobs have copies or links of their own."""
+        """Remove the oldest until the rest fits, but not those to `spare`. Jobs have copies or links of their own.
+
+        What was left of uploads that were cancelled goes first, and copies of uploads that are gone themselves.
+        """
         found = sorted((facts.st_mtime, facts.st_size, path) for path, facts in files_below(self.folder))
         used = sum(size for _, size, _ in found)
         for changed, size, path in found:
-            if used <= self.max_bytes or self.now() - changed < _SPARED_SECONDS:
+            age = self.now() - changed
+            if age < _SPARED_SECONDS:
                 return
-            if path in spare:
+            if path in spare or (used <= self.max_bytes and not self._of_no_use(path, age)):
                 continue
             path.unlink(missing_ok=True)
             used -= size
             with suppress(OSError):  # Gradio gives each file a folder; one that holds another file stays
                 path.parent.rmdir()
+
+    def _of_no_use(self, path: Path, age: float) -> bool:
+        """Whether nobody can ask for a file any more: uploads that are whole have folders of their own."""
+        return path.parent == self.folder or (age > _COPIES_SECONDS and path.is_relative_to(self.folder / COPIES))

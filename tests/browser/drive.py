@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 import numpy as np
@@ -167,10 +167,24 @@ class Visit:
         return said
 
     def give_source(self, path: Path) -> None:
-        self.page.locator("input[type=file][accept*=video]").set_input_files(path)
+        self.box("source").locator("input[type=file]").set_input_files(path)
 
     def give_voice(self, path: Path) -> None:
-        self.page.locator("input[type=file][accept*=audio]").set_input_files(path)
+        self.box("voice").locator("input[type=file]").set_input_files(path)
+
+    def box(self, name: Literal["source", "voice"]) -> Locator:
+        """Where an input is given, shown, and told about, on the tab that is open."""
+        return self.page.locator(f".media-{name}:visible")
+
+    def held(self, name: Literal["source", "voice"], file: str) -> None:
+        """Wait until an input is there."""
+        expect(self.box(name).locator(".mt-media[data-state=held]")).to_contain_text(file)
+
+    def problem(self, name: Literal["source", "voice"]) -> str:
+        """Wait until something is wrong with an input, and tell what is said beside it."""
+        said = self.box(name).locator(".mt-problem:visible")
+        expect(said).to_be_visible()
+        return said.inner_text()
 
     def give(self, source: Path, voice: Path) -> None:
         """Upload both, and wait until the page has them."""

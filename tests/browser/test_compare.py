@@ -63,8 +63,8 @@ def set_quickly(visit: Visit) -> None:
 
 def compare(visit: Visit, source: Path, voice: Path, *backends: str) -> str:
     """Compare on the tab that is shown, and tell the job's id."""
-    visit.page.locator("input[type=file][accept*=video]").last.set_input_files(source)
-    visit.page.locator("input[type=file][accept*=audio]").last.set_input_files(voice)
+    visit.give_source(source)
+    visit.give_voice(voice)
     expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
     choose(visit, *backends)
     visit.button("Compare").click()
@@ -243,8 +243,8 @@ def test_a_comparison_is_stopped(visit: Visit, short: tuple[Path, Path], clips: 
 
 def test_one_backend_is_no_comparison(visit: Visit, short: tuple[Path, Path]) -> None:
     visit.tab("Compare")
-    visit.page.locator("input[type=file][accept*=video]").last.set_input_files(short[0])
-    visit.page.locator("input[type=file][accept*=audio]").last.set_input_files(short[1])
+    visit.give_source(short[0])
+    visit.give_voice(short[1])
     expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
     for box in visit.page.locator(".compared input").all()[1:]:
         box.set_checked(False)

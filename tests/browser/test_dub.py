@@ -83,7 +83,7 @@ def test_what_is_no_video_is_refused_in_words(visit: Visit, tmp_path: Path) -> N
     bad = tmp_path / "notes.mp4"
     bad.write_text("This is no video.\n" * 50)
     visit.give_source(bad)
-    said = visit.toast()
+    said = visit.problem("source")
     assert "notes.mp4" in said
     assert "Give the video itself" in said
 
@@ -92,7 +92,7 @@ def test_a_voice_without_sound_is_refused_in_words(visit: Visit, clips: Clips, t
     mute = tmp_path / "mute.m4a"
     ffmpeg("-i", f"file:{clips.source}", "-c", "copy", "-an", f"file:{mute}")
     visit.give_voice(mute)
-    said = visit.toast()
+    said = visit.problem("voice")
     assert '"mute.m4a" has no sound' in said
     assert "Give an audio file" in said
 
@@ -121,7 +121,7 @@ def test_stop_ends_a_long_render_and_lets_the_next_one_through(visit: Visit, cli
     _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
     assert alive == []
 
-    visit.page.get_by_label("Clear").last.click()
+    visit.box("voice").get_by_role("button", name="Remove").click()
     visit.give_voice(clips.voice)
     visit.button("Generate").click()
     visit.say("Done")

@@ -1,0 +1,119 @@
+"""Copies of inputs for looking and listening: in formats that any browser plays, small, and never what is rendered."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from PIL import Image
+
+from musetalk.errors import OutputError, VoiceError
+from musetalk.files import temporary_folder, whole_file
+from musetalk.media import commands
+from musetalk.media.audio import Voice, extract_sound_of
+from musetalk.media.child import Child
+from musetalk.media.probe import VoiceFacts
+from musetalk.media.reader import fitted_size, read_frames
+from musetalk.media.types import Source
+from musetalk.progress import CancelToken
+from musetalk.settings import Limits
+
+COPY_SECONDS = 30  # of a video that are copied
+_COPY_SIDE, _STILL_SIDE = 640, 1280  # pixels
+# Sound that every browser plays: by container, the codecs in it. Of others, what one plays another one does not.
+_PLAYED = {
+    "wav": frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"}),
+    "mp3": frozenset({"mp3", "mp3float"}),
+    "aac": frozenset({"aac"}),
+    "flac": frozenset({"flac"}),
+    "mov": frozenset({"aac", "mp3", "mp3float"}),
+}
+
+
+def plays_everywhere(facts: VoiceFacts) -> bool:
+    """Whether browsers play a voice's file as it is, and play of it what is heard here: its only track, no picture."""
+    file, track = facts.file, next(iter(facts.file.tracks))
+    codecs = [codecs for name, codecs in _PLAYED.items() if name in file.containers]
+    return any(track.codec in each for each in codecs) and facts.tracks == 1 and not file.pictures
+
+
+def copy_voice(voice: Voice, out: Path, cancel: CancelToken | None = None) -> None:
+    """Write a voice that was extracted as FLAC.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    with whole_file(out) as partial:
+        _run(Child(commands.encode_flac(voice.path, partial), cancel=cancel), out)
+
+
+def copy_source(source: Source, folder: Path, stem: str, limits: Limits, cancel: CancelToken | None = None) -> Path:
+    """Write what a source shows: a picture as JPEG, of a video the first half minute, small, as MP4 with its sound.
+
+    Args:
+        source: What is copied.
+        folder: Where the copy goes.
+        stem: Its name without the ending.
+        limits: What may be asked of the machine.
+        cancel: Ends the work.
+
+    Returns:
+        Where the copy is.
+
+    Raises:
+        MediaError: Nothing of it can be decoded.
+        OutputError: It cannot be written.
+    """
+    if source.frame_count == 1:
+        return _copy_picture(source, folder / f"{stem}.jpg")
+    return _copy_video(source, folder / f"{stem}.mp4", limits, cancel)
+
+
+def _copy_picture(source: Source, out: Path) -> Path:
+    with closing(read_frames(source, 0, 1, max_side=_STILL_SIDE)) as frames:
+        picture = Image.fromarray(next(frames))
+    with whole_file(out) as partial:
+        picture.save(partial, "JPEG", quality=90)
+    return out
+
+
+def _copy_video(source: Source, out: Path, limits: Limits, cancel: CancelToken | None) -> Path:
+    count = min(source.frame_count, max(1, round(COPY_SECONDS * source.fps)))
+    size = fitted_size(source, _COPY_SIDE)
+    with temporary_folder(out.parent) as folder, whole_file(out) as partial:
+        sound = _sound_of(source, folder, limits, cancel)
+        seconds = float(count / source.fps)
+        child = Child(
+            commands.encode_copy(partial, size=size, fps=source.fps, sound=sound, seconds=seconds),
+            stdin=True,
+            cancel=cancel,
+        )
+        with child, closing(read_frames(source, 0, count, max_side=_COPY_SIDE, cancel=cancel)) as frames:
+            try:
+                for frame in frames:
+                    child.write(frame.data.cast("B"))
+            except BrokenPipeError as error:
+                raise _failure(child, out) from error
+            if child.finish() != 0:
+                raise _failure(child, out)
+    return out
+
+
+def _sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken | None) -> Path | None:
+    """The source's own sound as WAV; None: it has none that can be decoded."""
+    short = limits.model_copy(update={"max_seconds": float(COPY_SECONDS)})
+    try:
+        sound = extract_sound_of(source, folder, short, cancel)
+    except VoiceError:  # said by the render's report where it matters
+        return None
+    return None if sound is None else sound.path
+
+
+def _run(child: Child, out: Path) -> None:
+    with child:
+        if child.finish() != 0:
+            raise _failure(child, out)
+
+
+def _failure(child: Child, out: Path) -> OutputError:
+    return OutputError(f'the copy "{out.name}" cannot be written ({child.complaint})', "free some space")

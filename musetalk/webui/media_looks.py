@@ -1,0 +1,146 @@
+"""What is known of uploaded files before anything is made of them, and copies of what browsers cannot show."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from musetalk.files import fitting_name, temporary_folder
+from musetalk.media.audio import Voice, extract_probed
+from musetalk.media.copies import COPY_SECONDS, copy_source, copy_voice, plays_everywhere
+from musetalk.media.probe import VoiceFacts, probe_voice
+from musetalk.media.types import Source
+from musetalk.pipeline import LipSync
+from musetalk.recent import Recent
+from musetalk.settings import RenderSettings
+from musetalk.units import duration, number
+from musetalk.webui.media_box import HeldMedia
+from musetalk.webui.uploads import COPIES
+
+_KEPT = 64  # looks; some kilobytes each
+_SHOWN = "shown"  # the name of a source's copy
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceLook:
+    """What is known of a voice that was listened to.
+
+    Attributes:
+        held: As its box shows it.
+        played: What the page plays: the file, or a copy that every browser plays.
+    """
+
+    held: HeldMedia
+    played: Path
+
+
+class MediaLooks:
+    """Looks at files, and makes copies of what browsers cannot show. Safe to share between threads.
+
+    Args:
+        engine: Looks at sources.
+        base: Settings that visitors cannot change.
+        folder: Where uploads are, and copies go.
+    """
+
+    def __init__(self, engine: LipSync, base: RenderSettings, folder: Path) -> None:
+        self._engine = engine
+        self._base = base
+        self._folder = folder
+        self._sources: Recent[str, Source] = Recent(_KEPT)
+        self._voices: Recent[str, VoiceLook] = Recent(_KEPT)
+
+    def source(self, path: Path) -> HeldMedia:
+        """A source as its box shows it.
+
+        Raises:
+            MediaError: It cannot be used.
+        """
+        source = self._source(path)
+        return HeldMedia(path.name, _facts_of(source), shown=path, shown_as=_shown_as(source))
+
+    def source_copy(self, path: Path) -> HeldMedia:
+        """The same, shown by a copy that any browser can show; where that cannot be made, by nothing.
+
+        Raises:
+            MediaError: It cannot be used.
+            OutputError: The copy cannot be written.
+        """
+        source, folder = self._source(path), self._folder_of(path)
+        made = next(iter(folder.glob(f"{_SHOWN}.*")), None) or copy_source(source, folder, _SHOWN, self._base.limits)
+        if made.suffix == ".jpg":
+            said = "This browser cannot show the file itself: this is a copy of it. Your file is what is rendered."
+            return HeldMedia(path.name, _facts_of(source), shown=made, shown_as="picture", copied=said)
+        part = f" of its first {COPY_SECONDS} seconds" if source.seconds > COPY_SECONDS else ""
+        said = f"This browser cannot play the file itself: this is a small copy{part}. Your file is what is rendered."
+        return HeldMedia(path.name, _facts_of(source), shown=made, shown_as="video", copied=said)
+
+    def voice(self, path: Path) -> VoiceLook:
+        """A voice, listened to from its beginning to its end.
+
+        Raises:
+            MediaError: It cannot be used.
+            OutputError: There is no room for it.
+        """
+        key = _key(path)
+        known = self._voices.get(key)
+        if known is not None and known.played.is_file():
+            return known
+        facts = probe_voice(path, self._base.limits)
+        with temporary_folder(Path(tempfile.gettempdir())) as folder:
+            voice = extract_probed(facts, folder, self._base.limits)
+            look = self._listened(path, facts, voice)
+        self._voices.keep(key, look)
+        return look
+
+    def plays(self, voice: Path, played: Path) -> bool:
+        """Whether that is what the page plays of a voice, and not a part of it that was cut out."""
+        known = self._voices.get(_key(voice)) if voice.is_file() else None
+        return played == voice or (known is not None and played == known.played)
+
+    def _listened(self, path: Path, facts: VoiceFacts, voice: Voice) -> VoiceLook:
+        said = [duration(float(voice.seconds))]
+        if facts.file.pictures:
+            said.append("the sound of a video")
+        played, copied = path, ""
+        if (voice.notes and not voice.silent) or not plays_everywhere(facts):
+            played = self._folder_of(path) / fitting_name(path.stem, ".flac")
+            copy_voice(voice, played)
+            copied = "What plays here is a copy that every browser plays."
+        return VoiceLook(HeldMedia(path.name, said, warnings=voice.notes, copied=copied), played)
+
+    def _source(self, path: Path) -> Source:
+        key = _key(path)
+        source = self._sources.get(key)
+        if source is None:
+            source = self._engine.check_source(path, self._base)
+            self._sources.keep(key, source)
+        return source
+
+    def _folder_of(self, path: Path) -> Path:
+        """Where copies of a file are."""
+        folder = self._folder / COPIES / _key(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def _key(path: Path) -> str:
+    """What tells a file from all others, and from itself after a change."""
+    facts = path.stat()
+    return hashlib.sha256(f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}".encode()).hexdigest()[:32]
+
+
+def _shown_as(source: Source) -> Literal["video", "picture"]:
+    """What a browser would show it as, if it can."""
+    return "picture" if source.images or source.animated or source.frame_count == 1 else "video"
+
+
+def _facts_of(source: Source) -> tuple[str, ...]:
+    size = f"{source.width}x{source.height}"
+    if source.frame_count == 1:
+        return (size, "a picture")
+    facts = (size, f"{number(float(source.fps), 4)} frames/s", duration(source.seconds))
+    return (*facts, "with sound") if source.has_sound else facts
