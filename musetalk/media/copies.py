@@ -8,7 +8,6 @@ from pathlib import Path
 from PIL import Image
 
 from musetalk.errors import OutputError, VoiceError
-from musetalk.files import temporary_folder, whole_file
 from musetalk.media import commands
 from musetalk.media.audio import Voice, extract_sound_of
 from musetalk.media.child import Child
@@ -43,60 +42,53 @@ def copy_voice(voice: Voice, out: Path, cancel: CancelToken | None = None) -> No
     Raises:
         OutputError: It cannot be written.
     """
-    with whole_file(out) as partial:
-        _run(Child(commands.encode_flac(voice.path, partial), cancel=cancel), out)
+    with Child(commands.encode_flac(voice.path, out), cancel=cancel) as child:
+        if child.finish() != 0:
+            raise _failure(child, out)
 
 
-def copy_source(source: Source, folder: Path, stem: str, limits: Limits, cancel: CancelToken | None = None) -> Path:
+def copy_suffix(source: Source) -> str:
+    """How the name of a source's copy ends, which is a picture or a video."""
+    return ".jpg" if source.frame_count == 1 else ".mp4"
+
+
+def copy_source(source: Source, out: Path, folder: Path, limits: Limits, cancel: CancelToken | None = None) -> None:
     """Write what a source shows: a picture as JPEG, of a video the first half minute, small, as MP4 with its sound.
 
     Args:
         source: What is copied.
-        folder: Where the copy goes.
-        stem: Its name without the ending.
+        out: The file to make; ends as `copy_suffix` says.
+        folder: For temporary files.
         limits: What may be asked of the machine.
         cancel: Ends the work.
 
-    Returns:
-        Where the copy is.
-
     Raises:
         MediaError: Nothing of it can be decoded.
-        OutputError: It cannot be written.
+        OutputError: The copy cannot be written.
     """
-    if source.frame_count == 1:
-        return _copy_picture(source, folder / f"{stem}.jpg")
-    return _copy_video(source, folder / f"{stem}.mp4", limits, cancel)
-
-
-def _copy_picture(source: Source, out: Path) -> Path:
+    if source.frame_count > 1:
+        _copy_video(source, out, folder, limits, cancel)
+        return
     with closing(read_frames(source, 0, 1, max_side=_STILL_SIDE)) as frames:
-        picture = Image.fromarray(next(frames))
-    with whole_file(out) as partial:
-        picture.save(partial, "JPEG", quality=90)
-    return out
+        Image.fromarray(next(frames)).save(out, "JPEG", quality=90)
 
 
-def _copy_video(source: Source, out: Path, limits: Limits, cancel: CancelToken | None) -> Path:
+def _copy_video(source: Source, out: Path, folder: Path, limits: Limits, cancel: CancelToken | None) -> None:
     count = min(source.frame_count, max(1, round(COPY_SECONDS * source.fps)))
+    sound, seconds = _sound_of(source, folder, limits, cancel), float(count / source.fps)
     size = fitted_size(source, _COPY_SIDE)
-    with temporary_folder(out.parent) as folder, whole_file(out) as partial:
-        sound = _sound_of(source, folder, limits, cancel)
-        seconds = float(count / source.fps)
-        child = Child(
-            commands.encode_copy(partial, size=size, fps=source.fps, sound=sound, seconds=seconds),
-            stdin=True,
-            cancel=cancel,
-        )
-        with child, closing(read_frames(source, 0, count, max_side=_COPY_SIDE, cancel=cancel)) as frames:
-            try:
-                for frame in frames:
-                    child.write(frame.data.cast("B"))
-            except BrokenPipeError as error:
-                raise _failure(child, out) from error
-            if child.finish() != 0:
-                raise _failure(child, out)
-    return out
+    arguments = commands.encode_copy(out, size=size, fps=source.fps, sound=sound, seconds=seconds)
+    with (
+        Child(arguments, stdin=True, cancel=cancel) as child,
+        closing(read_frames(source, 0, count, max_side=_COPY_SIDE, cancel=cancel)) as frames,
+    ):
+        try:
+            for frame in frames:
+                child.write(frame.data.cast("B"))
+        except BrokenPipeError as error:
+            raise _failure(child, out) from error
+        if child.finish() != 0:
+            raise _failure(child, out)
 
 
 def _sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken | None) -> Path | None:
@@ -107,12 +99,6 @@ def _sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken 
     except VoiceError:  # said by the render's report where it matters
         return None
     return None if sound is None else sound.path
-
-
-def _run(child: Child, out: Path) -> None:
-    with child:
-        if child.finish() != 0:
-            raise _failure(child, out)
 
 
 def _failure(child: Child, out: Path) -> OutputError:

@@ -133,8 +133,8 @@ class MediaHandlers:
         Raises:
             MediaError: It is none.
         """
-        path = Path(str(said)).resolve()
-        if not (path.is_relative_to(self._site.uploads.folder.resolve()) and path.is_file()):
+        path = self._site.uploads.kept(str(said))
+        if path is None:
             raise MediaError("the file that was uploaded is no longer here", "choose it again")
         return path
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from musetalk.files import fitting_name, temporary_folder
+from musetalk.files import fitting_name, temporary_folder, whole_file
 from musetalk.media.audio import Voice, extract_probed
-from musetalk.media.copies import COPY_SECONDS, copy_source, copy_voice, plays_everywhere
+from musetalk.media.copies import COPY_SECONDS, copy_source, copy_suffix, copy_voice, plays_everywhere
 from musetalk.media.probe import VoiceFacts, probe_voice
 from musetalk.media.types import Source
 from musetalk.pipeline import LipSync
@@ -69,8 +69,11 @@ class MediaLooks:
             MediaError: It cannot be used.
             OutputError: The copy cannot be written.
         """
-        source, folder = self._source(path), self._folder_of(path)
-        made = next(iter(folder.glob(f"{_SHOWN}.*")), None) or copy_source(source, folder, _SHOWN, self._base.limits)
+        source = self._source(path)
+        made = self._folder_of(path) / f"{_SHOWN}{copy_suffix(source)}"
+        if not made.is_file():
+            with temporary_folder(Path(tempfile.gettempdir())) as folder, whole_file(made) as partial:
+                copy_source(source, partial, folder, self._base.limits)
         if made.suffix == ".jpg":
             said = "This browser cannot show the file itself: this is a copy of it. Your file is what is rendered."
             return HeldMedia(path.name, _facts_of(source), shown=made, shown_as="picture", copied=said)
@@ -108,7 +111,8 @@ class MediaLooks:
         played, copied = path, ""
         if (voice.notes and not voice.silent) or not plays_everywhere(facts):
             played = self._folder_of(path) / fitting_name(path.stem, ".flac")
-            copy_voice(voice, played)
+            with whole_file(played) as partial:
+                copy_voice(voice, partial)
             copied = "What plays here is a copy that every browser plays."
         return VoiceLook(HeldMedia(path.name, said, warnings=voice.notes, copied=copied), played)
 

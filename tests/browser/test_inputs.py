@@ -50,7 +50,7 @@ def test_a_broadcast_is_taken_as_source_and_as_voice_and_is_shown(visit: Visit, 
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (820, "dark")])
-def test_a_heic_picture_is_shown_and_a_silent_voice_is_said(  # noqa: PLR0913 - pytest's way to be given things
+def test_a_heic_picture_is_shown_and_a_silent_voice_is_said(
     new_visitor: Callable[..., BrowserContext], server: Served, clips: Clips, width: int, scheme: str, tmp_path: Path
 ) -> None:
     context = new_visitor(color_scheme=scheme, viewport={"width": width, "height": 900})
