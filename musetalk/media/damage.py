@@ -87,7 +87,7 @@ def with_damage(
     damaged = packets.damaged or any(_is_about_file(said, file) for said in packets.complaints)
     if not damaged and cut is None and not _ENDS_SILENTLY & set(file.containers):
         return source
-    clock, lost = _without_lost_pictures(source.clock) if damaged else (source.clock, 0)
+    clock, lost = without_lost_pictures(source.clock) if damaged else (source.clock, 0)
     source, notes = replace(source, clock=clock), []
     end = clock.picture_times[-1] + 1 / clock.own_fps if clock.picture_times else source.seconds
     end = max(float(end), *(float(each.end * each.tick) for each in others), 0.0)
@@ -115,7 +115,7 @@ def _is_about_file(complaint: str, file: MediaFile) -> bool:
     return label is not None and (label[1].startswith("in#0") or label[1].split(",")[0] in file.containers)
 
 
-def _without_lost_pictures(clock: FrameClock) -> tuple[FrameClock, int]:
+def without_lost_pictures(clock: FrameClock) -> tuple[FrameClock, int]:
     """The clock of a damaged file, and how many pictures it lacks: a constant rate with holes is no variable one."""
     places = [float(seconds * clock.own_fps) for seconds in clock.picture_times]
     steps = [late - early for early, late in pairwise(places)]

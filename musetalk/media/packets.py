@@ -39,6 +39,7 @@ class Packets:
         decoded: When each picture is decoded, in ticks.
         first: When the first packet is decoded, in ticks; None: there is none.
         tick: In seconds.
+        repeats: How often the file says that the picture before is shown once more, in place of one.
         incomplete: Whether the last picture is.
         damaged: Whether any is.
         complaints: What ffmpeg said on reading the file.
@@ -54,6 +55,7 @@ class Packets:
     decoded: array[int] = field(default_factory=lambda: array("q"))
     first: int | None = None
     tick: Fraction = Fraction(1)
+    repeats: int = 0
     incomplete: bool = False
     damaged: bool = False
     complaints: tuple[str, ...] = ()
@@ -103,6 +105,10 @@ def scan_packets(
                 if streams[int(fields[0])].kind == "video":
                     if streams[int(fields[0])].codec == "vp8" and packets.times and packets.times[-1] == pts:
                         continue  # the one before is never shown: it is for others to be predicted from
+                    if streams[int(fields[0])].codec == "theora" and int(fields[4]) == 0:
+                        packets.repeats += 1
+                        packets.latest = (packets.latest[0], pts + duration - packets.latest[0])
+                        continue  # the one before is shown once more
                     packets.latest = max(packets.latest, (pts, duration))
                     if duration in packets.lengths or len(packets.lengths) < _MAX_LENGTHS:
                         packets.lengths[duration] = packets.lengths.get(duration, 0) + 1

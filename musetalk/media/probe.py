@@ -12,7 +12,7 @@ from pathlib import Path
 from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media.clock import FrameClock, build_clock
 from musetalk.media.conversion import plan_conversion
-from musetalk.media.damage import whole_pictures, with_damage
+from musetalk.media.damage import whole_pictures, with_damage, without_lost_pictures
 from musetalk.media.endings import Cut, find_cut
 from musetalk.media.first_picture import FirstPicture, look_at_first
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
@@ -323,6 +323,8 @@ def _clock(file: MediaFile, packets: Packets, hint: Fraction | None, fps: Wanted
         last=packets.latest[1],
         longest=limits.max_seconds,
     )
+    if packets.repeats:
+        clock, _ = without_lost_pictures(clock)
     told = _STORES_TIMES & set(file.containers) or ("avi" in file.containers and NO_TIME not in packets.times)
     return clock if told else replace(clock, picture_times=())
 

@@ -17,6 +17,7 @@ _MOST_STRAY = 0.1  # of the pictures; where more are out of place, the times sta
 _PAUSE = 2.5  # usual distances between two pictures; what is longer is a pause
 _FAST = 0.25  # of all distances: the rate is that of the fastest quarter
 _ALIKE, _SIMILAR = 0.05, 0.15  # distances that differ by so much
+_COARSE = 2  # ticks between two pictures, up to which a tick more is another distance: a picture is missing
 _WINDOW = 8  # distances that are averaged where they jitter
 _SETTLED = 20  # steps after which an average of averages has long settled
 
@@ -160,7 +161,8 @@ def distance_in_bursts(ticks: Int64Array, least: float = 0.0) -> float:
     gaps = close[close > 0].astype(np.float64)
     fast = float(np.quantile(gaps, _FAST, method="nearest"))  # one of them, so that there are some like it
     off = np.abs(gaps - fast)
-    alike = off <= _ALIKE * fast + 1  # a tick is what rounding makes of two that are the same
+    rounding = 1 if fast > _COARSE else 0  # a tick is what that makes of two distances that are the same
+    alike = off <= _ALIKE * fast + rounding
     similar = (off <= _SIMILAR * fast + 1) & ~alike
     if alike.sum() > 2 * similar.sum() or len(gaps) < 2 * _WINDOW:
         return float(gaps[alike].mean())

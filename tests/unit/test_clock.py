@@ -279,3 +279,10 @@ def test_any_ascending_times_have_a_rate(gaps: list[int]) -> None:
     times = np.concatenate([[0], np.cumsum(gaps)])
     clock = build_clock(times.tolist(), [True] * len(times), Fraction(1, 1000), None)
     assert 1 <= clock.fps <= 240
+
+
+def test_a_missing_picture_does_not_slow_down_times_that_are_counted_in_frames() -> None:
+    """Ogg and AVI: a tick is a frame."""
+    times = [place for place in range(50) if place not in (20, 21, 22, 23, 25)]
+    clock = build_clock(times, [1, *[0] * 44], Fraction(1, 25), Fraction(25))
+    assert (clock.own_fps, clock.fps, clock.frame_count) == (25, 25, 50)

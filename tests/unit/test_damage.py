@@ -14,7 +14,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.settings import Limits
 from musetalk.timeline import Timeline
-from tests.media import numbered_frames, read_number, write_video
+from tests.media import ffmpeg, numbered_frames, read_number, write_video
 
 pytestmark = pytest.mark.slow
 
@@ -168,3 +168,18 @@ def test_nothing_is_said_of_a_sound_film(tmp_path: Path) -> None:
         source = probe(film(tmp_path / name, *options))
         assert numbers(source) == list(range(COUNT))
         assert (source.notes, note_on_decoding(source.experience)) == ((), "")
+
+
+@pytest.mark.parametrize("count", [50, COUNT])
+@pytest.mark.parametrize("chain", ["fps=5,fps=25", "select='not(between(n,20,24))'"])
+def test_pictures_that_theora_repeats_are_neither_lost_nor_missing(tmp_path: Path, chain: str, count: int) -> None:
+    whole = write_video(tmp_path / "whole.mp4", numbered_frames(count, 160, 96))
+    path = tmp_path / "a.ogv"
+    ffmpeg("-i", str(whole), "-vf", chain, "-fps_mode", "cfr", "-r", "25", "-c:v", "libtheora", "-g", "60", str(path))
+    source = probe(path)
+    shown = numbers(source)
+    assert (source.fps, len(shown)) == (25, count)
+    assert len(set(shown)) == (count // 5 if "fps" in chain else count - 5)
+    assert shown == sorted(shown)
+    assert (source.notes, note_on_decoding(source.experience)) == ((), "")
+    assert [read_number(frame) for frame in read_frames(source, 22, 27)] == shown[22:27]
