@@ -187,7 +187,7 @@ def _paint_clip(
         in_crop,
         first_row_shown(masks, placements),
         check=run.cancel.check,
-        step=lambda done, total: run.painting(reached + share * done / total),
+        step=lambda done, total: run.painting(reached + share * done / total, (done, total)),
         note=run.warn,
         stride=painter.generator.traits.stride_at(preparation.source.fps),
     )

@@ -29,6 +29,9 @@ class ProgressEvent:
         seconds: Seconds since the render began.
         note: A sentence for the user; mostly empty.
         part: Units beyond `done` that are under way, as far as they have come; counted in whole and parts.
+        step: Of the loop that a backend goes through for each piece, the last one done.
+        steps: How many it has; 0: there is none.
+        turn: Which of several renders that are made one after the other, from 0; what shows all comes last.
     """
 
     stage: Stage
@@ -37,6 +40,9 @@ class ProgressEvent:
     seconds: float = 0.0
     note: str = ""
     part: float = 0.0
+    step: int = 0
+    steps: int = 0
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +149,11 @@ class StageClock:
 
 @dataclass(slots=True)
 class _Reached:
-    """How far a render has come: output frames finished, of how many; and painted."""
+    """How far a render has come: output frames finished, of how many; painted; steps of the loop, of how many."""
 
     rendered: tuple[int, int] = (0, 0)
     painted: float = 0.0
+    loop: tuple[int, int] = (0, 0)
 
 
 class RenderRun:
@@ -187,17 +194,23 @@ class RenderRun:
                 self._reached.rendered = (done, total)
             self._tell(stage, done, total, note)
 
-    def painting(self, frames: float) -> None:
-        """Report how far painting has come, in output frames; it runs ahead of what `emit` counts as rendered."""
+    def painting(self, frames: float, loop: tuple[int, int] = (0, 0)) -> None:
+        """Report how far painting has come, in output frames; it runs ahead of what `emit` counts as rendered.
+
+        `loop`: steps of a backend's loop that are done, and how many there are.
+        """
         self.cancel.check()
         with self._telling:
             self._reached.painted = max(self._reached.painted, frames)
+            self._reached.loop = loop
             self._tell("render", *self._reached.rendered)
 
     def _tell(self, stage: Stage, done: int, total: int, note: str = "") -> None:
         if self._on_progress is not None:
-            part = max(0.0, self._reached.painted - done) if stage == "render" else 0.0
-            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note, part))
+            part, loop = 0.0, (0, 0)
+            if stage == "render":
+                part, loop = max(0.0, self._reached.painted - done), self._reached.loop
+            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note, part, *loop))
 
     def warn(self, sentence: str) -> None:
         """Note something the user should know; once, however often it is noticed."""

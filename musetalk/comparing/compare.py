@@ -63,13 +63,14 @@ def compare(
         parts = list[Compared]()
         for number, backend in enumerate(backends, 1):
             cancel.check()
-            told.begin(f"{backend}, {number} of {len(backends)}")
+            told.begin(f"{backend}, {number} of {len(backends)}", number - 1)
             chosen = shared.model_copy(update={"backend": backend})
             part = _render(engine, video, voice, work / f"{backend}.mp4", chosen, told, cancel)
             parts.append(_as_given(part, settings, work, folder))
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
             raise _all_failed(parts)
+        told.begin("putting the results side by side", len(backends))
         comparison = _shown(comparison, work, settings, told, cancel, side_by_side)
         if source_in_step:
             comparison = _with_source(comparison, video, work / source_in_step, settings, told, cancel)
@@ -185,7 +186,6 @@ def _shown(
     """Add what shows the results together."""
     from musetalk.comparing.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
 
-    told.begin("putting the results side by side")
     panels = [Panel.of(work / part.video, report) for part, report in comparison.rendered]
     if len(panels) > 1:
         out = work / name
@@ -206,7 +206,7 @@ def _with_source(
     """Add the source as the results show it."""
     from musetalk.comparing.source_in_step import write_source_in_step  # noqa: PLC0415
 
-    told.begin("playing the source in step with them")
+    told.begin("playing the source in step with them", len(comparison.parts))
     result = out.with_name(comparison.rendered[0][0].video)
     write_source_in_step(
         video, result, out, folder=out.parent, settings=settings, on_frame=told.finishing, cancel=cancel
@@ -245,11 +245,12 @@ class _Told:
         self._on_progress = on_progress
         self._started = time.perf_counter()
         self._note = ""
+        self._turn = 0
         self._due = False
 
-    def begin(self, note: str) -> None:
-        """Say what comes now with the next event, and with whatever notes follow."""
-        self._note, self._due = note, True
+    def begin(self, note: str, turn: int) -> None:
+        """Say what comes now with the next event, and with whatever notes follow; `turn` as in events."""
+        self._note, self._turn, self._due = note, turn, True
 
     def tell(self, event: ProgressEvent) -> None:
         """Pass an event on.
@@ -260,7 +261,7 @@ class _Told:
             return
         note = f"{self._note}: {event.note}" if event.note else self._note if self._due else ""
         self._due = False
-        self._on_progress(replace(event, note=note, seconds=time.perf_counter() - self._started))
+        self._on_progress(replace(event, note=note, seconds=time.perf_counter() - self._started, turn=self._turn))
 
     def finishing(self, done: int, total: int) -> None:
         """Say how far the video that shows all has come."""

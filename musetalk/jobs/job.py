@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from musetalk.jobs.costs import Work
 from musetalk.progress import Stage
 from musetalk.settings import RenderSettings
 
@@ -30,6 +31,14 @@ class JobProgress(BaseModel):
     """Units beyond `done` that are under way, as far as they have come."""
     note: str = ""
     """The last sentence the engine had for the user."""
+    step: int = 0
+    """Of a backend's loop for each piece, the last one done."""
+    steps: int = 0
+    """How many it has; 0: it has none."""
+    whole: float | None = None
+    """Share of the whole job that is done, 0 to 1; None while unknown."""
+    whole_seconds_left: float | None = None
+    """Of the whole job; None while unknown."""
 
 
 class Job(BaseModel):
@@ -61,6 +70,8 @@ class Job(BaseModel):
     progress: JobProgress | None = None
     error: str = ""
     """Why it failed, and what to do about it."""
+    work: Work | None = None
+    """What each of its renders has to do; None in records of before this was kept."""
     length_seconds: float | None = None
     """How long the video to be made is; None in records of before this was kept."""
 

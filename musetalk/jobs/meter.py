@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from musetalk.jobs.costs import Forecast
 from musetalk.jobs.job import JobProgress
+from musetalk.jobs.whole_meter import WholeMeter
 from musetalk.progress import ProgressEvent
 
 _WINDOW_SECONDS = 5.0  # a rate is taken over the last few clips, not over one
@@ -13,9 +15,14 @@ _KEEP_EVERY_SECONDS = 1.0
 
 
 class ProgressMeter:
-    """Reads the events of one render, in order."""
+    """Reads the events of one job, in order.
 
-    def __init__(self) -> None:
+    Args:
+        forecast: How long all of it should take; None: nobody knows.
+    """
+
+    def __init__(self, forecast: Forecast | None = None) -> None:
+        self._whole = None if forecast is None else WholeMeter(forecast)
         self._stage = ""
         self._reached = (0, 0)
         self._note = ""
@@ -39,6 +46,7 @@ class ProgressMeter:
         elapsed = event.seconds - first_seconds
         rate = max(0.0, come - first_done) / elapsed if elapsed >= _LEAST_SECONDS else 0.0
         left = max(0.0, event.total - come) / rate if rate > 0 and event.total else None
+        whole, whole_left = (None, None) if self._whole is None else self._whole.read(event)
         return JobProgress(
             stage=event.stage,
             done=event.done,
@@ -47,6 +55,10 @@ class ProgressMeter:
             seconds_left=None if left is None else round(left, 1),
             part=round(event.part, 3),
             note=self._note,
+            step=event.step,
+            steps=event.steps,
+            whole=None if whole is None else round(whole, 4),
+            whole_seconds_left=None if whole_left is None else round(whole_left, 1),
         )
 
     def worth_keeping(self, event: ProgressEvent) -> bool:

@@ -13,12 +13,14 @@ from typing import Literal
 from musetalk.comparing.types import Comparison
 from musetalk.engine import Comparer, Engine
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
+from musetalk.jobs.costs import CostBook, Forecast, Work
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 
 _SWEEP_SECONDS = 60.0
@@ -34,6 +36,7 @@ class JobService:
         engines: One per device; each renders one job at a time.
         store: Where jobs are kept; queued ones from an earlier process are taken up again.
         compare: What carries out comparisons; None: they are refused.
+        costs: What renders cost here, which learns from each; None: nobody is told how long a whole job takes.
         max_waiting: Jobs that one owner may have waiting or running.
         max_queue: Jobs that everybody together may.
     """
@@ -44,12 +47,14 @@ class JobService:
         store: JobStore,
         *,
         compare: Comparer | None = None,
+        costs: CostBook | None = None,
         max_waiting: int = 10,
         max_queue: int = 100,
     ) -> None:
         self.store = store
         self._engines = engines
         self._compare = compare
+        self._costs = costs
         self._max_waiting = max_waiting
         self._max_queue = max_queue
         self._changed = threading.Condition()
@@ -99,6 +104,7 @@ class JobService:
             title += f": {' beside '.join(backends)}"
         source, length = self._check(video, voice, settings, backends)
         job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length)
+        job = job.model_copy(update={"work": Work.of(source, length)})
         with self._changed:
             if once and (twin := self._twin(owner, video, voice, settings, backends)) is not None:
                 self.store.remove(job)
@@ -313,7 +319,7 @@ class JobService:
         return None
 
     def _render(self, engine: Engine, job: Job) -> None:
-        meter = ProgressMeter()
+        meter = ProgressMeter(self.forecast(job.work, job.settings, job.compare) if job.work else None)
 
         def note(event: ProgressEvent) -> None:
             self._update(job, {"progress": meter.read(event)}, to_disk=meter.worth_keeping(event))
@@ -330,12 +336,22 @@ class JobService:
         else:
             self._end(job, "done")
 
+    def forecast(self, work: Work, settings: RenderSettings, compare: Sequence[str] = ()) -> Forecast | None:
+        """How long a job should take once its turn comes, see `CostBook.forecast`; None: nobody knows."""
+        return None if self._costs is None else self._costs.forecast(work, settings, compare)
+
+    def _learn(self, job: Job, backend: str, report: RenderReport, *, planned: bool = True) -> None:
+        if self._costs is not None and job.work is not None:
+            settings = job.settings.model_copy(update={"backend": backend})
+            self._costs.learn(job.work, settings, report, planned=planned)
+
     def _work_on(self, engine: Engine, job: Job, note: ProgressCallback) -> None:
         folder, cancel = self.store.folder(job), self._tokens[job.id]
         video, voice = folder / job.video, folder / job.voice
         if not job.compare:
             report = engine.render(video, voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
             report.save(folder / REPORT)
+            self._learn(job, job.settings.backend, report)
             self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
         elif self._compare is None:  # queued by a process that could
             raise JobError("backends cannot be compared here", "render with one of them")
@@ -344,6 +360,8 @@ class JobService:
                 engine, video, voice, folder, job.compare, job.settings, on_progress=note, cancel=cancel
             )
             if isinstance(made, Comparison):
+                for turn, (part, report) in enumerate(made.rendered):
+                    self._learn(job, part.backend, report, planned=turn == 0)
                 failed = tuple(part.backend for part in made.parts if part.error)
                 self._update(job, {"failed": failed}, to_disk=False)
 

@@ -9,7 +9,7 @@ from html import escape
 
 from musetalk.jobs.job import Job
 from musetalk.units import duration
-from musetalk.webui.status import STAGE_TITLES, share_done
+from musetalk.webui.status import STAGE_TITLES, share_done, whole_said
 from musetalk.webui.units import ago, clock, sentence
 
 _STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
@@ -93,7 +93,9 @@ def _facts(job: Job, now: float) -> str:
     if job.state == "running" and job.progress:
         if job.compare:
             facts.append(escape(job.progress.note.partition(":")[0]))  # whose turn it is, of how many
-        elif job.progress.seconds_left is not None:
+        if whole := whole_said(job.progress):
+            facts.append(whole)
+        elif job.progress.seconds_left is not None and not job.compare:
             facts.append(f"{clock(job.progress.seconds_left)} left")
     return "".join(f"<span>{fact}</span>" for fact in facts if fact)
 

@@ -14,15 +14,18 @@ import gradio as gr
 from musetalk.comparing.viewing import compare_for_viewing
 from musetalk.doctor import devices
 from musetalk.errors import SettingsError
+from musetalk.jobs.costs import COSTS, CostBook
+from musetalk.jobs.guess import LENT_GPU_RATE, guessed_costs
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
+from musetalk.networks.speed import matmul_rate
 from musetalk.pipeline import LipSync
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.downloads import Downloads, bring_weights, visitors_may_download, weight_sets
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
-from musetalk.webui.space import make_engine
+from musetalk.webui.space import SpaceEngine, make_engine
 from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
 from musetalk.webui.uploads import Uploads
@@ -63,7 +66,9 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     bring_weights(sets, options.weights, options.models_dir)
     max_bytes = round(options.max_disk_gigabytes * 2**30)
     store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
-    jobs = JobService([engine], store, compare=compare_for_viewing)
+    rate = (lambda: LENT_GPU_RATE) if isinstance(engine, SpaceEngine) else matmul_rate
+    costs = CostBook(options.jobs_dir / COSTS, lambda settings: guessed_costs(settings, rate))
+    jobs = JobService([engine], store, compare=compare_for_viewing, costs=costs)
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([store.root, FOLDER])

@@ -13,7 +13,7 @@ from typing import get_args
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.progress import Stage
 from musetalk.units import counted, duration
-from musetalk.webui.units import clock, ratio, sentence
+from musetalk.webui.units import clock, ratio, roughly, sentence
 
 STAGE_TITLES: dict[Stage, str] = {
     "preflight": "Checking inputs",
@@ -50,8 +50,9 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT) -> str:
     state = "idle" if job is None else job.state
     progress = job.progress if job is not None and job.state == "running" else None
     steps = "".join(_step(step, progress) for step in _steps(state, progress))
-    whole = job is not None and not job.compare  # of a comparison, a stage is no more than one backend's
-    figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress, countdown=whole))
+    # Of a comparison, a stage is no more than one backend's.
+    own = job is not None and not job.compare and (progress is None or progress.whole is None)
+    figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress, countdown=own))
     error = job.error if job is not None and job.state == "failed" else ""
     note = progress.note if progress else ""
     return (
@@ -60,6 +61,7 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT) -> str:
         f'<p class="mt-status-title">{escape(hint if job is None else job.title)}</p></div>'
         f'<ol class="mt-steps"{_hidden(state != "running")}>{steps}</ol>'
         f'<p class="mt-figures"{_hidden(not figures)}>{figures}</p>'
+        f"{_whole(progress)}"
         f'<p class="mt-note"{_hidden(not note)}>{escape(note)}</p>'
         f'<p class="mt-error" role="alert"{_hidden(not error)}>{escape(sentence(error))}</p>'
         "</section>"
@@ -93,11 +95,33 @@ def _figures(progress: JobProgress | None, *, countdown: bool = False) -> list[s
     if progress.stage not in _IN_FRAMES:
         return [f"step {progress.done} of {progress.total}"]
     figures = [f"frame {min(progress.done, progress.total):,} of {progress.total:,}"]
+    if progress.steps > 1:
+        figures.append(f"step {progress.step} of {progress.steps}")
     if progress.frames_per_second > 0:
         figures.append(f"{ratio(progress.frames_per_second)} frames/s")
     if countdown and progress.seconds_left is not None:
         figures.append(f"{clock(progress.seconds_left)} left")
     return figures
+
+
+def whole_said(progress: JobProgress | None) -> str:
+    """How far the whole job is, "34 % of all, about 2 min left"; empty: nobody knows."""
+    if progress is None or progress.whole is None or progress.whole_seconds_left is None:
+        return ""
+    return f"{int(progress.whole * 100)}% of all, about {roughly(progress.whole_seconds_left)} left"
+
+
+def _whole(progress: JobProgress | None) -> str:
+    """The bar of all that there is to do."""
+    said, share = whole_said(progress), progress.whole if progress and progress.whole is not None else 0.0
+    bar = ""
+    if said:
+        bar = ' role="progressbar" aria-label="All of it" aria-valuemin="0" aria-valuemax="100"'
+        bar += f' aria-valuenow="{int(share * 100)}" aria-valuetext="{escape(said)}"'
+    return (
+        f'<div class="mt-whole"{_hidden(not said)}><div class="mt-bar"{bar}>'
+        f'<div class="mt-bar-fill" style="width:{share:.1%}"></div></div><span>{escape(said)}</span></div>'
+    )
 
 
 def _steps(state: str, progress: JobProgress | None) -> list[_Step]:

@@ -122,6 +122,10 @@ def test_the_record_on_disk_is_json_without_the_owners_secret(
         "seconds_left": None,
         "part": 0.0,
         "note": "",
+        "step": 0,
+        "steps": 0,
+        "whole": None,
+        "whole_seconds_left": None,
     }
     assert record["settings"]["bbox_shift"] == 3
     assert '"ann"' not in json.dumps(record)

@@ -136,6 +136,16 @@ class TestStatus:
         assert "latentsync-1.5, 2 of 2" in card
         assert "left" not in card
 
+    def test_the_whole_has_a_bar_and_a_time_left(self) -> None:
+        page = Page(panels.status_panel(running("render", 30, 100, whole=0.345, whole_seconds_left=130.0)))
+        assert "34% of all, about 2 min left" in page.text
+        [_, whole] = page.having(role="progressbar")
+        assert (whole["aria-valuenow"], whole["aria-label"]) == ("34", "All of it")
+        compared = running("render", 30, 100, whole=0.5, whole_seconds_left=20_000.0, step=7, steps=20)
+        said = Page(panels.status_panel(compared.model_copy(update={"compare": ("a", "b")}))).text
+        assert "50% of all, about 5 h 30 min left" in said
+        assert "step 7 of 20" in said
+
     def test_a_comparison_says_who_failed(self) -> None:
         done = job("done", started=1000.0, ended=1042.0, compare=("preview", "big"), failed=("big",))
         assert announced(panels.status_panel(done))[0] == "Done in 42 s, but big failed"

@@ -1,0 +1,64 @@
+"""What renders should cost where none was made yet: the work of published networks, by the speed of this machine.
+
+The work is counted, and seconds are measured, by the programs in benchmarks/ (networks.md, hybrid.md, stages.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from musetalk.jobs.costs import Costs, loop_steps
+from musetalk.settings import RenderSettings
+
+# GFLOP a frame, at 256 pixels.
+_UNET, _ENCODE, _DECODE = 177.8, 545.4, {"sd": 622.2, "tiny": 21.5}
+_STEP = 253.1  # of LatentSync's network, without guidance
+_PARSE, _DETECT, _RESTORE = 26.8, 42.6, 206.0
+_LARGE, _LARGE_STEP = 4.0, 4.35  # times as much at 512 pixels
+_SHARE_ON_CPU, _SHARE_ON_GPU = 0.55, 0.35  # of the rate of matrix products that networks reach
+_GPU_RATE = 3000.0  # GFLOP/s: no processor multiplies as quickly
+LENT_GPU_RATE = 60_000.0  # GFLOP/s of what Hugging Face lends; it cannot be measured before it is lent
+# Seconds.
+_BEGIN, _LOAD_MUSETALK, _LOAD_LATENTSYNC = 3.0, 12.0, 25.0
+_PLAN, _WARP, _OTHER, _FINISH, _HEAR = 0.008, 0.004, 0.02, 0.5, 0.03
+_LOOK_EVERY = 12.0  # frames between looks of a detector that is heavy; faces are followed between
+
+
+def guessed_costs(settings: RenderSettings, rate: Callable[[], float]) -> Costs:
+    """What renders with these settings should cost.
+
+    Args:
+        settings: Of the render.
+        rate: The machine's GFLOP/s in large matrix products; asked only where a network runs.
+    """
+    backend = settings.backend
+    neural = backend != "preview"
+    restored = _RESTORE if settings.enhance.wanted else 0.0
+    heavy = settings.detector.name in ("auto", "s3fd") and neural
+    seconds = _seconds_a_gflop(rate()) if neural or restored else 0.0
+    latentsync = backend.startswith("latentsync-")
+    load = _LOAD_LATENTSYNC if latentsync else _LOAD_MUSETALK if neural else 0.0
+    painting = _painting(settings) * seconds if neural else _WARP
+    return Costs(
+        begin=_BEGIN + load,
+        plan=_PLAN + (_DETECT / _LOOK_EVERY * seconds if heavy else 0.0),
+        parse=_PARSE * seconds if neural else 0.0,
+        speech=_HEAR if neural else 0.0,
+        paint=painting / loop_steps(settings) + restored * seconds / loop_steps(settings),
+        other=_OTHER,
+        finish=_FINISH,
+    )
+
+
+def _seconds_a_gflop(rate: float) -> float:
+    return 1 / (max(rate, 1.0) * (_SHARE_ON_GPU if rate > _GPU_RATE else _SHARE_ON_CPU))
+
+
+def _painting(settings: RenderSettings) -> float:
+    """GFLOP of painting one frame."""
+    decode = _DECODE[settings.network.decoder]
+    if not settings.backend.startswith("latentsync-"):
+        return _UNET + _ENCODE + decode
+    large = settings.backend.endswith("1.6")
+    pictures = (2 * _ENCODE + decode) * (_LARGE if large else 1.0)
+    return loop_steps(settings) * _STEP * (_LARGE_STEP if large else 1.0) + pictures
