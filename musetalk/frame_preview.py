@@ -94,7 +94,8 @@ def preview_frame(
     equipment: Equipment,
     folder: Path,
     at: float | None = None,
-    cancel: CancelToken | None = None,
+    strict: bool = False,
+    run: RenderRun | None = None,
 ) -> FramePreview:
     """Show what a render would make of one frame, without rendering.
 
@@ -108,21 +109,26 @@ def preview_frame(
         folder: An existing directory for temporary files.
         at: Seconds of the output, held inside its length; without a voice of the source. None: a moment near the
             beginning at which the mouth is wide open and a face is there, if there is one.
-        cancel: Ends the work.
+        strict: Refuse a moment outside the output, instead of showing the frame nearest to it.
+        run: Progress and cancellation. What is painted is told as of the output frames [done, total) of "render".
 
     Raises:
         MediaError: An input cannot be used (see its subclasses).
-        SettingsError: `at` is no number of seconds.
+        SettingsError: `at` is no number of seconds, or outside the output.
     """
     if at is not None and not math.isfinite(at):
         raise SettingsError(f"{at} is no moment", "give a number of seconds")
-    cancel = cancel or CancelToken()
+    run = run or RenderRun()
+    cancel = run.cancel
+    run.emit("plan", 0, 0)
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="frame-preview") as pool:
         limits, track = settings.limits, settings.voice_track
         opening = None if voice is None else pool.submit(open_voice, voice, folder, limits, cancel, track)
         source = probe_wanted(video, settings, cancel)
         hearing = None if opening is None else opening.result()
         timeline = _timeline(source, hearing, settings)
+        if at is not None and strict:
+            _check_inside(at, timeline, source, hearing)
         scene = Scene(source, timeline, hearing, settings, equipment, folder, cancel, pool)
         wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
         if at is None:
@@ -135,7 +141,24 @@ def preview_frame(
             envelope = heard.result()
     told = input_notes(source, None if hearing is None else hearing.voice, settings.fps)
     notes = (*told, *((end_note(scene),) if wanted >= timeline.frame_count else ()))
-    return _show(scene, look, envelope, notes)
+    return _show(scene, look, envelope, notes, run)
+
+
+def _check_inside(at: float, timeline: Timeline, source: Source, hearing: Hearing | None) -> None:
+    """Refuse a moment that is not within the output; without a voice, the source."""
+    frame = math.floor(at * float(source.fps) + _ROUNDING)
+    if 0 <= frame < timeline.frame_count:
+        return
+    what = "source" if hearing is None else "output"
+    seconds, last = timeline.frame_count / float(source.fps), (timeline.frame_count - 1) / float(source.fps)
+    raise SettingsError(
+        f"there is no frame at {_plain(at)} s: the {what} is {seconds:.2f} s long",
+        f"give a moment from 0 to {last:.2f} s" if last else "give 0, or nothing",
+    )
+
+
+def _plain(seconds: float) -> str:
+    return f"{seconds:.2f}".rstrip("0").rstrip(".")
 
 
 def _timeline(source: Source, hearing: Hearing | None, settings: RenderSettings) -> Timeline:
@@ -152,12 +175,13 @@ def _hear(scene: Scene, frame: int) -> EnvelopeTrack | None:
     return hear(scene.hearing, scene.source.fps, scene.timeline.spoken_count, frame, scene.cancel)
 
 
-def _show(scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple[str, ...]) -> FramePreview:
+def _show(
+    scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple[str, ...], run: RenderRun
+) -> FramePreview:
     frame = look.pictures[look.frame - look.clip.start]
     spoken = scene.hearing is None or look.frame < scene.timeline.spoken_count
     chosen = look.plan.faces(look.place) if spoken else ()
     boxes = sorted((face.box for face in look.every.faces(look.place)), key=lambda box: box.center)
-    run = RenderRun(cancel=scene.cancel)
     fps, settings = scene.source.fps, scene.settings
     presence = None if envelope is None else presence_on(scene.timeline, envelope, settings, fps)
     at_rest = spoken and presence is not None and presence[look.frame] == 0
@@ -214,6 +238,7 @@ def _paint(
     """The frame as a render paints it, and how each face in it came about."""
     segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch, presence)
     equipment = scene.equipment
+    run.emit("speech", 0, 0)
     preparation = Preparation(
         source=scene.source,
         voice=hearing.voice,
@@ -233,6 +258,7 @@ def _paint(
         enhancer=equipment.enhancer,
         presence=presence,
     )
+    run.emit("render", segment.start, segment.stop)
     pictures = [look.pictures[frame - look.clip.start].copy() for frame in range(segment.start, segment.stop)]
     batch, place = paint(preparation, Batch(segment, pictures), run), look.frame - segment.start
     frame = look.pictures[look.frame - look.clip.start]

@@ -144,6 +144,8 @@ class LipSync:
         settings: RenderSettings | None = None,
         *,
         at: float | None = None,
+        strict: bool = False,
+        on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> FramePreview:
         """Show what a render would make of one frame; see `frame_preview.preview_frame`.
@@ -151,11 +153,14 @@ class LipSync:
         Raises:
             MuseTalkError: The render cannot work.
         """
-        settings, cancel = settings or RenderSettings(), cancel or CancelToken()
-        with ends_by(cancel.check), temporary_folder(Path(tempfile.gettempdir())) as folder:
+        settings, run = settings or RenderSettings(), RenderRun(on_progress, cancel)
+        with ends_by(run.cancel.check), temporary_folder(Path(tempfile.gettempdir())) as folder:
+            run.emit("preflight", 0, 0)
             self._workshop.ready(settings)
             equipment = self._workshop.equip(settings)
-            return preview_frame(video, voice, settings, equipment=equipment, folder=folder, at=at, cancel=cancel)
+            return preview_frame(
+                video, voice, settings, equipment=equipment, folder=folder, at=at, strict=strict, run=run
+            )
 
     @contextmanager
     def preparing(

@@ -82,6 +82,8 @@ class FakeEngine(LipSync):
         settings: RenderSettings | None = None,
         *,
         at: float | None = None,
+        strict: bool = False,
+        on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> FramePreview:
         assert settings is not None and cancel is not None

@@ -17,10 +17,10 @@ from musetalk.webui.accounts import account_of, result_of, videos_of
 from musetalk.webui.backend_picker import backend_entries
 from musetalk.webui.compare_panel import comparison_panel, lacking_list
 from musetalk.webui.compare_stage import HINT, TOGETHER, CompareStage
-from musetalk.webui.dub_handlers import given
 from musetalk.webui.figures import file_address
 from musetalk.webui.form import LATENTSYNC, MUSETALK, Value
 from musetalk.webui.pair_view import Side, pair_view
+from musetalk.webui.preview_handlers import given
 from musetalk.webui.site import Site, owner_of, with_toasts
 from musetalk.webui.watching import Update, Watching
 

@@ -15,16 +15,16 @@ from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceBox
 from musetalk.frame_preview import FramePreview
 from musetalk.webui.label_colours import paint_labels
-from musetalk.webui.pen import Colour, Pen, Points
+from musetalk.webui.pen import Colour, Pen, Points, plate_of
 
 Overlay: TypeAlias = Literal["faces", "crop", "parsing"]
 USUAL: tuple[Overlay, ...] = ("faces",)
 
 # RGB
-_FOUND: Colour = (236, 240, 244)
-_CHOSEN: Colour = (255, 196, 61)
-_OUTLINE: Colour = (120, 232, 255)
-_CROP: Colour = (255, 158, 205)
+FOUND: Colour = (236, 240, 244)
+CHOSEN: Colour = (255, 196, 61)
+OUTLINE: Colour = (120, 232, 255)
+CROP: Colour = (255, 158, 205)
 
 _LINE = 1 / 500  # width of a thin line, of the picture's longer side
 _CORNER = 0.2  # length of a corner mark, of the box's shorter side
@@ -93,14 +93,14 @@ def draw(sketch: Sketch, overlays: Collection[Overlay] = USUAL) -> UInt8Array:
     """
     picture = sketch.ground.copy()
     scale = np.array([picture.shape[1] / sketch.size[0], picture.shape[0] / sketch.size[1]])
-    pen = Pen(picture, max(1.5, max(picture.shape[:2]) * _LINE))
+    pen = Pen(picture, _line(picture))
     if "parsing" in overlays:
         for face in sketch.parsed:
             corner, far = _edges(face.seen) * scale
             paint_labels(picture, face.labels, (*corner, *far))
     if "faces" in overlays:
         for outline in sketch.outlines:
-            pen.dashed(outline * scale, _OUTLINE)
+            pen.dashed(outline * scale, OUTLINE)
     if "crop" in overlays:
         for crop, line in zip(sketch.crops, sketch.lines, strict=True):
             _draw_crop(pen, crop, line, scale)
@@ -112,6 +112,15 @@ def draw(sketch: Sketch, overlays: Collection[Overlay] = USUAL) -> UInt8Array:
 def show_result(preview: FramePreview, *, max_side: int = 1280) -> UInt8Array:
     """Scale the result as `sketch_of` scales the frame: uint8 RGB [h, w, 3]; without a voice, the frame itself."""
     return _fitted(preview.frame if preview.result is None else preview.result, max_side)
+
+
+def number_plates(sketch: Sketch) -> list[tuple[float, float, float, float]]:
+    """Where the numbers of the faces are drawn: (x, y, width, height) in pixels of the drawn picture, as of `boxes`."""
+    height, width = sketch.ground.shape[:2]
+    scale = np.array([width / sketch.size[0], height / sketch.size[1]])
+    line = _line(sketch.ground)
+    corners = [np.array([box.x0, box.y0]) * scale for box in sketch.boxes]
+    return [plate_of(str(number), corner, line, (width, height)) for number, corner in enumerate(corners, 1)]
 
 
 def to_source_point(
@@ -140,11 +149,11 @@ def _draw_boxes(pen: Pen, sketch: Sketch, scale: Points) -> None:
         corners = _corners(box) * scale
         frame = np.concatenate([corners, corners[:1]])
         if box in sketch.chosen:
-            pen.lines([frame], _CHOSEN, also=_corner_marks(corners))
+            pen.lines([frame], CHOSEN, also=_corner_marks(corners))
         else:
-            pen.lines([frame], _FOUND)
+            pen.lines([frame], FOUND)
     for number, box in enumerate(sketch.boxes, 1):
-        pen.tag(str(number), _corners(box)[0] * scale, _CHOSEN if box in sketch.chosen else _FOUND)
+        pen.tag(str(number), _corners(box)[0] * scale, CHOSEN if box in sketch.chosen else FOUND)
 
 
 def _draw_crop(pen: Pen, crop: Placement, line: float | None, scale: Points) -> None:
@@ -152,7 +161,13 @@ def _draw_crop(pen: Pen, crop: Placement, line: float | None, scale: Points) -> 
     (x0, y0), (x1, y1) = _edges(crop)
     frame = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]) * scale
     across = [] if line is None else [np.array([(x0, line), (x1, line)]) * scale]
-    pen.lines([frame, *across], _CROP)
+    pen.lines([frame, *across], CROP)
+
+
+def _line(picture: UInt8Array) -> float:
+    """Width of a thin line, in pixels."""
+    height, width = picture.shape[:2]
+    return max(1.5, float(max(height, width)) * _LINE)
 
 
 def _fitted(frame: UInt8Array, max_side: int) -> UInt8Array:

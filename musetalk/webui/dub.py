@@ -9,9 +9,11 @@ import gradio as gr
 
 from musetalk.webui import form
 from musetalk.webui.backend_picker import backend_entries, backend_picker
+from musetalk.webui.changed_since import PICKED_IN, PreviewInputs
 from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.form_folds import build_folds
 from musetalk.webui.media_inputs import MediaInputs, build_media
+from musetalk.webui.preview_handlers import PreviewHandlers
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 from musetalk.webui.watching import SHOW_ADDRESS
@@ -39,8 +41,11 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
             inputs = _build_inputs(site)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_stage(header)
-    handlers = DubHandlers(site, stage, inputs.media.source, inputs.media.voice, inputs.form)
+    watched = PreviewInputs(inputs.media.source, inputs.media.voice, stage.moment, inputs.form)
+    previews = PreviewHandlers(site, stage, watched)
+    handlers = DubHandlers(site, stage, previews, watched)
     _wire(handlers, inputs, stage, visitor)
+    _wire_previews(previews, watched, stage, visitor)
     return handlers
 
 
@@ -52,34 +57,41 @@ def _build_inputs(site: Site) -> Inputs:
 
 
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
-    settings = inputs.form.widgets
-    overlays = list(stage.show.values())
-    media = [inputs.media.source, inputs.media.voice]
-    preview: dict[str, Any] = {
-        "outputs": handlers.previewed,
-        "concurrency_limit": 2,
-        "concurrency_id": "preview",
-        "api_visibility": "private",
-        "show_progress_on": [stage.frame],
-    }
-    one_frame = [*media, stage.moment, *overlays, *settings]
-    inputs.media.source.change(handlers.preview_source, [inputs.media.source, *overlays, *settings], **preview)
-    stage.preview_button.click(handlers.preview, one_frame, **preview)
-    stage.frame.select(handlers.pick, stage.scale, [inputs.form.face, inputs.form.point], **AT_ONCE).success(
-        handlers.preview, one_frame, **preview
-    )
-    for overlay in overlays:
-        overlay.input(handlers.redraw, overlays, handlers.drawn, **AT_ONCE)
-    for shown in (stage.frame.change, stage.speaking.change, stage.sheet.change, stage.stages.expand):
-        shown(None, js=_NAME_PICTURES, api_visibility="private")
     stage.generate_button.click(
         handlers.generate,
-        [*media, visitor, *settings],
+        [inputs.media.source, inputs.media.voice, visitor, *inputs.form.widgets],
         handlers.watched,
         concurrency_limit=4,
         api_visibility="private",
         show_progress="hidden",
     ).success(None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private")
     # Outside the queue: a queue full of work must not keep anybody from ending it.
-    stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **UNQUEUED)
+    stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.stopped, **UNQUEUED)
     stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)
+
+
+def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stage, visitor: gr.BrowserState) -> None:
+    shown, job = stage.previewing, [stage.job, visitor]
+    overlays = list(shown.show.values())
+    # Each click counts, also while the one before is answered: the newest one wins, on the server.
+    asking: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple", "js": inputs.telling()}
+    asked = [shown.said, *inputs.widgets]
+    for ask in (stage.preview_button.click, stage.moment.submit):
+        ask(handlers.start, asked, handlers.watched, **asking)
+    shown.frame.select(handlers.pick, asked, handlers.chosen, **asking)
+    shown.faces.submit(handlers.choose, asked, handlers.chosen, **asking)
+    inputs.source.change(
+        handlers.start_with_source,
+        [shown.said, shown.picked_in, *job, *inputs.widgets],
+        handlers.chosen,
+        **{**asking, "js": inputs.telling(1 + len(job), alone=True)},
+    )
+    point = inputs.form.point
+    point.input(None, [inputs.source, point], shown.picked_in, js=PICKED_IN, api_visibility="private")
+    shown.timer.tick(handlers.watch, [*job, *overlays], handlers.watched, **UNQUEUED)
+    for overlay in overlays:
+        overlay.input(handlers.redraw, overlays, shown.drawn, **AT_ONCE)
+    for show in (shown.frame.change, shown.speaking.change, shown.sheet.change, shown.stages.expand):
+        show(None, js=_NAME_PICTURES, api_visibility="private")
+    changes = [widget.change for widget in (shown.said, *inputs.widgets)]
+    gr.on(changes, None, asked, shown.stale, js=inputs.comparing(), api_visibility="private")

@@ -17,6 +17,7 @@ from musetalk.webui.texts import FOLDER, text
 
 Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
 PICKED = "picked"
+FACE = "largest"  # who is chosen at first
 MUSETALK, LATENTSYNC = "musetalk-", "latentsync-"  # what the names of their backends begin with
 _FACES = [
     ("Largest", "largest"),
@@ -137,7 +138,7 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
                 ]
             )
         )
-    face = gr.Radio(_FACES, value="largest", label="Face", info="Or click a face in the preview frame")
+    face = gr.Radio(_FACES, value=FACE, label="Face", info="Or click a face in the preview frame")
     point = gr.Textbox(label="Point on the picked face", placeholder="x, y in pixels of the source", visible=False)
     face.change(lambda choice: gr.Textbox(visible=choice == PICKED), face, point, queue=False, api_visibility="private")
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}

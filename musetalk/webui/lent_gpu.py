@@ -70,18 +70,27 @@ class RenderOrder:
 
 @dataclass(frozen=True, slots=True)
 class PreviewOrder:
-    """Show one frame, `at` seconds into the source. See `Order` for the rest."""
+    """Show one frame, `at` seconds into the output; see `frame_preview.preview_frame`, and `Order` for the rest."""
 
     video: Path
     voice: Path | None
     at: float | None
+    strict: bool
     settings: RenderSettings
     seconds: int
     lease: Path
 
     def run(self, engine: LipSync, on_progress: ProgressCallback, cancel: CancelToken) -> FramePreview:
         """Do it."""
-        return engine.preview_frame(self.video, self.voice, self.settings, at=self.at, cancel=cancel)
+        return engine.preview_frame(
+            self.video,
+            self.voice,
+            self.settings,
+            at=self.at,
+            strict=self.strict,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ def build_page(site: Site) -> gr.Blocks:
             secret = secret or secrets.token_urlsafe(32)
             return {visitor: secret, header: site_header(site), **views.restore(request, secret)}
 
+        page.unload(dub.previews.leave)
         opened = page.load(open_page, visitor, [visitor, *views.shown], **AT_ONCE)
         opened.then(None, js=SHOW_STAGE, api_visibility="private")
     return page

@@ -59,16 +59,35 @@ class Pen:
 
     def tag(self, text: str, corner: Points, colour: Colour) -> None:
         """Write a short text on a plate above a box's upper left corner, or inside where there is no room."""
-        height = max(11.0, _TAG * self.width)
-        font = ImageFont.load_default(height * 0.8)
-        width = max(height, font.getlength(text) + height * 0.5)
-        rows, columns = self.picture.shape[:2]
-        x = min(max(0.0, float(corner[0]) - self.width), columns - width)
-        y = float(corner[1]) - height - 2 * self.width
-        y = y if y >= 0 else min(max(0.0, float(corner[1]) + 2 * self.width), rows - height)
+        x, y, width, height = plate_of(text, corner, self.width, (self.picture.shape[1], self.picture.shape[0]))
+        font = _font(height)
         page = Image.fromarray(self.picture)
         draw = ImageDraw.Draw(page)
         plate = (x, y, x + width, y + height)
         draw.rounded_rectangle(plate, height / 5, fill=colour, outline=_CASING, width=max(1, round(self.width * 0.75)))
         draw.text((x + width / 2, y + height / 2), text, fill=_CASING, font=font, anchor="mm")
         self.picture[...] = np.asarray(page)
+
+
+def plate_of(text: str, corner: Points, line: float, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Where `Pen.tag` lays the plate of a text.
+
+    Args:
+        text: The text.
+        corner: The box's upper left corner, float [2] as (x, y).
+        line: Width of a thin line, in pixels.
+        size: (width, height) of the picture.
+
+    Returns:
+        (x, y, width, height) in pixels of the picture.
+    """
+    height = max(11.0, _TAG * line)
+    width = max(height, _font(height).getlength(text) + height * 0.5)
+    x = min(max(0.0, float(corner[0]) - line), size[0] - width)
+    y = float(corner[1]) - height - 2 * line
+    return x, y if y >= 0 else min(max(0.0, float(corner[1]) + 2 * line), size[1] - height), width, height
+
+
+def _font(height: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """What plates of that height are written in."""
+    return ImageFont.load_default(height * 0.8)

@@ -30,8 +30,7 @@ from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
 from musetalk.webui.uploads import Uploads
 
-# Gradio keeps some 110 KiB a visit, and the newest 10,000 of them by default. A forgotten one loses only the scale of
-# its preview frame.
+# Gradio keeps some 110 KiB a visit, and the newest 10,000 of them by default. A forgotten one loses nothing of ours.
 _SESSIONS = 500
 # After every event Gradio sums up all those it keeps (10,000 by default), for a monitoring page that we do not serve.
 _EVENTS = {"GRADIO_ANALYTICS_MAX_EVENTS": "100", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000"}
@@ -73,7 +72,8 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([store.root, FOLDER])
     downloads = Downloads(sets, options.models_dir, allowed=visitors_may_download(options))
-    page = build_page(Site(engine, jobs, base, devices()[-1], uploads, downloads))
+    site = Site(engine, jobs, base, devices()[-1], uploads, downloads)
+    page = build_page(site)
     try:
         page.launch(
             server_name=options.host,
@@ -95,6 +95,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         yield page
     finally:
         page.close(verbose=False)
+        site.previews.close()
         downloads.close()
         jobs.close()
 

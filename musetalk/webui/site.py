@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
@@ -18,6 +18,7 @@ from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.header import header
+from musetalk.webui.previews import Previews
 from musetalk.webui.uploads import Uploads
 
 NAME = "MuseTalk Hybrid"
@@ -42,6 +43,7 @@ class Site:
         device: What renders run on, for people.
         uploads: What Gradio keeps of visitors' files.
         downloads: Brings weights.
+        previews: Makes preview frames.
     """
 
     engine: LipSync
@@ -50,6 +52,7 @@ class Site:
     device: str
     uploads: Uploads
     downloads: Downloads
+    previews: Previews = field(default_factory=Previews)
 
 
 def site_header(site: Site) -> str:

@@ -118,6 +118,8 @@ class SpaceEngine(LipSync):
         settings: RenderSettings | None = None,
         *,
         at: float | None = None,
+        strict: bool = False,
+        on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> FramePreview:
         """See `LipSync.preview_frame`.
@@ -130,15 +132,17 @@ class SpaceEngine(LipSync):
         cost = self._cost(settings)
         if cost is None:
             with self._lent.not_forking(cancel):
-                return self._engine.preview_frame(video, voice, _here(settings), at=at, cancel=cancel)
+                return self._engine.preview_frame(
+                    video, voice, _here(settings), at=at, strict=strict, on_progress=on_progress, cancel=cancel
+                )
         self._engine.check_source(video, settings)
         if voice is not None:
             self._engine.check_voice(voice, settings)
         painting = cost.start_seconds + cost.seconds_per_frame * _PREVIEW_FRAMES
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            order = PreviewOrder(video, voice, at, settings, seconds, folder / "lease")
-            return self._lent.do(order, _ignore, cancel)
+            order = PreviewOrder(video, voice, at, strict, settings, seconds, folder / "lease")
+            return self._lent.do(order, on_progress or _ignore, cancel)
 
     def _cost(self, settings: RenderSettings) -> GpuCost | None:
         """What a render takes of a GPU; None: it runs here, without torch.

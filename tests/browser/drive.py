@@ -166,6 +166,12 @@ class Visit:
         expect(self.page.get_by_test_id("toast-body")).to_have_count(0)
         return said
 
+    def preview_error(self) -> str:
+        """Wait for what is said of a preview that failed."""
+        error = self.page.locator("#preview-status [role=alert]")
+        expect(error).to_be_visible()
+        return error.inner_text()
+
     def give_source(self, path: Path) -> None:
         self.box("source").locator("input[type=file]").set_input_files(path)
 

@@ -227,7 +227,7 @@ def test_a_parsed_mask_without_its_weights_says_what_to_do(visit: Visit, clips: 
     unfold(visit, "Mask")
     visit.page.get_by_role("radio", name="Jaw").click()
     visit.button("Preview frame").click()
-    assert "79999_iter.pth" in visit.toast()
+    assert "79999_iter.pth" in visit.preview_error()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

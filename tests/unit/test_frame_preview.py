@@ -23,7 +23,7 @@ from musetalk.generators.types import Clip, Traits
 from musetalk.media.clock import FrameClock
 from musetalk.media.types import ColorTags, Source
 from musetalk.pipeline import LipSync
-from musetalk.progress import CancelToken
+from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import Limits, MaskSettings, RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from tests.drawn import BOX, SIDE, drawn_face
@@ -196,6 +196,24 @@ def test_bad_inputs_raise_what_a_render_raises(talk: Path, voice: Path, tmp_path
         engine().preview_frame(talk, talk)
     with pytest.raises(SettingsError):
         engine().preview_frame(talk, voice, at=float("nan"))
+
+
+def test_a_moment_outside_the_output_can_be_refused(talk: Path, voice: Path) -> None:
+    for at in (-0.01, 1e9):
+        with pytest.raises(SettingsError, match=r"the output is 2.00 s long: give a moment from 0 to 1.96 s"):
+            engine().preview_frame(talk, voice, at=at, strict=True)
+    with pytest.raises(SettingsError, match=r"the source is 1.44 s long: give a moment from 0 to 1.40 s"):
+        engine().preview_frame(talk, None, at=1.44, strict=True)
+    assert engine().preview_frame(talk, None, at=1.40, strict=True).number == FRAMES - 1
+
+
+def test_it_says_how_far_it_is(talk: Path, voice: Path) -> None:
+    events: list[ProgressEvent] = []
+    engine(Inverter()).preview_frame(talk, voice, at=0.3, on_progress=events.append)
+    stages = [event.stage for event in events]
+    assert list(dict.fromkeys(stages)) == ["preflight", "plan", "speech", "render"]
+    painting = events[-1]
+    assert painting.done <= 7 < painting.total  # the frame is among those that are painted with it
 
 
 def test_cancelling_ends_it(talk: Path, voice: Path) -> None:
