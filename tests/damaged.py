@@ -265,7 +265,10 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)  # as the command line does
     logging.captureWarnings(True)
     tempfile.tempdir = sys.argv[1]
-    engine, settings = LipSync(detector=EverywhereAFace()), RenderSettings.parse({"limits": LIMITS})
+    engine, settings = (
+        LipSync(detector=EverywhereAFace()),
+        RenderSettings.parse({"limits": LIMITS, "encoder": {"preset": "ultrafast"}}),
+    )
     for line in sys.stdin:
         video, voice, out = map(Path, json.loads(line))
         render = partial(engine.render, video, voice, out, settings)
