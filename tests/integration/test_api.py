@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from musetalk.arrays import UInt8Array
 from tests.media import decode, write_wav
 from tests.programs import HANG_SECONDS, nothing_started_stays
 from tests.served import Served, served
@@ -37,7 +39,7 @@ def server(jobs_dir: Path) -> Iterator[Served]:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(server: Served) -> str:
     return server.address
 
@@ -48,7 +50,7 @@ def no_child_left(server: Served, request: pytest.FixtureRequest) -> Iterator[No
     yield from nothing_started_stays(server.process, request)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(address: str) -> Iterator[Client]:
     with connected(address) as client:
         yield client
@@ -74,6 +76,15 @@ def follow(client: Client, ticket: dict[str, str]) -> Any:  # noqa: ANN401
         answer = client.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
         if answer[0]["state"] in DONE:
             return answer
+        threading.Event().wait(0.1)  # asking takes the time that the render needs
+
+
+@pytest.fixture(scope="module")
+def still(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small portrait."""
+    path = tmp_path_factory.mktemp("still") / "a.png"
+    Image.fromarray(small_portrait).save(path)
+    return path
 
 
 def test_the_readmes_example_works(
@@ -97,8 +108,8 @@ def test_render_gives_the_video_and_the_report(client: Client, portrait: Path, s
     assert report["settings"]["face"] == "leftmost"
 
 
-def test_a_job_is_submitted_followed_and_fetched(client: Client, portrait: Path, speech: Path) -> None:
-    ticket = ask(client, "/submit", portrait, speech)
+def test_a_job_is_submitted_followed_and_fetched(client: Client, still: Path, speech: Path) -> None:
+    ticket = ask(client, "/submit", still, speech)
     state, result, report = follow(client, ticket)
     assert state["state"] == "done"
     assert len(decode(Path(result))) == report["frames"]
@@ -113,8 +124,8 @@ def test_a_job_is_stopped(client: Client, sample: Path) -> None:
     assert report is None
 
 
-def test_jobs_of_others_are_refused(client: Client, portrait: Path, speech: Path) -> None:
-    ticket = ask(client, "/submit", portrait, speech)
+def test_jobs_of_others_are_refused(client: Client, still: Path, speech: Path) -> None:
+    ticket = ask(client, "/submit", still, speech)
     for job, key in ((ticket["job"], "guess"), ("0" * 32, ticket["key"]), ("../" + ticket["job"], ticket["key"])):
         for endpoint in ("/status", "/stop"):
             with pytest.raises(AppError, match="no such render of yours"):
@@ -139,25 +150,25 @@ def test_jobs_of_others_are_refused(client: Client, portrait: Path, speech: Path
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_words(
-    client: Client, portrait: Path, speech: Path, settings: dict[str, Any], said: str
+    client: Client, still: Path, speech: Path, settings: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(AppError, match=said):
-        ask(client, "/render", portrait, speech, settings)
+        ask(client, "/render", still, speech, settings)
 
 
-def test_the_rest_of_the_network_is_the_callers(client: Client, portrait: Path, speech: Path) -> None:
+def test_the_rest_of_the_network_is_the_callers(client: Client, still: Path, speech: Path) -> None:
     asked = {"dtype": "fp32", "decoder": "tiny", "batch_size": 2, "seed": 7}
-    _, report = ask(client, "/render", portrait, speech, {"network": asked})
+    _, report = ask(client, "/render", still, speech, {"network": asked})
     assert report["settings"]["network"] == {"device": "auto", "compile": False, **asked}
 
 
 def test_caps_are_answered_before_any_work(
-    client: Client, jobs_dir: Path, sample: Path, portrait: Path, speech: Path, tmp_path: Path
+    client: Client, jobs_dir: Path, sample: Path, still: Path, speech: Path, tmp_path: Path
 ) -> None:
     before = {path.name for path in jobs_dir.iterdir()}
     long = write_wav(tmp_path / "long.wav", np.zeros(61 * 8000, np.float32), rate=8000)
     with pytest.raises(AppError, match="lasts 61 s, more than the 60 s allowed"):
-        ask(client, "/render", portrait, long)
+        ask(client, "/render", still, long)
     large = tmp_path / "large.png"
     Image.new("L", (2000, 1000)).save(large)
     with pytest.raises(AppError, match="2000x1000, more than the 921600 pixels"):
@@ -170,9 +181,9 @@ def test_caps_are_answered_before_any_work(
 
 
 def test_nothing_outside_the_jobs_is_served(
-    address: str, jobs_dir: Path, client: Client, portrait: Path, speech: Path
+    address: str, jobs_dir: Path, client: Client, still: Path, speech: Path
 ) -> None:
-    ticket = ask(client, "/submit", portrait, speech)
+    ticket = ask(client, "/submit", still, speech)
     follow(client, ticket)
     secret = jobs_dir.parent / "secret.txt"
     secret.write_text("secret")
@@ -209,17 +220,17 @@ def test_a_path_on_the_server_is_no_upload(address: str, jobs_dir: Path) -> None
 
 
 def test_with_logins_nothing_is_given_away_and_users_see_only_their_own(
-    tmp_path: Path, portrait: Path, speech: Path
+    tmp_path: Path, still: Path, speech: Path
 ) -> None:
     with served(tmp_path / "jobs", "--auth", "ann:one", "--auth", "bob:two") as guarded:
         address = guarded.address
-        for path in ("config", "gradio_api/info", f"gradio_api/file={portrait}"):
+        for path in ("config", "gradio_api/info", f"gradio_api/file={still}"):
             assert httpx.get(address + path).status_code == 401
         with (
             connected(address, auth=("ann", "one")) as ann,
             connected(address, auth=("bob", "two")) as bob,
         ):
-            ticket = ask(ann, "/submit", portrait, speech)
+            ticket = ask(ann, "/submit", still, speech)
             with pytest.raises(AppError, match="no such render of yours"):
                 bob.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
             assert follow(ann, ticket)[0]["state"] == "done"

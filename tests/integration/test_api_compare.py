@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def no_child_left(server: Served, request: pytest.FixtureRequest) -> Iterator[No
     yield from nothing_started_stays(server.process, request)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(server: Served) -> Iterator[Client]:
     client = Client(server.address, verbose=False)
     yield client
@@ -62,6 +63,7 @@ def test_a_comparison_is_watched_and_its_files_are_fetched(client: Client, input
     ticket = client.predict(**inputs, backends=["preview", "musetalk-v15"], api_name="/submit")
     while (answer := client.predict(**ticket, api_name="/status"))[0]["state"] not in ("done", "failed"):
         assert answer[1] is None
+        threading.Event().wait(0.1)  # asking takes the time that the render needs
     state, result, account = answer
     assert (state["state"], state["failed"]) == ("done", [])
     assert Path(result).name == TOGETHER
