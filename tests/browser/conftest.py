@@ -15,7 +15,7 @@ from tests.programs import nothing_started_stays
 from tests.served import ROOT, Served, served
 
 if TYPE_CHECKING:
-    from tests.browser.drive import Browser, BrowserContext, Clips, Visit
+    from tests.browser.drive import Browser, BrowserContext, Clips, Request, Visit, WebError
 
 _FLAGS = [
     "--headless=new",
@@ -58,24 +58,76 @@ def server(shared_server: Served, request: pytest.FixtureRequest) -> Iterator[Se
         yield shared_server
 
 
+@pytest.fixture(scope="package")
+def idle_visitors(browser: Browser) -> list[BrowserContext]:
+    """Browsers that other tests are done with: without a past, but with the page's scripts, which are slow to load."""
+    return []
+
+
 @pytest.fixture
-def new_visitor(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+def new_visitor(browser: Browser, idle_visitors: list[BrowserContext]) -> Iterator[Callable[..., BrowserContext]]:
     """Makes visitors: browsers without a past. Nothing may be fetched from elsewhere, and no script may fail."""
     fetched: set[str | None] = set()
     failed: list[str] = []
     with ExitStack() as visitors:
 
         def make(**options: Any) -> BrowserContext:  # noqa: ANN401 - Playwright's own
-            context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-            visitors.callback(context.close)
+            known = not options and bool(idle_visitors)
+            context = (
+                idle_visitors.pop()
+                if known
+                else browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+            )
             context.set_default_timeout(_WAIT_MS)
-            context.on("request", lambda request: fetched.add(urlsplit(request.url).hostname))
-            context.on("weberror", lambda error: failed.append(str(error.error)))
+            origins: set[str] = set()
+
+            def on_request(request: Request) -> None:
+                parts = urlsplit(request.url)
+                fetched.add(parts.hostname)
+                origins.add(f"{parts.scheme}://{parts.netloc}")
+
+            def on_error(error: WebError) -> None:
+                failed.append(str(error.error))
+
+            def leave() -> None:
+                context.remove_listener("request", on_request)
+                context.remove_listener("weberror", on_error)
+                if options or not forget(context, origins):
+                    context.close()
+                else:
+                    idle_visitors.append(context)
+
+            context.on("request", on_request)
+            context.on("weberror", on_error)
+            visitors.callback(leave)
             return context
 
         yield make
     assert fetched - {None} == {"127.0.0.1"}
     assert failed == []
+
+
+def forget(context: BrowserContext, origins: set[str]) -> bool:
+    """Put away what a visitor left in the browser, but for one tab, which keeps the page's scripts at hand.
+
+    Returns:
+        Whether that could be done: not where the server is gone.
+    """
+    from tests.browser.drive import PlaywrightError  # noqa: PLC0415
+
+    here = [origin for origin in origins if origin.startswith("http://127.0.0.1:")]
+    if len(here) != 1 or not context.pages:
+        return False
+    tab, *others = context.pages
+    for each in others:
+        each.close()
+    try:
+        tab.goto(f"{here[0]}/theme.css")
+    except PlaywrightError:
+        return False
+    context.new_cdp_session(tab).send("Storage.clearDataForOrigin", {"origin": here[0], "storageTypes": "all"})
+    context.clear_cookies()
+    return True
 
 
 @pytest.fixture

@@ -23,7 +23,18 @@ from tests.programs import CI
 
 if not CI:
     pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install -e .[dev]")
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    WebError,
+    expect,
+    sync_playwright,
+)
+from playwright.sync_api import Error as PlaywrightError
 
 __all__ = [
     "Browser",
@@ -31,7 +42,10 @@ __all__ = [
     "Clips",
     "Locator",
     "Page",
+    "PlaywrightError",
+    "Request",
     "Visit",
+    "WebError",
     "expect",
     "find_chromium",
     "free_port",

@@ -25,7 +25,7 @@ from musetalk.pipeline import LipSync
 from musetalk.webui import server as serving
 from musetalk.webui.options import ServerOptions
 from tests.browser.drive import BrowserContext, Clips, Visit, expect, free_port, stored
-from tests.browser.test_access import others, severe, sticking_out
+from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
 
 pytestmark = pytest.mark.integration
 CROP = (255, 158, 205)  # RGB of the crop's lines
@@ -230,11 +230,7 @@ def test_a_parsed_mask_without_its_weights_says_what_to_do(visit: Visit, clips: 
     assert "79999_iter.pth" in visit.preview_error()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_severe_in_what_is_shown_here(
-    new_visitor: Callable[..., BrowserContext], address: str, clips: Clips, scheme: str
-) -> None:
-    visit = Visit(new_visitor(color_scheme=scheme).new_page(), address).open()
+def test_axe_finds_nothing_severe_in_what_is_shown_here(visit: Visit, clips: Clips) -> None:
     choose(visit, "musetalk-v15")
     unfold(visit, "Mask")
     unfold(visit, "MuseTalk")
@@ -243,7 +239,7 @@ def test_axe_finds_nothing_severe_in_what_is_shown_here(
     preview(visit)
     toggle(visit, "Parsing")
     expect(visit.page.locator("#note .pending")).to_have_count(0)
-    assert others(severe(visit)) == set()
+    assert others(severe_by_day_and_night(visit)) == set()
 
 
 def test_a_phone_reaches_what_is_shown_here(
