@@ -109,7 +109,9 @@ def unextracted_voice(facts: VoiceFacts) -> Voice:
 def _stream_of(facts: VoiceFacts, index: int) -> SoundStream:
     file = facts.file
     picture = next((stream.index for stream in file.pictures if stream.decodable), None)
-    return SoundStream(file.path, index, file.containers, picture, facts.timely or index != facts.streams[0])
+    probed = index == facts.streams[0]
+    priming = facts.priming if probed else Fraction(0)
+    return SoundStream(file.path, index, file.containers, picture, facts.timely or not probed, priming)
 
 
 def extract_sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken | None = None) -> Voice | None:
@@ -122,7 +124,7 @@ def extract_sound_of(source: Source, folder: Path, limits: Limits, cancel: Cance
     if source.sound_stream is None:
         return None
     stream = SoundStream(source.path, source.sound_stream, source.containers, source.stream)
-    stream = replace(stream, timely=source.sound_timely)
+    stream = replace(stream, timely=source.sound_timely, priming=source.sound_priming)
     sound = decode_sound(stream, folder / "own.wav", Span(None, limits.max_seconds + 1), cancel)
     return _finished(sound, f'the sound of "{source.path.name}"', cancel)
 

@@ -203,6 +203,7 @@ def extract_sound(
     *,
     start: float | None,
     seconds: float,
+    priming: float = 0.0,
     timed: bool = True,
     renewed: bool = False,
     from_zero: bool = True,
@@ -222,6 +223,7 @@ def extract_sound(
         label: See above.
         start: Where to begin, in seconds of the file; None: at its beginning.
         seconds: The most to write.
+        priming: Seconds that are decoded before the sound begins.
         timed: Whether the timestamps count; else the samples follow each other.
         renewed: Whether they are so wrong that they must not even say where the end is.
         from_zero: Whether the earliest moment of the file counts as its beginning; else what its timestamps say is 0.
@@ -233,12 +235,19 @@ def extract_sound(
         *_quiet("level+verbose"),
         "-y",
         *([] if from_zero else ["-copyts"]),
-        *read_input(path, start=start),
+        *_read_sound(path, start, priming),
         *[*_pick(stream), "-t", f"{seconds:.3f}"],
         *["-af", f"aresample@{label}={filling}{_RENEWED if renewed else ''}"],
         *["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", file_url(out)],
         *_used(beside, seconds),
     ]
+
+
+def _read_sound(path: Path, start: float | None, priming: float) -> list[str]:
+    """Open a file from `start` seconds of its sound, behind what is decoded before that begins (`priming`, seconds)."""
+    if priming <= 0:
+        return read_input(path, start=start)
+    return ["-flags2", "+skip_manual", *read_input(path, start=(start or 0.0) + priming)]
 
 
 def _used(stream: int | None, seconds: float) -> list[str]:
@@ -256,6 +265,7 @@ def unify_sound(
     layout: str,
     start: float | None = None,
     seconds: float,
+    priming: float = 0.0,
     timed: bool = True,
     renewed: bool = False,
     beside: int | None = None,
@@ -268,7 +278,7 @@ def unify_sound(
     return [
         *_quiet(),
         "-y",
-        *read_input(path, start=start),
+        *_read_sound(path, start, priming),
         *[*_pick(stream), "-t", f"{seconds:.3f}"],
         *["-af", f"{spread},aformat=sample_rates={rate}{_RENEWED if renewed else ''}", "-c:a", "pcm_f32le"],
         *(["-f", "nut"] if timed else ["-rf64", "auto", "-f", "wav"]),

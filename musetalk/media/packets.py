@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,12 +12,14 @@ from pathlib import Path
 from musetalk.errors import LimitError
 from musetalk.media import commands
 from musetalk.media.child import Child
+from musetalk.media.priming import wma_priming
 from musetalk.media.streams import Stream
 from musetalk.media.timestamps import NO_TIME
 from musetalk.progress import CancelToken
 from musetalk.settings import FASTEST_RATE, Limits
 from musetalk.units import in_seconds
 
+_ABOUT_STREAM = re.compile(r"#(?P<name>tb|extradata|codec_id|sample_rate) (?P<place>\d+): +(?P<value>.*)")
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)
 _CORRUPT = 0x2  # AV_PKT_FLAG_CORRUPT
 _KEY = 0x1  # AV_PKT_FLAG_KEY, the only flag that framecrc leaves unsaid
@@ -39,6 +42,7 @@ class Packets:
         decoded: When each picture is decoded, in ticks.
         first: When the first packet is decoded, in ticks; None: there is none.
         tick: In seconds.
+        about: Of sound, what ffmpeg says of its codec: "codec_id", "sample_rate", "extradata".
         repeats: How often the file says that the picture before is shown once more, in place of one.
         incomplete: Whether the last picture is.
         damaged: Whether any is.
@@ -55,10 +59,17 @@ class Packets:
     decoded: array[int] = field(default_factory=lambda: array("q"))
     first: int | None = None
     tick: Fraction = Fraction(1)
+    about: dict[str, str] = field(default_factory=dict)
     repeats: int = 0
     incomplete: bool = False
     damaged: bool = False
     complaints: tuple[str, ...] = ()
+
+    @property
+    def priming(self) -> Fraction:
+        """Of sound, the seconds that are decoded before it begins, if ffmpeg leaves out others."""
+        rate = int(self.about.get("sample_rate", 0))
+        return wma_priming(self.about.get("codec_id", ""), rate, self.about.get("extradata", ""))
 
     @property
     def seconds(self) -> Fraction:
@@ -92,10 +103,9 @@ def scan_packets(
     with Child(arguments, stdout=True, cancel=cancel) as child:
         while line := child.read_line():
             text = line.decode("ascii", "replace").strip()
-            if text.startswith("#tb "):
-                place, seconds = text[4:].split(": ")
-                found[int(place)].tick = Fraction(seconds)
-            elif text and not text.startswith("#"):
+            if text.startswith("#"):
+                _read_header(text, found)
+            elif text:
                 fields = text.split(",")
                 packets, pts, duration = found[int(fields[0])], int(fields[2]), int(fields[3])
                 packets.first = int(fields[1]) if packets.first is None else packets.first
@@ -133,6 +143,16 @@ def scan_packets(
     for packets in found:
         packets.complaints = complaints
     return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
+
+
+def _read_header(text: str, found: list[Packets]) -> None:
+    """Take what a line says of a stream, of all of them, before their packets."""
+    if said := _ABOUT_STREAM.match(text):
+        packets = found[int(said["place"])]
+        if said["name"] == "tb":
+            packets.tick = Fraction(said["value"])
+        else:
+            packets.about[said["name"]] = said["value"]
 
 
 def delay_alone(

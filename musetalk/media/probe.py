@@ -50,6 +50,7 @@ class VoiceFacts:
         chosen: Whether the user chose it.
         timely: Whether its times can be right, so that gaps between them are silence.
         cut: What the file's layout tells of its end.
+        priming: Seconds that are decoded before it begins.
     """
 
     file: MediaFile
@@ -58,6 +59,7 @@ class VoiceFacts:
     chosen: bool
     timely: bool = True
     cut: Cut | None = None
+    priming: Fraction = Fraction(0)
 
     @property
     def announced_seconds(self) -> Fraction:
@@ -236,6 +238,7 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
         stream=stream.index,
         sound_stream=None if sound is None or not scanned[sound.index].end else sound.index,
         sound_timely=sound is None or scanned[sound.index].timely,
+        sound_priming=Fraction(0) if sound is None else _priming(file, scanned[sound.index]),
         containers=file.containers,
         notes=(*_notes_on(file, stream, sound), *made.notes),
         alpha_background=wishes.background,
@@ -361,8 +364,13 @@ def probe_voice(
     packets = scan_packets(path, streams[:1], limits, cancel)[streams[0].index]
     check_length(path, packets.seconds, limits)
     indices = tuple(stream.index for stream in streams)
-    cut = find_cut(path, file.containers)
-    return VoiceFacts(file, packets.seconds, indices, track is not None, packets.timely, cut)
+    cut, priming = find_cut(path, file.containers), _priming(file, packets)
+    return VoiceFacts(file, packets.seconds, indices, track is not None, packets.timely, cut, priming)
+
+
+def _priming(file: MediaFile, sound: Packets) -> Fraction:
+    """Seconds that are decoded before a sound begins, where its container does not say so itself."""
+    return Fraction(0) if "matroska" in file.containers else sound.priming
 
 
 def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import OutputError, VoiceError
@@ -29,7 +30,7 @@ _BROADCAST = frozenset({"mpegts", "mpeg"})
 class SoundStream:
     """A sound stream of a file: which one, the names of the file's container, and a stream of pictures, if any.
 
-    `timely` says whether the times of its packets can be right.
+    `timely` says whether the times of its packets can be right; `priming`, how many seconds come before it begins.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class SoundStream:
     containers: tuple[str, ...]
     picture: int | None = None
     timely: bool = True
+    priming: Fraction = Fraction(0)
 
     @property
     def timed(self) -> bool:
@@ -154,6 +156,7 @@ def _unify(stream: SoundStream, out: Path, span: Span, wanted: SoundFormat, canc
         channels=wanted.channels,
         layout=wanted.layout,
         start=span.start,
+        priming=float(stream.priming),
         seconds=span.seconds,
         timed=stream.timed,
         renewed=not stream.timely,
@@ -184,6 +187,7 @@ def _extract(
         out,
         label,
         start=span.start,
+        priming=float(stream.priming),
         seconds=span.seconds,
         timed=stream.timed,
         renewed=not stream.timely,

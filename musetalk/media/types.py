@@ -111,6 +111,7 @@ class Source:
         stream: Which stream of the file holds its pictures.
         sound_stream: Which stream holds its own sound; None: it has none that can be decoded.
         sound_timely: Whether the times of that can be right, so that gaps between them are silence.
+        sound_priming: Seconds that are decoded of that before it begins.
         containers: The names of the file's container, ("mov", "mp4", ...).
         notes: What the user should know of how it is read, a sentence each.
         animated: Whether it is a picture that moves (GIF, PNG, WebP, AVIF).
@@ -133,6 +134,7 @@ class Source:
     stream: int = 0
     sound_stream: int | None = None
     sound_timely: bool = True
+    sound_priming: Fraction = Fraction(0)
     containers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     animated: bool = False

@@ -221,3 +221,27 @@ def test_a_clock_that_runs_wrong_makes_neither_gaps_nor_jumps(tmp_path: Path, st
     samples = heard(voice)
     assert silences(samples) == []
     assert np.abs(np.diff(samples)).max() < 1.1 * 0.3 * 2 * np.pi * 300 / SPEECH_RATE
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("wma", "wmav2"), ("wma", "wmav1"), ("avi", "wmav2")])
+@pytest.mark.parametrize("rate", [16_000, 22_050, 44_100])
+def test_windows_media_audio_begins_with_its_first_sample(tmp_path: Path, suffix: str, codec: str, rate: int) -> None:
+    said = tone(1.0, rate=rate) * np.linspace(1, 0.2, rate)
+    path = tmp_path / f"a.{suffix}"
+    ffmpeg("-i", str(write_wav(tmp_path / "said.wav", said, rate)), "-c:a", codec, "-b:a", "64k", str(path))
+    samples = heard(extract_voice(path, tmp_path, Limits()))
+    wanted = heard(extract_voice(tmp_path / "said.wav", tmp_path, Limits()))
+    shifts = range(-60, 61)
+    middle = slice(100, 12_000)
+    likeness = [np.corrcoef(wanted[middle], samples[middle.start + by : middle.stop + by])[0, 1] for by in shifts]
+    assert max(likeness) > 0.95
+    assert abs(shifts[int(np.argmax(likeness))]) <= SPEECH_RATE // 1000  # packets' times are milliseconds
+    first = slice(SPEECH_RATE // 30)
+    assert np.abs(samples[first]).mean() == pytest.approx(np.abs(wanted[first]).mean(), rel=0.2)
+    assert len(samples) == pytest.approx(len(wanted), abs=2048 * SPEECH_RATE / rate)
+    if suffix == "avi":  # in the middle it has no times as exact as that
+        return
+    facts = probe_voice(path, Limits())
+    excerpt = np.concatenate(list(read_excerpt(unextracted_voice(facts), 0.3, 0.3, tmp_path)))
+    likeness = [np.corrcoef(excerpt[1000:4000], samples[5800 + by : 8800 + by])[0, 1] for by in shifts]
+    assert abs(shifts[int(np.argmax(likeness))]) <= SPEECH_RATE // 1000
