@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from musetalk.arrays import UInt8Array
 from musetalk.settings import RenderSettings
+from tests.media import decode_sound, write_video, write_wav
 
 FACE = range(8, 24)  # frames of the film that show the portrait; the others show none
 FILM = 32
+_VOICE = Path(__file__).parents[1] / "assets" / "voice.wav"
 
 
 def settings(models: Path, **values: object) -> RenderSettings:
@@ -18,3 +23,16 @@ def settings(models: Path, **values: object) -> RenderSettings:
     unmatched = {"colour": "none", "sharpness": "none"}
     base = {"backend": "musetalk-v15", "models_dir": models, "detector": {"name": "haar"}, "blend": unmatched}
     return RenderSettings.parse({**base, **values})
+
+
+def write_film(folder: Path, portrait: UInt8Array, length: int, face: range) -> Path:
+    """A film of that many frames, in some of which a portrait drifts by a pixel a frame; the others are grey."""
+    frames = np.full((length, *portrait.shape), 128, np.uint8)
+    for frame in face:
+        frames[frame] = np.roll(portrait, frame - face.start, axis=1)
+    return write_video(folder / "film.mp4", frames, 25, "-qp", "0")
+
+
+def write_words(folder: Path, length: int) -> Path:
+    """As much of the voice that ships as that many frames last."""
+    return write_wav(folder / "words.wav", decode_sound(_VOICE)[: length * 640])

@@ -14,8 +14,8 @@ from filelock import FileLock
 from PIL import Image
 
 from musetalk.arrays import UInt8Array
-from tests.film import FACE, FILM
-from tests.media import decode_sound, write_video, write_wav
+from tests.film import FACE, FILM, write_film, write_words
+from tests.media import decode_sound, write_wav
 from tests.programs import nothing_started_stays
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -48,17 +48,13 @@ def small_portrait(portrait: Path) -> UInt8Array:
 @pytest.fixture(scope="session")
 def film(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Grey, then the portrait, drifting by a pixel a frame, then grey again."""
-    frames = np.full((FILM, *small_portrait.shape), 128, np.uint8)
-    for frame in FACE:
-        frames[frame] = np.roll(small_portrait, frame - FACE.start, axis=1)
-    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", frames, 25, "-qp", "0")
+    return write_film(tmp_path_factory.mktemp("film"), small_portrait, FILM, FACE)
 
 
 @pytest.fixture(scope="session")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As much of the voice that ships as the film lasts."""
-    samples = decode_sound(ASSETS / "voice.wav")[: FILM * 640]
-    return write_wav(tmp_path_factory.mktemp("words") / "words.wav", samples)
+    return write_words(tmp_path_factory.mktemp("words"), FILM)
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +93,11 @@ def no_child_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept between renders is kept for one test only."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="module")
+def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept between renders is kept for all tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

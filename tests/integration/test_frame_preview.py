@@ -21,15 +21,22 @@ WORST_LEVELS, MEAN_LEVELS = 6, 0.02
 
 
 @pytest.fixture(scope="module")
-def prepared(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preparation]:
-    with LipSync().preparing(sample, VOICE, RenderSettings(), tmp_path_factory.mktemp("render")) as preparation:
+def engine() -> LipSync:
+    return LipSync()
+
+
+@pytest.fixture(scope="module")
+def prepared(engine: LipSync, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preparation]:
+    with engine.preparing(sample, VOICE, RenderSettings(), tmp_path_factory.mktemp("render")) as preparation:
         yield preparation
 
 
-@pytest.mark.parametrize("frame", [12, 42, 92, 112, 127, 159, 165, 173, 184])  # both shots, the cutaway, and backwards
-def test_a_previewed_frame_is_that_of_the_render(sample: Path, prepared: Preparation, frame: int) -> None:
+@pytest.mark.parametrize("frame", [12, 42, 92, 127, 159, 184])  # both shots, the cutaway, and backwards
+def test_a_previewed_frame_is_that_of_the_render(
+    engine: LipSync, sample: Path, prepared: Preparation, frame: int
+) -> None:
     [rendered] = render_frames(prepared, frame, frame + 1, RenderRun())
-    found = LipSync().preview_frame(sample, VOICE, at=frame / 25)
+    found = engine.preview_frame(sample, VOICE, at=frame / 25)
     assert found.source_frame == prepared.timeline.source_frame(frame)
     assert found.result is not None
     difference = np.abs(found.result.astype(int) - rendered.astype(int))
@@ -42,18 +49,18 @@ def test_a_previewed_frame_is_that_of_the_render(sample: Path, prepared: Prepara
         assert abs(face.mouth.cy - known.mouth.cy) < 0.5
 
 
-def test_the_sample_is_shown_while_it_speaks(sample: Path, portrait: Path) -> None:
-    found = LipSync().preview_frame(sample, VOICE)
+def test_the_sample_is_shown_while_it_speaks(engine: LipSync, sample: Path, portrait: Path) -> None:
+    found = engine.preview_frame(sample, VOICE)
     assert found.chosen
     assert found.notes == ()
     assert found.result is not None
     assert (found.result != found.frame).any(axis=2).sum() > 1000
-    still = LipSync().preview_frame(portrait, VOICE)
+    still = engine.preview_frame(portrait, VOICE)
     assert (still.source_frame, len(still.chosen), still.notes) == (0, 1, ())
 
 
-def test_the_cutaway_has_no_face(sample: Path) -> None:
-    found = LipSync().preview_frame(sample, VOICE, at=3.2)
+def test_the_cutaway_has_no_face(engine: LipSync, sample: Path) -> None:
+    found = engine.preview_frame(sample, VOICE, at=3.2)
     assert found.source_frame == 80
     assert (found.boxes, found.chosen) == ((), ())
     assert any("No face" in note for note in found.notes)
