@@ -1,44 +1,62 @@
-"""MuseTalk through its doors: the command lines, the app, and what they refuse."""
+"""MuseTalk through its doors, the command lines, and what they refuse. The app: `tests/hybrid/test_app.py`."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 import torch
-from gradio_client import Client, handle_file
 
+import musetalk.cli
+import scripts.inference
+from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.pipeline import LipSync
 from musetalk.weights import MUSETALK_V15, adopt
-from tests.film import FACE, FILM, settings
+from tests.film import settings, write_film, write_words
 from tests.media import decode
-from tests.programs import run_program
-from tests.served import ROOT, served
 
 pytestmark = pytest.mark.integration
+FACE = range(3, 7)  # frames of the film that show the portrait
+FILM = 10
 
 
-def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run_program(
-        [sys.executable, "-m", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
+@pytest.fixture(scope="module")
+def film(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_film(tmp_path_factory.mktemp("film"), small_portrait, FILM, FACE)
 
 
-def test_version_1_5_speaks_through_the_command_line(film: Path, words: Path, models: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_words(tmp_path_factory.mktemp("words"), FILM)
+
+
+@pytest.fixture(autouse=True)
+def tidy(no_child_left: None, one_cache: None) -> None:
+    """What was heard of the words is kept between the tests here."""
+
+
+def status_of(program: Callable[[], object]) -> object:
+    """Run a program in this process to its end."""
+    with pytest.raises(SystemExit) as end:
+        program()
+    return end.value.code
+
+
+def test_version_1_5_speaks_through_the_command_line(
+    film: Path, words: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ("musetalk", "render", film, words, "-o", "out.mp4", "--report", "report.json")
     options = ("--backend", "musetalk-v15", "--models-dir", models, "--decoder", "tiny", "--detector", "haar")
-    done = run(
-        "musetalk", "render", film, words, "-o", "out.mp4", "--report", "report.json", *options, "--quiet", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [*map(str, files), *map(str, options), "--quiet"])
+    assert status_of(musetalk.cli.main) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["backend"], report["device"], report["frames"]) == ("musetalk-v15", "cpu", FILM)
     assert (report["face_frames"], report["passthrough_frames"]) == (len(FACE), FILM - len(FACE))
@@ -51,37 +69,28 @@ def test_version_1_5_speaks_through_the_command_line(film: Path, words: Path, mo
     assert (np.delete(changed, FACE) < 1).all()
 
 
-def test_version_1_speaks_through_upstreams_command_line(film: Path, words: Path, models: Path, tmp_path: Path) -> None:
+def test_version_1_speaks_through_upstreams_command_line(
+    film: Path,
+    words: Path,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "tasks.yaml").write_text(f"task: {{video_path: {film}, audio_path: {words}, detector: {{name: haar}}}}")
     unet = models / "musetalk" / "pytorch_model.bin"
-    done = run(
-        *("scripts.inference", "--inference_config", "tasks.yaml", "--result_dir", "results", "--version", "v1"),
+    flags = (
+        *("--inference_config", "tasks.yaml", "--result_dir", "results", "--version", "v1"),
         *("--unet_model_path", unet, "--unet_config", unet.with_name("musetalk.json"), "--batch_size", "4"),
         *("--whisper_dir", models / "whisper"),
-        cwd=tmp_path,
     )
-    assert done.returncode == 0, done.stderr
-    assert "no GPU" in done.stderr
-    assert "of use in [-" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scripts.upstream.count_gpus", lambda: 0)
+    assert status_of(lambda: scripts.inference.main(list(map(str, flags)))) == 0
+    heard = capsys.readouterr()
+    assert "no GPU" in heard.err
+    assert "of use in [-" in heard.out
     assert len(decode(tmp_path / "results" / "v1" / "film_words.mp4")) == FILM
-
-
-def test_both_versions_speak_through_the_app(film: Path, words: Path, models: Path, tmp_path: Path) -> None:
-    with served(tmp_path / "jobs", "--models-dir", str(models)) as server:
-        client = Client(server.address, verbose=False)
-        try:
-            for backend, extra in (("musetalk-v15", {"decoder": "tiny"}), ("musetalk-v1", {"batch_size": 2})):
-                result, report = client.predict(
-                    video=handle_file(film),
-                    voice=handle_file(words),
-                    settings={"backend": backend, "detector": {"name": "haar"}, "network": extra},
-                    api_name="/render",
-                )
-                assert len(decode(Path(result["video"] if isinstance(result, dict) else result))) == FILM
-                assert (report["backend"], report["face_frames"]) == (backend, len(FACE))
-                assert report["settings"]["network"]["device"] == "auto"
-        finally:
-            client.close()
 
 
 def test_what_is_missing_is_named_before_any_work(film: Path, words: Path, tmp_path: Path) -> None:
