@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,8 @@ from tests.media import decode
 
 
 @pytest.fixture(autouse=True)
-def tidy(no_child_left: None) -> None:
-    """Most tests here render, or start programs that do."""
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What Whisper heard of the few voices here is kept for all tests: it has no part in what they look at."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+def tidy(no_child_left: None, one_cache: None) -> None:
+    """Most tests here render, or start programs that do; what was heard of the voices has no part in what they show."""
 
 
 @pytest.fixture(scope="package")

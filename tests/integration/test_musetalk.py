@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.parsing import FaceParser
+from musetalk.faces.parsing_masks import FaceLabel
 from musetalk.generators.latent import LatentGenerator
 from musetalk.generators.registry import BackendRegistry
 from musetalk.generators.vae import VaeEncoder
@@ -22,9 +24,9 @@ from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames
-from tests.film import FACE, FILM, settings
-from tests.media import decode, decode_sound, write_video, write_wav
-from tests.served import ROOT
+from musetalk.settings import RenderSettings
+from tests.film import FACE, FILM, settings, write_words
+from tests.media import decode, write_video
 
 pytestmark = pytest.mark.integration
 
@@ -32,6 +34,25 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def engine() -> LipSync:
     return LipSync()
+
+
+@pytest.fixture(autouse=True)
+def tidy(no_child_left: None, one_cache: None) -> None:
+    """What was heard of the words is kept between the tests here."""
+
+
+@pytest.fixture(scope="module")
+def parsed(models: Path) -> RenderSettings:
+    """Faces are parsed, and painted three at a time."""
+    return settings(models, network={"batch_size": 3})
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    engine: LipSync, film: Path, words: Path, parsed: RenderSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Preparation]:
+    with engine.preparing(film, words, parsed, tmp_path_factory.mktemp("prepared")) as preparation:
+        yield preparation
 
 
 def frames_of(preparation: Preparation, start: int = 0, stop: int | None = None) -> list[UInt8Array]:
@@ -51,26 +72,38 @@ def crops_of(preparation: Preparation, frame: int) -> list[tuple[slice, slice]]:
     return [(slice(max(0, p.y), p.y + p.height), slice(max(0, p.x), p.x + p.width)) for p in places]
 
 
-def test_any_frame_comes_out_the_same_alone(
-    engine: LipSync, film: Path, words: Path, models: Path, tmp_path: Path
-) -> None:
+def test_any_frame_comes_out_the_same_alone(prepared: Preparation) -> None:
     """Latents, labels and speech of one frame are never another's, with faces that come and go."""
-    with engine.preparing(film, words, settings(models, network={"batch_size": 3}), tmp_path) as preparation:
-        source, whole = source_of(preparation), frames_of(preparation)
-        for frame in (0, FACE.start, FACE.start + 4, FACE.stop - 1, FACE.stop):
-            [alone] = frames_of(preparation, frame, frame + 1)
-            assert np.array_equal(alone, whole[frame])
-        for frame, (before, after) in enumerate(zip(source, whole, strict=True)):
-            assert (frame in FACE) != np.array_equal(before, after)
-            outside = np.ones(before.shape[:2], bool)
-            for place in crops_of(preparation, frame):
-                outside[place] = False
-            assert np.array_equal(before[outside], after[outside])
+    source, whole = source_of(prepared), frames_of(prepared)
+    for frame in (0, FACE.start, FACE.start + 4, FACE.stop - 1, FACE.stop):
+        [alone] = frames_of(prepared, frame, frame + 1)
+        assert np.array_equal(alone, whole[frame])
+    for frame, (before, after) in enumerate(zip(source, whole, strict=True)):
+        assert (frame in FACE) != np.array_equal(before, after)
+        outside = np.ones(before.shape[:2], bool)
+        for place in crops_of(prepared, frame):
+            outside[place] = False
+        assert np.array_equal(before[outside], after[outside])
+
+
+def test_a_frame_is_previewed_as_it_is_rendered(
+    engine: LipSync, film: Path, words: Path, parsed: RenderSettings, prepared: Preparation
+) -> None:
+    frame = FACE.start + 6
+    shown = engine.preview_frame(film, words, parsed, at=(frame + 0.5) / 25)
+    [rendered] = frames_of(prepared, frame, frame + 1)
+    assert shown.result is not None
+    [crop], [line], [labelled] = shown.crops, shown.lines, shown.parsed
+    assert crop.y < line < crop.y + crop.height
+    assert labelled is None or labelled.labels.shape == (512, 512)
+    assert shown.shift_range is not None
+    assert not np.array_equal(shown.result, shown.frame)
+    assert np.abs(shown.result.astype(int) - rendered).mean() < 2
 
 
 @pytest.mark.parametrize("case", ["left", "below", "turned", "tiny"])
 def test_awkward_faces_are_painted_or_passed_through(
-    engine: LipSync, small_portrait: UInt8Array, bare_models: Path, words: Path, tmp_path: Path, case: str
+    engine: LipSync, small_portrait: UInt8Array, bare_models: Path, tmp_path: Path, case: str
 ) -> None:
     height, width = small_portrait.shape[:2]
     moves = {
@@ -83,8 +116,9 @@ def test_awkward_faces_are_painted_or_passed_through(
     frames = np.repeat(moved[None], 6, axis=0)
     frames[:2] = 128
     film = write_video(tmp_path / "film.mp4", frames, 25, "-qp", "0")
+    voice = write_words(tmp_path, len(frames))
     values = {"detector": {"name": "haar", "min_face": 0.05, "max_side": 960}}
-    with engine.preparing(film, words, settings(bare_models, **values), tmp_path) as preparation:
+    with engine.preparing(film, voice, settings(bare_models, **values), tmp_path) as preparation:
         source, made = source_of(preparation), frames_of(preparation)
         assert len(made) == preparation.timeline.frame_count
         painted = [frame for frame in range(len(made)) if crops_of(preparation, frame)]
@@ -96,45 +130,26 @@ def test_awkward_faces_are_painted_or_passed_through(
 def test_what_depends_on_the_source_is_done_once(
     film: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A voice twice as long as the film: it is shown forth and back, but encoded and parsed once."""
-    samples = decode_sound(ROOT / "assets" / "voice.wav")[: 2 * FILM * 640]
-    voice = write_wav(tmp_path / "long.wav", samples)
+    """A voice longer than the film: it is shown forth and back, but encoded and parsed once, whatever that says."""
+    voice = write_words(tmp_path, FILM + 12)
     encoded: list[int] = []
     parsed: list[int] = []
-    moments, labels = VaeEncoder.moments, FaceParser.labels
 
     def counting_moments(self: VaeEncoder, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         encoded.append(len(pixels))
-        return moments(self, pixels)
+        return torch.zeros(len(pixels), 4, 32, 32), torch.zeros(len(pixels), 4, 32, 32)
 
     def counting_labels(self: FaceParser, crops: list[UInt8Array]) -> UInt8Array:
         parsed.append(len(crops))
-        return labels(self, crops)
+        return np.full((len(crops), 512, 512), FaceLabel.SKIN, np.uint8)
 
     monkeypatch.setattr(VaeEncoder, "moments", counting_moments)
     monkeypatch.setattr(FaceParser, "labels", counting_labels)
     with LipSync().preparing(film, voice, settings(models), tmp_path) as preparation:
         made = frames_of(preparation)
-    assert len(made) == 2 * FILM
+    assert len(made) == FILM + 12
     assert sum(parsed) == len(FACE)
     assert sum(encoded) == 2 * len(FACE)  # with and without its lower half
-
-
-def test_a_frame_is_previewed_as_it_is_rendered(
-    engine: LipSync, film: Path, words: Path, models: Path, tmp_path: Path
-) -> None:
-    chosen = settings(models)
-    frame = FACE.start + 6
-    shown = engine.preview_frame(film, words, chosen, at=(frame + 0.5) / 25)
-    with engine.preparing(film, words, chosen, tmp_path) as preparation:
-        [rendered] = frames_of(preparation, frame, frame + 1)
-    assert shown.result is not None
-    [crop], [line], [parsed] = shown.crops, shown.lines, shown.parsed
-    assert crop.y < line < crop.y + crop.height
-    assert parsed is None or parsed.labels.shape == (512, 512)
-    assert shown.shift_range is not None
-    assert not np.array_equal(shown.result, shown.frame)
-    assert np.abs(shown.result.astype(int) - rendered).mean() < 2
 
 
 def test_bbox_shift_and_margin_move_the_crop(engine: LipSync, film: Path, bare_models: Path) -> None:
@@ -163,19 +178,20 @@ def test_s3fd_is_taken_where_its_weights_are(models: Path, bare_models: Path, sm
         workshop.ready(settings(bare_models, mask={"shape": "jaw"}))
 
 
-def test_the_generator_is_loaded_once(models: Path) -> None:
+def test_the_generator_is_loaded_once(bare_models: Path) -> None:
     workshop = Workshop(BackendRegistry())
-    first = workshop.equip(settings(models)).generator
+    first = workshop.equip(settings(bare_models)).generator
     assert isinstance(first, LatentGenerator)
-    assert workshop.equip(settings(models, bbox_shift=7, mask={"shape": "ellipse"})).generator is first
-    assert workshop.equip(settings(models, network={"batch_size": 2})).generator is not first
+    assert workshop.equip(settings(bare_models, bbox_shift=7, mask={"shape": "ellipse"})).generator is first
+    assert workshop.equip(settings(bare_models, network={"batch_size": 2})).generator is not first
 
 
 def test_odd_rates_keep_every_frame(
-    engine: LipSync, small_portrait: UInt8Array, bare_models: Path, words: Path, tmp_path: Path
+    engine: LipSync, small_portrait: UInt8Array, bare_models: Path, tmp_path: Path
 ) -> None:
     film = write_video(tmp_path / "film.mp4", np.repeat(small_portrait[None], 4, axis=0), Fraction(24000, 1001))
-    report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models))
+    voice = write_words(tmp_path, 12)
+    report = engine.render(film, voice, tmp_path / "out.mp4", settings(bare_models))
     assert (report.fps, report.frames) == ("24000/1001", len(decode(tmp_path / "out.mp4")))
     assert abs(report.frames / (24000 / 1001) - report.voice_seconds) <= 1001 / 24000
 
