@@ -11,7 +11,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.equipment import Equipment
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import plan_faces
-from musetalk.faces.watch import search_frames
+from musetalk.faces.watch import ANY_FACE, search_frames
 from musetalk.frame_places import Hearing, sampled_places, stretch_around, telling_places
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
@@ -82,7 +82,7 @@ def _has_face(scene: Scene, frame: int) -> bool:
     """Whether one frame alone shows a face: a fraction of the cost of a look."""
     detector, place = scene.equipment.detector, scene.timeline.source_frame(frame)
     pictures = list(read_frames(scene.source, place, place + 1, max_side=detector.max_side, cancel=scene.cancel))
-    return any(search_frames(detector, pictures))
+    return any(search_frames(detector, pictures, ANY_FACE))
 
 
 def look_at(scene: Scene, frame: int) -> Look:
@@ -109,6 +109,7 @@ def look_at(scene: Scene, frame: int) -> Look:
             detector=detector,
             settings=scene.settings.tracker,
             choice=scene.settings.face,
+            every=True,
             cancel=scene.cancel,
         )
     every = plan.placed(stretch.start, source.frame_count)

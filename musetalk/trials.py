@@ -17,7 +17,7 @@ from musetalk.errors import Cancelled
 from musetalk.faces.absence import unusual_light
 from musetalk.faces.planner import LOOK_SECONDS
 from musetalk.faces.types import FaceDetector
-from musetalk.faces.watch import FollowingDetector, search_frames
+from musetalk.faces.watch import ANY_FACE, FollowingDetector, search_frames
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
@@ -172,7 +172,7 @@ class _Looks:
 
     def _look(self, picture: UInt8Array, side: int) -> bool:
         started = self._now()
-        faces = search_frames(self._detector, [_shrunk(picture, side)])[0]
+        faces = search_frames(self._detector, [_shrunk(picture, side)], ANY_FACE)[0]
         seconds = self._now() - started
         self._costs[side] = min(seconds, self._costs.get(side, seconds))
         return bool(faces)

@@ -13,7 +13,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.cascades import WINDOW, load_profile
 from musetalk.faces.types import FaceDetector
-from musetalk.faces.watch import search_frames
+from musetalk.faces.watch import ANY_FACE, search_frames
 
 _SIDE = 480  # pixels of the longer side of frames that are looked at
 _TURNS = (180, 90, 270)  # degrees clockwise
@@ -114,7 +114,7 @@ def _tiny(frame: UInt8Array, detector: FaceDetector, go_on: Callable[[], bool]) 
             if not go_on():
                 return None
             scale = _TILES[0] / side
-            faces = search_frames(detector, [_resized(part, scale)])[0]
+            faces = search_frames(detector, [_resized(part, scale)], ANY_FACE)[0]
             width = max((face.width / scale for face in faces), default=0.0)
             if 0 < width < _SMALL * min(frame.shape[:2]):
                 seen = f"one of about {max(1, round(width))} of {frame.shape[1]} pixels"

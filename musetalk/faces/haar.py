@@ -6,7 +6,6 @@ The same closer search follows a known face from frame to frame at a fraction of
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, cos, floor, radians, sin
@@ -17,13 +16,14 @@ import numpy.typing as npt
 
 from musetalk.arrays import UInt8Array
 from musetalk.faces.cascades import STAGE_THRESHOLD, WINDOW, Cascades, load_cascades
+from musetalk.faces.light import LightDetector
 from musetalk.faces.overlap import distinct
-from musetalk.faces.types import FaceBox
+from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
 
 MAX_SIDE = 480  # pixels of the longer side, unless settings say otherwise
 
-_REVISION = 1  # raise with every change that moves boxes: saved plans are keyed by it
+_NAME = "haar-2"  # with its revision: see `LightDetector`
 _PROPOSAL_STEP = 1.2  # scale step of the whole search: twice as fast as 1.1, and the closer search makes up for it
 _CLOSE_FACE = 48  # size faces are brought to for the closer search, in pixels: larger is slower, not steadier
 _CLOSE_STEP = 1.05  # scale step of the closer search
@@ -84,27 +84,15 @@ class _Patch:
         return FaceBox(cx - half_width, cy - half_height, cx + half_width, cy + half_height, score)
 
 
-class HaarDetector:
+class HaarDetector(LightDetector):
     """Finds near-frontal faces, tilted by up to about 30 degrees; the score sums the evidence of all agreeing windows.
 
     Safe to share between threads, which take turns. Each call stands alone: nothing is remembered of other frames.
     """
 
     def __init__(self, settings: DetectorSettings) -> None:
-        self._settings = settings
-        self._max_side = settings.max_side or MAX_SIDE
-        self._lock = threading.Lock()
+        super().__init__(settings, _NAME, MAX_SIDE)
         self._loaded: Cascades | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Name, revision and settings."""
-        return f"haar-{_REVISION} max_side={self._max_side} min_face={self._settings.min_face:g}"
-
-    @property
-    def max_side(self) -> int:
-        """Longer side of the frames it searches, in pixels; it shrinks larger ones itself."""
-        return self._max_side
 
     def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
         """Search each frame as a whole.
@@ -120,9 +108,9 @@ class HaarDetector:
         """
         return [self._search(frame, closer=True) for frame in frames]
 
-    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+    def search(self, frames: Sequence[UInt8Array], sought: Sought | None = None) -> list[list[FaceBox]]:
         """As `detect`, without looking again at each face to place it better; see `SearchingDetector`."""
-        return [self._search(frame, closer=False) for frame in frames]
+        return [self._search(frame, sought, closer=False) for frame in frames]
 
     def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
         """Look for known faces near where they were; see `FollowingDetector`.
@@ -136,17 +124,19 @@ class HaarDetector:
             found = [_measure(cascades, gray, box.scaled(scale, scale)) for box in boxes]
         return [box if box is None else box.scaled(1 / scale, 1 / scale) for box in found]
 
-    def _search(self, frame: UInt8Array, *, closer: bool) -> list[FaceBox]:
+    def _search(self, frame: UInt8Array, sought: Sought | None = None, *, closer: bool) -> list[FaceBox]:
         gray, scale = self._gray(frame)
-        least = max(WINDOW, round(self._settings.min_face * min(gray.shape)))
+        least = max(WINDOW, round(self._least(gray)))
         with self._lock:
             cascades = self._cascades()
+            kept: list[FaceBox] = []
             for turns in ((0.0,), (_TURN, -_TURN)):  # tilted heads only where no upright one is found
                 places = [box for turn in turns for box in _places(cascades.face, gray, least, turn)]
-                rough = [_measure(cascades, gray, place) for place in places]
-                if any(rough):
+                if sought is not None:
+                    places = sought.scaled(scale, scale).in_order(places)
+                kept = _confirmed(cascades, gray, places, len(places) if sought is None else sought.most)
+                if kept:
                     break
-            kept = distinct(box for box in rough if box is not None)
             if closer:  # each is better placed from close by
                 kept = distinct(_measure(cascades, gray, box) or box for box in kept)
         return [box.scaled(1 / scale, 1 / scale) for box in kept]
@@ -154,7 +144,7 @@ class HaarDetector:
     def _gray(self, frame: UInt8Array) -> tuple[UInt8Array, float]:
         """Return the frame in grey, at most `max_side` pixels long, and how much smaller it was made."""
         gray = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        scale = min(1.0, self._max_side / max(gray.shape))
+        scale = min(1.0, self.max_side / max(gray.shape))
         return (_resized(gray, scale) if scale < 1 else gray), scale
 
     def _cascades(self) -> Cascades:
@@ -171,6 +161,18 @@ def _places(cascade: cv2.CascadeClassifier, gray: UInt8Array, least: int, turn: 
     rects = cascade.detectMultiScale(whole.pixels, scaleFactor=_PROPOSAL_STEP, minNeighbors=1, minSize=(least, least))
     corners = sorted((float(x), float(y), float(x + w), float(y + h)) for x, y, w, h in rects)
     return [whole.box_in_frame(edges, 0.0) for edges in corners]
+
+
+def _confirmed(cascades: Cascades, gray: UInt8Array, places: Sequence[FaceBox], enough: int) -> list[FaceBox]:
+    """The faces near some places, as many as are enough, those of the first places before others; best first."""
+    kept: list[FaceBox] = []
+    for place in places:
+        found = _measure(cascades, gray, place)
+        if found is not None:
+            kept = distinct([*kept, found])
+        if len(kept) >= enough:
+            break
+    return kept
 
 
 def _measure(cascades: Cascades, gray: UInt8Array, expected: FaceBox) -> FaceBox | None:

@@ -6,15 +6,15 @@ third alone follows a known face from frame to frame, and places every face, so 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, radians
 
 import cv2
 import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
+from musetalk.faces.light import LightDetector, shrunk
 from musetalk.faces.mtcnn_boxes import best_of, moved, squares_around
 from musetalk.faces.mtcnn_networks import (
     CELL,
@@ -28,23 +28,26 @@ from musetalk.faces.mtcnn_networks import (
 )
 from musetalk.faces.mtcnn_views import View, mean_face
 from musetalk.faces.overlap import distinct, same_face
+from musetalk.faces.points import tilt_of
 from musetalk.faces.smoothing import Float64Array
-from musetalk.faces.types import FaceBox
+from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
 
 MAX_SIDE = 480  # pixels of the longer side, unless settings say otherwise
 
-_REVISION = 1  # raise with every change that moves boxes: saved plans are keyed by it
-_LEAST_FACE = 20  # pixels: smaller ones are guesses
+_NAME = "mtcnn-2"  # with its revision: see `LightDetector`
+_LEAST_FACE = 20.0  # pixels: smaller ones are guesses
 _STEP = 0.709  # scale step of the search: half the area, as published
 _WANTED = 0.9  # share of the least face's size at which the search begins
 _CHANCES = (0.6, 0.7, 0.7)  # what each network has to give a face in a search, as published
 _SURE = 0.8  # what the third has to give a face that was found: no false alarm of those seen had so much
 _KNOWN = 0.7  # and one that is followed
+_AT_ONCE = 12  # squares that the third network is shown at once where not all faces are wanted
+_MOST_TILT = radians(67)  # of a head; videos that have to be turned show tilts of 73 and more
 _SAME, _SAME_OF_ALL = 0.5, 0.7  # intersection over union above which proposals of one size, and of all, are one
 
 
-class MtcnnDetector:
+class MtcnnDetector(LightDetector):
     """Finds faces up to about half profile; the score is the last network's probability.
 
     Safe to share between threads, which take turns. Each call stands alone: nothing is remembered of other frames.
@@ -58,21 +61,8 @@ class MtcnnDetector:
     """
 
     def __init__(self, settings: DetectorSettings, networks: MtcnnNetworks | None = None) -> None:
-        self._settings = settings
-        self._max_side = settings.max_side or MAX_SIDE
         self._networks = networks or _installed()
-        self._lock = threading.Lock()
-
-    @property
-    def fingerprint(self) -> str:
-        """Name, revision, settings and weights."""
-        settings = f"max_side={self._max_side} min_face={self._settings.min_face:g}"
-        return f"mtcnn-{_REVISION} {settings} weights={self._networks.digest}"
-
-    @property
-    def max_side(self) -> int:
-        """Longer side of the frames it searches, in pixels; it shrinks larger ones itself."""
-        return self._max_side
+        super().__init__(settings, _NAME, MAX_SIDE, self._networks.digest)
 
     def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
         """Search each frame as a whole, and measure what was found as `follow` does.
@@ -83,51 +73,42 @@ class MtcnnDetector:
         Returns:
             Per frame its faces with their points, in pixels of that frame, best score first.
         """
-        found = []
-        for frame in frames:
-            small, (sx, sy) = self._shrunk(frame)
-            with self._lock:
-                close = self._measure(small, self._search(small), _SURE)
-            large = (box for box in close if box is not None and box.width >= self._least(small))
-            found.append([box.scaled(1 / sx, 1 / sy) for box in distinct(large)])
-        return found
+        return self.search(frames)
 
-    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
-        """As `detect`, without measuring what was found; see `SearchingDetector`."""
+    def search(self, frames: Sequence[UInt8Array], sought: Sought | None = None) -> list[list[FaceBox]]:
+        """As `detect`, but it may end at the faces that are sought; see `SearchingDetector`."""
         found = []
         for frame in frames:
-            small, (sx, sy) = self._shrunk(frame)
+            small, (sx, sy) = shrunk(frame, self.max_side)
             with self._lock:
-                sure = (box for box in self._search(small) if box.score >= _SURE and box.width >= self._least(small))
-                found.append([box.scaled(1 / sx, 1 / sy) for box in sure])
+                close = self._search(small, sought and sought.scaled(sx, sy))
+            found.append([box.scaled(1 / sx, 1 / sy) for box in close])
         return found
 
     def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
         """Look for known faces near where they were; see `FollowingDetector`."""
-        small, (sx, sy) = self._shrunk(frame)
+        small, (sx, sy) = shrunk(frame, self.max_side)
         with self._lock:
             found = self._measure(small, [box.scaled(sx, sy) for box in boxes], _KNOWN)
         return [None if box is None else box.scaled(1 / sx, 1 / sy) for box in found]
 
-    def _search(self, small: UInt8Array) -> list[FaceBox]:
-        """Faces in a frame of the searched size, roughly placed; not much smaller than the least."""
-        least = self._least(small)
-        rough = self._confirmed(small, self._refined(small, self._proposals(small, least)))
-        return [box for box in rough if box.width >= _WANTED * least]
-
-    def _least(self, small: UInt8Array) -> float:
-        """Side of the smallest face that is looked for in a frame of the searched size."""
-        return max(float(_LEAST_FACE), self._settings.min_face * float(min(small.shape[:2])))
-
-    def _shrunk(self, frame: UInt8Array) -> tuple[UInt8Array, tuple[float, float]]:
-        """The frame, at most `max_side` pixels long, and its size as fractions (across, down) of what it was."""
-        height, width = frame.shape[:2]
-        scale = self._max_side / max(height, width)
-        if scale >= 1:
-            return frame, (1.0, 1.0)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return small, (size[0] / width, size[1] / height)
+    def _search(self, small: UInt8Array, sought: Sought | None) -> list[FaceBox]:
+        """The faces in a frame of the searched size, best score first."""
+        least = self._least(small, _LEAST_FACE)
+        squares = self._refined(small, self._proposals(small, least))  # before it sizes are hardly known
+        if sought is not None:
+            ranks = [sought.rank(FaceBox(x0, y0, x1, y1, 0.0)) for x0, y0, x1, y1 in squares.tolist()]
+            squares = squares[np.argsort(ranks, kind="stable")]
+        found: list[FaceBox] = []
+        step = max(1, len(squares)) if sought is None else _AT_ONCE
+        for start in range(0, len(squares), step):
+            rough = self._confirmed(small, squares[start : start + step])
+            rough = [box for box in rough if box.width >= _WANTED * least]
+            close = (box for box in self._measure(small, rough, _SURE) if box is not None and box.width >= least)
+            found = distinct([*found, *close])
+            if sought is not None and len(found) >= sought.most:
+                break
+        return found
 
     def _proposals(self, frame: UInt8Array, least: float) -> Float64Array:
         """Squares that may hold faces of a least size: float64 [n, 4]."""
@@ -173,7 +154,7 @@ class MtcnnDetector:
         found: list[FaceBox | None] = [None] * len(known)
         for place, index in enumerate(near):
             box = mean_face(second[2 * place : 2 * place + 2])
-            if box.score >= least and _near(box, known[index]):
+            if box.score >= least and _near(box, known[index]) and _stands(box):
                 found[index] = box
         return found
 
@@ -191,6 +172,11 @@ def _installed() -> MtcnnNetworks:
     if files is None:
         raise BackendError(f"the package {PACKAGE} is not installed", REMEDY)
     return MtcnnNetworks(files)
+
+
+def _stands(face: FaceBox) -> bool:
+    """Whether a face stands more or less upright: turned so, the network sees those that lie on their side, too."""
+    return face.points is None or abs(tilt_of(face.points)) <= _MOST_TILT
 
 
 def _near(found: FaceBox, known: FaceBox) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -37,12 +38,6 @@ def best_of(boxes: Float64Array, scores: npt.NDArray[np.floating], overlap: floa
     """
     scored = np.column_stack([boxes, scores]).astype(np.float64)
     left = scored[np.lexsort((boxes[:, 0], boxes[:, 1], -scores))][:_WEIGHED]
-    kept = [np.zeros((0, 5))]
-    while len(left) and len(kept) <= _MOST:
-        best, rest = left[:1], left[1:]
-        shared = np.minimum(best[:, 2:4], rest[:, 2:4]) - np.maximum(best[:, :2], rest[:, :2])
-        common = np.maximum(shared, 0).prod(axis=1)
-        areas = [(each[:, 2:4] - each[:, :2]).prod(axis=1) for each in (best, rest)]
-        kept.append(best)
-        left = rest[common <= overlap * (areas[0] + areas[1] - common)]
-    return np.concatenate(kept)
+    rects = np.concatenate([left[:, :2], left[:, 2:4] - left[:, :2]], axis=1)  # x, y, width, height
+    kept = cv2.dnn.NMSBoxes(rects.tolist(), left[:, 4].tolist(), 0.0, overlap)
+    return np.asarray(left[np.asarray(kept, np.intp).reshape(-1)[:_MOST]], np.float64)

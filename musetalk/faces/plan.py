@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import dist, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -267,12 +268,24 @@ def choose(summaries: Sequence[TrackSummary], choice: FaceChoice) -> TrackSummar
         return max(summaries, key=lambda item: item.box.area * item.frames)
     longest = max(item.frames for item in summaries)
     lasting = [item for item in summaries if item.frames >= _BRIEF * longest]
+    return min(lasting, key=lambda item: rank(item.box, choice))
+
+
+def rank(face: FaceBox, choice: FaceChoice) -> float:
+    """How near a face of one frame comes to what a choice means, in pixels: the least is it.
+
+    Args:
+        face: The face, in source pixels.
+        choice: Any but "all".
+    """
+    if choice == "largest":
+        return -sqrt(face.area)
     if choice == "leftmost":
-        return min(lasting, key=lambda item: item.box.center[0])
+        return face.center[0]
     if choice == "rightmost":
-        return max(lasting, key=lambda item: item.box.center[0])
+        return -face.center[0]
     x, y = (float(value) for value in choice)
-    return min(lasting, key=lambda item: (item.box.center[0] - x) ** 2 + (item.box.center[1] - y) ** 2)
+    return dist(face.center, (x, y))
 
 
 def _check(plan: FacePlan) -> None:

@@ -12,16 +12,20 @@ import numpy as np
 from musetalk.arrays import UInt8Array
 from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.overlap import same_face, shared_area
-from musetalk.faces.plan import FacePlan, TrackSummary, choose
+from musetalk.faces.plan import FacePlan, rank
 from musetalk.faces.points import mouth_of
 from musetalk.faces.shots import ShotFinder
 from musetalk.faces.tracker import Seen, ShotTracker, Track, at_rest
-from musetalk.faces.types import FaceBox, FaceDetector, MouthShape
-from musetalk.faces.watch import FrameFaces, look_through
+from musetalk.faces.types import FaceBox, FaceDetector, MouthShape, Sought
+from musetalk.faces.watch import FrameFaces, SearchingDetector, look_through
 from musetalk.progress import CancelToken, go_on
 from musetalk.settings import FaceChoice, TrackerSettings
 
 LOOK_SECONDS = 0.4  # time between two searches of the whole frame; in between, known faces are followed
+_LEAD = 0.1  # by how much, in sides of a face, another one has to come before it to be followed as well
+_CROWD_SPANS = 3  # times as long until the next search where the last one has shown more faces than were wanted,
+_CROWD_BYTES = 2**26  # of the pictures that are held so long, at most
+_SOUGHT = 6  # faces of a frame that come first by what is chosen: of a crowd the others need not be known
 
 
 def plan_faces(
@@ -32,6 +36,7 @@ def plan_faces(
     detector: FaceDetector,
     settings: TrackerSettings,
     choice: FaceChoice = "all",
+    every: bool = False,
     on_frame: Callable[[int], None] | None = None,
     cancel: CancelToken | None = None,
 ) -> FacePlan:
@@ -46,6 +51,7 @@ def plan_faces(
         settings: Cuts, bridging, smoothing.
         choice: Which faces matter, as `FacePlan.select` takes it. Those that it may mean are followed from frame to
             frame; the others are known from searches only, and lie on straight ways between two of them.
+        every: Whether searches show all faces, however many; else they may end at the first few that come to be chosen.
         on_frame: Told the number of frames taken in, after each.
         cancel: Asked before each frame and each piece of work on it.
 
@@ -56,7 +62,8 @@ def plan_faces(
         Cancelled: `cancel` was set.
         BackendError: The detector cannot run.
     """
-    planner = _Planner(frame_size, fps, detector, settings, choice, go_on if cancel is None else cancel.check)
+    check = go_on if cancel is None else cancel.check
+    planner = _Planner(frame_size, fps, detector, settings, choice, check, every=every or choice == "all")
     for index, frame in enumerate(frames):
         if cancel is not None:
             cancel.check()
@@ -77,6 +84,8 @@ class _Planner:
         settings: TrackerSettings,
         choice: FaceChoice,
         check: Callable[[], None],
+        *,
+        every: bool,
     ) -> None:
         self._size = frame_size
         self._fps = fps
@@ -84,6 +93,7 @@ class _Planner:
         self._settings = settings
         self._choice = choice
         self._check = check
+        self._every = every
         self._finder = ShotFinder(settings.shot_threshold)
         self._span_length = max(1, round(LOOK_SECONDS * fps))
         self._shots: array[int] = array("i")
@@ -101,7 +111,7 @@ class _Planner:
             self._span.append(np.array(frame))
         self._shown.append(len(self._span) - 1)
         self._pictures.append((self._pictures[-1] if self._pictures else 0) + (not repeated))
-        if len(self._shown) > self._span_length:
+        if len(self._shown) > self._span_length * self._spans():
             self._look(index)
 
     def finish(self) -> FacePlan:
@@ -110,6 +120,13 @@ class _Planner:
             self._end_shot()
         width, height = self._size
         return _as_plan(self._tracks, np.array(self._shots, dtype=np.int32), width, height)
+
+    def _spans(self) -> int:
+        """How many times the usual time passes to the next search, of which each face that is shown has its price."""
+        if self._every or self._known is None or not isinstance(self._detector, SearchingDetector):
+            return 1
+        affordable = _CROWD_SPANS * self._span_length * self._span[-1].nbytes <= _CROWD_BYTES
+        return _CROWD_SPANS if affordable and len(self._known.every) >= _SOUGHT else 1
 
     def _start_shot(self) -> None:
         self._tracker = ShotTracker()
@@ -133,8 +150,9 @@ class _Planner:
         """Find the faces of the span, whose last frame is number `last`; that frame starts the next span."""
         shape = self._span[0].shape
         scale = self._size[0] / shape[1], self._size[1] / shape[0]
+        sought = None if self._every else Sought(_SOUGHT, lambda box: rank(box.scaled(*scale), self._choice))
         found = look_through(
-            self._detector, self._span, self._known, lambda boxes: self._to_follow(boxes, scale), self._check
+            self._detector, self._span, self._known, lambda boxes: self._to_follow(boxes, scale), self._check, sought
         )
         seen = [] if self._seen is None else [self._seen]
         for picture, faces in list(zip(self._span, found, strict=True))[len(seen) :]:
@@ -152,11 +170,12 @@ class _Planner:
         if self._choice == "all" or len(boxes) < 2:
             return list(boxes)
         faces = [box.scaled(*scale) for box in boxes]
-        now = choose([TrackSummary(n, 0, 0, 0, 1, face) for n, face in enumerate(faces)], self._choice).track
+        now = min(range(len(faces)), key=lambda n: rank(faces[n], self._choice))
         leader = self._tracker.leader(self._choice)
         alike = [] if leader is None else [n for n, face in enumerate(faces) if same_face(face, leader)]
         so_far = max(alike, key=lambda n: shared_area(faces[n], leader), default=now) if leader is not None else now
-        return [boxes[n] for n in dict.fromkeys((so_far, now))]
+        ahead = rank(faces[so_far], self._choice) - rank(faces[now], self._choice)
+        return [boxes[so_far]] if ahead <= _LEAD * faces[so_far].width else [boxes[so_far], boxes[now]]
 
     def _in_source(self, frame: UInt8Array, box: FaceBox) -> Seen:
         """Bring a face to source pixels; where the detector told no points of it, look for its mouth."""

@@ -22,7 +22,7 @@ from musetalk.faces.overlap import distinct, same_face
 from musetalk.faces.s3fd_boxes import find_boxes, square_box
 from musetalk.faces.s3fd_input import MEAN, Cutout, Letterbox
 from musetalk.faces.s3fd_network import S3FD, Heads
-from musetalk.faces.types import FaceBox
+from musetalk.faces.types import FaceBox, Sought
 from musetalk.networks.checkpoint import fill, load_state_dict
 from musetalk.networks.stop_points import with_stop_points
 from musetalk.stopping import left_alone
@@ -103,8 +103,9 @@ class S3FDDetector:
             found.append(distinct(old if new is None else new for old, new in zip(rough, close, strict=True)))
         return found
 
-    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
-        """As `detect`, without measuring what was found; see `SearchingDetector`."""
+    def search(self, frames: Sequence[UInt8Array], sought: Sought | None = None) -> list[list[FaceBox]]:
+        """As `detect`, without measuring what was found; see `SearchingDetector`. Each face costs next to nothing."""
+        del sought  # the network shows all of them at once
         found = []
         for frame, boxes in zip(frames, self.tight_boxes(frames), strict=True):
             least = self._smallest * min(frame.shape[:2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -115,6 +115,27 @@ class FaceSample:
     track: int
     box: FaceBox
     mouth: MouthShape
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which faces a search is for, where it need not show all: it may end once it has found those that come first.
+
+    Attributes:
+        most: Faces of a frame that are enough.
+        rank: Of a face, in pixels of the frame: those with the least come first.
+    """
+
+    most: int
+    rank: Callable[[FaceBox], float]
+
+    def scaled(self, sx: float, sy: float) -> Sought:
+        """The same in a frame that was stretched by these factors."""
+        return Sought(self.most, lambda face: self.rank(face.scaled(1 / sx, 1 / sy)))
+
+    def in_order(self, faces: Iterable[FaceBox]) -> list[FaceBox]:
+        """What may be faces, those to be looked at first before others."""
+        return sorted(faces, key=self.rank)
 
 
 class FaceDetector(Protocol):

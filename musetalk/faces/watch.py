@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from musetalk.arrays import UInt8Array
 from musetalk.faces.overlap import distinct, same_face
-from musetalk.faces.types import FaceBox, FaceDetector
+from musetalk.faces.types import FaceBox, FaceDetector, Sought
 from musetalk.progress import go_on
 
 
@@ -33,8 +33,13 @@ class FollowingDetector(FaceDetector, Protocol):
 class SearchingDetector(FollowingDetector, Protocol):
     """A detector whose `detect` is a search for all faces, and a closer look at each, which `follow` does as well."""
 
-    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
-        """As `detect`, without the closer look: what it costs does not grow with the number of faces."""
+    def search(self, frames: Sequence[UInt8Array], sought: Sought | None = None) -> list[list[FaceBox]]:
+        """As `detect`, without the closer look.
+
+        Args:
+            frames: uint8 RGB [H, W, 3] each, of one size.
+            sought: Faces that are enough, so that what it costs does not grow with their number; None: all are wanted.
+        """
         ...
 
 
@@ -60,9 +65,21 @@ class FrameFaces:
         return [*self.near, *self.far]
 
 
-def search_frames(detector: FaceDetector, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
-    """The faces of each frame, at the least cost: as a search shows them, no face looked at closely."""
-    return detector.search(frames) if isinstance(detector, SearchingDetector) else detector.detect(frames)
+ANY_FACE = Sought(1, lambda _face: 0.0)
+"""One face is enough, whichever."""
+
+
+def search_frames(
+    detector: FaceDetector, frames: Sequence[UInt8Array], sought: Sought | None = None
+) -> list[list[FaceBox]]:
+    """The faces of each frame, at the least cost: as a search shows them, no face looked at closely.
+
+    Args:
+        detector: What searches.
+        frames: uint8 RGB [H, W, 3] each, of one size.
+        sought: Faces that are enough; None: all are wanted.
+    """
+    return detector.search(frames, sought) if isinstance(detector, SearchingDetector) else detector.detect(frames)
 
 
 def look_through(
@@ -71,6 +88,7 @@ def look_through(
     known: FrameFaces | None,
     choose: Choosing = list,
     check: Callable[[], None] = go_on,
+    sought: Sought | None = None,
 ) -> list[FrameFaces]:
     """Find the faces of consecutive frames of one shot.
 
@@ -83,6 +101,7 @@ def look_through(
         known: Faces of the first frame, if it has been looked at before; they are returned as they are.
         choose: Which faces are followed; all, unless it says otherwise.
         check: Called before each piece of work; may raise, to end it.
+        sought: Faces that are enough for a search; None: all are wanted.
 
     Returns:
         Per frame its faces.
@@ -92,11 +111,11 @@ def look_through(
         fresh = frames[len(before) :]
         return before + [_parted(boxes, choose) for boxes in (detector.detect(fresh) if fresh else [])]
     check()
-    first = _searched(detector, frames[0], choose) if known is None else known
+    first = _searched(detector, frames[0], choose, sought) if known is None else known
     if len(frames) == 1:
         return [first]
     check()
-    end = _searched(detector, frames[-1], choose)
+    end = _searched(detector, frames[-1], choose, sought)
     chosen = choose(first.every)
     ahead = _followed(detector, frames[1:], chosen, check)
     near = distinct([*end.near, *ahead[-1]])
@@ -112,9 +131,9 @@ def look_through(
     return [first, *between, last]
 
 
-def _searched(detector: FollowingDetector, frame: UInt8Array, choose: Choosing) -> FrameFaces:
+def _searched(detector: FollowingDetector, frame: UInt8Array, choose: Choosing, sought: Sought | None) -> FrameFaces:
     """Search one frame as a whole; only chosen faces are looked at closely."""
-    found = _parted(search_frames(detector, [frame])[0], choose)
+    found = _parted(search_frames(detector, [frame], sought)[0], choose)
     if not isinstance(detector, SearchingDetector):
         return found  # `detect` has looked closely at each
     measured = detector.follow(frame, found.near) if found.near else []

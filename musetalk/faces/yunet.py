@@ -6,7 +6,6 @@ A look finds the faces; a closer one at each, cut out of the frame, places it, a
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
@@ -17,22 +16,23 @@ import numpy.typing as npt
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
+from musetalk.faces.light import LightDetector, shrunk
 from musetalk.faces.overlap import distinct, same_face
 from musetalk.faces.points import square_of
-from musetalk.faces.types import FaceBox
+from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
 
 MAX_SIDE = 480  # pixels of the frames it is given: what a closer look makes use of
 LOOK_SIDE = 320  # pixels of the longer side of a first look, unless settings say otherwise: it knows faces up to 300
 
-_REVISION = 1  # raise with every change that moves boxes: saved plans are keyed by it
+_NAME = "yunet-1"  # with its revision: see `LightDetector`
 _SURE, _KNOWN = 0.8, 0.6  # scores of faces that are found, and that are followed
 _OVERLAP, _MOST = 0.3, 500  # intersection over union above which boxes are one face; boxes that are compared
 _CUT_SIDE, _CUT_REACH = 192, 2.0  # pixels of a closer look, and its side in sides of the face
 _POINTS = slice(4, 14)  # columns of a row: x, y, width, height; five points; score
 
 
-class YuNetDetector:
+class YuNetDetector(LightDetector):
     """Finds faces up to about half profile; the score is the network's.
 
     Safe to share between threads, which take turns. Each call stands alone: nothing is remembered of other frames.
@@ -46,23 +46,14 @@ class YuNetDetector:
     """
 
     def __init__(self, settings: DetectorSettings, path: Path) -> None:
-        self._settings = settings
-        self._look_side = settings.max_side or LOOK_SIDE
         self._wide, self._close = (_load(path) for _ in range(2))
         self._close.setInputSize((_CUT_SIDE, _CUT_SIDE))
-        self._digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        self._lock = threading.Lock()
-
-    @property
-    def fingerprint(self) -> str:
-        """Name, revision, settings and weights."""
-        settings = f"max_side={self._look_side} min_face={self._settings.min_face:g}"
-        return f"yunet-{_REVISION} {settings} weights={self._digest}"
+        super().__init__(settings, _NAME, LOOK_SIDE, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
 
     @property
     def max_side(self) -> int:
         """Longer side of the frames it makes use of, in pixels."""
-        return max(MAX_SIDE, self._look_side)
+        return max(MAX_SIDE, self._side)
 
     def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
         """Search each frame as a whole, and measure what was found as `follow` does.
@@ -79,8 +70,9 @@ class YuNetDetector:
             found.append(distinct(old if new is None else new for old, new in zip(rough, close, strict=True)))
         return found
 
-    def search(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
-        """As `detect`, without measuring what was found; see `SearchingDetector`."""
+    def search(self, frames: Sequence[UInt8Array], sought: Sought | None = None) -> list[list[FaceBox]]:
+        """As `detect`, without measuring what was found; see `SearchingDetector`. Each face costs next to nothing."""
+        del sought  # the network shows all of them at once
         return [self._search(frame) for frame in frames]
 
     def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
@@ -89,16 +81,11 @@ class YuNetDetector:
             return [self._measure(frame, box) for box in boxes]
 
     def _search(self, frame: UInt8Array) -> list[FaceBox]:
-        height, width = frame.shape[:2]
-        scale = min(1.0, self._look_side / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        sx, sy = width / size[0], height / size[1]
-        least = self._settings.min_face * min(height, width)
+        looked, (sx, sy) = shrunk(frame, self._side)
         with self._lock:
-            self._wide.setInputSize(size)
-            looked = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-            found = [box.scaled(sx, sy) for box in _faces(self._wide, looked) if box.score >= _SURE]
-        return distinct(box for box in found if box.width >= least)
+            self._wide.setInputSize(looked.shape[1::-1])
+            found = [box.scaled(1 / sx, 1 / sy) for box in _faces(self._wide, looked) if box.score >= _SURE]
+        return distinct(box for box in found if box.width >= self._least(frame))
 
     def _measure(self, frame: UInt8Array, known: FaceBox) -> FaceBox | None:
         """The face near a known one, seen in a cutout of the frame around it; None where it is not found."""

@@ -5,25 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
+from musetalk.faces import haar, mtcnn_networks
+from musetalk.faces.cascades import Cascades
+from musetalk.faces.haar import HaarDetector
+from musetalk.faces.mtcnn import MtcnnDetector
 from musetalk.faces.plan import FacePlan, plan_key
 from musetalk.faces.planner import plan_faces
 from musetalk.faces.s3fd import S3FDDetector
 from musetalk.faces.s3fd_boxes import find_boxes
-from musetalk.faces.types import FaceBox, FaceDetector
-from musetalk.faces.watch import search_frames
+from musetalk.faces.types import FaceBox, FaceDetector, Sought
+from musetalk.faces.watch import ANY_FACE, search_frames
+from musetalk.media.pictures import read_image
 from musetalk.progress import CancelToken
-from musetalk.settings import FaceChoice, TrackerSettings
+from musetalk.settings import DetectorSettings, FaceChoice, TrackerSettings
 from tests.green_faces import STRIDES, draw, green, tight
 
 pytestmark = pytest.mark.slow
 
+ASSETS = Path(__file__).parents[2] / "assets"
 WIDTH, HEIGHT, FRAMES = 640, 360, 24
 CHOICES: tuple[FaceChoice, ...] = ("largest", "leftmost", "rightmost", (400.0, 300.0))
 
@@ -148,6 +156,95 @@ def test_a_stop_is_heeded_within_a_look() -> None:
         planned(detector, "largest", cancel)
     assert detector.searched == 2
     assert detector.followed <= 2
+
+
+def portraits(count: int) -> UInt8Array:
+    """So many faces of one portrait in a frame of 480 x 270; one in the middle is larger."""
+    head = read_image(ASSETS / "portrait.png")[50:185, 160:290]
+    frame = np.full((270, 480, 3), 110, np.uint8)
+    for number in range(60) if count > 1 else [27]:
+        width = 40 if number == 27 else 33
+        small = cv2.resize(head, (width, width + 2), interpolation=cv2.INTER_AREA)
+        row, column = divmod(number, 12)
+        frame[54 * row + 6 : 54 * row + width + 8, 40 * column : 40 * column + width] = small
+    return frame
+
+
+def counted_plan(detector: FaceDetector, count: int) -> FacePlan:
+    picture = portraits(count)
+
+    def frames() -> Iterator[UInt8Array]:
+        for number in range(31):
+            yield np.roll(picture, number % 2, axis=1)
+
+    return plan_faces(
+        frames(),
+        frame_size=(480, 270),
+        fps=Fraction(25),
+        detector=detector,
+        settings=TrackerSettings(),
+        choice="largest",
+    )
+
+
+def test_mtcnn_is_shown_no_more_than_twice_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a second and a quarter: a search ends at the faces that come first, and comes less often."""
+    shown: list[int] = []
+    run = mtcnn_networks._run
+
+    def counting(network: object, pictures: UInt8Array, outputs: Sequence[str]) -> object:
+        shown.append(int(pictures.shape[0]) * int(pictures.shape[1]) * int(pictures.shape[2]))
+        return run(network, pictures, outputs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mtcnn_networks, "_run", counting)
+    detector, spent = MtcnnDetector(DetectorSettings()), []
+    for count in (1, 60):
+        shown.clear()
+        plan = counted_plan(detector, count).select("largest")
+        assert plan.frame.tolist() == list(range(31))
+        assert plan.boxes[:, :2].mean(axis=0) == pytest.approx((124.5, 118), abs=3)
+        spent.append(sum(shown))
+    assert spent[1] <= 2 * spent[0]
+
+
+def test_haar_measures_few_faces_of_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[FaceBox] = []
+    measure = haar._measure
+
+    def counting(cascades: Cascades, gray: UInt8Array, expected: FaceBox) -> FaceBox | None:
+        measured.append(expected)
+        return measure(cascades, gray, expected)
+
+    monkeypatch.setattr(haar, "_measure", counting)
+    detector, sought = HaarDetector(DetectorSettings()), Sought(3, lambda face: face.center[0])
+    [found] = detector.search([portraits(60)], sought)
+    assert len(found) >= 3
+    assert max(face.center[0] for face in found) < 100  # the leftmost ones
+    assert len(measured) <= 6
+
+
+def test_any_face_is_enough_for_a_first_look() -> None:
+    detector = HaarDetector(DetectorSettings())
+    assert len(search_frames(detector, [portraits(60)], ANY_FACE)[0]) == 1
+
+
+@pytest.mark.parametrize("choice", ["leftmost", (460.0, 250.0)])
+def test_each_choice_finds_its_face_in_a_crowd(choice: FaceChoice) -> None:
+    detector = MtcnnDetector(DetectorSettings())
+    plan = plan_faces(
+        [portraits(60)] * 2,
+        frame_size=(480, 270),
+        fps=Fraction(25),
+        detector=detector,
+        settings=TrackerSettings(),
+        choice=choice,
+    ).select(choice)
+    middles = (plan.boxes[:, :2] + plan.boxes[:, 2:4]) / 2
+    assert len(plan.frame) == 2
+    if choice == "leftmost":
+        assert (middles[:, 0] < 40).all()
+    else:
+        assert (np.abs(middles - (460, 237)) < 12).all()
 
 
 @pytest.mark.usefixtures("one_thread")

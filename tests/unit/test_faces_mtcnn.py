@@ -104,6 +104,16 @@ def test_tilted_heads_are_found_and_their_points_turn_along(
     assert box.width == pytest.approx(found.width, rel=0.05)
 
 
+def test_faces_on_their_side_are_not_taken_for_upright_ones(detector: MtcnnDetector, portrait: UInt8Array) -> None:
+    """Neither by a search nor, where the frame has turned since, by following; so that users are told to turn it."""
+    on_its_side = np.ascontiguousarray(np.rot90(changed(portrait, 15)))
+    [[upright]] = detector.detect([changed(portrait, 15)])
+    assert detector.detect([on_its_side]) == detector.search([on_its_side]) == [[]]
+    x, y = upright.center
+    moved = upright.moved(y - x, portrait.shape[1] - x - y)
+    assert detector.follow(on_its_side, [FaceBox(moved.x0, moved.y0, moved.x1, moved.y1, 1)]) == [None]
+
+
 def test_dark_and_covered_faces_are_found(detector: MtcnnDetector, portrait: UInt8Array) -> None:
     covered = portrait.copy()
     covered[121:165, 185:268] = (150, 190, 210)  # a mask over nose and mouth
