@@ -14,6 +14,7 @@ from musetalk.arrays import Float32Array
 from musetalk.errors import VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
+from musetalk.media.endings import is_joined
 from musetalk.media.mixing import Mixer, channel_names, is_plain_mean, mix, stereo_gains
 from musetalk.media.probe import VoiceFacts, check_length, probe_voice
 from musetalk.media.repair import LOUDEST, repair
@@ -157,6 +158,8 @@ def _losses(voice: Voice, index: int, facts: VoiceFacts) -> Iterator[str]:
         )
     elif index == facts.streams[0] and facts.cut is not None and facts.cut.seconds is None:
         yield f'the voice "{path.name}" is cut off: what came after {float(voice.seconds):.1f} s is lost'
+    if is_joined(path, facts.file.containers):
+        yield f'the voice "{path.name}" is several files joined end to end: only the first of them is heard'
     if voice.silent:
         other = "; another voice track may speak" if facts.tracks > 1 else ""
         yield f'the voice "{path.name}" is silent all through: there is nothing for a mouth to say{other}'

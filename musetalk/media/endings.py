@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from musetalk.media.boxes import boxes
+
 _PAGE = struct.Struct("<4sB21sB")  # of Ogg (RFC 3533): "OggS", version, what does not matter here, number of segments
 _TAIL = 2**18  # bytes: more than the largest page, packet or pack
 _HEAD = 2**16
@@ -22,6 +24,7 @@ _PROPERTIES = struct.Struct("<8x16xQ8x8xQ8xQI")
 _BROADCAST = 1  # flag: sizes and times are not known
 _TICKS, _MILLISECONDS = 10_000_000, 1000  # of a second, in which durations and preroll are
 _WAV_SECONDS = struct.Struct("<8xI")  # in a format chunk: bytes of a second
+_FLV_HEADER, _FLV_TAG, _FLV_LENGTH = 13, 11, 4  # bytes of FLV's header, of a tag's, and of the length behind a tag
 _UNKNOWN_SIZE = 2**31  # bytes of samples: what programs write that do not know the end yet is larger, or 0
 _FRAMES_AND_BYTES = 3  # flags of an MP3's first frame: it says how many frames and bytes follow
 
@@ -51,6 +54,22 @@ def find_cut(path: Path, containers: tuple[str, ...]) -> Cut | None:
         return None
     with path.open("rb") as file:
         return look(file, file.seek(0, os.SEEK_END))
+
+
+def is_joined(path: Path, containers: tuple[str, ...]) -> bool:
+    """Whether an FLV or MP4 file is several ones end to end, of which ffmpeg reads the first."""
+    with path.open("rb") as file:
+        if "flv" in containers:
+            return _meets_flv(file)
+        return "mov" in containers and sum(1 for _ in boxes(file, (b"moov",), 0, path.stat().st_size)) > 1
+
+
+def _meets_flv(file: BinaryIO) -> bool:
+    """Whether another file begins behind a tag of this one."""
+    file.seek(_FLV_HEADER)
+    while len(tag := file.read(_FLV_TAG)) == _FLV_TAG and not tag.startswith(b"FLV\x01"):
+        file.seek(int.from_bytes(tag[1:4], "big") + _FLV_LENGTH, os.SEEK_CUR)
+    return len(tag) == _FLV_TAG
 
 
 def _tail(file: BinaryIO, size: int) -> bytes:

@@ -13,7 +13,7 @@ from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media.clock import FrameClock, build_clock
 from musetalk.media.conversion import plan_conversion
 from musetalk.media.damage import whole_pictures, with_damage, without_lost_pictures
-from musetalk.media.endings import Cut, find_cut
+from musetalk.media.endings import Cut, find_cut, is_joined
 from musetalk.media.first_picture import FirstPicture, look_at_first
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.media.images import probe_folder, probe_picture
@@ -286,6 +286,8 @@ def _notes_on(file: MediaFile, stream: Stream, sound: Stream | None) -> tuple[st
             f"the source has {len(pictures)} video streams; number {pictures.index(stream) + 1} "
             f"({stream.codec}, {size}) is used{said}"
         )
+    if is_joined(file.path, file.containers):
+        notes.append("the source is several files joined end to end: only the first of them is used")
     if sound is None and file.tracks:
         notes.append(f"the source's own sound ({file.tracks[0].codec}) cannot be decoded")
     return tuple(notes)

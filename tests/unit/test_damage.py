@@ -183,3 +183,12 @@ def test_pictures_that_theora_repeats_are_neither_lost_nor_missing(tmp_path: Pat
     assert shown == sorted(shown)
     assert (source.notes, note_on_decoding(source.experience)) == ((), "")
     assert [read_number(frame) for frame in read_frames(source, 22, 27)] == shown[22:27]
+
+
+@pytest.mark.parametrize("name", ["a.flv", "a.mp4"])
+def test_of_files_joined_end_to_end_the_first_is_used_and_that_is_said(tmp_path: Path, name: str) -> None:
+    path = film(tmp_path / name)
+    path.write_bytes(2 * path.read_bytes())
+    source = probe(path)
+    assert numbers(source) == list(range(COUNT))
+    assert source.notes == ("the source is several files joined end to end: only the first of them is used",)
