@@ -1,4 +1,4 @@
-"""`python -m musetalk doctor --surgical` as users run it: without weights, with them, and with something wrong."""
+"""`python -m musetalk doctor --surgical`, without weights, with them, and with something wrong."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from musetalk.cli import main
 from tests.programs import run_program
 from tests.served import ROOT
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
 
 
 def surgical(models: Path, *options: str) -> tuple[int, dict[str, str], str]:
@@ -23,10 +24,15 @@ def surgical(models: Path, *options: str) -> tuple[int, dict[str, str], str]:
         cwd=models.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "400"},
     )
+    return done.returncode, tables_of(done.stdout), done.stderr
+
+
+def tables_of(printed: str) -> dict[str, str]:
+    """Tables by title."""
     names = r"Imports|Components|preview|musetalk-v1|musetalk-v15|latentsync-1\.[56]"
     titles = rf"{names}|Naive hand-over.*|Everything.*|\d+ lines.*"
-    pieces = re.split(rf"^({titles})$", done.stdout, flags=re.MULTILINE)
-    return done.returncode, dict(zip(pieces[1::2], pieces[2::2], strict=True)), done.stderr
+    pieces = re.split(rf"^({titles})$", printed, flags=re.MULTILINE)
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
 def line(table: str, name: str) -> str:
@@ -62,15 +68,22 @@ def test_without_weights_every_backend_is_run_with_a_stand_in(tmp_path: Path) ->
     assert "[f, 4, h, h], not [2, 8, 8, 8]" in line(naive, "as conditioning")
 
 
-def test_installed_weights_are_used_and_damaged_ones_are_told(bare_models: Path, tmp_path: Path) -> None:
+def test_installed_weights_are_used_and_damaged_ones_are_told(
+    bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     models = tmp_path / "models"
     shutil.copytree(bare_models, models, copy_function=os.link)
     unet = models / "latentsync-1.5" / "latentsync_unet.pt"
     held = unet.read_bytes()
     unet.unlink()
     unet.write_bytes(held[:-100])
-    code, tables, _ = surgical(models, "--backends", "musetalk-v15, latentsync-1.5")
-    assert code == 1
+    monkeypatch.setenv("COLUMNS", "400")
+    command = ["musetalk", "doctor", "--surgical", "--models-dir", str(models)]
+    monkeypatch.setattr(sys, "argv", [*command, "--backends", "musetalk-v15, latentsync-1.5"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    tables = tables_of(capsys.readouterr().out)
     assert "1 lines are wrong" in tables
     assert not {"preview", "Imports"} & set(tables)
     assert line(tables["musetalk-v15"], "weights") == "installed"
