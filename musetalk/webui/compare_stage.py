@@ -8,6 +8,7 @@ import gradio as gr
 
 from musetalk.webui import panels
 from musetalk.webui.pair_view import PAIR_JS
+from musetalk.webui.timeline_seek import SEEK_JS
 from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
 
 TOGETHER = "Side by side"
@@ -50,7 +51,7 @@ def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
         header=header,
         pair=gr.HTML("", elem_id="pair", js_on_load=PAIR_JS, apply_default_css=False),
         video=gr.Video(label=TOGETHER, visible=False, interactive=False, buttons=["download"], elem_id="side-by-side"),
-        report=gr.HTML("", elem_id="comparison"),
+        report=gr.HTML("", js_on_load=SEEK_JS, elem_id="comparison"),
         stop_button=work.stop_button,
         status=work.status,
         job=gr.Textbox(visible=False),

@@ -9,6 +9,7 @@ import gradio as gr
 from musetalk.webui import panels
 from musetalk.webui.preview_stage import PreviewStage, build_preview
 from musetalk.webui.preview_status import preview_status
+from musetalk.webui.timeline_seek import SEEK_JS
 from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
 
 
@@ -39,7 +40,7 @@ def build_stage(header: gr.HTML) -> Stage:
         generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
     status = gr.HTML(panels.status_panel(None), elem_id="status")
-    report = gr.HTML("", elem_id="report")
+    report = gr.HTML("", js_on_load=SEEK_JS, elem_id="report")
     return Stage(
         header=header,
         previewing=previewing,

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from musetalk.units import counted
+from musetalk.webui.timeline_seek import readout, seek_bar
 from musetalk.webui.units import clock
 
 _WIDTH = 1000  # units across; the browser stretches them
@@ -60,7 +61,8 @@ def timeline_svg(report: Mapping[str, Any]) -> str:
     ticks = _ticks(seconds)
     return (
         f'<figure class="mt-timeline">{_svg(pieces, frames, seconds, report["loudness"], ticks)}'
-        f"{_axis(ticks, seconds)}{_legend(pieces, bool(report['loudness']))}</figure>"
+        f"{_axis(ticks, seconds)}{seek_bar(report, frames)}{_legend(pieces, bool(report['loudness']))}"
+        f"{readout()}</figure>"
     )
 
 

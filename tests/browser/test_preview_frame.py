@@ -16,6 +16,7 @@ from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.options import ServerOptions
 from tests.browser.drive import BrowserContext, Clips, Locator, Visit, expect, free_port
+from tests.browser.test_access import others, severe, sticking_out
 
 pytestmark = pytest.mark.integration
 HELD = "musetalk-v1"
@@ -151,3 +152,129 @@ def test_stop_ends_a_preview_and_keeps_what_was_shown(visit: Visit, clips: Clips
     assert visit.frame.get_attribute("src") == before
     expect(part(visit, "stamp")).to_have_text("Painted by preview")
     visit.say("Ready")
+
+
+def chosen(visit: Visit, number: int) -> None:
+    """Wait until a frame is shown in which that face is chosen."""
+    button = part(visit, "faces").get_by_role("button", name=f"Face {number}", exact=True)
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(part(visit, "preview-status").locator("section")).to_be_hidden()
+
+
+def test_a_click_beside_the_faces_chooses_nobody_and_says_so(visit: Visit, clips: Clips) -> None:
+    visit.give_source(clips.source)
+    chosen(visit, 1)
+    before = visit.frame.get_attribute("src")
+    visit.page.locator("#frame").scroll_into_view_if_needed()
+    visit.click_frame((370, 20))
+    expect(part(visit, "faces").get_by_role("status")).to_contain_text("No face there")
+    expect(visit.page.get_by_role("radio", name="Largest")).to_be_checked()
+    assert visit.frame.get_attribute("src") == before
+    lines = part(visit, "lines")
+    expect(lines).to_contain_text("the face that will speak")
+    expect(lines).to_contain_text("edge of what is painted")
+    visit.page.get_by_role("checkbox", name="Faces and mask").uncheck()
+    expect(lines).to_be_hidden()
+
+
+def test_faces_are_chosen_by_number_and_by_keys(visit: Visit, clips: Clips) -> None:
+    visit.give_source(clips.source)
+    chosen(visit, 1)
+    point = visit.page.get_by_label("Point on the picked face")
+    part(visit, "faces").get_by_role("button", name="Face 2", exact=True).press("Enter")
+    chosen(visit, 2)
+    expect(visit.page.get_by_role("radio", name="Picked")).to_be_checked()
+    x, y = (float(side) for side in point.input_value().split(","))
+    assert abs(x - clips.right[0]) < 40
+    assert abs(y - clips.right[1]) < 40
+    picture = visit.page.get_by_role("button", name="Preview frame: choose a face")
+    picture.press("Enter")  # the next one
+    chosen(visit, 1)
+    picture.press("2")
+    chosen(visit, 2)
+    picture.press("7")
+    expect(part(visit, "faces").get_by_role("status")).to_have_text("This frame shows 2 faces.")
+
+
+def test_a_picked_face_is_forgotten_with_its_source(visit: Visit, clips: Clips) -> None:
+    visit.give_source(clips.source)
+    chosen(visit, 1)
+    visit.page.locator("#frame").scroll_into_view_if_needed()
+    visit.click_frame(clips.right)
+    chosen(visit, 2)
+    visit.page.get_by_role("button", name="Portrait").click()
+    expect(part(visit, "faces").get_by_role("status")).to_contain_text("was in another source")
+    expect(visit.page.get_by_role("radio", name="Largest")).to_be_checked()
+    expect(visit.page.get_by_label("Point on the picked face")).to_be_hidden()
+    expect(part(visit, "preview-status").locator("section")).to_be_hidden()
+    expect(part(visit, "stale")).not_to_contain_text("Face")
+
+
+def test_a_moment_is_taken_as_people_write_it_and_refused_where_there_is_none(visit: Visit, clips: Clips) -> None:
+    visit.give(clips.source, clips.voice)
+    moment, error = visit.page.get_by_label("Preview at (s)"), part(visit, "preview-status").get_by_role("alert")
+    moment.fill("0:01")
+    moment.press("Enter")
+    previewed(visit, by="preview")
+    expect(part(visit, "note")).to_contain_text("Frame at 1.00 s of the source")
+    for text, said in (
+        ("soon", '"soon" is no moment'),
+        ("99", "the output is 1.20 s long"),
+        ("-1", "from 0 to 1.16 s"),
+    ):
+        moment.fill(text)
+        moment.press("Enter")
+        expect(error).to_contain_text(said)
+    expect(part(visit, "note")).to_contain_text("Frame at 1.00 s of the source")
+    moment.fill("0.5 s")
+    moment.press("Enter")
+    expect(part(visit, "note")).to_contain_text("Frame at 0.48 s of the source")
+    expect(error).to_be_hidden()
+
+
+def test_the_source_is_played_and_the_timeline_seeks_and_says_what_a_frame_is(visit: Visit, clips: Clips) -> None:
+    visit.generate(clips.source, clips.voice)
+    visit.say("Done")
+    source = visit.box("source").locator("video")
+    source.evaluate("video => { video.muted = true; return video.play(); }")
+    expect(source).to_have_js_property("ended", True)
+
+    seek, told = (
+        visit.page.get_by_role("slider", name="Go to a frame of the result"),
+        part(visit, "report").locator(".mt-readout"),
+    )
+    seek.scroll_into_view_if_needed()
+    box = seek.bounding_box()
+    assert box is not None
+    seek.hover(position={"x": box["width"] * 0.51, "y": 30})
+    expect(told).to_have_text("0:00.60, frame 15: the mouth is painted")
+    seek.click(position={"x": box["width"] * 0.751, "y": 30})
+    expect(visit.video).to_have_js_property("currentTime", 0.9)
+    seek.press("Home")
+    expect(visit.video).to_have_js_property("currentTime", 0.02)
+    seek.press("ArrowRight")
+    expect(seek).to_have_attribute("aria-valuetext", "0:00.04, frame 1: the mouth is painted")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_all_of_it_is_for_everybody(
+    new_visitor: Callable[..., BrowserContext], address: str, clips: Clips, width: int, scheme: str
+) -> None:
+    context = new_visitor(color_scheme=scheme, viewport={"width": width, "height": 800})
+    visit = Visit(context.new_page(), address).open()
+    visit.give(clips.source, clips.voice)
+    visit.button("Preview frame").click()
+    previewed(visit, by="preview")
+    choose(visit, HELD)
+    visit.button("Preview frame").click()
+    expect(part(visit, "preview-status")).to_contain_text("25 %")
+    expect(part(visit, "stale")).to_be_visible()
+    assert others(severe(visit)) == set()
+    assert sticking_out(visit) == []
+    visit.button("Stop").click()
+    expect(part(visit, "preview-status")).to_contain_text("Preview stopped")
+    visit.page.get_by_label("Preview at (s)").fill("99")
+    choose(visit, "preview")
+    visit.button("Preview frame").click()
+    expect(part(visit, "preview-status").get_by_role("alert")).to_be_visible()
+    assert others(severe(visit)) == set()
