@@ -14,6 +14,7 @@ from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.form_folds import build_folds
 from musetalk.webui.media_inputs import MediaInputs, build_media
 from musetalk.webui.preview_handlers import PreviewHandlers
+from musetalk.webui.preview_status import PUT_AWAY
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 from musetalk.webui.watching import SHOW_ADDRESS
@@ -95,3 +96,5 @@ def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stag
         show(None, js=_NAME_PICTURES, api_visibility="private")
     changes = [widget.change for widget in (shown.said, *inputs.widgets)]
     gr.on(changes, None, asked, shown.stale, js=inputs.comparing(), api_visibility="private")
+    mends = [*(widget.change for widget in inputs.widgets), stage.generate_button.click]
+    gr.on(mends, None, stage.preview_status, stage.preview_status, js=PUT_AWAY, api_visibility="private")

@@ -11,6 +11,8 @@ from musetalk.webui.shown_frame import ShownFrame
 from musetalk.webui.units import clock, sentence
 
 LOST = MuseTalkError("the preview ended while this page was away", "press Preview frame for a new one")
+# Of what is shown: nothing, where it tells of a preview that failed or was stopped; else it stays.
+PUT_AWAY = """(shown) => (/data-state="(failed|stopped)"/.test(shown) ? "" : undefined)"""
 _STAGES: dict[Stage, str] = {
     "preflight": "Loading what it needs",
     "plan": "Finding faces",

@@ -17,6 +17,7 @@ from musetalk.settings import RenderSettings
 from musetalk.webui.options import ServerOptions
 from tests.browser.drive import BrowserContext, Clips, Locator, Visit, expect, free_port
 from tests.browser.test_access import others, severe, sticking_out
+from tests.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
 HELD = "musetalk-v1"
@@ -106,7 +107,7 @@ def test_the_newest_click_wins_and_the_picture_says_whose_it_is(visit: Visit, cl
     choose(visit, "musetalk-v15")
     visit.button("Preview frame").click()
     previewed(visit, by="musetalk-v15")
-    assert held.stopped.wait(60)
+    assert held.stopped.wait(HANG_SECONDS)
     expect(part(visit, "stale")).to_be_hidden()
     expect(visit.page.get_by_text("The same frame, speaking: musetalk-v15")).to_be_visible()
 
@@ -147,11 +148,21 @@ def test_stop_ends_a_preview_and_keeps_what_was_shown(visit: Visit, clips: Clips
     expect(visit.page.locator(".progress-text, .meta-text, .meta-text-center, .eta-bar")).to_have_count(0)
     stop.click()
     expect(status).to_contain_text("Preview stopped")
-    assert held.stopped.wait(60)
+    assert held.stopped.wait(HANG_SECONDS)
     expect(stop).to_be_disabled()
     assert visit.frame.get_attribute("src") == before
     expect(part(visit, "stamp")).to_have_text("Painted by preview")
     visit.say("Ready")
+
+
+def test_closing_the_page_ends_its_preview(visit: Visit, clips: Clips, held: Held) -> None:
+    visit.give(clips.source, clips.voice)
+    held.stopped.clear()
+    choose(visit, HELD)
+    visit.button("Preview frame").click()
+    expect(part(visit, "preview-status")).to_contain_text("25 %")
+    visit.page.close()
+    assert held.stopped.wait(HANG_SECONDS)
 
 
 def chosen(visit: Visit, number: int) -> None:
@@ -227,9 +238,9 @@ def test_a_moment_is_taken_as_people_write_it_and_refused_where_there_is_none(vi
         expect(error).to_contain_text(said)
     expect(part(visit, "note")).to_contain_text("Frame at 1.00 s of the source")
     moment.fill("0.5 s")
+    expect(error).to_be_hidden()  # it is about to be mended
     moment.press("Enter")
     expect(part(visit, "note")).to_contain_text("Frame at 0.48 s of the source")
-    expect(error).to_be_hidden()
 
 
 def test_the_source_is_played_and_the_timeline_seeks_and_says_what_a_frame_is(visit: Visit, clips: Clips) -> None:
