@@ -16,7 +16,7 @@ from musetalk.enhance.choice import depends as enhancer_depends
 from musetalk.enhance.choice import lacks as enhancer_lacks
 from musetalk.enhance.choice import load_enhancer
 from musetalk.enhance.types import FaceEnhancer
-from musetalk.errors import BackendError
+from musetalk.errors import BackendError, about
 from musetalk.faces.choice import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
 from musetalk.generators.registry import Backend, BackendRegistry, check_complete
@@ -101,7 +101,8 @@ class Workshop:
         missing += detector_lacks(settings.detector, settings.models_dir) if self._detector is None else ()
         missing += enhancer_lacks(settings) if settings.enhance.wanted else ()
         if missing:
-            raise BackendError("the settings ask for what is not there", "; ".join(missing))
+            with about("settings"):
+                raise BackendError("the settings ask for what is not there", "; ".join(missing))
         return backend
 
     def detector(self, settings: RenderSettings) -> FaceDetector:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias
+
+Subject: TypeAlias = Literal["source", "voice", "backend", "settings", ""]  # of a request; empty: none of these
 
 
 class MuseTalkError(Exception):
@@ -13,7 +16,12 @@ class MuseTalkError(Exception):
     Args:
         problem: What is wrong, in the user's words, without a trailing full stop.
         remedy: What to do about it; empty where the problem already says it.
+
+    Attributes:
+        subject: What of the request it is about, for those who tell it there; see `about`.
     """
+
+    subject: Subject = ""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         self.problem = problem
@@ -33,6 +41,8 @@ class MediaError(MuseTalkError):
 class VoiceError(MediaError):
     """The voice is missing, empty or too short."""
 
+    subject = "voice"
+
 
 class LimitError(MediaError):
     """An input is larger or longer than the settings allow."""
@@ -40,6 +50,8 @@ class LimitError(MediaError):
 
 class FaceError(MuseTalkError):
     """No face to work on was found."""
+
+    subject = "source"
 
 
 class CoordsError(MuseTalkError):
@@ -49,9 +61,13 @@ class CoordsError(MuseTalkError):
 class SettingsError(MuseTalkError):
     """A setting has a value that cannot work."""
 
+    subject = "settings"
+
 
 class BackendError(MuseTalkError):
     """A backend is unknown, lacks something, or failed."""
+
+    subject = "backend"
 
 
 class GeneratorError(BackendError):
@@ -75,3 +91,14 @@ class Cancelled(MuseTalkError):
 
     def __init__(self) -> None:
         super().__init__("cancelled; nothing was written")
+
+
+@contextmanager
+def about(subject: Subject) -> Iterator[None]:
+    """Errors that leave the `with` block are about this part of the request, unless a block inside said of what."""
+    try:
+        yield
+    except MuseTalkError as error:
+        if "subject" not in vars(error):
+            error.subject = subject
+        raise

@@ -16,7 +16,7 @@ from pathlib import Path
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.outline import mask_outline
 from musetalk.equipment import Equipment
-from musetalk.errors import SettingsError
+from musetalk.errors import SettingsError, about
 from musetalk.faces.face_shapes import FaceShapes, ParsedFace
 from musetalk.faces.geometry import Placement
 from musetalk.faces.tracker import smoothing_sigma
@@ -124,8 +124,10 @@ def preview_frame(
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="frame-preview") as pool:
         limits, track = settings.limits, settings.voice_track
         opening = None if voice is None else pool.submit(open_voice, voice, folder, limits, cancel, track)
-        source = probe_wanted(video, settings, cancel)
-        hearing = None if opening is None else opening.result()
+        with about("source"):
+            source = probe_wanted(video, settings, cancel)
+        with about("voice"):
+            hearing = None if opening is None else opening.result()
         timeline = _timeline(source, hearing, settings)
         if at is not None and strict:
             _check_inside(at, timeline, source, hearing)

@@ -10,7 +10,7 @@ from pathlib import Path
 from musetalk.borders import painted_borders
 from musetalk.enhance.choice import restorer_file
 from musetalk.equipment import Workshop
-from musetalk.errors import VoiceError
+from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses, input_files, output_files
 from musetalk.files import temporary_folder
@@ -120,8 +120,10 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         self._workshop.ready(settings)
-        source = self.check_source(video, settings)
-        self.check_voice(voice, settings)
+        with about("source"):
+            source = self.check_source(video, settings)
+        with about("voice"):
+            self.check_voice(voice, settings)
         return source
 
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:

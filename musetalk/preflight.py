@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.errors import OutputError
+from musetalk.errors import OutputError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses
 from musetalk.files import readable
@@ -93,9 +93,11 @@ def run_preflight(
         MediaError: An input cannot be used (see its subclasses).
         OutputError: There is too little disk.
     """
-    source = probe_wanted(video, settings, run.cancel)
+    with about("source"):
+        source = probe_wanted(video, settings, run.cancel)
     run.emit("preflight", 1, STEPS)
-    sound = extract_voice(voice, folder, settings.limits, run.cancel, track=settings.voice_track)
+    with about("voice"):
+        sound = extract_voice(voice, folder, settings.limits, run.cancel, track=settings.voice_track)
     run.emit("preflight", 2, STEPS)
     timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
     sampled = sample_faces(source, timeline, detector, run.cancel)

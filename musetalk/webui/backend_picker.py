@@ -10,6 +10,7 @@ import gradio as gr
 
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.settings import RenderSettings
+from musetalk.webui.plain_words import Reader, plain
 from musetalk.webui.units import sentence
 from musetalk.weights import left, readable_size
 
@@ -76,7 +77,8 @@ def backend_entries(backends: Iterable[Backend], base: RenderSettings, downloads
         lacks = backend.lacks(base)
         size = left(backend.weights, base.models_dir) if lacks and downloads else 0
         instead = stand_in(registry, backend.name, base) if lacks else ""
-        entries.append(BackendEntry(backend.name, backend.summary, lacks, readable_size(size) if size else "", instead))
+        said = tuple(plain(line, Reader(downloads=downloads)) for line in lacks)
+        entries.append(BackendEntry(backend.name, backend.summary, said, readable_size(size) if size else "", instead))
     return entries
 
 

@@ -9,6 +9,7 @@ from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.media_inputs import build_media
+from musetalk.webui.problems import ProblemSlots, problem_slot, telling
 from musetalk.webui.site import UNQUEUED, Site
 from musetalk.webui.watching import SHOW_ADDRESS
 
@@ -42,19 +43,22 @@ def build_compare(
             backends = gr.CheckboxGroup(
                 names, value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
             )
+            backend_problem = problem_slot(".compared")
             lacks = gr.HTML(lacking, js_on_load=LINK_TO_TAB)
             gr.Markdown(_SETTINGS, elem_classes="caps")
             work = build_work(ready=len(names) > 1)
+            problem = problem_slot(".compared")
     stage = build_compare_stage(header, work)
     handlers = CompareHandlers(site, stage, backends, lacks)
     # Not checked against what could be chosen before: that is what it is about.
     tab.select(handlers.refresh, backends, handlers.choice, preprocess=False, **UNQUEUED)
     own = [media.source, media.voice]
     tab.select(None, [dub.source, dub.voice, *own], own, js=_TAKE_OVER, api_visibility="private")
+    slots = ProblemSlots(media.source_problem, media.voice_problem, backend_problem, problem)
     stage.compare_button.click(
-        handlers.compare,
+        telling(handlers.compare, slots, site.reader),
         [media.source, media.voice, visitor, backends, dub.source, *dub.form.widgets],
-        handlers.watched,
+        [*handlers.watched, *slots.all],
         concurrency_limit=4,
         api_visibility="private",
         show_progress="hidden",

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from musetalk.comparing.labels import painter_named
-from musetalk.errors import JobError, SettingsError
+from musetalk.errors import BackendError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.webui import form
 from musetalk.webui.accounts import account_of, result_of, videos_of
@@ -21,7 +21,7 @@ from musetalk.webui.figures import file_address
 from musetalk.webui.form import LATENTSYNC, MUSETALK, Value
 from musetalk.webui.pair_view import Side, pair_view
 from musetalk.webui.preview_handlers import given
-from musetalk.webui.site import Site, owner_of, with_toasts
+from musetalk.webui.site import Site, owner_of
 from musetalk.webui.watching import Update, Watching
 
 
@@ -62,7 +62,6 @@ class CompareHandlers(Watching):
             self._stage.compare_button: gr.Button(interactive=len(names) > 1),
         }
 
-    @with_toasts
     def compare(
         self,
         request: gr.Request,
@@ -73,10 +72,14 @@ class CompareHandlers(Watching):
         picked_in: str | None,
         *values: Value,
     ) -> Update:
-        """Queue a comparison; `values` are the Dub tab's settings, `picked_in` is its source."""
+        """Queue a comparison; `values` are the Dub tab's settings, `picked_in` is its source.
+
+        Raises:
+            MuseTalkError: It cannot work.
+        """
         video, sound = given(source, "source"), given(voice, "voice")
         if len(backends) < 2:
-            raise JobError("a comparison is of two backends or more", "choose them under Backends")
+            raise BackendError("a comparison is of two backends or more", "choose them here")
         if form.picked(values) and source != picked_in:
             raise SettingsError(
                 "the face was picked in the Dub tab's source, which is another file",

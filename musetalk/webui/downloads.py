@@ -220,5 +220,10 @@ def visitors_may_download(options: ServerOptions) -> bool:
         return options.downloads
     if "SPACE_ID" in os.environ:  # https://huggingface.co/docs/hub/spaces-overview#helper-environment-variables
         return False
+    return bool(options.auth) or opened_by_owner(options)
+
+
+def opened_by_owner(options: ServerOptions) -> bool:
+    """Whether only who sits at this machine can open the page: on most of them, whoever runs the server."""
     host = options.host or os.environ.get("GRADIO_SERVER_NAME") or _HERE[0]
-    return bool(options.auth) or (host in _HERE and not options.share)
+    return host in _HERE and not options.share and "SPACE_ID" not in os.environ

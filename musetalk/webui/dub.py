@@ -12,9 +12,12 @@ from musetalk.webui.backend_picker import backend_entries, backend_picker
 from musetalk.webui.changed_since import PICKED_IN, PreviewInputs
 from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.form_folds import build_folds
+from musetalk.webui.form_values import labels
 from musetalk.webui.media_inputs import MediaInputs, build_media
+from musetalk.webui.plain_words import Reader
 from musetalk.webui.preview_handlers import PreviewHandlers
 from musetalk.webui.preview_status import PUT_AWAY
+from musetalk.webui.problems import ProblemSlots, problem_slot, telling
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 from musetalk.webui.watching import SHOW_ADDRESS
@@ -33,6 +36,7 @@ class Inputs:
 
     media: MediaInputs
     form: form.SettingsForm
+    backend_problem: gr.HTML
 
 
 def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandlers:
@@ -45,7 +49,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
     watched = PreviewInputs(inputs.media.source, inputs.media.voice, stage.moment, inputs.form)
     previews = PreviewHandlers(site, stage, watched)
     handlers = DubHandlers(site, stage, previews, watched)
-    _wire(handlers, inputs, stage, visitor)
+    _wire(handlers, inputs, stage, visitor, site.reader)
     _wire_previews(previews, watched, stage, visitor)
     return handlers
 
@@ -53,15 +57,19 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
 def _build_inputs(site: Site) -> Inputs:
     media = build_media(site)
     entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
-    mouth = form.build_mouth(backend_picker(entries, site.base.backend))
-    return Inputs(media, form.SettingsForm(**mouth, **build_folds(site.base)))
+    picker = backend_picker(entries, site.base.backend)
+    problem = problem_slot(".mt-picker")
+    settings = form.SettingsForm(**form.build_mouth(picker), **build_folds(site.base, site.reader))
+    site.labels.update(labels(settings))
+    return Inputs(media, settings, problem)
 
 
-def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState) -> None:
+def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState, reader: Reader) -> None:
+    slots = ProblemSlots(inputs.media.source_problem, inputs.media.voice_problem, inputs.backend_problem, stage.problem)
     stage.generate_button.click(
-        handlers.generate,
+        telling(handlers.generate, slots, reader),
         [inputs.media.source, inputs.media.voice, visitor, *inputs.form.widgets],
-        handlers.watched,
+        [*handlers.watched, *slots.all],
         concurrency_limit=4,
         api_visibility="private",
         show_progress="hidden",

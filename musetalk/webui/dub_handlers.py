@@ -12,7 +12,7 @@ from musetalk.webui.accounts import account_of
 from musetalk.webui.changed_since import PreviewInputs
 from musetalk.webui.form import Value
 from musetalk.webui.preview_handlers import PreviewHandlers, given
-from musetalk.webui.site import Site, owner_of, with_toasts
+from musetalk.webui.site import Site, owner_of
 from musetalk.webui.stage import Stage
 from musetalk.webui.watching import Update, Watching
 
@@ -43,11 +43,14 @@ class DubHandlers(Watching):
             return super().stop(request, job_id, secret)
         return self.previews.watch(request, job_id, secret)
 
-    @with_toasts
     def generate(
         self, request: gr.Request, source: str | None, voice: str | None, secret: str | None, *values: Value
     ) -> Update:
-        """Queue a render."""
+        """Queue a render.
+
+        Raises:
+            MuseTalkError: It cannot work.
+        """
         video, sound = given(source, "source"), given(voice, "voice")
         settings = form.read(values, self._site.base)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings)

@@ -13,21 +13,23 @@ import gradio as gr
 from musetalk.settings import MaskSettings, RenderSettings
 from musetalk.webui.form_look import build_look, build_pauses, slider
 from musetalk.webui.form_networks import build_networks
+from musetalk.webui.plain_words import VISITOR, Reader
 
 _RATES = ("24", "25", "30", "50", "60")  # frames a second that one chooses
 _WIDEST_CHEEK = 256  # half of the 512 columns of a parsed face
 
 
-def build_folds(base: RenderSettings) -> dict[str, Any]:
+def build_folds(base: RenderSettings, reader: Reader = VISITOR) -> dict[str, Any]:
     """Build all of them where this is called; by the names of `SettingsForm`.
 
     Args:
         base: Says where weights are.
+        reader: Who is told what is missing.
     """
     default = RenderSettings()
     return {
         **_mask(default.mask),
-        **build_look(base),
+        **build_look(base, reader),
         **build_networks(default),
         **_faces(default),
         **build_pauses(default.silence),

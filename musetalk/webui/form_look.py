@@ -12,6 +12,7 @@ import gradio as gr
 from musetalk.enhance.choice import BY_PACKAGE, BY_SPANDREL, lacks
 from musetalk.settings import BlendSettings, EnhanceSettings, RenderSettings, SilenceSettings
 from musetalk.webui.form import may_be_named
+from musetalk.webui.plain_words import VISITOR, Reader, plain
 from musetalk.webui.site import UNQUEUED
 from musetalk.webui.units import sentence
 from musetalk.weights.lean import lean_path
@@ -27,9 +28,9 @@ def slider(
     return gr.Slider(least, most, value=value, step=step, label=label, info=info, elem_classes=shown)
 
 
-def build_look(base: RenderSettings) -> dict[str, Any]:
+def build_look(base: RenderSettings, reader: Reader) -> dict[str, Any]:
     """Build the folds of blending and enhancement where this is called; by the names of `SettingsForm`."""
-    return {**_blending(BlendSettings()), **_enhancement(EnhanceSettings(), base)}
+    return {**_blending(BlendSettings()), **_enhancement(EnhanceSettings(), base, reader)}
 
 
 def _blending(default: BlendSettings) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def _blending(default: BlendSettings) -> dict[str, Any]:
     return {"look": look, "blend": blend, "colour": colour, "sharpness": sharpness}
 
 
-def _enhancement(default: EnhanceSettings, base: RenderSettings) -> dict[str, Any]:
+def _enhancement(default: EnhanceSettings, base: RenderSettings, reader: Reader) -> dict[str, Any]:
     """The fold, which looks at what restorers there are whenever it is opened."""
     shown = "when-restored"
     there = restorers(base.models_dir)
@@ -86,7 +87,7 @@ def _enhancement(default: EnhanceSettings, base: RenderSettings) -> dict[str, An
     def look(wanted: bool, model: str | None) -> tuple[gr.Dropdown, str]:
         there = restorers(base.models_dir)
         model = model if model in there else there[0]
-        return gr.Dropdown(choices=there, value=model), lacking_list(model if wanted else None, base)
+        return gr.Dropdown(choices=there, value=model), lacking_list(model if wanted else None, base, reader)
 
     gr.on([fold.expand, restore.input, restorer.input], look, [restore, restorer], [restorer, lacking], **UNQUEUED)
     return {
@@ -107,12 +108,12 @@ def restorers(models_dir: Path) -> list[str]:
     return [*names, *sorted(name for name in files if may_be_named(name))]
 
 
-def lacking_list(restorer: str | None, base: RenderSettings) -> str:
+def lacking_list(restorer: str | None, base: RenderSettings, reader: Reader = VISITOR) -> str:
     """What is missing to run a restorer, as HTML; empty: nothing, or none is chosen, or none that can be."""
     if restorer is None or not may_be_named(restorer):
         return ""
     settings = base.model_copy(update={"enhance": EnhanceSettings(model=restorer)})
-    items = "".join(f"<li>{escape(sentence(line))}</li>" for line in lacks(settings))
+    items = "".join(f"<li>{escape(sentence(plain(line, reader)))}</li>" for line in lacks(settings))
     return f'<ul class="mt-lacks" aria-label="What the restorer lacks">{items}</ul>' if items else ""
 
 

@@ -82,6 +82,12 @@ def differences(settings: RenderSettings, widgets: SettingsForm) -> list[tuple[s
     return shown + [(name, str(value)) for name, value in _hidden(settings).items()]
 
 
+def labels(widgets: SettingsForm) -> dict[str, str]:
+    """What the page calls settings, by their dotted names."""
+    shown = {**_AS_THEY_ARE, **_ZERO_FOR_NONE, **_EMPTY_FOR_NONE}
+    return {setting: _title(getattr(widgets, name)) for setting, name in shown.items() if name != "backend"}
+
+
 def _hidden(settings: RenderSettings) -> dict[str, Any]:
     """What is unusual and has no widget, by dotted names."""
     plain, usual = _without_the_look(settings), _plain(RenderSettings())

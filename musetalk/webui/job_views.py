@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from musetalk.errors import MuseTalkError
-from musetalk.webui.site import Site, in_sentences, owner_of
+from musetalk.webui.site import Site, for_toast, owner_of
 from musetalk.webui.watching import Update, Watching
 
 # On a phone, what the address names lies below all inputs. Its tab may take a moment to appear.
@@ -62,5 +62,5 @@ class JobViews:
         try:
             return self.open(request, job_id, secret)
         except MuseTalkError as error:
-            gr.Warning(in_sentences(error))
+            gr.Warning(for_toast(error, self._site.reader))
             return {}

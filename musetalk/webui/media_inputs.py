@@ -125,7 +125,7 @@ class MediaHandlers:
     def _refused(
         self, error: MuseTalkError, holder: gr.File, box: gr.HTML, problem: gr.HTML, kind: MediaKind
     ) -> Update:
-        return {holder: None, box: box_html(kind, None), problem: problem_html(error, self._site)}
+        return {holder: None, box: box_html(kind, None), problem: problem_html(error, self._site.reader)}
 
     def _uploaded(self, said: object) -> Path:
         """The file that a browser says it has uploaded.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import gradio as gr
@@ -11,6 +12,7 @@ import gradio as gr
 from musetalk.webui.backend_picker import backend_cards, backend_entries, stand_in
 from musetalk.webui.downloads import WeightSet, switched_off
 from musetalk.webui.models import MODELS_JS, ModelRow, ModelSet, models_panel
+from musetalk.webui.plain_words import Reader, plain
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, with_toasts
 from musetalk.weights import WeightFile, lacking, left
 
@@ -66,10 +68,15 @@ def panel(site: Site) -> str:
     shared = [file for file in dict.fromkeys(file for each in downloads.sets for file in each.files) if users[file] > 1]
     rows = [_row(site, file, tuple(each.name for each in downloads.sets if file in each.files)) for file in shared]
     sets = [_model_set(site, each, set(shared)) for each in downloads.sets]
-    refusal = ""
+    refusal, reader = "", _reader(site)
     if not downloads.allowed and any(each.absent for each in sets):
-        refusal = f"visitors cannot download here: {switched_off(downloads.sets[0].name)}"
-    return models_panel(sets, rows, downloads.state, refusal)
+        refusal = plain(f"visitors cannot download here: {switched_off(downloads.sets[0].name)}", reader)
+    state = replace(downloads.state, error=plain(downloads.state.error, reader))
+    return models_panel(sets, rows, state, refusal)
+
+
+def _reader(site: Site) -> Reader:
+    return Reader(downloads=site.downloads.allowed)
 
 
 def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet:
@@ -91,7 +98,7 @@ def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet
         exact=all(file.size is not None for file in missing),
         absent=len(missing),
         usable=usable,
-        problems=lacking(damaged, models_dir, each.name),
+        problems=tuple(plain(line, _reader(site)) for line in lacking(damaged, models_dir, each.name)),
         instead="" if usable or backend is None else stand_in(site.engine.registry, backend.name, site.base),
     )
 

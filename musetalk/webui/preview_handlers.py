@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
-from musetalk.errors import JobError, MediaError, MuseTalkError, SettingsError
+from musetalk.errors import JobError, MediaError, MuseTalkError, SettingsError, about
 from musetalk.pipeline import LipSync
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.webui import form, picking
@@ -18,6 +18,7 @@ from musetalk.webui.drawing import Sketch, draw
 from musetalk.webui.label_colours import legend
 from musetalk.webui.lines_legend import lines_legend
 from musetalk.webui.moments import moment_of
+from musetalk.webui.plain_words import plain
 from musetalk.webui.preview_status import LOST, preview_status, stamp
 from musetalk.webui.previews import Preview, Wish, Work
 from musetalk.webui.shown_frame import ShownFrame, shown_frame
@@ -131,7 +132,9 @@ class PreviewHandlers:
             }
         update: Update = {
             stage.timer: gr.Timer(active=False),
-            self._whole.preview_status: preview_status(preview, error=None if preview else LOST),
+            self._whole.preview_status: preview_status(
+                preview, error=None if preview else LOST, reader=self._site.reader
+            ),
             self._whole.stop_button: gr.Button(interactive=self._job_runs(request, job_id, secret)),
         }
         return update if preview is None or preview.found is None else {**update, **self._made(preview, shown)}
@@ -158,7 +161,7 @@ class PreviewHandlers:
             video, sound, at = given(source, "source"), Path(voice) if voice else None, moment_of(moment or "")
             wish = Wish(video, sound, form.read(settings, self._site.base), at, said, remark)
         except MuseTalkError as error:
-            return {self._whole.preview_status: preview_status(None, error=error)}
+            return {self._whole.preview_status: preview_status(None, error=error, reader=self._site.reader)}
         return self._start(visit_of(request), wish)
 
     def _start(self, visit: str, wish: Wish) -> Update:
@@ -221,7 +224,7 @@ class PreviewHandlers:
             stage.faces: picking.face_buttons(found.sketch, preview.wish.remark),
             stage.overlays: gr.Row(visible=True),
             **{box: gr.Checkbox(visible=name in found.sketch.offers) for name, box in stage.show.items()},
-            stage.note: found.note,
+            stage.note: plain(found.note, self._site.reader),
             stage.stages: gr.Accordion(visible=found.sheet is not None),
             stage.sheet: found.sheet,
             self._whole.video: gr.Video(visible=False),
@@ -270,12 +273,13 @@ def visit_of(request: gr.Request) -> str:
     return request.session_hash or secrets.token_hex()  # who has no page is shown nobody's
 
 
-def given(path: str | None, what: str) -> Path:
+def given(path: str | None, what: Literal["source", "voice"]) -> Path:
     """The file that somebody chose.
 
     Raises:
         MediaError: None was chosen.
     """
     if path is None:
-        raise MediaError(f"there is no {what} yet", f"choose a {what} first")
+        with about(what):
+            raise MediaError(f"there is no {what} yet", f"choose a {what} first")
     return Path(path)

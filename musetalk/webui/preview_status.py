@@ -6,9 +6,11 @@ from html import escape
 
 from musetalk.errors import MuseTalkError
 from musetalk.progress import Stage
+from musetalk.webui.plain_words import VISITOR, Reader
 from musetalk.webui.previews import Preview
+from musetalk.webui.problems import in_sentences
 from musetalk.webui.shown_frame import ShownFrame
-from musetalk.webui.units import clock, sentence
+from musetalk.webui.units import clock
 
 LOST = MuseTalkError("the preview ended while this page was away", "press Preview frame for a new one")
 # Of what is shown: nothing, where it tells of a preview that failed or was stopped; else it stays.
@@ -23,7 +25,9 @@ _STAGES: dict[Stage, str] = {
 }
 
 
-def preview_status(preview: Preview | None, before: int = 0, error: MuseTalkError | None = None) -> str:
+def preview_status(
+    preview: Preview | None, before: int = 0, error: MuseTalkError | None = None, reader: Reader = VISITOR
+) -> str:
     """How far a preview is.
 
     The page replaces this several times a second; every state has the same elements, and hides what it has no use for,
@@ -33,6 +37,7 @@ def preview_status(preview: Preview | None, before: int = 0, error: MuseTalkErro
         preview: The newest of its page; None: there is none.
         before: How many others have their turn before it.
         error: Why there is none.
+        reader: Who reads it.
 
     Returns:
         HTML. What came from people in it is escaped.
@@ -50,12 +55,8 @@ def preview_status(preview: Preview | None, before: int = 0, error: MuseTalkErro
         f'<section class="mt-previewing" data-state="{state}" aria-label="Status of the preview"{hidden}>'
         f'<p class="mt-state" role="status">{escape(said)}</p>'
         f'<p class="mt-figures">{escape(figures)}</p>{_bar(preview)}'
-        f'<p class="mt-error" role="alert">{escape(_sentences(error))}</p></section>'
+        f'<p class="mt-error" role="alert">{escape(in_sentences(error, reader) if error else "")}</p></section>'
     )
-
-
-def _sentences(error: MuseTalkError | None) -> str:
-    return " ".join(f"{sentence(text)}." for text in (error.problem, error.remedy) if text) if error else ""
 
 
 def _doing(preview: Preview, before: int) -> str:

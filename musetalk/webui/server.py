@@ -21,7 +21,7 @@ from musetalk.jobs.store import JobStore
 from musetalk.networks.speed import matmul_rate
 from musetalk.pipeline import LipSync
 from musetalk.settings import Limits, RenderSettings
-from musetalk.webui.downloads import Downloads, bring_weights, visitors_may_download, weight_sets
+from musetalk.webui.downloads import Downloads, bring_weights, opened_by_owner, visitors_may_download, weight_sets
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
@@ -72,7 +72,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([store.root, FOLDER])
     downloads = Downloads(sets, options.models_dir, allowed=visitors_may_download(options))
-    site = Site(engine, jobs, base, devices()[-1], uploads, downloads)
+    site = Site(engine, jobs, base, devices()[-1], uploads, downloads, owner=opened_by_owner(options))
     page = build_page(site)
     try:
         page.launch(

@@ -6,7 +6,7 @@ import functools
 import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import gradio as gr
 
@@ -18,18 +18,28 @@ from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.header import header
+from musetalk.webui.plain_words import Reader
 from musetalk.webui.previews import Previews
+from musetalk.webui.problems import in_sentences
 from musetalk.webui.uploads import Uploads
 
 NAME = "MuseTalk Hybrid"
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+class _OfSite(Protocol):
+    """Handlers of one site."""
+
+    _site: Site
+
+
+S = TypeVar("S", bound=_OfSite)
+
 # How handlers run that are quick and wait for nobody. In the queue where an error may have to be told: outside it,
 # Gradio's page drops errors.
 AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
 UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-_TOAST_SECONDS = 15  # long enough to read a problem and its remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class Site:
         uploads: What Gradio keeps of visitors' files.
         downloads: Brings weights.
         previews: Makes preview frames.
+        owner: Whether whoever opens the page runs the server.
+        labels: What the page calls settings, by their dotted names; filled as the form is built.
     """
 
     engine: LipSync
@@ -53,6 +65,13 @@ class Site:
     uploads: Uploads
     downloads: Downloads
     previews: Previews = field(default_factory=Previews)
+    owner: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads what the page says."""
+        return Reader(self.owner, self.downloads.allowed, self.labels)
 
 
 def site_header(site: Site) -> str:
@@ -76,29 +95,24 @@ def owner_of(secret: str | None, request: gr.Request) -> str:
     return owner_digest(f"browser:{secret}")
 
 
-def with_toasts(handler: Callable[P, R]) -> Callable[P, R]:
-    """A handler whose errors appear as a toast with the problem and what to do about it."""
+def with_toasts(handler: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """A method of what has a `_site`, whose errors appear as a toast with the problem and what to do about it."""
 
     @functools.wraps(handler)
-    def handle(*args: P.args, **kwargs: P.kwargs) -> R:
+    def handle(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return handler(*args, **kwargs)
+            return handler(self, *args, **kwargs)
         except MuseTalkError as error:
-            raise toast(error) from error
+            raise toast(error, self._site.reader) from error
 
     return handle
 
 
-def toast(error: MuseTalkError) -> gr.Error:
-    """An error in Gradio's form, problem and remedy in its text: the page shows no title of ours."""
-    return gr.Error(in_sentences(error), duration=_TOAST_SECONDS, print_exception=False)
+def toast(error: MuseTalkError, reader: Reader) -> gr.Error:
+    """An error in Gradio's form, which stays until it is put away; problem and remedy are in its text."""
+    return gr.Error(for_toast(error, reader), duration=None, print_exception=False)
 
 
-def in_sentences(error: MuseTalkError) -> str:
+def for_toast(error: MuseTalkError, reader: Reader) -> str:
     """Problem and remedy. File names in them are users' text, and Gradio takes what it is given for HTML."""
-    return " ".join(sentence(text) for text in (error.problem, error.remedy) if text)
-
-
-def sentence(text: str) -> str:
-    """A note or a problem as a sentence for a toast, its file names escaped."""
-    return html.escape(f"{text[:1].upper()}{text[1:]}.")
+    return html.escape(in_sentences(error, reader))

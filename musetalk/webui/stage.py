@@ -9,6 +9,7 @@ import gradio as gr
 from musetalk.webui import panels
 from musetalk.webui.preview_stage import PreviewStage, build_preview
 from musetalk.webui.preview_status import preview_status
+from musetalk.webui.problems import problem_slot
 from musetalk.webui.timeline_seek import SEEK_JS
 from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
 
@@ -22,6 +23,7 @@ class Stage(WatchedStage):
     moment: gr.Textbox
     preview_button: gr.Button
     generate_button: gr.Button
+    problem: gr.HTML
 
     @property
     def preview(self) -> gr.Column:
@@ -39,6 +41,7 @@ def build_stage(header: gr.HTML) -> Stage:
         preview_button = gr.Button("Preview frame", min_width=110, scale=1)
         generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
+    problem = problem_slot(".dub .inputs")
     status = gr.HTML(panels.status_panel(None), elem_id="status")
     report = gr.HTML("", js_on_load=SEEK_JS, elem_id="report")
     return Stage(
@@ -49,6 +52,7 @@ def build_stage(header: gr.HTML) -> Stage:
         moment=moment,
         preview_button=preview_button,
         generate_button=generate_button,
+        problem=problem,
         stop_button=stop_button,
         status=status,
         report=report,

@@ -99,7 +99,7 @@ def test_a_voice_without_sound_is_refused_in_words(visit: Visit, clips: Clips, t
 
 def test_generating_without_a_source_says_what_to_do(visit: Visit) -> None:
     visit.button("Generate").click()
-    assert "There is no source yet. Choose a source first." in visit.toast()
+    assert visit.problem("source") == "There is no source yet. Choose a source first."
 
 
 def test_stop_ends_a_long_render_and_lets_the_next_one_through(visit: Visit, clips: Clips, server: Served) -> None:

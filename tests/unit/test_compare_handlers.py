@@ -15,6 +15,7 @@ import pytest
 
 from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
 from musetalk.engine import Engine as AnyEngine
+from musetalk.errors import MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
@@ -202,7 +203,7 @@ def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
 def test_a_picked_face_is_of_one_file(tab: Tab, picked_in: str, refused: bool) -> None:
     said = {"face": form.PICKED, "point": "10, 10", "backend": "preview"}
     values = tuple(said.get(name) for name in form.SettingsForm.__dataclass_fields__)
-    with pytest.raises(gr.Error) as caught:
+    with pytest.raises(MuseTalkError) as caught:
         tab.handlers.compare(tab.asked(), str(PORTRAIT), str(tab.voice), VISITOR, [*NAMES], picked_in, *values)
     assert ("another rule under Face" in str(caught.value)) == refused
 

@@ -109,7 +109,8 @@ class TestPage:
         page = self.shown(backends, downloads)
         assert self.sets(page) == ["damaged", "missing"]
         assert self.buttons(page) == {"other": "download"}
-        assert "weights adopt net/unet.pth" in page.text
+        assert "remove that file from the server's folder of models, and download mouth on the Models tab" in page.text
+        assert "python" not in page.text
 
     def test_what_only_improves_a_backend_does_not_keep_it_from_being_ready(
         self, hub: Hub, downloads: Downloads, backends: tuple[Backend, ...]
@@ -127,7 +128,7 @@ class TestPage:
     def test_where_visitors_may_not_it_says_who_may(self, backends: tuple[Backend, ...], tmp_path: Path) -> None:
         page = self.shown(backends, Downloads(weight_sets(backends), tmp_path, allowed=False))
         assert self.buttons(page) == {}
-        assert "Visitors cannot download here" in page.text
+        assert "Visitors cannot download here: whoever runs this server can fetch them, or allow downloads" in page.text
 
     def test_without_sets_there_is_a_sentence(self, tmp_path: Path) -> None:
         assert "needs no weights" in self.shown((PREVIEW,), Downloads((), tmp_path)).text
