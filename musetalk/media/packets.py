@@ -98,61 +98,89 @@ def scan_packets(
     Raises:
         LimitError: There are more pictures than `limits` allow at any rate.
     """
-    found = [Packets() for _ in streams]
+    readers = [_Reader(stream, Packets()) for stream in streams]
+    most_pictures = limits.max_seconds * FASTEST_RATE
     arguments = commands.packet_times(path, [stream.index for stream in streams], most=most)
     with Child(arguments, stdout=True, cancel=cancel) as child:
         while line := child.read_line():
-            text = line.decode("ascii", "replace").strip()
-            if text.startswith("#"):
-                _read_header(text, found)
-            elif text:
-                fields = text.split(",")
-                packets, pts, duration = found[int(fields[0])], int(fields[2]), int(fields[3])
-                packets.first = int(fields[1]) if packets.first is None else packets.first
-                flags = next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith("F=")), _KEY)
-                if flags & _DISCARD:
-                    continue
-                if streams[int(fields[0])].kind == "video":
-                    if streams[int(fields[0])].codec == "vp8" and packets.times and packets.times[-1] == pts:
-                        continue  # the one before is never shown: it is for others to be predicted from
-                    if streams[int(fields[0])].codec == "theora" and int(fields[4]) == 0:
-                        packets.repeats += 1
-                        packets.latest = (packets.latest[0], pts + duration - packets.latest[0])
-                        continue  # the one before is shown once more
-                    packets.latest = max(packets.latest, (pts, duration))
-                    if duration in packets.lengths or len(packets.lengths) < _MAX_LENGTHS:
-                        packets.lengths[duration] = packets.lengths.get(duration, 0) + 1
-                    packets.incomplete = bool(flags & _CORRUPT)
-                    packets.damaged |= packets.incomplete
-                    packets.times.append(pts)
-                    packets.decoded.append(int(fields[1]))
-                    packets.keys.append(flags & _KEY)
-                    if len(packets.times) > limits.max_seconds * FASTEST_RATE:
-                        raise LimitError(
-                            f'"{path.name}" holds more frames than {in_seconds(limits.max_seconds)} can have',
-                            "cut it shorter or raise limits.max_seconds",
-                        )
-                lasting = duration if 0 <= duration * packets.tick <= _LONGEST_PACKET else 0
-                packets.lasting += lasting
-                if pts == NO_TIME:
-                    continue
-                packets.start = pts if packets.start is None else min(packets.start, pts)
-                packets.end = max(packets.end, pts + lasting)
+            if line.startswith(b"#"):
+                _read_header(line.decode("ascii", "replace").strip(), readers)
+            elif not line.isspace():
+                fields = line.split(b",")
+                reader = readers[int(fields[0])]
+                reader.take(fields)
+                if len(reader.packets.times) > most_pictures:
+                    raise LimitError(
+                        f'"{path.name}" holds more frames than {in_seconds(limits.max_seconds)} can have',
+                        "cut it shorter or raise limits.max_seconds",
+                    )
         child.finish()
         complaints = tuple(child.stderr_lines)
-    for packets in found:
-        packets.complaints = complaints
-    return {stream.index: packets for stream, packets in zip(streams, found, strict=True)}
+    for reader in readers:
+        reader.packets.complaints = complaints
+    return {reader.stream.index: reader.packets for reader in readers}
 
 
-def _read_header(text: str, found: list[Packets]) -> None:
+class _Reader:
+    """Takes the packets of one stream, of which there are hundreds of thousands in a long file."""
+
+    def __init__(self, stream: Stream, packets: Packets) -> None:
+        self.stream, self.packets = stream, packets
+        self._pictures = stream.kind == "video"
+        self.set_tick(packets.tick)
+
+    def set_tick(self, tick: Fraction) -> None:
+        """Count in ticks of so many seconds."""
+        self.packets.tick = tick
+        self._longest = int(_LONGEST_PACKET / tick)
+
+    def take(self, fields: list[bytes]) -> None:
+        """Note one packet: stream, decoded, shown, length, bytes, checksum; then flags and what lies beside it."""
+        packets, dts, pts, duration = self.packets, int(fields[1]), int(fields[2]), int(fields[3])
+        if packets.first is None:
+            packets.first = dts
+        flags = _flags(fields)
+        if flags & _DISCARD or (self._pictures and not self._note_picture(dts, pts, duration, int(fields[4]), flags)):
+            return
+        lasting = duration if 0 <= duration <= self._longest else 0
+        packets.lasting += lasting
+        if pts != NO_TIME:
+            packets.start = pts if packets.start is None or pts < packets.start else packets.start
+            packets.end = max(packets.end, pts + lasting)
+
+    def _note_picture(self, dts: int, pts: int, duration: int, size: int, flags: int) -> bool:
+        """Note when a picture is shown; whether it is one of its own."""
+        packets, codec = self.packets, self.stream.codec
+        if codec == "vp8" and packets.times and packets.times[-1] == pts:
+            return False  # the one before is never shown: it is for others to be predicted from
+        if codec == "theora" and size == 0:
+            packets.repeats += 1
+            packets.latest = (packets.latest[0], pts + duration - packets.latest[0])
+            return False  # the one before is shown once more
+        packets.latest = max(packets.latest, (pts, duration))
+        if duration in packets.lengths or len(packets.lengths) < _MAX_LENGTHS:
+            packets.lengths[duration] = packets.lengths.get(duration, 0) + 1
+        packets.incomplete = bool(flags & _CORRUPT)
+        packets.damaged |= packets.incomplete
+        packets.times.append(pts)
+        packets.decoded.append(dts)
+        packets.keys.append(flags & _KEY)
+        return True
+
+
+def _flags(fields: list[bytes]) -> int:
+    """A packet's flags, which framecrc says of all that is no ordinary key frame."""
+    return next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith(b"F=")), _KEY)
+
+
+def _read_header(text: str, readers: list[_Reader]) -> None:
     """Take what a line says of a stream, of all of them, before their packets."""
     if said := _ABOUT_STREAM.match(text):
-        packets = found[int(said["place"])]
+        reader = readers[int(said["place"])]
         if said["name"] == "tb":
-            packets.tick = Fraction(said["value"])
+            reader.set_tick(Fraction(said["value"]))
         else:
-            packets.about[said["name"]] = said["value"]
+            reader.packets.about[said["name"]] = said["value"]
 
 
 def delay_alone(
