@@ -6,7 +6,7 @@ from contextlib import closing
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled, FaceError
-from musetalk.faces.absence import Absence, explain_absence
+from musetalk.faces.absence import Absence, explain_absence, upside_down
 from musetalk.faces.types import FaceDetector
 from musetalk.files import readable
 from musetalk.media.reader import read_frames
@@ -54,6 +54,12 @@ def absence_note(frame: UInt8Array, detector: FaceDetector, cancel: CancelToken)
     absence = explain_absence([frame], detector, lambda: not deadline.cancelled)
     cancel.check()
     return "" if absence is None else f"{absence.reason[0].upper()}{absence.reason[1:]}: {absence.remedy}."
+
+
+def upside_down_note(frame: UInt8Array) -> str:
+    """That the faces in a frame (uint8 RGB [H, W, 3]) look upside down, as a sentence; empty where they do not."""
+    odd = upside_down([frame])
+    return "" if odd is None else f"The faces look upside down: {odd.remedy}."
 
 
 def _remedy(absence: Absence, source: Source, name: str) -> str:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.faceless import absence_note
+from musetalk.faceless import absence_note, upside_down_note
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
@@ -81,10 +81,12 @@ def notes_on(
         notes.append("This frame cannot be decoded: one next to it is shown.")
     if envelope is not None and look.frame >= scene.timeline.spoken_count:
         return (*notes, "The voice has ended here: the source goes on untouched.")
-    if not look.every.faces(look.place):
+    picture = look.pictures[look.frame - look.clip.start]
+    found = bool(look.every.faces(look.place))
+    notes += filter(None, [upside_down_note(picture) if found else ""])
+    if not found:
         notes.append("No face was found in this frame: it stays as it is.")
         if not look.every.face_frames:  # nor in those around it
-            picture = look.pictures[look.frame - look.clip.start]
             notes += filter(None, [absence_note(picture, scene.equipment.detector, scene.cancel)])
     elif not chosen:
         notes.append("The chosen face is not in this frame: it stays as it is.")

@@ -101,8 +101,8 @@ def run_preflight(
     run.emit("preflight", 2, STEPS)
     timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
     sampled = sample_faces(source, timeline, detector, run.cancel)
-    if sampled.light:
-        run.warn(sampled.light)
+    if sampled.oddity:
+        run.warn(sampled.oddity)
     run.emit("preflight", 3, STEPS)
     copying = copying_seconds(source, timeline, settings.encoder, folder=folder, cancel=run.cancel)
     seconds = timeline.sources_used * sampled.seconds + timeline.frame_count * copying

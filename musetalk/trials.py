@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
-from musetalk.faces.absence import unusual_light
+from musetalk.faces.absence import unusual_light, upside_down
 from musetalk.faces.planner import LOOK_SECONDS
 from musetalk.faces.types import FaceDetector
 from musetalk.faces.watch import ANY_FACE, FollowingDetector, search_frames
@@ -29,6 +29,7 @@ from musetalk.timeline import Timeline
 SAMPLING_SECONDS, COPYING_SECONDS = 1.2, 0.8  # most that each trial takes, up to the step that it is at
 MAX_SAMPLES = 8  # frames in which faces are looked for
 _FRAMES_PER_SAMPLE = 250
+_JUDGED = 3  # of the frames with a face, those that are looked at for how it stands
 _TRIAL_FRAMES = 8
 _SMALLEST_SIDE = 160  # pixels of the first look: a sixteenth of the work that one at 640 is
 _PRUDENCE = 1.5  # by how much a larger look may cost more than its pixels say
@@ -43,13 +44,14 @@ class Sampling:
         frames: How many frames were looked at.
         with_face: In how many of them a face was seen.
         seconds: What finding faces should take for each frame of the source.
-        light: What is unusual in the light of these frames, as a sentence about the source; empty: nothing.
+        oddity: What is unusual in the light of these frames or the way faces stand, as a sentence about the source;
+            empty: nothing.
     """
 
     frames: int
     with_face: int
     seconds: float
-    light: str = ""
+    oddity: str = ""
 
 
 def sample_faces(
@@ -76,8 +78,7 @@ def sample_faces(
     deadline = Deadline(cancel, SAMPLING_SECONDS, now)
     full = min(detector.max_side, max(source.width, source.height))
     looks = _Looks(detector, full, deadline, now)
-    pictures = list[UInt8Array]()
-    with_face = 0
+    pictures, showing = list[UInt8Array](), list[UInt8Array]()
     for place in _places(source, timeline):
         cancel.check()
         if not looks.affordable():
@@ -86,10 +87,19 @@ def sample_faces(
         if picture is None:
             break
         pictures.append(picture)
-        with_face += looks.show_face(picture)
-    odd = unusual_light(pictures)
-    light = "" if odd is None else odd.reason.replace("it is", "the source is", 1)
-    return Sampling(len(pictures), with_face, looks.seconds_a_frame(float(source.fps)), light)
+        if looks.show_face(picture):
+            showing.append(picture)
+    seconds = looks.seconds_a_frame(float(source.fps))
+    return Sampling(len(pictures), len(showing), seconds, _oddity(pictures, showing[:_JUDGED]))
+
+
+def _oddity(pictures: Sequence[UInt8Array], showing: Sequence[UInt8Array]) -> str:
+    """What is unusual in some pictures, of which some show a face, as a sentence about the source; empty: nothing."""
+    if odd := unusual_light(pictures):
+        return odd.reason.replace("it is", "the source is", 1)
+    if odd := upside_down(showing):
+        return f"the faces in the source look upside down: {odd.remedy}"
+    return ""
 
 
 def copying_seconds(

@@ -12,8 +12,10 @@ import numpy as np
 from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.cascades import WINDOW, load_profile
+from musetalk.faces.haar import HaarDetector
 from musetalk.faces.types import FaceDetector
 from musetalk.faces.watch import ANY_FACE, search_frames
+from musetalk.settings import DetectorSettings
 
 _SIDE = 480  # pixels of the longer side of frames that are looked at
 _TURNS = (180, 90, 270)  # degrees clockwise
@@ -85,26 +87,74 @@ def unusual_light(frames: Sequence[UInt8Array]) -> Absence | None:
     return None
 
 
+def upside_down(frames: Sequence[UInt8Array]) -> Absence | None:
+    """Say of frames in which faces were found whether these stand on their heads: networks find such faces, too.
+
+    Args:
+        frames: uint8 RGB [H, W, 3] each; a few.
+
+    Returns:
+        What to do about it; None: they stand upright, or that cannot be told.
+    """
+    judge = _Upright()
+    small = [_fitted(frame, _SIDE) for frame in frames]
+    if any(judge.score(frame) for frame in small):
+        return None
+    return _absence(180) if any(judge.score(turned_by(frame, 180)) for frame in small) else None
+
+
+class _Upright:
+    """Faces that stand upright, by cascades, which take no others for such; nothing where OpenCV lacks them."""
+
+    def __init__(self) -> None:
+        self._detector: FaceDetector | None = HaarDetector(DetectorSettings())
+
+    def score(self, frame: UInt8Array) -> float:
+        """Of the best face; 0: there is none."""
+        if self._detector is None:
+            return 0.0
+        try:
+            return _best_score(frame, self._detector)
+        except BackendError:
+            self._detector = None  # an OpenCV without cascades; other detectors do without
+            return 0.0
+
+
 def _turned(frames: Sequence[UInt8Array], detector: FaceDetector, go_on: Callable[[], bool]) -> Absence | None:
-    """Faces that stand upright in turned frames: in one, and in another one to be sure, where there is one."""
+    """Faces that stand upright in turned frames: the cascades tell best which way, else the detector itself does."""
+    score: Callable[[UInt8Array], float]
+    for score in (_Upright().score, lambda frame: _best_score(frame, detector)):
+        if (degrees := _way_back(frames, score, go_on)) is not None:
+            return _absence(degrees)
+    return None
+
+
+def _way_back(
+    frames: Sequence[UInt8Array], score: Callable[[UInt8Array], float], go_on: Callable[[], bool]
+) -> int | None:
+    """How far frames must be turned to show faces: in one, and in another one to be sure, where there is one."""
     for number, frame in enumerate(frames):
         scores: dict[int, float] = {}
         for degrees in _TURNS:
             if not go_on():
                 return None
-            scores[degrees] = _best_score(frame, degrees, detector)
+            scores[degrees] = score(turned_by(frame, degrees))
         best = max(scores, key=lambda degrees: scores[degrees])
         others = [*frames[:number], *frames[number + 1 :]]
-        if scores[best] and (not others or any(go_on() and _best_score(other, best, detector) for other in others)):
-            how = "upside down" if best == 180 else "on their side"
-            way = {90: "90 degrees clockwise", 270: "90 degrees counterclockwise", 180: "180 degrees"}[best]
-            return Absence(f"there are faces, but they are {how}", f"turn it by {way}", best)
+        if scores[best] and (not others or any(go_on() and score(turned_by(other, best)) for other in others)):
+            return best
     return None
 
 
-def _best_score(frame: UInt8Array, degrees: int, detector: FaceDetector) -> float:
-    """Of the best face in a turned frame; 0: there is none."""
-    return max((face.score for face in search_frames(detector, [turned_by(frame, degrees)])[0]), default=0.0)
+def _absence(turn: int) -> Absence:
+    how = "upside down" if turn == 180 else "on their side"
+    way = {90: "90 degrees clockwise", 270: "90 degrees counterclockwise", 180: "180 degrees"}[turn]
+    return Absence(f"there are faces, but they are {how}", f"turn it by {way}", turn)
+
+
+def _best_score(frame: UInt8Array, detector: FaceDetector) -> float:
+    """Of the best face in a frame; 0: there is none."""
+    return max((face.score for face in search_frames(detector, [frame])[0]), default=0.0)
 
 
 def _tiny(frame: UInt8Array, detector: FaceDetector, go_on: Callable[[], bool]) -> Absence | None:

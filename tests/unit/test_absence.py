@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,9 @@ from PIL import Image
 
 from musetalk.arrays import UInt8Array
 from musetalk.faceless import absence_note, no_face_error
-from musetalk.faces.absence import Absence, explain_absence, turned_by
+from musetalk.faces.absence import Absence, explain_absence, turned_by, upside_down
 from musetalk.faces.haar import HaarDetector
+from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, Limits
@@ -50,6 +52,37 @@ def test_turned_faces(
     assert words[0] in absence.reason
     assert absence.remedy == f"turn it by {words[1]}"
     assert haar.detect([turned_by(frame, absence.turn)])[0]
+
+
+def test_faces_that_are_found_upside_down_are_told_from_upright_ones(small_portrait: UInt8Array) -> None:
+    turned = turned_by(small_portrait, 180)
+    absence = upside_down([turned])
+    assert absence is not None
+    assert (absence.turn, absence.remedy) == (180, "turn it by 180 degrees")
+    assert upside_down([small_portrait]) is None
+    assert upside_down([turned, small_portrait]) is None
+    assert upside_down([np.zeros_like(small_portrait)]) is None
+    assert upside_down([]) is None
+
+
+class Undecided:
+    """Finds a face however a frame is turned, as networks do, and the better the less it is upright."""
+
+    fingerprint = "undecided"
+    max_side = 480
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
+        self.calls += 1
+        return [[FaceBox(10, 10, 90, 90, 0.9 + self.calls / 100)] for _ in frames]
+
+
+def test_the_way_back_is_not_left_to_a_detector_that_takes_any(small_portrait: UInt8Array) -> None:
+    absence = explain_absence([turned_by(small_portrait, 90)], Undecided())
+    assert absence is not None
+    assert absence.turn == 270
 
 
 def test_light(haar: HaarDetector, small_portrait: UInt8Array) -> None:

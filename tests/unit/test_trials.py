@@ -24,6 +24,7 @@ from musetalk.trials import COPYING_SECONDS, MAX_SAMPLES, SAMPLING_SECONDS, copy
 from tests.green_faces import draw, green, tight
 from tests.media import write_video
 
+ASSETS = Path(__file__).parents[2] / "assets"
 WIDTH, HEIGHT = 640, 360
 
 
@@ -112,8 +113,20 @@ def test_a_crowd_is_looked_at_like_one_face(clip: tuple[Source, Timeline]) -> No
 
 def test_a_dark_source_says_so(pictures: tuple[Source, Timeline], clip: tuple[Source, Timeline]) -> None:
     dark = sample_faces(*pictures, Costly(Clock(), 0.01), CancelToken(), Clock())
-    assert dark.light.startswith("the source is very dark: ")
-    assert sample_faces(*clip, Costly(Clock(), 0.01), CancelToken(), Clock()).light == ""
+    assert dark.oddity.startswith("the source is very dark: ")
+    assert sample_faces(*clip, Costly(Clock(), 0.01), CancelToken(), Clock()).oddity == ""
+
+
+@pytest.mark.slow
+def test_a_source_upside_down_says_so(tmp_path: Path) -> None:
+    with Image.open(ASSETS / "portrait.png") as portrait:
+        picture = portrait.convert("RGB").rotate(180)
+    picture.save(tmp_path / "turned.png")
+    source = probe_source(tmp_path / "turned.png", Limits(), fps=None)
+    timeline = plan_timeline(source.frame_count, source.fps, Fraction(1), length="pingpong", tail="cut")
+    sampling = sample_faces(source, timeline, Costly(Clock(), 0.01), CancelToken(), Clock())
+    assert sampling.with_face == 1
+    assert sampling.oddity == "the faces in the source look upside down: turn it by 180 degrees"
 
 
 def test_a_frame_that_does_not_come_in_time_is_left_out(clip: tuple[Source, Timeline]) -> None:
