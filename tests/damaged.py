@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import partial
@@ -28,8 +28,7 @@ import psutil
 from hypothesis import strategies as st
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
-from musetalk.faces.types import FaceBox
+from tests.everywhere import EverywhereAFace
 from tests.heif import write_heic
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 
@@ -183,22 +182,6 @@ damages = st.one_of(
     st.builds(Damage, st.sampled_from(["delete", "repeat"]), places, st.just(b""), st.integers(1, 400)),
     st.builds(Damage, st.just("cut"), places),
 )
-
-
-def _in_the_middle(width: int, height: int) -> FaceBox:
-    x, y, half = width / 2, height / 2, 0.4 * min(width, height)
-    return FaceBox(x - half, y - half, x + half, y + half, 1.0)
-
-
-class EverywhereAFace:
-    """Sees a face in the middle of every frame."""
-
-    max_side = 64
-    fingerprint = "everywhere"
-
-    def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
-        """One face in each."""
-        return [[_in_the_middle(frame.shape[1], frame.shape[0])] for frame in frames]
 
 
 class Renderer:

@@ -18,9 +18,12 @@ from musetalk.generators.types import Clip, Traits
 from musetalk.pipeline import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
+from tests.everywhere import EverywhereAFace
+from tests.media import numbered_frames, tone, write_video, write_wav
 from tests.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
+FRAMES = 16
 
 
 class Painter:
@@ -37,6 +40,16 @@ class Painter:
     def generate(self, clip: Clip) -> UInt8Array:
         self._work(clip)
         return clip.crops.copy()
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", numbered_frames(FRAMES))
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_wav(tmp_path_factory.mktemp("voice") / "voice.wav", tone(FRAMES / 25))
 
 
 def backend(name: str, load: Callable[[], Painter], *understudies: str) -> Backend:
@@ -99,7 +112,7 @@ def test_memory_is_collected_where_something_was_dropped_or_failed_and_nowhere_e
         gc.enable()
 
 
-def test_after_a_failed_render_nothing_holds_its_generator(film: Path, words: Path, tmp_path: Path) -> None:
+def test_after_a_failed_render_nothing_holds_its_generator(film: Path, voice: Path, tmp_path: Path) -> None:
     made: list[weakref.ref[Painter]] = []
 
     def fail(_: Clip) -> None:
@@ -110,14 +123,14 @@ def test_after_a_failed_render_nothing_holds_its_generator(film: Path, words: Pa
         made.append(weakref.ref(painter))
         return painter
 
-    engine = LipSync(BackendRegistry((backend("one", load),)))
+    engine = LipSync(BackendRegistry((backend("one", load),)), EverywhereAFace())
     with pytest.raises(GeneratorError, match="memory ran out"):
-        engine.render(film, words, tmp_path / "out.mp4", settings("one"))
+        engine.render(film, voice, tmp_path / "out.mp4", settings("one"))
     engine.release()
     assert [painter() for painter in made] == [None]
 
 
-def test_a_failure_elsewhere_ends_the_call_that_is_under_way(film: Path, words: Path, tmp_path: Path) -> None:
+def test_a_failure_elsewhere_ends_the_call_that_is_under_way(film: Path, voice: Path, tmp_path: Path) -> None:
     """The second call goes on until it is told to stop, or until the test is given up."""
     calls: list[str] = []
     second = Event()
@@ -137,9 +150,9 @@ def test_a_failure_elsewhere_ends_the_call_that_is_under_way(film: Path, words: 
             assert second.wait(HANG_SECONDS)
             raise OSError("no space left")
 
-    engine = LipSync(BackendRegistry((backend("one", lambda: Painter(work)),)))
+    engine = LipSync(BackendRegistry((backend("one", lambda: Painter(work)),)), EverywhereAFace())
     with pytest.raises(OSError, match="no space left"):
-        engine.render(film, words, tmp_path / "out.mp4", settings("one"), on_progress=full_disk)
+        engine.render(film, voice, tmp_path / "out.mp4", settings("one"), on_progress=full_disk)
     assert calls == ["begun", "begun"]
     assert list(tmp_path.iterdir()) == []
 
@@ -148,7 +161,7 @@ def no_memory() -> Painter:
     raise MemoryError
 
 
-def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, words: Path, tmp_path: Path) -> None:
+def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, voice: Path, tmp_path: Path) -> None:
     def fail(_: Clip) -> None:
         raise GeneratorError("the numbers are none")
 
@@ -156,10 +169,10 @@ def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, words: Path,
         Workshop(BackendRegistry((backend("one", no_memory),))).equip(settings("one"))
     both = BackendRegistry((backend("one", lambda: Painter(fail), "two"), backend("two", no_memory)))
     with pytest.raises(BackendError, match="numbers are none; and who would step in cannot: there is not enough mem"):
-        LipSync(both).render(film, words, tmp_path / "out.mp4", settings("one"))
+        LipSync(both, EverywhereAFace()).render(film, voice, tmp_path / "out.mp4", settings("one"))
 
 
-def test_where_both_fail_while_painting_both_reasons_are_told(film: Path, words: Path, tmp_path: Path) -> None:
+def test_where_both_fail_while_painting_both_reasons_are_told(film: Path, voice: Path, tmp_path: Path) -> None:
     def fail_with(problem: str) -> Callable[[], Painter]:
         def fail(_: Clip) -> None:
             raise GeneratorError(problem)
@@ -168,4 +181,4 @@ def test_where_both_fail_while_painting_both_reasons_are_told(film: Path, words:
 
     both = BackendRegistry((backend("one", fail_with("first"), "two"), backend("two", fail_with("second"))))
     with pytest.raises(BackendError, match="first; and who would step in cannot: second"):
-        LipSync(both).render(film, words, tmp_path / "out.mp4", settings("one"))
+        LipSync(both, EverywhereAFace()).render(film, voice, tmp_path / "out.mp4", settings("one"))

@@ -10,7 +10,7 @@ import pytest
 
 from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
-from tests.damaged import EverywhereAFace
+from tests.everywhere import EverywhereAFace
 from tests.media import (
     decode,
     decode_sound,

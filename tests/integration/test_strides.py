@@ -18,7 +18,8 @@ from musetalk.pipeline import LipSync
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
-from tests.media import decode_sound, write_video, write_wav
+from tests.everywhere import EverywhereAFace
+from tests.media import decode_sound, numbered_frames, write_video, write_wav
 from tests.served import ROOT
 
 pytestmark = pytest.mark.integration
@@ -65,19 +66,19 @@ class Single:
 def engine_with(video: Video) -> LipSync:
     ready: Callable[[RenderSettings], tuple[str, ...]] = lambda _settings: ()  # noqa: E731
     first = Backend("video", "", "", ready, lambda _: video, understudies=lambda _: ("single",))
-    return LipSync(BackendRegistry((first, Backend("single", "", "", ready, lambda _: Single()))))
+    return LipSync(BackendRegistry((first, Backend("single", "", "", ready, lambda _: Single()))), EverywhereAFace())
 
 
 def settings(**values: object) -> RenderSettings:
     unmatched = {"colour": "none", "sharpness": "none"}
-    return RenderSettings.parse({"backend": "video", "detector": {"name": "haar"}, "blend": unmatched, **values})
+    return RenderSettings.parse({"backend": "video", "blend": unmatched, **values})
 
 
 @pytest.fixture(scope="module")
-def film_at(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+def film_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     def film(fps: int) -> Path:
-        frames = np.stack([np.roll(small_portrait, frame, axis=1) for frame in range(FRAMES)])
-        return write_video(tmp_path_factory.mktemp("film") / f"{fps}.mp4", frames, fps, "-qp", "0")
+        path = tmp_path_factory.mktemp("film") / f"{fps}.mp4"
+        return write_video(path, numbered_frames(FRAMES, 96, 96), fps, "-qp", "0")
 
     return film
 

@@ -10,7 +10,7 @@ import pytest
 from musetalk.pipeline import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
-from tests.damaged import EverywhereAFace
+from tests.everywhere import EverywhereAFace
 from tests.media import decode_sound, ffmpeg, numbered_frames, stream_seconds, tone, write_video, write_wav
 
 pytestmark = pytest.mark.integration
