@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,24 @@ SETTINGS = RenderSettings.parse({"encoder": {"preset": "ultrafast"}})
 
 def finished(path: Path, width: int = 64, height: int = 48, frames: int = FRAMES) -> Path:
     """As a render leaves it: numbered frames and a hiss."""
+    path.write_bytes(_made(width, height, frames))
+    return path
+
+
+@lru_cache
+def _made(width: int, height: int, frames: int) -> bytes:
+    """The file of `finished`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "made.mp4"
+        _make(path, width, height, frames)
+        return path.read_bytes()
+
+
+def _make(path: Path, width: int, height: int, frames: int) -> None:
     hiss = np.random.default_rng(7).normal(0, 0.1, round(frames / RATE * 16_000))
     silent = write_video(path.with_suffix(".silent.mp4"), numbered_frames(frames, width, height), RATE)
     sound = write_wav(path.with_suffix(".wav"), hiss)
     ffmpeg("-i", str(silent), "-i", str(sound), "-c:v", "copy", "-c:a", "aac", str(path))
-    silent.unlink()
-    sound.unlink()
-    return path
 
 
 def curves(values: Sequence[float | None]) -> Curves:

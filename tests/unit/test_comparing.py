@@ -81,6 +81,12 @@ class Engine:
         self.calls.append("release")
 
 
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are not looked at here: see `test_comparing_shown.py`, and `tests/integration/test_compare.py`."""
+    monkeypatch.setattr("musetalk.comparing.compare._plotting", lambda: lambda _comparison, out: out.touch())
+
+
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
     return write_video(tmp_path / "film.mp4", numbered_frames(4))

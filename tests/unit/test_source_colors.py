@@ -36,6 +36,8 @@ pytestmark = pytest.mark.slow
 
 SD, HD = (320, 180), (1280, 96)
 FFV1 = ("-c:v", "ffv1")
+VP8 = ("-c:v", "libvpx", "-crf", "4", "-b:v", "5M", "-auto-alt-ref", "0")
+PRORES = ("-c:v", "prores_ks", "-profile:v", "4444", "-qscale:v", "1")
 
 
 def copied(path: Path, tmp_path: Path, background: Background = "white") -> tuple[Source, np.ndarray, Path]:
@@ -59,15 +61,15 @@ def copied(path: Path, tmp_path: Path, background: Background = "white") -> tupl
     return source, frame, out
 
 
-@pytest.mark.parametrize("size", [SD, HD])
 @pytest.mark.parametrize(
-    ("suffix", "options"),
+    ("size", "suffix", "options"),
     [
-        ("mkv", ("-c:v", "ffv1", "-pix_fmt", "bgr0")),
-        ("mkv", ("-c:v", "libx264rgb", "-qp", "0")),
-        ("mov", ("-c:v", "qtrle", "-pix_fmt", "rgb24")),
-        ("avi", ("-c:v", "utvideo", "-pix_fmt", "gbrp")),
-        ("mkv", ("-c:v", "ffv1", "-pix_fmt", "gbrp10le")),
+        (SD, "mkv", ("-c:v", "ffv1", "-pix_fmt", "bgr0")),
+        (HD, "mkv", ("-c:v", "ffv1", "-pix_fmt", "bgr0")),
+        (SD, "mkv", ("-c:v", "libx264rgb", "-qp", "0")),
+        (SD, "mov", ("-c:v", "qtrle", "-pix_fmt", "rgb24")),
+        (SD, "avi", ("-c:v", "utvideo", "-pix_fmt", "gbrp")),
+        (SD, "mkv", ("-c:v", "ffv1", "-pix_fmt", "gbrp10le")),
     ],
 )
 def test_rgb_is_written_as_bt709_and_says_so(
@@ -80,9 +82,11 @@ def test_rgb_is_written_as_bt709_and_says_so(
     assert stored_tags(out) == ("tv", "bt709", "bt709", "bt709")
 
 
-@pytest.mark.parametrize("size", [SD, HD])
 @pytest.mark.parametrize("scale", ["tv", "pc"])
-@pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt470bg", "smpte240m", "fcc"])
+@pytest.mark.parametrize(
+    ("matrix", "size"),  # where players would take untagged colours for others
+    [("bt709", SD), ("smpte170m", HD), ("bt470bg", HD), ("smpte240m", HD), ("fcc", SD)],
+)
 def test_tagged_colours_keep_their_meaning_and_tags(
     tmp_path: Path, matrix: str, scale: str, size: tuple[int, int]
 ) -> None:
@@ -141,22 +145,31 @@ def test_grey_stays_grey(tmp_path: Path, pixels: str) -> None:
     np.testing.assert_allclose(as_played(out, SD), grey, atol=2)
 
 
-@pytest.mark.parametrize(("background", "level"), [("white", 255), ("black", 0)])
 @pytest.mark.parametrize(
-    ("suffix", "options"),
+    ("background", "level", "suffix", "options"),
     [
-        ("webm", ("-c:v", "libvpx-vp9", "-lossless", "1", "-pix_fmt", "yuva420p")),
-        ("webm", ("-c:v", "libvpx", "-crf", "4", "-b:v", "5M", "-auto-alt-ref", "0", "-pix_fmt", "yuva420p")),
-        ("mov", ("-c:v", "prores_ks", "-profile:v", "4444", "-qscale:v", "1", "-pix_fmt", "yuva444p10le")),
-        ("mov", ("-c:v", "qtrle", "-pix_fmt", "argb")),
-        ("mov", ("-c:v", "png", "-pix_fmt", "rgba")),
-        ("avi", ("-c:v", "huffyuv", "-pix_fmt", "bgra")),
-        ("avi", ("-c:v", "utvideo", "-pix_fmt", "gbrap")),
-        ("mkv", ("-c:v", "ffv1", "-pix_fmt", "bgra")),
+        ("white", 255, "webm", ("-c:v", "libvpx-vp9", "-lossless", "1", "-pix_fmt", "yuva420p")),
+        (
+            "black",
+            0,
+            "webm",
+            (*VP8, "-pix_fmt", "yuva420p"),
+        ),
+        (
+            "white",
+            255,
+            "mov",
+            (*PRORES, "-pix_fmt", "yuva444p10le"),
+        ),
+        ("black", 0, "mov", ("-c:v", "qtrle", "-pix_fmt", "argb")),
+        ("white", 255, "mov", ("-c:v", "png", "-pix_fmt", "rgba")),
+        ("black", 0, "avi", ("-c:v", "huffyuv", "-pix_fmt", "bgra")),
+        ("white", 255, "avi", ("-c:v", "utvideo", "-pix_fmt", "gbrap")),
+        ("black", 0, "mkv", ("-c:v", "ffv1", "-pix_fmt", "bgra")),
     ],
 )
 def test_transparent_parts_are_laid_over_a_colour(
-    tmp_path: Path, suffix: str, options: tuple[str, ...], background: Background, level: int
+    tmp_path: Path, background: Background, level: int, suffix: str, options: tuple[str, ...]
 ) -> None:
     picture = np.full((192, 320, 4), 255, np.uint8)
     picture[..., :3] = bars(320, 192)
