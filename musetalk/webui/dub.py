@@ -22,11 +22,15 @@ from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 from musetalk.webui.watching import SHOW_ADDRESS
 
-# Gradio puts a picture inside a button without a name.
+# Gradio puts a picture inside a button without a name. Only that of the frame does anything.
 _NAME_PICTURES = """() => requestAnimationFrame(() => {
   const names = { frame: "Preview frame: choose a face", speaking: "The same frame, speaking", sheet: "Every stage" };
   for (const [id, name] of Object.entries(names))
-    document.querySelectorAll(`#${id} .image-container > button`).forEach((button) => (button.ariaLabel = name));
+    document.querySelectorAll(`#${id} .image-container > button`).forEach((button) => {
+      button.ariaLabel = name;
+      if (id === "frame") button.ariaDescription = "Enter chooses the next face, a digit the face of that number";
+      else [button.tabIndex, button.role] = [-1, "img"];
+    });
 })"""
 
 
@@ -99,7 +103,7 @@ def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stag
     point.input(None, [inputs.source, point], shown.picked_in, js=PICKED_IN, api_visibility="private")
     shown.timer.tick(handlers.watch, [*job, *overlays], handlers.watched, **UNQUEUED)
     for overlay in overlays:
-        overlay.input(handlers.redraw, overlays, shown.drawn, **AT_ONCE)
+        overlay.input(handlers.redraw, overlays, [*shown.drawn, shown.faces], **AT_ONCE, trigger_mode="always_last")
     for show in (shown.frame.change, shown.speaking.change, shown.sheet.change, shown.stages.expand):
         show(None, js=_NAME_PICTURES, api_visibility="private")
     changes = [widget.change for widget in (shown.said, *inputs.widgets)]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from musetalk.errors import JobError, MediaError, MuseTalkError, SettingsError, about
+from musetalk.errors import JobError, MediaError, MuseTalkError, about
 from musetalk.pipeline import LipSync
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.webui import form, picking
@@ -22,7 +22,7 @@ from musetalk.webui.plain_words import plain
 from musetalk.webui.preview_status import LOST, preview_status, stamp
 from musetalk.webui.previews import Preview, Wish, Work
 from musetalk.webui.shown_frame import ShownFrame, shown_frame
-from musetalk.webui.site import Site, owner_of, with_toasts
+from musetalk.webui.site import Site, owner_of
 from musetalk.webui.stage import Stage
 from musetalk.webui.watching import Update
 
@@ -147,13 +147,10 @@ class PreviewHandlers:
         """Nobody looks at this page any more."""
         self._site.previews.forget(visit_of(request))
 
-    @with_toasts
     def redraw(self, request: gr.Request, *shown: bool) -> Update:
         """Draw other overlays into the frame that is shown."""
         sketch = self._sketch(request)
-        if sketch is None:
-            raise SettingsError("this preview is no longer kept", "press Preview frame")
-        return self._draw(sketch, shown)
+        return self._nobody(None, _FORGOTTEN) if sketch is None else self._draw(sketch, shown)
 
     def _ask(self, request: gr.Request, said: str, values: Sequence[Any], remark: str = "") -> Update:
         source, voice, moment, settings = values_of(values)

@@ -115,7 +115,7 @@ class Previews:
         self._shown: Recent[str, Preview] = Recent(_VISITS)
 
     def start(self, visit: str, wish: Wish, work: Work) -> Preview:
-        """Begin a preview, and end the one before it on the same page.
+        """Begin a preview, and end the one before it on the same page; if that is of the same, it goes on instead.
 
         Args:
             visit: Which page.
@@ -124,6 +124,9 @@ class Previews:
         """
         preview, cancel, context = Preview(wish, self._now), CancelToken(), contextvars.copy_context()
         with self._lock:
+            under_way = self._under_way.get(visit)
+            if under_way is not None and under_way[0].wish == wish:
+                return under_way[0]
             self._end(visit)
             future = self._pool.submit(context.run, self._make, visit, preview, work, cancel)
             self._under_way[visit] = (preview, cancel, future)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +77,27 @@ def test_the_newest_wins_and_ends_the_older(previews: Previews) -> None:
     works = [Held(), Held(), Held()]
     first = previews.start("ann", WISH, works[0])
     assert works[0].begun.wait(HANG_SECONDS)
-    second, third = (previews.start("ann", WISH, work) for work in works[1:])
+    second, third = (
+        previews.start("ann", replace(WISH, at=at), work) for at, work in zip((1.0, 2.0), works[1:], strict=True)
+    )
     assert works[0].cancelled.wait(HANG_SECONDS)
     assert (first.state, second.state) == ("stopped", "stopped")
     works[2].go.set()
     assert ended(previews, "ann") is third
     assert previews.shown("ann") is third
     assert not works[1].begun.is_set()  # it had not begun yet, and never does
+
+
+def test_asked_for_the_same_again_it_goes_on(previews: Previews) -> None:
+    work, other = Held(), Held()
+    first = previews.start("ann", WISH, work)
+    assert work.begun.wait(HANG_SECONDS)
+    assert previews.start("ann", replace(WISH), other) is first
+    work.go.set()
+    assert ended(previews, "ann") is first
+    assert not other.begun.is_set()
+    other.go.set()
+    assert previews.start("ann", WISH, other) is not first  # it has ended: this is another look
 
 
 def test_others_wait_for_their_turn_and_are_not_ended(previews: Previews) -> None:

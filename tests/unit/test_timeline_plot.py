@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -106,6 +107,29 @@ def test_the_summary_says_where_the_mouth_rests(painted: int, spans: list[tuple[
     page = report_panel({**known, **report(spans)})
     assert f"100 frames (4 s of video) in 1 s: {says}" in page
     assert f"<dt>at rest</dt><dd>{dict(spans)['rest']}</dd>" in page
+
+
+def test_what_a_frame_is_and_why_is_told_to_whoever_points_at_it() -> None:
+    known = report([("face", 10), ("fallback", 4), ("face", 2)], fps="30000/1001")
+    known["fallbacks"] = [{"start": 10, "stop": 14, "backend": "preview", "reason": 'no "memory" & <left>'}]
+    seek = next(div for div in parsed(timeline_svg(known)).iterfind("div") if div.attrib.get("role") == "slider")
+    facts = json.loads(seek.attrib["data-facts"])
+    assert facts["frames"] == 16
+    assert facts["seconds"] == pytest.approx(16 * 1.001 / 30)
+    (start, stop, reason), *none = facts["stretches"]
+    assert (start, stop, none) == (10, 14, [])
+    assert facts["reasons"][reason] == 'painted by preview: no "memory" & <left>'
+    assert set(facts["why"]) == set(KINDS)
+    assert (seek.attrib["aria-valuemin"], seek.attrib["aria-valuemax"], seek.attrib["tabindex"]) == ("0", "15", "0")
+
+
+def test_reasons_of_fallbacks_are_bounded() -> None:
+    known = report([("fallback", 1), ("face", 1)] * 5000)
+    why = "x" * 300
+    known["fallbacks"] = [
+        {"start": 2 * k, "stop": 2 * k + 1, "backend": "preview", "reason": f"{why} {k}"} for k in range(5000)
+    ]
+    assert len(timeline_svg(known).encode()) < LIMIT_BYTES
 
 
 def test_is_named_and_described_for_screen_readers() -> None:
