@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from musetalk.webui.backend_picker import LINK_TO_TAB
 from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.dub_handlers import DubHandlers
+from musetalk.webui.estimates import what_matters
 from musetalk.webui.media_inputs import build_media
 from musetalk.webui.problems import ProblemSlots, problem_slot, telling
 from musetalk.webui.site import UNQUEUED, Site
@@ -55,14 +58,29 @@ def build_compare(
     own = [media.source, media.voice]
     tab.select(None, [dub.source, dub.voice, *own], own, js=_TAKE_OVER, api_visibility="private")
     slots = ProblemSlots(media.source_problem, media.voice_problem, backend_problem, problem)
-    stage.compare_button.click(
-        telling(handlers.compare, slots, site.reader),
-        [media.source, media.voice, visitor, backends, dub.source, *dub.form.widgets],
-        [*handlers.watched, *slots.all],
-        concurrency_limit=4,
-        api_visibility="private",
-        show_progress="hidden",
-    ).success(None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private")
+    asked = [*own, visitor, backends, dub.source, *dub.form.widgets]
+    begin: dict[str, Any] = {
+        "inputs": asked,
+        "outputs": [*handlers.watched, *slots.all],
+        "concurrency_limit": 4,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+    }
+    for begins, handler in (
+        (stage.compare_button.click, handlers.compare),
+        (stage.estimate.submit, handlers.compare_anyway),
+    ):
+        begins(telling(handler, slots, site.reader), **begin).success(
+            None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private"
+        )
+    for changed in (tab.select, media.source.change, media.voice.change, backends.change, *what_matters(dub.form)):
+        changed(
+            handlers.estimate,
+            [*own, backends, *dub.form.widgets],
+            stage.estimate,
+            trigger_mode="always_last",
+            **UNQUEUED,
+        )
     _wire(handlers, stage, visitor)
     return handlers
 

@@ -17,6 +17,7 @@ from musetalk.webui.accounts import account_of, result_of, videos_of
 from musetalk.webui.backend_picker import backend_entries
 from musetalk.webui.compare_panel import comparison_panel, lacking_list
 from musetalk.webui.compare_stage import HINT, TOGETHER, CompareStage
+from musetalk.webui.estimates import Estimates
 from musetalk.webui.figures import file_address
 from musetalk.webui.form import LATENTSYNC, MUSETALK, Value
 from musetalk.webui.pair_view import Side, pair_view
@@ -38,13 +39,14 @@ class CompareHandlers(Watching):
     def __init__(self, site: Site, stage: CompareStage, backends: gr.CheckboxGroup, lacking: gr.HTML) -> None:
         super().__init__(site, stage, HINT)
         self._stage = stage
+        self._estimates = Estimates(site)
         self._backends = backends
         self._lacking = lacking
 
     @property
     def watched(self) -> list[Any]:
         """What changes while a comparison is watched."""
-        return [*super().watched, self._stage.pair]
+        return [*super().watched, self._stage.pair, self._stage.estimate]
 
     @property
     def choice(self) -> list[Any]:
@@ -72,6 +74,31 @@ class CompareHandlers(Watching):
         picked_in: str | None,
         *values: Value,
     ) -> Update:
+        """Queue a comparison, or where it would take long, ask first; see `compare_anyway`.
+
+        Raises:
+            MuseTalkError: It cannot work.
+        """
+        if len(backends) > 1 and (
+            question := self._estimates.question(source, voice, values, self._in_order(backends))
+        ):
+            return {self._stage.estimate: question}
+        return self.compare_anyway(request, source, voice, secret, backends, picked_in, *values)
+
+    def estimate(self, source: str | None, voice: str | None, backends: list[str], *values: Value) -> str:
+        """About how long a comparison would take, as HTML; empty: that cannot be said."""
+        return self._estimates.told(source, voice, values, self._in_order(backends)) if len(backends) > 1 else ""
+
+    def compare_anyway(
+        self,
+        request: gr.Request,
+        source: str | None,
+        voice: str | None,
+        secret: str | None,
+        backends: list[str],
+        picked_in: str | None,
+        *values: Value,
+    ) -> Update:
         """Queue a comparison; `values` are the Dub tab's settings, `picked_in` is its source.
 
         Raises:
@@ -85,12 +112,16 @@ class CompareHandlers(Watching):
                 "the face was picked in the Dub tab's source, which is another file",
                 "choose another rule under Face there, or give that file here",
             )
-        listed = [backend.name for backend in self._site.engine.registry]
-        backends.sort(key=lambda name: listed.index(name) if name in listed else len(listed))  # they come as clicked
+        backends = self._in_order(backends)
         settings = form.read(values, self._site.base, backends)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings, compare=backends)
         self._site.uploads.sweep()
-        return self.open(job)
+        return {**self.open(job), self._stage.estimate: ""}
+
+    def _in_order(self, backends: Sequence[str]) -> list[str]:
+        """Backends as they are listed; they come as they were clicked."""
+        listed = [backend.name for backend in self._site.engine.registry]
+        return sorted(backends, key=lambda name: listed.index(name) if name in listed else len(listed))
 
     def _outcome(self, job: Job) -> Update:
         stage, facts, store = self._stage, account_of(self._site, job), self._site.jobs.store

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from musetalk.webui import panels
+from musetalk.webui.estimates import estimate_box
 from musetalk.webui.pair_view import PAIR_JS
 from musetalk.webui.timeline_seek import SEEK_JS
 from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
@@ -20,6 +21,7 @@ class CompareStage(WatchedStage):
     """Its widgets besides those of the watched job; `pair` shows one frame of two results."""
 
     compare_button: gr.Button
+    estimate: gr.HTML
     pair: gr.HTML
 
 
@@ -29,6 +31,7 @@ class CompareWork:
 
     compare_button: gr.Button
     stop_button: gr.Button
+    estimate: gr.HTML
     status: gr.HTML
 
 
@@ -37,8 +40,9 @@ def build_work(*, ready: bool) -> CompareWork:
     with gr.Row(elem_classes="actions", equal_height=True):
         compare_button = gr.Button("Compare", variant="primary", min_width=110, scale=2, interactive=ready)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
+    estimate = estimate_box("compare-estimate")
     return CompareWork(
-        compare_button, stop_button, gr.HTML(panels.status_panel(None, hint=HINT), elem_id="compare-status")
+        compare_button, stop_button, estimate, gr.HTML(panels.status_panel(None, hint=HINT), elem_id="compare-status")
     )
 
 
@@ -57,4 +61,5 @@ def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
         job=gr.Textbox(visible=False),
         timer=gr.Timer(WATCH_SECONDS, active=False),
         compare_button=work.compare_button,
+        estimate=work.estimate,
     )

@@ -11,6 +11,7 @@ from musetalk.webui import form
 from musetalk.webui.backend_picker import backend_entries, backend_picker
 from musetalk.webui.changed_since import PICKED_IN, PreviewInputs
 from musetalk.webui.dub_handlers import DubHandlers
+from musetalk.webui.estimates import what_matters
 from musetalk.webui.form_folds import build_folds
 from musetalk.webui.form_values import labels
 from musetalk.webui.media_inputs import MediaInputs, build_media
@@ -70,14 +71,23 @@ def _build_inputs(site: Site) -> Inputs:
 
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState, reader: Reader) -> None:
     slots = ProblemSlots(inputs.media.source_problem, inputs.media.voice_problem, inputs.backend_problem, stage.problem)
-    stage.generate_button.click(
-        telling(handlers.generate, slots, reader),
-        [inputs.media.source, inputs.media.voice, visitor, *inputs.form.widgets],
-        [*handlers.watched, *slots.all],
-        concurrency_limit=4,
-        api_visibility="private",
-        show_progress="hidden",
-    ).success(None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private")
+    media, settings = [inputs.media.source, inputs.media.voice], inputs.form.widgets
+    begin: dict[str, Any] = {
+        "inputs": [*media, visitor, *settings],
+        "outputs": [*handlers.watched, *slots.all],
+        "concurrency_limit": 4,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+    }
+    for begins, handler in (
+        (stage.generate_button.click, handlers.generate),
+        (stage.estimate.submit, handlers.generate_anyway),
+    ):
+        begins(telling(handler, slots, reader), **begin).success(
+            None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private"
+        )
+    for changed in (*(each.change for each in media), *what_matters(inputs.form)):
+        changed(handlers.estimate, [*media, *settings], stage.estimate, trigger_mode="always_last", **UNQUEUED)
     # Outside the queue: a queue full of work must not keep anybody from ending it.
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.stopped, **UNQUEUED)
     stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)

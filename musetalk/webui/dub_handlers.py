@@ -10,6 +10,7 @@ from musetalk.jobs.job import Job
 from musetalk.webui import form, panels
 from musetalk.webui.accounts import account_of
 from musetalk.webui.changed_since import PreviewInputs
+from musetalk.webui.estimates import Estimates
 from musetalk.webui.form import Value
 from musetalk.webui.preview_handlers import PreviewHandlers, given
 from musetalk.webui.site import Site, owner_of
@@ -23,6 +24,7 @@ class DubHandlers(Watching):
     def __init__(self, site: Site, stage: Stage, previews: PreviewHandlers, inputs: PreviewInputs) -> None:
         super().__init__(site, stage)
         self._stage = stage
+        self._estimates = Estimates(site)
         self.previews = previews
         self.source, self.voice = inputs.source, inputs.voice  # the Compare tab takes them over
         self.form = inputs.form  # the Models tab says what can be chosen in it, the Compare tab goes by it
@@ -30,7 +32,7 @@ class DubHandlers(Watching):
     @property
     def watched(self) -> list[Any]:
         """What changes while a job is watched."""
-        return [*super().watched, self._stage.preview]
+        return [*super().watched, self._stage.preview, self._stage.estimate]
 
     @property
     def stopped(self) -> list[Any]:
@@ -46,7 +48,19 @@ class DubHandlers(Watching):
     def generate(
         self, request: gr.Request, source: str | None, voice: str | None, secret: str | None, *values: Value
     ) -> Update:
-        """Queue a render.
+        """Queue a render; where it would take long, ask first.
+
+        Raises:
+            MuseTalkError: It cannot work.
+        """
+        if question := self._estimates.question(source, voice, values):
+            return {self._stage.estimate: question}
+        return self.generate_anyway(request, source, voice, secret, *values)
+
+    def generate_anyway(
+        self, request: gr.Request, source: str | None, voice: str | None, secret: str | None, *values: Value
+    ) -> Update:
+        """Queue a render, however long it would take.
 
         Raises:
             MuseTalkError: It cannot work.
@@ -55,7 +69,11 @@ class DubHandlers(Watching):
         settings = form.read(values, self._site.base)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings)
         self._site.uploads.sweep()
-        return self.open(job)
+        return {**self.open(job), self._stage.estimate: ""}
+
+    def estimate(self, source: str | None, voice: str | None, *values: Value) -> str:
+        """About how long a render would take, as HTML; empty: that cannot be said."""
+        return self._estimates.told(source, voice, values)
 
     def _outcome(self, job: Job) -> Update:
         stage = self._stage

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from musetalk.webui import panels
+from musetalk.webui.estimates import estimate_box
 from musetalk.webui.preview_stage import PreviewStage, build_preview
 from musetalk.webui.preview_status import preview_status
 from musetalk.webui.problems import problem_slot
@@ -24,6 +25,7 @@ class Stage(WatchedStage):
     preview_button: gr.Button
     generate_button: gr.Button
     problem: gr.HTML
+    estimate: gr.HTML
 
     @property
     def preview(self) -> gr.Column:
@@ -41,6 +43,7 @@ def build_stage(header: gr.HTML) -> Stage:
         preview_button = gr.Button("Preview frame", min_width=110, scale=1)
         generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
+    estimate = estimate_box("estimate")
     problem = problem_slot(".dub .inputs")
     status = gr.HTML(panels.status_panel(None), elem_id="status")
     report = gr.HTML("", js_on_load=SEEK_JS, elem_id="report")
@@ -53,6 +56,7 @@ def build_stage(header: gr.HTML) -> Stage:
         preview_button=preview_button,
         generate_button=generate_button,
         problem=problem,
+        estimate=estimate,
         stop_button=stop_button,
         status=status,
         report=report,

@@ -108,7 +108,7 @@ def whole_said(progress: JobProgress | None) -> str:
     """How far the whole job is, "34 % of all, about 2 min left"; empty: nobody knows."""
     if progress is None or progress.whole is None or progress.whole_seconds_left is None:
         return ""
-    return f"{int(progress.whole * 100)}% of all, about {roughly(progress.whole_seconds_left)} left"
+    return f"{int(progress.whole * 100)}% of all, {roughly(progress.whole_seconds_left)} left"
 
 
 def _whole(progress: JobProgress | None) -> str:

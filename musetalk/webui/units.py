@@ -13,9 +13,11 @@ def clock(seconds: float) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """A length of time that is an estimate, "a few seconds", "40 s", "5 min", "2 h 20 min", "3 days"."""
-    if seconds < 8:
-        return "a few seconds"
+    """A length of time that is an estimate, "a few seconds", "about 40 s", "about 2 h 20 min", "about 3 days"."""
+    return "a few seconds" if seconds < 8 else f"about {_rounded(seconds)}"
+
+
+def _rounded(seconds: float) -> str:
     if seconds < 57:
         return f"{max(10, round(seconds / 5) * 5)} s"
     if seconds < 57 * 60:

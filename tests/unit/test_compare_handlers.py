@@ -16,6 +16,7 @@ import pytest
 from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
 from musetalk.engine import Engine as AnyEngine
 from musetalk.errors import MuseTalkError
+from musetalk.jobs.costs import CostBook, Costs
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
@@ -28,17 +29,20 @@ from musetalk.webui.api import Api
 from musetalk.webui.compare_handlers import CompareHandlers
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.downloads import Downloads
+from musetalk.webui.form_values import values_of
 from musetalk.webui.job_views import JobViews
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.uploads import Uploads
 from tests.compared import FRAMES, RATE, finished, report_of
 from tests.held_engine import LONGEST, PORTRAIT, Engine, written_voice
 from tests.html_page import Page
+from tests.media import tone, write_wav
 
 pytestmark = pytest.mark.slow
 
 NAMES = ("preview", "latentsync-1.5")
 VISITOR = "ann"
+COSTS = Costs(begin=1, plan=0, parse=0, speech=0, paint=0, other=0, finish=1)
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Comparing:
     fail: tuple[str, ...] = ()
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     source: str = ""
+    paint: float = 0.1
 
     def __call__(
         self,
@@ -125,7 +130,8 @@ def built() -> tuple[CompareStage, gr.CheckboxGroup, gr.HTML]:
 def tab(tmp_path: Path, built: tuple[CompareStage, gr.CheckboxGroup, gr.HTML]) -> Iterator[Tab]:
     comparing, models = Comparing(), tmp_path / "models"
     store = JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8)
-    service = JobService([Engine()], store, compare=comparing)
+    costs = CostBook(tmp_path / "costs.json", lambda _: COSTS.model_copy(update={"paint": comparing.paint}))
+    service = JobService([Engine()], store, compare=comparing, costs=costs)
     uploads, downloads = Uploads(tmp_path / "uploads", 10**8), Downloads((), models, allowed=False)
     site = Site(LipSync(), service, RenderSettings(models_dir=models), "cpu", uploads, downloads)
     stage, backends, lacking = built
@@ -206,6 +212,38 @@ def test_a_picked_face_is_of_one_file(tab: Tab, picked_in: str, refused: bool) -
     with pytest.raises(MuseTalkError) as caught:
         tab.handlers.compare(tab.asked(), str(PORTRAIT), str(tab.voice), VISITOR, [*NAMES], picked_in, *values)
     assert ("another rule under Face" in str(caught.value)) == refused
+
+
+def usual() -> tuple[form.Value, ...]:
+    """The form as it is at first."""
+    held = values_of(RenderSettings())
+    return tuple(held.get(name) for name in form.SettingsForm.__dataclass_fields__)
+
+
+def asked_to_compare(tab: Tab, voice: Path, *, anyway: bool = False) -> dict[Any, Any]:
+    values = usual()
+    ask = tab.handlers.compare_anyway if anyway else tab.handlers.compare
+    return ask(tab.asked(), str(PORTRAIT), str(voice), VISITOR, [*NAMES], None, *values)
+
+
+def test_what_takes_over_an_hour_is_asked_about_first(tab: Tab, tmp_path: Path) -> None:
+    voice = write_wav(tmp_path / "voice.wav", tone(0.5))
+    tab.comparing.paint = 10_000.0
+    shown = asked_to_compare(tab, voice)
+    [question] = Page(shown[tab.stage.estimate]).having(role="alert")
+    assert question["class"] == "mt-ask-first"
+    assert tab.site.jobs.waiting() == 0
+    begun = asked_to_compare(tab, voice, anyway=True)
+    assert (begun[tab.stage.job], begun[tab.stage.estimate]) != ("", shown[tab.stage.estimate])
+
+
+def test_an_estimate_is_of_all_backends_in_their_order(tab: Tab, tmp_path: Path) -> None:
+    voice, values = write_wav(tmp_path / "voice.wav", tone(0.5)), usual()
+    told = tab.handlers.estimate(str(PORTRAIT), str(voice), ["latentsync-1.5", "preview"], *values)
+    assert "with preview and latentsync-1.5 on cpu: a first guess" in Page(told).text
+    assert tab.handlers.estimate(str(PORTRAIT), str(voice), ["preview"], *values) == ""
+    assert tab.handlers.estimate(str(PORTRAIT), None, [*NAMES], *values) == ""
+    assert tab.handlers.estimate(str(PORTRAIT), str(PORTRAIT), [*NAMES], *values) == ""  # no voice: told beside it
 
 
 def test_programs_get_what_there_is(tab: Tab) -> None:

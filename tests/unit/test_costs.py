@@ -174,8 +174,9 @@ def test_steps_within_a_piece_move_the_whole() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        *((3, "a few seconds"), (8, "10 s"), (42, "40 s"), (58, "1 min"), (200, "3 min"), (1000, "15 min")),
-        *((3500, "1 h"), (4300, "1 h 10 min"), (8 * 3600, "8 h"), (30 * 3600, "30 h"), (80 * 3600, "3 days")),
+        *((3, "a few seconds"), (8, "about 10 s"), (42, "about 40 s"), (58, "about 1 min"), (200, "about 3 min")),
+        *((1000, "about 15 min"), (3500, "about 1 h"), (4300, "about 1 h 10 min"), (8 * 3600, "about 8 h")),
+        *((30 * 3600, "about 30 h"), (80 * 3600, "about 3 days")),
     ],
 )
 def test_estimates_are_told_as_roughly_as_they_are_known(seconds: float, text: str) -> None:

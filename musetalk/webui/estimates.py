@@ -1,0 +1,137 @@
+"""About how long a job would take, told before it is asked for; what takes over an hour is asked about first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from musetalk.errors import MuseTalkError
+from musetalk.jobs.costs import Forecast, Work
+from musetalk.recent import Recent
+from musetalk.settings import RenderSettings
+from musetalk.units import counted, duration
+from musetalk.webui import form
+from musetalk.webui.form import Value
+from musetalk.webui.site import Site
+from musetalk.webui.units import roughly, sentence
+
+_ASKED_ABOVE_SECONDS = 3600.0
+_FILES = 32  # that are not looked at anew with every change of a setting
+# Of the form, what changes how long a render takes.
+_MATTERS = (
+    *("backend", "restore", "restorer", "sampler", "steps", "guidance", "overlap", "decoder", "detector", "dtype"),
+    *("tail", "fps", "voice_track"),
+)
+# The component outlives its content. "submit": it is to be started, however long it takes.
+ESTIMATE_JS = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-do]");
+  if (!button) return;
+  if (button.dataset.do === "start") trigger("submit");
+  else element.querySelector(".mt-ask-first").remove();
+});
+"""
+
+
+class Estimates:
+    """Says how long jobs would take. All visitors share it.
+
+    Args:
+        site: Whose engine looks at inputs, and whose jobs know what renders cost.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._work: Recent[tuple[object, ...], Work] = Recent(_FILES)
+
+    def told(
+        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str] = ()
+    ) -> str:
+        """The estimate as HTML; empty: an input is missing, or something is wrong, which is told elsewhere.
+
+        Args:
+            source: What is to be rendered.
+            voice: What it is to say.
+            values: Of the form.
+            compare: Backends to compare; empty: it is one render.
+        """
+        known = self._known(source, voice, values, compare)
+        return "" if known is None else self._panel(*known)
+
+    def question(
+        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str] = ()
+    ) -> str:
+        """What is asked before a job is started that takes over an hour, as HTML; empty: nothing is; see `told`."""
+        known = self._known(source, voice, values, compare)
+        if known is None or known[1].seconds <= _ASKED_ABOVE_SECONDS:
+            return ""
+        return self._panel(*known) + _question(known[1].seconds)
+
+    def _known(
+        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str]
+    ) -> tuple[Work, Forecast, Sequence[str]] | None:
+        if not source or not voice:
+            return None
+        try:
+            settings = _settings(values, self._site.base, compare)
+            work = self._of(Path(source), Path(voice), settings)
+        except MuseTalkError:
+            return None
+        forecast = self._site.jobs.forecast(work, settings, compare)
+        return None if forecast is None else (work, forecast, compare or (settings.backend,))
+
+    def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
+        seconds, waiting = forecast.seconds, self._site.jobs.waiting()
+        tone = "long" if seconds > _ASKED_ABOVE_SECONDS else ""
+        by = " and ".join(escape(name) for name in backends)
+        known = "by what renders have cost here" if forecast.learned else "a first guess by the speed of this machine"
+        queue = f", after {counted(waiting, 'render')} in the queue" if waiting else ""
+        long = duration(work.seconds)
+        return (
+            f'<p class="mt-estimate" data-tone="{tone}"><b>{sentence(roughly(seconds))}</b> for {long} '
+            f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.device)}{queue}: {known}.</p>"
+        )
+
+    def _of(self, video: Path, voice: Path, settings: RenderSettings) -> Work:
+        read = (settings.fps, settings.tail, settings.voice_track, settings.deinterlace)
+        key = (video, voice, *read)
+        known = self._work.get(key)
+        if known is None:
+            source = self._site.engine.check_source(video, settings)
+            seconds = self._site.engine.check_voice(voice, settings)
+            if settings.tail == "keep":
+                seconds = max(seconds, float(source.frame_count / source.fps))
+            known = Work.of(source, seconds)
+            self._work.keep(key, known)
+        return known
+
+
+def _question(seconds: float) -> str:
+    """What is asked before something is started that takes so long, as HTML."""
+    return (
+        f'<div class="mt-ask-first" role="alert"><p>This would take {roughly(seconds)} on this device. Fewer '
+        "steps, a shorter voice or another backend take less; it can be stopped at any time.</p>"
+        '<p><button type="button" class="mt-button" data-do="start">Start all the same</button> '
+        '<button type="button" class="mt-button" data-do="leave">Not now</button></p></div>'
+    )
+
+
+def estimate_box(name: str) -> gr.HTML:
+    """Where the estimate stands, built where it is called."""
+    return gr.HTML("", js_on_load=ESTIMATE_JS, elem_id=name)
+
+
+def what_matters(settings: form.SettingsForm) -> list[Any]:
+    """The events after which another estimate is due."""
+    return [getattr(settings, name).change for name in _MATTERS]
+
+
+def _settings(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
+    """The settings of a form as far as an estimate goes by them: whose face it is does not matter."""
+    names = list(form.SettingsForm.__dataclass_fields__)
+    said = ["largest" if name == "face" else value for name, value in zip(names, values, strict=True)]
+    return form.read(tuple(said), base, backends)
