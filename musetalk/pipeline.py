@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from musetalk.borders import painted_borders
@@ -25,6 +26,7 @@ from musetalk.media.damage import note_on_decoding
 from musetalk.media.probe import probe_voice, probe_wanted
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
+from musetalk.newest_frame import small_jpeg
 from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
@@ -222,6 +224,7 @@ class LipSync:
                         measurer.add(frame.number, frame.picture, frame.source, frame.masks)
                 if debugging is not None:
                     debugging.add(frame)
+                run.show(partial(small_jpeg, frame.picture))
                 run.emit("render", done, timeline.frame_count)
             with run.clock.measure("finish"):
                 run.emit("finish", 0, 1)

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from musetalk.errors import Cancelled
 
+_PICTURE_SECONDS = 2.0  # between pictures of the newest frame
 _log = logging.getLogger(__name__)
 
 Stage: TypeAlias = Literal["preflight", "plan", "parse", "speech", "render", "finish"]
@@ -32,6 +33,7 @@ class ProgressEvent:
         step: Of the loop that a backend goes through for each piece, the last one done.
         steps: How many it has; 0: there is none.
         turn: Which of several renders that are made one after the other, from 0; what shows all comes last.
+        picture: The newest frame, now and then, as a small JPEG; mostly empty.
     """
 
     stage: Stage
@@ -43,6 +45,7 @@ class ProgressEvent:
     step: int = 0
     steps: int = 0
     turn: int = 0
+    picture: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,8 @@ class _Reached:
     rendered: tuple[int, int] = (0, 0)
     painted: float = 0.0
     loop: tuple[int, int] = (0, 0)
+    picture: bytes = b""
+    next_picture: float = 0.0
 
 
 class RenderRun:
@@ -205,12 +210,24 @@ class RenderRun:
             self._reached.loop = loop
             self._tell("render", *self._reached.rendered)
 
+    def show(self, jpeg: Callable[[], bytes]) -> None:
+        """Let whoever watches see the newest frame with the next event; now and then, so that it costs next to nothing.
+
+        `jpeg` makes it, small; it is not called where nobody watches, or a moment after the last one.
+        """
+        if self._on_progress is None or self.elapsed < self._reached.next_picture:
+            return
+        picture = jpeg()
+        with self._telling:
+            self._reached.picture, self._reached.next_picture = picture, self.elapsed + _PICTURE_SECONDS
+
     def _tell(self, stage: Stage, done: int, total: int, note: str = "") -> None:
         if self._on_progress is not None:
             part, loop = 0.0, (0, 0)
             if stage == "render":
                 part, loop = max(0.0, self._reached.painted - done), self._reached.loop
-            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note, part, *loop))
+            picture, self._reached.picture = self._reached.picture, b""
+            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note, part, *loop, picture=picture))
 
     def warn(self, sentence: str) -> None:
         """Note something the user should know; once, however often it is noticed."""

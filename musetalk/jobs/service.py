@@ -7,16 +7,18 @@ import filecmp
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from musetalk.comparing.types import Comparison
 from musetalk.engine import Comparer, Engine
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
+from musetalk.files import whole_file
 from musetalk.jobs.costs import CostBook, Forecast, Work
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
-from musetalk.jobs.store import INTERRUPTED, REPORT, JobStore
+from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
@@ -322,6 +324,8 @@ class JobService:
         meter = ProgressMeter(self.forecast(job.work, job.settings, job.compare) if job.work else None)
 
         def note(event: ProgressEvent) -> None:
+            if event.picture:
+                self._show(job, event.picture)
             self._update(job, {"progress": meter.read(event)}, to_disk=meter.worth_keeping(event))
 
         try:
@@ -344,6 +348,14 @@ class JobService:
         if self._costs is not None and job.work is not None:
             settings = job.settings.model_copy(update={"backend": backend})
             self._costs.learn(job.work, settings, report, planned=planned)
+
+    def _show(self, job: Job, picture: bytes) -> None:
+        """Keep the newest frame of a job for whoever watches; where it cannot be kept, none is shown."""
+        try:
+            with whole_file(self.store.folder(job) / NEWEST) as partial:
+                partial.write_bytes(picture)
+        except OutputError as error:
+            _log.info("the newest frame of job %s is not shown (%s)", job.id, error)
 
     def _work_on(self, engine: Engine, job: Job, note: ProgressCallback) -> None:
         folder, cancel = self.store.folder(job), self._tokens[job.id]
@@ -369,6 +381,8 @@ class JobService:
         with self._changed:
             self._tokens.pop(job.id, None)
             self._contexts.pop(job.id, None)
+            with suppress(OSError):
+                (self.store.folder(job) / NEWEST).unlink()
             changes = {"state": state, "error": error, "ended": self.store.now(), "progress": None}
             self._update(job, changes, to_disk=True)
             self._changed.notify_all()

@@ -23,7 +23,7 @@ from musetalk.report import save_json
 from musetalk.settings import RenderSettings
 from musetalk.units import size
 
-RECORD, REPORT, THUMBNAIL = "job.json", "report.json", "thumbnail.jpg"
+RECORD, REPORT, THUMBNAIL, NEWEST = "job.json", "report.json", "thumbnail.jpg", "newest.jpg"
 _ID = re.compile(r"[0-9a-f]{32}")
 INTERRUPTED = "the server was stopped while this was being rendered: start it again"
 _NAME_LENGTH = 80  # characters: below every file system's limit, also as four bytes each with what is added

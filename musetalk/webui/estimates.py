@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -111,10 +112,14 @@ class Estimates:
 
 
 def _question(seconds: float) -> str:
-    """What is asked before something is started that takes so long, as HTML."""
+    """What is asked before something is started that takes so long, as HTML.
+
+    No two are the same, so that the page notices that it is asked again.
+    """
+    turn = secrets.token_hex(4)
     return (
-        f'<div class="mt-ask-first" role="alert"><p>This would take {roughly(seconds)} on this device. Fewer '
-        "steps, a shorter voice or another backend take less; it can be stopped at any time.</p>"
+        f'<div class="mt-ask-first" role="alert" data-turn="{turn}"><p>This would take {roughly(seconds)} on this '
+        "device. Fewer steps, a shorter voice or another backend take less; it can be stopped at any time.</p>"
         '<p><button type="button" class="mt-button" data-do="start">Start all the same</button> '
         '<button type="button" class="mt-button" data-do="leave">Not now</button></p></div>'
     )

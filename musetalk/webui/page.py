@@ -10,6 +10,7 @@ import gradio as gr
 from musetalk.webui.api import add_api
 from musetalk.webui.compare import build_compare
 from musetalk.webui.dub import build_dub
+from musetalk.webui.ending import ending_box
 from musetalk.webui.job_views import SHOW_STAGE, JobViews
 from musetalk.webui.jobs_tab import build_jobs
 from musetalk.webui.models_tab import build_models
@@ -29,6 +30,7 @@ def build_page(site: Site) -> gr.Blocks:
         add_api(site)  # first, so that no handler of the page takes an endpoint's name
         visitor = gr.BrowserState(None, storage_key=_STORAGE_KEY, secret=_STORAGE_KEY)
         header = gr.HTML(site_header(site))
+        ending_box()
         with gr.Tabs() as tabs:
             with gr.Tab("Dub", id="dub") as dub_tab:
                 dub = build_dub(site, visitor, header)

@@ -36,13 +36,14 @@ class _Step:
     share: float | None
 
 
-def status_panel(job: Job | None, place: int = 0, hint: str = HINT) -> str:
+def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str = "") -> str:
     """The state of one render.
 
     Args:
         job: Whose; None shows what to do first.
         place: How many jobs have their turn before it; matters where it is queued.
         hint: What to do first.
+        newest: The address of its newest frame; empty: there is none.
 
     Returns:
         HTML. Everything in it that came from people is escaped.
@@ -56,15 +57,25 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT) -> str:
     error = job.error if job is not None and job.state == "failed" else ""
     note = progress.note if progress else ""
     return (
-        f'<section class="mt-status" data-state="{state}" aria-label="Status of the render">'
+        f'<section class="mt-status" data-state="{state}" data-job="{job.id if job else ""}" '
+        f'aria-label="Status of the render">'
         f'<div class="mt-status-head"><p class="mt-state" role="status">{escape(_headline(job, place))}</p>'
         f'<p class="mt-status-title">{escape(hint if job is None else job.title)}</p></div>'
         f'<ol class="mt-steps"{_hidden(state != "running")}>{steps}</ol>'
         f'<p class="mt-figures"{_hidden(not figures)}>{figures}</p>'
         f"{_whole(progress)}"
         f'<p class="mt-note"{_hidden(not note)}>{escape(note)}</p>'
+        f"{_newest(newest)}"
         f'<p class="mt-error" role="alert"{_hidden(not error)}>{escape(sentence(error))}</p>'
         "</section>"
+    )
+
+
+def _newest(address: str) -> str:
+    source = f' src="{escape(address)}"' if address else ""
+    return (
+        f'<figure class="mt-newest"{_hidden(not address)}><img alt="The newest frame"{source}>'
+        "<figcaption>The newest frame</figcaption></figure>"
     )
 
 

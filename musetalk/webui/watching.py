@@ -9,8 +9,10 @@ import gradio as gr
 
 from musetalk.errors import JobError
 from musetalk.jobs.job import Job
+from musetalk.jobs.store import NEWEST
 from musetalk.webui import panels
 from musetalk.webui.accounts import shown_job
+from musetalk.webui.figures import file_address
 from musetalk.webui.site import Site, owner_of, site_header
 from musetalk.webui.status import HINT
 
@@ -74,8 +76,7 @@ class Watching:
             return self._nothing()
         self._site.jobs.refresh(job.owner)
         if job.active:
-            status = panels.status_panel(job, self._site.jobs.place(job))
-            return {self._watched.status: status, self._watched.header: site_header(self._site)}
+            return {self._watched.status: self._status(job), self._watched.header: site_header(self._site)}
         return self.show(job)
 
     def open(self, job: Job) -> Update:
@@ -84,15 +85,27 @@ class Watching:
 
     def show(self, job: Job) -> Update:
         """Show a job, whatever its state."""
-        stage, jobs = self._watched, self._site.jobs
+        stage = self._watched
         update: Update = {
             stage.header: site_header(self._site),
             stage.job: job.id,
             stage.timer: gr.Timer(active=job.active),
-            stage.status: panels.status_panel(shown_job(self._site, job), jobs.place(job)),
+            stage.status: self._status(job),
             stage.stop_button: gr.Button(interactive=job.active),
         }
         return {**update, **self._outcome(job)} if job.state == "done" else update
+
+    def _status(self, job: Job) -> str:
+        newest = self._newest(job) if job.state == "running" else ""
+        return panels.status_panel(shown_job(self._site, job), self._site.jobs.place(job), newest=newest)
+
+    def _newest(self, job: Job) -> str:
+        """The address of a job's newest frame, another one for each; empty: there is none."""
+        path = self._site.jobs.store.folder(job) / NEWEST
+        try:
+            return f"{file_address(path)}?{path.stat().st_mtime_ns}"
+        except OSError:  # not yet, or no longer
+            return ""
 
     def _outcome(self, job: Job) -> Update:
         """Show what a job that is done has made."""

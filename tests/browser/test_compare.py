@@ -241,6 +241,26 @@ def test_a_comparison_is_stopped(visit: Visit, short: tuple[Path, Path], clips: 
     expect(state(visit)).to_have_text("Stopped")
 
 
+def test_a_long_render_is_asked_about_before_it_starts(visit: Visit, short: tuple[Path, Path], clips: Clips) -> None:
+    visit.give(short[0], clips.long_voice)
+    estimate, question = visit.page.locator("#estimate"), visit.page.locator("#estimate .mt-ask-first")
+    expect(estimate).to_contain_text("with preview on")
+    visit.page.locator(".mt-picker input[value='latentsync-1.6']").check()
+    expect(estimate).to_contain_text("with latentsync-1.6 on")
+    visit.button("Generate").click()
+    expect(question).to_contain_text(re.compile(r"would take about \d+ (h|days)"))
+    assert others(severe(visit)) == set()
+    visit.button("Not now").click()
+    expect(question).to_have_count(0)
+    assert "job=" not in visit.page.url
+    visit.button("Generate").click()
+    visit.button("Start all the same").click()
+    assert visit.job
+    expect(estimate).to_be_hidden()
+    visit.button("Stop").click()
+    visit.say("Stopped")
+
+
 def test_one_backend_is_no_comparison(visit: Visit, short: tuple[Path, Path]) -> None:
     visit.tab("Compare")
     visit.give_source(short[0])
