@@ -28,11 +28,11 @@ const setIcon = (address) => {
 };
 const usual = document.querySelector("link[rel~=icon]")?.href ?? draw("running", 1);
 
-const show = async (panel) => {
+const show = async (panel, id) => {
   const typing = document.activeElement?.matches("input:not([type=radio]):not([type=checkbox]), textarea, select");
   if (typing || !panel.checkVisibility()) return;
   for (let left = 40; left > 0; left -= 1) {
-    const found = PANELS[panel.closest("[id]").id]
+    const found = PANELS[id]
       .map((selector) => document.querySelector(selector))
       .find((each) => each?.checkVisibility() && each.getBoundingClientRect().height > 40);
     if (found) {
@@ -62,7 +62,7 @@ const look = () => {
     if (last?.job !== job || !ACTIVE.includes(last.state) || !(state in ENDED)) continue;
     ended = state;
     notify(ENDED[state], panel.querySelector(".mt-status-title").textContent);
-    if (state === "done") show(panel);
+    if (state === "done") show(panel, id);
   }
   if (active) {
     ended = null;

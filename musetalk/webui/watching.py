@@ -76,7 +76,9 @@ class Watching:
             return self._nothing()
         self._site.jobs.refresh(job.owner)
         if job.active:
-            return {self._watched.status: self._status(job), self._watched.header: site_header(self._site)}
+            stop = gr.Button(interactive=True)  # also where an answer that was under way has said otherwise
+            told = {self._watched.status: self._status(job), self._watched.header: site_header(self._site)}
+            return {**told, self._watched.stop_button: stop}
         return self.show(job)
 
     def open(self, job: Job) -> Update:

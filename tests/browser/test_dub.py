@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,10 @@ from tests.programs import HANG_SECONDS
 from tests.served import Served
 
 pytestmark = pytest.mark.integration
+WATCH_THE_TITLE = """() => {
+  window.titles = [];
+  new MutationObserver(() => titles.push(document.title)).observe(document.head, { subtree: true, childList: true });
+}"""
 MARKED = (255, 196, 61)  # RGB of the chosen face's box
 
 
@@ -60,6 +65,37 @@ def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp
     assert moved[:, 380:].max() > 2 * moved[:, :360].max()  # the small face speaks, the other one does not
     report = stored(jobs_dir, job, "report.json")
     assert report["settings"]["face"] == pytest.approx(clips.right, abs=3)
+
+
+def test_the_end_is_told_to_whoever_looks_elsewhere(visit: Visit, clips: Clips) -> None:
+    visit.give(clips.source, clips.voice)
+    expect(visit.page.locator("#estimate")).to_contain_text("(30 frames) with preview on")
+    visit.page.evaluate(WATCH_THE_TITLE)
+    visit.button("Generate").click()
+    visit.page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
+    visit.say("Done")
+    expect(visit.video).to_be_in_viewport()
+    expect(visit.page).to_have_title(re.compile("^Done . MuseTalk Hybrid$"))
+    icon = visit.page.locator("link[rel=icon]")
+    assert "1c7045" in (icon.get_attribute("href") or "")
+    titles = visit.page.evaluate("titles")
+    assert any(re.match(r"(\d+%|Waiting|Rendering) . MuseTalk Hybrid$", title) for title in titles)
+    visit.page.keyboard.press("Shift")  # somebody is back
+    expect(visit.page).to_have_title("MuseTalk Hybrid")
+    assert "1c7045" not in (icon.get_attribute("href") or "")
+
+
+def test_the_newest_frame_is_shown_and_notifications_are_offered(visit: Visit, clips: Clips) -> None:
+    visit.generate(clips.source, clips.long_voice)
+    newest = visit.page.locator(".mt-newest img")
+    expect(newest).to_be_visible()
+    expect(newest).to_have_js_property("naturalWidth", 640)
+    expect(visit.page.get_by_label("Notify me when it is done")).to_be_visible()
+    expect(visit.status).to_contain_text(re.compile(r"\d+% of all, (a few|about \d+) "))
+    visit.button("Stop").click()
+    visit.say("Stopped")
+    expect(newest).to_be_hidden()
+    expect(visit.page.get_by_label("Notify me when it is done")).to_be_hidden()
 
 
 def test_the_result_has_sound_and_its_report_says_what_was_made(visit: Visit, clips: Clips, jobs_dir: Path) -> None:
