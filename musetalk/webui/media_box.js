@@ -4,6 +4,8 @@ let busy = ""; // "sending", "looking": what the server has not answered yet
 let dropped = false; // whether what the server looks at was cancelled
 let speaking = false; // whether the recorder was asked for
 let unplayable = ""; // the address for which a copy was asked
+let file = ""; // which file is shown
+let shown = ""; // how
 
 const find = (selector) => element.querySelector(selector);
 const amount = (bytes) => {
@@ -125,17 +127,24 @@ element.addEventListener("drop", (event) => {
 // What this browser cannot play or show: the server makes a copy of it that every browser can.
 const ask = (media) => {
   if (!media.matches?.(".mt-media-shown") || media.hasAttribute("data-copy")) return;
+  media.setAttribute("data-waiting", "");
+  media.insertAdjacentHTML("afterend", '<p class="mt-media-note">This browser cannot show it. A copy that it can show is being made.</p>');
   const address = media.getAttribute("src");
   if (unplayable === address) return;
   unplayable = address;
-  media.setAttribute("data-waiting", "");
-  media.insertAdjacentHTML("afterend", '<p class="mt-media-note">This browser cannot show it. A copy that it can show is being made.</p>');
   trigger("submit", {});
 };
 element.addEventListener("error", (event) => ask(event.target), true);
 element.addEventListener("loadedmetadata", (event) => event.target.videoWidth === 0 && ask(event.target), true);
 
 watch("value", () => {
+  const box = find(".mt-media");
+  if (box.hasAttribute("data-copied") && box.dataset.file !== file) {
+    props.value = shown; // the copy of another file, which came too late
+    return paint();
+  }
+  file = box.dataset.file;
+  shown = props.value;
   if (busy === "looking") busy = "";
   if (dropped && find(".mt-media").dataset.state === "held") trigger("clear", {});
   dropped = false;

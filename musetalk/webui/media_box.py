@@ -73,6 +73,7 @@ class HeldMedia:
         shown: What shows it; None: nothing in this box does.
         shown_as: What `shown` is.
         copied: What to know where `shown` is a copy; empty: it is the file itself.
+        key: What tells the file from others: a copy takes a while, and comes too late where another file is there.
     """
 
     name: str
@@ -81,6 +82,7 @@ class HeldMedia:
     shown: Path | None = None
     shown_as: Literal["video", "picture"] = "video"
     copied: str = ""
+    key: str = ""
 
 
 def media_box(kind: MediaKind, max_bytes: int) -> gr.HTML:
@@ -102,7 +104,7 @@ def box_html(kind: MediaKind, held: HeldMedia | None) -> str:
 
     No two are the same, so that the page notices each answer.
     """
-    state = "empty" if held is None else "held"
+    state, key = ("empty", "") if held is None else ("held", held.key)
     word = "Choose a file" if held is None else "Choose another"
     choose = (
         f'<label class="mt-button"><input type="file" class="mt-unseen" accept="{escape(",".join(kind.accept))}" '
@@ -112,7 +114,8 @@ def box_html(kind: MediaKind, held: HeldMedia | None) -> str:
     remove = _button("clear", "Remove", f" the {kind.name}")
     inside = f'<p class="mt-media-invitation">{kind.invitation}</p>' if held is None else _held(held)
     return (
-        f'<section class="mt-media" data-state="{state}" data-turn="{secrets.token_hex(4)}" aria-label="{kind.title}">'
+        f'<section class="mt-media" data-state="{state}" data-file="{key}" data-turn="{secrets.token_hex(4)}" '
+        f'aria-label="{kind.title}"{" data-copied" if held is not None and held.copied else ""}>'
         f'<h2 class="mt-media-title">{kind.title}</h2>'
         f'<div class="mt-media-body">{inside}'
         f'<div class="mt-media-actions">{choose}{speak if held is None else remove}</div></div>'

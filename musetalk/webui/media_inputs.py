@@ -11,7 +11,7 @@ import gradio as gr
 
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.webui.media_box import SOURCE, VOICE, HeldMedia, MediaKind, box_html, media_box
-from musetalk.webui.media_looks import MediaLooks
+from musetalk.webui.media_looks import MediaLooks, key_of
 from musetalk.webui.problems import problem_html, problem_slot
 from musetalk.webui.site import AT_ONCE, Site
 from musetalk.webui.texts import FOLDER, caps
@@ -82,7 +82,7 @@ class MediaHandlers:
         try:
             held = self._looks.source_copy(Path(path))
         except MuseTalkError:  # it is held all the same: what it looks like, the preview frame shows
-            held = HeldMedia(Path(path).name, (), copied=_UNSHOWN)
+            held = HeldMedia(Path(path).name, (), copied=_UNSHOWN, key=key_of(Path(path)))
         self._site.uploads.sweep(spare=[Path(path)])
         return {self._inputs.source_box: box_html(SOURCE, held)}
 

@@ -60,7 +60,7 @@ class MediaLooks:
             MediaError: It cannot be used.
         """
         source = self._source(path)
-        return HeldMedia(path.name, _facts_of(source), shown=path, shown_as=_shown_as(source))
+        return HeldMedia(path.name, _facts_of(source), shown=path, shown_as=_shown_as(source), key=key_of(path))
 
     def source_copy(self, path: Path) -> HeldMedia:
         """The same, shown by a copy that any browser can show; where that cannot be made, by nothing.
@@ -76,10 +76,12 @@ class MediaLooks:
                 copy_source(source, partial, folder, self._base.limits)
         if made.suffix == ".jpg":
             said = "This browser cannot show the file itself: this is a copy of it. Your file is what is rendered."
-            return HeldMedia(path.name, _facts_of(source), shown=made, shown_as="picture", copied=said)
+            return HeldMedia(
+                path.name, _facts_of(source), shown=made, shown_as="picture", copied=said, key=key_of(path)
+            )
         part = f" of its first {COPY_SECONDS} seconds" if source.seconds > COPY_SECONDS else ""
         said = f"This browser cannot play the file itself: this is a small copy{part}. Your file is what is rendered."
-        return HeldMedia(path.name, _facts_of(source), shown=made, shown_as="video", copied=said)
+        return HeldMedia(path.name, _facts_of(source), shown=made, shown_as="video", copied=said, key=key_of(path))
 
     def voice(self, path: Path) -> VoiceLook:
         """A voice, listened to from its beginning to its end.
@@ -88,7 +90,7 @@ class MediaLooks:
             MediaError: It cannot be used.
             OutputError: There is no room for it.
         """
-        key = _key(path)
+        key = key_of(path)
         known = self._voices.get(key)
         if known is not None and known.played.is_file():
             return known
@@ -101,7 +103,7 @@ class MediaLooks:
 
     def plays(self, voice: Path, played: Path) -> bool:
         """Whether that is what the page plays of a voice, and not a part of it that was cut out."""
-        known = self._voices.get(_key(voice)) if voice.is_file() else None
+        known = self._voices.get(key_of(voice)) if voice.is_file() else None
         return played == voice or (known is not None and played == known.played)
 
     def _listened(self, path: Path, facts: VoiceFacts, voice: Voice) -> VoiceLook:
@@ -117,7 +119,7 @@ class MediaLooks:
         return VoiceLook(HeldMedia(path.name, said, warnings=voice.notes, copied=copied), played)
 
     def _source(self, path: Path) -> Source:
-        key = _key(path)
+        key = key_of(path)
         source = self._sources.get(key)
         if source is None:
             source = self._engine.check_source(path, self._base)
@@ -126,12 +128,12 @@ class MediaLooks:
 
     def _folder_of(self, path: Path) -> Path:
         """Where copies of a file are."""
-        folder = self._folder / COPIES / _key(path)
+        folder = self._folder / COPIES / key_of(path)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
-def _key(path: Path) -> str:
+def key_of(path: Path) -> str:
     """What tells a file from all others, and from itself after a change."""
     facts = path.stat()
     return hashlib.sha256(f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}".encode()).hexdigest()[:32]

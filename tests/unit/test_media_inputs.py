@@ -103,6 +103,10 @@ def test_what_a_browser_cannot_show_is_shown_by_one_copy(given: Given, video: Pa
     addresses = {attributes["src"] for page in shown for tag, attributes in page.elements if tag == "video"}
     assert len(addresses) == 1
     assert addresses.pop().endswith(".mp4")
+    # The page tells by this a copy that comes when another file is there already.
+    whole = Page(given.handlers.show_source(str(path))[box])
+    assert len({dict(page.elements)["section"]["data-file"] for page in (*shown, whole)}) == 1
+    assert ["data-copied" in dict(page.elements)["section"] for page in (*shown, whole)] == [True, True, False]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.0, "lasts 0 s"), (0.01, "lasts 10 ms")])
