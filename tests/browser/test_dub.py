@@ -159,6 +159,7 @@ def test_stop_ends_a_long_render_and_lets_the_next_one_through(visit: Visit, cli
 
     visit.box("voice").get_by_role("button", name="Remove").click()
     visit.give_voice(clips.voice)
+    visit.held("voice", clips.voice.name)
     visit.button("Generate").click()
     visit.say("Done")
     assert visit.job != job
