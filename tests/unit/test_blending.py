@@ -110,7 +110,7 @@ def test_unchanged_crops_change_no_byte_however_they_are_matched(shape: str, met
     np.testing.assert_array_equal(results, grainy)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("cast", CASTS)
 @pytest.mark.parametrize("shape", ["ellipse", "hard box", "jaw", "mouth"])
 def test_casts_leave_no_more_than_two_levels_at_the_rim(shape: str, cast: str, seed: int) -> None:

@@ -232,7 +232,8 @@ class Painter:
 def test_they_are_loaded_where_somebody_asks_for_them(framing: str, there: bool, tmp_path: Path) -> None:
     traits = Traits(framing="halved") if framing == "halved" else Traits()
     registry = BackendRegistry((Backend("one", "for tests", "", lambda _: (), lambda _: Painter(traits)),))
-    settings = RenderSettings.parse({"backend": "one", "models_dir": tmp_path, "network": {"device": "cpu"}})
+    values = {"backend": "one", "models_dir": tmp_path, "network": {"device": "cpu"}, "detector": {"name": "haar"}}
+    settings = RenderSettings.parse(values)
     assert Workshop(registry).equip(settings).readers.idle
     write_landmarks(tmp_path)
     equipment = Workshop(registry).equip(settings)

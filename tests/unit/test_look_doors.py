@@ -69,9 +69,10 @@ def test_a_file_of_tasks_takes_it(asked: list[RenderSettings], tmp_path: Path, m
 
 
 def test_it_is_said_with_what_was_set_otherwise() -> None:
+    workshop = Workshop(BackendRegistry())
+
     def notes(**values: object) -> tuple[str, ...]:
-        settings = RenderSettings.parse({"detector": {"name": "haar"}, **values})
-        return Workshop(BackendRegistry()).equip(settings).notes
+        return workshop.equip(RenderSettings.parse({"detector": {"name": "haar"}, **values})).notes
 
     assert notes() == ()
     [plain] = notes(look="published")
