@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def painter_named(report: Mapping[str, Any], frame: int | None = None) -> str:
+def painter_named(report: Mapping[str, Any], frame: int | None = None, named: Callable[[str], str] = str) -> str:
     """The backend of a report, and whoever painted in its place: of all, or of one frame.
 
     Args:
         report: As for `who_painted`.
         frame: Of the output; None: all.
+        named: From backends' names to what they are called where this is shown.
     """
     painters = [report["instead"]] if report.get("instead") else []
     if frame is not None:
         painters = [_painter(each) for each in report["fallbacks"] if each["start"] <= frame < each["stop"]]
-    others = " and ".join(dict.fromkeys(painters))
-    return f"{report['backend']} (by {others})" if others else str(report["backend"])
+    others, asked = " and ".join(map(named, dict.fromkeys(painters))), named(str(report["backend"]))
+    return f"{asked} (by {others})" if others else asked
 
 
 def who_painted(report: Mapping[str, Any]) -> str:

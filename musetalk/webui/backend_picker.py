@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import gradio as gr
 
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.settings import RenderSettings
+from musetalk.webui.backend_names import summary_of, titled
+from musetalk.webui.card_weights import CardWeights, announced, state_said, weights_part
+from musetalk.webui.downloads import DownloadState
 from musetalk.webui.plain_words import Reader, plain
 from musetalk.webui.units import sentence
 from musetalk.weights import left, readable_size
@@ -38,6 +41,16 @@ element.addEventListener("change", (event) => {
 watch(["value", "cards"], show);
 show();
 """
+# The button that starts a download becomes the one that cancels it: the second half of a double click must not.
+DOWNLOADS_JS = """
+let last = -1000;
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-action]");
+  if (!button || performance.now() - last < 500) return;
+  last = performance.now();
+  trigger("submit", { action: button.dataset.action, set: button.dataset.set });
+});
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,7 @@ class BackendEntry:
         lacks: What is missing to run it, one line each with the remedy; empty: ready.
         download: How much the Models tab would download to make it ready, for people; empty: nothing.
         instead: The backend that would paint in its place while it lacks something; empty: none would.
+        weights: What its card says of them.
     """
 
     name: str
@@ -57,6 +71,7 @@ class BackendEntry:
     lacks: tuple[str, ...]
     download: str = ""
     instead: str = ""
+    weights: CardWeights = field(default_factory=CardWeights)
 
     @property
     def choosable(self) -> bool:
@@ -75,11 +90,24 @@ def backend_entries(backends: Iterable[Backend], base: RenderSettings, downloads
     registry, entries = BackendRegistry(tuple(backends)), []
     for backend in registry:
         lacks = backend.lacks(base)
-        size = left(backend.weights, base.models_dir) if lacks and downloads else 0
+        weights = _weights(backend, base, downloads) if lacks else CardWeights()
+        size = readable_size(weights.left) if weights.left and downloads else ""
         instead = stand_in(registry, backend.name, base) if lacks else ""
         said = tuple(plain(line, Reader(downloads=downloads)) for line in lacks)
-        entries.append(BackendEntry(backend.name, backend.summary, said, readable_size(size) if size else "", instead))
+        entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights))
     return entries
+
+
+def _weights(backend: Backend, base: RenderSettings, downloads: bool) -> CardWeights:
+    states = [(file, file.state(base.models_dir)) for file in dict.fromkeys(backend.weights)]
+    to_come = left(backend.weights, base.models_dir)
+    return CardWeights(
+        missing=sum(state == "missing" for _, state in states),
+        left=to_come,
+        begun=to_come < sum(file.size or 0 for file, state in states if state != "ready"),
+        damaged=sum(state == "damaged" for _, state in states),
+        offered=downloads,
+    )
 
 
 def stand_in(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
@@ -93,7 +121,7 @@ def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
 
     To show other cards later, return `gr.HTML(cards=backend_cards(entries, value), value=value)` from a handler;
     without a value, what was chosen stays. As with every input, what arrives in a handler is the browser's word: look
-    the name up before using it.
+    the name up before using it. Its "submit" asks for a download or its end: {action, set}.
 
     Args:
         entries: In the order in which they are shown; those that lack something cannot be chosen, unless another
@@ -103,33 +131,36 @@ def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
     return gr.HTML(
         value=value,
         html_template="${cards}",
-        js_on_load=_JS + LINK_TO_TAB,
+        js_on_load=_JS + LINK_TO_TAB + DOWNLOADS_JS,
         apply_default_css=False,
         elem_classes="mt-picker",
         cards=backend_cards(entries, value),
     )
 
 
-def backend_cards(entries: Sequence[BackendEntry], value: str) -> str:
-    """The cards as HTML; names and messages are escaped."""
-    cards = "".join(_card(index, entry, entry.name == value) for index, entry in enumerate(entries))
-    return f'<fieldset class="mt-backends"><legend>Backend</legend>{cards}</fieldset>'
+def backend_cards(entries: Sequence[BackendEntry], value: str, download: DownloadState | None = None) -> str:
+    """The cards as HTML; names and messages are escaped.
+
+    Args:
+        entries: As for `backend_picker`.
+        value: What was chosen at first.
+        download: The present or the last one.
+    """
+    now = download or DownloadState()
+    cards = "".join(_card(index, entry, entry.name == value, now) for index, entry in enumerate(entries))
+    live = f'<p class="mt-unseen" role="status">{escape(announced(now))}</p>'
+    return f'<fieldset class="mt-backends"><legend>Backend</legend>{cards}{live}</fieldset>'
 
 
-def _card(index: int, entry: BackendEntry, chosen: bool) -> str:
+def _card(index: int, entry: BackendEntry, chosen: bool, download: DownloadState) -> str:
     described = f"mt-backend-{index}"
     flags = (" checked" if chosen else "") + ("" if entry.choosable else " disabled")
-    lacks = "".join(f"<li>{escape(sentence(line))}</li>" for line in entry.lacks)
-    state = f'<ul class="mt-lacks">{lacks}</ul>' if lacks else ""
-    if entry.download:
-        size = f"Download in the Models tab ({escape(entry.download)})"
-        state += f'<button type="button" class="mt-link" data-tab="Models">{size}</button>'
-    ready, tone = ("Ready", "ok") if not entry.lacks else ("Unavailable", "")
-    if entry.lacks and entry.instead:
-        ready, tone = f"Weights missing: {entry.instead} can paint instead", "warn"
+    state, tone = state_said(entry.weights, entry.lacks[0] if entry.lacks else "", titled(entry.instead))
+    summary = sentence(summary_of(entry.name, entry.summary))
     return (
         f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '
-        f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(entry.name)}</span>'
-        f'<span class="mt-backend-state" data-tone="{tone}">{escape(ready)}</span></label>'
-        f'<div class="mt-backend-text" id="{described}"><p>{escape(sentence(entry.summary))}</p>{state}</div></div>'
+        f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(titled(entry.name))}</span>'
+        f'<span class="mt-backend-state" data-tone="{tone}">{escape(state)}</span></label>'
+        f'<div class="mt-backend-text" id="{described}"><p>{escape(summary)}</p></div>'
+        f"{weights_part(entry.name, entry.weights, download)}</div>"
     )

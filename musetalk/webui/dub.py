@@ -1,4 +1,8 @@
-"""The Dub tab: inputs on the left, one stage on the right."""
+"""The Dub tab: inputs and settings on the left, one stage on the right.
+
+What one needs comes first, for keyboards and on phones too: who speaks what, the stage with its buttons, and only then
+the settings that most renders leave alone.
+"""
 
 from __future__ import annotations
 
@@ -47,26 +51,23 @@ class Inputs:
 def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandlers:
     """Build the tab where it is called; what the other tabs need of it comes back."""
     with gr.Row(elem_classes="dub"):
-        with gr.Column(scale=2, min_width=320, elem_classes="inputs"):
-            inputs = _build_inputs(site)
+        with gr.Column(scale=2, min_width=320, elem_classes="given"):
+            media = build_media(site)
+            entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
+            picker = backend_picker(entries, site.base.backend)
+            problem = problem_slot(".mt-picker")
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_stage(header)
+        with gr.Column(scale=2, min_width=320, elem_classes="settings"):
+            settings = form.SettingsForm(**form.build_mouth(picker), **build_folds(site.base, site.reader))
+    site.labels.update(labels(settings))
+    inputs = Inputs(media, settings, problem)
     watched = PreviewInputs(inputs.media.source, inputs.media.voice, stage.moment, inputs.form)
     previews = PreviewHandlers(site, stage, watched)
     handlers = DubHandlers(site, stage, previews, watched)
     _wire(handlers, inputs, stage, visitor, site.reader)
     _wire_previews(previews, watched, stage, visitor)
     return handlers
-
-
-def _build_inputs(site: Site) -> Inputs:
-    media = build_media(site)
-    entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
-    picker = backend_picker(entries, site.base.backend)
-    problem = problem_slot(".mt-picker")
-    settings = form.SettingsForm(**form.build_mouth(picker), **build_folds(site.base, site.reader))
-    site.labels.update(labels(settings))
-    return Inputs(media, settings, problem)
 
 
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState, reader: Reader) -> None:

@@ -9,6 +9,7 @@ import gradio as gr
 from musetalk.jobs.job import Job
 from musetalk.webui import form, panels
 from musetalk.webui.accounts import account_of
+from musetalk.webui.backend_names import result_label
 from musetalk.webui.changed_since import PreviewInputs
 from musetalk.webui.estimates import Estimates
 from musetalk.webui.form import Value
@@ -82,7 +83,7 @@ class DubHandlers(Watching):
             return {}
         notice = self._site.engine.registry.get(job.settings.backend).notice
         return {
-            stage.video: gr.Video(str(result), visible=True),
+            stage.video: gr.Video(str(result), visible=True, label=result_label(job.settings.backend)),
             stage.preview: gr.Column(visible=False),
             stage.report: panels.report_panel(facts, notice),
         }

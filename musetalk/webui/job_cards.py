@@ -9,6 +9,7 @@ from html import escape
 
 from musetalk.jobs.job import Job
 from musetalk.units import duration
+from musetalk.webui.backend_names import titled
 from musetalk.webui.status import STAGE_TITLES, share_done, whole_said
 from musetalk.webui.units import ago, clock, sentence
 
@@ -86,7 +87,7 @@ def _facts(job: Job, now: float) -> str:
     made = datetime.fromtimestamp(job.created, timezone.utc).isoformat(timespec="seconds")
     facts = [
         f'<time datetime="{made}">{ago(now - job.created)}</time>',
-        escape(" beside ".join(job.compare) or job.settings.backend),
+        escape(" beside ".join(map(titled, job.compare)) or titled(job.settings.backend)),
     ]
     if job.seconds is not None and job.state == "done":
         facts.append(f"took {duration(job.seconds)}")
@@ -116,7 +117,7 @@ def _bar(job: Job) -> str:
 def _error(job: Job) -> str:
     said = sentence(job.error) if job.state == "failed" else ""
     if job.failed:
-        said = f"{len(job.failed)} of {len(job.compare)} backends failed: {', '.join(job.failed)}"
+        said = f"{len(job.failed)} of {len(job.compare)} backends failed: {', '.join(map(titled, job.failed))}"
     return f'<p class="mt-error">{escape(said)}</p>' if said else ""
 
 

@@ -9,24 +9,13 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from musetalk.units import counted
+from musetalk.webui.card_weights import announced, figures, share_of
 from musetalk.webui.downloads import DownloadState
 from musetalk.webui.units import sentence
 from musetalk.weights import readable_size
 
 _STATES = {"ready": "Ready", "missing": "Missing", "damaged": "Damaged", "running": "Downloading"}
 _COLUMNS = ("File", "State", "Size", "Licence", "Source")
-
-# Listens on the component, which outlives its content. "submit" carries {action, set}. The button that starts a
-# download becomes the one that cancels it: the second half of a double click must not.
-MODELS_JS = """
-let last = -1000;
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-action]");
-  if (!button || performance.now() - last < 500) return;
-  last = performance.now();
-  trigger("submit", { action: button.dataset.action, set: button.dataset.set });
-});
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +86,7 @@ def models_panel(
         refusal: Why nothing can be downloaded here; empty: it can.
 
     Returns:
-        HTML for a `gr.HTML(js_on_load=MODELS_JS)`. Sets have the same elements in every state, so that the page's
+        HTML for a `gr.HTML(js_on_load=DOWNLOADS_JS)`. Sets have the same elements in every state, so that the page's
         comparison finds each again, and what is announced changes with the state only.
     """
     if not sets:
@@ -112,7 +101,7 @@ def models_panel(
             f"{models_table(shared, 'Files of several sets')}</section>"
         )
     told = f'<p class="mt-set-refusal">{escape(sentence(refusal))}</p>' if refusal else ""
-    live = f'<p class="mt-unseen" role="status">{escape(_announcement(download))}</p>'
+    live = f'<p class="mt-unseen" role="status">{escape(announced(download))}</p>'
     return f'{live}{told}<div class="mt-sets">{sections}{common}</div>'
 
 
@@ -123,7 +112,7 @@ def models_table(rows: Sequence[ModelRow], label: str = "Files of weights") -> s
     table that is laid out differently.
     """
     if not rows:
-        return '<p class="mt-empty">The preview backend needs no weights.</p>'
+        return '<p class="mt-empty">The draft backend needs no weights.</p>'
     heads = "".join(f'<th role="columnheader" scope="col">{name}</th>' for name in _COLUMNS)
     return (
         f'<table class="mt-models" role="table" aria-label="{escape(label)}"><thead role="rowgroup">'
@@ -187,42 +176,15 @@ def _note(each: ModelSet, download: DownloadState) -> str:
 
 
 def _progress(each: ModelSet, download: DownloadState) -> str:
-    share = min(download.done / download.total, 1.0) if download.total else 0.0
-    figures = _figures(download, share)
-    value = f' aria-valuenow="{int(share * 100)}" aria-valuetext="{escape(", ".join(figures))}"'
-    shown = "".join(f"<span>{escape(figure)}</span>" for figure in figures)
+    share, said = share_of(download), figures(download)
+    value = f' aria-valuenow="{int(share * 100)}" aria-valuetext="{escape(", ".join(said))}"'
+    shown = "".join(f"<span>{escape(figure)}</span>" for figure in said)
     return (
         f'<div class="mt-set-progress"{_hidden(not download.active)}>'
         f'<div class="mt-bar" role="progressbar" aria-label="Download of {escape(each.name)}" aria-valuemin="0" '
         f'aria-valuemax="100"{value}><div class="mt-bar-fill" style="width:{share:.1%}"></div></div>'
         f'<p class="mt-set-figures">{shown}</p></div>'
     )
-
-
-def _figures(download: DownloadState, share: float) -> list[str]:
-    file = download.file
-    if download.phase == "stopping":
-        return ["Stopping"]
-    if file is None:
-        return ["Asking for sizes and space"]
-    doing = "checking" if file.checking else "loading"
-    return [
-        f"{share:.0%}",
-        f"{readable_size(download.done)} of {readable_size(download.total)}",
-        f"file {file.number} of {file.count}: {doing} {file.path}",
-    ]
-
-
-def _announcement(download: DownloadState) -> str:
-    """What a screen reader says; must not change while nothing but the numbers do."""
-    return {
-        "idle": "",
-        "running": f"Downloading {download.name}",
-        "stopping": f"Stopping the download of {download.name}",
-        "done": f"{download.name} is here",
-        "stopped": f"The download of {download.name} was stopped",
-        "failed": f"The download of {download.name} failed",
-    }[download.phase]
 
 
 def _row(row: ModelRow) -> str:

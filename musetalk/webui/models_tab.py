@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from musetalk.webui.backend_picker import backend_cards, backend_entries, stand_in
-from musetalk.webui.downloads import WeightSet, switched_off
-from musetalk.webui.models import MODELS_JS, ModelRow, ModelSet, models_panel
+from musetalk.webui.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, stand_in
+from musetalk.webui.downloads import DownloadState, WeightSet, switched_off
+from musetalk.webui.models import ModelRow, ModelSet, models_panel
 from musetalk.webui.plain_words import Reader, plain
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, with_toasts
 from musetalk.weights import WeightFile, lacking, left
@@ -30,13 +30,14 @@ class ModelsHandlers:
         self._picker = picker
 
     def refresh(self) -> Update:
-        """Show the list as it is now; go on refreshing while a download runs, and then show what can be chosen."""
-        active = self._site.downloads.state.active
-        update: Update = {self._listing: panel(self._site), self._timer: gr.Timer(active=active)}
-        if not active:
-            entries = backend_entries(self._site.engine.registry, self._site.base, self._site.downloads.allowed)
-            update[self._picker] = gr.HTML(cards=backend_cards(entries, self._site.base.backend))
-        return update
+        """Show the list and the cards as they are now, and go on while a download runs."""
+        site, state = self._site, download_of(self._site)
+        entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
+        return {
+            self._listing: panel(site),
+            self._timer: gr.Timer(active=state.active),
+            self._picker: gr.HTML(cards=backend_cards(entries, site.base.backend, state)),
+        }
 
     @with_toasts
     def act(self, event: gr.EventData) -> Update:
@@ -48,17 +49,30 @@ class ModelsHandlers:
         return self.refresh()
 
 
-def build_models(site: Site, tab: gr.Tab, picker_tab: gr.Tab, picker: gr.HTML) -> None:
-    """Build the tab where it is called; `picker` is where backends are chosen, on a tab of its own."""
-    listing = gr.HTML(panel(site), js_on_load=MODELS_JS, elem_id="models")
-    timer = gr.Timer(_REFRESH_SECONDS, active=False)
+def build_refresher() -> gr.Timer:
+    """Build what asks how a download stands, where it is called: outside all tabs, whose content may not be there."""
+    return gr.Timer(_REFRESH_SECONDS, active=False)
+
+
+def build_models(site: Site, tab: gr.Tab, picker_tab: gr.Tab, picker: gr.HTML, timer: gr.Timer) -> None:
+    """Build the tab where it is called.
+
+    Args:
+        site: Whose weights.
+        tab: This one.
+        picker_tab: Where backends are chosen.
+        picker: By whose cards; they start downloads as well.
+        timer: Of `build_refresher`.
+    """
+    listing = gr.HTML(panel(site), js_on_load=DOWNLOADS_JS, elem_id="models")
     handlers = ModelsHandlers(site, listing, timer, picker)
     shown = [listing, timer, picker]
     gr.on(None, handlers.refresh, None, shown, **UNQUEUED)  # as the page opens: what it was built with may be old
     for seen in (tab, picker_tab):
         seen.select(handlers.refresh, None, shown, **UNQUEUED)
     timer.tick(handlers.refresh, None, shown, **UNQUEUED)
-    listing.submit(handlers.act, None, shown, **AT_ONCE)
+    for asked in (listing, picker):
+        asked.submit(handlers.act, None, shown, **AT_ONCE)
 
 
 def panel(site: Site) -> str:
@@ -71,8 +85,13 @@ def panel(site: Site) -> str:
     refusal, reader = "", _reader(site)
     if not downloads.allowed and any(each.absent for each in sets):
         refusal = plain(f"visitors cannot download here: {switched_off(downloads.sets[0].name)}", reader)
-    state = replace(downloads.state, error=plain(downloads.state.error, reader))
-    return models_panel(sets, rows, state, refusal)
+    return models_panel(sets, rows, download_of(site), refusal)
+
+
+def download_of(site: Site) -> DownloadState:
+    """How the present or the last download stands, its error in words for who may start one here."""
+    state = site.downloads.state
+    return replace(state, error=plain(state.error, _reader(site)))
 
 
 def _reader(site: Site) -> Reader:

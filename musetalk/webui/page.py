@@ -13,7 +13,8 @@ from musetalk.webui.dub import build_dub
 from musetalk.webui.ending import ending_box
 from musetalk.webui.job_views import SHOW_STAGE, JobViews
 from musetalk.webui.jobs_tab import build_jobs
-from musetalk.webui.models_tab import build_models
+from musetalk.webui.links import build_links
+from musetalk.webui.models_tab import build_models, build_refresher
 from musetalk.webui.site import AT_ONCE, NAME, Site, site_header
 
 _CACHE_SWEEP_SECONDS = 600
@@ -29,8 +30,10 @@ def build_page(site: Site) -> gr.Blocks:
     with page:
         add_api(site)  # first, so that no handler of the page takes an endpoint's name
         visitor = gr.BrowserState(None, storage_key=_STORAGE_KEY, secret=_STORAGE_KEY)
+        build_links()
         header = gr.HTML(site_header(site))
         ending_box()
+        refresher = build_refresher()
         with gr.Tabs() as tabs:
             with gr.Tab("Dub", id="dub") as dub_tab:
                 dub = build_dub(site, visitor, header)
@@ -40,7 +43,7 @@ def build_page(site: Site) -> gr.Blocks:
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, views, header)
             with gr.Tab("Models", id="models") as models_tab:
-                build_models(site, models_tab, dub_tab, dub.form.backend)
+                build_models(site, models_tab, dub_tab, dub.form.backend, refresher)
 
         def open_page(request: gr.Request, secret: str | None) -> dict[Any, Any]:
             secret = secret or secrets.token_urlsafe(32)

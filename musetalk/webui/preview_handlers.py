@@ -13,6 +13,7 @@ from musetalk.errors import JobError, MediaError, MuseTalkError, about
 from musetalk.pipeline import LipSync
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.webui import form, picking
+from musetalk.webui.backend_names import titled
 from musetalk.webui.changed_since import PreviewInputs, picked_in, values_of
 from musetalk.webui.drawing import Sketch, draw
 from musetalk.webui.label_colours import legend
@@ -211,7 +212,7 @@ class PreviewHandlers:
             return {}
         speaking = gr.Image(visible=False)
         if found.speaking is not None:
-            label = f"The same frame, speaking: {' and '.join(found.painters) or found.backend}"
+            label = f"The same frame, speaking: {' and '.join(map(titled, found.painters)) or titled(found.backend)}"
             speaking = gr.Image(found.speaking, label=label, visible=True)
         return {
             stage.column: gr.Column(visible=True),

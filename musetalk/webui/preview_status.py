@@ -6,6 +6,7 @@ from html import escape
 
 from musetalk.errors import MuseTalkError
 from musetalk.progress import Stage
+from musetalk.webui.backend_names import is_draft, titled
 from musetalk.webui.plain_words import VISITOR, Reader
 from musetalk.webui.previews import Preview
 from musetalk.webui.problems import in_sentences
@@ -46,7 +47,7 @@ def preview_status(
     state = "failed" if error else "idle" if preview is None else preview.state
     said, figures = "", ""
     if preview is not None and preview.active:
-        said = f"Preview by {preview.wish.settings.backend}: {_doing(preview, before)}"
+        said = f"Preview by {titled(preview.wish.settings.backend)}: {_doing(preview, before)}"
         figures = _figures(preview)
     elif state == "stopped":
         said = "Preview stopped"
@@ -83,13 +84,13 @@ def _bar(preview: Preview | None) -> str:
 
 def stamp(shown: ShownFrame) -> str:
     """Whose picture is shown, as HTML."""
-    name, by = shown.backend, " and ".join(shown.painters)
+    name, by = titled(shown.backend), " and ".join(map(titled, shown.painters))
     if shown.speaking is None:
         text = f"For <b>{escape(name)}</b>: faces only, there is no voice in it yet"
     elif not by:
         text = f"<b>{escape(name)}</b> paints nothing in this frame"
     elif by == name:
-        text = f"Painted by <b>{escape(by)}</b>"
+        text = f"Painted by <b>{escape(by)}</b>{', which is no lip-sync' if is_draft(shown.backend) else ''}"
     else:
         text = f"Painted by <b>{escape(by)}</b>, not by {escape(name)} as asked"
     return f'<p class="mt-stamp">{text}</p>'

@@ -8,6 +8,7 @@ from typing import Any
 
 from musetalk.comparing.labels import painter_named, who_painted
 from musetalk.units import counted, duration, size
+from musetalk.webui.backend_names import draft_badge, is_draft, titled
 from musetalk.webui.timeline import timeline_svg
 from musetalk.webui.units import ratio, sentence
 
@@ -26,10 +27,11 @@ def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
     """
     if report is None:
         return ""
+    said = draft_badge() if is_draft(report["backend"]) else notice_line(notice)
     return (
         f'<section class="mt-report" aria-label="Report of the render">{swapped(report)}'
         f'<p class="mt-summary">{_summary(report)}</p>'
-        f"{notice_line(notice)}{_chips(report)}{warnings_list(report)}{timeline_svg(report)}"
+        f"{said}{_chips(report)}{warnings_list(report)}{timeline_svg(report)}"
         f'<div class="mt-folds">{_stages(report)}{table_fold("Settings", list(flat(report["settings"])))}'
         f"{table_fold('Versions', list(flat(report['versions'])))}</div></section>"
     )
@@ -77,7 +79,7 @@ def _chips(report: Mapping[str, Any]) -> str:
         ("frames/s", ratio(report["frames"] / wall) if wall else "", ""),
         ("useful bbox_shift", _range(report.get("bbox_shift_range")), ""),
         ("peak memory", size(int(report["peak_rss_mb"] * 2**20)), ""),
-        ("backend", f"{painter_named(report)}, {report['device']}", ""),
+        ("backend", f"{painter_named(report, named=titled)}, {report['device']}", ""),
     ]
     items = "".join(
         f'<div class="mt-chip" data-tone="{tone}"><dt>{name}</dt><dd>{escape(value)}</dd></div>'

@@ -41,7 +41,7 @@ def build_stage(header: gr.HTML) -> Stage:
     with gr.Row(elem_classes="actions", equal_height=True):
         moment = gr.Textbox(label="Preview at (s)", placeholder="2.5 or 0:02.5", min_width=140, scale=1)
         preview_button = gr.Button("Preview frame", min_width=110, scale=1)
-        generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1)
+        generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1, elem_id="generate")
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
     estimate = estimate_box("estimate")
     problem = problem_slot(".dub .inputs")

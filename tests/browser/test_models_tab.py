@@ -68,7 +68,9 @@ def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., B
     visit = Visit(new_visitor().new_page(), shop.address).open()
     radio = visit.page.get_by_role("radio", name="mouth")
     expect(radio).to_be_disabled()
-    visit.button("Download in the Models tab (5.1 MB)").click()
+    card = visit.page.locator(".mt-backend").nth(1)
+    expect(card).to_contain_text("Needs a 5.1 MB download")
+    visit.tab("Models")
     mouth, other = section(visit, "mouth"), section(visit, "other")
     state = mouth.locator(".mt-set-head .mt-state")
     expect(state).to_have_text("Missing")
@@ -102,13 +104,37 @@ def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., B
     expect(third.page.get_by_role("radio", name="mouth")).to_be_enabled()
 
 
+def test_a_card_downloads_what_its_backend_needs(new_visitor: Callable[..., BrowserContext], shop: Shop) -> None:
+    shop.hub.pauses = [len(SMALL), 3_000_000]
+    visit = Visit(new_visitor().new_page(), shop.address).open()
+    mouth, other = visit.page.locator(".mt-backend").nth(1), visit.page.locator(".mt-backend").nth(2)
+    assert "missing" not in visit.page.locator(".mt-backends").inner_text()
+    mouth.get_by_role("button", name="Download mouth").dblclick()  # its second half cancels nothing
+    expect(mouth.get_by_role("button", name="Cancel mouth")).to_be_focused()
+    expect(mouth.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile("[45]."))
+    expect(mouth).to_contain_text(re.compile(r"[45]\d%, \d\.\d MB of 5\.1 MB"))
+    expect(other.get_by_role("button")).to_be_disabled()
+    expect(mouth.get_by_role("button", name="Cancel mouth")).to_be_focused()  # though the card was drawn anew
+    assert severe(visit) == set()
+    mouth.get_by_role("button", name="Cancel mouth").click()
+    shop.hub.go_on.set()
+    mouth.get_by_role("button", name="Continue mouth").click()
+    expect(mouth).to_contain_text("Ready")
+    radio = visit.page.get_by_role("radio", name="mouth")
+    radio.check()
+    expect(radio).to_be_checked()
+    assert (shop.models_dir / "net/unet.pth").read_bytes() == LARGE
+    other.get_by_role("button", name="Download other").click()
+    expect(other.get_by_role("alert")).to_contain_text("does not have gone.pth of some/net")
+
+
 def test_failures_say_what_to_do(new_visitor: Callable[..., BrowserContext], shop: Shop) -> None:
     visit = Visit(new_visitor().new_page(), shop.address).open()
-    visit.page.get_by_role("radio", name="preview").check()
+    visit.page.get_by_role("radio", name="Draft").check()
     visit.tab("Models")
     other = section(visit, "other")
     other.get_by_role("button", name="Download (25 bytes)").click()
     expect(other.get_by_role("alert")).to_contain_text(re.compile(r"does not have gone\.pth of some/net: .* by hand"))
     expect(other.get_by_role("button", name="Download (7 bytes)")).to_be_enabled()
     visit.tab("Dub")
-    expect(visit.page.get_by_role("radio", name="preview")).to_be_checked()
+    expect(visit.page.get_by_role("radio", name="Draft")).to_be_checked()

@@ -1,0 +1,41 @@
+"""What the page calls backends. A preview is a picture of one frame there, so the backend of that name is a draft's."""
+
+from __future__ import annotations
+
+from html import escape
+
+from musetalk.generators.registry import PREVIEW
+
+DRAFT = "Draft"
+_LOUDNESS = "The mouth follows the loudness of the voice, which is no lip-sync"
+_TITLES = {PREVIEW.name: DRAFT}
+_SUMMARIES = {PREVIEW.name: "Moves the mouth by loudness, which is no lip-sync: to try things out, on any machine"}
+
+
+def titled(backend: str) -> str:
+    """The page's name of a backend, or of whatever else painted."""
+    return _TITLES.get(backend, backend)
+
+
+def is_draft(backend: str) -> bool:
+    """Whether its results are no lip-sync, which has to be said wherever they are shown."""
+    return backend == PREVIEW.name
+
+
+def summary_of(backend: str, summary: str) -> str:
+    """One line on a backend for people who choose, as the page says it; `summary`: as the backend says it."""
+    return _SUMMARIES.get(backend, summary)
+
+
+def result_label(backend: str) -> str:
+    """What stands over the player of a result."""
+    return f"Result: {DRAFT}, no lip-sync" if is_draft(backend) else "Result"
+
+
+def draft_badge() -> str:
+    """What a draft's result is, and the way to the real thing, as HTML with a link of `links.LINKS_JS`."""
+    link = '<button type="button" class="mt-link" data-tab="Dub" data-lead=".given .mt-picker">'
+    return (
+        f'<p class="mt-notice"><b class="mt-badge">{DRAFT}</b> {escape(_LOUDNESS)}. '
+        f"{link}Choose a backend that lip-syncs</button></p>"
+    )
