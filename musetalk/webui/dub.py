@@ -16,6 +16,7 @@ from musetalk.webui.backend_picker import backend_entries, backend_picker
 from musetalk.webui.changed_since import PICKED_IN, PreviewInputs
 from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.estimates import what_matters
+from musetalk.webui.form_changes import build_reset, wire_changes
 from musetalk.webui.form_folds import build_folds
 from musetalk.webui.form_values import labels
 from musetalk.webui.media_inputs import MediaInputs, build_media
@@ -59,8 +60,10 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_stage(header)
         with gr.Column(scale=2, min_width=320, elem_classes="settings"):
+            reset = build_reset()
             settings = form.SettingsForm(**form.build_mouth(picker), **build_folds(site.base, site.reader))
     site.labels.update(labels(settings))
+    wire_changes(settings, reset, [stage.job.change])
     inputs = Inputs(media, settings, problem)
     watched = PreviewInputs(inputs.media.source, inputs.media.voice, stage.moment, inputs.form)
     previews = PreviewHandlers(site, stage, watched)

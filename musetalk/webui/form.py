@@ -125,7 +125,7 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
         value=0,
         step=1,
         label="Mouth opening (bbox_shift)",
-        info="Pixels of the source; more opens wider",
+        info="Moves where the mouth is painted, in pixels of the source: more opens it wider.",
         elem_classes="when-shift",
     )
     with gr.Accordion("What bbox_shift does", open=False, elem_classes="when-shift"):
@@ -138,8 +138,18 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
                 ]
             )
         )
-    face = gr.Radio(_FACES, value=FACE, label="Face", info="Or click a face in the preview frame")
-    point = gr.Textbox(label="Point on the picked face", placeholder="x, y in pixels of the source", visible=False)
+    face = gr.Radio(
+        _FACES,
+        value=FACE,
+        label="Face",
+        info="Who speaks where several faces are seen; or click one in the preview frame.",
+    )
+    point = gr.Textbox(
+        label="Point on the picked face",
+        placeholder="x, y",
+        info="Where the speaking face is in the source, in pixels from its left and top.",
+        visible=False,
+    )
     face.change(lambda choice: gr.Textbox(visible=choice == PICKED), face, point, queue=False, api_visibility="private")
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}
 

@@ -39,19 +39,23 @@ def _blending(default: BlendSettings) -> dict[str, Any]:
             [("Ours", "ours"), ("The published programs'", "published")],
             value="ours",
             label="Look",
-            info="Theirs: without what this program adds, to compare with demos; what is set otherwise stays",
+            info="Theirs leaves out what this program adds, to compare with their demos; other settings stay.",
         )
         blend = gr.Radio(
             [("Alpha", "alpha"), ("Poisson", "poisson")],
             value=default.method,
             label="Method",
-            info="Poisson keeps what is painted, in the light of the source's rim; it takes longer",
+            info="How the new mouth is laid in; Poisson fits its light to the skin around it, and takes longer.",
         )
         colour = gr.Checkbox(
-            default.colour == "match", label="Match the colour", info="To the face around the mask's rim"
+            default.colour == "match",
+            label="Match the colour",
+            info="Gives the new mouth the colours of the skin around it.",
         )
         sharpness = gr.Checkbox(
-            default.sharpness == "match", label="Match the sharpness", info="As sharp and as grainy as the source"
+            default.sharpness == "match",
+            label="Match the sharpness",
+            info="Makes the new mouth as sharp and as grainy as the rest of the picture.",
         )
     return {"look": look, "blend": blend, "colour": colour, "sharpness": sharpness}
 
@@ -62,26 +66,39 @@ def _enhancement(default: EnhanceSettings, base: RenderSettings, reader: Reader)
     there = restorers(base.models_dir)
     with gr.Accordion("Enhancement", open=False) as fold:
         restore = gr.Checkbox(
-            False, label="Restore faces", info="A network gives them detail; it takes longer", elem_classes="restore"
+            False,
+            label="Restore faces",
+            info="Lets another network add detail to the face; it takes longer.",
+            elem_classes="restore",
         )
         lacking = gr.HTML("", elem_id="restorer-lacks")
-        restorer = gr.Dropdown(there, value=there[0], label="Model", elem_classes=shown)
-        strength = slider(0, 1, default.strength, "Strength", "How much of the restored face is taken", shown)
+        restorer = gr.Dropdown(
+            there, value=there[0], label="Model", info="Which network adds the detail.", elem_classes=shown
+        )
+        strength = slider(
+            0, 1, default.strength, "Strength", "How much of the restored face is taken: 0 nothing, 1 all of it.", shown
+        )
         region = gr.Radio(
             [("Mouth: what was painted", "mouth"), ("Whole face", "face")],
             value=default.region,
             label="Region",
+            info="How much of the face may change.",
             elem_classes=shown,
         )
         upscale = gr.Radio(
             [("256 pixels", 1), ("512 pixels", 2), ("1024 pixels", 4)],
             value=default.upscale,
             label="Side of the restored face",
-            info="The more, the sharper on large faces",
+            info="How large the face is restored: more is sharper on large faces, and slower.",
             elem_classes=shown,
         )
         steadiness = slider(
-            0, 1, default.steadiness, "Steadiness", "How much of the restorer's flicker is taken out", shown
+            0,
+            1,
+            default.steadiness,
+            "Steadiness",
+            "How much of the flicker that restoring brings is taken out again.",
+            shown,
         )
 
     def look(wanted: bool, model: str | None) -> tuple[gr.Dropdown, str]:
@@ -125,11 +142,19 @@ def build_pauses(default: SilenceSettings) -> dict[str, Any]:
             [("As painted", "generate"), ("Keep the source's mouth", "keep"), ("Come to rest", "rest")],
             value=default.mode,
             label="While the voice pauses",
-            info="Come to rest: the mouth closes, then the source's own is shown",
+            info="What the mouth does meanwhile; at rest it closes, then the source's own is shown.",
             elem_classes="silence",
         )
         pause = slider(
-            0.1, 10, default.threshold_seconds, "Shortest pause", "In seconds; shorter ones are painted", shown, 0.1
+            0.1,
+            10,
+            default.threshold_seconds,
+            "Shortest pause",
+            "How many seconds of silence count as a pause; in shorter ones the mouth goes on.",
+            shown,
+            0.1,
         )
-        fade = slider(0.04, 2, default.fade_seconds, "Cross-fade", "In seconds", shown)
+        fade = slider(
+            0.04, 2, default.fade_seconds, "Cross-fade", "How many seconds one mouth takes to become the other.", shown
+        )
     return {"silence": silence, "pause": pause, "fade": fade}

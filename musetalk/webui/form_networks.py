@@ -28,7 +28,7 @@ def _musetalk(default: RenderSettings) -> dict[str, Any]:
             value=default.extra_margin,
             step=1,
             label="Extra margin",
-            info="Pixels of the source under the chin that the network sees, too",
+            info="How many pixels under the chin the network sees as well: more for chins that are cut off.",
         )
     return {"extra_margin": extra_margin}
 
@@ -40,6 +40,7 @@ def _latentsync(default: RenderSettings) -> dict[str, Any]:
             [("Published: DDIM, 20 steps", "published"), ("Fast: DPM++, 8 steps", "fast")],
             value=own.preset,
             label="Preset",
+            info="Fast takes less than half the time, and is a little less exact.",
         )
         steps = gr.Number(
             value=own.steps or 0,
@@ -47,7 +48,7 @@ def _latentsync(default: RenderSettings) -> dict[str, Any]:
             minimum=0,
             maximum=_MOST_STEPS,
             label="Steps",
-            info="0: the preset's; the time grows with them",
+            info="How often each picture is refined, which takes as many times as long; 0 takes the preset's.",
         )
         guidance = gr.Slider(
             1,
@@ -55,7 +56,7 @@ def _latentsync(default: RenderSettings) -> dict[str, Any]:
             value=own.guidance,
             step=0.1,
             label="Guidance",
-            info="How much further than the voice says; 1 takes half the time",
+            info="How strongly the mouth follows the voice; 1 takes half the time.",
         )
         overlap = gr.Slider(
             0,
@@ -63,19 +64,20 @@ def _latentsync(default: RenderSettings) -> dict[str, Any]:
             value=own.overlap,
             step=1,
             label="Overlap",
-            info="Frames that clips of 16 share with the one before, so that no jump shows between them",
+            info="How many of each 16 pictures are shared with the ones before, so that no jump shows between them.",
         )
         framing = gr.Radio(
             [("Aligned: turned upright, as it was trained", "aligned"), ("MuseTalk's crops", "musetalk")],
             value=own.framing,
             label="Framing",
-            info="bbox_shift moves MuseTalk's crops alone",
+            info="How faces are cut out: upright suits tilted heads, MuseTalk's follows the mouth opening above.",
             elem_classes="framing",
         )
         fallback = gr.Radio(
             [("MuseTalk, if its weights are there", "musetalk"), ("Nobody: end with an error", "error")],
             value=own.fallback,
             label="Who paints what LatentSync cannot",
+            info="What happens where LatentSync finds no way to paint a face.",
         )
     return {
         "sampler": sampler,
@@ -91,13 +93,16 @@ def _network(default: RenderSettings) -> dict[str, Any]:
     network = default.network
     with gr.Accordion("Network", open=False, elem_classes="when-network"):
         decoder = gr.Radio(
-            [("Exact", "sd"), ("Tiny (TAESD): far quicker, softer", "tiny")], value=network.decoder, label="Decoder"
+            [("Exact", "sd"), ("Tiny (TAESD): far quicker, softer", "tiny")],
+            value=network.decoder,
+            label="Decoder",
+            info="What turns the network's result into pixels; tiny needs a download of its own.",
         )
         dtype = gr.Radio(
             [("Auto", "auto"), ("fp32", "fp32"), ("fp16", "fp16"), ("bf16", "bf16")],
             value=network.dtype,
             label="Precision",
-            info="Auto: fp16 on a GPU, fp32 on the CPU",
+            info="How exactly the network calculates; auto takes what suits this machine.",
         )
         batch_size = gr.Number(
             value=network.batch_size or 0,
@@ -105,12 +110,12 @@ def _network(default: RenderSettings) -> dict[str, Any]:
             minimum=0,
             maximum=_MOST_AT_ONCE,
             label="Batch size",
-            info="Frames at once; 0: as many as help and fit",
+            info="How many pictures are painted at once; 0 takes as many as help and fit into memory.",
         )
         seed = gr.Textbox(
             value="" if network.seed is None else str(network.seed),
             label="Seed",
             placeholder="a whole number, or empty",
-            info="Empty: MuseTalk draws no noise, and LatentSync always the same",
+            info="Another number gives a slightly different result; empty always gives the same one.",
         )
     return {"decoder": decoder, "dtype": dtype, "batch_size": batch_size, "seed": seed}

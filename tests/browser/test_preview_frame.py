@@ -20,6 +20,7 @@ from tests.browser.test_access import others, severe, sticking_out
 from tests.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
+DRAFT = "Draft, which is no lip-sync"
 HELD = "musetalk-v1"
 
 
@@ -115,7 +116,7 @@ def test_the_newest_click_wins_and_the_picture_says_whose_it_is(visit: Visit, cl
 def test_what_has_changed_since_is_named_until_it_is_shown_or_taken_back(visit: Visit, clips: Clips) -> None:
     visit.give(clips.source, clips.voice)
     visit.button("Preview frame").click()
-    previewed(visit, by="preview")
+    previewed(visit, by=DRAFT)
     stale = part(visit, "stale")
     expect(stale).to_be_hidden()
     for fold in ("Mask", "Blending", "Enhancement", "Pauses", "Length", "Output"):
@@ -131,13 +132,13 @@ def test_what_has_changed_since_is_named_until_it_is_shown_or_taken_back(visit: 
     expect(stale).to_be_hidden()
     visit.page.get_by_label("Preview at (s)").fill("0:01")
     expect(stale).to_contain_text("Not in this picture yet: Preview at.")
-    expect(part(visit, "stamp")).to_have_text("Painted by preview")
+    expect(part(visit, "stamp")).to_have_text(f"Painted by {DRAFT}")
 
 
 def test_stop_ends_a_preview_and_keeps_what_was_shown(visit: Visit, clips: Clips, held: Held) -> None:
     visit.give(clips.source, clips.voice)
     visit.button("Preview frame").click()
-    previewed(visit, by="preview")
+    previewed(visit, by=DRAFT)
     before, stop = visit.frame.get_attribute("src"), visit.button("Stop")
     expect(stop).to_be_disabled()
     held.stopped.clear()
@@ -151,7 +152,7 @@ def test_stop_ends_a_preview_and_keeps_what_was_shown(visit: Visit, clips: Clips
     assert held.stopped.wait(HANG_SECONDS)
     expect(stop).to_be_disabled()
     assert visit.frame.get_attribute("src") == before
-    expect(part(visit, "stamp")).to_have_text("Painted by preview")
+    expect(part(visit, "stamp")).to_have_text(f"Painted by {DRAFT}")
     visit.say("Ready")
 
 
@@ -226,7 +227,7 @@ def test_a_moment_is_taken_as_people_write_it_and_refused_where_there_is_none(vi
     moment, error = visit.page.get_by_label("Preview at (s)"), part(visit, "preview-status").get_by_role("alert")
     moment.fill("0:01")
     moment.press("Enter")
-    previewed(visit, by="preview")
+    previewed(visit, by=DRAFT)
     expect(part(visit, "note")).to_contain_text("Frame at 1.00 s of the source")
     for text, said in (
         ("soon", '"soon" is no moment'),
@@ -275,7 +276,7 @@ def test_all_of_it_is_for_everybody(
     visit = Visit(context.new_page(), address).open()
     visit.give(clips.source, clips.voice)
     visit.button("Preview frame").click()
-    previewed(visit, by="preview")
+    previewed(visit, by=DRAFT)
     choose(visit, HELD)
     visit.button("Preview frame").click()
     expect(part(visit, "preview-status")).to_contain_text("25 %")

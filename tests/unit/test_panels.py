@@ -180,16 +180,22 @@ class TestReport:
         page = Page(panels.report_panel(report()))
         assert "250 frames (10 s of video) in 4 s: the mouth is painted in 200, the others are untouched." in page.text
         figures = [text for path, text in page.texts if path[-1] == "dd"]
-        assert figures == ["250", "200", "50", "0", "2.5\u00d7", "62.5", "512 MiB", "preview, CPU"]
+        assert figures == ["250", "200", "50", "0", "2.5\u00d7", "62.5", "512 MiB", "Draft, CPU"]
 
     @pytest.mark.parametrize(("painted", "says"), [(250, "in all of them"), (0, "all are untouched")])
     def test_summary_of_all_and_of_none(self, painted: int, says: str) -> None:
         assert says in panels.report_panel(report(face_frames=painted))
 
     def test_notice_and_warnings_are_shown(self) -> None:
-        page = Page(panels.report_panel(report(warnings=["the voice is short"]), "Preview backend"))
-        assert "Preview backend" in page.text
+        page = Page(panels.report_panel(report(backend="big", warnings=["the voice is short"]), "Made by a network"))
+        assert "Made by a network" in page.text
         assert next(text for path, text in page.texts if path[-1:] == ("li",)) == "The voice is short"
+
+    def test_a_draft_is_called_one_and_leads_to_the_real_thing(self) -> None:
+        page = Page(panels.report_panel(report(), "a notice"))
+        assert "The mouth follows the loudness of the voice, which is no lip-sync." in page.text
+        assert page.having(data_lead=".given .mt-picker", data_tab="Dub")
+        assert not Page(panels.report_panel(report(backend="big"), "a notice")).having(data_tab="Dub")
 
     def test_fallbacks_name_who_painted(self) -> None:
         fallback = Fallback(10, 14, "out of memory", "musetalk-v15")

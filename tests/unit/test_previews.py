@@ -182,7 +182,7 @@ def test_progress_is_told_as_the_share_of_what_is_painted_and_the_time_it_took()
     preview.note(ProgressEvent("plan", 0, 0))
     assert preview.share is None
     said = Page(preview_status(preview)).text
-    assert "Preview by preview: finding faces" in said
+    assert "Preview by Draft: finding faces" in said
     assert "1:15 so far" in said
     preview.note(ProgressEvent("render", 32, 48))  # frames 32 to 47 of the output
     preview.note(ProgressEvent("render", 32, 48, part=4.0))
@@ -214,6 +214,6 @@ def test_the_stamp_names_who_painted() -> None:
         return " ".join(Page(stamp(shown)).text.split())
 
     assert stamped(True, "latentsync-1.6") == "Painted by latentsync-1.6"
-    assert stamped(True, "preview") == "Painted by preview , not by latentsync-1.6 as asked"
+    assert stamped(True, "preview") == "Painted by Draft , not by latentsync-1.6 as asked"
     assert stamped(True) == "latentsync-1.6 paints nothing in this frame"
     assert stamped(False) == "For latentsync-1.6 : faces only, there is no voice in it yet"
