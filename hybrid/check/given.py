@@ -52,14 +52,15 @@ def latentsync_lines(calls: Sequence[Call], size: int, speech: Float32Array, ste
         return [Finding("sample", "the network was never called", failed=True)]
     sample, audio = own[0].sample, own[0].audio
     times = list(dict.fromkeys(call.timestep for call in own))
+    reach = f"{times[0]} ... {times[-1]}" if len(times) > 1 else str(times[0])
     counted = [] if len(times) == steps else [f"{len(times)} timesteps instead of {steps}"]
     return [
         judged(
             "sample",
-            f"{shape_of(sample)} = noise 4 + mask 1 + masked image 4 + reference 4, {len(own)} calls",
+            f"{shape_of(sample)} = noise 4 + mask 1 + masked image 4 + reference 4, {_counted(len(own), 'call')}",
             _sample_problems(own, size),
         ),
-        judged("timesteps", f"{times[0]} ... {times[-1]} ({len(times)} steps)", counted),
+        judged("timesteps", f"{reach} ({_counted(len(times), 'step')})", counted),
         judged("audio", f"{shape_of(audio)}: silence | voice", _guided_audio_problems(audio, speech)),
     ]
 
@@ -124,6 +125,10 @@ def _guided_audio_problems(audio: torch.Tensor, speech: Float32Array) -> list[st
     silence, heard = audio.chunk(2)
     problems = [] if not silence.any() else ["its first half is not silent"]
     return problems + _unlike(heard, voice, "voice")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _unlike(heard: torch.Tensor, wanted: torch.Tensor, what: str) -> list[str]:

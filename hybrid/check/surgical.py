@@ -11,7 +11,9 @@ from hybrid.check.packages import check_imports
 from musetalk.generators.registry import BackendRegistry
 from musetalk.settings import RenderSettings
 
-STEPS = 2  # of LatentSync's loop: enough to see it go on; the published 20 take a CPU half an hour
+# Of LatentSync's loop: enough to see it go on; the published 20 take a CPU half an hour. The loop of 1.6 is the same,
+# and at 512 pixels each step takes four times as long.
+_STEPS, _STEPS_OF_LARGE = 2, 1
 
 
 def surgical_check(models_dir: Path, backends: Sequence[str] = ()) -> Iterator[Findings]:
@@ -40,6 +42,7 @@ def surgical_check(models_dir: Path, backends: Sequence[str] = ()) -> Iterator[F
     with tempfile.TemporaryDirectory(prefix="musetalk-") as folder:
         yield check_components(scene, Path(folder))
     for backend in chosen:
-        values = {"backend": backend.name, "models_dir": models_dir, "latentsync": {"steps": STEPS}}
+        steps = _STEPS_OF_LARGE if backend.name == "latentsync-1.6" else _STEPS
+        values = {"backend": backend.name, "models_dir": models_dir, "latentsync": {"steps": steps}}
         yield check_backend(backend, RenderSettings.parse(values), scene)
     yield check_naive_handover()
