@@ -217,8 +217,9 @@ class JobService:
         if not words:
             raise JobError("a render needs a name", "give it one letter or more")
         with self._changed:
-            job = self.get(job_id, owner)
-            self._update(job, {"title": words}, to_disk=True)
+            job = self.get(job_id, owner).model_copy(update={"title": words})
+            result = self.store.name_result(job) if job.state == "done" else job.result
+            self._update(job, {"title": words, "result": result}, to_disk=True)
         return self.store.newest(job)
 
     def refresh(self, owner: str) -> None:
@@ -383,8 +384,9 @@ class JobService:
             self._contexts.pop(job.id, None)
             with suppress(OSError):
                 (self.store.folder(job) / NEWEST).unlink()
+            result = self.store.name_result(self.store.newest(job)) if state == "done" else job.result
             changes = {"state": state, "error": error, "ended": self.store.now(), "progress": None}
-            self._update(job, changes, to_disk=True)
+            self._update(job, {**changes, "result": result}, to_disk=True)
             self._changed.notify_all()
 
     def _update(self, job: Job, changes: dict[str, object], *, to_disk: bool) -> None:

@@ -182,6 +182,17 @@ class JobStore:
         """The account of what a job did, as JSON, if it is there."""
         return self.file(job, COMPARISON if job.compare else REPORT)
 
+    def name_result(self, job: Job) -> str:
+        """Call the video that a render has made by its title, as downloads will be; what it is called then."""
+        name, folder = _result_name(job.title), self.folder(job)
+        if job.compare or name == job.result:
+            return job.result
+        try:
+            (folder / job.result).rename(folder / name)
+        except OSError:  # it is gone, or read right now where that cannot be
+            return job.result
+        return name
+
     def used_bytes(self) -> int:
         """Disk that all jobs take."""
         return sum(facts.st_size for _, facts in files_below(self.root))

@@ -11,10 +11,11 @@ from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.estimates import what_matters
+from musetalk.webui.job_inputs import JobInputs
+from musetalk.webui.job_views import Place
 from musetalk.webui.media_inputs import build_media
 from musetalk.webui.problems import ProblemSlots, problem_slot, telling
-from musetalk.webui.site import UNQUEUED, Site
-from musetalk.webui.watching import SHOW_ADDRESS
+from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 
 _SETTINGS = (
     "All settings are the Dub tab's, those of its folds included; only the backend changes. Faces are found once, and "
@@ -34,9 +35,7 @@ _TAKE_OVER = """(...given) => {
 }"""
 
 
-def build_compare(
-    site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr.Tab, dub: DubHandlers
-) -> CompareHandlers:
+def build_compare(site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr.Tab, dub: DubHandlers) -> Place:
     """Build the tab where it is called, which goes by the settings of `dub`; what other parts need of it comes back."""
     names, lacking = choices(site)
     with gr.Row():
@@ -70,9 +69,7 @@ def build_compare(
         (stage.compare_button.click, handlers.compare),
         (stage.estimate.submit, handlers.compare_anyway),
     ):
-        begins(telling(handler, slots, site.reader), **begin).success(
-            None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private"
-        )
+        begins(telling(handler, slots, site.reader), **begin)
     for changed in (tab.select, media.source.change, media.voice.change, backends.change, *what_matters(dub.form)):
         changed(
             handlers.estimate,
@@ -82,9 +79,10 @@ def build_compare(
             **UNQUEUED,
         )
     _wire(handlers, stage, visitor)
-    return handlers
+    return Place(handlers, JobInputs(site, media.source, media.voice, dub.form))
 
 
 def _wire(handlers: CompareHandlers, stage: CompareStage, visitor: gr.BrowserState) -> None:
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **UNQUEUED)
+    stage.status.submit(handlers.act, [stage.job, visitor], handlers.opened, **AT_ONCE)
     stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)

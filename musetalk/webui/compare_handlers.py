@@ -49,6 +49,11 @@ class CompareHandlers(Watching):
         return [*super().watched, self._stage.pair, self._stage.estimate]
 
     @property
+    def opened(self) -> list[Any]:
+        """What changes when another comparison is watched, or none."""
+        return [*self.watched, self._backends]
+
+    @property
     def choice(self) -> list[Any]:
         """What changes with the weights that are there."""
         return [self._backends, self._lacking, self._stage.compare_button]
@@ -114,7 +119,7 @@ class CompareHandlers(Watching):
             )
         backends = self._in_order(backends)
         settings = form.read(values, self._site.base, backends)
-        job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings, compare=backends)
+        job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings, compare=backends, once=True)
         self._site.uploads.sweep()
         return {**self.open(job), self._stage.estimate: ""}
 
@@ -122,6 +127,11 @@ class CompareHandlers(Watching):
         """Backends as they are listed; they come as they were clicked."""
         listed = [backend.name for backend in self._site.engine.registry]
         return sorted(backends, key=lambda name: listed.index(name) if name in listed else len(listed))
+
+    def given_back(self, job: Job) -> Update:
+        """Choose the backends of a comparison, as far as they can paint now."""
+        names, _ = choices(self._site)
+        return {self._backends: gr.CheckboxGroup(choices=names, value=[name for name in job.compare if name in names])}
 
     def _outcome(self, job: Job) -> Update:
         stage, facts, store = self._stage, account_of(self._site, job), self._site.jobs.store

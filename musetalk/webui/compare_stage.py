@@ -41,9 +41,8 @@ def build_work(*, ready: bool) -> CompareWork:
         compare_button = gr.Button("Compare", variant="primary", min_width=110, scale=2, interactive=ready)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
     estimate = estimate_box("compare-estimate")
-    return CompareWork(
-        compare_button, stop_button, estimate, gr.HTML(panels.status_panel(None, hint=HINT), elem_id="compare-status")
-    )
+    status = gr.HTML(panels.status_panel(None, hint=HINT), js_on_load=panels.STATUS_JS, elem_id="compare-status")
+    return CompareWork(compare_button, stop_button, estimate, status)
 
 
 def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
@@ -58,7 +57,7 @@ def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
         report=gr.HTML("", js_on_load=SEEK_JS, elem_id="comparison"),
         stop_button=work.stop_button,
         status=work.status,
-        job=gr.Textbox(visible=False),
+        job=gr.Textbox(visible="hidden", label="job"),
         timer=gr.Timer(WATCH_SECONDS, active=False),
         compare_button=work.compare_button,
         estimate=work.estimate,

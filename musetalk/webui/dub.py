@@ -19,6 +19,7 @@ from musetalk.webui.estimates import what_matters
 from musetalk.webui.form_changes import build_reset, wire_changes
 from musetalk.webui.form_folds import build_folds
 from musetalk.webui.form_values import labels
+from musetalk.webui.job_inputs import SHOW_INPUTS, JobInputs
 from musetalk.webui.media_inputs import MediaInputs, build_media
 from musetalk.webui.plain_words import Reader
 from musetalk.webui.preview_handlers import PreviewHandlers
@@ -26,7 +27,6 @@ from musetalk.webui.preview_status import PUT_AWAY
 from musetalk.webui.problems import ProblemSlots, problem_slot, telling
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
-from musetalk.webui.watching import SHOW_ADDRESS
 
 # Gradio puts a picture inside a button without a name. Only that of the frame does anything.
 _NAME_PICTURES = """() => requestAnimationFrame(() => {
@@ -66,10 +66,12 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
     wire_changes(settings, reset, [stage.job.change])
     inputs = Inputs(media, settings, problem)
     watched = PreviewInputs(inputs.media.source, inputs.media.voice, stage.moment, inputs.form)
-    previews = PreviewHandlers(site, stage, watched)
-    handlers = DubHandlers(site, stage, previews, watched)
+    given = JobInputs(site, inputs.media.source, inputs.media.voice, inputs.form)
+    previews = PreviewHandlers(site, stage, watched, given)
+    handlers = DubHandlers(site, stage, previews, given)
     _wire(handlers, inputs, stage, visitor, site.reader)
     _wire_previews(previews, watched, stage, visitor)
+    _wire_job(handlers, watched, stage, visitor)
     return handlers
 
 
@@ -87,9 +89,7 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         (stage.generate_button.click, handlers.generate),
         (stage.estimate.submit, handlers.generate_anyway),
     ):
-        begins(telling(handler, slots, reader), **begin).success(
-            None, stage.job, None, js=SHOW_ADDRESS, api_visibility="private"
-        )
+        begins(telling(handler, slots, reader), **begin)
     for changed in (*(each.change for each in media), *what_matters(inputs.form)):
         changed(handlers.estimate, [*media, *settings], stage.estimate, trigger_mode="always_last", **UNQUEUED)
     # Outside the queue: a queue full of work must not keep anybody from ending it.
@@ -107,12 +107,7 @@ def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stag
         ask(handlers.start, asked, handlers.watched, **asking)
     shown.frame.select(handlers.pick, asked, handlers.chosen, **asking)
     shown.faces.submit(handlers.choose, asked, handlers.chosen, **asking)
-    inputs.source.change(
-        handlers.start_with_source,
-        [shown.said, shown.picked_in, *job, *inputs.widgets],
-        handlers.chosen,
-        **{**asking, "js": inputs.telling(1 + len(job), alone=True)},
-    )
+    _show_source(inputs.source.change, handlers, inputs, stage, visitor)
     point = inputs.form.point
     point.input(None, [inputs.source, point], shown.picked_in, js=PICKED_IN, api_visibility="private")
     shown.timer.tick(handlers.watch, [*job, *overlays], handlers.watched, **UNQUEUED)
@@ -124,3 +119,47 @@ def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stag
     gr.on(changes, None, asked, shown.stale, js=inputs.comparing(), api_visibility="private")
     mends = [*(widget.change for widget in inputs.widgets), stage.generate_button.click]
     gr.on(mends, None, stage.preview_status, stage.preview_status, js=PUT_AWAY, api_visibility="private")
+
+
+def _show_source(
+    when: Any,  # noqa: ANN401 - one of Gradio's events
+    handlers: PreviewHandlers,
+    inputs: PreviewInputs,
+    stage: Stage,
+    visitor: gr.BrowserState,
+) -> None:
+    """Show the source alone, when something happens."""
+    asked = [stage.previewing.said, stage.previewing.picked_in, stage.job, visitor]
+    when(
+        handlers.start_with_source,
+        [*asked, *inputs.widgets],
+        handlers.chosen,
+        **{**AT_ONCE, "trigger_mode": "multiple", "js": inputs.telling(len(asked) - 1, alone=True)},
+    )
+
+
+def _wire_job(handlers: DubHandlers, inputs: PreviewInputs, stage: Stage, visitor: gr.BrowserState) -> None:
+    """Let inputs and the job on the stage belong together."""
+    job, path = [stage.job, visitor], gr.Textbox(visible=False, label="path")
+    shown, given = stage.previewing, handlers.inputs
+    for looks in (stage.preview_button.click, stage.moment.submit, shown.frame.select, shown.faces.submit):
+        looks(handlers.leave, stage.job, handlers.opened, **UNQUEUED)
+    inputs.source.change(
+        handlers.leave_for, [*job, path, inputs.source], handlers.opened, js=given.paths(2), **UNQUEUED
+    )
+    acted = stage.status.submit(handlers.act, job, handlers.opened, **AT_ONCE)
+    _show_source(acted.success, handlers.previews, inputs, stage, visitor)
+    acted.success(None, stage.job, None, js=SHOW_INPUTS, api_visibility="private")
+    compared: list[Any] = [inputs.voice, *inputs.form.widgets]
+    gr.on(
+        [stage.job.change, *(widget.change for widget in compared)],
+        handlers.mark,
+        [*job, path, *compared],
+        stage.changed,
+        js=given.paths(2),
+        trigger_mode="always_last",
+        **UNQUEUED,
+    )
+    stage.changed.submit(handlers.take_back, job, given.widgets, **AT_ONCE)
+    changes = [stage.job.change, *(widget.change for widget in given.widgets)]
+    gr.on(changes, None, [stage.job, *given.widgets], js=given.keep, api_visibility="private")

@@ -273,6 +273,12 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
     return settings
 
 
+def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
+    """A job's settings with what the server decides as it is decided now."""
+    network = settings.network.model_copy(update={name: getattr(base.network, name) for name in SERVERS_NETWORK})
+    return settings.model_copy(update={"network": network, **{name: getattr(base, name) for name in SERVER_ONLY}})
+
+
 def may_be_named(restorer: str) -> bool:
     """Whether visitors may name a restorer: by its name, or by that of a file in the server's folder, no path."""
     return restorer in _NAMED_RESTORERS or _RESTORER_FILE.fullmatch(restorer) is not None

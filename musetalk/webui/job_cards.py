@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
 
 from musetalk.jobs.job import Job
-from musetalk.units import duration
+from musetalk.units import counted, duration, size
 from musetalk.webui.backend_names import titled
 from musetalk.webui.status import STAGE_TITLES, share_done, whole_said
-from musetalk.webui.units import ago, clock, sentence
+from musetalk.webui.units import ago, clock, in_time, sentence
 
 _STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 
-# Listens on the component, which outlives its content. "submit" carries {action, job}. Delete wants a second press: not
-# within 0.3 s, because that is a double click, and not after 3 s. Which card is waiting for it is kept here and painted
-# again after each update, so that progress elsewhere in the list cannot take it back.
+# Listens on the component, which outlives its content. "submit" carries {action, job}, of a new name {title}, too.
+# Deleting wants a second press: not within 0.3 s, because that is a double click, and not after 3 s. What waits for it,
+# and which name is being written, is kept here and painted again after each update, so that progress elsewhere in the
+# list cannot take it back.
 JOB_LIST_JS = """
-let armed = "", since = 0, timer = 0;
+let armed = "", since = 0, timer = 0, naming = "", name = "";
 const paint = () => {
-  for (const button of element.querySelectorAll('[data-action="delete"]')) {
-    button.toggleAttribute("data-armed", button.dataset.job === armed);
+  for (const button of element.querySelectorAll('[data-action^="delete"]'))
+    button.toggleAttribute("data-armed", armed !== "" && button.dataset.job === armed);
+  for (const form of element.querySelectorAll("form[data-job]")) {
+    form.hidden = form.dataset.job !== naming;
+    if (form.hidden || form.contains(document.activeElement)) continue;
+    form.elements.title.value = name;
+    form.elements.title.focus();
   }
   const live = element.querySelector("[data-live]");
   if (live) live.textContent = armed ? "Press again to delete" : "";
@@ -34,45 +41,132 @@ const arm = (job) => {
   if (job) timer = setTimeout(() => arm(""), 3000);
   paint();
 };
+const rename = (job, title) => {
+  naming = job;
+  name = title;
+  paint();
+};
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
   if (!button) return;
   const { action, job } = button.dataset;
-  if (action === "delete" && armed !== job) return arm(job);
-  if (action === "delete" && performance.now() - since < 300) return;
+  if (action === "rename") return rename(naming === job ? "" : job, button.dataset.title);
+  if (action.startsWith("delete") && armed !== job) return arm(job);
+  if (action.startsWith("delete") && performance.now() - since < 300) return;
   arm("");
   trigger("submit", { action, job });
+});
+element.addEventListener("input", (event) => (name = event.target.value));
+element.addEventListener("keydown", (event) => {
+  const form = event.target.closest("form[data-job]");
+  if (event.key !== "Escape" || !form) return;
+  rename("", "");
+  element.querySelector(`[data-action="rename"][data-job="${form.dataset.job}"]`)?.focus();
+});
+element.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-job]");
+  if (!form) return;
+  event.preventDefault();
+  const { job } = form.dataset;
+  const title = form.elements.title.value;
+  rename("", "");
+  element.querySelector(`[data-action="rename"][data-job="${job}"]`)?.focus();
+  trigger("submit", { action: "rename", job, title });
 });
 watch("value", paint);
 """
 
 
-def job_list(jobs: Sequence[tuple[Job, int, str]], now: float | None = None) -> str:
-    """Cards in the order given.
+@dataclass(frozen=True, slots=True)
+class JobEntry:
+    """A job as its card shows it.
+
+    Attributes:
+        job: The job.
+        place: Jobs before it in the queue.
+        picture: The address of its thumbnail; empty: it has none.
+        file: The address of what it has made; empty: nothing.
+        differing: What of its settings is not as usual, in words: names and values.
+        inputs_kept: Whether its inputs are still there, to be rendered again.
+    """
+
+    job: Job
+    place: int = 0
+    picture: str = ""
+    file: str = ""
+    differing: Sequence[tuple[str, str]] = ()
+    inputs_kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long jobs are kept: seconds after they ended, and the bytes that all together may take."""
+
+    seconds: float = 86400.0
+    max_bytes: int = 10 * 2**30
+
+
+def job_list(jobs: Sequence[JobEntry], keeping: Keeping = Keeping(), now: float | None = None) -> str:
+    """Cards in the order given, below a sentence on how long they are kept.
 
     Args:
-        jobs: Each with its place in the queue (jobs before it) and the address of its thumbnail, or "".
+        jobs: What to show.
+        keeping: How long they are kept.
         now: Seconds since the epoch; the clock's, if None.
 
     Returns:
         HTML for a `gr.HTML(js_on_load=JOB_LIST_JS)`. Titles, messages and addresses in it are escaped.
     """
     live = '<p class="mt-unseen" role="status" data-live></p>'
+    ended = sum(not entry.job.active for entry in jobs)
+    every = (
+        f'<button type="button" class="mt-button" data-action="delete-all" data-job="all"{"" if ended else " hidden"}>'
+        f'<span class="mt-say">Delete all that have ended ({ended})</span>'
+        '<span class="mt-ask">Delete all?</span></button>'
+    )
+    head = f'<div class="mt-jobs-head"><p class="mt-kept">{_kept(keeping)}</p>{every}</div>'
     if not jobs:
-        return f'{live}<p class="mt-empty">No renders yet. What you generate or compare is kept here.</p>'
+        return f'{live}{head}<p class="mt-empty">No renders yet. What you generate or compare is kept here.</p>'
     moment = time.time() if now is None else now
-    cards = "".join(_card(job, place, picture, moment) for job, place, picture in jobs)
-    return f'{live}<ul class="mt-jobs" aria-label="Your renders">{cards}</ul>'
+    cards = "".join(_card(entry, keeping, moment) for entry in jobs)
+    return f'{live}{head}<ul class="mt-jobs" aria-label="Your renders">{cards}</ul>'
 
 
-def _card(job: Job, place: int, picture: str, now: float) -> str:
-    image = f'<img src="{escape(picture)}" alt="" loading="lazy">' if picture else ""
+def _kept(keeping: Keeping) -> str:
+    hours = keeping.seconds / 3600
+    long = counted(round(hours / 24), "day") if hours >= 48 and hours % 24 == 0 else f"{hours:g} h"
+    return (
+        f"Each render is kept with its inputs for {long} after it has ended, then deleted. All renders here together "
+        f"may take {size(keeping.max_bytes)} of disk; beyond that the oldest go first."
+    )
+
+
+def _card(entry: JobEntry, keeping: Keeping, now: float) -> str:
+    job = entry.job
+    image = f'<img src="{escape(entry.picture)}" alt="" loading="lazy">' if entry.picture else ""
+    title = escape(job.title)
+    naming = (
+        f'<form class="mt-rename" data-job="{escape(job.id)}" hidden><input name="title" maxlength="120" '
+        f'aria-label="Name of this render" value="{title}"><button type="submit" class="mt-button">Save</button></form>'
+    )
     return (
         f'<li class="mt-job" data-state="{job.state}"><div class="mt-thumb">{image}</div>'
-        f'<div class="mt-job-text"><h2 class="mt-job-title" title="{escape(job.title)}">{escape(job.title)}</h2>'
-        f'<p class="mt-job-facts"><span class="mt-state">{_state(job, place)}</span>{_facts(job, now)}</p>'
-        f'{_bar(job)}{_error(job)}</div><div class="mt-job-actions">{_buttons(job)}</div></li>'
+        f'<div class="mt-job-text"><h2 class="mt-job-title" title="{title}">{title}</h2>{naming}'
+        f'<p class="mt-job-facts"><span class="mt-state">{_state(job, entry.place)}</span>'
+        f"{_facts(job, now)}{_goes(job, keeping, now)}</p>{_differing(entry)}"
+        f'{_bar(job)}{_error(job)}</div><div class="mt-job-actions">{_buttons(entry)}</div></li>'
     )
+
+
+def _goes(job: Job, keeping: Keeping, now: float) -> str:
+    if job.active:
+        return ""
+    return f"<span>deleted in {in_time(keeping.seconds - (now - (job.ended or job.created)))}</span>"
+
+
+def _differing(entry: JobEntry) -> str:
+    items = "".join(f"<li>{escape(name)} <b>{escape(value)}</b></li>" for name, value in entry.differing)
+    return f'<ul class="mt-job-settings" aria-label="Settings that are not as usual">{items}</ul>' if items else ""
 
 
 def _state(job: Job, place: int) -> str:
@@ -89,6 +183,8 @@ def _facts(job: Job, now: float) -> str:
         f'<time datetime="{made}">{ago(now - job.created)}</time>',
         escape(" beside ".join(map(titled, job.compare)) or titled(job.settings.backend)),
     ]
+    if job.length_seconds is not None:
+        facts.append(f"{clock(job.length_seconds)} long")
     if job.seconds is not None and job.state == "done":
         facts.append(f"took {duration(job.seconds)}")
     if job.state == "running" and job.progress:
@@ -121,10 +217,29 @@ def _error(job: Job) -> str:
     return f'<p class="mt-error">{escape(said)}</p>' if said else ""
 
 
-def _buttons(job: Job) -> str:
-    last = ("stop", "Stop", "") if job.active else ("delete", "Delete", '<span class="mt-ask">Delete?</span>')
-    return "".join(
-        f'<button type="button" class="mt-button" data-action="{action}" data-job="{escape(job.id)}">'
-        f'<span class="mt-say">{word}</span>{asked}<span class="mt-unseen"> {escape(job.title)}</span></button>'
-        for action, word, asked in (("open", "Open", ""), last)
+def _buttons(entry: JobEntry) -> str:
+    job = entry.job
+    buttons = [_button(job, "open", "Open")]
+    if entry.file:
+        buttons.append(
+            f'<a class="mt-button" href="{escape(entry.file)}" download>Download'
+            f'<span class="mt-unseen"> {escape(job.title)}</span></a>'
+        )
+    if job.state in ("failed", "cancelled") and entry.inputs_kept:
+        buttons.append(_button(job, "retry", "Retry"))
+    if entry.inputs_kept:
+        buttons.append(_button(job, "edit", "Edit and render again"))
+    buttons.append(_button(job, "rename", "Rename", f' data-title="{escape(job.title)}"'))
+    buttons.append(
+        _button(job, "stop", "Stop")
+        if job.active
+        else _button(job, "delete", "Delete", after='<span class="mt-ask">Delete?</span>')
+    )
+    return "".join(buttons)
+
+
+def _button(job: Job, action: str, word: str, more: str = "", after: str = "") -> str:
+    return (
+        f'<button type="button" class="mt-button" data-action="{action}" data-job="{escape(job.id)}"{more}>'
+        f'<span class="mt-say">{word}</span>{after}<span class="mt-unseen"> {escape(job.title)}</span></button>'
     )

@@ -8,24 +8,29 @@ from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import THUMBNAIL
 from musetalk.webui import panels
-from musetalk.webui.accounts import shown_job
+from musetalk.webui.accounts import account_of, result_of, shown_job
 from musetalk.webui.figures import file_address
+from musetalk.webui.form import SettingsForm
+from musetalk.webui.form_values import differences
 from musetalk.webui.job_views import JobViews
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
-from musetalk.webui.watching import Update
+from musetalk.webui.watching import Update, retry
 
 _REFRESH_SECONDS = 2.0
 
 
 class JobsHandlers:
-    """Handlers over the list."""
+    """Handlers over the list; `form` has the words for settings."""
 
-    def __init__(self, site: Site, listing: gr.HTML, timer: gr.Timer, views: JobViews, header: gr.HTML) -> None:
+    def __init__(
+        self, site: Site, listing: gr.HTML, timer: gr.Timer, views: JobViews, header: gr.HTML, form: SettingsForm
+    ) -> None:
         self._site = site
         self._listing = listing
         self._timer = timer
         self._views = views
         self._header = header
+        self._form = form
 
     def refresh(self, request: gr.Request, secret: str | None) -> Update:
         """Show the list as it is now; go on refreshing while anything in it moves."""
@@ -33,36 +38,62 @@ class JobsHandlers:
             jobs = self._site.jobs.jobs(owner_of(secret, request))
         except JobError:
             jobs = []
-        entries = [(shown_job(self._site, job), self._site.jobs.place(job), self._thumbnail(job)) for job in jobs]
         return {
             self._header: site_header(self._site),
-            self._listing: panels.job_list(entries),
+            self._listing: panels.job_list([self._entry(job) for job in jobs], keeping(self._site)),
             self._timer: gr.Timer(active=any(job.active for job in jobs)),
         }
 
     @with_toasts
-    def act(self, request: gr.Request, event: gr.EventData, secret: str | None) -> Update:
-        """Open, stop or delete the job whose button was pressed."""
+    def act(self, request: gr.Request, event: gr.EventData, secret: str | None, *shown: str) -> Update:
+        """Do what the button says that was pressed; `shown` are the jobs that other tabs show."""
         action, job_id, owner = event.action, str(event.job), owner_of(secret, request)
+        jobs, update = self._site.jobs, dict[object, object]()
         if action == "open":
             return self._views.open(request, job_id, secret)
+        if action == "edit":
+            return self._views.edit(request, job_id, secret)
         if action == "stop":
-            self._site.jobs.stop(job_id, owner)
+            jobs.stop(job_id, owner)
+        elif action == "retry":
+            update = self._views.show_again(retry(self._site, job_id, owner), shown)
+        elif action == "rename":
+            update = self._views.show_again(jobs.rename(job_id, owner, str(event.title)), shown)
         elif action == "delete":
-            self._site.jobs.delete(job_id, owner)
-        return self.refresh(request, secret)
+            jobs.delete(job_id, owner)
+            update = self._views.forget(shown, owner)
+        elif action == "delete-all":
+            jobs.delete_ended(owner)
+            update = self._views.forget(shown, owner)
+        return {**update, **self.refresh(request, secret)}
 
-    def _thumbnail(self, job: Job) -> str:
-        path = self._site.jobs.store.file(job, THUMBNAIL)
-        return file_address(path) if path else ""
+    def _entry(self, job: Job) -> panels.JobEntry:
+        store = self._site.jobs.store
+        picture, account = store.file(job, THUMBNAIL), account_of(self._site, job) if job.compare else None
+        made = result_of(self._site, job, account) if job.state == "done" else None
+        return panels.JobEntry(
+            shown_job(self._site, job),
+            place=self._site.jobs.place(job),
+            picture=file_address(picture) if picture else "",
+            file=file_address(made) if made else "",
+            differing=differences(job.settings, self._form),
+            inputs_kept=all(store.file(job, name) for name in (job.video, job.voice)),
+        )
 
 
-def build_jobs(site: Site, visitor: gr.BrowserState, tab: gr.Tab, views: JobViews, header: gr.HTML) -> None:
+def keeping(site: Site) -> panels.Keeping:
+    """How long jobs are kept here."""
+    return panels.Keeping(site.jobs.store.keep_seconds, site.jobs.store.max_bytes)
+
+
+def build_jobs(
+    site: Site, visitor: gr.BrowserState, tab: gr.Tab, views: JobViews, header: gr.HTML, form: SettingsForm
+) -> None:
     """Build the tab where it is called."""
-    listing = gr.HTML(panels.job_list([]), js_on_load=panels.JOB_LIST_JS, elem_id="jobs")
+    listing = gr.HTML(panels.job_list([], keeping(site)), js_on_load=panels.JOB_LIST_JS, elem_id="jobs")
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
-    handlers = JobsHandlers(site, listing, timer, views, header)
+    handlers = JobsHandlers(site, listing, timer, views, header, form)
     shown = [header, listing, timer]
     tab.select(handlers.refresh, visitor, shown, **UNQUEUED)
     timer.tick(handlers.refresh, visitor, shown, **UNQUEUED)
-    listing.submit(handlers.act, visitor, [listing, timer, *views.shown], **AT_ONCE)
+    listing.submit(handlers.act, [visitor, *views.jobs], [listing, timer, *views.shown], **AT_ONCE)

@@ -7,15 +7,17 @@ from typing import Any
 
 import gradio as gr
 
+from musetalk.webui.addresses import ARRIVED, FOLLOW, WITH_KEPT, build_travel
 from musetalk.webui.api import add_api
 from musetalk.webui.compare import build_compare
 from musetalk.webui.dub import build_dub
 from musetalk.webui.ending import ending_box
-from musetalk.webui.job_views import SHOW_STAGE, JobViews
+from musetalk.webui.job_views import SHOW_STAGE, JobViews, Place
 from musetalk.webui.jobs_tab import build_jobs
 from musetalk.webui.links import build_links
 from musetalk.webui.models_tab import build_models, build_refresher
-from musetalk.webui.site import AT_ONCE, NAME, Site, site_header
+from musetalk.webui.site import AT_ONCE, NAME, UNQUEUED, Site, site_header
+from musetalk.webui.told import build_told, wire_told
 
 _CACHE_SWEEP_SECONDS = 600
 _CACHE_KEEP_SECONDS = 6 * 3600  # uploads and preview frames; jobs have copies of their own
@@ -34,22 +36,35 @@ def build_page(site: Site) -> gr.Blocks:
         header = gr.HTML(site_header(site))
         ending_box()
         refresher = build_refresher()
+        told = build_told()
         with gr.Tabs() as tabs:
             with gr.Tab("Dub", id="dub") as dub_tab:
                 dub = build_dub(site, visitor, header)
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare = build_compare(site, visitor, header, compare_tab, dub)
-            views = JobViews(site, tabs, {"dub": dub, "compare": compare})
+            views = JobViews(site, tabs, {"dub": Place(dub, dub.inputs), "compare": compare})
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
-                build_jobs(site, visitor, jobs_tab, views, header)
+                build_jobs(site, visitor, jobs_tab, views, header, dub.form)
             with gr.Tab("Models", id="models") as models_tab:
                 build_models(site, models_tab, dub_tab, dub.form.backend, refresher)
 
-        def open_page(request: gr.Request, secret: str | None) -> dict[Any, Any]:
+        def open_page(request: gr.Request, secret: str | None, kept: str) -> dict[Any, Any]:
             secret = secret or secrets.token_urlsafe(32)
-            return {visitor: secret, header: site_header(site), **views.restore(request, secret)}
+            return {visitor: secret, header: site_header(site), **views.restore(request, secret, kept)}
 
         page.unload(dub.previews.leave)
-        opened = page.load(open_page, visitor, [visitor, *views.shown], **AT_ONCE)
+        kept = gr.Textbox(visible=False, label="kept")
+        opened = page.load(open_page, [visitor, kept], [visitor, *views.shown], js=WITH_KEPT, **AT_ONCE)
         opened.then(None, js=SHOW_STAGE, api_visibility="private")
+        tells = wire_told(site, views, visitor, told)
+        opened.then(tells.tell, [visitor, told[1], *views.jobs], tells.told, **UNQUEUED)
+        travel = build_travel()
+        # Each step, and one after the other: whoever goes back twice means the second one.
+        in_order: dict[str, Any] = {**AT_ONCE, "concurrency_limit": 1, "trigger_mode": "multiple"}
+        went = travel.submit(views.go, [visitor, *views.jobs], views.shown, **in_order)
+        for arrived in (opened, went):
+            arrived.then(None, views.jobs, js=ARRIVED, api_visibility="private")
+        changes = [tab.select for tab in (dub_tab, compare_tab, jobs_tab, models_tab)]
+        changes += [job.change for job in views.jobs]
+        gr.on(changes, None, views.jobs, js=FOLLOW, api_visibility="private")
     return page

@@ -10,12 +10,14 @@ from typing import Any, Literal
 import gradio as gr
 
 from musetalk.errors import JobError, MediaError, MuseTalkError, about
+from musetalk.jobs.job import Job
 from musetalk.pipeline import LipSync
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.webui import form, picking
 from musetalk.webui.backend_names import titled
 from musetalk.webui.changed_since import PreviewInputs, picked_in, values_of
 from musetalk.webui.drawing import Sketch, draw
+from musetalk.webui.job_inputs import JobInputs
 from musetalk.webui.label_colours import legend
 from musetalk.webui.lines_legend import lines_legend
 from musetalk.webui.moments import moment_of
@@ -40,13 +42,15 @@ class PreviewHandlers:
         site: Whose engine and previews.
         stage: The right column.
         inputs: What a preview depends on.
+        given: The same inputs, as jobs give them back.
     """
 
-    def __init__(self, site: Site, stage: Stage, inputs: PreviewInputs) -> None:
+    def __init__(self, site: Site, stage: Stage, inputs: PreviewInputs, given: JobInputs) -> None:
         self._site = site
         self._whole = stage
         self._stage = stage.previewing
         self._inputs = inputs
+        self._given = given
 
     @property
     def watched(self) -> list[Any]:
@@ -72,13 +76,19 @@ class PreviewHandlers:
         secret: str | None,
         *values: Any,  # noqa: ANN401 - of all kinds of widgets
     ) -> Update:
-        """Show what was chosen as the source, and the faces in it; a face picked in another source is so no longer."""
+        """Show what was chosen as the source, and the faces in it; a face picked in another source is so no longer.
+
+        Of a source that the watched job has given back no picture is made: its result is shown.
+        """
         visit, (source, _, _, _) = visit_of(request), values_of(values)
         if source is None:
             self._site.previews.forget(visit)
             runs = self._job_runs(request, job_id, secret)
             return {**self._emptied(), self._whole.stop_button: gr.Button(interactive=runs)}
         inputs, (face, point) = self._inputs, self._inputs.face_in(values)
+        job = self._job(request, job_id, secret)
+        if job is not None and self._given.owns(job, source):
+            return {self._stage.picked_in: picked_in(source, point)}
         update: Update = {}
         remark = ""
         if face == form.PICKED and known != picked_in(source, point) and known.endswith(f"|{point}"):
@@ -138,7 +148,11 @@ class PreviewHandlers:
             ),
             self._whole.stop_button: gr.Button(interactive=self._job_runs(request, job_id, secret)),
         }
-        return update if preview is None or preview.found is None else {**update, **self._made(preview, shown)}
+        return (
+            update
+            if preview is None or preview.found is None
+            else {**update, **self._made(preview, shown, instead=not job_id)}
+        )
 
     def stop(self, request: gr.Request) -> bool:
         """End the preview of this page; whether one was under way."""
@@ -200,13 +214,17 @@ class PreviewHandlers:
         return None if preview is None or preview.found is None else preview.found.sketch
 
     def _job_runs(self, request: gr.Request, job_id: str, secret: str | None) -> bool:
-        try:
-            return bool(job_id) and self._site.jobs.get(job_id, owner_of(secret, request)).active
-        except JobError:
-            return False
+        job = self._job(request, job_id, secret)
+        return job is not None and job.active
 
-    def _made(self, preview: Preview, overlays: Sequence[bool]) -> Update:
-        """The pictures of a preview that is done, in the place of what was shown."""
+    def _job(self, request: gr.Request, job_id: str, secret: str | None) -> Job | None:
+        try:
+            return self._site.jobs.get(job_id, owner_of(secret, request)) if job_id else None
+        except JobError:
+            return None
+
+    def _made(self, preview: Preview, overlays: Sequence[bool], *, instead: bool) -> Update:
+        """The pictures of a preview that is done, `instead` of a result: not where a job was begun meanwhile."""
         stage, found = self._stage, preview.found
         if found is None:
             return {}
@@ -214,8 +232,9 @@ class PreviewHandlers:
         if found.speaking is not None:
             label = f"The same frame, speaking: {' and '.join(map(titled, found.painters)) or titled(found.backend)}"
             speaking = gr.Image(found.speaking, label=label, visible=True)
+        place = {stage.column: gr.Column(visible=True), self._whole.video: gr.Video(visible=False)} if instead else {}
         return {
-            stage.column: gr.Column(visible=True),
+            **place,
             stage.stamp: stamp(found),
             stage.said: preview.wish.said,
             stage.speaking: speaking,
@@ -225,7 +244,6 @@ class PreviewHandlers:
             stage.note: plain(found.note, self._site.reader),
             stage.stages: gr.Accordion(visible=found.sheet is not None),
             stage.sheet: found.sheet,
-            self._whole.video: gr.Video(visible=False),
             **self._draw(found.sketch, overlays),
         }
 

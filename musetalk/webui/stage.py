@@ -8,6 +8,7 @@ import gradio as gr
 
 from musetalk.webui import panels
 from musetalk.webui.estimates import estimate_box
+from musetalk.webui.job_inputs import CHANGED_JS
 from musetalk.webui.preview_stage import PreviewStage, build_preview
 from musetalk.webui.preview_status import preview_status
 from musetalk.webui.problems import problem_slot
@@ -17,7 +18,10 @@ from musetalk.webui.watching import WATCH_SECONDS, WatchedStage
 
 @dataclass(frozen=True, slots=True)
 class Stage(WatchedStage):
-    """Its widgets besides those of the watched job; `preview_status` says how far a preview is that is under way."""
+    """Its widgets besides those of the watched job.
+
+    `preview_status` says how far a preview is that is under way, `changed` whether the inputs are still the job's.
+    """
 
     previewing: PreviewStage
     preview_status: gr.HTML
@@ -26,6 +30,7 @@ class Stage(WatchedStage):
     generate_button: gr.Button
     problem: gr.HTML
     estimate: gr.HTML
+    changed: gr.HTML
 
     @property
     def preview(self) -> gr.Column:
@@ -45,7 +50,8 @@ def build_stage(header: gr.HTML) -> Stage:
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
     estimate = estimate_box("estimate")
     problem = problem_slot(".dub .inputs")
-    status = gr.HTML(panels.status_panel(None), elem_id="status")
+    status = gr.HTML(panels.status_panel(None), js_on_load=panels.STATUS_JS, elem_id="status")
+    changed = gr.HTML("", js_on_load=CHANGED_JS, elem_id="changed")
     report = gr.HTML("", js_on_load=SEEK_JS, elem_id="report")
     return Stage(
         header=header,
@@ -60,6 +66,7 @@ def build_stage(header: gr.HTML) -> Stage:
         stop_button=stop_button,
         status=status,
         report=report,
-        job=gr.Textbox(visible=False),
+        changed=changed,
+        job=gr.Textbox(visible="hidden", label="job"),
         timer=gr.Timer(WATCH_SECONDS, active=False),
     )

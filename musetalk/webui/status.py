@@ -23,6 +23,13 @@ STAGE_TITLES: dict[Stage, str] = {
     "render": "Rendering",
     "finish": "Finishing file",
 }
+# Listens on the component, which outlives its content. "submit" carries {action}: "edit" or "retry".
+STATUS_JS = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-action]");
+  if (button) trigger("submit", { action: button.dataset.action });
+});
+"""
 HINT = "Choose a source and a voice, then generate."
 _IN_FRAMES: tuple[Stage, ...] = ("plan", "parse", "render")
 
@@ -67,7 +74,9 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str 
         f'<p class="mt-note"{_hidden(not note)}>{escape(note)}</p>'
         f"{_newest(newest)}"
         f'<p class="mt-error" role="alert"{_hidden(not error)}>{escape(sentence(error))}</p>'
-        "</section>"
+        f'<div class="mt-status-actions"{_hidden(job is None or job.active)}>'
+        f"{_button('retry', 'Retry', hidden=state not in ('failed', 'cancelled'))}"
+        f"{_button('edit', 'Edit and render again')}</div></section>"
     )
 
 
@@ -77,6 +86,10 @@ def _newest(address: str) -> str:
         f'<figure class="mt-newest"{_hidden(not address)}><img alt="The newest frame"{source}>'
         "<figcaption>The newest frame</figcaption></figure>"
     )
+
+
+def _button(action: str, word: str, *, hidden: bool = False) -> str:
+    return f'<button type="button" class="mt-button" data-action="{action}"{_hidden(hidden)}>{word}</button>'
 
 
 def share_done(progress: JobProgress | None) -> float | None:

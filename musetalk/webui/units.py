@@ -47,6 +47,15 @@ def ago(seconds: float) -> str:
     return f"{counted(int(seconds / 86400), 'day')} ago"
 
 
+def in_time(seconds: float) -> str:
+    """How long until something happens, "less than a minute", "4 min", "3 h", "2 days"."""
+    if seconds < 60:
+        return "less than a minute"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h" if seconds < 2 * 86400 else counted(round(seconds / 86400), "day")
+
+
 def sentence(text: str) -> str:
     """A message with a capital, unless it begins with something that is no word, such as a path."""
     first = text.split(" ", 1)[0].rstrip(",:;")

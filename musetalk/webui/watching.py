@@ -13,18 +13,13 @@ from musetalk.jobs.store import NEWEST
 from musetalk.webui import panels
 from musetalk.webui.accounts import shown_job
 from musetalk.webui.figures import file_address
-from musetalk.webui.site import Site, owner_of, site_header
+from musetalk.webui.form import renewed
+from musetalk.webui.site import Site, owner_of, site_header, with_toasts
 from musetalk.webui.status import HINT
 
 Update: TypeAlias = dict[Any, Any]
 WATCH_SECONDS = 0.7
 _STOP_SECONDS = 2.0
-# The address names the job, so that a closed tab loses nothing.
-SHOW_ADDRESS = """(job) => {
-  const address = new URL(window.location);
-  if (job) address.searchParams.set("job", job);
-  history.replaceState(null, "", address);
-}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +55,16 @@ class Watching:
         stage = self._watched
         return [stage.header, stage.job, stage.timer, stage.status, stage.stop_button, stage.report, stage.video]
 
+    @property
+    def opened(self) -> list[Any]:
+        """What changes when another job is watched, or none."""
+        return self.watched
+
+    @property
+    def job(self) -> gr.Textbox:
+        """What holds the id of the watched job."""
+        return self._watched.job
+
     def stop(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """End the job that is watched."""
         try:
@@ -81,9 +86,30 @@ class Watching:
             return {**told, self._watched.stop_button: stop}
         return self.show(job)
 
+    @with_toasts
+    def act(self, request: gr.Request, event: gr.EventData, job_id: str, secret: str | None) -> Update:
+        """Try the watched job once more, or put it away so that its inputs can be edited."""
+        if event.action != "retry":
+            return self.put_away()
+        return self.open(retry(self._site, job_id, owner_of(secret, request)))
+
+    def put_away(self) -> Update:
+        """Watch no job, and show none."""
+        stage = self._watched
+        return {**self._cleared(), **self._nothing(), stage.job: "", stage.header: site_header(self._site)}
+
     def open(self, job: Job) -> Update:
         """Show a job in the place of another one."""
         return {**self._cleared(), **self.show(job)}
+
+    def open_from_elsewhere(self, job: Job) -> Update:
+        """The same with one whose inputs are not those that are looked at."""
+        return self.open(job)
+
+    def given_back(self, job: Job) -> Update:
+        """Give back what a job was asked for besides its inputs and settings."""
+        del job
+        return {}
 
     def show(self, job: Job) -> Update:
         """Show a job, whatever its state."""
@@ -125,3 +151,12 @@ class Watching:
             stage.status: panels.status_panel(None, hint=self._hint),
             stage.stop_button: gr.Button(interactive=False),
         }
+
+
+def retry(site: Site, job_id: str, owner: str) -> Job:
+    """Queue a job that failed or was stopped once more, under what the server decides now.
+
+    Raises:
+        MuseTalkError: It is gone, done, or cannot work.
+    """
+    return site.jobs.retry(job_id, owner, renewed(site.jobs.get(job_id, owner).settings, site.base))

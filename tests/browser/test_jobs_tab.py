@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,10 @@ def test_running_and_waiting_renders_are_stopped_from_the_list(visit: Visit, cli
     visit.generate(clips.source, clips.long_voice)
     visit.say("Rendering")
     running = visit.job
+    visit.set_number("Mouth opening (bbox_shift)", 3)
     visit.button("Generate").click()
     visit.say("Waiting")
-    assert visit.job != running
+    expect(visit.page).not_to_have_url(re.compile(running))
     visit.tab("Jobs")
     expect(visit.cards).to_have_count(2)
     expect(visit.cards.locator(".mt-state")).to_have_text(["Waiting, 1 before it", "Rendering"])
@@ -57,3 +59,51 @@ def test_running_and_waiting_renders_are_stopped_from_the_list(visit: Visit, cli
         card.get_by_role("button", name="Stop").click()
         expect(card.locator(".mt-state")).to_have_text("Stopped")
         expect(card.locator("[data-action=delete]")).to_be_visible()
+
+
+def test_renders_of_the_same_inputs_are_told_apart_named_and_taken_away(
+    visit: Visit, clips: Clips, tmp_path: Path
+) -> None:
+    visit.give(clips.source, clips.voice)
+    for _ in range(3):  # as one does who is in a hurry: one render
+        visit.button("Generate").click()
+    visit.say("Done")
+    visit.set_number("Mouth opening (bbox_shift)", 6)
+    visit.button("Generate").click()
+    expect(visit.page.locator("#changed")).to_be_empty()
+    visit.say("Done")
+    visit.tab("Jobs")
+    expect(visit.cards).to_have_count(2)
+    expect(visit.cards.locator(".mt-state")).to_have_text(["Done", "Done"])
+    expect(visit.cards.first.locator(".mt-job-settings")).to_have_text("Mouth opening 6")
+    expect(visit.cards.last.locator(".mt-job-settings")).to_have_count(0)
+    expect(visit.cards.last).to_contain_text("0:01 long")
+    expect(visit.page.locator("#jobs")).to_contain_text("kept with its inputs for 24 h")
+
+    card = visit.cards.last
+    card.get_by_role("button", name="Rename").click()
+    name = card.get_by_label("Name of this render")
+    expect(name).to_be_focused()
+    expect(name).to_have_value("two faces + voice")
+    name.fill("Take 1: final")
+    name.press("Enter")
+    expect(card.locator(".mt-job-title")).to_have_text("Take 1: final")
+    expect(name).to_be_hidden()
+    with visit.page.expect_download() as download:
+        card.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "Take_1_final.mp4"
+    download.value.save_as(tmp_path / "taken.mp4")
+    assert (tmp_path / "taken.mp4").read_bytes()[4:8] == b"ftyp"
+
+    delete = visit.page.locator("[data-action=delete-all]")
+    expect(delete).to_contain_text("Delete all that have ended (2)")
+    delete.click()
+    expect(delete).to_contain_text("Delete all?")
+    visit.page.wait_for_function(
+        "since => performance.now() - since > 350", arg=visit.page.evaluate("performance.now()")
+    )
+    delete.click()
+    expect(visit.cards).to_have_count(0)
+    visit.tab("Dub")
+    visit.say("Ready")  # what was deleted is shown no more
+    expect(visit.video).to_have_count(0)

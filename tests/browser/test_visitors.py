@@ -84,6 +84,17 @@ def test_a_killed_server_keeps_what_was_done_and_says_what_was_not(
         left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         assert left == kept
 
+        visit.cards.first.get_by_role("button", name="Edit and render again").click()
+        visit.say("Ready")
+        expect(visit.page).to_have_url(visit.address)
+        visit.held("source", "two faces")
+        visit.held("voice", "long voice")
+        visit.page.go_back()
+        visit.cards.first.get_by_role("button", name="Retry").click()
+        expect(visit.cards.locator(".mt-state")).to_have_text(["Rendering", "Done"])
+        visit.cards.first.get_by_role("button", name="Stop").click()
+        expect(visit.cards.locator(".mt-state")).to_have_text(["Stopped", "Done"])
+
 
 def test_with_logins_nothing_is_shown_before_and_only_ones_own_after(
     new_visitor: NewVisitor, clips: Clips, tmp_path: Path

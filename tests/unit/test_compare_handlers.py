@@ -30,13 +30,15 @@ from musetalk.webui.compare_handlers import CompareHandlers
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.form_values import values_of
-from musetalk.webui.job_views import JobViews
+from musetalk.webui.job_inputs import JobInputs
+from musetalk.webui.job_views import JobViews, Place
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.uploads import Uploads
 from tests.compared import FRAMES, RATE, finished, report_of
 from tests.held_engine import LONGEST, PORTRAIT, Engine, written_voice
 from tests.html_page import Page
 from tests.media import tone, write_wav
+from tests.unit.test_form import made_form
 
 pytestmark = pytest.mark.slow
 
@@ -198,8 +200,11 @@ def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
     files = tab.site.jobs.store.folder(job)
     (files / "latentsync-1.5.mp4").unlink()
     (files / SIDE_BY_SIDE).unlink()
-    views = JobViews(tab.site, gr.Tabs(), {"compare": tab.handlers})
-    restored = views.restore(tab.asked(job=job.id), VISITOR)
+    inputs = JobInputs(tab.site, gr.File(), gr.Audio(), made_form())
+    views = JobViews(tab.site, gr.Tabs(), {"compare": Place(tab.handlers, inputs)})
+    restored = views.restore(tab.asked(job=job.id), VISITOR, "")
+    assert Path(restored[inputs.source]).name == PORTRAIT.name
+    assert restored[tab.backends].value == ["preview"]  # LatentSync has no weights here
     assert restored[stage.video].label == "Only result: preview"
     assert restored[stage.pair] == ""
     assert "latentsync-1.5" in restored[stage.report]

@@ -306,7 +306,14 @@ def test_a_job_gets_another_name(start: Callable[..., JobService], engine: Engin
     with pytest.raises(JobError, match="no such render"):
         service.rename(job.id, BOB, "mine")
     engine.go.release()
-    assert service.wait(job, LONGEST).title == "Take 1"
+    done = service.wait(job, LONGEST)
+    assert (done.title, done.result) == ("Take 1", "Take_1.mp4")
+    renamed = service.rename(job.id, ANN, "Take 2: final")
+    assert renamed.result == "Take_2_final.mp4"
+    made = service.store.file(renamed, renamed.result)
+    assert made is not None
+    assert made.read_bytes() == b"mp4"
+    service.rename(job.id, ANN, "Take 1")
     service.close()
     assert start().get(job.id, ANN).title == "Take 1"
 

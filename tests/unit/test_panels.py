@@ -15,6 +15,7 @@ from musetalk.report import Fallback
 from musetalk.settings import RenderSettings
 from musetalk.webui import panels
 from musetalk.webui.backend_picker import BackendEntry, backend_cards
+from musetalk.webui.told import told_line
 from tests.html_page import Page
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>${alert(3)}{{value}}`"""
@@ -132,7 +133,7 @@ class TestStatus:
         known = running("render", 1, 9, seconds_left=60.0, note="latentsync-1.5, 2 of 2: out of memory")
         compared = known.model_copy(update={"compare": ("preview", "latentsync-1.5")})
         assert "left" not in Page(panels.status_panel(compared)).text
-        card = Page(panels.job_list([(compared, 0, "")])).text
+        card = Page(panels.job_list([panels.JobEntry(compared)])).text
         assert "latentsync-1.5, 2 of 2" in card
         assert "left" not in card
 
@@ -149,7 +150,7 @@ class TestStatus:
     def test_a_comparison_says_who_failed(self) -> None:
         done = job("done", started=1000.0, ended=1042.0, compare=("preview", "big"), failed=("big",))
         assert announced(panels.status_panel(done))[0] == "Done in 42 s, but big failed"
-        assert "1 of 2 backends failed: big" in Page(panels.job_list([(done, 0, "")])).text
+        assert "1 of 2 backends failed: big" in Page(panels.job_list([panels.JobEntry(done)])).text
 
     def test_ends(self) -> None:
         assert announced(panels.status_panel(job("done", started=1000.0, ended=1042.0)))[0] == "Done in 42 s"
@@ -241,6 +242,51 @@ class TestReport:
         assert "real time" not in panels.report_panel(report(wall_seconds=0.0, stages={}))
 
 
+class TestTold:
+    def test_nothing_is_told_of_nothing(self) -> None:
+        assert told_line(None) == ""
+
+    @pytest.mark.parametrize(
+        ("state", "says", "figures"),
+        [
+            ("queued", "Waiting", "2 before it"),
+            ("done", "Done", ""),
+            ("failed", "Failed", ""),
+            ("cancelled", "Stopped", ""),
+        ],
+    )
+    def test_says_how_a_job_is(self, state: JobState, says: str, figures: str) -> None:
+        page = Page(told_line(job(state), place=2))
+        assert f"{says}: take.mp4 speaking voice.wav" in " ".join(page.text.split())
+        assert figures in page.text
+        assert [found["data-action"] for found in page.having(type="button")] == (
+            ["show"] if state == "queued" else ["show", "hush"]
+        )
+
+    def test_says_how_far_it_is_and_what_else_waits(self) -> None:
+        text = Page(told_line(running("render", 30, 40), more=2)).text
+        assert "rendering, 75%" in text
+        assert "and 2 more" in text
+
+
+class TestActions:
+    @pytest.mark.parametrize(
+        ("state", "offered"),
+        [
+            ("queued", []),
+            ("running", []),
+            ("done", ["edit"]),
+            ("failed", ["retry", "edit"]),
+            ("cancelled", ["retry", "edit"]),
+        ],
+    )
+    def test_what_has_ended_can_be_rendered_again(self, state: JobState, offered: list[str]) -> None:
+        page = Page(panels.status_panel(job(state)))
+        [row] = page.having(**{"class": "mt-status-actions"})
+        shown = [found["data-action"] for found in page.having(type="button") if "hidden" not in found]
+        assert (shown if "hidden" not in row else []) == offered
+
+
 class TestJobs:
     def test_empty_list_says_so(self) -> None:
         assert "No renders yet" in panels.job_list([])
@@ -248,28 +294,66 @@ class TestJobs:
     @pytest.mark.parametrize(
         ("state", "actions"),
         [
-            ("queued", ["open", "stop"]),
-            ("running", ["open", "stop"]),
-            ("done", ["open", "delete"]),
-            ("failed", ["open", "delete"]),
-            ("cancelled", ["open", "delete"]),
+            ("queued", ["open", "edit", "rename", "stop"]),
+            ("running", ["open", "edit", "rename", "stop"]),
+            ("done", ["open", "edit", "rename", "delete"]),
+            ("failed", ["open", "retry", "edit", "rename", "delete"]),
+            ("cancelled", ["open", "retry", "edit", "rename", "delete"]),
         ],
     )
     def test_buttons_fit_the_state(self, state: JobState, actions: list[str]) -> None:
-        page = Page(panels.job_list([(job(state), 0, "")], now=1000.0))
-        buttons = [found for tag, found in page.elements if tag == "button"]
+        page = Page(panels.job_list([panels.JobEntry(job(state))], now=1000.0))
+        buttons = [found for tag, found in page.elements if tag == "button" and found.get("data-job") == job().id]
         assert [button["data-action"] for button in buttons] == actions
-        assert {button["data-job"] for button in buttons} == {job().id}
         assert {button["type"] for button in buttons} == {"button"}
 
-    def test_card_says_state_age_and_duration(self) -> None:
-        text = Page(panels.job_list([(job("done", started=1000.0, ended=1090.0), 0, "")], now=1000.0 + 7300)).text
+    def test_what_lost_its_inputs_cannot_be_rendered_again(self) -> None:
+        page = Page(panels.job_list([panels.JobEntry(job("failed"), inputs_kept=False)], now=1000.0))
+        assert not {"edit", "retry"} & {found.get("data-action") for _, found in page.elements}
+
+    @pytest.mark.parametrize(("states", "said"), [(["done", "failed", "running"], "(2)"), (["queued"], None)])
+    def test_all_that_ended_can_be_deleted_at_once(self, states: list[JobState], said: str | None) -> None:
+        page = Page(panels.job_list([panels.JobEntry(job(state)) for state in states], now=1000.0))
+        [button] = page.having(data_action="delete-all")
+        assert ("hidden" in button) == (said is None)
+        assert said is None or f"Delete all that have ended {said}" in page.text
+
+    @pytest.mark.parametrize(
+        ("seconds", "says"), [(86400.0, "for 24 h"), (5400.0, "for 1.5 h"), (7 * 86400.0, "for 7 days")]
+    )
+    def test_how_long_renders_are_kept_is_said(self, seconds: float, says: str) -> None:
+        keeping = panels.Keeping(seconds, 3 * 2**30)
+        ended = job("done", started=1000.0, ended=1090.0)
+        for entries in ([], [panels.JobEntry(ended)]):
+            text = Page(panels.job_list(entries, keeping, now=1090.0 + seconds - 1800)).text
+            assert says in text
+            assert "3 GiB" in text
+        assert "deleted in 30 min" in text
+        assert "deleted in" not in Page(panels.job_list([panels.JobEntry(job("running"))], keeping, now=1e6)).text
+
+    def test_card_says_state_age_length_and_duration(self) -> None:
+        done = job("done", started=1000.0, ended=1090.0, length_seconds=75.4)
+        text = Page(panels.job_list([panels.JobEntry(done)], now=1000.0 + 7300)).text
         assert "Done" in text
         assert "2 h ago" in text
+        assert "1:15 long" in text
         assert "took 1 min 30 s" in text
 
+    def test_card_says_what_is_not_as_usual(self) -> None:
+        text = Page(panels.job_list([panels.JobEntry(job(), differing=[("Mask: shape", "Jaw")])], now=1000.0)).text
+        assert "Mask: shape Jaw" in " ".join(text.split())
+
+    def test_what_was_made_can_be_downloaded(self) -> None:
+        page = Page(
+            panels.job_list([panels.JobEntry(job("done"), file="/made.mp4"), panels.JobEntry(job())], now=1000.0)
+        )
+        [link] = [found for tag, found in page.elements if tag == "a"]
+        assert link["href"] == "/made.mp4"
+        assert "download" in link
+
     def test_running_card_has_a_bar_and_queued_its_place(self) -> None:
-        page = Page(panels.job_list([(running("render", 30, 40), 0, "/thumb"), (job(), 2, "")], now=1000.0))
+        entries = [panels.JobEntry(running("render", 30, 40), picture="/thumb"), panels.JobEntry(job(), place=2)]
+        page = Page(panels.job_list(entries, now=1000.0))
         [bar] = page.having(role="progressbar")
         assert bar["aria-valuenow"] == "75"
         assert "Waiting, 2 before it" in page.text
@@ -300,12 +384,16 @@ class TestJobs:
             ),
             HOSTILE,
         ),
-        panels.job_list([(job("failed", title=HOSTILE, error=HOSTILE), 0, HOSTILE)], now=1000.0),
+        panels.job_list(
+            [panels.JobEntry(job("failed", title=HOSTILE, error=HOSTILE), 0, HOSTILE, HOSTILE, [(HOSTILE, HOSTILE)])],
+            now=1000.0,
+        ),
+        told_line(job("failed", title=HOSTILE)),
         panels.models_table([panels.ModelRow(HOSTILE, "ready", 1, HOSTILE, "https://x.org/" + HOSTILE, (HOSTILE,))]),
         panels.header(HOSTILE, HOSTILE, HOSTILE, HOSTILE),
         backend_cards([BackendEntry(HOSTILE, HOSTILE, (HOSTILE,))], HOSTILE),
     ],
-    ids=["status", "note", "report", "jobs", "models", "header", "backends"],
+    ids=["status", "note", "report", "jobs", "told", "models", "header", "backends"],
 )
 def test_names_from_people_stay_text(html: str) -> None:
     page = Page(html)

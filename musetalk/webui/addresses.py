@@ -1,0 +1,75 @@
+"""What each view is called in the browser's address, and the scripts that keep address and page the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+import gradio as gr
+
+TABS = ("dub", "compare", "jobs", "models")  # their ids; the first one is what the plain address shows
+_JOBS_OF = ("dub", "compare")  # the tabs that show jobs
+KEPT = "musetalk-drafts"  # under which the browser's tab keeps what its inputs hold
+
+# While the page is being made to show what the address says, the address must not follow what the page still shows:
+# this counts the steps that have not arrived, the page's opening among them.
+_GOING = "window.musetalkGoing"
+LEAVE_IT = f"if (({_GOING} ?? 1) > 0) return;"
+
+WITH_KEPT = f"""(visitor) => [visitor, sessionStorage.getItem("{KEPT}") ?? ""]"""
+_GO = f"""
+window.addEventListener("popstate", () => {{
+  {_GOING} = ({_GOING} ?? 1) + 1;
+  trigger("submit", {{ query: window.location.search.slice(1), kept: sessionStorage.getItem("{KEPT}") ?? "" }});
+}});
+"""
+
+
+def _follow(how: str, before: str = "") -> str:
+    """A script, given the jobs that are shown, that lets the address say what is shown.
+
+    A moment later the page shows all of what has changed, the tab as well.
+    """
+    return f"""(...jobs) => {{
+  {before}
+  setTimeout(() => {{
+    {LEAVE_IT}
+    const tab = document.querySelector('[role="tab"][aria-selected="true"]')?.dataset.tabId;
+    const job = jobs[{list(_JOBS_OF)}.indexOf(tab)];
+    const address = new URL(window.location);
+    for (const name of ["tab", "job"]) address.searchParams.delete(name);
+    if (job) address.searchParams.set("job", job);
+    else if (tab && tab !== "{TABS[0]}") address.searchParams.set("tab", tab);
+    if (address.href !== window.location.href) history.{how}(null, "", address);
+  }});
+}}"""
+
+
+FOLLOW = _follow("pushState")
+ARRIVED = _follow("replaceState", f"{_GOING} = ({_GOING} ?? 1) - 1;")  # what is not there any more was not found
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of the page is shown.
+
+    Attributes:
+        tab: Its id, one of `TABS`; says nothing where there is a job, which knows its own.
+        job: The id of the job that is shown on it; empty: none.
+    """
+
+    tab: str = TABS[0]
+    job: str = ""
+
+
+def view_of(query: str | Mapping[str, str]) -> View:
+    """The view that an address names by its query, be it text or parsed; a tab that there is not counts as not said."""
+    said = {name: values[0] for name, values in parse_qs(query).items()} if isinstance(query, str) else query
+    tab = said.get("tab", "")
+    return View(tab if tab in TABS else TABS[0], said.get("job", ""))
+
+
+def build_travel() -> gr.HTML:
+    """A component that is not seen: "submit" says that somebody went back or forward, with {query, kept}."""
+    return gr.HTML("", js_on_load=_GO, visible="hidden")
