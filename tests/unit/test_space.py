@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import psutil
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.comparing.compare import compare
 from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, MuseTalkError, OutputError
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry, GpuCost
@@ -21,8 +19,9 @@ from musetalk.pipeline import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.webui.space import SpaceEngine, make_engine
+from tests.everywhere import EverywhereAFace
 from tests.forking_gpu import ForkingGpu, Refused, account
-from tests.media import tone, write_video, write_wav
+from tests.media import numbered_frames, tone, write_video, write_wav
 from tests.restorers import write_restorer
 from tests.space_engine import FAST, FakeEngine, neural, render
 from tests.tiny_checkpoints import write_all
@@ -228,12 +227,10 @@ def test_on_zerogpu_the_engine_borrows_its_gpu(
         render(make_engine(FakeEngine()), tmp_path, neural())
 
 
-def test_a_comparison_asks_for_a_gpu_for_each_render_that_needs_one(
-    tmp_path: Path, gpu: ForkingGpu, small_portrait: UInt8Array
-) -> None:
+def test_a_comparison_asks_for_a_gpu_for_each_render_that_needs_one(tmp_path: Path, gpu: ForkingGpu) -> None:
     lent = Backend("neural", "", "", lambda _settings: (), PREVIEW.load, FAST)
-    engine = SpaceEngine(LipSync(BackendRegistry((PREVIEW, lent))), gpu, refusals=(Refused,))
-    video = write_video(tmp_path / "a.mp4", np.repeat(small_portrait[None], 5, axis=0))
+    engine = SpaceEngine(LipSync(BackendRegistry((PREVIEW, lent)), EverywhereAFace()), gpu, refusals=(Refused,))
+    video = write_video(tmp_path / "a.mp4", numbered_frames(5, 96, 96))
     voice = write_wav(tmp_path / "a.wav", tone(0.2))
     made = compare(engine, video, voice, tmp_path / "made", ["preview", "neural"], RenderSettings())
     assert [(part.backend, part.error) for part in made.parts] == [("preview", ""), ("neural", "")]
