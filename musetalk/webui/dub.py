@@ -34,7 +34,7 @@ _NAME_PICTURES = """() => requestAnimationFrame(() => {
   for (const [id, name] of Object.entries(names))
     document.querySelectorAll(`#${id} .image-container > button`).forEach((button) => {
       button.ariaLabel = name;
-      if (id === "frame") button.ariaDescription = "Enter chooses the next face, a digit the face of that number";
+      if (id === "frame") button.title = "Enter chooses the next face, a digit the face of that number";
       else [button.tabIndex, button.role] = [-1, "img"];
     });
 })"""
