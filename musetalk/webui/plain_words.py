@@ -23,7 +23,7 @@ _LEFT_OUT = re.compile(
     r"|,? ?(?:or )?name another(?: folder)? with --models-dir"
     r"| with python -m musetalk weights download [\w.-]+(?=, or start it with --downloads)"
     r"|,? ?name a mirror with HF_ENDPOINT"
-    r"|,? ?or put the files there by hand \([^)]*\) and run: python -m musetalk weights verify"
+    r"| \(what goes where: python -m musetalk weights list\) and run: python -m musetalk weights verify"
     r"| \(--[\w-]+\)"
 )
 _OWNERS = re.compile(
