@@ -11,6 +11,7 @@ from musetalk.enhance.choice import NONE
 from musetalk.settings import PUBLISHED_LOOK, RenderSettings
 from musetalk.webui import form
 from musetalk.webui.form import PICKED, SettingsForm, Value
+from musetalk.webui.form_changes import fold_of
 
 # Settings by dotted names, and the widgets that show them as they are.
 _AS_THEY_ARE = {
@@ -71,11 +72,25 @@ def fits(widget: gr.Component, value: Value) -> bool:
     return isinstance(value, str)
 
 
-def differences(settings: RenderSettings, widgets: SettingsForm) -> list[tuple[str, str]]:
-    """What is not as usual with the same backend: the form's words for it, and for its value."""
+def titles(widgets: SettingsForm) -> dict[str, str]:
+    """What the page calls each widget, its fold's label included; to be asked while the page is built.
+
+    A served page's widgets have lost the folds that they are in.
+    """
+    return {name: _title(getattr(widgets, name)) for name in SettingsForm.__dataclass_fields__}
+
+
+def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is not as usual with the same backend: the form's words for it, and for its value.
+
+    Args:
+        settings: Of a job.
+        widgets: The form.
+        titles: Of `titles`.
+    """
     usual, held = values_of(RenderSettings(backend=settings.backend)), values_of(settings)
     shown = [
-        (_title(getattr(widgets, name)), _said(getattr(widgets, name), value))
+        (titles[name], _said(getattr(widgets, name), value))
         for name, value in held.items()
         if usual.get(name) != value and (name, value) not in (("face", PICKED), ("restore", True))
     ]
@@ -122,9 +137,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def _title(widget: gr.Component) -> str:
     """A widget's label with its fold's, and without the name that its setting has elsewhere."""
     label = str(widget.label).partition(" (")[0]
-    fold = widget.parent
-    while fold is not None and not isinstance(fold, gr.Accordion):
-        fold = fold.parent
+    fold = fold_of(widget)
     return f"{fold.label}: {label[:1].lower()}{label[1:]}" if fold is not None else f"{label}"
 
 

@@ -11,7 +11,7 @@ from musetalk.webui import panels
 from musetalk.webui.accounts import account_of, result_of, shown_job
 from musetalk.webui.figures import file_address
 from musetalk.webui.form import SettingsForm
-from musetalk.webui.form_values import differences
+from musetalk.webui.form_values import differences, titles
 from musetalk.webui.job_views import JobViews
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
 from musetalk.webui.watching import Update, retry
@@ -30,7 +30,7 @@ class JobsHandlers:
         self._timer = timer
         self._views = views
         self._header = header
-        self._form = form
+        self._form, self._titles = form, titles(form)
 
     def refresh(self, request: gr.Request, secret: str | None) -> Update:
         """Show the list as it is now; go on refreshing while anything in it moves."""
@@ -76,7 +76,7 @@ class JobsHandlers:
             place=self._site.jobs.place(job),
             picture=file_address(picture) if picture else "",
             file=file_address(made) if made else "",
-            differing=differences(job.settings, self._form),
+            differing=differences(job.settings, self._form, self._titles),
             inputs_kept=all(store.file(job, name) for name in (job.video, job.voice)),
         )
 

@@ -54,9 +54,11 @@ def test_what_a_form_said_is_what_it_shows_again(form: SettingsForm, backend: st
 
 def test_an_untouched_form_has_nothing_unusual(form: SettingsForm) -> None:
     for backend in BACKENDS:
-        assert form_values.differences(RenderSettings(backend=backend), form) == []
+        assert form_values.differences(RenderSettings(backend=backend), form, form_values.titles(form)) == []
     published = RenderSettings.parse({"look": "published", "backend": "musetalk-v15"})
-    assert form_values.differences(published, form) == [("Blending: look", "The published programs'")]
+    assert form_values.differences(published, form, form_values.titles(form)) == [
+        ("Blending: look", "The published programs'")
+    ]
 
 
 def test_what_is_unusual_is_said_in_the_forms_words(form: SettingsForm) -> None:
@@ -71,7 +73,7 @@ def test_what_is_unusual_is_said_in_the_forms_words(form: SettingsForm) -> None:
             "encoder": {"crf": 3},
         }
     )
-    assert form_values.differences(settings, form) == [
+    assert form_values.differences(settings, form, form_values.titles(form)) == [
         ("Mouth opening", "5"),
         ("Point on the picked face", "30, 40.5"),
         ("Mask: shape", "Jaw"),
