@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from musetalk.webui.backend_picker import LINK_TO_TAB
-from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of
+from musetalk.webui.compare_handlers import CompareHandlers, choices, first_of, named
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.dub_handlers import DubHandlers
 from musetalk.webui.estimates import what_matters
@@ -43,7 +43,7 @@ def build_compare(site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr
             media = build_media(site)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             backends = gr.CheckboxGroup(
-                names, value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
+                named(names), value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
             )
             backend_problem = problem_slot(".compared")
             lacks = gr.HTML(lacking, js_on_load=LINK_TO_TAB)

@@ -14,6 +14,7 @@ from musetalk.errors import BackendError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.webui import form
 from musetalk.webui.accounts import account_of, result_of, videos_of
+from musetalk.webui.backend_names import titled
 from musetalk.webui.backend_picker import backend_entries
 from musetalk.webui.compare_panel import comparison_panel, lacking_list
 from musetalk.webui.compare_stage import HINT, TOGETHER, CompareStage
@@ -64,7 +65,7 @@ class CompareHandlers(Watching):
         kept = [name for name in chosen or () if name in names]
         value = kept if len(kept) > 1 else first_of(names)
         return {
-            self._backends: gr.CheckboxGroup(choices=names, value=value),
+            self._backends: gr.CheckboxGroup(choices=named(names), value=value),
             self._lacking: lacking,
             self._stage.compare_button: gr.Button(interactive=len(names) > 1),
         }
@@ -131,7 +132,11 @@ class CompareHandlers(Watching):
     def given_back(self, job: Job) -> Update:
         """Choose the backends of a comparison, as far as they can paint now."""
         names, _ = choices(self._site)
-        return {self._backends: gr.CheckboxGroup(choices=names, value=[name for name in job.compare if name in names])}
+        return {
+            self._backends: gr.CheckboxGroup(
+                choices=named(names), value=[name for name in job.compare if name in names]
+            )
+        }
 
     def _outcome(self, job: Job) -> Update:
         stage, facts, store = self._stage, account_of(self._site, job), self._site.jobs.store
@@ -141,7 +146,7 @@ class CompareHandlers(Watching):
         together = result_of(self._site, job, facts)
         files = {TOGETHER: together, **videos} if together else videos
         label, video = next(iter(files.items()), ("", None))
-        shown = f"{TOGETHER}: {' | '.join(videos)}" if together else f"Only result: {label}"
+        shown = f"{TOGETHER}: {' | '.join(map(titled, videos))}" if together else f"Only result: {titled(label)}"
         notices = {backend.name: backend.notice for backend in self._site.engine.registry}
         addresses = {name: file_address(path) for name, path in files.items()}
         update: Update = {
@@ -158,7 +163,13 @@ class CompareHandlers(Watching):
         """One frame of two results, or of one and the source; empty: there is nothing to be shown beside another."""
         reports = {part["backend"]: part["report"] for part in facts["parts"] if part["backend"] in videos}
         sides = [
-            Side(name, painter_named(report), file_address(videos[name]), videos[name].stat().st_size, _others(report))
+            Side(
+                name,
+                painter_named(report, named=titled),
+                file_address(videos[name]),
+                videos[name].stat().st_size,
+                _others(report),
+            )
             for name, report in reports.items()
         ]
         source = self._site.jobs.store.file(job, facts.get("source_in_step", ""))
@@ -179,6 +190,11 @@ def choices(site: Site) -> tuple[list[str], str]:
     entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
     ready = [entry.name for entry in entries if not entry.lacks]
     return ready, lacking_list([entry for entry in entries if entry.lacks], ready)
+
+
+def named(backends: Sequence[str]) -> list[tuple[str, str]]:
+    """Backends as choices: the page's names of them, and their own."""
+    return [(titled(backend), backend) for backend in backends]
 
 
 def first_of(names: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from musetalk.comparing.labels import who_painted
 from musetalk.comparing.table import Row, rows
+from musetalk.webui.backend_names import draft_badge, is_draft, titled
 from musetalk.webui.backend_picker import BackendEntry
 from musetalk.webui.report import flat, notice_line, swapped, table_fold, warnings_list
 from musetalk.webui.timeline import timeline_svg
@@ -64,7 +65,7 @@ def lacking_list(entries: Sequence[BackendEntry], ready: Sequence[str]) -> str:
     lacking = f'<details class="mt-unready"><summary>Not ready here: {names}</summary><ul>{items}</ul></details>'
     if len(ready) > 1:
         return lacking
-    only = f"only {escape(ready[0])} is ready" if ready else "none is ready"
+    only = f"only {escape(titled(ready[0]))} is ready" if ready else "none is ready"
     sizes = "".join(
         f"<li>{escape(entry.name)} ({escape(entry.download)} to download)</li>" for entry in entries if entry.download
     )
@@ -81,13 +82,17 @@ def _failures(parts: Sequence[Mapping[str, Any]]) -> str:
     failed = [part for part in parts if part["error"]]
     if not failed:
         return ""
-    items = "".join(f"<li><b>{escape(part['backend'])}</b> {escape(sentence(part['error']))}</li>" for part in failed)
+    items = "".join(
+        f"<li><b>{escape(titled(part['backend']))}</b> {escape(sentence(part['error']))}</li>" for part in failed
+    )
     return f'<div class="mt-failed"><p>{len(failed)} of {len(parts)} backends failed:</p><ul>{items}</ul></div>'
 
 
 def _downloads(videos: Mapping[str, str]) -> str:
     """Links to all that was made; empty: nothing."""
-    links = " ".join(f'<a href="{escape(address)}" download>{escape(name)}</a>' for name, address in videos.items())
+    links = " ".join(
+        f'<a href="{escape(address)}" download>{escape(titled(name))}</a>' for name, address in videos.items()
+    )
     return f'<p class="mt-downloads">Download: {links}</p>' if links else ""
 
 
@@ -117,7 +122,7 @@ def _head(part: Mapping[str, Any]) -> str:
     """A backend's name, and below it who else painted, or that it failed."""
     said = "failed" if part["error"] else who_painted(part["report"])
     about = f'<span class="mt-users">{escape(said)}</span>' if said else ""
-    return f'<th scope="col">{escape(part["backend"])}{about}</th>'
+    return f'<th scope="col">{escape(titled(part["backend"]))}{about}</th>'
 
 
 def _row(row: Row, texts: Sequence[str]) -> str:
@@ -133,9 +138,10 @@ def _title(label: str) -> str:
 
 def _part(index: int, part: Mapping[str, Any], notice: str) -> str:
     """What is to be known of one result: what its report warns of, and where others painted."""
-    name, report = escape(part["backend"]), part["report"]
+    name, report = escape(titled(part["backend"])), part["report"]
     fell_back = timeline_svg(report) if report["fallbacks"] else ""
-    told = notice_line(notice) + warnings_list(report) + fell_back or '<p class="mt-note">Nothing to say.</p>'
+    label = draft_badge() if is_draft(part["backend"]) else notice_line(notice)
+    told = label + warnings_list(report) + fell_back or '<p class="mt-note">Nothing to say.</p>'
     return (
         f'<section class="mt-part" aria-labelledby="mt-part-{index}">'
         f'<h2 class="mt-part-name" id="mt-part-{index}">{name}</h2>{told}</section>'

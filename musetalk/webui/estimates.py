@@ -16,6 +16,7 @@ from musetalk.recent import Recent
 from musetalk.settings import RenderSettings
 from musetalk.units import counted, duration
 from musetalk.webui import form
+from musetalk.webui.backend_names import titled
 from musetalk.webui.form import Value
 from musetalk.webui.site import Site
 from musetalk.webui.units import roughly, sentence
@@ -88,7 +89,7 @@ class Estimates:
     def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
         seconds, waiting = forecast.seconds, self._site.jobs.waiting()
         tone = "long" if seconds > _ASKED_ABOVE_SECONDS else ""
-        by = " and ".join(escape(name) for name in backends)
+        by = " and ".join(escape(titled(name)) for name in backends)
         known = "by what renders have cost here" if forecast.learned else "a first guess by the speed of this machine"
         queue = f", after {counted(waiting, 'render')} in the queue" if waiting else ""
         long = duration(work.seconds)

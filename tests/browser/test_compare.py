@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.webui.backend_names import titled
 from tests.browser.drive import PLAY, BrowserContext, Clips, Locator, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 from tests.media import numbered_frames, read_number, tone, write_video, write_wav
@@ -73,7 +74,7 @@ def compare(visit: Visit, source: Path, voice: Path, *backends: str) -> str:
 
 def choose(visit: Visit, *backends: str) -> None:
     for box in visit.page.locator(".compared input").all():
-        box.set_checked(box.evaluate("box => box.closest('label').innerText.trim()") in backends)
+        box.set_checked(box.evaluate("box => box.closest('label').innerText.trim()") in map(titled, backends))
 
 
 def state(visit: Visit) -> Locator:
@@ -136,22 +137,22 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     expect(video).to_be_visible()
     assert video.evaluate(PLAY)["sound"] > 0
     table = visit.page.locator(".mt-compared")
-    expect(table.locator("thead th")).to_contain_text(["Measured", "preview", "latentsync-1.5"])
+    expect(table.locator("thead th")).to_contain_text(["Measured", "Draft", "latentsync-1.5"])
     expect(visit.page.locator(".mt-plots img")).to_have_js_property("complete", True)
     expect(visit.page.locator("#comparison")).to_contain_text("warped to the loudness of the voice")
 
     middle = (FRAMES - 1) // 2
     label = visit.page.locator("#pair-caption")
-    expect(label).to_have_text(f"Frame {middle}: preview | latentsync-1.5")
+    expect(label).to_have_text(f"Frame {middle}: Draft | latentsync-1.5")
     left, right = shown(visit, middle, "preview", "latentsync-1.5")
     assert np.abs(left - right).max() > 8
     visit.page.locator("#pair-frame input[type=range]").press("ArrowRight")
     shown(visit, middle + 1, "preview", "latentsync-1.5")
     visit.page.get_by_label("On the right").select_option("preview")
     shown(visit, middle + 1, "latentsync-1.5", "preview")
-    expect(label).to_have_text(f"Frame {middle + 1}: latentsync-1.5 | preview")
+    expect(label).to_have_text(f"Frame {middle + 1}: latentsync-1.5 | Draft")
     links = visit.page.locator(".mt-downloads a")
-    expect(links).to_have_text(["Side by side", "preview", "latentsync-1.5"])
+    expect(links).to_have_text(["Side by side", "Draft", "latentsync-1.5"])
     with visit.page.expect_download() as download:
         links.first.click()
     assert download.value.suggested_filename == "face_voice_preview_beside_latentsync-1.5.mp4"
@@ -226,7 +227,7 @@ def test_a_tab_with_one_backend_says_what_is_missing(
 ) -> None:
     visit = Visit(new_visitor().new_page(), server.address).open()
     visit.tab("Compare")
-    expect(visit.page.get_by_role("note")).to_contain_text("A comparison takes two backends, and only preview is ready")
+    expect(visit.page.get_by_role("note")).to_contain_text("A comparison takes two backends, and only Draft is ready")
     expect(visit.button("Compare")).to_be_disabled()
     assert others(severe(visit)) == set()
     visit.button("Open Models").click()
@@ -244,7 +245,7 @@ def test_a_comparison_is_stopped(visit: Visit, short: tuple[Path, Path], clips: 
 def test_a_long_render_is_asked_about_before_it_starts(visit: Visit, short: tuple[Path, Path], clips: Clips) -> None:
     visit.give(short[0], clips.long_voice)
     estimate, question = visit.page.locator("#estimate"), visit.page.locator("#estimate .mt-ask-first")
-    expect(estimate).to_contain_text("with preview on")
+    expect(estimate).to_contain_text("with Draft on")
     visit.page.locator(".mt-picker input[value='latentsync-1.6']").check()
     expect(estimate).to_contain_text("with latentsync-1.6 on")
     visit.button("Generate").click()

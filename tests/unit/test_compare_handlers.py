@@ -26,6 +26,7 @@ from musetalk.report import Fallback
 from musetalk.settings import RenderSettings
 from musetalk.webui import form
 from musetalk.webui.api import Api
+from musetalk.webui.backend_names import titled
 from musetalk.webui.compare_handlers import CompareHandlers
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.downloads import Downloads
@@ -149,7 +150,7 @@ def test_a_frame_of_two_comes_from_the_results_themselves(tab: Tab) -> None:
     assert (shown["fps"], shown["frames"]) == (float(RATE), FRAMES)
     for side, name in zip(shown["sides"], NAMES, strict=True):
         video = folder / f"{name}.mp4"
-        assert (side["name"], side["label"], side["size"]) == (name, name, video.stat().st_size)
+        assert (side["name"], side["label"], side["size"]) == (name, titled(name), video.stat().st_size)
         assert side["address"].endswith(str(video))
 
 
@@ -172,7 +173,7 @@ def test_a_failure_is_said_and_the_result_is_named(tab: Tab) -> None:
     job = tab.compared()
     assert job.failed == ("latentsync-1.5",)
     shown = tab.handlers.open(job)
-    assert shown[tab.stage.video].label == "Only result: preview"
+    assert shown[tab.stage.video].label == "Only result: Draft"
     assert "but latentsync-1.5 failed" in Page(shown[tab.stage.status]).text
     told = Page(shown[tab.stage.report]).text
     assert "unet.pt is damaged: fetch it to models" in told
@@ -205,7 +206,7 @@ def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
     restored = views.restore(tab.asked(job=job.id), VISITOR, "")
     assert Path(restored[inputs.source]).name == PORTRAIT.name
     assert restored[tab.backends].value == ["preview"]  # LatentSync has no weights here
-    assert restored[stage.video].label == "Only result: preview"
+    assert restored[stage.video].label == "Only result: Draft"
     assert restored[stage.pair] == ""
     assert "latentsync-1.5" in restored[stage.report]
 
@@ -245,7 +246,7 @@ def test_what_takes_over_an_hour_is_asked_about_first(tab: Tab, tmp_path: Path) 
 def test_an_estimate_is_of_all_backends_in_their_order(tab: Tab, tmp_path: Path) -> None:
     voice, values = write_wav(tmp_path / "voice.wav", tone(0.5)), usual()
     told = tab.handlers.estimate(str(PORTRAIT), str(voice), ["latentsync-1.5", "preview"], *values)
-    assert "with preview and latentsync-1.5 on cpu: a first guess" in Page(told).text
+    assert "with Draft and latentsync-1.5 on cpu: a first guess" in Page(told).text
     assert tab.handlers.estimate(str(PORTRAIT), str(voice), ["preview"], *values) == ""
     assert tab.handlers.estimate(str(PORTRAIT), None, [*NAMES], *values) == ""
     assert tab.handlers.estimate(str(PORTRAIT), str(PORTRAIT), [*NAMES], *values) == ""  # no voice: told beside it

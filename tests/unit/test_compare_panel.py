@@ -104,7 +104,7 @@ def test_what_is_not_ready_says_what_it_lacks() -> None:
 def test_one_backend_alone_is_told_what_is_missing() -> None:
     big = BackendEntry("big", "a network", ("unet.pth is missing: fetch it",), "4 GB")
     page = Page(lacking_list([big], ["preview"]))
-    assert "A comparison takes two backends, and only preview is ready here." in page.text
+    assert "A comparison takes two backends, and only Draft is ready here." in page.text
     assert "big (4 GB to download)" in page.text
     assert [found["data-tab"] for tag, found in page.elements if tag == "button"] == ["Models"]
     visitors = Page(lacking_list([replace(big, download="")], []))
