@@ -49,7 +49,7 @@ def build_stage(header: gr.HTML) -> Stage:
         generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1, elem_id="generate")
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
     estimate = estimate_box("estimate")
-    problem = problem_slot(".dub .inputs")
+    problem = problem_slot(".dub .given, .dub .settings")
     status = gr.HTML(panels.status_panel(None), js_on_load=panels.STATUS_JS, elem_id="status")
     changed = gr.HTML("", js_on_load=CHANGED_JS, elem_id="changed")
     report = gr.HTML("", js_on_load=SEEK_JS, elem_id="report")
