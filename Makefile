@@ -15,8 +15,8 @@ app: .venv/.ready
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py
 
 test: lint
-	# Three on two cores: browsers and servers are waited for. In the order of the folders: the slow ones come first.
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	# Four on two cores: browsers and servers are waited for. In the order of the folders: the slow ones come first.
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 quick: lint
 	$(BIN)/python -m pytest tests/unit -m "not integration and not slow" -n 2 --dist loadgroup

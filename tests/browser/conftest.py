@@ -24,7 +24,7 @@ _FLAGS = [
     "--disable-dev-shm-usage",
     "--disable-background-networking",
 ]
-_WAIT_MS = 300_000  # against hanging only: a busy machine is no failure
+_WAIT_MS = 120_000  # against hanging only: a busy machine is no failure
 
 
 @pytest.fixture(scope="package")

@@ -69,7 +69,7 @@ def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp
 
 def test_the_end_is_told_to_whoever_looks_elsewhere(visit: Visit, clips: Clips) -> None:
     visit.give(clips.source, clips.voice)
-    expect(visit.page.locator("#estimate")).to_contain_text("(30 frames) with preview on")
+    expect(visit.page.locator("#estimate")).to_contain_text("(30 frames) with Draft on")
     visit.page.evaluate(WATCH_THE_TITLE)
     visit.button("Generate").click()
     visit.page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
@@ -112,7 +112,7 @@ def test_the_result_has_sound_and_its_report_says_what_was_made(visit: Visit, cl
     assert chips["by a fallback"] == str(report["fallback_frames"])
     expect(visit.page.locator("#report .mt-timeline svg")).to_be_visible()
     expect(visit.page.locator("#report .mt-legend")).to_contain_text("face painted 30")
-    expect(visit.page.locator("#report")).to_contain_text("warped to the loudness of the voice")
+    expect(visit.page.locator("#report")).to_contain_text("follows the loudness of the voice, which is no lip-sync")
 
 
 def test_what_is_no_video_is_refused_in_words(visit: Visit, tmp_path: Path) -> None:
