@@ -35,7 +35,7 @@ CHANGED = (
 # Given the job that is shown: where there is none any more, what is to be edited is.
 SHOW_INPUTS = """(job) => {
   if (job || !matchMedia("(max-width: 640px)").matches) return;
-  [...document.querySelectorAll(".inputs")].find((each) => each.checkVisibility())?.scrollIntoView({ block: "start" });
+  [...document.querySelectorAll(".given")].find((each) => each.checkVisibility())?.scrollIntoView({ block: "start" });
 }"""
 # Given the job that is shown, source, voice and the form's values: keeps these for a reload, and beside what the inputs
 # of a job hold what they held when none was shown, for whoever goes back there.

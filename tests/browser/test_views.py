@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,20 @@ def test_a_job_is_edited_and_rendered_again(
     visit.button("Edit and render again").click()  # beside the result, too
     visit.say("Ready")
     holds(visit, "two faces", opening=5)
+
+
+def test_on_a_phone_what_is_to_be_edited_comes_into_view(
+    new_visitor: Callable[..., BrowserContext], server: Served, clips: Clips
+) -> None:
+    phone = new_visitor(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    visit = Visit(phone.new_page(), server.address).open()
+    visit.generate(clips.source, clips.voice)
+    visit.say("Done")
+    visit.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(visit.box("source")).not_to_be_in_viewport()
+    visit.button("Edit and render again").click()
+    visit.say("Ready")
+    expect(visit.box("source")).to_be_in_viewport()
 
 
 def test_what_runs_is_told_at_the_plain_address_and_tried_again_once_stopped(
