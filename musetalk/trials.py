@@ -9,12 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
 from musetalk.faces.absence import unusual_light, upside_down
+from musetalk.faces.light import shrunk
 from musetalk.faces.planner import LOOK_SECONDS
 from musetalk.faces.types import FaceDetector
 from musetalk.faces.watch import ANY_FACE, FollowingDetector, search_frames
@@ -182,7 +180,7 @@ class _Looks:
 
     def _look(self, picture: UInt8Array, side: int) -> bool:
         started = self._now()
-        faces = search_frames(self._detector, [_shrunk(picture, side)], ANY_FACE)[0]
+        faces = search_frames(self._detector, [shrunk(picture, side)[0]], ANY_FACE)[0]
         seconds = self._now() - started
         self._costs[side] = min(seconds, self._costs.get(side, seconds))
         return bool(faces)
@@ -218,11 +216,3 @@ def _picture(source: Source, place: int, side: int, deadline: Deadline) -> UInt8
             return next(frames, None)
     except Cancelled:
         return None
-
-
-def _shrunk(picture: UInt8Array, side: int) -> UInt8Array:
-    scale = side / max(picture.shape[:2])
-    if scale >= 1:
-        return picture
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

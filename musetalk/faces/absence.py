@@ -13,6 +13,7 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.cascades import WINDOW, load_profile
 from musetalk.faces.haar import HaarDetector
+from musetalk.faces.light import shrunk
 from musetalk.faces.types import FaceDetector
 from musetalk.faces.watch import ANY_FACE, search_frames
 from musetalk.settings import DetectorSettings
@@ -58,7 +59,7 @@ def explain_absence(
     """
     if not frames:
         return None
-    small = [_fitted(frame, _SIDE) for frame in frames]
+    small = [shrunk(frame, _SIDE)[0] for frame in frames]
     # What light says comes first: a detector sees what it likes in the dark.
     return unusual_light(small) or _turned(small, detector, go_on) or _tiny(frames[0], detector, go_on) or _other(small)
 
@@ -97,7 +98,7 @@ def upside_down(frames: Sequence[UInt8Array]) -> Absence | None:
         What to do about it; None: they stand upright, or that cannot be told.
     """
     judge = _Upright()
-    small = [_fitted(frame, _SIDE) for frame in frames]
+    small = [shrunk(frame, _SIDE)[0] for frame in frames]
     if any(judge.score(frame) for frame in small):
         return None
     return _absence(180) if any(judge.score(turned_by(frame, 180)) for frame in small) else None
@@ -210,10 +211,6 @@ def _parts(frame: UInt8Array, side: int) -> Iterator[UInt8Array]:
     corners = [(min(y, max(0, height - side)), min(x, max(0, width - side))) for y in rows for x in columns]
     for y, x in sorted(dict.fromkeys(corners), key=lambda corner: dist(corner, middle)):
         yield np.ascontiguousarray(frame[y : y + side, x : x + side])
-
-
-def _fitted(frame: UInt8Array, side: int) -> UInt8Array:
-    return _resized(frame, min(1.0, side / max(frame.shape[:2])))
 
 
 def _resized(frame: UInt8Array, scale: float) -> UInt8Array:

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import cv2
 import numpy as np
 
 from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.face_shapes import ParsedFace
 from musetalk.faces.geometry import Placement
+from musetalk.faces.light import shrunk
 from musetalk.faces.types import FaceBox
 from musetalk.frame_preview import FramePreview
 from musetalk.webui.label_colours import paint_labels
@@ -172,12 +172,8 @@ def _line(picture: UInt8Array) -> float:
 
 def _fitted(frame: UInt8Array, max_side: int) -> UInt8Array:
     """A copy of a frame, shrunk so that its longer side has at most `max_side` pixels."""
-    height, width = frame.shape[:2]
-    scale = min(1.0, max_side / max(height, width))
-    if scale == 1:
-        return frame.copy()
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    small, _ = shrunk(frame, max_side)
+    return small.copy() if small is frame else small
 
 
 def _edges(place: Placement) -> Points:
