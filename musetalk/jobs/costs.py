@@ -26,6 +26,11 @@ _LATENTSYNC = "latentsync"
 _log = logging.getLogger(__name__)
 
 
+def seconds_made(source: Source, spoken: float, settings: RenderSettings) -> float:
+    """How long a video will be that is made of a source and a voice of so many seconds."""
+    return max(spoken, float(source.frame_count / source.fps)) if settings.tail == "keep" else spoken
+
+
 class Work(BaseModel):
     """How much a render has to do."""
 

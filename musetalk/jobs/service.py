@@ -15,7 +15,7 @@ from musetalk.comparing.types import Comparison
 from musetalk.engine import Comparer, Engine
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
 from musetalk.files import whole_file
-from musetalk.jobs.costs import CostBook, Forecast, Work
+from musetalk.jobs.costs import CostBook, Forecast, Work, seconds_made
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
@@ -149,8 +149,7 @@ class JobService:
         source = engine.check(video, voice, settings)
         for backend in backends[1:]:
             engine.check(video, voice, settings.model_copy(update={"backend": backend}))
-        spoken = engine.check_voice(voice, settings)
-        return source, max(spoken, float(source.frame_count / source.fps)) if settings.tail == "keep" else spoken
+        return source, seconds_made(source, engine.check_voice(voice, settings), settings)
 
     def _check_room(self, owner: str) -> None:
         """Refuse what would be one too many.

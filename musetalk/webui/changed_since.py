@@ -9,14 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.webui.form import PICKED, SettingsForm
+from musetalk.webui.form import PICKED, TOLD, SettingsForm, short_label
 
 _UNSEEN = ("crf", "preset", "batch_size")  # settings that no frame shows
 _NAMES = {"backend": "Backend"}  # of widgets without a label
 _MEDIA = ("Source", "Voice", "Preview at")
 
-# A value as text: of a file its path; whatever says nothing (an empty box, no number, off) alike.
-_TOLD = """const told = (value) => (!value || value === "0" ? "" : String(value.path ?? value));"""
 # Of source and point: which point was picked in which source.
 PICKED_IN = """(source, point) => `${source?.path ?? ""}|${point}`"""
 
@@ -54,7 +52,7 @@ class PreviewInputs:
         """
         without = "now[1] = now[2] = '';" if alone else ""
         return (
-            f"(_, ...values) => {{ {_TOLD} const now = values.slice({skipped}).map(told); {without}"
+            f"(_, ...values) => {{ {TOLD} const now = values.slice({skipped}).map(told); {without}"
             " return [JSON.stringify(now), ...values]; }"
         )
 
@@ -64,7 +62,7 @@ class PreviewInputs:
         names = [*_MEDIA, *(self._name(field) for field in fields)]
         face, point = (len(_MEDIA) + fields.index(name) for name in ("face", "point"))
         return f"""(said, ...values) => {{
-  {_TOLD}
+  {TOLD}
   if (!said) return "";
   const names = {json.dumps(names)}, then = JSON.parse(said), now = values.map(told);
   const counts = (at) => names[at] && (at !== {point} || now[{face}] === "{PICKED}");
@@ -98,7 +96,7 @@ class PreviewInputs:
     def _name(self, field: str) -> str:
         if field in _UNSEEN:
             return ""
-        return _NAMES.get(field) or str(getattr(self.form, field).label).partition(" (")[0]
+        return _NAMES.get(field) or short_label(getattr(self.form, field))
 
 
 def values_of(watched: Sequence[Any]) -> tuple[Any, Any, str, tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from musetalk.errors import MuseTalkError
-from musetalk.jobs.costs import Forecast, Work
+from musetalk.jobs.costs import Forecast, Work, seconds_made
 from musetalk.recent import Recent
 from musetalk.settings import RenderSettings
 from musetalk.units import counted, duration
@@ -104,10 +104,8 @@ class Estimates:
         known = self._work.get(key)
         if known is None:
             source = self._site.engine.check_source(video, settings)
-            seconds = self._site.engine.check_voice(voice, settings)
-            if settings.tail == "keep":
-                seconds = max(seconds, float(source.frame_count / source.fps))
-            known = Work.of(source, seconds)
+            spoken = self._site.engine.check_voice(voice, settings)
+            known = Work.of(source, seconds_made(source, spoken, settings))
             self._work.keep(key, known)
         return known
 

@@ -17,6 +17,8 @@ from musetalk.webui.texts import FOLDER, text
 
 Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
 PICKED = "picked"
+# For scripts: a value as text, of a file its path. Whatever says nothing (an empty box, no number, zero, off) is alike.
+TOLD = """const told = (value) => (!value || value === "0" ? "" : String(value.path ?? value));"""
 FACE = "largest"  # who is chosen at first
 MUSETALK, LATENTSYNC = "musetalk-", "latentsync-"  # what the names of their backends begin with
 _FACES = [
@@ -152,6 +154,11 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
     )
     face.change(lambda choice: gr.Textbox(visible=choice == PICKED), face, point, queue=False, api_visibility="private")
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}
+
+
+def short_label(widget: gr.Component) -> str:
+    """A widget's label without the name that its setting has elsewhere."""
+    return str(widget.label).partition(" (")[0]
 
 
 def picked(values: tuple[Value, ...]) -> bool:

@@ -8,17 +8,16 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.webui.form import PICKED, SettingsForm
+from musetalk.webui.form import PICKED, TOLD, SettingsForm
 
 RESET = "Reset all"
 _KEPT = "backend"  # chosen on cards, which show what is chosen
 # Settings that say nothing unless another has a certain value.
 _UNLESS = {"point": ("face", PICKED), "restorer": ("restore", True)}
 
-# Nothing, zero and off are alike; numbers come as numbers or as texts.
 _COUNT = """(...values) => {
+  %s
   const { usual, folds, labels, unless, reset } = %s;
-  const told = (value) => (!value || value === "0" ? "" : String(value));
   const counts = (at) => !(at in unless) || told(values[unless[at][0]]) === told(unless[at][1]);
   const changed = usual.map((_, at) => at).filter((at) => counts(at) && told(values[at]) !== told(usual[at]));
   const said = (text, number) => (number ? `${text} (${number} changed)` : text);
@@ -46,7 +45,7 @@ def wire_changes(settings: SettingsForm, reset: gr.Button, triggers: Iterable[An
     inputs = list(widgets.values())
     folds = list(dict.fromkeys(fold for fold in map(fold_of, inputs) if fold is not None))
     outputs = [*folds, reset]
-    count = _COUNT % json.dumps(_facts(widgets, folds))
+    count = _COUNT % (TOLD, json.dumps(_facts(widgets, folds)))
     changes = [*(widget.change for widget in inputs), *triggers]
     gr.on(changes, None, inputs, outputs, js=count, api_visibility="private")
     usual = json.dumps([widget.value for widget in inputs])

@@ -10,7 +10,7 @@ import gradio as gr
 from musetalk.enhance.choice import NONE
 from musetalk.settings import PUBLISHED_LOOK, RenderSettings
 from musetalk.webui import form
-from musetalk.webui.form import PICKED, SettingsForm, Value
+from musetalk.webui.form import PICKED, SettingsForm, Value, short_label
 from musetalk.webui.form_changes import fold_of
 
 # Settings by dotted names, and the widgets that show them as they are.
@@ -136,7 +136,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def _title(widget: gr.Component) -> str:
     """A widget's label with its fold's, and without the name that its setting has elsewhere."""
-    label = str(widget.label).partition(" (")[0]
+    label = short_label(widget)
     fold = fold_of(widget)
     return f"{fold.label}: {label[:1].lower()}{label[1:]}" if fold is not None else f"{label}"
 
