@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.pipeline import LipSync
+from musetalk.webui import server as serving
+from musetalk.webui.options import ServerOptions
 from musetalk.webui.theme import STYLE, theme
 from tests.programs import CI
 
@@ -50,6 +53,7 @@ __all__ = [
     "find_chromium",
     "free_port",
     "opened",
+    "opened_with",
     "stored",
     "sync_playwright",
 ]
@@ -91,6 +95,18 @@ def opened(page: gr.Blocks) -> Iterator[str]:
     )
     yield page.local_url.rstrip("/")
     page.close(verbose=False)
+
+
+@contextmanager
+def opened_with(engine: Callable[..., LipSync], jobs: Path) -> Iterator[str]:
+    """The address of the whole app over an engine of the test's, without weights; jobs and uploads lie in and beside
+    `jobs`."""
+    options = ServerOptions(host="127.0.0.1", port=free_port(), jobs_dir=jobs, models_dir=jobs / "none")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving, "LipSync", engine)
+        patch.setenv("GRADIO_TEMP_DIR", str(jobs.with_name("uploads")))
+        with serving.running(options) as page:
+            yield page.local_url or ""
 
 
 def find_chromium(playwright: Playwright) -> str:
@@ -223,6 +239,10 @@ class Visit:
 
     def unfold(self, name: str) -> None:
         self.page.get_by_role("button", name=re.compile(f"^{name}")).click()
+
+    def choose(self, backend: str) -> None:
+        """Choose what paints."""
+        self.page.locator(f".mt-picker input[value={backend}]").check()
 
     def set_number(self, label: str, value: float) -> None:
         """Type a number beside a slider."""

@@ -22,9 +22,7 @@ from musetalk.frame_preview import FramePreview
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.pipeline import LipSync
-from musetalk.webui import server as serving
-from musetalk.webui.options import ServerOptions
-from tests.browser.drive import BrowserContext, Clips, Visit, expect, free_port, stored
+from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with, stored
 from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
 
 pytestmark = pytest.mark.integration
@@ -70,25 +68,13 @@ def neural_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(neural_jobs: Path) -> Iterator[str]:
-    options = ServerOptions(host="127.0.0.1", port=free_port(), jobs_dir=neural_jobs, models_dir=neural_jobs / "none")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "LipSync", partial(ParsingEngine, backends()))
-        patch.setenv("GRADIO_TEMP_DIR", str(neural_jobs.with_name("uploads")))
-        with serving.running(options) as page:
-            yield page.local_url or ""
+    with opened_with(partial(ParsingEngine, backends()), neural_jobs) as address:
+        yield address
 
 
 @pytest.fixture
 def visit(new_visitor: Callable[..., BrowserContext], address: str) -> Visit:
     return Visit(new_visitor().new_page(), address).open()
-
-
-def choose(visit: Visit, backend: str) -> None:
-    visit.page.locator(f".mt-picker input[value={backend}]").check()
-
-
-def unfold(visit: Visit, name: str) -> None:
-    visit.page.get_by_role("button", name=re.compile(f"^{name}")).click()
 
 
 def shown(visit: Visit) -> np.ndarray:
@@ -123,24 +109,24 @@ def test_settings_of_networks_show_with_them_alone(visit: Visit) -> None:
     crop, network = (visit.page.get_by_role("button", name=re.compile(f"^{name}")) for name in ("MuseTalk", "Network"))
     expect(crop).to_be_hidden()
     expect(network).to_be_hidden()
-    choose(visit, "musetalk-v15")
-    unfold(visit, "MuseTalk")
-    unfold(visit, "Network")
+    visit.choose("musetalk-v15")
+    visit.unfold("MuseTalk")
+    visit.unfold("Network")
     expect(margin).to_be_visible()
     expect(decoder).to_be_visible()
     expect(visit.page.get_by_role("button", name="LatentSync")).to_be_hidden()
-    choose(visit, "musetalk-v1")
+    visit.choose("musetalk-v1")
     expect(crop).to_be_hidden()
     expect(margin).to_be_hidden()
     expect(decoder).to_be_visible()
-    choose(visit, "preview")
+    visit.choose("preview")
     expect(network).to_be_hidden()
     expect(decoder).to_be_hidden()
 
 
 def test_only_what_shapes_the_mask_is_asked(visit: Visit) -> None:
     labels = {"drawn": "Soft edge of ellipse and box", "parsed": "Soft edge of jaw", "jaw": "Left cheek width"}
-    unfold(visit, "Mask")
+    visit.unfold("Mask")
     for backend, shape, seen in (
         ("preview", "As published", {"drawn"}),
         ("preview", "Jaw", {"parsed", "jaw"}),
@@ -149,14 +135,14 @@ def test_only_what_shapes_the_mask_is_asked(visit: Visit) -> None:
         ("musetalk-v15", "As published", {"drawn", "parsed", "jaw"}),
         ("musetalk-v1", "As published", {"drawn", "parsed"}),
     ):
-        choose(visit, backend)
+        visit.choose(backend)
         visit.page.get_by_role("radio", name=shape).click()
         for part, label in labels.items():
             expect(visit.page.get_by_label(label).first).to_be_visible(visible=part in seen)
 
 
 def test_overlays_are_drawn_into_the_frame_without_another_preview(visit: Visit, clips: Clips) -> None:
-    choose(visit, "musetalk-v15")
+    visit.choose("musetalk-v15")
     visit.give(clips.source, clips.voice)
     preview(visit)
     before = shown(visit)
@@ -178,11 +164,11 @@ def test_overlays_are_drawn_into_the_frame_without_another_preview(visit: Visit,
 
 
 def test_overlays_that_a_frame_lacks_come_back_with_the_next(visit: Visit, clips: Clips) -> None:
-    choose(visit, "musetalk-v15")
+    visit.choose("musetalk-v15")
     visit.give(clips.source, clips.voice)
     preview(visit)
     toggle(visit, "Parsing")
-    choose(visit, "preview")
+    visit.choose("preview")
     before = visit.frame.get_attribute("src") or ""
     visit.button("Preview frame").click()
     expect(visit.frame).not_to_have_attribute("src", before)
@@ -190,7 +176,7 @@ def test_overlays_that_a_frame_lacks_come_back_with_the_next(visit: Visit, clips
     expect(parsing).to_be_hidden()
     expect(visit.page.get_by_role("checkbox", name="Crop")).to_be_visible()
     expect(visit.page.locator("#note")).not_to_contain_text("bbox_shift")
-    choose(visit, "musetalk-v15")
+    visit.choose("musetalk-v15")
     preview(visit)
     expect(parsing).to_be_checked()
     expect(visit.page.locator("#legend li")).to_have_count(2)
@@ -208,8 +194,8 @@ def test_visitors_see_their_own_frames(
 
 
 def test_a_render_says_its_backend_and_the_settings_it_was_given(visit: Visit, clips: Clips, neural_jobs: Path) -> None:
-    choose(visit, "musetalk-v15")
-    unfold(visit, "Network")
+    visit.choose("musetalk-v15")
+    visit.unfold("Network")
     visit.page.get_by_role("radio", name="Tiny").click()
     visit.page.get_by_role("spinbutton", name="Batch size").fill("3")
     job = visit.generate(clips.source, clips.voice)
@@ -224,17 +210,17 @@ def test_a_render_says_its_backend_and_the_settings_it_was_given(visit: Visit, c
 
 def test_a_parsed_mask_without_its_weights_says_what_to_do(visit: Visit, clips: Clips) -> None:
     visit.give(clips.source, clips.voice)
-    unfold(visit, "Mask")
+    visit.unfold("Mask")
     visit.page.get_by_role("radio", name="Jaw").click()
     visit.button("Preview frame").click()
     assert "79999_iter.pth" in visit.preview_error()
 
 
 def test_axe_finds_nothing_severe_in_what_is_shown_here(visit: Visit, clips: Clips) -> None:
-    choose(visit, "musetalk-v15")
-    unfold(visit, "Mask")
-    unfold(visit, "MuseTalk")
-    unfold(visit, "Network")
+    visit.choose("musetalk-v15")
+    visit.unfold("Mask")
+    visit.unfold("MuseTalk")
+    visit.unfold("Network")
     visit.give(clips.source, clips.voice)
     preview(visit)
     toggle(visit, "Parsing")

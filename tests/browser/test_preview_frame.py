@@ -8,14 +8,12 @@ from functools import partial
 
 import pytest
 
-import musetalk.webui.server as serving
 from musetalk.arrays import UInt8Array
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
-from musetalk.webui.options import ServerOptions
-from tests.browser.drive import BrowserContext, Clips, Locator, Visit, expect, free_port
+from tests.browser.drive import BrowserContext, Clips, Locator, Visit, expect, opened_with
 from tests.browser.test_access import others, severe, sticking_out
 from tests.programs import HANG_SECONDS
 
@@ -69,21 +67,13 @@ def address(tmp_path_factory: pytest.TempPathFactory, held: Held) -> Iterator[st
     backends = [
         Backend(name, f"a stand-in for {name}", "", lambda _: (), partial(_given, it)) for name, it in stands_in.items()
     ]
-    options = ServerOptions(host="127.0.0.1", port=free_port(), jobs_dir=jobs, models_dir=jobs / "none")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "LipSync", partial(LipSync, BackendRegistry((PREVIEW, *backends))))
-        patch.setenv("GRADIO_TEMP_DIR", str(jobs.with_name("uploads")))
-        with serving.running(options) as page:
-            yield page.local_url or ""
+    with opened_with(partial(LipSync, BackendRegistry((PREVIEW, *backends))), jobs) as address:
+        yield address
 
 
 @pytest.fixture
 def visit(new_visitor: Callable[..., BrowserContext], address: str) -> Visit:
     return Visit(new_visitor().new_page(), address).open()
-
-
-def choose(visit: Visit, backend: str) -> None:
-    visit.page.locator(f".mt-picker input[value={backend}]").check()
 
 
 def part(visit: Visit, name: str) -> Locator:
@@ -101,11 +91,11 @@ def test_the_newest_click_wins_and_the_picture_says_whose_it_is(visit: Visit, cl
     expect(part(visit, "stamp")).to_contain_text("faces only")
     expect(part(visit, "stale")).to_contain_text("Not in this picture yet: Voice.")
     held.stopped.clear()
-    choose(visit, HELD)
+    visit.choose(HELD)
     visit.button("Preview frame").click()
     expect(part(visit, "preview-status")).to_contain_text(f"Preview by {HELD}: painting")
     expect(part(visit, "preview-status")).to_contain_text("25 %")
-    choose(visit, "musetalk-v15")
+    visit.choose("musetalk-v15")
     visit.button("Preview frame").click()
     previewed(visit, by="musetalk-v15")
     assert held.stopped.wait(HANG_SECONDS)
@@ -124,9 +114,9 @@ def test_what_has_changed_since_is_named_until_it_is_shown_or_taken_back(visit: 
     expect(visit.page.get_by_role("spinbutton", name="Padding")).to_be_visible()
     expect(stale).to_be_hidden()
     visit.set_number("Padding", 0.4)
-    choose(visit, "musetalk-v15")
+    visit.choose("musetalk-v15")
     expect(stale).to_contain_text("Not in this picture yet: Backend, Padding.")
-    choose(visit, "preview")
+    visit.choose("preview")
     expect(stale).to_contain_text("Not in this picture yet: Padding.")
     visit.set_number("Padding", 0)
     expect(stale).to_be_hidden()
@@ -142,7 +132,7 @@ def test_stop_ends_a_preview_and_keeps_what_was_shown(visit: Visit, clips: Clips
     before, stop = visit.frame.get_attribute("src"), visit.button("Stop")
     expect(stop).to_be_disabled()
     held.stopped.clear()
-    choose(visit, HELD)
+    visit.choose(HELD)
     visit.button("Preview frame").click()
     status = part(visit, "preview-status")
     expect(status.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "25")
@@ -159,7 +149,7 @@ def test_stop_ends_a_preview_and_keeps_what_was_shown(visit: Visit, clips: Clips
 def test_closing_the_page_ends_its_preview(visit: Visit, clips: Clips, held: Held) -> None:
     visit.give(clips.source, clips.voice)
     held.stopped.clear()
-    choose(visit, HELD)
+    visit.choose(HELD)
     visit.button("Preview frame").click()
     expect(part(visit, "preview-status")).to_contain_text("25 %")
     visit.page.close()
@@ -277,7 +267,7 @@ def test_all_of_it_is_for_everybody(
     visit.give(clips.source, clips.voice)
     visit.button("Preview frame").click()
     previewed(visit, by=DRAFT)
-    choose(visit, HELD)
+    visit.choose(HELD)
     visit.button("Preview frame").click()
     expect(part(visit, "preview-status")).to_contain_text("25 %")
     expect(part(visit, "stale")).to_be_visible()
@@ -286,7 +276,7 @@ def test_all_of_it_is_for_everybody(
     visit.button("Stop").click()
     expect(part(visit, "preview-status")).to_contain_text("Preview stopped")
     visit.page.get_by_label("Preview at (s)").fill("99")
-    choose(visit, "preview")
+    visit.choose("preview")
     visit.button("Preview frame").click()
     expect(part(visit, "preview-status").get_by_role("alert")).to_be_visible()
     assert others(severe(visit)) == set()
