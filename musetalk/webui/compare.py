@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from musetalk.webui.backend_picker import LINK_TO_TAB
@@ -14,7 +12,8 @@ from musetalk.webui.estimates import what_matters
 from musetalk.webui.job_inputs import JobInputs
 from musetalk.webui.job_views import Place
 from musetalk.webui.media_inputs import build_media
-from musetalk.webui.problems import ProblemSlots, problem_slot, telling
+from musetalk.webui.media_looks import MediaLooks
+from musetalk.webui.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 
 _SETTINGS = (
@@ -35,12 +34,14 @@ _TAKE_OVER = """(...given) => {
 }"""
 
 
-def build_compare(site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr.Tab, dub: DubHandlers) -> Place:
+def build_compare(
+    site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr.Tab, dub: DubHandlers, looks: MediaLooks
+) -> Place:
     """Build the tab where it is called, which goes by the settings of `dub`; what other parts need of it comes back."""
     names, lacking = choices(site)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            media = build_media(site)
+            media = build_media(site, looks)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             backends = gr.CheckboxGroup(
                 named(names), value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
@@ -51,25 +52,15 @@ def build_compare(site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr
             work = build_work(ready=len(names) > 1)
             problem = problem_slot(".compared")
     stage = build_compare_stage(header, work)
-    handlers = CompareHandlers(site, stage, backends, lacks)
+    handlers = CompareHandlers(site, stage, backends, lacks, dub.estimates)
     # Not checked against what could be chosen before: that is what it is about.
     tab.select(handlers.refresh, backends, handlers.choice, preprocess=False, **UNQUEUED)
     own = [media.source, media.voice]
     tab.select(None, [dub.source, dub.voice, *own], own, js=_TAKE_OVER, api_visibility="private")
     slots = ProblemSlots(media.source_problem, media.voice_problem, backend_problem, problem)
     asked = [*own, visitor, backends, dub.source, *dub.form.widgets]
-    begin: dict[str, Any] = {
-        "inputs": asked,
-        "outputs": [*handlers.watched, *slots.all],
-        "concurrency_limit": 4,
-        "api_visibility": "private",
-        "show_progress": "hidden",
-    }
-    for begins, handler in (
-        (stage.compare_button.click, handlers.compare),
-        (stage.estimate.submit, handlers.compare_anyway),
-    ):
-        begins(telling(handler, slots, site.reader), **begin)
+    begun = [(stage.compare_button.click, handlers.compare), (stage.estimate.submit, handlers.compare_anyway)]
+    wire_telling(begun, asked, handlers.watched, slots, site.reader)
     for changed in (tab.select, media.source.change, media.voice.change, backends.change, *what_matters(dub.form)):
         changed(
             handlers.estimate,

@@ -37,10 +37,12 @@ class CompareHandlers(Watching):
         lacking: What those lack that cannot be chosen.
     """
 
-    def __init__(self, site: Site, stage: CompareStage, backends: gr.CheckboxGroup, lacking: gr.HTML) -> None:
+    def __init__(
+        self, site: Site, stage: CompareStage, backends: gr.CheckboxGroup, lacking: gr.HTML, estimates: Estimates
+    ) -> None:
         super().__init__(site, stage, HINT)
         self._stage = stage
-        self._estimates = Estimates(site)
+        self._estimates = estimates
         self._backends = backends
         self._lacking = lacking
 

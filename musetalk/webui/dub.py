@@ -21,10 +21,11 @@ from musetalk.webui.form_folds import build_folds
 from musetalk.webui.form_values import labels
 from musetalk.webui.job_inputs import SHOW_INPUTS, JobInputs
 from musetalk.webui.media_inputs import MediaInputs, build_media
+from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.plain_words import Reader
 from musetalk.webui.preview_handlers import PreviewHandlers
 from musetalk.webui.preview_status import PUT_AWAY
-from musetalk.webui.problems import ProblemSlots, problem_slot, telling
+from musetalk.webui.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
 
@@ -49,11 +50,11 @@ class Inputs:
     backend_problem: gr.HTML
 
 
-def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandlers:
+def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: MediaLooks) -> DubHandlers:
     """Build the tab where it is called; what the other tabs need of it comes back."""
     with gr.Row(elem_classes="dub"):
         with gr.Column(scale=2, min_width=320, elem_classes="given"):
-            media = build_media(site)
+            media = build_media(site, looks)
             entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
             picker = backend_picker(entries, site.base.backend)
             problem = problem_slot(".mt-picker")
@@ -78,18 +79,8 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML) -> DubHandl
 def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState, reader: Reader) -> None:
     slots = ProblemSlots(inputs.media.source_problem, inputs.media.voice_problem, inputs.backend_problem, stage.problem)
     media, settings = [inputs.media.source, inputs.media.voice], inputs.form.widgets
-    begin: dict[str, Any] = {
-        "inputs": [*media, visitor, *settings],
-        "outputs": [*handlers.watched, *slots.all],
-        "concurrency_limit": 4,
-        "api_visibility": "private",
-        "show_progress": "hidden",
-    }
-    for begins, handler in (
-        (stage.generate_button.click, handlers.generate),
-        (stage.estimate.submit, handlers.generate_anyway),
-    ):
-        begins(telling(handler, slots, reader), **begin)
+    begun = [(stage.generate_button.click, handlers.generate), (stage.estimate.submit, handlers.generate_anyway)]
+    wire_telling(begun, [*media, visitor, *settings], handlers.watched, slots, reader)
     for changed in (*(each.change for each in media), *what_matters(inputs.form)):
         changed(handlers.estimate, [*media, *settings], stage.estimate, trigger_mode="always_last", **UNQUEUED)
     # Outside the queue: a queue full of work must not keep anybody from ending it.

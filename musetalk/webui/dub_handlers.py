@@ -27,7 +27,7 @@ class DubHandlers(Watching):
     def __init__(self, site: Site, stage: Stage, previews: PreviewHandlers, inputs: JobInputs) -> None:
         super().__init__(site, stage)
         self._stage = stage
-        self._estimates = Estimates(site)
+        self.estimates = Estimates(site)  # the Compare tab's, too: what was looked at is known there
         self.previews = previews
         self.inputs = inputs
         self.source, self.voice = inputs.source, inputs.voice  # the Compare tab takes them over
@@ -62,7 +62,7 @@ class DubHandlers(Watching):
         Raises:
             MuseTalkError: It cannot work.
         """
-        if question := self._estimates.question(source, voice, values):
+        if question := self.estimates.question(source, voice, values):
             return {self._stage.estimate: question}
         return self.generate_anyway(request, source, voice, secret, *values)
 
@@ -85,7 +85,7 @@ class DubHandlers(Watching):
 
     def estimate(self, source: str | None, voice: str | None, *values: Value) -> str:
         """About how long a render would take, as HTML; empty: that cannot be said."""
-        return self._estimates.told(source, voice, values)
+        return self.estimates.told(source, voice, values)
 
     def leave(self, job_id: str) -> Update:
         """Put the job away that is watched: something else is about to be looked at."""

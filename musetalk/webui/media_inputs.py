@@ -139,8 +139,8 @@ class MediaHandlers:
         return path
 
 
-def build_media(site: Site) -> MediaInputs:
-    """Build boxes for source and voice, with examples, where this is called."""
+def build_media(site: Site, looks: MediaLooks) -> MediaInputs:
+    """Build boxes for source and voice, with examples, where this is called; `looks` are those of the whole page."""
     limit = site.base.limits.max_bytes
     with gr.Column(elem_classes="media media-source"):
         source_box = media_box(SOURCE, limit)
@@ -159,7 +159,7 @@ def build_media(site: Site) -> MediaInputs:
     source, voice = (gr.File(visible="hidden", label=kind.title) for kind in (SOURCE, VOICE))
     gr.Markdown(caps(site.base.limits), elem_classes="caps")
     inputs = MediaInputs(source, voice, source_box, voice_box, player, source_problem, voice_problem)
-    _wire(MediaHandlers(site, inputs, MediaLooks(site.engine, site.base, site.uploads.folder)), inputs)
+    _wire(MediaHandlers(site, inputs, looks), inputs)
     sample, portrait, speech = (str(ASSETS / name) for name in ("sample.mp4", "portrait.png", "voice.wav"))
     gr.Examples(
         [[sample, speech], [portrait, speech]],

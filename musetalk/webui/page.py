@@ -15,6 +15,7 @@ from musetalk.webui.ending import ending_box
 from musetalk.webui.job_views import SHOW_STAGE, JobViews, Place
 from musetalk.webui.jobs_tab import build_jobs
 from musetalk.webui.links import build_links
+from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.models_tab import build_models, build_refresher
 from musetalk.webui.site import AT_ONCE, NAME, UNQUEUED, Site, site_header
 from musetalk.webui.told import build_told, wire_told
@@ -37,11 +38,12 @@ def build_page(site: Site) -> gr.Blocks:
         ending_box()
         refresher = build_refresher()
         told = build_told()
+        looks = MediaLooks(site.engine, site.base, site.uploads.folder)
         with gr.Tabs() as tabs:
             with gr.Tab("Dub", id="dub") as dub_tab:
-                dub = build_dub(site, visitor, header)
+                dub = build_dub(site, visitor, header, looks)
             with gr.Tab("Compare", id="compare") as compare_tab:
-                compare = build_compare(site, visitor, header, compare_tab, dub)
+                compare = build_compare(site, visitor, header, compare_tab, dub, looks)
             views = JobViews(site, tabs, {"dub": Place(dub, dub.inputs), "compare": compare})
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, views, header, dub.form)

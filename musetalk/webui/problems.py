@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, ParamSpec, TypeAlias
@@ -75,6 +75,33 @@ def telling(handler: Callable[P, Update], slots: ProblemSlots, reader: Reader) -
         return {**slots.cleared(), **update}
 
     return handle
+
+
+def wire_telling(
+    begun: Sequence[tuple[Callable[..., Any], Callable[..., Update]]],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    slots: ProblemSlots,
+    reader: Reader,
+) -> None:
+    """Let events begin work, and tell the errors of their handlers in their places.
+
+    Args:
+        begun: Events, and their handlers.
+        inputs: Of all of them.
+        outputs: The same; the slots come besides.
+        slots: Of their tab.
+        reader: Who reads the page.
+    """
+    for begins, handler in begun:
+        begins(
+            telling(handler, slots, reader),
+            [*inputs],
+            [*outputs, *slots.all],
+            concurrency_limit=4,
+            api_visibility="private",
+            show_progress="hidden",
+        )
 
 
 def problem_slot(mended_in: str = "") -> gr.HTML:

@@ -30,6 +30,7 @@ from musetalk.webui.backend_names import titled
 from musetalk.webui.compare_handlers import CompareHandlers
 from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.downloads import Downloads
+from musetalk.webui.estimates import Estimates
 from musetalk.webui.form_values import values_of
 from musetalk.webui.job_inputs import JobInputs
 from musetalk.webui.job_views import JobViews, Place
@@ -138,7 +139,7 @@ def tab(tmp_path: Path, built: tuple[CompareStage, gr.CheckboxGroup, gr.HTML]) -
     uploads, downloads = Uploads(tmp_path / "uploads", 10**8), Downloads((), models, allowed=False)
     site = Site(LipSync(), service, RenderSettings(models_dir=models), "cpu", uploads, downloads)
     stage, backends, lacking = built
-    handlers = CompareHandlers(site, stage, backends, lacking)
+    handlers = CompareHandlers(site, stage, backends, lacking, Estimates(site))
     yield Tab(site, comparing, handlers, stage, backends, written_voice(tmp_path))
     downloads.close()
     service.close()

@@ -49,7 +49,8 @@ class Given:
 def inputs() -> MediaInputs:
     async def build() -> MediaInputs:
         with gr.Blocks(analytics_enabled=False):
-            return build_media(cast("Site", _Site(Path("uploads"))))
+            site = cast("Site", _Site(Path("uploads")))
+            return build_media(site, MediaLooks(site.engine, site.base, site.uploads.folder))
 
     return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
 
