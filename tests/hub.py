@@ -14,9 +14,9 @@ from pathlib import PurePosixPath
 
 from musetalk.generators.registry import PREVIEW, Backend
 from musetalk.weights import HubPlace, WeightFile, lacking
-from tests.programs import HANG_SECONDS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_DRIP_SECONDS = 1.0
 _APART = 4096  # bytes from which a file is stored apart, as the hub does with what git holds only pointers to
 
 # What tests have it serve.
@@ -33,7 +33,8 @@ class Hub:
         files: Contents by "owner/name/path".
         said: Contents that hashes are told of, where they are others than those sent.
         cuts: After how many bytes each of the next answers with contents breaks off.
-        pauses: After how many bytes each of the next answers with contents waits until `go_on` is set.
+        pauses: After how many bytes each of the next answers with contents drips, until `go_on` is set: a byte now and
+            then, for whoever takes silence for a broken connection.
         status: Answered instead of any contents; 0: none.
         ranges: Whether it understands them.
         asked: Requests so far: method, path, range.
@@ -127,9 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
             pause = self.hub.pauses.pop(0) if self.hub.pauses else cut
             with contextlib.suppress(ConnectionError):  # who cancels hangs up
                 self.wfile.write(body[:pause])
-                if pause < cut:
-                    self.hub.go_on.wait(HANG_SECONDS)
-                    self.wfile.write(body[pause:cut])
+                while pause < cut and not self.hub.go_on.wait(_DRIP_SECONDS):
+                    self.wfile.write(body[pause : pause + 1])
+                    pause += 1
+                self.wfile.write(body[pause:cut])
             self.close_connection = self.close_connection or cut < len(body)
 
     def _head(self, status: int, headers: dict[str, str] | None = None, length: int = 0) -> None:

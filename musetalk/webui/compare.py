@@ -15,6 +15,7 @@ from musetalk.webui.media_inputs import build_media
 from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
+from musetalk.webui.watching import wire_watching
 
 _SETTINGS = (
     "All settings are the Dub tab's, those of its folds included; only the backend changes. Faces are found once, and "
@@ -76,4 +77,4 @@ def build_compare(
 def _wire(handlers: CompareHandlers, stage: CompareStage, visitor: gr.BrowserState) -> None:
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.watched, **UNQUEUED)
     stage.status.submit(handlers.act, [stage.job, visitor], handlers.opened, **AT_ONCE)
-    stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)
+    wire_watching(handlers, stage, visitor)

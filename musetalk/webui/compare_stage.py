@@ -59,6 +59,7 @@ def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
         status=work.status,
         job=gr.Textbox(visible="hidden", label="job"),
         timer=gr.Timer(WATCH_SECONDS, active=False),
+        belated=gr.Textbox("0", visible="hidden", label="belated"),
         compare_button=work.compare_button,
         estimate=work.estimate,
     )

@@ -28,6 +28,7 @@ from musetalk.webui.preview_status import PUT_AWAY
 from musetalk.webui.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
 from musetalk.webui.stage import Stage, build_stage
+from musetalk.webui.watching import wire_watching
 
 # Gradio puts a picture inside a button without a name. Only that of the frame does anything.
 _NAME_PICTURES = """() => requestAnimationFrame(() => {
@@ -85,7 +86,7 @@ def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.Brows
         changed(handlers.estimate, [*media, *settings], stage.estimate, trigger_mode="always_last", **UNQUEUED)
     # Outside the queue: a queue full of work must not keep anybody from ending it.
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.stopped, **UNQUEUED)
-    stage.timer.tick(handlers.watch, [stage.job, visitor], handlers.watched, **UNQUEUED)
+    wire_watching(handlers, stage, visitor)
 
 
 def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stage, visitor: gr.BrowserState) -> None:

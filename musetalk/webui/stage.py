@@ -69,4 +69,5 @@ def build_stage(header: gr.HTML) -> Stage:
         changed=changed,
         job=gr.Textbox(visible="hidden", label="job"),
         timer=gr.Timer(WATCH_SECONDS, active=False),
+        belated=gr.Textbox("0", visible="hidden", label="belated"),
     )

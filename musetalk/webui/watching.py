@@ -14,17 +14,24 @@ from musetalk.webui import panels
 from musetalk.webui.accounts import shown_job
 from musetalk.webui.figures import file_address
 from musetalk.webui.form import renewed
-from musetalk.webui.site import Site, owner_of, site_header, with_toasts
+from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
 from musetalk.webui.status import HINT
 
 Update: TypeAlias = dict[Any, Any]
 WATCH_SECONDS = 0.7
 _STOP_SECONDS = 2.0
+# Given the job that is watched, the status that is shown and a count: counts where the status is another job's.
+_BELATED = """(job, status, count) =>
+  (status.match(/data-job="([^"]*)"/)?.[1] ?? "") === (job ?? "") ? count : String(Number(count) + 1)"""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedStage:
-    """The widgets of a watched job: `header` is the page's, which shows the queue; `report` says how it went."""
+    """The widgets of a watched job.
+
+    `header` is the page's, which shows the queue; `report` says how it went; `belated` counts the answers that came
+    when another job was watched already.
+    """
 
     header: gr.HTML
     video: gr.Video
@@ -33,6 +40,7 @@ class WatchedStage:
     report: gr.HTML
     job: gr.Textbox
     timer: gr.Timer
+    belated: gr.Textbox
 
 
 class Watching:
@@ -84,7 +92,14 @@ class Watching:
             stop = gr.Button(interactive=True)  # also where an answer that was under way has said otherwise
             told = {self._watched.status: self._status(job), self._watched.header: site_header(self._site)}
             return {**told, self._watched.stop_button: stop}
-        return self.show(job)
+        return {widget: said for widget, said in self.show(job).items() if widget is not self._watched.job}
+
+    def catch_up(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
+        """Show once more what is watched, after an answer that came too late: it was of another job."""
+        try:
+            return self.open(self._site.jobs.get(job_id, owner_of(secret, request)))
+        except JobError:
+            return self.put_away()
 
     @with_toasts
     def act(self, request: gr.Request, event: gr.EventData, job_id: str, secret: str | None) -> Update:
@@ -151,6 +166,16 @@ class Watching:
             stage.status: panels.status_panel(None, hint=self._hint),
             stage.stop_button: gr.Button(interactive=False),
         }
+
+
+def wire_watching(handlers: Watching, stage: WatchedStage, visitor: gr.BrowserState) -> None:
+    """Let a stage show how far the watched job has come."""
+    asked = [stage.job, visitor]
+    told = stage.timer.tick(handlers.watch, asked, handlers.watched, **UNQUEUED)
+    # Whoever leaves a job while an answer about it is under way must not see it come back.
+    compared = [stage.job, stage.status, stage.belated]
+    told.then(None, compared, stage.belated, js=_BELATED, api_visibility="private")
+    stage.belated.change(handlers.catch_up, asked, handlers.opened, **AT_ONCE)
 
 
 def retry(site: Site, job_id: str, owner: str) -> Job:

@@ -27,12 +27,14 @@ from tests.programs import CI
 if not CI:
     pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install -e .[dev]")
 from playwright.sync_api import (
+    APIResponse,
     Browser,
     BrowserContext,
     Locator,
     Page,
     Playwright,
     Request,
+    Route,
     WebError,
     expect,
     sync_playwright,
@@ -40,6 +42,7 @@ from playwright.sync_api import (
 from playwright.sync_api import Error as PlaywrightError
 
 __all__ = [
+    "APIResponse",
     "Browser",
     "BrowserContext",
     "Clips",
@@ -47,6 +50,7 @@ __all__ = [
     "Page",
     "PlaywrightError",
     "Request",
+    "Route",
     "Visit",
     "WebError",
     "expect",

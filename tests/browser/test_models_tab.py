@@ -117,6 +117,7 @@ def test_a_card_downloads_what_its_backend_needs(new_visitor: Callable[..., Brow
     expect(mouth.get_by_role("button", name="Cancel mouth")).to_be_focused()  # though the card was drawn anew
     assert others(severe(visit)) == set()
     mouth.get_by_role("button", name="Cancel mouth").click()
+    expect(mouth.get_by_role("button", name="Continue mouth")).to_be_visible()
     shop.hub.go_on.set()
     mouth.get_by_role("button", name="Continue mouth").click()
     expect(mouth).to_contain_text("Ready")
