@@ -52,7 +52,7 @@ class DubHandlers(Watching):
         """End the preview that is under way; where there is none, the job that is watched."""
         if not self.previews.stop(request):
             return super().stop(request, job_id, secret)
-        return self.previews.watch(request, job_id, secret)
+        return self._without(self._stage.previewing.timer, self.previews.watch(request, job_id, secret))
 
     def generate(
         self, request: gr.Request, source: str | None, voice: str | None, secret: str | None, *values: Value

@@ -13,6 +13,7 @@ from musetalk.enhance.choice import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings, left_to_the_look
 from musetalk.webui.figures import figures
+from musetalk.webui.site import UNQUEUED
 from musetalk.webui.texts import FOLDER, text
 
 Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
@@ -152,7 +153,7 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
         info="Where the speaking face is in the source, in pixels from its left and top.",
         visible=False,
     )
-    face.change(lambda choice: gr.Textbox(visible=choice == PICKED), face, point, queue=False, api_visibility="private")
+    face.change(lambda choice: gr.Textbox(visible=choice == PICKED), face, point, **UNQUEUED)
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}
 
 

@@ -96,14 +96,13 @@ class JobViews:
     def restore(self, request: gr.Request, secret: str | None, kept: str) -> Update:
         """Show what the page's address names, with the inputs that the browser kept; say of renders that are gone."""
         view = view_of(request.query_params)
-        if not view.job:
-            elsewhere = self._select(view.tab) if view.tab != TABS[0] else {}  # whoever is quick may be there already
-            return {**elsewhere, **self._places["dub"].inputs.of_kept(kept)}
+        if not view.job:  # whoever is quick may be there already
+            return {**(self._select(view.tab) if view.tab != TABS[0] else {}), **self._draft(kept)}
         try:
             job = self._job(request, view.job, secret)
         except MuseTalkError as error:
             gr.Warning(for_toast(error, self._site.reader))
-            return self._places["dub"].inputs.of_kept(kept)
+            return self._draft(kept)
         return {**self.open(request, job.id, secret), **self._places[_tab_of(job)].inputs.of_kept(kept, job)}
 
     def go(self, request: gr.Request, event: gr.EventData, secret: str | None, *shown: str) -> Update:
@@ -124,6 +123,10 @@ class JobViews:
             return update
         update |= self._places[view.tab].watching.put_away()
         return {**update, **self._places["dub"].inputs.of_kept(str(event.kept))} if view.tab == "dub" else update
+
+    def _draft(self, kept: str) -> Update:
+        """The inputs as they were when no job was shown; where nothing was kept, whatever was given by now stays."""
+        return self._places["dub"].inputs.of_kept(kept) if kept else {}
 
     def _job(self, request: gr.Request, job_id: str, secret: str | None) -> Job:
         return self._site.jobs.get(job_id, owner_of(secret, request))

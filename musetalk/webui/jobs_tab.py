@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gradio as gr
 
 from musetalk.errors import JobError
@@ -13,23 +15,29 @@ from musetalk.webui.figures import file_address
 from musetalk.webui.form import SettingsForm
 from musetalk.webui.form_values import differences, titles
 from musetalk.webui.job_views import JobViews
-from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
+from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew, owner_of, site_header, with_toasts
 from musetalk.webui.watching import Update, retry
 
 _REFRESH_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """Its widgets: `header` is the page's, `timer` refreshes it, and so does whatever is said in `acted`."""
+
+    header: gr.HTML
+    listing: gr.HTML
+    timer: gr.Timer
+    acted: gr.Textbox
+
+
 class JobsHandlers:
     """Handlers over the list; `form` has the words for settings."""
 
-    def __init__(
-        self, site: Site, listing: gr.HTML, timer: gr.Timer, views: JobViews, header: gr.HTML, form: SettingsForm
-    ) -> None:
+    def __init__(self, site: Site, jobs: JobList, views: JobViews, form: SettingsForm) -> None:
         self._site = site
-        self._listing = listing
-        self._timer = timer
+        self._list = jobs
         self._views = views
-        self._header = header
         self._form, self._titles = form, titles(form)
 
     def refresh(self, request: gr.Request, secret: str | None) -> Update:
@@ -39,9 +47,9 @@ class JobsHandlers:
         except JobError:
             jobs = []
         return {
-            self._header: site_header(self._site),
-            self._listing: panels.job_list([self._entry(job) for job in jobs], keeping(self._site)),
-            self._timer: gr.Timer(active=any(job.active for job in jobs)),
+            self._list.header: site_header(self._site),
+            self._list.listing: panels.job_list([self._entry(job) for job in jobs], keeping(self._site)),
+            self._list.timer: gr.Timer(active=any(job.active for job in jobs)),
         }
 
     @with_toasts
@@ -65,7 +73,7 @@ class JobsHandlers:
         elif action == "delete-all":
             jobs.delete_ended(owner)
             update = self._views.forget(shown, owner)
-        return {**update, **self.refresh(request, secret)}
+        return {**update, self._list.acted: anew()}
 
     def _entry(self, job: Job) -> panels.JobEntry:
         store = self._site.jobs.store
@@ -92,8 +100,8 @@ def build_jobs(
     """Build the tab where it is called."""
     listing = gr.HTML(panels.job_list([], keeping(site)), js_on_load=panels.JOB_LIST_JS, elem_id="jobs")
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
-    handlers = JobsHandlers(site, listing, timer, views, header, form)
-    shown = [header, listing, timer]
-    tab.select(handlers.refresh, visitor, shown, **UNQUEUED)
-    timer.tick(handlers.refresh, visitor, shown, **UNQUEUED)
-    listing.submit(handlers.act, [visitor, *views.jobs], [listing, timer, *views.shown], **AT_ONCE)
+    acted = gr.Textbox(visible="hidden", label="acted")
+    handlers = JobsHandlers(site, JobList(header, listing, timer, acted), views, form)
+    asked = [tab.select, timer.tick, acted.change]
+    gr.on(asked, handlers.refresh, visitor, [header, listing, timer], **IN_TURN)
+    listing.submit(handlers.act, [visitor, *views.jobs], [acted, *views.shown], **AT_ONCE)

@@ -13,7 +13,7 @@ from musetalk.webui.backend_picker import DOWNLOADS_JS, backend_cards, backend_e
 from musetalk.webui.downloads import DownloadState, WeightSet, switched_off
 from musetalk.webui.models import ModelRow, ModelSet, models_panel
 from musetalk.webui.plain_words import Reader, plain
-from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, with_toasts
+from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew, with_toasts
 from musetalk.weights import WeightFile, lacking, left
 
 Update: TypeAlias = dict[Any, Any]
@@ -40,13 +40,13 @@ class ModelsHandlers:
         }
 
     @with_toasts
-    def act(self, event: gr.EventData) -> Update:
-        """Start or cancel the download whose button was pressed."""
+    def act(self, event: gr.EventData) -> str:
+        """Start or cancel the download whose button was pressed; what is said asks for a refresh."""
         if event.action == "download":
             self._site.downloads.start(str(event.set))
         elif event.action == "cancel":
             self._site.downloads.cancel(str(event.set))
-        return self.refresh()
+        return anew()
 
 
 def build_refresher() -> gr.Timer:
@@ -54,25 +54,26 @@ def build_refresher() -> gr.Timer:
     return gr.Timer(_REFRESH_SECONDS, active=False)
 
 
-def build_models(site: Site, tab: gr.Tab, picker_tab: gr.Tab, picker: gr.HTML, timer: gr.Timer) -> None:
+def build_models(
+    site: Site, page: gr.Blocks, tab: gr.Tab, picker_tab: gr.Tab, picker: gr.HTML, timer: gr.Timer
+) -> None:
     """Build the tab where it is called.
 
     Args:
         site: Whose weights.
+        page: What it was built with may be old when it opens.
         tab: This one.
         picker_tab: Where backends are chosen.
         picker: By whose cards; they start downloads as well.
         timer: Of `build_refresher`.
     """
     listing = gr.HTML(panel(site), js_on_load=DOWNLOADS_JS, elem_id="models")
+    acted = gr.Textbox(visible="hidden", label="acted")
     handlers = ModelsHandlers(site, listing, timer, picker)
-    shown = [listing, timer, picker]
-    gr.on(None, handlers.refresh, None, shown, **UNQUEUED)  # as the page opens: what it was built with may be old
-    for seen in (tab, picker_tab):
-        seen.select(handlers.refresh, None, shown, **UNQUEUED)
-    timer.tick(handlers.refresh, None, shown, **UNQUEUED)
-    for asked in (listing, picker):
-        asked.submit(handlers.act, None, shown, **AT_ONCE)
+    asked = [page.load, tab.select, picker_tab.select, timer.tick, acted.change]
+    gr.on(asked, handlers.refresh, None, [listing, timer, picker], **IN_TURN)
+    for buttons in (listing, picker):
+        buttons.submit(handlers.act, None, acted, **AT_ONCE)
 
 
 def panel(site: Site) -> str:

@@ -100,7 +100,7 @@ def wire_telling(
             [*outputs, *slots.all],
             concurrency_limit=4,
             api_visibility="private",
-            show_progress="hidden",
+            show_progress_on=[],
         )
 
 

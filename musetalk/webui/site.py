@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -36,10 +37,14 @@ class _OfSite(Protocol):
 
 S = TypeVar("S", bound=_OfSite)
 
-# How handlers run that are quick and wait for nobody. In the queue where an error may have to be told: outside it,
-# Gradio's page drops errors.
-AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
-UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+# How handlers run that are quick and wait for nobody. Progress is shown on no widget: hidden on all that they change,
+# Gradio's page would still go through these at every event. In the queue where an error may have to be told: outside
+# it, Gradio's page drops errors.
+AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress_on": []}
+UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress_on": []}
+# How what is shown is brought up to date: one answer after the other, so that none overwrites a newer one. What is done
+# in between leaves showing it to the next answer, which it asks for by `anew()` in a box whose changes are a reason.
+IN_TURN: dict[str, Any] = {**UNQUEUED, "trigger_mode": "always_last"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,11 @@ class Site:
     def reader(self) -> Reader:
         """Who reads what the page says."""
         return Reader(self.owner, self.downloads.allowed, self.labels)
+
+
+def anew() -> str:
+    """Return what was not said before."""
+    return secrets.token_hex(4)
 
 
 def site_header(site: Site) -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.webui.job_views import JobViews
-from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, with_toasts
+from musetalk.webui.site import AT_ONCE, IN_TURN, Site, owner_of, with_toasts
 from musetalk.webui.status import STAGE_TITLES, share_done
 from musetalk.webui.watching import Update
 
@@ -113,6 +113,6 @@ def wire_told(
     line, last, timer = built
     handlers = ToldHandlers(site, views, line, last, timer)
     asked = [visitor, last, *views.jobs]
-    gr.on([timer.tick, *(job.change for job in views.jobs)], handlers.tell, asked, handlers.told, **UNQUEUED)
+    gr.on([timer.tick, *(job.change for job in views.jobs)], handlers.tell, asked, handlers.told, **IN_TURN)
     line.submit(handlers.act, visitor, [line, last, *views.shown], **AT_ONCE)
     return handlers

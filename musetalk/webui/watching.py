@@ -74,12 +74,12 @@ class Watching:
         return self._watched.job
 
     def stop(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
-        """End the job that is watched."""
+        """End the job that is watched; the last answer about it shows that it has ended, and no other comes after."""
         try:
             job = self._site.jobs.stop(job_id, owner_of(secret, request))
         except JobError:
             return self._nothing()
-        return self.show(self._site.jobs.wait(job, _STOP_SECONDS))
+        return self._without(self._watched.timer, self.show(self._site.jobs.wait(job, _STOP_SECONDS)))
 
     def watch(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """Show how far the watched job has come."""
@@ -92,7 +92,7 @@ class Watching:
             stop = gr.Button(interactive=True)  # also where an answer that was under way has said otherwise
             told = {self._watched.status: self._status(job), self._watched.header: site_header(self._site)}
             return {**told, self._watched.stop_button: stop}
-        return {widget: said for widget, said in self.show(job).items() if widget is not self._watched.job}
+        return self._without(self._watched.job, self.show(job))
 
     def catch_up(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """Show once more what is watched, after an answer that came too late: it was of another job."""
@@ -137,6 +137,10 @@ class Watching:
             stage.stop_button: gr.Button(interactive=job.active),
         }
         return {**update, **self._outcome(job)} if job.state == "done" else update
+
+    @staticmethod
+    def _without(widget: Any, update: Update) -> Update:  # noqa: ANN401 - any widget
+        return {each: said for each, said in update.items() if each is not widget}
 
     def _status(self, job: Job) -> str:
         newest = self._newest(job) if job.state == "running" else ""
