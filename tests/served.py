@@ -19,6 +19,7 @@ import psutil
 from tests.programs import HANG_SECONDS
 
 ROOT = Path(__file__).parents[1]
+PACED = "tests.paced_app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,19 @@ class Served:
 
 
 @contextmanager
-def served(jobs_dir: Path, *options: str, end_with: signal.Signals = signal.SIGTERM) -> Iterator[Served]:
-    """Run `app.py` on a free port of this machine while the `with` block runs; everything of it is gone afterwards."""
-    command = [sys.executable, str(ROOT / "app.py"), "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir), *options]
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
+def served(
+    jobs_dir: Path, *options: str, end_with: signal.Signals = signal.SIGTERM, module: str = "app"
+) -> Iterator[Served]:
+    """Run the app on a free port of this machine while the `with` block runs; everything of it is gone afterwards.
+
+    Args:
+        jobs_dir: Where it keeps jobs.
+        options: Of its command line.
+        end_with: How it is ended.
+        module: Which runs it; `PACED` leaves the processor to others while it renders.
+    """
+    command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir), *options]
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, cwd=jobs_dir.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

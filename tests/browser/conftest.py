@@ -12,7 +12,7 @@ import pytest
 
 from tests.media import tone, write_video, write_wav
 from tests.programs import nothing_started_stays
-from tests.served import ROOT, Served, served
+from tests.served import PACED, ROOT, Served, served
 
 if TYPE_CHECKING:
     from tests.browser.drive import Browser, BrowserContext, Clips, Request, Visit, WebError
@@ -23,6 +23,7 @@ _FLAGS = [
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
+    "--process-per-site",  # scripts that one page has compiled serve the next one
 ]
 _WAIT_MS = 120_000  # against hanging only: a busy machine is no failure
 
@@ -47,7 +48,7 @@ def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def shared_server(browser: Browser, jobs_dir: Path) -> Iterator[Served]:
     """One server for the tests of a worker; each test is a visitor of its own."""
-    with served(jobs_dir) as server:
+    with served(jobs_dir, module=PACED) as server:
         yield server
 
 

@@ -154,7 +154,7 @@ class Visit:
 
     def open(self, query: str = "") -> Visit:
         self.page.goto(self.address + query)
-        expect(self.button("Generate")).to_be_visible()
+        expect(self.page.locator("#generate")).to_be_attached()  # an address may show another tab
         # The server's first answer: the browser has a secret by now, and an addressed job is shown.
         self.page.wait_for_function("() => localStorage.getItem('musetalk-visitor')")
         return self

@@ -17,7 +17,7 @@ from musetalk.webui.backend_names import titled
 from tests.browser.drive import PLAY, BrowserContext, Clips, Locator, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 from tests.media import numbered_frames, read_number, tone, write_video, write_wav
-from tests.served import ROOT, Served, served
+from tests.served import PACED, ROOT, Served, served
 
 pytestmark = pytest.mark.integration
 FRAMES = 10
@@ -32,7 +32,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def latentsync_server(jobs: Path, bare_models: Path) -> Iterator[Served]:
-    with served(jobs, "--models-dir", str(bare_models)) as server:
+    with served(jobs, "--models-dir", str(bare_models), module=PACED) as server:
         yield server
 
 

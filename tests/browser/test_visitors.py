@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.drive import BrowserContext, Clips, Page, Visit, expect, free_port, stored
-from tests.served import Served, served
+from tests.served import PACED, Served, served
 
 pytestmark = pytest.mark.integration
 NewVisitor = Callable[..., BrowserContext]
@@ -57,7 +57,7 @@ def test_a_killed_server_keeps_what_was_done_and_says_what_was_not(
 ) -> None:
     port = str(free_port())  # the same one both times: what a browser keeps belongs to an address
     context = new_visitor()
-    with served(tmp_path / "jobs", "--port", port, end_with=signal.SIGKILL) as server:
+    with served(tmp_path / "jobs", "--port", port, module=PACED, end_with=signal.SIGKILL) as server:
         visit = Visit(context.new_page(), server.address).open()
         done = visit.generate(clips.source, clips.voice)
         visit.say("Done")
@@ -67,7 +67,7 @@ def test_a_killed_server_keeps_what_was_done_and_says_what_was_not(
         visit.say("Rendering")
         visit.page.close()
 
-    with served(tmp_path / "jobs", "--port", port) as server:
+    with served(tmp_path / "jobs", "--port", port, module=PACED) as server:
         visit = Visit(context.new_page(), server.address).open(f"?job={done}")
         visit.say("Done")
         assert visit.play()["sound"] > 0
