@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 import typer
 
@@ -16,10 +16,10 @@ _paint = PreviewGenerator.generate
 
 
 def _paint_slowly(self: PreviewGenerator, clip: Clip) -> UInt8Array:
-    painted = _paint(self, clip)
+    painted, pace = _paint(self, clip), threading.Event()
     for _ in painted:
         clip.check()
-        time.sleep(1 / _FRAMES_PER_SECOND)
+        pace.wait(1 / _FRAMES_PER_SECOND)
     return painted
 
 

@@ -118,7 +118,7 @@ def test_what_is_no_place_for_a_file_is_refused(folder: Path) -> None:
         input_files(folder / ("n" * 300), folder / "voice.wav").check()
 
 
-def batch(folder: Path, *tasks: tuple[str, str, str], report: str = "report.json") -> None:
+def check_tasks(folder: Path, *tasks: tuple[str, str, str], report: str = "report.json") -> None:
     """Check tasks of (source, voice, result), whose YAML file is `tasks.yaml`."""
     made = [
         Task(f"task_{number}", folder / video, folder / voice, folder / out, {})
@@ -136,7 +136,7 @@ def test_no_task_writes_over_what_another_one_reads_or_writes(folder: Path) -> N
     (folder / "tasks.yaml").write_text("")
     (folder / "b.mp4").symlink_to(folder / "clip.mp4")
     one = ("clip.mp4", "voice.wav", "a.mp4")
-    batch(folder, one, ("clip.mp4", "voice.wav", "c.mp4"))
+    check_tasks(folder, one, ("clip.mp4", "voice.wav", "c.mp4"))
     for other, words in (
         (("frames", "voice.wav", "clip.mp4"), "the source of task_0.*give another name for the output of task_1"),
         (("frames", "voice.wav", "b.mp4"), "the source of task_0"),
@@ -145,13 +145,13 @@ def test_no_task_writes_over_what_another_one_reads_or_writes(folder: Path) -> N
         (("frames", "voice.wav", "report.json"), "the report and the output of task_1"),
     ):
         with pytest.raises(OutputError, match=words):
-            batch(folder, one, other)
+            check_tasks(folder, one, other)
     with pytest.raises(OutputError, match="the file of tasks"):
-        batch(folder, one, report="tasks.yaml")
+        check_tasks(folder, one, report="tasks.yaml")
 
 
 def test_one_task_may_make_what_another_one_reads(folder: Path) -> None:
-    batch(folder, ("clip.mp4", "voice.wav", "first.mp4"), ("first.mp4", "voice.wav", "second.mp4"))
+    check_tasks(folder, ("clip.mp4", "voice.wav", "first.mp4"), ("first.mp4", "voice.wav", "second.mp4"))
 
 
 def test_the_longest_names_can_be_written(tmp_path: Path) -> None:

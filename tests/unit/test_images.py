@@ -92,7 +92,7 @@ def quarters(width: int = 96, height: int = 64) -> np.ndarray:
     return picture
 
 
-def agree(frame: np.ndarray, expected: np.ndarray) -> None:
+def assert_shows(frame: np.ndarray, expected: np.ndarray) -> None:
     """Up to what compression does, away from edges."""
     assert frame.shape == expected.shape
     assert np.median(np.abs(frame.astype(int) - expected)) <= 3
@@ -103,24 +103,24 @@ def agree(frame: np.ndarray, expected: np.ndarray) -> None:
 @pytest.mark.parametrize("turns", range(4))
 def test_a_phones_heic_is_a_picture_and_upright(tmp_path: Path, turns: int) -> None:
     path = write_heic(tmp_path / "IMG_1.HEIC", [quarters()], turns=turns)
-    agree(shown(path), np.rot90(quarters(), turns))
+    assert_shows(shown(path), np.rot90(quarters(), turns))
 
 
 @pytest.mark.parametrize(("mirror", "turned"), [(0, quarters()[::-1]), (1, quarters()[:, ::-1])])
 def test_a_mirrored_heic_is_mirrored_back(tmp_path: Path, mirror: int, turned: np.ndarray) -> None:
-    agree(shown(write_heic(tmp_path / "selfie.heic", [quarters()], mirror=mirror)), turned)
+    assert_shows(shown(write_heic(tmp_path / "selfie.heic", [quarters()], mirror=mirror)), turned)
 
 
 def test_a_heic_of_tiles_is_shown_whole_and_its_main_picture_used(tmp_path: Path) -> None:
     path = write_heic(tmp_path / "tiles.heic", [quarters(), 255 - quarters()], columns=2, turns=1, others=1)
-    agree(shown(path), np.rot90(np.hstack([quarters(), 255 - quarters()])))
+    assert_shows(shown(path), np.rot90(np.hstack([quarters(), 255 - quarters()])))
     source = probe_source(path, Limits())
     assert any("holds 2 pictures: the main one" in note for note in source.notes)
 
 
 def test_an_avif_of_tiles_is_shown_whole(tmp_path: Path) -> None:
     path = write_avif_grid(tmp_path / "tiles.avif", [quarters(), 255 - quarters()], columns=2)
-    agree(shown(path), np.hstack([quarters(), 255 - quarters()]))
+    assert_shows(shown(path), np.hstack([quarters(), 255 - quarters()]))
 
 
 def test_alpha_of_a_heic_is_laid_over_the_background_and_other_layers_are_left_aside(tmp_path: Path) -> None:
@@ -129,17 +129,17 @@ def test_alpha_of_a_heic_is_laid_over_the_background_and_other_layers_are_left_a
     expected = quarters()
     expected[:, :48] = 255
     path = write_heic(tmp_path / "cut.heic", [quarters()], beside=("urn:mpeg:hevc:2015:auxid:1", layer))
-    agree(shown(path), expected)
+    assert_shows(shown(path), expected)
     assert any("laid over white" in note for note in probe_source(path, Limits()).notes)
     for urn in ("urn:mpeg:hevc:2015:auxid:2", "urn:com:apple:photo:2020:aux:hdrgainmap"):
         path = write_heic(tmp_path / "layers.heic", [quarters()], beside=(urn, layer))
-        agree(shown(path), quarters())
+        assert_shows(shown(path), quarters())
         assert probe_source(path, Limits()).notes == ()
 
 
 def test_a_heic_of_ten_bits_with_a_profile(tmp_path: Path) -> None:
     path = write_heic(tmp_path / "deep.heic", [quarters()], deep=True, profile=swapped_profile())
-    agree(shown(path), quarters()[..., ::-1])
+    assert_shows(shown(path), quarters()[..., ::-1])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -151,7 +151,7 @@ def test_every_rotation_in_exif_is_applied(tmp_path: Path, suffix: str, orientat
     picture.save(tmp_path / f"phone.{suffix}", exif=exif, quality=95)
     turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}[orientation]
     expected = np.rot90(quarters(), turns)
-    agree(shown(tmp_path / f"phone.{suffix}"), expected[:, ::-1] if orientation in (2, 4, 5, 7) else expected)
+    assert_shows(shown(tmp_path / f"phone.{suffix}"), expected[:, ::-1] if orientation in (2, 4, 5, 7) else expected)
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -164,7 +164,7 @@ def test_a_rotation_that_comes_behind_the_pixels_counts(tmp_path: Path) -> None:
     Image.fromarray(quarters()).save(tmp_path / "late.png")
     data = (tmp_path / "late.png").read_bytes()
     (tmp_path / "late.png").write_bytes(data[:-12] + png_chunk(b"eXIf", exif.tobytes()[6:]) + data[-12:])
-    agree(shown(tmp_path / "late.png"), np.rot90(quarters(), 3))
+    assert_shows(shown(tmp_path / "late.png"), np.rot90(quarters(), 3))
 
 
 def test_a_folder_is_described_by_headers_alone(tmp_path: Path) -> None:
@@ -181,21 +181,21 @@ def test_a_folder_is_described_by_headers_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00II*\x00", b"Exif\x00\x00" + b"\xff" * 40])
 def test_damaged_exif_spoils_no_picture(tmp_path: Path, exif: bytes) -> None:
     Image.fromarray(quarters()).save(tmp_path / "odd.jpg", exif=exif, quality=95)
-    agree(shown(tmp_path / "odd.jpg"), quarters())
+    assert_shows(shown(tmp_path / "odd.jpg"), quarters())
 
 
 @pytest.mark.parametrize("name", ["photo.mp4", "photo.png", "photo", "photo.JPG.part"])
 def test_a_picture_is_known_by_what_it_holds(tmp_path: Path, name: str) -> None:
     Image.fromarray(quarters()).save(tmp_path / "photo.jpg", quality=95)
     (tmp_path / "photo.jpg").rename(tmp_path / name)
-    agree(shown(tmp_path / name), quarters())
+    assert_shows(shown(tmp_path / name), quarters())
 
 
 @pytest.mark.parametrize("suffix", ["avif", "gif", "bmp", "ico", "jp2", "tga", "ppm", "qoi"])
 def test_formats_of_pictures(tmp_path: Path, suffix: str) -> None:
     options = {"sizes": [(96, 64)]} if suffix == "ico" else {}
     Image.fromarray(quarters()).save(tmp_path / f"picture.{suffix}", **options)
-    agree(shown(tmp_path / f"picture.{suffix}"), quarters())
+    assert_shows(shown(tmp_path / f"picture.{suffix}"), quarters())
 
 
 def test_the_first_view_of_a_phones_jpeg_is_the_picture(tmp_path: Path) -> None:
@@ -204,9 +204,9 @@ def test_the_first_view_of_a_phones_jpeg_is_the_picture(tmp_path: Path) -> None:
     (tmp_path / "views.mpo").rename(tmp_path / "views.jpg")
     with (tmp_path / "views.jpg").open("ab") as file:
         file.write(b"\x00\x00\x00\x18ftypmp42 and a film of the moment")
-    agree(shown(tmp_path / "views.jpg"), quarters())
+    assert_shows(shown(tmp_path / "views.jpg"), quarters())
     views[0].save(tmp_path / "bit_by_bit.jpg", progressive=True, quality=95)
-    agree(shown(tmp_path / "bit_by_bit.jpg"), quarters())
+    assert_shows(shown(tmp_path / "bit_by_bit.jpg"), quarters())
 
 
 def test_a_video_under_the_name_of_a_picture_is_a_video(tmp_path: Path) -> None:
@@ -298,13 +298,13 @@ def test_sixteen_bits_keep_their_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "avif"])
 def test_a_colour_profile_is_applied(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(quarters()).save(tmp_path / f"wide.{suffix}", icc_profile=swapped_profile(), quality=95)
-    agree(shown(tmp_path / f"wide.{suffix}"), quarters()[..., ::-1])
+    assert_shows(shown(tmp_path / f"wide.{suffix}"), quarters()[..., ::-1])
 
 
 def test_a_profile_is_applied_beside_a_palette_and_transparency(tmp_path: Path) -> None:
     picture = Image.fromarray(quarters()).quantize(4)
     picture.save(tmp_path / "palette.png", icc_profile=swapped_profile())
-    agree(shown(tmp_path / "palette.png"), quarters()[..., ::-1])
+    assert_shows(shown(tmp_path / "palette.png"), quarters()[..., ::-1])
     layer = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
     layer.putpixel((0, 0), (200, 0, 0, 255))
     layer.save(tmp_path / "layer.png", icc_profile=swapped_profile())
@@ -315,7 +315,7 @@ def test_a_profile_is_applied_beside_a_palette_and_transparency(tmp_path: Path) 
 
 def test_a_profile_of_no_use_is_left_aside_and_said(tmp_path: Path) -> None:
     Image.fromarray(quarters()).save(tmp_path / "odd.png", icc_profile=b"this is no profile")
-    agree(shown(tmp_path / "odd.png"), quarters())
+    assert_shows(shown(tmp_path / "odd.png"), quarters())
     assert any("profile" in note for note in probe_source(tmp_path / "odd.png", Limits()).notes)
 
 
