@@ -25,7 +25,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--process-per-site",  # scripts that one page has compiled serve the next one
 ]
-_WAIT_MS = 120_000  # against hanging only: a busy machine is no failure
+_WAIT_MS = 600_000  # against hanging only: a busy machine is no failure
 
 
 @pytest.fixture(scope="package")
