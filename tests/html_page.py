@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"img", "input", "br"}
+VOID = {"img", "input", "br", "wbr"}
 
 
 class Page(HTMLParser):

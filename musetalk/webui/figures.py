@@ -20,4 +20,4 @@ def figures(pictures: Sequence[tuple[Path, str]]) -> str:
         f"<figcaption>{escape(caption)}</figcaption></figure>"
         for path, caption in pictures
     )
-    return f'<div class="mt-figures">{"".join(parts)}</div>'
+    return f'<div class="mt-pictures">{"".join(parts)}</div>'

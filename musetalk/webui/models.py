@@ -151,6 +151,8 @@ def _button(each: ModelSet, download: DownloadState, refused: bool) -> str:
 
 
 def _offer(each: ModelSet) -> str:
+    if not each.missing:
+        return "Download"  # of files whose sizes are not known
     about = "" if each.exact else "at least "
     if each.left < each.missing:
         return f"Continue ({about}{readable_size(each.left)} left)"
@@ -160,7 +162,8 @@ def _offer(each: ModelSet) -> str:
 def _about(each: ModelSet) -> str:
     shared = f", {readable_size(each.shared)} of it shared" if each.shared else ""
     licences = f"Licence{'s' if len(each.licences) > 1 else ''}: {', '.join(each.licences)}"
-    return f"{sentence(each.summary)}. {readable_size(each.size)}{shared}. {licences}."
+    size = f" {readable_size(each.size)}{shared}." if each.size else ""
+    return f"{sentence(each.summary)}.{size} {licences}."
 
 
 def _note(each: ModelSet, download: DownloadState) -> str:
@@ -201,8 +204,8 @@ def _source(source: str) -> str:
     address = urlsplit(source)
     if address.scheme != "https" or not address.hostname:
         return escape(source)
-    shown = (address.hostname + address.path).rstrip("/")
-    return f'<a href="{escape(source)}" target="_blank" rel="noopener noreferrer">{escape(shown)}</a>'
+    shown = escape((address.hostname + address.path).rstrip("/")).replace("/", "/<wbr>")  # where lines may end
+    return f'<a href="{escape(source)}" target="_blank" rel="noopener noreferrer">{shown}</a>'
 
 
 def _hidden(hidden: bool) -> str:

@@ -246,7 +246,7 @@ class Visit:
 
     def choose(self, backend: str) -> None:
         """Choose what paints."""
-        self.page.locator(f".mt-picker input[value={backend}]").check()
+        self.page.locator(f".mt-picker input[value='{backend}']").check()
 
     def set_number(self, label: str, value: float) -> None:
         """Type a number beside a slider."""

@@ -86,12 +86,33 @@ def sticking_out(visit: Visit) -> list[str]:
     )
 
 
+# What is said of a setting or a backend, squeezed: beside its number without a gap, under an arrow, or on two lines.
+SQUEEZED = """() => {
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+  const box = (each) => each.getBoundingClientRect();
+  const heads = shown(".head:has(> .tab-like-container)").filter((head) => {
+    const [said, number] = [head.querySelector("label"), head.querySelector(".tab-like-container")].map(box);
+    return said.right + 8 > number.left && said.bottom > number.top;
+  });
+  const arrows = shown(".secondary-wrap > .icon-wrap").filter((arrow) => {
+    const input = arrow.parentElement.querySelector("input");
+    return box(input).right - parseFloat(getComputedStyle(input).paddingRight) > box(arrow).left + 4;
+  });
+  const states = shown(".mt-backend-state").filter((state) => box(state).height > 20);
+  return [...heads, ...arrows, ...states].map((each) => each.outerHTML.slice(0, 200));
+}"""
+
+
 def test_a_phone_reaches_everything(new_visitor: NewVisitor, server: Served, clips: Clips) -> None:
     context = new_visitor(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     visit = Visit(context.new_page(), server.address).open()
     for fold in ("What bbox_shift does", "Mask", "Length", "Output"):
         visit.page.get_by_role("button", name=fold).tap()
     assert sticking_out(visit) == []
+    for width in (390, 820):
+        visit.page.set_viewport_size({"width": width, "height": 844})
+        assert visit.page.evaluate(SQUEEZED) == [], width
+    visit.page.set_viewport_size({"width": 390, "height": 844})
     visit.give(clips.source, clips.voice)
     visit.button("Preview frame").tap()
     expect(visit.page.locator("#speaking img")).to_be_visible()

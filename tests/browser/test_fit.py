@@ -19,6 +19,17 @@ SIZES = ((1440, 900), (1280, 720), (820, 1180), (390, 844), (844, 390))
 TALLEST = """() => [...document.querySelectorAll(".stage video, .stage .image-frame img")]
   .filter((each) => each.checkVisibility())
   .map((each) => each.closest(".block").getBoundingClientRect().height)"""
+# What looks wrong though it fits: a gap for what says nothing, buttons of two lines, a label over the picture.
+ODD = """() => {
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+  const box = (each) => each.getBoundingClientRect();
+  const nothing = shown(".dub .stage > .block, .preview > .block, .preview > .row").filter((each) => !box(each).height);
+  const tall = shown(".dub .actions button").filter((each) => box(each).height > 44);
+  const covered = shown("#result video").filter((each) =>
+    shown("#result label").some((label) => box(label).bottom > box(each).top + 1));
+  return [...nothing, ...tall, ...covered].map((each) => each.outerHTML.slice(0, 200));
+}"""
+MARKER = """seek => [getComputedStyle(seek, "::after").left, getComputedStyle(seek).overflow]"""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +57,7 @@ def test_a_vertical_film_fits_with_play_bar_and_buttons(
             assert shown
             assert max(shown) <= height, (what, width)
             assert sticking_out(visit) == []
+            assert visit.page.evaluate(ODD) == [], (what, width)
             if width >= 1280:
                 box = generate.bounding_box()
                 assert box is not None
@@ -59,4 +71,6 @@ def test_a_vertical_film_fits_with_play_bar_and_buttons(
     expect(visit.video).to_be_visible()
     visit.page.wait_for_function("() => document.querySelector('#result video').videoHeight > 0")
     fits("result")
+    marker = visit.page.locator("#report .mt-seek").evaluate(MARKER)
+    assert marker == ["-10px", "hidden"]  # until somebody points at the line, it is not there
     assert others(severe(visit)) == set()

@@ -459,6 +459,20 @@ def test_a_job_is_recognised_by_a_small_jpeg_of_any_picture(tmp_path: Path, name
     np.testing.assert_allclose(small.getpixel((10, 10)), (200, 30, 30), atol=12)
 
 
+def test_a_job_whose_film_begins_with_nothing_is_recognised_by_a_later_frame(tmp_path: Path) -> None:
+    frames = np.zeros((20, 64, 96, 3), np.uint8)
+    frames[8:] = np.repeat(np.repeat(quarters(), 8, 0), 8, 1)[:64, :96]
+
+    def corner(name: str, film: np.ndarray) -> tuple[int, ...]:
+        path = write_video(tmp_path / name, film)
+        return Image.open(io.BytesIO(make_thumbnail(probe_source(path, Limits())))).getpixel((10, 10))
+
+    np.testing.assert_allclose(corner("fades in.mp4", frames), (200, 30, 30), atol=12)
+    np.testing.assert_allclose(corner("black.mp4", frames[:8]), (0, 0, 0), atol=4)  # there is no better one
+    frames[:8], frames[0, :32] = 255, 0
+    np.testing.assert_allclose(corner("title.mp4", frames), (0, 0, 0), atol=12)  # the first shows something
+
+
 def test_odd_names_in_a_folder_are_only_names(tmp_path: Path) -> None:
     names = ["²1.png", "-1.png", "10.png", "9.png", "größe 3.png"]
     for name in names:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from musetalk.webui import panels
+from musetalk.webui.downloads import DownloadState
+from musetalk.webui.models import ModelSet, models_panel
 from tests.html_page import Page
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>${alert(3)}{{value}}`"""
@@ -26,3 +28,22 @@ class TestModels:
     def test_other_schemes_are_no_links(self) -> None:
         row = panels.ModelRow("a", "ready", 0, "", "javascript:alert(1)")
         assert not [tag for tag, _ in Page(panels.models_table([row])).elements if tag == "a"]
+
+    def test_a_set_of_unknown_size_offers_a_download_and_names_none(self) -> None:
+        row = panels.ModelRow("net.bin", "missing", 0, "MIT", "https://example.org/net")
+        unknown = ModelSet(
+            name="landmarks",
+            summary="closer crops",
+            rows=(row,),
+            licences=("MIT",),
+            size=0,
+            shared=0,
+            left=0,
+            missing=0,
+            exact=False,
+            absent=1,
+            usable=False,
+        )
+        text = Page(models_panel([unknown], [], DownloadState())).text
+        assert "Closer crops. Licence: MIT." in text
+        assert "bytes" not in text
