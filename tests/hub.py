@@ -36,6 +36,7 @@ class Hub:
         pauses: After how many bytes each of the next answers with contents drips, until `go_on` is set: a byte now and
             then, for whoever takes silence for a broken connection.
         status: Answered instead of any contents; 0: none.
+        refusal: Status and error code answered to whoever asks where a file is; 0: nobody is refused.
         ranges: Whether it understands them.
         asked: Requests so far: method, path, range.
         tokens: Hosts that were sent an Authorization header.
@@ -47,6 +48,7 @@ class Hub:
     pauses: list[int] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
     status: int = 0
+    refusal: tuple[int, str] = (0, "")
     ranges: bool = True
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
@@ -89,8 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(404)
 
     def _resolve(self, repository: str, path: str) -> None:
-        key = f"{repository}/{path}"
-        if not any(name.startswith(f"{repository}/") for name in self.hub.files):
+        key, (refused, why) = f"{repository}/{path}", self.hub.refusal
+        if refused:
+            self._head(refused, {"X-Error-Code": why} if why else {})
+        elif not any(name.startswith(f"{repository}/") for name in self.hub.files):
             self._head(404, {"X-Error-Code": "RepoNotFound"})
         elif key not in self.hub.files:
             self._head(404, {"X-Error-Code": "EntryNotFound"})

@@ -12,7 +12,7 @@ import gradio as gr
 from musetalk.webui.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, stand_in
 from musetalk.webui.downloads import DownloadState, WeightSet, switched_off
 from musetalk.webui.models import ModelRow, ModelSet, models_panel
-from musetalk.webui.plain_words import Reader, plain
+from musetalk.webui.plain_words import plain
 from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew, with_toasts
 from musetalk.weights import WeightFile, lacking, left
 
@@ -83,7 +83,7 @@ def panel(site: Site) -> str:
     shared = [file for file in dict.fromkeys(file for each in downloads.sets for file in each.files) if users[file] > 1]
     rows = [_row(site, file, tuple(each.name for each in downloads.sets if file in each.files)) for file in shared]
     sets = [_model_set(site, each, set(shared)) for each in downloads.sets]
-    refusal, reader = "", _reader(site)
+    refusal, reader = "", site.reader
     if not downloads.allowed and any(each.absent for each in sets):
         refusal = plain(f"visitors cannot download here: {switched_off(downloads.sets[0].name)}", reader)
     return models_panel(sets, rows, download_of(site), refusal)
@@ -92,11 +92,7 @@ def panel(site: Site) -> str:
 def download_of(site: Site) -> DownloadState:
     """How the present or the last download stands, its error in words for who may start one here."""
     state = site.downloads.state
-    return replace(state, error=plain(state.error, _reader(site)))
-
-
-def _reader(site: Site) -> Reader:
-    return Reader(downloads=site.downloads.allowed)
+    return replace(state, error=plain(state.error, site.reader))
 
 
 def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet:
@@ -118,7 +114,7 @@ def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet
         exact=all(file.size is not None for file in missing),
         absent=len(missing),
         usable=usable,
-        problems=tuple(plain(line, _reader(site)) for line in lacking(damaged, models_dir, each.name)),
+        problems=tuple(plain(line, site.reader) for line in lacking(damaged, models_dir, each.name)),
         instead="" if usable or backend is None else stand_in(site.engine.registry, backend.name, site.base),
     )
 

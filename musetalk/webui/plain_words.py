@@ -22,12 +22,13 @@ _LEFT_OUT = re.compile(
     rf"; or, if it is a checkpoint of your own: python -m musetalk weights adopt \S+{_FOLDER}"
     r"|,? ?(?:or )?name another(?: folder)? with --models-dir"
     r"| with python -m musetalk weights download [\w.-]+(?=, or start it with --downloads)"
-    r"|,? ?name a mirror with HF_ENDPOINT"
+    r"|,? ?name a mirror with HF_ENDPOINT|(?:unset|look at) HF_ENDPOINT(?:, )?(?:or )?|unset it, or | \(hf auth login[^)]*\)"
     r"| \(what goes where: python -m musetalk weights list\) and run: python -m musetalk weights verify"
     r"| \(--[\w-]+\)"
 )
 _OWNERS = re.compile(
-    r"python -m musetalk [^;,)]*|pip install [^;,)]*|unset it, or[^;]*|look at HF_ENDPOINT"
+    r"python -m musetalk [^;,)]*|pip install [^;,)]*"
+    r"|(?:(?<=[:;] )|^)[^:;]*put the files there by hand|use a disk that takes files that large|look at the disk"
     r"|make (?:it readable|it writable|the folder writable|room)(?:, or the folder writable)?"
     r"|free some space(?: on the disk)?(?:, or write elsewhere)?|write (?:it )?elsewhere|verify the weights"
 )
@@ -83,8 +84,11 @@ def _download(found: re.Match[str], reader: Reader) -> str:
     name = found["set"] or "the files"
     if not reader.downloads:
         return f"whoever runs this server can download {name}"
-    first = "remove that file from the server's folder of models, and " if found["replace"] else ""
-    return f"{first}download {name} on the Models tab"
+    if not found["replace"]:
+        return f"download {name} on the Models tab"
+    if reader.owner:
+        return f"remove that file from the server's folder of models, and download {name} on the Models tab"
+    return f"whoever runs this server has to remove that file, to download {name} on the Models tab"
 
 
 def _raise_limit(found: re.Match[str], reader: Reader) -> str:
@@ -95,7 +99,7 @@ def _raise_limit(found: re.Match[str], reader: Reader) -> str:
 
 def _owners(remedy: str, reader: Reader) -> str:
     """What only whoever runs the server can do; commands are told to nobody on a page."""
-    if reader.owner and not remedy.startswith(("python", "pip", "unset", "look")):
+    if reader.owner and not remedy.startswith(("python", "pip")):
         return remedy
     return "the server's log says what to do" if reader.owner else "whoever runs this server has to mend that"
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from musetalk.errors import BackendError, OutputError
 from musetalk.progress import CancelToken
 from musetalk.weights.check import digest, disagreement, expected
+from musetalk.weights.disk import unwritable
 from musetalk.weights.files import WeightFile, lacking, readable_size
 from musetalk.weights.lock import entry_of, guarded, read_lock, record
 from musetalk.weights.remote import Remote, find
@@ -124,7 +125,7 @@ def _fetch_one(file: WeightFile, models_dir: Path, report: _Report, cancel: Canc
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_parts(target, keep=part)
     except OSError as error:
-        raise OutputError(f'"{target.parent}" cannot be written ({error.strerror})', "make it writable") from error
+        raise unwritable(target.parent, error) from error
     _check_room(target.parent, (remote.size or 0) - _size_of(part))
     total = remote.size or file.size or 0
     receive(file.place, remote, part, lambda done: report(done, total, False), cancel)
@@ -152,11 +153,14 @@ def _accept(
     why = why or disagreement(part, expected(file, read_lock(models_dir).get(str(file.path)), remote.tag), sha256)
     if why:
         part.unlink(missing_ok=True)
-        raise BackendError(f"{file.path} did not arrive as it should ({why})", "download it again")
+        raise BackendError(
+            f"{file.path} did not arrive as it should ({why})",
+            "download it again; where that does not help, a newer version of this program may know the file",
+        )
     try:
         part.replace(models_dir / file.path)
     except OSError as error:
-        raise OutputError(f"{part} cannot be renamed ({error.strerror})", "make the folder writable") from error
+        raise unwritable(part, error, "renamed") from error
     record(models_dir, file.path, entry_of(sha256, size, file.source))
 
 

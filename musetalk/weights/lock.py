@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
 
-from musetalk.errors import BackendError, OutputError
+from musetalk.errors import BackendError
 from musetalk.progress import CancelToken
+from musetalk.weights.disk import unwritable
 
 LOCK_NAME = "weights.lock.json"
 _GUARD = ".weights.guard"  # held by the one process that changes the folder
@@ -79,7 +80,7 @@ def record(models_dir: Path, path: PurePosixPath, entry: LockEntry) -> None:
         fresh.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
         fresh.replace(target)
     except OSError as error:
-        raise OutputError(f"{target} cannot be written ({error.strerror})", "make the folder writable") from error
+        raise unwritable(target, error) from error
 
 
 @contextmanager
@@ -101,9 +102,7 @@ def guarded(models_dir: Path, cancel: CancelToken) -> Iterator[None]:
             except Timeout:
                 continue
     except OSError as error:
-        raise OutputError(
-            f'the folder "{models_dir}" cannot be written ({error.strerror})', "name another with --models-dir"
-        ) from error
+        raise unwritable(models_dir, error) from error
     try:
         yield
     finally:

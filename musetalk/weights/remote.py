@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 from musetalk.errors import BackendError
@@ -14,10 +13,14 @@ from musetalk.weights.files import HubPlace, UrlPlace
 
 _SECONDS = 20.0  # for a server to answer
 _NO_HEAD = (403, 405, 501)  # answers of servers that only let files be fetched, not asked about
+_REFUSED = (401, 403)
+_BUSY = 429
 _BY_HAND = (
-    "connect, name a mirror with HF_ENDPOINT, or put the files there by hand "
+    "put the files there by hand "
     "(what goes where: python -m musetalk weights list) and run: python -m musetalk weights verify"
 )
+_LOG_IN = "log in (hf auth login, or HF_TOKEN)"
+_NEWER = "get a newer version of this program, which may know where it is now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +67,70 @@ def told(place: HubPlace | UrlPlace) -> Iterator[None]:
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
-        raise BackendError("HF_HUB_OFFLINE forbids downloads", f"unset it, or {_BY_HAND}") from error
+        raise BackendError("HF_HUB_OFFLINE forbids downloads", _or_by_hand("unset it")) from error
     except errors.FileMetadataError as error:
-        raise BackendError(f"{_host(place)} does not answer like a hub", f"look at HF_ENDPOINT; {_BY_HAND}") from error
-    except (errors.RemoteEntryNotFoundError, errors.RevisionNotFoundError) as error:
-        _raise_gone(place, error)
-    except errors.RepositoryNotFoundError as error:
-        raise BackendError(f"{place.page} is not there, or not for everybody", _BY_HAND) from error
-    except (httpx2.HTTPStatusError, errors.HfHubHTTPError) as error:
-        if error.response.status_code in {404, 410}:
-            _raise_gone(place, error)
+        raise BackendError(f"{_host(place)} does not answer like a hub", _reaching(place)) from error
+    except errors.GatedRepoError as error:
         raise BackendError(
-            f"{_host(place)} answers {error.response.status_code}", f"try later, or {_BY_HAND}"
+            f"{place.page} is only for those who agreed to its terms", _or_by_hand(f"agree there and {_LOG_IN}")
         ) from error
-    except (httpx2.HTTPError, under) as error:
+    except (errors.RemoteEntryNotFoundError, errors.RevisionNotFoundError) as error:
+        raise _gone(place) from error
+    except errors.RepositoryNotFoundError as error:
+        raise BackendError(
+            f"{_named(place)} is not there, or not for everybody", _or_by_hand(*_elsewhere(place), _LOG_IN)
+        ) from error
+    except (httpx2.HTTPStatusError, errors.HfHubHTTPError) as error:
+        raise _answered(place, error.response.status_code) from error
+    except (httpx2.HTTPError, httpx2.InvalidURL, under) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BackendError(f"{_host(place)} cannot be reached ({reason})", _BY_HAND) from error
+        raise BackendError(f"{_host(place)} cannot be reached ({reason})", _reaching(place)) from error
+
+
+def _answered(place: HubPlace | UrlPlace, status: int) -> BackendError:
+    """What a server's refusal means."""
+    if status in {404, 410}:
+        return _gone(place)
+    if status in _REFUSED:
+        ways = [_LOG_IN] if isinstance(place, HubPlace) else []
+        return BackendError(f"{_host(place)} does not let everybody have {_name(place)} ({status})", _or_by_hand(*ways))
+    passing = status == _BUSY or status >= 500
+    return BackendError(f"{_host(place)} answers {status}", "try again later" if passing else _reaching(place))
+
+
+def _gone(place: HubPlace | UrlPlace) -> BackendError:
+    return BackendError(f"{_host(place)} does not have {_name(place)}", _or_by_hand(*_elsewhere(place), _NEWER))
+
+
+def _name(place: HubPlace | UrlPlace) -> str:
+    return f"{place.path} of {place.repository}" if isinstance(place, HubPlace) else place.address
+
+
+def _named(place: HubPlace | UrlPlace) -> str:
+    """Its address for people where it was looked for."""
+    mirror = _mirror(place)
+    return f"{mirror}/{place.repository}" if mirror and isinstance(place, HubPlace) else place.page
+
+
+def _reaching(place: HubPlace | UrlPlace) -> str:
+    """What to do where a server does not answer, or not as it should."""
+    if _mirror(place):
+        return _or_by_hand("look at HF_ENDPOINT", "connect")
+    return _or_by_hand("connect", *(["name a mirror with HF_ENDPOINT"] if isinstance(place, HubPlace) else []))
+
+
+def _elsewhere(place: HubPlace | UrlPlace) -> list[str]:
+    """What else can be asked where a mirror lacks something."""
+    return ["unset HF_ENDPOINT"] if _mirror(place) else []
+
+
+def _or_by_hand(*ways: str) -> str:
+    return f"{', '.join(ways)}, or {_BY_HAND}" if ways else _BY_HAND
+
+
+def _mirror(place: HubPlace | UrlPlace) -> str:
+    """The mirror that is asked instead of the hub; empty: none is."""
+    return (_endpoint() or "") if isinstance(place, HubPlace) else ""
 
 
 def _on_hub(place: HubPlace) -> Remote:
@@ -112,10 +163,5 @@ def _endpoint() -> str | None:
 
 
 def _host(place: HubPlace | UrlPlace) -> str:
-    address = (_endpoint() if isinstance(place, HubPlace) else None) or place.page
+    address = _mirror(place) or place.page
     return urlsplit(address).netloc or address
-
-
-def _raise_gone(place: HubPlace | UrlPlace, error: Exception) -> NoReturn:
-    name = f"{place.path} of {place.repository}" if isinstance(place, HubPlace) else place.address
-    raise BackendError(f"{_host(place)} does not have {name}", _BY_HAND) from error

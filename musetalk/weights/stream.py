@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from musetalk.errors import BackendError, OutputError
+from musetalk.errors import BackendError
 from musetalk.progress import CancelToken
+from musetalk.weights.disk import unwritable
 from musetalk.weights.files import HubPlace, UrlPlace
 from musetalk.weights.remote import Remote, told
 
@@ -115,16 +115,14 @@ def _opened(part: Path, have: int) -> BinaryIO:
     try:
         return part.open("ab" if have else "wb")
     except OSError as error:
-        raise OutputError(f"{part} cannot be written ({error.strerror})", "make the folder writable") from error
+        raise unwritable(part, error) from error
 
 
 def _write(file: BinaryIO, chunk: bytes, part: Path) -> None:
     try:
         file.write(chunk)
     except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        remedy = "make room; the next download goes on from there" if full else "make the folder writable"
-        raise OutputError(f"{part} cannot be written ({error.strerror})", remedy) from error
+        raise unwritable(part, error) from error
 
 
 def _given_up(error: Exception, remote: Remote) -> Exception:

@@ -12,6 +12,7 @@ from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads, DownloadState, weight_sets
 from musetalk.webui.models_tab import panel
+from musetalk.webui.plain_words import Reader
 from tests.downloading import ended, halfway
 from tests.html_page import Page
 from tests.hub import Hub, on_hub
@@ -23,7 +24,9 @@ class TestPage:
     def shown(self, backends: tuple[Backend, ...], downloads: Any) -> Page:  # noqa: ANN401 - also stand-ins
         base = RenderSettings(models_dir=downloads.models_dir)
         engine = SimpleNamespace(registry=BackendRegistry(backends))
-        return Page(panel(cast(Any, SimpleNamespace(engine=engine, base=base, downloads=downloads))))
+        reader = Reader(owner=downloads.allowed, downloads=downloads.allowed)
+        site = SimpleNamespace(engine=engine, base=base, downloads=downloads, reader=reader)
+        return Page(panel(cast(Any, site)))
 
     def sets(self, page: Page) -> list[str | None]:
         return [

@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 
 from musetalk.errors import BackendError, OutputError
-from musetalk.weights import fetch
+from musetalk.webui.plain_words import Reader, plain
+from musetalk.weights import HubPlace, fetch
+from musetalk.weights.disk import unwritable
+from musetalk.weights.files import UrlPlace
+from musetalk.weights.remote import told
 from tests.hub import CONFIG, LARGE, UNET, Hub, on_hub, sha256
+
+_HAND, _THEIRS = "put the files there by hand", "whoever runs this server has to mend that"
+_NEWER = "get a newer version of this program, which may know where it is now"
+_ENDPOINT, _LOG_IN = "unset HF_ENDPOINT", "log in (hf auth login, or HF_TOKEN)"
+_REFUSALS = [
+    (
+        (404, "EntryNotFound"),
+        "HUB does not have gone.pth of some/net",
+        f"{_ENDPOINT}, {_NEWER}, or {_HAND}",
+        f"{_NEWER}, or {_HAND}",
+        _THEIRS,
+    ),
+    (
+        (404, "RevisionNotFound"),
+        "HUB does not have gone.pth of some/net",
+        f"{_ENDPOINT}, {_NEWER}, or {_HAND}",
+        f"{_NEWER}, or {_HAND}",
+        _THEIRS,
+    ),
+    (
+        (404, "RepoNotFound"),
+        "HUB/some/net is not there, or not for everybody",
+        f"{_ENDPOINT}, {_LOG_IN}, or {_HAND}",
+        f"log in, or {_HAND}",
+        _THEIRS,
+    ),
+    (
+        (403, "GatedRepo"),
+        "https://huggingface.co/some/net is only for those who agreed to its terms",
+        f"agree there and {_LOG_IN}, or {_HAND}",
+        f"agree there and log in, or {_HAND}",
+        _THEIRS,
+    ),
+    (
+        (403, ""),
+        "HUB does not let everybody have gone.pth of some/net (403)",
+        f"{_LOG_IN}, or {_HAND}",
+        f"log in, or {_HAND}",
+        _THEIRS,
+    ),
+    ((429, ""), "HUB answers 429", *["try again later"] * 3),
+    ((500, ""), "HUB answers 500", *["try again later"] * 3),
+]
 
 
 class TestRefusal:
@@ -38,21 +88,72 @@ class TestRefusal:
             fetch([on_hub(UNET, name=bad)], tmp_path)
         assert [path.name for path in (tmp_path / "net").iterdir()] == [good]
 
-    def test_missing_files_are_named(self, hub: Hub, tmp_path: Path) -> None:
-        with pytest.raises(BackendError, match=r"does not have gone\.pth of some/net: .*by hand.*weights verify"):
-            fetch([on_hub("some/net/gone.pth")], tmp_path)
-
-    def test_missing_repositories_are_named(self, hub: Hub, tmp_path: Path) -> None:
-        with pytest.raises(BackendError, match=r"huggingface\.co/some/other is not there"):
-            fetch([on_hub("some/other/unet.pth")], tmp_path)
-
-    def test_without_a_network_it_says_what_to_do(
-        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("refusal", "problem", "remedy", "owner", "visitor"), _REFUSALS)
+    def test_the_remedy_fits_the_cause(
+        self,
+        hub: Hub,
+        tmp_path: Path,
+        refusal: tuple[int, str],
+        problem: str,
+        remedy: str,
+        owner: str,
+        visitor: str,
     ) -> None:
-        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-        with pytest.raises(BackendError, match=r"127\.0\.0\.1:1 cannot be reached .*by hand") as caught:
+        hub.refusal = refusal
+        with pytest.raises(BackendError) as caught:
+            fetch([on_hub("some/net/gone.pth")], tmp_path)
+        said = caught.value
+        assert problem in said.problem.replace(hub.endpoint.removeprefix("http://"), "HUB")
+        assert said.remedy.partition(" (what goes where")[0] == remedy
+        assert plain(said.remedy, Reader(owner=True, downloads=True)) == owner
+        assert plain(said.remedy, Reader(downloads=True)) == visitor
+
+    @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "a-mirror", "http://a mirror"])
+    def test_a_mirror_that_is_not_there_is_to_be_looked_at(
+        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
+    ) -> None:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(
+            BackendError, match=r"cannot be reached .*: look at HF_ENDPOINT, connect, or .*by hand"
+        ) as e:
             fetch([on_hub(UNET)], tmp_path)
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(e.value)
+        assert plain(e.value.remedy, Reader(owner=True)) == "connect, or put the files there by hand"
+        assert plain(e.value.remedy, Reader(downloads=True)) == "whoever runs this server has to mend that"
+
+    @pytest.mark.parametrize(
+        ("place", "remedy"),
+        [
+            (HubPlace("some/net", "a.pth"), "connect, name a mirror with HF_ENDPOINT, or put the files there by hand"),
+            (UrlPlace("https://example.org/a.pth"), "connect, or put the files there by hand"),  # no mirror has it
+        ],
+    )
+    def test_without_a_network_it_says_to_connect(
+        self, place: HubPlace | UrlPlace, remedy: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("HF_ENDPOINT", raising=False)
+        with pytest.raises(BackendError, match="cannot be reached") as caught, told(place):
+            raise httpx2.ConnectError("no route")
+        assert caught.value.remedy.startswith(f"{remedy} (what goes where")
+
+    @pytest.mark.parametrize(
+        ("number", "remedy", "owner"),
+        [
+            (errno.ENOSPC, "make room; the next download goes on from there", None),
+            (
+                errno.EROFS,
+                "make the folder writable, or name another folder with --models-dir",
+                "make the folder writable",
+            ),
+            (errno.EFBIG, "use a disk that takes files that large, or name another folder with --models-dir", None),
+            (errno.EIO, "look at the disk, or name another folder with --models-dir", "look at the disk"),
+        ],
+    )
+    def test_a_folder_that_cannot_be_written_says_why(self, number: int, remedy: str, owner: str | None) -> None:
+        error = unwritable(Path("/srv/models"), OSError(number, os.strerror(number)))
+        assert (error.problem, error.remedy) == (f'"/srv/models" cannot be written ({os.strerror(number)})', remedy)
+        assert plain(error.remedy, Reader(owner=True)) == (owner or remedy.partition(", or name")[0])
+        assert plain(error.remedy, Reader(downloads=True)).startswith("whoever runs this server has to mend that")
 
     def test_files_of_another_size_are_only_replaced_on_demand(self, hub: Hub, tmp_path: Path) -> None:
         file = on_hub(UNET, size=len(LARGE))

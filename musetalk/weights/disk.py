@@ -1,0 +1,31 @@
+"""What is said where a folder of models cannot be written: the remedy fits the cause."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from musetalk.errors import OutputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_ELSEWHERE = "or name another folder with --models-dir"
+
+
+def unwritable(path: Path, error: OSError, doing: str = "written") -> OutputError:
+    """An error that says why a file or folder below the folder of models cannot be written, and what to do.
+
+    Args:
+        path: Which.
+        error: What the system says.
+        doing: What cannot be done to it.
+    """
+    if error.errno in _FULL:
+        remedy = "make room; the next download goes on from there"
+    elif error.errno in _FORBIDDEN:
+        remedy = f"make the folder writable, {_ELSEWHERE}"
+    elif error.errno == errno.EFBIG:
+        remedy = f"use a disk that takes files that large, {_ELSEWHERE}"
+    else:
+        remedy = f"look at the disk, {_ELSEWHERE}"
+    return OutputError(f'"{path}" cannot be {doing} ({error.strerror or error})', remedy)
