@@ -41,6 +41,14 @@ def main(
             help="Whether visitors may download weights (default: only who sits at this machine or has a login).",
         ),
     ] = _DEFAULT.downloads,
+    owner: Annotated[
+        bool | None,
+        typer.Option(
+            envvar="MUSETALK_OWNER",
+            help="Whether whoever opens the page runs this server (default: while it listens on this machine only and "
+            "nobody comes through a proxy).",
+        ),
+    ] = _DEFAULT.owner,
 ) -> None:
     """Serve MuseTalk Hybrid to browsers."""
     from musetalk.errors import MuseTalkError  # noqa: PLC0415 - --help should not wait for the engine
@@ -60,6 +68,7 @@ def main(
         max_disk_gigabytes=max_disk_gigabytes,
         models_dir=models_dir,
         downloads=downloads,
+        owner=owner,
         weights=tuple(weights or ()),
     )
     try:

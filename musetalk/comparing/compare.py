@@ -30,6 +30,7 @@ def compare(
     cancel: CancelToken | None = None,
     side_by_side: str = SIDE_BY_SIDE,
     source_in_step: str = "",
+    named: Callable[[str], str] = str,
 ) -> Comparison:
     """Render with each backend, measure the results, and show them together.
 
@@ -48,6 +49,7 @@ def compare(
         cancel: Ends the work.
         side_by_side: What the video that shows all results is called.
         source_in_step: What a video is called that shows the source as the results do; empty: there is to be none.
+        named: From backends' names to what they are called where this is shown.
 
     Raises:
         MuseTalkError: It cannot be done; nothing is written.
@@ -63,15 +65,15 @@ def compare(
         parts = list[Compared]()
         for number, backend in enumerate(backends, 1):
             cancel.check()
-            told.begin(f"{backend}, {number} of {len(backends)}", number - 1)
+            told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
             chosen = shared.model_copy(update={"backend": backend})
             part = _render(engine, video, voice, work / f"{backend}.mp4", chosen, told, cancel)
             parts.append(_as_given(part, settings, work, folder))
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
-            raise _all_failed(parts)
+            raise _all_failed(parts, named)
         told.begin("putting the results side by side", len(backends))
-        comparison = _shown(comparison, work, settings, told, cancel, side_by_side)
+        comparison = _shown(comparison, work, settings, told, cancel, side_by_side, named)
         if source_in_step:
             comparison = _with_source(comparison, video, work / source_in_step, settings, told, cancel)
         comparison.save(work / COMPARISON)
@@ -161,13 +163,13 @@ def _render(
     return Compared(settings.backend, out.name, report)
 
 
-def _all_failed(parts: Sequence[Compared]) -> BackendError:
+def _all_failed(parts: Sequence[Compared], named: Callable[[str], str]) -> BackendError:
     """The error of a comparison without a result: each reason once, with whose it is where they differ."""
     reasons = dict.fromkeys(part.error for part in parts)
     if len(reasons) == 1:
         return BackendError(f"no backend could render this ({parts[0].error})")
     return BackendError(
-        f"no backend could render this ({'; '.join(f'{part.backend}: {part.error}' for part in parts)})"
+        f"no backend could render this ({'; '.join(f'{named(part.backend)}: {part.error}' for part in parts)})"
     )
 
 
@@ -181,12 +183,18 @@ def _as_given(part: Compared, settings: RenderSettings, work: Path, folder: Path
 
 
 def _shown(
-    comparison: Comparison, work: Path, settings: RenderSettings, told: _Told, cancel: CancelToken, name: str
+    comparison: Comparison,
+    work: Path,
+    settings: RenderSettings,
+    told: _Told,
+    cancel: CancelToken,
+    name: str,
+    named: Callable[[str], str],
 ) -> Comparison:
     """Add what shows the results together."""
     from musetalk.comparing.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
 
-    panels = [Panel.of(work / part.video, report) for part, report in comparison.rendered]
+    panels = [Panel.of(work / part.video, report, named) for part, report in comparison.rendered]
     if len(panels) > 1:
         out = work / name
         write_side_by_side(panels, out, folder=work, settings=settings, on_frame=told.finishing, cancel=cancel)
@@ -195,7 +203,7 @@ def _shown(
         with ends_by(cancel.check):
             draw_plots = left_alone(_plotting)
             stop_point()
-            draw_plots(comparison, work / PLOTS)
+            draw_plots(comparison, work / PLOTS, named)
         comparison = replace(comparison, plots=PLOTS)
     return comparison
 
@@ -214,7 +222,7 @@ def _with_source(
     return replace(comparison, source_in_step=out.name)
 
 
-def _plotting() -> Callable[[Comparison, Path], None]:
+def _plotting() -> Callable[[Comparison, Path, Callable[[str], str]], None]:
     """What draws plots; loading it takes seconds where a machine is busy, or has never drawn any."""
     from musetalk.comparing.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
 

@@ -21,16 +21,17 @@ def painter_named(report: Mapping[str, Any], frame: int | None = None, named: Ca
     return f"{asked} (by {others})" if others else asked
 
 
-def who_painted(report: Mapping[str, Any]) -> str:
+def who_painted(report: Mapping[str, Any], named: Callable[[str], str] = str) -> str:
     """Who painted what the backend of a report could not, in a few words; empty where it painted all.
 
     Args:
         report: As `RenderReport.to_dict` gives it, or as its JSON is read.
+        named: As for `painter_named`.
     """
     if report.get("instead"):
-        return f"this is {report['instead']}'s result"
+        return f"this is {named(report['instead'])}'s result"
     fallback, faces = report["fallback_frames"], report["face_frames"]
-    others = " and ".join(dict.fromkeys(map(_painter, report["fallbacks"])))
+    others = " and ".join(dict.fromkeys(map(named, map(_painter, report["fallbacks"]))))
     return f"{fallback} of {faces} frames by {others}" if fallback else ""
 
 

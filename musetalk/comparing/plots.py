@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,17 +35,22 @@ _WIDTH, _DPI = 8.0, 165  # inches, dots per inch: half as wide on the page, lett
 _SHORT, _TALL, _LANE = 0.7, 1.3, 0.3  # inches: heights of the voice, of a measure, of a backend's lane
 
 
-def draw_plots(comparison: Comparison, out: Path) -> None:
+def draw_plots(comparison: Comparison, out: Path, named: Callable[[str], str] = str) -> None:
     """Draw loudness, who painted what, and each measure over time, one colour per backend, the source in grey.
 
     Args:
         comparison: With at least one report that has measures.
         out: The PNG to make.
+        named: What backends are called where it is shown.
 
     Raises:
         OutputError: It cannot be written.
     """
-    measured = [(report, report.measures) for _, report in comparison.rendered if report.measures is not None]
+    measured = [
+        (replace(report, backend=named(report.backend)), report.measures)
+        for _, report in comparison.rendered
+        if report.measures is not None
+    ]
     lanes = max(0.6, _LANE * len(measured))
     heights = [_SHORT, lanes, *[_TALL] * len(_CURVES)]
     figure = Figure(figsize=(_WIDTH, sum(heights) + 1.2), dpi=_DPI, layout="constrained")

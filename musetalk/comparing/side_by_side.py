@@ -44,9 +44,9 @@ class Panel:
     remark: str
 
     @classmethod
-    def of(cls, video: Path, report: RenderReport) -> Panel:
-        """The panel of a finished render."""
-        return cls(video, report.backend, who_painted(report.to_dict()))
+    def of(cls, video: Path, report: RenderReport, named: Callable[[str], str] = str) -> Panel:
+        """The panel of a finished render; `named` says what backends are called where it is shown."""
+        return cls(video, named(report.backend), who_painted(report.to_dict(), named))
 
 
 def write_side_by_side(

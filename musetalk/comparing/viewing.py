@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from musetalk.comparing.compare import compare
@@ -26,8 +26,11 @@ def compare_for_viewing(
     *,
     on_progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
+    named: Callable[[str], str] = str,
 ) -> Comparison:
     """Compare as `compare` does, for a browser that steps from frame to frame and shows the source beside them.
+
+    `named` says what backends are called there.
 
     Raises:
         MuseTalkError: As `compare` does.
@@ -44,7 +47,8 @@ def compare_for_viewing(
         settings.model_copy(update={"encoder": encoder}),
         on_progress=on_progress,
         cancel=cancel,
-        side_by_side=telling_name(video, voice, backends),
+        side_by_side=telling_name(video, voice, [named(backend) for backend in backends]),
+        named=named,
         source_in_step=SOURCE_IN_STEP,
     )
 

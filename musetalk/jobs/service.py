@@ -6,7 +6,7 @@ import contextvars
 import filecmp
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -38,6 +38,7 @@ class JobService:
         engines: One per device; each renders one job at a time.
         store: Where jobs are kept; queued ones from an earlier process are taken up again.
         compare: What carries out comparisons; None: they are refused.
+        named: From backends' names to what titles call them.
         costs: What renders cost here, which learns from each; None: nobody is told how long a whole job takes.
         max_waiting: Jobs that one owner may have waiting or running.
         max_queue: Jobs that everybody together may.
@@ -49,6 +50,7 @@ class JobService:
         store: JobStore,
         *,
         compare: Comparer | None = None,
+        named: Callable[[str], str] = str,
         costs: CostBook | None = None,
         max_waiting: int = 10,
         max_queue: int = 100,
@@ -56,6 +58,7 @@ class JobService:
         self.store = store
         self._engines = engines
         self._compare = compare
+        self._named = named
         self._costs = costs
         self._max_waiting = max_waiting
         self._max_queue = max_queue
@@ -103,7 +106,7 @@ class JobService:
         self._check_room(owner)
         title = title or f"{video.stem} + {voice.stem}"
         if backends:
-            title += f": {' beside '.join(backends)}"
+            title += f": {' beside '.join(map(self._named, backends))}"
         source, length = self._check(video, voice, settings, backends)
         job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length)
         job = job.model_copy(update={"work": Work.of(source, length)})

@@ -61,7 +61,7 @@ def build_compare(
     slots = ProblemSlots(media.source_problem, media.voice_problem, backend_problem, problem)
     asked = [*own, visitor, backends, dub.source, *dub.form.widgets]
     begun = [(stage.compare_button.click, handlers.compare), (stage.estimate.submit, handlers.compare_anyway)]
-    wire_telling(begun, asked, handlers.watched, slots, site.reader)
+    wire_telling(begun, asked, handlers.watched, slots, lambda: site.reader)
     for changed in (tab.select, media.source.change, media.voice.change, backends.change, *what_matters(dub.form)):
         changed(
             handlers.estimate,

@@ -57,17 +57,20 @@ def lacking_list(entries: Sequence[BackendEntry], ready: Sequence[str]) -> str:
         ready: Names of the others; fewer than two are no comparison.
     """
     items = "".join(
-        f"<li><b>{escape(entry.name)}</b> {escape('; '.join(map(sentence, entry.lacks)))}</li>" for entry in entries
+        f"<li><b>{escape(titled(entry.name))}</b> {escape('; '.join(map(sentence, entry.lacks)))}</li>"
+        for entry in entries
     )
     if not items:
         return ""
-    names = escape(", ".join(entry.name for entry in entries))
+    names = escape(", ".join(titled(entry.name) for entry in entries))
     lacking = f'<details class="mt-unready"><summary>Not ready here: {names}</summary><ul>{items}</ul></details>'
     if len(ready) > 1:
         return lacking
     only = f"only {escape(titled(ready[0]))} is ready" if ready else "none is ready"
     sizes = "".join(
-        f"<li>{escape(entry.name)} ({escape(entry.download)} to download)</li>" for entry in entries if entry.download
+        f"<li>{escape(titled(entry.name))} ({escape(entry.download)} to download)</li>"
+        for entry in entries
+        if entry.download
     )
     where = "The Models tab gets another one:" if sizes else "Another one needs its weights on the server, see Models."
     return (
@@ -91,9 +94,15 @@ def _failures(parts: Sequence[Mapping[str, Any]]) -> str:
 def _downloads(videos: Mapping[str, str]) -> str:
     """Links to all that was made; empty: nothing."""
     links = " ".join(
-        f'<a href="{escape(address)}" download>{escape(titled(name))}</a>' for name, address in videos.items()
+        f'<a href="{escape(address)}" download="{escape(_saved_as(name, address))}">{escape(titled(name))}</a>'
+        for name, address in videos.items()
     )
     return f'<p class="mt-downloads">Download: {links}</p>' if links else ""
+
+
+def _saved_as(name: str, address: str) -> str:
+    """What a file is called among downloads: as the page calls it, where it is called after its backend."""
+    return f"{titled(name)}.mp4" if address.endswith(f"/{name}.mp4") else ""
 
 
 def _settings(painted: Sequence[Mapping[str, Any]]) -> str:
@@ -120,7 +129,7 @@ def _table(parts: Sequence[Mapping[str, Any]], measures: Sequence[Row]) -> str:
 
 def _head(part: Mapping[str, Any]) -> str:
     """A backend's name, and below it who else painted, or that it failed."""
-    said = "failed" if part["error"] else who_painted(part["report"])
+    said = "failed" if part["error"] else who_painted(part["report"], titled)
     about = f'<span class="mt-users">{escape(said)}</span>' if said else ""
     return f'<th scope="col">{escape(titled(part["backend"]))}{about}</th>'
 

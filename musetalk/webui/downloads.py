@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -13,12 +12,10 @@ from typing import Literal
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsError
 from musetalk.generators.registry import Backend
 from musetalk.progress import CancelToken
-from musetalk.webui.options import ServerOptions
 from musetalk.weights import TAESD, FetchProgress, WeightFile, fetch
 from musetalk.weights.registry import OPTIONAL, SD_VAE, WEIGHT_SETS
 
 _CLOSE_SECONDS = 15.0  # a server that has fallen silent is noticed after ten
-_HERE = ("127.0.0.1", "localhost", "::1")
 _log = logging.getLogger(__name__)
 
 
@@ -208,22 +205,3 @@ def switched_off(name: str) -> str:
         f"whoever runs this server can fetch them with python -m musetalk weights download {name}, "
         "or start it with --downloads (on a Space: the variable MUSETALK_DOWNLOADS=1)"
     )
-
-
-def visitors_may_download(options: ServerOptions) -> bool:
-    """Whether visitors may fill this machine's disk with weights.
-
-    Where nobody said: who sits at this machine may, and who has a login; strangers may not, and nobody on a Space,
-    whose disk is small and forgets.
-    """
-    if options.downloads is not None:
-        return options.downloads
-    if "SPACE_ID" in os.environ:  # https://huggingface.co/docs/hub/spaces-overview#helper-environment-variables
-        return False
-    return bool(options.auth) or opened_by_owner(options)
-
-
-def opened_by_owner(options: ServerOptions) -> bool:
-    """Whether only who sits at this machine can open the page: on most of them, whoever runs the server."""
-    host = options.host or os.environ.get("GRADIO_SERVER_NAME") or _HERE[0]
-    return host in _HERE and not options.share and "SPACE_ID" not in os.environ

@@ -6,6 +6,7 @@ the settings that most renders leave alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: Medi
             stage = build_stage(header)
         with gr.Column(scale=2, min_width=320, elem_classes="settings"):
             reset = build_reset()
-            settings = form.SettingsForm(**form.build_mouth(picker), **build_folds(site.base, site.reader))
+            settings = form.SettingsForm(**form.build_mouth(picker), **build_folds(site.base, lambda: site.reader))
     site.labels.update(labels(settings))
     wire_changes(settings, reset, [stage.job.change])
     inputs = Inputs(media, settings, problem)
@@ -71,13 +72,15 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: Medi
     given = JobInputs(site, inputs.media.source, inputs.media.voice, inputs.form)
     previews = PreviewHandlers(site, stage, watched, given)
     handlers = DubHandlers(site, stage, previews, given)
-    _wire(handlers, inputs, stage, visitor, site.reader)
+    _wire(handlers, inputs, stage, visitor, lambda: site.reader)
     _wire_previews(previews, watched, stage, visitor)
     _wire_job(handlers, watched, stage, visitor)
     return handlers
 
 
-def _wire(handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState, reader: Reader) -> None:
+def _wire(
+    handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState, reader: Callable[[], Reader]
+) -> None:
     slots = ProblemSlots(inputs.media.source_problem, inputs.media.voice_problem, inputs.backend_problem, stage.problem)
     media, settings = [inputs.media.source, inputs.media.voice], inputs.form.widgets
     begun = [(stage.generate_button.click, handlers.generate), (stage.estimate.submit, handlers.generate_anyway)]

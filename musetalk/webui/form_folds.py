@@ -6,6 +6,7 @@ the server, and hidden widgets keep what was set.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -19,12 +20,12 @@ _RATES = ("24", "25", "30", "50", "60")  # frames a second that one chooses
 _WIDEST_CHEEK = 256  # half of the 512 columns of a parsed face
 
 
-def build_folds(base: RenderSettings, reader: Reader = VISITOR) -> dict[str, Any]:
+def build_folds(base: RenderSettings, reader: Callable[[], Reader] = lambda: VISITOR) -> dict[str, Any]:
     """Build all of them where this is called; by the names of `SettingsForm`.
 
     Args:
         base: Says where weights are.
-        reader: Who is told what is missing.
+        reader: Says who is told what is missing.
     """
     default = RenderSettings()
     return {

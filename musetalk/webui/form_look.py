@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,7 @@ def slider(
     return gr.Slider(least, most, value=value, step=step, label=label, info=info, elem_classes=shown)
 
 
-def build_look(base: RenderSettings, reader: Reader) -> dict[str, Any]:
+def build_look(base: RenderSettings, reader: Callable[[], Reader]) -> dict[str, Any]:
     """Build the folds of blending and enhancement where this is called; by the names of `SettingsForm`."""
     return {**_blending(BlendSettings()), **_enhancement(EnhanceSettings(), base, reader)}
 
@@ -60,7 +61,7 @@ def _blending(default: BlendSettings) -> dict[str, Any]:
     return {"look": look, "blend": blend, "colour": colour, "sharpness": sharpness}
 
 
-def _enhancement(default: EnhanceSettings, base: RenderSettings, reader: Reader) -> dict[str, Any]:
+def _enhancement(default: EnhanceSettings, base: RenderSettings, reader: Callable[[], Reader]) -> dict[str, Any]:
     """The fold, which looks at what restorers there are whenever it is opened."""
     shown = "when-restored"
     there = restorers(base.models_dir)
@@ -104,7 +105,7 @@ def _enhancement(default: EnhanceSettings, base: RenderSettings, reader: Reader)
     def look(wanted: bool, model: str | None) -> tuple[gr.Dropdown, str]:
         there = restorers(base.models_dir)
         model = model if model in there else there[0]
-        return gr.Dropdown(choices=there, value=model), lacking_list(model if wanted else None, base, reader)
+        return gr.Dropdown(choices=there, value=model), lacking_list(model if wanted else None, base, reader())
 
     gr.on([fold.expand, restore.input, restorer.input], look, [restore, restorer], [restorer, lacking], **UNQUEUED)
     return {

@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from musetalk.units import counted
+from musetalk.webui.backend_names import titled
 from musetalk.webui.card_weights import announced, figures, share_of
 from musetalk.webui.downloads import DownloadState
 from musetalk.webui.units import sentence
@@ -174,7 +175,7 @@ def _note(each: ModelSet, download: DownloadState) -> str:
     if each.usable and each.absent:
         return f"It works without {counted(each.absent, 'missing file')}, and better with all."
     if not each.usable and each.instead:
-        return f"Until it works, {each.instead} paints where {each.name} is chosen, and says so."
+        return f"Until it works, {titled(each.instead)} paints where {each.name} is chosen, and says so."
     return ""
 
 

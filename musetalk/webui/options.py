@@ -23,6 +23,8 @@ class ServerOptions:
         max_disk_gigabytes: Disk that all jobs together may take, in GiB; uploads that are no jobs yet, as much again.
         models_dir: Where weights are.
         downloads: Whether visitors may download weights; None: only who sits at this machine or has a login.
+        owner: Whether whoever opens the page runs the server; None: while only this machine can open it, and nobody
+            comes through a proxy.
         weights: Sets of weights to fetch, as far as they are missing, before anything is served.
     """
 
@@ -38,4 +40,5 @@ class ServerOptions:
     max_disk_gigabytes: float = 10.0
     models_dir: Path = Path("models")
     downloads: bool | None = None
+    owner: bool | None = None
     weights: tuple[str, ...] = ()

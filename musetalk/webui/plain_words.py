@@ -22,7 +22,8 @@ _LEFT_OUT = re.compile(
     rf"; or, if it is a checkpoint of your own: python -m musetalk weights adopt \S+{_FOLDER}"
     r"|,? ?(?:or )?name another(?: folder)? with --models-dir"
     r"| with python -m musetalk weights download [\w.-]+(?=, or start it with --downloads)"
-    r"|,? ?name a mirror with HF_ENDPOINT|(?:unset|look at) HF_ENDPOINT(?:, )?(?:or )?|unset it, or | \(hf auth login[^)]*\)"
+    r"|,? ?name a mirror with HF_ENDPOINT|(?:unset|look at) HF_ENDPOINT(?:, )?(?:or )?|unset it, or "
+    r"| \(hf auth login[^)]*\)"
     r"| \(what goes where: python -m musetalk weights list\) and run: python -m musetalk weights verify"
     r"| \(--[\w-]+\)"
 )

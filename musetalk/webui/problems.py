@@ -60,8 +60,8 @@ class ProblemSlots:
         return dict.fromkeys(self.all, "")
 
 
-def telling(handler: Callable[P, Update], slots: ProblemSlots, reader: Reader) -> Callable[P, Update]:
-    """A handler whose errors are told in their places; where it succeeds, all that was told goes.
+def telling(handler: Callable[P, Update], slots: ProblemSlots, reader: Callable[[], Reader]) -> Callable[P, Update]:
+    """A handler whose errors are told in their places, to `reader()`; where it succeeds, all that was told goes.
 
     Its event has to have the slots among its outputs.
     """
@@ -71,7 +71,7 @@ def telling(handler: Callable[P, Update], slots: ProblemSlots, reader: Reader) -
         try:
             update = handler(*args, **kwargs)
         except MuseTalkError as error:
-            return slots.told(error, reader)
+            return slots.told(error, reader())
         return {**slots.cleared(), **update}
 
     return handle
@@ -82,7 +82,7 @@ def wire_telling(
     inputs: Sequence[Any],
     outputs: Sequence[Any],
     slots: ProblemSlots,
-    reader: Reader,
+    reader: Callable[[], Reader],
 ) -> None:
     """Let events begin work, and tell the errors of their handlers in their places.
 
@@ -91,7 +91,7 @@ def wire_telling(
         inputs: Of all of them.
         outputs: The same; the slots come besides.
         slots: Of their tab.
-        reader: Who reads the page.
+        reader: Says who reads the page.
     """
     for begins, handler in begun:
         begins(

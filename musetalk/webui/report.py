@@ -50,7 +50,7 @@ def _summary(report: Mapping[str, Any]) -> str:
         how = f"the mouth is painted in {painted:,}, the others are untouched"
     else:
         how = "none of them shows a face to paint, all are untouched"
-    if not report.get("instead") and (by_others := who_painted(report)):
+    if not report.get("instead") and (by_others := who_painted(report, titled)):
         how += f"; {by_others}"
     made = f"{counted(frames, 'frame')} ({duration(report['video_seconds'])} of video)"
     return f"{made} in {duration(report['wall_seconds'])}: {how}."
@@ -107,7 +107,7 @@ def warnings_list(report: Mapping[str, Any]) -> str:
     fallbacks = [] if whole else report["fallbacks"]
     sentences += _stretches(
         fallbacks,
-        lambda each: f"were painted by {each.get('backend') or 'a fallback'}",
+        lambda each: f"were painted by {titled(each.get('backend') or 'a fallback')}",
         "by a fallback; the timeline shows them",
     )
     untouched = "stayed as they were painted"

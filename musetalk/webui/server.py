@@ -7,9 +7,11 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from musetalk.comparing.viewing import compare_for_viewing
 from musetalk.doctor import devices
@@ -21,7 +23,9 @@ from musetalk.jobs.store import JobStore
 from musetalk.networks.speed import matmul_rate
 from musetalk.pipeline import LipSync
 from musetalk.settings import Limits, RenderSettings
-from musetalk.webui.downloads import Downloads, bring_weights, opened_by_owner, visitors_may_download, weight_sets
+from musetalk.webui.access import Access, Heeding
+from musetalk.webui.backend_names import titled
+from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
@@ -67,12 +71,14 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
     rate = (lambda: LENT_GPU_RATE) if isinstance(engine, SpaceEngine) else matmul_rate
     costs = CostBook(options.jobs_dir / COSTS, lambda settings: guessed_costs(settings, rate))
-    jobs = JobService([engine], store, compare=compare_for_viewing, costs=costs)
+    comparing = partial(compare_for_viewing, named=titled)
+    jobs = JobService([engine], store, compare=comparing, named=titled, costs=costs)
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([store.root, FOLDER])
-    downloads = Downloads(sets, options.models_dir, allowed=visitors_may_download(options))
-    site = Site(engine, jobs, base, devices()[-1], uploads, downloads, owner=opened_by_owner(options))
+    access = Access(options)
+    downloads = Downloads(sets, options.models_dir, allowed=access.downloads)
+    site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access)
     page = build_page(site)
     try:
         page.launch(
@@ -90,6 +96,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
             state_session_capacity=_SESSIONS,
             prevent_thread_lock=True,
             quiet=True,
+            app_kwargs={"middleware": [Middleware(Heeding, heed=site.heed)]},
         )
         _log.info("serving on %s", page.local_url)
         yield page

@@ -17,6 +17,7 @@ from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
 from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.webui.access import Access, Headers
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.header import header
 from musetalk.webui.plain_words import Reader
@@ -59,7 +60,7 @@ class Site:
         uploads: What Gradio keeps of visitors' files.
         downloads: Brings weights.
         previews: Makes preview frames.
-        owner: Whether whoever opens the page runs the server.
+        access: Whether whoever opens the page runs the server; None: nobody does who opens it.
         labels: What the page calls settings, by their dotted names; filled as the form is built.
     """
 
@@ -70,13 +71,19 @@ class Site:
     uploads: Uploads
     downloads: Downloads
     previews: Previews = field(default_factory=Previews)
-    owner: bool = False
+    access: Access | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def reader(self) -> Reader:
         """Who reads what the page says."""
-        return Reader(self.owner, self.downloads.allowed, self.labels)
+        return Reader(self.access is not None and self.access.owner, self.downloads.allowed, self.labels)
+
+    def heed(self, headers: Headers) -> None:
+        """Let what is said and allowed go by where requests come from."""
+        if self.access is not None:
+            self.access.heed(headers)
+            self.downloads.allowed = self.access.downloads
 
 
 def anew() -> str:

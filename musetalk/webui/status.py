@@ -13,6 +13,7 @@ from typing import get_args
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.progress import Stage
 from musetalk.units import counted, duration
+from musetalk.webui.backend_names import titled
 from musetalk.webui.units import clock, ratio, roughly, sentence
 
 STAGE_TITLES: dict[Stage, str] = {
@@ -109,7 +110,7 @@ def _headline(job: Job | None, place: int) -> str:
         return STAGE_TITLES[job.progress.stage if job.progress else "preflight"]
     if job.state == "done":
         done = "Done" if job.seconds is None else f"Done in {duration(job.seconds)}"
-        return f"{done}, but {' and '.join(job.failed)} failed" if job.failed else done
+        return f"{done}, but {' and '.join(map(titled, job.failed))} failed" if job.failed else done
     return "Failed" if job.state == "failed" else "Stopped"
 
 

@@ -155,7 +155,7 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     expect(links).to_have_text(["Side by side", "Draft", "latentsync-1.5"])
     with visit.page.expect_download() as download:
         links.first.click()
-    assert download.value.suggested_filename == "face_voice_preview_beside_latentsync-1.5.mp4"
+    assert download.value.suggested_filename == "face_voice_Draft_beside_latentsync-1.5.mp4"
     with visit.page.expect_download() as download:
         links.last.click()
     assert download.value.suggested_filename == "latentsync-1.5.mp4"
@@ -166,7 +166,7 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     expect(table).to_be_visible()
     shown(visit, middle, "preview", "latentsync-1.5")
     visit.tab("Jobs")
-    expect(visit.cards).to_contain_text("face + voice: preview beside latentsync-1.5")
+    expect(visit.cards).to_contain_text("face + voice: Draft beside latentsync-1.5")
     visit.cards.get_by_role("button", name="Open").click()
     expect(visit.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(table).to_be_visible()

@@ -84,7 +84,7 @@ class Engine:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots are not looked at here: see `test_comparing_shown.py`, and `tests/integration/test_compare.py`."""
-    monkeypatch.setattr("musetalk.comparing.compare._plotting", lambda: lambda _comparison, out: out.touch())
+    monkeypatch.setattr("musetalk.comparing.compare._plotting", lambda: lambda _comparison, out, _named: out.touch())
 
 
 @pytest.fixture
@@ -165,7 +165,11 @@ def test_what_is_looked_at_in_a_browser_can_be_stepped_through(film: Path) -> No
     comparison = compare_for_viewing(engine, film, words, folder, ("one", "two"), SETTINGS)
     assert comparison.side_by_side == "film_words_one_beside_two.mp4"
     assert left(film) == (RESULTS - {"side-by-side.mp4"}) | {comparison.side_by_side, comparison.source_in_step}
-    assert [each.encoder.keyframe_seconds for each in engine.asked] == [0.4, 0.4]
+    assert [each.encoder.keyframe_seconds for each in engine.asked[:2]] == [0.4, 0.4]
+    named = compare_for_viewing(engine, film, words, folder, ("one", "two"), SETTINGS, named=str.upper)
+    assert named.side_by_side == "film_words_ONE_beside_TWO.mp4"
+    assert [part.backend for part in named.parts] == ["one", "two"]  # for programs
+    comparison = compare_for_viewing(engine, film, words, folder, ("one", "two"), SETTINGS)
     frames = [read_number(frame) for frame in decode(folder / comparison.source_in_step)]
     assert frames == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1]
     chosen = SETTINGS.model_copy(update={"encoder": SETTINGS.encoder.model_copy(update={"keyframe_seconds": 2.0})})

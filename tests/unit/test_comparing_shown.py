@@ -136,6 +136,8 @@ def test_a_panel_says_whose_result_it_is(tmp_path: Path) -> None:
     assert (own.name, own.remark) == ("preview", "")
     assert partly.remark == "4 of 12 frames by musetalk-v15"
     assert wholly.remark == "this is musetalk-v15's result"
+    called = Panel.of(tmp_path / "x.mp4", report_of(tmp_path, SETTINGS, **FELL_BACK), lambda name: f"<{name}>")
+    assert (called.name, called.remark) == ("<preview>", "4 of 12 frames by <musetalk-v15>")
 
 
 def test_the_remark_is_written_in_the_picture(tmp_path: Path) -> None:

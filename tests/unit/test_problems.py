@@ -57,7 +57,7 @@ def raises(error: MuseTalkError) -> Callable[[str], dict[Any, Any]]:
     ],
 )
 def test_each_kind_has_its_place(slots: ProblemSlots, error: MuseTalkError, place: str) -> None:
-    told = telling(raises(error), slots, VISITOR)("asked")
+    told = telling(raises(error), slots, lambda: VISITOR)("asked")
     assert error.problem in Page(told.pop(getattr(slots, place))).text.lower()
     assert set(told.values()) <= {""}
 
@@ -74,7 +74,7 @@ def test_a_block_says_what_errors_are_about_and_the_innermost_counts() -> None:
 
 def test_what_succeeds_takes_away_what_was_told(slots: ProblemSlots) -> None:
     box = object()
-    assert telling(lambda: {box: "done"}, slots, VISITOR)() == {**dict.fromkeys(slots.all, ""), box: "done"}
+    assert telling(lambda: {box: "done"}, slots, lambda: VISITOR)() == {**dict.fromkeys(slots.all, ""), box: "done"}
 
 
 def test_problems_are_escaped_and_heard_each_time() -> None:

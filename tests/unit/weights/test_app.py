@@ -12,8 +12,9 @@ import pytest
 from musetalk.errors import BackendError, SettingsError
 from musetalk.generators.registry import PREVIEW, Backend
 from musetalk.settings import RenderSettings
+from musetalk.webui.access import Access
 from musetalk.webui.backend_picker import backend_entries
-from musetalk.webui.downloads import Downloads, DownloadState, bring_weights, visitors_may_download, weight_sets
+from musetalk.webui.downloads import Downloads, DownloadState, bring_weights, weight_sets
 from musetalk.webui.options import ServerOptions
 from musetalk.weights import MUSETALK_V15
 from tests.downloading import ended, halfway
@@ -157,7 +158,7 @@ class TestWhoMay:
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        assert visitors_may_download(ServerOptions(**changes)) is may
+        assert Access(ServerOptions(**changes)).downloads is may
 
 
 class TestSets:

@@ -1,0 +1,80 @@
+"""Who opens the page: whoever runs the server, or a visitor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from musetalk.webui.options import ServerOptions
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+_HERE = ("127.0.0.1", "localhost", "::1")
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
+
+
+class Access:
+    """What those may who open the page. One server, one answer: nobody is known before their first request.
+
+    Where nobody said, who opens a page that only this machine can open is taken for whoever runs the server, until
+    somebody comes from elsewhere, through a proxy on this machine; from then on everybody is a visitor.
+
+    Args:
+        options: How the app is served.
+    """
+
+    def __init__(self, options: ServerOptions) -> None:
+        self._options = options
+        host = options.host or os.environ.get("GRADIO_SERVER_NAME") or _HERE[0]
+        self._near = host in _HERE and not options.share and not _on_space()
+
+    @property
+    def owner(self) -> bool:
+        """Whether they run the server."""
+        return self._near if self._options.owner is None else self._options.owner
+
+    @property
+    def downloads(self) -> bool:
+        """Whether they may fill this machine's disk with weights.
+
+        Where nobody said: who runs the server may, and who has a login; strangers may not, and nobody on a Space,
+        whose disk is small and forgets.
+        """
+        if self._options.downloads is not None:
+            return self._options.downloads
+        return (bool(self._options.auth) or self.owner) and not _on_space()
+
+    def heed(self, headers: Headers) -> None:
+        """Notice a request that did not come straight from this machine."""
+        if self._near and not _from_here(headers):
+            self._near = False
+
+
+def _on_space() -> bool:
+    return "SPACE_ID" in os.environ  # https://huggingface.co/docs/hub/spaces-overview#helper-environment-variables
+
+
+def _from_here(headers: Headers) -> bool:
+    """Whether a request names this machine as its browser does that runs here, and no proxy says it passed it on."""
+    said = {name.lower(): value for name, value in headers}
+    if any(name in said for name in _FORWARDED):
+        return False
+    host = said.get(b"host", b"").decode("latin-1")
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    return name.lower() in ("", *_HERE)
+
+
+class Heeding:
+    """An ASGI layer that shows the headers of each request to `heed`, before it is answered."""
+
+    def __init__(self, app: ASGIApp, heed: Callable[[Headers], None]) -> None:
+        self._app = app
+        self._heed = heed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the application does."""
+        if scope["type"] in ("http", "websocket"):
+            self._heed(scope["headers"])
+        await self._app(scope, receive, send)
