@@ -1,7 +1,6 @@
 // Runs once for each box; what is inside the element is replaced at each answer of the server, so listeners sit on it.
 let request = null; // the upload under way
 let busy = ""; // "sending", "looking": what the server has not answered yet
-let dropped = false; // whether what the server looks at was cancelled
 let speaking = false; // whether the recorder was asked for
 let unplayable = ""; // the address for which a copy was asked
 let file = ""; // which file is shown
@@ -47,7 +46,6 @@ const rest = (text) => {
 };
 const look = (name) => {
   busy = "looking";
-  dropped = false;
   progress(name, "Looking at it", null);
   say(`Looking at ${name}`);
   paint();
@@ -98,7 +96,7 @@ element.addEventListener("click", (event) => {
   if (action === "clear") trigger("clear", {});
   if (action === "cancel") {
     const upload = request;
-    dropped = busy === "looking";
+    if (busy === "looking") trigger("upload", { path: "" }); // nothing is wanted of it any more
     rest();
     upload?.abort();
     say("The upload was cancelled");
@@ -146,8 +144,6 @@ watch("value", () => {
   file = box.dataset.file;
   shown = props.value;
   if (busy === "looking") busy = "";
-  if (dropped && find(".mt-media").dataset.state === "held") trigger("clear", {});
-  dropped = false;
   if (find(".mt-media").dataset.state === "held") speaking = false;
   say("");
   paint();

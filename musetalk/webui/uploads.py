@@ -29,13 +29,15 @@ class Uploads:
     max_bytes: int
     now: Callable[[], float] = time.time
 
-    def lend(self, path: Path, key: str) -> Path:
-        """The same file among the uploads, in a folder of that name, as if it had been uploaded: it outlives `path`.
+    def lend(self, path: Path, key: str, name: str = "") -> Path:
+        """The same file among the uploads, in a folder of that key, as if it had been uploaded: it outlives `path`.
+
+        It keeps its name, unless it is to have another.
 
         Raises:
             OSError: There is no such file, or no room for it.
         """
-        lent = self.folder / key / path.name
+        lent = self.folder / key / (name or path.name)
         if not lent.is_file():
             lent.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(path, lent)

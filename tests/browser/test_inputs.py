@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
-from tests.browser.drive import BrowserContext, Clips, Visit, expect
+from musetalk.media.types import Source
+from musetalk.pipeline import LipSync
+from musetalk.settings import RenderSettings
+from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with
 from tests.browser.test_access import others, severe, sticking_out
 from tests.heif import write_heic
 from tests.media import ffmpeg, tone, write_wav
+from tests.programs import HANG_SECONDS
 from tests.served import Served
 
 pytestmark = pytest.mark.integration
@@ -73,6 +79,46 @@ def test_a_heic_picture_is_shown_and_a_silent_voice_is_said(
     visit.give_voice(clips.voice)  # which mends it
     visit.held("voice", "voice.wav")
     expect(visit.box("voice").locator(".mt-problem:visible")).to_have_count(0)
+
+
+def test_the_newest_upload_wins_whatever_is_looked_at_longer(
+    new_visitor: Callable[..., BrowserContext], clips: Clips, tmp_path: Path
+) -> None:
+    go_on, looking = Event(), Event()
+
+    class Engine(LipSync):
+        def check_source(self, video: Path, settings: RenderSettings) -> Source:
+            if video.name == "slow.mp4":
+                looking.set()
+                assert go_on.wait(HANG_SECONDS)
+            return super().check_source(video, settings)
+
+    first, slow = (Path(shutil.copy(clips.source, tmp_path / name)) for name in ("first.mp4", "slow.mp4"))
+    with opened_with(Engine, tmp_path / "jobs") as address:
+        visit = Visit(new_visitor().new_page(), address).open()
+        box = visit.box("source")
+        visit.give_source(first)
+        visit.held("source", "first.mp4")
+        for cancelled in (True, False):
+            visit.give_source(slow)
+            expect(box.locator(".mt-media-figures")).to_have_text("Looking at it")
+            assert looking.wait(HANG_SECONDS)
+            if cancelled:
+                box.get_by_role("button", name="Cancel").click()
+                visit.held("source", "first.mp4")
+            visit.give_source(clips.source)
+            visit.held("source", clips.source.name)
+            go_on.set()  # the older answer comes last
+            visit.give_voice(clips.voice)
+            visit.held("voice", "voice.wav")  # by when it has come
+            visit.held("source", clips.source.name)
+            expect(box.get_by_role("progressbar")).to_be_hidden()
+            go_on.clear()
+            looking.clear()
+            if cancelled:
+                visit.give_source(first)
+                visit.held("source", "first.mp4")
+        go_on.set()
 
 
 def test_an_upload_tells_per_cent_and_can_be_cancelled(visit: Visit, clips: Clips, tmp_path: Path) -> None:

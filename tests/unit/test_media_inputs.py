@@ -26,6 +26,8 @@ from musetalk.webui.uploads import COPIES, Uploads
 from tests.html_page import Page
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 
+ANN, BOB = (cast("gr.Request", SimpleNamespace(session_hash=name)) for name in ("ann", "bob"))
+
 
 @dataclass(frozen=True)
 class Given:
@@ -41,8 +43,8 @@ class Given:
         folder.mkdir()
         return Path(shutil.copy(path, folder / path.name))
 
-    def take(self, handler: Callable[[gr.EventData], dict[Any, Any]], path: object) -> dict[Any, Any]:
-        return handler(cast("gr.EventData", SimpleNamespace(path=str(path))))
+    def take(self, handler: Callable[[gr.Request, gr.EventData], dict[Any, Any]], path: object) -> dict[Any, Any]:
+        return handler(ANN, cast("gr.EventData", SimpleNamespace(path=str(path))))
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +86,13 @@ def test_a_video_is_held_as_source_and_as_voice(given: Given, video: Path) -> No
     assert given.take(handlers.take_source, path) == {inputs.source: str(path), inputs.source_problem: ""}
     assert given.take(handlers.take_voice, path)[inputs.voice] == str(path)
 
-    source = Page(handlers.show_source(str(path))[inputs.source_box])
+    source = Page(handlers.show_source(ANN, str(path))[inputs.source_box])
     for said in ("clip.ts", "128x96", "25 frames/s", "with sound"):
         assert said in source.text
     shown = next(attributes for tag, attributes in source.elements if tag == "video")
     assert shown["src"] == f"gradio_api/file={path}"
 
-    heard = handlers.show_voice(str(path))
+    heard = handlers.show_voice(ANN, str(path))
     assert "the sound of a video" in Page(heard[inputs.voice_box]).text
     played = Path(heard[inputs.player])
     assert played.suffix == ".flac"
@@ -105,7 +107,7 @@ def test_what_a_browser_cannot_show_is_shown_by_one_copy(given: Given, video: Pa
     assert len(addresses) == 1
     assert addresses.pop().endswith(".mp4")
     # The page tells by this a copy that comes when another file is there already.
-    whole = Page(given.handlers.show_source(str(path))[box])
+    whole = Page(given.handlers.show_source(ANN, str(path))[box])
     assert len({dict(page.elements)["section"]["data-file"] for page in (*shown, whole)}) == 1
     assert ["data-copied" in dict(page.elements)["section"] for page in (*shown, whole)] == [True, True, False]
 
@@ -121,23 +123,102 @@ def test_a_voice_that_is_too_short_is_refused_beside_its_box(
     assert said in told.text
     assert [found["role"] for _, found in told.elements if found.get("class") == "mt-problem"] == ["alert"]
     # The value that goes takes nothing away of what is said.
-    assert given.inputs.voice_problem not in given.handlers.show_voice(None)
+    assert given.inputs.voice_problem not in given.handlers.show_voice(ANN, None)
 
 
 @pytest.mark.parametrize("seconds", [1.0, 150.0])  # listened to from beginning to end, however long
 def test_a_silent_voice_is_held_and_said_to_be_silent(given: Given, tmp_path: Path, seconds: float) -> None:
     path = given.upload(write_wav(tmp_path / "still.wav", np.zeros(round(8000 * seconds)), rate=8000))
     assert given.take(given.handlers.take_voice, path)[given.inputs.voice] == str(path)
-    shown = given.handlers.show_voice(str(path))
+    shown = given.handlers.show_voice(ANN, str(path))
     assert "is silent all through: there is nothing for a mouth to say." in Page(shown[given.inputs.voice_box]).text
     assert shown[given.inputs.player] == str(path)
 
 
 def test_a_part_that_was_cut_out_becomes_the_voice_and_what_is_played_does_not(given: Given, tmp_path: Path) -> None:
     whole, part = (given.upload(write_wav(tmp_path / name, tone(s))) for name, s in (("v.wav", 0.5), ("p.wav", 0.2)))
-    played = given.handlers.show_voice(str(whole))[given.inputs.player]
-    assert given.inputs.voice not in given.handlers.take_sound(played, str(whole))
-    assert given.handlers.take_sound(str(part), str(whole))[given.inputs.voice] == str(part)
+    played = given.handlers.show_voice(ANN, str(whole))[given.inputs.player]
+    assert given.inputs.voice not in given.handlers.take_sound(ANN, played, str(whole), "14.32.05")
+    cut = given.handlers.take_sound(ANN, str(part), str(whole), "14.32.05")[given.inputs.voice]
+    assert cut == str(part.with_name("v cut.wav"))
+    assert Path(cut).read_bytes() == part.read_bytes()
+    again = given.handlers.take_sound(ANN, str(part), cut, "14.32.06")[given.inputs.voice]
+    assert again == cut  # a cut of a cut
+
+
+@pytest.mark.parametrize(
+    ("clock", "name"), [("14.32.05", "recording 14.32.05.wav"), ("../../x", "recording.wav"), ("", "recording.wav")]
+)
+def test_a_recording_has_a_name_that_tells_it_apart(given: Given, tmp_path: Path, clock: str, name: str) -> None:
+    spoken = given.upload(write_wav(tmp_path / "audio.wav", tone(0.5)))  # as browsers call all of them
+    voice = given.handlers.take_sound(ANN, str(spoken), None, clock)[given.inputs.voice]
+    assert voice == str(spoken.with_name(name))
+    shown = given.handlers.show_voice(ANN, voice)
+    assert name in Page(shown[given.inputs.voice_box]).text
+    assert given.inputs.voice not in given.handlers.take_sound(ANN, shown[given.inputs.player], voice, "15.00.00")
+
+
+class _Interrupted(MediaLooks):
+    """Looks during which something else happens."""
+
+    meanwhile: Callable[[], object]
+
+    def source(self, path: Path) -> HeldMedia:
+        found = super().source(path)
+        if path.name == "slow.mp4":
+            self.meanwhile()
+        return found
+
+
+@pytest.fixture
+def interrupted(given: Given) -> tuple[MediaHandlers, _Interrupted]:
+    site = cast("Site", _Site(given.uploads))
+    looks = _Interrupted(site.engine, site.base, given.uploads)
+    return MediaHandlers(site, given.inputs, looks), looks
+
+
+@pytest.fixture
+def pictures(given: Given, tmp_path: Path) -> list[Path]:
+    names = ("slow.mp4", "quick.mp4")
+    return [given.upload(write_video(tmp_path / name, numbered_frames(3, 64, 48))) for name in names]
+
+
+def test_the_newest_upload_wins_though_it_is_looked_at_first(
+    given: Given, interrupted: tuple[MediaHandlers, _Interrupted], pictures: list[Path]
+) -> None:
+    handlers, looks = interrupted
+    slow, quick = pictures
+    answers: list[dict[Any, Any]] = []
+    looks.meanwhile = lambda: answers.append(given.take(handlers.take_source, quick))
+    belated = given.take(handlers.take_source, slow)
+    assert answers == [{given.inputs.source: str(quick), given.inputs.source_problem: ""}]
+    assert given.inputs.source not in belated
+
+
+def test_what_was_cancelled_or_given_otherwise_meanwhile_is_not_held(
+    given: Given, interrupted: tuple[MediaHandlers, _Interrupted], pictures: list[Path]
+) -> None:
+    handlers, looks = interrupted
+    slow, quick = pictures
+    looks.meanwhile = lambda: given.take(handlers.take_source, "")  # cancelled
+    assert given.inputs.source not in given.take(handlers.take_source, slow)
+    looks.meanwhile = lambda: handlers.show_source(ANN, str(quick))  # by another tab, a job, an example
+    assert given.inputs.source not in given.take(handlers.take_source, slow)
+
+
+def test_what_others_upload_and_what_came_before_take_nothing_away(
+    given: Given, interrupted: tuple[MediaHandlers, _Interrupted], pictures: list[Path]
+) -> None:
+    handlers, looks = interrupted
+    slow, quick = pictures
+    given.take(handlers.take_source, quick)
+
+    def meanwhile() -> None:
+        handlers.show_source(ANN, str(quick))  # what came of the upload before
+        handlers.take_source(BOB, cast("gr.EventData", SimpleNamespace(path=str(quick))))
+
+    looks.meanwhile = meanwhile
+    assert given.take(handlers.take_source, slow)[given.inputs.source] == str(slow)
 
 
 def test_only_uploads_can_be_named(given: Given, tmp_path: Path) -> None:
