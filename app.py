@@ -51,10 +51,6 @@ def main(
     ] = _DEFAULT.owner,
 ) -> None:
     """Serve MuseTalk Hybrid to browsers."""
-    from musetalk.errors import MuseTalkError  # noqa: PLC0415 - --help should not wait for the engine
-    from musetalk.webui.server import serve  # noqa: PLC0415
-
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     options = ServerOptions(
         host=host,
         port=port,
@@ -71,6 +67,14 @@ def main(
         owner=owner,
         weights=tuple(weights or ()),
     )
+    _serve(options)
+
+
+def _serve(options: ServerOptions) -> None:
+    from musetalk.errors import MuseTalkError  # noqa: PLC0415 - --help should not wait for the engine
+    from musetalk.webui.server import serve  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         serve(options)
     except MuseTalkError as error:

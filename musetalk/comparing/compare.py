@@ -48,14 +48,13 @@ def compare(
         on_progress: Called as work goes on.
         cancel: Ends the work.
         side_by_side: What the video that shows all results is called.
-        source_in_step: What a video is called that shows the source as the results do; empty: there is to be none.
+        source_in_step: What a video is called that shows the source as the results do; empty: none.
         named: From backends' names to what they are called where this is shown.
 
     Raises:
         MuseTalkError: It cannot be done; nothing is written.
     """
-    cancel = cancel or CancelToken()
-    told = _Told(on_progress)
+    cancel, told = cancel or CancelToken(), _Told(on_progress)
     _check(engine, video, voice, backends, settings)
     shown = tuple(filter(None, (side_by_side, source_in_step)))
     with _workplace(folder, comparison_files(video, voice, folder, backends, settings, shown)) as work:
@@ -66,9 +65,8 @@ def compare(
         for number, backend in enumerate(backends, 1):
             cancel.check()
             told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
-            chosen = shared.model_copy(update={"backend": backend})
-            part = _render(engine, video, voice, work / f"{backend}.mp4", chosen, told, cancel)
-            parts.append(_as_given(part, settings, work, folder))
+            chosen, out = shared.model_copy(update={"backend": backend}), work / f"{backend}.mp4"
+            parts.append(_as_given(_render(engine, video, voice, out, chosen, told, cancel), settings, work, folder))
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
             raise _all_failed(parts, named)
@@ -79,7 +77,7 @@ def compare(
         comparison.save(work / COMPARISON)
         cancel.check()
         _move(work, folder, _names(backends, shown))
-    return comparison
+        return comparison
 
 
 def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], settings: RenderSettings) -> None:
