@@ -88,7 +88,9 @@ def sample_faces(
         if looks.show_face(picture):
             showing.append(picture)
     seconds = looks.seconds_a_frame(float(source.fps))
-    return Sampling(len(pictures), len(showing), seconds, _oddity(pictures, showing[:_JUDGED]))
+    # One frame does not tell how the others are: many films begin black.
+    judged = pictures if len(pictures) > 1 or timeline.sources_used == 1 else []
+    return Sampling(len(pictures), len(showing), seconds, _oddity(judged, showing[:_JUDGED]))
 
 
 def _oddity(pictures: Sequence[UInt8Array], showing: Sequence[UInt8Array]) -> str:
@@ -197,12 +199,14 @@ class _Looks:
 
 
 def _places(source: Source, timeline: Timeline) -> list[int]:
-    """Source frames to look at, those far apart first; keyframes, because decoding one costs no other frame."""
+    """Source frames to look at, those far apart first; keyframes, where there are several: decoding one costs no other frame."""
     used = timeline.sources_used
     keys = source.clock.keyframes or (0,)
     samples = min(MAX_SAMPLES, 3 + used // _FRAMES_PER_SAMPLE)
     wanted = ((2 * index + 1) * used // (2 * samples) for index in range(samples))
     places = sorted({keys[max(0, bisect.bisect_right(keys, at) - 1)] for at in wanted})
+    if len(places) == 1 and used > 1:
+        places.append(max(places[0] + 1, used // 2))  # though it costs those before it
     if not source.seekable:  # each costs all that lies before it
         return places
     spread = sorted(range(len(places)), key=lambda index: f"{index:03b}"[::-1])

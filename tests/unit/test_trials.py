@@ -117,6 +117,15 @@ def test_a_dark_source_says_so(pictures: tuple[Source, Timeline], clip: tuple[So
     assert sample_faces(*clip, Costly(Clock(), 0.01), CancelToken(), Clock()).oddity == ""
 
 
+def test_a_film_that_begins_black_is_not_called_dark(tmp_path: Path) -> None:
+    frames = np.full((20, 64, 64, 3), 140, np.uint8)
+    frames[:5] = 0
+    source = probe_source(write_video(tmp_path / "fades in.mp4", frames, 25), Limits(), fps=None)
+    timeline = plan_timeline(20, Fraction(25), Fraction(1), length="pingpong", tail="cut")
+    sampling = sample_faces(source, timeline, Costly(Clock(), 0.01, sees_from=0), CancelToken(), Clock())
+    assert (sampling.frames, sampling.oddity) == (2, "")
+
+
 @pytest.mark.slow
 def test_a_source_upside_down_says_so(tmp_path: Path) -> None:
     with Image.open(ASSETS / "portrait.png") as portrait:
