@@ -20,6 +20,9 @@ WATCH_THE_TITLE = """() => {
   window.titles = [];
   new MutationObserver(() => titles.push(document.title)).observe(document.head, { subtree: true, childList: true });
 }"""
+OVERLAPPING_STEPS = """() => [...document.querySelectorAll("#status .mt-step-title")]
+  .filter((title) => title.clientWidth > 1 && title.scrollWidth > title.parentElement.clientWidth)
+  .map((title) => title.innerText)"""
 MARKED = (255, 196, 61)  # RGB of the chosen face's box
 
 
@@ -92,6 +95,9 @@ def test_the_newest_frame_is_shown_and_notifications_are_offered(visit: Visit, c
     expect(newest).to_have_js_property("naturalWidth", 640)
     expect(visit.page.get_by_label("Notify me when it is done")).to_be_visible()
     expect(visit.status).to_contain_text(re.compile(r"\d+% of all, (a few|about \d+) "))
+    for width in (1010, 820):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        assert visit.page.evaluate(OVERLAPPING_STEPS) == [], width
     visit.button("Stop").click()
     visit.say("Stopped")
     expect(newest).to_be_hidden()
