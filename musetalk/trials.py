@@ -199,7 +199,10 @@ class _Looks:
 
 
 def _places(source: Source, timeline: Timeline) -> list[int]:
-    """Source frames to look at, those far apart first; keyframes, where there are several: decoding one costs no other frame."""
+    """Source frames to look at, those far apart first.
+
+    Keyframes, because decoding one costs no other frame; of a film with no more than one, its middle, too.
+    """
     used = timeline.sources_used
     keys = source.clock.keyframes or (0,)
     samples = min(MAX_SAMPLES, 3 + used // _FRAMES_PER_SAMPLE)
