@@ -97,7 +97,7 @@ def extract_probed(facts: VoiceFacts, folder: Path, limits: Limits, cancel: Canc
             f'the voice "{path.name}" lasts {lasts}, too short to speak with (at least {least})',
             "give a longer recording",
         )
-    return replace(voice, notes=(*facts.notes_on(stream), *voice.notes, *_losses(voice, stream, facts)))
+    return replace(voice, notes=(*facts.notes_on(stream), *voice.notes, *_losses(voice, stream, facts, sound)))
 
 
 def unextracted_voice(facts: VoiceFacts) -> Voice:
@@ -145,12 +145,14 @@ def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelTok
     raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({errors[0]})', "convert it to WAV") from errors[0]
 
 
-def _losses(voice: Voice, index: int, facts: VoiceFacts) -> Iterator[str]:
+def _losses(voice: Voice, index: int, facts: VoiceFacts, sound: DecodedSound) -> Iterator[str]:
     """What of a voice is not there to be heard, a sentence each."""
     path = facts.file.path
+    # Without times, packets are taken for as long as they would be at the first of the rates.
+    counted = len({each.rate for each in sound.formats}) < 2 or _stream_of(facts, index).timed
     if index == facts.streams[0] and not facts.timely:
         yield f'the voice "{path.name}" carries times that cannot be right: it is heard without the gaps between them'
-    announced = facts.announced_seconds
+    announced = facts.announced_seconds if counted else facts.stated_seconds
     if index == facts.streams[0] and facts.timely and voice.seconds + _SHORTFALL < announced:
         yield (
             f'the voice "{path.name}" can be decoded up to {float(voice.seconds):.1f} s '

@@ -62,11 +62,16 @@ class VoiceFacts:
     priming: Fraction = Fraction(0)
 
     @property
-    def announced_seconds(self) -> Fraction:
-        """How long it should last: what the file says of nothing else, if that is more than its packets say."""
+    def stated_seconds(self) -> Fraction:
+        """How long it should last, as the file says of nothing else; 0: it does not."""
         states, alone = _STATES_LENGTH & set(self.file.containers), len(self.file.streams) == 1
         stated = self.file.seconds if alone and (states or self.cut) else None
-        return max(self.seconds, Fraction(stated or 0), Fraction((self.cut and self.cut.seconds) or 0))
+        return max(Fraction(stated or 0), Fraction((self.cut and self.cut.seconds) or 0))
+
+    @property
+    def announced_seconds(self) -> Fraction:
+        """How long it should last: as the file says, if that is more than its packets say."""
+        return max(self.seconds, self.stated_seconds)
 
     @property
     def tracks(self) -> int:

@@ -128,7 +128,17 @@ def test_a_change_inside_adds_nothing(tmp_path: Path, kind: Kind) -> None:
     assert hertz_of(samples[-part - part // 2 : -part // 2]) == pytest.approx(500, abs=8)
     changes = kind.parts[0] != kind.parts[1]
     assert any("changes its format" in note for note in voice.notes) == changes
+    assert not any("lost" in note for note in voice.notes)
     assert voice.channels == min(2, max(channels for channels, _ in kind.parts))
+
+
+def test_packets_of_another_rate_are_no_sound_that_is_lost(tmp_path: Path) -> None:
+    """Without times all packets are taken for as long as the first ones, here three times too long."""
+    path, true = joined(tmp_path, Kind("16 to 48 kHz", "aac", ((1, 16_000), STEREO)))
+    assert float(probe_voice(path, Limits()).seconds) > true + 0.5
+    voice = extract_voice(path, tmp_path, Limits())
+    assert float(voice.seconds) == pytest.approx(true, abs=0.03)
+    assert [note for note in voice.notes if "changes its format" not in note] == []
 
 
 def test_a_preview_of_a_long_voice_hears_the_same(tmp_path: Path) -> None:
