@@ -14,6 +14,8 @@ from pathlib import Path
 from musetalk.errors import OutputError
 
 _NAME_BYTES = 255  # that a file's name may have, on nearly every file system
+_DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
+_MOST_LINKS = 40  # one after another, as on Linux
 _LONGEST_ENDING = 16  # bytes of an ending that says of which format a file is
 
 
@@ -44,7 +46,7 @@ def make_room_for(path: Path) -> None:
     try:
         if path.is_dir():
             raise OutputError(f'"{readable(path)}" is a folder', "give the name of a file")
-        if path.exists() and not path.is_file():
+        if (path.exists() and not path.is_file()) or _names_a_stream(path):
             raise OutputError(f'"{readable(path)}" is no ordinary file', "give the name of a file")
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -59,6 +61,21 @@ def make_room_for(path: Path) -> None:
             pass
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def _names_a_stream(path: Path) -> bool:
+    """Whether a path leads among devices or what processes have open, as /dev/stdout, even where a file is behind it.
+
+    What is put in place of such a name takes it away from all programs.
+    """
+    for _ in range(_MOST_LINKS):
+        place = Path(os.path.realpath(path.parent), path.name)
+        if place.parent == _DEVICES or place.is_relative_to(_PROCESSES):
+            return True
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return False
 
 
 @contextmanager

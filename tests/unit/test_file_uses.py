@@ -118,6 +118,16 @@ def test_what_is_no_place_for_a_file_is_refused(folder: Path) -> None:
         input_files(folder / ("n" * 300), folder / "voice.wav").check()
 
 
+def test_the_name_of_what_a_program_prints_to_is_not_given_to_a_file(folder: Path) -> None:
+    """Also where it prints into an ordinary file: /dev/stdout would be gone for all programs."""
+    with (folder / "printed.txt").open("w") as printed:
+        (folder / "stdout").symlink_to(f"/dev/fd/{printed.fileno()}")
+        (folder / "link").symlink_to("stdout")
+        for name in ("stdout", "link", "/dev/stdout", "/dev/report.json"):
+            assert "no ordinary file" in refused(uses(folder, name))
+    uses(folder, "printed.txt").check()
+
+
 def check_tasks(folder: Path, *tasks: tuple[str, str, str], report: str = "report.json") -> None:
     """Check tasks of (source, voice, result), whose YAML file is `tasks.yaml`."""
     made = [
