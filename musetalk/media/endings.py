@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from musetalk.media.boxes import boxes
+from musetalk.media.ogg import streams_of_links
 
 _PAGE = struct.Struct("<4sB21sB")  # of Ogg (RFC 3533): "OggS", version, what does not matter here, number of segments
 _TAIL = 2**18  # bytes: more than the largest page, packet or pack
@@ -57,7 +58,10 @@ def find_cut(path: Path, containers: tuple[str, ...]) -> Cut | None:
 
 
 def is_joined(path: Path, containers: tuple[str, ...]) -> bool:
-    """Whether an FLV or MP4 file is several ones end to end, of which ffmpeg reads the first."""
+    """Whether an FLV or MP4 file, or an Ogg film, is several ones end to end, of which ffmpeg reads the first."""
+    if "ogg" in containers:
+        streams = streams_of_links(path)
+        return len(streams) > 1 and max(streams) > 1  # with a single stream at a time, all are read
     with path.open("rb") as file:
         if "flv" in containers:
             return _meets_flv(file)

@@ -19,9 +19,10 @@ def write_links(path: Path, name: Path) -> tuple[Path, ...]:
         Them in order; empty where the file is no chain, or one of several streams at once.
     """
     with path.open("rb") as file:
-        starts = _starts(file)
-        if not 1 < len(starts) <= _MOST_LINKS:
+        parts = _links(file)
+        if not 1 < len(parts) <= _MOST_LINKS or any(streams > 1 for _, streams in parts):
             return ()
+        starts = [start for start, _ in parts]
         links = tuple(name.with_name(f"{name.stem}-{number}{name.suffix}") for number in range(len(starts)))
         for link, start, stop in zip(links, starts, [*starts[1:], path.stat().st_size], strict=True):
             file.seek(start)
@@ -31,19 +32,24 @@ def write_links(path: Path, name: Path) -> tuple[Path, ...]:
     return links
 
 
-def _starts(file: IO[bytes]) -> list[int]:
-    """Where the parts begin, in bytes; empty where one of them has several streams, or between damaged pages."""
-    starts: list[int] = []
+def streams_of_links(path: Path) -> tuple[int, ...]:
+    """How many streams the parts of a chained Ogg file have, part by part; empty between damaged pages."""
+    with path.open("rb") as file:
+        return tuple(streams for _, streams in _links(file))
+
+
+def _links(file: IO[bytes]) -> list[tuple[int, int]]:
+    """Where the parts begin, in bytes, and how many streams each has; empty between damaged pages."""
+    links: list[tuple[int, int]] = []
     place, begun = 0, False  # whether the page before was a stream's first one
     while len(head := file.read(_PAGE.size)) == _PAGE.size:
         magic, _, flags, *_, segments = _PAGE.unpack(head)
         if magic != b"OggS":
             return []
         if flags & _FIRST:
-            if begun:
-                return []
-            starts.append(place)
+            start, streams = links.pop() if begun else (place, 0)
+            links.append((start, streams + 1))
         begun = bool(flags & _FIRST)
         place = file.tell() + segments + sum(file.read(segments))
         file.seek(place)
-    return starts
+    return links

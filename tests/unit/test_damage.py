@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from musetalk.media.audio import extract_voice
 from musetalk.media.damage import note_on_decoding
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
@@ -192,3 +193,18 @@ def test_of_files_joined_end_to_end_the_first_is_used_and_that_is_said(tmp_path:
     source = probe(path)
     assert numbers(source) == list(range(COUNT))
     assert source.notes == ("the source is several files joined end to end: only the first of them is used",)
+
+
+def test_of_ogg_films_joined_end_to_end_the_first_is_used_and_that_is_said(tmp_path: Path) -> None:
+    mute, joined = film(tmp_path / "mute.mkv", "-c:v", "ffv1"), b""
+    for name in ("a.ogv", "b.ogv"):
+        sound = ("-f", "lavfi", "-t", "2", "-i", "sine", "-c:v", "libtheora", "-q:v", "8")
+        ffmpeg("-i", str(mute), *sound, str(tmp_path / name))
+        joined += (tmp_path / name).read_bytes()
+    (tmp_path / "a.ogv").write_bytes(joined)
+    source = probe(tmp_path / "a.ogv")
+    assert numbers(source) == list(range(COUNT))
+    assert source.notes == ("the source is several files joined end to end: only the first of them is used",)
+    voice = extract_voice(tmp_path / "a.ogv", tmp_path, Limits())
+    assert float(voice.seconds) == pytest.approx(2, abs=0.03)
+    assert voice.notes == ('the voice "a.ogv" is several files joined end to end: only the first of them is heard',)
