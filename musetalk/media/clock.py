@@ -33,6 +33,7 @@ _ROUNDING = 2e-5
 _SAME_LENGTH = 0.002  # rates that differ by less are one, told more exactly and less
 _NEAR_STANDARD = 0.02  # rates of a variable source this near to a standard one are that one
 _IN_PHASE = 0.5  # how much the places of pictures between two frames must agree, 0 to 1, to be moved to the middle
+_FASTEST_CAMERA = 2000  # pictures a second; more, on average, are times in a wrong unit
 _TIE = 1e-6  # frames; so near to the moment at which a picture changes, the new one counts
 
 
@@ -105,7 +106,8 @@ def build_clock(
         return FrameClock(played_at(DEFAULT_RATE, fps), len(times), seconds, None, (0,))
     known = order_times(times, longest / float(tick))
     flags = np.asarray(keys, dtype=np.bool_)
-    if known is None:  # raw streams, or nothing to be believed: evenly spaced, in the order of the file
+    if known is None or _too_dense(known.ticks, tick):
+        # Raw streams, or nothing to be believed: evenly spaced, in the order of the file.
         rate = _stated_rate(usual * tick, tick, hint)
         _check_length(len(times) / rate, longest)
         return _constant(rate, len(times), (), np.flatnonzero(flags), fps, repaired=0)
@@ -125,6 +127,11 @@ def _stated_rate(length: Fraction, tick: Fraction, hint: Fraction | None) -> Fra
     if hint is None or rate is None:
         return hint or rate or DEFAULT_RATE
     return hint if abs(1 / hint - length) < tick / 2 or abs(hint / rate - 1) < _SAME_LENGTH else rate
+
+
+def _too_dense(ticks: Int64Array, tick: Fraction) -> bool:
+    """Whether so many pictures are said to be shown in so short a time that it cannot be meant."""
+    return int(ticks[-1] - ticks[0]) * tick * _FASTEST_CAMERA < len(ticks) - 1
 
 
 def _check_length(seconds: Fraction | float, longest: float) -> None:

@@ -125,6 +125,15 @@ def test_times_that_are_all_the_same_or_missing_are_spaced_evenly() -> None:
         assert clock.keyframes == (0, 10, 20, 30)
 
 
+def test_times_that_no_camera_takes_are_spaced_evenly() -> None:
+    """A file in a wrong unit of time keeps its pictures, which would else be one frame."""
+    times = list(range(40))
+    clock = build_clock(times, [k % 10 == 0 for k in times], Fraction(1, 90_000), Fraction(90_000), usual=1)
+    assert (clock.fps, clock.frame_count, clock.picture_times) == (25, 40, ())
+    slow_motion = build_clock(times, [1] * 40, Fraction(1, 1000), None, usual=1)
+    assert slow_motion.own_fps == 1000
+
+
 @pytest.mark.parametrize(
     ("usual", "hint", "rate"),
     [
