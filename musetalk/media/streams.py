@@ -40,6 +40,8 @@ _DOLBY = re.compile(
     r" {6,8}DOVI configuration record: .*\bprofile: (?P<profile>\d+), .*compatibility id: (?P<compatible>\d+)"
 )
 _DISPOSITIONS = re.compile(r"(?: \([a-z_ -]+\))*\s*$")
+# Of sound that is not the film's own speech: a commentary, a description for the blind, music and noises alone.
+_ASIDE = re.compile(r"\((?:comment|visual impaired|descriptions|clean effects|non-diegetic|karaoke)\)")
 _SIZE = re.compile(r", (?P<width>\d+)x(?P<height>\d+)\b")
 _SAMPLE_FORMAT = re.compile(r", (?:u8|s16|s32|s64|flt|dbl)p?\b")
 _STILL_CODECS = frozenset({"mjpeg", "png", "apng", "bmp", "gif", "tiff", "webp", "jpeg2000", "jpegls", "jpegxl"})
@@ -62,6 +64,7 @@ class Stream:
         title: As the file says; mostly empty.
         alpha_beside: Whether a video's alpha is kept beside its pictures, where only some decoders look.
         dolby: Dolby Vision's profile, and what its pictures are compatible with (0: nothing); None: it is none.
+        aside: Whether the file says that it is sound beside the film's own: a commentary, a description for the blind.
     """
 
     index: int
@@ -76,6 +79,7 @@ class Stream:
     title: str = ""
     alpha_beside: bool = False
     dolby: tuple[int, int] | None = None
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +117,14 @@ class MediaFile:
         """Its sound streams, the one to be heard first.
 
         Those that can be decoded come before others, those of the `program` before others, the default one before
-        others, and then the earlier one.
+        others, the film's own before commentaries and the like, and then the earlier one.
         """
-        return tuple(
-            sorted(
-                self.tracks,
-                key=lambda s: (not s.decodable, program is not None and s.program != program, not s.default, s.index),
-            )
-        )
+
+        def place(stream: Stream) -> tuple[bool, bool, bool, bool, int]:
+            foreign = program is not None and stream.program != program
+            return not stream.decodable, foreign, not stream.default, stream.aside, stream.index
+
+        return tuple(sorted(self.tracks, key=place))
 
 
 def describe_file(path: Path, cancel: CancelToken | None = None) -> MediaFile:
@@ -186,6 +190,7 @@ def _stream(line: str, program: int | None) -> Stream | None:
         size=(int(size["width"]), int(size["height"])) if size else (0, 0),
         program=program,
         language=language["language"] if language else "",
+        aside=bool(_ASIDE.search(flags)),
     )
 
 

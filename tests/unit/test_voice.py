@@ -207,6 +207,16 @@ def test_without_a_default_the_first_track_is_heard(tmp_path: Path) -> None:
     assert voice.notes == ('the voice "several.mkv" has 2 sound tracks: number 1 is heard',)
 
 
+@pytest.mark.parametrize("flag", ["comment", "visual_impaired"])
+def test_without_a_default_the_films_own_speech_goes_before_what_is_said_beside_it(tmp_path: Path, flag: str) -> None:
+    beside, own = tone(1.0, hertz=500), tone(1.0, hertz=200)
+    path = several(tmp_path, beside, own, options=("-disposition:a:0", flag, "-disposition:a:1", "0"))
+    voice = extract(path)
+    assert alike(heard(voice), own) > 0.99
+    assert voice.notes == ('the voice "several.mkv" has 2 sound tracks: number 2 is heard',)
+    assert alike(heard(extract(path, track=1)), beside) > 0.99
+
+
 @pytest.mark.parametrize("level", [0.0, 1e-4])
 def test_silence_all_through_is_said(tmp_path: Path, level: float) -> None:
     silent = noise(RATE, level)
