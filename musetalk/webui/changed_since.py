@@ -9,7 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.webui.form import PICKED, TOLD, SettingsForm, short_label
+from musetalk.webui.form import PICKED, TOLD, SettingsForm
+from musetalk.webui.form_values import titles
 
 _UNSEEN = ("crf", "preset", "batch_size")  # settings that no frame shows
 _NAMES = {"backend": "Backend"}  # of widgets without a label
@@ -57,9 +58,13 @@ class PreviewInputs:
         )
 
     def comparing(self) -> str:
-        """A script that takes what was told, and these inputs; it returns what has changed, as HTML."""
+        """A script that takes what was told, and these inputs; it returns what has changed, as HTML.
+
+        To be asked while the page is built, see `titles`.
+        """
         fields = list(self.form.__dataclass_fields__)
-        names = [*_MEDIA, *(self._name(field) for field in fields)]
+        called = titles(self.form) | _NAMES
+        names = [*_MEDIA, *("" if field in _UNSEEN else called[field] for field in fields)]
         face, point = (len(_MEDIA) + fields.index(name) for name in ("face", "point"))
         return f"""(said, ...values) => {{
   {TOLD}
@@ -92,11 +97,6 @@ class PreviewInputs:
         fields = list(self.form.__dataclass_fields__)
         face, point = (values[len(_MEDIA) + fields.index(name)] for name in ("face", "point"))
         return str(face or ""), str(point or "")
-
-    def _name(self, field: str) -> str:
-        if field in _UNSEEN:
-            return ""
-        return _NAMES.get(field) or short_label(getattr(self.form, field))
 
 
 def values_of(watched: Sequence[Any]) -> tuple[Any, Any, str, tuple[Any, ...]]:

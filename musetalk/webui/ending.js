@@ -1,6 +1,6 @@
 /* Tells, where nobody looks at the page, how far the watched job is and how it ended: in the title, in the icon, and by a
-   notification where that is wanted. Brings the result into view. The body of a function of `element`, which holds the
-   choice of a notification. */
+   notification where that is wanted. Brings into view how far it is as it begins, and the result. The body of a function
+   of `element`, which holds the choice of a notification. */
 
 const PANELS = { status: ["#result", "#report"], "compare-status": ["#pair", "#side-by-side", "#comparison"] };
 const ACTIVE = ["queued", "running"];
@@ -28,13 +28,18 @@ const setIcon = (address) => {
 };
 const usual = document.querySelector("link[rel~=icon]")?.href ?? draw("running", 1);
 
+const typing = () =>
+  document.activeElement?.matches("input:not([type=radio]):not([type=checkbox]), textarea, select");
+const laidOut = (each) => {
+  const video = each?.querySelector("video");
+  return each?.checkVisibility() && each.getBoundingClientRect().height > 40 && (!video || video.readyState > 0);
+};
 const show = async (panel, id) => {
-  const typing = document.activeElement?.matches("input:not([type=radio]):not([type=checkbox]), textarea, select");
-  if (typing || !panel.checkVisibility()) return;
+  if (typing() || !panel.checkVisibility()) return;
   for (let left = 40; left > 0; left -= 1) {
-    const found = PANELS[id]
-      .map((selector) => document.querySelector(selector))
-      .find((each) => each?.checkVisibility() && each.getBoundingClientRect().height > 40);
+    // The result comes first; what stands below it is shown where the result takes long to load.
+    const wanted = PANELS[id].map((selector) => document.querySelector(selector));
+    const found = (left > 10 ? wanted.slice(0, 1) : wanted).find(laidOut);
     if (found) {
       const box = found.getBoundingClientRect();
       if (box.top < 0 || box.bottom > innerHeight) found.scrollIntoView({ block: box.height > innerHeight ? "start" : "center" });
@@ -59,6 +64,9 @@ const look = () => {
     const last = before[id];
     before[id] = { state, job };
     if (ACTIVE.includes(state)) active ??= panel;
+    const begun = ACTIVE.includes(state) && last && last.job !== job;
+    const asked = navigator.userActivation?.hasBeenActive; // else the address alone names the job
+    if (begun && asked && !typing() && panel.checkVisibility()) panel.scrollIntoView({ block: "nearest" });
     if (last?.job !== job || !ACTIVE.includes(last.state) || !(state in ENDED)) continue;
     ended = state;
     notify(ENDED[state], panel.querySelector(".mt-status-title").textContent);

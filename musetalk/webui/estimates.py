@@ -62,7 +62,9 @@ class Estimates:
             compare: Backends to compare; empty: it is one render.
         """
         known = self._known(source, voice, values, compare)
-        return "" if known is None else self._panel(*known)
+        if known is None:
+            return ""
+        return self._panel(*known) + ("" if compare else self._others(known[0], values))
 
     def question(
         self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str] = ()
@@ -97,6 +99,16 @@ class Estimates:
             f'<p class="mt-estimate" data-tone="{tone}"><b>{sentence(roughly(seconds))}</b> for {long} '
             f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.device)}{queue}: {known}.</p>"
         )
+
+    def _others(self, work: Work, values: tuple[Value, ...]) -> str:
+        """How long the same would take with each other backend, whether it is ready here or not."""
+        settings = _settings(values, self._site.base)
+        others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
+        forecasts = [self._site.jobs.forecast(work, settings.model_copy(update={"backend": name})) for name in others]
+        told = [(titled(name), each) for name, each in zip(others, forecasts, strict=True) if each is not None]
+        guess = "" if all(each.learned for _, each in told) else ", by a first guess"
+        said = ", ".join(f"{escape(name)} {roughly(each.seconds)}" for name, each in told)
+        return f'<p class="mt-estimate-others">With others{guess}: {said}.</p>' if said else ""
 
     def _of(self, video: Path, voice: Path, settings: RenderSettings) -> Work:
         read = (settings.fps, settings.tail, settings.voice_track, settings.deinterlace)

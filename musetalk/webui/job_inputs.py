@@ -116,7 +116,8 @@ class JobInputs:
             return {}
         gone = [Path(path).name for path, found in zip(paths, (source, voice), strict=True) if path and found is None]
         if gone:
-            gr.Warning(_sentence(f"{' and '.join(gone)}: no longer kept here; choose it again"))
+            them = "it" if len(gone) == 1 else "them"
+            gr.Warning(_sentence(f"{' and '.join(gone)}: no longer kept here; choose {them} again"))
         given = {self.source: str(source) if source else None, self.voice: str(voice) if voice else None}
         return {**given, **self._filled(values)}
 

@@ -11,6 +11,7 @@ from html import escape
 from typing import get_args
 
 from musetalk.jobs.job import Job, JobProgress
+from musetalk.preflight import TRIAL
 from musetalk.progress import Stage
 from musetalk.units import counted, duration
 from musetalk.webui.backend_names import titled
@@ -44,7 +45,7 @@ class _Step:
     share: float | None
 
 
-def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str = "") -> str:
+def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str = "", file: str = "") -> str:
     """The state of one render.
 
     Args:
@@ -52,6 +53,7 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str 
         place: How many jobs have their turn before it; matters where it is queued.
         hint: What to do first.
         newest: The address of its newest frame; empty: there is none.
+        file: The address of what it has made; empty: there is nothing.
 
     Returns:
         HTML. Everything in it that came from people is escaped.
@@ -63,7 +65,7 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str 
     own = job is not None and not job.compare and (progress is None or progress.whole is None)
     figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress, countdown=own))
     error = job.error if job is not None and job.state == "failed" else ""
-    note = progress.note if progress else ""
+    note = _note(progress) if progress else ""
     return (
         f'<section class="mt-status" data-state="{state}" data-job="{job.id if job else ""}" '
         f'aria-label="Status of the render">'
@@ -76,6 +78,7 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str 
         f"{_newest(newest)}"
         f'<p class="mt-error" role="alert"{_hidden(not error)}>{escape(sentence(error))}</p>'
         f'<div class="mt-status-actions"{_hidden(job is None or job.active)}>'
+        f"{_download(file, job.title if job else '')}"
         f"{_button('retry', 'Retry', hidden=state not in ('failed', 'cancelled'))}"
         f"{_button('edit', 'Edit and render again')}</div></section>"
     )
@@ -91,6 +94,21 @@ def _newest(address: str) -> str:
 
 def _button(action: str, word: str, *, hidden: bool = False) -> str:
     return f'<button type="button" class="mt-button" data-action="{action}"{_hidden(hidden)}>{word}</button>'
+
+
+def _download(file: str, title: str) -> str:
+    address = f' href="{escape(file)}"' if file else ""
+    return (
+        f'<a class="mt-button"{address} download{_hidden(not file)}>Download the video'
+        f'<span class="mt-unseen"> {escape(title)}</span></a>'
+    )
+
+
+def _note(progress: JobProgress) -> str:
+    """What was said last, but not how long the trial took it to be where that is known better."""
+    if not whole_said(progress):
+        return progress.note
+    return "; ".join(part for part in progress.note.split("; ") if not part.startswith(TRIAL))
 
 
 def share_done(progress: JobProgress | None) -> float | None:

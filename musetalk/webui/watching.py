@@ -11,7 +11,7 @@ from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import NEWEST
 from musetalk.webui import panels
-from musetalk.webui.accounts import shown_job
+from musetalk.webui.accounts import account_of, result_of, shown_job
 from musetalk.webui.figures import file_address
 from musetalk.webui.form import renewed
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
@@ -144,7 +144,13 @@ class Watching:
 
     def _status(self, job: Job) -> str:
         newest = self._newest(job) if job.state == "running" else ""
-        return panels.status_panel(shown_job(self._site, job), self._site.jobs.place(job), newest=newest)
+        file = self._file(job) if job.state == "done" else ""
+        return panels.status_panel(shown_job(self._site, job), self._site.jobs.place(job), newest=newest, file=file)
+
+    def _file(self, job: Job) -> str:
+        """The address of what a job has made; empty: it is gone."""
+        made = result_of(self._site, job, account_of(self._site, job))
+        return file_address(made) if made is not None else ""
 
     def _newest(self, job: Job) -> str:
         """The address of a job's newest frame, another one for each; empty: there is none."""

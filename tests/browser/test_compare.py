@@ -183,6 +183,7 @@ def test_a_mouth_is_looked_at_frame_by_frame(visit: Visit, short: tuple[Path, Pa
     visit.button("Compare").click()
     expect(state(visit)).to_contain_text("Done")
     shown(visit, 4, "preview", "musetalk-v15")
+    expect(visit.page.get_by_label("On the right")).to_have_css("appearance", "auto")  # its arrow is shown
     visit.page.get_by_label("On the right").select_option("source")
     shown(visit, 4, "preview", "source")
 

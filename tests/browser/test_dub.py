@@ -62,6 +62,9 @@ def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp
     assert (tmp_path / "downloaded.mp4").read_bytes() == result.read_bytes()
     assert download.value.suggested_filename == result.name
     assert result.suffix == ".mp4"
+    with visit.page.expect_download() as download:  # beside "Done", in words
+        visit.status.get_by_role("link", name="Download the video").click()
+    assert download.value.path().read_bytes() == result.read_bytes()
 
     moved = np.abs(decode(result).astype(int) - decode(clips.source)).mean(axis=(0, 3))
     assert moved[:, 380:].max() > 10 * moved[:, :360].mean()
@@ -73,6 +76,7 @@ def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp
 def test_the_end_is_told_to_whoever_looks_elsewhere(visit: Visit, clips: Clips) -> None:
     visit.give(clips.source, clips.voice)
     expect(visit.page.locator("#estimate")).to_contain_text("(30 frames) with Draft on")
+    expect(visit.page.locator("#estimate")).to_contain_text(re.compile(r"With others.*: .*latentsync-1\.6 about \d"))
     visit.page.evaluate(WATCH_THE_TITLE)
     visit.button("Generate").click()
     visit.page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
@@ -89,7 +93,9 @@ def test_the_end_is_told_to_whoever_looks_elsewhere(visit: Visit, clips: Clips) 
 
 
 def test_the_newest_frame_is_shown_and_notifications_are_offered(visit: Visit, clips: Clips) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
     visit.generate(clips.source, clips.long_voice)
+    expect(visit.status.locator(".mt-whole")).to_be_in_viewport(ratio=1)
     newest = visit.page.locator(".mt-newest img")
     expect(newest).to_be_visible()
     expect(newest).to_have_js_property("naturalWidth", 640)
@@ -98,6 +104,8 @@ def test_the_newest_frame_is_shown_and_notifications_are_offered(visit: Visit, c
     for width in (1010, 820):
         visit.page.set_viewport_size({"width": width, "height": 900})
         assert visit.page.evaluate(OVERLAPPING_STEPS) == [], width
+    expect(visit.status).to_contain_text("a face in")
+    expect(visit.status).not_to_contain_text("a short trial")  # what renders cost here is known better
     visit.button("Stop").click()
     visit.say("Stopped")
     expect(newest).to_be_hidden()
@@ -114,7 +122,7 @@ def test_the_result_has_sound_and_its_report_says_what_was_made(visit: Visit, cl
     report, chips = stored(jobs_dir, job, "report.json"), visit.chips()
     assert chips["frames"] == str(report["frames"]) == "30"
     assert chips["with a face"] == str(report["face_frames"]) == "30"
-    assert chips["passed through"] == str(report["passthrough_frames"]) == "0"
+    assert chips["untouched"] == str(report["passthrough_frames"]) == "0"
     assert chips["by a fallback"] == str(report["fallback_frames"])
     expect(visit.page.locator("#report .mt-timeline svg")).to_be_visible()
     expect(visit.page.locator("#report .mt-legend")).to_contain_text("face painted 30")
