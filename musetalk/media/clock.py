@@ -45,7 +45,7 @@ class FrameClock:
         fps: The constant rate.
         frame_count: Frames at that rate.
         picture_times: Seconds from the start of the file at which each picture is shown, ascending; empty where the
-            file does not say.
+            file does not say, or some of what it says cannot be: there pictures are told by counting.
         pictures: Per frame the picture that it shows, ascending; None where frame k is picture k.
         keyframes: Ascending frames from which decoding can start.
         source_fps: The source's own rate; of a variable one that of its bursts; None: it is `fps`.
@@ -115,6 +115,8 @@ def build_clock(
     keyframes = np.flatnonzero(flags[known.order])
     _check_length(seconds[-1] - seconds[0], longest)  # before anything is as long as the times say
     even = _even_rate(known.ticks, tick, hint)
+    if known.repaired > times.count(NO_TIME):
+        seconds = ()  # decoders tell the times as they are in the file, and mix them up from a wrong one on
     if even is not None:
         rate, missed = even
         return _constant(rate, len(times), seconds, keyframes, fps, repaired=max(missed, known.repaired))

@@ -130,6 +130,23 @@ def test_every_frame_is_the_one_asked_for(tmp_path: Path, kind: str, decodings: 
     assert source.experience.missing == set()
 
 
+@pytest.mark.parametrize("between", [0, 2])
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+@pytest.mark.parametrize("wrong", ["if(eq(N,13),PTS+500/TB,PTS)", "if(gte(N,24),PTS+90000/TB,PTS)"])
+def test_one_wrong_time_costs_no_picture(tmp_path: Path, name: str, wrong: str, between: int) -> None:
+    """A single picture minutes late; and all of them a day late from the middle on."""
+    whole = write_video(
+        tmp_path / "whole.mkv", numbered_frames(40, 160, 96), 25, *X264, "-g", "12", "-bf", str(between)
+    )
+    times = [f"pts={wrong}", *([f"dts={wrong.replace('PTS', 'DTS')}"] if "gte" in wrong else [])]
+    moved = "setts=" + ":".join(times).replace(",", "\\,")
+    ffmpeg("-i", str(whole), "-c", "copy", "-bsf:v", moved, str(tmp_path / name))
+    source = probe(tmp_path / name)
+    assert numbers(read_frames(source)) == list(range(40))
+    assert numbers(read_frames(source, 30, 33)) == [30, 31, 32]
+    assert source.experience.missing == set()
+
+
 @pytest.mark.parametrize("name", ["a.ts", "a.mpg"])
 def test_sound_that_begins_before_the_pictures_moves_none_of_them(tmp_path: Path, name: str) -> None:
     """In broadcasts ffmpeg counts times from the first moment of those streams that are used."""
