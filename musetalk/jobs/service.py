@@ -195,6 +195,9 @@ class JobService:
             return job
         if job.state == "done":
             raise JobError("this render is done", "change something, and render again")
+        for name, which in ((job.video, "source"), (job.voice, "voice")):
+            if self.store.file(job, name) is None:
+                raise JobError(f"the {which} of this render is no longer kept", "give it again in a new render")
         self._check_room(owner)
         settings = settings or job.settings
         folder = self.store.folder(job)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from types import MappingProxyType
 
 import gradio as gr
 
@@ -138,21 +139,29 @@ def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
     )
 
 
-def backend_cards(entries: Sequence[BackendEntry], value: str, download: DownloadState | None = None) -> str:
+def backend_cards(
+    entries: Sequence[BackendEntry],
+    value: str,
+    download: DownloadState | None = None,
+    errors: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The cards as HTML; names and messages are escaped.
 
     Args:
         entries: As for `backend_picker`.
         value: What was chosen at first.
         download: The present or the last one.
+        errors: Why weights could not be downloaded when that was asked for last, by backend.
     """
     now = download or DownloadState()
-    cards = "".join(_card(index, entry, entry.name == value, now) for index, entry in enumerate(entries))
+    cards = "".join(
+        _card(index, entry, entry.name == value, now, errors.get(entry.name, "")) for index, entry in enumerate(entries)
+    )
     live = f'<p class="mt-unseen" role="status">{escape(announced(now))}</p>'
     return f'<fieldset class="mt-backends"><legend>Backend</legend>{cards}{live}</fieldset>'
 
 
-def _card(index: int, entry: BackendEntry, chosen: bool, download: DownloadState) -> str:
+def _card(index: int, entry: BackendEntry, chosen: bool, download: DownloadState, error: str) -> str:
     described = f"mt-backend-{index}"
     flags = (" checked" if chosen else "") + ("" if entry.choosable else " disabled")
     state, tone = state_said(entry.weights, entry.lacks[0] if entry.lacks else "", titled(entry.instead))
@@ -162,5 +171,5 @@ def _card(index: int, entry: BackendEntry, chosen: bool, download: DownloadState
         f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(titled(entry.name))}</span>'
         f'<span class="mt-backend-state" data-tone="{tone}">{escape(state)}</span></label>'
         f'<div class="mt-backend-text" id="{described}"><p>{escape(summary)}</p></div>'
-        f"{weights_part(entry.name, entry.weights, download)}</div>"
+        f"{weights_part(entry.name, entry.weights, download, error)}</div>"
     )

@@ -53,16 +53,17 @@ def state_said(weights: CardWeights, problem: str, instead: str) -> tuple[str, s
     return (f"{said}; {instead} paints until then", "") if instead else (said, "")
 
 
-def weights_part(name: str, weights: CardWeights, download: DownloadState) -> str:
+def weights_part(name: str, weights: CardWeights, download: DownloadState, error: str = "") -> str:
     """The button and the progress of a backend's download as HTML, and what is to be said of either.
 
     Args:
         name: Of the backend, which is its set's.
         weights: Its.
         download: The present or the last one, of whatever set.
+        error: Why this one could not be downloaded when that was asked for last; empty: it could.
     """
     mine = download if download.name == name else DownloadState()
-    note = _note(weights, mine)
+    note = sentence(error) if weights.missing else ""
     return (
         f'<div class="mt-card-weights">{_button(name, weights, download, mine)}{_to_models(weights)}'
         f"{_progress(name, mine)}"
@@ -118,10 +119,6 @@ def _to_models(weights: CardWeights) -> str:
         f'<button type="button" class="mt-link" data-tab="Models"{_hidden(not weights.damaged)}>'
         "What to do is on the Models tab</button>"
     )
-
-
-def _note(weights: CardWeights, mine: DownloadState) -> str:
-    return sentence(mine.error) if mine.error and weights.missing else ""
 
 
 def _progress(name: str, mine: DownloadState) -> str:

@@ -75,6 +75,7 @@ class Downloads:
         self.allowed = allowed
         self._changed = threading.Condition()
         self._state = DownloadState()
+        self._errors: dict[str, str] = {}
         self._token = CancelToken()
         self._thread: threading.Thread | None = None
 
@@ -83,6 +84,12 @@ class Downloads:
         """How the present or the last download stands."""
         with self._changed:
             return self._state
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """By set, why its last download failed: problem and remedy."""
+        with self._changed:
+            return dict(self._errors)
 
     def start(self, name: str) -> None:
         """Begin to download a set; nothing happens where that is under way already.
@@ -103,6 +110,7 @@ class Downloads:
                 return
             self._token = CancelToken()
             self._state = DownloadState(name, "running")
+            self._errors.pop(name, None)
             # A daemon: at worst the process ends in the middle of a file, and the next download goes on from there.
             self._thread = threading.Thread(target=self._run, args=(chosen, self._token), name="downloads", daemon=True)
             self._thread.start()
@@ -143,6 +151,8 @@ class Downloads:
         finally:
             with self._changed:
                 self._set(outcome)
+                if outcome.error:
+                    self._errors[chosen.name] = outcome.error
 
     def _report(self, tally: _Tally, event: FetchProgress) -> None:
         done, total = tally.count(event)

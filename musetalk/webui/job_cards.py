@@ -16,7 +16,7 @@ from musetalk.webui.units import ago, clock, in_time, sentence
 
 _STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 
-# Listens on the component, which outlives its content. "submit" carries {action, job}, of a new name {title}, too.
+# Listens on the component, which outlives its content. "submit" carries {action, job, named}, {title} to rename.
 # Deleting wants a second press: not within 0.3 s, because that is a double click, and not after 3 s. What waits for it,
 # and which name is being written, is kept here and painted again after each update, so that progress elsewhere in the
 # list cannot take it back.
@@ -33,6 +33,10 @@ const paint = () => {
   }
   const live = element.querySelector("[data-live]");
   if (live) live.textContent = armed ? "Press again to delete" : "";
+};
+const send = (action, job, more = {}) => {
+  const card = element.querySelector(`[data-action="rename"][data-job="${job}"]`);
+  trigger("submit", { action, job, named: card?.dataset.title ?? "", ...more });
 };
 const arm = (job) => {
   clearTimeout(timer);
@@ -54,7 +58,7 @@ element.addEventListener("click", (event) => {
   if (action.startsWith("delete") && armed !== job) return arm(job);
   if (action.startsWith("delete") && performance.now() - since < 300) return;
   arm("");
-  trigger("submit", { action, job });
+  send(action, job);
 });
 element.addEventListener("input", (event) => (name = event.target.value));
 element.addEventListener("keydown", (event) => {
@@ -71,7 +75,7 @@ element.addEventListener("submit", (event) => {
   const title = form.elements.title.value;
   rename("", "");
   element.querySelector(`[data-action="rename"][data-job="${job}"]`)?.focus();
-  trigger("submit", { action: "rename", job, title });
+  send("rename", job, { title });
 });
 watch("value", paint);
 """
@@ -88,6 +92,7 @@ class JobEntry:
         file: The address of what it has made; empty: nothing.
         differing: What of its settings is not as usual, in words: names and values.
         inputs_kept: Whether its inputs are still there, to be rendered again.
+        problem: Why what was asked of it last could not be done; empty: it could.
     """
 
     job: Job
@@ -96,6 +101,7 @@ class JobEntry:
     file: str = ""
     differing: Sequence[tuple[str, str]] = ()
     inputs_kept: bool = True
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,16 @@ class Keeping:
     max_bytes: int = 10 * 2**30
 
 
-def job_list(jobs: Sequence[JobEntry], keeping: Keeping = Keeping(), now: float | None = None) -> str:
+def job_list(
+    jobs: Sequence[JobEntry], keeping: Keeping = Keeping(), now: float | None = None, gone: Sequence[str] = ()
+) -> str:
     """Cards in the order given, below a sentence on how long they are kept.
 
     Args:
         jobs: What to show.
         keeping: How long they are kept.
         now: Seconds since the epoch; the clock's, if None.
+        gone: What is to be said of jobs that have no card any more.
 
     Returns:
         HTML for a `gr.HTML(js_on_load=JOB_LIST_JS)`. Titles, messages and addresses in it are escaped.
@@ -125,6 +134,7 @@ def job_list(jobs: Sequence[JobEntry], keeping: Keeping = Keeping(), now: float 
         '<span class="mt-ask">Delete all?</span></button>'
     )
     head = f'<div class="mt-jobs-head"><p class="mt-kept">{_kept(keeping)}</p>{every}</div>'
+    head += "".join(map(_problem, gone))
     if not jobs:
         return f'{live}{head}<p class="mt-empty">No renders yet. What you generate or compare is kept here.</p>'
     moment = time.time() if now is None else now
@@ -154,7 +164,8 @@ def _card(entry: JobEntry, keeping: Keeping, now: float) -> str:
         f'<div class="mt-job-text"><h2 class="mt-job-title" title="{title}">{title}</h2>{naming}'
         f'<p class="mt-job-facts"><span class="mt-state">{_state(job, entry.place)}</span>'
         f"{_facts(job, now)}{_goes(job, keeping, now)}</p>{_differing(entry)}"
-        f'{_bar(job)}{_error(job)}</div><div class="mt-job-actions">{_buttons(entry)}</div></li>'
+        f"{_bar(job)}{_error(job)}{_problem(entry.problem)}</div>"
+        f'<div class="mt-job-actions">{_buttons(entry)}</div></li>'
     )
 
 
@@ -215,6 +226,10 @@ def _error(job: Job) -> str:
     if job.failed:
         said = f"{len(job.failed)} of {len(job.compare)} backends failed: {', '.join(map(titled, job.failed))}"
     return f'<p class="mt-error">{escape(said)}</p>' if said else ""
+
+
+def _problem(said: str) -> str:
+    return f'<p class="mt-problem" role="alert">{escape(said)}</p>' if said else ""
 
 
 def _buttons(entry: JobEntry) -> str:

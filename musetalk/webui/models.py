@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -76,7 +77,11 @@ class ModelSet:
 
 
 def models_panel(
-    sets: Sequence[ModelSet], shared: Sequence[ModelRow], download: DownloadState, refusal: str = ""
+    sets: Sequence[ModelSet],
+    shared: Sequence[ModelRow],
+    download: DownloadState,
+    refusal: str = "",
+    errors: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """All sets with their files, then the files that several share; all texts are escaped.
 
@@ -85,6 +90,7 @@ def models_panel(
         shared: Files of more than one set.
         download: The present or the last one; it is shown with its set.
         refusal: Why nothing can be downloaded here; empty: it can.
+        errors: Why sets could not be downloaded when that was asked for last, by name.
 
     Returns:
         HTML for a `gr.HTML(js_on_load=DOWNLOADS_JS)`. Sets have the same elements in every state, so that the page's
@@ -92,7 +98,9 @@ def models_panel(
     """
     if not sets:
         return models_table([])
-    sections = "".join(_section(index, each, download, bool(refusal)) for index, each in enumerate(sets))
+    sections = "".join(
+        _section(index, each, download, bool(refusal), errors.get(each.name, "")) for index, each in enumerate(sets)
+    )
     common = ""
     if shared:
         heading = '<div class="mt-set-head"><h2 class="mt-set-name" id="mt-set-shared">Shared files</h2></div>'
@@ -121,10 +129,10 @@ def models_table(rows: Sequence[ModelRow], label: str = "Files of weights") -> s
     )
 
 
-def _section(index: int, each: ModelSet, download: DownloadState, refused: bool) -> str:
+def _section(index: int, each: ModelSet, download: DownloadState, refused: bool, error: str) -> str:
     mine = download if download.name == each.name else DownloadState()
     state = "running" if mine.active else "damaged" if each.problems else "ready" if each.usable else "missing"
-    problems = [*each.problems, *([mine.error] if mine.error and each.absent else [])]
+    problems = [*each.problems, *([error] if error and each.absent else [])]
     said = "".join(f"<span>{escape(sentence(problem))}</span>" for problem in problems)
     return (
         f'<section class="mt-set" data-state="{state}" aria-labelledby="mt-set-{index}">'

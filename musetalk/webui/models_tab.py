@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import gradio as gr
 
+from musetalk.errors import BackendError, MuseTalkError
 from musetalk.webui.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, stand_in
-from musetalk.webui.downloads import DownloadState, WeightSet, switched_off
+from musetalk.webui.downloads import WeightSet, switched_off
 from musetalk.webui.models import ModelRow, ModelSet, models_panel
 from musetalk.webui.plain_words import plain
-from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew, with_toasts
+from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew
 from musetalk.weights import WeightFile, lacking, left
 
 Update: TypeAlias = dict[Any, Any]
@@ -29,24 +30,32 @@ class ModelsHandlers:
         self._timer = timer
         self._picker = picker
 
-    def refresh(self) -> Update:
-        """Show the list and the cards as they are now, and go on while a download runs."""
-        site, state = self._site, download_of(self._site)
+    def refresh(self, acted: str) -> Update:
+        """Show the list and the cards as they are now, and go on while a download runs; `acted`: as `act` says it."""
+        site, state = self._site, self._site.downloads.state
+        problems = problems_of(site, acted)
         entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
         return {
-            self._listing: panel(site),
+            self._listing: panel(site, problems),
             self._timer: gr.Timer(active=state.active),
-            self._picker: gr.HTML(cards=backend_cards(entries, site.base.backend, state)),
+            self._picker: gr.HTML(cards=backend_cards(entries, site.base.backend, state, problems)),
         }
 
-    @with_toasts
     def act(self, event: gr.EventData) -> str:
-        """Start or cancel the download whose button was pressed; what is said asks for a refresh."""
-        if event.action == "download":
-            self._site.downloads.start(str(event.set))
-        elif event.action == "cancel":
-            self._site.downloads.cancel(str(event.set))
-        return anew()
+        """Start or cancel the download whose button was pressed; what is said asks for a refresh.
+
+        Returns:
+            JSON: what was not said before, and where it was refused, of which set, why, and whether for the time being.
+        """
+        told: dict[str, Any] = {"turn": anew(), "set": str(event.set)}
+        try:
+            if event.action == "download":
+                self._site.downloads.start(str(event.set))
+            elif event.action == "cancel":
+                self._site.downloads.cancel(str(event.set))
+        except MuseTalkError as error:
+            told |= {"said": str(error), "busy": isinstance(error, BackendError)}
+        return json.dumps(told)
 
 
 def build_refresher() -> gr.Timer:
@@ -71,13 +80,13 @@ def build_models(
     acted = gr.Textbox(visible="hidden", label="acted")
     handlers = ModelsHandlers(site, listing, timer, picker)
     asked = [page.load, tab.select, picker_tab.select, timer.tick, acted.change]
-    gr.on(asked, handlers.refresh, None, [listing, timer, picker], **IN_TURN)
+    gr.on(asked, handlers.refresh, acted, [listing, timer, picker], **IN_TURN)
     for buttons in (listing, picker):
         buttons.submit(handlers.act, None, acted, **AT_ONCE)
 
 
-def panel(site: Site) -> str:
-    """The list as it is now."""
+def panel(site: Site, problems: Mapping[str, str] | None = None) -> str:
+    """The list as it is now; `problems`: what went wrong, by set, where that is not what the downloads say."""
     downloads = site.downloads
     users = Counter(file for each in downloads.sets for file in set(each.files))
     shared = [file for file in dict.fromkeys(file for each in downloads.sets for file in each.files) if users[file] > 1]
@@ -86,13 +95,26 @@ def panel(site: Site) -> str:
     refusal, reader = "", site.reader
     if not downloads.allowed and any(each.absent for each in sets):
         refusal = plain(f"visitors cannot download here: {switched_off(downloads.sets[0].name)}", reader)
-    return models_panel(sets, rows, download_of(site), refusal)
+    said = problems_of(site) if problems is None else problems
+    return models_panel(sets, rows, site.downloads.state, refusal, said)
 
 
-def download_of(site: Site) -> DownloadState:
-    """How the present or the last download stands, its error in words for who may start one here."""
-    state = site.downloads.state
-    return replace(state, error=plain(state.error, site.reader))
+def problems_of(site: Site, acted: str = "") -> dict[str, str]:
+    """Why downloads failed, or the last one was refused on this page, by set, in words for who reads it.
+
+    Args:
+        site: Whose downloads.
+        acted: As `ModelsHandlers.act` says it; the browser's word.
+    """
+    errors = site.downloads.errors
+    try:
+        told = dict(json.loads(acted or "{}"))
+    except (ValueError, TypeError):
+        told = {}
+    refused, busy = str(told.get("set", "")), bool(told.get("busy"))
+    if told.get("said") and (not busy or site.downloads.state.active):
+        errors[refused] = str(told["said"])
+    return {name: plain(error, site.reader) for name, error in errors.items()}
 
 
 def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.drive import Clips, Visit, expect, stored
+from tests.browser.test_access import others, severe, sticking_out
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +45,9 @@ def test_a_render_is_opened_and_deleted_from_the_list(visit: Visit, clips: Clips
     assert not (jobs_dir / job).exists()
 
 
-def test_running_and_waiting_renders_are_stopped_from_the_list(visit: Visit, clips: Clips) -> None:
+def test_running_and_waiting_renders_are_stopped_from_the_list_and_told_about_in_it(
+    visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path
+) -> None:
     visit.generate(clips.source, clips.long_voice)
     visit.say("Rendering")
     running = visit.job
@@ -59,6 +62,33 @@ def test_running_and_waiting_renders_are_stopped_from_the_list(visit: Visit, cli
         card.get_by_role("button", name="Stop").click()
         expect(card.locator(".mt-state")).to_have_text("Stopped")
         expect(card.locator("[data-action=delete]")).to_be_visible()
+
+    # What cannot be done is told in the card of the job, and stays.
+    last, told = visit.cards.last, visit.page.locator("#jobs .mt-problem")
+    (jobs_dir / running / stored(jobs_dir, running, "job.json")["voice"]).unlink()
+    last.get_by_role("button", name="Retry").click()
+    expect(last.locator(".mt-problem")).to_have_text(
+        "The voice of this render is no longer kept. Give it again in a new render."
+    )
+    expect(last.get_by_role("button", name="Retry")).to_have_count(0)
+    last.get_by_role("button", name="Rename").click()
+    last.get_by_label("Name of this render").fill(" ")
+    last.get_by_label("Name of this render").press("Enter")
+    expect(last.locator(".mt-problem")).to_have_text("A render needs a name. Give it one letter or more.")
+    first = visit.cards.first
+    first.evaluate("card => card.querySelectorAll('[data-job]').forEach((each) => (each.dataset.job = '0'.repeat(32)))")
+    first.get_by_role("button", name="Open").click()  # as if it had been deleted in another tab
+    expect(told).to_have_count(2)
+    expect(told.first).to_contain_text("“two faces + long voice” is no longer here. It was deleted elsewhere")
+    visit.page.screenshot(path=tmp_path / "problems.png")
+    assert others(severe(visit)) == set()
+    assert sticking_out(visit) == []
+    expect(visit.page.get_by_test_id("toast-body")).to_have_count(0)
+    last.get_by_role("button", name="Rename").click()
+    last.get_by_label("Name of this render").fill("Take 2")
+    last.get_by_label("Name of this render").press("Enter")
+    expect(last.locator(".mt-job-title")).to_have_text("Take 2")
+    expect(told).to_have_count(0)
 
 
 def test_renders_of_the_same_inputs_are_told_apart_named_and_taken_away(

@@ -136,6 +136,24 @@ def test_failures_say_what_to_do(new_visitor: Callable[..., BrowserContext], sho
     other = section(visit, "other")
     other.get_by_role("button", name="Download (25 bytes)").click()
     expect(other.get_by_role("alert")).to_contain_text("does not have gone.pth of some/net")
-    expect(other.get_by_role("button", name="Download (7 bytes)")).to_be_enabled()
+    download = other.get_by_role("button", name="Download (7 bytes)")
+    expect(download).to_be_enabled()
+
+    # What is refused meanwhile stands there, too, as long as it holds; then why it failed does again.
+    shop.hub.pauses = [3_000_000]
+    section(visit, "mouth").get_by_role("button", name="Download (5.1 MB)").click()
+    expect(section(visit, "mouth").get_by_role("button", name="Cancel")).to_be_visible()
+    expect(other.get_by_role("alert")).to_contain_text("does not have gone.pth of some/net")
+    expect(download).to_be_disabled()
+    visit.page.wait_for_function(  # until a click is no half of a double click any more
+        "since => performance.now() - since > 550", arg=visit.page.evaluate("performance.now()")
+    )
+    download.evaluate("button => { button.disabled = false; button.click(); }")  # as where a page is behind
+    expect(other.get_by_role("alert")).to_have_text("Mouth is being downloaded: wait until it is here, or cancel it")
+    shop.hub.go_on.set()
+    expect(section(visit, "mouth").locator(".mt-set-head .mt-state")).to_have_text("Ready")
+    expect(other.get_by_role("alert")).to_contain_text("does not have gone.pth of some/net")
+    expect(visit.page.get_by_test_id("toast-body")).to_have_count(0)
     visit.tab("Dub")
     expect(visit.page.get_by_role("radio", name="Draft")).to_be_checked()
+    expect(visit.page.locator(".mt-backend").nth(2).get_by_role("alert")).to_contain_text("does not have gone.pth")

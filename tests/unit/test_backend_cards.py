@@ -48,15 +48,15 @@ class TestBackends:
         assert page.having(name="mt-backend", value="preview")
 
     def test_a_download_is_started_and_ended_by_one_button(self) -> None:
-        def shown(download: DownloadState | None = None) -> Page:
-            return Page(backend_cards(self.ENTRIES, "preview", download))
+        def shown(download: DownloadState | None = None, **errors: str) -> Page:
+            return Page(backend_cards(self.ENTRIES, "preview", download, errors))
 
         assert buttons(shown()) == [("download", False, True), ("download", True, True)]
         running = DownloadState("big", "running", 1_000_000_000, 4_000_000_000)
         assert buttons(shown(running))[1] == ("cancel", True, True)
         assert buttons(shown(replace(running, phase="stopping")))[1] == ("cancel", True, False)
         assert buttons(shown(replace(running, name="another")))[1] == ("download", True, False)
-        failed = shown(DownloadState("big", "failed", error="there is no connection: try again later"))
+        failed = shown(DownloadState("another", "done"), big="there is no connection: try again later")
         assert buttons(failed)[1] == ("download", True, True)
         assert "There is no connection: try again later" in failed.text
 

@@ -308,7 +308,10 @@ class TestJobs:
         assert {button["type"] for button in buttons} == {"button"}
 
     def test_what_lost_its_inputs_cannot_be_rendered_again(self) -> None:
-        page = Page(panels.job_list([panels.JobEntry(job("failed"), inputs_kept=False)], now=1000.0))
+        entry = panels.JobEntry(job("failed"), inputs_kept=False, problem="It is <gone>.")
+        page = Page(panels.job_list([entry], now=1000.0, gone=["“Take 1” is no longer here."]))
+        assert page.text.index("“Take 1” is no longer here.") < page.text.index("It is <gone>.")
+        assert [found["class"] for found in page.having(role="alert")] == ["mt-problem", "mt-problem"]
         assert not {"edit", "retry"} & {found.get("data-action") for _, found in page.elements}
 
     @pytest.mark.parametrize(("states", "said"), [(["done", "failed", "running"], "(2)"), (["queued"], None)])
@@ -360,7 +363,7 @@ class TestJobs:
         assert [found["src"] for tag, found in page.elements if tag == "img"] == ["/thumb"]
 
     def test_script_asks_twice_before_deleting(self) -> None:
-        assert 'trigger("submit", { action, job })' in panels.JOB_LIST_JS
+        assert "send(action, job)" in panels.JOB_LIST_JS
         assert "data-armed" in panels.JOB_LIST_JS
 
 

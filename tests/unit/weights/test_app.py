@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +15,9 @@ from musetalk.settings import RenderSettings
 from musetalk.webui.access import Access
 from musetalk.webui.backend_picker import backend_entries
 from musetalk.webui.downloads import Downloads, DownloadState, bring_weights, weight_sets
+from musetalk.webui.models_tab import ModelsHandlers, problems_of
 from musetalk.webui.options import ServerOptions
+from musetalk.webui.plain_words import Reader
 from musetalk.weights import MUSETALK_V15
 from tests.downloading import ended, halfway
 from tests.hub import LARGE, SMALL, UNET, Hub, reading
@@ -70,6 +72,32 @@ class TestDownloads:
         state = ended(downloads)
         assert state.phase == "failed"
         assert re.search(r"does not have gone\.pth of some/net: .*by hand", state.error)
+
+    def test_failures_are_told_until_that_set_is_asked_for_again(self, hub: Hub, downloads: Downloads) -> None:
+        downloads.start("other")
+        failed = ended(downloads).error
+        downloads.start("mouth")
+        assert ended(downloads).phase == "done"
+        assert downloads.errors == {"other": failed}
+        hub.files["some/net/gone.pth"] = b"7 bytes"
+        downloads.start("other")
+        assert ended(downloads).phase == "done"
+        assert downloads.errors == {}
+
+    def test_a_refusal_is_told_with_its_set_while_it_holds(self, hub: Hub, downloads: Downloads) -> None:
+        site = cast(Any, SimpleNamespace(downloads=downloads, reader=Reader(downloads=True)))
+        handlers = ModelsHandlers(site, *(cast(Any, None),) * 3)
+        halfway(hub, downloads)
+        acted = handlers.act(cast(Any, SimpleNamespace(action="download", set="other")))
+        assert problems_of(site, acted) == {"other": "mouth is being downloaded: wait until it is here, or cancel it"}
+        hub.go_on.set()
+        ended(downloads)
+        assert problems_of(site, acted) == {}  # nothing is in the way any more
+        downloads.allowed = False
+        acted = handlers.act(cast(Any, SimpleNamespace(action="download", set="other")))
+        assert list(problems_of(site, acted)) == ["other"]
+        for hostile in ("", "{", "[1]", "null", '{"set": 1}'):
+            assert problems_of(site, hostile) == {}
 
     def test_without_a_network_it_says_so(
         self, hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch

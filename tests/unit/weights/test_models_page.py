@@ -71,7 +71,7 @@ class TestPage:
     def test_what_is_being_stopped_cannot_be_stopped_again(
         self, backends: tuple[Backend, ...], downloads: Downloads
     ) -> None:
-        known = {name: getattr(downloads, name) for name in ("sets", "models_dir", "allowed")}
+        known = {name: getattr(downloads, name) for name in ("sets", "models_dir", "allowed", "errors")}
         page = self.shown(backends, SimpleNamespace(state=DownloadState("mouth", "stopping"), **known))
         assert self.sets(page) == ["running", "missing"]
         assert self.buttons(page) == {}
