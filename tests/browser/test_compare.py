@@ -221,6 +221,14 @@ def test_a_mouth_is_looked_at_frame_by_frame(visit: Visit, short: tuple[Path, Pa
     assert box is not None
     assert box["height"] < 720
     assert others(severe(visit)) == set()
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    choices = [visit.page.get_by_label(f"On the {side}").bounding_box() for side in ("left", "right")]
+    layouts = visit.page.locator(".mt-pair-layouts").bounding_box()
+    assert choices[0] is not None
+    assert choices[1] is not None
+    assert layouts is not None
+    assert choices[0]["y"] < choices[1]["y"] < layouts["y"]
+    assert sticking_out(visit) == []
 
 
 def test_a_tab_with_one_backend_says_what_is_missing(
