@@ -71,7 +71,8 @@ def build_compare(
             **UNQUEUED,
         )
     _wire(handlers, stage, visitor)
-    return Place(handlers, JobInputs(site, media.source, media.voice, dub.form))
+    problems = (media.source_problem, media.voice_problem)
+    return Place(handlers, JobInputs(site, media.source, media.voice, dub.form, problems))
 
 
 def _wire(handlers: CompareHandlers, stage: CompareStage, visitor: gr.BrowserState) -> None:

@@ -69,7 +69,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: Medi
     wire_changes(settings, reset, [stage.job.change])
     inputs = Inputs(media, settings, problem)
     watched = PreviewInputs(inputs.media.source, inputs.media.voice, stage.moment, inputs.form)
-    given = JobInputs(site, inputs.media.source, inputs.media.voice, inputs.form)
+    given = JobInputs(site, media.source, media.voice, settings, (media.source_problem, media.voice_problem))
     previews = PreviewHandlers(site, stage, watched, given)
     handlers = DubHandlers(site, stage, previews, given)
     _wire(handlers, inputs, stage, visitor, lambda: site.reader)
@@ -155,6 +155,6 @@ def _wire_job(handlers: DubHandlers, inputs: PreviewInputs, stage: Stage, visito
         trigger_mode="always_last",
         **UNQUEUED,
     )
-    stage.changed.submit(handlers.take_back, job, given.widgets, **AT_ONCE)
+    stage.changed.submit(handlers.take_back, job, given.given, **AT_ONCE)
     changes = [stage.job.change, *(widget.change for widget in given.widgets)]
     gr.on(changes, None, [stage.job, *given.widgets], js=given.keep, api_visibility="private")

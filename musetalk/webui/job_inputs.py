@@ -11,12 +11,13 @@ from typing import Any, Literal, TypeAlias
 
 import gradio as gr
 
-from musetalk.errors import SettingsError
+from musetalk.errors import MediaError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.webui import form
 from musetalk.webui.addresses import KEPT, LEAVE_IT
 from musetalk.webui.form import SettingsForm, Value
 from musetalk.webui.form_values import fits, not_in_form, values_of
+from musetalk.webui.problems import problem_html
 from musetalk.webui.site import Site
 from musetalk.webui.watching import Update
 
@@ -58,17 +59,24 @@ class JobInputs:
         source: The source.
         voice: The voice.
         form: The settings.
+        problems: Where it is told what cannot be given back: of the source, of the voice.
     """
 
     site: Site
     source: gr.Component
     voice: gr.Component
     form: SettingsForm
+    problems: tuple[gr.HTML, gr.HTML]
 
     @property
     def widgets(self) -> list[Any]:
-        """All of them, as inputs and outputs of a handler."""
+        """All of them, as inputs of a handler."""
         return [self.source, self.voice, *self.form.widgets]
+
+    @property
+    def given(self) -> list[Any]:
+        """What changes when something is given back."""
+        return [*self.widgets, *self.problems]
 
     @property
     def keep(self) -> str:
@@ -86,7 +94,7 @@ class JobInputs:
 
     def of_job(self, job: Job) -> Update:
         """Give back the inputs and settings of a job; what cannot be is said."""
-        files = {self.source: self._lent(job, "source"), self.voice: self._lent(job, "voice")}
+        files = {**self._lent(job, "source"), **self._lent(job, "voice")}
         return {**files, **self.settings_of(job)}
 
     def settings_of(self, job: Job) -> Update:
@@ -152,17 +160,17 @@ class JobInputs:
             update[self.form.point] = gr.Textbox(update.get(self.form.point, ""), visible=shown)
         return update
 
-    def _lent(self, job: Job, which: Which) -> str | None:
-        """A file of a job as if it had been uploaded; None, and said: it is gone."""
+    def _lent(self, job: Job, which: Which) -> Update:
+        """A file of a job as if it had been uploaded; none, and told beside its box: it is gone."""
+        holder, problem = (self.source, self.problems[0]) if which == "source" else (self.voice, self.problems[1])
         own = self.site.jobs.store.file(job, _name(job, which))
-        if own is None:
-            gr.Warning(_sentence(f"the {which} of this render is no longer kept; choose it again"))
-            return None
-        try:
-            return str(self.site.uploads.lend(own, f"{job.id}/{which}"))
-        except OSError as error:
-            gr.Warning(_sentence(f"the {which} cannot be given back ({error.strerror}); choose it again"))
-            return None
+        why = f"the {which} of this render is no longer kept"
+        if own is not None:
+            try:
+                return {holder: str(self.site.uploads.lend(own, f"{job.id}/{which}")), problem: ""}
+            except OSError as error:
+                why = f"the {which} of this render cannot be given back ({error.strerror})"
+        return {holder: None, problem: problem_html(MediaError(why, "choose it again"), self.site.reader)}
 
     def _is(self, job: Job, which: Which, path: str) -> bool:
         """Whether a path is that of a file of a job, or of an upload that became it."""

@@ -59,7 +59,7 @@ class JobViews:
     def shown(self) -> list[Any]:
         """What changes when something else is shown."""
         watched = [widget for place in self._places.values() for widget in place.watching.opened]
-        inputs = [widget for place in self._places.values() for widget in place.inputs.widgets]
+        inputs = [widget for place in self._places.values() for widget in place.inputs.given]
         return [*dict.fromkeys([self._tabs, *watched, *inputs])]
 
     def open(self, request: gr.Request, job_id: str, secret: str | None) -> Update:

@@ -84,6 +84,12 @@ def test_running_and_waiting_renders_are_stopped_from_the_list_and_told_about_in
     assert others(severe(visit)) == set()
     assert sticking_out(visit) == []
     expect(visit.page.get_by_test_id("toast-body")).to_have_count(0)
+    last.get_by_role("button", name="Open").click()
+    assert visit.problem("voice") == "The voice of this render is no longer kept. Choose it again."
+    expect(visit.box("voice").locator(".mt-media")).to_have_attribute("data-state", "empty")
+    visit.held("source", "two faces")
+    expect(visit.page.get_by_test_id("toast-body")).to_have_count(0)
+    visit.tab("Jobs")
     last.get_by_role("button", name="Rename").click()
     last.get_by_label("Name of this render").fill("Take 2")
     last.get_by_label("Name of this render").press("Enter")

@@ -202,7 +202,7 @@ def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
     files = tab.site.jobs.store.folder(job)
     (files / "latentsync-1.5.mp4").unlink()
     (files / SIDE_BY_SIDE).unlink()
-    inputs = JobInputs(tab.site, gr.File(), gr.Audio(), made_form())
+    inputs = JobInputs(tab.site, gr.File(), gr.Audio(), made_form(), (gr.HTML(), gr.HTML()))
     views = JobViews(tab.site, gr.Tabs(), {"compare": Place(tab.handlers, inputs)})
     restored = views.restore(tab.asked(job=job.id), VISITOR, "")
     assert Path(restored[inputs.source]).name == PORTRAIT.name
