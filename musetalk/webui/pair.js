@@ -7,6 +7,7 @@ const KEPT_BYTES = 96 * 2 ** 20; // of pictures, for each side
 const WHOLE_BYTES = 128 * 2 ** 20; // a file up to this size is fetched whole, so that no seek waits for a network
 const AHEAD = [1, 2, 3, -1, 4, -2]; // in steps of the last direction
 const MOST_ZOOM = 12;
+const LATE_MS = 5000; // after a seek, until a frame that is not told to be presented is taken for presented
 
 class Clip {
   constructor(side, fps, frames) {
@@ -41,17 +42,28 @@ class Clip {
     return work;
   }
 
+  /* A seek is over before its frame is there to be drawn: what is presented says which frame that is. */
   async take(number) {
     const { video } = this;
-    await new Promise((resolve, reject) => {
+    if (this.presented !== number) await new Promise((resolve, reject) => {
+      const failed = () => reject(new Error("this browser cannot play it"));
+      const tell = (_now, facts) => {
+        this.presented = Math.round(facts.mediaTime * this.fps);
+        if (this.presented !== number) this.asked = video.requestVideoFrameCallback(tell);
+        else done();
+      };
+      const seeked = () => (late = setTimeout(done, LATE_MS));
       const done = () => {
-        video.removeEventListener("seeked", done);
+        video.cancelVideoFrameCallback(this.asked);
+        clearTimeout(late);
+        video.removeEventListener("seeked", seeked);
         video.removeEventListener("error", failed);
         resolve();
       };
-      const failed = () => reject(new Error("this browser cannot play it"));
-      video.addEventListener("seeked", done);
-      video.addEventListener("error", failed);
+      let late = 0;
+      this.asked = video.requestVideoFrameCallback(tell);
+      video.addEventListener("seeked", seeked, { once: true });
+      video.addEventListener("error", failed, { once: true });
       video.currentTime = (number + 0.5) / this.fps; // the middle of a frame is surely its own
     });
     const picture = await createImageBitmap(video);
@@ -204,7 +216,8 @@ const start = (root) => {
       const { video } = each;
       const tell = (_now, facts) => {
         if (mine.over) return;
-        at[which] = clamp(Math.round(facts.mediaTime * fps), 0, frames - 1);
+        each.presented = Math.round(facts.mediaTime * fps);
+        at[which] = clamp(each.presented, 0, frames - 1);
         requestAnimationFrame(meet); // when both have told what they show
         video.requestVideoFrameCallback(tell);
       };
