@@ -18,7 +18,7 @@ from tests.programs import nothing_started_stays
 from tests.served import Served, served
 
 pytestmark = pytest.mark.integration
-TOGETHER = "a_a_preview_beside_musetalk-v15.mp4"
+TOGETHER = "a_a_Draft_beside_musetalk-v15.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_comparison_is_watched_and_its_files_are_fetched(client: Client, input
     state, result, account = answer
     assert (state["state"], state["failed"]) == ("done", [])
     assert Path(result).name == TOGETHER
-    assert account["title"] == "a + a: preview beside musetalk-v15"
+    assert account["title"] == "a + a: Draft beside musetalk-v15"
     files = [Path(path).name for path in client.predict(**ticket, api_name="/files")]
     assert files == [TOGETHER, "preview.mp4", "musetalk-v15.mp4", "plots.png"]
 
