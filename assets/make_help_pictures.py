@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from musetalk.errors import MuseTalkError
 from musetalk.frame_preview import FramePreview
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 
 UInt8Array = NDArray[np.uint8]

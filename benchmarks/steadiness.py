@@ -18,7 +18,7 @@ from benchmarks.common import ASSETS, publish, table
 from musetalk.arrays import UInt8Array
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import FinishedFrame, finished_frames

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from musetalk.arrays import UInt8Array
+from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline import LipSync
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings

@@ -21,7 +21,7 @@ from musetalk.weights_cli import app as weights_app
 if TYPE_CHECKING:
     from musetalk.batch import Task, TaskResult
     from musetalk.file_uses import FileUses
-    from musetalk.pipeline import LipSync
+    from musetalk.lipsync import LipSync
 
 app = typer.Typer(
     name="musetalk",
@@ -77,7 +77,7 @@ def _render_one(
 
     settings = RenderSettings.parse(values)
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
-    from musetalk.pipeline import LipSync  # noqa: PLC0415
+    from musetalk.lipsync import LipSync  # noqa: PLC0415
 
     engine = LipSync()
     engine.files(video, voice, out, settings).writing(report_path, "the report").check()
@@ -93,7 +93,7 @@ def _render_config(
 ) -> None:
     from musetalk.batch import read_tasks  # noqa: PLC0415
     from musetalk.file_uses import FileUses  # noqa: PLC0415
-    from musetalk.pipeline import LipSync  # noqa: PLC0415
+    from musetalk.lipsync import LipSync  # noqa: PLC0415
     from musetalk.report import save_json  # noqa: PLC0415
 
     beside = FileUses().reading(config, "the file of tasks").writing(report_path, "the report")

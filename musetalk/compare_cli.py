@@ -44,7 +44,7 @@ def compare(
     settings = RenderSettings.parse(values_of(said, further))
     from musetalk.comparing.compare import compare as compare_backends  # noqa: PLC0415
     from musetalk.console import shown_progress  # noqa: PLC0415
-    from musetalk.pipeline import LipSync  # noqa: PLC0415
+    from musetalk.lipsync import LipSync  # noqa: PLC0415
 
     names = [name.strip() for name in backends.split(",") if name.strip()]
     engine = LipSync()

@@ -242,7 +242,7 @@ def main() -> None:
     """Render what stdin asks for, a line each, and answer on stdout."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     from musetalk.cli import run  # noqa: PLC0415
-    from musetalk.pipeline import LipSync  # noqa: PLC0415
+    from musetalk.lipsync import LipSync  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
 
     logging.basicConfig(level=logging.ERROR)  # as the command line does

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from musetalk.errors import FaceError
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry, GpuCost
+from musetalk.lipsync import LipSync
 from musetalk.media.child import Child
 from musetalk.media.types import Source
-from musetalk.pipeline import LipSync
 from musetalk.preflight import Preflight
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from musetalk.errors import BackendError, MuseTalkError
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings

@@ -11,7 +11,7 @@ import gradio as gr
 
 from musetalk.errors import JobError, MediaError, MuseTalkError, about
 from musetalk.jobs.job import Job
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.webui import form, picking
 from musetalk.webui.backend_names import titled

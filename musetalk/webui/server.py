@@ -20,8 +20,8 @@ from musetalk.jobs.costs import COSTS, CostBook
 from musetalk.jobs.guess import LENT_GPU_RATE, guessed_costs
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
+from musetalk.lipsync import LipSync
 from musetalk.networks.speed import matmul_rate
-from musetalk.pipeline import LipSync
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.access import Access, Heeding
 from musetalk.webui.backend_names import titled

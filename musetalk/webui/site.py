@@ -15,7 +15,7 @@ import musetalk
 from musetalk.errors import JobError, MuseTalkError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.access import Access, Headers
 from musetalk.webui.downloads import Downloads

@@ -17,7 +17,7 @@ from musetalk.faces.choice import name_without_torch
 from musetalk.file_uses import input_files, output_files
 from musetalk.files import temporary_folder
 from musetalk.generators.registry import GpuCost
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.preflight import Preflight, check_output
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport

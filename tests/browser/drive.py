@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.webui import server as serving
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.theme import STYLE, theme

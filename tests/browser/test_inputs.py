@@ -11,8 +11,8 @@ from threading import Event
 import numpy as np
 import pytest
 
+from musetalk.lipsync import LipSync
 from musetalk.media.types import Source
-from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
 from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with
 from tests.browser.test_access import others, severe, sticking_out

@@ -12,7 +12,7 @@ import pytest
 from musetalk.generators.registry import PREVIEW, BackendRegistry
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads, weight_sets
 from musetalk.webui.page import build_page

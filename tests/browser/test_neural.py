@@ -21,7 +21,7 @@ from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
 from musetalk.frame_preview import FramePreview
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with, stored
 from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
 

@@ -11,7 +11,7 @@ import pytest
 from musetalk.arrays import UInt8Array
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from tests.browser.drive import BrowserContext, Clips, Locator, Visit, expect, opened_with
 from tests.browser.test_access import others, severe, sticking_out

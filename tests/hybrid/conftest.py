@@ -7,7 +7,7 @@ import torch
 
 from hybrid.unet3d.unet import UNet3D
 from musetalk.arrays import UInt8Array
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from tests.golden.fill import fill_state_dict, shapes_of
 from tests.hybrid.parts import SMALL
 from tests.hybrid.renders import settings

@@ -21,7 +21,7 @@ from musetalk.errors import BackendError, GeneratorError
 from musetalk.generators.latent import LatentGenerator
 from musetalk.generators.musetalk import MuseTalkDenoiser
 from musetalk.generators.registry import BackendRegistry
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from tests.film import FACE
 from tests.hybrid.parts import ZERO, MuseTalk, Recorder, crops, musetalks_latents, tools, voice

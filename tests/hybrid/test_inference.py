@@ -21,8 +21,8 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.geometry import CropPlacement, Placement
 from musetalk.generators.latent import LatentGenerator
+from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.rendering import render_frames

@@ -10,8 +10,8 @@ import pytest
 
 from hybrid.unet3d.unet import UNet3D
 from musetalk.arrays import UInt8Array
+from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames

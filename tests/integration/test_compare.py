@@ -16,7 +16,7 @@ import musetalk.preparation
 from musetalk.comparing.compare import compare
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import plan_faces
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from tests.command import musetalk as command
 from tests.film import FACE, FILM, settings
 from tests.media import decode, stream_seconds

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames

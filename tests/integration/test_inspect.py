@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from musetalk.cli import app
 from musetalk.errors import FaceError, OutputError
 from musetalk.frame_preview import FramePreview
+from musetalk.lipsync import LipSync
 from musetalk.looking.sheet import contact_sheet, save_sheet
 from musetalk.looking.stages import stages_of
-from musetalk.pipeline import LipSync
 from musetalk.settings import RenderSettings
 from tests.film import FACE, FILM
 from tests.restorers import write_restorer

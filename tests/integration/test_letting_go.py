@@ -15,7 +15,7 @@ from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
 from tests.everywhere import EverywhereAFace

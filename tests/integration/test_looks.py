@@ -14,8 +14,8 @@ from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError, OutputError
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
+from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.rendering import FinishedFrame, finished_frames, render_frames

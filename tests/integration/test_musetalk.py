@@ -19,8 +19,8 @@ from musetalk.faces.parsing_masks import FaceLabel
 from musetalk.generators.latent import LatentGenerator
 from musetalk.generators.registry import BackendRegistry
 from musetalk.generators.vae import VaeEncoder
+from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames

@@ -21,8 +21,8 @@ from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
+from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.rendering import render_frames

@@ -14,7 +14,7 @@ from musetalk.borders import painted_borders
 from musetalk.errors import GeneratorError
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
 from tests.everywhere import EverywhereAFace

@@ -20,7 +20,7 @@ from musetalk.jobs.costs import CostBook, Costs
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.report import Fallback
 from musetalk.settings import RenderSettings

@@ -20,9 +20,9 @@ from musetalk.frame_places import hear, open_voice, sampled_places, stretch_arou
 from musetalk.frame_preview import FramePreview
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
+from musetalk.lipsync import LipSync
 from musetalk.media.clock import FrameClock
 from musetalk.media.types import ColorTags, Source
-from musetalk.pipeline import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import Limits, MaskSettings, RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack

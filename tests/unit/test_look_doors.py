@@ -12,7 +12,7 @@ from musetalk.cli import app
 from musetalk.equipment import Workshop
 from musetalk.errors import FaceError
 from musetalk.generators.registry import BackendRegistry
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 
 pytestmark = pytest.mark.slow

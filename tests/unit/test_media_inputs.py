@@ -15,7 +15,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.media_box import SOURCE, VOICE, HeldMedia, box_html
 from musetalk.webui.media_inputs import MediaHandlers, MediaInputs, build_media

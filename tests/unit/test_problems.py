@@ -21,7 +21,7 @@ from musetalk.errors import (
     VoiceError,
     about,
 )
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.plain_words import VISITOR, Reader
 from musetalk.webui.problems import ProblemSlots, problem_html, problem_slot, telling

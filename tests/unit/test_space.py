@@ -15,7 +15,7 @@ import pytest
 from musetalk.comparing.compare import compare
 from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, MuseTalkError, OutputError
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry, GpuCost
-from musetalk.pipeline import LipSync
+from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.webui.space import SpaceEngine, make_engine

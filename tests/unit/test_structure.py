@@ -139,11 +139,11 @@ def test_help_is_written_without_the_engine() -> None:
         "import sys\nsys.argv = ['musetalk', 'render', '--help']\nfrom musetalk.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass"
     )
-    assert not loaded & {"numpy", "cv2", "musetalk.settings", "musetalk.pipeline"}
+    assert not loaded & {"numpy", "cv2", "musetalk.settings", "musetalk.lipsync"}
 
 
 def test_importing_the_app_does_no_work(tmp_path: Path) -> None:
     loaded = modules_after("import app", tmp_path)
     assert "app" in loaded
-    assert not loaded & {"gradio", "numpy", "cv2", "torch", "musetalk.pipeline"}
+    assert not loaded & {"gradio", "numpy", "cv2", "torch", "musetalk.lipsync"}
     assert list(tmp_path.iterdir()) == []
