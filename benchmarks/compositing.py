@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, machine, make_clip, publish, table, verdict
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import lay, patch_of
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.matching import between, matched, measure_look
@@ -28,6 +27,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.settings import BlendSettings, DrawnShape, Limits, MaskSettings, ParsedShape
+from musetalk.utils.arrays import UInt8Array
 
 WIDTH, HEIGHT = 1920, 1080
 ENLARGED = (2400, 1350)  # the shipped sample, so that its face has the size wanted; a 1080p frame is cut from it

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, machine, publish, table
-from musetalk.arrays import UInt8Array
 from musetalk.equipment import Workshop
 from musetalk.faces.choice import detector_lacks
 from musetalk.faces.mouth import locate_mouth
@@ -36,6 +35,7 @@ from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.settings import DetectorSettings, Limits, RenderSettings
+from musetalk.utils.arrays import UInt8Array
 
 MOST = 200  # frames of a clip
 NAMES = ("haar", "mtcnn", "yunet", "s3fd")

@@ -17,7 +17,6 @@ from torch import Tensor
 from benchmarks.common import ASSETS, make_clip
 from benchmarks.flops import Stopwatch, count_flop
 from benchmarks.full_size import random_s3fd
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed import parsed_mask
 from musetalk.faces.extent import assumed_extent, halved_crop, parsing_view
@@ -31,6 +30,7 @@ from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.writer import trial_encode
 from musetalk.settings import EncoderSettings, Limits, TrackerSettings
+from musetalk.utils.arrays import UInt8Array
 
 CPU = torch.device("cpu")
 WIDTH, HEIGHT, FPS = 1920, 1080, Fraction(25)

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, publish, table
-from musetalk.arrays import UInt8Array
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
@@ -23,6 +22,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import FinishedFrame, finished_frames
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 
 FRAMES = 30
 STEADINESS = (0.0, 0.7, 1.0)

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 
 ROOT = Path(__file__).parents[1]
 FRAMES = (3, 33, 50, 75, 118, 150)  # rest, speech, speech, the cutaway, speech closer

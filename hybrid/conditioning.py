@@ -19,8 +19,8 @@ import torch
 from hybrid.clips import as_clip, as_frames
 from hybrid.mask import LATENT_PIXELS, hide_painted, latent_mask
 from hybrid.sampler import LATENT_CHANNELS, PUBLISHED, Conditions, draw_noise
-from musetalk.arrays import UInt8Array
 from musetalk.generators.vae import to_pixels
+from musetalk.utils.arrays import UInt8Array
 
 
 class Encoder(Protocol):

@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.label_places import (
     BROWS,
@@ -32,6 +31,7 @@ from musetalk.faces.parsing_masks import FaceLabel
 from musetalk.faces.point_track import steady_points as steady
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import UInt8Array
 
 Point: TypeAlias = tuple[float, float]
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import torch
 
-from musetalk.arrays import Float32Array, UInt8Array
-from musetalk.easing import smoothstep
+from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.easing import smoothstep
 
 SIDE = 256  # of the picture that the numbers below describe
 LATENT_PIXELS = 8  # pixels of a crop in one of its latents, each way

@@ -16,10 +16,10 @@ import numpy as np
 from hybrid.alignment import fit_similarity, template_points, template_size
 from hybrid.face_points import FacePoints
 from hybrid.mask import PAINTED_BOX, SIDE, shown_mask
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.masks import FaceMask, trimmed
 from musetalk.faces.geometry import Scaling
 from musetalk.faces.similarity import TurnedPlacement
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _BEYOND = (127.0, 127.0, 127.0)  # what the network sees beyond the frame's edges
 FEATHER = 0.04  # of the crop's side, over which the painted part comes in

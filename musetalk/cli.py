@@ -127,7 +127,7 @@ def render_tasks(
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.report import RenderReport  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
-    from musetalk.units import counted  # noqa: PLC0415
+    from musetalk.utils.units import counted  # noqa: PLC0415
 
     def files(task: Task, settings: RenderSettings) -> FileUses:
         return engine.files(task.video, task.voice, task.out, settings)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from musetalk.progress import ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
-from musetalk.units import counted, duration, number, size
+from musetalk.utils.units import counted, duration, number, size
 
 _TITLES = {
     "preflight": "checking inputs",

@@ -25,7 +25,7 @@ from musetalk.labelling import FaceLabeller, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.speech.hearing import Hearing, SpeechEncoder
 from musetalk.speech.store import FeatureCache
-from musetalk.stopping import left_alone, stop_point
+from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
 from musetalk.weights.registry import FACE_PARSING, LANDMARKS, S3FD
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled, FaceError
 from musetalk.faces.absence import Absence, explain_absence, upside_down
 from musetalk.faces.types import FaceDetector
-from musetalk.files import readable
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken, Deadline
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.files import readable
 
 _SECONDS = 10.0  # most that is spent on the reason: the search for faces was longer
 _SECONDS_OF_NOTE = 2.0  # the same for a preview

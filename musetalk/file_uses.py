@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.errors import MediaError, OutputError
-from musetalk.files import fitting_name, make_room_for, readable
 from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.utils.files import fitting_name, make_room_for, readable
 
 if TYPE_CHECKING:
     from musetalk.settings import RenderSettings

@@ -17,7 +17,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.restoring import Restoring
 from musetalk.segments import Segment
-from musetalk.stopping import ends_by, stop_point
+from musetalk.utils.stopping import ends_by, stop_point
 
 
 @dataclass(frozen=True, slots=True)

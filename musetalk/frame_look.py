@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetalk.arrays import UInt8Array
 from musetalk.equipment import Equipment
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import plan_faces
@@ -21,6 +20,7 @@ from musetalk.segments import piece_lengths
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.timeline import Timeline
+from musetalk.utils.arrays import UInt8Array
 
 
 @dataclass(frozen=True, slots=True)

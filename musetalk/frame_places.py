@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import LOOK_SECONDS
 from musetalk.media.audio import Voice, extract_probed, read_excerpt, read_speech, unextracted_voice
@@ -22,6 +21,7 @@ from musetalk.segments import Segment
 from musetalk.settings import Limits
 from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
 from musetalk.timeline import Timeline
+from musetalk.utils.arrays import Float32Array
 
 _HEARD_BEFORE, _HEARD_AFTER = 100, 20  # seconds of a long voice around a frame
 _LOOKS = 3  # how many times that is looked at around a frame: 0.4 to 0.8 s on either side

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.outline import mask_outline
 from musetalk.equipment import Equipment
 from musetalk.errors import SettingsError, about
@@ -43,6 +42,7 @@ from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _ROUNDING = 1e-6  # frames by which seconds, as floats, may fall short of a frame's start
 

@@ -10,7 +10,6 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.aligner import Aligner
 from musetalk.faces.extent import parsing_view
 from musetalk.faces.face_shapes import FaceShapes, ShapeReader
@@ -21,6 +20,7 @@ from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
+from musetalk.utils.arrays import UInt8Array
 
 _MOST_FACES = 256  # in a batch, so that progress shows while one picture is repeated
 

@@ -9,7 +9,6 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask, soft_square
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.compositing.parsed import ParsedMaskOptions, mask_of_shape, shape_map
@@ -20,9 +19,10 @@ from musetalk.faces.face_shapes import FaceShapes
 from musetalk.faces.geometry import Placement, Scaling, place_crops, square_around
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
-from musetalk.recent import Recent
 from musetalk.settings import MaskSettings, RenderSettings, ShownShape
-from musetalk.stopping import stop_point
+from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.lru_cache import Recent
+from musetalk.utils.stopping import stop_point
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
 _KEPT_BEHIND = 16  # maps of frames, besides those that one mask takes

@@ -14,7 +14,6 @@ from musetalk.equipment import Workshop
 from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses, input_files, output_files
-from musetalk.files import temporary_folder
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.generators.registry import BackendRegistry
 from musetalk.looking.debug import DebugVideos
@@ -34,7 +33,8 @@ from musetalk.rendering import finished_frames
 from musetalk.report import PeakMemory, RenderReport
 from musetalk.reporting import report_of
 from musetalk.settings import RenderSettings
-from musetalk.stopping import ends_by
+from musetalk.utils.files import temporary_folder
+from musetalk.utils.stopping import ends_by
 
 
 class LipSync:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.light import shrunk
+from musetalk.utils.arrays import UInt8Array
 
 _SIDE, _QUALITY = 640, 80
 

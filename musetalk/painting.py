@@ -7,7 +7,6 @@ from itertools import chain
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.geometry import Placement
@@ -18,7 +17,8 @@ from musetalk.painter import Painter
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.segments import Segment
-from musetalk.stopping import ends_by, left_alone
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.stopping import ends_by, left_alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from musetalk.errors import OutputError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses
-from musetalk.files import readable
 from musetalk.media.audio import Voice, extract_voice
 from musetalk.media.playback import largest_spool
 from musetalk.media.probe import probe_wanted
@@ -21,7 +20,8 @@ from musetalk.progress import RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.timeline import Timeline, plan_timeline
 from musetalk.trials import copying_seconds, sample_faces
-from musetalk.units import apart, counted, duration, number, size
+from musetalk.utils.files import readable
+from musetalk.utils.units import apart, counted, duration, number, size
 
 STEPS = 5  # of the stage; the last one, loading the backend, is the caller's
 # Begins the part of what is told that whoever knows what renders cost here can leave out.

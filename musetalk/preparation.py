@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.arrays import Float32Array
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError
@@ -37,6 +36,7 @@ from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.speech.pauses import find_presence
 from musetalk.speech.track import SpeechTrack
 from musetalk.timeline import Timeline, plan_timeline
+from musetalk.utils.arrays import Float32Array
 
 
 @dataclass(frozen=True, slots=True)

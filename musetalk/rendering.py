@@ -11,8 +11,6 @@ from itertools import count, islice, repeat, zip_longest
 import cv2
 import numpy as np
 
-from musetalk.ahead import ahead, through
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.enhance.steadiness import REMEMBERED
 from musetalk.finishing import Finisher
@@ -21,6 +19,8 @@ from musetalk.painting import Batch, FaceSteps, generate
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.segments import Segment
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.prefetch import ahead, through
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import Any, Literal
 import psutil
 
 import musetalk
-from musetalk.files import whole_file
 from musetalk.measuring.types import Measures
 from musetalk.media.child import Child
+from musetalk.utils.files import whole_file
 
 LOUDNESS_BINS = 600
 _SAMPLE_SECONDS = 0.2

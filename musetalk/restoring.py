@@ -8,7 +8,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import lay, patch_of
 from musetalk.compositing.masks import FaceMask, both_masks, shown_mask, soft_square, thinned
 from musetalk.enhance.alignment import face_view, whole_face
@@ -19,6 +18,7 @@ from musetalk.faces.upright import UprightPlacement
 from musetalk.painting import Batch, PaintedFace, Restored
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
+from musetalk.utils.arrays import UInt8Array
 
 _BASE = 256  # pixels of a restored face's side at an upscale of 1: what most networks paint
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from musetalk.arrays import Float32Array
 from musetalk.faces.plan import FacePlan
 from musetalk.generators.types import FaceGenerator
 from musetalk.timeline import Timeline
+from musetalk.utils.arrays import Float32Array
 
 PASSTHROUGH_LENGTH = 4  # frames handed on together where there is nothing to paint
 _SEGMENT_BYTES = 192 * 2**20  # of frames in one piece: every stage holds one or two

@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
 from musetalk.faces.absence import unusual_light, upside_down
 from musetalk.faces.light import shrunk
@@ -23,6 +22,7 @@ from musetalk.media.writer import trial_encode
 from musetalk.progress import CancelToken, Deadline
 from musetalk.settings import EncoderSettings
 from musetalk.timeline import Timeline
+from musetalk.utils.arrays import UInt8Array
 
 SAMPLING_SECONDS, COPYING_SECONDS = 1.2, 0.8  # most that each trial takes, up to the step that it is at
 MAX_SAMPLES = 8  # frames in which faces are looked for

@@ -7,8 +7,8 @@ import math
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.utils.arrays import UInt8Array
 
 SIDE = 320
 BOX = FaceBox(60.0, 50.0, 260.0, 250.0, 1.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import UInt8Array
 
 
 def _in_the_middle(width: int, height: int) -> FaceBox:

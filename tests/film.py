@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.media import decode_sound, write_video, write_wav
 
 FACE = range(8, 24)  # frames of the film that show the portrait; the others show none

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 from tests.film import FACE, FILM, write_film, write_words
 from tests.media import decode_sound, write_wav
 from tests.programs import nothing_started_stays

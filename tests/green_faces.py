@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.s3fd import S3FDDetector
 from musetalk.faces.s3fd_input import MEAN
 from musetalk.faces.s3fd_network import Heads
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import UInt8Array
 
 CPU = torch.device("cpu")
 STRIDES = (4, 8, 16, 32, 64, 128)

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.geometry import Placement
 from musetalk.generators.types import Framing, Traits
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import SIDE, drawn_sample
 from tests.drawn_labels import draw, shapes_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array
 
 SIDE = 96  # pixels of the squares it likes best
 # The face that it draws around such a square, in pixels from its middle: five points, and a tight box.

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
-from musetalk.arrays import Float32Array
 from musetalk.speech.features import measure_features
 from musetalk.speech.hearing import Seams
 from musetalk.speech.whisper import WhisperListener
+from musetalk.utils.arrays import Float32Array
 
 RATE = 16_000
 SHAPE = (5, 16)  # Whisper tiny's four layers, but narrow

@@ -16,7 +16,6 @@ from hybrid.check.findings import Finding, Findings, judged, shape_of
 from hybrid.check.given import finite_line, latentsync_lines, musetalk_lines, pictures_line
 from hybrid.check.scene import Scene, envelope_windows, feature_windows
 from hybrid.check.watch import Call, watched
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.errors import MuseTalkError
@@ -26,6 +25,7 @@ from musetalk.generators.registry import Backend
 from musetalk.generators.types import Clip, FaceGenerator
 from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.weights.registry import OPTIONAL
 
 _log = logging.getLogger(__name__)

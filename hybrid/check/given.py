@@ -10,8 +10,8 @@ from hybrid.check.findings import Finding, judged, shape_of
 from hybrid.check.watch import Call
 from hybrid.mask import keep_mask, latent_mask
 from hybrid.unet3d.config import IN_CHANNELS
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.networks.positions import position_table
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _CLOSE = 2e-2  # of values around 1: what half precision leaves of them, twice over
 _MUSETALK_CHANNELS = 8

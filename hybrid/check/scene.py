@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.haar import HaarDetector
 from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample
@@ -20,6 +19,7 @@ from musetalk.speech.features import measure_features
 from musetalk.speech.hearing import STEPS_PER_SECOND, Hearing
 from musetalk.speech.store import FeatureFile, write_features
 from musetalk.speech.windows import FeatureTrack
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 FRAMES = 16
 FPS = Fraction(25)

@@ -12,10 +12,10 @@ from musetalk.comparing.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, 
 from musetalk.engine import Engine
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, OutputError, SettingsError
 from musetalk.file_uses import FileUses, input_files, output_files
-from musetalk.files import temporary_folder
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
-from musetalk.stopping import ends_by, left_alone, stop_point
+from musetalk.utils.files import temporary_folder
+from musetalk.utils.stopping import ends_by, left_alone, stop_point
 
 
 def compare(

@@ -11,11 +11,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from musetalk.arrays import UInt8Array
 from musetalk.comparing.grid import Grid
 from musetalk.comparing.labels import who_painted
 from musetalk.errors import MediaError
-from musetalk.lettering import fitted_font
 from musetalk.media.commands import SoundTrack
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
@@ -24,6 +22,8 @@ from musetalk.media.writer import VideoWriter
 from musetalk.progress import CancelToken
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.text import fitted_font
 
 _RATE = 48_000  # Hz, what the sound is written with
 _PLATE, _NAME, _REMARK = (24, 26, 30), (240, 240, 240), (255, 190, 90)

@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.poisson import on_the_rim_of
 from musetalk.compositing.rim import Borders
 from musetalk.faces.geometry import Placement
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 BlendMethod: TypeAlias = Literal["alpha", "poisson"]
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 LEVELS = 256
 

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
-from musetalk.easing import smoothstep
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DrawnShape, MaskSettings
+from musetalk.utils.arrays import Float32Array
+from musetalk.utils.easing import smoothstep
 
 # The painted part of a face, as fractions of its bbox: cheek to cheek, from under the eyes to below the chin.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.0, 1.0, 0.42, 1.38

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.blending import Patch
 from musetalk.compositing.colour import correct, fit_correction, green_of, no_correction
 from musetalk.compositing.rim import Rim, find_rim, rim_means
 from musetalk.compositing.sharpness import Details, Sharpness, details_of, grained, measure_sharpness, sharpened
 from musetalk.settings import BlendSettings
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _COLOUR_FRAMES = 8  # of a piece, at most, whose colours are looked at
 _FRAMES_PER_PAIR = 6  # of a piece, for two consecutive ones whose detail is looked at

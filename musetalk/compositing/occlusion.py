@@ -12,9 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, Int32Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
-from musetalk.easing import smoothstep
 from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.parsing_masks import (
     LABEL_SIDE,
@@ -25,6 +23,8 @@ from musetalk.faces.parsing_masks import (
     look_up,
     select_labels,
 )
+from musetalk.utils.arrays import Float32Array, Int32Array, UInt8Array
+from musetalk.utils.easing import smoothstep
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array
 from musetalk.compositing.masks import FaceMask
+from musetalk.utils.arrays import Float32Array
 
 
 def mask_outline(mask: FaceMask) -> Float32Array:

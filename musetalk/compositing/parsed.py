@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
-from musetalk.easing import smoothstep
 from musetalk.faces.geometry import CropPlacement, Placement, square_around
 from musetalk.faces.parsing_masks import LABEL_SIDE, jaw_mask, look_up, mouth_mask, neck_mask, raw_mask
 from musetalk.settings import ParsedShape
+from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
+from musetalk.utils.easing import smoothstep
 
 _CUBIC = -0.5  # Catmull-Rom's parameter, Pillow's default; OpenCV's cubic has -0.75
 _LEAST_RIM = 2.0  # pixels

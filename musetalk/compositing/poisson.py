@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.rim import Borders, block_means, block_size, outermost, shown_blocks
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _RIM = 0.3  # blocks that show no more than this have the source's values
 _SWEEPS = 20  # over each grid; one of half its size gives what they begin with

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, Int64Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 
 _ACROSS = 40  # blocks along the patch's longer side, at least
 _LARGEST = 16  # pixels

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.rim import Rim
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _SIGMA = 1.2  # pixels, of the blur
 _KERNEL = (5, 5)

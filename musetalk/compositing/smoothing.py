@@ -12,8 +12,8 @@ from math import ceil, exp
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.smoothing import LEAST_SIGMA, sigma_of
+from musetalk.utils.arrays import UInt8Array
 
 _REACH = 2.5  # half width of the kernel, in standard deviations: what lies beyond has a hundredth of the weight
 _MOST = 24  # frames on each side at most; wider Gaussians are cut off there

@@ -7,12 +7,12 @@ from math import atan2, cos, sin
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
-from musetalk.easing import smoothstep
 from musetalk.faces.similarity import fitted
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceSample
 from musetalk.faces.upright import UprightPlacement
+from musetalk.utils.arrays import Float32Array
+from musetalk.utils.easing import smoothstep
 
 # Places in a crop of 512, in the order of `FivePoints`: the template that GFPGAN's faces are aligned by (Apache-2.0;
 # from facexlib).

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError, EnhancerError, GeneratorError
 from musetalk.generators.device import (
     Batches,
@@ -26,6 +25,7 @@ from musetalk.networks.checkpoint import load_state_dict
 from musetalk.networks.stop_points import with_stop_points
 from musetalk.progress import go_on
 from musetalk.settings import NetworkSettings
+from musetalk.utils.arrays import UInt8Array
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor

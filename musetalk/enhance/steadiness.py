@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, Int16Array, UInt8Array
 from musetalk.progress import go_on
+from musetalk.utils.arrays import Float32Array, Int16Array, UInt8Array
 
 REMEMBERED = 5  # frames before the own one that are averaged over
 

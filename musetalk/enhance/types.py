@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from musetalk.arrays import UInt8Array
 from musetalk.progress import go_on
+from musetalk.utils.arrays import UInt8Array
 
 
 class FaceEnhancer(Protocol):

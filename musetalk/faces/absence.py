@@ -9,7 +9,6 @@ from math import dist
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.cascades import WINDOW, load_profile
 from musetalk.faces.haar import HaarDetector
@@ -17,6 +16,7 @@ from musetalk.faces.light import shrunk
 from musetalk.faces.types import FaceDetector
 from musetalk.faces.watch import ANY_FACE, search_frames
 from musetalk.settings import DetectorSettings
+from musetalk.utils.arrays import UInt8Array
 
 _SIDE = 480  # pixels of the longer side of frames that are looked at
 _TURNS = (180, 90, 270)  # degrees clockwise

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.geometry import CropPlacement, Placement, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import UInt8Array
 
 
 class Aligner(Protocol):

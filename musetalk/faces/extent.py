@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.geometry import CropPlacement, square_around
 from musetalk.faces.parsing_masks import FaceLabel
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import UInt8Array
 
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 

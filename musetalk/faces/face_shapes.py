@@ -9,7 +9,6 @@ from math import nan
 
 import numpy as np
 
-from musetalk.arrays import Int64Array, UInt8Array
 from musetalk.faces.aligner import Aligner
 from musetalk.faces.extent import FaceExtent, assumed_extent, measure_extent, parsing_view
 from musetalk.faces.extent_track import steady_extents
@@ -21,6 +20,7 @@ from musetalk.faces.parsing_masks import FaceLabel
 from musetalk.faces.point_track import steady_points
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FaceSample
+from musetalk.utils.arrays import Int64Array, UInt8Array
 
 _LEAST_SKIN = 0.04  # of the labels' area: with less, the parser has not seen the face
 _WIDTHS = (0.45, 1.3)  # believed widths from cheek to cheek, in widths of the box; 0.8 is typical

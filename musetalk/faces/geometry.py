@@ -10,8 +10,8 @@ from typing import Literal, Protocol, TypeAlias
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 # A Haar bbox ends near the chin; the crop has room for a jaw that drops, and cheeks around it.
 CROP_MARGIN = 1.5

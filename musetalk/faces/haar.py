@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.cascades import STAGE_THRESHOLD, WINDOW, Cascades, load_cascades
 from musetalk.faces.light import LightDetector
 from musetalk.faces.overlap import distinct
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
+from musetalk.utils.arrays import UInt8Array
 
 MAX_SIDE = 480  # pixels of the longer side, unless settings say otherwise
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.parsing_masks import FaceLabel
 from musetalk.faces.smoothing import Float64Array
+from musetalk.utils.arrays import UInt8Array
 
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 

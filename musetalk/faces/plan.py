@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from musetalk.arrays import Float32Array, Int32Array, Int64Array
 from musetalk.errors import CoordsError, OutputError
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
+from musetalk.utils.arrays import Float32Array, Int32Array, Int64Array
 
 PLAN_REVISION = 2  # raise with every change of what a plan holds or how tracks are made
 _ARRAYS = ("shots", "frame", "track", "boxes", "mouths")

@@ -9,7 +9,6 @@ from math import atan2, cos, hypot, sin
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.overlap import same_face, shared_area
 from musetalk.faces.plan import FacePlan, rank
@@ -20,6 +19,7 @@ from musetalk.faces.types import FaceBox, FaceDetector, MouthShape, Sought
 from musetalk.faces.watch import FrameFaces, SearchingDetector, look_through
 from musetalk.progress import CancelToken, go_on
 from musetalk.settings import FaceChoice, TrackerSettings
+from musetalk.utils.arrays import UInt8Array
 
 LOOK_SECONDS = 0.4  # time between two searches of the whole frame; in between, known faces are followed
 _LEAD = 0.1  # by how much, in sides of a face, another one has to come before it to be followed as well

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.overlap import distinct, same_face
 from musetalk.faces.s3fd_boxes import find_boxes, square_box
@@ -25,7 +24,8 @@ from musetalk.faces.s3fd_network import S3FD, Heads
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.networks.checkpoint import fill, load_state_dict
 from musetalk.networks.stop_points import with_stop_points
-from musetalk.stopping import left_alone
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.stopping import left_alone
 from musetalk.weights.lean import preferred
 
 LONGEST = 640  # pixels of the first look's longer side; faces of 16 pixels and more are found at that size

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import UInt8Array
 
 # The network takes blue, green, red, as the project that trained it feeds it (face_alignment's sfd); MuseTalk hands it
 # red first. Up to the call itself colours are RGB, as everywhere.

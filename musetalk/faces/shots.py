@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 
 _GRID = 24  # cells a frame is reduced to, across and down
 _LEVEL = 12  # how far a cell has to leave the range of its old surroundings to count as new, of 255

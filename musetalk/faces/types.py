@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 
 Point: TypeAlias = tuple[float, float]
 

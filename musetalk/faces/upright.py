@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.similarity import TurnedPlacement
 from musetalk.faces.smoothing import Float64Array
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _ANY = TypeVar("_ANY", np.uint8, np.float32)
 

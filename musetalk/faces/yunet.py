@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.light import LightDetector, shrunk
 from musetalk.faces.overlap import distinct, same_face
 from musetalk.faces.points import square_of
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
+from musetalk.utils.arrays import UInt8Array
 
 MAX_SIDE = 480  # pixels of the frames it is given: what a closer look makes use of
 LOOK_SIDE = 320  # pixels of the longer side of a first look, unless settings say otherwise: it knows faces up to 300

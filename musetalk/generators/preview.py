@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.types import FaceSample
 from musetalk.generators.preview_lips import mouth_unit, read_lips
 from musetalk.generators.preview_paint import paint_opening
 from musetalk.generators.preview_warp import mouth_field, pose_mouth, preview_reach
 from musetalk.generators.types import Clip, Traits
+from musetalk.utils.arrays import UInt8Array
 
 __all__ = ["PreviewGenerator", "preview_reach"]
 

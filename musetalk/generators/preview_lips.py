@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.types import FaceSample, MouthShape
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _IntArray: TypeAlias = npt.NDArray[np.intp]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
-from musetalk.easing import smoothstep
 from musetalk.generators.preview_lips import Lips
 from musetalk.generators.preview_warp import Field, Pose
+from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.easing import smoothstep
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _SKIN = np.array([1.0, 0.78, 0.68], np.float32)  # of skin in white light, as this project's sample pictures have it

@@ -9,10 +9,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array
-from musetalk.easing import smoothstep
 from musetalk.faces.types import FaceSample
 from musetalk.generators.preview_lips import Lips, mouth_unit
+from musetalk.utils.arrays import Float32Array
+from musetalk.utils.easing import smoothstep
 
 _Floats: TypeAlias = npt.NDArray[np.floating]
 

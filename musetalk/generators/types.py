@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.aligner import Aligner
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.progress import go_on
 from musetalk.settings import ShownShape
 from musetalk.speech.hearing import Hearing
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 Framing: TypeAlias = Literal["square", "halved", "aligned"]
 Shown: TypeAlias = Callable[[int], Float32Array]

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.generators.device import Compute
 from musetalk.networks.checkpoint import built, fill, load_state_dict
+from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import first_of
 
 if TYPE_CHECKING:

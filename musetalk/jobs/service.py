@@ -14,7 +14,6 @@ from typing import Literal
 from musetalk.comparing.types import Comparison
 from musetalk.engine import Comparer, Engine
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
-from musetalk.files import whole_file
 from musetalk.jobs.costs import CostBook, Forecast, Work, seconds_made
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
@@ -24,6 +23,7 @@ from musetalk.media.types import Source
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
+from musetalk.utils.files import whole_file
 
 _SWEEP_SECONDS = 60.0
 _ONCE_SECONDS = 10.0  # for which the same, asked for again, is a click too many also where it has ended

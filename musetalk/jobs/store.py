@@ -17,11 +17,11 @@ from pydantic import ValidationError
 
 from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import OutputError
-from musetalk.files import files_below, link_or_copy
 from musetalk.jobs.job import Job
 from musetalk.report import save_json
 from musetalk.settings import RenderSettings
-from musetalk.units import size
+from musetalk.utils.files import files_below, link_or_copy
+from musetalk.utils.units import size
 
 RECORD, REPORT, THUMBNAIL, NEWEST = "job.json", "report.json", "thumbnail.jpg", "newest.jpg"
 _ID = re.compile(r"[0-9a-f]{32}")

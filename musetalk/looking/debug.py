@@ -9,10 +9,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.geometry import CropPlacement
 from musetalk.file_uses import debug_files
-from musetalk.files import make_room_for, temporary_folder
 from musetalk.looking.sheet import letterboxed
 from musetalk.looking.stages import mask_picture
 from musetalk.media.commands import SoundTrack
@@ -22,6 +20,8 @@ from musetalk.painting import FaceSteps
 from musetalk.progress import CancelToken
 from musetalk.rendering import FinishedFrame
 from musetalk.settings import EncoderSettings
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.files import make_room_for, temporary_folder
 
 _SIDE = 256  # pixels of a panel
 _MOST_FACES = 4  # in one frame; more are left out

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import FaceError, OutputError
-from musetalk.files import make_room_for, readable, whole_file
 from musetalk.frame_preview import FramePreview
-from musetalk.lettering import fitted_font
 from musetalk.looking.stages import Stage, stages_of
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.files import make_room_for, readable, whole_file
+from musetalk.utils.text import fitted_font
 
 _SIDE = 320  # pixels of a panel's picture
 _COLUMNS = 3

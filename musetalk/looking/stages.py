@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.geometry import CropPlacement
 from musetalk.painting import FaceSteps
+from musetalk.utils.arrays import UInt8Array
 
 _ROOM = 0.15  # around the crop, as a share of its longer side: the seam is looked for beside it, too
 _AMPLIFIED = 8  # differences of one level would not be seen

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.measuring.curves import FaceCurves, border_jump
 from musetalk.measuring.region import MeasuredPlaces
 from musetalk.measuring.types import Curves, Figures, Measures, Outside, Series
 from musetalk.measuring.voice import voice_correlation
 from musetalk.preparation import Preparation
+from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 
 MOST_BINS = 1500  # of a curve, however long the render
 _NOBODY = -1

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.types import FaceSample, MouthShape
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 # The cutout: so many pixels to a face's width, the middle of the mouth in the same place in each. It reaches from
 # under the eyes to below the chin, and the mouth region in it from the nose to the chin (see `FaceBox`).

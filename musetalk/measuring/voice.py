@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from musetalk.arrays import Float32Array, Int64Array
+from musetalk.utils.arrays import Float32Array, Int64Array
 
 FEWEST_FRAMES = 12
 LARGEST_LAG = 3  # frames

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
 from musetalk.errors import VoiceError
 from musetalk.media import commands
 from musetalk.media.child import Child
@@ -23,7 +22,8 @@ from musetalk.media.types import Source
 from musetalk.media.wav import WavFile, read_wav, write_wav
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
-from musetalk.units import apart, duration
+from musetalk.utils.arrays import Float32Array
+from musetalk.utils.units import apart, duration
 
 SPEECH_RATE = 16_000  # Hz, what Whisper and the envelope listen to
 MIN_VOICE_SECONDS = Fraction(1, 10)  # two or three video frames; less is no speech

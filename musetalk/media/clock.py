@@ -13,11 +13,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.arrays import Float64Array, Int64Array
 from musetalk.errors import LimitError
 from musetalk.media.rates import DEFAULT_RATE, WantedRate, believable, nearest_standard, played_at
 from musetalk.media.timestamps import NO_TIME, PictureTimes, distance_in_bursts, order_times
 from musetalk.settings import FASTEST_RATE, Limits
+from musetalk.utils.arrays import Float64Array, Int64Array
 
 # Pictures this far (in frames) from an even grid still count as evenly spaced: containers that round times to
 # milliseconds reach 0.12 at 120 fps; real variable-rate sources miss by a whole frame.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 
 _MOVES = 14  # grey levels from one picture to the next: motion, not noise
 _MOVING_SHARE = 0.0007  # of the pixels that have to move for a verdict

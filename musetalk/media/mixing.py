@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from musetalk.arrays import Float32Array, Float64Array
+from musetalk.utils.arrays import Float32Array, Float64Array
 
 _CANCELLED = 1 / 8  # left plus right against the louder of them, in power: unrelated sounds give at least 1/4
 _QUIET = 1e-9  # mean square: nothing can be told of such a block

@@ -17,7 +17,7 @@ from musetalk.media.streams import Stream
 from musetalk.media.timestamps import NO_TIME
 from musetalk.progress import CancelToken
 from musetalk.settings import FASTEST_RATE, Limits
-from musetalk.units import in_seconds
+from musetalk.utils.units import in_seconds
 
 _ABOUT_STREAM = re.compile(r"#(?P<name>tb|extradata|codec_id|sample_rate) (?P<place>\d+): +(?P<value>.*)")
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: decoded but never shown (an edit list cuts it off)

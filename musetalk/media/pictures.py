@@ -25,7 +25,6 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.media.animation import read_canvases
 from musetalk.media.boxes import png_may_be_turned
@@ -33,6 +32,7 @@ from musetalk.media.code_points import code_points
 from musetalk.media.formats import PictureFormat, picture_format
 from musetalk.media.srgb import to_srgb
 from musetalk.settings import Background
+from musetalk.utils.arrays import UInt8Array
 
 # Called one by one, by what a file begins with: Pillow's own choice goes by names, too, and knows formats that start
 # other programs. Stills alone: of files that hold more, the first picture, or the one that they call the main one.

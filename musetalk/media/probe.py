@@ -25,8 +25,8 @@ from musetalk.media.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.settings import Background, Deinterlace, Limits, RenderSettings
-from musetalk.units import apart, in_seconds
-from musetalk.units import size as size_text
+from musetalk.utils.units import apart, in_seconds
+from musetalk.utils.units import size as size_text
 
 # Containers that store when pictures are shown. Of others ffmpeg knows when they are decoded, and where the two differ
 # it gives decoded pictures other times than their packets; AVI's packets then have none.

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import MediaError
 from musetalk.media import commands
 from musetalk.media.child import Child
@@ -20,6 +19,7 @@ from musetalk.media.pictures import read_animated, read_image
 from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
+from musetalk.utils.arrays import UInt8Array
 
 
 def fitted_size(source: Source, max_side: int | None) -> tuple[int, int]:

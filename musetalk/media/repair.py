@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
 from musetalk.errors import VoiceError
 from musetalk.media.wav import WavFile
 from musetalk.progress import CancelToken
+from musetalk.utils.arrays import Float32Array
 
 LOUDEST = 8.0  # times full scale, 18 dB over: no recording is
 _FLAWED = Fraction(1, 2)  # of all samples: what is left is no recording

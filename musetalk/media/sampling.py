@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.media import commands
 from musetalk.media.child import Child
 from musetalk.media.combs import FieldCounts, count_fields
@@ -18,6 +17,7 @@ from musetalk.media.pixel_shapes import pixel_shapes
 from musetalk.media.streams import Stream
 from musetalk.media.types import PixelShape
 from musetalk.progress import CancelToken
+from musetalk.utils.arrays import UInt8Array
 
 _PLACES, _NEAR_END = (0.0, 0.35, 0.7), 0.95  # of the length
 _FIELD_FRAMES, _FIELD_COLUMNS = 24, 360  # looked at in each place

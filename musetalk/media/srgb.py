@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from musetalk.arrays import UInt8Array
 from musetalk.media.code_points import CodePoints, to_srgb_colours
 from musetalk.settings import Background
+from musetalk.utils.arrays import UInt8Array
 
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # modes of Pillow, and as ICC calls them
 _PEAKS = (1.0, 255.0, 65535.0, 2.0**31 - 1)  # what numbers of unknown range may reach

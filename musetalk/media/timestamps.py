@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musetalk.arrays import BoolArray, Float64Array, Int64Array
+from musetalk.utils.arrays import BoolArray, Float64Array, Int64Array
 
 NO_TIME = -(2**63)  # how ffmpeg writes that a packet has no time
 _BELIEVABLE = 2**60  # ticks; what lies beyond is no time either, and would overflow

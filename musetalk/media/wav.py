@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
 from musetalk.errors import VoiceError
 from musetalk.progress import CancelToken
+from musetalk.utils.arrays import Float32Array
 
 _FLOAT_BYTES = 4
 _MAPPED_BYTES = 2**24  # of a file at a time

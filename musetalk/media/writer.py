@@ -9,7 +9,6 @@ from types import TracebackType
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import OutputError
 from musetalk.media import commands
 from musetalk.media.child import Child
@@ -17,6 +16,7 @@ from musetalk.media.commands import SoundTrack
 from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings
+from musetalk.utils.arrays import UInt8Array
 
 OUTPUT_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from musetalk.errors import BackendError
 from musetalk.networks.mapped import MappedPages
-from musetalk.stopping import stop_point
+from musetalk.utils.stopping import stop_point
 
 _Network = TypeVar("_Network", bound=nn.Module)
 

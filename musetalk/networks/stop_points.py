@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from musetalk.stopping import stop_point
+from musetalk.utils.stopping import stop_point
 
 _Module = TypeVar("_Module", bound=nn.Module)
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array, Int64Array
+from musetalk.utils.arrays import Float32Array, Int64Array
 
 _Floats: TypeAlias = npt.NDArray[np.floating]
 _Bools: TypeAlias = npt.NDArray[np.bool_]

@@ -11,12 +11,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
 from musetalk.errors import OutputError
 from musetalk.progress import CancelToken
 from musetalk.speech.hearing import SAMPLES_PER_STEP, Seams, SpeechEncoder
 from musetalk.speech.mel import SILENCE, mel_of_segments, mel_of_voice, regroup, scale_log_mel
 from musetalk.speech.store import FeatureCache, FeatureFile, write_features
+from musetalk.utils.arrays import Float32Array
 
 _REVISION = 1  # raise with every change of what the features of a voice are
 _FRAMES_PER_STEP = 2

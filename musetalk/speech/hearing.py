@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array
 
 STEPS_PER_SECOND = 50  # encoder steps: two hops of 10 ms each
 SAMPLES_PER_STEP = 320  # at 16 kHz

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array
 
 # Whisper's analysis (Radford et al., 2022, section 2.2): windows of 25 ms every 10 ms at 16 kHz.
 FFT_SIZE = 400

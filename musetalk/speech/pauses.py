@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array
-from musetalk.easing import smoothstep
 from musetalk.settings import SilenceSettings
 from musetalk.speech.envelope import EnvelopeTrack
+from musetalk.utils.arrays import Float32Array
+from musetalk.utils.easing import smoothstep
 
 _RATE = 16_000  # Hz
 _MARGIN = 0.1  # seconds of a pause at either end that belong to the words: lips close after a sound, and open before it

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import Float32Array
 from musetalk.errors import OutputError
+from musetalk.utils.arrays import Float32Array
 
 _log = logging.getLogger(__name__)
 

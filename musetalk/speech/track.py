@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from musetalk.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array
 
 
 class SpeechTrack(Protocol):

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.arrays import Float32Array, Int64Array
 from musetalk.speech.hearing import MUSETALK_HEARING, STEPS_PER_SECOND, Hearing
 from musetalk.speech.store import FeatureFile
+from musetalk.utils.arrays import Float32Array, Int64Array
 
 # MuseTalk's audio_padding_length_left and _right, LatentSync's audio_feat_length: in video frames at 25 fps.
 PADDING_LEFT = PADDING_RIGHT = 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from musetalk.units import counted
+from musetalk.utils.units import counted
 from musetalk.webui.downloads import DownloadState
 from musetalk.webui.units import sentence
 from musetalk.weights import readable_size

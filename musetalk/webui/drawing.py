@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.faces.face_shapes import ParsedFace
 from musetalk.faces.geometry import Placement
 from musetalk.faces.light import shrunk
 from musetalk.faces.types import FaceBox
 from musetalk.frame_preview import FramePreview
+from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.webui.label_colours import paint_labels
 from musetalk.webui.pen import Colour, Pen, Points, plate_of
 

@@ -12,9 +12,9 @@ import gradio as gr
 
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.costs import Forecast, Work, seconds_made
-from musetalk.recent import Recent
 from musetalk.settings import RenderSettings
-from musetalk.units import counted, duration
+from musetalk.utils.lru_cache import Recent
+from musetalk.utils.units import counted, duration
 from musetalk.webui import form
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import Value

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from html import escape
 
 from musetalk.jobs.job import Job
-from musetalk.units import counted, duration, size
+from musetalk.utils.units import counted, duration, size
 from musetalk.webui.backend_names import titled
 from musetalk.webui.status import STAGE_TITLES, share_done, whole_said
 from musetalk.webui.units import ago, clock, in_time, sentence

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.job import Job
-from musetalk.recent import Recent
+from musetalk.utils.lru_cache import Recent
 from musetalk.webui.problems import in_sentences
 from musetalk.webui.site import Site
 

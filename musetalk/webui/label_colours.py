@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.utils.arrays import UInt8Array
 from musetalk.webui.pen import Colour
 
 _OPACITY = 0.55

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from musetalk.errors import MediaError, MuseTalkError
-from musetalk.files import fitting_name
+from musetalk.utils.files import fitting_name
 from musetalk.webui.media_box import SOURCE, VOICE, HeldMedia, MediaKind, box_html, media_box
 from musetalk.webui.media_looks import MediaLooks, key_of
 from musetalk.webui.problems import problem_html, problem_slot

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from musetalk.files import fitting_name, temporary_folder, whole_file
 from musetalk.lipsync import LipSync
 from musetalk.media.audio import Voice, extract_probed
 from musetalk.media.copies import COPY_SECONDS, copy_source, copy_suffix, copy_voice, plays_everywhere
 from musetalk.media.probe import VoiceFacts, probe_voice
 from musetalk.media.types import Source
-from musetalk.recent import Recent
 from musetalk.settings import RenderSettings
-from musetalk.units import duration, number
+from musetalk.utils.files import fitting_name, temporary_folder, whole_file
+from musetalk.utils.lru_cache import Recent
+from musetalk.utils.units import duration, number
 from musetalk.webui.media_box import HeldMedia
 from musetalk.webui.uploads import COPIES
 

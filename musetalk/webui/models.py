@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
-from musetalk.units import counted
+from musetalk.utils.units import counted
 from musetalk.webui.backend_names import titled
 from musetalk.webui.card_weights import announced, figures, share_of
 from musetalk.webui.downloads import DownloadState

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 
 Points: TypeAlias = npt.NDArray[np.floating]  # [N, 2] as (x, y), in pixels; the first pixel's middle is at 0.5
 Colour: TypeAlias = tuple[int, int, int]  # RGB

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 from musetalk.faces.types import FaceBox
-from musetalk.units import counted
+from musetalk.utils.units import counted
 from musetalk.webui.drawing import Sketch, number_plates, to_source_point
 
 NOBODY = "No face there: click inside a box, or choose a number."

@@ -18,8 +18,8 @@ from typing import Literal, TypeAlias
 
 from musetalk.errors import Cancelled, MuseTalkError
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, Stage
-from musetalk.recent import Recent
 from musetalk.settings import RenderSettings
+from musetalk.utils.lru_cache import Recent
 from musetalk.webui.shown_frame import ShownFrame
 
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from musetalk.comparing.labels import painter_named, who_painted
-from musetalk.units import counted, duration, size
+from musetalk.utils.units import counted, duration, size
 from musetalk.webui.backend_names import draft_badge, is_draft, titled
 from musetalk.webui.timeline import timeline_svg
 from musetalk.webui.units import ratio, sentence

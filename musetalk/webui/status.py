@@ -13,7 +13,7 @@ from typing import get_args
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.preflight import TRIAL
 from musetalk.progress import Stage
-from musetalk.units import counted, duration
+from musetalk.utils.units import counted, duration
 from musetalk.webui.backend_names import titled
 from musetalk.webui.units import clock, ratio, roughly, sentence
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from html import escape
 from typing import Any
 
-from musetalk.units import counted
+from musetalk.utils.units import counted
 from musetalk.webui.timeline_seek import readout, seek_bar
 from musetalk.webui.units import clock
 

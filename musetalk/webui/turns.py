@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from musetalk.recent import Recent
+from musetalk.utils.lru_cache import Recent
 
 _KEPT = 4096  # visitors' inputs; some hundred bytes each
 

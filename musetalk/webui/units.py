@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from musetalk.units import counted
+from musetalk.utils.units import counted
 
 
 def clock(seconds: float) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetalk.files import files_below, link_or_copy
+from musetalk.utils.files import files_below, link_or_copy
 
 COPIES = "copies"  # the folder of copies of uploads that browsers can show, which Gradio knows nothing of
 _SPARED_SECONDS = 600.0  # somebody may be about to use what they have just uploaded

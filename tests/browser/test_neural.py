@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.extent import parsing_view
 from musetalk.faces.face_shapes import ParsedFace
 from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
@@ -22,6 +21,7 @@ from musetalk.frame_preview import FramePreview
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
+from musetalk.utils.arrays import UInt8Array
 from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with, stored
 from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
 

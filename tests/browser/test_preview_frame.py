@@ -8,11 +8,11 @@ from functools import partial
 
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.browser.drive import BrowserContext, Clips, Locator, Visit, expect, opened_with
 from tests.browser.test_access import others, severe, sticking_out
 from tests.programs import HANG_SECONDS

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hybrid.unet3d.unet import UNet3D
-from musetalk.arrays import UInt8Array
 from musetalk.lipsync import LipSync
+from musetalk.utils.arrays import UInt8Array
 from tests.golden.fill import fill_state_dict, shapes_of
 from tests.hybrid.parts import SMALL
 from tests.hybrid.renders import settings

@@ -14,7 +14,6 @@ from torch import Tensor
 from hybrid.inference import LatentSyncDenoiser, surgical_unet3d_inference
 from hybrid.sampler import Conditions, Sampler
 from hybrid.unet3d.unet import UNet3D
-from musetalk.arrays import UInt8Array
 from musetalk.console import describe
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
@@ -23,6 +22,7 @@ from musetalk.generators.musetalk import MuseTalkDenoiser
 from musetalk.generators.registry import BackendRegistry
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.film import FACE
 from tests.hybrid.parts import ZERO, MuseTalk, Recorder, crops, musetalks_latents, tools, voice
 from tests.hybrid.renders import adopt, settings, without

@@ -17,7 +17,6 @@ from hybrid.placement import AlignedPlacement
 from hybrid.sampler import PUBLISHED, Conditions, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
-from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.geometry import CropPlacement, Placement
 from musetalk.generators.latent import LatentGenerator
@@ -27,6 +26,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.rendering import render_frames
 from musetalk.report import RenderReport
+from musetalk.utils.arrays import UInt8Array
 from tests.filled import CPU, filled
 from tests.film import FACE, FILM
 from tests.hybrid.parts import (

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from hybrid.unet3d.unet import UNet3D
-from musetalk.arrays import UInt8Array
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames
+from musetalk.utils.arrays import UInt8Array
 from tests.hybrid.renders import settings
 from tests.media import decode_sound, write_video, write_wav
 

@@ -17,7 +17,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 from tests.media import decode, write_wav
 from tests.programs import HANG_SECONDS, nothing_started_stays
 from tests.served import Served, served

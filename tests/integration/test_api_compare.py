@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 from tests.media import decode, tone, write_video, write_wav
 from tests.programs import nothing_started_stays
 from tests.served import Served, served

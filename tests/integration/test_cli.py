@@ -18,7 +18,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
+from musetalk.utils.arrays import UInt8Array
 from tests.command import musetalk
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 from tests.programs import HANG_SECONDS, run_program, started_program

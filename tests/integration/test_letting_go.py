@@ -10,7 +10,6 @@ from threading import Event
 
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.generators.registry import Backend, BackendRegistry
@@ -18,6 +17,7 @@ from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.everywhere import EverywhereAFace
 from tests.media import numbered_frames, tone, write_video, write_wav
 from tests.programs import HANG_SECONDS

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from musetalk.accounting import spans_of
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError, OutputError
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
@@ -20,6 +19,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.rendering import FinishedFrame, finished_frames, render_frames
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.film import write_film, write_words
 from tests.media import decode, tone, write_video, write_wav
 from tests.restorers import write_restorer

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from musetalk.arrays import UInt8Array
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.parsing import FaceParser
@@ -25,6 +24,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.film import FACE, FILM, settings, write_words
 from tests.media import decode, write_video
 

@@ -15,9 +15,9 @@ import torch
 
 import musetalk.cli
 import scripts.inference
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.lipsync import LipSync
+from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import MUSETALK_V15, adopt
 from tests.film import settings, write_film, write_words
 from tests.media import decode

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import face_mask
 from musetalk.errors import BackendError, Cancelled, FaceError, OutputError
 from musetalk.faces.haar import HaarDetector
@@ -27,6 +26,7 @@ from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import DetectorSettings, RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.media import decode, stream_seconds, tone, write_video, write_wav
 
 pytestmark = pytest.mark.integration

@@ -20,7 +20,6 @@ from torch import nn
 import musetalk.comparing.compare
 import musetalk.finishing
 import musetalk.trials
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.comparing.compare import compare
 from musetalk.equipment import Workshop
 from musetalk.errors import Cancelled, GeneratorError
@@ -32,6 +31,7 @@ from musetalk.networks.stop_points import with_stop_points
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.speech.hearing import MUSETALK_HEARING
+from musetalk.utils.arrays import Float32Array, UInt8Array
 from tests.media import tone, write_video, write_wav
 from tests.programs import HANG_SECONDS
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.borders import painted_borders
 from musetalk.errors import GeneratorError
 from musetalk.generators.registry import Backend, BackendRegistry
@@ -18,6 +17,7 @@ from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.everywhere import EverywhereAFace
 from tests.media import decode_sound, numbered_frames, write_video, write_wav
 from tests.served import ROOT

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
 from musetalk.faceless import absence_note, no_face_error
 from musetalk.faces.absence import Absence, explain_absence, turned_by, upside_down
 from musetalk.faces.haar import HaarDetector
@@ -18,6 +17,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, Limits
+from musetalk.utils.arrays import UInt8Array
 from tests.media import write_video
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from musetalk.ahead import ahead, through
+from musetalk.utils.prefetch import ahead, through
 from tests.programs import HANG_SECONDS
 
 

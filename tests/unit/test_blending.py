@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import BlendMethod, Patch, composite, lay, patch_of
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.matching import between, matched, measure_look
@@ -21,6 +20,7 @@ from musetalk.faces.extent import halved_crop
 from musetalk.faces.geometry import CropPlacement, Placement
 from musetalk.faces.types import FaceBox
 from musetalk.settings import BlendSettings, MaskSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn_labels import WHOLE, draw, found
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.colour import correct, correction_table, fit_correction, green_of, no_correction
+from musetalk.utils.arrays import UInt8Array
 
 
 def colours(count: int = 400, low: int = 20, high: int = 235, seed: int = 0) -> np.ndarray:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
 from musetalk.faces import haar, mtcnn_networks
 from musetalk.faces.cascades import Cascades
@@ -27,6 +26,7 @@ from musetalk.faces.watch import ANY_FACE, search_frames
 from musetalk.media.pictures import read_image
 from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, FaceChoice, TrackerSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.green_faces import STRIDES, draw, green, tight
 
 pytestmark = pytest.mark.slow

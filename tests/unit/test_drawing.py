@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
 from musetalk.faces.face_shapes import ParsedFace
@@ -15,8 +14,9 @@ from musetalk.faces.geometry import CropPlacement
 from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.frame_preview import FramePreview
-from musetalk.recent import Recent
 from musetalk.settings import MaskSettings
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.lru_cache import Recent
 from musetalk.webui.drawing import USUAL, Overlay, Sketch, draw, show_result, sketch_of, to_source_point
 from musetalk.webui.label_colours import GROUPS, legend
 from musetalk.webui.texts import preview_note

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musetalk.arrays import Float32Array
 from musetalk.speech.envelope import EnvelopeSettings, EnvelopeTrack, measure_envelope
+from musetalk.utils.arrays import Float32Array
 
 RATE = 16_000
 FPS = Fraction(25)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from hybrid.framing import FaceAligner
-from musetalk.arrays import UInt8Array
 from musetalk.enhance.alignment import face_view
 from musetalk.equipment import Workshop
 from musetalk.faces.extent import parsing_view
@@ -30,6 +29,7 @@ from musetalk.generators.types import Traits
 from musetalk.labelling import FaceReaders, shapes_in
 from musetalk.progress import Cancelled, RenderRun
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import drawn_face, drawn_sample
 from tests.drawn_labels import BASE, EYES, LIPS, draw
 from tests.drawn_landmarks import mean_landmarks, write_landmarks

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.haar import MAX_SIDE, HaarDetector
 from musetalk.faces.types import FaceBox
 from musetalk.faces.watch import FollowingDetector
 from musetalk.settings import DetectorSettings
+from musetalk.utils.arrays import UInt8Array
 
 pytestmark = pytest.mark.slow
 

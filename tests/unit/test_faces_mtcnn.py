@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces import mtcnn_networks
 from musetalk.faces.haar import HaarDetector
@@ -18,6 +17,7 @@ from musetalk.faces.mtcnn import MtcnnDetector
 from musetalk.faces.types import FaceBox
 from musetalk.faces.watch import FollowingDetector, SearchingDetector
 from musetalk.settings import DetectorSettings
+from musetalk.utils.arrays import UInt8Array
 
 pytestmark = pytest.mark.slow
 

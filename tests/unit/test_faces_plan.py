@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import CoordsError, OutputError
 from musetalk.faces.plan import FacePlan, plan_key
 from musetalk.faces.types import FaceBox
 from musetalk.settings import TrackerSettings
+from musetalk.utils.arrays import UInt8Array
 
 Row = tuple[int, int, float, float]  # frame, track, x, size
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import plan_faces
 from musetalk.faces.types import FaceBox
 from musetalk.progress import CancelToken
 from musetalk.settings import TrackerSettings
+from musetalk.utils.arrays import UInt8Array
 
 Script = Mapping[int, Sequence[FaceBox]]
 HEIGHT, WIDTH = 48, 64

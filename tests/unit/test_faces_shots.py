@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.shots import ShotFinder
 from musetalk.settings import TrackerSettings
+from musetalk.utils.arrays import UInt8Array
 
 THRESHOLD = TrackerSettings().shot_threshold
 

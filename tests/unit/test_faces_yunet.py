@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.types import FaceBox
@@ -16,6 +15,7 @@ from musetalk.faces.watch import FollowingDetector, SearchingDetector
 from musetalk.faces.yunet import YuNetDetector
 from musetalk.generators.registry import BackendRegistry
 from musetalk.settings import DetectorSettings, RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.registry import YUNET
 from tests.onnx_small import POINTS, SIDE, write_yunet
 

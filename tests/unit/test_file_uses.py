@@ -12,9 +12,9 @@ import pytest
 from musetalk.batch import Task, check_batch
 from musetalk.errors import MediaError, OutputError
 from musetalk.file_uses import FileUses, coords_file, debug_files, input_files, output_files
-from musetalk.files import whole_file
 from musetalk.report import save_json
 from musetalk.settings import RenderSettings
+from musetalk.utils.files import whole_file
 
 LONG = "n" * 250  # with an ending of four letters the longest name that a file can have
 

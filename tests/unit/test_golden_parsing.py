@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.parsing import FaceParser, load_parser
 from musetalk.faces.parsing_masks import FaceLabel, jaw_mask, neck_mask, raw_mask
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
+from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.export import export
 from musetalk.weights.registry import FACE_PARSING
 from tests.filled import golden_state, halved, holding, shapes_by_name

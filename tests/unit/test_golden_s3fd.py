@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import BackendError
 from musetalk.faces.s3fd import MAX_SIDE, S3FDDetector, load_s3fd, prepared
 from musetalk.faces.s3fd_boxes import decode_boxes, find_boxes
 from musetalk.faces.s3fd_input import Letterbox
 from musetalk.faces.s3fd_network import S3FD, Heads
+from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import registry
 from musetalk.weights.export import export
 from tests.filled import golden_state, halved, holding, shapes_by_name

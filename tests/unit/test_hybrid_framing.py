@@ -13,7 +13,6 @@ from hybrid.framing import FaceAligner
 from hybrid.mask import keep_mask
 from hybrid.placement import AlignedPlacement, whole_mask
 from hybrid.sampler import FAST, PUBLISHED
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import composite
 from musetalk.faces.extent import parsing_view
 from musetalk.faces.face_shapes import FaceShapes, ShapeReader
@@ -24,6 +23,7 @@ from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.generators.types import Traits
 from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.settings import LatentSyncSettings, RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, drawn_face, drawn_sample
 
 pytestmark = pytest.mark.slow

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.plan import FacePlan
 from musetalk.labelling import FaceReaders, shapes_in
 from musetalk.progress import RenderRun
+from musetalk.utils.arrays import UInt8Array
 
 SIDE = 96
 PICTURES, EACH = 5, 4

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
 from musetalk.faces.extent import parsing_view
@@ -26,6 +25,7 @@ from musetalk.labelling import FaceReaders, shapes_in
 from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
 
 FACE = drawn_sample()

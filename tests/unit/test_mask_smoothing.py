@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.smoothing import time_weights, weighted_mean
 from musetalk.faces.parsing_masks import FaceLabel
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import SIDE
 from tests.drawn_labels import draw, with_hand, with_strand
 from tests.masked import FACE, FPS, PARSED, Painter, layout, mask_of, whole

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.types import MouthShape
@@ -22,6 +21,7 @@ from musetalk.measuring.region import MOUTH, MeasuredPlaces
 from musetalk.measuring.types import Measures
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.timeline import Timeline
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, SIDE, drawn_face
 from tests.drawn import MOUTH as LIPS
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.types import FaceBox, MouthShape
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, MOUTH, SIDE, drawn_face
 
 

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
@@ -19,6 +18,7 @@ from musetalk.faces.parsing_masks import FaceLabel, look_up
 from musetalk.generators.types import Traits
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, SIDE, drawn_sample
 from tests.drawn_labels import WHOLE, draw, shapes_of, with_glasses, with_hand, with_microphone, with_strand
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 from torchvision.transforms.functional import rgb_to_grayscale
 
-from musetalk.arrays import UInt8Array
 from musetalk.enhance.choice import lacks, load_enhancer
 from musetalk.enhance.original import original_class
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.filled import golden_state, holding
 from tests.golden.read import read_golden
 from tests.tiny_checkpoints import GFPGAN_NAME, write_all

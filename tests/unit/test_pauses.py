@@ -13,7 +13,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from musetalk.arrays import Float32Array
 from musetalk.equipment import Equipment
 from musetalk.listening import listen, listen_around
 from musetalk.media.audio import Voice
@@ -25,6 +24,7 @@ from musetalk.speech.hearing import MUSETALK_HEARING, SAMPLES_PER_STEP
 from musetalk.speech.mel import FFT_SIZE
 from musetalk.speech.pauses import find_presence, hush, silent_samples
 from musetalk.speech.store import FeatureCache
+from musetalk.utils.arrays import Float32Array
 from tests.media import write_wav
 
 RATE = 16_000

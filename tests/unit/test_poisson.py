@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import Float32Array, UInt8Array
 from musetalk.compositing.poisson import membrane, on_the_rim_of
 from musetalk.compositing.rim import Borders
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 
 def picture(seed: int = 0, height: int = 210, width: int = 290) -> UInt8Array:

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.generators.preview import PreviewGenerator, preview_reach
 from musetalk.generators.types import Clip, FaceGenerator, Traits
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
 
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"

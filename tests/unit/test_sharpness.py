@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.arrays import UInt8Array
 from musetalk.compositing.rim import Borders, Rim, find_rim
 from musetalk.compositing.sharpness import Sharpness, details_of, grained, measure_sharpness, sharpened
+from musetalk.utils.arrays import UInt8Array
 
 
 def levels(values: np.ndarray) -> UInt8Array:

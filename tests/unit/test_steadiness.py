@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musetalk.arrays import UInt8Array
 from musetalk.enhance.steadiness import REMEMBERED, Memory, steadied
+from musetalk.utils.arrays import UInt8Array
 from tests.drawn import MOUTH, drawn_face
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from musetalk.faces.s3fd import prepared
 from musetalk.networks.checkpoint import fill
 from musetalk.networks.stop_points import with_stop_points
 from musetalk.progress import CancelToken
-from musetalk.stopping import ends_by, left_alone, stop_point
+from musetalk.utils.stopping import ends_by, left_alone, stop_point
 from tests.filled import CPU
 from tests.programs import HANG_SECONDS
 

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from musetalk.arrays import UInt8Array
 from musetalk.errors import Cancelled
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
@@ -21,6 +20,7 @@ from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings, Limits
 from musetalk.timeline import Timeline, plan_timeline
 from musetalk.trials import COPYING_SECONDS, MAX_SAMPLES, SAMPLING_SECONDS, copying_seconds, sample_faces
+from musetalk.utils.arrays import UInt8Array
 from tests.green_faces import draw, green, tight
 from tests.media import write_video
 

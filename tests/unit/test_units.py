@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.units import apart, counted, duration, in_seconds, number, size
+from musetalk.utils.units import apart, counted, duration, in_seconds, number, size
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import WhisperModel
 
-from musetalk.arrays import Float32Array
 from musetalk.speech.features import measure_features, plan_seams
 from musetalk.speech.whisper import WhisperListener, load_whisper
+from musetalk.utils.arrays import Float32Array
 from tests.whisper_small import RATE, SHAPE, WINDOW, assert_same, features_of, reference, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.arrays import Float32Array
 from musetalk.speech.features import measure_features
 from musetalk.speech.hearing import Seams
 from musetalk.speech.store import FeatureCache, FeatureFile, write_features
 from musetalk.speech.whisper import WhisperListener
+from musetalk.utils.arrays import Float32Array
 from tests.whisper_small import blocks_of, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")

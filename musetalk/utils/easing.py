@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array
 
 
 def smoothstep(t: npt.NDArray[np.floating]) -> Float32Array:
