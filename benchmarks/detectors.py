@@ -30,7 +30,7 @@ from musetalk.faces.shots import ShotFinder
 from musetalk.faces.types import FaceBox, FaceDetector
 from musetalk.faces.watch import look_through
 from musetalk.generators.registry import BackendRegistry
-from musetalk.media.pictures import read_image
+from musetalk.media.pictures.decoding import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source

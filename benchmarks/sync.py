@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks.common import ASSETS, make_clip, make_voice, publish, render, table
-from musetalk.media.child import ffmpeg_executable
+from musetalk.media.ffmpeg_process import ffmpeg_executable
 
 RATES = ("24000/1001", "25", "30000/1001", "30", "60000/1001")
 SECONDS = (1, 7.77, 60, 600)

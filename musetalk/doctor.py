@@ -14,7 +14,7 @@ from musetalk.console import print_table
 from musetalk.errors import OutputError
 from musetalk.faces.choice import detector_lacks, detector_name
 from musetalk.generators.registry import BackendRegistry
-from musetalk.media.child import ffmpeg_executable
+from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.errors import MediaError, OutputError
-from musetalk.media.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.media.containers.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.utils.files import fitting_name, make_room_for, readable
 
 if TYPE_CHECKING:

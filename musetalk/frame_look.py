@@ -14,12 +14,12 @@ from musetalk.faces.watch import ANY_FACE, search_frames
 from musetalk.frame_places import Hearing, sampled_places, stretch_around, telling_places
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.segments import piece_lengths
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
-from musetalk.timeline import Timeline
 from musetalk.utils.arrays import UInt8Array
 
 

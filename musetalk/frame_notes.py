@@ -12,8 +12,8 @@ from musetalk.faceless import absence_note, upside_down_note
 from musetalk.faces.geometry import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
-from musetalk.media.audio import Voice
-from musetalk.media.rate_notes import notes_on_rate
+from musetalk.media.sound.voice import Voice
+from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
 from musetalk.speech.envelope import EnvelopeTrack

@@ -13,14 +13,14 @@ import numpy as np
 
 from musetalk.faces.plan import FacePlan
 from musetalk.faces.planner import LOOK_SECONDS
-from musetalk.media.audio import Voice, extract_probed, read_excerpt, read_speech, unextracted_voice
 from musetalk.media.probe import probe_voice
+from musetalk.media.sound.voice import Voice, extract_probed, read_excerpt, read_speech, unextracted_voice
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.segments import Segment
 from musetalk.settings import Limits
 from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
-from musetalk.timeline import Timeline
 from musetalk.utils.arrays import Float32Array
 
 _HEARD_BEFORE, _HEARD_AFTER = 100, 20  # seconds of a long voice around a frame

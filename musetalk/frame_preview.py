@@ -32,6 +32,7 @@ from musetalk.labelling import shapes_in
 from musetalk.layout import FaceLayout
 from musetalk.listening import listen_around
 from musetalk.media.probe import probe_wanted
+from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.painter import Painter, Understudy
 from musetalk.painting import Batch, FaceSteps, PaintedFace
@@ -41,7 +42,6 @@ from musetalk.rendering import paint
 from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.speech.track import SpeechTrack
-from musetalk.timeline import Timeline, plan_timeline
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _ROUNDING = 1e-6  # frames by which seconds, as floats, may fall short of a frame's start

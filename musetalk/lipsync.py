@@ -19,10 +19,10 @@ from musetalk.generators.registry import BackendRegistry
 from musetalk.looking.debug import DebugVideos
 from musetalk.measuring.measurer import Measurer
 from musetalk.measuring.types import Measures
-from musetalk.media.audio import Voice, extract_sound_of
-from musetalk.media.commands import SoundTrack
-from musetalk.media.damage import note_on_decoding
+from musetalk.media.containers.damage import note_on_decoding
+from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_voice, probe_wanted
+from musetalk.media.sound.voice import Voice, extract_sound_of
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.newest_frame import small_jpeg

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from musetalk.equipment import Equipment
-from musetalk.media.audio import SPEECH_RATE, Voice, read_excerpt, read_speech
+from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.speech.envelope import EnvelopeTrack, measure_envelope

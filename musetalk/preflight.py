@@ -10,15 +10,15 @@ from pathlib import Path
 from musetalk.errors import OutputError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses
-from musetalk.media.audio import Voice, extract_voice
 from musetalk.media.playback import largest_spool
 from musetalk.media.probe import probe_wanted
-from musetalk.media.rate_notes import notes_on_rate
+from musetalk.media.sound.voice import Voice, extract_voice
+from musetalk.media.timing.rate_notes import notes_on_rate
+from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
 from musetalk.progress import RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
-from musetalk.timeline import Timeline, plan_timeline
 from musetalk.trials import copying_seconds, sample_faces
 from musetalk.utils.files import readable
 from musetalk.utils.units import apart, counted, duration, number, size

@@ -22,10 +22,11 @@ from musetalk.generators.types import FaceGenerator
 from musetalk.labelling import read_shapes
 from musetalk.layout import FaceLayout
 from musetalk.listening import listen
-from musetalk.media.audio import Voice
-from musetalk.media.damage import note_on_shortening
+from musetalk.media.containers.damage import note_on_shortening
 from musetalk.media.digest import content_digest
 from musetalk.media.reader import read_frames
+from musetalk.media.sound.voice import Voice
+from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.painter import Painter, Understudy
 from musetalk.preflight import Preflight
@@ -35,7 +36,6 @@ from musetalk.settings import RenderSettings
 from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.speech.pauses import find_presence
 from musetalk.speech.track import SpeechTrack
-from musetalk.timeline import Timeline, plan_timeline
 from musetalk.utils.arrays import Float32Array
 
 

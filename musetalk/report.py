@@ -16,7 +16,7 @@ import psutil
 
 import musetalk
 from musetalk.measuring.types import Measures
-from musetalk.media.child import Child
+from musetalk.media.ffmpeg_process import Child
 from musetalk.utils.files import whole_file
 
 LOUDNESS_BINS = 600

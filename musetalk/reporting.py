@@ -19,7 +19,7 @@ from musetalk.accounting import (
 )
 from musetalk.generators.registry import Backend
 from musetalk.measuring.types import Measures
-from musetalk.media.commands import rate_text
+from musetalk.media.ffmpeg_commands import rate_text
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.report import LOUDNESS_BINS, RenderReport, versions

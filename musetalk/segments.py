@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from musetalk.faces.plan import FacePlan
 from musetalk.generators.types import FaceGenerator
-from musetalk.timeline import Timeline
+from musetalk.media.timing.timeline import Timeline
 from musetalk.utils.arrays import Float32Array
 
 PASSTHROUGH_LENGTH = 4  # frames handed on together where there is nothing to paint

@@ -17,11 +17,11 @@ from musetalk.faces.types import FaceDetector
 from musetalk.faces.watch import ANY_FACE, FollowingDetector, search_frames
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.media.writer import trial_encode
 from musetalk.progress import CancelToken, Deadline
 from musetalk.settings import EncoderSettings
-from musetalk.timeline import Timeline
 from musetalk.utils.arrays import UInt8Array
 
 SAMPLING_SECONDS, COPYING_SECONDS = 1.2, 0.8  # most that each trial takes, up to the step that it is at

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.media.child import ffmpeg_executable
+from musetalk.media.ffmpeg_process import ffmpeg_executable
 from tests.media import ffmpeg
 
 WEIGHTS = {  # of red and blue in luma

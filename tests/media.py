@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageCms
 
-from musetalk.media.child import ffmpeg_executable
+from musetalk.media.ffmpeg_process import ffmpeg_executable
 
 
 def ffmpeg(*arguments: str, stdin: bytes | None = None) -> bytes:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from musetalk.errors import FaceError
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry, GpuCost
 from musetalk.lipsync import LipSync
-from musetalk.media.child import Child
+from musetalk.media.ffmpeg_process import Child
+from musetalk.media.timing.timeline import plan_timeline
 from musetalk.media.types import Source
 from musetalk.preflight import Preflight
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
-from musetalk.timeline import plan_timeline
 from tests.reports import some_report
 
 if TYPE_CHECKING:

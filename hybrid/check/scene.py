@@ -12,7 +12,7 @@ import numpy as np
 from musetalk.faces.haar import HaarDetector
 from musetalk.faces.mouth import locate_mouth, mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.media.pictures import read_image
+from musetalk.media.pictures.decoding import read_image
 from musetalk.settings import DetectorSettings
 from musetalk.speech.envelope import measure_envelope
 from musetalk.speech.features import measure_features

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from musetalk.comparing.grid import Grid
 from musetalk.comparing.labels import who_painted
 from musetalk.errors import MediaError
-from musetalk.media.commands import SoundTrack
+from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source

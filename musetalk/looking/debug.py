@@ -13,7 +13,7 @@ from musetalk.faces.geometry import CropPlacement
 from musetalk.file_uses import debug_files
 from musetalk.looking.sheet import letterboxed
 from musetalk.looking.stages import mask_picture
-from musetalk.media.commands import SoundTrack
+from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.types import ColorTags, Source
 from musetalk.media.writer import VideoWriter
 from musetalk.painting import FaceSteps

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from musetalk.media import colors, filters, sampling
-from musetalk.media.first_picture import FirstPicture, look_at_first
+from musetalk.media.containers.first_picture import FirstPicture, look_at_first
 from musetalk.media.sampling import Video
 from musetalk.media.types import ColorTags, Conversion, Deinterlacing, ToneMapping
 from musetalk.settings import Background, Deinterlace

@@ -8,11 +8,11 @@ from pathlib import Path
 from PIL import Image
 
 from musetalk.errors import OutputError, VoiceError
-from musetalk.media import commands
-from musetalk.media.audio import Voice, extract_sound_of
-from musetalk.media.child import Child
+from musetalk.media import ffmpeg_commands
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.probe import VoiceFacts
 from musetalk.media.reader import fitted_size, read_frames
+from musetalk.media.sound.voice import Voice, extract_sound_of
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
@@ -42,7 +42,7 @@ def copy_voice(voice: Voice, out: Path, cancel: CancelToken | None = None) -> No
     Raises:
         OutputError: It cannot be written.
     """
-    with Child(commands.encode_flac(voice.path, out), cancel=cancel) as child:
+    with Child(ffmpeg_commands.encode_flac(voice.path, out), cancel=cancel) as child:
         if child.finish() != 0:
             raise _failure(child, out)
 
@@ -77,7 +77,7 @@ def _copy_video(source: Source, out: Path, folder: Path, limits: Limits, cancel:
     count = min(source.frame_count, max(1, round(COPY_SECONDS * source.fps)))
     sound, seconds = _sound_of(source, folder, limits, cancel), float(count / source.fps)
     size = fitted_size(source, _COPY_SIDE)
-    arguments = commands.encode_copy(out, size=size, fps=source.fps, sound=sound, seconds=seconds)
+    arguments = ffmpeg_commands.encode_copy(out, size=size, fps=source.fps, sound=sound, seconds=seconds)
     with (
         Child(arguments, stdin=True, cancel=cancel) as child,
         closing(read_frames(source, 0, count, max_side=_COPY_SIDE, cancel=cancel)) as frames,

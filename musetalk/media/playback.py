@@ -14,9 +14,9 @@ import numpy as np
 
 from musetalk.errors import MediaError, OutputError
 from musetalk.media.reader import read_frames
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
-from musetalk.timeline import Timeline
 from musetalk.utils.arrays import UInt8Array
 
 SPOOL_BYTES = 2**30  # disk that backward playing may take at a time

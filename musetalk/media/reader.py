@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from musetalk.errors import MediaError
-from musetalk.media import commands
-from musetalk.media.child import Child
+from musetalk.media import ffmpeg_commands
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.filters import Resize
-from musetalk.media.pictures import read_animated, read_image
+from musetalk.media.pictures.decoding import read_animated, read_image
 from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -162,12 +162,12 @@ def _decode(
     resize: Resize | None = "area" if not whole else None if source.square_pixels else "bicubic"
     if source.conversion.letterbox:  # ffmpeg would leave out as many pictures again where the size changes
         way = replace(way, skip_pictures=0)
-    arguments = commands.decode_frames(
+    arguments = ffmpeg_commands.decode_frames(
         source.path, source.stream, size=size, way=way, resize=resize, conversion=source.conversion
     )
     times, number, late = source.clock.picture_times, way.skip_pictures - 1, False
     before: float | None = None
-    with Child(arguments, stdout=True, marks=commands.PICTURE_TIME, cancel=cancel) as child:
+    with Child(arguments, stdout=True, marks=ffmpeg_commands.PICTURE_TIME, cancel=cancel) as child:
         while (picture := _next_picture(child, size)) is not None:
             said = _next_times(child, source.delay)
             following, astray = number + 1, False

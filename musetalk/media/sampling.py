@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.media import commands
-from musetalk.media.child import Child
+from musetalk.media import ffmpeg_commands
 from musetalk.media.combs import FieldCounts, count_fields
-from musetalk.media.first_picture import FirstPicture, seen_size, showinfo_label, showinfo_lines
-from musetalk.media.key_frames import vpx_sizes
-from musetalk.media.pixel_shapes import pixel_shapes
-from musetalk.media.streams import Stream
+from musetalk.media.containers.first_picture import FirstPicture, seen_size, showinfo_label, showinfo_lines
+from musetalk.media.containers.key_frames import vpx_sizes
+from musetalk.media.containers.pixel_shapes import pixel_shapes
+from musetalk.media.containers.streams import Stream
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.types import PixelShape
 from musetalk.progress import CancelToken
 from musetalk.utils.arrays import UInt8Array
@@ -66,7 +66,7 @@ def look_at_fields(video: Video, size: tuple[int, int], decoder: str | None) -> 
         return counts
     for start in video.places:
         label = showinfo_label()
-        arguments = commands.look_at_fields(
+        arguments = ffmpeg_commands.look_at_fields(
             *(video.path, video.stream.index, label),
             start=start,
             frames=_FIELD_FRAMES,
@@ -87,7 +87,7 @@ def is_transparent(video: Video, decoder: str | None) -> bool:
     alpha = np.empty((_ALPHA_SIDE, _ALPHA_SIDE), np.uint8)
     view = alpha.data.cast("B")
     for start in video.places:
-        arguments = commands.read_alpha(
+        arguments = ffmpeg_commands.read_alpha(
             video.path, video.stream.index, start=start, frames=_ALPHA_FRAMES, side=_ALPHA_SIDE, decoder=decoder
         )
         with Child(arguments, stdout=True, cancel=video.cancel) as child:
@@ -121,7 +121,7 @@ def _headers_change(video: Video) -> bool:
     """Whether key frames bring other headers than those before."""
     if video.stream.codec in ("vp8", "vp9"):
         return len(vpx_sizes(video.path, video.stream, video.cancel)) > 1
-    arguments = commands.parameter_sets(video.path, video.stream.index, video.stream.codec)
+    arguments = ffmpeg_commands.parameter_sets(video.path, video.stream.index, video.stream.codec)
     if arguments is None:  # mostly codecs without any but key frames
         places = (*video.places, _NEAR_END * video.seconds)
         return len({size for start in places for size in _key_frame_sizes(video, (), start, 1)}) > 1
@@ -138,7 +138,7 @@ def _key_frame_sizes(
 ) -> tuple[tuple[int, int], ...]:
     sizes: dict[tuple[int, int], None] = {}
     label = showinfo_label()
-    arguments = commands.show_key_frames(
+    arguments = ffmpeg_commands.show_key_frames(
         video.path, video.stream.index, video.max_pixels, label, start=start, frames=frames
     )
     with Child(arguments, stderr=True, cancel=video.cancel) as child:
@@ -151,6 +151,6 @@ def _key_frame_sizes(
 
 def works(filters: str, first: FirstPicture, cancel: CancelToken | None, *, vulkan: bool = False) -> bool:
     """Whether the ffmpeg at hand can run a chain of filters on pictures like a first one, tried on a grey picture."""
-    arguments = commands.try_filters(filters, first.color, first.pixel_format, vulkan=vulkan)
+    arguments = ffmpeg_commands.try_filters(filters, first.color, first.pixel_format, vulkan=vulkan)
     with Child(arguments, cancel=cancel) as child:
         return child.finish() == 0

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from musetalk.media.clock import FrameClock
+from musetalk.media.timing.clock import FrameClock
 
 # How far behind a keyframe to seek, so that this keyframe is found. ffmpeg itself looks 3/23 s earlier than asked
 # wherever a file's index may hold decoding times and its pictures are stored out of order.

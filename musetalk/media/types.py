@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from musetalk.media.clock import FrameClock
 from musetalk.media.seeking import Experience
+from musetalk.media.timing.clock import FrameClock
 from musetalk.settings import Background
 
 

@@ -10,9 +10,9 @@ from types import TracebackType
 import numpy as np
 
 from musetalk.errors import OutputError
-from musetalk.media import commands
-from musetalk.media.child import Child
-from musetalk.media.commands import SoundTrack
+from musetalk.media import ffmpeg_commands
+from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings
@@ -53,7 +53,7 @@ def trial_encode(
         OutputError: It does not work, with the encoder's reason.
     """
     size = (frames[0].shape[1], frames[0].shape[0])
-    arguments = commands.encode_trial(size=size, fps=fps, settings=settings)
+    arguments = ffmpeg_commands.encode_trial(size=size, fps=fps, settings=settings)
     with Child(arguments, stdin=True, cancel=cancel) as child:
         try:
             for frame in frames:
@@ -98,7 +98,7 @@ class VideoWriter:
         self._out = out
         self._partial = folder / f"partial{out.suffix.lower()}"
         self._shape = (size[1], size[0], 3)
-        arguments = commands.encode(
+        arguments = ffmpeg_commands.encode(
             self._partial, size=size, fps=fps, sound=sound, color=color, settings=settings, comment=comment
         )
         self._child = Child(arguments, stdin=True, cancel=cancel)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import gradio as gr
 
-from musetalk.media.formats import IMAGE_SUFFIXES
+from musetalk.media.containers.formats import IMAGE_SUFFIXES
 from musetalk.webui.figures import file_address
 from musetalk.webui.units import sentence
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from musetalk.lipsync import LipSync
-from musetalk.media.audio import Voice, extract_probed
 from musetalk.media.copies import COPY_SECONDS, copy_source, copy_suffix, copy_voice, plays_everywhere
 from musetalk.media.probe import VoiceFacts, probe_voice
+from musetalk.media.sound.voice import Voice, extract_probed
 from musetalk.media.types import Source
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import fitting_name, temporary_folder, whole_file

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musetalk.media.child import ffmpeg_executable
+from musetalk.media.ffmpeg_process import ffmpeg_executable
 from tests.damaged import Damage, Renderer, damages, renderer, write_samples
 
 pytestmark = pytest.mark.integration

@@ -19,11 +19,11 @@ from musetalk.accounting import (
     unrestored_sentences,
 )
 from musetalk.faces.plan import FacePlan
+from musetalk.media.timing.timeline import Timeline
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.report import Fallback, Unrestored
 from musetalk.segments import PieceLengths, Segment, cut_segments
-from musetalk.timeline import Timeline
 
 
 def noted(*ranges: tuple[int, int, str]) -> tuple[Fallback, ...]:

@@ -17,9 +17,9 @@ from musetalk.errors import LimitError, MediaError
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
+from musetalk.media.timing.timeline import plan_timeline
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from musetalk.timeline import plan_timeline
 from tests.media import numbered_frames, read_number, swapped_profile, write_video
 
 WIDTH, HEIGHT = 64, 48

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from musetalk.errors import LimitError, MediaError, VoiceError
-from musetalk.media.audio import SPEECH_RATE, extract_voice, read_speech
+from musetalk.media.sound.voice import SPEECH_RATE, extract_voice, read_speech
 from musetalk.settings import Limits
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 

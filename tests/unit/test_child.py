@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from musetalk.errors import Cancelled
-from musetalk.media import child as child_module
-from musetalk.media.child import Child
+from musetalk.media import ffmpeg_process as child_module
+from musetalk.media.ffmpeg_process import Child
 from musetalk.progress import CancelToken
 
 ENDLESS = ["-v", "error", "-re", "-f", "lavfi", "-i", "color=size=16x16:rate=1", "-f", "rawvideo", "pipe:1"]

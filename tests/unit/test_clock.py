@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import LimitError
-from musetalk.media.clock import FrameClock, build_clock
-from musetalk.media.rates import STANDARD_RATES
-from musetalk.media.timestamps import NO_TIME
+from musetalk.media.containers.timestamps import NO_TIME
+from musetalk.media.timing.clock import FrameClock, build_clock
+from musetalk.media.timing.rates import STANDARD_RATES
 
 
 def ticks_of(fps: Fraction, count: int, tick: Fraction) -> list[int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.media import commands
-from musetalk.media.commands import CONTAINERS, SoundTrack
+from musetalk.media import ffmpeg_commands
+from musetalk.media.ffmpeg_commands import CONTAINERS, SoundTrack
 from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags
 from musetalk.settings import EncoderSettings
@@ -16,8 +16,8 @@ QUIET = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"]
 
 
 def test_names_are_absolute_file_urls(monkeypatch: object) -> None:
-    assert commands.file_url(Path("/videos/-a %03d:b.mp4")) == "file:/videos/-a %03d:b.mp4"
-    assert commands.file_url(Path("-x.mp4")).startswith("file:/")
+    assert ffmpeg_commands.file_url(Path("/videos/-a %03d:b.mp4")) == "file:/videos/-a %03d:b.mp4"
+    assert ffmpeg_commands.file_url(Path("-x.mp4")).startswith("file:/")
 
 
 def test_lists_and_scripts_are_not_among_the_containers() -> None:
@@ -52,15 +52,15 @@ def test_decoding() -> None:
     )
     begun += ":enable='eq(n,0)'"
     exact = f"{begun},scale=704:1216:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24,{shown}"
-    assert commands.decode_frames(Path("/a.mp4"), 0, size=(704, 1216), way=Way()) == [
+    assert ffmpeg_commands.decode_frames(Path("/a.mp4"), 0, size=(704, 1216), way=Way()) == [
         *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:0", "-vf", exact, *tail
     ]  # fmt: skip
     way = Way(seek=1.5, begins_by=30, skip_seconds=1.98)
-    assert commands.decode_frames(Path("/a.mp4"), 2, size=(278, 480), way=way, resize="area") == [
+    assert ffmpeg_commands.decode_frames(Path("/a.mp4"), 2, size=(278, 480), way=way, resize="area") == [
         *QUIET, "-noaccurate_seek", "-copyts", "-start_at_zero", *GUARD, "-ss", "1.500000", "-i", "file:/a.mp4",
         "-map", "0:2", "-vf", f"{begun},trim=start=1.980000,scale=278:480:flags=area,format=rgb24,{shown}", *tail
     ]  # fmt: skip
-    counted = commands.decode_frames(Path("/a.h264"), 0, size=(704, 1216), way=Way(skip_pictures=7))
+    counted = ffmpeg_commands.decode_frames(Path("/a.h264"), 0, size=(704, 1216), way=Way(skip_pictures=7))
     assert ",trim=start_frame=7," in counted[counted.index("-vf") + 1]
 
 
@@ -72,13 +72,13 @@ def test_key_frames_come_as_often_as_asked() -> None:
         (EncoderSettings(keyframe_seconds=0.001), "1"),
         (EncoderSettings(codec="nvenc", keyframe_seconds=2), "60"),
     ):
-        arguments = commands.encode_trial(size=(64, 64), fps=fps, settings=settings)
+        arguments = ffmpeg_commands.encode_trial(size=(64, 64), fps=fps, settings=settings)
         assert (arguments[arguments.index("-g") + 1] if "-g" in arguments else None) == most
 
 
 def test_encoding() -> None:
     sound = SoundTrack(Path("/job/voice.wav"), 16_000, None, 2.0, 0.0, 2.0)
-    arguments = commands.encode(
+    arguments = ffmpeg_commands.encode(
         Path("/job/partial.mp4"),
         size=(355, 473),
         fps=Fraction(30000, 1001),
@@ -105,15 +105,16 @@ def test_encoding() -> None:
 
 
 def test_nvenc_only_when_asked() -> None:
-    trial = commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=EncoderSettings(codec="nvenc", crf=23))
+    settings = EncoderSettings(codec="nvenc", crf=23)
+    trial = ffmpeg_commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=settings)
     assert trial[trial.index("-c:v") :] == [
         "-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", "23", "-b:v", "0", "-f", "null", "-"
     ]  # fmt: skip
-    assert "h264_nvenc" not in commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=EncoderSettings())
+    assert "h264_nvenc" not in ffmpeg_commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=EncoderSettings())
 
 
 def test_an_excerpt_seeks_before_it_decodes(tmp_path: Path) -> None:
-    arguments = commands.decode_samples(tmp_path / "a.wav", 16_000, start=2.5, seconds=10)
+    arguments = ffmpeg_commands.decode_samples(tmp_path / "a.wav", 16_000, start=2.5, seconds=10)
     assert arguments.index("-ss") < arguments.index("-i")
     assert arguments[arguments.index("-t") + 1] == "10.000"
-    assert "-ss" not in commands.decode_samples(tmp_path / "a.wav", 16_000)
+    assert "-ss" not in ffmpeg_commands.decode_samples(tmp_path / "a.wav", 16_000)

@@ -23,7 +23,7 @@ from musetalk.faces.s3fd import S3FDDetector
 from musetalk.faces.s3fd_boxes import find_boxes
 from musetalk.faces.types import FaceBox, FaceDetector, Sought
 from musetalk.faces.watch import ANY_FACE, search_frames
-from musetalk.media.pictures import read_image
+from musetalk.media.pictures.decoding import read_image
 from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, FaceChoice, TrackerSettings
 from musetalk.utils.arrays import UInt8Array

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.media.audio import extract_voice
-from musetalk.media.damage import note_on_decoding
+from musetalk.media.containers.damage import note_on_decoding
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
+from musetalk.media.sound.voice import extract_voice
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from musetalk.timeline import Timeline
 from tests.media import ffmpeg, numbered_frames, read_number, write_video
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from musetalk.frame_preview import FramePreview
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
-from musetalk.media.clock import FrameClock
+from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import Limits, MaskSettings, RenderSettings

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, TiffImagePlugin
 from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.digest import content_digest
-from musetalk.media.pictures import read_image
+from musetalk.media.pictures.decoding import read_image
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits

@@ -19,8 +19,8 @@ from musetalk.faces.types import MouthShape
 from musetalk.measuring.measurer import MOST_BINS, Measurer
 from musetalk.measuring.region import MOUTH, MeasuredPlaces
 from musetalk.measuring.types import Measures
+from musetalk.media.timing.timeline import Timeline
 from musetalk.speech.envelope import EnvelopeTrack
-from musetalk.timeline import Timeline
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, SIDE, drawn_face
 from tests.drawn import MOUTH as LIPS

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.media.audio import extract_voice
 from musetalk.media.copies import COPY_SECONDS, copy_source, copy_suffix, copy_voice, plays_everywhere
 from musetalk.media.probe import probe_source, probe_voice
+from musetalk.media.sound.voice import extract_voice
 from musetalk.media.types import Source
 from musetalk.settings import Limits
 from tests.media import (

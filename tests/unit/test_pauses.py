@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from musetalk.equipment import Equipment
 from musetalk.listening import listen, listen_around
-from musetalk.media.audio import Voice
+from musetalk.media.sound.voice import Voice
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.speech.envelope import EnvelopeTrack, measure_envelope

@@ -11,9 +11,9 @@ from musetalk.errors import MediaError
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from musetalk.timeline import Timeline
 from tests.media import ffmpeg, numbered_frames, read_number, write_video
 
 pytestmark = pytest.mark.slow

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.media import reader
-from musetalk.media.child import Child
-from musetalk.media.clock import FrameClock, build_clock
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.seeking import is_certain, picture_at, ways_to
+from musetalk.media.timing.clock import FrameClock, build_clock
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from musetalk.timeline import Timeline
 from tests.media import ffmpeg, numbered_frames, read_number, write_video
 
 pytestmark = pytest.mark.slow

@@ -11,9 +11,9 @@ from musetalk.borders import painted_borders
 from musetalk.faces.plan import FacePlan
 from musetalk.frame_places import segment_around
 from musetalk.generators.types import Traits
+from musetalk.media.timing.timeline import Timeline
 from musetalk.progress import FellBack
 from musetalk.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
-from musetalk.timeline import Timeline
 
 
 def plan_of(tracks: list[int | None], shots: list[int]) -> FacePlan:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.media.audio import (
+from musetalk.media.probe import probe_source, probe_voice
+from musetalk.media.sound.voice import (
     SPEECH_RATE,
     Voice,
     extract_sound_of,
@@ -19,7 +20,6 @@ from musetalk.media.audio import (
     read_speech,
     unextracted_voice,
 )
-from musetalk.media.probe import probe_source, probe_voice
 from musetalk.settings import Limits
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 

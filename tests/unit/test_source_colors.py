@@ -11,7 +11,7 @@ import pytest
 
 from musetalk.media import sampling
 from musetalk.media.colors import assumed_matrix, output_tags
-from musetalk.media.commands import SoundTrack
+from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import ColorTags, Source

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from musetalk.media.combs import count_fields
-from musetalk.media.key_frames import read_vp8_size, read_vp9_size
+from musetalk.media.containers.key_frames import read_vp8_size, read_vp9_size
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from musetalk.errors import MediaError
-from musetalk.media.audio import extract_voice
+from musetalk.media.containers.streams import describe_file
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.reader import read_frames
-from musetalk.media.streams import describe_file
+from musetalk.media.sound.voice import extract_voice
 from musetalk.media.types import Source
 from musetalk.settings import Limits
 from tests.media import ffmpeg, numbered_frames, read_number, tone, write_video, write_wav

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.timeline import Timeline, plan_timeline
+from musetalk.media.timing.timeline import Timeline, plan_timeline
 
 Length = Literal["pingpong", "loop", "hold"]
 RATES = [Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(60000, 1001)]

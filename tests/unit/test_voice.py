@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from musetalk.errors import Cancelled, VoiceError
-from musetalk.media.audio import SPEECH_RATE, Voice, extract_voice, read_speech
-from musetalk.media.wav import read_wav
+from musetalk.media.sound.voice import SPEECH_RATE, Voice, extract_voice, read_speech
+from musetalk.media.sound.wav import read_wav
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
 from tests.media import decode_sound, ffmpeg, tone, write_wav

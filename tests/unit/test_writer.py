@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from musetalk.errors import OutputError
-from musetalk.media.audio import Voice, extract_sound_of, extract_voice
-from musetalk.media.commands import SoundTrack
+from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
+from musetalk.media.sound.voice import Voice, extract_sound_of, extract_voice
 from musetalk.media.types import ColorTags
 from musetalk.media.writer import VideoWriter
 from musetalk.settings import EncoderSettings, Limits

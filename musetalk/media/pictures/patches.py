@@ -17,8 +17,8 @@ from typing import BinaryIO, Literal
 
 from PIL import GifImagePlugin, Image, PngImagePlugin
 
-from musetalk.media.boxes import PNG_MAGIC, png_chunks
-from musetalk.media.srgb import to_rgba
+from musetalk.media.containers.boxes import PNG_MAGIC, png_chunks
+from musetalk.media.pictures.srgb import to_rgba
 
 Dispose = Literal["keep", "clear", "restore"]
 _GIF_DISPOSE: dict[int, Dispose] = {2: "clear", 3: "restore"}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.media import commands
-from musetalk.media.child import Child
-from musetalk.media.streams import Stream
+from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.streams import Stream
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.types import PixelShape
 from musetalk.progress import CancelToken
 
@@ -54,7 +54,7 @@ class _Header:
 
 def pixel_shapes(path: Path, stream: Stream, cancel: CancelToken | None) -> tuple[PixelShape, ...]:
     """Return the shapes of a stream's pixels and from when on they hold; none where they stay or cannot be told."""
-    arguments = commands.trace_key_frames(path, stream.index, stream.codec)
+    arguments = ffmpeg_commands.trace_key_frames(path, stream.index, stream.codec)
     if arguments is None:
         return ()
     shapes: list[PixelShape] = []

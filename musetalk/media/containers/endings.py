@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from musetalk.media.boxes import boxes
-from musetalk.media.ogg import streams_of_links
+from musetalk.media.containers.boxes import boxes
+from musetalk.media.containers.ogg import streams_of_links
 
 _PAGE = struct.Struct("<4sB21sB")  # of Ogg (RFC 3533): "OggS", version, what does not matter here, number of segments
 _TAIL = 2**18  # bytes: more than the largest page, packet or pack

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.media.clock import EVEN_TOLERANCE, FrameClock
+from musetalk.media.timing.clock import EVEN_TOLERANCE, FrameClock
 from musetalk.media.types import Source
 
 _OVERRIDE = 'the setting "fps" (--fps) chooses another rate'

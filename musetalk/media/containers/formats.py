@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetalk.media.boxes import boxes
+from musetalk.media.containers.boxes import boxes
 
 _HEAD_BYTES = 1024
 IMAGE_SUFFIXES = frozenset(

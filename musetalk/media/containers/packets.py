@@ -10,11 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import LimitError
-from musetalk.media import commands
-from musetalk.media.child import Child
-from musetalk.media.priming import wma_priming
-from musetalk.media.streams import Stream
-from musetalk.media.timestamps import NO_TIME
+from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.streams import Stream
+from musetalk.media.containers.timestamps import NO_TIME
+from musetalk.media.ffmpeg_process import Child
+from musetalk.media.sound.priming import wma_priming
 from musetalk.progress import CancelToken
 from musetalk.settings import FASTEST_RATE, Limits
 from musetalk.utils.units import in_seconds
@@ -100,7 +100,7 @@ def scan_packets(
     """
     readers = [_Reader(stream, Packets()) for stream in streams]
     most_pictures = limits.max_seconds * FASTEST_RATE
-    arguments = commands.packet_times(path, [stream.index for stream in streams], most=most)
+    arguments = ffmpeg_commands.packet_times(path, [stream.index for stream in streams], most=most)
     with Child(arguments, stdout=True, cancel=cancel) as child:
         while line := child.read_line():
             if line.startswith(b"#"):

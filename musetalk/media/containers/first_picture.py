@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.media import commands
-from musetalk.media.child import Child
-from musetalk.media.streams import Stream
+from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.streams import Stream
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.types import ColorTags, PixelShape
 from musetalk.progress import CancelToken
 
@@ -69,7 +69,7 @@ def look_at_first(
         What is known of it, or None if it cannot be decoded; and what ffmpeg complained of.
     """
     label = showinfo_label()
-    arguments = commands.first_frame(path, stream.index, max_pixels, label, decoder=decoder)
+    arguments = ffmpeg_commands.first_frame(path, stream.index, max_pixels, label, decoder=decoder)
     with Child(arguments, keep=showinfo_lines(label), cancel=cancel) as child:
         child.finish()
         return _described("\n".join(child.kept_lines), stream), "\n".join(child.stderr_lines)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.errors import VoiceError
-from musetalk.media.wav import WavFile
+from musetalk.media.sound.wav import WavFile
 from musetalk.progress import CancelToken
 from musetalk.utils.arrays import Float32Array
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from musetalk.errors import MediaError
-from musetalk.media import commands
-from musetalk.media.child import Child
+from musetalk.media import ffmpeg_commands
+from musetalk.media.ffmpeg_process import Child
 from musetalk.progress import CancelToken
 
 StreamKind = Literal["video", "audio", "other"]
@@ -206,8 +206,8 @@ def _own_lines(path: Path, reasons: list[str], cancel: CancelToken | None) -> It
         cancel: Ends the work.
     """
     with (
-        Child(commands.list_streams(path, labelled=False), stderr=True, cancel=cancel) as plain,
-        Child(commands.list_streams(path, labelled=True), stderr=True, cancel=cancel) as labelled,
+        Child(ffmpeg_commands.list_streams(path, labelled=False), stderr=True, cancel=cancel) as plain,
+        Child(ffmpeg_commands.list_streams(path, labelled=True), stderr=True, cancel=cancel) as labelled,
     ):
         own = ""
         while True:

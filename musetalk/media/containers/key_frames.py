@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from musetalk.media import commands
-from musetalk.media.child import Child
-from musetalk.media.streams import Stream
+from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.streams import Stream
+from musetalk.media.ffmpeg_process import Child
 from musetalk.progress import CancelToken
 
 _IVF_HEADER, _FRAME_HEADER = 32, 12  # bytes
@@ -20,7 +20,7 @@ def vpx_sizes(path: Path, stream: Stream, cancel: CancelToken | None) -> tuple[t
     """The (width, height) of each key frame of a VP8 or VP9 video, in their order; none where they cannot be read."""
     read = read_vp8_size if stream.codec == "vp8" else read_vp9_size
     sizes: dict[tuple[int, int], None] = {}
-    with Child(commands.key_frames(path, stream.index), stdout=True, cancel=cancel) as child:
+    with Child(ffmpeg_commands.key_frames(path, stream.index), stdout=True, cancel=cancel) as child:
         child.read_into(memoryview(bytearray(_IVF_HEADER)))
         header = bytearray(_FRAME_HEADER)
         while child.read_into(memoryview(header)) == _FRAME_HEADER:

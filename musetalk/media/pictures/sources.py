@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 
 from musetalk.errors import LimitError, MediaError
-from musetalk.media.animation import Animation, read_animation, read_canvases
-from musetalk.media.clock import FrameClock, build_clock
 from musetalk.media.colors import SDR
-from musetalk.media.formats import IMAGE_SUFFIXES, PictureFormat, picture_format
-from musetalk.media.pictures import format_of, is_sideways, opened, reading, still
-from musetalk.media.rates import DEFAULT_RATE, WantedRate, played_at
-from musetalk.media.srgb import is_transparent, profile_note
+from musetalk.media.containers.formats import IMAGE_SUFFIXES, PictureFormat, picture_format
+from musetalk.media.pictures.animation import Animation, read_animation, read_canvases
+from musetalk.media.pictures.decoding import format_of, is_sideways, opened, reading, still
+from musetalk.media.pictures.srgb import is_transparent, profile_note
+from musetalk.media.timing.clock import FrameClock, build_clock
+from musetalk.media.timing.rates import DEFAULT_RATE, WantedRate, played_at
 from musetalk.media.types import Source
 from musetalk.settings import Background, Limits
 

@@ -9,10 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import OutputError, VoiceError
-from musetalk.media import commands
-from musetalk.media.child import Child
-from musetalk.media.ogg import write_links
-from musetalk.media.wav import WavFile, read_wav, write_wav
+from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.ogg import write_links
+from musetalk.media.ffmpeg_process import Child
+from musetalk.media.sound.wav import WavFile, read_wav, write_wav
 from musetalk.progress import CancelToken
 
 _BLOCK = 2**18  # samples
@@ -148,7 +148,7 @@ def _richest(formats: tuple[SoundFormat, ...]) -> SoundFormat:
 def _unify(stream: SoundStream, out: Path, span: Span, wanted: SoundFormat, cancel: CancelToken | None) -> WavFile:
     """Decode in two steps: into one format with the timestamps that it has, and only then are gaps filled."""
     first = out.with_suffix(".nut") if stream.timed else out
-    arguments = commands.unify_sound(
+    arguments = ffmpeg_commands.unify_sound(
         stream.path,
         stream.index,
         first,
@@ -181,7 +181,7 @@ def _extract(
     """
     label = secrets.token_hex(8)  # no text of the file can be taken for what the filter says
     said = re.compile(rf"\[aresample@{label} [^\]]*\] ")
-    arguments = commands.extract_sound(
+    arguments = ffmpeg_commands.extract_sound(
         stream.path,
         stream.index,
         out,

@@ -26,11 +26,11 @@ from PIL import (
 )
 
 from musetalk.errors import MediaError, MuseTalkError
-from musetalk.media.animation import read_canvases
-from musetalk.media.boxes import png_may_be_turned
-from musetalk.media.code_points import code_points
-from musetalk.media.formats import PictureFormat, picture_format
-from musetalk.media.srgb import to_srgb
+from musetalk.media.containers.boxes import png_may_be_turned
+from musetalk.media.containers.formats import PictureFormat, picture_format
+from musetalk.media.pictures.animation import read_canvases
+from musetalk.media.pictures.code_points import code_points
+from musetalk.media.pictures.srgb import to_srgb
 from musetalk.settings import Background
 from musetalk.utils.arrays import UInt8Array
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from musetalk.errors import VoiceError
-from musetalk.media import commands
-from musetalk.media.child import Child
-from musetalk.media.endings import is_joined
-from musetalk.media.mixing import Mixer, channel_names, is_plain_mean, mix, stereo_gains
+from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.endings import is_joined
+from musetalk.media.ffmpeg_process import Child
 from musetalk.media.probe import VoiceFacts, check_length, probe_voice
-from musetalk.media.repair import LOUDEST, repair
-from musetalk.media.sound import DecodedSound, SoundStream, Span, decode_sound
+from musetalk.media.sound.decoding import DecodedSound, SoundStream, Span, decode_sound
+from musetalk.media.sound.mixing import Mixer, channel_names, is_plain_mean, mix, stereo_gains
+from musetalk.media.sound.repair import LOUDEST, repair
+from musetalk.media.sound.wav import WavFile, read_wav, write_wav
 from musetalk.media.types import Source
-from musetalk.media.wav import WavFile, read_wav, write_wav
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
 from musetalk.utils.arrays import Float32Array
@@ -224,7 +224,7 @@ def _in_stereo(file: WavFile, gains: Float32Array, cancel: CancelToken | None) -
 
 def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Generator[Float32Array, None, None]:
     """Yield a voice that was extracted as float32 mono blocks at `SPEECH_RATE`, about -1 to 1."""
-    return _read_blocks(commands.decode_samples(voice.speech, SPEECH_RATE), cancel)
+    return _read_blocks(ffmpeg_commands.decode_samples(voice.speech, SPEECH_RATE), cancel)
 
 
 def read_excerpt(
@@ -236,7 +236,7 @@ def read_excerpt(
     """
     if voice.stream is None:
         yield from _read_blocks(
-            commands.decode_samples(voice.speech, SPEECH_RATE, start=start, seconds=seconds), cancel
+            ffmpeg_commands.decode_samples(voice.speech, SPEECH_RATE, start=start, seconds=seconds), cancel
         )
         return
     with tempfile.TemporaryDirectory(dir=folder) as work:

@@ -10,13 +10,13 @@ from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
-from musetalk.media.clock import FrameClock
-from musetalk.media.endings import Cut
-from musetalk.media.packets import Packets
+from musetalk.media.containers.endings import Cut
+from musetalk.media.containers.packets import Packets
+from musetalk.media.containers.streams import MediaFile
+from musetalk.media.containers.timestamps import NO_TIME
 from musetalk.media.reader import read_frames
 from musetalk.media.seeking import Experience
-from musetalk.media.streams import MediaFile
-from musetalk.media.timestamps import NO_TIME
+from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 

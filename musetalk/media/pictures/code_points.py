@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from musetalk.media.boxes import boxes, png_chunk
+from musetalk.media.containers.boxes import boxes, png_chunk
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 # Chromaticities of red, green and blue, all with the white D65.

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from musetalk.media.code_points import CodePoints, to_srgb_colours
+from musetalk.media.pictures.code_points import CodePoints, to_srgb_colours
 from musetalk.settings import Background
 from musetalk.utils.arrays import UInt8Array
 

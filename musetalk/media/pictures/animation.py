@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import AvifImagePlugin, Image, WebPImagePlugin
 
-from musetalk.media.boxes import boxes, content
-from musetalk.media.patches import compose, read_patches
+from musetalk.media.containers.boxes import boxes, content
+from musetalk.media.pictures.patches import compose, read_patches
 
 # Browsers take a delay of up to 10 ms for one that nobody set, and wait this long instead.
 _SHORTEST, _USUAL = Fraction(11, 1000), Fraction(1, 10)

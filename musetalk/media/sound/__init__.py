@@ -1,0 +1,1 @@
+"""The voice, and the sound of any file."""

@@ -1,0 +1,1 @@
+"""Rates, clocks, and which source frame each output frame shows."""
