@@ -29,7 +29,7 @@ from hybrid.sampler import FAST, PUBLISHED, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.generators.autoencoder import load_autoencoder
-from musetalk.generators.device import choose_compute
+from musetalk.runtime.device import choose_compute
 
 ROOM = 12e9  # bytes that a step of one clip may take
 _SMALL_PARTS = (FOLDER, "sd-vae")

@@ -20,7 +20,7 @@ from hybrid.sampler import PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D
 from musetalk.generators.autoencoder import Autoencoder, load_autoencoder
-from musetalk.generators.device import Compute
+from musetalk.runtime.device import Compute
 
 
 @dataclass(frozen=True, slots=True)

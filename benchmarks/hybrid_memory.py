@@ -18,7 +18,7 @@ from benchmarks.networks_memory import Memory
 from hybrid.inference import LatentSyncDenoiser
 from hybrid.sampler import PUBLISHED
 from hybrid.unet3d.loading import load_unet3d
-from musetalk.generators.device import choose_compute
+from musetalk.runtime.device import choose_compute
 
 
 def main() -> None:

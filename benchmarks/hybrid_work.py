@@ -13,7 +13,7 @@ from hybrid.mask import LATENT_PIXELS
 from hybrid.sampler import PUBLISHED, Conditions, NoisePredictor
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS, IN_CHANNELS, UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
-from musetalk.generators.device import Compute
+from musetalk.runtime.device import Compute
 
 CLIP = PUBLISHED.clip_length
 FOLDER = "latentsync-1.5"

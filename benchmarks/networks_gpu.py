@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from benchmarks.common import ASSETS, machine, make_clip, make_voice, render, table
 from benchmarks.flops import Stopwatch, count_flop, matmul_rate
 from benchmarks.full_size import claim_models
-from musetalk.generators.device import Compute
 from musetalk.generators.musetalk import load_unet
 from musetalk.generators.vae import LATENT_SCALING, load_tiny, load_vae
+from musetalk.runtime.device import Compute
 
 DECODERS = ("sd", "tiny")
 _SIZE = (1280, 720)

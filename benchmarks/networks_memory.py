@@ -19,9 +19,9 @@ import psutil
 import torch
 
 from benchmarks.flops import count_flop
-from musetalk.generators.device import choose_compute
 from musetalk.generators.musetalk import load_musetalk
 from musetalk.generators.types import Clip
+from musetalk.runtime.device import choose_compute
 
 FRAMES = 8
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import torch
 
 from hybrid.clips import as_clip, as_frames, clip_weights, mirrored, phases, plan_clips
-from musetalk.generators.device import Compute
+from musetalk.runtime.device import Compute
 from musetalk.settings import PRESET_STEPS
 
 Solver: TypeAlias = Literal["ddim", "dpm++"]

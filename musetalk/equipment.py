@@ -275,7 +275,7 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
     try:
         return load()
     except (RuntimeError, MemoryError) as error:
-        from musetalk.generators.device import is_out_of_memory  # noqa: PLC0415 - loads torch
+        from musetalk.runtime.device import is_out_of_memory  # noqa: PLC0415 - loads torch
 
         if not is_out_of_memory(error):
             raise
@@ -288,7 +288,7 @@ def _give_back() -> None:
     """Collect what only refers to itself, such as errors and what they held, and give its memory back."""
     gc.collect()
     if "torch" in sys.modules:  # else there is nothing that it could keep
-        from musetalk.generators.device import release_memory  # noqa: PLC0415 - loads torch
+        from musetalk.runtime.device import release_memory  # noqa: PLC0415 - loads torch
 
         release_memory()
 
@@ -314,7 +314,7 @@ def _needs_landmarks(settings: RenderSettings, traits: Traits) -> bool:
 
 
 def _device(settings: RenderSettings) -> torch.device:
-    from musetalk.generators.device import choose_compute  # noqa: PLC0415 - loads torch
+    from musetalk.runtime.device import choose_compute  # noqa: PLC0415 - loads torch
 
     return choose_compute(settings.network.device, "fp32").device
 

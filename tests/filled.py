@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from musetalk.generators.device import Compute
+from musetalk.runtime.device import Compute
 from tests.golden.fill import fill_state_dict, shapes_of
 from tests.golden.read import Golden
 

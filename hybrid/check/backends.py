@@ -20,10 +20,10 @@ from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.errors import MuseTalkError
 from musetalk.faces.face_shapes import FaceShapes
-from musetalk.generators.device import Compute, choose_compute, release_memory
 from musetalk.generators.registry import Backend
 from musetalk.generators.types import Clip, FaceGenerator
 from musetalk.layout import FaceLayout, first_row_shown
+from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.weights.registry import OPTIONAL

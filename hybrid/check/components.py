@@ -17,8 +17,8 @@ from hybrid.placement import place_aligned
 from hybrid.sampler import FAST, LATENT_CHANNELS, PUBLISHED, Conditions, Sampler, Sampling, make_scheduler
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS
 from musetalk.faces.extent import assumed_extent, halved_crop
-from musetalk.generators.device import Compute
 from musetalk.generators.musetalk import CROP_SIZE
+from musetalk.runtime.device import Compute
 from musetalk.speech.hearing import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing
 from musetalk.speech.windows import FeatureTrack
 

@@ -12,7 +12,7 @@ from hybrid.conditioning import conditioning_of
 from hybrid.inference import LatentSyncDenoiser, SurgicalTools, surgical_unet3d_inference
 from hybrid.sampler import NoisePredictor, Sampling
 from hybrid.unet3d.unet import UNet3D
-from musetalk.generators.device import Compute
+from musetalk.runtime.device import Compute
 
 _FRAMES, _SIDE = 2, 8
 _CPU = Compute(torch.device("cpu"), torch.float32)

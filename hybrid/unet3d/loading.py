@@ -11,8 +11,8 @@ import torch
 
 from hybrid.unet3d.config import UNet3DConfig, config_of
 from musetalk.generators.vae import weights_in
-from musetalk.networks.checkpoint import fill, load_state_dict
 from musetalk.networks.positions import position_table
+from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.weights import preferred
 
 if TYPE_CHECKING:

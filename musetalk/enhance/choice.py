@@ -60,7 +60,7 @@ def load_enhancer(settings: RenderSettings) -> FaceEnhancer:
             device; or, for the `gfpgan` package, that cannot be imported.
     """
     from musetalk.enhance.restorer import load_restorer, restoring_compute  # noqa: PLC0415 - loads torch
-    from musetalk.networks.checkpoint import AGAIN  # noqa: PLC0415
+    from musetalk.runtime.checkpoint import AGAIN  # noqa: PLC0415
 
     network = settings.network
     compute, path = restoring_compute(network), restorer_file(settings)

@@ -27,8 +27,8 @@ from musetalk.enhance.restorer import (
     placed,
 )
 from musetalk.errors import BackendError, GeneratorError
-from musetalk.generators.device import Compute, out_of_memory_as
-from musetalk.networks.checkpoint import built, fill, load_state_dict
+from musetalk.runtime.checkpoint import built, fill, load_state_dict
+from musetalk.runtime.device import Compute, out_of_memory_as
 
 _ARCHITECTURE = "gfpgan.archs.gfpganv1_clean_arch"
 _GONE = "torchvision.transforms.functional_tensor"  # since torchvision 0.17; all that basicsr takes from it:

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from musetalk.errors import BackendError, EnhancerError, GeneratorError
-from musetalk.generators.device import (
+from musetalk.generators.vae import to_crops, to_pixels
+from musetalk.progress import go_on
+from musetalk.runtime.checkpoint import load_state_dict
+from musetalk.runtime.device import (
     Batches,
     Compute,
     choose_compute,
@@ -20,10 +23,7 @@ from musetalk.generators.device import (
     is_out_of_memory,
     out_of_memory_as,
 )
-from musetalk.generators.vae import to_crops, to_pixels
-from musetalk.networks.checkpoint import load_state_dict
-from musetalk.networks.stop_points import with_stop_points
-from musetalk.progress import go_on
+from musetalk.runtime.stop_points import with_stop_points
 from musetalk.settings import NetworkSettings
 from musetalk.utils.arrays import UInt8Array
 

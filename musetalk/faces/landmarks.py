@@ -16,8 +16,8 @@ from musetalk.faces.landmark_network import FAN, INPUT_SIDE, LANDMARKS, MAP_SIDE
 from musetalk.faces.s3fd_boxes import tight_box
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
-from musetalk.networks.checkpoint import fill, load_state_dict
 from musetalk.progress import go_on
+from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.weights.lean import preferred
 

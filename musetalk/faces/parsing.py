@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from musetalk.faces.parsing_masks import LABEL_SIDE
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
-from musetalk.networks.checkpoint import fill, load_state_dict
-from musetalk.networks.stop_points import with_stop_points
+from musetalk.runtime.checkpoint import fill, load_state_dict
+from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.lean import preferred
 

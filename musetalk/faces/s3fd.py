@@ -22,8 +22,8 @@ from musetalk.faces.s3fd_boxes import find_boxes, square_box
 from musetalk.faces.s3fd_input import MEAN, Cutout, Letterbox
 from musetalk.faces.s3fd_network import S3FD, Heads
 from musetalk.faces.types import FaceBox, Sought
-from musetalk.networks.checkpoint import fill, load_state_dict
-from musetalk.networks.stop_points import with_stop_points
+from musetalk.runtime.checkpoint import fill, load_state_dict
+from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.stopping import left_alone
 from musetalk.weights.lean import preferred

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 from torch import nn
 
-from musetalk.generators.device import Compute, frames_that_fit
 from musetalk.generators.vae import LatentDecoder, TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
+from musetalk.runtime.device import Compute, frames_that_fit
 
 DecoderName: TypeAlias = Literal["sd", "tiny"]
 _SIDE = 256

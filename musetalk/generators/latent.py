@@ -12,9 +12,9 @@ from typing import Protocol
 import torch
 
 from musetalk.errors import GeneratorError
-from musetalk.generators.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
 from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
+from musetalk.runtime.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
 from musetalk.utils.arrays import UInt8Array
 
 CACHE_BYTES = 128 * 2**20  # 4096 frames of 256 x 256 in float32

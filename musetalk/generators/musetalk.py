@@ -9,12 +9,12 @@ import torch
 
 from musetalk.errors import BackendError
 from musetalk.generators.autoencoder import DecoderName, frames_at_once, load_autoencoder
-from musetalk.generators.device import Batches, Compute
 from musetalk.generators.latent import LatentGenerator, LatentOptions
 from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import read_config, weights_in
-from musetalk.networks.checkpoint import built, fill, load_state_dict
 from musetalk.networks.positions import position_table
+from musetalk.runtime.checkpoint import built, fill, load_state_dict
+from musetalk.runtime.device import Batches, Compute
 from musetalk.settings import SpeechSettings
 from musetalk.speech.hearing import MUSETALK_HEARING, MUSETALK_V1_HEARING
 

@@ -119,8 +119,8 @@ def _missing(files: tuple[WeightFile, ...], name: str, settings: RenderSettings)
 
 def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile, ...]) -> Backend:
     def load(settings: RenderSettings) -> FaceGenerator:
-        from musetalk.generators.device import choose_compute  # noqa: PLC0415 - loads torch
         from musetalk.generators.musetalk import load_musetalk  # noqa: PLC0415
+        from musetalk.runtime.device import choose_compute  # noqa: PLC0415 - loads torch
 
         network = settings.network
         return load_musetalk(
@@ -159,7 +159,7 @@ def _latentsync(version: LatentSyncVersion, summary: str, files: tuple[WeightFil
 
     def load(settings: RenderSettings) -> FaceGenerator:
         from hybrid.backend import load_latentsync  # noqa: PLC0415 - the one place that knows of it
-        from musetalk.generators.device import choose_compute  # noqa: PLC0415
+        from musetalk.runtime.device import choose_compute  # noqa: PLC0415
 
         return load_latentsync(settings, version, choose_compute(settings.network.device, settings.network.dtype))
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from musetalk.errors import BackendError
-from musetalk.generators.device import Compute
-from musetalk.networks.checkpoint import built, fill, load_state_dict
+from musetalk.runtime.checkpoint import built, fill, load_state_dict
+from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import first_of
 

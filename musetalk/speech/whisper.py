@@ -169,7 +169,7 @@ def _build(config: WhisperConfig, path: Path) -> WhisperEncoder:
     """Build the encoder and fill it with its part of a checkpoint."""
     from transformers.models.whisper.modeling_whisper import WhisperEncoder  # noqa: PLC0415 - heavy
 
-    from musetalk.networks.checkpoint import built, fill, load_state_dict  # noqa: PLC0415 - imports torch
+    from musetalk.runtime.checkpoint import built, fill, load_state_dict  # noqa: PLC0415 - imports torch
 
     encoder: WhisperEncoder = built(path.with_name(_CONFIG), lambda: WhisperEncoder(config))
     fill(encoder, _encoder_part(load_state_dict(path)), path)
@@ -182,7 +182,7 @@ def _place(encoder: WhisperEncoder, device: str, hearing: Hearing) -> WhisperEnc
     """Move the encoder to a device, and leave off its closing norm where the last state is heard without."""
     import torch  # noqa: PLC0415 - heavy
 
-    from musetalk.networks.stop_points import with_stop_points  # noqa: PLC0415 - imports torch
+    from musetalk.runtime.stop_points import with_stop_points  # noqa: PLC0415 - imports torch
 
     if not hearing.closing_norm:
         encoder.set_submodule("layer_norm", torch.nn.Identity())

@@ -21,7 +21,7 @@ from musetalk.jobs.guess import LENT_GPU_RATE, guessed_costs
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
-from musetalk.networks.speed import matmul_rate
+from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.access import Access, Heeding
 from musetalk.webui.backend_names import titled

@@ -62,7 +62,7 @@ def export(
 def _export_one(file: WeightFile, models_dir: Path, dtype: LeanType) -> PurePosixPath:
     from safetensors.torch import save_file  # noqa: PLC0415 - imports torch
 
-    from musetalk.networks.checkpoint import load_state_dict  # noqa: PLC0415 - imports torch
+    from musetalk.runtime.checkpoint import load_state_dict  # noqa: PLC0415 - imports torch
 
     original = models_dir / file.path
     made_of = original.stat()

@@ -27,8 +27,8 @@ from musetalk.faces.types import FaceBox
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
-from musetalk.networks.stop_points import with_stop_points
 from musetalk.progress import CancelToken, ProgressEvent
+from musetalk.runtime.stop_points import with_stop_points
 from musetalk.settings import RenderSettings
 from musetalk.speech.hearing import MUSETALK_HEARING
 from musetalk.utils.arrays import Float32Array, UInt8Array

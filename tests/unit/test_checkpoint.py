@@ -16,7 +16,7 @@ from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from musetalk.errors import BackendError
-from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.runtime.checkpoint import fill, load_state_dict
 
 AGAIN = "python -m musetalk weights download"
 

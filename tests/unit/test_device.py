@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import BackendError
-from musetalk.generators.device import Batches, choose_compute, frames_that_fit
+from musetalk.runtime.device import Batches, choose_compute, frames_that_fit
 from tests.filled import CPU
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hybrid.sampler import Conditions, Sampler, Sampling, make_scheduler
-from musetalk.generators.device import Compute
+from musetalk.runtime.device import Compute
 from tests.unit.test_golden_unet3d import Golden, furthest, one_thread
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from musetalk.errors import BackendError, Cancelled
-from musetalk.generators.device import Compute
 from musetalk.generators.latent import LatentGenerator, LatentOptions
 from musetalk.generators.types import Clip, Traits
+from musetalk.runtime.device import Compute
 from musetalk.speech.hearing import MUSETALK_HEARING
 
 CPU = Compute(torch.device("cpu"), torch.float32)

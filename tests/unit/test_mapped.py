@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from musetalk.networks.checkpoint import fill, load_state_dict
+from musetalk.runtime.checkpoint import fill, load_state_dict
 
 LAYERS, SIDE = 8, 512
 

@@ -19,7 +19,7 @@ from spandrel.architectures.RestoreFormer import RestoreFormer
 from musetalk.enhance.choice import depends, lacks, load_enhancer, restorer_file
 from musetalk.enhance.restorer import NetworkEnhancer, gfpgan_restoration, load_restorer, placed, restoring_compute
 from musetalk.errors import BackendError, Cancelled, EnhancerError
-from musetalk.generators.device import Compute
+from musetalk.runtime.device import Compute
 from musetalk.settings import NetworkSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.export import export

@@ -14,8 +14,8 @@ from torch import Tensor
 from hybrid.clips import clip_weights, plan_clips
 from hybrid.sampler import FAST, PUBLISHED, Conditions, Sampler, Sampling, Solver, draw_noise, make_scheduler
 from musetalk.errors import Cancelled
-from musetalk.generators.device import Compute
 from musetalk.progress import CancelToken
+from musetalk.runtime.device import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 SIDE = 8

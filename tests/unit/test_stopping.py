@@ -12,9 +12,9 @@ from torch import nn
 from musetalk.enhance.restorer import placed
 from musetalk.errors import Cancelled
 from musetalk.faces.s3fd import prepared
-from musetalk.networks.checkpoint import fill
-from musetalk.networks.stop_points import with_stop_points
 from musetalk.progress import CancelToken
+from musetalk.runtime.checkpoint import fill
+from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 from tests.filled import CPU
 from tests.programs import HANG_SECONDS
@@ -72,7 +72,7 @@ def test_a_compiled_network_is_one_graph_all_the_same() -> None:
 def test_a_checkpoint_is_left_between_two_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     token, copied = CancelToken(), list[str]()
     module = nn.Sequential(*(nn.Linear(2, 2) for _ in range(4)))
-    release = "musetalk.networks.checkpoint.MappedPages.release"
+    release = "musetalk.runtime.checkpoint.MappedPages.release"
 
     def copying(_self: object, _tensor: torch.Tensor) -> None:
         copied.append("one")

@@ -12,7 +12,7 @@ import torch
 
 from musetalk.generators.musetalk import load_unet
 from musetalk.generators.vae import load_tiny, load_vae
-from musetalk.networks.checkpoint import load_state_dict
+from musetalk.runtime.checkpoint import load_state_dict
 from musetalk.speech.whisper import load_whisper, whisper_lacks
 from musetalk.weights import MUSETALK_V15, TAESD, WEIGHT_SETS, lacking, preferred
 from musetalk.weights.export import export

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from musetalk.errors import BackendError, GeneratorError
-from musetalk.networks.stop_points import with_stop_points
+from musetalk.runtime.stop_points import with_stop_points
 
 _T = TypeVar("_T")
 _Module = TypeVar("_Module", bound=nn.Module)

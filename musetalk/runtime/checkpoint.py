@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from musetalk.errors import BackendError
-from musetalk.networks.mapped import MappedPages
+from musetalk.runtime.mapped_pages import MappedPages
 from musetalk.utils.stopping import stop_point
 
 _Network = TypeVar("_Network", bound=nn.Module)
