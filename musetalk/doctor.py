@@ -19,7 +19,7 @@ from musetalk.media.writer import try_encoder
 from musetalk.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.weights import lacking
-from musetalk.weights.registry import FACE_PARSING, LANDMARKS
+from musetalk.weights.catalog import FACE_PARSING, LANDMARKS
 
 _DETECTORS = {"s3fd": "S3FD", "mtcnn": "MTCNN", "yunet": "YuNet", "haar": "Haar"}
 _CUDA_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}

@@ -27,7 +27,7 @@ from musetalk.speech.hearing import Hearing, SpeechEncoder
 from musetalk.speech.store import FeatureCache
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
-from musetalk.weights.registry import FACE_PARSING, LANDMARKS, S3FD
+from musetalk.weights.catalog import FACE_PARSING, LANDMARKS, S3FD
 
 if TYPE_CHECKING:
     import torch

@@ -42,7 +42,7 @@ class LeanChoice(str, Enum):
 @app.command("list")
 def list_files(names: Names = None, models_dir: ModelsDir = Path("models")) -> None:
     """Show which files each backend reads, whether they are there, and where they come from."""
-    from musetalk.weights.files import readable_size  # noqa: PLC0415 - heavy imports wait until a command runs
+    from musetalk.weights.weight_file import readable_size  # noqa: PLC0415 - heavy imports wait until a command runs
 
     for name, files in _chosen(names).items():
         typer.echo(f"{name}:")
@@ -110,7 +110,7 @@ def export_files(
 ) -> None:
     """Write lean copies (safetensors, only what is used) beside the files; they are read instead from then on."""
     from musetalk.weights.export import export  # noqa: PLC0415
-    from musetalk.weights.files import readable_size  # noqa: PLC0415
+    from musetalk.weights.weight_file import readable_size  # noqa: PLC0415
 
     files = _files(names)
     _check_copies(files, models_dir)
@@ -125,8 +125,8 @@ def _check_copies(files: tuple[WeightFile, ...], models_dir: Path) -> None:
         OutputError: One would.
     """
     from musetalk.file_uses import FileUse, FileUses  # noqa: PLC0415
-    from musetalk.weights.lean import is_checkpoint, lean_path  # noqa: PLC0415
     from musetalk.weights.lock import LOCK_NAME  # noqa: PLC0415
+    from musetalk.weights.variants import is_checkpoint, lean_path  # noqa: PLC0415
 
     present = (file.present(models_dir) for file in files)
     originals = [models_dir / file.path for file in present if file is not None and is_checkpoint(Path(file.path))]

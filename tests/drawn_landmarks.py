@@ -10,7 +10,7 @@ import torch
 from musetalk.faces.landmark_network import FAN
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
-from musetalk.weights.registry import LANDMARKS
+from musetalk.weights.catalog import LANDMARKS
 
 
 def mean_landmarks(box: FaceBox) -> Float64Array:

@@ -26,7 +26,7 @@ from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
-from musetalk.weights.registry import OPTIONAL
+from musetalk.weights.catalog import OPTIONAL
 
 _log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
-from musetalk.weights.files import lacking
-from musetalk.weights.lean import preferred
-from musetalk.weights.registry import GFPGAN
+from musetalk.weights.catalog import GFPGAN
+from musetalk.weights.variants import preferred
+from musetalk.weights.weight_file import lacking
 
 NONE, BY_SPANDREL, BY_PACKAGE = "none", "gfpgan", "gfpgan-original"  # everything else is a file
 

@@ -11,8 +11,8 @@ from musetalk.faces.mtcnn_networks import PACKAGE, REMEDY, find_networks
 from musetalk.faces.types import FaceDetector
 from musetalk.faces.yunet import YuNetDetector
 from musetalk.settings import DetectorSettings
-from musetalk.weights.files import lacking
-from musetalk.weights.registry import S3FD, YUNET
+from musetalk.weights.catalog import S3FD, YUNET
+from musetalk.weights.weight_file import lacking
 
 DetectorName: TypeAlias = Literal["s3fd", "mtcnn", "yunet", "haar"]
 

@@ -19,7 +19,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.progress import go_on
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.utils.arrays import Float32Array, UInt8Array
-from musetalk.weights.lean import preferred
+from musetalk.weights.variants import preferred
 
 # Facts of 1adrianb/face-alignment: the crop lies around the middle of S3FD's tall box, moved up by 0.12 of its height,
 # and is as large as 200 / 195 of its width and height together.

@@ -16,7 +16,7 @@ from musetalk.faces.parsing_network import BiSeNet, fold_norms
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array
-from musetalk.weights.lean import preferred
+from musetalk.weights.variants import preferred
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values between 0 and 1
 _ACCELERATOR_BATCH = 16  # crops at once; on a CPU one at a time is as fast

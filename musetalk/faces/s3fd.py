@@ -26,7 +26,7 @@ from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.stopping import left_alone
-from musetalk.weights.lean import preferred
+from musetalk.weights.variants import preferred
 
 LONGEST = 640  # pixels of the first look's longer side; faces of 16 pixels and more are found at that size
 MAX_SIDE = 1920  # pixels of the second look's longer side: at 1920 x 1080 it takes 1.1 GB, at 4K it would take 4.4

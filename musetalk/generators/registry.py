@@ -20,8 +20,8 @@ from musetalk.weights import (
     WeightFile,
     lacking,
 )
-from musetalk.weights.lean import lean_path
-from musetalk.weights.registry import OPTIONAL
+from musetalk.weights.catalog import OPTIONAL
+from musetalk.weights.variants import lean_path
 
 if TYPE_CHECKING:
     from hybrid.backend import Version as LatentSyncVersion

@@ -13,7 +13,7 @@ from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsErro
 from musetalk.generators.registry import Backend
 from musetalk.progress import CancelToken
 from musetalk.weights import TAESD, FetchProgress, WeightFile, fetch
-from musetalk.weights.registry import OPTIONAL, SD_VAE, WEIGHT_SETS
+from musetalk.weights.catalog import OPTIONAL, SD_VAE, WEIGHT_SETS
 
 _CLOSE_SECONDS = 15.0  # a server that has fallen silent is noticed after ten
 _log = logging.getLogger(__name__)

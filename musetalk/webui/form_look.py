@@ -16,8 +16,8 @@ from musetalk.webui.form import may_be_named
 from musetalk.webui.plain_words import VISITOR, Reader, plain
 from musetalk.webui.site import UNQUEUED
 from musetalk.webui.units import sentence
-from musetalk.weights.lean import lean_path
-from musetalk.weights.registry import GFPGAN
+from musetalk.weights.catalog import GFPGAN
+from musetalk.weights.variants import lean_path
 
 _FILES = ("*.pth", "*.safetensors")
 

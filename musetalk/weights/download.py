@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 from musetalk.errors import BackendError, OutputError
 from musetalk.progress import CancelToken
-from musetalk.weights.check import digest, disagreement, expected
 from musetalk.weights.disk import unwritable
-from musetalk.weights.files import WeightFile, lacking, readable_size
+from musetalk.weights.http import receive
+from musetalk.weights.hub import Remote, find
 from musetalk.weights.lock import entry_of, guarded, read_lock, record
-from musetalk.weights.remote import Remote, find
-from musetalk.weights.stream import receive
+from musetalk.weights.verify import digest, disagreement, expected
+from musetalk.weights.weight_file import WeightFile, lacking, readable_size
 
 _SPARE = 64 * 2**20  # bytes left free: a disk that is full to the brim breaks other programs
 _PART = ".part"

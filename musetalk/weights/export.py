@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from musetalk.errors import BackendError, OutputError
 from musetalk.progress import CancelToken
-from musetalk.weights.check import digest
-from musetalk.weights.files import WeightFile
-from musetalk.weights.lean import DTYPE, FROM_SIZE, FROM_TIME, MADE_FROM, is_checkpoint, lean_path
 from musetalk.weights.lock import entry_of, guarded, record
+from musetalk.weights.variants import DTYPE, FROM_SIZE, FROM_TIME, MADE_FROM, is_checkpoint, lean_path
+from musetalk.weights.verify import digest
+from musetalk.weights.weight_file import WeightFile
 
 if TYPE_CHECKING:
     from torch import Tensor

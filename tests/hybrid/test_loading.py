@@ -14,7 +14,7 @@ from hybrid.unet3d.config import Motion, UNet3DConfig, config_of
 from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D
 from musetalk.errors import BackendError
-from musetalk.weights.lean import FROM_SIZE, MADE_FROM
+from musetalk.weights.variants import FROM_SIZE, MADE_FROM
 from tests.hybrid.parts import SMALL, inputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")

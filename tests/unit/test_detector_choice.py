@@ -13,7 +13,7 @@ from musetalk.faces import mtcnn_networks
 from musetalk.faces.choice import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.generators.registry import BackendRegistry
 from musetalk.settings import DetectorSettings, RenderSettings
-from musetalk.weights.registry import S3FD
+from musetalk.weights.catalog import S3FD
 
 pytestmark = pytest.mark.slow
 

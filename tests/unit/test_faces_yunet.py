@@ -16,7 +16,7 @@ from musetalk.faces.yunet import YuNetDetector
 from musetalk.generators.registry import BackendRegistry
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from musetalk.weights.registry import YUNET
+from musetalk.weights.catalog import YUNET
 from tests.onnx_small import POINTS, SIDE, write_yunet
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,8 @@ from musetalk.faces.parsing import FaceParser, load_parser
 from musetalk.faces.parsing_masks import FaceLabel, jaw_mask, neck_mask, raw_mask
 from musetalk.faces.parsing_network import BiSeNet, fold_norms
 from musetalk.utils.arrays import UInt8Array
+from musetalk.weights.catalog import FACE_PARSING
 from musetalk.weights.export import export
-from musetalk.weights.registry import FACE_PARSING
 from tests.filled import golden_state, halved, holding, shapes_by_name
 from tests.golden.read import Golden, read_golden
 

@@ -15,7 +15,7 @@ from musetalk.faces.s3fd_boxes import decode_boxes, find_boxes
 from musetalk.faces.s3fd_input import Letterbox
 from musetalk.faces.s3fd_network import S3FD, Heads
 from musetalk.utils.arrays import UInt8Array
-from musetalk.weights import registry
+from musetalk.weights import catalog
 from musetalk.weights.export import export
 from tests.filled import golden_state, halved, holding, shapes_by_name
 from tests.golden.read import Golden, read_golden
@@ -127,11 +127,11 @@ def test_a_checkpoint_is_loaded_and_run(
 def test_lean_copies_are_read_in_place_of_their_originals(
     golden: Golden, weights: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    path = tmp_path / registry.S3FD.path
+    path = tmp_path / catalog.S3FD.path
     path.parent.mkdir()
     torch.save(weights, path)
     whole = load_s3fd(path, "cpu").fingerprint
-    export([registry.S3FD], tmp_path, "fp16")
+    export([catalog.S3FD], tmp_path, "fp16")
     beside = load_s3fd(path, "cpu").fingerprint
     path.unlink()
     alone = load_s3fd(path, "cpu")

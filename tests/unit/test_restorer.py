@@ -22,8 +22,8 @@ from musetalk.errors import BackendError, Cancelled, EnhancerError
 from musetalk.runtime.device import Compute
 from musetalk.settings import NetworkSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
+from musetalk.weights.catalog import GFPGAN as GFPGAN_FILE
 from musetalk.weights.export import export
-from musetalk.weights.registry import GFPGAN as GFPGAN_FILE
 from tests.filled import CPU, filled, state_for
 from tests.tiny_checkpoints import DOUBLE_NAME, write_all
 

@@ -19,7 +19,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
         monkeypatch.setenv("HF_TOKEN", "hf_made_up")
         monkeypatch.setenv("NO_PROXY", "*")
-        monkeypatch.setattr("musetalk.weights.stream.PAUSES", (0.0, 0.0))
+        monkeypatch.setattr("musetalk.weights.http.PAUSES", (0.0, 0.0))
         yield server
 
 

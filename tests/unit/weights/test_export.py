@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from musetalk.errors import BackendError
 from musetalk.weights import MUSETALK_V15, HubPlace, WeightFile, first_of, preferred, verify
+from musetalk.weights.catalog import SD_VAE
 from musetalk.weights.export import export
-from musetalk.weights.registry import SD_VAE
 from tests.hub import on_hub
 
 

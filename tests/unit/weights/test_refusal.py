@@ -15,8 +15,8 @@ from musetalk.errors import BackendError, OutputError
 from musetalk.webui.plain_words import Reader, plain
 from musetalk.weights import HubPlace, fetch
 from musetalk.weights.disk import unwritable
-from musetalk.weights.files import UrlPlace
-from musetalk.weights.remote import told
+from musetalk.weights.hub import told
+from musetalk.weights.weight_file import UrlPlace
 from tests.hub import CONFIG, LARGE, UNET, Hub, on_hub, sha256
 
 _HAND, _THEIRS = "put the files there by hand", "whoever runs this server has to mend that"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.weights import MUSETALK_V15, WEIGHT_SETS, HubPlace, WeightFile, lacking, verify
-from musetalk.weights.registry import LANDMARKS, S3FD
+from musetalk.weights.catalog import LANDMARKS, S3FD
 from tests.hub import UNET, on_hub
 
 

@@ -10,8 +10,8 @@ import pytest
 from musetalk.errors import BackendError, Cancelled
 from musetalk.progress import CancelToken
 from musetalk.weights import MUSETALK_V15, HubPlace, WeightFile, adopt, verify
+from musetalk.weights.catalog import S3FD
 from musetalk.weights.lock import LOCK_NAME
-from musetalk.weights.registry import S3FD
 from tests.hub import LARGE, sha256
 
 

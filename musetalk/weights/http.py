@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from musetalk.errors import BackendError
 from musetalk.progress import CancelToken
 from musetalk.weights.disk import unwritable
-from musetalk.weights.files import HubPlace, UrlPlace
-from musetalk.weights.remote import Remote, told
+from musetalk.weights.hub import Remote, told
+from musetalk.weights.weight_file import HubPlace, UrlPlace
 
 if TYPE_CHECKING:
     import httpx2

@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias
 
 from musetalk.errors import BackendError
 from musetalk.progress import CancelToken
-from musetalk.weights.files import WeightFile
-from musetalk.weights.lean import MADE_FROM, lean_path, read_metadata
 from musetalk.weights.lock import LOCK_NAME, LockEntry, entry_of, guarded, read_lock, record
+from musetalk.weights.variants import MADE_FROM, lean_path, read_metadata
+from musetalk.weights.weight_file import WeightFile
 
 Algorithm: TypeAlias = Literal["sha256", "git"]
 BytesCallback: TypeAlias = Callable[[int], None]

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from musetalk.errors import BackendError
-from musetalk.weights.lean import lean_path
 from musetalk.weights.lock import LockEntry, read_lock
+from musetalk.weights.variants import lean_path
 
 State: TypeAlias = Literal["missing", "damaged", "ready"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from musetalk.errors import BackendError
-from musetalk.weights.files import HubPlace, UrlPlace
+from musetalk.weights.weight_file import HubPlace, UrlPlace
 
 _SECONDS = 20.0  # for a server to answer
 _NO_HEAD = (403, 405, 501)  # answers of servers that only let files be fetched, not asked about

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from musetalk.weights.files import HubPlace, UrlPlace, WeightFile
+from musetalk.weights.weight_file import HubPlace, UrlPlace, WeightFile
 
 _MUSETALK = "TMElyralab/MuseTalk", "2bcb936e2fddb4d86db4c62fd45b387d0c061571"
 _VAE = "stabilityai/sd-vae-ft-mse", "31f26fdeee1355a5c34592e401dd41e45d25a493"
