@@ -20,9 +20,9 @@ from musetalk.compositing.blending import lay, patch_of
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.matching import between, matched, measure_look
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
-from musetalk.faces.extent import assumed_extent, halved_crop, parsing_view
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop, parsing_view
+from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames

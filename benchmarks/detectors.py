@@ -21,14 +21,14 @@ import numpy as np
 
 from benchmarks.common import ASSETS, machine, publish, table
 from musetalk.equipment import Workshop
-from musetalk.faces.choice import detector_lacks
-from musetalk.faces.mouth import locate_mouth
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import LOOK_SECONDS, plan_faces
-from musetalk.faces.points import mouth_of
-from musetalk.faces.shots import ShotFinder
+from musetalk.faces.detection.registry import detector_lacks
+from musetalk.faces.landmarks.five_points import mouth_of
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.faces.tracking.mouth import locate_mouth
+from musetalk.faces.tracking.planner import LOOK_SECONDS, plan_faces
+from musetalk.faces.tracking.propagate import look_through
+from musetalk.faces.tracking.shots import ShotFinder
 from musetalk.faces.types import FaceBox, FaceDetector
-from musetalk.faces.watch import look_through
 from musetalk.generators.registry import BackendRegistry
 from musetalk.media.pictures.decoding import read_image
 from musetalk.media.probe import probe_source

@@ -21,8 +21,8 @@ from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from benchmarks.common import ROOT
-from musetalk.faces.parsing_network import BiSeNet
-from musetalk.faces.s3fd_network import S3FD
+from musetalk.faces.detection.s3fd_network import S3FD
+from musetalk.faces.parsing.bisenet import BiSeNet
 from musetalk.weights.lock import entry_of, record
 
 Shapes = Mapping[str, Sequence[int]]

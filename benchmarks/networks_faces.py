@@ -19,12 +19,12 @@ from benchmarks.flops import Stopwatch, count_flop
 from benchmarks.full_size import random_s3fd
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed import parsed_mask
-from musetalk.faces.extent import assumed_extent, halved_crop, parsing_view
-from musetalk.faces.parsing import load_parser
-from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
-from musetalk.faces.planner import plan_faces
-from musetalk.faces.s3fd import S3FDDetector, prepared
-from musetalk.faces.s3fd_network import S3FD, Heads
+from musetalk.faces.detection.s3fd import S3FDDetector, prepared
+from musetalk.faces.detection.s3fd_network import S3FD, Heads
+from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop, parsing_view
+from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
+from musetalk.faces.parsing.parser import load_parser
+from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames

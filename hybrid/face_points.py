@@ -3,7 +3,7 @@
 Upstream takes them from 106 landmarks: each brow's is the mean of five along its upper edge from end to end; the
 nose's that of the lower bridge, both wings and the tip, which is about the tip. Face parsing has no landmarks, so the
 places are told from the labels' shapes. How they lie to each other was measured on one frontal face whose landmarks
-are published; the mean face of the 68-point scheme (see `musetalk.faces.extent`) agrees within 3 % where it has the
+are published; the mean face of the 68-point scheme (see `musetalk.faces.parsing.face_extent`) agrees within 3 % where it has the
 same points.
 """
 
@@ -15,8 +15,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.label_places import (
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.landmarks.point_smoothing import steady_points as steady
+from musetalk.faces.parsing.label_points import (
     BROWS,
     EYES,
     LEAST_PIXELS,
@@ -27,8 +28,7 @@ from musetalk.faces.label_places import (
     places_of,
     two_sides,
 )
-from musetalk.faces.parsing_masks import FaceLabel
-from musetalk.faces.point_track import steady_points as steady
+from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import UInt8Array
@@ -41,7 +41,7 @@ _BROWS_APART = 1.145  # in distances of the eyes
 _SHAPES = (0.4, 2.2)  # believed distances of the brows, in heights of theirs over the nose's base; 1.0 is typical
 
 _LEFT_BROW, _RIGHT_BROW, _NOSE = slice(17, 22), slice(22, 27), slice(27, 36)  # of 68 landmarks, as upstream takes them
-# Of a typical upright face in its box (see `TYPICAL_PROPORTIONS` in `musetalk.faces.extent`, from which they follow).
+# Of a typical upright face in its box (see `TYPICAL_PROPORTIONS` in `musetalk.faces.parsing.face_extent`, from which they follow).
 _TYPICAL = np.array([[0.305, 0.274], [0.695, 0.274], [0.5, 0.592]])
 
 
@@ -105,7 +105,7 @@ def points_from_labels(labels: UInt8Array, seen: CropPlacement) -> FacePoints | 
 def steady_points(measured: Sequence[FacePoints | None], boxes: Sequence[FaceBox], *, sigma: float) -> list[FacePoints]:
     """Smooth the points of one face over consecutive frames, without lag.
 
-    See `musetalk.faces.point_track.steady_points`.
+    See `musetalk.faces.landmarks.point_smoothing.steady_points`.
 
     Args:
         measured: Per frame what its labels tell, or None.

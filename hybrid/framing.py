@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hybrid.face_points import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
 from hybrid.mask import SIDE, shown_mask
 from hybrid.placement import FEATHER, AlignedPlacement, pasted_mask, place_aligned
-from musetalk.faces.geometry import CropPlacement, Placement, Scaling
+from musetalk.faces.crops.crop import CropPlacement, Placement, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import Float32Array, UInt8Array

@@ -17,8 +17,8 @@ from hybrid.alignment import fit_similarity, template_points, template_size
 from hybrid.face_points import FacePoints
 from hybrid.mask import PAINTED_BOX, SIDE, shown_mask
 from musetalk.compositing.masks import FaceMask, trimmed
-from musetalk.faces.geometry import Scaling
-from musetalk.faces.similarity import TurnedPlacement
+from musetalk.faces.crops.crop import Scaling
+from musetalk.faces.crops.rotated_crop import TurnedPlacement
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _BEYOND = (127.0, 127.0, 127.0)  # what the network sees beyond the frame's edges

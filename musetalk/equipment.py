@@ -17,7 +17,7 @@ from musetalk.enhance.choice import lacks as enhancer_lacks
 from musetalk.enhance.choice import load_enhancer
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.errors import BackendError, about
-from musetalk.faces.choice import detector_lacks, detector_name, detector_notes, load_light
+from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
 from musetalk.generators.registry import Backend, BackendRegistry, check_complete
 from musetalk.generators.types import FaceGenerator, Traits
@@ -138,7 +138,7 @@ class Workshop:
         name = detector_name(wanted, models_dir)
         if name != "s3fd":
             return self._keep("detector", (models_dir, name, wanted), lambda: load_light(name, wanted, models_dir))
-        from musetalk.faces.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
+        from musetalk.faces.detection.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
 
         device, longest = _device(settings), wanted.max_side or LONGEST
         path, least = models_dir / S3FD.path, wanted.min_face
@@ -216,7 +216,7 @@ class Workshop:
         models_dir = settings.models_dir
         if FACE_PARSING.state(models_dir) != "ready":
             return None
-        from musetalk.faces.parsing import load_parser  # noqa: PLC0415 - loads torch
+        from musetalk.faces.parsing.parser import load_parser  # noqa: PLC0415 - loads torch
 
         device = _device(settings)
         return self._keep(
@@ -227,7 +227,7 @@ class Workshop:
         models_dir = settings.models_dir
         if LANDMARKS.state(models_dir) != "ready":
             return None
-        from musetalk.faces.landmarks import load_landmarks  # noqa: PLC0415 - loads torch
+        from musetalk.faces.landmarks.fan import load_landmarks  # noqa: PLC0415 - loads torch
 
         device = _device(settings)
         return self._keep(

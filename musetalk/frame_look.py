@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musetalk.equipment import Equipment
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import plan_faces
-from musetalk.faces.watch import ANY_FACE, search_frames
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.faces.tracking.planner import plan_faces
+from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
 from musetalk.frame_places import Hearing, sampled_places, stretch_around, telling_places
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames

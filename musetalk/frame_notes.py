@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.faceless import absence_note, upside_down_note
-from musetalk.faces.geometry import Placement
+from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
 from musetalk.media.sound.voice import Voice

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import LOOK_SECONDS
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.faces.tracking.planner import LOOK_SECONDS
 from musetalk.media.probe import probe_voice
 from musetalk.media.sound.voice import Voice, extract_probed, read_excerpt, read_speech, unextracted_voice
 from musetalk.media.timing.timeline import Timeline

@@ -16,9 +16,9 @@ from pathlib import Path
 from musetalk.compositing.outline import mask_outline
 from musetalk.equipment import Equipment
 from musetalk.errors import SettingsError, about
-from musetalk.faces.face_shapes import FaceShapes, ParsedFace
-from musetalk.faces.geometry import Placement
-from musetalk.faces.tracker import smoothing_sigma
+from musetalk.faces.crops.crop import Placement
+from musetalk.faces.parsing.parsed_faces import FaceShapes, ParsedFace
+from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.frame_look import Look, Scene, look_at, telling_look
 from musetalk.frame_notes import end_note, input_notes, notes_on, noticed

@@ -10,12 +10,12 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from musetalk.faces.aligner import Aligner
-from musetalk.faces.extent import parsing_view
-from musetalk.faces.face_shapes import FaceShapes, ShapeReader
-from musetalk.faces.label_store import LabelStore
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.crops.aligner import Aligner
+from musetalk.faces.parsing.face_extent import parsing_view
+from musetalk.faces.parsing.label_store import LabelStore
+from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.smoothing import Float64Array
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source

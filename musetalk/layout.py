@@ -13,10 +13,10 @@ from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mas
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.compositing.parsed import ParsedMaskOptions, mask_of_shape, shape_map
 from musetalk.compositing.smoothing import time_weights, weighted_mean
-from musetalk.faces.aligner import Aligner
-from musetalk.faces.extent import halved_crop, parsing_view, shift_range
-from musetalk.faces.face_shapes import FaceShapes
-from musetalk.faces.geometry import Placement, Scaling, place_crops, square_around
+from musetalk.faces.crops.aligner import Aligner
+from musetalk.faces.crops.crop import Placement, Scaling, place_crops, square_around
+from musetalk.faces.parsing.face_extent import halved_crop, parsing_view, shift_range
+from musetalk.faces.parsing.parsed_faces import FaceShapes
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import FaceGenerator
 from musetalk.settings import MaskSettings, RenderSettings, ShownShape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 
-from musetalk.faces.light import shrunk
+from musetalk.faces.detection.opencv import shrunk
 from musetalk.utils.arrays import UInt8Array
 
 _SIDE, _QUALITY = 640, 80

@@ -9,7 +9,7 @@ import numpy as np
 
 from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.errors import BackendError, GeneratorError
-from musetalk.faces.geometry import Placement
+from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.generators.types import Clip, FaceGenerator, Masked
 from musetalk.layout import first_row_shown

@@ -12,10 +12,10 @@ from musetalk.enhance.types import FaceEnhancer
 from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError
 from musetalk.faceless import no_face_error
-from musetalk.faces.face_shapes import FaceShapes
-from musetalk.faces.plan import FacePlan, plan_key
-from musetalk.faces.planner import plan_faces
-from musetalk.faces.tracker import smoothing_sigma
+from musetalk.faces.parsing.parsed_faces import FaceShapes
+from musetalk.faces.tracking.face_plan import FacePlan, plan_key
+from musetalk.faces.tracking.planner import plan_faces
+from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import coords_file
 from musetalk.generators.types import FaceGenerator

@@ -14,7 +14,7 @@ from musetalk.enhance.alignment import face_view, whole_face
 from musetalk.enhance.steadiness import Memory, steadied
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.errors import EnhancerError
-from musetalk.faces.upright import UprightPlacement
+from musetalk.faces.crops.upright_crop import UprightPlacement
 from musetalk.painting import Batch, PaintedFace, Restored
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musetalk.errors import Cancelled
-from musetalk.faces.absence import unusual_light, upside_down
-from musetalk.faces.light import shrunk
-from musetalk.faces.planner import LOOK_SECONDS
+from musetalk.faces.detection.absence import unusual_light, upside_down
+from musetalk.faces.detection.opencv import shrunk
+from musetalk.faces.tracking.planner import LOOK_SECONDS
+from musetalk.faces.tracking.propagate import ANY_FACE, FollowingDetector, search_frames
 from musetalk.faces.types import FaceDetector
-from musetalk.faces.watch import ANY_FACE, FollowingDetector, search_frames
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline

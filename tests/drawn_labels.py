@@ -9,11 +9,11 @@ from tempfile import mkdtemp
 import cv2
 import numpy as np
 
-from musetalk.faces.extent import FaceExtent, measure_extent
-from musetalk.faces.face_shapes import FaceShapes, ShapeReader
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.label_store import LabelStore
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.face_extent import FaceExtent, measure_extent
+from musetalk.faces.parsing.label_store import LabelStore
+from musetalk.faces.parsing.labels import FaceLabel
+from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.types import FaceSample
 from tests.drawn import drawn_sample
 

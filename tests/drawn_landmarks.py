@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from musetalk.faces.landmark_network import FAN
+from musetalk.faces.landmarks.fan_network import FAN
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.weights.catalog import LANDMARKS

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musetalk.faces.s3fd import S3FDDetector
-from musetalk.faces.s3fd_input import MEAN
-from musetalk.faces.s3fd_network import Heads
+from musetalk.faces.detection.s3fd import S3FDDetector
+from musetalk.faces.detection.s3fd_network import Heads
+from musetalk.faces.detection.s3fd_preprocess import MEAN
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import UInt8Array
 

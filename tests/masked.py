@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import Placement
+from musetalk.faces.crops.crop import Placement
 from musetalk.generators.types import Framing, Traits
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings

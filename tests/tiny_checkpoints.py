@@ -24,8 +24,8 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForCondi
 from hybrid.check import stand_ins
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
-from musetalk.faces.parsing_network import BiSeNet
-from musetalk.faces.s3fd_network import S3FD
+from musetalk.faces.detection.s3fd_network import S3FD
+from musetalk.faces.parsing.bisenet import BiSeNet
 from musetalk.weights.lock import entry_of, record
 from tests.golden.fill import fill_state_dict, shapes_of
 

@@ -19,7 +19,7 @@ from hybrid.check.watch import Call, watched
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.errors import MuseTalkError
-from musetalk.faces.face_shapes import FaceShapes
+from musetalk.faces.parsing.parsed_faces import FaceShapes
 from musetalk.generators.registry import Backend
 from musetalk.generators.types import Clip, FaceGenerator
 from musetalk.layout import FaceLayout, first_row_shown

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from musetalk.faces.haar import HaarDetector
-from musetalk.faces.mouth import locate_mouth, mouth_prior
+from musetalk.faces.detection.haar import HaarDetector
+from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.media.pictures.decoding import read_image
 from musetalk.settings import DetectorSettings

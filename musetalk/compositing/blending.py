@@ -11,7 +11,7 @@ import numpy as np
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.poisson import on_the_rim_of
 from musetalk.compositing.rim import Borders
-from musetalk.faces.geometry import Placement
+from musetalk.faces.crops.crop import Placement
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 BlendMethod: TypeAlias = Literal["alpha", "poisson"]

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from musetalk.faces.geometry import Placement
+from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DrawnShape, MaskSettings
 from musetalk.utils.arrays import Float32Array

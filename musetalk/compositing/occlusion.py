@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.parsing_masks import (
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.labels import (
     LABEL_SIDE,
     LIPS,
     FaceLabel,

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import CropPlacement, Placement, square_around
-from musetalk.faces.parsing_masks import LABEL_SIDE, jaw_mask, look_up, mouth_mask, neck_mask, raw_mask
+from musetalk.faces.crops.crop import CropPlacement, Placement, square_around
+from musetalk.faces.parsing.labels import LABEL_SIDE, jaw_mask, look_up, mouth_mask, neck_mask, raw_mask
 from musetalk.settings import ParsedShape
 from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.utils.easing import smoothstep

@@ -7,10 +7,10 @@ from math import atan2, cos, sin
 
 import numpy as np
 
-from musetalk.faces.similarity import fitted
+from musetalk.faces.crops.rotated_crop import fitted
+from musetalk.faces.crops.upright_crop import UprightPlacement
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceSample
-from musetalk.faces.upright import UprightPlacement
 from musetalk.utils.arrays import Float32Array
 from musetalk.utils.easing import smoothstep
 

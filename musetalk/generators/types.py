@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias
 
-from musetalk.faces.aligner import Aligner
-from musetalk.faces.geometry import Placement
+from musetalk.faces.crops.aligner import Aligner
+from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.progress import go_on
 from musetalk.settings import ShownShape

@@ -9,7 +9,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.crops.crop import CropPlacement
 from musetalk.file_uses import debug_files
 from musetalk.looking.sheet import letterboxed
 from musetalk.looking.stages import mask_picture

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.crops.crop import CropPlacement
 from musetalk.painting import FaceSteps
 from musetalk.utils.arrays import UInt8Array
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceSample, MouthShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
 

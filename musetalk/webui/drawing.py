@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from musetalk.faces.face_shapes import ParsedFace
-from musetalk.faces.geometry import Placement
-from musetalk.faces.light import shrunk
+from musetalk.faces.crops.crop import Placement
+from musetalk.faces.detection.opencv import shrunk
+from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.faces.types import FaceBox
 from musetalk.frame_preview import FramePreview
 from musetalk.utils.arrays import Float32Array, UInt8Array

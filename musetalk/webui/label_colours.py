@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.utils.arrays import UInt8Array
 from musetalk.webui.pen import Colour
 

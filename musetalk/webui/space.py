@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.errors import LimitError
-from musetalk.faces.choice import name_without_torch
+from musetalk.faces.detection.registry import name_without_torch
 from musetalk.file_uses import input_files, output_files
 from musetalk.generators.registry import GpuCost
 from musetalk.lipsync import LipSync

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.faces.extent import parsing_view
-from musetalk.faces.face_shapes import ParsedFace
-from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
+from musetalk.faces.parsing.face_extent import parsing_view
+from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
+from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.frame_preview import FramePreview
 from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.generators.types import Clip, Traits

@@ -14,8 +14,8 @@ import pytest
 
 import musetalk.preparation
 from musetalk.comparing.compare import compare
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import plan_faces
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.faces.tracking.planner import plan_faces
 from musetalk.lipsync import LipSync
 from tests.command import musetalk as command
 from tests.film import FACE, FILM, settings

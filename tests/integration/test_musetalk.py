@@ -13,8 +13,8 @@ import torch
 
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
-from musetalk.faces.parsing import FaceParser
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.parsing.labels import FaceLabel
+from musetalk.faces.parsing.parser import FaceParser
 from musetalk.generators.latent import LatentGenerator
 from musetalk.generators.registry import BackendRegistry
 from musetalk.generators.vae import VaeEncoder

@@ -15,7 +15,7 @@ from PIL import Image
 
 from musetalk.compositing.masks import face_mask
 from musetalk.errors import BackendError, Cancelled, FaceError, OutputError
-from musetalk.faces.haar import HaarDetector
+from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox
 from musetalk.generators.registry import Backend, BackendRegistry

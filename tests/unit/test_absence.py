@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from musetalk.faceless import absence_note, no_face_error
-from musetalk.faces.absence import Absence, explain_absence, turned_by, upside_down
-from musetalk.faces.haar import HaarDetector
+from musetalk.faces.detection.absence import Absence, explain_absence, turned_by, upside_down
+from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.progress import CancelToken

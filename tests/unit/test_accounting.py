@@ -18,7 +18,7 @@ from musetalk.accounting import (
     unrestored_frames,
     unrestored_sentences,
 )
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.media.timing.timeline import Timeline
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun

@@ -16,8 +16,8 @@ from musetalk.compositing.matching import between, matched, measure_look
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
 from musetalk.compositing.rim import Borders, find_rim
 from musetalk.compositing.sharpness import Sharpness
-from musetalk.faces.extent import halved_crop
-from musetalk.faces.geometry import CropPlacement, Placement
+from musetalk.faces.crops.crop import CropPlacement, Placement
+from musetalk.faces.parsing.face_extent import halved_crop
 from musetalk.faces.types import FaceBox
 from musetalk.settings import BlendSettings, MaskSettings
 from musetalk.utils.arrays import UInt8Array

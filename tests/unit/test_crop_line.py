@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.faces.extent import measure_extent
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.face_extent import measure_extent
+from musetalk.faces.parsing.labels import FaceLabel
 from tests.drawn_labels import CHIN, HALF_WIDTH, LINE, WHOLE, draw, found
 
 

@@ -13,16 +13,16 @@ import pytest
 import torch
 
 from musetalk.errors import Cancelled
-from musetalk.faces import haar, mtcnn_networks
-from musetalk.faces.cascades import Cascades
-from musetalk.faces.haar import HaarDetector
-from musetalk.faces.mtcnn import MtcnnDetector
-from musetalk.faces.plan import FacePlan, plan_key
-from musetalk.faces.planner import plan_faces
-from musetalk.faces.s3fd import S3FDDetector
-from musetalk.faces.s3fd_boxes import find_boxes
+from musetalk.faces.detection import haar, mtcnn_networks
+from musetalk.faces.detection.haar import HaarDetector
+from musetalk.faces.detection.haar_cascades import Cascades
+from musetalk.faces.detection.mtcnn import MtcnnDetector
+from musetalk.faces.detection.s3fd import S3FDDetector
+from musetalk.faces.detection.s3fd_boxes import find_boxes
+from musetalk.faces.tracking.face_plan import FacePlan, plan_key
+from musetalk.faces.tracking.planner import plan_faces
+from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
 from musetalk.faces.types import FaceBox, FaceDetector, Sought
-from musetalk.faces.watch import ANY_FACE, search_frames
 from musetalk.media.pictures.decoding import read_image
 from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, FaceChoice, TrackerSettings

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
-from musetalk.faces.face_shapes import ParsedFace
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
+from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.frame_preview import FramePreview
 from musetalk.settings import MaskSettings

@@ -8,9 +8,9 @@ from math import radians
 import numpy as np
 import pytest
 
-from musetalk.faces.planner import plan_faces
-from musetalk.faces.points import mouth_of, square_of, tilt_of
+from musetalk.faces.landmarks.five_points import mouth_of, square_of, tilt_of
 from musetalk.faces.smoothing import Float64Array
+from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox, FivePoints
 from musetalk.settings import TrackerSettings
 from musetalk.utils.arrays import UInt8Array

@@ -12,17 +12,17 @@ import pytest
 from hybrid.framing import FaceAligner
 from musetalk.enhance.alignment import face_view
 from musetalk.equipment import Workshop
-from musetalk.faces.extent import parsing_view
-from musetalk.faces.face_shapes import FaceShapes, ShapeReader
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.label_places import five_of_labels
-from musetalk.faces.label_store import LabelStore
-from musetalk.faces.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
-from musetalk.faces.parsing_masks import FaceLabel
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.point_track import steady_points
-from musetalk.faces.similarity import fitted
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.rotated_crop import fitted
+from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
+from musetalk.faces.landmarks.point_smoothing import steady_points
+from musetalk.faces.parsing.face_extent import parsing_view
+from musetalk.faces.parsing.label_points import five_of_labels
+from musetalk.faces.parsing.label_store import LabelStore
+from musetalk.faces.parsing.labels import FaceLabel
+from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.smoothing import Float64Array
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Traits

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hybrid.face_points import FacePoints, assumed_points, points_from_labels, steady_points
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.types import FaceBox
 
 SEEN = CropPlacement(100, 50, 768, 768)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from musetalk.errors import BackendError
-from musetalk.faces.haar import MAX_SIDE, HaarDetector
+from musetalk.faces.detection.haar import MAX_SIDE, HaarDetector
+from musetalk.faces.tracking.propagate import FollowingDetector
 from musetalk.faces.types import FaceBox
-from musetalk.faces.watch import FollowingDetector
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from musetalk.errors import BackendError
-from musetalk.faces import mtcnn_networks
-from musetalk.faces.haar import HaarDetector
-from musetalk.faces.mtcnn import MtcnnDetector
+from musetalk.faces.detection import mtcnn_networks
+from musetalk.faces.detection.haar import HaarDetector
+from musetalk.faces.detection.mtcnn import MtcnnDetector
+from musetalk.faces.tracking.propagate import FollowingDetector, SearchingDetector
 from musetalk.faces.types import FaceBox
-from musetalk.faces.watch import FollowingDetector, SearchingDetector
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array
 

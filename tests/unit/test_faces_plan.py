@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import CoordsError, OutputError
-from musetalk.faces.plan import FacePlan, plan_key
+from musetalk.faces.tracking.face_plan import FacePlan, plan_key
 from musetalk.faces.types import FaceBox
 from musetalk.settings import TrackerSettings
 from musetalk.utils.arrays import UInt8Array

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import Cancelled
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import plan_faces
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox
 from musetalk.progress import CancelToken
 from musetalk.settings import TrackerSettings

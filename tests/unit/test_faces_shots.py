@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.faces.shots import ShotFinder
+from musetalk.faces.tracking.shots import ShotFinder
 from musetalk.settings import TrackerSettings
 from musetalk.utils.arrays import UInt8Array
 

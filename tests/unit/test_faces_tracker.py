@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.faces.tracker import Seen, ShotTracker, Track
+from musetalk.faces.tracking.tracker import Seen, ShotTracker, Track
 from musetalk.faces.types import FaceBox, MouthShape
 from musetalk.settings import TrackerSettings
 

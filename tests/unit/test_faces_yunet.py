@@ -10,9 +10,9 @@ import pytest
 
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
+from musetalk.faces.detection.yunet import YuNetDetector
+from musetalk.faces.tracking.propagate import FollowingDetector, SearchingDetector
 from musetalk.faces.types import FaceBox
-from musetalk.faces.watch import FollowingDetector, SearchingDetector
-from musetalk.faces.yunet import YuNetDetector
 from musetalk.generators.registry import BackendRegistry
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array

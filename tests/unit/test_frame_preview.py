@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import Cancelled, MediaError, SettingsError, VoiceError
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox
 from musetalk.frame_places import hear, open_voice, sampled_places, stretch_around, telling_places
 from musetalk.frame_preview import FramePreview

@@ -16,7 +16,7 @@ from hybrid.face_points import FacePoints
 from hybrid.mask import keep_mask
 from hybrid.placement import AlignedPlacement, painted_mask, pasted_mask, place_aligned, whole_mask
 from musetalk.compositing.blending import composite
-from musetalk.faces.geometry import Scaling
+from musetalk.faces.crops.crop import Scaling
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 
 pytestmark = pytest.mark.slow

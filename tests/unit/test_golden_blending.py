@@ -5,8 +5,8 @@ import pytest
 
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
-from musetalk.faces.geometry import CropPlacement, square_around
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.crops.crop import CropPlacement, square_around
+from musetalk.faces.parsing.labels import FaceLabel
 from tests.golden.read import Golden, read_golden
 
 CASES = [

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from musetalk.errors import BackendError
-from musetalk.faces.parsing import FaceParser, load_parser
-from musetalk.faces.parsing_masks import FaceLabel, jaw_mask, neck_mask, raw_mask
-from musetalk.faces.parsing_network import BiSeNet, fold_norms
+from musetalk.faces.parsing.bisenet import BiSeNet, fold_norms
+from musetalk.faces.parsing.labels import FaceLabel, jaw_mask, neck_mask, raw_mask
+from musetalk.faces.parsing.parser import FaceParser, load_parser
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import FACE_PARSING
 from musetalk.weights.export import export

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from musetalk.errors import BackendError
-from musetalk.faces.s3fd import MAX_SIDE, S3FDDetector, load_s3fd, prepared
-from musetalk.faces.s3fd_boxes import decode_boxes, find_boxes
-from musetalk.faces.s3fd_input import Letterbox
-from musetalk.faces.s3fd_network import S3FD, Heads
+from musetalk.faces.detection.s3fd import MAX_SIDE, S3FDDetector, load_s3fd, prepared
+from musetalk.faces.detection.s3fd_boxes import decode_boxes, find_boxes
+from musetalk.faces.detection.s3fd_network import S3FD, Heads
+from musetalk.faces.detection.s3fd_preprocess import Letterbox
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import catalog
 from musetalk.weights.export import export

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
-from musetalk.faces.extent import PARSING_EXPAND, FaceExtent, assumed_extent, halved_crop, parsing_view, shift_range
-from musetalk.faces.geometry import CropPlacement, square_around
+from musetalk.faces.crops.crop import CropPlacement, square_around
+from musetalk.faces.parsing.face_extent import (
+    PARSING_EXPAND,
+    FaceExtent,
+    assumed_extent,
+    halved_crop,
+    parsing_view,
+    shift_range,
+)
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from tests.drawn_labels import WHOLE, draw, found
 

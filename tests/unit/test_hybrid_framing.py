@@ -14,11 +14,11 @@ from hybrid.mask import keep_mask
 from hybrid.placement import AlignedPlacement, whole_mask
 from hybrid.sampler import FAST, PUBLISHED
 from musetalk.compositing.blending import composite
-from musetalk.faces.extent import parsing_view
-from musetalk.faces.face_shapes import FaceShapes, ShapeReader
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.label_store import LabelStore
-from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.face_extent import parsing_view
+from musetalk.faces.parsing.label_store import LabelStore
+from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
+from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.generators.types import Traits
 from musetalk.layout import FaceLayout, first_row_shown

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.labelling import FaceReaders, shapes_in
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from musetalk.errors import BackendError
-from musetalk.faces.landmark_network import FAN
-from musetalk.faces.landmarks import LandmarkFinder, LandmarkView, load_landmarks, peaks
-from musetalk.faces.s3fd_boxes import square_box, tight_box
+from musetalk.faces.detection.s3fd_boxes import square_box, tight_box
+from musetalk.faces.landmarks.fan import LandmarkFinder, LandmarkView, load_landmarks, peaks
+from musetalk.faces.landmarks.fan_network import FAN
 from musetalk.faces.types import FaceBox
 from musetalk.progress import Cancelled, CancelToken
 from musetalk.utils.arrays import Float32Array, UInt8Array

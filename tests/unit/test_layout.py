@@ -13,12 +13,12 @@ import pytest
 
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
-from musetalk.faces.extent import parsing_view
-from musetalk.faces.face_shapes import FaceShapes, ShapeReader
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.label_store import LabelStore
-from musetalk.faces.parsing_masks import LABEL_SIDE, FaceLabel
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.face_extent import parsing_view
+from musetalk.faces.parsing.label_store import LabelStore
+from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
+from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.generators.types import Traits
 from musetalk.labelling import FaceReaders, shapes_in

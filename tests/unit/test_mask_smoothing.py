@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from musetalk.compositing.smoothing import time_weights, weighted_mean
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

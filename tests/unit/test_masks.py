@@ -11,8 +11,8 @@ import pytest
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
-from musetalk.faces.extent import halved_crop
-from musetalk.faces.parsing_masks import FaceLabel, jaw_mask, mouth_mask
+from musetalk.faces.parsing.face_extent import halved_crop
+from musetalk.faces.parsing.labels import FaceLabel, jaw_mask, mouth_mask
 from musetalk.generators.types import Framing
 from tests.drawn import SIDE
 from tests.drawn_labels import WHOLE, draw, found, with_hand, with_strand

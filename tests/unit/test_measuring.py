@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import MouthShape
 from musetalk.measuring.measurer import MOST_BINS, Measurer
 from musetalk.measuring.region import MOUTH, MeasuredPlaces

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.faces.mouth import locate_mouth, mouth_prior
+from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
 from musetalk.faces.types import FaceBox, MouthShape
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, MOUTH, SIDE, drawn_face

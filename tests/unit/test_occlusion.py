@@ -12,9 +12,9 @@ import pytest
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
-from musetalk.faces.extent import parsing_view
-from musetalk.faces.geometry import CropPlacement, Placement
-from musetalk.faces.parsing_masks import FaceLabel, look_up
+from musetalk.faces.crops.crop import CropPlacement, Placement
+from musetalk.faces.parsing.face_extent import parsing_view
+from musetalk.faces.parsing.labels import FaceLabel, look_up
 from musetalk.generators.types import Traits
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musetalk.faces.extent import assumed_extent
-from musetalk.faces.s3fd import S3FDDetector
-from musetalk.faces.s3fd_boxes import square_box
-from musetalk.faces.s3fd_input import MEAN, Cutout
+from musetalk.faces.detection.s3fd import S3FDDetector
+from musetalk.faces.detection.s3fd_boxes import square_box
+from musetalk.faces.detection.s3fd_preprocess import MEAN, Cutout
+from musetalk.faces.parsing.face_extent import assumed_extent
+from musetalk.faces.tracking.propagate import FollowingDetector
 from musetalk.faces.types import FaceBox
-from musetalk.faces.watch import FollowingDetector
 from tests.green_faces import CPU, GreenNetwork, Searching, Size, draw, green, tight
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from musetalk.faces.plan import FacePlan
-from musetalk.faces.planner import plan_faces
-from musetalk.faces.s3fd import S3FDDetector
-from musetalk.faces.s3fd_network import S3FD
+from musetalk.faces.detection.s3fd import S3FDDetector
+from musetalk.faces.detection.s3fd_network import S3FD
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox
 from musetalk.settings import TrackerSettings
 from tests.green_faces import Searching, Size, draw, green, tight

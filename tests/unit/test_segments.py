@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.borders import painted_borders
-from musetalk.faces.plan import FacePlan
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.frame_places import segment_around
 from musetalk.generators.types import Traits
 from musetalk.media.timing.timeline import Timeline

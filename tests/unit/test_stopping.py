@@ -11,7 +11,7 @@ from torch import nn
 
 from musetalk.enhance.restorer import placed
 from musetalk.errors import Cancelled
-from musetalk.faces.s3fd import prepared
+from musetalk.faces.detection.s3fd import prepared
 from musetalk.progress import CancelToken
 from musetalk.runtime.checkpoint import fill
 from musetalk.runtime.stop_points import with_stop_points

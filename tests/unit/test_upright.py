@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask, shown_mask
-from musetalk.faces.geometry import CropPlacement, Placement
+from musetalk.faces.crops.crop import CropPlacement, Placement
+from musetalk.faces.crops.upright_crop import UprightPlacement
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
-from musetalk.faces.upright import UprightPlacement
 from musetalk.utils.arrays import UInt8Array
 
 MIDDLE = (310.4, 236.7)  # of the crops below in their frame

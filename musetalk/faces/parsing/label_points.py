@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.geometry import CropPlacement
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.smoothing import Float64Array
 from musetalk.utils.arrays import UInt8Array
 
@@ -23,7 +23,7 @@ LEAST_PIXELS = 12  # of one brow, eye or nose in the labels: fewer are specks
 _FACE = (FaceLabel.SKIN, FaceLabel.NOSE, FaceLabel.GLASSES, *BROWS, *EYES, *LIPS)
 _NOSE_END = 0.15  # of its greatest width: what is narrower is no longer nose
 _LOWER_NOSE = 0.36  # of the way from the nose's base up to the brows
-_TIP = 0.737  # of the way from the eyes to the nose's base, in the mean face (see `musetalk.faces.extent`)
+_TIP = 0.737  # of the way from the eyes to the nose's base, in the mean face (see `musetalk.faces.parsing.face_extent`)
 _CORNER = 0.08  # of the lips' pixels, those furthest out: their middle height is a corner's
 _ENDS = (0.003, 0.997)  # of the lips' pixels, from end to end: stray ones lie beyond
 _SHAPES = (0.4, 2.2)  # believed distances of the eyes, in distances from eyes to mouth; 1.0 is typical

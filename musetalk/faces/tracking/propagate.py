@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from musetalk.faces.overlap import distinct, same_face
+from musetalk.faces.detection.boxes import distinct, same_face
 from musetalk.faces.types import FaceBox, FaceDetector, Sought
 from musetalk.progress import go_on
 from musetalk.utils.arrays import UInt8Array

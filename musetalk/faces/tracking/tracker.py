@@ -10,8 +10,8 @@ from math import ceil, nan
 
 import numpy as np
 
-from musetalk.faces.plan import TrackSummary, choose
 from musetalk.faces.smoothing import Float64Array, running_rank, sigma_of, smooth
+from musetalk.faces.tracking.face_plan import TrackSummary, choose
 from musetalk.faces.types import FaceBox, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import Float32Array, Int64Array

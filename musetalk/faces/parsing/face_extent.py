@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.geometry import CropPlacement, square_around
-from musetalk.faces.parsing_masks import FaceLabel
+from musetalk.faces.crops.crop import CropPlacement, square_around
+from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import UInt8Array
 

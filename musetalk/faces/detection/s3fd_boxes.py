@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from musetalk.faces.extent import TYPICAL_PROPORTIONS
-from musetalk.faces.s3fd_network import Heads
+from musetalk.faces.detection.s3fd_network import Heads
+from musetalk.faces.parsing.face_extent import TYPICAL_PROPORTIONS
 from musetalk.faces.types import FaceBox
 
 _STRIDES = (4, 8, 16, 32, 64, 128)

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from musetalk.errors import BackendError
-from musetalk.faces.cascades import WINDOW, load_profile
-from musetalk.faces.haar import HaarDetector
-from musetalk.faces.light import shrunk
+from musetalk.faces.detection.haar import HaarDetector
+from musetalk.faces.detection.haar_cascades import WINDOW, load_profile
+from musetalk.faces.detection.opencv import shrunk
+from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
 from musetalk.faces.types import FaceDetector
-from musetalk.faces.watch import ANY_FACE, search_frames
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musetalk.faces.parsing_masks import LABEL_SIDE
-from musetalk.faces.parsing_network import BiSeNet, fold_norms
+from musetalk.faces.parsing.bisenet import BiSeNet, fold_norms
+from musetalk.faces.parsing.labels import LABEL_SIDE
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from musetalk.errors import OutputError
-from musetalk.faces.parsing_masks import LABEL_SIDE
+from musetalk.faces.parsing.labels import LABEL_SIDE
 from musetalk.utils.arrays import UInt8Array
 
 _LEVEL = 1  # of compression: label maps are mostly level areas

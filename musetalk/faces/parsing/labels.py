@@ -10,7 +10,7 @@ from math import atan2, degrees
 import cv2
 import numpy as np
 
-from musetalk.faces.geometry import CropPlacement
+from musetalk.faces.crops.crop import CropPlacement
 from musetalk.utils.arrays import Int64Array, UInt8Array
 
 LABEL_SIDE = 512  # pixels; the shapes below are in pixels of label maps of this size

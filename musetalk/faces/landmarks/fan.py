@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musetalk.faces.landmark_network import FAN, INPUT_SIDE, LANDMARKS, MAP_SIDE
-from musetalk.faces.s3fd_boxes import tight_box
+from musetalk.faces.detection.s3fd_boxes import tight_box
+from musetalk.faces.landmarks.fan_network import FAN, INPUT_SIDE, LANDMARKS, MAP_SIDE
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.progress import go_on

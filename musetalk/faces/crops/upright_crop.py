@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.similarity import TurnedPlacement
+from musetalk.faces.crops.rotated_crop import TurnedPlacement
 from musetalk.faces.smoothing import Float64Array
 from musetalk.utils.arrays import Float32Array, UInt8Array
 

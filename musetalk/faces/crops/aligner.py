@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from musetalk.faces.geometry import CropPlacement, Placement, Scaling
+from musetalk.faces.crops.crop import CropPlacement, Placement, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import UInt8Array

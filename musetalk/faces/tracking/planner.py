@@ -9,14 +9,14 @@ from math import atan2, cos, hypot, sin
 
 import numpy as np
 
-from musetalk.faces.mouth import locate_mouth, mouth_prior
-from musetalk.faces.overlap import same_face, shared_area
-from musetalk.faces.plan import FacePlan, rank
-from musetalk.faces.points import mouth_of
-from musetalk.faces.shots import ShotFinder
-from musetalk.faces.tracker import Seen, ShotTracker, Track, at_rest
+from musetalk.faces.detection.boxes import same_face, shared_area
+from musetalk.faces.landmarks.five_points import mouth_of
+from musetalk.faces.tracking.face_plan import FacePlan, rank
+from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
+from musetalk.faces.tracking.propagate import FrameFaces, SearchingDetector, look_through
+from musetalk.faces.tracking.shots import ShotFinder
+from musetalk.faces.tracking.tracker import Seen, ShotTracker, Track, at_rest
 from musetalk.faces.types import FaceBox, FaceDetector, MouthShape, Sought
-from musetalk.faces.watch import FrameFaces, SearchingDetector, look_through
 from musetalk.progress import CancelToken, go_on
 from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import UInt8Array

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from musetalk.errors import BackendError
-from musetalk.faces.overlap import distinct, same_face
-from musetalk.faces.s3fd_boxes import find_boxes, square_box
-from musetalk.faces.s3fd_input import MEAN, Cutout, Letterbox
-from musetalk.faces.s3fd_network import S3FD, Heads
+from musetalk.faces.detection.boxes import distinct, same_face
+from musetalk.faces.detection.s3fd_boxes import find_boxes, square_box
+from musetalk.faces.detection.s3fd_network import S3FD, Heads
+from musetalk.faces.detection.s3fd_preprocess import MEAN, Cutout, Letterbox
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.runtime.stop_points import with_stop_points

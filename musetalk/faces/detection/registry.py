@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from musetalk.faces.haar import HaarDetector
-from musetalk.faces.mtcnn import MtcnnDetector
-from musetalk.faces.mtcnn_networks import PACKAGE, REMEDY, find_networks
+from musetalk.faces.detection.haar import HaarDetector
+from musetalk.faces.detection.mtcnn import MtcnnDetector
+from musetalk.faces.detection.mtcnn_networks import PACKAGE, REMEDY, find_networks
+from musetalk.faces.detection.yunet import YuNetDetector
 from musetalk.faces.types import FaceDetector
-from musetalk.faces.yunet import YuNetDetector
 from musetalk.settings import DetectorSettings
 from musetalk.weights.catalog import S3FD, YUNET
 from musetalk.weights.weight_file import lacking
@@ -62,7 +62,7 @@ def load_light(name: DetectorName, settings: DetectorSettings, models_dir: Path)
         ValueError: It is S3FD, which torch runs.
     """
     if name == "s3fd":
-        raise ValueError("S3FD is loaded by musetalk.faces.s3fd")
+        raise ValueError("S3FD is loaded by musetalk.faces.detection.s3fd")
     if name == "mtcnn":
         return MtcnnDetector(settings)
     return YuNetDetector(settings, models_dir / YUNET.path) if name == "yunet" else HaarDetector(settings)

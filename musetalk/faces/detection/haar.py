@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.cascades import STAGE_THRESHOLD, WINDOW, Cascades, load_cascades
-from musetalk.faces.light import LightDetector
-from musetalk.faces.overlap import distinct
+from musetalk.faces.detection.boxes import distinct
+from musetalk.faces.detection.haar_cascades import STAGE_THRESHOLD, WINDOW, Cascades, load_cascades
+from musetalk.faces.detection.opencv import LightDetector
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array

@@ -1,0 +1,1 @@
+"""Crops of faces, and the way back into the frame."""

@@ -1,0 +1,1 @@
+"""Detectors: faces in single frames."""
