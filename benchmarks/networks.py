@@ -25,11 +25,11 @@ from benchmarks.flops import Stopwatch, Timing, against_parts, count_flop, matmu
 from benchmarks.full_size import write_models
 from benchmarks.networks_faces import PLANNED, Stage, composites, detection, parsing, video
 from benchmarks.networks_memory import FRAMES
+from musetalk.audio.whisper import load_whisper
 from musetalk.generators.musetalk import MuseTalkDenoiser, load_unet
 from musetalk.generators.types import Clip
 from musetalk.generators.vae import TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
 from musetalk.runtime.device import choose_compute
-from musetalk.speech.whisper import load_whisper
 
 UPSTREAM = 1.9e12  # FLOP of one frame, first or again: upstream MuseTalk measured on two CPU cores, 704x1216
 ROW_SHOWN = 115  # of 256: where the jaw's mask begins in a crop, about; the rows above are not decoded by TAESD

@@ -12,12 +12,12 @@ from hybrid.inference import LatentSyncDenoiser
 from hybrid.mask import hide_painted, paste_kept
 from hybrid.sampler import FAST, PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
+from musetalk.audio.types import LATENTSYNC_HEARING
 from musetalk.generators.autoencoder import frames_at_once, load_autoencoder
 from musetalk.generators.latent import LatentGenerator, LatentOptions
 from musetalk.generators.types import Traits
 from musetalk.runtime.device import Compute
 from musetalk.settings import LatentSyncSettings, RenderSettings
-from musetalk.speech.hearing import LATENTSYNC_HEARING
 
 Version: TypeAlias = Literal["1.5", "1.6"]
 

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from musetalk.audio.feature_store import FeatureCache
+from musetalk.audio.types import Hearing, SpeechEncoder
 from musetalk.enhance.choice import depends as enhancer_depends
 from musetalk.enhance.choice import lacks as enhancer_lacks
 from musetalk.enhance.choice import load_enhancer
@@ -23,8 +25,6 @@ from musetalk.generators.registry import Backend, BackendRegistry, check_complet
 from musetalk.generators.types import FaceGenerator, Traits
 from musetalk.labelling import FaceLabeller, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
-from musetalk.speech.hearing import Hearing, SpeechEncoder
-from musetalk.speech.store import FeatureCache
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS, S3FD
@@ -240,7 +240,7 @@ class Workshop:
         return self._keep("restorer", enhancer_depends(settings), lambda: load_enhancer(settings))
 
     def _encoder(self, settings: RenderSettings, hearing: Hearing) -> SpeechEncoder:
-        from musetalk.speech.whisper import load_whisper  # noqa: PLC0415 - loads torch
+        from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
         folder, device = settings.models_dir / "whisper", str(_device(settings))
         return self._keep("encoder", (folder, device, hearing), lambda: load_whisper(folder, hearing, device=device))

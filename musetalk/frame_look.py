@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.equipment import Equipment
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
@@ -19,7 +20,6 @@ from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.segments import piece_lengths
 from musetalk.settings import RenderSettings
-from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.utils.arrays import UInt8Array
 
 

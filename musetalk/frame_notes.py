@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.faceless import absence_note, upside_down_note
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
@@ -16,7 +17,6 @@ from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
-from musetalk.speech.envelope import EnvelopeTrack
 
 _SMALL_FACE = 64  # pixels; a smaller face shows little of its mouth
 _AT_REST = 0.02  # openness below which a mouth hardly moves

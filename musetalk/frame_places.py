@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import LOOK_SECONDS
 from musetalk.media.probe import probe_voice
@@ -20,7 +21,6 @@ from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.segments import Segment
 from musetalk.settings import Limits
-from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
 from musetalk.utils.arrays import Float32Array
 
 _HEARD_BEFORE, _HEARD_AFTER = 100, 20  # seconds of a long voice around a frame

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from musetalk.audio.envelope import EnvelopeTrack
+from musetalk.audio.track import SpeechTrack
 from musetalk.compositing.outline import mask_outline
 from musetalk.equipment import Equipment
 from musetalk.errors import SettingsError, about
@@ -40,8 +42,6 @@ from musetalk.preparation import Preparation, presence_on
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.rendering import paint
 from musetalk.settings import RenderSettings
-from musetalk.speech.envelope import EnvelopeTrack
-from musetalk.speech.track import SpeechTrack
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _ROUNDING = 1e-6  # frames by which seconds, as floats, may fall short of a frame's start

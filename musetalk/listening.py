@@ -6,17 +6,17 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
+from musetalk.audio.feature_store import FeatureFile
+from musetalk.audio.features import measure_features
+from musetalk.audio.silence import hush, silent_samples
+from musetalk.audio.track import SpeechTrack
+from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, Hearing
+from musetalk.audio.windows import FeatureTrack
 from musetalk.equipment import Equipment
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
-from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
-from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import SAMPLES_PER_STEP, STEPS_PER_SECOND, Hearing
-from musetalk.speech.pauses import hush, silent_samples
-from musetalk.speech.store import FeatureFile
-from musetalk.speech.track import SpeechTrack
-from musetalk.speech.windows import FeatureTrack
 
 _EXCERPT_BEFORE, _EXCERPT_SECONDS = 20, 30  # one window of Whisper's, most of it before the frame
 

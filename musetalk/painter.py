@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from musetalk.audio.track import SpeechTrack
 from musetalk.generators.types import FaceGenerator
 from musetalk.layout import FaceLayout
 from musetalk.progress import CancelToken
-from musetalk.speech.track import SpeechTrack
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from musetalk.audio.envelope import EnvelopeTrack
+from musetalk.audio.silence import find_presence
+from musetalk.audio.track import SpeechTrack
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError
@@ -33,9 +36,6 @@ from musetalk.preflight import Preflight
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.segments import Segment, cut_segments, piece_lengths
 from musetalk.settings import RenderSettings
-from musetalk.speech.envelope import EnvelopeTrack
-from musetalk.speech.pauses import find_presence
-from musetalk.speech.track import SpeechTrack
 from musetalk.utils.arrays import Float32Array
 
 

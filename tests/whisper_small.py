@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
-from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import Seams
-from musetalk.speech.whisper import WhisperListener
+from musetalk.audio.features import measure_features
+from musetalk.audio.types import Seams
+from musetalk.audio.whisper import WhisperListener
 from musetalk.utils.arrays import Float32Array
 
 RATE = 16_000

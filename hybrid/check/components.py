@@ -16,11 +16,11 @@ from hybrid.mask import SIDE, keep_mask, latent_mask
 from hybrid.placement import place_aligned
 from hybrid.sampler import FAST, LATENT_CHANNELS, PUBLISHED, Conditions, Sampler, Sampling, make_scheduler
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS
+from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing
+from musetalk.audio.windows import FeatureTrack
 from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop
 from musetalk.generators.musetalk import CROP_SIZE
 from musetalk.runtime.device import Compute
-from musetalk.speech.hearing import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing
-from musetalk.speech.windows import FeatureTrack
 
 _SIZES = (SIDE, 2 * SIDE)
 _SHARES_APART = 0.01  # of what is painted, between the sizes: the same picture, resized

@@ -9,16 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from musetalk.audio.envelope import measure_envelope
+from musetalk.audio.feature_store import FeatureFile, write_features
+from musetalk.audio.features import measure_features
+from musetalk.audio.types import STEPS_PER_SECOND, Hearing
+from musetalk.audio.windows import FeatureTrack
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.media.pictures.decoding import read_image
 from musetalk.settings import DetectorSettings
-from musetalk.speech.envelope import measure_envelope
-from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import STEPS_PER_SECOND, Hearing
-from musetalk.speech.store import FeatureFile, write_features
-from musetalk.speech.windows import FeatureTrack
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 FRAMES = 16
@@ -87,7 +87,7 @@ def feature_windows(hearing: Hearing, folder: Path, whisper: Path | None = None,
     if whisper is None:
         features = drawn_features(path)
     else:
-        from musetalk.speech.whisper import load_whisper  # noqa: PLC0415 - loads torch
+        from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
         features = measure_features([voice()], load_whisper(whisper, hearing, device=device), path)
     return FeatureTrack(features, fps=FPS, frame_count=FRAMES, hearing=hearing).window(0, FRAMES)

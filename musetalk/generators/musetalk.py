@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
+from musetalk.audio.types import MUSETALK_HEARING, MUSETALK_V1_HEARING
 from musetalk.errors import BackendError
 from musetalk.generators.autoencoder import DecoderName, frames_at_once, load_autoencoder
 from musetalk.generators.latent import LatentGenerator, LatentOptions
@@ -16,7 +17,6 @@ from musetalk.networks.positions import position_table
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Batches, Compute
 from musetalk.settings import SpeechSettings
-from musetalk.speech.hearing import MUSETALK_HEARING, MUSETALK_V1_HEARING
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel

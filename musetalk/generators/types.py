@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias
 
+from musetalk.audio.types import Hearing
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.progress import go_on
 from musetalk.settings import ShownShape
-from musetalk.speech.hearing import Hearing
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 Framing: TypeAlias = Literal["square", "halved", "aligned"]

@@ -20,6 +20,7 @@ from torch import nn
 import musetalk.comparing.compare
 import musetalk.finishing
 import musetalk.trials
+from musetalk.audio.types import MUSETALK_HEARING
 from musetalk.comparing.compare import compare
 from musetalk.equipment import Workshop
 from musetalk.errors import Cancelled, GeneratorError
@@ -30,7 +31,6 @@ from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.settings import RenderSettings
-from musetalk.speech.hearing import MUSETALK_HEARING
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from tests.media import tone, write_video, write_wav
 from tests.programs import HANG_SECONDS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musetalk.speech.envelope import EnvelopeSettings, EnvelopeTrack, measure_envelope
+from musetalk.audio.envelope import EnvelopeSettings, EnvelopeTrack, measure_envelope
 from musetalk.utils.arrays import Float32Array
 
 RATE = 16_000

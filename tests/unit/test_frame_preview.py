@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import Cancelled, MediaError, SettingsError, VoiceError
@@ -24,7 +25,6 @@ from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import ColorTags, Source
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import Limits, MaskSettings, RenderSettings
-from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, SIDE, drawn_face
 from tests.media import tone, write_video, write_wav

@@ -9,12 +9,12 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
+from musetalk.audio.types import MUSETALK_HEARING
 from musetalk.errors import BackendError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.generators.latent import Denoiser, LatentCache, LatentGenerator, LatentOptions
 from musetalk.generators.types import Clip, Traits
 from musetalk.generators.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
-from musetalk.speech.hearing import MUSETALK_HEARING
 from tests.filled import CPU, filled
 
 pytestmark = pytest.mark.usefixtures("one_thread")

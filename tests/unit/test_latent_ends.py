@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from musetalk.audio.types import MUSETALK_HEARING
 from musetalk.errors import BackendError, Cancelled
 from musetalk.generators.latent import LatentGenerator, LatentOptions
 from musetalk.generators.types import Clip, Traits
 from musetalk.runtime.device import Compute
-from musetalk.speech.hearing import MUSETALK_HEARING
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 SIZE, FRAMES = 16, 4

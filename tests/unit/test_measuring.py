@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import MouthShape
@@ -20,7 +21,6 @@ from musetalk.measuring.measurer import MOST_BINS, Measurer
 from musetalk.measuring.region import MOUTH, MeasuredPlaces
 from musetalk.measuring.types import Measures
 from musetalk.media.timing.timeline import Timeline
-from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, SIDE, drawn_face
 from tests.drawn import MOUTH as LIPS

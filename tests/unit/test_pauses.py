@@ -13,17 +13,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
+from musetalk.audio.feature_store import FeatureCache
+from musetalk.audio.features import measure_features
+from musetalk.audio.mel import FFT_SIZE
+from musetalk.audio.silence import find_presence, hush, silent_samples
+from musetalk.audio.types import MUSETALK_HEARING, SAMPLES_PER_STEP
 from musetalk.equipment import Equipment
 from musetalk.listening import listen, listen_around
 from musetalk.media.sound.voice import Voice
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
-from musetalk.speech.envelope import EnvelopeTrack, measure_envelope
-from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import MUSETALK_HEARING, SAMPLES_PER_STEP
-from musetalk.speech.mel import FFT_SIZE
-from musetalk.speech.pauses import find_presence, hush, silent_samples
-from musetalk.speech.store import FeatureCache
 from musetalk.utils.arrays import Float32Array
 from tests.media import write_wav
 

@@ -23,12 +23,12 @@ from hybrid.inference import LatentSyncDenoiser
 from hybrid.mask import keep_mask, latent_mask
 from hybrid.sampler import Sampling
 from hybrid.unet3d.unet import UNet3D
+from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING
 from musetalk.errors import BackendError
 from musetalk.generators.registry import Backend, BackendRegistry
 from musetalk.generators.types import Clip
 from musetalk.networks.positions import position_table
 from musetalk.settings import RenderSettings
-from musetalk.speech.hearing import LATENTSYNC_HEARING, MUSETALK_HEARING
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 

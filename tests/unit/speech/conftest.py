@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from transformers import WhisperFeatureExtractor, WhisperModel
 
-from musetalk.speech.store import FeatureFile, write_features
-from musetalk.speech.whisper import WhisperListener, load_whisper
+from musetalk.audio.feature_store import FeatureFile, write_features
+from musetalk.audio.whisper import WhisperListener, load_whisper
 from tests.whisper_small import SHAPE, build_model
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musetalk.audio.features import measure_features
+from musetalk.audio.mel import mel_of_voice, regroup
+from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing, Seams
+from musetalk.audio.whisper import WhisperListener, load_whisper
+from musetalk.audio.windows import FeatureTrack
 from musetalk.errors import Cancelled, OutputError
 from musetalk.progress import CancelToken
-from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing, Seams
-from musetalk.speech.mel import mel_of_voice, regroup
-from musetalk.speech.whisper import WhisperListener, load_whisper
-from musetalk.speech.windows import FeatureTrack
 from tests.whisper_small import SHAPE, features_of, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from transformers.audio_utils import mel_filter_bank
 
-from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import MUSETALK_HEARING
-from musetalk.speech.mel import SILENCE, mel_of_segments, mel_of_voice, scale_log_mel
-from musetalk.speech.store import FeatureFile, write_features
-from musetalk.speech.windows import FeatureTrack, step_numbers, windows_with_edges, windows_with_zeros
+from musetalk.audio.feature_store import FeatureFile, write_features
+from musetalk.audio.features import measure_features
+from musetalk.audio.mel import SILENCE, mel_of_segments, mel_of_voice, scale_log_mel
+from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.audio.windows import FeatureTrack, step_numbers, windows_with_edges, windows_with_zeros
 from musetalk.utils.arrays import Float32Array
 from tests.golden.fill import fill_state_dict
 from tests.golden.read import read_golden

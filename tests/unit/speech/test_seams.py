@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import WhisperModel
 
-from musetalk.speech.features import measure_features, plan_seams
-from musetalk.speech.whisper import WhisperListener, load_whisper
+from musetalk.audio.features import measure_features, plan_seams
+from musetalk.audio.whisper import WhisperListener, load_whisper
 from musetalk.utils.arrays import Float32Array
 from tests.whisper_small import RATE, SHAPE, WINDOW, assert_same, features_of, reference, speech
 

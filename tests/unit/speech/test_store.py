@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.speech.features import measure_features
-from musetalk.speech.hearing import Seams
-from musetalk.speech.store import FeatureCache, FeatureFile, write_features
-from musetalk.speech.whisper import WhisperListener
+from musetalk.audio.feature_store import FeatureCache, FeatureFile, write_features
+from musetalk.audio.features import measure_features
+from musetalk.audio.types import Seams
+from musetalk.audio.whisper import WhisperListener
 from musetalk.utils.arrays import Float32Array
 from tests.whisper_small import blocks_of, speech
 

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import WhisperFeatureExtractor, WhisperModel
 
+from musetalk.audio.types import LATENTSYNC_HEARING
+from musetalk.audio.whisper import WhisperListener, load_whisper, whisper_lacks
 from musetalk.errors import BackendError
-from musetalk.speech.hearing import LATENTSYNC_HEARING
-from musetalk.speech.whisper import WhisperListener, load_whisper, whisper_lacks
 from tests.whisper_small import SHAPE, WINDOW, assert_same, copy_of, features_of, reference, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.speech.hearing import LATENTSYNC_HEARING, MUSETALK_HEARING
-from musetalk.speech.store import FeatureFile
-from musetalk.speech.windows import FeatureTrack, step_numbers
+from musetalk.audio.feature_store import FeatureFile
+from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING
+from musetalk.audio.windows import FeatureTrack, step_numbers
 
 
 def test_frames_at_24_and_29_97_fps_hear_their_own_moment() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from musetalk.audio.whisper import load_whisper, whisper_lacks
 from musetalk.generators.musetalk import load_unet
 from musetalk.generators.vae import load_tiny, load_vae
 from musetalk.runtime.checkpoint import load_state_dict
-from musetalk.speech.whisper import load_whisper, whisper_lacks
 from musetalk.weights import MUSETALK_V15, TAESD, WEIGHT_SETS, lacking, preferred
 from musetalk.weights.catalog import WHISPER
 from musetalk.weights.export import export

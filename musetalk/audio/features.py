@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from musetalk.audio.feature_store import FeatureCache, FeatureFile, write_features
+from musetalk.audio.mel import SILENCE, mel_of_segments, mel_of_voice, regroup, scale_log_mel
+from musetalk.audio.types import SAMPLES_PER_STEP, Seams, SpeechEncoder
 from musetalk.errors import OutputError
 from musetalk.progress import CancelToken
-from musetalk.speech.hearing import SAMPLES_PER_STEP, Seams, SpeechEncoder
-from musetalk.speech.mel import SILENCE, mel_of_segments, mel_of_voice, regroup, scale_log_mel
-from musetalk.speech.store import FeatureCache, FeatureFile, write_features
 from musetalk.utils.arrays import Float32Array
 
 _REVISION = 1  # raise with every change of what the features of a voice are

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.speech.hearing import MUSETALK_HEARING, STEPS_PER_SECOND, Hearing
-from musetalk.speech.store import FeatureFile
+from musetalk.audio.feature_store import FeatureFile
+from musetalk.audio.types import MUSETALK_HEARING, STEPS_PER_SECOND, Hearing
 from musetalk.utils.arrays import Float32Array, Int64Array
 
 # MuseTalk's audio_padding_length_left and _right, LatentSync's audio_feat_length: in video frames at 25 fps.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from musetalk.audio.mel import FFT_SIZE, HOP
+from musetalk.audio.types import MUSETALK_HEARING, Hearing
 from musetalk.errors import BackendError
-from musetalk.speech.hearing import MUSETALK_HEARING, Hearing
-from musetalk.speech.mel import FFT_SIZE, HOP
 from musetalk.utils.arrays import Float32Array
 from musetalk.weights import first_of
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.settings import SilenceSettings
-from musetalk.speech.envelope import EnvelopeTrack
 from musetalk.utils.arrays import Float32Array
 from musetalk.utils.easing import smoothstep
 
