@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, machine, make_clip, publish, table, verdict
+from musetalk.compositing.appearance import between, matched, measure_look
 from musetalk.compositing.blending import lay, patch_of
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
-from musetalk.compositing.matching import between, matched, measure_look
-from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop, parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel

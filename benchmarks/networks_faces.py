@@ -18,7 +18,7 @@ from benchmarks.common import ASSETS, make_clip
 from benchmarks.flops import Stopwatch, count_flop
 from benchmarks.full_size import random_s3fd
 from musetalk.compositing.blending import composite
-from musetalk.compositing.parsed import parsed_mask
+from musetalk.compositing.parsed_masks import parsed_mask
 from musetalk.faces.detection.s3fd import S3FDDetector, prepared
 from musetalk.faces.detection.s3fd_network import S3FD, Heads
 from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop, parsing_view

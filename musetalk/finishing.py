@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from musetalk.compositing.appearance import Look, between, matched, measure_look
 from musetalk.compositing.blending import Patch, lay, patch_of
-from musetalk.compositing.matching import Look, between, matched, measure_look
 from musetalk.enhance.steadiness import Memory
 from musetalk.painting import Batch, PaintedFace
 from musetalk.preparation import Preparation

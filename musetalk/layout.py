@@ -9,10 +9,10 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
 from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask, soft_square
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
-from musetalk.compositing.parsed import ParsedMaskOptions, mask_of_shape, shape_map
-from musetalk.compositing.smoothing import time_weights, weighted_mean
+from musetalk.compositing.parsed_masks import ParsedMaskOptions, mask_of_shape, shape_map
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import Placement, Scaling, place_crops, square_around
 from musetalk.faces.parsing.face_extent import halved_crop, parsing_view, shift_range

@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 
+from musetalk.compositing.boundary import Borders
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.poisson import on_the_rim_of
-from musetalk.compositing.rim import Borders
 from musetalk.faces.crops.crop import Placement
 from musetalk.utils.arrays import Float32Array, UInt8Array
 

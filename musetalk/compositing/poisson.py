@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.compositing.rim import Borders, block_means, block_size, outermost, shown_blocks
+from musetalk.compositing.boundary import Borders, block_means, block_size, outermost, shown_blocks
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _RIM = 0.3  # blocks that show no more than this have the source's values

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musetalk.compositing.appearance import between, matched, measure_look
 from musetalk.compositing.blending import BlendMethod, Patch, composite, lay, patch_of
+from musetalk.compositing.boundary import Borders, find_rim
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
-from musetalk.compositing.matching import between, matched, measure_look
-from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
-from musetalk.compositing.rim import Borders, find_rim
-from musetalk.compositing.sharpness import Sharpness
+from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
+from musetalk.compositing.sharpness_transfer import Sharpness
 from musetalk.faces.crops.crop import CropPlacement, Placement
 from musetalk.faces.parsing.face_extent import halved_crop
 from musetalk.faces.types import FaceBox

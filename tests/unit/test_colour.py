@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musetalk.compositing.colour import correct, correction_table, fit_correction, green_of, no_correction
+from musetalk.compositing.color_transfer import correct, correction_table, fit_correction, green_of, no_correction
 from musetalk.utils.arrays import UInt8Array
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musetalk.compositing.blending import composite
-from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.crops.crop import CropPlacement, square_around
 from musetalk.faces.parsing.labels import FaceLabel
 from tests.golden.read import Golden, read_golden

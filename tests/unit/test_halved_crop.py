@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.compositing.blending import composite
-from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.crops.crop import CropPlacement, square_around
 from musetalk.faces.parsing.face_extent import (
     PARSING_EXPAND,

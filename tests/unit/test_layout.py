@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
 from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.parsing.face_extent import parsing_view

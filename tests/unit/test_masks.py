@@ -10,7 +10,7 @@ import pytest
 
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask, thinned
-from musetalk.compositing.parsed import ParsedMaskOptions, parsed_mask
+from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.parsing.face_extent import halved_crop
 from musetalk.faces.parsing.labels import FaceLabel, jaw_mask, mouth_mask
 from musetalk.generators.types import Framing

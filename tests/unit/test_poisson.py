@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.compositing.boundary import Borders
 from musetalk.compositing.poisson import membrane, on_the_rim_of
-from musetalk.compositing.rim import Borders
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 

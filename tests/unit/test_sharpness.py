@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.compositing.rim import Borders, Rim, find_rim
-from musetalk.compositing.sharpness import Sharpness, details_of, grained, measure_sharpness, sharpened
+from musetalk.compositing.boundary import Borders, Rim, find_rim
+from musetalk.compositing.sharpness_transfer import Sharpness, details_of, grained, measure_sharpness, sharpened
 from musetalk.utils.arrays import UInt8Array
 
 

@@ -8,9 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from musetalk.compositing.blending import Patch
-from musetalk.compositing.colour import correct, fit_correction, green_of, no_correction
-from musetalk.compositing.rim import Rim, find_rim, rim_means
-from musetalk.compositing.sharpness import Details, Sharpness, details_of, grained, measure_sharpness, sharpened
+from musetalk.compositing.boundary import Rim, find_rim, rim_means
+from musetalk.compositing.color_transfer import correct, fit_correction, green_of, no_correction
+from musetalk.compositing.sharpness_transfer import (
+    Details,
+    Sharpness,
+    details_of,
+    grained,
+    measure_sharpness,
+    sharpened,
+)
 from musetalk.settings import BlendSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 

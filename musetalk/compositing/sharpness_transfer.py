@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.compositing.rim import Rim
+from musetalk.compositing.boundary import Rim
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _SIGMA = 1.2  # pixels, of the blur
