@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, machine, publish, table
+from musetalk.backends.registry import BackendRegistry
 from musetalk.equipment import Workshop
 from musetalk.faces.detection.registry import detector_lacks
 from musetalk.faces.landmarks.five_points import mouth_of
@@ -29,7 +30,6 @@ from musetalk.faces.tracking.planner import LOOK_SECONDS, plan_faces
 from musetalk.faces.tracking.propagate import look_through
 from musetalk.faces.tracking.shots import ShotFinder
 from musetalk.faces.types import FaceBox, FaceDetector
-from musetalk.generators.registry import BackendRegistry
 from musetalk.media.pictures.decoding import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames

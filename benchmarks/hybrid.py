@@ -28,7 +28,7 @@ from hybrid.clips import plan_clips
 from hybrid.sampler import FAST, PUBLISHED, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.loading import load_unet3d
-from musetalk.generators.autoencoder import load_autoencoder
+from musetalk.backends.latent.autoencoder import load_autoencoder
 from musetalk.runtime.device import choose_compute
 
 ROOM = 12e9  # bytes that a step of one clip may take

@@ -19,7 +19,7 @@ from hybrid.inference import LatentSyncDenoiser
 from hybrid.sampler import PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D
-from musetalk.generators.autoencoder import Autoencoder, load_autoencoder
+from musetalk.backends.latent.autoencoder import Autoencoder, load_autoencoder
 from musetalk.runtime.device import Compute
 
 

@@ -26,9 +26,9 @@ from benchmarks.full_size import write_models
 from benchmarks.networks_faces import PLANNED, Stage, composites, detection, parsing, video
 from benchmarks.networks_memory import FRAMES
 from musetalk.audio.whisper import load_whisper
-from musetalk.generators.musetalk import MuseTalkDenoiser, load_unet
-from musetalk.generators.types import Clip
-from musetalk.generators.vae import TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
+from musetalk.backends.latent.vae import TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
+from musetalk.backends.musetalk import MuseTalkDenoiser, load_unet
+from musetalk.backends.types import Clip
 from musetalk.runtime.device import choose_compute
 
 UPSTREAM = 1.9e12  # FLOP of one frame, first or again: upstream MuseTalk measured on two CPU cores, 704x1216

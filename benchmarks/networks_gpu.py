@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from benchmarks.common import ASSETS, machine, make_clip, make_voice, render, table
 from benchmarks.flops import Stopwatch, count_flop, matmul_rate
 from benchmarks.full_size import claim_models
-from musetalk.generators.musetalk import load_unet
-from musetalk.generators.vae import LATENT_SCALING, load_tiny, load_vae
+from musetalk.backends.latent.vae import LATENT_SCALING, load_tiny, load_vae
+from musetalk.backends.musetalk import load_unet
 from musetalk.runtime.device import Compute
 
 DECODERS = ("sd", "tiny")

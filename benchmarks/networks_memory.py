@@ -19,8 +19,8 @@ import psutil
 import torch
 
 from benchmarks.flops import count_flop
-from musetalk.generators.musetalk import load_musetalk
-from musetalk.generators.types import Clip
+from musetalk.backends.musetalk import load_musetalk
+from musetalk.backends.types import Clip
 from musetalk.runtime.device import choose_compute
 
 FRAMES = 8

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, publish, table
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun

@@ -13,9 +13,9 @@ from hybrid.mask import hide_painted, paste_kept
 from hybrid.sampler import FAST, PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.audio.types import LATENTSYNC_HEARING
-from musetalk.generators.autoencoder import frames_at_once, load_autoencoder
-from musetalk.generators.latent import LatentGenerator, LatentOptions
-from musetalk.generators.types import Traits
+from musetalk.backends.latent.autoencoder import frames_at_once, load_autoencoder
+from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
+from musetalk.backends.types import Traits
 from musetalk.runtime.device import Compute
 from musetalk.settings import LatentSyncSettings, RenderSettings
 

@@ -19,7 +19,7 @@ import torch
 from hybrid.clips import as_clip, as_frames
 from hybrid.mask import LATENT_PIXELS, hide_painted, latent_mask
 from hybrid.sampler import LATENT_CHANNELS, PUBLISHED, Conditions, draw_noise
-from musetalk.generators.vae import to_pixels
+from musetalk.backends.latent.vae import to_pixels
 from musetalk.utils.arrays import UInt8Array
 
 

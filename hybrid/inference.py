@@ -17,9 +17,9 @@ import torch
 
 from hybrid.conditioning import Conditioning, Encoder, conditioning_of, format_for_latentsync
 from hybrid.sampler import LATENT_CHANNELS, PUBLISHED, Conditions, NoisePredictor, Sampler, Sampling
+from musetalk.backends.latent.generator import finite
+from musetalk.backends.types import Clip
 from musetalk.errors import GeneratorError
-from musetalk.generators.latent import finite
-from musetalk.generators.types import Clip
 from musetalk.runtime.device import LESS_MEMORY, Compute, is_out_of_memory, out_of_memory_as, release_memory
 from musetalk.utils.arrays import UInt8Array
 

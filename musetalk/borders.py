@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from musetalk.generators.types import Traits
+from musetalk.backends.types import Traits
 from musetalk.progress import FellBack
 from musetalk.segments import Segment
 

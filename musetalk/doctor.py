@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from musetalk.backends.registry import BackendRegistry
 from musetalk.console import print_table
 from musetalk.errors import OutputError
 from musetalk.faces.detection.registry import detector_lacks, detector_name
-from musetalk.generators.registry import BackendRegistry
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.report import versions

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.types import Hearing, SpeechEncoder
+from musetalk.backends.registry import Backend, BackendRegistry, check_complete
+from musetalk.backends.types import FaceGenerator, Traits
 from musetalk.enhance.choice import depends as enhancer_depends
 from musetalk.enhance.choice import lacks as enhancer_lacks
 from musetalk.enhance.choice import load_enhancer
@@ -21,8 +23,6 @@ from musetalk.enhance.types import FaceEnhancer
 from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
-from musetalk.generators.registry import Backend, BackendRegistry, check_complete
-from musetalk.generators.types import FaceGenerator, Traits
 from musetalk.labelling import FaceLabeller, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.stopping import left_alone, stop_point

@@ -9,6 +9,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from musetalk.backends.types import FaceGenerator
 from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
 from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask, soft_square
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
@@ -18,7 +19,6 @@ from musetalk.faces.crops.crop import Placement, Scaling, place_crops, square_ar
 from musetalk.faces.parsing.face_extent import halved_crop, parsing_view, shift_range
 from musetalk.faces.parsing.parsed_faces import FaceShapes
 from musetalk.faces.types import FaceSample
-from musetalk.generators.types import FaceGenerator
 from musetalk.settings import MaskSettings, RenderSettings, ShownShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.utils.lru_cache import Recent

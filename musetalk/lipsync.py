@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from musetalk.backends.registry import BackendRegistry
 from musetalk.borders import painted_borders
 from musetalk.enhance.choice import restorer_file
 from musetalk.equipment import Workshop
@@ -15,7 +16,6 @@ from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses, input_files, output_files
 from musetalk.frame_preview import FramePreview, preview_frame
-from musetalk.generators.registry import BackendRegistry
 from musetalk.looking.debug import DebugVideos
 from musetalk.measuring.measurer import Measurer
 from musetalk.measuring.types import Measures

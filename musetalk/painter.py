@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from musetalk.audio.track import SpeechTrack
-from musetalk.generators.types import FaceGenerator
+from musetalk.backends.types import FaceGenerator
 from musetalk.layout import FaceLayout
 from musetalk.progress import CancelToken
 

@@ -7,11 +7,11 @@ from itertools import chain
 
 import numpy as np
 
+from musetalk.backends.types import Clip, FaceGenerator, Masked
 from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
-from musetalk.generators.types import Clip, FaceGenerator, Masked
 from musetalk.layout import first_row_shown
 from musetalk.painter import Painter
 from musetalk.preparation import Preparation

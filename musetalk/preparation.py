@@ -11,6 +11,7 @@ from pathlib import Path
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
 from musetalk.audio.track import SpeechTrack
+from musetalk.backends.types import FaceGenerator
 from musetalk.enhance.types import FaceEnhancer
 from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError
@@ -21,7 +22,6 @@ from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import coords_file
-from musetalk.generators.types import FaceGenerator
 from musetalk.labelling import read_shapes
 from musetalk.layout import FaceLayout
 from musetalk.listening import listen

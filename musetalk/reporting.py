@@ -17,7 +17,7 @@ from musetalk.accounting import (
     unrestored_frames,
     unrestored_sentences,
 )
-from musetalk.generators.registry import Backend
+from musetalk.backends.registry import Backend
 from musetalk.measuring.types import Measures
 from musetalk.media.ffmpeg_commands import rate_text
 from musetalk.preparation import Preparation

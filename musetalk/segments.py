@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from musetalk.backends.types import FaceGenerator
 from musetalk.faces.tracking.face_plan import FacePlan
-from musetalk.generators.types import FaceGenerator
 from musetalk.media.timing.timeline import Timeline
 from musetalk.utils.arrays import Float32Array
 

@@ -142,7 +142,7 @@ def _check_copies(files: tuple[WeightFile, ...], models_dir: Path) -> None:
 
 def _sets() -> dict[str, tuple[WeightFile, ...]]:
     """All files that anything here reads, by backend or by what else they are for."""
-    from musetalk.generators.registry import BackendRegistry  # noqa: PLC0415
+    from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
     from musetalk.weights import WEIGHT_SETS  # noqa: PLC0415
 
     return {**WEIGHT_SETS, **{backend.name: backend.weights for backend in BackendRegistry() if backend.weights}}

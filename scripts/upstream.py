@@ -60,7 +60,7 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
     network, more = _network(flags, count_gpus() if gpus is None else gpus)
     values = {"models_dir": models_dir, "network": network, **_values(flags)}
     if flags.backend is not None:
-        from musetalk.generators.registry import BackendRegistry  # noqa: PLC0415
+        from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
 
         BackendRegistry().get(flags.backend)
     RenderSettings.parse(values)  # before any task: a flag that cannot work is no task's fault

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 
-from musetalk.generators.registry import PREVIEW, Backend
+from musetalk.backends.registry import PREVIEW, Backend
 from musetalk.weights import HubPlace, WeightFile, lacking
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

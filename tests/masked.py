@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from musetalk.backends.types import Framing, Traits
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.crops.crop import Placement
-from musetalk.generators.types import Framing, Traits
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

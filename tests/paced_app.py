@@ -7,8 +7,8 @@ import threading
 import typer
 
 from app import main
-from musetalk.generators.preview import PreviewGenerator
-from musetalk.generators.types import Clip
+from musetalk.backends.preview.generator import PreviewGenerator
+from musetalk.backends.types import Clip
 from musetalk.utils.arrays import UInt8Array
 
 _FRAMES_PER_SECOND = 30  # faces painted; those of the few frames that most tests render are there in a second or so

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry, GpuCost
 from musetalk.errors import FaceError
-from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry, GpuCost
 from musetalk.lipsync import LipSync
 from musetalk.media.ffmpeg_process import Child
 from musetalk.media.timing.timeline import plan_timeline

@@ -16,12 +16,12 @@ from hybrid.check.findings import Finding, Findings, judged, shape_of
 from hybrid.check.given import finite_line, latentsync_lines, musetalk_lines, pictures_line
 from hybrid.check.scene import Scene, envelope_windows, feature_windows
 from hybrid.check.watch import Call, watched
+from musetalk.backends.registry import Backend
+from musetalk.backends.types import Clip, FaceGenerator
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.errors import MuseTalkError
 from musetalk.faces.parsing.parsed_faces import FaceShapes
-from musetalk.generators.registry import Backend
-from musetalk.generators.types import Clip, FaceGenerator
 from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import RenderSettings

@@ -18,8 +18,8 @@ from hybrid.sampler import FAST, LATENT_CHANNELS, PUBLISHED, Conditions, Sampler
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS
 from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing
 from musetalk.audio.windows import FeatureTrack
+from musetalk.backends.musetalk import CROP_SIZE
 from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop
-from musetalk.generators.musetalk import CROP_SIZE
 from musetalk.runtime.device import Compute
 
 _SIZES = (SIDE, 2 * SIDE)

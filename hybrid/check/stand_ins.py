@@ -19,12 +19,12 @@ from hybrid.inference import LatentSyncDenoiser
 from hybrid.mask import hide_painted, paste_kept
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
-from musetalk.generators.latent import Denoiser, LatentGenerator, LatentOptions
-from musetalk.generators.musetalk import CROP_SIZE, MuseTalkDenoiser
-from musetalk.generators.musetalk import Version as MuseTalkVersion
-from musetalk.generators.musetalk import traits_of as musetalk_traits
-from musetalk.generators.types import FaceGenerator, Traits
-from musetalk.generators.vae import VaeDecoder, VaeEncoder, blacken_lower_half
+from musetalk.backends.latent.generator import Denoiser, LatentGenerator, LatentOptions
+from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half
+from musetalk.backends.musetalk import CROP_SIZE, MuseTalkDenoiser
+from musetalk.backends.musetalk import Version as MuseTalkVersion
+from musetalk.backends.musetalk import traits_of as musetalk_traits
+from musetalk.backends.types import FaceGenerator, Traits
 from musetalk.runtime.device import Compute
 from musetalk.settings import RenderSettings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hybrid.check.findings import Finding, Findings
 from hybrid.check.packages import check_imports
-from musetalk.generators.registry import BackendRegistry
+from musetalk.backends.registry import BackendRegistry
 from musetalk.settings import RenderSettings
 
 # Of LatentSync's loop: enough to see it go on; the published 20 take a CPU half an hour. The loop of 1.6 is the same,

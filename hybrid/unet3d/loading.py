@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from hybrid.unet3d.config import UNet3DConfig, config_of
-from musetalk.generators.vae import weights_in
-from musetalk.networks.positions import position_table
+from musetalk.backends.latent.positional_encoding import position_table
+from musetalk.backends.latent.vae import weights_in
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.weights import preferred
 

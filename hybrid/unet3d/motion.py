@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from diffusers.models.attention import FeedForward
 from torch import nn
 
-from musetalk.networks.positions import position_table
+from musetalk.backends.latent.positional_encoding import position_table
 
 GROUPS = 32  # whatever the rest of the network has
 HEADS = 8

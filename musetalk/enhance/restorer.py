@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from musetalk.backends.latent.vae import to_crops, to_pixels
 from musetalk.errors import BackendError, EnhancerError, GeneratorError
-from musetalk.generators.vae import to_crops, to_pixels
 from musetalk.progress import go_on
 from musetalk.runtime.checkpoint import load_state_dict
 from musetalk.runtime.device import (

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import gradio as gr
 
-from musetalk.generators.registry import Backend, BackendRegistry
+from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_names import summary_of, titled
 from musetalk.webui.card_weights import CardWeights, announced, state_said, weights_part

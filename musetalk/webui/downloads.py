@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from musetalk.backends.registry import Backend
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsError
-from musetalk.generators.registry import Backend
 from musetalk.progress import CancelToken
 from musetalk.weights import TAESD, FetchProgress, WeightFile, fetch
 from musetalk.weights.catalog import OPTIONAL, SD_VAE, WEIGHT_SETS

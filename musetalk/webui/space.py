@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musetalk.backends.registry import GpuCost
 from musetalk.errors import LimitError
 from musetalk.faces.detection.registry import name_without_torch
 from musetalk.file_uses import input_files, output_files
-from musetalk.generators.registry import GpuCost
 from musetalk.lipsync import LipSync
 from musetalk.preflight import Preflight, check_output
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.generators.registry import PREVIEW, BackendRegistry
+from musetalk.backends.registry import PREVIEW, BackendRegistry
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync

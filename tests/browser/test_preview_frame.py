@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
+from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

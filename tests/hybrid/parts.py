@@ -10,7 +10,7 @@ from hybrid.inference import LatentSyncDenoiser, SurgicalTools
 from hybrid.sampler import NoisePredictor, Sampling
 from hybrid.unet3d.config import UNet3DConfig, config_of
 from hybrid.unet3d.unet import UNet3D
-from musetalk.generators.types import Clip
+from musetalk.backends.types import Clip
 from musetalk.utils.arrays import UInt8Array
 from tests.filled import CPU
 from tests.golden.fill import fill_state_dict

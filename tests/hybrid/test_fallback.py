@@ -14,12 +14,12 @@ from torch import Tensor
 from hybrid.inference import LatentSyncDenoiser, surgical_unet3d_inference
 from hybrid.sampler import Conditions, Sampler
 from hybrid.unet3d.unet import UNet3D
+from musetalk.backends.latent.generator import LatentGenerator
+from musetalk.backends.musetalk import MuseTalkDenoiser
+from musetalk.backends.registry import BackendRegistry
 from musetalk.console import describe
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
-from musetalk.generators.latent import LatentGenerator
-from musetalk.generators.musetalk import MuseTalkDenoiser
-from musetalk.generators.registry import BackendRegistry
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

@@ -17,9 +17,9 @@ from hybrid.placement import AlignedPlacement
 from hybrid.sampler import PUBLISHED, Conditions, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
+from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.crops.crop import CropPlacement, Placement
-from musetalk.generators.latent import LatentGenerator
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.preparation import Preparation

@@ -13,7 +13,7 @@ from hybrid.conditioning import Conditioning, conditioning_of, format_for_latent
 from hybrid.inference import conditions_of, surgical_unet3d_inference
 from hybrid.mask import hide_painted, keep_mask, latent_mask
 from hybrid.unet3d.unet import UNet3D
-from musetalk.generators.vae import to_pixels
+from musetalk.backends.latent.vae import to_pixels
 from tests.filled import filled
 from tests.hybrid.parts import (
     LATENT,

@@ -10,10 +10,10 @@ from threading import Event
 
 import pytest
 
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from musetalk.accounting import spans_of
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError, OutputError
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.preparation import Preparation

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from musetalk.backends.latent.generator import LatentGenerator
+from musetalk.backends.latent.vae import VaeEncoder
+from musetalk.backends.registry import BackendRegistry
 from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parser import FaceParser
-from musetalk.generators.latent import LatentGenerator
-from musetalk.generators.registry import BackendRegistry
-from musetalk.generators.vae import VaeEncoder
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.preparation import Preparation

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.compositing.masks import face_mask
 from musetalk.errors import BackendError, Cancelled, FaceError, OutputError
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.preparation import Preparation

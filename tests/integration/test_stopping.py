@@ -21,12 +21,12 @@ import musetalk.comparing.compare
 import musetalk.finishing
 import musetalk.trials
 from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.comparing.compare import compare
 from musetalk.equipment import Workshop
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.types import FaceBox
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.runtime.stop_points import with_stop_points

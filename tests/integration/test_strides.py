@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.borders import painted_borders
 from musetalk.errors import GeneratorError
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.rendering import render_frames

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from musetalk.generators.registry import LATENTSYNC, MUSETALK, PREVIEW, Backend
+from musetalk.backends.registry import LATENTSYNC, MUSETALK, PREVIEW, Backend
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_picker import BackendEntry, backend_cards, backend_entries, backend_picker
 from musetalk.webui.card_weights import CardWeights

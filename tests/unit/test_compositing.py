@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musetalk.backends.preview.generator import preview_reach
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import face_mask
 from musetalk.faces.crops.crop import CropPlacement, place_crops
 from musetalk.faces.tracking.mouth import mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
-from musetalk.generators.preview import preview_reach
 from musetalk.settings import MaskSettings
 
 RNG = np.random.default_rng(5)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from hybrid.framing import FaceAligner
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Traits
 from musetalk.enhance.alignment import face_view
 from musetalk.equipment import Workshop
 from musetalk.faces.crops.crop import CropPlacement
@@ -24,8 +26,6 @@ from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Traits
 from musetalk.labelling import FaceReaders, shapes_in
 from musetalk.progress import Cancelled, RenderRun
 from musetalk.settings import RenderSettings

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.audio.envelope import EnvelopeTrack
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip, Traits
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import Cancelled, MediaError, SettingsError, VoiceError
@@ -18,8 +20,6 @@ from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox
 from musetalk.frame_places import hear, open_voice, sampled_places, stretch_around, telling_places
 from musetalk.frame_preview import FramePreview
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import ColorTags, Source

@@ -14,11 +14,11 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 
 from musetalk.audio.types import MUSETALK_HEARING, MUSETALK_V1_HEARING, Hearing
+from musetalk.backends.latent.positional_encoding import position_table
+from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
+from musetalk.backends.musetalk import MuseTalkDenoiser, Version, load_musetalk, load_unet, traits_of
+from musetalk.backends.types import Clip
 from musetalk.errors import BackendError
-from musetalk.generators.musetalk import MuseTalkDenoiser, Version, load_musetalk, load_unet, traits_of
-from musetalk.generators.types import Clip
-from musetalk.generators.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
-from musetalk.networks.positions import position_table
 from musetalk.settings import SpeechSettings
 from tests.filled import CPU, state_for
 from tests.golden.read import GOLDEN, read_golden

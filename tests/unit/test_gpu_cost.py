@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from musetalk.generators.registry import LATENTSYNC, MUSETALK
+from musetalk.backends.registry import LATENTSYNC, MUSETALK
 from musetalk.settings import RenderSettings
 
 

@@ -13,6 +13,7 @@ from hybrid.framing import FaceAligner
 from hybrid.mask import keep_mask
 from hybrid.placement import AlignedPlacement, whole_mask
 from hybrid.sampler import FAST, PUBLISHED
+from musetalk.backends.types import Traits
 from musetalk.compositing.blending import composite
 from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.parsing.face_extent import parsing_view
@@ -20,7 +21,6 @@ from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.generators.types import Traits
 from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.settings import LatentSyncSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array

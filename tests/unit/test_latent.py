@@ -10,11 +10,11 @@ import torch
 from diffusers import AutoencoderKL
 
 from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.backends.latent.generator import Denoiser, LatentCache, LatentGenerator, LatentOptions
+from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
+from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
-from musetalk.generators.latent import Denoiser, LatentCache, LatentGenerator, LatentOptions
-from musetalk.generators.types import Clip, Traits
-from musetalk.generators.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
 from tests.filled import CPU, filled
 
 pytestmark = pytest.mark.usefixtures("one_thread")

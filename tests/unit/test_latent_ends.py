@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
+from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError, Cancelled
-from musetalk.generators.latent import LatentGenerator, LatentOptions
-from musetalk.generators.types import Clip, Traits
 from musetalk.runtime.device import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.backends.types import Traits
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
 from musetalk.faces.crops.crop import CropPlacement
@@ -20,7 +21,6 @@ from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.generators.types import Traits
 from musetalk.labelling import FaceReaders, shapes_in
 from musetalk.layout import FaceLayout, first_row_shown
 from musetalk.progress import RenderRun

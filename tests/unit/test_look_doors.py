@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import musetalk.comparing.compare
+from musetalk.backends.registry import BackendRegistry
 from musetalk.cli import app
 from musetalk.equipment import Workshop
 from musetalk.errors import FaceError
-from musetalk.generators.registry import BackendRegistry
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.backends.types import Framing
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.parsing.face_extent import halved_crop
 from musetalk.faces.parsing.labels import FaceLabel, jaw_mask, mouth_mask
-from musetalk.generators.types import Framing
 from tests.drawn import SIDE
 from tests.drawn_labels import WHOLE, draw, found, with_hand, with_strand
 from tests.masked import DRAWN, FACE, FPS, PARSED, layout, mask_of, middle, size, whole

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from musetalk.audio.whisper import load_whisper
+from musetalk.backends.latent.vae import load_tiny, load_vae
+from musetalk.backends.musetalk import load_unet
 from musetalk.errors import BackendError
-from musetalk.generators.musetalk import load_unet
-from musetalk.generators.vae import load_tiny, load_vae
 from tests.tiny_checkpoints import write_all
 
 LOADERS: dict[str, Callable[[Path], object]] = {

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.backends.types import Traits
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.faces.crops.crop import CropPlacement, Placement
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import FaceLabel, look_up
-from musetalk.generators.types import Traits
 from musetalk.layout import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

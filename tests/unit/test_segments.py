@@ -7,10 +7,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musetalk.backends.types import Traits
 from musetalk.borders import painted_borders
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.frame_places import segment_around
-from musetalk.generators.types import Traits
 from musetalk.media.timing.timeline import Timeline
 from musetalk.progress import FellBack
 from musetalk.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths

@@ -12,9 +12,9 @@ from types import ModuleType
 import psutil
 import pytest
 
+from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry, GpuCost
 from musetalk.comparing.compare import compare
 from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, MuseTalkError, OutputError
-from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry, GpuCost
 from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings

@@ -24,10 +24,10 @@ from hybrid.mask import keep_mask, latent_mask
 from hybrid.sampler import Sampling
 from hybrid.unet3d.unet import UNet3D
 from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING
+from musetalk.backends.latent.positional_encoding import position_table
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.types import Clip
 from musetalk.errors import BackendError
-from musetalk.generators.registry import Backend, BackendRegistry
-from musetalk.generators.types import Clip
-from musetalk.networks.positions import position_table
 from musetalk.settings import RenderSettings
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]

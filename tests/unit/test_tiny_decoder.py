@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny
 
-from musetalk.generators.vae import TinyDecoder
+from musetalk.backends.latent.vae import TinyDecoder
 from tests.filled import CPU, filled
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.generators.registry import PREVIEW, Backend
+from musetalk.backends.registry import PREVIEW, Backend
 from musetalk.webui.downloads import Downloads, weight_sets
 from tests.hub import CONFIG, EARS, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
 from tests.tiny_checkpoints import write_all

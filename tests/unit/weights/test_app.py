@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from musetalk.backends.registry import PREVIEW, Backend
 from musetalk.errors import BackendError, SettingsError
-from musetalk.generators.registry import PREVIEW, Backend
 from musetalk.settings import RenderSettings
 from musetalk.webui.access import Access
 from musetalk.webui.backend_picker import backend_entries

@@ -26,7 +26,7 @@ class TestCommands:
 
     def known(self, monkeypatch: pytest.MonkeyPatch, *files: WeightFile) -> None:
         monkeypatch.setattr("musetalk.weights.WEIGHT_SETS", {"mine": files, "musetalk-v15": files[:1]})
-        monkeypatch.setattr("musetalk.generators.registry.BackendRegistry", tuple)  # none besides
+        monkeypatch.setattr("musetalk.backends.registry.BackendRegistry", tuple)  # none besides
 
     def test_list_shows_all_there_is(self, tmp_path: Path) -> None:
         shown = self.run("list", "--models-dir", str(tmp_path))

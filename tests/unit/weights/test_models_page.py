@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from musetalk.generators.registry import PREVIEW, Backend, BackendRegistry
+from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads, DownloadState, weight_sets
 from musetalk.webui.models_tab import panel

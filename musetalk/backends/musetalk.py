@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 
 from musetalk.audio.types import MUSETALK_HEARING, MUSETALK_V1_HEARING
+from musetalk.backends.latent.autoencoder import DecoderName, frames_at_once, load_autoencoder
+from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
+from musetalk.backends.latent.positional_encoding import position_table
+from musetalk.backends.latent.vae import read_config, weights_in
+from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError
-from musetalk.generators.autoencoder import DecoderName, frames_at_once, load_autoencoder
-from musetalk.generators.latent import LatentGenerator, LatentOptions
-from musetalk.generators.types import Clip, Traits
-from musetalk.generators.vae import read_config, weights_in
-from musetalk.networks.positions import position_table
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Batches, Compute
 from musetalk.settings import SpeechSettings

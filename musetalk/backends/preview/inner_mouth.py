@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from musetalk.generators.preview_lips import Lips
-from musetalk.generators.preview_warp import Field, Pose
+from musetalk.backends.preview.lips import Lips
+from musetalk.backends.preview.warp import Field, Pose
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.utils.easing import smoothstep
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from musetalk.backends.preview.lips import Lips, mouth_unit
 from musetalk.faces.types import FaceSample
-from musetalk.generators.preview_lips import Lips, mouth_unit
 from musetalk.utils.arrays import Float32Array
 from musetalk.utils.easing import smoothstep
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from torch import nn
 
-from musetalk.generators.vae import LatentDecoder, TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
+from musetalk.backends.latent.vae import LatentDecoder, TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
 from musetalk.runtime.device import Compute, frames_that_fit
 
 DecoderName: TypeAlias = Literal["sd", "tiny"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musetalk.backends.types import FaceGenerator
 from musetalk.errors import BackendError
-from musetalk.generators.types import FaceGenerator
 from musetalk.settings import RenderSettings
 from musetalk.weights import (
     LATENTSYNC_15,
@@ -25,7 +25,7 @@ from musetalk.weights.variants import lean_path
 
 if TYPE_CHECKING:
     from hybrid.backend import Version as LatentSyncVersion
-    from musetalk.generators.musetalk import Version
+    from musetalk.backends.musetalk import Version
 
 # MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
 # shift and opens wider instead.
@@ -92,7 +92,7 @@ class Backend:
 
 
 def _load_preview(settings: RenderSettings) -> FaceGenerator:
-    from musetalk.generators.preview import PreviewGenerator  # noqa: PLC0415 - loaded when chosen
+    from musetalk.backends.preview.generator import PreviewGenerator  # noqa: PLC0415 - loaded when chosen
 
     opening = 1 + settings.bbox_shift / _PIXELS_PER_DOUBLING
     return PreviewGenerator(opening=min(max(opening, _LEAST_OPENING), _MOST_OPENING))
@@ -119,7 +119,7 @@ def _missing(files: tuple[WeightFile, ...], name: str, settings: RenderSettings)
 
 def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile, ...]) -> Backend:
     def load(settings: RenderSettings) -> FaceGenerator:
-        from musetalk.generators.musetalk import load_musetalk  # noqa: PLC0415
+        from musetalk.backends.musetalk import load_musetalk  # noqa: PLC0415
         from musetalk.runtime.device import choose_compute  # noqa: PLC0415 - loads torch
 
         network = settings.network

@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from musetalk.backends.preview.inner_mouth import paint_opening
+from musetalk.backends.preview.lips import mouth_unit, read_lips
+from musetalk.backends.preview.warp import mouth_field, pose_mouth, preview_reach
+from musetalk.backends.types import Clip, Traits
 from musetalk.faces.types import FaceSample
-from musetalk.generators.preview_lips import mouth_unit, read_lips
-from musetalk.generators.preview_paint import paint_opening
-from musetalk.generators.preview_warp import mouth_field, pose_mouth, preview_reach
-from musetalk.generators.types import Clip, Traits
 from musetalk.utils.arrays import UInt8Array
 
 __all__ = ["PreviewGenerator", "preview_reach"]

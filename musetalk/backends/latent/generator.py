@@ -11,9 +11,9 @@ from typing import Protocol
 
 import torch
 
+from musetalk.backends.latent.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
+from musetalk.backends.types import Clip, Traits
 from musetalk.errors import GeneratorError
-from musetalk.generators.types import Clip, Traits
-from musetalk.generators.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
 from musetalk.runtime.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
 from musetalk.utils.arrays import UInt8Array
 

@@ -1,0 +1,1 @@
+"""The preview backend: a mouth warp without weights."""
