@@ -16,10 +16,10 @@ from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.types import Hearing, SpeechEncoder
 from musetalk.backends.registry import Backend, BackendRegistry, check_complete
 from musetalk.backends.types import FaceGenerator, Traits
-from musetalk.enhance.choice import depends as enhancer_depends
-from musetalk.enhance.choice import lacks as enhancer_lacks
-from musetalk.enhance.choice import load_enhancer
-from musetalk.enhance.types import FaceEnhancer
+from musetalk.enhancers.registry import depends as enhancer_depends
+from musetalk.enhancers.registry import lacks as enhancer_lacks
+from musetalk.enhancers.registry import load_enhancer
+from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector

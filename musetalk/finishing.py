@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from musetalk.compositing.appearance import Look, between, matched, measure_look
 from musetalk.compositing.blending import Patch, lay, patch_of
-from musetalk.enhance.steadiness import Memory
+from musetalk.enhancers.deflicker import Memory
 from musetalk.painting import Batch, PaintedFace
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.borders import painted_borders
-from musetalk.enhance.choice import restorer_file
+from musetalk.enhancers.registry import restorer_file
 from musetalk.equipment import Workshop
 from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector

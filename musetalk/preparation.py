@@ -12,7 +12,7 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
 from musetalk.audio.track import SpeechTrack
 from musetalk.backends.types import FaceGenerator
-from musetalk.enhance.types import FaceEnhancer
+from musetalk.enhancers.types import FaceEnhancer
 from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError
 from musetalk.faceless import no_face_error

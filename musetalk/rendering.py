@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.enhance.steadiness import REMEMBERED
+from musetalk.enhancers.deflicker import REMEMBERED
 from musetalk.finishing import Finisher
 from musetalk.media.playback import play
 from musetalk.painting import Batch, FaceSteps, generate

@@ -10,9 +10,9 @@ import numpy as np
 
 from musetalk.compositing.blending import lay, patch_of
 from musetalk.compositing.masks import FaceMask, both_masks, shown_mask, soft_square, thinned
-from musetalk.enhance.alignment import face_view, whole_face
-from musetalk.enhance.steadiness import Memory, steadied
-from musetalk.enhance.types import FaceEnhancer
+from musetalk.enhancers.alignment import face_view, whole_face
+from musetalk.enhancers.deflicker import Memory, steadied
+from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import EnhancerError
 from musetalk.faces.crops.upright_crop import UprightPlacement
 from musetalk.painting import Batch, PaintedFace, Restored

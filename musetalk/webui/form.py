@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from musetalk.enhance.choice import BY_PACKAGE, BY_SPANDREL, NONE
+from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings, left_to_the_look
 from musetalk.webui.figures import figures

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.enhance.choice import BY_PACKAGE, BY_SPANDREL, lacks
+from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, lacks
 from musetalk.settings import BlendSettings, EnhanceSettings, RenderSettings, SilenceSettings
 from musetalk.webui.form import may_be_named
 from musetalk.webui.plain_words import VISITOR, Reader, plain

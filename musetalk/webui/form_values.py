@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.enhance.choice import NONE
+from musetalk.enhancers.registry import NONE
 from musetalk.settings import PUBLISHED_LOOK, RenderSettings
 from musetalk.webui import form
 from musetalk.webui.form import PICKED, SettingsForm, Value, short_label

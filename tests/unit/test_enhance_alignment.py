@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.enhance.alignment import face_view, whole_face
+from musetalk.enhancers.alignment import face_view, whole_face
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from tests.drawn import BOX, MOUTH, drawn_face, drawn_sample
 

@@ -12,7 +12,7 @@ import pytest
 from hybrid.framing import FaceAligner
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Traits
-from musetalk.enhance.alignment import face_view
+from musetalk.enhancers.alignment import face_view
 from musetalk.equipment import Workshop
 from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.crops.rotated_crop import fitted

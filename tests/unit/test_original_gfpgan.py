@@ -14,8 +14,8 @@ import pytest
 import torch
 from torchvision.transforms.functional import rgb_to_grayscale
 
-from musetalk.enhance.choice import lacks, load_enhancer
-from musetalk.enhance.original import original_class
+from musetalk.enhancers.gfpgan import original_class
+from musetalk.enhancers.registry import lacks, load_enhancer
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

@@ -16,8 +16,8 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.GFPGAN import GFPGAN
 from spandrel.architectures.RestoreFormer import RestoreFormer
 
-from musetalk.enhance.choice import depends, lacks, load_enhancer, restorer_file
-from musetalk.enhance.restorer import NetworkEnhancer, gfpgan_restoration, load_restorer, placed, restoring_compute
+from musetalk.enhancers.registry import depends, lacks, load_enhancer, restorer_file
+from musetalk.enhancers.spandrel import NetworkEnhancer, gfpgan_restoration, load_restorer, placed, restoring_compute
 from musetalk.errors import BackendError, Cancelled, EnhancerError
 from musetalk.runtime.device import Compute
 from musetalk.settings import NetworkSettings, RenderSettings
@@ -185,7 +185,7 @@ class TestRefusal:
         assert (tmp_path / "bitten").exists()
 
     def test_networks_that_draw_noise_are_refused(self, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("musetalk.enhance.restorer.DRAWS", ("Compact",))  # AuraSR is too large for a test
+        monkeypatch.setattr("musetalk.enhancers.spandrel.DRAWS", ("Compact",))  # AuraSR is too large for a test
         with pytest.raises(BackendError, match="another result at every call"):
             load_restorer(models / "gfpgan" / DOUBLE_NAME, CPU)
 

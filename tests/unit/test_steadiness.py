@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musetalk.enhance.steadiness import REMEMBERED, Memory, steadied
+from musetalk.enhancers.deflicker import REMEMBERED, Memory, steadied
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import MOUTH, drawn_face
 

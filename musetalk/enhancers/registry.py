@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from musetalk.enhance.types import FaceEnhancer
+from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
 from musetalk.weights.catalog import GFPGAN
@@ -59,14 +59,14 @@ def load_enhancer(settings: RenderSettings) -> FaceEnhancer:
         BackendError: Its file is missing, damaged, holds code, or is no restorer that spandrel knows; there is no such
             device; or, for the `gfpgan` package, that cannot be imported.
     """
-    from musetalk.enhance.restorer import load_restorer, restoring_compute  # noqa: PLC0415 - loads torch
+    from musetalk.enhancers.spandrel import load_restorer, restoring_compute  # noqa: PLC0415 - loads torch
     from musetalk.runtime.checkpoint import AGAIN  # noqa: PLC0415
 
     network = settings.network
     compute, path = restoring_compute(network), restorer_file(settings)
     try:
         if settings.enhance.model == BY_PACKAGE:
-            from musetalk.enhance.original import load_original  # noqa: PLC0415
+            from musetalk.enhancers.gfpgan import load_original  # noqa: PLC0415
 
             return load_original(path, compute, network.batch_size)
         return load_restorer(path, compute, network.batch_size)

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from musetalk.enhance.restorer import (
+from musetalk.enhancers.spandrel import (
     FACE_SIZE,
     NO_MEMORY,
     NetworkEnhancer,
