@@ -17,14 +17,14 @@ from musetalk.faces.types import FaceDetector
 from musetalk.file_uses import FileUses, input_files, output_files
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.looking.debug import DebugVideos
-from musetalk.measuring.measurer import Measurer
-from musetalk.measuring.types import Measures
 from musetalk.media.containers.damage import note_on_decoding
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_voice, probe_wanted
 from musetalk.media.sound.voice import Voice, extract_sound_of
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
+from musetalk.metrics.measurer import Measurer
+from musetalk.metrics.types import Measures
 from musetalk.newest_frame import small_jpeg
 from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.preparation import Preparation, prepare

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import psutil
 
 import musetalk
-from musetalk.measuring.types import Measures
 from musetalk.media.ffmpeg_process import Child
+from musetalk.metrics.types import Measures
 from musetalk.utils.files import whole_file
 
 LOUDNESS_BINS = 600

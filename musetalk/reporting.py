@@ -18,8 +18,8 @@ from musetalk.accounting import (
     unrestored_sentences,
 )
 from musetalk.backends.registry import Backend
-from musetalk.measuring.types import Measures
 from musetalk.media.ffmpeg_commands import rate_text
+from musetalk.metrics.types import Measures
 from musetalk.preparation import Preparation
 from musetalk.progress import RenderRun
 from musetalk.report import LOUDNESS_BINS, RenderReport, versions

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from musetalk.comparing.types import Comparison
-    from musetalk.measuring.types import Curves, Measures
+    from musetalk.metrics.types import Curves, Measures
     from musetalk.report import RenderReport
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart with any colour vision. Their yellow is too pale for lines.

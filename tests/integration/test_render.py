@@ -18,10 +18,10 @@ from musetalk.backends.types import Clip, Traits
 from musetalk.compositing.masks import face_mask
 from musetalk.errors import BackendError, Cancelled, FaceError, OutputError
 from musetalk.faces.detection.haar import HaarDetector
-from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
+from musetalk.metrics.mouth_opening import measure_opening
 from musetalk.preparation import Preparation
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.rendering import render_frames

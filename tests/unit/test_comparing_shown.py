@@ -21,8 +21,8 @@ from musetalk.comparing.source_in_step import write_source_in_step
 from musetalk.comparing.table import NOTHING, Row, remarks, rows
 from musetalk.comparing.types import Compared, Comparison
 from musetalk.errors import MediaError
-from musetalk.measuring.types import Figures, Outside
 from musetalk.media.types import Source
+from musetalk.metrics.types import Figures, Outside
 from musetalk.progress import CancelToken
 from musetalk.report import Fallback, Span
 from tests.compared import FRAMES, RATE, SETTINGS, curves, finished, report_of, some_measures

@@ -17,10 +17,10 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import MouthShape
-from musetalk.measuring.measurer import MOST_BINS, Measurer
-from musetalk.measuring.region import MOUTH, MeasuredPlaces
-from musetalk.measuring.types import Measures
 from musetalk.media.timing.timeline import Timeline
+from musetalk.metrics.measurer import MOST_BINS, Measurer
+from musetalk.metrics.mouth_region import MOUTH, MeasuredPlaces
+from musetalk.metrics.types import Measures
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, SIDE, drawn_face
 from tests.drawn import MOUTH as LIPS

@@ -13,8 +13,8 @@ import pytest
 
 from musetalk.backends.preview.generator import PreviewGenerator, preview_reach
 from musetalk.backends.types import Clip, FaceGenerator, Traits
-from musetalk.faces.opening import measure_opening
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.metrics.mouth_opening import measure_opening
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from musetalk.faces.opening import measure_opening
-from musetalk.measuring.region import COLUMNS, MOUTH, ROWS, MeasuredPlace
+from musetalk.metrics.mouth_opening import measure_opening
+from musetalk.metrics.mouth_region import COLUMNS, MOUTH, ROWS, MeasuredPlace
 from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 
 _LEAST_CHANGE = 0.01  # grey levels: a change at borders is not divided by 0 where all stands still inside clips

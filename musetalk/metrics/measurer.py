@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.measuring.curves import FaceCurves, border_jump
-from musetalk.measuring.region import MeasuredPlaces
-from musetalk.measuring.types import Curves, Figures, Measures, Outside, Series
-from musetalk.measuring.voice import voice_correlation
+from musetalk.metrics.face_metrics import FaceCurves, border_jump
+from musetalk.metrics.mouth_region import MeasuredPlaces
+from musetalk.metrics.types import Curves, Figures, Measures, Outside, Series
+from musetalk.metrics.voice_sync import voice_correlation
 from musetalk.preparation import Preparation
 from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 
