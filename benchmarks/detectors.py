@@ -21,7 +21,6 @@ import numpy as np
 
 from benchmarks.common import ASSETS, machine, publish, table
 from musetalk.backends.registry import BackendRegistry
-from musetalk.equipment import Workshop
 from musetalk.faces.detection.registry import detector_lacks
 from musetalk.faces.landmarks.five_points import mouth_of
 from musetalk.faces.tracking.face_plan import FacePlan
@@ -34,6 +33,7 @@ from musetalk.media.pictures.decoding import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
+from musetalk.pipeline.components import Workshop
 from musetalk.settings import DetectorSettings, Limits, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 

@@ -18,9 +18,9 @@ from benchmarks.common import ASSETS, publish, table
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip, Traits
 from musetalk.lipsync import LipSync
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.render import FinishedFrame, finished_frames
 from musetalk.progress import RenderRun
-from musetalk.rendering import FinishedFrame, finished_frames
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 

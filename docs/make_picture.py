@@ -14,8 +14,8 @@ from PIL import Image
 
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
+from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
-from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
-from musetalk.file_uses import FileUses
-from musetalk.report import RenderReport
+from musetalk.pipeline.file_uses import FileUses
+from musetalk.pipeline.report import RenderReport
 from musetalk.settings import MaskSettings, RenderSettings
 
 _INPUT_KEYS = ("video_path", "audio_path", "result_name")

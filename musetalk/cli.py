@@ -20,8 +20,8 @@ from musetalk.weights_cli import app as weights_app
 
 if TYPE_CHECKING:
     from musetalk.batch import Task, TaskResult
-    from musetalk.file_uses import FileUses
     from musetalk.lipsync import LipSync
+    from musetalk.pipeline.file_uses import FileUses
 
 app = typer.Typer(
     name="musetalk",
@@ -92,9 +92,9 @@ def _render_config(
     config: Path, result_dir: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
 ) -> None:
     from musetalk.batch import read_tasks  # noqa: PLC0415
-    from musetalk.file_uses import FileUses  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
-    from musetalk.report import save_json  # noqa: PLC0415
+    from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
+    from musetalk.pipeline.report import save_json  # noqa: PLC0415
 
     beside = FileUses().reading(config, "the file of tasks").writing(report_path, "the report")
     results = render_tasks(read_tasks(config, result_dir), values, LipSync(), beside, quiet=quiet)
@@ -125,7 +125,7 @@ def render_tasks(
     """
     from musetalk.batch import check_batch, run_tasks  # noqa: PLC0415
     from musetalk.console import describe, shown_progress  # noqa: PLC0415
-    from musetalk.report import RenderReport  # noqa: PLC0415
+    from musetalk.pipeline.report import RenderReport  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
     from musetalk.utils.units import counted  # noqa: PLC0415
 

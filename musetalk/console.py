@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.utils.units import counted, duration, number, size
 
 _TITLES = {

@@ -16,7 +16,7 @@ from musetalk.errors import OutputError
 from musetalk.faces.detection.registry import detector_lacks, detector_name
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.media.writer import try_encoder
-from musetalk.report import versions
+from musetalk.pipeline.report import versions
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS

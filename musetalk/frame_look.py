@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musetalk.audio.envelope import EnvelopeTrack
-from musetalk.equipment import Equipment
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
@@ -17,8 +16,9 @@ from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
+from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.segments import piece_lengths
 from musetalk.progress import CancelToken
-from musetalk.segments import piece_lengths
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 

@@ -9,13 +9,13 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.audio.envelope import EnvelopeTrack
-from musetalk.faceless import absence_note, upside_down_note
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.frame_look import Look, Scene
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.types import Source
+from musetalk.pipeline.no_face import absence_note, upside_down_note
 from musetalk.progress import RenderRun
 
 _SMALL_FACE = 64  # pixels; a smaller face shows little of its mouth

@@ -18,8 +18,8 @@ from musetalk.media.probe import probe_voice
 from musetalk.media.sound.voice import Voice, extract_probed, read_excerpt, read_speech, unextracted_voice
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
+from musetalk.pipeline.segments import Segment
 from musetalk.progress import CancelToken
-from musetalk.segments import Segment
 from musetalk.settings import Limits
 from musetalk.utils.arrays import Float32Array
 

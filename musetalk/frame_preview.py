@@ -16,7 +16,6 @@ from pathlib import Path
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.track import SpeechTrack
 from musetalk.compositing.outline import mask_outline
-from musetalk.equipment import Equipment
 from musetalk.errors import SettingsError, about
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ParsedFace
@@ -30,17 +29,18 @@ from musetalk.frame_places import (
     open_voice,
     segment_around,
 )
-from musetalk.labelling import shapes_in
-from musetalk.layout import FaceLayout
-from musetalk.listening import listen_around
 from musetalk.media.probe import probe_wanted
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
-from musetalk.painter import Painter, Understudy
-from musetalk.painting import Batch, FaceSteps, PaintedFace
-from musetalk.preparation import Preparation, presence_on
+from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.fallback import Painter, Understudy
+from musetalk.pipeline.generate import Batch, FaceSteps, PaintedFace
+from musetalk.pipeline.masking import FaceLayout
+from musetalk.pipeline.parse import shapes_in
+from musetalk.pipeline.prepare import Preparation, presence_on
+from musetalk.pipeline.render import paint
+from musetalk.pipeline.speech import listen_around
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.rendering import paint
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 

@@ -9,12 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from musetalk.backends.registry import BackendRegistry
-from musetalk.borders import painted_borders
 from musetalk.enhancers.registry import restorer_file
-from musetalk.equipment import Workshop
 from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
-from musetalk.file_uses import FileUses, input_files, output_files
 from musetalk.frame_preview import FramePreview, preview_frame
 from musetalk.looking.debug import DebugVideos
 from musetalk.media.containers.damage import note_on_decoding
@@ -25,13 +22,16 @@ from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.metrics.measurer import Measurer
 from musetalk.metrics.types import Measures
-from musetalk.newest_frame import small_jpeg
-from musetalk.preflight import STEPS, Preflight, check_output, run_preflight
-from musetalk.preparation import Preparation, prepare
+from musetalk.pipeline.borders import painted_borders
+from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.file_uses import FileUses, input_files, output_files
+from musetalk.pipeline.newest_frame import small_jpeg
+from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
+from musetalk.pipeline.prepare import Preparation, prepare
+from musetalk.pipeline.render import finished_frames
+from musetalk.pipeline.report import PeakMemory, RenderReport
+from musetalk.pipeline.report_builder import report_of
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
-from musetalk.rendering import finished_frames
-from musetalk.report import PeakMemory, RenderReport
-from musetalk.reporting import report_of
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import temporary_folder
 from musetalk.utils.stopping import ends_by

@@ -124,7 +124,7 @@ def _check_copies(files: tuple[WeightFile, ...], models_dir: Path) -> None:
     Raises:
         OutputError: One would.
     """
-    from musetalk.file_uses import FileUse, FileUses  # noqa: PLC0415
+    from musetalk.pipeline.file_uses import FileUse, FileUses  # noqa: PLC0415
     from musetalk.weights.lock import LOCK_NAME  # noqa: PLC0415
     from musetalk.weights.variants import is_checkpoint, lean_path  # noqa: PLC0415
 

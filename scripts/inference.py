@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _render(argv: Sequence[str] | None) -> None:
     request = read_request(argv)
     sys.stderr.write("".join(f"musetalk: note: {notice}\n" for notice in request.notices))
-    from musetalk.file_uses import FileUses  # noqa: PLC0415 - so that --help is quick
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415 - so that --help is quick
 
     beside = FileUses().reading(request.config, "the file of tasks")
     results = render_tasks(list(request.tasks), {}, LipSync(), beside, quiet=False)

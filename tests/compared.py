@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from musetalk.metrics.types import Curves, Figures, Measures, Outside, Series
-from musetalk.report import RenderReport, Span
+from musetalk.pipeline.report import RenderReport, Span
 from musetalk.settings import RenderSettings
 from tests.media import (
     ffmpeg,

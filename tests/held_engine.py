@@ -13,8 +13,8 @@ from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.programs import HANG_SECONDS
 from tests.reports import some_report

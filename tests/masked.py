@@ -12,7 +12,7 @@ import numpy as np
 from musetalk.backends.types import Framing, Traits
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.crops.crop import Placement
-from musetalk.layout import FaceLayout
+from musetalk.pipeline.masking import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import SIDE, drawn_sample

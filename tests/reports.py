@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from musetalk.report import RenderReport
+from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
 
 

@@ -15,9 +15,9 @@ from musetalk.lipsync import LipSync
 from musetalk.media.ffmpeg_process import Child
 from musetalk.media.timing.timeline import plan_timeline
 from musetalk.media.types import Source
-from musetalk.preflight import Preflight
+from musetalk.pipeline.preflight import Preflight
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.reports import some_report
 

@@ -22,7 +22,7 @@ from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.errors import MuseTalkError
 from musetalk.faces.parsing.parsed_faces import FaceShapes
-from musetalk.layout import FaceLayout, first_row_shown
+from musetalk.pipeline.masking import FaceLayout, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from musetalk.comparing.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
-from musetalk.engine import Engine
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, OutputError, SettingsError
-from musetalk.file_uses import FileUses, input_files, output_files
+from musetalk.pipeline.engine import Engine
+from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import temporary_folder

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from musetalk.comparing.types import Comparison
     from musetalk.metrics.types import Curves, Measures
-    from musetalk.report import RenderReport
+    from musetalk.pipeline.report import RenderReport
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart with any colour vision. Their yellow is too pale for lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

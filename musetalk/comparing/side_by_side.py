@@ -19,8 +19,8 @@ from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.text import fitted_font

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from musetalk.report import RenderReport, save_json
+from musetalk.pipeline.report import RenderReport, save_json
 
 # files of its folder
 SIDE_BY_SIDE, PLOTS, COMPARISON = "side-by-side.mp4", "plots.png", "comparison.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from musetalk.comparing.compare import compare
 from musetalk.comparing.types import SOURCE_IN_STEP, Comparison
-from musetalk.engine import Engine
+from musetalk.pipeline.engine import Engine
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musetalk.errors import OutputError
 from musetalk.media.types import Source
+from musetalk.pipeline.report import RenderReport, save_json
 from musetalk.progress import Stage
-from musetalk.report import RenderReport, save_json
 from musetalk.settings import RenderSettings
 
 COSTS = ".costs.json"  # a file beside the jobs

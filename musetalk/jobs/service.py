@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from musetalk.comparing.types import Comparison
-from musetalk.engine import Comparer, Engine
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
 from musetalk.jobs.costs import CostBook, Forecast, Work, seconds_made
 from musetalk.jobs.job import Job
@@ -20,8 +19,9 @@ from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
+from musetalk.pipeline.engine import Comparer, Engine
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import whole_file
 

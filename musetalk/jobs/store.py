@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import OutputError
 from musetalk.jobs.job import Job
-from musetalk.report import save_json
+from musetalk.pipeline.report import save_json
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import files_below, link_or_copy
 from musetalk.utils.units import size

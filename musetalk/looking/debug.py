@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 
 from musetalk.faces.crops.crop import CropPlacement
-from musetalk.file_uses import debug_files
 from musetalk.looking.sheet import letterboxed
 from musetalk.looking.stages import mask_picture
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.types import ColorTags, Source
 from musetalk.media.writer import VideoWriter
-from musetalk.painting import FaceSteps
+from musetalk.pipeline.file_uses import debug_files
+from musetalk.pipeline.generate import FaceSteps
+from musetalk.pipeline.render import FinishedFrame
 from musetalk.progress import CancelToken
-from musetalk.rendering import FinishedFrame
 from musetalk.settings import EncoderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.files import make_room_for, temporary_folder

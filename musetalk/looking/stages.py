@@ -10,7 +10,7 @@ import numpy as np
 
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.crops.crop import CropPlacement
-from musetalk.painting import FaceSteps
+from musetalk.pipeline.generate import FaceSteps
 from musetalk.utils.arrays import UInt8Array
 
 _ROOM = 0.15  # around the crop, as a share of its longer side: the seam is looked for beside it, too

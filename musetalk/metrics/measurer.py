@@ -13,7 +13,7 @@ from musetalk.metrics.face_metrics import FaceCurves, border_jump
 from musetalk.metrics.mouth_region import MeasuredPlaces
 from musetalk.metrics.types import Curves, Figures, Measures, Outside, Series
 from musetalk.metrics.voice_sync import voice_correlation
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
 from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 
 MOST_BINS = 1500  # of a curve, however long the render

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from musetalk.errors import BackendError, MuseTalkError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from musetalk.backends.registry import GpuCost
 from musetalk.errors import LimitError
 from musetalk.faces.detection.registry import name_without_torch
-from musetalk.file_uses import input_files, output_files
 from musetalk.lipsync import LipSync
-from musetalk.preflight import Preflight, check_output
+from musetalk.pipeline.file_uses import input_files, output_files
+from musetalk.pipeline.preflight import Preflight, check_output
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.files import temporary_folder
 from musetalk.webui.lent_gpu import Gpu, LentGpu, PreviewOrder, RenderOrder

@@ -11,7 +11,7 @@ from html import escape
 from typing import get_args
 
 from musetalk.jobs.job import Job, JobProgress
-from musetalk.preflight import TRIAL
+from musetalk.pipeline.preflight import TRIAL
 from musetalk.progress import Stage
 from musetalk.utils.units import counted, duration
 from musetalk.webui.backend_names import titled

@@ -18,9 +18,9 @@ from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.backends.musetalk import MuseTalkDenoiser
 from musetalk.backends.registry import BackendRegistry
 from musetalk.console import describe
-from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.components import Workshop
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.film import FACE

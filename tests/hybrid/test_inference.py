@@ -22,10 +22,10 @@ from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.crops.crop import CropPlacement, Placement
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.render import render_frames
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
-from musetalk.rendering import render_frames
-from musetalk.report import RenderReport
 from musetalk.utils.arrays import UInt8Array
 from tests.filled import CPU, filled
 from tests.film import FACE, FILM

@@ -11,9 +11,9 @@ import pytest
 from hybrid.unet3d.unet import UNet3D
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
-from musetalk.rendering import render_frames
 from musetalk.utils.arrays import UInt8Array
 from tests.hybrid.renders import settings
 from tests.media import decode_sound, write_video, write_wav

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import musetalk.preparation
+import musetalk.pipeline.prepare
 from musetalk.comparing.compare import compare
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
@@ -65,7 +65,7 @@ def test_faces_are_looked_for_once_and_results_are_those_of_a_render(
         plans.append(plan_faces(*arguments, **options))
         return plans[-1]
 
-    monkeypatch.setattr(musetalk.preparation, "plan_faces", counted)
+    monkeypatch.setattr(musetalk.pipeline.prepare, "plan_faces", counted)
     comparison = compare(engine, film, words, tmp_path / "out", ["preview", "musetalk-v15"], chosen)
     assert len(plans) == 1
     assert [part.error for part in comparison.parts] == ["", ""]

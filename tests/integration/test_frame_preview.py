@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from musetalk.lipsync import LipSync
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
-from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
 
 pytestmark = pytest.mark.integration

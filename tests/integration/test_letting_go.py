@@ -12,9 +12,9 @@ import pytest
 
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip, Traits
-from musetalk.equipment import Workshop
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.components import Workshop
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

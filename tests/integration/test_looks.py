@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.accounting import spans_of
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError, OutputError
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.preparation import Preparation
+from musetalk.pipeline.accounting import spans_of
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.render import FinishedFrame, finished_frames, render_frames
 from musetalk.progress import ProgressEvent, RenderRun
-from musetalk.rendering import FinishedFrame, finished_frames, render_frames
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.film import write_film, write_words

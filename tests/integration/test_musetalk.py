@@ -14,15 +14,15 @@ import torch
 from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.backends.latent.vae import VaeEncoder
 from musetalk.backends.registry import BackendRegistry
-from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parser import FaceParser
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.preparation import Preparation
+from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
-from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.film import FACE, FILM, settings, write_words

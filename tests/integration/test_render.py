@@ -22,9 +22,9 @@ from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.metrics.mouth_opening import measure_opening
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
-from musetalk.rendering import render_frames
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.media import decode, stream_seconds, tone, write_video, write_wav

@@ -18,16 +18,15 @@ import torch
 from torch import nn
 
 import musetalk.comparing.compare
-import musetalk.finishing
-import musetalk.trials
 from musetalk.audio.types import MUSETALK_HEARING
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip, Traits
 from musetalk.comparing.compare import compare
-from musetalk.equipment import Workshop
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
+from musetalk.pipeline import composite, trials
+from musetalk.pipeline.components import Workshop
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.settings import RenderSettings
@@ -193,7 +192,7 @@ def test_no_piece_of_work_begins_after_a_stop(
     if stage in {"preflight", "detection"}:
         detector = Detector(stop)
     elif stage == "trial":
-        monkeypatch.setattr(musetalk.trials, "trial_encode", counting(stop, musetalk.trials.trial_encode))
+        monkeypatch.setattr(trials, "trial_encode", counting(stop, trials.trial_encode))
     elif stage == "parsing":
         painter = Painter(traits=Traits(framing="halved"))
         monkeypatch.setattr(Workshop, "_labeller", lambda *_: Labeller(Layers(stop)))
@@ -205,10 +204,10 @@ def test_no_piece_of_work_begins_after_a_stop(
         network = Layers(stop)
         painter = Painter(lambda: network(torch.zeros(1)))
     elif stage == "compositing":
-        monkeypatch.setattr(musetalk.finishing, "patch_of", counting(stop, musetalk.finishing.patch_of))
+        monkeypatch.setattr(composite, "patch_of", counting(stop, composite.patch_of))
     else:
         values = {"enhance": {"model": "gfpgan"}}
-        monkeypatch.setattr("musetalk.equipment.enhancer_lacks", lambda _settings: ())
+        monkeypatch.setattr("musetalk.pipeline.components.enhancer_lacks", lambda _settings: ())
         monkeypatch.setattr(Workshop, "_enhancer", lambda *_: Enhancer(Layers(stop)))
     out = tmp_path / "out" / "out.mp4"
     out.parent.mkdir()

@@ -11,11 +11,11 @@ import pytest
 
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip, Traits
-from musetalk.borders import painted_borders
 from musetalk.errors import GeneratorError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.borders import painted_borders
+from musetalk.pipeline.render import render_frames
 from musetalk.progress import ProgressEvent, RenderRun
-from musetalk.rendering import render_frames
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.everywhere import EverywhereAFace

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.faceless import absence_note, no_face_error
 from musetalk.faces.detection.absence import Absence, explain_absence, turned_by, upside_down
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
+from musetalk.pipeline.no_face import absence_note, no_face_error
 from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, Limits
 from musetalk.utils.arrays import UInt8Array

@@ -8,7 +8,9 @@ from typing import cast
 
 import numpy as np
 
-from musetalk.accounting import (
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.media.timing.timeline import Timeline
+from musetalk.pipeline.accounting import (
     all_fell_back,
     fallback_frames,
     fallback_sentences,
@@ -18,12 +20,10 @@ from musetalk.accounting import (
     unrestored_frames,
     unrestored_sentences,
 )
-from musetalk.faces.tracking.face_plan import FacePlan
-from musetalk.media.timing.timeline import Timeline
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.report import Fallback, Unrestored
+from musetalk.pipeline.segments import PieceLengths, Segment, cut_segments
 from musetalk.progress import RenderRun
-from musetalk.report import Fallback, Unrestored
-from musetalk.segments import PieceLengths, Segment, cut_segments
 
 
 def noted(*ranges: tuple[int, int, str]) -> tuple[Fallback, ...]:

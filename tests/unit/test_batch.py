@@ -7,7 +7,7 @@ import pytest
 
 from musetalk.batch import Task, read_tasks, run_tasks
 from musetalk.errors import Cancelled, FaceError, SettingsError
-from musetalk.report import RenderReport
+from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.reports import some_report
 

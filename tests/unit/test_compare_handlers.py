@@ -14,15 +14,15 @@ import gradio as gr
 import pytest
 
 from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
-from musetalk.engine import Engine as AnyEngine
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.costs import CostBook, Costs
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.engine import Engine as AnyEngine
+from musetalk.pipeline.report import Fallback
 from musetalk.progress import CancelToken, ProgressCallback
-from musetalk.report import Fallback
 from musetalk.settings import RenderSettings
 from musetalk.webui import form
 from musetalk.webui.api import Api

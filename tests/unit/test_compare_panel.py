@@ -8,7 +8,7 @@ from typing import Any
 
 from musetalk.comparing.table import rows
 from musetalk.comparing.types import Compared, Comparison
-from musetalk.report import Fallback, RenderReport
+from musetalk.pipeline.report import Fallback, RenderReport
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_picker import BackendEntry
 from musetalk.webui.compare_panel import comparison_panel, lacking_list

@@ -16,8 +16,8 @@ from musetalk.comparing.viewing import compare_for_viewing, telling_name
 from musetalk.errors import BackendError, Cancelled, FaceError, MediaError, MuseTalkError, OutputError, SettingsError
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.compared import FRAMES, SETTINGS, finished, report_of
 from tests.media import (

@@ -23,8 +23,8 @@ from musetalk.comparing.types import Compared, Comparison
 from musetalk.errors import MediaError
 from musetalk.media.types import Source
 from musetalk.metrics.types import Figures, Outside
+from musetalk.pipeline.report import Fallback, Span
 from musetalk.progress import CancelToken
-from musetalk.report import Fallback, Span
 from tests.compared import FRAMES, RATE, SETTINGS, curves, finished, report_of, some_measures
 from tests.media import (
     decode,

@@ -12,8 +12,8 @@ from musetalk.jobs.costs import CostBook, Costs, Forecast, Work
 from musetalk.jobs.guess import guessed_costs
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.whole_meter import WholeMeter
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressEvent, RenderRun
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 from musetalk.webui.units import roughly
 from tests.reports import some_report

@@ -8,10 +8,10 @@ import pytest
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.doctor import examine
-from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.detection import mtcnn_networks
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
+from musetalk.pipeline.components import Workshop
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.weights.catalog import S3FD
 

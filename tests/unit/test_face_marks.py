@@ -13,7 +13,6 @@ from hybrid.framing import FaceAligner
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Traits
 from musetalk.enhancers.alignment import face_view
-from musetalk.equipment import Workshop
 from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.crops.rotated_crop import fitted
 from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
@@ -26,7 +25,8 @@ from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.labelling import FaceReaders, shapes_in
+from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.parse import FaceReaders, shapes_in
 from musetalk.progress import Cancelled, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

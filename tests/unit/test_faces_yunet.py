@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from musetalk.backends.registry import BackendRegistry
-from musetalk.equipment import Workshop
 from musetalk.errors import BackendError
 from musetalk.faces.detection.yunet import YuNetDetector
 from musetalk.faces.tracking.propagate import FollowingDetector, SearchingDetector
 from musetalk.faces.types import FaceBox
+from musetalk.pipeline.components import Workshop
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import YUNET

@@ -11,8 +11,8 @@ import pytest
 
 from musetalk.batch import Task, check_batch
 from musetalk.errors import MediaError, OutputError
-from musetalk.file_uses import FileUses, coords_file, debug_files, input_files, output_files
-from musetalk.report import save_json
+from musetalk.pipeline.file_uses import FileUses, coords_file, debug_files, input_files, output_files
+from musetalk.pipeline.report import save_json
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import whole_file
 

@@ -21,7 +21,7 @@ from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.layout import FaceLayout, first_row_shown
+from musetalk.pipeline.masking import FaceLayout, first_row_shown
 from musetalk.settings import LatentSyncSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, drawn_face, drawn_sample

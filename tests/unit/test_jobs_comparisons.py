@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from musetalk.comparing.types import COMPARISON
-from musetalk.engine import Engine as AnyEngine
 from musetalk.errors import BackendError, JobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, JobStore
 from musetalk.media.types import Source
+from musetalk.pipeline.engine import Engine as AnyEngine
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
 from tests.held_engine import ANN, LONGEST, PORTRAIT, Engine, written_voice

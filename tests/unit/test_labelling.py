@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from musetalk.faces.tracking.face_plan import FacePlan
-from musetalk.labelling import FaceReaders, shapes_in
+from musetalk.pipeline.parse import FaceReaders, shapes_in
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 

@@ -21,8 +21,8 @@ from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.labelling import FaceReaders, shapes_in
-from musetalk.layout import FaceLayout, first_row_shown
+from musetalk.pipeline.masking import FaceLayout, first_row_shown
+from musetalk.pipeline.parse import FaceReaders, shapes_in
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array

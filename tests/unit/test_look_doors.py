@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 import musetalk.comparing.compare
 from musetalk.backends.registry import BackendRegistry
 from musetalk.cli import app
-from musetalk.equipment import Workshop
 from musetalk.errors import FaceError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.components import Workshop
 from musetalk.settings import RenderSettings
 
 pytestmark = pytest.mark.slow

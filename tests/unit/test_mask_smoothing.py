@@ -12,7 +12,7 @@ import pytest
 
 from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
 from musetalk.faces.parsing.labels import FaceLabel
-from musetalk.layout import FaceLayout
+from musetalk.pipeline.masking import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import SIDE

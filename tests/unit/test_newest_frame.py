@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from musetalk.newest_frame import small_jpeg
+from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.webui import panels
 from tests.html_page import Page

@@ -16,7 +16,7 @@ from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.faces.crops.crop import CropPlacement, Placement
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import FaceLabel, look_up
-from musetalk.layout import FaceLayout
+from musetalk.pipeline.masking import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, SIDE, drawn_sample

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from musetalk.accounting import fallback_sentences
 from musetalk.jobs.job import Job, JobProgress, JobState
+from musetalk.pipeline.accounting import fallback_sentences
+from musetalk.pipeline.report import Fallback
 from musetalk.progress import Stage
-from musetalk.report import Fallback
 from musetalk.settings import RenderSettings
 from musetalk.webui import panels
 from musetalk.webui.backend_picker import BackendEntry, backend_cards

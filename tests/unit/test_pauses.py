@@ -19,9 +19,9 @@ from musetalk.audio.features import measure_features
 from musetalk.audio.mel import FFT_SIZE
 from musetalk.audio.silence import find_presence, hush, silent_samples
 from musetalk.audio.types import MUSETALK_HEARING, SAMPLES_PER_STEP
-from musetalk.equipment import Equipment
-from musetalk.listening import listen, listen_around
 from musetalk.media.sound.voice import Voice
+from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.speech import listen, listen_around
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.utils.arrays import Float32Array

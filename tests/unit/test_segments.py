@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.backends.types import Traits
-from musetalk.borders import painted_borders
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.frame_places import segment_around
 from musetalk.media.timing.timeline import Timeline
+from musetalk.pipeline.borders import painted_borders
+from musetalk.pipeline.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
 from musetalk.progress import FellBack
-from musetalk.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
 
 
 def plan_of(tracks: list[int | None], shots: list[int]) -> FacePlan:

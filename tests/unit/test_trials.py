@@ -17,9 +17,9 @@ from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
+from musetalk.pipeline.trials import COPYING_SECONDS, MAX_SAMPLES, SAMPLING_SECONDS, copying_seconds, sample_faces
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings, Limits
-from musetalk.trials import COPYING_SECONDS, MAX_SAMPLES, SAMPLING_SECONDS, copying_seconds, sample_faces
 from musetalk.utils.arrays import UInt8Array
 from tests.green_faces import draw, green, tight
 from tests.media import write_video

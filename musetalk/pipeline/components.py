@@ -23,7 +23,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
-from musetalk.labelling import FaceLabeller, FaceLandmarker, FaceReaders
+from musetalk.pipeline.parse import FaceLabeller, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking

@@ -13,28 +13,28 @@ from musetalk.audio.silence import find_presence
 from musetalk.audio.track import SpeechTrack
 from musetalk.backends.types import FaceGenerator
 from musetalk.enhancers.types import FaceEnhancer
-from musetalk.equipment import Equipment
 from musetalk.errors import CoordsError
-from musetalk.faceless import no_face_error
 from musetalk.faces.parsing.parsed_faces import FaceShapes
 from musetalk.faces.tracking.face_plan import FacePlan, plan_key
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceDetector
-from musetalk.file_uses import coords_file
-from musetalk.labelling import read_shapes
-from musetalk.layout import FaceLayout
-from musetalk.listening import listen
 from musetalk.media.containers.damage import note_on_shortening
 from musetalk.media.digest import content_digest
 from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
-from musetalk.painter import Painter, Understudy
-from musetalk.preflight import Preflight
+from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.fallback import Painter, Understudy
+from musetalk.pipeline.file_uses import coords_file
+from musetalk.pipeline.masking import FaceLayout
+from musetalk.pipeline.no_face import no_face_error
+from musetalk.pipeline.parse import read_shapes
+from musetalk.pipeline.preflight import Preflight
+from musetalk.pipeline.segments import Segment, cut_segments, piece_lengths
+from musetalk.pipeline.speech import listen
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.segments import Segment, cut_segments, piece_lengths
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from musetalk.backends.types import Traits
+from musetalk.pipeline.segments import Segment
 from musetalk.progress import FellBack
-from musetalk.segments import Segment
 
 
 def painted_borders(

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from musetalk.compositing.appearance import Look, between, matched, measure_look
 from musetalk.compositing.blending import Patch, lay, patch_of
 from musetalk.enhancers.deflicker import Memory
-from musetalk.painting import Batch, PaintedFace
-from musetalk.preparation import Preparation
+from musetalk.pipeline.enhance import Restoring
+from musetalk.pipeline.generate import Batch, PaintedFace
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
-from musetalk.restoring import Restoring
-from musetalk.segments import Segment
 from musetalk.utils.stopping import ends_by, stop_point
 
 

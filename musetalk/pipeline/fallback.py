@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from musetalk.audio.track import SpeechTrack
 from musetalk.backends.types import FaceGenerator
-from musetalk.layout import FaceLayout
+from musetalk.pipeline.masking import FaceLayout
 from musetalk.progress import CancelToken
 
 

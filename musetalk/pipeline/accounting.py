@@ -6,10 +6,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
 from typing import Literal, TypeAlias, TypeVar
 
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.report import Fallback, Span, Unrestored
+from musetalk.pipeline.segments import Segment
 from musetalk.progress import FellBack, NotRestored
-from musetalk.report import Fallback, Span, Unrestored
-from musetalk.segments import Segment
 
 _Why = TypeVar("_Why", bound=Hashable)
 _Kind: TypeAlias = Literal["face", "fallback", "rest", "cutaway", "tail"]

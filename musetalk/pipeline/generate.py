@@ -12,11 +12,11 @@ from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
-from musetalk.layout import first_row_shown
-from musetalk.painter import Painter
-from musetalk.preparation import Preparation
+from musetalk.pipeline.fallback import Painter
+from musetalk.pipeline.masking import first_row_shown
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
-from musetalk.segments import Segment
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.stopping import ends_by, left_alone
 

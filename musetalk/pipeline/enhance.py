@@ -15,8 +15,8 @@ from musetalk.enhancers.deflicker import Memory, steadied
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import EnhancerError
 from musetalk.faces.crops.upright_crop import UprightPlacement
-from musetalk.painting import Batch, PaintedFace, Restored
-from musetalk.preparation import Preparation
+from musetalk.pipeline.generate import Batch, PaintedFace, Restored
+from musetalk.pipeline.prepare import Preparation
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from musetalk.errors import OutputError, about
 from musetalk.faces.types import FaceDetector
-from musetalk.file_uses import FileUses
 from musetalk.media.playback import largest_spool
 from musetalk.media.probe import probe_wanted
 from musetalk.media.sound.voice import Voice, extract_voice
@@ -17,9 +16,10 @@ from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
+from musetalk.pipeline.file_uses import FileUses
+from musetalk.pipeline.trials import copying_seconds, sample_faces
 from musetalk.progress import RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
-from musetalk.trials import copying_seconds, sample_faces
 from musetalk.utils.files import readable
 from musetalk.utils.units import apart, counted, duration, number, size
 

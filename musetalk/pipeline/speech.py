@@ -13,8 +13,8 @@ from musetalk.audio.silence import hush, silent_samples
 from musetalk.audio.track import SpeechTrack
 from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, Hearing
 from musetalk.audio.windows import FeatureTrack
-from musetalk.equipment import Equipment
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
+from musetalk.pipeline.components import Equipment
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 

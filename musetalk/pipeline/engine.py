@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from musetalk.media.types import Source
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
-from musetalk.report import RenderReport
 from musetalk.settings import RenderSettings
 
 

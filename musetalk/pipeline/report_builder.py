@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.accounting import (
+from musetalk.backends.registry import Backend
+from musetalk.media.ffmpeg_commands import rate_text
+from musetalk.metrics.types import Measures
+from musetalk.pipeline.accounting import (
     all_fell_back,
     fallback_frames,
     fallback_sentences,
@@ -17,12 +20,9 @@ from musetalk.accounting import (
     unrestored_frames,
     unrestored_sentences,
 )
-from musetalk.backends.registry import Backend
-from musetalk.media.ffmpeg_commands import rate_text
-from musetalk.metrics.types import Measures
-from musetalk.preparation import Preparation
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.report import LOUDNESS_BINS, RenderReport, versions
 from musetalk.progress import RenderRun
-from musetalk.report import LOUDNESS_BINS, RenderReport, versions
 
 _SAMPLED_SEGMENTS = 200
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from musetalk.compositing.masks import FaceMask
 from musetalk.enhancers.deflicker import REMEMBERED
-from musetalk.finishing import Finisher
 from musetalk.media.playback import play
-from musetalk.painting import Batch, FaceSteps, generate
-from musetalk.preparation import Preparation
+from musetalk.pipeline.composite import Finisher
+from musetalk.pipeline.generate import Batch, FaceSteps, generate
+from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
-from musetalk.segments import Segment
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.prefetch import ahead, through
 
