@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musetalk.errors import MuseTalkError
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.frame import FramePreview
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 

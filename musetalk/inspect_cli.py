@@ -33,8 +33,8 @@ def inspect(
 
     said = {"look": look, "backend": backend, "models_dir": models_dir, "mask.shape": mask, "enhance.model": enhance}
     settings = RenderSettings.parse(values_of({**said, "voice_track": voice_track}, further))
+    from musetalk.inspection.contact_sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
-    from musetalk.looking.sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
 
     engine = LipSync()
     check_sheet(out)

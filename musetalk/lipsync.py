@@ -12,8 +12,8 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.enhancers.registry import restorer_file
 from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
-from musetalk.frame_preview import FramePreview, preview_frame
-from musetalk.looking.debug import DebugVideos
+from musetalk.inspection.debug_videos import DebugVideos
+from musetalk.inspection.frame import FramePreview, preview_frame
 from musetalk.media.containers.damage import note_on_decoding
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_voice, probe_wanted

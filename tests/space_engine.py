@@ -22,7 +22,7 @@ from musetalk.settings import RenderSettings
 from tests.reports import some_report
 
 if TYPE_CHECKING:
-    from musetalk.frame_preview import FramePreview
+    from musetalk.inspection.frame import FramePreview
 
 FAST = GpuCost(start_seconds=10, seconds_per_frame=0.05)
 

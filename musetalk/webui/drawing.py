@@ -12,7 +12,7 @@ from musetalk.faces.crops.crop import Placement
 from musetalk.faces.detection.opencv import shrunk
 from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.faces.types import FaceBox
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.frame import FramePreview
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.webui.label_colours import paint_labels
 from musetalk.webui.pen import Colour, Pen, Points, plate_of

@@ -28,7 +28,7 @@ from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 
 if TYPE_CHECKING:
-    from musetalk.frame_preview import FramePreview
+    from musetalk.inspection.frame import FramePreview
 
 R_co = TypeVar("R_co", covariant=True)
 _POLL_SECONDS = 0.1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from musetalk.errors import FaceError
-from musetalk.frame_preview import FramePreview
-from musetalk.looking.sheet import contact_sheet
+from musetalk.inspection.contact_sheet import contact_sheet
+from musetalk.inspection.frame import FramePreview
 from musetalk.utils.arrays import UInt8Array
 from musetalk.webui.drawing import Sketch, show_result, sketch_of
 from musetalk.webui.texts import preview_note

@@ -25,7 +25,7 @@ from musetalk.utils.files import temporary_folder
 from musetalk.webui.lent_gpu import Gpu, LentGpu, PreviewOrder, RenderOrder
 
 if TYPE_CHECKING:
-    from musetalk.frame_preview import FramePreview
+    from musetalk.inspection.frame import FramePreview
 
 MAX_GPU_SECONDS = 300
 _MARGIN = 1.25  # a process that overruns the time asked for is killed; what it does not use costs nothing

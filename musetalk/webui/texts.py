@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.frame import FramePreview
 from musetalk.settings import Limits
 
 FOLDER = Path(__file__).parents[2] / "assets" / "ui"

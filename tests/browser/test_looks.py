@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 RESTORER = "brighter.pth"
 FOLDS = ("Mask", "Blending", "Enhancement", "Pauses")
 PANELS = ("source", "box", "crop", "masked", "generated", "enhanced", "mask", "composite", "difference")
-PANEL, GAP, TITLE = 320, 8, 44  # pixels of the contact sheet: see musetalk.looking.sheet
+PANEL, GAP, TITLE = 320, 8, 44  # pixels of the contact sheet: see musetalk.inspection.contact_sheet
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from musetalk.backends.types import Clip, Traits
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFace
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.frame import FramePreview
 from musetalk.lipsync import LipSync
 from musetalk.utils.arrays import UInt8Array
 from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with, stored

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from musetalk.cli import app
 from musetalk.errors import FaceError, OutputError
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.contact_sheet import contact_sheet, save_sheet
+from musetalk.inspection.frame import FramePreview
+from musetalk.inspection.panels import stages_of
 from musetalk.lipsync import LipSync
-from musetalk.looking.sheet import contact_sheet, save_sheet
-from musetalk.looking.stages import stages_of
 from musetalk.settings import RenderSettings
 from tests.film import FACE, FILM
 from tests.restorers import write_restorer

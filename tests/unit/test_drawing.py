@@ -13,7 +13,7 @@ from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.frame import FramePreview
 from musetalk.settings import MaskSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.lru_cache import Recent

@@ -18,8 +18,8 @@ from musetalk.compositing.outline import mask_outline
 from musetalk.errors import Cancelled, MediaError, SettingsError, VoiceError
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox
-from musetalk.frame_places import hear, open_voice, sampled_places, stretch_around, telling_places
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.frame import FramePreview
+from musetalk.inspection.sampling import hear, open_voice, sampled_places, stretch_around, telling_places
 from musetalk.lipsync import LipSync
 from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import ColorTags, Source

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from musetalk.errors import MediaError
-from musetalk.frame_preview import FramePreview
+from musetalk.inspection.frame import FramePreview
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.webui.preview_status import preview_status, stamp

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from musetalk.backends.types import Traits
 from musetalk.faces.tracking.face_plan import FacePlan
-from musetalk.frame_places import segment_around
+from musetalk.inspection.sampling import segment_around
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.borders import painted_borders
 from musetalk.pipeline.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths

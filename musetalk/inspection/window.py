@@ -11,7 +11,7 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
-from musetalk.frame_places import Hearing, sampled_places, stretch_around, telling_places
+from musetalk.inspection.sampling import Hearing, sampled_places, stretch_around, telling_places
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline

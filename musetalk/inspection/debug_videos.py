@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from musetalk.faces.crops.crop import CropPlacement
-from musetalk.looking.sheet import letterboxed
-from musetalk.looking.stages import mask_picture
+from musetalk.inspection.contact_sheet import letterboxed
+from musetalk.inspection.panels import mask_picture
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.types import ColorTags, Source
 from musetalk.media.writer import VideoWriter

@@ -11,7 +11,7 @@ import numpy as np
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
-from musetalk.frame_look import Look, Scene
+from musetalk.inspection.window import Look, Scene
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.types import Source

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from musetalk.errors import FaceError, OutputError
-from musetalk.frame_preview import FramePreview
-from musetalk.looking.stages import Stage, stages_of
+from musetalk.inspection.frame import FramePreview
+from musetalk.inspection.panels import Stage, stages_of
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.files import make_room_for, readable, whole_file
 from musetalk.utils.text import fitted_font

@@ -21,14 +21,14 @@ from musetalk.faces.crops.crop import Placement
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ParsedFace
 from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.frame_look import Look, Scene, look_at, telling_look
-from musetalk.frame_notes import end_note, input_notes, notes_on, noticed
-from musetalk.frame_places import (
+from musetalk.inspection.notes import end_note, input_notes, notes_on, noticed
+from musetalk.inspection.sampling import (
     Hearing,
     hear,
     open_voice,
     segment_around,
 )
+from musetalk.inspection.window import Look, Scene, look_at, telling_look
 from musetalk.media.probe import probe_wanted
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
