@@ -12,7 +12,7 @@ from musetalk.cli_common import FAILED, cancel_on_signal, values_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from musetalk.comparing.types import Comparison
+    from musetalk.comparison.types import Comparison
 
 _WIDEST = 240  # columns of the table
 
@@ -42,7 +42,7 @@ def compare(
     said = {"look": look, "models_dir": models_dir, "face": face, "voice_track": voice_track}
     said |= {"network.device": device, "network.dtype": dtype}
     settings = RenderSettings.parse(values_of(said, further))
-    from musetalk.comparing.compare import compare as compare_backends  # noqa: PLC0415
+    from musetalk.comparison.compare import compare as compare_backends  # noqa: PLC0415
     from musetalk.console import shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
 
@@ -61,8 +61,8 @@ def _print(comparison: Comparison, out: Path, notices: Iterable[str]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    from musetalk.comparing.table import remarks, rows  # noqa: PLC0415
-    from musetalk.comparing.types import COMPARISON  # noqa: PLC0415
+    from musetalk.comparison.table import remarks, rows  # noqa: PLC0415
+    from musetalk.comparison.types import COMPARISON  # noqa: PLC0415
 
     plain = comparison.to_dict()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")

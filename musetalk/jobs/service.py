@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from musetalk.comparing.types import Comparison
+from musetalk.comparison.types import Comparison
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
 from musetalk.jobs.costs import CostBook, Forecast, Work, seconds_made
 from musetalk.jobs.job import Job

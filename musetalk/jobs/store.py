@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE
+from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import OutputError
 from musetalk.jobs.job import Job
 from musetalk.pipeline.report import save_json

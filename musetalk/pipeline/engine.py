@@ -42,7 +42,7 @@ class Engine(Protocol):
 
 
 class Comparer(Protocol):
-    """What compares; `musetalk.comparing.compare` is one."""
+    """What compares; `musetalk.comparison.compare` is one."""
 
     def __call__(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.comparing.labels import painter_named
+from musetalk.comparison.labels import painter_named
 from musetalk.errors import BackendError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.webui import form

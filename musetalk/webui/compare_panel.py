@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from musetalk.comparing.labels import who_painted
-from musetalk.comparing.table import Row, rows
+from musetalk.comparison.labels import who_painted
+from musetalk.comparison.table import Row, rows
 from musetalk.webui.backend_names import draft_badge, is_draft, titled
 from musetalk.webui.backend_picker import BackendEntry
 from musetalk.webui.report import flat, notice_line, swapped, table_fold, warnings_list

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from musetalk.comparing.labels import painter_named, who_painted
+from musetalk.comparison.labels import painter_named, who_painted
 from musetalk.utils.units import counted, duration, size
 from musetalk.webui.backend_names import draft_badge, is_draft, titled
 from musetalk.webui.timeline import timeline_svg

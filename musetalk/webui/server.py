@@ -13,7 +13,7 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
-from musetalk.comparing.viewing import compare_for_viewing
+from musetalk.comparison.viewing import compare_for_viewing
 from musetalk.doctor import devices
 from musetalk.errors import SettingsError
 from musetalk.jobs.costs import COSTS, CostBook

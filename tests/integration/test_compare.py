@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import musetalk.pipeline.prepare
-from musetalk.comparing.compare import compare
+from musetalk.comparison.compare import compare
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.lipsync import LipSync

@@ -17,11 +17,11 @@ import pytest
 import torch
 from torch import nn
 
-import musetalk.comparing.compare
+import musetalk.comparison.compare
 from musetalk.audio.types import MUSETALK_HEARING
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip, Traits
-from musetalk.comparing.compare import compare
+from musetalk.comparison.compare import compare
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
@@ -289,7 +289,7 @@ def test_a_comparison_is_stopped(
         released = LipSync.release
         monkeypatch.setattr(LipSync, "release", lambda self: (stop.token.cancel(), released(self)))
     elif stage == "plots":
-        monkeypatch.setattr(musetalk.comparing.compare, "_plotting", stop.hold)
+        monkeypatch.setattr(musetalk.comparison.compare, "_plotting", stop.hold)
     folder = tmp_path / "results"
     try:
         with pytest.raises(Cancelled):

@@ -13,7 +13,7 @@ from typing import Any, cast
 import gradio as gr
 import pytest
 
-from musetalk.comparing.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
+from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.costs import CostBook, Costs
 from musetalk.jobs.job import Job

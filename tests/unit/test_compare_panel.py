@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from musetalk.comparing.table import rows
-from musetalk.comparing.types import Compared, Comparison
+from musetalk.comparison.table import rows
+from musetalk.comparison.types import Compared, Comparison
 from musetalk.pipeline.report import Fallback, RenderReport
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_picker import BackendEntry

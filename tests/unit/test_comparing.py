@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from musetalk.comparing.compare import compare
-from musetalk.comparing.table import NOTHING, remarks, rows
-from musetalk.comparing.types import Compared, Comparison
-from musetalk.comparing.viewing import compare_for_viewing, telling_name
+from musetalk.comparison.compare import compare
+from musetalk.comparison.table import NOTHING, remarks, rows
+from musetalk.comparison.types import Compared, Comparison
+from musetalk.comparison.viewing import compare_for_viewing, telling_name
 from musetalk.errors import BackendError, Cancelled, FaceError, MediaError, MuseTalkError, OutputError, SettingsError
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
@@ -84,7 +84,7 @@ class Engine:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots are not looked at here: see `test_comparing_shown.py`, and `tests/integration/test_compare.py`."""
-    monkeypatch.setattr("musetalk.comparing.compare._plotting", lambda: lambda _comparison, out, _named: out.touch())
+    monkeypatch.setattr("musetalk.comparison.compare._plotting", lambda: lambda _comparison, out, _named: out.touch())
 
 
 @pytest.fixture

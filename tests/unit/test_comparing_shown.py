@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.comparing.grid import WIDEST, Grid
-from musetalk.comparing.plots import draw_plots
-from musetalk.comparing.side_by_side import Panel, write_side_by_side
-from musetalk.comparing.source_in_step import write_source_in_step
-from musetalk.comparing.table import NOTHING, Row, remarks, rows
-from musetalk.comparing.types import Compared, Comparison
+from musetalk.comparison.grid import WIDEST, Grid
+from musetalk.comparison.plots import draw_plots
+from musetalk.comparison.side_by_side import Panel, write_side_by_side
+from musetalk.comparison.source_in_step import write_source_in_step
+from musetalk.comparison.table import NOTHING, Row, remarks, rows
+from musetalk.comparison.types import Compared, Comparison
 from musetalk.errors import MediaError
 from musetalk.media.types import Source
 from musetalk.metrics.types import Figures, Outside

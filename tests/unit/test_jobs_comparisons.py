@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.comparing.types import COMPARISON
+from musetalk.comparison.types import COMPARISON
 from musetalk.errors import BackendError, JobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import musetalk.comparing.compare
+import musetalk.comparison.compare
 from musetalk.backends.registry import BackendRegistry
 from musetalk.cli import app
 from musetalk.errors import FaceError
@@ -31,7 +31,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RenderSettings]:
 
     for name in ("render", "preview_frame", "check_source"):
         monkeypatch.setattr(LipSync, name, refuse)
-    monkeypatch.setattr(musetalk.comparing.compare, "compare", refuse)
+    monkeypatch.setattr(musetalk.comparison.compare, "compare", refuse)
     return seen
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry, GpuCost
-from musetalk.comparing.compare import compare
+from musetalk.comparison.compare import compare
 from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, MuseTalkError, OutputError
 from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent

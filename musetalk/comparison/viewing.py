@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from musetalk.comparing.compare import compare
-from musetalk.comparing.types import SOURCE_IN_STEP, Comparison
+from musetalk.comparison.compare import compare
+from musetalk.comparison.types import SOURCE_IN_STEP, Comparison
 from musetalk.pipeline.engine import Engine
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings

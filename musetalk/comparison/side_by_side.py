@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from musetalk.comparing.grid import Grid
-from musetalk.comparing.labels import who_painted
+from musetalk.comparison.grid import Grid
+from musetalk.comparison.labels import who_painted
 from musetalk.errors import MediaError
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_source

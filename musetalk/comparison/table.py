@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from musetalk.comparing.labels import who_painted
+from musetalk.comparison.labels import who_painted
 
 _LOWER, _HIGHER = "lower is better", "higher is better"
 _NEAR_1, _AS_SOURCE = "close to 1 is better", "close to the source is better"

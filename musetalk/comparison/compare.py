@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from musetalk.comparing.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
+from musetalk.comparison.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, OutputError, SettingsError
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
@@ -190,7 +190,7 @@ def _shown(
     named: Callable[[str], str],
 ) -> Comparison:
     """Add what shows the results together."""
-    from musetalk.comparing.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
+    from musetalk.comparison.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
 
     panels = [Panel.of(work / part.video, report, named) for part, report in comparison.rendered]
     if len(panels) > 1:
@@ -210,7 +210,7 @@ def _with_source(
     comparison: Comparison, video: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
 ) -> Comparison:
     """Add the source as the results show it."""
-    from musetalk.comparing.source_in_step import write_source_in_step  # noqa: PLC0415
+    from musetalk.comparison.source_in_step import write_source_in_step  # noqa: PLC0415
 
     told.begin("playing the source in step with them", len(comparison.parts))
     result = out.with_name(comparison.rendered[0][0].video)
@@ -222,7 +222,7 @@ def _with_source(
 
 def _plotting() -> Callable[[Comparison, Path, Callable[[str], str]], None]:
     """What draws plots; loading it takes seconds where a machine is busy, or has never drawn any."""
-    from musetalk.comparing.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
+    from musetalk.comparison.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
 
     return draw_plots
 

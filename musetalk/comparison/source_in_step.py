@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from musetalk.comparing.side_by_side import sound_of
+from musetalk.comparison.side_by_side import sound_of
 from musetalk.media.playback import play_over
 from musetalk.media.probe import probe_source, probe_wanted
 from musetalk.media.writer import VideoWriter

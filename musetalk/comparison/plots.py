@@ -17,7 +17,7 @@ from musetalk.errors import OutputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from musetalk.comparing.types import Comparison
+    from musetalk.comparison.types import Comparison
     from musetalk.metrics.types import Curves, Measures
     from musetalk.pipeline.report import RenderReport
 
