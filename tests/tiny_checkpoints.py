@@ -21,16 +21,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-from hybrid.check import stand_ins
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
+from musetalk.doctor import tiny_networks
 from musetalk.faces.detection.s3fd_network import S3FD
 from musetalk.faces.parsing.bisenet import BiSeNet
 from musetalk.weights.lock import entry_of, record
 from tests.golden.fill import fill_state_dict, shapes_of
 
 SEED = 20
-UNET, VAE = dict(stand_ins.UNET), dict(stand_ins.VAE)
+UNET, VAE = dict(tiny_networks.UNET), dict(tiny_networks.VAE)
 TAESD = {
     "_class_name": "AutoencoderTiny",
     "_diffusers_version": "0.20.0.dev0",

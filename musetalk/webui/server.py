@@ -14,7 +14,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from musetalk.comparison.viewing import compare_for_viewing
-from musetalk.doctor import devices
+from musetalk.doctor.environment import devices
 from musetalk.errors import SettingsError
 from musetalk.jobs.costs import COSTS, CostBook
 from musetalk.jobs.guess import LENT_GPU_RATE, guessed_costs

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.backends.registry import BackendRegistry
-from musetalk.doctor import examine
+from musetalk.doctor.environment import examine
 from musetalk.errors import BackendError
 from musetalk.faces.detection import mtcnn_networks
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid.check.imports import ELIMINATED, eliminated, foreign, imports_in, source_files
+from musetalk.doctor.imports import ELIMINATED, eliminated, foreign, imports_in, source_files
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ NAMED = ("mmcv", "mmpose", "mmdet", "mmengine", "openmim", "tensorflow", "insigh
 
 def run_hidden(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "hybrid.check.hidden"],
+        [sys.executable, "-m", "musetalk.doctor.hidden_imports"],
         capture_output=True,
         text=True,
         check=False,

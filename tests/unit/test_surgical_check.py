@@ -11,14 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybrid.check.backends import check_backend
-from hybrid.check.components import check_components
-from hybrid.check.findings import Finding, Findings, judged, shape_of
-from hybrid.check.given import finite_line, latentsync_lines, musetalk_lines, pictures_line
-from hybrid.check.naive import check_naive_handover
-from hybrid.check.scene import FRAMES, Scene, feature_windows, make_scene
-from hybrid.check.stand_ins import UNET3D, filled
-from hybrid.check.watch import Call, watched
 from hybrid.inference import LatentSyncDenoiser
 from hybrid.mask import keep_mask, latent_mask
 from hybrid.sampler import Sampling
@@ -27,6 +19,14 @@ from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip
+from musetalk.doctor.backends import check_backend
+from musetalk.doctor.components import check_components
+from musetalk.doctor.conditioning import finite_line, latentsync_lines, musetalk_lines, pictures_line
+from musetalk.doctor.findings import Finding, Findings, judged, shape_of
+from musetalk.doctor.naive_handover import check_naive_handover
+from musetalk.doctor.network_hooks import Call, watched
+from musetalk.doctor.sample_clip import FRAMES, Scene, feature_windows, make_scene
+from musetalk.doctor.tiny_networks import UNET3D, filled
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
 
@@ -243,7 +243,7 @@ def test_parts_are_right_and_a_wrong_mask_is_told(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check_components(scene, tmp_path).failures == ()
-    monkeypatch.setattr("hybrid.check.components.keep_mask", lambda size: np.full((size, size), float(size == 256)))
+    monkeypatch.setattr("musetalk.doctor.components.keep_mask", lambda size: np.full((size, size), float(size == 256)))
     assert failed(check_components(scene, tmp_path).lines) == ["fixed mask"]
 
 

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 
 from hybrid.alignment import template_points, template_size
-from hybrid.check.findings import Finding, Findings, judged, shape_of
-from hybrid.check.scene import FPS, FRAMES, Scene, drawn_features
 from hybrid.face_points import FacePoints, assumed_points
 from hybrid.mask import SIDE, keep_mask, latent_mask
 from hybrid.placement import place_aligned
@@ -19,6 +17,8 @@ from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS
 from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing
 from musetalk.audio.windows import FeatureTrack
 from musetalk.backends.musetalk import CROP_SIZE
+from musetalk.doctor.findings import Finding, Findings, judged, shape_of
+from musetalk.doctor.sample_clip import FPS, FRAMES, Scene, drawn_features
 from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop
 from musetalk.runtime.device import Compute
 

@@ -70,7 +70,7 @@ def print_surgical_check(models_dir: Path, backends: str | None = None) -> int:
     Raises:
         BackendError: There is no such backend.
     """
-    from hybrid.check.surgical import surgical_check  # noqa: PLC0415 - the command's one way there, and heavy
+    from musetalk.doctor.surgical import surgical_check  # noqa: PLC0415 - the command's one way there, and heavy
 
     names = [name.strip() for name in (backends or "").split(",") if name.strip()]
     failures: list[tuple[str, str]] = []

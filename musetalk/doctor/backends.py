@@ -12,14 +12,14 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from hybrid.check.findings import Finding, Findings, judged, shape_of
-from hybrid.check.given import finite_line, latentsync_lines, musetalk_lines, pictures_line
-from hybrid.check.scene import Scene, envelope_windows, feature_windows
-from hybrid.check.watch import Call, watched
 from musetalk.backends.registry import Backend
 from musetalk.backends.types import Clip, FaceGenerator
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
+from musetalk.doctor.conditioning import finite_line, latentsync_lines, musetalk_lines, pictures_line
+from musetalk.doctor.findings import Finding, Findings, judged, shape_of
+from musetalk.doctor.network_hooks import Call, watched
+from musetalk.doctor.sample_clip import Scene, envelope_windows, feature_windows
 from musetalk.errors import MuseTalkError
 from musetalk.faces.parsing.parsed_faces import FaceShapes
 from musetalk.pipeline.masking import FaceLayout, first_row_shown
@@ -113,7 +113,7 @@ def _run(backend: Backend, settings: RenderSettings, scene: Scene, folder: Path,
 def _load(backend: Backend, settings: RenderSettings, compute: Compute, *, installed: bool) -> FaceGenerator:
     if installed:
         return backend.load(settings)
-    from hybrid.check.stand_ins import stand_in  # noqa: PLC0415 - diffusers is slow to import
+    from musetalk.doctor.tiny_networks import stand_in  # noqa: PLC0415 - diffusers is slow to import
 
     return stand_in(backend.name, settings, compute)
 

@@ -1,8 +1,9 @@
 """Imports everything with the eliminated packages hidden; for a process of its own.
 
-`python -m hybrid.check.hidden` is that process. Hidden means as if not installed: an import of them fails, and who only
-looks whether they are there is told that they are not. Libraries do that for what they can do without, which is no
-need; so nothing is forbidden, and what counts is whether each import of this project's comes through.
+`python -m musetalk.doctor.hidden_imports` is that process. Hidden means as if not installed: an import of
+them fails, and who only looks whether they are there is told that they are not. Libraries do that for what they can do
+without, which is no need; so nothing is forbidden, and what counts is whether each import of this project's comes
+through.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from hybrid.check.imports import ELIMINATED, foreign, imports_in, source_files
+from musetalk.doctor.imports import ELIMINATED, foreign, imports_in, source_files
 
 OWN = ("musetalk", "hybrid")
 # What a module, or a package that is there but does not work, may end its import with.

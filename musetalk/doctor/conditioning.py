@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
-from hybrid.check.findings import Finding, judged, shape_of
-from hybrid.check.watch import Call
 from hybrid.mask import keep_mask, latent_mask
 from hybrid.unet3d.config import IN_CHANNELS
 from musetalk.backends.latent.positional_encoding import position_table
+from musetalk.doctor.findings import Finding, judged, shape_of
+from musetalk.doctor.network_hooks import Call
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _CLOSE = 2e-2  # of values around 1: what half precision leaves of them, twice over

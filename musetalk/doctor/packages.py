@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hybrid.check.findings import Finding, Findings, judged
-from hybrid.check.imports import ELIMINATED, eliminated, imports_in, source_files
+from musetalk.doctor.findings import Finding, Findings, judged
+from musetalk.doctor.imports import ELIMINATED, eliminated, imports_in, source_files
 
 _ROOT = Path(__file__).parents[2]
 _SECONDS = 600  # on a slow disk, cold: torch, diffusers and gradio together took 40 s
@@ -21,7 +21,7 @@ def check_imports() -> Findings:
     """Import everything in a process that cannot see the eliminated packages: see `hidden`."""
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-m", "hybrid.check.hidden"]
+    command = [sys.executable, "-m", "musetalk.doctor.hidden_imports"]
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=_SECONDS, cwd=_ROOT

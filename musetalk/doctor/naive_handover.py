@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import torch
 
-from hybrid.check.findings import Finding, Findings
-from hybrid.check.stand_ins import UNET3D, filled
 from hybrid.conditioning import conditioning_of
 from hybrid.inference import LatentSyncDenoiser, SurgicalTools, surgical_unet3d_inference
 from hybrid.sampler import NoisePredictor, Sampling
 from hybrid.unet3d.unet import UNet3D
+from musetalk.doctor.findings import Finding, Findings
+from musetalk.doctor.tiny_networks import UNET3D, filled
 from musetalk.runtime.device import Compute
 
 _FRAMES, _SIDE = 2, 8

@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hybrid.check.findings import Finding, Findings
-from hybrid.check.packages import check_imports
 from musetalk.backends.registry import BackendRegistry
+from musetalk.doctor.findings import Finding, Findings
+from musetalk.doctor.packages import check_imports
 from musetalk.settings import RenderSettings
 
 # Of LatentSync's loop: enough to see it go on; the published 20 take a CPU half an hour. The loop of 1.6 is the same,
@@ -31,10 +31,10 @@ def surgical_check(models_dir: Path, backends: Sequence[str] = ()) -> Iterator[F
     if not backends:
         yield check_imports()
     try:
-        from hybrid.check.backends import check_backend  # noqa: PLC0415 - they are slow, and may be what is broken
-        from hybrid.check.components import check_components  # noqa: PLC0415
-        from hybrid.check.naive import check_naive_handover  # noqa: PLC0415
-        from hybrid.check.scene import make_scene  # noqa: PLC0415
+        from musetalk.doctor.backends import check_backend  # noqa: PLC0415 - they are slow, and may be what is broken
+        from musetalk.doctor.components import check_components  # noqa: PLC0415
+        from musetalk.doctor.naive_handover import check_naive_handover  # noqa: PLC0415
+        from musetalk.doctor.sample_clip import make_scene  # noqa: PLC0415
     except ImportError as error:
         yield Findings("Components", (Finding("imports", f"nothing more can be run: {error}", failed=True),))
         return
