@@ -1,5 +1,5 @@
 """`python -m musetalk`."""
 
-from musetalk.cli import main
+from musetalk.cli.main import main
 
 main()

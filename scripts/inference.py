@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from musetalk.cli import render_tasks, run
-from musetalk.cli_common import FAILED
+from musetalk.cli.main import render_tasks, run
+from musetalk.cli.options import FAILED
 from scripts.upstream import read_request
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from musetalk.errors import SettingsError
 
 if TYPE_CHECKING:
-    from musetalk.batch import Task
+    from musetalk.cli.tasks import Task
 
 _BACKENDS = {"v15": "musetalk-v15", "v1": "musetalk-v1"}
 _CHECKPOINTS = {"v15": Path("musetalkV15", "unet.pth"), "v1": Path("musetalk", "pytorch_model.bin")}
@@ -199,7 +199,7 @@ def _without_effect(parser: argparse.ArgumentParser, flags: argparse.Namespace) 
 
 def _tasks(flags: argparse.Namespace, values: dict[str, Any]) -> list[Task]:
     """The file's tasks, with the flags below what they say themselves, and results where MuseTalk puts them."""
-    from musetalk.batch import merge_settings, read_tasks  # noqa: PLC0415
+    from musetalk.cli.tasks import merge_settings, read_tasks  # noqa: PLC0415
 
     place = flags.result_dir / (flags.backend or flags.version)
     tasks = read_tasks(flags.inference_config, place, result_name=flags.output_vid_name)

@@ -10,7 +10,7 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from musetalk.cli import main
+from musetalk.cli.main import main
 
 
 def musetalk(*arguments: object, cwd: Path | None = None) -> tuple[int, str, str]:

@@ -241,7 +241,7 @@ def renderer(folder: Path) -> Iterator[Renderer]:
 def main() -> None:
     """Render what stdin asks for, a line each, and answer on stdout."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    from musetalk.cli import run  # noqa: PLC0415
+    from musetalk.cli.main import run  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
 

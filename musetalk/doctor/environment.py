@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from musetalk.backends.registry import BackendRegistry
-from musetalk.console import print_table
+from musetalk.cli.console import print_table
 from musetalk.errors import OutputError
 from musetalk.faces.detection.registry import detector_lacks, detector_name
 from musetalk.media.ffmpeg_process import ffmpeg_executable

@@ -17,7 +17,7 @@ from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.backends.musetalk import MuseTalkDenoiser
 from musetalk.backends.registry import BackendRegistry
-from musetalk.console import describe
+from musetalk.cli.console import describe
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import Workshop

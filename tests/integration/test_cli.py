@@ -246,7 +246,7 @@ def test_a_render_loads_no_neural_framework_and_no_app(picture: Path, word: Path
     arguments = ["musetalk", "render", str(picture), str(word), "-q", "-o", str(tmp_path / "out.mp4")]
     code = (
         f"import sys\nsys.argv = {arguments!r}\n"
-        "from musetalk.cli import main\n"
+        "from musetalk.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "print('loaded', *sys.modules)"
     )
@@ -295,7 +295,7 @@ def test_what_cannot_be_set_is_named(tmp_path: Path, text: str, problem: str) ->
 def test_a_second_interrupt_waits_for_nothing() -> None:
     stubborn = (
         "import threading\n"
-        "from musetalk.cli_common import cancel_on_signal\n"
+        "from musetalk.cli.options import cancel_on_signal\n"
         "with cancel_on_signal() as token:\n"
         "    print('ready', flush=True)\n"
         "    while not token.cancelled:\n"

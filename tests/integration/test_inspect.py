@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from musetalk.cli import app
+from musetalk.cli.main import app
 from musetalk.errors import FaceError, OutputError
 from musetalk.inspection.contact_sheet import contact_sheet, save_sheet
 from musetalk.inspection.frame import FramePreview

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-import musetalk.cli
+import musetalk.cli.main
 import scripts.inference
 from musetalk.errors import BackendError
 from musetalk.lipsync import LipSync
@@ -56,7 +56,7 @@ def test_version_1_5_speaks_through_the_command_line(
     options = ("--backend", "musetalk-v15", "--models-dir", models, "--decoder", "tiny", "--detector", "haar")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [*map(str, files), *map(str, options), "--quiet"])
-    assert status_of(musetalk.cli.main) == 0
+    assert status_of(musetalk.cli.main.main) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["backend"], report["device"], report["frames"]) == ("musetalk-v15", "cpu", FILM)
     assert (report["face_frames"], report["passthrough_frames"]) == (len(FACE), FILM - len(FACE))

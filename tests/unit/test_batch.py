@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from musetalk.batch import Task, read_tasks, run_tasks
+from musetalk.cli.tasks import Task, read_tasks, run_tasks
 from musetalk.errors import Cancelled, FaceError, SettingsError
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings

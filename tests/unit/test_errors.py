@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from musetalk import errors
-from musetalk.cli import run
+from musetalk.cli.main import run
 from musetalk.errors import BackendError, Cancelled, MuseTalkError
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, MuseTalkError)]

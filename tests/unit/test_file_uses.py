@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.batch import Task, check_batch
+from musetalk.cli.tasks import Task, check_batch
 from musetalk.errors import MediaError, OutputError
 from musetalk.pipeline.file_uses import FileUses, coords_file, debug_files, input_files, output_files
 from musetalk.pipeline.report import save_json

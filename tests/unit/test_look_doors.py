@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import musetalk.comparison.compare
 from musetalk.backends.registry import BackendRegistry
-from musetalk.cli import app
+from musetalk.cli.main import app
 from musetalk.errors import FaceError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import Workshop

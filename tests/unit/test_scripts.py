@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.batch import Task
+from musetalk.cli.tasks import Task
 from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings
 from scripts.inference import main

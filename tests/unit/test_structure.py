@@ -130,13 +130,13 @@ def modules_after(code: str, cwd: Path = PACKAGE.parent) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    loaded = modules_after("import musetalk, musetalk.cli")
+    loaded = modules_after("import musetalk, musetalk.cli.main")
     assert not loaded & {"numpy", "cv2", "torch", "diffusers", "transformers", "gradio", "pydantic", "yaml"}
 
 
 def test_help_is_written_without_the_engine() -> None:
     loaded = modules_after(
-        "import sys\nsys.argv = ['musetalk', 'render', '--help']\nfrom musetalk.cli import main\n"
+        "import sys\nsys.argv = ['musetalk', 'render', '--help']\nfrom musetalk.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass"
     )
     assert not loaded & {"numpy", "cv2", "musetalk.settings", "musetalk.lipsync"}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from musetalk.cli.weights import app
 from musetalk.errors import SettingsError
 from musetalk.weights import WEIGHT_SETS, WeightFile
 from musetalk.weights.lock import LOCK_NAME
-from musetalk.weights_cli import app
 from tests.hub import CONFIG, LARGE, UNET, Hub, on_hub
 from tests.tiny_checkpoints import write_all
 

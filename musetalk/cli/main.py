@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from musetalk.cli_common import CANCELLED, FAILED, USAGE, cancel_on_signal, values_of
-from musetalk.compare_cli import compare
+from musetalk.cli.compare import compare
+from musetalk.cli.inspect import inspect
+from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal, values_of
+from musetalk.cli.render_options import settings_of, with_settings
+from musetalk.cli.weights import app as weights_app
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
-from musetalk.inspect_cli import inspect
-from musetalk.render_options import settings_of, with_settings
-from musetalk.weights_cli import app as weights_app
 
 if TYPE_CHECKING:
-    from musetalk.batch import Task, TaskResult
+    from musetalk.cli.tasks import Task, TaskResult
     from musetalk.lipsync import LipSync
     from musetalk.pipeline.file_uses import FileUses
 
@@ -76,7 +76,7 @@ def _render_one(
     from musetalk.settings import RenderSettings  # noqa: PLC0415
 
     settings = RenderSettings.parse(values)
-    from musetalk.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
 
     engine = LipSync()
@@ -91,7 +91,7 @@ def _render_one(
 def _render_config(
     config: Path, result_dir: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
 ) -> None:
-    from musetalk.batch import read_tasks  # noqa: PLC0415
+    from musetalk.cli.tasks import read_tasks  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
     from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
     from musetalk.pipeline.report import save_json  # noqa: PLC0415
@@ -123,8 +123,8 @@ def render_tasks(
         Cancelled: The user stopped it.
         OutputError: One file would be written over another one that the batch reads or writes; nothing was done.
     """
-    from musetalk.batch import check_batch, run_tasks  # noqa: PLC0415
-    from musetalk.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.cli.tasks import check_batch, run_tasks  # noqa: PLC0415
     from musetalk.pipeline.report import RenderReport  # noqa: PLC0415
     from musetalk.settings import RenderSettings  # noqa: PLC0415
     from musetalk.utils.units import counted  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from musetalk.cli_common import cancel_on_signal, values_of
+from musetalk.cli.options import cancel_on_signal, values_of
 
 
 def inspect(

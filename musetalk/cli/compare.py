@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from musetalk.cli_common import FAILED, cancel_on_signal, values_of
+from musetalk.cli.options import FAILED, cancel_on_signal, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,8 +42,8 @@ def compare(
     said = {"look": look, "models_dir": models_dir, "face": face, "voice_track": voice_track}
     said |= {"network.device": device, "network.dtype": dtype}
     settings = RenderSettings.parse(values_of(said, further))
+    from musetalk.cli.console import shown_progress  # noqa: PLC0415
     from musetalk.comparison.compare import compare as compare_backends  # noqa: PLC0415
-    from musetalk.console import shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
 
     names = [name.strip() for name in backends.split(",") if name.strip()]
