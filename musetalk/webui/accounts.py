@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.jobs.job import Job
-from musetalk.webui.plain_words import Reader, plain
+from musetalk.webui.html.plain_words import Reader, plain
 from musetalk.webui.site import Site
 
 _PLACES = ("models_dir", "coords_dir")  # settings that name folders

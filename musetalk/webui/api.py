@@ -13,7 +13,7 @@ import gradio as gr
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.webui.accounts import account_of, result_of, shown_job, videos_of
-from musetalk.webui.form import visitors_settings
+from musetalk.webui.form.settings_form import visitors_settings
 from musetalk.webui.site import Site, owner_of
 
 P = ParamSpec("P")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.utils.lru_cache import Recent
-from musetalk.webui.problems import in_sentences
+from musetalk.webui.html.problems import in_sentences
 from musetalk.webui.site import Site
 
 _OWNERS = 500  # whose problems are kept

@@ -17,7 +17,7 @@ from musetalk.settings import RenderSettings
 from musetalk.utils.files import fitting_name, temporary_folder, whole_file
 from musetalk.utils.lru_cache import Recent
 from musetalk.utils.units import duration, number
-from musetalk.webui.media_box import HeldMedia
+from musetalk.webui.html.media_box import HeldMedia
 from musetalk.webui.uploads import COPIES
 
 _KEPT = 64  # looks; some kilobytes each

@@ -9,16 +9,16 @@ import gradio as gr
 
 from musetalk.webui.addresses import ARRIVED, FOLLOW, WITH_KEPT, build_travel
 from musetalk.webui.api import add_api
-from musetalk.webui.compare import build_compare
-from musetalk.webui.dub import build_dub
-from musetalk.webui.ending import ending_box
-from musetalk.webui.job_views import SHOW_STAGE, JobViews, Place
-from musetalk.webui.jobs_tab import build_jobs
-from musetalk.webui.links import build_links
+from musetalk.webui.html.ending import ending_box
+from musetalk.webui.html.links import build_links
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.models_tab import build_models, build_refresher
 from musetalk.webui.site import AT_ONCE, NAME, UNQUEUED, Site, site_header
-from musetalk.webui.told import build_told, wire_told
+from musetalk.webui.tabs.compare import build_compare
+from musetalk.webui.tabs.dub import build_dub
+from musetalk.webui.tabs.job_views import SHOW_STAGE, JobViews, Place
+from musetalk.webui.tabs.jobs import build_jobs
+from musetalk.webui.tabs.models import build_models, build_refresher
+from musetalk.webui.tabs.told import build_told, wire_told
 
 _CACHE_SWEEP_SECONDS = 600
 _CACHE_KEEP_SECONDS = 6 * 3600  # uploads and preview frames; jobs have copies of their own

@@ -20,7 +20,7 @@ from musetalk.errors import Cancelled, MuseTalkError
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, Stage
 from musetalk.settings import RenderSettings
 from musetalk.utils.lru_cache import Recent
-from musetalk.webui.shown_frame import ShownFrame
+from musetalk.webui.drawing.shown_frame import ShownFrame
 
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
 Work: TypeAlias = Callable[[ProgressCallback, CancelToken], ShownFrame]

@@ -29,10 +29,10 @@ from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
-from musetalk.webui.space import SpaceEngine, make_engine
 from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
 from musetalk.webui.uploads import Uploads
+from musetalk.webui.zerogpu.engine import SpaceEngine, make_engine
 
 # Gradio keeps some 110 KiB a visit, and the newest 10,000 of them by default. A forgotten one loses nothing of ours.
 _SESSIONS = 500

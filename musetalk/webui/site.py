@@ -19,10 +19,10 @@ from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.access import Access, Headers
 from musetalk.webui.downloads import Downloads
-from musetalk.webui.header import header
-from musetalk.webui.plain_words import Reader
+from musetalk.webui.html.header import header
+from musetalk.webui.html.plain_words import Reader
+from musetalk.webui.html.problems import in_sentences
 from musetalk.webui.previews import Previews
-from musetalk.webui.problems import in_sentences
 from musetalk.webui.uploads import Uploads
 
 NAME = "MuseTalk Hybrid"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import gradio as gr
 import pytest
 
-from musetalk.webui.backend_picker import BackendEntry, backend_cards, backend_picker
+from musetalk.webui.form.backend_picker import BackendEntry, backend_cards, backend_picker
 from tests.browser.drive import BrowserContext, Page, expect, opened
 
 pytestmark = pytest.mark.integration

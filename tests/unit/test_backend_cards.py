@@ -9,9 +9,9 @@ import pytest
 
 from musetalk.backends.registry import LATENTSYNC, MUSETALK, PREVIEW, Backend
 from musetalk.settings import RenderSettings
-from musetalk.webui.backend_picker import BackendEntry, backend_cards, backend_entries, backend_picker
-from musetalk.webui.card_weights import CardWeights
 from musetalk.webui.downloads import DownloadState
+from musetalk.webui.form.backend_picker import BackendEntry, backend_cards, backend_entries, backend_picker
+from musetalk.webui.html.card_weights import CardWeights
 from musetalk.weights import FetchProgress, HubPlace, WeightFile
 from tests.html_page import Page
 

@@ -24,17 +24,17 @@ from musetalk.pipeline.engine import Engine as AnyEngine
 from musetalk.pipeline.report import Fallback
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
-from musetalk.webui import form
 from musetalk.webui.api import Api
 from musetalk.webui.backend_names import titled
-from musetalk.webui.compare_handlers import CompareHandlers
-from musetalk.webui.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.downloads import Downloads
-from musetalk.webui.estimates import Estimates
-from musetalk.webui.form_values import values_of
-from musetalk.webui.job_inputs import JobInputs
-from musetalk.webui.job_views import JobViews, Place
+from musetalk.webui.form import settings_form
+from musetalk.webui.form.form_values import values_of
 from musetalk.webui.site import Site, owner_of
+from musetalk.webui.tabs.compare_handlers import CompareHandlers
+from musetalk.webui.tabs.compare_stage import CompareStage, build_compare_stage, build_work
+from musetalk.webui.tabs.estimates import Estimates
+from musetalk.webui.tabs.job_inputs import JobInputs
+from musetalk.webui.tabs.job_views import JobViews, Place
 from musetalk.webui.uploads import Uploads
 from tests.compared import FRAMES, RATE, finished, report_of
 from tests.held_engine import LONGEST, PORTRAIT, Engine, written_voice
@@ -214,17 +214,17 @@ def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
 
 @pytest.mark.parametrize(("picked_in", "refused"), [("other.mp4", True), (str(PORTRAIT), False)])
 def test_a_picked_face_is_of_one_file(tab: Tab, picked_in: str, refused: bool) -> None:
-    said = {"face": form.PICKED, "point": "10, 10", "backend": "preview"}
-    values = tuple(said.get(name) for name in form.SettingsForm.__dataclass_fields__)
+    said = {"face": settings_form.PICKED, "point": "10, 10", "backend": "preview"}
+    values = tuple(said.get(name) for name in settings_form.SettingsForm.__dataclass_fields__)
     with pytest.raises(MuseTalkError) as caught:
         tab.handlers.compare(tab.asked(), str(PORTRAIT), str(tab.voice), VISITOR, [*NAMES], picked_in, *values)
     assert ("another rule under Face" in str(caught.value)) == refused
 
 
-def usual() -> tuple[form.Value, ...]:
+def usual() -> tuple[settings_form.Value, ...]:
     """The form as it is at first."""
     held = values_of(RenderSettings())
-    return tuple(held.get(name) for name in form.SettingsForm.__dataclass_fields__)
+    return tuple(held.get(name) for name in settings_form.SettingsForm.__dataclass_fields__)
 
 
 def asked_to_compare(tab: Tab, voice: Path, *, anyway: bool = False) -> dict[Any, Any]:

@@ -15,7 +15,7 @@ from musetalk.jobs.whole_meter import WholeMeter
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
-from musetalk.webui.units import roughly
+from musetalk.webui.html.units import roughly
 from tests.reports import some_report
 
 GUESS = Costs(begin=2, plan=0.01, parse=0.0, speech=0.0, paint=0.1, other=0.0, finish=1.0)

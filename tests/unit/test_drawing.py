@@ -17,8 +17,8 @@ from musetalk.inspection.frame import FramePreview
 from musetalk.settings import MaskSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.lru_cache import Recent
-from musetalk.webui.drawing import USUAL, Overlay, Sketch, draw, show_result, sketch_of, to_source_point
-from musetalk.webui.label_colours import GROUPS, legend
+from musetalk.webui.drawing.label_colors import GROUPS, legend
+from musetalk.webui.drawing.overlays import USUAL, Overlay, Sketch, draw, show_result, sketch_of, to_source_point
 from musetalk.webui.texts import preview_note
 from tests.html_page import Page
 

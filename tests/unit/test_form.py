@@ -11,9 +11,9 @@ import pytest
 
 from musetalk.errors import SettingsError
 from musetalk.settings import LatentSyncSettings, Limits, MaskSettings, NetworkSettings, RenderSettings
-from musetalk.webui.backend_picker import backend_picker
-from musetalk.webui.form import SettingsForm, build_mouth, read, visitors_settings
-from musetalk.webui.form_folds import build_folds
+from musetalk.webui.form.backend_picker import backend_picker
+from musetalk.webui.form.sections import build_folds
+from musetalk.webui.form.settings_form import SettingsForm, build_mouth, read, visitors_settings
 
 BASE = RenderSettings(
     models_dir=Path("weights"),

@@ -8,8 +8,8 @@ import pytest
 
 from musetalk.errors import SettingsError
 from musetalk.settings import BlendSettings, EnhanceSettings, MaskSettings, RenderSettings, SilenceSettings
-from musetalk.webui.form import SettingsForm, read, visitors_settings
-from musetalk.webui.form_look import lacking_list, restorers
+from musetalk.webui.form.look import lacking_list, restorers
+from musetalk.webui.form.settings_form import SettingsForm, read, visitors_settings
 from tests.html_page import Page
 from tests.unit.test_form import BASE, made_form, said
 

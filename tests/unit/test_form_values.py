@@ -9,8 +9,8 @@ import gradio as gr
 import pytest
 
 from musetalk.settings import RenderSettings
-from musetalk.webui import form_values
-from musetalk.webui.form import SettingsForm, read
+from musetalk.webui.form import form_values
+from musetalk.webui.form.settings_form import SettingsForm, read
 from tests.unit.test_form import made_form
 
 BACKENDS = ("preview", "musetalk-v1", "musetalk-v15", "latentsync-1.5", "latentsync-1.6")

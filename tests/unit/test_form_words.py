@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from musetalk.webui.form import SettingsForm
-from musetalk.webui.form_changes import fold_of
+from musetalk.webui.form.changes import fold_of
+from musetalk.webui.form.settings_form import SettingsForm
 from tests.unit.test_form import made_form
 
 

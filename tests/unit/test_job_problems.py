@@ -10,8 +10,8 @@ import pytest
 
 from musetalk.errors import BackendError, JobError
 from musetalk.settings import RenderSettings
+from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.job_problems import JobProblems
-from musetalk.webui.plain_words import Reader
 from tests.hub import UNET, on_hub
 
 ANN, BOB = "ann", "bob"

@@ -17,11 +17,11 @@ import pytest
 
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
-from musetalk.webui.media_box import SOURCE, VOICE, HeldMedia, box_html
-from musetalk.webui.media_inputs import MediaHandlers, MediaInputs, build_media
+from musetalk.webui.html.media_box import SOURCE, VOICE, HeldMedia, box_html
+from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.plain_words import Reader
 from musetalk.webui.site import Site
+from musetalk.webui.tabs.media_inputs import MediaHandlers, MediaInputs, build_media
 from musetalk.webui.uploads import COPIES, Uploads
 from tests.html_page import Page
 from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from musetalk.webui import panels
 from musetalk.webui.downloads import DownloadState
-from musetalk.webui.models import ModelSet, models_panel
+from musetalk.webui.html import panels
+from musetalk.webui.html.models import ModelSet, models_panel
 from tests.html_page import Page
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>${alert(3)}{{value}}`"""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from musetalk.errors import SettingsError
-from musetalk.webui.moments import moment_of
+from musetalk.webui.form.moments import moment_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.progress import ProgressEvent, RenderRun
-from musetalk.webui import panels
+from musetalk.webui.html import panels
 from tests.html_page import Page
 from tests.unit.test_panels import running
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
-from musetalk.webui.pair_view import PAIR_JS, Side, pair_view
+from musetalk.webui.html.pair_view import PAIR_JS, Side, pair_view
 from tests.html_page import Page
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>"""

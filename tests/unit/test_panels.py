@@ -13,9 +13,9 @@ from musetalk.pipeline.accounting import fallback_sentences
 from musetalk.pipeline.report import Fallback
 from musetalk.progress import Stage
 from musetalk.settings import RenderSettings
-from musetalk.webui import panels
-from musetalk.webui.backend_picker import BackendEntry, backend_cards
-from musetalk.webui.told import told_line
+from musetalk.webui.form.backend_picker import BackendEntry, backend_cards
+from musetalk.webui.html import panels
+from musetalk.webui.tabs.told import told_line
 from tests.html_page import Page
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror='alert(2)'>${alert(3)}{{value}}`"""

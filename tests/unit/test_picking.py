@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from musetalk.faces.types import FaceBox
-from musetalk.webui.drawing import Sketch, number_plates
-from musetalk.webui.lines_legend import lines_legend
-from musetalk.webui.picking import face_at, face_buttons, face_of, no_such_face, point_of
+from musetalk.webui.drawing.lines_legend import lines_legend
+from musetalk.webui.drawing.overlays import Sketch, number_plates
+from musetalk.webui.tabs.face_picking import face_at, face_buttons, face_of, no_such_face, point_of
 from tests.html_page import Page
 
 LARGE, SMALL = FaceBox(100.0, 200.0, 500.0, 700.0, 9.0), FaceBox(480.0, 200.0, 540.0, 270.0, 9.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.webui.plain_words import Reader, plain
+from musetalk.webui.html.plain_words import Reader, plain
 
 PACKAGE = Path(__file__).parents[2] / "musetalk"
 VISITOR, OWNER = Reader(), Reader(owner=True, downloads=True)

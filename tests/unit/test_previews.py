@@ -15,9 +15,9 @@ from musetalk.errors import MediaError
 from musetalk.inspection.frame import FramePreview
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
-from musetalk.webui.preview_status import preview_status, stamp
+from musetalk.webui.drawing.shown_frame import ShownFrame, shown_frame
+from musetalk.webui.html.preview_status import preview_status, stamp
 from musetalk.webui.previews import Preview, Previews, Wish
-from musetalk.webui.shown_frame import ShownFrame, shown_frame
 from tests.html_page import Page
 from tests.programs import HANG_SECONDS
 

@@ -23,8 +23,8 @@ from musetalk.errors import (
 )
 from musetalk.lipsync import LipSync
 from musetalk.settings import Limits, RenderSettings
-from musetalk.webui.plain_words import VISITOR, Reader
-from musetalk.webui.problems import ProblemSlots, problem_html, problem_slot, telling
+from musetalk.webui.html.plain_words import VISITOR, Reader
+from musetalk.webui.html.problems import ProblemSlots, problem_html, problem_slot, telling
 from tests.html_page import Page
 from tests.media import numbered_frames, tone, write_video, write_wav
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from musetalk.webui import panels
+from musetalk.webui.html import panels
 from tests.html_page import Page
 from tests.unit.test_panels import report
 

@@ -18,7 +18,7 @@ from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, Muse
 from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
-from musetalk.webui.space import SpaceEngine, make_engine
+from musetalk.webui.zerogpu.engine import SpaceEngine, make_engine
 from tests.everywhere import EverywhereAFace
 from tests.forking_gpu import ForkingGpu, Refused, account
 from tests.media import numbered_frames, tone, write_video, write_wav

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musetalk.webui.report import report_panel
+from musetalk.webui.html.report import report_panel
+from musetalk.webui.html.timeline import timeline_svg
 from musetalk.webui.theme import STYLE
-from musetalk.webui.timeline import timeline_svg
 
 LIMIT_BYTES = 60_000
 KINDS = ("face", "fallback", "rest", "cutaway", "tail")

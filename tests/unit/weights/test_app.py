@@ -13,11 +13,11 @@ from musetalk.backends.registry import PREVIEW, Backend
 from musetalk.errors import BackendError, SettingsError
 from musetalk.settings import RenderSettings
 from musetalk.webui.access import Access
-from musetalk.webui.backend_picker import backend_entries
 from musetalk.webui.downloads import Downloads, DownloadState, bring_weights, weight_sets
-from musetalk.webui.models_tab import ModelsHandlers, problems_of
+from musetalk.webui.form.backend_picker import backend_entries
+from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.options import ServerOptions
-from musetalk.webui.plain_words import Reader
+from musetalk.webui.tabs.models import ModelsHandlers, problems_of
 from musetalk.weights import MUSETALK_V15
 from tests.downloading import ended, halfway
 from tests.hub import LARGE, SMALL, UNET, Hub, reading

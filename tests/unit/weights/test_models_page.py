@@ -11,8 +11,8 @@ from typing import Any, cast
 from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads, DownloadState, weight_sets
-from musetalk.webui.models_tab import panel
-from musetalk.webui.plain_words import Reader
+from musetalk.webui.html.plain_words import Reader
+from musetalk.webui.tabs.models import panel
 from tests.downloading import ended, halfway
 from tests.html_page import Page
 from tests.hub import Hub, on_hub

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from musetalk.errors import BackendError, OutputError
-from musetalk.webui.plain_words import Reader, plain
+from musetalk.webui.html.plain_words import Reader, plain
 from musetalk.weights import HubPlace, fetch
 from musetalk.weights.disk import unwritable
 from musetalk.weights.hub import told

@@ -1,0 +1,175 @@
+"""The choice of a backend as cards: native radio buttons, so that keyboards and screen readers know what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from types import MappingProxyType
+
+import gradio as gr
+
+from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.settings import RenderSettings
+from musetalk.webui.backend_names import summary_of, titled
+from musetalk.webui.downloads import DownloadState
+from musetalk.webui.html.card_weights import CardWeights, announced, state_said, weights_part
+from musetalk.webui.html.plain_words import Reader, plain
+from musetalk.webui.html.units import sentence
+from musetalk.weights import left, readable_size
+
+# Opens the tab that a link of this component names.
+LINK_TO_TAB = """
+element.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-tab]");
+  if (!link) return;
+  const tab = [...document.querySelectorAll('[role="tab"]')].find((tab) => tab.innerText.trim() === link.dataset.tab);
+  tab?.click();
+  tab?.focus();
+});
+"""
+# Setting the value is all it takes: Gradio sends "change" by itself, here and where a handler sets it. Once a person
+# has clicked, the "checked" attribute no longer says which button is on, so it is set after every update.
+_JS = """
+const show = () => {
+  for (const input of element.querySelectorAll("input[type=radio]")) input.checked = input.value === props.value;
+};
+element.addEventListener("change", (event) => {
+  if (event.target.type !== "radio") return;
+  props.value = event.target.value;
+  trigger("input");
+});
+watch(["value", "cards"], show);
+show();
+"""
+# The button that starts a download becomes the one that cancels it: the second half of a double click must not.
+DOWNLOADS_JS = """
+let last = -1000;
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-action]");
+  if (!button || performance.now() - last < 500) return;
+  last = performance.now();
+  trigger("submit", { action: button.dataset.action, set: button.dataset.set });
+});
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendEntry:
+    """One backend to choose.
+
+    Attributes:
+        name: As settings name it.
+        summary: One line for people who choose.
+        lacks: What is missing to run it, one line each with the remedy; empty: ready.
+        download: How much the Models tab would download to make it ready, for people; empty: nothing.
+        instead: The backend that would paint in its place while it lacks something; empty: none would.
+        weights: What its card says of them.
+    """
+
+    name: str
+    summary: str
+    lacks: tuple[str, ...]
+    download: str = ""
+    instead: str = ""
+    weights: CardWeights = field(default_factory=CardWeights)
+
+    @property
+    def choosable(self) -> bool:
+        """Whether a render with it can begin, whoever paints."""
+        return not self.lacks or bool(self.instead)
+
+
+def backend_entries(backends: Iterable[Backend], base: RenderSettings, downloads: bool) -> list[BackendEntry]:
+    """What there is to choose now.
+
+    Args:
+        backends: In the order in which they are shown; each may be the understudy of another.
+        base: Settings that visitors cannot change: where weights are.
+        downloads: Whether visitors may download them.
+    """
+    registry, entries = BackendRegistry(tuple(backends)), []
+    for backend in registry:
+        lacks = backend.lacks(base)
+        weights = _weights(backend, base, downloads) if lacks else CardWeights()
+        size = readable_size(weights.left) if weights.left and downloads else ""
+        instead = stand_in(registry, backend.name, base) if lacks else ""
+        said = tuple(plain(line, Reader(downloads=downloads)) for line in lacks)
+        entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights))
+    return entries
+
+
+def _weights(backend: Backend, base: RenderSettings, downloads: bool) -> CardWeights:
+    states = [(file, file.state(base.models_dir)) for file in dict.fromkeys(backend.weights)]
+    to_come = left(backend.weights, base.models_dir)
+    return CardWeights(
+        missing=sum(state == "missing" for _, state in states),
+        left=to_come,
+        begun=to_come < sum(file.size or 0 for file, state in states if state != "ready"),
+        damaged=sum(state == "damaged" for _, state in states),
+        offered=downloads,
+    )
+
+
+def stand_in(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
+    """The name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
+    understudy = registry.understudy(base.model_copy(update={"backend": name}))
+    return understudy.name if understudy else ""
+
+
+def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
+    """A component whose value is the chosen backend's name, as an input and as an output.
+
+    To show other cards later, return `gr.HTML(cards=backend_cards(entries, value), value=value)` from a handler;
+    without a value, what was chosen stays. As with every input, what arrives in a handler is the browser's word: look
+    the name up before using it. Its "submit" asks for a download or its end: {action, set}.
+
+    Args:
+        entries: In the order in which they are shown; those that lack something cannot be chosen, unless another
+            would paint in their place.
+        value: Chosen at first.
+    """
+    return gr.HTML(
+        value=value,
+        html_template="${cards}",
+        js_on_load=_JS + LINK_TO_TAB + DOWNLOADS_JS,
+        apply_default_css=False,
+        elem_classes="mt-picker",
+        cards=backend_cards(entries, value),
+    )
+
+
+def backend_cards(
+    entries: Sequence[BackendEntry],
+    value: str,
+    download: DownloadState | None = None,
+    errors: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The cards as HTML; names and messages are escaped.
+
+    Args:
+        entries: As for `backend_picker`.
+        value: What was chosen at first.
+        download: The present or the last one.
+        errors: Why weights could not be downloaded when that was asked for last, by backend.
+    """
+    now = download or DownloadState()
+    cards = "".join(
+        _card(index, entry, entry.name == value, now, errors.get(entry.name, "")) for index, entry in enumerate(entries)
+    )
+    live = f'<p class="mt-unseen" role="status">{escape(announced(now))}</p>'
+    return f'<fieldset class="mt-backends"><legend>Backend</legend>{cards}{live}</fieldset>'
+
+
+def _card(index: int, entry: BackendEntry, chosen: bool, download: DownloadState, error: str) -> str:
+    described = f"mt-backend-{index}"
+    flags = (" checked" if chosen else "") + ("" if entry.choosable else " disabled")
+    state, tone = state_said(entry.weights, entry.lacks[0] if entry.lacks else "", titled(entry.instead))
+    summary = sentence(summary_of(entry.name, entry.summary))
+    return (
+        f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '
+        f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(titled(entry.name))}</span>'
+        f'<span class="mt-backend-state" data-tone="{tone}">{escape(state)}</span></label>'
+        f'<div class="mt-backend-text" id="{described}"><p>{escape(summary)}</p></div>'
+        f"{weights_part(entry.name, entry.weights, download, error)}</div>"
+    )

@@ -1,0 +1,149 @@
+"""Settings as what the form's widgets hold, the way back from `read`; and what of them is unusual, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+
+from musetalk.enhancers.registry import NONE
+from musetalk.settings import PUBLISHED_LOOK, RenderSettings
+from musetalk.webui.form import settings_form
+from musetalk.webui.form.changes import fold_of
+from musetalk.webui.form.settings_form import PICKED, SettingsForm, Value, short_label
+
+# Settings by dotted names, and the widgets that show them as they are.
+_AS_THEY_ARE = {
+    **{name: name for name in ("backend", "look", "bbox_shift", "extra_margin", "length", "tail")},
+    **{name: name for name in ("alpha_background", "deinterlace")},
+    **{f"mask.{setting}": widget for setting, widget in settings_form.MASK.items()},
+    "blend.method": "blend",
+    **{f"enhance.{setting}": widget for setting, widget in settings_form.ENHANCE.items()},
+    **{f"silence.{setting}": widget for setting, widget in settings_form.SILENCE.items()},
+    "latentsync.preset": "sampler",
+    **{f"latentsync.{name}": name for name in ("guidance", "overlap", "framing", "fallback")},
+    "detector.name": "detector",
+    **{f"network.{name}": name for name in ("decoder", "dtype")},
+    **{f"encoder.{name}": name for name in ("crf", "preset")},
+}
+_ZERO_FOR_NONE = {"voice_track": "voice_track", "latentsync.steps": "steps", "network.batch_size": "batch_size"}
+_EMPTY_FOR_NONE = {"fps": "fps", "network.seed": "seed"}
+_IN_OTHER_WORDS = ("face", "mask.occlusion", "blend.colour", "blend.sharpness")
+_SHOWN = {*_AS_THEY_ARE, *_ZERO_FOR_NONE, *_EMPTY_FOR_NONE, *_IN_OTHER_WORDS}
+_SERVERS = {*settings_form.SERVER_ONLY, *(f"network.{name}" for name in settings_form.SERVERS_NETWORK)}
+
+
+def values_of(settings: RenderSettings) -> dict[str, Value]:
+    """What the widgets hold where a form says these settings, by the names of `SettingsForm`.
+
+    A restorer that is not asked for is left out: its widget may show any.
+    """
+    plain = _without_the_look(settings)
+    values: dict[str, Any] = {widget: plain[setting] for setting, widget in _AS_THEY_ARE.items()}
+    values |= {widget: plain[setting] or 0 for setting, widget in _ZERO_FOR_NONE.items()}
+    values |= {widget: "" if plain[name] is None else str(plain[name]) for name, widget in _EMPTY_FOR_NONE.items()}
+    values |= {name: plain[f"blend.{name}"] == "match" for name in ("colour", "sharpness")}
+    values["occlusion"] = next(word for word, on in settings_form.OCCLUSION.items() if on == plain["mask.occlusion"])
+    values["restore"] = plain["enhance.model"] != NONE
+    face = settings.face
+    values |= {"face": face, "point": ""} if isinstance(face, str) else {"face": PICKED, "point": _point(face)}
+    if not values["restore"]:
+        del values["restorer"]
+    return {name: values[name] for name in SettingsForm.__dataclass_fields__ if name in values}
+
+
+def not_in_form(settings: RenderSettings, widgets: SettingsForm) -> list[str]:
+    """What is unusual in settings and cannot be shown in the form, by dotted names: only programs set it."""
+    held = values_of(settings)
+    beyond = {name for name in held if not fits(getattr(widgets, name), held[name])}
+    return [*_hidden(settings), *(name for name, widget in _AS_THEY_ARE.items() if widget in beyond)]
+
+
+def fits(widget: gr.Component, value: Value) -> bool:
+    """Whether a widget can show a value."""
+    if isinstance(widget, gr.Slider | gr.Number):
+        low, high = widget.minimum, widget.maximum
+        return isinstance(value, int | float) and (low is None or low <= value) and (high is None or value <= high)
+    if isinstance(widget, gr.Radio):
+        return value in [choice for _, choice in widget.choices]
+    if isinstance(widget, gr.Checkbox):
+        return isinstance(value, bool)
+    return isinstance(value, str)
+
+
+def titles(widgets: SettingsForm) -> dict[str, str]:
+    """What the page calls each widget, its fold's label included; to be asked while the page is built.
+
+    A served page's widgets have lost the folds that they are in.
+    """
+    return {name: _title(getattr(widgets, name)) for name in SettingsForm.__dataclass_fields__}
+
+
+def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is not as usual with the same backend: the form's words for it, and for its value.
+
+    Args:
+        settings: Of a job.
+        widgets: The form.
+        titles: Of `titles`.
+    """
+    usual, held = values_of(RenderSettings(backend=settings.backend)), values_of(settings)
+    shown = [
+        (titles[name], _said(getattr(widgets, name), value))
+        for name, value in held.items()
+        if usual.get(name) != value and (name, value) not in (("face", PICKED), ("restore", True))
+    ]
+    return shown + [(name, str(value)) for name, value in _hidden(settings).items()]
+
+
+def labels(widgets: SettingsForm) -> dict[str, str]:
+    """What the page calls settings, by their dotted names."""
+    shown = {**_AS_THEY_ARE, **_ZERO_FOR_NONE, **_EMPTY_FOR_NONE}
+    return {setting: _title(getattr(widgets, name)) for setting, name in shown.items() if name != "backend"}
+
+
+def _hidden(settings: RenderSettings) -> dict[str, Any]:
+    """What is unusual and has no widget, by dotted names."""
+    plain, usual = _without_the_look(settings), _plain(RenderSettings())
+    return {name: plain[name] for name in plain if name not in _SHOWN | _SERVERS and plain[name] != usual[name]}
+
+
+def _point(face: tuple[float, float]) -> str:
+    return ", ".join(f"{place:g}" for place in face)
+
+
+def _without_the_look(settings: RenderSettings) -> dict[str, Any]:
+    """Settings by dotted names; what the published look decides is as usual, which in a form leaves it to the look."""
+    plain = _plain(settings)
+    if settings.look == "published":
+        usual = _plain(RenderSettings())
+        plain |= {name: usual[name] for name, value in PUBLISHED_LOOK.items() if plain[name] == value}
+    return plain
+
+
+def _plain(settings: RenderSettings) -> dict[str, Any]:
+    return dict(_leaves(settings.model_dump()))
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and name != "limits":
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _title(widget: gr.Component) -> str:
+    """A widget's label with its fold's, and without the name that its setting has elsewhere."""
+    label = short_label(widget)
+    fold = fold_of(widget)
+    return f"{fold.label}: {label[:1].lower()}{label[1:]}" if fold is not None else f"{label}"
+
+
+def _said(widget: gr.Component, value: Value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(widget, gr.Radio | gr.Dropdown):
+        return str(next((label for label, choice in widget.choices if choice == value), value))
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

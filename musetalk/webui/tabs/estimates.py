@@ -1,0 +1,153 @@
+"""About how long a job would take, told before it is asked for; what takes over an hour is asked about first."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from musetalk.errors import MuseTalkError
+from musetalk.jobs.costs import Forecast, Work, seconds_made
+from musetalk.settings import RenderSettings
+from musetalk.utils.lru_cache import Recent
+from musetalk.utils.units import counted, duration
+from musetalk.webui.backend_names import titled
+from musetalk.webui.form import settings_form
+from musetalk.webui.form.settings_form import Value
+from musetalk.webui.html.units import roughly, sentence
+from musetalk.webui.site import Site
+
+_ASKED_ABOVE_SECONDS = 3600.0
+_FILES = 32  # that are not looked at anew with every change of a setting
+# Of the form, what changes how long a render takes.
+_MATTERS = (
+    *("backend", "restore", "restorer", "sampler", "steps", "guidance", "overlap", "decoder", "detector", "dtype"),
+    *("tail", "fps", "voice_track"),
+)
+# The component outlives its content. "submit": it is to be started, however long it takes.
+ESTIMATE_JS = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-do]");
+  if (!button) return;
+  if (button.dataset.do === "start") trigger("submit");
+  else element.querySelector(".mt-ask-first").remove();
+});
+"""
+
+
+class Estimates:
+    """Says how long jobs would take. All visitors share it.
+
+    Args:
+        site: Whose engine looks at inputs, and whose jobs know what renders cost.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._work: Recent[tuple[object, ...], Work] = Recent(_FILES)
+
+    def told(
+        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str] = ()
+    ) -> str:
+        """The estimate as HTML; empty: an input is missing, or something is wrong, which is told elsewhere.
+
+        Args:
+            source: What is to be rendered.
+            voice: What it is to say.
+            values: Of the form.
+            compare: Backends to compare; empty: it is one render.
+        """
+        known = self._known(source, voice, values, compare)
+        if known is None:
+            return ""
+        return self._panel(*known) + ("" if compare else self._others(known[0], values))
+
+    def question(
+        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str] = ()
+    ) -> str:
+        """What is asked before a job is started that takes over an hour, as HTML; empty: nothing is; see `told`."""
+        known = self._known(source, voice, values, compare)
+        if known is None or known[1].seconds <= _ASKED_ABOVE_SECONDS:
+            return ""
+        return self._panel(*known) + _question(known[1].seconds)
+
+    def _known(
+        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str]
+    ) -> tuple[Work, Forecast, Sequence[str]] | None:
+        if not source or not voice:
+            return None
+        try:
+            settings = _settings(values, self._site.base, compare)
+            work = self._of(Path(source), Path(voice), settings)
+        except MuseTalkError:
+            return None
+        forecast = self._site.jobs.forecast(work, settings, compare)
+        return None if forecast is None else (work, forecast, compare or (settings.backend,))
+
+    def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
+        seconds, waiting = forecast.seconds, self._site.jobs.waiting()
+        tone = "long" if seconds > _ASKED_ABOVE_SECONDS else ""
+        by = " and ".join(escape(titled(name)) for name in backends)
+        known = "by what renders have cost here" if forecast.learned else "a first guess by the speed of this machine"
+        queue = f", after {counted(waiting, 'render')} in the queue" if waiting else ""
+        long = duration(work.seconds)
+        return (
+            f'<p class="mt-estimate" data-tone="{tone}"><b>{sentence(roughly(seconds))}</b> for {long} '
+            f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.device)}{queue}: {known}.</p>"
+        )
+
+    def _others(self, work: Work, values: tuple[Value, ...]) -> str:
+        """How long the same would take with each other backend, whether it is ready here or not."""
+        settings = _settings(values, self._site.base)
+        others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
+        forecasts = [self._site.jobs.forecast(work, settings.model_copy(update={"backend": name})) for name in others]
+        told = [(titled(name), each) for name, each in zip(others, forecasts, strict=True) if each is not None]
+        guess = "" if all(each.learned for _, each in told) else ", by a first guess"
+        said = ", ".join(f"{escape(name)} {roughly(each.seconds)}" for name, each in told)
+        return f'<p class="mt-estimate-others">With others{guess}: {said}.</p>' if said else ""
+
+    def _of(self, video: Path, voice: Path, settings: RenderSettings) -> Work:
+        read = (settings.fps, settings.tail, settings.voice_track, settings.deinterlace)
+        key = (video, voice, *read)
+        known = self._work.get(key)
+        if known is None:
+            source = self._site.engine.check_source(video, settings)
+            spoken = self._site.engine.check_voice(voice, settings)
+            known = Work.of(source, seconds_made(source, spoken, settings))
+            self._work.keep(key, known)
+        return known
+
+
+def _question(seconds: float) -> str:
+    """What is asked before something is started that takes so long, as HTML.
+
+    No two are the same, so that the page notices that it is asked again.
+    """
+    turn = secrets.token_hex(4)
+    return (
+        f'<div class="mt-ask-first" role="alert" data-turn="{turn}"><p>This would take {roughly(seconds)} on this '
+        "device. Fewer steps, a shorter voice or another backend take less; it can be stopped at any time.</p>"
+        '<p><button type="button" class="mt-button" data-do="start">Start all the same</button> '
+        '<button type="button" class="mt-button" data-do="leave">Not now</button></p></div>'
+    )
+
+
+def estimate_box(name: str) -> gr.HTML:
+    """Where the estimate stands, built where it is called."""
+    return gr.HTML("", js_on_load=ESTIMATE_JS, elem_id=name)
+
+
+def what_matters(settings: settings_form.SettingsForm) -> list[Any]:
+    """The events after which another estimate is due."""
+    return [getattr(settings, name).change for name in _MATTERS]
+
+
+def _settings(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
+    """The settings of a form as far as an estimate goes by them: whose face it is does not matter."""
+    names = list(settings_form.SettingsForm.__dataclass_fields__)
+    said = ["largest" if name == "face" else value for name, value in zip(names, values, strict=True)]
+    return settings_form.read(tuple(said), base, backends)
