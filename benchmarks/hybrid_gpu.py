@@ -15,7 +15,7 @@ from benchmarks.common import machine, table
 from benchmarks.flops import Stopwatch, matmul_rate
 from benchmarks.hybrid_work import CLIP, FOLDER, LONG, call_flop, random_conditions, random_input
 from hybrid.conditioning import format_for_latentsync
-from hybrid.inference import LatentSyncDenoiser
+from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.sampler import PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.hybrid_work import CLIP, FOLDER, LONG, random_conditions
 from benchmarks.networks_memory import Memory
-from hybrid.inference import LatentSyncDenoiser
+from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.sampler import PUBLISHED
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.runtime.device import choose_compute

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.flops import count_flop
-from hybrid.inference import conditions_of
+from hybrid.denoiser import conditions_of
 from hybrid.mask import LATENT_PIXELS
 from hybrid.sampler import PUBLISHED, Conditions, NoisePredictor
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS, IN_CHANNELS, UNet3DConfig

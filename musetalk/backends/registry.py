@@ -24,7 +24,7 @@ from musetalk.weights.catalog import OPTIONAL
 from musetalk.weights.variants import lean_path
 
 if TYPE_CHECKING:
-    from hybrid.backend import Version as LatentSyncVersion
+    from hybrid.loading import Version as LatentSyncVersion
     from musetalk.backends.musetalk import Version
 
 # MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
@@ -158,7 +158,7 @@ def _latentsync(version: LatentSyncVersion, summary: str, files: tuple[WeightFil
     name = f"latentsync-{version}"
 
     def load(settings: RenderSettings) -> FaceGenerator:
-        from hybrid.backend import load_latentsync  # noqa: PLC0415 - the one place that knows of it
+        from hybrid.loading import load_latentsync  # noqa: PLC0415 - the one place that knows of it
         from musetalk.runtime.device import choose_compute  # noqa: PLC0415
 
         return load_latentsync(settings, version, choose_compute(settings.network.device, settings.network.dtype))

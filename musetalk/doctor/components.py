@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hybrid.alignment import template_points, template_size
-from hybrid.face_points import FacePoints, assumed_points
+from hybrid.crop import place_aligned
+from hybrid.landmarks import FacePoints, assumed_points
 from hybrid.mask import SIDE, keep_mask, latent_mask
-from hybrid.placement import place_aligned
 from hybrid.sampler import FAST, LATENT_CHANNELS, PUBLISHED, Conditions, Sampler, Sampling, make_scheduler
+from hybrid.template import template_points, template_size
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS
 from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing
 from musetalk.audio.windows import FeatureTrack

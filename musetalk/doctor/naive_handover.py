@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from hybrid.conditioning import conditioning_of
-from hybrid.inference import LatentSyncDenoiser, SurgicalTools, surgical_unet3d_inference
+from hybrid.denoiser import LatentSyncDenoiser, SurgicalTools, surgical_unet3d_inference
 from hybrid.sampler import NoisePredictor, Sampling
 from hybrid.unet3d.unet import UNet3D
 from musetalk.doctor.findings import Finding, Findings

@@ -13,9 +13,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 
-from hybrid.backend import CROP_SIZES, sampling_of, traits_of
-from hybrid.backend import Version as LatentSyncVersion
-from hybrid.inference import LatentSyncDenoiser
+from hybrid.denoiser import LatentSyncDenoiser
+from hybrid.loading import CROP_SIZES, sampling_of, traits_of
+from hybrid.loading import Version as LatentSyncVersion
 from hybrid.mask import hide_painted, paste_kept
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D

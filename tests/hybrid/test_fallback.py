@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybrid.inference import LatentSyncDenoiser, surgical_unet3d_inference
+from hybrid.denoiser import LatentSyncDenoiser, surgical_unet3d_inference
 from hybrid.sampler import Conditions, Sampler
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.generator import LatentGenerator

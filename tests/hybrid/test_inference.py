@@ -12,8 +12,8 @@ import torch
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor
 
-from hybrid.inference import LatentSyncDenoiser, lighter_sampling, surgical_unet3d_inference
-from hybrid.placement import AlignedPlacement
+from hybrid.crop import AlignedPlacement
+from hybrid.denoiser import LatentSyncDenoiser, lighter_sampling, surgical_unet3d_inference
 from hybrid.sampler import PUBLISHED, Conditions, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hybrid.conditioning import Conditioning, conditioning_of, format_for_latentsync, format_for_musetalk
-from hybrid.inference import conditions_of, surgical_unet3d_inference
+from hybrid.denoiser import conditions_of, surgical_unet3d_inference
 from hybrid.mask import hide_painted, keep_mask, latent_mask
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.vae import to_pixels

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.framing import FaceAligner
+from hybrid.aligner import FaceAligner
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Traits
 from musetalk.enhancers.alignment import face_view

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.face_points import FacePoints, assumed_points, points_from_labels, steady_points
+from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, steady_points
 from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.types import FaceBox

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.alignment import fit_similarity, template_points, template_size, trailing_offset
-from hybrid.face_points import FacePoints
+from hybrid.crop import AlignedPlacement, painted_mask, pasted_mask, place_aligned, whole_mask
+from hybrid.landmarks import FacePoints
 from hybrid.mask import keep_mask
-from hybrid.placement import AlignedPlacement, painted_mask, pasted_mask, place_aligned, whole_mask
+from hybrid.template import fit_similarity, template_points, template_size, trailing_offset
 from musetalk.compositing.blending import composite
 from musetalk.faces.crops.crop import Scaling
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.backend import sampling_of, traits_of
-from hybrid.face_points import assumed_points
-from hybrid.framing import FaceAligner
+from hybrid.aligner import FaceAligner
+from hybrid.crop import AlignedPlacement, whole_mask
+from hybrid.landmarks import assumed_points
+from hybrid.loading import sampling_of, traits_of
 from hybrid.mask import keep_mask
-from hybrid.placement import AlignedPlacement, whole_mask
 from hybrid.sampler import FAST, PUBLISHED
 from musetalk.backends.types import Traits
 from musetalk.compositing.blending import composite

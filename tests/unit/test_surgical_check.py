@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybrid.inference import LatentSyncDenoiser
+from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import keep_mask, latent_mask
 from hybrid.sampler import Sampling
 from hybrid.unet3d.unet import UNet3D

@@ -13,9 +13,9 @@ from math import ceil, hypot
 import cv2
 import numpy as np
 
-from hybrid.alignment import fit_similarity, template_points, template_size
-from hybrid.face_points import FacePoints
+from hybrid.landmarks import FacePoints
 from hybrid.mask import PAINTED_BOX, SIDE, shown_mask
+from hybrid.template import fit_similarity, template_points, template_size
 from musetalk.compositing.masks import FaceMask, trimmed
 from musetalk.faces.crops.crop import Scaling
 from musetalk.faces.crops.rotated_crop import TurnedPlacement

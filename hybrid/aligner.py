@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hybrid.face_points import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
+from hybrid.crop import FEATHER, AlignedPlacement, pasted_mask, place_aligned
+from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
 from hybrid.mask import SIDE, shown_mask
-from hybrid.placement import FEATHER, AlignedPlacement, pasted_mask, place_aligned
 from musetalk.faces.crops.crop import CropPlacement, Placement, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox

@@ -3,8 +3,8 @@
 Upstream takes them from 106 landmarks: each brow's is the mean of five along its upper edge from end to end; the
 nose's that of the lower bridge, both wings and the tip, which is about the tip. Face parsing has no landmarks, so the
 places are told from the labels' shapes. How they lie to each other was measured on one frontal face whose landmarks
-are published; the mean face of the 68-point scheme (see `musetalk.faces.parsing.face_extent`) agrees within 3 % where it has the
-same points.
+are published; the mean face of the 68-point scheme (see `musetalk.faces.parsing.face_extent`) agrees within 3 % where
+it has the same points.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _BROWS_APART = 1.145  # in distances of the eyes
 _SHAPES = (0.4, 2.2)  # believed distances of the brows, in heights of theirs over the nose's base; 1.0 is typical
 
 _LEFT_BROW, _RIGHT_BROW, _NOSE = slice(17, 22), slice(22, 27), slice(27, 36)  # of 68 landmarks, as upstream takes them
-# Of a typical upright face in its box (see `TYPICAL_PROPORTIONS` in `musetalk.faces.parsing.face_extent`, from which they follow).
+# Of a typical upright face in its box (see `TYPICAL_PROPORTIONS` in `musetalk.faces.parsing.face_extent`, from which
+# they follow).
 _TYPICAL = np.array([[0.305, 0.274], [0.695, 0.274], [0.5, 0.592]])
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
+from hybrid.aligner import FaceAligner, pasted, shown
 from hybrid.clips import shared_frames
-from hybrid.framing import FaceAligner, pasted, shown
-from hybrid.inference import LatentSyncDenoiser
+from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import hide_painted, paste_kept
 from hybrid.sampler import FAST, PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
