@@ -196,8 +196,8 @@ class LipSync:
             yield preparation
 
     def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> Measures | None:
-        source, timeline = preparation.source, preparation.timeline
-        measurer = Measurer(preparation) if preparation.settings.measure else None
+        source, timeline, settings = preparation.source, preparation.timeline, preparation.settings
+        measurer = Measurer(timeline, preparation.plan, preparation.envelope) if settings.measure else None
         sound = _sound(preparation, run)
         writer = VideoWriter(
             out,

@@ -167,7 +167,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Show versions, devices, ffmpeg, and which backends can run or what they lack."""
-    from musetalk.doctor.environment import print_examination, print_surgical_check  # noqa: PLC0415
+    from musetalk.cli.doctor import print_examination, print_surgical_check  # noqa: PLC0415
 
     if surgical:
         raise typer.Exit(FAILED if print_surgical_check(models_dir, backends) else 0)

@@ -6,12 +6,10 @@ import ctypes
 import os
 import platform
 import sys
-from pathlib import Path
 
 import psutil
 
 from musetalk.backends.registry import BackendRegistry
-from musetalk.cli.console import print_table
 from musetalk.errors import OutputError
 from musetalk.faces.detection.registry import detector_lacks, detector_name
 from musetalk.media.ffmpeg_process import ffmpeg_executable
@@ -45,40 +43,6 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             (backend.name, "; ".join(backend.lacks(settings)) or f"ready: {backend.summary}") for backend in registry
         ],
     }
-
-
-def print_examination(models_dir: Path) -> None:
-    """Look at everything and print it.
-
-    Args:
-        models_dir: Where weights are.
-    """
-    for title, rows in examine(BackendRegistry(), RenderSettings(models_dir=models_dir)).items():
-        print_table(title, rows)
-
-
-def print_surgical_check(models_dir: Path, backends: str | None = None) -> int:
-    """Run the surgical check and print each table as it is done.
-
-    Args:
-        models_dir: Where weights are.
-        backends: Names of backends, with commas; None: all.
-
-    Returns:
-        How many lines are wrong.
-
-    Raises:
-        BackendError: There is no such backend.
-    """
-    from musetalk.doctor.surgical import surgical_check  # noqa: PLC0415 - the command's one way there, and heavy
-
-    names = [name.strip() for name in (backends or "").split(",") if name.strip()]
-    failures: list[tuple[str, str]] = []
-    for table in surgical_check(models_dir, names):
-        print_table(table.title, list(table.rows))
-        failures += [(table.title, f"{line.name}: {line.said}") for line in table.failures]
-    print_table(f"{len(failures)} lines are wrong" if failures else "Everything is as it should be", failures)
-    return len(failures)
 
 
 def _faces(settings: RenderSettings) -> list[tuple[str, str]]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.compositing.masks import FaceMask
+from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.media.timing.timeline import Timeline
 from musetalk.metrics.face_metrics import FaceCurves, border_jump
 from musetalk.metrics.mouth_region import MeasuredPlaces
 from musetalk.metrics.types import Curves, Figures, Measures, Outside, Series
 from musetalk.metrics.voice_sync import voice_correlation
-from musetalk.pipeline.prepare import Preparation
 from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 
 MOST_BINS = 1500  # of a curve, however long the render
@@ -35,14 +37,16 @@ class Measurer:
     """Measures a render's frames as they come. In frames with several faces, the first of the plan's is measured.
 
     Args:
-        preparation: Of the render.
+        timeline: Which source frame each output frame shows.
+        plan: The chosen faces.
+        envelope: The voice's loudness, frame by frame.
     """
 
-    def __init__(self, preparation: Preparation) -> None:
-        self._timeline = preparation.timeline
-        count = self._timeline.frame_count
-        self._voice = preparation.envelope.window(0, count)[:, 0]
-        self._places = MeasuredPlaces(preparation.plan)
+    def __init__(self, timeline: Timeline, plan: FacePlan, envelope: EnvelopeTrack) -> None:
+        self._timeline = timeline
+        count = timeline.frame_count
+        self._voice = envelope.window(0, count)[:, 0]
+        self._places = MeasuredPlaces(plan)
         self._picture, self._source = FaceCurves(count), FaceCurves(count)
         self._track = np.full(count, _NOBODY, np.int64)
         self._last: _Last | None = None

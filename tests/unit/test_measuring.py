@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -58,12 +57,11 @@ def measurer(
     values = np.zeros((frames, 2), np.float32)
     if voice is not None:
         values[:, 0] = voice
-    preparation: Any = SimpleNamespace(
-        timeline=Timeline(frames, frames, sources or frames, "pingpong"),
-        plan=plan or plan_of(sources or frames),
-        envelope=EnvelopeTrack(values, np.ones(frames, np.bool_)),
+    return Measurer(
+        Timeline(frames, frames, sources or frames, "pingpong"),
+        plan or plan_of(sources or frames),
+        EnvelopeTrack(values, np.ones(frames, np.bool_)),
     )
-    return Measurer(preparation)
 
 
 def measured(pairs: Iterable[Pair], frames: int, borders: Sequence[int] = (), **options: Any) -> Measures:  # noqa: ANN401
