@@ -200,7 +200,7 @@ def test_nothing_outside_the_jobs_is_served(
         f"{jobs_dir}/..%2fsecret.txt",
         str(ROOT / "app.py"),
         "app.py",
-        str(ROOT / "musetalk" / "pipeline.py"),
+        str(ROOT / "musetalk" / "lipsync.py"),
         "/etc/passwd",
         str(jobs_dir),
         str(job),
