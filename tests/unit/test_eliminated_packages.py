@@ -77,10 +77,11 @@ def test_a_module_that_needs_one_is_found_out(tmp_path: Path) -> None:
 
     That nothing of this project's needs one: `tests/integration/test_surgical_check.py`.
     """
-    check = tmp_path / "hybrid" / "check"
+    check = tmp_path / "musetalk" / "doctor"
     check.mkdir(parents=True)
-    for name in ("imports.py", "hidden.py"):
-        (check / name).write_text((ROOT / "hybrid" / "check" / name).read_text(encoding="utf-8"), encoding="utf-8")
+    for name in ("imports.py", "hidden_imports.py"):
+        own = ROOT / "musetalk" / "doctor" / name
+        (check / name).write_text(own.read_text(encoding="utf-8"), encoding="utf-8")
     for package in (tmp_path / "hybrid", check, tmp_path / "musetalk"):
         package.mkdir(exist_ok=True)
         (package / "__init__.py").touch()
