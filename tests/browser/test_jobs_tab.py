@@ -36,10 +36,7 @@ def test_a_render_is_opened_and_deleted_from_the_list(visit: Visit, clips: Clips
     delete.dblclick()
     expect(delete).to_contain_text("Delete?")
     assert stored(jobs_dir, job, "job.json")["state"] == "done"  # a double click is no confirmation
-    visit.page.wait_for_function(
-        "since => performance.now() - since > 350", arg=visit.page.evaluate("performance.now()")
-    )
-    delete.click()
+    visit.press_twice("#jobs [data-action=delete]")
     expect(card).to_have_count(0)
     expect(visit.page.locator("#jobs")).to_contain_text("No renders yet")
     assert not (jobs_dir / job).exists()
@@ -101,8 +98,7 @@ def test_renders_of_the_same_inputs_are_told_apart_named_and_taken_away(
     visit: Visit, clips: Clips, tmp_path: Path
 ) -> None:
     visit.give(clips.source, clips.voice)
-    for _ in range(3):  # as one does who is in a hurry: one render
-        visit.button("Generate").click()
+    visit.button("Generate").click(click_count=3)  # as one does who is in a hurry: one render
     visit.say("Done")
     visit.set_number("Mouth opening (bbox_shift)", 6)
     visit.unfold("Output")
@@ -138,10 +134,7 @@ def test_renders_of_the_same_inputs_are_told_apart_named_and_taken_away(
     expect(delete).to_contain_text("Delete all that have ended (2)")
     delete.click()
     expect(delete).to_contain_text("Delete all?")
-    visit.page.wait_for_function(
-        "since => performance.now() - since > 350", arg=visit.page.evaluate("performance.now()")
-    )
-    delete.click()
+    visit.press_twice("#jobs [data-action=delete-all]")
     expect(visit.cards).to_have_count(0)
     visit.tab("Dub")
     visit.say("Ready")  # what was deleted is shown no more
