@@ -18,7 +18,7 @@ _SHOWN = 5  # failures that are shown
 
 
 def check_imports() -> Findings:
-    """Import everything in a process that cannot see the eliminated packages: see `hidden`."""
+    """Import everything in a process that cannot see the eliminated packages: see `hidden_imports`."""
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "musetalk.doctor.hidden_imports"]

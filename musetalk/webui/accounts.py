@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.jobs.job import Job
+from musetalk.webui.html.figures import file_address
 from musetalk.webui.html.plain_words import Reader, plain
 from musetalk.webui.site import Site
 
@@ -33,6 +34,14 @@ def result_of(site: Site, job: Job, account: dict[str, Any] | None) -> Path | No
     if job.compare and account is not None:
         return site.jobs.store.file(job, account["side_by_side"])
     return site.jobs.store.file(job, job.result)
+
+
+def result_address(site: Site, job: Job) -> str:
+    """The address of the video that a job is asked for; empty: it is not done, or that is gone."""
+    if job.state != "done":
+        return ""
+    made = result_of(site, job, account_of(site, job) if job.compare else None)
+    return file_address(made) if made is not None else ""
 
 
 def videos_of(site: Site, job: Job, account: dict[str, Any]) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from musetalk.webui.api import add_api
 from musetalk.webui.html.ending import ending_box
 from musetalk.webui.html.links import build_links
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.site import AT_ONCE, NAME, UNQUEUED, Site, site_header
+from musetalk.webui.site import AT_ONCE, EACH, NAME, UNQUEUED, Site, site_header
 from musetalk.webui.tabs.compare import build_compare
 from musetalk.webui.tabs.dub import build_dub
 from musetalk.webui.tabs.job_views import SHOW_STAGE, JobViews, Place
@@ -62,7 +62,7 @@ def build_page(site: Site) -> gr.Blocks:
         opened.then(tells.tell, [visitor, told[1], *views.jobs], tells.told, **UNQUEUED)
         travel = build_travel()
         # Each step, and one after the other: whoever goes back twice means the second one.
-        in_order: dict[str, Any] = {**AT_ONCE, "concurrency_limit": 1, "trigger_mode": "multiple"}
+        in_order: dict[str, Any] = {**EACH, "concurrency_limit": 1}
         went = travel.submit(views.go, [visitor, *views.jobs], views.shown, **in_order)
         for arrived in (opened, went):
             arrived.then(None, views.jobs, js=ARRIVED, api_visibility="private")

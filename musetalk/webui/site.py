@@ -42,6 +42,7 @@ S = TypeVar("S", bound=_OfSite)
 # Gradio's page would still go through these at every event. In the queue where an error may have to be told: outside
 # it, Gradio's page drops errors.
 AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress_on": []}
+EACH: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}  # also while the one before is answered
 UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress_on": []}
 # How what is shown is brought up to date: one answer after the other, so that none overwrites a newer one. What is done
 # in between leaves showing it to the next answer, which it asks for by `anew()` in a box whose changes are a reason.

@@ -11,7 +11,7 @@ const LATE_MS = 5000; // after a seek, until a frame that is not told to be pres
 
 class Clip {
   constructor(side, fps, frames) {
-    Object.assign(this, { side, fps, frames, kept: new Map(), turn: Promise.resolve(), playing: null, gone: false });
+    Object.assign(this, { side, fps, frames, kept: new Map(), turn: Promise.resolve(), gone: false });
     this.video = Object.assign(document.createElement("video"), { preload: "auto", playsInline: true });
     this.ready = this.load();
   }
@@ -42,26 +42,31 @@ class Clip {
     return work;
   }
 
+  /* Which frame is presented, of what the browser tells of it. */
+  told(facts) {
+    this.presented = Math.round(facts.mediaTime * this.fps);
+    return this.presented;
+  }
+
   /* A seek is over before its frame is there to be drawn: what is presented says which frame that is. */
   async take(number) {
     const { video } = this;
     if (this.presented !== number) await new Promise((resolve, reject) => {
       const failed = () => reject(new Error("this browser cannot play it"));
       const tell = (_now, facts) => {
-        this.presented = Math.round(facts.mediaTime * this.fps);
-        if (this.presented !== number) this.asked = video.requestVideoFrameCallback(tell);
+        if (this.told(facts) !== number) asked = video.requestVideoFrameCallback(tell);
         else done();
       };
       const seeked = () => (late = setTimeout(done, LATE_MS));
       const done = () => {
-        video.cancelVideoFrameCallback(this.asked);
+        video.cancelVideoFrameCallback(asked);
         clearTimeout(late);
         video.removeEventListener("seeked", seeked);
         video.removeEventListener("error", failed);
         resolve();
       };
       let late = 0;
-      this.asked = video.requestVideoFrameCallback(tell);
+      let asked = video.requestVideoFrameCallback(tell);
       video.addEventListener("seeked", seeked, { once: true });
       video.addEventListener("error", failed, { once: true });
       video.currentTime = (number + 0.5) / this.fps; // the middle of a frame is surely its own
@@ -216,8 +221,7 @@ const start = (root) => {
       const { video } = each;
       const tell = (_now, facts) => {
         if (mine.over) return;
-        each.presented = Math.round(facts.mediaTime * fps);
-        at[which] = clamp(each.presented, 0, frames - 1);
+        at[which] = clamp(each.told(facts), 0, frames - 1);
         requestAnimationFrame(meet); // when both have told what they show
         video.requestVideoFrameCallback(tell);
       };

@@ -7,7 +7,7 @@ import gradio as gr
 from musetalk.webui.form.backend_picker import LINK_TO_TAB
 from musetalk.webui.html.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
+from musetalk.webui.site import AT_ONCE, IN_TURN, UNQUEUED, Site
 from musetalk.webui.tabs.compare_handlers import CompareHandlers, choices, first_of, named
 from musetalk.webui.tabs.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.tabs.dub_handlers import DubHandlers
@@ -67,8 +67,7 @@ def build_compare(
             handlers.estimate,
             [*own, backends, *dub.form.widgets],
             stage.estimate,
-            trigger_mode="always_last",
-            **UNQUEUED,
+            **IN_TURN,
         )
     _wire(handlers, stage, visitor)
     problems = (media.source_problem, media.voice_problem)

@@ -22,7 +22,7 @@ from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.html.preview_status import PUT_AWAY
 from musetalk.webui.html.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.site import AT_ONCE, UNQUEUED, Site
+from musetalk.webui.site import AT_ONCE, EACH, IN_TURN, UNQUEUED, Site
 from musetalk.webui.tabs.dub_handlers import DubHandlers
 from musetalk.webui.tabs.dub_stage import Stage, build_stage
 from musetalk.webui.tabs.estimates import what_matters
@@ -88,7 +88,7 @@ def _wire(
     begun = [(stage.generate_button.click, handlers.generate), (stage.estimate.submit, handlers.generate_anyway)]
     wire_telling(begun, [*media, visitor, *settings], handlers.watched, slots, reader)
     for changed in (*(each.change for each in media), *what_matters(inputs.form)):
-        changed(handlers.estimate, [*media, *settings], stage.estimate, trigger_mode="always_last", **UNQUEUED)
+        changed(handlers.estimate, [*media, *settings], stage.estimate, **IN_TURN)
     # Outside the queue: a queue full of work must not keep anybody from ending it.
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.stopped, **UNQUEUED)
     wire_watching(handlers, stage, visitor)
@@ -98,7 +98,7 @@ def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stag
     shown, job = stage.previewing, [stage.job, visitor]
     overlays = list(shown.show.values())
     # Each click counts, also while the one before is answered: the newest one wins, on the server.
-    asking: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple", "js": inputs.telling()}
+    asking: dict[str, Any] = {**EACH, "js": inputs.telling()}
     asked = [shown.said, *inputs.widgets]
     for ask in (stage.preview_button.click, stage.moment.submit):
         ask(handlers.start, asked, handlers.watched, **asking)
@@ -131,7 +131,7 @@ def _show_source(
         handlers.start_with_source,
         [*asked, *inputs.widgets],
         handlers.chosen,
-        **{**AT_ONCE, "trigger_mode": "multiple", "js": inputs.telling(len(asked) - 1, alone=True)},
+        **{**EACH, "js": inputs.telling(len(asked) - 1, alone=True)},
     )
 
 
@@ -154,8 +154,7 @@ def _wire_job(handlers: DubHandlers, inputs: PreviewInputs, stage: Stage, visito
         [*job, path, *compared],
         stage.changed,
         js=given.paths(2),
-        trigger_mode="always_last",
-        **UNQUEUED,
+        **IN_TURN,
     )
     stage.changed.submit(handlers.take_back, job, given.given, **AT_ONCE)
     changes = [stage.job.change, *(widget.change for widget in given.widgets)]

@@ -10,7 +10,7 @@ import gradio as gr
 from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import NEWEST
-from musetalk.webui.accounts import account_of, result_of, shown_job
+from musetalk.webui.accounts import result_address, shown_job
 from musetalk.webui.form.settings_form import renewed
 from musetalk.webui.html import panels
 from musetalk.webui.html.figures import file_address
@@ -144,13 +144,8 @@ class Watching:
 
     def _status(self, job: Job) -> str:
         newest = self._newest(job) if job.state == "running" else ""
-        file = self._file(job) if job.state == "done" else ""
+        file = result_address(self._site, job)
         return panels.status_panel(shown_job(self._site, job), self._site.jobs.place(job), newest=newest, file=file)
-
-    def _file(self, job: Job) -> str:
-        """The address of what a job has made; empty: it is gone."""
-        made = result_of(self._site, job, account_of(self._site, job))
-        return file_address(made) if made is not None else ""
 
     def _newest(self, job: Job) -> str:
         """The address of a job's newest frame, another one for each; empty: there is none."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from musetalk.errors import JobError, MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import THUMBNAIL
-from musetalk.webui.accounts import account_of, result_of, shown_job
+from musetalk.webui.accounts import result_address, shown_job
 from musetalk.webui.form.form_values import differences, titles
 from musetalk.webui.form.settings_form import SettingsForm
 from musetalk.webui.html import panels
 from musetalk.webui.html.figures import file_address
 from musetalk.webui.job_problems import JobProblems
-from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew, owner_of, site_header, with_toasts
+from musetalk.webui.site import EACH, IN_TURN, Site, anew, owner_of, site_header, with_toasts
 from musetalk.webui.tabs.job_views import JobViews
 from musetalk.webui.tabs.job_watcher import Update, retry
 
@@ -100,13 +99,12 @@ class JobsHandlers:
 
     def _entry(self, job: Job, problem: str) -> panels.JobEntry:
         store = self._site.jobs.store
-        picture, account = store.file(job, THUMBNAIL), account_of(self._site, job) if job.compare else None
-        made = result_of(self._site, job, account) if job.state == "done" else None
+        picture = store.file(job, THUMBNAIL)
         return panels.JobEntry(
             shown_job(self._site, job),
             place=self._site.jobs.place(job),
             picture=file_address(picture) if picture else "",
-            file=file_address(made) if made else "",
+            file=result_address(self._site, job),
             differing=differences(job.settings, self._form, self._titles),
             problem=problem,
             inputs_kept=all(store.file(job, name) for name in (job.video, job.voice)),
@@ -128,6 +126,5 @@ def build_jobs(
     handlers = JobsHandlers(site, JobList(header, listing, timer, acted), views, form)
     asked = [tab.select, timer.tick, acted.change]
     gr.on(asked, handlers.refresh, visitor, [header, listing, timer], **IN_TURN)
-    # Each press counts, also while another one is answered: a job that is tried again is looked at first.
-    pressed: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}
-    listing.submit(handlers.act, [visitor, *views.jobs], [acted, *views.shown], **pressed)
+    # Also while another press is answered: a job that is tried again is looked at first.
+    listing.submit(handlers.act, [visitor, *views.jobs], [acted, *views.shown], **EACH)

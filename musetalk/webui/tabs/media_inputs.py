@@ -15,7 +15,7 @@ from musetalk.utils.files import fitting_name
 from musetalk.webui.html.media_box import SOURCE, VOICE, HeldMedia, MediaKind, box_html, media_box
 from musetalk.webui.html.problems import problem_html, problem_slot
 from musetalk.webui.media_looks import MediaLooks, key_of
-from musetalk.webui.site import AT_ONCE, Site
+from musetalk.webui.site import AT_ONCE, EACH, Site
 from musetalk.webui.tabs.job_watcher import Update
 from musetalk.webui.texts import FOLDER, caps
 from musetalk.webui.turns import Turns
@@ -220,7 +220,7 @@ def _wire(handlers: MediaHandlers, inputs: MediaInputs) -> None:
     of_voice = [inputs.voice, inputs.voice_box, inputs.voice_problem, inputs.player]
     # In the queue and a few at a time: each reads a whole file.
     reading: dict[str, Any] = {**AT_ONCE, "concurrency_limit": 4}
-    newest: dict[str, Any] = {**reading, "trigger_mode": "multiple"}  # also while the one before is looked at
+    newest: dict[str, Any] = {**EACH, **reading}
     inputs.source_box.upload(handlers.take_source, None, of_source, **newest)
     inputs.source_box.clear(handlers.clear_source, None, of_source, **AT_ONCE)
     inputs.source_box.submit(handlers.copy_source, inputs.source, of_source, **{**AT_ONCE, "concurrency_limit": 1})
