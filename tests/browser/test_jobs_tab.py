@@ -72,6 +72,15 @@ def test_running_and_waiting_renders_are_stopped_from_the_list_and_told_about_in
     last.get_by_label("Name of this render").fill(" ")
     last.get_by_label("Name of this render").press("Enter")
     expect(last.locator(".mt-problem")).to_have_text("A render needs a name. Give it one letter or more.")
+
+    visit.tab("Dub")  # and beside the stage, where it is tried there
+    (jobs_dir / visit.job / stored(jobs_dir, visit.job, "job.json")["voice"]).unlink()
+    visit.button("Retry").click()
+    expect(visit.status.get_by_role("alert")).to_have_text(
+        "The voice of this render is no longer kept. Give it again in a new render."
+    )
+    visit.say("Stopped")
+    visit.tab("Jobs")
     first = visit.cards.first
     first.evaluate("card => card.querySelectorAll('[data-job]').forEach((each) => (each.dataset.job = '0'.repeat(32)))")
     first.get_by_role("button", name="Open").click()  # as if it had been deleted in another tab

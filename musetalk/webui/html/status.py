@@ -45,7 +45,9 @@ class _Step:
     share: float | None
 
 
-def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str = "", file: str = "") -> str:
+def status_panel(
+    job: Job | None, place: int = 0, hint: str = HINT, *, newest: str = "", file: str = "", problem: str = ""
+) -> str:
     """The state of one render.
 
     Args:
@@ -54,6 +56,7 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str 
         hint: What to do first.
         newest: The address of its newest frame; empty: there is none.
         file: The address of what it has made; empty: there is nothing.
+        problem: Why it could not be tried again, in sentences; empty: nobody tried, or it could.
 
     Returns:
         HTML. Everything in it that came from people is escaped.
@@ -64,7 +67,7 @@ def status_panel(job: Job | None, place: int = 0, hint: str = HINT, newest: str 
     # Of a comparison, a stage is no more than one backend's.
     own = job is not None and not job.compare and (progress is None or progress.whole is None)
     figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress, countdown=own))
-    error = job.error if job is not None and job.state == "failed" else ""
+    error = problem or (job.error if job is not None and job.state == "failed" else "")
     note = _note(progress) if progress else ""
     return (
         f'<section class="mt-status" data-state="{state}" data-job="{job.id if job else ""}" '

@@ -101,9 +101,8 @@ class JobInputs:
         """Give back the settings alone."""
         hidden = not_in_form(job.settings, self.form)
         if hidden:
-            gr.Warning(
-                escape(f"{', '.join(hidden)}: set by a program, and not in the form. A new render leaves it out.")
-            )
+            said = f"{', '.join(hidden)}: set by a program, and not in the form. A new render leaves it out."
+            gr.Warning(escape(said), duration=None)
         return self._filled(values_of(job.settings))
 
     def of_kept(self, kept: str, job: Job | None = None) -> Update:
@@ -125,7 +124,7 @@ class JobInputs:
         gone = [Path(path).name for path, found in zip(paths, (source, voice), strict=True) if path and found is None]
         if gone:
             them = "it" if len(gone) == 1 else "them"
-            gr.Warning(_sentence(f"{' and '.join(gone)}: no longer kept here; choose {them} again"))
+            gr.Warning(_sentence(f"{' and '.join(gone)}: no longer kept here; choose {them} again"), duration=None)
         given = {self.source: str(source) if source else None, self.voice: str(voice) if voice else None}
         return {**given, **self._filled(values)}
 

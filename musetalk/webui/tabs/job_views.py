@@ -101,7 +101,7 @@ class JobViews:
         try:
             job = self._job(request, view.job, secret)
         except MuseTalkError as error:
-            gr.Warning(for_toast(error, self._site.reader))
+            gr.Warning(for_toast(error, self._site.reader), duration=None)
             return self._draft(kept)
         return {**self.open(request, job.id, secret), **self._places[_tab_of(job)].inputs.of_kept(kept, job)}
 
@@ -113,7 +113,7 @@ class JobViews:
         try:
             return self.open(request, view.job, secret) if view.job else self._leave(view, event, shown)
         except MuseTalkError as error:
-            gr.Warning(for_toast(error, self._site.reader))
+            gr.Warning(for_toast(error, self._site.reader), duration=None)
             return self._leave(View(), event, shown)
 
     def _leave(self, view: View, event: gr.EventData, shown: tuple[str, ...]) -> Update:

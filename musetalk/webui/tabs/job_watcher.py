@@ -7,13 +7,14 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from musetalk.errors import JobError
+from musetalk.errors import JobError, MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import NEWEST
 from musetalk.webui.accounts import result_address, shown_job
 from musetalk.webui.form.settings_form import renewed
 from musetalk.webui.html import panels
 from musetalk.webui.html.figures import file_address
+from musetalk.webui.html.problems import in_sentences
 from musetalk.webui.html.status import HINT
 from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, owner_of, site_header, with_toasts
 
@@ -106,7 +107,12 @@ class Watching:
         """Try the watched job once more, or put it away so that its inputs can be edited."""
         if event.action != "retry":
             return self.put_away()
-        return self.open(retry(self._site, job_id, owner_of(secret, request)))
+        owner = owner_of(secret, request)
+        try:
+            return self.open(retry(self._site, job_id, owner))
+        except MuseTalkError as error:
+            job = self._site.jobs.get(job_id, owner)
+            return {self._watched.status: self._status(job, in_sentences(error, self._site.reader))}
 
     def put_away(self) -> Update:
         """Watch no job, and show none."""
@@ -142,10 +148,12 @@ class Watching:
     def _without(widget: Any, update: Update) -> Update:  # noqa: ANN401 - any widget
         return {each: said for each, said in update.items() if each is not widget}
 
-    def _status(self, job: Job) -> str:
+    def _status(self, job: Job, problem: str = "") -> str:
         newest = self._newest(job) if job.state == "running" else ""
         file = result_address(self._site, job)
-        return panels.status_panel(shown_job(self._site, job), self._site.jobs.place(job), newest=newest, file=file)
+        return panels.status_panel(
+            shown_job(self._site, job), self._site.jobs.place(job), newest=newest, file=file, problem=problem
+        )
 
     def _newest(self, job: Job) -> str:
         """The address of a job's newest frame, another one for each; empty: there is none."""
