@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import musetalk
+
 PACKAGE = Path(__file__).parents[2] / "musetalk"
 BASE = {"errors", "progress", "utils"}
 # The rooms, bottom to top, and what of the others each may import.
@@ -114,6 +116,14 @@ def modules_after(code: str, cwd: Path = PACKAGE.parent) -> set[str]:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = modules_after("import musetalk, musetalk.cli.main")
     assert not loaded & {"numpy", "cv2", "torch", "diffusers", "transformers", "gradio", "pydantic", "yaml"}
+
+
+def test_the_public_names_are_at_the_top() -> None:
+    loaded = modules_after("from musetalk import LipSync, RenderReport, RenderSettings")
+    assert {"musetalk.lipsync", "musetalk.settings", "musetalk.pipeline.report"} <= loaded
+    assert "torch" not in loaded
+    with pytest.raises(AttributeError, match="has no attribute 'Nobody'"):
+        musetalk.Nobody  # noqa: B018 - asked for
 
 
 def test_help_is_written_without_the_engine() -> None:
