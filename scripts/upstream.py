@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musetalk.errors import SettingsError
+from musetalk.settings import RenderSettings, setting_fields
 
 if TYPE_CHECKING:
     from musetalk.cli.tasks import Task
@@ -19,7 +20,24 @@ if TYPE_CHECKING:
 _BACKENDS = {"v15": "musetalk-v15", "v1": "musetalk-v1"}
 _CHECKPOINTS = {"v15": Path("musetalkV15", "unet.pth"), "v1": Path("musetalk", "pytorch_model.bin")}
 _VAE = "sd-vae"
-_MASKS = ("parsing_mode", "left_cheek_width", "right_cheek_width")
+# Flags that are settings, by the settings' dotted names; what else they are called there.
+_SETTINGS = {
+    "bbox_shift": "bbox_shift",
+    "extra_margin": "extra_margin",
+    "mask.shape": "parsing_mode",
+    "mask.left_cheek_width": "left_cheek_width",
+    "mask.right_cheek_width": "right_cheek_width",
+    "speech.audio_padding_length_left": "audio_padding_length_left",
+    "speech.audio_padding_length_right": "audio_padding_length_right",
+    "fps": "fps",
+    "network.batch_size": "batch_size",
+}
+# What upstream's defaults and choices are, where they are not those here.
+_THEIRS: dict[str, dict[str, Any]] = {
+    "parsing_mode": {"default": "jaw", "choices": ("jaw", "neck", "raw"), "help": "shape of the painted region"},
+    "batch_size": {"default": 8},
+}
+_MASKS = tuple(flag for name, flag in _SETTINGS.items() if name.startswith("mask."))
 _V15_ONLY = ("extra_margin", *_MASKS)
 
 
@@ -54,11 +72,10 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
     """
     parser = _parser()
     flags = parser.parse_args(argv)
-    from musetalk.settings import RenderSettings  # noqa: PLC0415 - see the module's first line
-
     models_dir, notices = _models_dir(flags)
     network, more = _network(flags, count_gpus() if gpus is None else gpus)
-    values = {"models_dir": models_dir, "network": network, **_values(flags)}
+    values = _values(flags)
+    values |= {"models_dir": models_dir, "network": {**values["network"], **network}}
     if flags.backend is not None:
         from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
 
@@ -96,15 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--unet_config", type=Path, default="./models/musetalk/config.json", help="lies beside the checkpoint here")
     add("--vae_type", default=_VAE, help="only this one")
     add("--whisper_dir", type=Path, default="./models/whisper", help="whisper/ of the checkpoint's models folder")
-    add("--bbox_shift", type=int, default=0, help="v1: source pixels; positive opens the mouth more")
-    add("--extra_margin", type=int, default=10, help="v15: source pixels under the chin that are painted, too")
-    add("--parsing_mode", choices=("jaw", "neck", "raw"), default="jaw", help="v15: shape of the painted region")
-    add("--left_cheek_width", type=int, default=90, help="v15: columns of 512 kept left of the middle")
-    add("--right_cheek_width", type=int, default=90, help="v15: columns of 512 kept right of the middle")
-    add("--audio_padding_length_left", type=int, default=2, help="frames of voice before each, at 25 fps")
-    add("--audio_padding_length_right", type=int, default=2, help="frames of voice after each, at 25 fps")
-    add("--fps", help="frame rate of the result; default: the video's own, of pictures 25")
-    add("--batch_size", type=int, default=8, help="frames at once")
+    fields = {field.name: field for field in setting_fields(RenderSettings)}
+    for name, flag in _SETTINGS.items():
+        field = fields[name]
+        told = {"type": field.kind, "default": field.default, "help": field.text, **_THEIRS.get(flag, {})}
+        version = "v15: " if flag in _V15_ONLY else "v1: " if flag == "bbox_shift" else ""
+        add(f"--{flag}", **{**told, "help": version + str(told["help"])})
     add("--gpu_id", type=int, default=0, help="which GPU")
     add("--use_float16", action="store_true", help="on a GPU: half precision")
     add("--use_saved_coord", action="store_true", help="use the faces found earlier, and keep them")
@@ -116,22 +130,16 @@ def _parser() -> argparse.ArgumentParser:
 def _values(flags: argparse.Namespace) -> dict[str, Any]:
     """What the flags say of the picture and the voice, as settings."""
     first = flags.version == "v1"
-    return {
+    values: dict[str, Any] = {
         "backend": flags.backend or _BACKENDS[flags.version],
-        "bbox_shift": flags.bbox_shift if first else 0,
-        "extra_margin": flags.extra_margin,
-        "fps": flags.fps,
         "use_saved_coords": flags.use_saved_coord or flags.saved_coord,
-        "mask": {
-            "shape": "auto" if flags.backend else "raw" if first else flags.parsing_mode,
-            "left_cheek_width": flags.left_cheek_width,
-            "right_cheek_width": flags.right_cheek_width,
-        },
-        "speech": {
-            "audio_padding_length_left": flags.audio_padding_length_left,
-            "audio_padding_length_right": flags.audio_padding_length_right,
-        },
     }
+    for name, flag in _SETTINGS.items():
+        group, _, leaf = name.rpartition(".")
+        (values.setdefault(group, {}) if group else values)[leaf] = getattr(flags, flag)
+    values["bbox_shift"] = flags.bbox_shift if first else 0
+    values["mask"]["shape"] = "auto" if flags.backend else "raw" if first else flags.parsing_mode
+    return values
 
 
 def _models_dir(flags: argparse.Namespace) -> tuple[Path, list[str]]:
@@ -179,11 +187,11 @@ def _network(flags: argparse.Namespace, gpus: int) -> tuple[dict[str, Any], list
         notices = ["no GPU was found: this runs on the CPU, which takes long"]
         if flags.use_float16:
             notices.append("--use_float16 has no effect: it is for GPUs")
-        return {"device": "cpu", "dtype": "fp32", "batch_size": flags.batch_size}, notices
+        return {"device": "cpu", "dtype": "fp32"}, notices
     if not 0 <= flags.gpu_id < gpus:
         raise SettingsError(f"there is no GPU {flags.gpu_id}", f"give --gpu_id 0 to {gpus - 1}")
     dtype = "fp16" if flags.use_float16 else "fp32"
-    return {"device": f"cuda:{flags.gpu_id}", "dtype": dtype, "batch_size": flags.batch_size}, []
+    return {"device": f"cuda:{flags.gpu_id}", "dtype": dtype}, []
 
 
 def _without_effect(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> list[str]:

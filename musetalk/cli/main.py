@@ -13,8 +13,8 @@ import typer
 
 from musetalk.cli.compare import compare
 from musetalk.cli.inspect import inspect
-from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal, values_of
-from musetalk.cli.render_options import settings_of, with_settings
+from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal
+from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.weights import app as weights_app
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
 
@@ -43,8 +43,8 @@ def _options(
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
 
 
-@app.command()
-@with_settings
+@app.command(context_settings=option_context())
+@with_settings()
 def render(
     *,
     video: Annotated[Path | None, typer.Argument(help="Video, picture, or folder of pictures.")] = None,
@@ -52,20 +52,15 @@ def render(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of tasks, instead of VIDEO and VOICE.")] = None,
     result_dir: Annotated[Path, typer.Option(help="Where a config's results go.")] = Path("results"),
-    further: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any setting by its name: network.compile=true. May repeat."),
-    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
-    **settings: object,
+    settings: dict[str, Any],
 ) -> None:
     """Render VIDEO speaking VOICE to OUT, or every task of a CONFIG."""
-    values = values_of(settings_of(settings), further)
     if config is not None and (video, voice, out) == (None, None, None):
-        _render_config(config, result_dir, values, report, quiet)
+        _render_config(config, result_dir, settings, report, quiet)
     elif video is not None and voice is not None and out is not None and config is None:
-        _render_one(video, voice, out, values, report, quiet)
+        _render_one(video, voice, out, settings, report, quiet)
     else:
         raise SettingsError("say what to render", "give VIDEO VOICE -o OUT, or --config FILE")
 
@@ -152,8 +147,8 @@ def render_tasks(
     return results
 
 
-app.command()(compare)
-app.command()(inspect)
+app.command(context_settings=option_context())(compare)
+app.command(context_settings=option_context())(inspect)
 
 
 @app.command()

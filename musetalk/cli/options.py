@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 FAILED, USAGE, CANCELLED = 1, 2, 130  # exit codes
 
 
-def values_of(said: dict[str, Any], further: list[str] | None) -> dict[str, Any]:
+def values_of(said: dict[str, Any], further: list[str] | None, renamed: Mapping[str, str]) -> dict[str, Any]:
     """What options say as a tree of settings.
 
     Args:
         said: By dotted names; None: not said.
         further: Texts of `--set`, which win.
+        renamed: Present names of settings by those of before, which `--set` may use.
 
     Raises:
         SettingsError: A text cannot be read, or a setting is given as a whole and in part.
     """
     known = {name: value for name, value in said.items() if value is not None}
-    return _nested({**known, **dict(map(_setting, further or ()))})
+    set_ = {renamed.get(name, name): value for name, value in map(_setting, further or ())}
+    return _nested({**known, **set_})
 
 
 def _nested(values: dict[str, Any]) -> dict[str, Any]:

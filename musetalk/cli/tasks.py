@@ -12,7 +12,7 @@ import yaml
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
-from musetalk.settings import MaskSettings, RenderSettings
+from musetalk.settings import MaskSettings, RenderSettings, current_names
 
 _INPUT_KEYS = ("video_path", "audio_path", "result_name")
 # Stand beside the paths in the files of MuseTalk's forks; here they are settings of the mask.
@@ -80,7 +80,7 @@ def _task(name: str, values: object, config: Path, result_dir: Path, result_name
     result = str(values.get("result_name") or result_name or f"{video.stem}_{voice.stem}.mp4")
     if Path(result).name != result:
         raise SettingsError(f'result_name "{result}" of "{name}" is no plain file name', "leave out the folders")
-    settings = {str(key): value for key, value in values.items() if key not in _INPUT_KEYS}
+    settings = current_names(RenderSettings, {str(k): value for k, value in values.items() if k not in _INPUT_KEYS})
     mask = {key: settings.pop(key) for key in _MASK_KEYS if key in settings}
     if mask:
         settings = merge_settings({"mask": mask}, settings)

@@ -63,7 +63,7 @@ def test_blending_and_pauses_arrive(form: SettingsForm) -> None:
     values = said(form, blend="poisson", colour=False, sharpness=False, silence="rest", pause=1.5, fade=0.5)
     settings = read(values, BASE)
     assert settings.blend == BlendSettings(method="poisson", colour="none", sharpness="none")
-    assert settings.silence == SilenceSettings(mode="rest", threshold_seconds=1.5, fade_seconds=0.5)
+    assert settings.silence == SilenceSettings(mode="rest", min_pause_seconds=1.5, fade_seconds=0.5)
 
 
 def test_the_published_look_reaches_past_widgets_that_nobody_touched(form: SettingsForm) -> None:

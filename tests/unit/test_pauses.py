@@ -83,7 +83,7 @@ VOICES = st.lists(st.tuples(st.booleans(), st.integers(1, 90)), min_size=1, max_
 def test_presence_is_whole_in_speech_zero_in_long_pauses_and_steady_between(
     heard: list[tuple[bool, int]], mode: Mode, threshold: float, fade: float, fps: Fraction
 ) -> None:
-    settings = SilenceSettings(mode=mode, threshold_seconds=threshold, fade_seconds=fade)
+    settings = SilenceSettings(mode=mode, min_pause_seconds=threshold, fade_seconds=fade)
     found, rate = presence(heard, settings, fps), float(fps)
     ramp = fade * rate * (2.5 if mode == "rest" else 1)
     assert found.dtype == np.float32

@@ -149,7 +149,7 @@ def build_pauses(default: SilenceSettings) -> dict[str, Any]:
         pause = slider(
             0.1,
             10,
-            default.threshold_seconds,
+            default.min_pause_seconds,
             "Shortest pause",
             "How many seconds of silence count as a pause; in shorter ones the mouth goes on.",
             shown,

@@ -57,7 +57,7 @@ ENHANCE = {
     "upscale": "upscale",
     "steadiness": "steadiness",
 }
-SILENCE = {"mode": "silence", "threshold_seconds": "pause", "fade_seconds": "fade"}
+SILENCE = {"mode": "silence", "min_pause_seconds": "pause", "fade_seconds": "fade"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,202 @@
+"""All settings of a render, and the look that decides several of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from musetalk.errors import SettingsError
+from musetalk.settings.fields import Settings, current_names, group, setting
+from musetalk.settings.parts import (
+    BlendSettings,
+    DetectorSettings,
+    EncoderSettings,
+    EnhanceSettings,
+    LatentSyncSettings,
+    Limits,
+    MaskSettings,
+    NetworkSettings,
+    SilenceSettings,
+    SpeechSettings,
+    TrackerSettings,
+)
+from musetalk.settings.values import Background, Face, FrameRate, Switch
+
+# Themes that hold settings of several groups, or of none.
+_PAINTING, _SOURCE, _FACES = "What paints", "Source and length", "Finding faces"
+_BLENDING, _OUTPUT = "Blending and look", "Output"
+
+# What the published programs do where this one does more, by dotted names.
+PUBLISHED_LOOK: Mapping[str, str | float | bool] = MappingProxyType(
+    {
+        "tracker.smoothing_seconds": 0.0,
+        "mask.smoothing_seconds": 0.0,
+        "mask.crop_edge": "cut",
+        "mask.occlusion": False,
+        "blend.colour": "none",
+        "blend.sharpness": "none",
+        "blend.resampling": "upstream",
+        "latentsync.paste": "crop",
+    }
+)
+
+
+class RenderSettings(Settings):
+    """All that decides what a render looks like, besides its two inputs."""
+
+    backend: str = setting(
+        "preview", "what paints the mouth; `doctor` lists those that can run", values="NAME", panel=_PAINTING
+    )
+    bbox_shift: int = setting(
+        0,
+        "MuseTalk's crops: moves the line at which they are halved; positive opens the mouth more. The report and the "
+        "preview frame tell the useful range",
+        unit="pixels of the source",
+        panel=_PAINTING,
+        ge=-200,
+        le=200,
+    )
+    extra_margin: int = setting(
+        10,
+        "MuseTalk 1.5: how much under the chin its network sees, too",
+        unit="pixels of the source",
+        panel=_PAINTING,
+        ge=0,
+        le=200,
+    )
+    models_dir: Path = setting(Path("models"), "where weights are", values="FOLDER", panel=_PAINTING)
+    face: Face = setting(
+        "largest",
+        "who speaks where several faces are seen: by a rule, or the one nearest to the point X,Y of the source",
+        values="largest, leftmost, rightmost, all, X,Y",
+        panel=_SOURCE,
+    )
+    length: Literal["pingpong", "loop", "hold"] = setting(
+        "pingpong", "what the picture does where the voice is longer than the video", panel=_SOURCE
+    )
+    tail: Literal["cut", "keep"] = setting(
+        "cut", "where the voice is shorter: cut, or keep the rest of the video with its own sound", panel=_SOURCE
+    )
+    voice_track: int | None = setting(
+        None,
+        "which sound track of a voice with several is heard",
+        unset="its default one, with a note",
+        panel=_SOURCE,
+        ge=1,
+    )
+    fps: FrameRate = setting(
+        None,
+        "frame rate of the output, of any source: 25, 29.97, 30000/1001",
+        values="RATE",
+        unset="the source's own, where lips can be seen at it; of pictures 25",
+        panel=_SOURCE,
+    )
+    alpha_background: Background = setting("white", "what is laid under transparent parts of the source", panel=_SOURCE)
+    deinterlace: Switch = setting(
+        "auto",
+        "auto: what is marked as interlaced and looks it; on: all; off: nothing. One frame for each picture",
+        panel=_SOURCE,
+    )
+    use_saved_coords: bool = setting(False, "keep the faces found in a source, and use them again", panel=_FACES)
+    coords_dir: Path | None = setting(
+        None, "where they are kept", values="FOLDER", unset="coords/ beside the output", panel=_FACES
+    )
+    look: Literal["ours", "published"] = setting(
+        "ours",
+        "published: nothing that the published programs do not do, but for what is set beside it; to compare with "
+        "their demos",
+        panel=_BLENDING,
+    )
+    measure: bool = setting(False, "measure sharpness, jitter and more of the result; in the report", panel=_OUTPUT)
+    debug_dir: Path | None = setting(
+        None, "where a render's crops and masks go, as videos", values="FOLDER", unset="nowhere", panel=_OUTPUT
+    )
+    detector: DetectorSettings = group(DetectorSettings, _FACES)
+    tracker: TrackerSettings = group(TrackerSettings, _FACES)
+    mask: MaskSettings = group(MaskSettings, "Mask")
+    blend: BlendSettings = group(BlendSettings, _BLENDING)
+    enhance: EnhanceSettings = group(EnhanceSettings, "Enhancement")
+    silence: SilenceSettings = group(SilenceSettings, "Pauses of the voice")
+    speech: SpeechSettings = group(SpeechSettings, "How networks hear the voice")
+    network: NetworkSettings = group(NetworkSettings, "How networks run")
+    latentsync: LatentSyncSettings = group(LatentSyncSettings, "LatentSync")
+    encoder: EncoderSettings = group(EncoderSettings, _OUTPUT)
+    limits: Limits = group(Limits, "Limits")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: object) -> object:
+        """Take `image_fps`, once the rate of pictures alone, for `fps`; 25, which it was unasked, says nothing."""
+        if not isinstance(values, dict) or "image_fps" not in values:
+            return values
+        renamed = {name: value for name, value in values.items() if name != "image_fps"}
+        if str(values["image_fps"]) != "25":
+            renamed["fps"] = values["image_fps"] if values.get("fps") is None else values["fps"]
+        return renamed
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_the_look(cls, values: object) -> object:
+        """Put what the look decides where nothing else was said."""
+        if not isinstance(values, dict) or values.get("look") != "published":
+            return values
+        said = current_names(cls, values)
+        for name, value in PUBLISHED_LOOK.items():
+            group, leaf = name.split(".")
+            within = said.get(group, {})
+            if isinstance(within, BaseModel):
+                within = within.model_dump(exclude_unset=True)
+            if isinstance(within, dict):  # what else it may be, validation refuses
+                said[group] = {leaf: value, **within}
+        return said
+
+    @property
+    def beside_the_look(self) -> tuple[str, ...]:
+        """What was set otherwise than the published look has it, by dotted names; none where that is not the look."""
+        if self.look != "published":
+            return ()
+        return tuple(name for name, value in PUBLISHED_LOOK.items() if _at(self, name) != value)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> RenderSettings:
+        """Validate plain values.
+
+        Raises:
+            SettingsError: A value is unknown or out of range; the text names each.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in item['loc'] if not str(part).startswith('function'))}: "
+                f"{item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors()
+            )
+            raise SettingsError(f"unusable settings ({problems})", "correct the value or leave it out") from error
+
+
+def left_to_the_look(values: dict[str, Any]) -> dict[str, Any]:
+    """Plain values without those that the published look, where it is theirs, decides and that say what is usual.
+
+    For forms, whose widgets always say something: what was not touched shall not win over the look.
+    """
+    if values.get("look") != "published":
+        return values
+    left = dict(values)
+    usual = RenderSettings()
+    for name in PUBLISHED_LOOK:
+        group, leaf = name.split(".")
+        within = left.get(group)
+        if isinstance(within, dict) and leaf in within and within[leaf] == _at(usual, name):
+            left[group] = {key: value for key, value in within.items() if key != leaf}
+    return left
+
+
+def _at(settings: RenderSettings, name: str) -> object:
+    """The value of a setting by its dotted name."""
+    group, leaf = name.split(".")
+    return getattr(getattr(settings, group), leaf)
