@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo app test quick lint format bench lock clean
 
 demo: .venv/.ready
-	$(BIN)/python -m musetalk render assets/sample.mp4 assets/voice.wav -o results/demo.mp4 --report results/demo.json
+	$(BIN)/python -m musetalk render musetalk/assets/sample.mp4 musetalk/assets/voice.wav -o results/demo.mp4 --report results/demo.json
 	@echo "report: results/demo.json"
 
 app: .venv/.ready

@@ -1,86 +1,10 @@
-"""Start the app: `python app.py`, or as a Hugging Face Space."""
+"""Start the app as a Hugging Face Space does, or by `python app.py`: `musetalk app` of a checkout."""
 
 from __future__ import annotations
 
-import logging
 import sys
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from musetalk.webui.options import ServerOptions
-
-_DEFAULT = ServerOptions()
-
-
-def main(
-    host: Annotated[str | None, typer.Option(help="Address to listen on (default: this machine only).")] = None,
-    port: Annotated[int | None, typer.Option(help="Port (default: the first free one from 7860).")] = None,
-    auth: Annotated[
-        list[str] | None, typer.Option(envvar="MUSETALK_AUTH", help="user:password; more than once for more users.")
-    ] = None,
-    share: Annotated[bool, typer.Option(help="Ask Gradio for a public address.")] = False,
-    max_seconds: Annotated[float, typer.Option(help="Longest source and voice.", min=1)] = _DEFAULT.max_seconds,
-    max_pixels: Annotated[int, typer.Option(help="Largest frame.", min=1)] = _DEFAULT.max_pixels,
-    max_megabytes: Annotated[int, typer.Option(help="Largest upload, in MiB.", min=1)] = _DEFAULT.max_megabytes,
-    jobs_dir: Annotated[Path, typer.Option(help="Where renders are kept.")] = _DEFAULT.jobs_dir,
-    keep_hours: Annotated[float, typer.Option(help="How long, after they ended.", min=0)] = _DEFAULT.keep_hours,
-    max_disk_gigabytes: Annotated[
-        float, typer.Option(help="Disk for all of them, in GiB.", min=0.1)
-    ] = _DEFAULT.max_disk_gigabytes,
-    models_dir: Annotated[Path, typer.Option(help="Where weights are.")] = _DEFAULT.models_dir,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(envvar="MUSETALK_WEIGHTS", help="Fetch these first, where missing: musetalk-v15, ..."),
-    ] = None,
-    downloads: Annotated[
-        bool | None,
-        typer.Option(
-            envvar="MUSETALK_DOWNLOADS",
-            help="Whether visitors may download weights (default: only who sits at this machine or has a login).",
-        ),
-    ] = _DEFAULT.downloads,
-    owner: Annotated[
-        bool | None,
-        typer.Option(
-            envvar="MUSETALK_OWNER",
-            help="Whether whoever opens the page runs this server (default: while it listens on this machine only and "
-            "nobody comes through a proxy).",
-        ),
-    ] = _DEFAULT.owner,
-) -> None:
-    """Serve MuseTalk Hybrid to browsers."""
-    options = ServerOptions(
-        host=host,
-        port=port,
-        auth=tuple(auth or ()),
-        share=share,
-        max_seconds=max_seconds,
-        max_pixels=max_pixels,
-        max_megabytes=max_megabytes,
-        jobs_dir=jobs_dir,
-        keep_hours=keep_hours,
-        max_disk_gigabytes=max_disk_gigabytes,
-        models_dir=models_dir,
-        downloads=downloads,
-        owner=owner,
-        weights=tuple(weights or ()),
-    )
-    _serve(options)
-
-
-def _serve(options: ServerOptions) -> None:
-    from musetalk.errors import MuseTalkError  # noqa: PLC0415 - --help should not wait for the engine
-    from musetalk.webui.server import serve  # noqa: PLC0415
-
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    try:
-        serve(options)
-    except MuseTalkError as error:
-        sys.stderr.write(f"musetalk: {error}\n")
-        raise typer.Exit(1) from error
-
+from musetalk.cli.main import main
 
 if __name__ == "__main__":
-    typer.run(main)
+    main(["app", *sys.argv[1:]])

@@ -14,7 +14,7 @@ from typing import Any
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 
 ROOT = Path(__file__).parents[1]
-ASSETS = ROOT / "assets"
+ASSETS = ROOT / "musetalk" / "assets"
 HERE = Path(__file__).parent
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from musetalk.assets import SAMPLE, VOICE
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.pipeline.render import render_frames
@@ -34,11 +35,10 @@ def small(frame: UInt8Array) -> UInt8Array:
 
 def main() -> None:
     """Render single frames of the sample, as the whole render would have them, and tile them."""
-    voice, video = ROOT / "assets" / "voice.wav", ROOT / "assets" / "sample.mp4"
     rows: tuple[list[UInt8Array], list[UInt8Array]] = ([], [])
     with (
         tempfile.TemporaryDirectory() as folder,
-        LipSync().preparing(video, voice, RenderSettings(), Path(folder)) as ready,
+        LipSync().preparing(SAMPLE, VOICE, RenderSettings(), Path(folder)) as ready,
     ):
         for k in FRAMES:
             source = play(ready.source, ready.timeline, k, k + 1, spool_dir=ready.folder)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from musetalk.assets import VOICE
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.media import decode_sound, write_video, write_wav
 
 FACE = range(8, 24)  # frames of the film that show the portrait; the others show none
 FILM = 32
-_VOICE = Path(__file__).parents[1] / "assets" / "voice.wav"
 
 
 def settings(models: Path, **values: object) -> RenderSettings:
@@ -35,4 +35,4 @@ def write_film(folder: Path, portrait: UInt8Array, length: int, face: range) -> 
 
 def write_words(folder: Path, length: int) -> Path:
     """As much of the voice that ships as that many frames last."""
-    return write_wav(folder / "words.wav", decode_sound(_VOICE)[: length * 640])
+    return write_wav(folder / "words.wav", decode_sound(VOICE)[: length * 640])

@@ -13,29 +13,28 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from musetalk.assets import PORTRAIT, SAMPLE, VOICE
 from musetalk.utils.arrays import UInt8Array
 from tests.film import FACE, FILM, write_film, write_words
 from tests.media import decode_sound, write_wav
 from tests.programs import nothing_started_stays
 
-ASSETS = Path(__file__).parents[1] / "assets"
-
 
 @pytest.fixture(scope="session")
 def sample() -> Path:
-    return ASSETS / "sample.mp4"
+    return SAMPLE
 
 
 @pytest.fixture(scope="session")
 def portrait() -> Path:
-    return ASSETS / "portrait.png"
+    return PORTRAIT
 
 
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first two seconds of the voice that ships."""
     path = tmp_path_factory.mktemp("speech") / "speech.wav"
-    return write_wav(path, decode_sound(next(ASSETS.glob("voice.*")))[: 2 * 16_000])
+    return write_wav(path, decode_sound(VOICE)[: 2 * 16_000])
 
 
 @pytest.fixture(scope="session")

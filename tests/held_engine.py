@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from musetalk.assets import PORTRAIT
 from musetalk.errors import Cancelled, MediaError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
@@ -20,7 +21,6 @@ from tests.programs import HANG_SECONDS
 from tests.reports import some_report
 
 ANN, BOB = owner_digest("ann"), owner_digest("bob")
-PORTRAIT = Path(__file__).parents[1] / "assets" / "portrait.png"
 ASKED_BY: contextvars.ContextVar[str] = contextvars.ContextVar("asked_by", default="nobody")
 LONGEST = HANG_SECONDS  # that a test waits for a thread; none is waited for when all is well
 

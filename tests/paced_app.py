@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
-import typer
-
-from app import main
 from musetalk.backends.preview.generator import PreviewGenerator
 from musetalk.backends.types import Clip
+from musetalk.cli.main import main
 from musetalk.utils.arrays import UInt8Array
 
 _FRAMES_PER_SECOND = 30  # faces painted; those of the few frames that most tests render are there in a second or so
@@ -25,4 +24,4 @@ def _paint_slowly(self: PreviewGenerator, clip: Clip) -> UInt8Array:
 
 if __name__ == "__main__":
     PreviewGenerator.generate = _paint_slowly  # type: ignore[method-assign]
-    typer.run(main)
+    main(["app", *sys.argv[1:]])

@@ -32,7 +32,11 @@ class Served:
 
 @contextmanager
 def served(
-    jobs_dir: Path, *options: str, end_with: signal.Signals = signal.SIGTERM, module: str = "app"
+    jobs_dir: Path,
+    *options: str,
+    end_with: signal.Signals = signal.SIGTERM,
+    module: str = "app",
+    packages: Path = ROOT,
 ) -> Iterator[Served]:
     """Run the app on a free port of this machine while the `with` block runs; everything of it is gone afterwards.
 
@@ -40,10 +44,11 @@ def served(
         jobs_dir: Where it keeps jobs.
         options: Of its command line.
         end_with: How it is ended.
-        module: Which runs it; `PACED` leaves the processor to others while it renders.
+        module: Which runs it, and its command; `PACED` leaves the processor to others while it renders.
+        packages: Where the project lies.
     """
-    command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir), *options]
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", *module.split(), "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir), *options]
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(packages)}
     process = subprocess.Popen(
         command, cwd=jobs_dir.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from musetalk.cli.app import serve_app
 from musetalk.cli.compare import compare
 from musetalk.cli.inspect import inspect
 from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal
@@ -147,6 +149,7 @@ def render_tasks(
     return results
 
 
+app.command("app")(serve_app)
 app.command(context_settings=option_context())(compare)
 app.command(context_settings=option_context())(inspect)
 
@@ -190,6 +193,10 @@ def run(command: Callable[[], object]) -> NoReturn:
     sys.exit(code)
 
 
-def main() -> NoReturn:
-    """Run the command line."""
-    run(app)
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line.
+
+    Args:
+        arguments: Of a program that is one of its commands by another name; None: the process's own.
+    """
+    run(partial(app, arguments, prog_name=None if arguments is None else "musetalk"))

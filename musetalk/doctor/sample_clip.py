@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from musetalk.assets import PORTRAIT
 from musetalk.audio.envelope import measure_envelope
 from musetalk.audio.feature_store import FeatureFile, write_features
 from musetalk.audio.features import measure_features
@@ -26,7 +27,6 @@ FPS = Fraction(25)
 _RATE = 16_000  # Hz
 _STATES, _WIDTH = 5, 384  # of Whisper-tiny
 _SYLLABLES = 4.0  # Hz
-_PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
 _SIDE = 512  # of the drawn face's picture, in pixels
 _SEED = 3
 
@@ -46,7 +46,7 @@ class Scene:
     origin: str
 
 
-def make_scene(portrait: Path = _PORTRAIT) -> Scene:
+def make_scene(portrait: Path = PORTRAIT) -> Scene:
     """Make the clip.
 
     Args:

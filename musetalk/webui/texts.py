@@ -7,7 +7,7 @@ from pathlib import Path
 from musetalk.inspection.frame import FramePreview
 from musetalk.settings import Limits
 
-FOLDER = Path(__file__).parents[2] / "assets" / "ui"
+FOLDER = Path(__file__).with_name("assets")
 
 
 def text(name: str) -> str:

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.assets import PORTRAIT
 from tests.media import tone, write_video, write_wav
 from tests.programs import nothing_started_stays
-from tests.served import PACED, ROOT, Served, served
+from tests.served import PACED, Served, served
 
 if TYPE_CHECKING:
     from tests.browser.drive import Browser, BrowserContext, Clips, Request, Visit, WebError
@@ -144,7 +145,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     from tests.browser.drive import Clips  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("clips")
-    portrait = cv2.cvtColor(cv2.imread(str(ROOT / "assets" / "portrait.png")), cv2.COLOR_BGR2RGB)
+    portrait = cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
     large = portrait[:360, 40:400]  # whose face has its middle at (187, 98)
     small = cv2.resize(large, (240, 240), interpolation=cv2.INTER_AREA)
     frame = np.full((360, 640, 3), 90, np.uint8)

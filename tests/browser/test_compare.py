@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.assets import PORTRAIT
 from musetalk.webui.backend_names import titled
 from tests.browser.drive import PLAY, BrowserContext, Clips, Locator, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 from tests.media import numbered_frames, read_number, tone, write_video, write_wav
-from tests.served import PACED, ROOT, Served, served
+from tests.served import PACED, Served, served
 
 pytestmark = pytest.mark.integration
 FRAMES = 10
@@ -45,7 +46,7 @@ def visit(new_visitor: Callable[..., BrowserContext], latentsync_server: Served)
 def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A face and a voice, of few frames, each with its number above the face."""
     folder = tmp_path_factory.mktemp("short")
-    portrait = cv2.cvtColor(cv2.imread(str(ROOT / "assets" / "portrait.png")), cv2.COLOR_BGR2RGB)
+    portrait = cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
     frames = np.repeat(cv2.resize(portrait[:360, 40:400], (240, 240))[None], FRAMES, axis=0)
     frames[:, :24] = numbered_frames(FRAMES, 240, 48)[:, :24]
     return write_video(folder / "face.mp4", frames), write_wav(folder / "voice.wav", tone(FRAMES / 25))

@@ -17,6 +17,7 @@ from hybrid.denoiser import LatentSyncDenoiser, lighter_sampling, surgical_unet3
 from hybrid.sampler import PUBLISHED, Conditions, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
+from musetalk.assets import VOICE
 from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.crops.crop import CropPlacement, Placement
@@ -44,7 +45,6 @@ from tests.hybrid.parts import (
 )
 from tests.hybrid.renders import settings
 from tests.media import decode_sound, write_video, write_wav
-from tests.served import ROOT
 from tests.tiny_checkpoints import UNET3D
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -209,7 +209,7 @@ def test_so_are_they_in_other_crops(
     frames = np.repeat(small_portrait[None], 6, axis=0)
     frames[:2] = 128
     film = write_video(tmp_path / "film.mp4", frames, 25, "-qp", "0")
-    voice = write_wav(tmp_path / "voice.wav", decode_sound(ROOT / "assets" / "voice.wav")[: len(frames) * 640])
+    voice = write_wav(tmp_path / "voice.wav", decode_sound(VOICE)[: len(frames) * 640])
     chosen, run = settings(bare_models, backend, framing=framing), RenderRun()
     with engine.preparing(film, voice, chosen, tmp_path) as preparation:
         assert preparation.generator.crop_size == (512 if backend == "latentsync-1.6" else 256)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hybrid.unet3d.unet import UNet3D
+from musetalk.assets import VOICE
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.pipeline.prepare import Preparation
@@ -41,7 +42,7 @@ def mixed(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As much of the voice that ships as that lasts."""
-    samples = decode_sound(Path(__file__).parents[2] / "assets" / "voice.wav")[: LENGTH * 640]
+    samples = decode_sound(VOICE)[: LENGTH * 640]
     return write_wav(tmp_path_factory.mktemp("talk") / "talk.wav", samples)
 
 

@@ -17,6 +17,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from musetalk.assets import VOICE
 from musetalk.utils.arrays import UInt8Array
 from tests.media import decode, write_wav
 from tests.programs import HANG_SECONDS, nothing_started_stays
@@ -116,7 +117,7 @@ def test_a_job_is_submitted_followed_and_fetched(client: Client, still: Path, sp
 
 
 def test_a_job_is_stopped(client: Client, sample: Path) -> None:
-    ticket = ask(client, "/submit", sample, ROOT / "assets" / "voice.wav")
+    ticket = ask(client, "/submit", sample, VOICE)
     client.predict(job=ticket["job"], key=ticket["key"], api_name="/stop")
     state, result, report = follow(client, ticket)
     assert state["state"] == "cancelled"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from musetalk.assets import VOICE
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.prepare import Preparation
 from musetalk.pipeline.render import render_frames
@@ -15,7 +16,6 @@ from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 
 pytestmark = pytest.mark.integration
-VOICE = Path(__file__).parents[2] / "assets" / "voice.wav"
 # What the render knows and the preview does not moves a box by a hundredth of a pixel here.
 WORST_LEVELS, MEAN_LEVELS = 6, 0.02
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from musetalk.assets import VOICE
 from musetalk.backends.registry import Backend, BackendRegistry
 from musetalk.backends.types import Clip, Traits
 from musetalk.errors import GeneratorError
@@ -20,7 +21,6 @@ from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.everywhere import EverywhereAFace
 from tests.media import decode_sound, numbered_frames, write_video, write_wav
-from tests.served import ROOT
 
 pytestmark = pytest.mark.integration
 FRAMES = 22
@@ -88,7 +88,7 @@ def voice_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     """As much of the voice that ships as the film lasts."""
 
     def voice(fps: int) -> Path:
-        samples = decode_sound(ROOT / "assets" / "voice.wav")[: FRAMES * 16_000 // fps]
+        samples = decode_sound(VOICE)[: FRAMES * 16_000 // fps]
         return write_wav(tmp_path_factory.mktemp("voice") / f"{fps}.wav", samples)
 
     return voice

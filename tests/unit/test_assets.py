@@ -1,4 +1,4 @@
-"""The shipped sample is what assets/README.md says it is."""
+"""The shipped sample is what musetalk/assets/README.md says it is."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from musetalk.assets import PORTRAIT, SAMPLE, VOICE
+
 pytestmark = pytest.mark.slow
 
-ASSETS = Path(__file__).parents[2] / "assets"
 WIDTH, HEIGHT, FPS, FRAMES = 640, 360, 25, 166
 CUTAWAY = range(60, 101)
 SPEAKER_FRAMES = (0, 20, 59, 101, 133, 165)
@@ -31,7 +32,7 @@ def _ffmpeg(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 @pytest.fixture(scope="module")
 def clip() -> NDArray[np.uint8]:
     """All frames of the clip: uint8 grey [N, H, W]."""
-    done = _ffmpeg("-v", "error", "-i", str(ASSETS / "sample.mp4"), "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1")
+    done = _ffmpeg("-v", "error", "-i", str(SAMPLE), "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1")
     assert done.returncode == 0
     assert done.stderr == b""
     return np.frombuffer(done.stdout, np.uint8).reshape(-1, HEIGHT, WIDTH)
@@ -40,7 +41,7 @@ def clip() -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def levels() -> NDArray[np.float64]:
     """Level of the voice in every frame's time, in dB of full scale: float64 [N]."""
-    with wave.open(str(ASSETS / "voice.wav"), "rb") as file:
+    with wave.open(str(VOICE), "rb") as file:
         rate = file.getframerate()
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
     step = rate // FPS
@@ -53,28 +54,26 @@ def _faces(frame: NDArray[np.uint8], cascade: str) -> list[tuple[int, int, int, 
     return [(x, y, w, h) for x, y, w, h in classifier.detectMultiScale(frame, 1.1, 3, minSize=(40, 40))]
 
 
-@pytest.mark.parametrize(
-    ("name", "most_bytes"), [("portrait.png", 500_000), ("sample.mp4", 1_200_000), ("voice.wav", 400_000)]
-)
-def test_files_are_there_and_small(name: str, most_bytes: int) -> None:
-    assert 10_000 < (ASSETS / name).stat().st_size < most_bytes
+@pytest.mark.parametrize(("file", "most_bytes"), [(PORTRAIT, 500_000), (SAMPLE, 1_200_000), (VOICE, 400_000)])
+def test_files_are_there_and_small(file: Path, most_bytes: int) -> None:
+    assert 10_000 < file.stat().st_size < most_bytes
 
 
 def test_portrait_is_a_colour_picture_of_one_size() -> None:
-    portrait = cv2.imread(str(ASSETS / "portrait.png"), cv2.IMREAD_UNCHANGED)
+    portrait = cv2.imread(str(PORTRAIT), cv2.IMREAD_UNCHANGED)
     assert portrait is not None
     assert portrait.shape == (512, 512, 3)
     assert portrait.dtype == np.uint8
 
 
 def test_clip_is_tagged_h264_at_its_rate_and_silent() -> None:
-    told = _ffmpeg("-i", str(ASSETS / "sample.mp4")).stderr.decode()
+    told = _ffmpeg("-i", str(SAMPLE)).stderr.decode()
     assert re.search(r"Video: h264 .*yuv420p\(tv, bt709[,)].* 640x360.* 25 fps", told)
     assert "Audio:" not in told
 
 
 def test_clip_starts_with_its_index() -> None:
-    head = (ASSETS / "sample.mp4").read_bytes()[:4096]
+    head = SAMPLE.read_bytes()[:4096]
     assert b"moov" in head
 
 
@@ -106,7 +105,7 @@ def test_cutaway_shows_no_face(clip: NDArray[np.uint8], cascade: str) -> None:
 
 
 def test_voice_is_mono_pcm_a_second_longer_than_the_clip() -> None:
-    with wave.open(str(ASSETS / "voice.wav"), "rb") as file:
+    with wave.open(str(VOICE), "rb") as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 22050)
         seconds = file.getnframes() / file.getframerate()
     assert seconds == pytest.approx(7.72, abs=0.01)
@@ -120,7 +119,7 @@ def test_voice_speaks_and_pauses(levels: NDArray[np.float64]) -> None:
 
 
 def test_voice_is_loud_and_not_clipped() -> None:
-    with wave.open(str(ASSETS / "voice.wav"), "rb") as file:
+    with wave.open(str(VOICE), "rb") as file:
         samples = np.abs(np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int32))
     assert samples.max() == pytest.approx(0.85 * 32767, rel=0.01)
 

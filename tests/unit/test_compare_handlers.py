@@ -13,6 +13,7 @@ from typing import Any, cast
 import gradio as gr
 import pytest
 
+from musetalk.assets import PORTRAIT
 from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.costs import CostBook, Costs
@@ -37,7 +38,7 @@ from musetalk.webui.tabs.job_inputs import JobInputs
 from musetalk.webui.tabs.job_views import JobViews, Place
 from musetalk.webui.uploads import Uploads
 from tests.compared import FRAMES, RATE, finished, report_of
-from tests.held_engine import LONGEST, PORTRAIT, Engine, written_voice
+from tests.held_engine import LONGEST, Engine, written_voice
 from tests.html_page import Page
 from tests.media import tone, write_wav
 from tests.unit.test_form import made_form

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from musetalk.assets import PORTRAIT
 from musetalk.errors import Cancelled
 from musetalk.faces.detection import haar, mtcnn_networks
 from musetalk.faces.detection.haar import HaarDetector
@@ -31,7 +31,6 @@ from tests.green_faces import STRIDES, draw, green, tight
 
 pytestmark = pytest.mark.slow
 
-ASSETS = Path(__file__).parents[2] / "assets"
 WIDTH, HEIGHT, FRAMES = 640, 360, 24
 CHOICES: tuple[FaceChoice, ...] = ("largest", "leftmost", "rightmost", (400.0, 300.0))
 
@@ -160,7 +159,7 @@ def test_a_stop_is_heeded_within_a_look() -> None:
 
 def portraits(count: int) -> UInt8Array:
     """So many faces of one portrait in a frame of 480 x 270; one in the middle is larger."""
-    head = read_image(ASSETS / "portrait.png")[50:185, 160:290]
+    head = read_image(PORTRAIT)[50:185, 160:290]
     frame = np.full((270, 480, 3), 110, np.uint8)
     for number in range(60) if count > 1 else [27]:
         width = 40 if number == 27 else 33

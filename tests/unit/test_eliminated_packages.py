@@ -16,7 +16,7 @@ from musetalk.doctor.imports import ELIMINATED, eliminated, foreign, imports_in,
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("musetalk", "hybrid", "scripts", "benchmarks", "assets", "docs", "app.py")
+PLACES = ("musetalk", "hybrid", "scripts", "benchmarks", "tools", "docs", "app.py")
 NAMED = ("mmcv", "mmpose", "mmdet", "mmengine", "openmim", "tensorflow", "insightface", "mediapipe", "onnxruntime")
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.assets import PORTRAIT
 from musetalk.errors import BackendError
 from musetalk.faces.detection.haar import MAX_SIDE, HaarDetector
 from musetalk.faces.tracking.propagate import FollowingDetector
@@ -15,7 +16,6 @@ from musetalk.utils.arrays import UInt8Array
 
 pytestmark = pytest.mark.slow
 
-PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
 EYES_AND_MOUTH = ((201, 101), (248, 103), (224, 146))  # pixels of the portrait
 
 

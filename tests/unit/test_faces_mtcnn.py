@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from musetalk.assets import PORTRAIT
 from musetalk.errors import BackendError
 from musetalk.faces.detection import mtcnn_networks
 from musetalk.faces.detection.haar import HaarDetector
@@ -21,7 +22,6 @@ from musetalk.utils.arrays import UInt8Array
 
 pytestmark = pytest.mark.slow
 
-PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
 POINTS = ((203, 101), (248, 103), (224, 128), (201, 139), (246, 141))  # pixels of the portrait, within 4
 
 

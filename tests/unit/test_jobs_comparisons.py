@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from musetalk.assets import PORTRAIT
 from musetalk.comparison.types import COMPARISON
 from musetalk.errors import BackendError, JobError
 from musetalk.jobs.job import Job
@@ -17,7 +18,7 @@ from musetalk.media.types import Source
 from musetalk.pipeline.engine import Engine as AnyEngine
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
-from tests.held_engine import ANN, LONGEST, PORTRAIT, Engine, written_voice
+from tests.held_engine import ANN, LONGEST, Engine, written_voice
 
 
 @pytest.fixture

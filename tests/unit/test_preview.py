@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from musetalk.assets import PORTRAIT
 from musetalk.backends.preview.generator import PreviewGenerator, preview_reach
 from musetalk.backends.types import Clip, FaceGenerator, Traits
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
@@ -18,7 +18,6 @@ from musetalk.metrics.mouth_opening import measure_opening
 from musetalk.utils.arrays import UInt8Array
 from tests.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
 
-PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.png"
 OPENINGS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
 
 

@@ -208,7 +208,7 @@ def test_a_failed_task_does_not_stop_the_others(tmp_path: Path, capsys: pytest.C
     config = write_tasks(
         tmp_path,
         f"task_0: {{video_path: {tmp_path}/gone.mp4, audio_path: {tmp_path}/voice.wav, {preview}}}\n"
-        f"task_1: {{video_path: assets/portrait.png, audio_path: {tmp_path}/voice.wav, {preview}}}\n",
+        f"task_1: {{video_path: musetalk/assets/portrait.png, audio_path: {tmp_path}/voice.wav, {preview}}}\n",
     )
     results = tmp_path / "results"
     assert run([*config.split(), "--result_dir", str(results), "--fps", "20"]) == 1
@@ -228,7 +228,7 @@ def test_all_done_is_exit_code_0_and_bad_flags_are_one_line_and_2(
     write_wav(tmp_path / "voice.wav", tone(0.2))
     config = write_tasks(
         tmp_path,
-        f"task_0: {{video_path: assets/portrait.png, audio_path: {tmp_path}/voice.wav, backend: preview, "
+        f"task_0: {{video_path: musetalk/assets/portrait.png, audio_path: {tmp_path}/voice.wav, backend: preview, "
         "mask: {shape: box}}\n",
     )
     assert run([*config.split(), "--result_dir", str(tmp_path), "--output_vid_name", "mine.mp4"]) == 0

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from musetalk.assets import PORTRAIT
 from musetalk.errors import Cancelled
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
@@ -24,7 +25,6 @@ from musetalk.utils.arrays import UInt8Array
 from tests.green_faces import draw, green, tight
 from tests.media import write_video
 
-ASSETS = Path(__file__).parents[2] / "assets"
 WIDTH, HEIGHT = 640, 360
 
 
@@ -128,7 +128,7 @@ def test_a_film_that_begins_black_is_not_called_dark(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_source_upside_down_says_so(tmp_path: Path) -> None:
-    with Image.open(ASSETS / "portrait.png") as portrait:
+    with Image.open(PORTRAIT) as portrait:
         picture = portrait.convert("RGB").rotate(180)
     picture.save(tmp_path / "turned.png")
     source = probe_source(tmp_path / "turned.png", Limits(), fps=None)

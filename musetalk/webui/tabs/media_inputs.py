@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from musetalk import assets
 from musetalk.errors import MediaError, MuseTalkError
 from musetalk.utils.files import fitting_name
 from musetalk.webui.html.media_box import SOURCE, VOICE, HeldMedia, MediaKind, box_html, media_box
@@ -17,10 +18,9 @@ from musetalk.webui.html.problems import problem_html, problem_slot
 from musetalk.webui.media_looks import MediaLooks, key_of
 from musetalk.webui.site import AT_ONCE, EACH, Site
 from musetalk.webui.tabs.job_watcher import Update
-from musetalk.webui.texts import FOLDER, caps
+from musetalk.webui.texts import caps
 from musetalk.webui.turns import Turns
 
-ASSETS = FOLDER.parent
 _CUT = " cut"
 _CLOCK = re.compile(r"[0-2]\d\.[0-5]\d\.[0-5]\d")
 # Given what the player holds, the voice and a clock: sets it.
@@ -204,9 +204,8 @@ def build_media(site: Site, looks: MediaLooks) -> MediaInputs:
     gr.Markdown(caps(site.base.limits), elem_classes="caps")
     inputs = MediaInputs(source, voice, source_box, voice_box, player, source_problem, voice_problem)
     _wire(MediaHandlers(site, inputs, looks), inputs)
-    sample, portrait, speech = (str(ASSETS / name) for name in ("sample.mp4", "portrait.png", "voice.wav"))
     gr.Examples(
-        [[sample, speech], [portrait, speech]],
+        [[str(picture), str(assets.VOICE)] for picture in (assets.SAMPLE, assets.PORTRAIT)],
         [source, voice],
         label="Or try",
         example_labels=["Sample video", "Portrait"],

@@ -1,8 +1,8 @@
 """Make the two pictures that explain bbox_shift: one moment of speech with the mouth opened less, and more.
 
-Run as `python -m assets.make_help_pictures [--out DIR]` from the project's folder. Needs nothing beyond the project's
-own requirements. The pictures come from portrait.png and voice.wav; what is said of these in assets/README.md holds
-for them too.
+Run as `python -m tools.make_help_pictures [--out DIR]` from the project's folder. Needs nothing beyond the project's
+own requirements. The pictures come from the portrait and the voice that ship; what is said of these in
+musetalk/assets/README.md holds for them too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from musetalk.assets import PORTRAIT, VOICE
 from musetalk.errors import MuseTalkError
 from musetalk.inspection.frame import FramePreview
 from musetalk.lipsync import LipSync
@@ -22,7 +23,7 @@ from musetalk.settings import RenderSettings
 
 UInt8Array = NDArray[np.uint8]
 
-ASSETS = Path(__file__).parent
+PAGE = Path(__file__).parents[1] / "musetalk" / "webui" / "assets"
 SHIFTS = {"bbox_shift_less.jpg": -9, "bbox_shift_more.jpg": 9}
 MOMENT = 3.72  # seconds of the voice: loud, and the mouth neither rounded nor spread
 SIDE = 320  # pixels
@@ -34,7 +35,7 @@ QUALITY = 88
 def preview(shift: int) -> FramePreview:
     """Return the portrait at the moment, with the mouth opened as `shift` says."""
     settings = RenderSettings(bbox_shift=shift)
-    return LipSync().preview_frame(ASSETS / "portrait.png", ASSETS / "voice.wav", settings, at=MOMENT)
+    return LipSync().preview_frame(PORTRAIT, VOICE, settings, at=MOMENT)
 
 
 def mouth_region(found: FramePreview) -> UInt8Array:
@@ -75,7 +76,7 @@ def make_pictures(folder: Path) -> list[Path]:
 def main() -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(description="Make the pictures that explain bbox_shift again.")
-    parser.add_argument("--out", type=Path, default=ASSETS / "ui", help="folder to write to (default: assets/ui/)")
+    parser.add_argument("--out", type=Path, default=PAGE, help="folder to write to (default: the page's own)")
     try:
         paths = make_pictures(parser.parse_args().out)
     except (MuseTalkError, ValueError) as error:

@@ -1,8 +1,8 @@
 """Make the sample that ships with the project: a portrait, a short clip of it, and a voice.
 
-Run as `python assets/make_sample.py [--out DIR]`. Needs scikit-image (for the photograph) and the espeak-ng
+Run as `python tools/make_sample.py [--out DIR]`. Needs scikit-image (for the photograph) and the espeak-ng
 program (for the voice) besides the project's own requirements; only re-making needs these two. What each file
-is, and whose: assets/README.md.
+is, and whose: musetalk/assets/README.md.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sample_speaker import Framing, Speaker, pose_at
 UInt8Array = NDArray[np.uint8]
 Float32Array = NDArray[np.float32]
 
+ASSETS = Path(__file__).parents[1] / "musetalk" / "assets"
 FPS = 25
 WIDTH, HEIGHT = 640, 360
 # Frames of the speaker, of the cutaway, and of the speaker again, a little closer.
@@ -185,7 +186,7 @@ def _run(command: list[str], data: bytes = b"") -> bytes:
 def main() -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(description="Make the sample portrait, clip and voice again.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder to write to (default: assets/)")
+    parser.add_argument("--out", type=Path, default=ASSETS, help="folder to write to (default: musetalk/assets/)")
     try:
         paths = make_sample(parser.parse_args().out)
     except SampleError as error:
