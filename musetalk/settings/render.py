@@ -92,7 +92,7 @@ class RenderSettings(Settings):
         None,
         "frame rate of the output, of any source: 25, 29.97, 30000/1001",
         values="RATE",
-        unset="the source's own, where lips can be seen at it; of pictures 25",
+        unset="the source's own; below about 24 its frames are repeated, above 120 left out; of pictures 25",
         panel=_SOURCE,
     )
     alpha_background: Background = setting("white", "what is laid under transparent parts of the source", panel=_SOURCE)

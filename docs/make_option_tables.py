@@ -1,0 +1,86 @@
+"""Write the tables of options in README.md and docs/settings.md: they are made of the settings' own fields.
+
+python -m docs.make_option_tables
+
+In a document, a table stands between `<!-- settings: NAME ... -->` and `<!-- end of settings -->`. A name is that of a
+setting, of a group (mask), or "all", which makes one table per theme.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from musetalk.settings import RenderSettings, SettingField, setting_fields
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "settings.md")
+ALL = "all"
+_TABLE = re.compile(r"(<!-- settings: (?P<names>[^>]*?) -->\n).*?(<!-- end of settings -->)", re.DOTALL)
+_HEAD = ("option", "setting", "meaning", "values")
+
+
+def with_tables(document: str, fields: Sequence[SettingField] | None = None) -> str:
+    """Return a document with its tables as they have to be.
+
+    Args:
+        document: In Markdown.
+        fields: The settings; None: those of a render.
+
+    Raises:
+        ValueError: A table names what is no setting.
+    """
+    known = setting_fields(RenderSettings) if fields is None else fields
+
+    def made(match: re.Match[str]) -> str:
+        names = match["names"].split()
+        table = "\n".join(_by_theme(known)) if names == [ALL] else option_table(_chosen(names, known))
+        return f"{match[1]}{table}{match[3]}"
+
+    return _TABLE.sub(made, document)
+
+
+def option_table(fields: Sequence[SettingField]) -> str:
+    """Return a table of settings, in Markdown."""
+    rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, fields)]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+
+
+def _by_theme(fields: Sequence[SettingField]) -> list[str]:
+    themes = groupby(fields, key=lambda field: field.panel)
+    return [f"## {theme}\n\n{option_table(tuple(own))}" for theme, own in themes]
+
+
+def _chosen(names: Sequence[str], fields: Sequence[SettingField]) -> list[SettingField]:
+    chosen = []
+    for name in names:
+        found = [field for field in fields if field.name == name or field.name.startswith(f"{name}.")]
+        if not found:
+            raise ValueError(f'there is no setting and no group "{name}"')
+        chosen += found
+    return chosen
+
+
+def _row(field: SettingField) -> tuple[str, str, str, str]:
+    off = f", `--no-{field.flag[2:]}`" if field.kind is bool and field.default is not False else ""
+    return f"`{field.flag}`{off}", f"`{field.name}`", field.text, _values(field)
+
+
+def _values(field: SettingField) -> str:
+    """What a setting may be, and what it is where nobody says so."""
+    words = [f"`{word}`" for word in field.words.split(", ") if word]
+    named = f"`{field.usual}`" if words and field.default is not None else field.usual
+    usual = f"default: {named}" if named else ""
+    return "; ".join(filter(None, [", ".join(words), field.bounds, usual]))
+
+
+def main() -> None:
+    """Write them all."""
+    for path in DOCUMENTS:
+        path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
