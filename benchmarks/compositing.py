@@ -36,7 +36,7 @@ CROP_SHARE = 1.5  # the preview's crop, in widths of the face
 PIECE = 4  # frames: the preview's, and the shortest there are
 ROUNDS = 15
 BOUND = 4.0  # milliseconds per frame
-_OFF = BlendSettings(colour="none", sharpness="none")
+_OFF = BlendSettings(color="none", sharpness="none")
 _ON, _POISSON = BlendSettings(), BlendSettings(method="poisson")
 
 Backend = Literal["musetalk", "preview"]

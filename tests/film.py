@@ -20,7 +20,7 @@ def settings(models: Path, **values: object) -> RenderSettings:
 
     What is painted is not matched to the source: pieces of two backends differ in length, and so in what is matched.
     """
-    unmatched = {"colour": "none", "sharpness": "none"}
+    unmatched = {"color": "none", "sharpness": "none"}
     base = {"backend": "musetalk-v15", "models_dir": models, "detector": {"name": "haar"}, "blend": unmatched}
     return RenderSettings.parse({**base, **values})
 

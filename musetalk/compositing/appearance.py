@@ -52,11 +52,11 @@ def measure_look(frames: Sequence[UInt8Array], patches: Sequence[Patch], setting
         patches: What is going to be laid over each.
         settings: What is to be matched.
     """
-    if settings.colour == "none" and settings.sharpness == "none":
+    if settings.color == "none" and settings.sharpness == "none":
         return no_look()
     piece = _Piece(frames, patches)
     correction, sharpness = no_correction(), Sharpness()
-    if settings.colour == "match":
+    if settings.color == "match":
         correction = piece.correction()
     if settings.sharpness == "match":
         sharpness = piece.sharpness(correction)

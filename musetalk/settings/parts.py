@@ -121,8 +121,12 @@ class BlendSettings(Settings):
     method: Literal["alpha", "poisson"] = setting(
         "alpha", "how the painted face is laid in; poisson: its gradients on the source's colours, slower", flag="blend"
     )
-    colour: Literal["match", "none"] = setting(
-        "match", "match: colours as the source's, judged at the mask's rim", flag="colour"
+    color: Literal["match", "none"] = setting(
+        "match",
+        "match: colours as the source's, judged at the mask's rim",
+        flag="color",
+        also=("colour",),
+        old=("colour",),
     )
     sharpness: Literal["match", "none"] = setting(
         "match", "match: as sharp and as grainy as the source", flag="sharpness"

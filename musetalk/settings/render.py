@@ -37,7 +37,7 @@ PUBLISHED_LOOK: Mapping[str, str | float | bool] = MappingProxyType(
         "mask.smoothing_seconds": 0.0,
         "mask.crop_edge": "cut",
         "mask.occlusion": False,
-        "blend.colour": "none",
+        "blend.color": "none",
         "blend.sharpness": "none",
         "blend.resampling": "upstream",
         "latentsync.paste": "crop",

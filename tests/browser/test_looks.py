@@ -172,7 +172,7 @@ def test_a_render_has_the_looks_that_were_asked_for_and_says_who_restored(
     chips, report = visit.chips(), stored(looks_jobs, job, "report.json")
     said = report["settings"]
     assert (said["mask"]["shape"], said["mask"]["occlusion"], said["mask"]["mouth_scale_factor"]) == ("box", False, 1.5)
-    assert said["blend"].items() >= {"method": "poisson", "colour": "match", "sharpness": "none"}.items()
+    assert said["blend"].items() >= {"method": "poisson", "color": "match", "sharpness": "none"}.items()
     assert said["silence"] == {"mode": "rest", "min_pause_seconds": 0.9, "fade_seconds": 0.2}
     assert (said["enhance"]["model"], said["enhance"]["upscale"]) == (RESTORER, 1)
     assert chips["restored"] == str(report["restored_frames"]) == "30"

@@ -97,7 +97,7 @@ def at_the_rim(frames: list[FinishedFrame], sources: Frames) -> float:
 def test_a_cast_is_taken_out_where_the_face_meets_the_source(film: Path, words: Path, tmp_path: Path) -> None:
     left = {}
     for colour in ("none", "match"):
-        wanted = settings(mask={"shape": "box"}, blend={"colour": colour})
+        wanted = settings(mask={"shape": "box"}, blend={"color": colour})
         with engine_with(Copier(added=10)).preparing(film, words, wanted, tmp_path) as preparation:
             frames = list(finished_frames(preparation, FACE.start, FACE.stop, RenderRun()))
             left[colour] = at_the_rim(frames, sources_of(preparation)[FACE.start : FACE.stop])
@@ -198,7 +198,7 @@ def test_any_range_of_faces_side_by_side_looks_the_same(
 def test_in_a_pause_the_source_comes_back_without_a_jump(portrait: Path, tmp_path: Path, mode: str) -> None:
     sound = np.concatenate([tone(0.8), np.zeros(16_000 * 2), tone(0.8)])
     voice = write_wav(tmp_path / "voice.wav", sound)
-    wanted = settings(silence={"mode": mode}, blend={"colour": "none"})
+    wanted = settings(silence={"mode": mode}, blend={"color": "none"})
     with engine_with(Copier(added=40)).preparing(portrait, voice, wanted, tmp_path) as preparation:
         count = preparation.timeline.frame_count
         source = sources_of(preparation)[0]

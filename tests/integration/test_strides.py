@@ -70,7 +70,7 @@ def engine_with(video: Video) -> LipSync:
 
 
 def settings(**values: object) -> RenderSettings:
-    unmatched = {"colour": "none", "sharpness": "none"}
+    unmatched = {"color": "none", "sharpness": "none"}
     return RenderSettings.parse({"backend": "video", "blend": unmatched, **values})
 
 

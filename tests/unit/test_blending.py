@@ -156,10 +156,10 @@ def test_what_is_not_wanted_is_not_matched() -> None:
     colour = measure_look(frames, patches, BlendSettings(sharpness="none"))
     assert colour.correction.any()
     assert colour.sharpness == Sharpness()
-    sharpness = measure_look(frames, patches, BlendSettings(colour="none"))
+    sharpness = measure_look(frames, patches, BlendSettings(color="none"))
     assert not sharpness.correction.any()
     assert sharpness.sharpness.sharpen > 0.1
-    neither = measure_look(frames, patches, BlendSettings(colour="none", sharpness="none"))
+    neither = measure_look(frames, patches, BlendSettings(color="none", sharpness="none"))
     assert matched(patches[0], neither, 3).face is patches[0].face
 
 

@@ -60,9 +60,9 @@ def test_what_lies_in_front_is_kept_or_not_or_left_open(form: SettingsForm, said
 
 
 def test_blending_and_pauses_arrive(form: SettingsForm) -> None:
-    values = said(form, blend="poisson", colour=False, sharpness=False, silence="rest", pause=1.5, fade=0.5)
+    values = said(form, blend="poisson", color=False, sharpness=False, silence="rest", pause=1.5, fade=0.5)
     settings = read(values, BASE)
-    assert settings.blend == BlendSettings(method="poisson", colour="none", sharpness="none")
+    assert settings.blend == BlendSettings(method="poisson", color="none", sharpness="none")
     assert settings.silence == SilenceSettings(mode="rest", min_pause_seconds=1.5, fade_seconds=0.5)
 
 
@@ -71,7 +71,7 @@ def test_the_published_look_reaches_past_widgets_that_nobody_touched(form: Setti
     touched = read(said(form, look="published", occlusion="always"), BASE)
     assert touched.mask.occlusion is True
     assert touched.beside_the_look == ("mask.occlusion",)
-    assert visitors_settings({"look": "published"}, BASE).blend.colour == "none"
+    assert visitors_settings({"look": "published"}, BASE).blend.color == "none"
 
 
 RESTORER_SAID = {"restorer": "other.pth", "strength": 0.5, "region": "face", "upscale": 4, "steadiness": 0.1}

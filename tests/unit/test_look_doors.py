@@ -50,11 +50,11 @@ def test_commands_take_the_look_and_what_is_set_beside_it(
     monkeypatch.chdir(tmp_path)
     for name in VIDEO_AND_VOICE:
         (tmp_path / name).touch()
-    for further in ((), ("--set", "blend.colour=match")):
+    for further in ((), ("--set", "blend.color=match")):
         result = CliRunner().invoke(app, [*command, "--look", "published", *further])
         assert isinstance(result.exception, FaceError), result.output
     assert [settings.look for settings in asked] == ["published", "published"]
-    assert [settings.beside_the_look for settings in asked] == [(), ("blend.colour",)]
+    assert [settings.beside_the_look for settings in asked] == [(), ("blend.color",)]
 
 
 def test_a_file_of_tasks_takes_it(asked: list[RenderSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,5 +78,5 @@ def test_it_is_said_with_what_was_set_otherwise() -> None:
     [plain] = notes(look="published")
     assert plain.startswith("this is the published look")
     assert plain.endswith("as the published programs leave them")
-    [mixed] = notes(look="published", blend={"colour": "match"})
-    assert mixed == f"{plain}, but for blend.colour, which was set otherwise"
+    [mixed] = notes(look="published", blend={"color": "match"})
+    assert mixed == f"{plain}, but for blend.color, which was set otherwise"

@@ -132,6 +132,7 @@ def test_every_word_that_is_told_is_taken(field: SettingField) -> None:
 FORMER = {
     "--enhance": ("enhance.model", "gfpgan"),
     "--pause-seconds": ("silence.min_pause_seconds", 2.0),
+    "--colour": ("blend.color", "none"),
     "--sampler": ("latentsync.preset", "fast"),
     "--inference-steps": ("latentsync.steps", 3),
     "--guidance-scale": ("latentsync.guidance", 2.0),

@@ -98,7 +98,7 @@ def test_the_published_look_turns_off_what_this_program_adds() -> None:
     assert (settings.tracker.smoothing_seconds, settings.mask.smoothing_seconds) == (0, 0)
     assert (settings.mask.crop_edge, settings.mask.occlusion) == ("cut", False)
     blend = settings.blend
-    assert (blend.method, blend.colour, blend.sharpness, blend.resampling) == ("alpha", "none", "none", "upstream")
+    assert (blend.method, blend.color, blend.sharpness, blend.resampling) == ("alpha", "none", "none", "upstream")
     assert settings.latentsync.paste == "crop"
     assert settings.beside_the_look == ()
     assert RenderSettings.parse(settings.model_dump(mode="json")) == settings == RenderSettings(look="published")
@@ -107,15 +107,16 @@ def test_the_published_look_turns_off_what_this_program_adds() -> None:
 
 
 def test_what_is_set_beside_the_look_wins() -> None:
-    said = {"look": "published", "blend": {"colour": "match", "method": "poisson"}, "mask": {"blur": 0.1}}
+    said = {"look": "published", "blend": {"color": "match", "method": "poisson"}, "mask": {"blur": 0.1}}
     settings = RenderSettings.parse(said)
-    assert said["blend"] == {"colour": "match", "method": "poisson"}  # left as it was
-    assert (settings.blend.colour, settings.blend.method, settings.blend.sharpness) == ("match", "poisson", "none")
+    assert said["blend"] == {"color": "match", "method": "poisson"}  # left as it was
+    assert (settings.blend.color, settings.blend.method, settings.blend.sharpness) == ("match", "poisson", "none")
     assert (settings.mask.blur_kernel_ratio, settings.mask.crop_edge) == (0.1, "cut")
-    assert settings.beside_the_look == ("blend.colour",)
+    assert settings.beside_the_look == ("blend.color",)
+    assert RenderSettings.parse({"look": "published", "blend": {"colour": "match"}}).beside_the_look == ("blend.color",)
     built = RenderSettings(look="published", blend=BlendSettings(sharpness="match"), mask=MaskSettings(feather=0.2))
     assert built.beside_the_look == ("blend.sharpness",)
-    assert (built.mask.feather, built.mask.occlusion, built.blend.colour) == (0.2, False, "none")
+    assert (built.mask.feather, built.mask.occlusion, built.blend.color) == (0.2, False, "none")
 
 
 @pytest.mark.parametrize("said", [{"look": "theirs"}, {"look": "published", "blend": "none"}])

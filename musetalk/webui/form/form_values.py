@@ -29,7 +29,7 @@ _AS_THEY_ARE = {
 }
 _ZERO_FOR_NONE = {"voice_track": "voice_track", "latentsync.steps": "steps", "network.batch_size": "batch_size"}
 _EMPTY_FOR_NONE = {"fps": "fps", "network.seed": "seed"}
-_IN_OTHER_WORDS = ("face", "mask.occlusion", "blend.colour", "blend.sharpness")
+_IN_OTHER_WORDS = ("face", "mask.occlusion", "blend.color", "blend.sharpness")
 _SHOWN = {*_AS_THEY_ARE, *_ZERO_FOR_NONE, *_EMPTY_FOR_NONE, *_IN_OTHER_WORDS}
 _SERVERS = {*settings_form.SERVER_ONLY, *(f"network.{name}" for name in settings_form.SERVERS_NETWORK)}
 
@@ -43,7 +43,7 @@ def values_of(settings: RenderSettings) -> dict[str, Value]:
     values: dict[str, Any] = {widget: plain[setting] for setting, widget in _AS_THEY_ARE.items()}
     values |= {widget: plain[setting] or 0 for setting, widget in _ZERO_FOR_NONE.items()}
     values |= {widget: "" if plain[name] is None else str(plain[name]) for name, widget in _EMPTY_FOR_NONE.items()}
-    values |= {name: plain[f"blend.{name}"] == "match" for name in ("colour", "sharpness")}
+    values |= {name: plain[f"blend.{name}"] == "match" for name in ("color", "sharpness")}
     values["occlusion"] = next(word for word, on in settings_form.OCCLUSION.items() if on == plain["mask.occlusion"])
     values["restore"] = plain["enhance.model"] != NONE
     face = settings.face

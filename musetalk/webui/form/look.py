@@ -48,8 +48,8 @@ def _blending(default: BlendSettings) -> dict[str, Any]:
             label="Method",
             info="How the new mouth is laid in; Poisson fits its light to the skin around it, and takes longer.",
         )
-        colour = gr.Checkbox(
-            default.colour == "match",
+        color = gr.Checkbox(
+            default.color == "match",
             label="Match the colour",
             info="Gives the new mouth the colours of the skin around it.",
         )
@@ -58,7 +58,7 @@ def _blending(default: BlendSettings) -> dict[str, Any]:
             label="Match the sharpness",
             info="Makes the new mouth as sharp and as grainy as the rest of the picture.",
         )
-    return {"look": look, "blend": blend, "colour": colour, "sharpness": sharpness}
+    return {"look": look, "blend": blend, "color": color, "sharpness": sharpness}
 
 
 def _enhancement(default: EnhanceSettings, base: RenderSettings, reader: Callable[[], Reader]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class SettingsForm:
     occlusion: gr.Radio
     look: gr.Radio
     blend: gr.Radio
-    colour: gr.Checkbox
+    color: gr.Checkbox
     sharpness: gr.Checkbox
     restore: gr.Checkbox
     restorer: gr.Dropdown
@@ -207,7 +207,7 @@ def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str
 
 def _of_looks(said: dict[str, Value]) -> dict[str, Any]:
     """What is the same for every backend."""
-    matched = {name: "match" if said[name] else "none" for name in ("colour", "sharpness")}
+    matched = {name: "match" if said[name] else "none" for name in ("color", "sharpness")}
     return {
         "mask": {**_told(said, MASK), "occlusion": OCCLUSION.get(str(said["occlusion"]))},
         "blend": {"method": said["blend"], **matched},
