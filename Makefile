@@ -25,6 +25,7 @@ lint: .venv/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: .venv/.ready-dev
 	$(BIN)/ruff check --fix .
@@ -39,7 +40,7 @@ lock:
 	  -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis results jobs jobs-uploads
+	rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis results jobs jobs-uploads
 
 .venv/.ready: requirements.lock
 	$(PYTHON) -m venv .venv
