@@ -38,6 +38,8 @@ from musetalk.webui.zerogpu.engine import SpaceEngine, make_engine
 _SESSIONS = 500
 # After every event Gradio sums up all those it keeps (10,000 by default), for a monitoring page that we do not serve.
 _EVENTS = {"GRADIO_ANALYTICS_MAX_EVENTS": "100", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000"}
+# How often Gradio looks for events that wait: by default a thousand times a second, 6 % of a core with nobody there.
+_LOOK_SECONDS = 0.02
 _log = logging.getLogger(__name__)
 
 
@@ -98,6 +100,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
             quiet=True,
             app_kwargs={"middleware": [Middleware(Heeding, heed=site.heed)]},
         )
+        page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = _LOOK_SECONDS
         _log.info("serving on %s", page.local_url)
         yield page
     finally:
