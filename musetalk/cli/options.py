@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from musetalk.errors import SettingsError
+from musetalk.settings import nested
 
 if TYPE_CHECKING:
     from musetalk.progress import CancelToken
@@ -29,23 +30,7 @@ def values_of(said: dict[str, Any], further: list[str] | None, renamed: Mapping[
     """
     known = {name: value for name, value in said.items() if value is not None}
     set_ = {renamed.get(name, name): value for name, value in map(_setting, further or ())}
-    return _nested({**known, **set_})
-
-
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    """Values by their dotted names as a tree: only what was said, so that a file's and the defaults show through."""
-    tree: dict[str, Any] = {}
-    for name, value in values.items():
-        *parents, leaf = name.split(".")
-        place = tree
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself')
-        if isinstance(place.get(leaf), dict):
-            raise SettingsError(f'"{name}" is set as a whole and in part', "name each part: network.seed=1")
-        place[leaf] = value
-    return tree
+    return nested({**known, **set_})
 
 
 def _setting(text: str) -> tuple[str, Any]:

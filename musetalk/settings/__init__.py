@@ -1,6 +1,6 @@
 """Every setting of a render: typed, validated, the same from a YAML file, the command line and the app."""
 
-from musetalk.settings.fields import SettingField, Settings, current_names, group, setting, setting_fields
+from musetalk.settings.fields import SettingField, Settings, current_names, group, nested, setting, setting_fields
 from musetalk.settings.parts import (
     PRESET_STEPS,
     BlendSettings,
@@ -28,6 +28,7 @@ from musetalk.settings.values import (
     NamedChoice,
     ParsedShape,
     ShownShape,
+    V1Speech,
     parse_rate,
 )
 
@@ -59,9 +60,11 @@ __all__ = [
     "SilenceSettings",
     "SpeechSettings",
     "TrackerSettings",
+    "V1Speech",
     "current_names",
     "group",
     "left_to_the_look",
+    "nested",
     "parse_rate",
     "setting",
     "setting_fields",

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from musetalk.errors import SettingsError
+
 _Group = TypeVar("_Group", bound="Settings")
 _SHORT = 14  # longest list of words that stands beside an option
 _LARGE = 2**32  # bounds from here on are written as a power of two
@@ -79,6 +81,26 @@ def current_names(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str
         if part is not None and isinstance(within, Mapping):
             named[name] = current_names(part, within)
     return named
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by their dotted names as a tree, as files have them.
+
+    Raises:
+        SettingsError: A setting is given as a whole and in part.
+    """
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *parents, leaf = name.split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself')
+        if isinstance(place.get(leaf), dict):
+            raise SettingsError(f'"{name}" is set as a whole and in part', "name each part: network.seed=1")
+        place[leaf] = value
+    return tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from musetalk.settings.fields import Settings, setting
-from musetalk.settings.values import MaskShape, ShownShape
+from musetalk.settings.values import MaskShape, ShownShape, V1Speech
 
 _SECONDS, _FACE_WIDTHS, _SQUARE = "seconds", "face widths", "of the blended square"
 
@@ -186,7 +186,7 @@ class SpeechSettings(Settings):
     seams: Literal["smooth", "upstream"] = setting(
         "smooth", "how windows of 30 s are joined; upstream: cut as upstream does, jumps included"
     )
-    musetalk_v1: Literal["released", "later"] = setting(
+    musetalk_v1: V1Speech = setting(
         "released",
         "how MuseTalk 1.0 hears: as when it was released (Whisper's last state before the closing norm, 0 after the "
         "voice, its edges held), or as its project runs it since 1.5",

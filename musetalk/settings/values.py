@@ -16,6 +16,7 @@ DrawnShape = Literal["ellipse", "box"]
 ShownShape = DrawnShape | ParsedShape | Literal["painted"]  # painted: what the network itself paints
 Background = Literal["white", "black"]
 Deinterlace = Literal["auto", "on", "off"]
+V1Speech = Literal["released", "later"]
 MaskShape = Literal["auto"] | DrawnShape | ParsedShape
 
 

@@ -48,7 +48,7 @@ def build_page(site: Site) -> gr.Blocks:
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, views, header, dub.form)
             with gr.Tab("Models", id="models") as models_tab:
-                build_models(site, page, models_tab, dub_tab, dub.form.backend, refresher)
+                build_models(site, page, models_tab, dub_tab, dub.form["backend"], refresher)
 
         def open_page(request: gr.Request, secret: str | None, kept: str) -> dict[Any, Any]:
             secret = secret or secrets.token_urlsafe(32)

@@ -30,6 +30,7 @@ from musetalk.webui.backend_names import titled
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.form import settings_form
 from musetalk.webui.form.form_values import values_of
+from musetalk.webui.form.widgets import Value
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.tabs.compare_handlers import CompareHandlers
 from musetalk.webui.tabs.compare_stage import CompareStage, build_compare_stage, build_work
@@ -216,16 +217,16 @@ def test_what_became_of_its_files_hides_no_comparison(tab: Tab) -> None:
 @pytest.mark.parametrize(("picked_in", "refused"), [("other.mp4", True), (str(PORTRAIT), False)])
 def test_a_picked_face_is_of_one_file(tab: Tab, picked_in: str, refused: bool) -> None:
     said = {"face": settings_form.PICKED, "point": "10, 10", "backend": "preview"}
-    values = tuple(said.get(name) for name in settings_form.SettingsForm.__dataclass_fields__)
+    values = tuple(said.get(name) for name in settings_form.NAMES)
     with pytest.raises(MuseTalkError) as caught:
         tab.handlers.compare(tab.asked(), str(PORTRAIT), str(tab.voice), VISITOR, [*NAMES], picked_in, *values)
     assert ("another rule under Face" in str(caught.value)) == refused
 
 
-def usual() -> tuple[settings_form.Value, ...]:
+def usual() -> tuple[Value, ...]:
     """The form as it is at first."""
     held = values_of(RenderSettings())
-    return tuple(held.get(name) for name in settings_form.SettingsForm.__dataclass_fields__)
+    return tuple(held.get(name) for name in settings_form.NAMES)
 
 
 def asked_to_compare(tab: Tab, voice: Path, *, anyway: bool = False) -> dict[Any, Any]:

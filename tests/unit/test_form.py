@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -14,6 +16,8 @@ from musetalk.settings import LatentSyncSettings, Limits, MaskSettings, NetworkS
 from musetalk.webui.form.backend_picker import backend_picker
 from musetalk.webui.form.sections import build_folds
 from musetalk.webui.form.settings_form import SettingsForm, build_mouth, read, visitors_settings
+from musetalk.webui.form.table import WIDGETS
+from musetalk.webui.form.widgets import Choose
 
 BASE = RenderSettings(
     models_dir=Path("weights"),
@@ -27,7 +31,7 @@ NEURAL, VIDEO = "musetalk-v15", "latentsync-1.5"
 def made_form() -> SettingsForm:
     async def build() -> SettingsForm:
         with gr.Blocks(analytics_enabled=False):
-            return SettingsForm(**build_mouth(backend_picker([], "preview")), **build_folds(RenderSettings()))
+            return SettingsForm({**build_mouth(backend_picker([], "preview")), **build_folds(RenderSettings())})
 
     return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
 
@@ -37,38 +41,36 @@ def form() -> SettingsForm:
     return made_form()
 
 
-def widgets(form: SettingsForm) -> dict[str, Any]:
-    return dict(zip(SettingsForm.__dataclass_fields__, form.widgets, strict=True))
-
-
-def said(form: SettingsForm, **changes: object) -> tuple[Any, ...]:
+def said(form: SettingsForm, changes: Mapping[str, object] = MappingProxyType({})) -> dict[str, Any]:
     """What the form's widgets hold at first, but for these."""
-    held = {name: widget.value for name, widget in widgets(form).items()}
+    held = {name: widget.value for name, widget in form.by_name.items()}
     assert set(changes) <= set(held)
-    return tuple({**held, **changes}.values())
+    return {**held, **changes}
 
 
 @pytest.mark.parametrize("backend", ["preview", "musetalk-v1", NEURAL, VIDEO, "latentsync-1.6"])
 def test_an_untouched_form_says_the_defaults(form: SettingsForm, backend: str) -> None:
-    assert read(said(form, backend=backend), RenderSettings()) == RenderSettings(backend=backend)
+    assert read(said(form, {"backend": backend}), RenderSettings()) == RenderSettings(backend=backend)
 
 
 def test_what_is_set_arrives(form: SettingsForm) -> None:
     settings = read(
         said(
             form,
-            backend=NEURAL,
-            bbox_shift=-7,
-            shape="jaw",
-            blur=0.1,
-            left_cheek=40,
-            right_cheek=256,
-            extra_margin=25,
-            detector="haar",
-            decoder="tiny",
-            dtype="bf16",
-            batch_size=4,
-            seed=" 7 ",
+            {
+                "backend": NEURAL,
+                "bbox_shift": -7,
+                "mask.shape": "jaw",
+                "mask.blur_kernel_ratio": 0.1,
+                "mask.left_cheek_width": 40,
+                "mask.right_cheek_width": 256,
+                "extra_margin": 25,
+                "detector.name": "haar",
+                "network.decoder": "tiny",
+                "network.dtype": "bf16",
+                "network.batch_size": 4,
+                "network.seed": " 7 ",
+            },
         ),
         BASE,
     )
@@ -86,38 +88,50 @@ def test_what_is_set_arrives(form: SettingsForm) -> None:
 def test_the_voices_track_is_its_default_one_or_a_number(
     form: SettingsForm, shown: int | None, track: int | None
 ) -> None:
-    assert read(said(form, backend=NEURAL, voice_track=shown), BASE).voice_track == track
+    assert read(said(form, {"backend": NEURAL, "voice_track": shown}), BASE).voice_track == track
 
 
 def test_how_a_source_is_read_arrives_for_any_backend(form: SettingsForm) -> None:
-    settings = read(said(form, fps="29.97", alpha_background="black", deinterlace="off", detector="haar"), BASE)
+    settings = read(
+        said(form, {"fps": "29.97", "alpha_background": "black", "deinterlace": "off", "detector.name": "haar"}), BASE
+    )
     assert settings.detector.name == "haar"
     assert (str(settings.fps), settings.alpha_background, settings.deinterlace) == ("30000/1001", "black", "off")
 
 
 @pytest.mark.parametrize("batch_size", [None, 0])
 def test_no_batch_size_is_automatic(form: SettingsForm, batch_size: int | None) -> None:
-    assert read(said(form, backend=NEURAL, batch_size=batch_size), BASE).network.batch_size is None
+    assert read(said(form, {"backend": NEURAL, "network.batch_size": batch_size}), BASE).network.batch_size is None
 
 
-LATENTSYNC_SAID = {"sampler": "fast", "steps": 3, "guidance": 1, "overlap": 2, "fallback": "error"}
+LATENTSYNC_SAID = {
+    "latentsync.preset": "fast",
+    "latentsync.steps": 3,
+    "latentsync.guidance": 1,
+    "latentsync.overlap": 2,
+    "latentsync.fallback": "error",
+}
 
 
 def test_what_is_set_for_latentsync_arrives(form: SettingsForm) -> None:
-    settings = read(said(form, backend=VIDEO, decoder="tiny", seed="5", **LATENTSYNC_SAID), BASE)
+    settings = read(
+        said(form, {"backend": VIDEO, "network.decoder": "tiny", "network.seed": "5", **LATENTSYNC_SAID}), BASE
+    )
     assert settings.latentsync == LatentSyncSettings(preset="fast", steps=3, guidance=1, overlap=2, fallback="error")
     assert (settings.network.decoder, settings.network.seed) == ("tiny", 5)
 
 
 def test_a_seed_is_a_whole_number_or_nothing(form: SettingsForm) -> None:
-    assert read(said(form, backend=VIDEO, seed="0"), BASE).network.seed == 0
-    assert read(said(form, backend=VIDEO, seed=" "), BASE).network.seed is None
+    assert read(said(form, {"backend": VIDEO, "network.seed": "0"}), BASE).network.seed == 0
+    assert read(said(form, {"backend": VIDEO, "network.seed": " "}), BASE).network.seed is None
     with pytest.raises(SettingsError, match="seed"):
-        read(said(form, backend=VIDEO, seed="seven"), BASE)
+        read(said(form, {"backend": VIDEO, "network.seed": "seven"}), BASE)
 
 
 def test_a_comparison_takes_what_any_of_its_backends_has_use_for(form: SettingsForm) -> None:
-    values = said(form, backend="preview", bbox_shift=4, extra_margin=25, decoder="tiny", **LATENTSYNC_SAID)
+    values = said(
+        form, {"backend": "preview", "bbox_shift": 4, "extra_margin": 25, "network.decoder": "tiny", **LATENTSYNC_SAID}
+    )
     settings = read(values, BASE, [VIDEO, NEURAL])
     assert settings.backend == VIDEO
     assert (settings.bbox_shift, settings.extra_margin) == (4, 25)
@@ -127,64 +141,63 @@ def test_a_comparison_takes_what_any_of_its_backends_has_use_for(form: SettingsF
 
 @pytest.mark.parametrize("steps", [None, 0])
 def test_no_steps_are_the_presets(form: SettingsForm, steps: int | None) -> None:
-    assert read(said(form, backend=VIDEO, steps=steps), BASE).latentsync.steps is None
+    assert read(said(form, {"backend": VIDEO, "latentsync.steps": steps}), BASE).latentsync.steps is None
 
 
 def test_what_is_hidden_says_nothing(form: SettingsForm) -> None:
-    network = {"decoder": "tiny", "dtype": "fp16", "batch_size": 9, "seed": "3"}
+    network = {"network.decoder": "tiny", "network.dtype": "fp16", "network.batch_size": 9, "network.seed": "3"}
     plain = BASE
-    assert read(said(form, extra_margin=25, **network, **LATENTSYNC_SAID), BASE) == plain
+    assert read(said(form, {"extra_margin": 25, **network, **LATENTSYNC_SAID}), BASE) == plain
     for backend in (NEURAL, "musetalk-v1"):
-        assert read(said(form, backend=backend, **LATENTSYNC_SAID), BASE).latentsync == LatentSyncSettings()
-    assert read(said(form, backend="musetalk-v1", extra_margin=25), BASE).extra_margin == 10
+        assert read(said(form, {"backend": backend, **LATENTSYNC_SAID}), BASE).latentsync == LatentSyncSettings()
+    assert read(said(form, {"backend": "musetalk-v1", "extra_margin": 25}), BASE).extra_margin == 10
 
 
 @pytest.mark.parametrize(("framing", "shift", "margin"), [("aligned", 0, 10), ("musetalk", 9, 25)])
 def test_aligned_faces_have_no_line_to_shift(form: SettingsForm, framing: str, shift: int, margin: int) -> None:
-    settings = read(said(form, backend=VIDEO, framing=framing, bbox_shift=9, extra_margin=25), BASE)
+    settings = read(
+        said(form, {"backend": VIDEO, "latentsync.framing": framing, "bbox_shift": 9, "extra_margin": 25}), BASE
+    )
     assert (settings.bbox_shift, settings.extra_margin) == (shift, margin)
 
 
 def test_a_picked_face_is_a_point_or_an_error(form: SettingsForm) -> None:
-    assert read(said(form, face="picked", point="12, 34.5"), BASE).face == (12.0, 34.5)
+    assert read(said(form, {"face": "picked", "point": "12, 34.5"}), BASE).face == (12.0, 34.5)
     for point in ("", "  ", None):
         with pytest.raises(SettingsError, match="no face is picked"):
-            read(said(form, face="picked", point=point), BASE)
+            read(said(form, {"face": "picked", "point": point}), BASE)
 
 
 def test_every_shape_of_the_settings_can_be_chosen(form: SettingsForm) -> None:
     for shape in ("auto", "ellipse", "box", "raw", "jaw", "neck", "mouth"):
-        assert shape in [value for _, value in form.shape.choices]
-        assert read(said(form, shape=shape), BASE).mask.shape == shape
+        assert shape in [value for _, value in form["mask.shape"].choices]
+        assert read(said(form, {"mask.shape": shape}), BASE).mask.shape == shape
+
+
+def test_widgets_say_every_word_of_their_settings() -> None:
+    for widget in WIDGETS.values():
+        if isinstance(widget, Choose):
+            words = widget.setting.choices or (None, True, False)
+            assert sorted(map(str, widget.choices)) == sorted(map(str, words)), widget.name
+            assert all(widget.said(widget.held(value)) == value for value in widget.choices)
 
 
 def test_widgets_reach_no_further_than_the_settings(form: SettingsForm) -> None:
-    ranged = {name: held for name, held in widgets(form).items() if isinstance(held, gr.Slider | gr.Number)}
-    assert set(ranged) >= {
-        "blur",
-        "padding",
-        "square",
-        "upper",
-        "offset",
-        "scale",
-        "mask_smoothing",
-        "strength",
-        "steadiness",
-        "pause",
-        "fade",
-        "left_cheek",
-        "right_cheek",
-        "extra_margin",
-        "batch_size",
-        "steps",
-        "guidance",
-        "overlap",
-        "crf",
-    }
+    ranged = {name: held for name, held in form.by_name.items() if isinstance(held, gr.Slider | gr.Number)}
+    assert len(ranged) >= 19
     for end in ("minimum", "maximum"):
         limits = {name: getattr(widget, end) for name, widget in ranged.items()}
         for backend in (NEURAL, VIDEO):
-            values = said(form, backend=backend, framing="musetalk", restore=True, silence="rest", **limits)
+            values = said(
+                form,
+                {
+                    "backend": backend,
+                    "latentsync.framing": "musetalk",
+                    "restore": True,
+                    "silence.mode": "rest",
+                    **limits,
+                },
+            )
             assert read(values, BASE).backend == backend
 
 

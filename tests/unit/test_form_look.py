@@ -8,7 +8,7 @@ import pytest
 
 from musetalk.errors import SettingsError
 from musetalk.settings import BlendSettings, EnhanceSettings, MaskSettings, RenderSettings, SilenceSettings
-from musetalk.webui.form.look import lacking_list, restorers
+from musetalk.webui.form.enhancement import lacking_list, restorers
 from musetalk.webui.form.settings_form import SettingsForm, read, visitors_settings
 from tests.html_page import Page
 from tests.unit.test_form import BASE, made_form, said
@@ -23,18 +23,20 @@ def test_every_knob_of_the_mask_arrives(form: SettingsForm) -> None:
     settings = read(
         said(
             form,
-            shape="mouth",
-            feather=0.3,
-            padding=-0.2,
-            blur=0.1,
-            square=2,
-            upper=0.25,
-            left_cheek=1,
-            right_cheek=2,
-            offset=-0.1,
-            scale=1.5,
-            mask_smoothing=0.5,
-            occlusion="always",
+            {
+                "mask.shape": "mouth",
+                "mask.feather": 0.3,
+                "mask.ellipse_padding_factor": -0.2,
+                "mask.blur_kernel_ratio": 0.1,
+                "mask.expand_factor": 2,
+                "mask.upper_boundary_ratio": 0.25,
+                "mask.left_cheek_width": 1,
+                "mask.right_cheek_width": 2,
+                "mask.mouth_vertical_offset": -0.1,
+                "mask.mouth_scale_factor": 1.5,
+                "mask.smoothing_seconds": 0.5,
+                "mask.occlusion": "always",
+            },
         ),
         BASE,
     )
@@ -56,32 +58,48 @@ def test_every_knob_of_the_mask_arrives(form: SettingsForm) -> None:
 
 @pytest.mark.parametrize(("said_of_it", "kept"), [("auto", None), ("always", True), ("never", False)])
 def test_what_lies_in_front_is_kept_or_not_or_left_open(form: SettingsForm, said_of_it: str, kept: bool | None) -> None:
-    assert read(said(form, occlusion=said_of_it), BASE).mask.occlusion is kept
+    assert read(said(form, {"mask.occlusion": said_of_it}), BASE).mask.occlusion is kept
 
 
 def test_blending_and_pauses_arrive(form: SettingsForm) -> None:
-    values = said(form, blend="poisson", color=False, sharpness=False, silence="rest", pause=1.5, fade=0.5)
+    values = said(
+        form,
+        {
+            "blend.method": "poisson",
+            "blend.color": False,
+            "blend.sharpness": False,
+            "silence.mode": "rest",
+            "silence.min_pause_seconds": 1.5,
+            "silence.fade_seconds": 0.5,
+        },
+    )
     settings = read(values, BASE)
     assert settings.blend == BlendSettings(method="poisson", color="none", sharpness="none")
     assert settings.silence == SilenceSettings(mode="rest", min_pause_seconds=1.5, fade_seconds=0.5)
 
 
 def test_the_published_look_reaches_past_widgets_that_nobody_touched(form: SettingsForm) -> None:
-    assert read(said(form, look="published"), BASE).beside_the_look == ()
-    touched = read(said(form, look="published", occlusion="always"), BASE)
+    assert read(said(form, {"look": "published"}), BASE).beside_the_look == ()
+    touched = read(said(form, {"look": "published", "mask.occlusion": "always"}), BASE)
     assert touched.mask.occlusion is True
     assert touched.beside_the_look == ("mask.occlusion",)
     assert visitors_settings({"look": "published"}, BASE).blend.color == "none"
 
 
-RESTORER_SAID = {"restorer": "other.pth", "strength": 0.5, "region": "face", "upscale": 4, "steadiness": 0.1}
+RESTORER_SAID = {
+    "enhance.model": "other.pth",
+    "enhance.strength": 0.5,
+    "enhance.region": "face",
+    "enhance.upscale": 4,
+    "enhance.steadiness": 0.1,
+}
 
 
 def test_a_restorer_says_nothing_until_it_is_switched_on(form: SettingsForm) -> None:
-    assert read(said(form, **RESTORER_SAID), BASE).enhance == EnhanceSettings()
+    assert read(said(form, {**RESTORER_SAID}), BASE).enhance == EnhanceSettings()
     asked = EnhanceSettings(model="other.pth", strength=0.5, region="face", upscale=4, steadiness=0.1)
-    assert read(said(form, restore=True, **RESTORER_SAID), BASE).enhance == asked
-    assert read(said(form, restore=True), BASE).enhance == EnhanceSettings(model="gfpgan")
+    assert read(said(form, {"restore": True, **RESTORER_SAID}), BASE).enhance == asked
+    assert read(said(form, {"restore": True}), BASE).enhance == EnhanceSettings(model="gfpgan")
 
 
 @pytest.mark.parametrize("model", ["none", "gfpgan", "gfpgan-original", "RestoreFormer.pth", "x4 v1.2.safetensors"])
@@ -119,7 +137,7 @@ def test_no_visitor_names_a_path(form: SettingsForm, model: str) -> None:
     with pytest.raises(SettingsError, match=r"enhance\.model is no restorer's name: give none, gfpgan"):
         visitors_settings({"enhance": {"model": model}}, BASE)
     with pytest.raises(SettingsError, match=r"enhance\.model is no restorer's name"):
-        read(said(form, restore=True, restorer=model), BASE)
+        read(said(form, {"restore": True, "enhance.model": model}), BASE)
     assert lacking_list(model, BASE) == ""
 
 

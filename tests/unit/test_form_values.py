@@ -34,22 +34,22 @@ def some(widget: gr.Component, draw: random.Random) -> Any:  # noqa: ANN401 - wh
 
 
 def filled(form: SettingsForm, backend: str, draw: random.Random) -> dict[str, Any]:
-    values = {name: some(getattr(form, name), draw) for name in SettingsForm.__dataclass_fields__ if name != "backend"}
-    texts = {"point": "12.5, 40", "seed": draw.choice(["", "7"]), "fps": draw.choice(["", "29.97", "24"])}
+    values = {name: some(widget, draw) for name, widget in form.by_name.items() if name != "backend"}
+    texts = {"point": "12.5, 40", "network.seed": draw.choice(["", "7"]), "fps": draw.choice(["", "29.97", "24"])}
     return {"backend": backend, **values, **texts}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_a_form_said_is_what_it_shows_again(form: SettingsForm, backend: str) -> None:
     draw, base = random.Random(backend), RenderSettings()
-    at_first = {name: getattr(form, name).value for name in SettingsForm.__dataclass_fields__}
+    at_first = {name: widget.value for name, widget in form.by_name.items()}
     for _ in range(30):
         values = filled(form, backend, draw)
-        settings = read(tuple(values[name] for name in SettingsForm.__dataclass_fields__), base)
+        settings = read(values, base)
         again = {**at_first, **form_values.values_of(settings)}
-        assert read(tuple(again.values()), base) == settings
+        assert read(again, base) == settings
         assert form_values.not_in_form(settings, form) == []
-        assert all(form_values.fits(getattr(form, name), value) for name, value in again.items())
+        assert all(form_values.fits(form[name], value) for name, value in again.items())
 
 
 def test_an_untouched_form_has_nothing_unusual(form: SettingsForm) -> None:
@@ -79,8 +79,8 @@ def test_what_is_unusual_is_said_in_the_forms_words(form: SettingsForm) -> None:
         ("Mask: shape", "Jaw"),
         ("Mask: keep hair, hands and glasses in front", "Never"),
         ("Enhancement: model", "gfpgan"),
-        ("Output: compression", "3"),
         ("Length: frame rate", "30000/1001"),
+        ("Output: compression", "3"),
         ("detector.min_face", "0.2"),
     ]
     assert form_values.not_in_form(settings, form) == ["detector.min_face", "encoder.crf"]

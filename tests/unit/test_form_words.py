@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from musetalk.webui.form.changes import fold_of
-from musetalk.webui.form.settings_form import SettingsForm
+from musetalk.webui.form.settings_form import NAMES, SettingsForm
 from tests.unit.test_form import made_form
 
 
@@ -14,9 +14,9 @@ def form() -> SettingsForm:
     return made_form()
 
 
-@pytest.mark.parametrize("name", [name for name in SettingsForm.__dataclass_fields__ if name != "backend"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "backend"])
 def test_each_setting_has_one_plain_sentence(form: SettingsForm, name: str) -> None:
-    info = getattr(form, name).info
+    info = form[name].info
     assert info[0].isupper()
     assert info.endswith(".")
     assert ". " not in info
@@ -25,5 +25,9 @@ def test_each_setting_has_one_plain_sentence(form: SettingsForm, name: str) -> N
 
 
 def test_settings_know_their_fold(form: SettingsForm) -> None:
-    assert fold_of(form.bbox_shift) is None
-    assert [fold.label for fold in (fold_of(form.scale), fold_of(form.crf)) if fold is not None] == ["Mask", "Output"]
+    assert fold_of(form["bbox_shift"]) is None
+    assert [
+        fold.label
+        for fold in (fold_of(form["mask.mouth_scale_factor"]), fold_of(form["encoder.crf"]))
+        if fold is not None
+    ] == ["Mask", "Output"]

@@ -10,9 +10,10 @@ from typing import Any
 import gradio as gr
 
 from musetalk.webui.form.form_values import titles
-from musetalk.webui.form.settings_form import PICKED, TOLD, SettingsForm
+from musetalk.webui.form.settings_form import NAMES, PICKED, POINT, TOLD, SettingsForm, named
+from musetalk.webui.form.widgets import Value
 
-_UNSEEN = ("crf", "preset", "batch_size")  # settings that no frame shows
+_UNSEEN = ("encoder.crf", "encoder.preset", "network.batch_size")  # settings that no frame shows
 _NAMES = {"backend": "Backend"}  # of widgets without a label
 _MEDIA = ("Source", "Voice", "Preview at")
 
@@ -62,10 +63,9 @@ class PreviewInputs:
 
         To be asked while the page is built, see `titles`.
         """
-        fields = list(self.form.__dataclass_fields__)
         called = titles(self.form) | _NAMES
-        names = [*_MEDIA, *("" if field in _UNSEEN else called[field] for field in fields)]
-        face, point = (len(_MEDIA) + fields.index(name) for name in ("face", "point"))
+        names = [*_MEDIA, *("" if name in _UNSEEN else called[name] for name in NAMES)]
+        face, point = (len(_MEDIA) + NAMES.index(name) for name in ("face", POINT))
         return f"""(said, ...values) => {{
   {TOLD}
   if (!said) return "";
@@ -87,19 +87,18 @@ class PreviewInputs:
             point: On the face that was picked.
         """
         told, changed = json.loads(said), list(values)
-        for name, value in (("face", face), ("point", point)):
-            at = len(_MEDIA) + list(self.form.__dataclass_fields__).index(name)
+        for name, value in (("face", face), (POINT, point)):
+            at = len(_MEDIA) + NAMES.index(name)
             told[at] = changed[at] = value
         return json.dumps(told), tuple(changed)
 
     def face_in(self, values: Sequence[Any]) -> tuple[str, str]:
         """The rule by which a face is chosen, and the point on the one that was picked, among the values of these."""
-        fields = list(self.form.__dataclass_fields__)
-        face, point = (values[len(_MEDIA) + fields.index(name)] for name in ("face", "point"))
-        return str(face or ""), str(point or "")
+        said = named(values[len(_MEDIA) :])
+        return str(said["face"] or ""), str(said[POINT] or "")
 
 
-def values_of(watched: Sequence[Any]) -> tuple[Any, Any, str, tuple[Any, ...]]:
-    """Source, voice, moment and settings out of the values of `PreviewInputs.widgets`."""
+def values_of(watched: Sequence[Any]) -> tuple[Any, Any, str, dict[str, Value]]:
+    """Return source, voice, moment and settings, by name, out of the values of `PreviewInputs.widgets`."""
     source, voice, moment, *settings = watched
-    return source, voice, moment, tuple(settings)
+    return source, voice, moment, named(settings)

@@ -8,12 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.webui.form.settings_form import PICKED, TOLD, SettingsForm
+from musetalk.webui.form.settings_form import PICKED, POINT, RESTORE, RESTORER, TOLD, SettingsForm
 
 RESET = "Reset all"
 _KEPT = "backend"  # chosen on cards, which show what is chosen
 # Settings that say nothing unless another has a certain value.
-_UNLESS = {"point": ("face", PICKED), "restorer": ("restore", True)}
+_UNLESS = {POINT: ("face", PICKED), RESTORER: (RESTORE, True)}
 
 _COUNT = """(...values) => {
   %s
@@ -41,7 +41,7 @@ def wire_changes(settings: SettingsForm, reset: gr.Button, triggers: Iterable[An
         reset: Of `build_reset`.
         triggers: Events after which the server may have set the form: what was never opened tells of no change itself.
     """
-    widgets = {name: getattr(settings, name) for name in SettingsForm.__dataclass_fields__ if name != _KEPT}
+    widgets = {name: widget for name, widget in settings.by_name.items() if name != _KEPT}
     inputs = list(widgets.values())
     folds = list(dict.fromkeys(fold for fold in map(fold_of, inputs) if fold is not None))
     outputs = [*folds, reset]

@@ -9,55 +9,45 @@ import gradio as gr
 
 from musetalk.enhancers.registry import NONE
 from musetalk.settings import PUBLISHED_LOOK, RenderSettings
-from musetalk.webui.form import settings_form
 from musetalk.webui.form.changes import fold_of
-from musetalk.webui.form.settings_form import PICKED, SettingsForm, Value, short_label
+from musetalk.webui.form.settings_form import (
+    NAMES,
+    PICKED,
+    POINT,
+    RESTORE,
+    RESTORER,
+    SERVER_ONLY,
+    SERVERS_NETWORK,
+    SettingsForm,
+    short_label,
+)
+from musetalk.webui.form.table import WIDGETS
+from musetalk.webui.form.widgets import Value
 
-# Settings by dotted names, and the widgets that show them as they are.
-_AS_THEY_ARE = {
-    **{name: name for name in ("backend", "look", "bbox_shift", "extra_margin", "length", "tail")},
-    **{name: name for name in ("alpha_background", "deinterlace")},
-    **{f"mask.{setting}": widget for setting, widget in settings_form.MASK.items()},
-    "blend.method": "blend",
-    **{f"enhance.{setting}": widget for setting, widget in settings_form.ENHANCE.items()},
-    **{f"silence.{setting}": widget for setting, widget in settings_form.SILENCE.items()},
-    "latentsync.preset": "sampler",
-    **{f"latentsync.{name}": name for name in ("guidance", "overlap", "framing", "fallback")},
-    "detector.name": "detector",
-    **{f"network.{name}": name for name in ("decoder", "dtype")},
-    **{f"encoder.{name}": name for name in ("crf", "preset")},
-}
-_ZERO_FOR_NONE = {"voice_track": "voice_track", "latentsync.steps": "steps", "network.batch_size": "batch_size"}
-_EMPTY_FOR_NONE = {"fps": "fps", "network.seed": "seed"}
-_IN_OTHER_WORDS = ("face", "mask.occlusion", "blend.color", "blend.sharpness")
-_SHOWN = {*_AS_THEY_ARE, *_ZERO_FOR_NONE, *_EMPTY_FOR_NONE, *_IN_OTHER_WORDS}
-_SERVERS = {*settings_form.SERVER_ONLY, *(f"network.{name}" for name in settings_form.SERVERS_NETWORK)}
+_SHOWN = {"backend", "face", RESTORER, *WIDGETS}
+_SERVERS = {*SERVER_ONLY, *(f"network.{name}" for name in SERVERS_NETWORK)}
 
 
 def values_of(settings: RenderSettings) -> dict[str, Value]:
-    """What the widgets hold where a form says these settings, by the names of `SettingsForm`.
+    """Return what the widgets hold where a form says these settings, by name.
 
     A restorer that is not asked for is left out: its widget may show any.
     """
     plain = _without_the_look(settings)
-    values: dict[str, Any] = {widget: plain[setting] for setting, widget in _AS_THEY_ARE.items()}
-    values |= {widget: plain[setting] or 0 for setting, widget in _ZERO_FOR_NONE.items()}
-    values |= {widget: "" if plain[name] is None else str(plain[name]) for name, widget in _EMPTY_FOR_NONE.items()}
-    values |= {name: plain[f"blend.{name}"] == "match" for name in ("color", "sharpness")}
-    values["occlusion"] = next(word for word, on in settings_form.OCCLUSION.items() if on == plain["mask.occlusion"])
-    values["restore"] = plain["enhance.model"] != NONE
-    face = settings.face
-    values |= {"face": face, "point": ""} if isinstance(face, str) else {"face": PICKED, "point": _point(face)}
-    if not values["restore"]:
-        del values["restorer"]
-    return {name: values[name] for name in SettingsForm.__dataclass_fields__ if name in values}
+    values: dict[str, Value] = {name: widget.held(plain[name]) for name, widget in WIDGETS.items()}
+    face, restorer = settings.face, plain[RESTORER]
+    values |= {"face": face, POINT: ""} if isinstance(face, str) else {"face": PICKED, POINT: _point(face)}
+    values |= {"backend": settings.backend, RESTORE: restorer != NONE}
+    if restorer != NONE:
+        values[RESTORER] = restorer
+    return {name: values[name] for name in NAMES if name in values}
 
 
 def not_in_form(settings: RenderSettings, widgets: SettingsForm) -> list[str]:
     """What is unusual in settings and cannot be shown in the form, by dotted names: only programs set it."""
     held = values_of(settings)
-    beyond = {name for name in held if not fits(getattr(widgets, name), held[name])}
-    return [*_hidden(settings), *(name for name, widget in _AS_THEY_ARE.items() if widget in beyond)]
+    beyond = [name for name in held if not fits(widgets[name], held[name])]
+    return [*_hidden(settings), *beyond]
 
 
 def fits(widget: gr.Component, value: Value) -> bool:
@@ -77,7 +67,7 @@ def titles(widgets: SettingsForm) -> dict[str, str]:
 
     A served page's widgets have lost the folds that they are in.
     """
-    return {name: _title(getattr(widgets, name)) for name in SettingsForm.__dataclass_fields__}
+    return {name: _title(widget) for name, widget in widgets.by_name.items()}
 
 
 def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -90,17 +80,16 @@ def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping
     """
     usual, held = values_of(RenderSettings(backend=settings.backend)), values_of(settings)
     shown = [
-        (titles[name], _said(getattr(widgets, name), value))
+        (titles[name], _said(widgets[name], value))
         for name, value in held.items()
-        if usual.get(name) != value and (name, value) not in (("face", PICKED), ("restore", True))
+        if usual.get(name) != value and (name, value) not in (("face", PICKED), (RESTORE, True))
     ]
     return shown + [(name, str(value)) for name, value in _hidden(settings).items()]
 
 
 def labels(widgets: SettingsForm) -> dict[str, str]:
     """What the page calls settings, by their dotted names."""
-    shown = {**_AS_THEY_ARE, **_ZERO_FOR_NONE, **_EMPTY_FOR_NONE}
-    return {setting: _title(getattr(widgets, name)) for setting, name in shown.items() if name != "backend"}
+    return {name: _title(widgets[name]) for name in (*WIDGETS, RESTORER)}
 
 
 def _hidden(settings: RenderSettings) -> dict[str, Any]:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import gradio as gr
 
 from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
-from musetalk.settings import RenderSettings, left_to_the_look
+from musetalk.settings import RenderSettings, left_to_the_look, nested
+from musetalk.webui.form.table import SHIFT, WIDGETS
+from musetalk.webui.form.widgets import FIELDS, Value
 from musetalk.webui.html.figures import figures
 from musetalk.webui.site import UNQUEUED
 from musetalk.webui.texts import FOLDER, text
 
-Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
 PICKED = "picked"
 # For scripts: a value as text, of a file its path. Whatever says nothing (an empty box, no number, zero, off) is alike.
 TOLD = """const told = (value) => (!value || value === "0" ? "" : String(value.path ?? value));"""
-FACE = "largest"  # who is chosen at first
+FACE: str = FIELDS["face"].default  # who is chosen at first
 MUSETALK, LATENTSYNC = "musetalk-", "latentsync-"  # what the names of their backends begin with
 _FACES = [
     ("Largest", "largest"),
@@ -35,102 +35,44 @@ SERVERS_NETWORK = ("device", "compile")
 # Which restorers visitors may name: those that have a name, and files by their bare name, never by a path.
 _NAMED_RESTORERS = (NONE, BY_SPANDREL, BY_PACKAGE)
 _RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
-# Settings, and the widgets that say them as they are.
-MASK = {
-    "shape": "shape",
-    "feather": "feather",
-    "ellipse_padding_factor": "padding",
-    "blur_kernel_ratio": "blur",
-    "expand_factor": "square",
-    "upper_boundary_ratio": "upper",
-    "left_cheek_width": "left_cheek",
-    "right_cheek_width": "right_cheek",
-    "mouth_vertical_offset": "offset",
-    "mouth_scale_factor": "scale",
-    "smoothing_seconds": "mask_smoothing",
-}
-OCCLUSION = {"auto": None, "always": True, "never": False}
-ENHANCE = {
-    "model": "restorer",
-    "strength": "strength",
-    "region": "region",
-    "upscale": "upscale",
-    "steadiness": "steadiness",
-}
-SILENCE = {"mode": "silence", "min_pause_seconds": "pause", "fade_seconds": "fade"}
+# The form's values by name: of most settings their dotted names. "face" may say that one is picked, and "point" where;
+# whether faces are restored at all ("restore") is asked beside the restorer.
+RESTORE, RESTORER, POINT = "restore", "enhance.model", "point"
+_BEFORE: Mapping[str, tuple[str, ...]] = {"enhance.strength": (RESTORE, RESTORER)}
+NAMES: tuple[str, ...] = (
+    *("backend", "bbox_shift", "face", POINT),
+    *(each for name in WIDGETS if name != "bbox_shift" for each in (*_BEFORE.get(name, ()), name)),
+)
 
 
-@dataclass(frozen=True, slots=True)
 class SettingsForm:
-    """Widgets in the order in which `read` takes their values."""
+    """The widgets of the form.
 
-    backend: gr.HTML
-    bbox_shift: gr.Slider
-    face: gr.Radio
-    point: gr.Textbox
-    shape: gr.Radio
-    feather: gr.Slider
-    padding: gr.Slider
-    blur: gr.Slider
-    square: gr.Slider
-    upper: gr.Slider
-    left_cheek: gr.Slider
-    right_cheek: gr.Slider
-    offset: gr.Slider
-    scale: gr.Slider
-    mask_smoothing: gr.Slider
-    occlusion: gr.Radio
-    look: gr.Radio
-    blend: gr.Radio
-    color: gr.Checkbox
-    sharpness: gr.Checkbox
-    restore: gr.Checkbox
-    restorer: gr.Dropdown
-    strength: gr.Slider
-    region: gr.Radio
-    upscale: gr.Radio
-    steadiness: gr.Slider
-    silence: gr.Radio
-    pause: gr.Slider
-    fade: gr.Slider
-    extra_margin: gr.Slider
-    sampler: gr.Radio
-    steps: gr.Number
-    guidance: gr.Slider
-    overlap: gr.Slider
-    framing: gr.Radio
-    fallback: gr.Radio
-    decoder: gr.Radio
-    detector: gr.Radio
-    dtype: gr.Radio
-    batch_size: gr.Number
-    seed: gr.Textbox
-    length: gr.Radio
-    tail: gr.Radio
-    crf: gr.Slider
-    preset: gr.Dropdown
-    fps: gr.Dropdown
-    voice_track: gr.Number
-    alpha_background: gr.Radio
-    deinterlace: gr.Radio
+    Attributes:
+        by_name: Each by its name in `NAMES`, in that order.
+    """
+
+    def __init__(self, widgets: Mapping[str, gr.Component]) -> None:
+        self.by_name: dict[str, Any] = {name: widgets[name] for name in NAMES}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - whichever of Gradio's components it is
+        """Return the widget of that name."""
+        return self.by_name[name]
 
     @property
     def widgets(self) -> list[gr.Component]:
-        """As inputs of a handler."""
-        return [getattr(self, name) for name in self.__dataclass_fields__]
+        """As inputs of a handler, which `named` gives their names back."""
+        return list(self.by_name.values())
 
 
-def build_mouth(backend: gr.HTML) -> dict[str, Any]:
-    """The widgets that one always looks at, rendered where this is called."""
-    bbox_shift = gr.Slider(
-        -20,
-        20,
-        value=0,
-        step=1,
-        label="Mouth opening (bbox_shift)",
-        info="Moves where the mouth is painted, in pixels of the source: more opens it wider.",
-        elem_classes="when-shift",
-    )
+def named(values: Sequence[Value]) -> dict[str, Value]:
+    """Return what a handler got of `SettingsForm.widgets`, by name."""
+    return dict(zip(NAMES, values, strict=True))
+
+
+def build_mouth(backend: gr.HTML) -> dict[str, gr.Component]:
+    """Build the widgets that one always looks at where this is called."""
+    bbox_shift = SHIFT.build()
     with gr.Accordion("What bbox_shift does", open=False, elem_classes="when-shift"):
         gr.Markdown(text("bbox_shift"), elem_classes="help")
         gr.HTML(
@@ -154,7 +96,7 @@ def build_mouth(backend: gr.HTML) -> dict[str, Any]:
         visible=False,
     )
     face.change(lambda choice: gr.Textbox(visible=choice == PICKED), face, point, **UNQUEUED)
-    return {"backend": backend, "bbox_shift": bbox_shift, "face": face, "point": point}
+    return {"backend": backend, "bbox_shift": bbox_shift, "face": face, POINT: point}
 
 
 def short_label(widget: gr.Component) -> str:
@@ -162,98 +104,48 @@ def short_label(widget: gr.Component) -> str:
     return str(widget.label).partition(" (")[0]
 
 
-def picked(values: tuple[Value, ...]) -> bool:
-    """Whether the face is one that was picked in the Dub tab's source; `values` as for `read`."""
-    return dict(zip(SettingsForm.__dataclass_fields__, values, strict=True))["face"] == PICKED
+def picked(said: Mapping[str, Value]) -> bool:
+    """Whether the face is one that was picked in the Dub tab's source; `said` as for `read`."""
+    return said["face"] == PICKED
 
 
-def read(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
-    """The settings that a form says.
+def read(said: Mapping[str, Value], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
+    """Return the settings that a form says.
 
     Args:
-        values: Of `SettingsForm.widgets`.
+        said: What its widgets hold, by name.
         base: What visitors cannot change.
         backends: What the settings are for, the first of them theirs; empty: what the form has chosen.
 
     Raises:
         SettingsError: A value is out of range, or no face was picked.
     """
-    said = dict(zip(SettingsForm.__dataclass_fields__, values, strict=True))
-    if said["face"] == PICKED and not str(said["point"] or "").strip():
+    if picked(said) and not str(said[POINT] or "").strip():
         raise SettingsError("no face is picked", "click one in the preview frame, or choose another rule under Face")
     backends = backends or (str(said["backend"]),)
-    of_backends: dict[str, Any] = {}
-    for backend in backends:
-        of_backends |= _of_backend(said, backend)
-    wanted = left_to_the_look(
-        {
-            "backend": backends[0],
-            "look": said["look"],
-            "face": said["point"] if said["face"] == PICKED else said["face"],
-            "length": said["length"],
-            "tail": said["tail"],
-            "fps": said["fps"],
-            "voice_track": said["voice_track"] or None,  # empty and 0: its default one
-            "alpha_background": said["alpha_background"],
-            "deinterlace": said["deinterlace"],
-            "detector": {"name": said["detector"]},
-            **_of_looks(said),
-            "encoder": {"crf": said["crf"], "preset": said["preset"]},
-            **of_backends,
-        }
-    )
-    return visitors_settings(wanted, base)
-
-
-def _of_looks(said: dict[str, Value]) -> dict[str, Any]:
-    """What is the same for every backend."""
-    matched = {name: "match" if said[name] else "none" for name in ("color", "sharpness")}
-    return {
-        "mask": {**_told(said, MASK), "occlusion": OCCLUSION.get(str(said["occlusion"]))},
-        "blend": {"method": said["blend"], **matched},
-        "enhance": _told(said, ENHANCE) if said["restore"] else {"model": NONE},
-        "silence": _told(said, SILENCE),
+    values = {name: widget.said(said[name]) for name, widget in WIDGETS.items()}
+    values = {name: value for name, value in values.items() if any(_counts(name, said, each) for each in backends)}
+    values |= {
+        "backend": backends[0],
+        "face": said[POINT] if picked(said) else said["face"],
+        RESTORER: said[RESTORER] if said[RESTORE] else NONE,
     }
+    return visitors_settings(left_to_the_look(nested(values)), base)
 
 
-def _told(said: dict[str, Value], widgets: dict[str, str]) -> dict[str, Value]:
-    return {setting: said[widget] for setting, widget in widgets.items()}
-
-
-def _of_backend(said: dict[str, Value], backend: str) -> dict[str, Any]:
-    """What is shown with some backends only; where it is hidden, it says nothing."""
+def _counts(name: str, said: Mapping[str, Value], backend: str) -> bool:
+    """Whether a setting is shown with a backend; where it is hidden, it says nothing."""
     latentsync = backend.startswith(LATENTSYNC)
-    upright = latentsync and said["framing"] == "aligned"
-    values: dict[str, Any] = {} if upright else {"bbox_shift": said["bbox_shift"]}
-    if backend == f"{MUSETALK}v15" or (latentsync and not upright):
-        values["extra_margin"] = said["extra_margin"]
-    if latentsync:
-        values["latentsync"] = _of_latentsync(said)
-    if latentsync or backend.startswith(MUSETALK):
-        values |= _of_network(said)
-    return values
-
-
-def _of_latentsync(said: dict[str, Value]) -> dict[str, Any]:
-    return {
-        "preset": said["sampler"],
-        "steps": said["steps"] or None,  # empty and 0: the preset's
-        "guidance": said["guidance"],
-        "overlap": said["overlap"],
-        "framing": said["framing"],
-        "fallback": said["fallback"],
-    }
-
-
-def _of_network(said: dict[str, Value]) -> dict[str, Any]:
-    return {
-        "network": {
-            "decoder": said["decoder"],
-            "dtype": said["dtype"],
-            "batch_size": said["batch_size"] or None,  # empty and 0: automatic
-            "seed": str(said["seed"] or "").strip() or None,  # a text: an empty number widget says 0
-        },
-    }
+    upright = latentsync and said["latentsync.framing"] == "aligned"
+    if name == "bbox_shift":
+        return not upright
+    if name == "extra_margin":
+        return backend == f"{MUSETALK}v15" or (latentsync and not upright)
+    if name.startswith("enhance."):
+        return bool(said[RESTORE])
+    if name.startswith("latentsync."):
+        return latentsync
+    return not name.startswith("network.") or latentsync or backend.startswith(MUSETALK)
 
 
 def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSettings:

@@ -16,7 +16,8 @@ from musetalk.webui.accounts import account_of, result_of, videos_of
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import settings_form
 from musetalk.webui.form.backend_picker import backend_entries
-from musetalk.webui.form.settings_form import LATENTSYNC, MUSETALK, Value
+from musetalk.webui.form.settings_form import LATENTSYNC, MUSETALK
+from musetalk.webui.form.widgets import Value
 from musetalk.webui.html.comparison import comparison_panel, lacking_list
 from musetalk.webui.html.figures import file_address
 from musetalk.webui.html.pair_view import Side, pair_view
@@ -88,14 +89,16 @@ class CompareHandlers(Watching):
             MuseTalkError: It cannot work.
         """
         if len(backends) > 1 and (
-            question := self._estimates.question(source, voice, values, self._in_order(backends))
+            question := self._estimates.question(source, voice, settings_form.named(values), self._in_order(backends))
         ):
             return {self._stage.estimate: question}
         return self.compare_anyway(request, source, voice, secret, backends, picked_in, *values)
 
     def estimate(self, source: str | None, voice: str | None, backends: list[str], *values: Value) -> str:
         """About how long a comparison would take, as HTML; empty: that cannot be said."""
-        return self._estimates.told(source, voice, values, self._in_order(backends)) if len(backends) > 1 else ""
+        if len(backends) < 2:
+            return ""
+        return self._estimates.told(source, voice, settings_form.named(values), self._in_order(backends))
 
     def compare_anyway(
         self,
@@ -115,13 +118,14 @@ class CompareHandlers(Watching):
         video, sound = given(source, "source"), given(voice, "voice")
         if len(backends) < 2:
             raise BackendError("a comparison is of two backends or more", "choose them here")
-        if settings_form.picked(values) and source != picked_in:
+        said = settings_form.named(values)
+        if settings_form.picked(said) and source != picked_in:
             raise SettingsError(
                 "the face was picked in the Dub tab's source, which is another file",
                 "choose another rule under Face there, or give that file here",
             )
         backends = self._in_order(backends)
-        settings = settings_form.read(values, self._site.base, backends)
+        settings = settings_form.read(said, self._site.base, backends)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings, compare=backends, once=True)
         self._site.uploads.sweep()
         return {**self.open(job), self._stage.estimate: ""}

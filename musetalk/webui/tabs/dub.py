@@ -65,7 +65,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: Medi
         with gr.Column(scale=2, min_width=320, elem_classes="settings"):
             reset = build_reset()
             settings = settings_form.SettingsForm(
-                **settings_form.build_mouth(picker), **build_folds(site.base, lambda: site.reader)
+                {**settings_form.build_mouth(picker), **build_folds(site.base, lambda: site.reader)}
             )
     site.labels.update(labels(settings))
     wire_changes(settings, reset, [stage.job.change])
@@ -105,7 +105,7 @@ def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stag
     shown.frame.select(handlers.pick, asked, handlers.chosen, **asking)
     shown.faces.submit(handlers.choose, asked, handlers.chosen, **asking)
     _show_source(inputs.source.change, handlers, inputs, stage, visitor)
-    point = inputs.form.point
+    point = inputs.form[settings_form.POINT]
     point.input(None, [inputs.source, point], shown.picked_in, js=PICKED_IN, api_visibility="private")
     shown.timer.tick(handlers.watch, [*job, *overlays], handlers.watched, **UNQUEUED)
     for overlay in overlays:

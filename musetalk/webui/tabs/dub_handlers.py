@@ -12,7 +12,7 @@ from musetalk.webui.accounts import account_of
 from musetalk.webui.backend_names import result_label
 from musetalk.webui.form import settings_form
 from musetalk.webui.form.changed_since import picked_in
-from musetalk.webui.form.settings_form import Value
+from musetalk.webui.form.widgets import Value
 from musetalk.webui.html import panels
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.tabs.dub_stage import Stage
@@ -63,7 +63,7 @@ class DubHandlers(Watching):
         Raises:
             MuseTalkError: It cannot work.
         """
-        if question := self.estimates.question(source, voice, values):
+        if question := self.estimates.question(source, voice, settings_form.named(values)):
             return {self._stage.estimate: question}
         return self.generate_anyway(request, source, voice, secret, *values)
 
@@ -76,7 +76,7 @@ class DubHandlers(Watching):
             MuseTalkError: It cannot work.
         """
         video, sound = given(source, "source"), given(voice, "voice")
-        settings, owner = settings_form.read(values, self._site.base), owner_of(secret, request)
+        settings, owner = settings_form.read(settings_form.named(values), self._site.base), owner_of(secret, request)
         before = {job.id for job in self._site.jobs.jobs(owner)}
         job = self._site.jobs.submit(owner, video, sound, settings, once=True)
         if job.id in before:
@@ -86,7 +86,7 @@ class DubHandlers(Watching):
 
     def estimate(self, source: str | None, voice: str | None, *values: Value) -> str:
         """About how long a render would take, as HTML; empty: that cannot be said."""
-        return self.estimates.told(source, voice, values)
+        return self.estimates.told(source, voice, settings_form.named(values))
 
     def leave(self, job_id: str) -> Update:
         """Put the job away that is watched: something else is about to be looked at."""
@@ -101,7 +101,11 @@ class DubHandlers(Watching):
     ) -> Update:
         """Say whether the inputs and settings are still those of the job that is watched."""
         job = self._watched_job(request, job_id, secret)
-        return {self._stage.changed: CHANGED if job is not None and self.inputs.differ(job, voice, values) else ""}
+        return {
+            self._stage.changed: CHANGED
+            if job is not None and self.inputs.differ(job, voice, settings_form.named(values))
+            else ""
+        }
 
     def take_back(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """Let inputs and settings be those of the job that is watched."""

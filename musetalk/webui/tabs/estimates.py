@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from musetalk.utils.lru_cache import Recent
 from musetalk.utils.units import counted, duration
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import settings_form
-from musetalk.webui.form.settings_form import Value
+from musetalk.webui.form.widgets import Value
 from musetalk.webui.html.units import roughly, sentence
 from musetalk.webui.site import Site
 
@@ -25,7 +25,8 @@ _ASKED_ABOVE_SECONDS = 3600.0
 _FILES = 32  # that are not looked at anew with every change of a setting
 # Of the form, what changes how long a render takes.
 _MATTERS = (
-    *("backend", "restore", "restorer", "sampler", "steps", "guidance", "overlap", "decoder", "detector", "dtype"),
+    *("backend", settings_form.RESTORE, settings_form.RESTORER, "network.decoder", "network.dtype", "detector.name"),
+    *("latentsync.preset", "latentsync.steps", "latentsync.guidance", "latentsync.overlap"),
     *("tail", "fps", "voice_track"),
 )
 # The component outlives its content. "submit": it is to be started, however long it takes.
@@ -51,37 +52,37 @@ class Estimates:
         self._work: Recent[tuple[object, ...], Work] = Recent(_FILES)
 
     def told(
-        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str] = ()
+        self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
     ) -> str:
         """The estimate as HTML; empty: an input is missing, or something is wrong, which is told elsewhere.
 
         Args:
             source: What is to be rendered.
             voice: What it is to say.
-            values: Of the form.
+            said: What the form's widgets hold, by name.
             compare: Backends to compare; empty: it is one render.
         """
-        known = self._known(source, voice, values, compare)
+        known = self._known(source, voice, said, compare)
         if known is None:
             return ""
-        return self._panel(*known) + ("" if compare else self._others(known[0], values))
+        return self._panel(*known) + ("" if compare else self._others(known[0], said))
 
     def question(
-        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str] = ()
+        self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
     ) -> str:
         """What is asked before a job is started that takes over an hour, as HTML; empty: nothing is; see `told`."""
-        known = self._known(source, voice, values, compare)
+        known = self._known(source, voice, said, compare)
         if known is None or known[1].seconds <= _ASKED_ABOVE_SECONDS:
             return ""
         return self._panel(*known) + _question(known[1].seconds)
 
     def _known(
-        self, source: str | None, voice: str | None, values: tuple[Value, ...], compare: Sequence[str]
+        self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str]
     ) -> tuple[Work, Forecast, Sequence[str]] | None:
         if not source or not voice:
             return None
         try:
-            settings = _settings(values, self._site.base, compare)
+            settings = _settings(said, self._site.base, compare)
             work = self._of(Path(source), Path(voice), settings)
         except MuseTalkError:
             return None
@@ -100,15 +101,15 @@ class Estimates:
             f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.device)}{queue}: {known}.</p>"
         )
 
-    def _others(self, work: Work, values: tuple[Value, ...]) -> str:
+    def _others(self, work: Work, said: Mapping[str, Value]) -> str:
         """How long the same would take with each other backend, whether it is ready here or not."""
-        settings = _settings(values, self._site.base)
+        settings = _settings(said, self._site.base)
         others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
         forecasts = [self._site.jobs.forecast(work, settings.model_copy(update={"backend": name})) for name in others]
         told = [(titled(name), each) for name, each in zip(others, forecasts, strict=True) if each is not None]
         guess = "" if all(each.learned for _, each in told) else ", by a first guess"
-        said = ", ".join(f"{escape(name)} {roughly(each.seconds)}" for name, each in told)
-        return f'<p class="mt-estimate-others">With others{guess}: {said}.</p>' if said else ""
+        listed = ", ".join(f"{escape(name)} {roughly(each.seconds)}" for name, each in told)
+        return f'<p class="mt-estimate-others">With others{guess}: {listed}.</p>' if listed else ""
 
     def _of(self, video: Path, voice: Path, settings: RenderSettings) -> Work:
         read = (settings.fps, settings.tail, settings.voice_track, settings.deinterlace)
@@ -143,11 +144,9 @@ def estimate_box(name: str) -> gr.HTML:
 
 def what_matters(settings: settings_form.SettingsForm) -> list[Any]:
     """The events after which another estimate is due."""
-    return [getattr(settings, name).change for name in _MATTERS]
+    return [settings[name].change for name in _MATTERS]
 
 
-def _settings(values: tuple[Value, ...], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
+def _settings(said: Mapping[str, Value], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
     """The settings of a form as far as an estimate goes by them: whose face it is does not matter."""
-    names = list(settings_form.SettingsForm.__dataclass_fields__)
-    said = ["largest" if name == "face" else value for name, value in zip(names, values, strict=True)]
-    return settings_form.read(tuple(said), base, backends)
+    return settings_form.read({**said, "face": settings_form.FACE}, base, backends)

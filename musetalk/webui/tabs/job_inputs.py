@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -16,7 +16,8 @@ from musetalk.jobs.job import Job
 from musetalk.webui.addresses import KEPT, LEAVE_IT
 from musetalk.webui.form import settings_form
 from musetalk.webui.form.form_values import fits, not_in_form, values_of
-from musetalk.webui.form.settings_form import SettingsForm, Value
+from musetalk.webui.form.settings_form import SettingsForm
+from musetalk.webui.form.widgets import Value
 from musetalk.webui.html.problems import problem_html
 from musetalk.webui.site import Site
 from musetalk.webui.tabs.job_watcher import Update
@@ -81,7 +82,7 @@ class JobInputs:
     @property
     def keep(self) -> str:
         """A script that keeps what they hold, given the job that is shown and their values."""
-        return _KEEP % json.dumps([*SettingsForm.__dataclass_fields__])
+        return _KEEP % json.dumps(settings_form.NAMES)
 
     @staticmethod
     def paths(place: int) -> str:
@@ -134,29 +135,29 @@ class JobInputs:
 
     def point_of(self, job: Job) -> str:
         """The point on the face that was picked for a job, as the form says it; empty: none was."""
-        return str(values_of(job.settings)["point"])
+        return str(values_of(job.settings)[settings_form.POINT])
 
     def owns(self, job: Job, path: str) -> bool:
         """Whether a source is a job's own."""
         return self._is(job, "source", path)
 
-    def differ(self, job: Job, voice: str, values: Sequence[Value]) -> bool:
+    def differ(self, job: Job, voice: str, said: Mapping[str, Value]) -> bool:
         """Whether the voice or the settings that are given now are not those of a job."""
         try:
-            said = settings_form.read(tuple(values), self.site.base)
+            settings = settings_form.read(said, self.site.base)
         except SettingsError:
             return True
-        return not self._is(job, "voice", voice) or said != settings_form.renewed(job.settings, self.site.base)
+        return not self._is(job, "voice", voice) or settings != settings_form.renewed(job.settings, self.site.base)
 
     def _filled(self, values: dict[str, Any]) -> Update:
         update: Update = {}
         for name, value in values.items():
-            widget = getattr(self.form, name) if name in SettingsForm.__dataclass_fields__ else None
+            widget = self.form.by_name.get(name)
             if widget is not None and fits(widget, value):
                 update[widget] = value
-        if self.form.face in update:
-            shown = update[self.form.face] == settings_form.PICKED
-            update[self.form.point] = gr.Textbox(update.get(self.form.point, ""), visible=shown)
+        face, point = self.form["face"], self.form[settings_form.POINT]
+        if face in update:
+            update[point] = gr.Textbox(update.get(point, ""), visible=update[face] == settings_form.PICKED)
         return update
 
     def _lent(self, job: Job, which: Which) -> Update:

@@ -62,7 +62,7 @@ class PreviewHandlers:
     @property
     def chosen(self) -> list[Any]:
         """What changes with the choice of a face, besides."""
-        return [*self.watched, self._inputs.form.face, self._inputs.form.point]
+        return [*self.watched, self._inputs.form["face"], self._inputs.form[settings_form.POINT]]
 
     def start(self, request: gr.Request, said: str, *values: Any) -> Update:  # noqa: ANN401 - of all kinds of widgets
         """Begin a preview, in the place of one under way; `values` are of the inputs, `said` is the same as text."""
@@ -95,7 +95,7 @@ class PreviewHandlers:
         if face == settings_form.PICKED and known != picked_in(source, point) and known.endswith(f"|{point}"):
             face, point = settings_form.FACE, ""
             said, values = inputs.with_face(said, values, face, point)
-            update, remark = {inputs.form.face: face, inputs.form.point: ""}, _GONE
+            update, remark = {inputs.form["face"]: face, inputs.form[settings_form.POINT]: ""}, _GONE
         self._site.previews.stop(visit)  # of another source
         alone = (source, None, "", *values[3:])
         return {self._stage.picked_in: picked_in(source, point), **self._ask(request, said, alone, remark), **update}
@@ -196,7 +196,10 @@ class PreviewHandlers:
         said: str,
         values: Sequence[Any],
     ) -> Update:
-        text, (face, at) = f"{point[0]:.0f}, {point[1]:.0f}", (self._inputs.form.face, self._inputs.form.point)
+        text, (face, at) = (
+            f"{point[0]:.0f}, {point[1]:.0f}",
+            (self._inputs.form["face"], self._inputs.form[settings_form.POINT]),
+        )
         told, changed = self._inputs.with_face(said, values, settings_form.PICKED, text)
         remark = f"Face {index + 1} is chosen."
         return {

@@ -1,0 +1,167 @@
+"""The kinds of widgets that settings have in the form. Bounds and defaults are those of the settings' own fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from musetalk.settings import RenderSettings, SettingField, setting_fields
+
+Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
+FIELDS: Mapping[str, SettingField] = MappingProxyType({each.name: each for each in setting_fields(RenderSettings)})
+
+
+@dataclass(frozen=True)
+class SettingWidget:
+    """A setting in the form.
+
+    Attributes:
+        name: The setting by its dotted name.
+        label: What the page calls it.
+        info: What it does, in a sentence for visitors.
+        shown: The style sheet's word for when it is of use; empty: always.
+    """
+
+    name: str
+    label: str
+    info: str
+    shown: str = field(default="", kw_only=True)
+
+    @property
+    def setting(self) -> SettingField:
+        """What the settings say of it."""
+        return FIELDS[self.name]
+
+    def build(self) -> gr.Component:
+        """Build the widget where this is called."""
+        raise NotImplementedError
+
+    def held(self, value: Any) -> Value:  # noqa: ANN401 - whatever a setting is
+        """Return what the widget holds where the setting has a value."""
+        return value  # type: ignore[no-any-return]
+
+    def said(self, held: Value) -> Any:  # noqa: ANN401 - whatever a setting is
+        """Return the value that a widget which holds this says."""
+        return held
+
+    def _told(self) -> dict[str, Any]:
+        """What every widget is told."""
+        value = self.held(self.setting.default)
+        return {"value": value, "label": self.label, "info": self.info, "elem_classes": self.shown or None}
+
+
+@dataclass(frozen=True)
+class Slide(SettingWidget):
+    """A number on a slider; `within`: a narrower range than the setting's, in which people look for it."""
+
+    step: float = field(default=0.01, kw_only=True)
+    within: tuple[float, float] | None = field(default=None, kw_only=True)
+
+    def build(self) -> gr.Component:
+        """Build the slider where this is called."""
+        low, high = self.within or (self.setting.low, self.setting.high)
+        if low is None or high is None:
+            raise TypeError(f"{self.name} has no bounds to slide between, and none are given here")
+        return gr.Slider(low, high, step=self.step, **self._told())
+
+
+@dataclass(frozen=True)
+class Count(SettingWidget):
+    """A whole number, where 0 and an empty box say nothing."""
+
+    def build(self) -> gr.Component:
+        """Build the box where this is called."""
+        return gr.Number(precision=0, minimum=0, maximum=self.setting.high, **self._told())
+
+    def held(self, value: Any) -> Value:  # noqa: ANN401
+        """Return 0 for nothing."""
+        return value or 0
+
+    def said(self, held: Value) -> Any:  # noqa: ANN401
+        """Return nothing for 0."""
+        return held or None
+
+
+@dataclass(frozen=True)
+class Write(SettingWidget):
+    """A text, where an empty box says nothing: an empty box of numbers would say 0."""
+
+    placeholder: str = field(default="", kw_only=True)
+
+    def build(self) -> gr.Component:
+        """Build the box where this is called."""
+        return gr.Textbox(placeholder=self.placeholder, **self._told())
+
+    def held(self, value: Any) -> Value:  # noqa: ANN401
+        """Return an empty text for nothing."""
+        return "" if value is None else str(value)
+
+    def said(self, held: Value) -> Any:  # noqa: ANN401
+        """Return nothing for an empty text."""
+        return str(held or "").strip() or None
+
+
+@dataclass(frozen=True)
+class Choose(SettingWidget):
+    """One of a few words, all of them in sight.
+
+    Attributes:
+        choices: What the page calls each value.
+    """
+
+    choices: Mapping[Any, str] = field(kw_only=True)
+
+    def build(self) -> gr.Component:
+        """Build the buttons where this is called."""
+        choices: list[Any] = [(label, self.held(value)) for value, label in self.choices.items()]
+        return gr.Radio(choices, **self._told())
+
+
+@dataclass(frozen=True)
+class ChooseOrNot(Choose):
+    """Yes, no, or neither, as words: Gradio's own buttons cannot hold None."""
+
+    def held(self, value: Any) -> Value:  # noqa: ANN401
+        """Return the word on the button."""
+        return self.choices[value].lower()
+
+    def said(self, held: Value) -> Any:  # noqa: ANN401
+        """Return what the word means; an unknown one means neither."""
+        return next((value for value in self.choices if self.held(value) == held), None)
+
+
+@dataclass(frozen=True)
+class Pick(Write):
+    """One of many texts, from a list; `free`: any other may be typed."""
+
+    choices: Mapping[str, str] = field(kw_only=True)
+    free: bool = field(default=False, kw_only=True)
+
+    def build(self) -> gr.Component:
+        """Build the list where this is called."""
+        choices = [(label, value) for value, label in self.choices.items()]
+        return gr.Dropdown(choices, allow_custom_value=self.free, **self._told())
+
+
+@dataclass(frozen=True)
+class Tick(SettingWidget):
+    """A setting of two words as a box to tick."""
+
+    on: str = field(kw_only=True)
+    off: str = field(kw_only=True)
+
+    def build(self) -> gr.Component:
+        """Build the box where this is called."""
+        return gr.Checkbox(**self._told())
+
+    def held(self, value: Any) -> Value:  # noqa: ANN401
+        """Return whether it is ticked."""
+        return bool(value == self.on)
+
+    def said(self, held: Value) -> Any:  # noqa: ANN401
+        """Return the word that it says."""
+        return self.on if held else self.off
