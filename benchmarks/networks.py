@@ -27,7 +27,7 @@ from benchmarks.networks_faces import PLANNED, Stage, composites, detection, par
 from benchmarks.networks_memory import FRAMES
 from musetalk.audio.whisper import load_whisper
 from musetalk.backends.latent.vae import TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
-from musetalk.backends.musetalk import MuseTalkDenoiser, load_unet
+from musetalk.backends.musetalk.generator import MuseTalkDenoiser, load_unet
 from musetalk.backends.types import Clip
 from musetalk.runtime.device import choose_compute
 

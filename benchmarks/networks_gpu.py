@@ -14,7 +14,7 @@ from benchmarks.common import ASSETS, machine, make_clip, make_voice, render, ta
 from benchmarks.flops import Stopwatch, count_flop, matmul_rate
 from benchmarks.full_size import claim_models
 from musetalk.backends.latent.vae import LATENT_SCALING, load_tiny, load_vae
-from musetalk.backends.musetalk import load_unet
+from musetalk.backends.musetalk.generator import load_unet
 from musetalk.runtime.device import Compute
 
 DECODERS = ("sd", "tiny")

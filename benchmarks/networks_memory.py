@@ -19,7 +19,7 @@ import psutil
 import torch
 
 from benchmarks.flops import count_flop
-from musetalk.backends.musetalk import load_musetalk
+from musetalk.backends.musetalk.generator import load_musetalk
 from musetalk.backends.types import Clip
 from musetalk.runtime.device import choose_compute
 

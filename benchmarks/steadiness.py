@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, publish, table
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.prepare import Preparation
@@ -89,7 +90,7 @@ new in every frame, and both; at a strength of 0.8, over the mouth's region. Cli
 
 def measure(clip: Path) -> Iterator[tuple[str, ...]]:
     """A row for each kind of restorer."""
-    registry = BackendRegistry((Backend("copier", "gives crops back", "", lambda _: (), lambda _: Copier()),))
+    registry = BackendRegistry((BackendSpec("copier", "gives crops back", lambda _: Copier()),))
     settings = RenderSettings.parse({"backend": "copier", "detector": {"name": "haar"}, "measure": True})
     with (
         tempfile.TemporaryDirectory() as name,

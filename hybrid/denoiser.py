@@ -45,6 +45,11 @@ class LatentSyncDenoiser:
         self._predict, self._compute, self._sampling = predict, compute, sampling
 
     @property
+    def network(self) -> NoisePredictor:
+        """What tells the noise."""
+        return self._predict
+
+    @property
     def sampling(self) -> Sampling:
         """How the loop runs; its halves together as far as is known to fit."""
         return self._sampling

@@ -11,13 +11,14 @@ from hybrid.clips import shared_frames
 from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import hide_painted, paste_kept
 from hybrid.sampler import FAST, PUBLISHED, Sampling
+from hybrid.spec import LatentSyncOptions
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.audio.types import LATENTSYNC_HEARING
 from musetalk.backends.latent.autoencoder import frames_at_once, load_autoencoder
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.types import Traits
 from musetalk.runtime.device import Compute
-from musetalk.settings import LatentSyncSettings, RenderSettings
+from musetalk.settings import LatentSyncSettings
 
 Version: TypeAlias = Literal["1.5", "1.6"]
 
@@ -27,11 +28,11 @@ _CLIPS = 4  # in one call: these meet softly, while borders between calls do not
 _MOST_AT_ONCE = 16
 
 
-def load_latentsync(settings: RenderSettings, version: Version, compute: Compute) -> LatentGenerator:
+def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compute) -> LatentGenerator:
     """Load LatentSync's generator.
 
     Args:
-        settings: Where weights lie (latentsync-1.5/ or latentsync-1.6/, sd-vae/, and taesd/ for the tiny decoder), and
+        options: Where weights lie (latentsync-1.5/ or latentsync-1.6/, sd-vae/, and taesd/ for the tiny decoder), and
             how networks and LatentSync run.
         version: "1.5" or "1.6".
         compute: What to run on.
@@ -39,7 +40,7 @@ def load_latentsync(settings: RenderSettings, version: Version, compute: Compute
     Raises:
         BackendError: A file is missing, damaged or another network's.
     """
-    models_dir, network, size = settings.models_dir, settings.network, CROP_SIZES[version]
+    models_dir, network, size = options.models_dir, options.network, CROP_SIZES[version]
     autoencoder = load_autoencoder(models_dir, compute, network.decoder, network.seed)
     notes: list[str] = []
     unet = load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype, note=notes.append)
@@ -47,15 +48,15 @@ def load_latentsync(settings: RenderSettings, version: Version, compute: Compute
     if network.compile:
         for each in (*autoencoder.networks, unet):
             each.compile()
-    sampling = sampling_of(settings)
+    sampling = sampling_of(options)
     frames = network.batch_size or frames_at_once(compute, size, _MOST_AT_ONCE)
     clip_length = sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap)
-    options = LatentOptions.on(compute, size, clip_length, frames)
+    sizes = LatentOptions.on(compute, size, clip_length, frames)
     denoiser = LatentSyncDenoiser(unet, compute, sampling)
-    traits = replace(traits_of(settings.latentsync, sampling), notes=tuple(notes))
+    traits = replace(traits_of(options.latentsync, sampling), notes=tuple(notes))
     paste = None if traits.pasted is None else paste_kept
     parts = autoencoder.encoder, autoencoder.decoder, denoiser
-    return LatentGenerator(*parts, compute, options, traits, hide_painted, paste)
+    return LatentGenerator(*parts, compute, sizes, traits, hide_painted, paste)
 
 
 def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> Traits:
@@ -82,9 +83,9 @@ def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> T
     return whole if aligned else replace(whole, framing="halved", room_below=True, aligner=None)
 
 
-def sampling_of(settings: RenderSettings) -> Sampling:
+def sampling_of(options: LatentSyncOptions) -> Sampling:
     """How the loop runs: the preset, and what was set beside it."""
-    wanted = settings.latentsync
+    wanted = options.latentsync
     preset = FAST if wanted.preset == "fast" else PUBLISHED
-    seed = preset.seed if settings.network.seed is None else settings.network.seed
+    seed = preset.seed if options.network.seed is None else options.network.seed
     return replace(preset, steps=wanted.steps_taken, guidance=wanted.guidance, seed=seed, overlap=wanted.overlap)

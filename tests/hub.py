@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 
-from musetalk.backends.registry import PREVIEW, Backend
-from musetalk.weights import HubPlace, WeightFile, lacking
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.spec import AnyBackend
+from musetalk.weights import HubPlace, WeightFile
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _DRIP_SECONDS = 1.0
@@ -156,13 +157,12 @@ def on_hub(key: str, size: int | None = None, digest: str = "", name: str = "") 
     return WeightFile(PurePosixPath("net", name or path), place, "MIT", size, digest)
 
 
-def reading(name: str, *files: WeightFile) -> Backend:
+def reading(name: str, *files: WeightFile) -> AnyBackend:
     """A backend that paints as the preview does, but only where it has its files."""
     return replace(
         PREVIEW,
         name=name,
         summary=f"a network called {name}",
-        lacks=lambda settings: lacking(files, settings.models_dir, name),
         weights=files,
     )
 

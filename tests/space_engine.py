@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry, GpuCost
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import GpuCost
 from musetalk.errors import FaceError
 from musetalk.lipsync import LipSync
 from musetalk.media.ffmpeg_process import Child
@@ -31,7 +34,7 @@ class FakeEngine(LipSync):
     """Renders nothing, the way its settings' `models_dir` says."""
 
     def __init__(self, *, cost: GpuCost = FAST, frames: int = 100, broken_input: bool = False) -> None:
-        neural = Backend("neural", "", "", lambda _settings: (), PREVIEW.load, cost)
+        neural = replace(PREVIEW, name="neural", summary="", notice="", gpu=cost)
         super().__init__(BackendRegistry((PREVIEW, neural)))
         self.frames = frames
         self.broken_input = broken_input

@@ -23,14 +23,15 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForCondi
 
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
-from musetalk.doctor import tiny_networks
+from musetalk.backends.latent import tiny as tiny_latent
+from musetalk.backends.musetalk import tiny as tiny_musetalk
 from musetalk.faces.detection.s3fd_network import S3FD
 from musetalk.faces.parsing.bisenet import BiSeNet
 from musetalk.weights.lock import entry_of, record
 from tests.golden.fill import fill_state_dict, shapes_of
 
 SEED = 20
-UNET, VAE = dict(tiny_networks.UNET), dict(tiny_networks.VAE)
+UNET, VAE = dict(tiny_musetalk.UNET), dict(tiny_latent.VAE)
 TAESD = {
     "_class_name": "AutoencoderTiny",
     "_diffusers_version": "0.20.0.dev0",

@@ -1,262 +1,128 @@
-"""Which backends there are, what each needs, and how it is loaded."""
+"""Which backends there are: those built in, and those of other packages that are installed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from musetalk.backends.types import FaceGenerator
+from musetalk.backends.spec import AnyBackend, BackendSpec
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
-from musetalk.weights import (
-    LATENTSYNC_15,
-    LATENTSYNC_16,
-    MUSETALK_V1,
-    MUSETALK_V15,
-    TAESD,
-    WEIGHT_SETS,
-    WeightFile,
-    lacking,
-)
-from musetalk.weights.catalog import OPTIONAL
+from musetalk.weights import WEIGHT_SETS
 from musetalk.weights.variants import lean_path
 
-if TYPE_CHECKING:
-    from hybrid.loading import Version as LatentSyncVersion
-    from musetalk.backends.musetalk import Version
-
-# MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
-# shift and opens wider instead.
-_PIXELS_PER_DOUBLING = 12
-_LEAST_OPENING, _MOST_OPENING = 0.25, 2.0
-
-
-def _all_of_it(_settings: RenderSettings) -> float:
-    return 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class GpuCost:
-    """What a backend takes of a GPU, for hosts that lend one for as long as was asked for.
-
-    Attributes:
-        start_seconds: Until it can paint its first frame: loading it, warming it up.
-        seconds_per_frame: For each painted frame of one face, with the settings as they usually are.
-        share: Of that work, what other settings take.
-    """
-
-    start_seconds: float
-    seconds_per_frame: float
-    share: Callable[[RenderSettings], float] = _all_of_it
-
-    def of(self, settings: RenderSettings) -> GpuCost:
-        """The same with these settings."""
-        return replace(self, seconds_per_frame=self.seconds_per_frame * self.share(settings))
-
-
-def _nothing(_settings: RenderSettings) -> tuple[object, ...]:
-    return ()
-
-
-def _nobody(_settings: RenderSettings) -> tuple[str, ...]:
-    return ()
+GROUP = "musetalk.backends"
+# By name, "module:attribute", in the order in which they are listed. A package adds its own by an entry point of GROUP
+# that says the same.
+BUILT_IN: Mapping[str, str] = {
+    "preview": "musetalk.backends.preview.spec:PREVIEW",
+    "musetalk-v15": "musetalk.backends.musetalk.spec:V15",
+    "musetalk-v1": "musetalk.backends.musetalk.spec:V1",
+    "latentsync-1.5": "hybrid.spec:V15",
+    "latentsync-1.6": "hybrid.spec:V16",
+}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """A way to paint mouths.
+class BrokenBackend:
+    """What is installed as a backend and is none that can be used.
 
     Attributes:
-        name: As settings name it.
-        summary: One line for people who choose.
-        notice: What every result of it has to be labelled with; empty: nothing.
-        lacks: What is missing to run it with these settings, one line each with the remedy; empty: ready.
-        load: Makes its generator.
-        gpu: What it takes of a GPU; None: it needs none.
-        weights: The files it reads.
-        depends: What of the settings `load` looks at; a generator is kept until that changes.
-        understudies: Who may paint what it cannot, the best first: names of backends.
+        name: Under which it is installed.
+        place: Where it should be: "module:attribute".
+        why: What went wrong.
     """
 
     name: str
-    summary: str
-    notice: str
-    lacks: Callable[[RenderSettings], tuple[str, ...]]
-    load: Callable[[RenderSettings], FaceGenerator]
-    gpu: GpuCost | None = None
-    weights: tuple[WeightFile, ...] = ()
-    depends: Callable[[RenderSettings], tuple[object, ...]] = _nothing
-    understudies: Callable[[RenderSettings], tuple[str, ...]] = _nobody
-
-
-def _load_preview(settings: RenderSettings) -> FaceGenerator:
-    from musetalk.backends.preview.generator import PreviewGenerator  # noqa: PLC0415 - loaded when chosen
-
-    opening = 1 + settings.bbox_shift / _PIXELS_PER_DOUBLING
-    return PreviewGenerator(opening=min(max(opening, _LEAST_OPENING), _MOST_OPENING))
-
-
-PREVIEW = Backend(
-    name="preview",
-    summary="an audio-driven mouth warp: no network, no weights, any machine",
-    notice="Preview backend: the mouth is warped to the loudness of the voice, not lip-synced by a network",
-    lacks=lambda _settings: (),
-    load=_load_preview,
-    depends=lambda settings: (settings.bbox_shift,),
-)
-
-
-def _missing(files: tuple[WeightFile, ...], name: str, settings: RenderSettings) -> tuple[str, ...]:
-    """What a backend of latents lacks, one line each with the remedy."""
-    needed = [file for file in files if file not in OPTIONAL]
-    missing = lacking(needed, settings.models_dir, name)
-    if settings.network.decoder == "tiny":
-        missing += lacking(TAESD, settings.models_dir, "taesd")
-    return missing
-
-
-def _musetalk(version: Version, name: str, summary: str, files: tuple[WeightFile, ...]) -> Backend:
-    def load(settings: RenderSettings) -> FaceGenerator:
-        from musetalk.backends.musetalk import load_musetalk  # noqa: PLC0415
-        from musetalk.runtime.device import choose_compute  # noqa: PLC0415 - loads torch
-
-        network = settings.network
-        return load_musetalk(
-            settings.models_dir,
-            version,
-            choose_compute(network.device, network.dtype),
-            speech=settings.speech,
-            decoder=network.decoder,
-            batch=network.batch_size,
-            compiled=network.compile,
-            seed=network.seed,
-        )
-
-    return Backend(
-        name=name,
-        summary=summary,
-        notice="",
-        lacks=lambda settings: _missing(files, name, settings),
-        load=load,
-        depends=lambda settings: (settings.models_dir, settings.network, settings.speech.musetalk_v1),
-        gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
-        weights=files,
-    )
-
-
-MUSETALK = (
-    _musetalk(
-        "v15", "musetalk-v15", "MuseTalk 1.5: a network repaints the lower face, at 256 pixels a face", MUSETALK_V15
-    ),
-    _musetalk("v1", "musetalk-v1", "MuseTalk 1.0: the first version, for results as it made them", MUSETALK_V1),
-)
-
-
-def _latentsync(version: LatentSyncVersion, summary: str, files: tuple[WeightFile, ...], gpu: GpuCost) -> Backend:
-    name = f"latentsync-{version}"
-
-    def load(settings: RenderSettings) -> FaceGenerator:
-        from hybrid.loading import load_latentsync  # noqa: PLC0415 - the one place that knows of it
-        from musetalk.runtime.device import choose_compute  # noqa: PLC0415
-
-        return load_latentsync(settings, version, choose_compute(settings.network.device, settings.network.dtype))
-
-    def understudies(settings: RenderSettings) -> tuple[str, ...]:
-        return () if settings.latentsync.fallback == "error" else tuple(backend.name for backend in MUSETALK)
-
-    return Backend(
-        name=name,
-        summary=summary,
-        notice="",
-        lacks=lambda settings: _missing(files, name, settings),
-        load=load,
-        gpu=gpu,
-        weights=files,
-        depends=lambda settings: (settings.models_dir, settings.network, settings.latentsync),
-        understudies=understudies,
-    )
-
-
-def _of_the_loop(settings: RenderSettings) -> float:
-    """How much of 20 guided steps, with clips that share 4 of 16 frames, the settings ask for."""
-    wanted = settings.latentsync
-    halves = 1 if wanted.guidance == 1 else 2
-    return wanted.steps_taken * halves / 40 * 12 / (16 - wanted.overlap)
-
-
-LATENTSYNC = (
-    _latentsync(
-        "1.5",
-        "LatentSync 1.5 in MuseTalk's pipeline: a video network repaints the mouth, at 256 pixels a face",
-        LATENTSYNC_15,
-        GpuCost(start_seconds=40.0, seconds_per_frame=0.5, share=_of_the_loop),
-    ),
-    _latentsync(
-        "1.6",
-        "LatentSync 1.6 in MuseTalk's pipeline: the same at 512 pixels a face, at several times the work",
-        LATENTSYNC_16,
-        GpuCost(start_seconds=40.0, seconds_per_frame=2.0, share=_of_the_loop),
-    ),
-)
+    place: str
+    why: str
 
 
 class BackendRegistry:
     """The backends that can be chosen, by name.
 
     Args:
-        backends: In the order in which they are listed.
+        backends: In the order in which they are listed; None: those built in, and those installed.
     """
 
-    def __init__(self, backends: tuple[Backend, ...] = (PREVIEW, *MUSETALK, *LATENTSYNC)) -> None:
-        self._backends = {backend.name: backend for backend in backends}
+    def __init__(self, backends: Iterable[AnyBackend] | None = None) -> None:
+        self._backends: dict[str, AnyBackend] = {}
+        self._broken: list[BrokenBackend] = []
+        if backends is None:
+            self._find()
+        else:
+            self._backends = {backend.name: backend for backend in backends}
 
-    def __iter__(self) -> Iterator[Backend]:
+    def __iter__(self) -> Iterator[AnyBackend]:
         return iter(self._backends.values())
 
-    def get(self, name: str) -> Backend:
-        """The backend of that name.
+    @property
+    def broken(self) -> tuple[BrokenBackend, ...]:
+        """What is installed and cannot be used."""
+        return tuple(self._broken)
+
+    def get(self, name: str) -> AnyBackend:
+        """Return the backend of that name.
 
         Raises:
-            BackendError: There is none; lists those there are.
+            BackendError: There is none, which lists those there are; or it is installed and broken.
         """
-        try:
+        if name in self._backends:
             return self._backends[name]
-        except KeyError as error:
-            names = ", ".join(self._backends)
-            raise BackendError(f'there is no backend "{name}"', f"choose one of: {names}") from error
+        broken = next((each for each in self._broken if each.name == name), None)
+        if broken is not None:
+            problem = f'the backend "{name}" is installed and cannot be used ({broken.place}: {broken.why})'
+            raise BackendError(problem, "mend or remove the package that it comes from")
+        raise BackendError(f'there is no backend "{name}"', f"choose one of: {', '.join(self._backends)}")
 
     def files(self, models_dir: Path) -> tuple[Path, ...]:
-        """Every file of weights that anything here may read, whether it is there or not."""
+        """Return every file of weights that anything here may read, whether it is there or not."""
         sets = (*WEIGHT_SETS.values(), *(backend.weights for backend in self))
         known = dict.fromkeys(choice for files in sets for file in files for choice in (file, *file.alternatives))
         places = [models_dir / file.path for file in known]
         return tuple(dict.fromkeys((*places, *map(lean_path, places))))
 
-    def ready(self, settings: RenderSettings) -> Backend:
-        """The backend that the settings name, if it can run, or another one can paint what it cannot.
+    def ready(self, settings: RenderSettings) -> AnyBackend:
+        """Return the backend that the settings name, if it can run, or another one can paint what it cannot.
 
         Raises:
             BackendError: It is unknown, or lacks something; names all of it.
         """
         backend = self.get(settings.backend)
-        if self.understudy(settings) is None:
+        if self.fallback(settings) is None:
             check_complete(backend, settings)
         return backend
 
-    def understudy(self, settings: RenderSettings) -> Backend | None:
-        """Who paints what the backend that the settings name cannot; None: nobody, so that its errors end the render.
+    def fallback(self, settings: RenderSettings) -> AnyBackend | None:
+        """Return who paints what the backend of the settings cannot; None: nobody, so that its errors end the render.
 
         Raises:
             BackendError: That backend is unknown.
         """
-        names = self.get(settings.backend).understudies(settings)
+        names = self.get(settings.backend).fallbacks_in(settings)
         known = (self._backends[name] for name in names if name in self._backends)
         return next((backend for backend in known if not backend.lacks(settings)), None)
 
+    def _find(self) -> None:
+        own = [EntryPoint(name, place, GROUP) for name, place in BUILT_IN.items()]
+        for entry in (*own, *entry_points(group=GROUP)):
+            try:
+                backend = _spec_at(entry)
+                if entry.name in self._backends:
+                    raise ValueError("there is another backend of that name")  # noqa: TRY301 - one way to be broken
+            except Exception as error:  # noqa: BLE001 - importing somebody else's code can end in any way
+                why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                _log.warning('the backend "%s" (%s) cannot be used: %s', entry.name, entry.value, why)
+                self._broken.append(BrokenBackend(entry.name, entry.value, why))
+            else:
+                self._backends[backend.name] = backend
 
-def check_complete(backend: Backend, settings: RenderSettings) -> None:
+
+def check_complete(backend: AnyBackend, settings: RenderSettings) -> None:
     """Make sure that a backend has what it needs.
 
     Raises:
@@ -265,3 +131,19 @@ def check_complete(backend: Backend, settings: RenderSettings) -> None:
     missing = backend.lacks(settings)
     if missing:
         raise BackendError(f'backend "{backend.name}" cannot run', "; ".join(missing))
+
+
+def _spec_at(entry: EntryPoint) -> AnyBackend:
+    """Return what an entry point names.
+
+    Raises:
+        Exception: Whatever its import ends with.
+        TypeError: It is no backend.
+        ValueError: It has another name.
+    """
+    found = entry.load()
+    if not isinstance(found, BackendSpec):
+        raise TypeError(f"it is a {type(found).__name__}, no BackendSpec")
+    if found.name != entry.name:
+        raise ValueError(f'it calls itself "{found.name}"')
+    return found

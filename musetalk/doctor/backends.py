@@ -12,13 +12,14 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.backends.registry import Backend
+from musetalk.audio.types import Hearing
+from musetalk.backends.check import Finding, NetworkCall, WatchedClip, judged, shape_of
+from musetalk.backends.spec import AnyBackend
 from musetalk.backends.types import Clip, FaceGenerator
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
-from musetalk.doctor.conditioning import finite_line, latentsync_lines, musetalk_lines, pictures_line
-from musetalk.doctor.findings import Finding, Findings, judged, shape_of
-from musetalk.doctor.network_hooks import Call, watched
+from musetalk.doctor.findings import Findings
+from musetalk.doctor.network_hooks import watched
 from musetalk.doctor.sample_clip import Scene, envelope_windows, feature_windows
 from musetalk.errors import MuseTalkError
 from musetalk.faces.parsing.parsed_faces import FaceShapes
@@ -26,7 +27,6 @@ from musetalk.pipeline.masking import FaceLayout, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
-from musetalk.weights.catalog import OPTIONAL
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class _Painted:
     inside: int
 
 
-def check_backend(backend: Backend, settings: RenderSettings, scene: Scene) -> Findings:
+def check_backend(backend: AnyBackend, settings: RenderSettings, scene: Scene) -> Findings:
     """Run the clip through a backend.
 
     Args:
@@ -61,9 +61,12 @@ def check_backend(backend: Backend, settings: RenderSettings, scene: Scene) -> F
         scene: The clip.
     """
     weights = _weights_line(backend, settings)
+    if backend.tiny is None and backend.lacks(settings):
+        said = "this backend has no small networks that could stand in for its weights"
+        return Findings(backend.name, (weights, Finding("clip", f"not run: {said}")))
     try:
         with tempfile.TemporaryDirectory(prefix="musetalk-") as folder:
-            lines = _run(backend, settings, scene, Path(folder), installed=not backend.lacks(settings))
+            lines = _run(backend, settings, scene, Path(folder))
     except _FAILS as error:
         _log.debug("%s failed", backend.name, exc_info=True)
         lines = [Finding("failed", f"{type(error).__name__}: {' '.join(str(error).split())}", failed=True)]
@@ -71,38 +74,44 @@ def check_backend(backend: Backend, settings: RenderSettings, scene: Scene) -> F
     return Findings(backend.name, (weights, *lines))
 
 
-def _weights_line(backend: Backend, settings: RenderSettings) -> Finding:
+def _weights_line(backend: AnyBackend, settings: RenderSettings) -> Finding:
     if not backend.weights:
         return Finding("weights", "needs none")
-    needed = [file for file in backend.weights if file not in OPTIONAL]
-    states = {str(file.path): file.state(settings.models_dir) for file in needed}
+    states = {str(file.path): file.state(settings.models_dir) for file in backend.needed}
     damaged = [name for name, state in states.items() if state == "damaged"]
     missing = [name for name, state in states.items() if state == "missing"]
     if damaged:
         said = "; ".join(backend.lacks(settings))
-        return Finding("weights", f"damaged, a tiny filled stand-in was used: {said}", failed=True)
+        used = "" if backend.tiny is None else ", a tiny filled stand-in was used"
+        return Finding("weights", f"damaged{used}: {said}", failed=True)
     if missing:
-        return Finding("weights", f"tiny filled stand-in (weights missing: {', '.join(missing)})")
+        used = "none" if backend.tiny is None else "tiny filled stand-in"
+        return Finding("weights", f"{used} (weights missing: {', '.join(missing)})")
     return Finding("weights", "installed")
 
 
-def _run(backend: Backend, settings: RenderSettings, scene: Scene, folder: Path, *, installed: bool) -> list[Finding]:
+def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Path) -> list[Finding]:
     compute = choose_compute(settings.network.device, settings.network.dtype)
+    installed = not backend.lacks(settings)
+    load = backend.load if installed or backend.tiny is None else backend.tiny
     started = perf_counter()
-    generator = _load(backend, settings, compute, installed=installed)
+    generator = load(backend.options_in(settings))
+    check = None if backend.check is None else backend.check()
     loaded = perf_counter()
     hearing = generator.traits.hearing
     whisper = settings.models_dir / "whisper" if installed and hearing is not None else None
     speech = envelope_windows() if hearing is None else feature_windows(hearing, folder, whisper, str(compute.device))
     heard = "its envelope" if hearing is None else "heard by Whisper" if whisper else "drawn numbers for Whisper's"
     begun = perf_counter()
-    with watched() as calls:
+    with watched({} if check is None else check.networks(generator)) as calls:
         painted = _paint(generator, settings, scene, speech)
     ended = perf_counter()
+    seen = WatchedClip(calls, painted.crops, speech, settings)
+    given = _unwatched(hearing) if check is None else check.findings(seen)
     return [
         Finding("clip", f"{shape_of(painted.crops)} {painted.crops.dtype}, {generator.traits.framing}; {scene.origin}"),
         Finding("speech", f"{shape_of(speech)} {speech.dtype}, {heard}"),
-        *_given(calls, painted.crops, speech, settings, hears=hearing is not None),
+        *given,
         *_result(painted, calls),
         Finding(
             "seconds", f"{ended - begun:.1f} on {_where(generator, compute)}, after {loaded - started:.1f} to load"
@@ -110,12 +119,11 @@ def _run(backend: Backend, settings: RenderSettings, scene: Scene, folder: Path,
     ]
 
 
-def _load(backend: Backend, settings: RenderSettings, compute: Compute, *, installed: bool) -> FaceGenerator:
-    if installed:
-        return backend.load(settings)
-    from musetalk.doctor.tiny_networks import stand_in  # noqa: PLC0415 - diffusers is slow to import
-
-    return stand_in(backend.name, settings, compute)
+def _unwatched(hearing: Hearing | None) -> list[Finding]:
+    """What is said of a backend that tells of no networks."""
+    if hearing is None:
+        return [Finding("conditioned", "no network: crops are warped")]
+    return [Finding("conditioned", "its networks were not watched: the backend does not say which they are")]
 
 
 def _paint(generator: FaceGenerator, settings: RenderSettings, scene: Scene, speech: Float32Array) -> _Painted:
@@ -148,20 +156,7 @@ def _shown(mask: FaceMask, frame: UInt8Array) -> npt.NDArray[np.bool_]:
     return shown
 
 
-def _given(
-    calls: Sequence[Call], crops: UInt8Array, speech: Float32Array, settings: RenderSettings, *, hears: bool
-) -> list[Finding]:
-    """What its network was given, by whichever family's it is."""
-    if not hears:
-        return [Finding("conditioned", "no network: crops are warped", bool(calls))]
-    latentsync, size = settings.backend.startswith("latentsync"), crops.shape[1]
-    pictures = pictures_line(calls, len(crops), size, latentsync=latentsync)
-    if not latentsync:
-        return [pictures, *musetalk_lines(calls, speech)]
-    return [pictures, *latentsync_lines(calls, size, speech, settings.latentsync.steps or 0)]
-
-
-def _result(painted: _Painted, calls: Sequence[Call]) -> list[Finding]:
+def _result(painted: _Painted, calls: Sequence[NetworkCall]) -> list[Finding]:
     same = painted.result.shape == painted.crops.shape and painted.result.dtype == np.uint8
     counts = [] if painted.outside == 0 else ["what is not painted has to stay"]
     counts += [] if painted.inside else ["nothing was painted"]
@@ -174,6 +169,16 @@ def _result(painted: _Painted, calls: Sequence[Call]) -> list[Finding]:
         finite_line(calls, painted.result),
         judged("pixels changed", f"{painted.outside} outside the mask, {painted.inside} under it", counts),
     ]
+
+
+def finite_line(calls: Sequence[NetworkCall], result: UInt8Array) -> Finding:
+    """Return whether networks returned numbers; pixels are, once they are."""
+    if not calls:
+        return Finding("finite", "pixels are whole numbers, and no network was called")
+    bad = [call.network for call in calls if not call.finite]
+    called = [f"{network} did not" for network in dict.fromkeys(bad)]
+    flat = [] if result.min() < result.max() else ["all pixels are the same"]
+    return judged("finite", f"{len(calls) - len(bad)} of {len(calls)} calls returned numbers alone", [*called, *flat])
 
 
 def _where(generator: FaceGenerator, compute: Compute) -> str:

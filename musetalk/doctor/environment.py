@@ -40,7 +40,8 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
         ],
         "Faces": _faces(settings),
         "Backends": [
-            (backend.name, "; ".join(backend.lacks(settings)) or f"ready: {backend.summary}") for backend in registry
+            *((each.name, "; ".join(each.lacks(settings)) or f"ready: {each.summary}") for each in registry),
+            *((each.name, f"installed, and cannot be used ({each.place}: {each.why})") for each in registry.broken),
         ],
     }
 

@@ -1,26 +1,12 @@
-"""What the surgical check finds, as lines of tables."""
+"""What the surgical check finds, as tables of lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from musetalk.backends.check import Finding
+
 _MARK = "FAILED: "
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line.
-
-    Attributes:
-        name: What was looked at.
-        said: What was seen.
-        failed: Whether that is wrong.
-    """
-
-    name: str
-    said: str
-    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +30,3 @@ class Findings:
     def rows(self) -> list[tuple[str, str]]:
         """The table as text: (name, what was seen), failures marked."""
         return [(line.name, f"{_MARK}{line.said}" if line.failed else line.said) for line in self.lines]
-
-
-def shape_of(values: object) -> str:
-    """The shape of an array or a tensor, for people: "[16, 256, 256, 3]"."""
-    return str(list(getattr(values, "shape", ())))
-
-
-def judged(name: str, said: str, problems: Sequence[str]) -> Finding:
-    """A line that is wrong where there are problems, and then names them, too."""
-    return Finding(name, "; ".join([*problems, said]) if problems else said, bool(problems))

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from musetalk.doctor.findings import Finding, Findings, judged
+from musetalk.backends.check import Finding, judged
+from musetalk.doctor.findings import Findings
 from musetalk.doctor.imports import ELIMINATED, eliminated, imports_in, source_files
 
 _ROOT = Path(__file__).parents[2]

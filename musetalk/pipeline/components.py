@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.types import Hearing, SpeechEncoder
-from musetalk.backends.registry import Backend, BackendRegistry, check_complete
+from musetalk.backends.registry import BackendRegistry, check_complete
+from musetalk.backends.spec import AnyBackend
 from musetalk.backends.types import FaceGenerator, Traits
 from musetalk.enhancers.registry import depends as enhancer_depends
 from musetalk.enhancers.registry import lacks as enhancer_lacks
@@ -87,7 +88,7 @@ class Workshop:
         self._kept: dict[str, tuple[object, object]] = {}
         self._litter = False  # something was dropped, or failed with much in its hands
 
-    def ready(self, settings: RenderSettings) -> Backend:
+    def ready(self, settings: RenderSettings) -> AnyBackend:
         """The backend that the settings name, if it (or its understudy) and all else can run; loads nothing.
 
         Raises:
@@ -146,7 +147,7 @@ class Workshop:
         return self._keep("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
 
     def _everything(self, settings: RenderSettings) -> Equipment:
-        backend, understudy = self.ready(settings), self._registry.understudy(settings)
+        backend, understudy = self.ready(settings), self._registry.fallback(settings)
         try:
             check_complete(backend, settings)
             generator = self._generator(backend, settings)
@@ -166,27 +167,27 @@ class Workshop:
             self._litter = False
         _give_back()
 
-    def _generator(self, backend: Backend, settings: RenderSettings) -> FaceGenerator:
+    def _generator(self, backend: AnyBackend, settings: RenderSettings) -> FaceGenerator:
         """The backend's; one that is kept as an understudy is taken from there, any other is let go."""
-        key = (backend.name, *backend.depends(settings))
+        key = (backend.name, backend.options_in(settings))
         with self._lock:
             if self._known("generator") != key:
                 if self._known("understudy") == key:
                     self._kept["generator"] = self._kept["understudy"]
                 self._drop("understudy")
-            return self._keep("generator", key, lambda: backend.load(settings))
+            return self._keep("generator", key, lambda: backend.load(backend.options_in(settings)))
 
-    def _stand_in(self, backend: Backend, settings: RenderSettings) -> Equipment:
+    def _stand_in(self, backend: AnyBackend, settings: RenderSettings) -> Equipment:
         """An understudy's equipment; its generator is kept beside that of the backend that it stands in for."""
-        key = (backend.name, *backend.depends(settings))
+        key = (backend.name, backend.options_in(settings))
         self._litter = True  # it is asked for where the other failed
-        generator = self._keep("understudy", key, lambda: backend.load(settings))
+        generator = self._keep("understudy", key, lambda: backend.load(backend.options_in(settings)))
         return self._equipped(backend, generator, settings)
 
-    def _stand_in_loaded(self, backend: Backend, settings: RenderSettings) -> Equipment:
+    def _stand_in_loaded(self, backend: AnyBackend, settings: RenderSettings) -> Equipment:
         return left_alone(lambda: self._stand_in(backend, settings))
 
-    def _equipped(self, backend: Backend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
+    def _equipped(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
         hearing = generator.traits.hearing
         needed = _needs_labels(settings, generator.traits)
         labeller = self._labeller(settings) if needed or settings.enhance.wanted else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.backends.registry import Backend
+from musetalk.backends.spec import AnyBackend
 from musetalk.media.ffmpeg_commands import rate_text
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.accounting import (
@@ -30,7 +30,7 @@ _SAMPLED_SEGMENTS = 200
 def report_of(
     preparation: Preparation,
     out: Path,
-    backend: Backend,
+    backend: AnyBackend,
     run: RenderRun,
     peak_mb: float,
     measures: Measures | None,

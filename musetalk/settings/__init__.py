@@ -59,6 +59,7 @@ __all__ = [
     "ShownShape",
     "SilenceSettings",
     "SpeechSettings",
+    "V1Speech",
     "TrackerSettings",
     "V1Speech",
     "current_names",

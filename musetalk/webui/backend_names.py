@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from musetalk.backends.registry import PREVIEW
+from musetalk.backends.preview.spec import PREVIEW
 
 DRAFT = "Draft"
 _LOUDNESS = "The mouth follows the loudness of the voice, which is no lip-sync"

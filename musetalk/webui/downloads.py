@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from musetalk.backends.registry import Backend
+from musetalk.backends.spec import AnyBackend
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsError
 from musetalk.progress import CancelToken
 from musetalk.weights import TAESD, FetchProgress, WeightFile, fetch
@@ -182,7 +182,7 @@ class _Tally:
         return sum(self._here.values()), sum(self._sizes.values())
 
 
-def weight_sets(backends: Iterable[Backend]) -> tuple[WeightSet, ...]:
+def weight_sets(backends: Iterable[AnyBackend]) -> tuple[WeightSet, ...]:
     """What can be downloaded: what backends need, and what some of them can use besides."""
     sets = [WeightSet(backend.name, backend.summary, backend.weights) for backend in backends if backend.weights]
     if any(set(SD_VAE) <= set(each.files) for each in sets):

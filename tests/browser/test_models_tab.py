@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.backends.registry import PREVIEW, BackendRegistry
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
@@ -55,8 +57,7 @@ class ParsingEngine(LipSync):
 
 def backends() -> BackendRegistry:
     stands_in = [
-        Backend(name, f"a stand-in for {name}", "", lambda _: (), lambda _: Inverter())
-        for name in ("musetalk-v15", "musetalk-v1")
+        BackendSpec(name, f"a stand-in for {name}", lambda _: Inverter()) for name in ("musetalk-v15", "musetalk-v1")
     ]
     return BackendRegistry((PREVIEW, *stands_in))
 

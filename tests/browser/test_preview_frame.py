@@ -8,7 +8,9 @@ from functools import partial
 
 import pytest
 
-from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
@@ -64,9 +66,7 @@ def held() -> Held:
 def address(tmp_path_factory: pytest.TempPathFactory, held: Held) -> Iterator[str]:
     jobs = tmp_path_factory.mktemp("previews") / "jobs"
     stands_in = {"musetalk-v15": Inverter(), HELD: held}
-    backends = [
-        Backend(name, f"a stand-in for {name}", "", lambda _: (), partial(_given, it)) for name, it in stands_in.items()
-    ]
+    backends = [BackendSpec(name, f"a stand-in for {name}", partial(_given, it)) for name, it in stands_in.items()]
     with opened_with(partial(LipSync, BackendRegistry((PREVIEW, *backends))), jobs) as address:
         yield address
 
@@ -115,7 +115,7 @@ def test_what_has_changed_since_is_named_until_it_is_shown_or_taken_back(visit: 
     expect(stale).to_be_hidden()
     visit.set_number("Padding", 0.4)
     visit.choose("musetalk-v15")
-    expect(stale).to_contain_text("Not in this picture yet: Backend, Mask: padding.")
+    expect(stale).to_contain_text("Not in this picture yet: AnyBackend, Mask: padding.")
     visit.choose("preview")
     expect(stale).to_contain_text("Not in this picture yet: Mask: padding.")
     visit.set_number("Padding", 0)

@@ -15,7 +15,7 @@ from hybrid.denoiser import LatentSyncDenoiser, surgical_unet3d_inference
 from hybrid.sampler import Conditions, Sampler
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.generator import LatentGenerator
-from musetalk.backends.musetalk import MuseTalkDenoiser
+from musetalk.backends.musetalk.generator import MuseTalkDenoiser
 from musetalk.backends.registry import BackendRegistry
 from musetalk.cli.console import describe
 from musetalk.errors import BackendError, GeneratorError

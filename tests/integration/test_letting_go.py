@@ -10,7 +10,8 @@ from threading import Event
 
 import pytest
 
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import AnyBackend, BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.lipsync import LipSync
@@ -52,8 +53,8 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wav(tmp_path_factory.mktemp("voice") / "voice.wav", tone(FRAMES / 25))
 
 
-def backend(name: str, load: Callable[[], Painter], *understudies: str) -> Backend:
-    return Backend(name, "for tests", "", lambda _: (), lambda _: load(), understudies=lambda _: understudies)
+def backend(name: str, load: Callable[[], Painter], *understudies: str) -> AnyBackend:
+    return BackendSpec(name, "for tests", lambda _: load(), fallbacks=understudies)
 
 
 def settings(name: str) -> RenderSettings:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError, OutputError
 from musetalk.lipsync import LipSync
@@ -55,7 +56,7 @@ class Copier:
 
 
 def engine_with(generator: Copier) -> LipSync:
-    return LipSync(BackendRegistry((Backend("copier", "for tests", "", lambda _: (), lambda _: generator),)))
+    return LipSync(BackendRegistry((BackendSpec("copier", "for tests", lambda _: generator),)))
 
 
 def settings(**values: object) -> RenderSettings:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.compositing.masks import face_mask
 from musetalk.errors import BackendError, Cancelled, FaceError, OutputError
@@ -64,7 +65,7 @@ class Inverter:
 
 
 def engine_with(generator: Inverter) -> LipSync:
-    backend = Backend("inverter", "for tests", "", lambda _: (), lambda _: generator)
+    backend = BackendSpec("inverter", "for tests", lambda _: generator)
     return LipSync(BackendRegistry((backend,)))
 
 

@@ -19,7 +19,8 @@ from torch import nn
 
 import musetalk.comparison.compare
 from musetalk.audio.types import MUSETALK_HEARING
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.comparison.compare import compare
 from musetalk.errors import Cancelled, GeneratorError
@@ -169,7 +170,7 @@ def engine_with(painter: Painter, detector: Detector, load: Callable[[], object]
         return painter
 
     names = ("one", "two")
-    return LipSync(BackendRegistry(tuple(Backend(name, "", "", lambda _: (), loaded) for name in names)), detector)
+    return LipSync(BackendRegistry(tuple(BackendSpec(name, "", loaded) for name in names)), detector)
 
 
 def counting(stop: Stop, work: Callable[..., _T]) -> Callable[..., _T]:
@@ -242,8 +243,8 @@ def test_what_does_not_look_is_not_waited_for(stage: str, film: Path, voice: Pat
             stop.hold()
             return Painter()
 
-        first = Backend("one", "", "", lambda _: (), lambda _: Painter(fail), understudies=lambda _: ("two",))
-        second = Backend("two", "", "", lambda _: (), load_second)
+        first = BackendSpec("one", "", lambda _: Painter(fail), fallbacks=("two",))
+        second = BackendSpec("two", "", load_second)
         engine = LipSync(BackendRegistry((first, second)), detector)
     try:
         with pytest.raises(Cancelled):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from musetalk.assets import VOICE
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.errors import GeneratorError
 from musetalk.lipsync import LipSync
@@ -64,9 +65,8 @@ class Single:
 
 
 def engine_with(video: Video) -> LipSync:
-    ready: Callable[[RenderSettings], tuple[str, ...]] = lambda _settings: ()  # noqa: E731
-    first = Backend("video", "", "", ready, lambda _: video, understudies=lambda _: ("single",))
-    return LipSync(BackendRegistry((first, Backend("single", "", "", ready, lambda _: Single()))), EverywhereAFace())
+    first = BackendSpec("video", "", lambda _: video, fallbacks=("single",))
+    return LipSync(BackendRegistry((first, BackendSpec("single", "", lambda _: Single()))), EverywhereAFace())
 
 
 def settings(**values: object) -> RenderSettings:

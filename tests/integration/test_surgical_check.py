@@ -31,8 +31,8 @@ def surgical(models: Path, *options: str) -> tuple[int, dict[str, str], str]:
 
 def tables_of(printed: str) -> dict[str, str]:
     """Tables by title."""
-    names = r"Imports|Components|preview|musetalk-v1|musetalk-v15|latentsync-1\.[56]"
-    titles = rf"{names}|Naive hand-over.*|Everything.*|\d+ lines.*"
+    names = r"Imports|preview|musetalk-v1|musetalk-v15|latentsync-1\.[56]"
+    titles = rf"{names}|Everything.*|\d+ lines.*"
     pieces = re.split(rf"^({titles})$", printed, flags=re.MULTILINE)
     return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 
@@ -51,8 +51,6 @@ def test_without_weights_every_backend_is_run_with_a_stand_in(tmp_path: Path) ->
     [modules, names] = map(int, re.findall(r"\d+", line(tables["Imports"], "core imports")))
     assert modules > 150
     assert names > 1000
-    assert line(tables["Components"], "fixed mask").startswith("paints 40.7% of the pixels")
-    assert "timesteps 951 ... 1" in line(tables["Components"], "sampler, published")
     assert line(tables["preview"], "conditioned") == "no network: crops are warped"
     for name in ("musetalk-v15", "musetalk-v1"):
         assert line(tables[name], "weights").startswith("tiny filled stand-in (weights missing: musetalk")
@@ -70,9 +68,6 @@ def test_without_weights_every_backend_is_run_with_a_stand_in(tmp_path: Path) ->
         assert line(tables[name], "audio") == "[32, 50, 384]: silence | voice"
         assert line(tables[name], "result") == f"[16, {side}, {side}, 3] uint8"
         assert line(tables[name], "pixels changed").startswith("0 outside the mask, ")
-    naive = tables["Naive hand-over: MuseTalk's 8 channels"]
-    assert naive.count("refused: ") == 3
-    assert "[f, 4, h, h], not [2, 8, 8, 8]" in line(naive, "as conditioning")
 
 
 def test_installed_weights_are_used_and_damaged_ones_are_told(bare_models: Path, tmp_path: Path) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from musetalk.backends.registry import LATENTSYNC, MUSETALK, PREVIEW, Backend
+import hybrid.spec
+from musetalk.backends.musetalk.spec import V15
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import AnyBackend
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import DownloadState
 from musetalk.webui.form.backend_picker import BackendEntry, backend_cards, backend_entries, backend_picker
@@ -102,18 +106,18 @@ class TestBackends:
 
 
 class TestEntries:
-    def entries(self, *backends: Backend) -> dict[str, BackendEntry]:
+    def entries(self, *backends: AnyBackend) -> dict[str, BackendEntry]:
         base = RenderSettings(models_dir=Path("no-weights-here"))
         return {entry.name: entry for entry in backend_entries(backends, base, downloads=False)}
 
     def test_without_anybodys_weights_nobody_stands_in(self) -> None:
-        entries = self.entries(PREVIEW, *MUSETALK, *LATENTSYNC)
+        entries = self.entries(*BackendRegistry())
         assert [name for name, entry in entries.items() if entry.choosable] == ["preview"]
         assert not any(entry.instead for entry in entries.values())
 
     def test_a_backend_that_is_ready_stands_in_for_one_that_is_not(self) -> None:
-        ready = replace(MUSETALK[0], lacks=lambda _settings: ())
-        entries = self.entries(ready, LATENTSYNC[0])
+        ready = replace(V15, weights=())
+        entries = self.entries(ready, hybrid.spec.V15)
         assert [(entry.choosable, bool(entry.lacks), entry.instead) for entry in entries.values()] == [
             (True, False, ""),
             (True, True, "musetalk-v15"),
@@ -121,7 +125,7 @@ class TestEntries:
 
     def test_what_is_missing_is_counted_and_offered_where_it_may_be(self, tmp_path: Path) -> None:
         file = WeightFile(PurePosixPath("net/x.pth"), HubPlace("some/net", "x.pth"), "MIT", size=7_000_000)
-        lacking = replace(PREVIEW, name="big", weights=(file,), lacks=lambda _settings: ("x.pth is missing: fetch it",))
+        lacking = replace(PREVIEW, name="big", weights=(file,))
         base = RenderSettings(models_dir=tmp_path)
         [entry] = backend_entries([lacking], base, downloads=True)
         assert entry.weights == CardWeights(missing=1, left=7_000_000, offered=True)

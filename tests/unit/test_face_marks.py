@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from hybrid.aligner import FaceAligner
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Traits
 from musetalk.enhancers.alignment import face_view
 from musetalk.faces.crops.crop import CropPlacement
@@ -231,7 +232,7 @@ class Painter:
 @pytest.mark.parametrize(("framing", "there"), [("halved", True), ("square", False)])
 def test_they_are_loaded_where_somebody_asks_for_them(framing: str, there: bool, tmp_path: Path) -> None:
     traits = Traits(framing="halved") if framing == "halved" else Traits()
-    registry = BackendRegistry((Backend("one", "for tests", "", lambda _: (), lambda _: Painter(traits)),))
+    registry = BackendRegistry((BackendSpec("one", "for tests", lambda _: Painter(traits)),))
     values = {"backend": "one", "models_dir": tmp_path, "network": {"device": "cpu"}, "detector": {"name": "haar"}}
     settings = RenderSettings.parse(values)
     assert Workshop(registry).equip(settings).readers.idle

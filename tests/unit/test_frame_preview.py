@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.audio.envelope import EnvelopeTrack
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
@@ -79,7 +80,7 @@ class Inverter:
 def engine(generator: Inverter | None = None) -> LipSync:
     if generator is None:
         return LipSync(detector=SkinDetector())
-    backend = Backend("preview", "for tests", "", lambda _: (), lambda _: generator)
+    backend = BackendSpec("preview", "for tests", lambda _: generator)
     return LipSync(BackendRegistry((backend,)), detector=SkinDetector())
 
 

@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from musetalk.audio.types import MUSETALK_HEARING, MUSETALK_V1_HEARING, Hearing
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
-from musetalk.backends.musetalk import MuseTalkDenoiser, Version, load_musetalk, load_unet, traits_of
+from musetalk.backends.musetalk.generator import MuseTalkDenoiser, Version, load_musetalk, load_unet, traits_of
 from musetalk.backends.types import Clip
 from musetalk.errors import BackendError
-from musetalk.settings import SpeechSettings
+from musetalk.settings import V1Speech
 from tests.filled import CPU, state_for
 from tests.golden.read import GOLDEN, read_golden
 
@@ -212,16 +212,16 @@ def test_the_other_version_has_its_own_weights(models: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "said", "wanted"),
+    ("version", "v1_speech", "wanted"),
     [
-        ("v1", {}, MUSETALK_V1_HEARING),
-        ("v1", {"musetalk_v1": "later"}, MUSETALK_HEARING),
-        ("v15", {}, MUSETALK_HEARING),
-        ("v15", {"musetalk_v1": "later"}, MUSETALK_HEARING),
+        ("v1", "released", MUSETALK_V1_HEARING),
+        ("v1", "later", MUSETALK_HEARING),
+        ("v15", "released", MUSETALK_HEARING),
+        ("v15", "later", MUSETALK_HEARING),
     ],
 )
-def test_each_version_hears_as_it_was_released(version: Version, said: dict[str, Any], wanted: Hearing) -> None:
-    assert traits_of(version, SpeechSettings(**said)).hearing == wanted
+def test_each_version_hears_as_it_was_released(version: Version, v1_speech: V1Speech, wanted: Hearing) -> None:
+    assert traits_of(version, v1_speech).hearing == wanted
     assert (wanted.closing_norm, wanted.after_voice, wanted.edges) == (
         (True, "silence", "zeros") if wanted is MUSETALK_HEARING else (False, "zero", "clamp")
     )

@@ -13,6 +13,7 @@ from hybrid.landmarks import assumed_points
 from hybrid.loading import sampling_of, traits_of
 from hybrid.mask import keep_mask
 from hybrid.sampler import FAST, PUBLISHED
+from hybrid.spec import LatentSyncOptions
 from musetalk.backends.types import Traits
 from musetalk.compositing.blending import composite
 from musetalk.faces.crops.crop import CropPlacement
@@ -196,11 +197,12 @@ def test_traits_that_lack_something_are_refused() -> None:
 
 
 def test_settings_become_a_sampling() -> None:
-    assert sampling_of(RenderSettings()) == PUBLISHED
+    assert sampling_of(LatentSyncOptions.of(RenderSettings())) == PUBLISHED
     chosen = RenderSettings.parse(
         {"latentsync": {"preset": "fast", "guidance": 1.0, "overlap": 0}, "network": {"seed": 7}}
     )
-    sampling = sampling_of(chosen)
+    sampling = sampling_of(LatentSyncOptions.of(chosen))
     assert (sampling.solver, sampling.steps) == (FAST.solver, FAST.steps)
     assert (sampling.guidance, sampling.overlap, sampling.seed) == (1.0, 0, 7)
-    assert sampling_of(RenderSettings.parse({"latentsync": {"steps": 5}})).steps == 5
+    five = RenderSettings.parse({"latentsync": {"steps": 5}})
+    assert sampling_of(LatentSyncOptions.of(five)).steps == 5

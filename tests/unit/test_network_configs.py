@@ -10,7 +10,7 @@ import pytest
 
 from musetalk.audio.whisper import load_whisper
 from musetalk.backends.latent.vae import load_tiny, load_vae
-from musetalk.backends.musetalk import load_unet
+from musetalk.backends.musetalk.generator import load_unet
 from musetalk.errors import BackendError
 from tests.tiny_checkpoints import write_all
 

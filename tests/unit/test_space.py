@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import psutil
 import pytest
 
-from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry, GpuCost
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import GpuCost
 from musetalk.comparison.compare import compare
 from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, MuseTalkError, OutputError
 from musetalk.lipsync import LipSync
@@ -228,7 +231,7 @@ def test_on_zerogpu_the_engine_borrows_its_gpu(
 
 
 def test_a_comparison_asks_for_a_gpu_for_each_render_that_needs_one(tmp_path: Path, gpu: ForkingGpu) -> None:
-    lent = Backend("neural", "", "", lambda _settings: (), PREVIEW.load, FAST)
+    lent = replace(PREVIEW, name="neural", summary="", notice="", gpu=FAST)
     engine = SpaceEngine(LipSync(BackendRegistry((PREVIEW, lent)), EverywhereAFace()), gpu, refusals=(Refused,))
     video = write_video(tmp_path / "a.mp4", numbered_frames(5, 96, 96))
     voice = write_wav(tmp_path / "a.wav", tone(0.2))

@@ -19,6 +19,12 @@ def test_few_modules_lie_loose() -> None:
     assert loose == {"__init__", "__main__", "errors", "lipsync", "progress"}
 
 
+def test_listing_the_backends_loads_none() -> None:
+    loaded = modules_after("from musetalk.backends.registry import BackendRegistry\nlist(BackendRegistry())")
+    assert "hybrid.spec" in loaded
+    assert not loaded & {"torch", "diffusers", "hybrid.loading", "musetalk.backends.preview.generator"}
+
+
 def modules_after(code: str, cwd: Path = PACKAGE.parent) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from hybrid.check import LatentSyncCheck
 from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import keep_mask, latent_mask
-from hybrid.sampler import Sampling
+from hybrid.tiny import UNET3D
 from hybrid.unet3d.unet import UNet3D
 from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING
+from musetalk.backends.check import BackendCheck, Finding, NetworkCall, WatchedClip, judged, shape_of
 from musetalk.backends.latent.positional_encoding import position_table
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.latent.tiny import filled
+from musetalk.backends.musetalk.check import MuseTalkCheck
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import AnyBackend
 from musetalk.backends.types import Clip
-from musetalk.doctor.backends import check_backend
-from musetalk.doctor.components import check_components
-from musetalk.doctor.conditioning import finite_line, latentsync_lines, musetalk_lines, pictures_line
-from musetalk.doctor.findings import Finding, Findings, judged, shape_of
-from musetalk.doctor.naive_handover import check_naive_handover
-from musetalk.doctor.network_hooks import Call, watched
+from musetalk.doctor.backends import check_backend, finite_line
+from musetalk.doctor.findings import Findings
+from musetalk.doctor.network_hooks import watched
 from musetalk.doctor.sample_clip import FRAMES, Scene, feature_windows, make_scene
-from musetalk.doctor.tiny_networks import UNET3D, filled
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
+from musetalk.weights import HubPlace, WeightFile
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
@@ -44,7 +46,7 @@ def settings(backend: str, models: Path) -> RenderSettings:
     )
 
 
-def checked(backend: Backend, scene: Scene, models: Path) -> Findings:
+def checked(backend: AnyBackend, scene: Scene, models: Path) -> Findings:
     return check_backend(backend, settings(backend.name, models), scene)
 
 
@@ -102,9 +104,13 @@ class Painter:
 
 
 def test_watching_leaves_nothing_behind_that_compiling_would_warn_of() -> None:
-    with watched():
-        pass
-    compiled = torch.compile(torch.nn.Linear(2, 2), backend="eager")
+    layer = torch.nn.Linear(2, 2)
+    with watched({"layer": layer}) as calls:
+        layer(torch.ones(3, 2))
+    layer(torch.ones(3, 2))
+    [call] = calls
+    assert (call.network, [each.shape for each in call.given], call.finite) == ("layer", [(3, 2)], True)
+    compiled = torch.compile(layer, backend="eager")
     assert compiled(torch.ones(1, 2)).shape == (1, 2)  # warnings are errors here
     torch.compiler.reset()
 
@@ -122,20 +128,31 @@ def test_results_are_looked_at(
 ) -> None:
     preview = BackendRegistry().get("preview")
     one = replace(preview, load=lambda s: Painter(preview.load(s), make))  # type: ignore[arg-type,return-value]
-    with watched() as calls:
-        found = checked(one, scene, tmp_path)
-    assert calls == []
-    assert failed(found.lines) == wrong
+    assert failed(checked(one, scene, tmp_path).lines) == wrong
 
 
 def test_numbers_that_are_none_and_pixels_that_show_nothing_are_told() -> None:
-    def call(*, finite: bool) -> Call:
-        return Call("encoder", torch.zeros(1, 3, 8, 8), None, None, finite)
+    def call(*, finite: bool) -> NetworkCall:
+        return NetworkCall("encoder", (torch.zeros(1, 3, 8, 8),), finite)
 
     varied = np.arange(192, dtype=np.uint8).reshape(1, 8, 8, 3)
     assert not finite_line([call(finite=True)], varied).failed
     assert finite_line([call(finite=True), call(finite=False)], varied).said.startswith("encoder did not; 1 of 2")
     assert finite_line([call(finite=True)], np.zeros_like(varied)).failed
+
+
+def test_a_backend_of_which_no_more_is_known_is_run_all_the_same(scene: Scene, tmp_path: Path) -> None:
+    unknown = replace(BackendRegistry().get("musetalk-v15"), check=None)
+    found = checked(unknown, scene, tmp_path)
+    assert found.failures == ()
+    assert dict(found.rows)["conditioned"].startswith("its networks were not watched")
+    file = WeightFile(PurePosixPath("net/x.pth"), HubPlace("some/net", "x.pth"), "MIT")
+    without = checked(replace(unknown, weights=(file,), tiny=None), scene, tmp_path)
+    assert without.failures == ()
+    assert dict(without.rows) == {
+        "weights": "none (weights missing: net/x.pth)",
+        "clip": "not run: this backend has no small networks that could stand in for its weights",
+    }
 
 
 def test_what_cannot_be_loaded_is_told(scene: Scene, tmp_path: Path) -> None:
@@ -148,7 +165,7 @@ def test_what_cannot_be_loaded_is_told(scene: Scene, tmp_path: Path) -> None:
     ]
 
 
-def latentsync_call(steps: int = 2, **change: Tensor) -> tuple[list[Call], np.ndarray]:
+def latentsync_clip(steps: int = 2, **change: Tensor) -> WatchedClip:
     """Calls as they should be, at 64 pixels, with parts of the first sample changed."""
     draw = torch.Generator().manual_seed(1)
     speech = torch.randn(4, 50, 384, generator=draw)
@@ -164,8 +181,19 @@ def latentsync_call(steps: int = 2, **change: Tensor) -> tuple[list[Call], np.nd
     if "same" in change:
         parts["masked"] = parts["reference"]
     sample = torch.cat([parts[name] for name in ("noise", "mask", "masked", "reference")], dim=1)
-    calls = [Call("unet3d", sample, 501 - 500 * step, parts["audio"], True) for step in range(steps)]
-    return calls, speech.numpy()
+    times = [torch.tensor(501.0 - 500 * step) for step in range(steps)]
+    calls = [NetworkCall("unet3d", (sample, time, parts["audio"]), True) for time in times]
+    return watched_clip(calls, speech.numpy(), frames=4)
+
+
+def watched_clip(calls: Sequence[NetworkCall], speech: np.ndarray, frames: int = 2) -> WatchedClip:
+    """With the encoder as LatentSync's, or without a network, and two steps asked for."""
+    settings = RenderSettings.parse({"latentsync": {"steps": 2}})
+    return WatchedClip(calls, np.zeros((frames, 64, 64, 3), np.uint8), speech, settings)
+
+
+def of_its_network(findings: Sequence[Finding]) -> list[Finding]:
+    return [line for line in findings if line.name != "encoded"]
 
 
 @pytest.mark.parametrize(
@@ -184,17 +212,16 @@ def latentsync_call(steps: int = 2, **change: Tensor) -> tuple[list[Call], np.nd
 def test_what_latentsync_was_given_is_held_against_what_it_takes(
     change: dict[str, Tensor], wrong: list[str], why: str
 ) -> None:
-    calls, speech = latentsync_call(**change)  # type: ignore[arg-type]
-    lines = latentsync_lines(calls, 64, speech, 2)
+    lines = of_its_network(LatentSyncCheck().findings(latentsync_clip(**change)))  # type: ignore[arg-type]
     assert failed(lines) == wrong
     assert not wrong or why.replace("\\", "") in next(line.said for line in lines if line.failed)
 
 
 def test_too_few_steps_and_no_calls_are_told() -> None:
-    calls, speech = latentsync_call(steps=1)
-    assert failed(latentsync_lines(calls, 64, speech, 2)) == ["timesteps"]
-    assert failed(latentsync_lines([], 64, speech, 2)) == ["sample"]
-    assert failed(musetalk_lines([], speech)) == ["sample"]
+    speech = np.zeros((2, 50, 384), np.float32)
+    assert failed(of_its_network(LatentSyncCheck().findings(latentsync_clip(steps=1)))) == ["timesteps"]
+    for check in (LatentSyncCheck(), MuseTalkCheck()):
+        assert failed(of_its_network(check.findings(watched_clip([], speech)))) == ["sample"]
 
 
 @pytest.mark.parametrize(
@@ -206,8 +233,9 @@ def test_what_musetalk_was_given_is_held_against_what_it_takes(
 ) -> None:
     speech = np.random.default_rng(1).standard_normal((2, 50, 384), np.float32)
     heard = torch.tensor(speech) + position_table(50, 384) + shift
-    call = Call("unet", torch.arange(2.0 * channels * 64).reshape(2, channels, 8, 8), timestep, heard, True)
-    assert failed(musetalk_lines([call], speech)) == wrong
+    sample = torch.arange(2.0 * channels * 64).reshape(2, channels, 8, 8)
+    call = NetworkCall("unet", (sample, torch.tensor([float(timestep)]), heard), True)
+    assert failed(of_its_network(MuseTalkCheck().findings(watched_clip([call], speech)))) == wrong
 
 
 def test_each_family_hides_in_its_own_way() -> None:
@@ -216,35 +244,13 @@ def test_each_family_hides_in_its_own_way() -> None:
     grey[:, :, torch.tensor(keep_mask(64) == 0)] = 0
     black[:, :, 32:] = -1
 
-    def told(hidden: Tensor, *, latentsync: bool) -> bool:
-        call = Call("encoder", torch.cat([hidden, whole]), None, None, True)
-        return not pictures_line([call], 2, 64, latentsync=latentsync).failed
+    def told(hidden: Tensor, check: BackendCheck) -> bool:
+        clip = watched_clip([NetworkCall("encoder", (torch.cat([hidden, whole]),), True)], np.zeros((2, 50, 384)))
+        return "encoded" not in failed(check.findings(clip))
 
-    assert (told(grey, latentsync=True), told(black, latentsync=False)) == (True, True)
-    assert (told(grey, latentsync=False), told(black, latentsync=True), told(whole, latentsync=True)) == (False,) * 3
-
-
-def test_the_naive_handover_has_to_be_refused() -> None:
-    assert check_naive_handover().failures == ()
-
-    def takes_anything(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
-        return sample[:, :4]
-
-    def ends_inside(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(sample[:, :, 0], torch.zeros(1, 13, 1, 1))
-
-    [accepted] = check_naive_handover(takes_anything).failures
-    assert (accepted.name, accepted.said) == ("to the network", "accepted")
-    [inside] = check_naive_handover(ends_inside).failures
-    assert inside.said.startswith("ended somewhere inside: ")
-
-
-def test_parts_are_right_and_a_wrong_mask_is_told(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert check_components(scene, tmp_path).failures == ()
-    monkeypatch.setattr("musetalk.doctor.components.keep_mask", lambda size: np.full((size, size), float(size == 256)))
-    assert failed(check_components(scene, tmp_path).lines) == ["fixed mask"]
+    latentsync, musetalk = LatentSyncCheck(), MuseTalkCheck()
+    assert (told(grey, latentsync), told(black, musetalk)) == (True, True)
+    assert (told(grey, musetalk), told(black, latentsync), told(whole, latentsync)) == (False,) * 3
 
 
 @pytest.mark.parametrize("hearing", [MUSETALK_HEARING, LATENTSYNC_HEARING])
@@ -267,7 +273,6 @@ def test_stand_ins_are_the_same_every_time_and_give_numbers() -> None:
     with torch.inference_mode():
         assert torch.equal(one(sample, torch.tensor(5), audio), other(sample, torch.tensor(5), audio))
         assert 1e-3 < float(one(sample, torch.tensor(5), audio).std()) < 10
-    assert LatentSyncDenoiser(one, None, Sampling(steps=3)).sampling.steps == 3  # type: ignore[arg-type]
 
 
 def test_tables_show_what_is_wrong() -> None:

@@ -100,6 +100,16 @@ class LatentGenerator:
         self._encoding, self._decoding = Batches(options.encode_batch), Batches(options.decode_batch)
 
     @property
+    def encoder(self) -> VaeEncoder:
+        """What makes latents of crops."""
+        return self._encoder
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """What paints."""
+        return self._denoiser
+
+    @property
     def crop_size(self) -> int | None:
         """Side of the crops in pixels."""
         return self._options.crop_size

@@ -62,6 +62,11 @@ class VaeEncoder:
         self._compute = compute
         self._seed = seed
 
+    @property
+    def network(self) -> nn.Module:
+        """What encodes."""
+        return self._encoder  # type: ignore[no-any-return]  # diffusers is untyped
+
     def moments(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and logarithm of the variance, unscaled: float [N, 3, S, S] to two float [N, 4, S/8, S/8]."""
         # On a CPU one picture's feature maps fill its caches: one at a time is 7 % quicker than two.

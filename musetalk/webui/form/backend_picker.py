@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 import gradio as gr
 
-from musetalk.backends.registry import Backend, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import AnyBackend
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_names import summary_of, titled
 from musetalk.webui.downloads import DownloadState
@@ -80,7 +81,7 @@ class BackendEntry:
         return not self.lacks or bool(self.instead)
 
 
-def backend_entries(backends: Iterable[Backend], base: RenderSettings, downloads: bool) -> list[BackendEntry]:
+def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downloads: bool) -> list[BackendEntry]:
     """What there is to choose now.
 
     Args:
@@ -99,7 +100,7 @@ def backend_entries(backends: Iterable[Backend], base: RenderSettings, downloads
     return entries
 
 
-def _weights(backend: Backend, base: RenderSettings, downloads: bool) -> CardWeights:
+def _weights(backend: AnyBackend, base: RenderSettings, downloads: bool) -> CardWeights:
     states = [(file, file.state(base.models_dir)) for file in dict.fromkeys(backend.weights)]
     to_come = left(backend.weights, base.models_dir)
     return CardWeights(
@@ -113,7 +114,7 @@ def _weights(backend: Backend, base: RenderSettings, downloads: bool) -> CardWei
 
 def stand_in(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
     """The name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
-    understudy = registry.understudy(base.model_copy(update={"backend": name}))
+    understudy = registry.fallback(base.model_copy(update={"backend": name}))
     return understudy.name if understudy else ""
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musetalk.backends.registry import GpuCost
+from musetalk.backends.spec import GpuCost
 from musetalk.errors import LimitError
 from musetalk.faces.detection.registry import name_without_torch
 from musetalk.lipsync import LipSync

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.backends.registry import PREVIEW, Backend
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.spec import AnyBackend
 from musetalk.webui.downloads import Downloads, weight_sets
 from tests.hub import CONFIG, EARS, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
 from tests.tiny_checkpoints import write_all
@@ -24,7 +25,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def backends() -> tuple[Backend, ...]:
+def backends() -> tuple[AnyBackend, ...]:
     """One that needs nothing, one whose weights the hub has, and one that misses a file of its own there."""
     ears = on_hub(EARS, 1_500_000)
     return (
@@ -35,7 +36,7 @@ def backends() -> tuple[Backend, ...]:
 
 
 @pytest.fixture
-def downloads(hub: Hub, backends: tuple[Backend, ...], tmp_path: Path) -> Iterator[Downloads]:
+def downloads(hub: Hub, backends: tuple[AnyBackend, ...], tmp_path: Path) -> Iterator[Downloads]:
     """The downloads of an app with these backends."""
     made = Downloads(weight_sets(backends), tmp_path)
     yield made

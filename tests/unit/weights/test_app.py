@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from musetalk.backends.registry import PREVIEW, Backend
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.spec import AnyBackend
 from musetalk.errors import BackendError, SettingsError
 from musetalk.settings import RenderSettings
 from musetalk.webui.access import Access
@@ -141,7 +142,7 @@ class TestDownloads:
             downloads.start("nobody")
 
     def test_where_visitors_may_not_it_says_who_may(
-        self, hub: Hub, backends: tuple[Backend, ...], tmp_path: Path
+        self, hub: Hub, backends: tuple[AnyBackend, ...], tmp_path: Path
     ) -> None:
         downloads = Downloads(weight_sets(backends), tmp_path, allowed=False)
         with pytest.raises(SettingsError, match=r"weights download mouth.*MUSETALK_DOWNLOADS"):
@@ -151,14 +152,16 @@ class TestDownloads:
 
 class TestBeforeServing:
     def test_named_sets_are_there_before_anything_is_served(
-        self, hub: Hub, backends: tuple[Backend, ...], tmp_path: Path
+        self, hub: Hub, backends: tuple[AnyBackend, ...], tmp_path: Path
     ) -> None:
         for _ in range(2):
             bring_weights(weight_sets(backends), ["mouth"], tmp_path)
         assert (tmp_path / "net/unet.pth").read_bytes() == LARGE
         assert len(hub.fetched()) == 2  # the large ones, once each
 
-    def test_unknown_sets_are_refused_with_those_there_are(self, backends: tuple[Backend, ...], tmp_path: Path) -> None:
+    def test_unknown_sets_are_refused_with_those_there_are(
+        self, backends: tuple[AnyBackend, ...], tmp_path: Path
+    ) -> None:
         with pytest.raises(SettingsError, match='no weights for "lips": choose from: mouth, other'):
             bring_weights(weight_sets(backends), ["lips"], tmp_path)
 
@@ -190,7 +193,7 @@ class TestWhoMay:
 
 
 class TestSets:
-    def test_what_decodes_instead_is_offered_with_what_it_replaces(self, backends: tuple[Backend, ...]) -> None:
+    def test_what_decodes_instead_is_offered_with_what_it_replaces(self, backends: tuple[AnyBackend, ...]) -> None:
         assert [each.name for each in weight_sets(backends)] == ["mouth", "other"]
         assert [each.name for each in weight_sets([PREVIEW, reading("mine", *MUSETALK_V15)])] == [
             "mine",
@@ -202,7 +205,7 @@ class TestSets:
         ]
 
     def test_backends_that_lack_files_point_to_the_download(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads, tmp_path: Path
+        self, hub: Hub, backends: tuple[AnyBackend, ...], downloads: Downloads, tmp_path: Path
     ) -> None:
         base = RenderSettings(models_dir=tmp_path)
         assert [entry.download for entry in backend_entries(backends, base, True)] == ["", "6.6 MB", "1.5 MB"]

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from musetalk.backends.registry import PREVIEW, Backend, BackendRegistry
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import AnyBackend
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads, DownloadState, weight_sets
 from musetalk.webui.html.plain_words import Reader
@@ -21,7 +23,7 @@ from tests.hub import Hub, on_hub
 class TestPage:
     """What the Models tab shows."""
 
-    def shown(self, backends: tuple[Backend, ...], downloads: Any) -> Page:  # noqa: ANN401 - also stand-ins
+    def shown(self, backends: tuple[AnyBackend, ...], downloads: Any) -> Page:  # noqa: ANN401 - also stand-ins
         base = RenderSettings(models_dir=downloads.models_dir)
         engine = SimpleNamespace(registry=BackendRegistry(backends))
         reader = Reader(owner=downloads.allowed, downloads=downloads.allowed)
@@ -40,7 +42,7 @@ class TestPage:
         return {str(each["data-set"]): str(each["data-action"]) for each in usable}
 
     def test_sets_offer_their_download_with_size_and_licences(
-        self, backends: tuple[Backend, ...], downloads: Downloads
+        self, backends: tuple[AnyBackend, ...], downloads: Downloads
     ) -> None:
         page = self.shown(backends, downloads)
         assert self.sets(page) == ["missing", "missing"]
@@ -49,14 +51,14 @@ class TestPage:
         assert "6.6 MB, 1.5 MB of it shared. Licence: MIT." in page.text
 
     def test_shared_files_are_listed_once_with_who_reads_them(
-        self, backends: tuple[Backend, ...], downloads: Downloads
+        self, backends: tuple[AnyBackend, ...], downloads: Downloads
     ) -> None:
         page = self.shown(backends, downloads)
         assert page.text.count("net/ears.bin") == 1
         assert "for mouth, other" in page.text
 
     def test_a_running_download_is_shown_and_can_be_cancelled(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
+        self, hub: Hub, backends: tuple[AnyBackend, ...], downloads: Downloads
     ) -> None:
         halfway(hub, downloads)
         page = self.shown(backends, downloads)
@@ -69,14 +71,14 @@ class TestPage:
         assert "Downloading mouth" in page.text
 
     def test_what_is_being_stopped_cannot_be_stopped_again(
-        self, backends: tuple[Backend, ...], downloads: Downloads
+        self, backends: tuple[AnyBackend, ...], downloads: Downloads
     ) -> None:
         known = {name: getattr(downloads, name) for name in ("sets", "models_dir", "allowed", "errors")}
         page = self.shown(backends, SimpleNamespace(state=DownloadState("mouth", "stopping"), **known))
         assert self.sets(page) == ["running", "missing"]
         assert self.buttons(page) == {}
 
-    def test_ready_sets_offer_nothing(self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads) -> None:
+    def test_ready_sets_offer_nothing(self, hub: Hub, backends: tuple[AnyBackend, ...], downloads: Downloads) -> None:
         downloads.start("mouth")
         ended(downloads)
         page = self.shown(backends, downloads)
@@ -85,7 +87,7 @@ class TestPage:
         assert "mouth is here" in page.text
 
     def test_stopped_downloads_offer_to_go_on(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
+        self, hub: Hub, backends: tuple[AnyBackend, ...], downloads: Downloads
     ) -> None:
         halfway(hub, downloads)
         downloads.cancel("mouth")
@@ -96,7 +98,7 @@ class TestPage:
         assert "the next download goes on from there" in page.text
 
     def test_failures_are_announced_where_they_belong(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
+        self, hub: Hub, backends: tuple[AnyBackend, ...], downloads: Downloads
     ) -> None:
         downloads.start("other")
         ended(downloads)
@@ -105,7 +107,7 @@ class TestPage:
         assert self.buttons(page) == {"mouth": "download", "other": "download"}
 
     def test_damaged_files_are_no_button_but_a_sentence(
-        self, backends: tuple[Backend, ...], downloads: Downloads, tmp_path: Path
+        self, backends: tuple[AnyBackend, ...], downloads: Downloads, tmp_path: Path
     ) -> None:
         (tmp_path / "net").mkdir()
         (tmp_path / "net/unet.pth").write_bytes(b"mine")
@@ -116,19 +118,20 @@ class TestPage:
         assert "python" not in page.text
 
     def test_what_only_improves_a_backend_does_not_keep_it_from_being_ready(
-        self, hub: Hub, downloads: Downloads, backends: tuple[Backend, ...]
+        self, hub: Hub, downloads: Downloads, backends: tuple[AnyBackend, ...]
     ) -> None:
         downloads.start("mouth")
         ended(downloads)
         backend = backends[1]
-        richer = replace(backend, weights=(*backend.weights, on_hub("some/net/extra.pth", 3_000_000)))
+        extra = on_hub("some/net/extra.pth", 3_000_000)
+        richer = replace(backend, weights=(*backend.weights, extra), optional=(extra,))
         more = Downloads(weight_sets([richer]), downloads.models_dir)
         page = self.shown((PREVIEW, richer), more)
         assert self.sets(page) == ["ready"]
         assert "It works without 1 missing file" in page.text
         assert self.buttons(page) == {"mouth": "download"}
 
-    def test_where_visitors_may_not_it_says_who_may(self, backends: tuple[Backend, ...], tmp_path: Path) -> None:
+    def test_where_visitors_may_not_it_says_who_may(self, backends: tuple[AnyBackend, ...], tmp_path: Path) -> None:
         page = self.shown(backends, Downloads(weight_sets(backends), tmp_path, allowed=False))
         assert self.buttons(page) == {}
         assert "Visitors cannot download here: whoever runs this server can fetch them, or allow downloads" in page.text
@@ -137,7 +140,7 @@ class TestPage:
         assert "needs no weights" in self.shown((PREVIEW,), Downloads((), tmp_path)).text
 
     def test_every_state_has_the_same_elements(
-        self, hub: Hub, backends: tuple[Backend, ...], downloads: Downloads
+        self, hub: Hub, backends: tuple[AnyBackend, ...], downloads: Downloads
     ) -> None:
         def outline() -> list[tuple[str, str]]:
             kept = [(tag, found) for tag, found in self.shown(backends, downloads).elements if tag != "span"]

@@ -12,7 +12,7 @@ import torch
 
 from musetalk.audio.whisper import load_whisper, whisper_lacks
 from musetalk.backends.latent.vae import load_tiny, load_vae
-from musetalk.backends.musetalk import load_unet
+from musetalk.backends.musetalk.generator import load_unet
 from musetalk.runtime.checkpoint import load_state_dict
 from musetalk.weights import MUSETALK_V15, TAESD, WEIGHT_SETS, lacking, preferred
 from musetalk.weights.catalog import WHISPER

@@ -16,7 +16,7 @@ from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Batches, Compute
-from musetalk.settings import SpeechSettings
+from musetalk.settings import V1Speech
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -31,11 +31,11 @@ _CPU_CLIP, _GPU_CLIP = 8, 16
 _CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop them for seconds
 
 
-def traits_of(version: Version, settings: SpeechSettings) -> Traits:
+def traits_of(version: Version, v1_speech: V1Speech = "released") -> Traits:
     """How a version sees and hears. Both were trained on the same crops; 1.5 sees and shows more below the chin."""
     if version == "v15":
         return Traits(MUSETALK_HEARING, "halved", room_below=True, mask="jaw", alone=True)
-    hearing = MUSETALK_V1_HEARING if settings.musetalk_v1 == "released" else MUSETALK_HEARING
+    hearing = MUSETALK_V1_HEARING if v1_speech == "released" else MUSETALK_HEARING
     return Traits(hearing, "halved", room_below=False, mask="raw", alone=True)
 
 
@@ -52,6 +52,11 @@ class MuseTalkDenoiser:
         self._unet, self._compute = unet, compute
         self._batches = Batches(batch)
         self._timestep = torch.zeros(1, dtype=torch.long, device=compute.device)
+
+    @property
+    def network(self) -> UNet2DConditionModel:
+        """What paints."""
+        return self._unet
 
     def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
         """Paint the mouths of one clip (see `Denoiser`); its crops are not looked at."""
@@ -96,7 +101,7 @@ def load_musetalk(
     version: Version,
     compute: Compute,
     *,
-    speech: SpeechSettings | None = None,
+    v1_speech: V1Speech = "released",
     decoder: DecoderName = "sd",
     batch: int | None = None,
     compiled: bool = False,
@@ -108,7 +113,7 @@ def load_musetalk(
         models_dir: Where weights lie: musetalk/ or musetalkV15/, sd-vae/, and taesd/ for the tiny decoder.
         version: "v1" or "v15".
         compute: What to run on.
-        speech: How networks hear; None: as they usually do.
+        v1_speech: How MuseTalk 1.0 hears (see `SpeechSettings`).
         decoder: "sd" (Stable Diffusion's) or "tiny" (TAESD: far quicker, softer).
         batch: Frames at once, and in a clip; None: as many as help and fit.
         compiled: Whether torch compiles the networks: minutes at the first clip, quicker from then on.
@@ -126,5 +131,5 @@ def load_musetalk(
     frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
     options = LatentOptions.on(compute, CROP_SIZE, frames, frames)
     denoiser = MuseTalkDenoiser(unet, compute, frames if on_gpu else min(frames, _CPU_BATCH))
-    traits = traits_of(version, speech or SpeechSettings())
+    traits = traits_of(version, v1_speech)
     return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits)

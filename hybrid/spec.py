@@ -1,0 +1,100 @@
+"""What LatentSync says of itself as a backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musetalk.backends.latent.missing import decoder_missing
+from musetalk.backends.spec import BackendSpec, GpuCost
+from musetalk.backends.types import FaceGenerator
+from musetalk.settings import LatentSyncSettings, NetworkSettings, RenderSettings
+from musetalk.weights.catalog import LATENTSYNC_15, LATENTSYNC_16
+from musetalk.weights.weight_file import WeightFile
+
+if TYPE_CHECKING:
+    from hybrid.loading import Version
+    from musetalk.backends.check import BackendCheck
+
+
+@dataclass(frozen=True, slots=True)
+class LatentSyncOptions:
+    """What loading LatentSync depends on.
+
+    Attributes:
+        models_dir: Where weights lie.
+        network: How networks run.
+        latentsync: How it paints.
+    """
+
+    models_dir: Path
+    network: NetworkSettings
+    latentsync: LatentSyncSettings
+
+    @classmethod
+    def of(cls, settings: RenderSettings) -> LatentSyncOptions:
+        """Pick them from the settings of a render."""
+        return cls(settings.models_dir, settings.network, settings.latentsync)
+
+
+def _share_of_the_loop(settings: RenderSettings) -> float:
+    """Return how much of 20 guided steps, with clips that share 4 of 16 frames, the settings ask for."""
+    wanted = settings.latentsync
+    halves = 1 if wanted.guidance == 1 else 2
+    return wanted.steps_taken * halves / 40 * 12 / (16 - wanted.overlap)
+
+
+def _falls_back(settings: RenderSettings) -> bool:
+    return settings.latentsync.fallback != "error"
+
+
+def _spec(
+    version: Version, summary: str, weights: tuple[WeightFile, ...], seconds_per_frame: float, check_steps: int
+) -> BackendSpec[LatentSyncOptions]:
+    def load(options: LatentSyncOptions) -> FaceGenerator:
+        from hybrid.loading import load_latentsync  # noqa: PLC0415 - loads torch
+        from musetalk.runtime.device import choose_compute  # noqa: PLC0415
+
+        return load_latentsync(options, version, choose_compute(options.network.device, options.network.dtype))
+
+    def tiny(options: LatentSyncOptions) -> FaceGenerator:
+        from hybrid.tiny import tiny_latentsync  # noqa: PLC0415
+        from musetalk.runtime.device import choose_compute  # noqa: PLC0415
+
+        return tiny_latentsync(options, version, choose_compute(options.network.device, options.network.dtype))
+
+    def check() -> BackendCheck:
+        from hybrid.check import LatentSyncCheck  # noqa: PLC0415
+
+        return LatentSyncCheck(check_steps)
+
+    return BackendSpec(
+        f"latentsync-{version}",
+        summary,
+        load,
+        LatentSyncOptions.of,
+        tiny=tiny,
+        check=check,
+        weights=weights,
+        missing=decoder_missing,
+        gpu=GpuCost(40.0, seconds_per_frame, _share_of_the_loop),
+        fallbacks=("musetalk-v15", "musetalk-v1"),
+        falls_back=_falls_back,
+    )
+
+
+V15 = _spec(
+    "1.5",
+    "LatentSync 1.5 in MuseTalk's pipeline: a video network repaints the mouth, at 256 pixels a face",
+    LATENTSYNC_15,
+    seconds_per_frame=0.5,
+    check_steps=2,
+)
+V16 = _spec(
+    "1.6",
+    "LatentSync 1.6 in MuseTalk's pipeline: the same at 512 pixels a face, at several times the work",
+    LATENTSYNC_16,
+    seconds_per_frame=2.0,
+    check_steps=1,  # at 512 pixels each takes four times as long
+)

@@ -1,0 +1,96 @@
+"""What a backend says of itself before anything of it is loaded: light to import, so that all of them can be listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from musetalk.backends.types import FaceGenerator
+from musetalk.settings import RenderSettings
+from musetalk.weights.catalog import OPTIONAL
+from musetalk.weights.weight_file import WeightFile, lacking
+
+if TYPE_CHECKING:
+    from musetalk.backends.check import BackendCheck
+
+Options = TypeVar("Options", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class GpuCost:
+    """What a backend takes of a GPU, for hosts that lend one for as long as was asked for.
+
+    Attributes:
+        start_seconds: Until it can paint its first frame: loading it, warming it up.
+        seconds_per_frame: For each painted frame of one face, with the settings as they usually are.
+        share: Of that work, what other settings take; None: as much with any settings.
+    """
+
+    start_seconds: float
+    seconds_per_frame: float
+    share: Callable[[RenderSettings], float] | None = None
+
+    def of(self, settings: RenderSettings) -> GpuCost:
+        """Return the same with these settings."""
+        if self.share is None:
+            return self
+        return replace(self, seconds_per_frame=self.seconds_per_frame * self.share(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSpec(Generic[Options]):
+    """A way to paint mouths.
+
+    Attributes:
+        name: As settings name it.
+        summary: One line for people who choose.
+        load: Loads its generator. It is given its options and nothing else.
+        options: Picks from the settings what `load` looks at: a frozen value, under which the loaded generator is kept,
+            so that it is loaded again when, and only when, that changes. None: nothing, `load` gets None.
+        tiny: Makes a like generator around small networks of the real classes, filled with drawn numbers: for the
+            doctor and for tests, where its weights are not here. None: there is no such thing.
+        check: What the doctor holds its networks' calls to. None: nothing is known of networks.
+        notice: What every result of it has to be labelled with; empty: nothing.
+        weights: The files it reads.
+        optional: Those of them that it can do without.
+        missing: What else is missing with these settings, one line each with the remedy. None: nothing ever is.
+        gpu: What it takes of a GPU. None: it needs none.
+        fallbacks: Who may paint what it cannot, the best first: names of backends.
+        falls_back: Whether these settings let them. None: always.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[Options], FaceGenerator]
+    options: Callable[[RenderSettings], Options] | None = None
+    tiny: Callable[[Options], FaceGenerator] | None = None
+    check: Callable[[], BackendCheck] | None = None
+    notice: str = ""
+    weights: tuple[WeightFile, ...] = ()
+    optional: tuple[WeightFile, ...] = OPTIONAL
+    missing: Callable[[RenderSettings], tuple[str, ...]] | None = None
+    gpu: GpuCost | None = None
+    fallbacks: tuple[str, ...] = ()
+    falls_back: Callable[[RenderSettings], bool] | None = None
+
+    def options_in(self, settings: RenderSettings) -> Any:  # noqa: ANN401 - whoever loads a backend knows no options
+        """Return what `load` and `tiny` are given with these settings."""
+        return None if self.options is None else self.options(settings)
+
+    @property
+    def needed(self) -> tuple[WeightFile, ...]:
+        """The weights that it cannot do without."""
+        return tuple(file for file in self.weights if file not in self.optional)
+
+    def lacks(self, settings: RenderSettings) -> tuple[str, ...]:
+        """Return what is missing to run it with these settings, one line each with the remedy; empty: ready."""
+        further = () if self.missing is None else self.missing(settings)
+        return lacking(self.needed, settings.models_dir, self.name) + further
+
+    def fallbacks_in(self, settings: RenderSettings) -> tuple[str, ...]:
+        """Return who may paint what it cannot with these settings, the best first."""
+        return self.fallbacks if self.falls_back is None or self.falls_back(settings) else ()
+
+
+AnyBackend: TypeAlias = BackendSpec[Any]
