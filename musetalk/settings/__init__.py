@@ -59,7 +59,6 @@ __all__ = [
     "ShownShape",
     "SilenceSettings",
     "SpeechSettings",
-    "V1Speech",
     "TrackerSettings",
     "V1Speech",
     "current_names",
