@@ -18,7 +18,6 @@ Background = Literal["white", "black"]
 Deinterlace = Literal["auto", "on", "off"]
 V1Speech = Literal["released", "later"]
 MaskShape = Literal["auto"] | DrawnShape | ParsedShape
-V1Speech = Literal["released", "later"]
 
 
 def parse_face_choice(value: object) -> object:
