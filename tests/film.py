@@ -11,8 +11,8 @@ from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.media import decode_sound, write_video, write_wav
 
-FACE = range(8, 24)  # frames of the film that show the portrait; the others show none
-FILM = 32
+FACE = range(4, 12)  # frames of the film that show the portrait; the others show none
+FILM = 16
 
 
 def settings(models: Path, **values: object) -> RenderSettings:

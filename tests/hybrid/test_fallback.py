@@ -116,22 +116,22 @@ def test_only_the_clip_that_fails_falls_back(
         return sample(self, conditions, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sampler, "sample", second_fails)
-    monkeypatch.setattr(LatentGenerator, "clip_length", 6)
+    monkeypatch.setattr(LatentGenerator, "clip_length", 3)
     report = engine.render(film, words, tmp_path / "out.mp4", settings(bare_models, overlap=0))
-    assert calls == [6, 6, 6]  # the last one takes two frames of the second, to be as long as the others
-    start = FACE.start + 6
-    assert [(f.start, f.stop, f.reason) for f in report.fallbacks] == [(start, start + 6, "it was one too many")]
-    assert (report.fallback_frames, report.face_frames) == (6, len(FACE))
+    assert calls == [3, 3, 3]  # the last one takes a frame of the second, to be as long as the others
+    start = FACE.start + 3
+    assert [(f.start, f.stop, f.reason) for f in report.fallbacks] == [(start, start + 3, "it was one too many")]
+    assert (report.fallback_frames, report.face_frames) == (3, len(FACE))
     kinds = [(span.start, span.stop, span.kind) for span in report.spans]
     assert kinds == [
-        (0, 8, "cutaway"),
-        (8, 14, "face"),
-        (14, 20, "fallback"),
-        (20, 24, "face"),
-        (24, 32, "cutaway"),
+        (0, 4, "cutaway"),
+        (4, 7, "face"),
+        (7, 10, "fallback"),
+        (10, 12, "face"),
+        (12, 16, "cutaway"),
     ]
     assert report.warnings[0] == (
-        "6 of 16 frames were painted by musetalk-v15, not by latentsync-1.5 (it was one too many)"
+        "3 of 8 frames were painted by musetalk-v15, not by latentsync-1.5 (it was one too many)"
     )
 
 

@@ -259,7 +259,11 @@ def test_progress_is_told_step_by_step(clean: tuple[RenderReport, list[ProgressE
 def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
     engine: LipSync, film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What MuseTalk painted of a failed first call is faded into what LatentSync painted of the second."""
+    """What MuseTalk painted of a failed first call is faded into what LatentSync painted of the second.
+
+    Whatever the network makes of them.
+    """
+    monkeypatch.setattr(UNet3D, "forward", lambda _self, sample, *_: sample[:, :4])
     sample = Sampler.sample
     fails: Callable[[Tensor], bool] = lambda _audio: True  # noqa: E731
 
@@ -269,10 +273,10 @@ def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
         return sample(self, conditions, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sampler, "sample", failing)
-    monkeypatch.setattr(LatentGenerator, "clip_length", 10)
-    first, second = range(FACE.start, FACE.start + 10), range(FACE.start + 6, FACE.stop)
+    monkeypatch.setattr(LatentGenerator, "clip_length", 5)
+    first, second = range(FACE.start, FACE.start + 5), range(FACE.start + 3, FACE.stop)
     pictures = {}
-    with engine.preparing(film, words, settings(bare_models), tmp_path) as preparation:
+    with engine.preparing(film, words, settings(bare_models, overlap=2), tmp_path) as preparation:
         pieces = [(s.first, s.stop) for s in preparation.segments if s.tracks]
         assert pieces == [(first.start, first.stop), (second.start, second.stop)]
         pictures["musetalk"] = list(render_frames(preparation, 0, FILM, RenderRun()))
@@ -292,7 +296,7 @@ def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
 
     assert nearness(second.start - 1) == pytest.approx(0, abs=0.01)
     faded = [nearness(frame) for frame in range(second.start, first.stop)]
-    assert faded == pytest.approx([0.2, 0.4, 0.6, 0.8], abs=0.05)
+    assert faded == pytest.approx([1 / 3, 2 / 3], abs=0.05)
     assert nearness(first.stop) == pytest.approx(1, abs=0.01)
 
 
