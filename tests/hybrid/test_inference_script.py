@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +13,6 @@ from scripts.inference import main
 from scripts.upstream import read_request
 from tests.film import FACE, FILM
 from tests.media import decode
-from tests.programs import run_program
-from tests.served import ROOT
 
 pytestmark = pytest.mark.integration
 QUICK = "latentsync: {steps: 1, guidance: 1.0}"
@@ -29,12 +24,11 @@ def write_tasks(folder: Path, *lines: str) -> Path:
     return path
 
 
-def inference(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run_program(
-        [sys.executable, "-m", "scripts.inference", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-    )
+def status_of(*arguments: object) -> object:
+    """The exit status of the script, run in this process."""
+    with pytest.raises(SystemExit) as end:
+        main(list(map(str, arguments)))
+    return end.value.code
 
 
 def of_upstream(models: Path) -> list[object]:
@@ -46,16 +40,25 @@ def of_upstream(models: Path) -> list[object]:
     ]
 
 
-def test_a_flag_or_a_task_chooses_latentsync(film: Path, words: Path, bare_models: Path, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of its own, on a machine without GPUs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scripts.upstream.count_gpus", lambda: 0)
+
+
+def test_a_flag_or_a_task_chooses_latentsync(
+    film: Path, words: Path, bare_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     inputs = f"video_path: {film}, audio_path: {words}, detector: {{name: haar}}"
     config = write_tasks(tmp_path, f"{inputs}, {QUICK}", f"{inputs}, backend: musetalk-v15, result_name: other.mp4")
     flags = ("--inference_config", config, "--backend", "latentsync-1.5", *of_upstream(bare_models))
-    done = inference(*flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "backend latentsync-1.5 on cpu" in done.stdout
-    assert "backend musetalk-v15 on cpu" in done.stdout
-    assert done.stdout.count("0 by a fallback") == 2
-    assert "2 of 2 tasks done" in done.stdout
+    assert status_of(*flags) == 0
+    out = capsys.readouterr().out
+    assert "backend latentsync-1.5 on cpu" in out
+    assert "backend musetalk-v15 on cpu" in out
+    assert out.count("0 by a fallback") == 2
+    assert "2 of 2 tasks done" in out
     results = tmp_path / "results" / "latentsync-1.5"
     source, made, other = (
         decode(path).astype(int) for path in (film, results / "film_words.mp4", results / "other.mp4")
@@ -72,7 +75,6 @@ def test_what_falls_back_is_said_there_too(
     words: Path,
     bare_models: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "models"
@@ -83,10 +85,7 @@ def test_what_falls_back_is_said_there_too(
     inputs = f"video_path: {film}, audio_path: {words}, detector: {{name: haar}}"
     config = write_tasks(tmp_path, inputs, f"{inputs}, latentsync: {{fallback: error}}, result_name: none.mp4")
     flags = ("--inference_config", config, "--backend", "latentsync-1.5", *of_upstream(folder))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        main(list(map(str, flags)))
-    assert end.value.code == 1
+    assert status_of(*flags) == 1
     out = capsys.readouterr().out
     [said] = [line for line in out.splitlines() if "this result is" in line]
     assert "this result is musetalk-v15's: latentsync-1.5 painted nothing of it (" in said

@@ -17,9 +17,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from musetalk.assets import VOICE
+from musetalk.assets import SAMPLE, VOICE
 from musetalk.utils.arrays import UInt8Array
-from tests.media import decode, write_wav
+from tests.media import decode, tone, write_video, write_wav
 from tests.programs import HANG_SECONDS, nothing_started_stays
 from tests.served import Served, served
 
@@ -88,24 +88,41 @@ def still(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) 
     return path
 
 
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short voice: ten frames of it."""
+    return write_wav(tmp_path_factory.mktemp("speech") / "speech.wav", tone(0.4))
+
+
 def test_the_readmes_example_works(
-    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    address: str,
+    small_portrait: UInt8Array,
+    speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """With less in the places of the sample's files."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     (example,) = [block for block in blocks if "gradio_client" in block]
     assert "http://127.0.0.1:7860" in example
-    monkeypatch.chdir(ROOT)
+    assets = tmp_path / "musetalk" / "assets"
+    assets.mkdir(parents=True)
+    write_video(assets / SAMPLE.name, np.repeat(small_portrait[None], 6, axis=0))
+    (assets / VOICE.name).write_bytes(speech.read_bytes())
+    assert all(file.relative_to(ROOT).as_posix() in example for file in (SAMPLE, VOICE))
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(example.replace("http://127.0.0.1:7860", address), names)  # noqa: S102 - it is our own example
-    assert len(decode(Path(names["result"]))) == names["report"]["frames"] == 193
+    assert len(decode(Path(names["result"]))) == names["report"]["frames"] == 10
     assert str(names["report"]["face_frames"]) in capsys.readouterr().out
 
 
-def test_render_gives_the_video_and_the_report(client: Client, portrait: Path, speech: Path) -> None:
-    result, report = ask(client, "/render", portrait, speech, {"bbox_shift": 5, "face": "leftmost"})
-    assert len(decode(Path(result))) == report["frames"] == 50
+def test_render_gives_the_video_and_the_report(client: Client, still: Path, speech: Path) -> None:
+    result, report = ask(client, "/render", still, speech, {"bbox_shift": 5, "face": "leftmost"})
+    assert len(decode(Path(result))) == report["frames"] == 10
     assert report["settings"]["bbox_shift"] == 5
-    assert report["output"] == "portrait_speech.mp4"
+    assert report["output"] == "a_speech.mp4"
     assert report["settings"]["face"] == "leftmost"
 
 

@@ -1,4 +1,4 @@
-"""MuseTalk through its doors, the command lines, and what they refuse. The app: `tests/hybrid/test_app.py`."""
+"""MuseTalk through its doors, the command lines, and what they refuse. The app: `test_api_networks.py`."""
 
 from __future__ import annotations
 

@@ -179,8 +179,9 @@ def test_one_name_for_two_results_is_refused(tmp_path: Path) -> None:
 
 def test_help_is_quick() -> None:
     code = (
-        "import sys\nfrom scripts.inference import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "import runpy, sys\nsys.argv = ['inference', '--help']\n"
+        "try:\n    runpy.run_module('scripts.inference', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code\n"
         "print('loaded', *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

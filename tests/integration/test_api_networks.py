@@ -1,7 +1,9 @@
-"""The endpoint that compares, as programs see it."""
+"""The endpoints with networks behind them, as programs see them: renders, whose results they are, comparisons."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +15,24 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from musetalk.utils.arrays import UInt8Array
+from tests.film import FACE, FILM
 from tests.media import decode, tone, write_video, write_wav
 from tests.programs import nothing_started_stays
 from tests.served import Served, served
 
 pytestmark = pytest.mark.integration
 TOGETHER = "a_a_Draft_beside_musetalk-v15.mp4"
+QUICK = {"detector": {"name": "haar"}, "latentsync": {"steps": 1, "guidance": 1.0}}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, bare_models: Path) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("api") / "jobs", "--models-dir", str(bare_models)) as server:
+    """The app, with all weights but LatentSync 1.6's and those that find and parse faces."""
+    folder = tmp_path_factory.mktemp("api")
+    shutil.copytree(
+        bare_models, folder / "models", copy_function=os.link, ignore=shutil.ignore_patterns("latentsync-1.6")
+    )
+    with served(folder / "jobs", "--models-dir", str(folder / "models")) as server:
         yield server
 
 
@@ -38,6 +47,46 @@ def client(server: Served) -> Iterator[Client]:
     client = Client(server.address, verbose=False)
     yield client
     client.close()
+
+
+def rendered(client: Client, film: Path, words: Path, backend: str) -> tuple[Path, dict[str, Any]]:
+    result, report = client.predict(
+        video=handle_file(film), voice=handle_file(words), settings={**QUICK, "backend": backend}, api_name="/render"
+    )
+    return Path(result["video"] if isinstance(result, dict) else result), report
+
+
+def test_latentsync_renders_and_the_report_counts(client: Client, film: Path, words: Path) -> None:
+    path, report = rendered(client, film, words, "latentsync-1.5")
+    assert (report["backend"], report["frames"]) == ("latentsync-1.5", FILM)
+    assert (report["face_frames"], report["passthrough_frames"]) == (len(FACE), FILM - len(FACE))
+    assert (report["fallback_frames"], report["fallbacks"]) == (0, [])
+    assert not any("painted" in warning for warning in report["warnings"])
+    changed = np.abs(decode(path).astype(int) - decode(film)).mean(axis=(1, 2, 3))
+    assert (changed[FACE.start : FACE.stop] > 0.5).all()
+    assert (np.delete(changed, FACE) < 0.5).all()
+
+
+def test_without_its_weights_the_result_is_musetalks_and_says_so_in_one_line(
+    client: Client, film: Path, words: Path
+) -> None:
+    path, report = rendered(client, film, words, "latentsync-1.6")
+    assert report["fallback_frames"] == report["face_frames"] == len(FACE)
+    [fallback] = report["fallbacks"]
+    assert (fallback["start"], fallback["stop"], fallback["backend"]) == (FACE.start, FACE.stop, "musetalk-v15")
+    assert "latentsync_unet.pt" in fallback["reason"]
+    [said] = [warning for warning in report["warnings"] if "latentsync" in warning]
+    assert said.startswith("this result is musetalk-v15's: latentsync-1.6 painted nothing of it (")
+    assert "\n" not in said
+    assert len(decode(path)) == FILM
+
+
+def test_musetalk_1_takes_its_networks_settings(client: Client, inputs: dict[str, Any]) -> None:
+    asked = {"backend": "musetalk-v1", "network": {"batch_size": 2}}
+    result, report = client.predict(**{**inputs, "settings": {**QUICK, **asked}}, api_name="/render")
+    assert len(decode(Path(result["video"] if isinstance(result, dict) else result))) == 6
+    assert (report["backend"], report["face_frames"]) == ("musetalk-v1", 6)
+    assert (report["settings"]["network"]["batch_size"], report["settings"]["network"]["device"]) == (2, "auto")
 
 
 @pytest.fixture
