@@ -10,10 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import LimitError, MediaError, VoiceError
-from musetalk.media.containers.damage import whole_pictures, with_damage, without_lost_pictures
+from musetalk.media.containers.damage import STATES_LENGTH, whole_pictures, with_damage, without_lost_pictures
 from musetalk.media.containers.endings import Cut, find_cut, is_joined
 from musetalk.media.containers.first_picture import FirstPicture, look_at_first
 from musetalk.media.containers.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.media.containers.jumps import Witness
 from musetalk.media.containers.packets import Packets, delay_alone, scan_packets
 from musetalk.media.containers.streams import MediaFile, Stream, describe_file
 from musetalk.media.containers.timestamps import NO_TIME, complete_times
@@ -36,6 +37,7 @@ _COUNTS_WHAT_IS_USED = frozenset({"mpeg", "mpegts", "nsv", "ogg", "wtv"})  # see
 # Of sound in other containers ffmpeg reckons from the size of the file how long it is.
 _STATES_LENGTH = frozenset({"aiff", "ape", "asf", "caf", "flac", "matroska", "mov", "tta", "w64", "wv"})
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
+_WITHOUT_GAP = 0.1  # seconds between the ends of sound and pictures that were recorded together
 _MAX_TITLE = 40  # characters of a track's name that are told
 
 
@@ -227,7 +229,8 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
     packets = whole_pictures(_with_all_times(file, scanned[stream.index]), cut)
     if not packets.times:
         raise MediaError(f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4")
-    clock = _clock(file, packets, first.rate, wishes.fps, limits)
+    witness = _witness(file, packets, None if sound is None else scanned[sound.index])
+    clock = _clock(file, packets, first.rate, wishes.fps, limits, witness)
     video = Video(path, stream, file.containers, float(clock.frame_count / clock.fps), limits.max_pixels, cancel)
     made = plan_conversion(video, first, deinterlace=wishes.deinterlace, background=wishes.background)
     source = Source(
@@ -322,7 +325,21 @@ def _undecodable(path: Path, complaints: str, limits: Limits) -> MediaError:
     return MediaError(f'no picture in "{path.name}" can be decoded', "convert it, or export it again, as H.264 MP4")
 
 
-def _clock(file: MediaFile, packets: Packets, hint: Fraction | None, fps: WantedRate, limits: Limits) -> FrameClock:
+def _witness(file: MediaFile, pictures: Packets, sound: Packets | None) -> Witness:
+    """What a file says of the times of its pictures elsewhere: when they are decoded, how long all of it lasts."""
+    tick = float(pictures.tick)
+    ends = [] if file.seconds is None or not STATES_LENGTH & set(file.containers) else [file.seconds / tick]
+    start = min(pictures.times, default=0) * tick
+    if sound is not None and sound.start is not None:
+        begun, ended, lasting = (float(each * sound.tick) for each in (sound.start, sound.end, sound.lasting))
+        if max(abs(begun - start), abs(ended - begun - lasting)) <= _WITHOUT_GAP:
+            ends.append(ended / tick)
+    return Witness(pictures.decoded, tuple(ends), _WITHOUT_GAP / tick)
+
+
+def _clock(
+    file: MediaFile, packets: Packets, hint: Fraction | None, fps: WantedRate, limits: Limits, witness: Witness
+) -> FrameClock:
     clock = build_clock(
         packets.times,
         packets.keys,
@@ -332,11 +349,15 @@ def _clock(file: MediaFile, packets: Packets, hint: Fraction | None, fps: Wanted
         usual=max(packets.lengths, key=packets.lengths.__getitem__, default=0),
         last=packets.latest[1],
         longest=limits.max_seconds,
+        witness=witness,
     )
     if packets.repeats:
         clock, _ = without_lost_pictures(clock)
     told = _STORES_TIMES & set(file.containers) or ("avi" in file.containers and NO_TIME not in packets.times)
-    return clock if told else replace(clock, picture_times=())
+    if not told:
+        return replace(clock, picture_times=())
+    believed = clock.picture_times or clock.repaired or all(time == NO_TIME for time in packets.times)
+    return clock if believed else replace(clock, repaired=len(packets.times))
 
 
 def probe_voice(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import LimitError
+from musetalk.media.containers.jumps import Witness
 from musetalk.media.containers.timestamps import NO_TIME
 from musetalk.media.timing.clock import FrameClock, build_clock
 from musetalk.media.timing.rates import STANDARD_RATES
@@ -116,6 +117,82 @@ def test_a_strange_time_costs_no_more_than_itself(strange: dict[int, float | Non
     assert not clock.variable
     assert shown(clock) == list(range(50))
     assert clock.repaired == repaired
+
+
+GROUPS = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8]  # a picture that two are predicted from is stored before them
+
+
+def stored(reordered: bool, count: int = 40) -> list[int]:
+    """Pictures in the order of a file."""
+    return [10 * (k // 10) + GROUPS[k % 10] for k in range(count)] if reordered else list(range(count))
+
+
+@given(
+    fps=st.sampled_from([25, 30, Fraction(30000, 1001)]),
+    place=st.integers(1, 36),
+    late=st.floats(0.5, 1.0) | st.floats(-1.0, -0.5) | st.integers(13, 30).map(lambda k: k / 25),
+    reordered=st.booleans(),
+    tick=st.sampled_from([MS, Fraction(1, 12800), Fraction(1, 90_000)]),
+)
+def test_one_time_wrong_by_a_moment_freezes_nothing(
+    fps: Fraction, place: int, late: float, reordered: bool, tick: Fraction
+) -> None:
+    order = stored(reordered)
+    seconds = [k / fps for k in order]
+    seconds[place] += Fraction(late)
+    clock = clock_of(seconds, tick, witness=Witness())
+    assert (clock.fps, clock.variable, shown(clock)) == (fps, False, list(range(40)))
+    assert clock.repaired >= 1
+    assert clock.picture_times == ()  # decoders are given the wrong one, too
+
+
+@pytest.mark.parametrize("reordered", [False, True])
+@pytest.mark.parametrize("late", [13, 15.5, 25])
+@pytest.mark.parametrize("place", [5, 13, 14, 15, 24])
+def test_pictures_that_a_late_one_holds_up_are_spread(place: int, late: float, reordered: bool) -> None:
+    """Programs that copy a stream let no picture be stored with an earlier time than the one before."""
+    tick = Fraction(1, 12800)
+    decoded = [(k - reordered + late * (k == place)) / Fraction(25) for k in range(40)]
+    decoded = [max(decoded[: k + 1]) + tick * (time < max(decoded[: k + 1])) * k for k, time in enumerate(decoded)]
+    seconds = [max(Fraction(k, 25), read) for k, read in zip(stored(reordered), decoded, strict=True)]
+    clock = clock_of(seconds, tick, witness=Witness())
+    assert (clock.fps, clock.variable, shown(clock)) == (25, False, list(range(40)))
+
+
+def paused(place: int = 24, late: float = 0.62, reordered: bool = False) -> list[float]:
+    """Seconds of pictures that are late from one on."""
+    return [k / 25 + late * (at >= place) for at, k in enumerate(stored(reordered))]
+
+
+@pytest.mark.parametrize(
+    ("witness", "kept"),
+    [
+        (Witness(), True),
+        (Witness(ends=(2220.0,), tolerance=100), True),  # the sound says so, too
+        (Witness(ends=(1500.0,), tolerance=100), False),
+        (Witness(ends=(1900.0,), tolerance=100), True),  # the sound says something else
+        (Witness(decoded=[round(1000 * s) for s in paused()]), True),
+        (Witness(decoded=range(0, 1600, 40)), False),
+    ],
+)
+def test_a_pause_is_believed_unless_something_contradicts_it(witness: Witness, kept: bool) -> None:
+    clock = clock_of(paused(), witness=witness)
+    assert (clock.variable, clock.frame_count, clock.repaired) == ((True, 56, 0) if kept else (False, 40, 1))
+    assert set(shown(clock)) == set(range(40))
+
+
+@pytest.mark.parametrize("place", [13, 15, 22])
+def test_a_jump_between_pictures_that_belong_together_is_none(place: int) -> None:
+    """From a picture on that is stored after one that is shown later."""
+    clock = clock_of(paused(place, reordered=True), witness=Witness())
+    assert (clock.fps, clock.variable, shown(clock)) == (25, False, list(range(40)))
+
+
+def test_many_pauses_are_a_recording_of_a_screen() -> None:
+    places = np.cumsum([1, 1, 1, 14, 1, 1, 1, 1, 9, 1, 1, 21, 1, 1, 1, 1, 1, 5, 1, 2, 1, 1, 1, 8, 1, 1])
+    clock = clock_of([int(k) / 25 for k in places], witness=Witness())
+    assert clock.variable
+    assert clock.repaired == 0
 
 
 def test_times_that_are_all_the_same_or_missing_are_spaced_evenly() -> None:

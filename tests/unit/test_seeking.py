@@ -147,6 +147,28 @@ def test_one_wrong_time_costs_no_picture(tmp_path: Path, name: str, wrong: str, 
     assert source.experience.missing == set()
 
 
+@pytest.mark.parametrize("between", [0, 2])
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.flv", "a.ts"])
+@pytest.mark.parametrize(("which", "both"), [("eq(N,13)", False), ("eq(N,15)", True), ("gte(N,24)", True)])
+def test_a_time_wrong_by_half_a_second_freezes_nothing(
+    tmp_path: Path, name: str, between: int, which: str, both: bool
+) -> None:
+    """Of one picture, with those that it holds up; and from one on, where the sound has no room for a pause."""
+    whole = write_video(
+        tmp_path / "whole.mkv", numbered_frames(40, 160, 96), 25, *X264, "-g", "12", "-bf", str(between)
+    )
+    times = f"if({which},PTS+0.62/TB,PTS)".replace(",", "\\,")
+    moved = f"setts=pts={times}" + (f":dts={times.replace('PTS', 'DTS')}" if both else "")
+    sound = ["-f", "lavfi", "-t", "1.6", "-i", "sine", "-c:a", "aac"]
+    ffmpeg("-i", str(whole), *sound, "-c:v", "copy", "-bsf:v", moved, str(tmp_path / name))
+    source = probe(tmp_path / name)
+    assert (source.fps, source.clock.variable) == (25, False)
+    assert source.clock.repaired > 0
+    assert numbers(read_frames(source)) == list(range(40))
+    assert numbers(read_frames(source, 30, 33)) == [30, 31, 32]
+    assert source.experience.missing == set()
+
+
 @pytest.mark.parametrize("name", ["a.ts", "a.mpg"])
 def test_sound_that_begins_before_the_pictures_moves_none_of_them(tmp_path: Path, name: str) -> None:
     """In broadcasts ffmpeg counts times from the first moment of those streams that are used."""

@@ -23,7 +23,7 @@ from musetalk.progress import CancelToken
 # What demuxers say where a file ends before they do.
 _ENDED = re.compile(r"partial file|ended prematurely|read_timestamp failed", re.IGNORECASE)
 # Containers whose header states how long they last; of others ffmpeg works it out from what is there.
-_STATES_LENGTH = frozenset({"flv", "matroska", "mov", "mxf", "rm"})
+STATES_LENGTH = frozenset({"flv", "matroska", "mov", "mxf", "rm"})
 _ENDS_SILENTLY = frozenset({"flv", "mxf", "rm"})  # of these, those that ffmpeg reads to any end without a word
 _REORDERED = 16  # pictures; codecs store them no further from where they are shown
 _FEWEST = 2  # pictures of which one can be left out
@@ -91,7 +91,7 @@ def with_damage(
     source, notes = replace(source, clock=clock), []
     end = clock.picture_times[-1] + 1 / clock.own_fps if clock.picture_times else source.seconds
     end = max(float(end), *(float(each.end * each.tick) for each in others), 0.0)
-    stated = file.seconds if _STATES_LENGTH & set(file.containers) else None if cut is None else cut.seconds
+    stated = file.seconds if STATES_LENGTH & set(file.containers) else None if cut is None else cut.seconds
     if stated is not None and stated - end > max(_TOLERATED, 2 / float(clock.fps)):
         source, what = (
             _decodable(source, cancel),

@@ -14,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.errors import LimitError
+from musetalk.media.containers.jumps import Witness, without_jumps
 from musetalk.media.containers.timestamps import NO_TIME, PictureTimes, distance_in_bursts, order_times
 from musetalk.media.timing.rates import DEFAULT_RATE, WantedRate, believable, nearest_standard, played_at
 from musetalk.settings import FASTEST_RATE, Limits
@@ -82,6 +83,7 @@ def build_clock(
     usual: int = 0,
     last: int = 0,
     longest: float = Limits().max_seconds,
+    witness: Witness | None = None,
 ) -> FrameClock:
     """Find the rate of a stream, and lay the frames of a constant rate over it.
 
@@ -96,6 +98,7 @@ def build_clock(
         usual: How long the file shows most pictures, in ticks; counts where there are no times. 0: it does not say.
         last: How long the file shows the picture that comes last, in ticks; 0: it does not say.
         longest: Seconds that it may last; where more lie between two pictures, the times are wrong.
+        witness: What else the file says of its times; None: they are as they are meant to be.
 
     Raises:
         LimitError: It lasts longer.
@@ -106,6 +109,9 @@ def build_clock(
         return FrameClock(played_at(DEFAULT_RATE, fps), len(times), seconds, None, (0,))
     known = order_times(times, longest / float(tick))
     flags = np.asarray(keys, dtype=np.bool_)
+    if known is not None and witness is not None:
+        order, ticks, wrong = without_jumps(known.order, known.ticks, witness)
+        known = PictureTimes(order, ticks, known.repaired + wrong)
     if known is None or _too_dense(known.ticks, tick):
         # Raw streams, or nothing to be believed: evenly spaced, in the order of the file.
         rate = _stated_rate(usual * tick, tick, hint)
