@@ -206,7 +206,7 @@ The limit for one step of one clip is {ROOM / 1e9:.0f} GB: {verdict(most <= ROOM
 
 def smoke(folder: Path) -> str:
     """Run both ways on the CPU, with small networks written into a folder; their pages."""
-    from tests.tiny_checkpoints import write_all  # noqa: PLC0415 - only where the tests are
+    from tests.helpers.tiny_checkpoints import write_all  # noqa: PLC0415 - only where the tests are
 
     write_all(folder, _SMALL_PARTS)
     page = measure_cpu(folder, SMALL)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.media import numbered_frames, tone, write_video, write_wav
-from tests.programs import PASSED
+from tests.helpers.media import numbered_frames, tone, write_video, write_wav
+from tests.helpers.programs import PASSED
 
 pytest_plugins = ("tests.fixtures",)
 ROOT = Path(__file__).parents[1]

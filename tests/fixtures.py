@@ -15,9 +15,9 @@ from PIL import Image
 
 from musetalk.assets import PORTRAIT, SAMPLE, VOICE
 from musetalk.utils.arrays import UInt8Array
-from tests.film import FACE, FILM, write_film, write_words
-from tests.media import decode_sound, write_wav
-from tests.programs import nothing_started_stays
+from tests.helpers.film import FACE, FILM, write_film, write_words
+from tests.helpers.media import decode_sound, write_wav
+from tests.helpers.programs import nothing_started_stays
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small checkpoints of all that backends read; written once, whichever process of the tests comes first."""
-    from tests.tiny_checkpoints import write_all  # noqa: PLC0415 - slow to import
+    from tests.helpers.tiny_checkpoints import write_all  # noqa: PLC0415 - slow to import
 
     shared = tmp_path_factory.getbasetemp().parent
     folder = (

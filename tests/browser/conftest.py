@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from musetalk.assets import PORTRAIT
-from tests.media import tone, write_video, write_wav
-from tests.programs import nothing_started_stays
-from tests.served import PACED, Served, served
+from tests.helpers.media import tone, write_video, write_wav
+from tests.helpers.programs import nothing_started_stays
+from tests.helpers.served import PACED, Served, served
 
 if TYPE_CHECKING:
     from tests.browser.drive import Browser, BrowserContext, Clips, Request, Visit, WebError

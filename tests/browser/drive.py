@@ -22,7 +22,7 @@ from musetalk.lipsync import LipSync
 from musetalk.webui import server as serving
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.theme import STYLE, theme
-from tests.programs import CI
+from tests.helpers.programs import CI
 
 if not CI:
     pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install -e .[dev]")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.drive import BrowserContext, Clips, Visit, expect
-from tests.served import Served
+from tests.helpers.served import Served
 
 pytestmark = pytest.mark.integration
 NewVisitor = Callable[..., BrowserContext]

@@ -17,8 +17,8 @@ from musetalk.assets import PORTRAIT
 from musetalk.webui.backend_names import titled
 from tests.browser.drive import PLAY, BrowserContext, Clips, Locator, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
-from tests.media import numbered_frames, read_number, tone, write_video, write_wav
-from tests.served import PACED, Served, served
+from tests.helpers.media import numbered_frames, read_number, tone, write_video, write_wav
+from tests.helpers.served import PACED, Served, served
 
 pytestmark = pytest.mark.integration
 FRAMES = 10

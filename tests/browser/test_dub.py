@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from tests.browser.drive import Clips, Visit, expect, stored
-from tests.media import decode, ffmpeg
-from tests.programs import HANG_SECONDS
-from tests.served import Served
+from tests.helpers.media import decode, ffmpeg
+from tests.helpers.programs import HANG_SECONDS
+from tests.helpers.served import Served
 
 pytestmark = pytest.mark.integration
 WATCH_THE_TITLE = """() => {

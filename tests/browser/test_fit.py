@@ -10,8 +10,8 @@ import pytest
 
 from tests.browser.drive import BrowserContext, Clips, Visit, expect
 from tests.browser.test_access import others, severe, sticking_out
-from tests.media import decode, tone, write_video, write_wav
-from tests.served import Served
+from tests.helpers.media import decode, tone, write_video, write_wav
+from tests.helpers.served import Served
 
 pytestmark = pytest.mark.integration
 SIZES = ((1440, 900), (1280, 720), (820, 1180), (390, 844), (844, 390))

@@ -16,10 +16,10 @@ from musetalk.media.types import Source
 from musetalk.settings import RenderSettings
 from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with
 from tests.browser.test_access import others, severe, sticking_out
-from tests.heif import write_heic
-from tests.media import ffmpeg, tone, write_wav
-from tests.programs import HANG_SECONDS
-from tests.served import Served
+from tests.helpers.heif import write_heic
+from tests.helpers.media import ffmpeg, tone, write_wav
+from tests.helpers.programs import HANG_SECONDS
+from tests.helpers.served import Served
 
 pytestmark = pytest.mark.integration
 

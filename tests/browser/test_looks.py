@@ -10,9 +10,9 @@ import pytest
 
 from tests.browser.drive import BrowserContext, Clips, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
-from tests.media import decode
-from tests.restorers import write_restorer
-from tests.served import Served, served
+from tests.helpers.media import decode
+from tests.helpers.restorers import write_restorer
+from tests.helpers.served import Served, served
 
 pytestmark = pytest.mark.integration
 RESTORER = "brighter.pth"

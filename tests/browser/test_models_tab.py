@@ -21,7 +21,7 @@ from musetalk.webui.site import Site
 from musetalk.webui.uploads import Uploads
 from tests.browser.drive import BrowserContext, Locator, Visit, expect, opened
 from tests.browser.test_access import others, severe
-from tests.hub import CONFIG, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
+from tests.helpers.hub import CONFIG, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
 
 pytestmark = pytest.mark.integration
 GONE = "some/net/gone.pth"

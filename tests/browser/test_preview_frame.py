@@ -17,7 +17,7 @@ from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.browser.drive import BrowserContext, Clips, Locator, Visit, expect, opened_with
 from tests.browser.test_access import others, severe, sticking_out
-from tests.programs import HANG_SECONDS
+from tests.helpers.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
 DRAFT = "Draft, which is no lip-sync"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.drive import BrowserContext, Visit, expect
 from tests.browser.test_access import others, severe
-from tests.served import Served
+from tests.helpers.served import Served
 
 pytestmark = pytest.mark.integration
 FOCUSED = "() => document.activeElement.id"

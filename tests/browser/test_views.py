@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.browser.drive import APIResponse, BrowserContext, Clips, Page, Route, Visit, expect, stored
-from tests.media import tone, write_video, write_wav
-from tests.served import Served
+from tests.helpers.media import tone, write_video, write_wav
+from tests.helpers.served import Served
 
 pytestmark = pytest.mark.integration
 OPENING = "Mouth opening (bbox_shift)"

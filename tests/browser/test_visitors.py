@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.drive import BrowserContext, Clips, Page, Visit, expect, free_port, stored
-from tests.served import PACED, Served, served
+from tests.helpers.served import PACED, Served, served
 
 pytestmark = pytest.mark.integration
 NewVisitor = Callable[..., BrowserContext]

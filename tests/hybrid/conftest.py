@@ -9,9 +9,9 @@ from hybrid.unet3d.unet import UNet3D
 from musetalk.lipsync import LipSync
 from musetalk.utils.arrays import UInt8Array
 from tests.golden.fill import fill_state_dict, shapes_of
+from tests.helpers.media import decode
 from tests.hybrid.parts import SMALL
 from tests.hybrid.renders import settings
-from tests.media import decode
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from hybrid.unet3d.config import UNet3DConfig, config_of
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.types import Clip
 from musetalk.utils.arrays import UInt8Array
-from tests.filled import CPU
 from tests.golden.fill import fill_state_dict
+from tests.helpers.filled import CPU
 
 SIDE, LATENT = 64, 8
 QUICK = Sampling(steps=2)

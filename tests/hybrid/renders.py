@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from musetalk.settings import RenderSettings
 from musetalk.weights.lock import entry_of, record
-from tests.film import settings as musetalk_settings
+from tests.helpers.film import settings as musetalk_settings
 
 QUICK = {"steps": 1, "guidance": 1.0}
 

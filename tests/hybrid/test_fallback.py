@@ -23,10 +23,10 @@ from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import Workshop
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.film import FACE
+from tests.helpers.film import FACE
+from tests.helpers.media import decode
 from tests.hybrid.parts import ZERO, MuseTalk, Recorder, crops, musetalks_latents, tools, voice
 from tests.hybrid.renders import adopt, settings, without
-from tests.media import decode
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

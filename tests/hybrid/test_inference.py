@@ -28,8 +28,10 @@ from musetalk.pipeline.render import render_frames
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.utils.arrays import UInt8Array
-from tests.filled import CPU, filled
-from tests.film import FACE, FILM
+from tests.helpers.filled import CPU, filled
+from tests.helpers.film import FACE, FILM
+from tests.helpers.media import decode_sound, write_video, write_wav
+from tests.helpers.tiny_checkpoints import UNET3D
 from tests.hybrid.parts import (
     LATENT,
     QUICK,
@@ -44,8 +46,6 @@ from tests.hybrid.parts import (
     voice,
 )
 from tests.hybrid.renders import settings
-from tests.media import decode_sound, write_video, write_wav
-from tests.tiny_checkpoints import UNET3D
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLAIN = replace(UNET3D, motion="none")

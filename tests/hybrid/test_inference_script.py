@@ -11,8 +11,8 @@ from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
 from scripts.inference import main
 from scripts.upstream import read_request
-from tests.film import FACE, FILM
-from tests.media import decode
+from tests.helpers.film import FACE, FILM
+from tests.helpers.media import decode
 
 pytestmark = pytest.mark.integration
 QUICK = "latentsync: {steps: 1, guidance: 1.0}"

@@ -16,8 +16,8 @@ from musetalk.pipeline.prepare import Preparation
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
+from tests.helpers.media import decode_sound, write_video, write_wav
 from tests.hybrid.renders import settings
-from tests.media import decode_sound, write_video, write_wav
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
 LENGTH = 34

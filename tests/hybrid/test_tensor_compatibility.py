@@ -14,7 +14,8 @@ from hybrid.denoiser import conditions_of, surgical_unet3d_inference
 from hybrid.mask import hide_painted, keep_mask, latent_mask
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.vae import to_pixels
-from tests.filled import filled
+from tests.helpers.filled import filled
+from tests.helpers.tiny_checkpoints import UNET3D
 from tests.hybrid.parts import (
     LATENT,
     SIDE,
@@ -28,7 +29,6 @@ from tests.hybrid.parts import (
     tools,
     voice,
 )
-from tests.tiny_checkpoints import UNET3D
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLAIN = replace(UNET3D, motion="none")

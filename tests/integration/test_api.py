@@ -19,9 +19,9 @@ from PIL import Image
 
 from musetalk.assets import SAMPLE, VOICE
 from musetalk.utils.arrays import UInt8Array
-from tests.media import decode, tone, write_video, write_wav
-from tests.programs import HANG_SECONDS, nothing_started_stays
-from tests.served import Served, served
+from tests.helpers.media import decode, tone, write_video, write_wav
+from tests.helpers.programs import HANG_SECONDS, nothing_started_stays
+from tests.helpers.served import Served, served
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

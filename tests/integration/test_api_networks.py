@@ -15,10 +15,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from musetalk.utils.arrays import UInt8Array
-from tests.film import FACE, FILM
-from tests.media import decode, tone, write_video, write_wav
-from tests.programs import nothing_started_stays
-from tests.served import Served, served
+from tests.helpers.film import FACE, FILM
+from tests.helpers.media import decode, tone, write_video, write_wav
+from tests.helpers.programs import nothing_started_stays
+from tests.helpers.served import Served, served
 
 pytestmark = pytest.mark.integration
 TOGETHER = "a_a_Draft_beside_musetalk-v15.mp4"

@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 
 from musetalk.utils.arrays import UInt8Array
-from tests.command import musetalk
-from tests.media import ffmpeg, numbered_frames, tone, write_video, write_wav
-from tests.programs import HANG_SECONDS, run_program, started_program
+from tests.helpers.command import musetalk
+from tests.helpers.media import ffmpeg, numbered_frames, tone, write_video, write_wav
+from tests.helpers.programs import HANG_SECONDS, run_program, started_program
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ from musetalk.comparison.compare import compare
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.lipsync import LipSync
-from tests.command import musetalk as command
-from tests.film import FACE, FILM, settings
-from tests.media import decode, stream_seconds
+from tests.helpers.command import musetalk as command
+from tests.helpers.film import FACE, FILM, settings
+from tests.helpers.media import decode, stream_seconds
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
 QUICK = ("--set", "latentsync.steps=1", "--set", "latentsync.guidance=1", "--set", "detector.name=haar")

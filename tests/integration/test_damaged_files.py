@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from musetalk.media.ffmpeg_process import ffmpeg_executable
-from tests.damaged import Damage, Renderer, damages, renderer, write_samples
+from tests.helpers.damaged import Damage, Renderer, damages, renderer, write_samples
 
 pytestmark = pytest.mark.integration
 

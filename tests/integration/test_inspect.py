@@ -16,8 +16,8 @@ from musetalk.inspection.frame import FramePreview
 from musetalk.inspection.panels import stages_of
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
-from tests.film import FACE, FILM
-from tests.restorers import write_restorer
+from tests.helpers.film import FACE, FILM
+from tests.helpers.restorers import write_restorer
 
 pytestmark = pytest.mark.integration
 NAMES = [

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.media import tone, write_wav
-from tests.served import ROOT, served
+from tests.helpers.media import tone, write_wav
+from tests.helpers.served import ROOT, served
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SOURCES = ("pyproject.toml", "requirements.txt", "README.md", "LICENSE", "musetalk", "hybrid")

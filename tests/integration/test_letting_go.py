@@ -19,9 +19,9 @@ from musetalk.pipeline.components import Workshop
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.everywhere import EverywhereAFace
-from tests.media import numbered_frames, tone, write_video, write_wav
-from tests.programs import HANG_SECONDS
+from tests.helpers.everywhere import EverywhereAFace
+from tests.helpers.media import numbered_frames, tone, write_video, write_wav
+from tests.helpers.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
 FRAMES = 16

@@ -21,9 +21,9 @@ from musetalk.pipeline.render import FinishedFrame, finished_frames, render_fram
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.film import write_film, write_words
-from tests.media import decode, tone, write_video, write_wav
-from tests.restorers import write_restorer
+from tests.helpers.film import write_film, write_words
+from tests.helpers.media import decode, tone, write_video, write_wav
+from tests.helpers.restorers import write_restorer
 
 pytestmark = pytest.mark.integration
 Frames = list[UInt8Array]

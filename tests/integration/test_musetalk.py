@@ -25,8 +25,8 @@ from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.film import FACE, FILM, settings, write_words
-from tests.media import decode, write_video
+from tests.helpers.film import FACE, FILM, settings, write_words
+from tests.helpers.media import decode, write_video
 
 pytestmark = pytest.mark.integration
 

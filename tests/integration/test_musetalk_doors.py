@@ -19,8 +19,8 @@ from musetalk.errors import BackendError
 from musetalk.lipsync import LipSync
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import MUSETALK_V15, adopt
-from tests.film import settings, write_film, write_words
-from tests.media import decode
+from tests.helpers.film import settings, write_film, write_words
+from tests.helpers.media import decode
 
 pytestmark = pytest.mark.integration
 FACE = range(3, 7)  # frames of the film that show the portrait

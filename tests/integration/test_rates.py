@@ -10,8 +10,8 @@ import pytest
 
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
-from tests.everywhere import EverywhereAFace
-from tests.media import (
+from tests.helpers.everywhere import EverywhereAFace
+from tests.helpers.media import (
     decode,
     decode_sound,
     ffmpeg,

@@ -28,7 +28,7 @@ from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.media import decode, stream_seconds, tone, write_video, write_wav
+from tests.helpers.media import decode, stream_seconds, tone, write_video, write_wav
 
 pytestmark = pytest.mark.integration
 CONTRACT = {

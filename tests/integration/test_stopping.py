@@ -32,8 +32,8 @@ from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
-from tests.media import tone, write_video, write_wav
-from tests.programs import HANG_SECONDS
+from tests.helpers.media import tone, write_video, write_wav
+from tests.helpers.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
 FRAMES, SIDE = 24, 64

@@ -20,8 +20,8 @@ from musetalk.pipeline.render import render_frames
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.everywhere import EverywhereAFace
-from tests.media import decode_sound, numbered_frames, write_video, write_wav
+from tests.helpers.everywhere import EverywhereAFace
+from tests.helpers.media import decode_sound, numbered_frames, write_video, write_wav
 
 pytestmark = pytest.mark.integration
 FRAMES = 22

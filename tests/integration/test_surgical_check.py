@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import musetalk
-from tests.programs import run_program
-from tests.served import ROOT
+from tests.helpers.command import musetalk
+from tests.helpers.programs import run_program
+from tests.helpers.served import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
 

@@ -10,8 +10,8 @@ import pytest
 from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
-from tests.everywhere import EverywhereAFace
-from tests.media import decode_sound, ffmpeg, numbered_frames, stream_seconds, tone, write_video, write_wav
+from tests.helpers.everywhere import EverywhereAFace
+from tests.helpers.media import decode_sound, ffmpeg, numbered_frames, stream_seconds, tone, write_video, write_wav
 
 pytestmark = pytest.mark.integration
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.programs import run_program, started_program
-from tests.served import ROOT
+from tests.helpers.programs import run_program, started_program
+from tests.helpers.served import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ SLEEPER = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin
 SUITE = f"""
 import subprocess, sys
 import psutil, pytest
-from tests.programs import nothing_started_stays
+from tests.helpers.programs import nothing_started_stays
 
 children = []
 

@@ -13,7 +13,7 @@ from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings
 from scripts.inference import main
 from scripts.upstream import Request, read_request
-from tests.media import tone, write_wav
+from tests.helpers.media import tone, write_wav
 
 pytestmark = pytest.mark.slow
 

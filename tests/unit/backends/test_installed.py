@@ -11,7 +11,7 @@ from musetalk.backends.registry import BUILT_IN, BackendRegistry
 from musetalk.doctor.environment import examine
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
-from tests.toy_backend import SOURCE, install
+from tests.helpers.toy_backend import SOURCE, install
 
 
 def test_those_built_in_are_called_as_they_are_listed() -> None:

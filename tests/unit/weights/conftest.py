@@ -8,8 +8,8 @@ import pytest
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.spec import AnyBackend
 from musetalk.webui.downloads import Downloads, weight_sets
-from tests.hub import CONFIG, EARS, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
-from tests.tiny_checkpoints import write_all
+from tests.helpers.hub import CONFIG, EARS, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
+from tests.helpers.tiny_checkpoints import write_all
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.tabs.models import ModelsHandlers, problems_of
 from musetalk.weights import MUSETALK_V15
-from tests.downloading import ended, halfway
-from tests.hub import LARGE, SMALL, UNET, Hub, reading
+from tests.helpers.downloading import ended, halfway
+from tests.helpers.hub import LARGE, SMALL, UNET, Hub, reading
 
 
 class TestDownloads:

@@ -12,8 +12,8 @@ from musetalk.cli.weights import app
 from musetalk.errors import SettingsError
 from musetalk.weights import WEIGHT_SETS, WeightFile
 from musetalk.weights.lock import LOCK_NAME
-from tests.hub import CONFIG, LARGE, UNET, Hub, on_hub
-from tests.tiny_checkpoints import write_all
+from tests.helpers.hub import CONFIG, LARGE, UNET, Hub, on_hub
+from tests.helpers.tiny_checkpoints import write_all
 
 
 class TestCommands:

@@ -10,7 +10,7 @@ from musetalk.errors import BackendError, Cancelled
 from musetalk.progress import CancelToken
 from musetalk.weights import FetchProgress, UrlPlace, WeightFile, fetch
 from musetalk.weights.lock import guarded, read_lock
-from tests.hub import CONFIG, LARGE, SMALL, UNET, Hub, on_hub, sha256
+from tests.helpers.hub import CONFIG, LARGE, SMALL, UNET, Hub, on_hub, sha256
 
 
 def parts(models: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from musetalk.errors import BackendError
 from musetalk.weights import MUSETALK_V15, HubPlace, WeightFile, first_of, preferred, verify
 from musetalk.weights.catalog import SD_VAE
 from musetalk.weights.export import export
-from tests.hub import on_hub
+from tests.helpers.hub import on_hub
 
 
 class TestExport:

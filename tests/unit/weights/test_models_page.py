@@ -15,9 +15,9 @@ from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import Downloads, DownloadState, weight_sets
 from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.tabs.models import panel
-from tests.downloading import ended, halfway
-from tests.html_page import Page
-from tests.hub import Hub, on_hub
+from tests.helpers.downloading import ended, halfway
+from tests.helpers.html_page import Page
+from tests.helpers.hub import Hub, on_hub
 
 
 class TestPage:

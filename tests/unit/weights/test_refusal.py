@@ -17,7 +17,7 @@ from musetalk.weights import HubPlace, fetch
 from musetalk.weights.disk import unwritable
 from musetalk.weights.hub import told
 from musetalk.weights.weight_file import UrlPlace
-from tests.hub import CONFIG, LARGE, UNET, Hub, on_hub, sha256
+from tests.helpers.hub import CONFIG, LARGE, UNET, Hub, on_hub, sha256
 
 _HAND, _THEIRS = "put the files there by hand", "whoever runs this server has to mend that"
 _NEWER = "get a newer version of this program, which may know where it is now"

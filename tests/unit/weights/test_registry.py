@@ -9,7 +9,7 @@ import pytest
 
 from musetalk.weights import MUSETALK_V15, WEIGHT_SETS, HubPlace, WeightFile, lacking, verify
 from musetalk.weights.catalog import LANDMARKS, S3FD
-from tests.hub import UNET, on_hub
+from tests.helpers.hub import UNET, on_hub
 
 
 class TestRegistry:

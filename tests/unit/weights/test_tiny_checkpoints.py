@@ -17,7 +17,7 @@ from musetalk.runtime.checkpoint import load_state_dict
 from musetalk.weights import MUSETALK_V15, TAESD, WEIGHT_SETS, lacking, preferred
 from musetalk.weights.catalog import WHISPER
 from musetalk.weights.export import export
-from tests.tiny_checkpoints import write_all
+from tests.helpers.tiny_checkpoints import write_all
 
 
 class TestTinyCheckpoints:

@@ -12,7 +12,7 @@ from musetalk.progress import CancelToken
 from musetalk.weights import MUSETALK_V15, HubPlace, WeightFile, adopt, verify
 from musetalk.weights.catalog import S3FD
 from musetalk.weights.lock import LOCK_NAME
-from tests.hub import LARGE, sha256
+from tests.helpers.hub import LARGE, sha256
 
 
 class TestVerify:

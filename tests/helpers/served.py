@@ -1,0 +1,84 @@
+"""The app as its users run it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.helpers.programs import HANG_SECONDS
+
+ROOT = Path(__file__).parents[2]
+PACED = "tests.helpers.paced_app"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server."""
+
+    address: str
+    process: psutil.Process
+
+
+@contextmanager
+def served(
+    jobs_dir: Path,
+    *options: str,
+    end_with: signal.Signals = signal.SIGTERM,
+    module: str = "app",
+    packages: Path = ROOT,
+) -> Iterator[Served]:
+    """Run the app on a free port of this machine while the `with` block runs; everything of it is gone afterwards.
+
+    Args:
+        jobs_dir: Where it keeps jobs.
+        options: Of its command line.
+        end_with: How it is ended.
+        module: Which runs it, and its command; `PACED` leaves the processor to others while it renders.
+        packages: Where the project lies.
+    """
+    command = [sys.executable, "-m", *module.split(), "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir), *options]
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(packages)}
+    process = subprocess.Popen(
+        command, cwd=jobs_dir.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    lines: queue.Queue[str | None] = queue.Queue()
+    reader = threading.Thread(target=_drain, args=(process, lines), daemon=True)
+    reader.start()
+    try:
+        yield Served(_address(lines), psutil.Process(process.pid))
+    finally:
+        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        process.send_signal(end_with)
+        process.wait(HANG_SECONDS)
+        reader.join()
+        assert process.stderr is not None
+        process.stderr.close()
+        _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
+        assert not alive
+
+
+def _drain(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        lines.put(line)
+    lines.put(None)
+
+
+def _address(lines: queue.Queue[str | None]) -> str:
+    seen = []
+    while (line := lines.get(timeout=HANG_SECONDS)) is not None:
+        seen.append(line)
+        if match := re.search(r"serving on (http\S+)", line):
+            return match[1]
+    raise AssertionError("the server did not start:\n" + "".join(seen))

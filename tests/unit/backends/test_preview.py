@@ -1,0 +1,177 @@
+"""The preview backend: what moves, what must not, and how far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from musetalk.assets import PORTRAIT
+from musetalk.backends.preview.generator import PreviewGenerator, preview_reach
+from musetalk.backends.types import Clip, FaceGenerator, Traits
+from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.metrics.mouth_opening import measure_opening
+from musetalk.utils.arrays import UInt8Array
+from tests.helpers.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
+
+OPENINGS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
+
+
+def speak(
+    face: UInt8Array, openness: float, spread: float = 0.0, *, sample: FaceSample | None = None, opening: float = 1.0
+) -> UInt8Array:
+    clip = Clip(face[None], np.array([[openness, spread]], np.float32), (sample or drawn_sample(),))
+    return PreviewGenerator(opening=opening).generate(clip)[0]
+
+
+def test_declares_what_it_needs() -> None:
+    generator: FaceGenerator = PreviewGenerator()
+    assert (generator.crop_size, generator.clip_length, generator.traits) == (None, 4, Traits())
+
+
+@pytest.mark.parametrize("teeth", [0.0, 9.0])
+def test_at_rest_every_byte_is_the_sources(teeth: float) -> None:
+    face = drawn_face(teeth=teeth)
+    assert np.array_equal(speak(face, 0.0), face)
+
+
+def test_the_source_is_left_alone() -> None:
+    face = drawn_face()
+    before = face.copy()
+    face.setflags(write=False)
+    speak(face, 0.8, -0.5)
+    assert np.array_equal(face, before)
+
+
+@pytest.mark.parametrize("angle", [-0.2, 0.0, 0.3])
+@pytest.mark.parametrize(("openness", "spread"), [(1.0, 0.0), (0.0, 1.0), (0.6, -1.0), (1.0, 1.0)])
+def test_nothing_changes_beyond_the_reach(angle: float, openness: float, spread: float) -> None:
+    mouth = replace(MOUTH, angle=angle)
+    face, sample = drawn_face(mouth), drawn_sample(mouth)
+    changed = (speak(face, openness, spread, sample=sample, opening=2.0) != face).any(axis=2)
+    reach = preview_reach(sample)
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    along = (x - reach.cx) * math.cos(reach.angle) + (y - reach.cy) * math.sin(reach.angle)
+    across = (y - reach.cy) * math.cos(reach.angle) - (x - reach.cx) * math.sin(reach.angle)
+    inside = (along / reach.along) ** 2 + (across / reach.across) ** 2 <= 1
+    assert changed.any()
+    assert not (changed & ~inside).any()
+    x0, y0, x1, y1 = reach.bounds
+    box = np.zeros_like(inside)
+    box[y0:y1, x0:x1] = True
+    assert not (inside & ~box).any()
+
+
+def test_the_reach_scales_with_the_face() -> None:
+    small = preview_reach(drawn_sample())
+    doubled = FaceSample(
+        0,
+        FaceBox(2 * BOX.x0, 2 * BOX.y0, 2 * BOX.x1, 2 * BOX.y1, 1.0),
+        MouthShape(2 * MOUTH.cx, 2 * MOUTH.cy, 2 * MOUTH.half_width, 0.0),
+    )
+    large = preview_reach(doubled)
+    assert (large.cx, large.cy, large.along, large.across) == pytest.approx(
+        (2 * small.cx, 2 * small.cy, 2 * small.along, 2 * small.across)
+    )
+    assert small.cy - small.across > BOX.y0 + BOX.height / 2  # eyes stay out of it
+
+
+@pytest.mark.parametrize("spread", [-0.8, 0.0, 0.8])
+@pytest.mark.parametrize("skin", [(214, 170, 145), (120, 84, 66)])
+def test_the_mouth_opens_with_the_voice(spread: float, skin: tuple[int, int, int]) -> None:
+    face = drawn_face(skin=skin)
+    measured = [measure_opening(speak(face, openness, spread), MOUTH) for openness in OPENINGS]
+    assert all(later > earlier for earlier, later in pairwise(measured[1:]))
+    assert measured[0] < 0.05
+    assert 0.15 < measured[-1] < 0.45
+
+
+def test_the_gain_opens_further() -> None:
+    face = drawn_face()
+    opened = [measure_opening(speak(face, 0.5, opening=gain), MOUTH) for gain in (0.5, 1.0, 1.5)]
+    assert opened[0] < opened[1] < opened[2]
+
+
+def test_a_mouth_that_shows_teeth_keeps_them_and_opens_below() -> None:
+    face = drawn_face(teeth=9.0)
+    opened = speak(face, 0.8)
+    teeth = np.s_[int(MOUTH.cy) - 3 : int(MOUTH.cy) + 2, int(MOUTH.cx) - 8 : int(MOUTH.cx) + 8]
+    below = np.s_[int(MOUTH.cy) + 10 : int(MOUTH.cy) + 16, int(MOUTH.cx) - 8 : int(MOUTH.cx) + 8]
+    assert opened[teeth].mean() > 0.9 * face[teeth].mean()
+    assert opened[below].mean() < 0.5 * face[below].mean()
+
+
+def test_spread_widens_and_rounds_the_opening() -> None:
+    face = drawn_face()
+
+    def width(spread: float) -> int:
+        row = cv2.cvtColor(speak(face, 0.8, spread), cv2.COLOR_RGB2GRAY)[int(MOUTH.cy) + 7]
+        return int(np.count_nonzero(row[100:220] < 110))
+
+    assert width(-1.0) < 0.9 * width(0.0)
+    assert width(1.0) > width(-1.0)
+
+
+def test_small_motions_change_little() -> None:
+    face = drawn_face()
+    nearly = speak(face, 0.01).astype(int)
+    assert np.abs(nearly - face).mean() < 0.1
+    steps = [speak(face, openness).astype(int) for openness in np.arange(0.4, 0.44, 0.01)]
+    assert all(np.abs(b - a).mean() < 1.0 for a, b in pairwise(steps))
+
+
+def test_frames_do_not_depend_on_their_batch() -> None:
+    faces = np.stack([drawn_face(replace(MOUTH, cx=MOUTH.cx + k)) for k in range(4)])
+    samples = tuple(drawn_sample(replace(MOUTH, cx=MOUTH.cx + k)) for k in range(4))
+    speech = np.array([[0.2, 0.1], [0.9, -0.4], [0.0, 0.0], [0.5, 0.8]], np.float32)
+    generator = PreviewGenerator()
+    together = generator.generate(Clip(faces, speech, samples))
+    for k in (2, 0, 3, 1):
+        alone = generator.generate(Clip(faces[k : k + 1], speech[k : k + 1], samples[k : k + 1]))
+        assert np.array_equal(alone[0], together[k])
+
+
+def test_translation_moves_the_result_along() -> None:
+    face = drawn_face()
+    cut = face[40:300, 30:290]
+    box = FaceBox(BOX.x0 - 30, BOX.y0 - 40, BOX.x1 - 30, BOX.y1 - 40, 1.0)
+    moved = FaceSample(0, box, replace(MOUTH, cx=MOUTH.cx - 30, cy=MOUTH.cy - 40))
+    whole = speak(face, 0.7, 0.2)[40:300, 30:290].astype(int)
+    assert np.abs(speak(np.ascontiguousarray(cut), 0.7, 0.2, sample=moved).astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("shift", [(-200.0, 0.0), (150.0, 120.0), (0.0, 400.0)])
+def test_faces_beyond_the_crop_are_no_error(shift: tuple[float, float]) -> None:
+    x, y = shift
+    box = FaceBox(BOX.x0 + x, BOX.y0 + y, BOX.x1 + x, BOX.y1 + y, 1.0)
+    sample = FaceSample(0, box, replace(MOUTH, cx=MOUTH.cx + x, cy=MOUTH.cy + y))
+    assert speak(drawn_face(), 0.9, sample=sample).shape == (SIDE, SIDE, 3)
+
+
+def test_a_tiny_mouth_is_left_alone() -> None:
+    sample = drawn_sample(replace(MOUTH, half_width=1.5))
+    assert np.array_equal(speak(drawn_face(), 1.0, sample=sample), drawn_face())
+
+
+def test_opening_is_measured_whatever_the_tilt() -> None:
+    for angle in (-0.3, 0.0, 0.3):
+        mouth = replace(MOUTH, angle=angle)
+        face = drawn_face(mouth)
+        cv2.ellipse(face, (160, 210), (24, 12), math.degrees(angle), 0, 360, (30, 12, 12), -1)
+        assert measure_opening(face, mouth) == pytest.approx(24 / 64, abs=0.05)
+
+
+@pytest.mark.skipif(not PORTRAIT.is_file(), reason="the portrait ships with the repository, not with the package")
+def test_the_portrait_speaks_in_proportion() -> None:
+    portrait = cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
+    scale = portrait.shape[1] / 512
+    box = FaceBox(177 * scale, 66 * scale, 271 * scale, 160 * scale, 1.0)
+    mouth = MouthShape(223 * scale, 142 * scale, 19 * scale, 0.0)
+    sample = FaceSample(0, box, mouth)
+    driven = np.linspace(0, 1, 9)
+    measured = [measure_opening(speak(portrait, openness, sample=sample), mouth) for openness in driven]
+    assert np.corrcoef(driven, measured)[0, 1] > 0.9

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musetalk.errors import MediaError
+from musetalk.media.playback import play
+from musetalk.media.probe import probe_source
+from musetalk.media.reader import read_frames
+from musetalk.media.timing.timeline import Timeline
+from musetalk.media.types import Source
+from musetalk.settings import Limits
+from tests.helpers.media import ffmpeg, numbered_frames, read_number, write_video
+
+pytestmark = pytest.mark.slow
+
+
+def probe(path: Path) -> Source:
+    return probe_source(path, Limits())
+
+
+def test_frames_come_in_order_and_whole(clip: Path) -> None:
+    frames = list(read_frames(probe(clip)))
+    assert [read_number(frame) for frame in frames] == list(range(50))
+    assert frames[0].shape == (48, 64, 3)
+    assert frames[0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "ts"])
+def test_starting_anywhere_gives_the_same_pixels(tmp_path: Path, suffix: str) -> None:
+    path = write_video(
+        tmp_path / f"clip.{suffix}", numbered_frames(40), Fraction(30000, 1001), "-preset", "fast", "-g", "9"
+    )
+    source = probe(path)
+    whole = list(read_frames(source))
+    for start in (1, 8, 9, 10, 26, 39):
+        part = list(read_frames(source, start, start + 3))
+        assert len(part) == min(3, 40 - start)
+        for frame, expected in zip(part, whole[start:], strict=False):
+            np.testing.assert_array_equal(frame, expected)
+
+
+@pytest.mark.parametrize("mode", ["pingpong", "loop", "hold"])
+@pytest.mark.parametrize("spool_bytes", [2**30, 64 * 48 * 3 * 5])
+def test_any_range_of_a_timeline_is_what_it_says(clip: Path, tmp_path: Path, mode: str, spool_bytes: int) -> None:
+    source = probe(clip)
+    timeline = Timeline(170, 170, 50, mode)  # type: ignore[arg-type]
+    spool = {"spool_dir": tmp_path, "spool_bytes": spool_bytes}
+    played = [read_number(frame) for frame in play(source, timeline, 0, 170, **spool)]  # type: ignore[arg-type]
+    assert played == [timeline.source_frame(k) for k in range(170)]
+    part = [read_number(frame) for frame in play(source, timeline, 61, 64, **spool)]  # type: ignore[arg-type]
+    assert part == played[61:64]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_backwards_is_byte_for_byte_what_forwards_was(clip: Path, tmp_path: Path) -> None:
+    source = probe(clip)
+    forwards = list(read_frames(source))
+    timeline = Timeline(99, 99, 50, "pingpong")
+    for k, frame in enumerate(play(source, timeline, 0, 99, spool_dir=tmp_path)):
+        np.testing.assert_array_equal(frame, forwards[timeline.source_frame(k)])
+
+
+def test_frames_may_be_written_to(clip: Path, tmp_path: Path) -> None:
+    frames = play(probe(clip), Timeline(60, 60, 50, "hold"), 48, 60, spool_dir=tmp_path)
+    numbers = []
+    for frame in frames:
+        numbers.append(read_number(frame))
+        frame[:] = 0
+    assert numbers == [48, *[49] * 11]
+
+
+def test_a_variable_rate_shows_pictures_at_their_times(tmp_path: Path) -> None:
+    times = "setpts='if(lt(N,10),N,10+(N-10)*4)/(25*TB)'"
+    path = write_video(tmp_path / "vfr.mp4", numbered_frames(30), 25, "-vf", times, "-fps_mode", "vfr")
+    source = probe(path)
+    shown = [read_number(frame) for frame in read_frames(source)]
+    assert len(shown) == source.frame_count
+    at = [k / 25 if k < 10 else (10 + (k - 10) * 4) / 25 for k in range(30)]
+    for k, number in enumerate(shown):
+        middle = (k + 0.5) / float(source.fps)
+        assert at[number] <= middle
+        assert number == 29 or at[number + 1] > middle
+
+
+def test_rotated_pictures_are_upright(tmp_path: Path) -> None:
+    frames = np.zeros((2, 48, 64, 3), np.uint8)
+    frames[:, :24, :32] = 250  # a light upper left corner
+    flat = write_video(tmp_path / "flat.mp4", frames)
+    turned = tmp_path / "turned.mp4"
+    ffmpeg("-display_rotation", "-90", "-i", str(flat), "-c", "copy", str(turned))  # to be shown turned clockwise
+    frame = next(iter(read_frames(probe(turned))))
+    assert frame.shape == (64, 48, 3)
+    corners = {"upper left": frame[8, 8], "upper right": frame[8, 40], "lower right": frame[56, 40]}
+    assert max(corners, key=lambda name: int(corners[name].mean())) == "upper right"
+
+
+def test_shrinking_keeps_the_proportions(clip: Path) -> None:
+    frame = next(iter(read_frames(probe(clip), max_side=32)))
+    assert frame.shape == (24, 32, 3)
+
+
+def test_a_source_that_ends_early_says_so(clip: Path, tmp_path: Path) -> None:
+    source = probe(clip)
+    longer = replace(source, clock=replace(source.clock, frame_count=80))
+    with pytest.raises(MediaError, match="damaged"):
+        list(play(longer, Timeline(80, 80, 80, "hold"), 0, 80, spool_dir=tmp_path))
