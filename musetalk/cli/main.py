@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import sys
@@ -39,6 +40,9 @@ app.add_typer(weights_app)
 def _options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
 ) -> None:
+    if not gc.isenabled():  # by `main`; what the start has made lives as long as the program
+        gc.freeze()
+        gc.enable()
     # What libraries remark on a file is for --verbose: what matters of it becomes an error or a note of ours.
     logging.captureWarnings(capture=True)
     logging.getLogger("PIL").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
