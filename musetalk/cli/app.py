@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from musetalk.webui.options import ServerOptions
+from musetalk.weights.hub import check_endpoint
 
 _DEFAULT = ServerOptions()
 
@@ -50,6 +51,7 @@ def serve_app(
     ] = _DEFAULT.owner,
 ) -> None:
     """Serve the browser app until it is asked to end."""
+    check_endpoint()
     from musetalk.webui.server import serve  # noqa: PLC0415 - loads the engine
 
     _log_what_is_served()

@@ -29,6 +29,7 @@ from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS, S3FD
+from musetalk.weights.hub import check_endpoint
 
 if TYPE_CHECKING:
     import torch
@@ -271,10 +272,13 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
     """What `load` makes.
 
     Raises:
-        BackendError: There is not enough memory for it.
+        BackendError: There is not enough memory for it, or the environment keeps libraries from being imported.
     """
     try:
         return load()
+    except ValueError:
+        check_endpoint()
+        raise
     except (RuntimeError, MemoryError) as error:
         from musetalk.runtime.device import is_out_of_memory  # noqa: PLC0415 - loads torch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -134,10 +135,10 @@ def _mirror(place: HubPlace | UrlPlace) -> str:
 
 
 def _on_hub(place: HubPlace) -> Remote:
+    endpoint = _endpoint()
     from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - only needed to download
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # noqa: PLC0415 - documented
 
-    endpoint = _endpoint()
     address = hf_hub_url(place.repository, place.path, revision=place.revision, endpoint=endpoint)
     said = get_hf_file_metadata(address, timeout=_SECONDS, endpoint=endpoint)
     return Remote(address, said.size, said.etag or "", dict(build_hf_headers()))
@@ -159,7 +160,35 @@ def _at_address(place: UrlPlace) -> Remote:
 
 def _endpoint() -> str | None:
     """The hub, if not the usual one; read here because the library reads it once, when it is imported."""
+    check_endpoint()
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def check_endpoint() -> None:
+    """Make sure that HF_ENDPOINT is an address, if it is set; else libraries that load networks cannot be imported.
+
+    Raises:
+        BackendError: It is none.
+    """
+    given = os.environ.get("HF_ENDPOINT", "")
+    if given and not _is_address(given):
+        raise BackendError(
+            f"HF_ENDPOINT is no address of a server ({given!r})",
+            "unset HF_ENDPOINT, or set that variable to an address like https://huggingface.co",
+        )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and not re.search(r"\s", text)
+            and parts.port != 0
+        )
+    except ValueError:
+        return False
 
 
 def _host(place: HubPlace | UrlPlace) -> str:

@@ -23,6 +23,7 @@ _LEFT_OUT = re.compile(
     r"|,? ?(?:or )?name another(?: folder)? with --models-dir"
     r"| with python -m musetalk weights download [\w.-]+(?=, or start it with --downloads)"
     r"|,? ?name a mirror with HF_ENDPOINT|(?:unset|look at) HF_ENDPOINT(?:, )?(?:or )?|unset it, or "
+    r"|set that variable to an address like \S+"
     r"| \(hf auth login[^)]*\)"
     r"| \(what goes where: python -m musetalk weights list\) and run: python -m musetalk weights verify"
     r"| \(--[\w-]+\)"
@@ -67,6 +68,7 @@ VISITOR = Reader()  # somebody who can change inputs and settings, and nothing o
 def plain(text: str, reader: Reader) -> str:
     """A problem, a remedy or both, in words for `reader`; may be empty, where nothing can be done on a page."""
     text = _LEFT_OUT.sub("", text).replace("HF_HUB_OFFLINE forbids", "this server is set up to forbid")
+    text = text.replace("HF_ENDPOINT is no", "the mirror that this server is set up to use is no")
     text = re.sub(r"start it with --downloads \([^)]*\)", "allow downloads", text)
     text = _DOWNLOAD.sub(lambda found: _download(found, reader), text)
     text = _LIMIT.sub(lambda found: _raise_limit(found, reader), text)

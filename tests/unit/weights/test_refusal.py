@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import httpx2
 import pytest
 
+from musetalk.cli.app import serve_app
 from musetalk.errors import BackendError, OutputError
 from musetalk.webui.html.plain_words import Reader, plain
 from musetalk.weights import HubPlace, fetch
@@ -108,7 +109,7 @@ class TestRefusal:
         assert plain(said.remedy, Reader(owner=True, downloads=True)) == owner
         assert plain(said.remedy, Reader(downloads=True)) == visitor
 
-    @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "a-mirror", "http://a mirror"])
+    @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://a-mirror.invalid"])
     def test_a_mirror_that_is_not_there_is_to_be_looked_at(
         self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
     ) -> None:
@@ -120,6 +121,20 @@ class TestRefusal:
         assert "\n" not in str(e.value)
         assert plain(e.value.remedy, Reader(owner=True)) == "connect, or put the files there by hand"
         assert plain(e.value.remedy, Reader(downloads=True)) == "whoever runs this server has to mend that"
+
+    @pytest.mark.parametrize("endpoint", ["a-mirror", "http://a mirror", "http://[::1", "http://", "https://a:99999"])
+    def test_a_mirror_that_has_no_address_is_named_in_one_line(
+        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
+    ) -> None:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(BackendError, match="HF_ENDPOINT is no address") as e:
+            fetch([on_hub(UNET)], tmp_path)
+        assert endpoint in e.value.problem
+        assert e.value.remedy.startswith("unset HF_ENDPOINT, or set that variable to an address")
+        assert "\n" not in str(e.value)
+        assert "HF_ENDPOINT" not in plain(str(e.value), Reader(owner=True))
+        with pytest.raises(BackendError, match="HF_ENDPOINT is no address"):  # before the app's libraries fail
+            serve_app()
 
     @pytest.mark.parametrize(
         ("place", "remedy"),
