@@ -3,16 +3,20 @@
 python -m docs.make_option_tables
 
 In a document, a table stands between `<!-- settings: NAME ... -->` and `<!-- end of settings -->`. A name is that of a
-setting, of a group (mask), or "all", which makes one table per theme.
+setting, of a group (mask), or "all", which makes one table per theme. The app's own options stand between
+`<!-- options of the app -->` and `<!-- end of options -->`.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import get_args
 
+from musetalk.cli.app import serve_app
 from musetalk.settings import RenderSettings, SettingField, setting_fields
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +24,8 @@ DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "settings.md")
 ALL = "all"
 _TABLE = re.compile(r"(<!-- settings: (?P<names>[^>]*?) -->\n).*?(<!-- end of settings -->)", re.DOTALL)
 _HEAD = ("option", "setting", "meaning", "values")
+_APP = re.compile(r"(<!-- options of the app -->\n).*?(<!-- end of options -->)", re.DOTALL)
+_APP_HEAD = ("option", "meaning")
 
 
 def with_tables(document: str, fields: Sequence[SettingField] | None = None) -> str:
@@ -39,13 +45,35 @@ def with_tables(document: str, fields: Sequence[SettingField] | None = None) -> 
         table = "\n".join(_by_theme(known)) if names == [ALL] else option_table(_chosen(names, known))
         return f"{match[1]}{table}{match[3]}"
 
-    return _TABLE.sub(made, document)
+    return _APP.sub(lambda match: f"{match[1]}{app_table()}{match[2]}", _TABLE.sub(made, document))
 
 
 def option_table(fields: Sequence[SettingField]) -> str:
     """Return a table of settings, in Markdown."""
-    rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, fields)]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+    return _table(_HEAD, map(_row, fields))
+
+
+def app_table() -> str:
+    """Return the table of the app's own options, in Markdown."""
+    options = inspect.signature(serve_app, eval_str=True).parameters.values()
+    return _table(_APP_HEAD, map(_app_row, options))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
+
+
+def _app_row(parameter: inspect.Parameter) -> tuple[str, str]:
+    kinds, [option] = get_args(parameter.annotation)[0], parameter.annotation.__metadata__
+    name, default = parameter.name.replace("_", "-"), parameter.default
+    both = bool in get_args(kinds) and default is None
+    told = [option.help]
+    if default is not None and default is not False:
+        told.append(f"Default: {default}." if isinstance(default, int | float) else f"Default: `{default}`.")
+    if option.envvar:
+        told.append(f"Also set as `{option.envvar}`.")
+    return f"`--{name}`" + (f", `--no-{name}`" if both else ""), " ".join(told)
 
 
 def _by_theme(fields: Sequence[SettingField]) -> list[str]:

@@ -21,11 +21,15 @@ def serve_app(
         list[str] | None, typer.Option(envvar="MUSETALK_AUTH", help="user:password; more than once for more users.")
     ] = None,
     share: Annotated[bool, typer.Option(help="Ask Gradio for a public address.")] = False,
-    max_seconds: Annotated[float, typer.Option(help="Longest source and voice.", min=1)] = _DEFAULT.max_seconds,
-    max_pixels: Annotated[int, typer.Option(help="Largest frame.", min=1)] = _DEFAULT.max_pixels,
+    max_seconds: Annotated[
+        float, typer.Option(help="Longest source and voice, in seconds.", min=1)
+    ] = _DEFAULT.max_seconds,
+    max_pixels: Annotated[int, typer.Option(help="Largest frame, in pixels.", min=1)] = _DEFAULT.max_pixels,
     max_megabytes: Annotated[int, typer.Option(help="Largest upload, in MiB.", min=1)] = _DEFAULT.max_megabytes,
     jobs_dir: Annotated[Path, typer.Option(help="Where renders are kept.")] = _DEFAULT.jobs_dir,
-    keep_hours: Annotated[float, typer.Option(help="How long, after they ended.", min=0)] = _DEFAULT.keep_hours,
+    keep_hours: Annotated[
+        float, typer.Option(help="How long, in hours, after they ended.", min=0)
+    ] = _DEFAULT.keep_hours,
     max_disk_gigabytes: Annotated[
         float, typer.Option(help="Disk for all of them, in GiB.", min=0.1)
     ] = _DEFAULT.max_disk_gigabytes,

@@ -35,6 +35,13 @@ def test_a_new_setting_comes_into_the_tables() -> None:
     assert "| `--halo` | `mask.halo` | what surrounds it | `none`, `ring`; default: `none` |\n" in made
 
 
+def test_the_apps_options_have_a_table() -> None:
+    made = with_tables("<!-- options of the app -->\nold\n<!-- end of options -->\n")
+    assert "| `--owner`, `--no-owner` | Whether" in made
+    assert "| `--keep-hours` | How long, in hours, after they ended. Default: 24.0. |" in made
+    assert "old" not in made
+
+
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match='"masks"'):
         with_tables("<!-- settings: masks -->\n<!-- end of settings -->")
