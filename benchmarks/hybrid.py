@@ -25,6 +25,7 @@ from benchmarks.flops import Stopwatch, Timing, against_parts, count_flop, matmu
 from benchmarks.full_size import write_latentsync
 from benchmarks.hybrid_work import CLIP, FOLDER, FULL, LONG, SMALL, Sizes, call_flop, random_conditions
 from hybrid.clips import plan_clips
+from hybrid.conditioning import format_for_musetalk
 from hybrid.sampler import FAST, PUBLISHED, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.loading import load_unet3d
@@ -67,7 +68,7 @@ def time_steps(models: Path, side: int) -> tuple[Steps, UNet3DConfig]:
     conditions = random_conditions(CLIP, side, compute)
 
     def work(sampling: Sampling) -> None:
-        Sampler(unet, compute, replace(sampling, steps=1)).sample(conditions)
+        Sampler(unet, compute, replace(sampling, steps=1)).sample(*conditions)
 
     alone = against_parts(partial(work, replace(PUBLISHED, guidance=1)), watch)
     with torch.inference_mode():
@@ -81,7 +82,7 @@ def time_ends(models: Path, side: int) -> Ends:
     compute, watch = choose_compute("cpu"), Stopwatch()
     autoencoder = load_autoencoder(models, compute, "sd", None)
     pixels = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    latents = random_conditions(1, side, compute).reference
+    latents = format_for_musetalk(random_conditions(1, side, compute)[0].reference)
     works = (lambda: autoencoder.encoder.encode(pixels), lambda: autoencoder.decoder.decode_rows(latents, 0))
     with torch.inference_mode():
         encode, decode = ((CLIP * watch.seconds(work), float(CLIP * count_flop(work))) for work in works)

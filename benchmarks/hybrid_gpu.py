@@ -14,8 +14,9 @@ from torch import nn
 from benchmarks.common import machine, table
 from benchmarks.flops import Stopwatch, matmul_rate
 from benchmarks.hybrid_work import CLIP, FOLDER, LONG, call_flop, random_conditions, random_input
-from hybrid.conditioning import format_for_latentsync
+from hybrid.conditioning import format_for_musetalk
 from hybrid.denoiser import LatentSyncDenoiser
+from hybrid.drop_in import format_for_latentsync
 from hybrid.sampler import PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D
@@ -126,10 +127,10 @@ def _clip_row(unet: UNet3D, autoencoder: Autoencoder, side: int, compute: Comput
     crops = np.random.default_rng(0).integers(0, 256, (CLIP, side, side, 3), dtype=np.uint8)
     conditions = random_conditions(CLIP, side, compute)
     denoiser = LatentSyncDenoiser(unet, compute, plan.sampling)
-    latents = compute.tensor(conditions.reference)
+    latents = compute.tensor(format_for_musetalk(conditions[0].reference))
     works: tuple[Callable[[], object], ...] = (
         lambda: format_for_latentsync(crops, autoencoder.encoder, batch=plan.decoded),
-        lambda: denoiser.paint(conditions),
+        lambda: denoiser.paint(*conditions),
         lambda: [autoencoder.decoder.decode_rows(part, 0) for part in torch.split(latents, plan.decoded)],
     )
     seconds = [watch.warm_seconds(work) for work in works]
@@ -142,6 +143,6 @@ def _peak_row(unet: UNet3D, side: int, compute: Compute, plan: Plan) -> list[str
     row = [f"{side}"]
     for frames in (CLIP, LONG, LONG):
         torch.cuda.reset_peak_memory_stats(compute.device)
-        LatentSyncDenoiser(unet, compute, plan.sampling).paint(random_conditions(frames, side, compute))
+        LatentSyncDenoiser(unet, compute, plan.sampling).paint(*random_conditions(frames, side, compute))
         row.append(f"{torch.cuda.max_memory_allocated(compute.device) / 1e9:.2f}")
     return row

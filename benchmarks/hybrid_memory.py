@@ -43,7 +43,7 @@ def main() -> None:
         unet = compute.place(load_unet3d(models / FOLDER, dtype=compute.dtype))
         for name, frames, pixels, sampling in phases:
             memory.phase = name
-            LatentSyncDenoiser(unet, compute, sampling).paint(random_conditions(frames, pixels, compute))
+            LatentSyncDenoiser(unet, compute, sampling).paint(*random_conditions(frames, pixels, compute))
     weights = sum(tensor.nbytes for tensor in unet.state_dict().values())
     names = ("load", *(name for name, *_ in phases))
     found = {name: (memory.resident[name], memory.own[name]) for name in names}

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.flops import count_flop
-from hybrid.denoiser import conditions_of
+from hybrid.conditioning import LATENT_CHANNELS, Conditioning, conditioning_of
 from hybrid.mask import LATENT_PIXELS
-from hybrid.sampler import PUBLISHED, Conditions, NoisePredictor
+from hybrid.sampler import PUBLISHED, NoisePredictor
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS, IN_CHANNELS, UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
 from musetalk.runtime.device import Compute
@@ -38,12 +38,12 @@ FULL = Sizes(256, 64)
 SMALL = Sizes(128, 64)
 
 
-def random_conditions(frames: int, side: int, compute: Compute) -> Conditions:
+def random_conditions(frames: int, side: int, compute: Compute) -> tuple[Conditioning, Tensor]:
     """Random latents and a random voice for consecutive crops of `side` pixels."""
     random = torch.Generator().manual_seed(0)
-    latents = torch.randn(frames, 8, *[side // LATENT_PIXELS] * 2, generator=random)
+    latents = torch.randn(frames, 2 * LATENT_CHANNELS, *[side // LATENT_PIXELS] * 2, generator=random)
     audio = torch.randn(frames, AUDIO_STEPS, AUDIO_CHANNELS, generator=random)
-    return conditions_of(compute.tensor(latents), compute.tensor(audio))
+    return conditioning_of(*compute.tensor(latents).chunk(2, dim=1)), compute.tensor(audio)
 
 
 def random_input(clips: int, side: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:

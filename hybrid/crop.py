@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from hybrid.landmarks import FacePoints
-from hybrid.mask import PAINTED_BOX, SIDE, shown_mask
+from hybrid.mask import SIDE
 from hybrid.template import fit_similarity, template_points, template_size
 from musetalk.compositing.masks import FaceMask, trimmed
 from musetalk.faces.crops.crop import Scaling
@@ -124,32 +124,16 @@ def place_aligned(
     return [AlignedPlacement(a, b, tx, ty, size, scaling) for (a, _, tx), (b, _, ty) in fits]
 
 
-def painted_mask(placement: AlignedPlacement, feather: float = FEATHER) -> FaceMask:
-    """The mask that shows only what the network painted, softly; kept pixels keep their bytes.
-
-    Args:
-        placement: The crop.
-        feather: As a fraction of the crop's side; about 0 for a hard edge.
-    """
-    unit = placement.size / SIDE
-    x0, y0, x1, y1 = (edge * unit for edge in PAINTED_BOX)
-    return placement.warp_alpha(shown_mask(placement.size, feather), placement.bounds_of(x0, y0, x1, y1))
-
-
-def whole_mask(placement: AlignedPlacement, height: int, width: int) -> FaceMask:
-    """Upstream's mask: the whole crop but for its rim, over a frame of [height, width]."""
-    return _whole_mask(placement, (0, 0, width, height))
-
-
 def pasted_mask(placement: AlignedPlacement) -> FaceMask:
-    """Upstream's mask over no more of the frame than it shows; beyond the frame's edges, the crop is not cut off."""
+    """Return upstream's mask over what it shows; beyond the frame's edges, the crop is not cut off."""
     room = placement.side // _EDGE_SHARE + _TRIM  # where nothing shows, so that the crop's rim is eaten off as anywhere
     x0, y0 = placement.x - room, placement.y - room
     bounds = x0, y0, placement.x + placement.width + room, placement.y + placement.height + room
-    return trimmed(_whole_mask(placement, bounds))
+    return trimmed(whole_mask(placement, bounds))
 
 
-def _whole_mask(placement: AlignedPlacement, bounds: tuple[int, int, int, int]) -> FaceMask:
+def whole_mask(placement: AlignedPlacement, bounds: tuple[int, int, int, int]) -> FaceMask:
+    """Return upstream's mask, the whole crop but for its rim, over a rectangle of the frame (x0, y0, x1, y1)."""
     columns, rows = placement.template_size
     full = placement.warp_alpha(np.ones((rows, columns), np.float32), bounds).alpha
     eaten = cv2.erode(full, np.ones((_TRIM, _TRIM), np.uint8))

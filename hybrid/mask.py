@@ -1,13 +1,15 @@
 """LatentSync's fixed mask: which pixels of its crops the network is shown, and which it paints.
 
-Facts of bytedance/LatentSync (Apache-2.0): one picture of 256 x 256, resized with Lanczos for other sizes; 1 keeps a
-pixel, 0 paints it. The painted part is a U: a column beside the nose on each side, joined below it in a bowl that
-reaches under the chin.
+One picture of 256 x 256, resized with Lanczos for other sizes; 1 keeps a pixel, 0 paints it. The painted part is a U: a
+column beside the nose on each side, joined below it in a bowl that reaches under the chin. `mask.png`, beside this
+file, holds it. Its pixels are those of latentsync/utils/mask.png (bytedance/LatentSync, Apache-2.0); the file was made
+here, row by row, from measures of that.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,22 +18,10 @@ import torch
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.utils.easing import smoothstep
 
-SIDE = 256  # of the picture that the numbers below describe
+SIDE = 256  # of the picture
 LATENT_PIXELS = 8  # pixels of a crop in one of its latents, each way
 
-# Rows and columns are [first, last). Beside the nose, two columns; below it full rows; then the bowl, row by row.
-_COLUMNS_FROM, _ROWS_FROM, _BOWL_FROM = 95, 128, 135
-_COLUMNS = ((9, 78), (178, 247))
-_ROW = (9, 248)
-_BOWL = (9, 247)  # its first row
-# By how many pixels each row of the bowl begins further right, and ends further left, than the row above it (base 36).
-_LEFT_STEPS = (
-    "01000000000000010000000000000100000010101010110101101011110111111110111111211121121221212222222222232332454n"
-)
-_RIGHT_STEPS = (
-    "000000000000001000000000000010000001010101011011011011011011011111011111111111112112112121221222232322322444"
-)
-
+_PICTURE = Path(__file__).with_name("mask.png")
 PAINTED_BOX = (9, 95, 248, 243)  # x0, y0, x1, y1 of what is painted, half open
 
 
@@ -118,13 +108,6 @@ def shown_mask(size: int, feather: float) -> Float32Array:
 
 
 def _drawn() -> UInt8Array:
-    """The picture: uint8 [256, 256], 255 keeps, 0 paints."""
-    mask = np.full((SIDE, SIDE), 255, np.uint8)
-    for first, last in _COLUMNS:
-        mask[_COLUMNS_FROM:_ROWS_FROM, first:last] = 0
-    mask[_ROWS_FROM:_BOWL_FROM, _ROW[0] : _ROW[1]] = 0
-    left, right = _BOWL
-    for row, (inwards, back) in enumerate(zip(_LEFT_STEPS, _RIGHT_STEPS, strict=True), _BOWL_FROM):
-        left, right = left + int(inwards, 36), right - int(back, 36)
-        mask[row, left:right] = 0
-    return mask
+    """Return the picture: uint8 [256, 256], 255 keeps, 0 paints."""
+    packed = np.frombuffer(_PICTURE.read_bytes(), np.uint8)
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)

@@ -18,14 +18,14 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 
-from hybrid.clips import as_clip, as_frames, clip_weights, mirrored, phases, plan_clips
+from hybrid.clips import clip_weights, mirrored, phases, plan_clips
+from hybrid.conditioning import PUBLISHED_SEED, Conditioning
 from musetalk.runtime.device import Compute
 from musetalk.settings import PRESET_STEPS
 
 Solver: TypeAlias = Literal["ddim", "dpm++"]
 StepCallback: TypeAlias = Callable[[int, int], None]
 
-LATENT_CHANNELS = 4
 # How the network was trained to see noise (LatentSync's configs/scheduler_config.json).
 _SCHEDULE: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -71,7 +71,7 @@ class Sampling:
     solver: Solver = "ddim"
     steps: int = PRESET_STEPS["published"]
     guidance: float = 1.5
-    seed: int = 1247
+    seed: int = PUBLISHED_SEED
     clip_length: int = 16
     overlap: int = 4
     paired: bool = True
@@ -81,25 +81,8 @@ PUBLISHED = Sampling()
 FAST = Sampling(solver="dpm++", steps=PRESET_STEPS["fast"])
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What the network is told of N consecutive frames, on one device.
-
-    Attributes:
-        mask: float [N or 1, 1, h, w]: 1 keeps, 0 paints.
-        masked: float [N, 4, h, w], scaled latents of the frames with the painted pixels grey.
-        reference: float [N, 4, h, w], scaled latents of the frames.
-        audio: float [N, 50, 384], Whisper's features.
-    """
-
-    mask: torch.Tensor
-    masked: torch.Tensor
-    reference: torch.Tensor
-    audio: torch.Tensor
-
-
 class Sampler:
-    """Runs the loop. Keeps nothing between calls: the same frames and the same seed give the same latents.
+    """Runs the loop. Keeps nothing between calls: the same frames and the same noise give the same latents.
 
     Args:
         predict: The network, placed on `compute`.
@@ -112,38 +95,39 @@ class Sampler:
 
     def sample(
         self,
-        conditions: Conditions,
+        conditioning: Conditioning,
+        audio: torch.Tensor,
         *,
         stride: int = 1,
-        noise: torch.Tensor | None = None,
         on_step: StepCallback | None = None,
         check: Callable[[], None] | None = None,
     ) -> torch.Tensor:
         """Paint the mouths of N consecutive frames. Call it inside `torch.inference_mode`.
 
         Args:
-            conditions: What is known of them. Fewer frames than a clip has are mirrored to fill one, so that the
-                network's norms see no more and no other frames than they were trained on.
+            conditioning: What they are painted from. Fewer frames than a clip has are mirrored to fill one, so that
+                the network's norms see no more and no other frames than they were trained on.
+            audio: float [N, 50, 384], Whisper's features.
             stride: From one frame of a clip to the next: with more than 1, the frames are painted as so many runs that
                 lie in between each other (see `phases`), all from the same noise, at no more work.
-            noise: One frame's, float32 [1, 4, 1, h, w], shown to all of them; None: drawn from the seed.
             on_step: Told how many steps are done, and of how many, after each.
             check: Called before each call of the network; raises where the work is to end.
 
         Returns:
-            float32 [N, 4, h, w], scaled latents, on the device.
+            float32 [1, 4, N, h, w], scaled latents, on the device.
 
         Raises:
-            ValueError: Conditions do not fit each other, or settings make no sense.
+            ValueError: The voice is of other frames, or settings make no sense.
         """
-        count = _frame_count(conditions)
+        count = conditioning.frames
+        if len(audio) != count:
+            raise ValueError(f"audio must be [{count}, 50, 384] beside {count} frames, not {list(audio.shape)}")
         runs = phases(count, stride)
         filled = [[run[place] for place in mirrored(len(run), self._sampling.clip_length)] for run in runs]
         order = [frame for run in filled for frame in run]
-        clips = self._prepare(conditions, filled)
+        clips = self._prepare(conditioning, audio, filled)
         scheduler = make_scheduler(self._sampling.solver, self._sampling.steps)
-        first = draw_noise(self._sampling.seed, *conditions.masked.shape[2:]) if noise is None else noise
-        latents = first.to(self._compute.device).repeat(1, 1, len(order), 1, 1) * scheduler.init_noise_sigma
+        latents: torch.Tensor = conditioning.start(order).to(self._compute.device) * scheduler.init_noise_sigma
         for step, timestep in enumerate(scheduler.timesteps):
             told = torch.zeros_like(latents)
             for clip in clips:
@@ -154,9 +138,9 @@ class Sampler:
             if on_step is not None:
                 on_step(step + 1, self._sampling.steps)
         places = {frame: place for place, frame in reversed([*enumerate(order)])}  # the first of those mirrored
-        return as_frames(latents)[[places[frame] for frame in range(count)]]
+        return latents[:, :, [places[frame] for frame in range(count)]]
 
-    def _prepare(self, conditions: Conditions, runs: list[list[int]]) -> list[_Clip]:
+    def _prepare(self, conditioning: Conditioning, audio: torch.Tensor, runs: list[list[int]]) -> list[_Clip]:
         """What each clip is told at every step; the runs' frames lie one run after the other."""
         order, planned = list[int](), list[tuple[range, torch.Tensor]]()
         for run in runs:
@@ -164,15 +148,13 @@ class Sampler:
             moved = (range(len(order) + clip.start, len(order) + clip.stop) for clip in clips)
             planned += zip(moved, clip_weights(clips), strict=True)
             order += run
-        masks = conditions.mask.expand(len(conditions.masked), -1, -1, -1)
-        known = torch.cat([masks, conditions.masked, conditions.reference], dim=1)[order]  # [N, 9, h, w]
-        known = self._compute.tensor(as_clip(known))  # [1, 9, N, h, w]
-        audio = self._compute.tensor(conditions.audio[order])
+        known = self._compute.tensor(conditioning.known(order))
+        heard = self._compute.tensor(audio[order])
         return [
             _Clip(
                 slice(clip.start, clip.stop),
                 known[:, :, clip.start : clip.stop],
-                audio[clip.start : clip.stop],
+                heard[clip.start : clip.stop],
                 weight.to(self._compute.device)[:, None, None],
             )
             for clip, weight in planned
@@ -205,11 +187,6 @@ class _Clip:
     weight: torch.Tensor
 
 
-def draw_noise(seed: int, height: int, width: int) -> torch.Tensor:
-    """One frame of noise, float32 [1, 4, 1, h, w]; drawn on the CPU, so that every device begins alike."""
-    return torch.randn((1, LATENT_CHANNELS, 1, height, width), generator=torch.Generator().manual_seed(seed))
-
-
 def make_scheduler(solver: Solver, steps: int) -> Any:  # noqa: ANN401 - diffusers is untyped
     """Make one of diffusers' schedulers, for one run: DPM-Solver++ remembers its last step.
 
@@ -239,23 +216,3 @@ def make_scheduler(solver: Solver, steps: int) -> Any:  # noqa: ANN401 - diffuse
         warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy's, at how diffusers hands it torch's tensors
         scheduler.set_timesteps(steps)
     return scheduler
-
-
-def _frame_count(conditions: Conditions) -> int:
-    """How many frames there are.
-
-    Raises:
-        ValueError: The conditions are not of as many frames, or of other shapes than they should be.
-    """
-    count = len(conditions.masked)
-    latents = (count, LATENT_CHANNELS, *conditions.masked.shape[2:])
-    shapes = {
-        "masked": (conditions.masked.shape, latents),
-        "reference": (conditions.reference.shape, latents),
-        "mask": (conditions.mask.shape, (len(conditions.mask), 1, *latents[2:])),
-        "audio": (conditions.audio.shape[:1], (count,)),
-    }
-    wrong = [f"{name} {list(shape)} instead of {list(want)}" for name, (shape, want) in shapes.items() if shape != want]
-    if count == 0 or len(conditions.mask) not in (1, count) or wrong:
-        raise ValueError(f"conditions of {count} frames do not fit each other: {', '.join(wrong) or 'mask'}")
-    return count

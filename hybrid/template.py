@@ -19,7 +19,6 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 TEMPLATE = np.array([[17.0, 20.0], [58.0, 20.0], [37.5, 40.0]])  # brow at the left, brow at the right, nose
 _TEMPLATE_WIDTH, _TEMPLATE_HEIGHT = 75, 100
 _RATIO = 2.8  # pixels of a crop for 256 per unit of the template
-_TRAILING = 0.2  # share of the frame before in upstream's smoothing
 
 
 def template_size(size: int = SIDE) -> tuple[int, int]:
@@ -58,23 +57,3 @@ def fit_similarity(points: Float64Array, template: Float64Array) -> Float64Array
     scale = float(np.std(wanted) / np.std(own))
     turn = scale * np.array([[cos(angle), -sin(angle)], [sin(angle), cos(angle)]])
     return np.column_stack([turn, target - turn @ middle])
-
-
-def trailing_offset(
-    points: Float64Array, template: Float64Array, before: tuple[float, float] | None = None
-) -> tuple[float, float]:
-    """What upstream adds to a fit's shift to smooth it, for comparison: `steady_points` smooths without lag.
-
-    Args:
-        points: As of `fit_similarity`; the last is the nose.
-        template: As of `fit_similarity`.
-        before: What this returned for the frame before; None: this is the first.
-
-    Returns:
-        How far the nose misses its place, mixed with `before`: standard deviations, although it is added to pixels.
-    """
-    sets = (template, points)
-    there, here = (((s[-1] - s.mean(axis=0)) / np.std(s - s.mean(axis=0), ddof=1)) for s in sets)
-    gap = there - here
-    mixed = gap if before is None else _TRAILING * np.array(before) + (1 - _TRAILING) * gap
-    return float(mixed[0]), float(mixed[1])

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybrid.denoiser import LatentSyncDenoiser, SurgicalTools
+from hybrid.denoiser import LatentSyncDenoiser
+from hybrid.drop_in import SurgicalTools
 from hybrid.sampler import NoisePredictor, Sampling
 from hybrid.unet3d.config import UNet3DConfig, config_of
 from hybrid.unet3d.unet import UNet3D

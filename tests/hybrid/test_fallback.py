@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybrid.denoiser import LatentSyncDenoiser, surgical_unet3d_inference
-from hybrid.sampler import Conditions, Sampler
+from hybrid.conditioning import Conditioning
+from hybrid.denoiser import LatentSyncDenoiser
+from hybrid.drop_in import surgical_unet3d_inference
+from hybrid.sampler import Sampler
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.backends.musetalk.generator import MuseTalkDenoiser
@@ -71,12 +73,12 @@ def test_memory_and_numbers_fall_back_with_the_reason(network: Callable[[], Reco
     assert why in reasons[0]
 
 
-def out_of_memory(self: Sampler, conditions: Conditions, **_: object) -> torch.Tensor:
+def out_of_memory(self: Sampler, conditioning: Conditioning, audio: Tensor, **_: object) -> torch.Tensor:
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-def no_numbers(self: Sampler, conditions: Conditions, **_: object) -> torch.Tensor:
-    return torch.full_like(conditions.masked, torch.nan)
+def no_numbers(self: Sampler, conditioning: Conditioning, audio: Tensor, **_: object) -> torch.Tensor:
+    return torch.full_like(conditioning.masked, torch.nan)
 
 
 @pytest.mark.integration
@@ -109,11 +111,11 @@ def test_only_the_clip_that_fails_falls_back(
     """Three clips, of which the second fails."""
     sample, calls = Sampler.sample, list[int]()
 
-    def second_fails(self: Sampler, conditions: Conditions, **rest: object) -> torch.Tensor:
-        calls.append(len(conditions.masked))
+    def second_fails(self: Sampler, conditioning: Conditioning, audio: Tensor, **rest: object) -> torch.Tensor:
+        calls.append(conditioning.frames)
         if len(calls) == 2:
             raise GeneratorError("it was one too many")
-        return sample(self, conditions, **rest)  # type: ignore[arg-type]
+        return sample(self, conditioning, audio, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sampler, "sample", second_fails)
     monkeypatch.setattr(LatentGenerator, "clip_length", 3)

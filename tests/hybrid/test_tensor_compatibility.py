@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybrid.conditioning import Conditioning, conditioning_of, format_for_latentsync, format_for_musetalk
-from hybrid.denoiser import conditions_of, surgical_unet3d_inference
+from hybrid.conditioning import Conditioning, conditioning_of
+from hybrid.drop_in import format_for_latentsync, format_for_musetalk, surgical_unet3d_inference
 from hybrid.mask import hide_painted, keep_mask, latent_mask
+from hybrid.sampler import Sampler
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.vae import to_pixels
-from tests.helpers.filled import filled
+from tests.helpers.filled import CPU, filled
 from tests.helpers.tiny_checkpoints import UNET3D
 from tests.hybrid.parts import (
     LATENT,
@@ -23,6 +24,7 @@ from tests.hybrid.parts import (
     MuseTalk,
     Recorder,
     Shrinker,
+    clip,
     crops,
     musetalks_latents,
     network_of,
@@ -100,10 +102,11 @@ def test_mistakes_are_told_and_never_swallowed(change: dict[str, object], told: 
 
 
 def test_latents_of_other_shapes_are_refused() -> None:
+    denoiser = tools(Recorder()).denoiser
     with pytest.raises(ValueError, match=r"latents must be \[N, 8, h, w\]"):
-        conditions_of(torch.zeros(2, 4, 8, 8), voice(2))
+        denoiser.denoise(torch.zeros(2, 4, 8, 8), voice(2), clip(2))
     with pytest.raises(ValueError, match="beside"):
-        conditions_of(torch.zeros(2, 8, 8, 8), voice(3))
+        denoiser.denoise(torch.zeros(2, 8, 8, 8), voice(3), clip(3))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def some_crops(frames: int = 3, size: int = 256) -> np.ndarray:
 def test_thirteen_channels_in_their_order(size: int) -> None:
     crops = some_crops(3, size)
     made = format_for_latentsync(crops, PickingEncoder(), seed=5)
-    joined = made.network_input(made.noise)
+    joined = torch.cat([made.start(range(3)), made.known(range(3))], dim=1)
     side = size // 8
     assert joined.shape == (1, 13, 3, side, side)
     whole = to_pixels(crops)[:, :, ::8, ::8]
@@ -195,9 +198,8 @@ def test_frames_come_back_in_order() -> None:
     latents = torch.randn(5, 4, 8, 8)
     made = conditioning_of(latents, latents)
     assert torch.equal(format_for_musetalk(made.reference), latents)
-    told = made.conditions(torch.zeros(5, 50, 384))
-    assert told.mask.shape == (5, 1, 8, 8)
-    assert torch.equal(told.masked, latents)
+    assert (made.frames, made.mask.shape) == (5, (1, 1, 5, 8, 8))
+    assert torch.equal(made.known([4, 0])[0, 5:].transpose(0, 1), latents[[4, 0]])
 
 
 def test_musetalks_latents_are_no_crops() -> None:
@@ -234,14 +236,16 @@ def test_other_noise_is_refused(shape: tuple[int, ...]) -> None:
 def test_parts_must_fit_each_other() -> None:
     one, two = torch.zeros(1, 4, 2, 8, 8), torch.zeros(1, 4, 3, 8, 8)
     mask = torch.zeros(1, 1, 2, 8, 8)
-    with pytest.raises(ValueError, match=r"reference must be \[1, 4, 2, 8, 8\]"):
-        Conditioning(one, mask, one, two)
+    with pytest.raises(ValueError, match=r"masked must be \[1, 4, 2, 8, 8\]"):
+        Conditioning(one, mask, two, one)
+    with pytest.raises(ValueError, match=r"reference must be \[1, 4, f, h, w\], not \[2, 8, 8, 8\]"):
+        Conditioning(one, mask, one, torch.zeros(2, 8, 8, 8))
     with pytest.raises(ValueError, match="mask must be"):
         Conditioning(one, one, one, one)
     with pytest.raises(ValueError, match="one shape"):
         conditioning_of(torch.zeros(2, 4, 8, 8), torch.zeros(3, 4, 8, 8))
-    with pytest.raises(ValueError, match=r"latents must be \[1, 4, 2, 8, 8\], not \[2, 8, 8, 8\]"):
-        Conditioning(one, mask, one, one).network_input(torch.zeros(2, 8, 8, 8))
+    with pytest.raises(ValueError, match=r"audio must be \[2, 50, 384\] .* not \[3, 50, 384\]"):
+        Sampler(Recorder(), CPU).sample(Conditioning(one, mask, one, one), voice(3))
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 8, 8), (2, 4, 3, 8, 8), (1, 8, 3, 8, 8)])

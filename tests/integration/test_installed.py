@@ -61,6 +61,7 @@ def musetalk(installed: Path, tmp_path: Path) -> Musetalk:
 def test_nothing_but_the_packages_is_installed(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
     assert names == {"musetalk", "hybrid", "bin"}
+    assert (installed / "hybrid" / "mask.png").is_file()
 
 
 def test_it_renders_what_ships_with_it(musetalk: Musetalk, installed: Path, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_upstream_turns_back_the_whole_crop_bilinear_by_its_own_mask(tmp_path: P
     [crop] = made.crops([2], [FACE])
     assert isinstance(crop, AlignedPlacement)
     assert crop.scaling == "upstream"
-    mask, whole = made.mask(2, FACE, crop), whole_mask(crop, 320, 320)
+    mask, whole = made.mask(2, FACE, crop), whole_mask(crop, (0, 0, 320, 320))
     seen = whole.alpha[mask.y : mask.y + mask.alpha.shape[0], mask.x : mask.x + mask.alpha.shape[1]]
     np.testing.assert_allclose(mask.alpha, seen, atol=2e-3)
     assert float(whole.alpha.sum()) == pytest.approx(float(mask.alpha.sum()), rel=1e-4)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hybrid.sampler import Conditions, Sampler, Sampling, make_scheduler
+from hybrid.conditioning import Conditioning
+from hybrid.sampler import Sampler, Sampling, make_scheduler
 from musetalk.runtime.device import Compute
 from tests.unit.hybrid.test_golden_unet3d import Golden, furthest, one_thread
 
@@ -37,9 +38,10 @@ def golden() -> Golden:
     return Golden("latentsync_denoise.safetensors")
 
 
-def conditions(golden: Golden) -> Conditions:
-    masked, reference = (golden[name][0].transpose(0, 1) for name in ("masked_image_latents", "ref_latents"))
-    return Conditions(golden["mask_latents"][:, :, 0], masked, reference, golden["audio"])
+def conditions(golden: Golden) -> tuple[Conditioning, torch.Tensor]:
+    parts = (golden[name] for name in ("noise", "mask_latents", "masked_image_latents", "ref_latents"))
+    noise, mask, masked, reference = parts
+    return Conditioning(noise, mask.expand(-1, -1, reference.shape[2], -1, -1), masked, reference), golden["audio"]
 
 
 @pytest.mark.parametrize(("case", "calls_for"), [("cfg", 2), ("nocfg", 1)])
@@ -49,10 +51,10 @@ def test_the_loop_ends_where_upstreams_does(golden: Golden, case: str, calls_for
     sampling = Sampling(steps=steps, guidance=guidance, clip_length=golden.meta["frames_per_batch"])
     heard = Overheard(golden.unet)
     with torch.inference_mode():
-        latents = Sampler(heard, CPU, sampling).sample(conditions(golden), noise=golden["noise"])
+        latents = Sampler(heard, CPU, sampling).sample(*conditions(golden))
     assert heard.clips == steps * calls_for
     assert furthest(heard.latents[1], golden[f"{case}.after_first_step"]) <= TOLERANCE
-    assert furthest(latents.transpose(0, 1)[None], golden[f"{case}.final_latents"]) <= TOLERANCE
+    assert furthest(latents, golden[f"{case}.final_latents"]) <= TOLERANCE
 
 
 @pytest.mark.parametrize("case", ["cfg", "nocfg"])
@@ -73,7 +75,7 @@ def test_both_halves_of_guidance_may_be_calls_of_their_own(golden: Golden) -> No
         sampling = Sampling(steps=1, clip_length=8, paired=paired)
         heard = Overheard(golden.unet)
         with torch.inference_mode():
-            halves.append(Sampler(heard, CPU, sampling).sample(conditions(golden), noise=golden["noise"]))
+            halves.append(Sampler(heard, CPU, sampling).sample(*conditions(golden)))
         assert heard.clips == 2
         assert len(heard.latents) == (1 if paired else 2)
     assert furthest(*halves) <= TOLERANCE

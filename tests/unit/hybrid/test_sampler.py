@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from hybrid.clips import clip_weights, plan_clips
-from hybrid.sampler import FAST, PUBLISHED, Conditions, Sampler, Sampling, Solver, draw_noise, make_scheduler
+from hybrid.clips import as_clip, as_frames, clip_weights, plan_clips
+from hybrid.conditioning import Conditioning, draw_noise
+from hybrid.sampler import FAST, PUBLISHED, NoisePredictor, Sampler, Sampling, Solver, make_scheduler
 from musetalk.errors import Cancelled
 from musetalk.progress import CancelToken
 from musetalk.runtime.device import Compute
@@ -49,20 +51,41 @@ def settles(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
     return noise_around(reference + torch.tanh(kept.sqrt() * leans / (1.02 - kept) + nudge), sample, timestep)
 
 
-def frames(count: int) -> Conditions:
+@dataclass(frozen=True)
+class Frames:
+    """What is known of frames, one after the other: a mask that keeps all, latents, and the voice."""
+
+    masked: Tensor
+    reference: Tensor
+    audio: Tensor
+
+    def __getitem__(self, which: slice) -> Frames:
+        return Frames(self.masked[which], self.reference[which], self.audio[which])
+
+    def conditioning(self, seed: int) -> Conditioning:
+        mask = torch.ones(1, 1, len(self.masked), SIDE, SIDE)
+        return Conditioning(draw_noise(seed, SIDE, SIDE), mask, as_clip(self.masked), as_clip(self.reference))
+
+
+def painted(
+    predict: NoisePredictor,
+    known: Frames,
+    sampling: Sampling = UNGUIDED,
+    compute: Compute = CPU,
+    **how: Any,  # noqa: ANN401
+) -> Tensor:
+    """What the loop makes of frames: float32 [N, 4, h, w]."""
+    made = Sampler(predict, compute, sampling).sample(known.conditioning(sampling.seed), known.audio, **how)
+    return as_frames(made)
+
+
+def frames(count: int) -> Frames:
     """Frames whose values swing, each at its own pace, and a voice that grows louder."""
     drawn = torch.rand((2, 4, SIDE, SIDE), generator=torch.Generator().manual_seed(3))
     time = torch.arange(count).view(-1, 1, 1, 1)
     reference = torch.sin(2 * math.pi * (drawn[0] + time / (8 + 12 * drawn[1])))
     audio = (torch.arange(count) / 10).view(-1, 1, 1).expand(-1, 50, 384)
-    return Conditions(torch.ones(1, 1, SIDE, SIDE), -reference, reference, audio)
-
-
-def part(conditions: Conditions, start: int, stop: int) -> Conditions:
-    masked, reference, audio = (
-        values[start:stop] for values in (conditions.masked, conditions.reference, conditions.audio)
-    )
-    return Conditions(conditions.mask, masked, reference, audio)
+    return Frames(-reference, reference, audio)
 
 
 def shared(clips: tuple[range, ...]) -> list[int]:
@@ -81,7 +104,7 @@ def jump(latents: Tensor, clips: tuple[range, ...]) -> float:
 def test_without_overlap_the_stand_in_jumps_and_with_it_does_not() -> None:
     jumps = {}
     for overlap in (0, 4, 8):
-        latents = Sampler(leans_on_its_clip, CPU, replace(UNGUIDED, overlap=overlap)).sample(frames(64))
+        latents = painted(leans_on_its_clip, frames(64), replace(UNGUIDED, overlap=overlap))
         jumps[overlap] = jump(latents, plan_clips(64, 16, overlap))
     assert jumps[0] > 1.5
     assert 0.9 < jumps[4] < 1.1
@@ -91,11 +114,11 @@ def test_without_overlap_the_stand_in_jumps_and_with_it_does_not() -> None:
 def test_clips_joined_at_every_step_settle_together() -> None:
     everything = frames(100)
     sampling = replace(UNGUIDED, overlap=8)
-    together = Sampler(settles, CPU, sampling).sample(everything)
+    together = painted(settles, everything, sampling)
     clips = plan_clips(100, 16, 8)
     apart = torch.zeros_like(together)
     for clip, weight in zip(clips, clip_weights(clips), strict=True):
-        alone = Sampler(settles, CPU, sampling).sample(part(everything, clip.start, clip.stop))
+        alone = painted(settles, everything[clip.start : clip.stop], sampling)
         apart[clip.start : clip.stop] += weight.view(-1, 1, 1, 1) * alone
 
     def undecided(latents: Tensor) -> float:
@@ -107,7 +130,7 @@ def test_clips_joined_at_every_step_settle_together() -> None:
 @pytest.mark.parametrize("count", [1, 5, 15, 16, 17, 40])
 def test_every_frame_gets_its_own_latents(count: int) -> None:
     conditions = frames(count)
-    latents = Sampler(knows_each_frame, CPU, UNGUIDED).sample(conditions)
+    latents = painted(knows_each_frame, conditions, UNGUIDED)
     heard = conditions.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
     assert latents.shape == (count, 4, SIDE, SIDE)
     assert latents.dtype == torch.float32
@@ -122,7 +145,7 @@ def test_a_short_run_is_one_whole_clip() -> None:
         return sample[:, :4]
 
     conditions = frames(3)
-    Sampler(predict, CPU, Sampling(steps=2)).sample(conditions)
+    painted(predict, conditions, Sampling(steps=2))
     assert seen == [(2, 13, 16, SIDE, SIDE, 32)] * 2
 
 
@@ -134,13 +157,13 @@ def test_the_network_is_given_what_it_was_trained_on() -> None:
         return torch.zeros_like(sample[:, :4])
 
     conditions = frames(16)
-    Sampler(predict, CPU, Sampling(steps=4)).sample(conditions)
+    painted(predict, conditions, Sampling(steps=4))
     sample, timestep, audio = calls[0]
     assert [call[1] for call in calls] == [751, 501, 251, 1]
     assert timestep == 751
     assert torch.equal(sample[0], sample[1])
     assert torch.equal(sample[0, :4], draw_noise(PUBLISHED.seed, SIDE, SIDE)[0].expand(4, 16, SIDE, SIDE))
-    assert torch.equal(sample[0, 4:5].transpose(0, 1), conditions.mask.expand(16, -1, -1, -1))
+    assert (sample[0, 4] == 1).all()
     assert torch.equal(sample[0, 5:9].transpose(0, 1), conditions.masked)
     assert torch.equal(sample[0, 9:].transpose(0, 1), conditions.reference)
     assert not audio[:16].any()
@@ -151,8 +174,7 @@ def test_the_network_is_given_what_it_was_trained_on() -> None:
 def test_guidance_goes_beyond_what_the_voice_says(paired: bool) -> None:
     conditions = frames(16)
     plain, guided = (
-        Sampler(knows_each_frame, CPU, Sampling(guidance=guidance, paired=paired)).sample(conditions)
-        for guidance in (1.0, 2.0)
+        painted(knows_each_frame, conditions, Sampling(guidance=guidance, paired=paired)) for guidance in (1.0, 2.0)
     )
     heard = conditions.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
     assert torch.allclose(guided - plain, heard.expand_as(plain), atol=0.1)
@@ -166,19 +188,18 @@ def test_what_a_step_costs(guidance: float, paired: bool, clips: list[int]) -> N
         seen.append(len(sample))
         return sample[:, :4]
 
-    Sampler(predict, CPU, Sampling(steps=1, guidance=guidance, paired=paired)).sample(frames(16))
+    painted(predict, frames(16), Sampling(steps=1, guidance=guidance, paired=paired))
     assert seen == clips
 
 
 @pytest.mark.parametrize(("count", "stride"), [(80, 2), (75, 2), (33, 2), (20, 2), (130, 5), (3, 4), (1, 2)])
 def test_every_nth_frame_is_painted_as_if_the_others_were_not_there(count: int, stride: int) -> None:
-    everything, sampler = frames(count), Sampler(settles, CPU, replace(UNGUIDED, steps=3))
-    whole = sampler.sample(everything, stride=stride)
+    everything, sampling = frames(count), replace(UNGUIDED, steps=3)
+    whole = painted(settles, everything, sampling, stride=stride)
     assert whole.shape == (count, 4, SIDE, SIDE)
     for first in range(min(stride, count)):
         own = slice(first, None, stride)
-        alone = Conditions(everything.mask, everything.masked[own], everything.reference[own], everything.audio[own])
-        assert torch.allclose(whole[own], sampler.sample(alone), atol=1e-5)
+        assert torch.allclose(whole[own], painted(settles, everything[own], sampling), atol=1e-5)
 
 
 def test_twice_the_rate_takes_no_more_work_than_twice_the_frames() -> None:
@@ -189,7 +210,7 @@ def test_twice_the_rate_takes_no_more_work_than_twice_the_frames() -> None:
         return sample[:, :4]
 
     everything = frames(104)
-    Sampler(predict, CPU, replace(UNGUIDED, steps=1)).sample(everything, stride=2)
+    painted(predict, everything, replace(UNGUIDED, steps=1), stride=2)
     assert len(seen) == 8  # as many as two calls of 52 take
     assert {sample.shape[2] for sample in seen} == {16}
     assert torch.equal(seen[0][0, 9:].transpose(0, 1), everything.reference[0:32:2])
@@ -199,17 +220,25 @@ def test_twice_the_rate_takes_no_more_work_than_twice_the_frames() -> None:
 
 def test_the_same_seed_paints_the_same_and_another_does_not() -> None:
     def run(seed: int) -> Tensor:
-        return Sampler(settles, CPU, replace(UNGUIDED, steps=3, seed=seed)).sample(frames(20))
+        return painted(settles, frames(20), replace(UNGUIDED, steps=3, seed=seed))
 
     assert torch.equal(run(1), run(1))
     assert not torch.equal(run(1), run(2))
 
 
-def test_given_noise_takes_the_place_of_the_seeds() -> None:
-    noise = draw_noise(5, SIDE, SIDE)
-    given_noise = Sampler(settles, CPU, replace(UNGUIDED, steps=3)).sample(frames(20), noise=noise)
-    seeded = Sampler(settles, CPU, replace(UNGUIDED, steps=3, seed=5)).sample(frames(20))
-    assert torch.equal(given_noise, seeded)
+def test_every_frame_begins_with_its_own_noise_where_it_has_some() -> None:
+    seen: list[Tensor] = []
+
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        seen.append(sample[:, :4])
+        return sample[:, :4]
+
+    known = frames(20)
+    noise = torch.randn(1, 4, 20, SIDE, SIDE)
+    sampler = Sampler(predict, CPU, replace(UNGUIDED, steps=1))
+    sampler.sample(replace(known.conditioning(1), noise=noise), known.audio)
+    assert torch.equal(seen[0], noise[:, :, :16])
+    assert torch.equal(seen[1], noise[:, :, 4:])
 
 
 def exact(centres: Tensor, spread: float) -> Callable[[Tensor, int], Tensor]:
@@ -253,14 +282,14 @@ def test_the_fast_preset_ends_no_further_off_than_the_published_one() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 20])
 def test_however_few_steps_end_where_the_network_points(steps: int) -> None:
     everything = frames(16)
-    painted = Sampler(knows_each_frame, CPU, replace(UNGUIDED, steps=steps)).sample(everything)
+    made = painted(knows_each_frame, everything, replace(UNGUIDED, steps=steps))
     heard = everything.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
-    assert float((painted - everything.reference - heard).abs().max()) < 0.2
+    assert float((made - everything.reference - heard).abs().max()) < 0.2
 
 
 def test_the_fast_preset_paints_too() -> None:
     conditions = frames(20)
-    latents = Sampler(knows_each_frame, CPU, replace(FAST, guidance=1.0)).sample(conditions)
+    latents = painted(knows_each_frame, conditions, replace(FAST, guidance=1.0))
     heard = conditions.audio.mean(dim=(1, 2)).view(-1, 1, 1, 1)
     assert torch.allclose(latents, conditions.reference + heard, atol=0.05)
 
@@ -280,7 +309,7 @@ def test_steps_are_told_and_cancelling_ends_the_loop_before_the_next_call() -> N
             token.cancel()
 
     with pytest.raises(Cancelled):
-        Sampler(predict, CPU, Sampling(steps=5)).sample(frames(28), on_step=on_step, check=token.check)
+        painted(predict, frames(28), Sampling(steps=5), on_step=on_step, check=token.check)
     assert told == [(1, 5), (2, 5)]
     assert len(calls) == 4  # two clips at two steps
 
@@ -293,26 +322,9 @@ def test_the_network_computes_in_its_own_numbers_and_the_loop_in_wide_ones() -> 
         return knows_each_frame(sample, timestep, audio).to(sample.dtype)
 
     narrow = Compute(torch.device("cpu"), torch.bfloat16)
-    latents = Sampler(predict, narrow, UNGUIDED).sample(frames(16))
+    latents = painted(predict, frames(16), UNGUIDED, narrow)
     assert seen == {torch.bfloat16}
     assert latents.dtype == torch.float32
-
-
-@pytest.mark.parametrize("wrong", ["mask", "masked", "reference", "audio"])
-def test_conditions_that_do_not_fit_are_named(wrong: str) -> None:
-    conditions = frames(4)
-    broken = replace(conditions, **{wrong: getattr(conditions, wrong)[..., :3]})
-    if wrong == "audio":
-        broken = replace(conditions, audio=conditions.audio[:3])
-    with pytest.raises(ValueError, match=r"do not fit each other: \w+ \["):
-        Sampler(knows_each_frame, CPU).sample(broken)
-
-
-def test_musetalks_latents_are_no_conditions() -> None:
-    conditions = frames(4)
-    eight = torch.cat([conditions.masked, conditions.reference], dim=1)
-    with pytest.raises(ValueError, match=r"\[4, 8, 8, 8\] instead of \[4, 4, 8, 8\]"):
-        Sampler(knows_each_frame, CPU).sample(replace(conditions, masked=eight))
 
 
 @pytest.mark.parametrize(("solver", "steps"), [("euler", 20), ("ddim", 0), ("dpm++", 1001)])
