@@ -26,6 +26,7 @@ from musetalk.audio.types import LATENTSYNC_HEARING
 from musetalk.audio.whisper import load_whisper
 from musetalk.audio.windows import FeatureTrack
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
+from musetalk.media.pictures.decoding import read_image
 from musetalk.runtime.device import choose_compute
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
@@ -74,8 +75,7 @@ def main() -> None:
 
 def read_face(path: Path) -> UInt8Array:
     """Return a picture as LatentSync 1.5 sees faces: uint8 RGB [256, 256, 3]."""
-    picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-    return np.asarray(cv2.resize(picture, (256, 256), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.resize(read_image(path), (256, 256), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def read_voice(path: Path) -> Float32Array:
