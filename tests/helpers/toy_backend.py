@@ -1,4 +1,4 @@
-"""A backend in a package of its own: installed for as long as a test runs."""
+"""The backend of docs/adding_a_backend.md, in a package of its own: installed for as long as a test runs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = '''"""A mouth painted red."""
-
-from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Traits
-
-
-class RedMouth:
-    crop_size, clip_length, traits, device = 64, 8, Traits(), "cpu"
-
-    def generate(self, clip):
-        painted = clip.crops.copy()
-        painted[..., 0] = 255
-        return painted
-
-
-SPEC = BackendSpec("red-mouth", "a mouth painted red", lambda _: RedMouth())
-'''
+GUIDE = Path(__file__).parents[2] / "docs" / "adding_a_backend.md"
+SOURCE = GUIDE.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str = SOURCE, name: str = "red-mouth") -> None:

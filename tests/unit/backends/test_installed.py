@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from musetalk.assets import PORTRAIT
 from musetalk.backends.registry import BUILT_IN, BackendRegistry
+from musetalk.comparison.compare import compare
+from musetalk.doctor.backends import check_backend
 from musetalk.doctor.environment import examine
+from musetalk.doctor.sample_clip import make_scene
 from musetalk.errors import BackendError
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.webui.downloads import Downloads, weight_sets
+from musetalk.webui.form.backend_picker import backend_entries
+from musetalk.webui.html.plain_words import Reader
+from musetalk.webui.tabs.compare_handlers import choices
+from musetalk.webui.tabs.models import panel
+from tests.helpers.command import musetalk
+from tests.helpers.media import tone, write_wav
 from tests.helpers.toy_backend import SOURCE, install
 
 
@@ -27,6 +41,46 @@ def test_an_installed_backend_is_listed_last_and_loads(tmp_path: Path, monkeypat
     backend = registry.ready(RenderSettings(backend="red-mouth"))
     generator = backend.load(backend.options_in(RenderSettings()))
     assert (generator.crop_size, backend.summary) == (64, "a mouth painted red")
+
+
+WITH_WEIGHTS = """
+from dataclasses import replace
+from pathlib import PurePosixPath
+from musetalk.weights import HubPlace, WeightFile
+SPEC = replace(SPEC, weights=(WeightFile(PurePosixPath("red/net.pth"), HubPlace("some/red", "net.pth"), "MIT", 7),))
+"""
+
+
+def test_it_is_chosen_compared_downloaded_and_examined_by_being_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, SOURCE + WITH_WEIGHTS)
+    models = tmp_path / "models"
+    base, registry = RenderSettings(models_dir=models), BackendRegistry()
+    assert "red-mouth" in musetalk("doctor", "--models-dir", models)[1]
+    assert "red/net.pth" in musetalk("weights", "list", "--models-dir", models)[1]
+    cards = {entry.name: entry for entry in backend_entries(registry, base, downloads=True)}
+    assert (cards["red-mouth"].summary, cards["red-mouth"].weights.missing) == ("a mouth painted red", 1)
+    downloads = Downloads(weight_sets(registry), models)
+    site = SimpleNamespace(engine=LipSync(registry), base=base, downloads=downloads, reader=Reader())
+    assert "red-mouth" in panel(cast(Any, site))
+    assert "red-mouth" not in choices(cast(Any, site))[0]  # it lacks its file
+    (models / "red").mkdir(parents=True)
+    (models / "red" / "net.pth").write_bytes(b"weights")
+    assert "red-mouth" in choices(cast(Any, site))[0]
+
+
+def test_it_renders_and_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch)
+    registry = BackendRegistry()
+    settings = RenderSettings.parse({"backend": "red-mouth", "detector": {"name": "haar"}, "models_dir": tmp_path})
+    assert check_backend(registry.get("red-mouth"), settings, make_scene()).failures == ()
+    voice = write_wav(tmp_path / "voice.wav", tone(0.2))
+    compared = compare(LipSync(registry), PORTRAIT, voice, tmp_path / "both", ["preview", "red-mouth"], settings)
+    assert [(part.backend, report.face_frames) for part, report in compared.rendered] == [
+        ("preview", 5),
+        ("red-mouth", 5),
+    ]
 
 
 @pytest.mark.parametrize(
