@@ -21,8 +21,9 @@ from musetalk.compositing.blending import lay, patch_of
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.crops.crop import CropPlacement
-from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop, parsing_view
+from musetalk.faces.parsing.face_extent import halved_crop, parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
+from musetalk.faces.proportions import assumed_extent
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames

@@ -21,8 +21,8 @@ import numpy as np
 
 from benchmarks.common import ASSETS, machine, publish, table
 from musetalk.backends.registry import BackendRegistry
+from musetalk.faces.detection.five_points import mouth_of
 from musetalk.faces.detection.registry import detector_lacks
-from musetalk.faces.landmarks.five_points import mouth_of
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.mouth import locate_mouth
 from musetalk.faces.tracking.planner import LOOK_SECONDS, plan_faces

@@ -21,9 +21,10 @@ from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed_masks import parsed_mask
 from musetalk.faces.detection.s3fd import S3FDDetector, prepared
 from musetalk.faces.detection.s3fd_network import S3FD, Heads
-from musetalk.faces.parsing.face_extent import assumed_extent, halved_crop, parsing_view
+from musetalk.faces.parsing.face_extent import halved_crop, parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parser import load_parser
+from musetalk.faces.proportions import assumed_extent
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, TypeAlias
 
 from hybrid.aligner import FaceAligner, pasted, shown
 from hybrid.clips import shared_frames
 from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import hide_painted, paste_kept
+from hybrid.options import LatentSyncOptions, Version
 from hybrid.sampler import FAST, PUBLISHED, Sampling
-from hybrid.spec import LatentSyncOptions
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.audio.types import LATENTSYNC_HEARING
 from musetalk.backends.latent.autoencoder import frames_at_once, load_autoencoder
@@ -19,8 +18,6 @@ from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.types import Traits
 from musetalk.runtime.device import Compute
 from musetalk.settings import LatentSyncSettings
-
-Version: TypeAlias = Literal["1.5", "1.6"]
 
 CROP_SIZES: dict[Version, int] = {"1.5": 256, "1.6": 512}
 TRAINED_FPS = 25  # of all videos that it was shown, and of those that upstream paints: others are brought to it first

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybrid.options import LatentSyncOptions, Version
 from musetalk.backends.latent.missing import decoder_missing
 from musetalk.backends.spec import BackendSpec, GpuCost
 from musetalk.backends.types import FaceGenerator
-from musetalk.settings import LatentSyncSettings, NetworkSettings, RenderSettings
+from musetalk.settings import RenderSettings
 from musetalk.weights.catalog import LATENTSYNC_15, LATENTSYNC_16
 from musetalk.weights.weight_file import WeightFile
 
 if TYPE_CHECKING:
-    from hybrid.loading import Version
     from musetalk.backends.check import BackendCheck
-
-
-@dataclass(frozen=True, slots=True)
-class LatentSyncOptions:
-    """What loading LatentSync depends on.
-
-    Attributes:
-        models_dir: Where weights lie.
-        network: How networks run.
-        latentsync: How it paints.
-    """
-
-    models_dir: Path
-    network: NetworkSettings
-    latentsync: LatentSyncSettings
-
-    @classmethod
-    def of(cls, settings: RenderSettings) -> LatentSyncOptions:
-        """Pick them from the settings of a render."""
-        return cls(settings.models_dir, settings.network, settings.latentsync)
 
 
 def _share_of_the_loop(settings: RenderSettings) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hybrid.denoiser import LatentSyncDenoiser
-from hybrid.loading import CROP_SIZES, Version, sampling_of, traits_of
+from hybrid.loading import CROP_SIZES, sampling_of, traits_of
 from hybrid.mask import hide_painted, paste_kept
-from hybrid.spec import LatentSyncOptions
+from hybrid.options import LatentSyncOptions, Version
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions

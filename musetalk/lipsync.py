@@ -14,7 +14,7 @@ from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.inspection.debug_videos import DebugVideos
 from musetalk.inspection.frame import FramePreview, preview_frame
-from musetalk.media.containers.damage import note_on_decoding
+from musetalk.media.damage import note_on_decoding
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_voice, probe_wanted
 from musetalk.media.sound.voice import Voice, extract_sound_of

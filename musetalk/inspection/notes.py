@@ -12,8 +12,8 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
 from musetalk.inspection.window import Look, Scene
+from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.sound.voice import Voice
-from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.types import Source
 from musetalk.pipeline.no_face import absence_note, upside_down_note
 from musetalk.progress import RenderRun

@@ -10,19 +10,19 @@ from fractions import Fraction
 from pathlib import Path
 
 from musetalk.errors import LimitError, MediaError, VoiceError
-from musetalk.media.containers.damage import STATES_LENGTH, whole_pictures, with_damage, without_lost_pictures
 from musetalk.media.containers.endings import Cut, find_cut, is_joined
 from musetalk.media.containers.first_picture import FirstPicture, look_at_first
 from musetalk.media.containers.formats import IMAGE_SUFFIXES, picture_format
-from musetalk.media.containers.jumps import Witness
 from musetalk.media.containers.packets import Packets, delay_alone, scan_packets
 from musetalk.media.containers.streams import MediaFile, Stream, describe_file
-from musetalk.media.containers.timestamps import NO_TIME, complete_times
 from musetalk.media.conversion import plan_conversion
+from musetalk.media.damage import STATES_LENGTH, whole_pictures, with_damage, without_lost_pictures
 from musetalk.media.pictures.sources import probe_folder, probe_picture
 from musetalk.media.sampling import Video
 from musetalk.media.timing.clock import FrameClock, build_clock
+from musetalk.media.timing.jumps import Witness
 from musetalk.media.timing.rates import WantedRate
+from musetalk.media.timing.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.settings import Background, Deinterlace, Limits, RenderSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from musetalk.errors import Cancelled, FaceError
-from musetalk.faces.detection.absence import Absence, explain_absence, upside_down
+from musetalk.faces.absence import Absence, explain_absence, upside_down
 from musetalk.faces.types import FaceDetector
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source

@@ -11,8 +11,8 @@ from musetalk.errors import OutputError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.media.playback import largest_spool
 from musetalk.media.probe import probe_wanted
+from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.sound.voice import Voice, extract_voice
-from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder

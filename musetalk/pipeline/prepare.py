@@ -19,7 +19,7 @@ from musetalk.faces.tracking.face_plan import FacePlan, plan_key
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceDetector
-from musetalk.media.containers.damage import note_on_shortening
+from musetalk.media.damage import note_on_shortening
 from musetalk.media.digest import content_digest
 from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musetalk.errors import Cancelled
-from musetalk.faces.detection.absence import unusual_light, upside_down
+from musetalk.faces.absence import unusual_light, upside_down
 from musetalk.faces.detection.opencv import shrunk
 from musetalk.faces.tracking.planner import LOOK_SECONDS
 from musetalk.faces.tracking.propagate import ANY_FACE, FollowingDetector, search_frames

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from musetalk.faces.crops.crop import CropPlacement
-from musetalk.faces.parsing.face_extent import FaceExtent, measure_extent
+from musetalk.faces.parsing.face_extent import measure_extent
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
+from musetalk.faces.proportions import FaceExtent
 from musetalk.faces.types import FaceSample
 from tests.helpers.drawn import drawn_sample
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from musetalk.errors import BackendError
 from musetalk.faces.detection.boxes import distinct, same_face
+from musetalk.faces.detection.five_points import tilt_of
 from musetalk.faces.detection.mtcnn_boxes import best_of, moved, squares_around
 from musetalk.faces.detection.mtcnn_networks import (
     CELL,
@@ -27,7 +28,6 @@ from musetalk.faces.detection.mtcnn_networks import (
 )
 from musetalk.faces.detection.mtcnn_views import View, mean_face
 from musetalk.faces.detection.opencv import LightDetector, shrunk
-from musetalk.faces.landmarks.five_points import tilt_of
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings

@@ -9,7 +9,7 @@ from math import ceil, cos, sin
 import cv2
 import numpy as np
 
-from musetalk.faces.landmarks.five_points import square_of, tilt_of
+from musetalk.faces.detection.five_points import square_of, tilt_of
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FivePoints
 from musetalk.utils.arrays import UInt8Array

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from musetalk.faces.detection.s3fd_network import Heads
-from musetalk.faces.parsing.face_extent import TYPICAL_PROPORTIONS
+from musetalk.faces.proportions import TYPICAL_PROPORTIONS
 from musetalk.faces.types import FaceBox
 
 _STRIDES = (4, 8, 16, 32, 64, 128)

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from musetalk.errors import BackendError
 from musetalk.faces.detection.boxes import distinct, same_face
+from musetalk.faces.detection.five_points import square_of
 from musetalk.faces.detection.opencv import LightDetector, shrunk
-from musetalk.faces.landmarks.five_points import square_of
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array

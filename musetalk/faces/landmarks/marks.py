@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from musetalk.faces.parsing.face_extent import FaceExtent
+from musetalk.faces.proportions import FaceExtent
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 

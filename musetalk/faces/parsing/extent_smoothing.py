@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from musetalk.faces.parsing.face_extent import BoxProportions, FaceExtent, assumed_extent
+from musetalk.faces.proportions import BoxProportions, FaceExtent, assumed_extent
 from musetalk.faces.smoothing import Float64Array, smooth
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import Int64Array

@@ -14,10 +14,11 @@ from musetalk.faces.crops.crop import CropPlacement
 from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
 from musetalk.faces.landmarks.point_smoothing import steady_points
 from musetalk.faces.parsing.extent_smoothing import steady_extents
-from musetalk.faces.parsing.face_extent import FaceExtent, assumed_extent, measure_extent, parsing_view
+from musetalk.faces.parsing.face_extent import measure_extent, parsing_view
 from musetalk.faces.parsing.label_points import five_of_labels
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
+from musetalk.faces.proportions import FaceExtent, assumed_extent
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.utils.arrays import Int64Array, UInt8Array

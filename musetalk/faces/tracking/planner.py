@@ -10,7 +10,7 @@ from math import atan2, cos, hypot, sin
 import numpy as np
 
 from musetalk.faces.detection.boxes import same_face, shared_area
-from musetalk.faces.landmarks.five_points import mouth_of
+from musetalk.faces.detection.five_points import mouth_of
 from musetalk.faces.tracking.face_plan import FacePlan, rank
 from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
 from musetalk.faces.tracking.propagate import FrameFaces, SearchingDetector, look_through

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from musetalk.errors import LimitError
 from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.priming import wma_priming
 from musetalk.media.containers.streams import Stream
-from musetalk.media.containers.timestamps import NO_TIME
 from musetalk.media.ffmpeg_process import Child
-from musetalk.media.sound.priming import wma_priming
+from musetalk.media.timing.timestamps import NO_TIME
 from musetalk.progress import CancelToken
 from musetalk.settings import FASTEST_RATE, Limits
 from musetalk.utils.units import in_seconds

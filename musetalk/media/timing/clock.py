@@ -14,9 +14,9 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.errors import LimitError
-from musetalk.media.containers.jumps import Witness, without_jumps
-from musetalk.media.containers.timestamps import NO_TIME, PictureTimes, distance_in_bursts, order_times
+from musetalk.media.timing.jumps import Witness, without_jumps
 from musetalk.media.timing.rates import DEFAULT_RATE, WantedRate, believable, nearest_standard, played_at
+from musetalk.media.timing.timestamps import NO_TIME, PictureTimes, distance_in_bursts, order_times
 from musetalk.settings import FASTEST_RATE, Limits
 from musetalk.utils.arrays import Float64Array, Int64Array
 

@@ -9,7 +9,6 @@ from typing import Any
 from musetalk.comparison.labels import who_painted
 from musetalk.comparison.table import Row, rows
 from musetalk.webui.backend_names import draft_badge, is_draft, titled
-from musetalk.webui.form.backend_picker import BackendEntry
 from musetalk.webui.html.report import flat, notice_line, swapped, table_fold, warnings_list
 from musetalk.webui.html.timeline import timeline_svg
 from musetalk.webui.html.units import sentence
@@ -46,37 +45,6 @@ def comparison_panel(
         f'<section class="mt-report" aria-label="Comparison">{_failures(comparison["parts"])}{wholly}'
         f"{_downloads(videos or {})}{table}{picture}{parts}"
         f'<div class="mt-folds">{_settings(painted)}</div></section>'
-    )
-
-
-def lacking_list(entries: Sequence[BackendEntry], ready: Sequence[str]) -> str:
-    """The backends that cannot be compared here, each with what it lacks; all texts are escaped.
-
-    Args:
-        entries: Of these backends.
-        ready: Names of the others; fewer than two are no comparison.
-    """
-    items = "".join(
-        f"<li><b>{escape(titled(entry.name))}</b> {escape('; '.join(map(sentence, entry.lacks)))}</li>"
-        for entry in entries
-    )
-    if not items:
-        return ""
-    names = escape(", ".join(titled(entry.name) for entry in entries))
-    lacking = f'<details class="mt-unready"><summary>Not ready here: {names}</summary><ul>{items}</ul></details>'
-    if len(ready) > 1:
-        return lacking
-    only = f"only {escape(titled(ready[0]))} is ready" if ready else "none is ready"
-    sizes = "".join(
-        f"<li>{escape(titled(entry.name))} ({escape(entry.download)} to download)</li>"
-        for entry in entries
-        if entry.download
-    )
-    where = "The Models tab gets another one:" if sizes else "Another one needs its weights on the server, see Models."
-    return (
-        f'<div class="mt-too-few" role="note"><p>A comparison takes two backends, and {only} here. {where}</p>'
-        f"<ul>{sizes}</ul>"
-        f'<button type="button" class="mt-link" data-tab="Models">Open Models</button></div>{lacking}'
     )
 
 

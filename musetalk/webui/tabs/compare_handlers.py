@@ -15,10 +15,10 @@ from musetalk.jobs.job import Job
 from musetalk.webui.accounts import account_of, result_of, videos_of
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import settings_form
-from musetalk.webui.form.backend_picker import backend_entries
+from musetalk.webui.form.backend_picker import backend_entries, lacking_list
 from musetalk.webui.form.settings_form import LATENTSYNC, MUSETALK
 from musetalk.webui.form.widgets import Value
-from musetalk.webui.html.comparison import comparison_panel, lacking_list
+from musetalk.webui.html.comparison import comparison_panel
 from musetalk.webui.html.figures import file_address
 from musetalk.webui.html.pair_view import Side, pair_view
 from musetalk.webui.site import Site, owner_of

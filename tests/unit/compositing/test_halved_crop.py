@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.crops.crop import CropPlacement, square_around
-from musetalk.faces.parsing.face_extent import (
-    PARSING_EXPAND,
-    FaceExtent,
-    assumed_extent,
-    halved_crop,
-    parsing_view,
-    shift_range,
-)
+from musetalk.faces.parsing.face_extent import PARSING_EXPAND, halved_crop, parsing_view, shift_range
+from musetalk.faces.proportions import FaceExtent, assumed_extent
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from tests.helpers.drawn_labels import WHOLE, draw, found
 

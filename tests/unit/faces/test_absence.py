@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from musetalk.faces.detection.absence import Absence, explain_absence, turned_by, upside_down
+from musetalk.faces.absence import Absence, explain_absence, turned_by, upside_down
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source

@@ -8,7 +8,7 @@ from math import radians
 import numpy as np
 import pytest
 
-from musetalk.faces.landmarks.five_points import mouth_of, square_of, tilt_of
+from musetalk.faces.detection.five_points import mouth_of, square_of, tilt_of
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox, FivePoints

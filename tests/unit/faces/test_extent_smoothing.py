@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from musetalk.faces.parsing.extent_smoothing import steady_extents
-from musetalk.faces.parsing.face_extent import FaceExtent, assumed_extent
+from musetalk.faces.proportions import FaceExtent, assumed_extent
 from musetalk.faces.types import FaceBox
 
 

@@ -12,8 +12,8 @@ from hybrid.crop import AlignedPlacement, whole_mask
 from hybrid.landmarks import assumed_points
 from hybrid.loading import sampling_of, traits_of
 from hybrid.mask import keep_mask
+from hybrid.options import LatentSyncOptions
 from hybrid.sampler import FAST, PUBLISHED
-from hybrid.spec import LatentSyncOptions
 from musetalk.backends.types import Traits
 from musetalk.compositing.blending import composite
 from musetalk.faces.crops.crop import CropPlacement

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import LimitError
-from musetalk.media.containers.jumps import Witness
-from musetalk.media.containers.timestamps import NO_TIME
 from musetalk.media.timing.clock import FrameClock, build_clock
+from musetalk.media.timing.jumps import Witness
 from musetalk.media.timing.rates import STANDARD_RATES
+from musetalk.media.timing.timestamps import NO_TIME
 
 
 def ticks_of(fps: Fraction, count: int, tick: Fraction) -> list[int]:

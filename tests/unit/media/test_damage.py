@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.media.containers.damage import note_on_decoding
+from musetalk.media.damage import note_on_decoding
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from musetalk.errors import LimitError, MediaError
-from musetalk.media.containers.timestamps import NO_TIME, complete_times
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.reader import read_frames
+from musetalk.media.timing.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.settings import Limits
 from tests.helpers.media import ffmpeg, numbered_frames, read_number, tone, write_video, write_wav

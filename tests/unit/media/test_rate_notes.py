@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.timing.clock import build_clock
-from musetalk.media.timing.rate_notes import notes_on_rate
 from musetalk.media.types import ColorTags, Source
 
 

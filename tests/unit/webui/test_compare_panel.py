@@ -10,8 +10,8 @@ from musetalk.comparison.table import rows
 from musetalk.comparison.types import Compared, Comparison
 from musetalk.pipeline.report import Fallback, RenderReport
 from musetalk.settings import RenderSettings
-from musetalk.webui.form.backend_picker import BackendEntry
-from musetalk.webui.html.comparison import comparison_panel, lacking_list
+from musetalk.webui.form.backend_picker import BackendEntry, lacking_list
+from musetalk.webui.html.comparison import comparison_panel
 from tests.helpers.html_page import Page
 from tests.helpers.reports import some_report
 

@@ -13,10 +13,10 @@ from statistics import median
 from musetalk.media.containers.endings import Cut
 from musetalk.media.containers.packets import Packets
 from musetalk.media.containers.streams import MediaFile
-from musetalk.media.containers.timestamps import NO_TIME
 from musetalk.media.reader import read_frames
 from musetalk.media.seeking import Experience
 from musetalk.media.timing.clock import FrameClock
+from musetalk.media.timing.timestamps import NO_TIME
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 
