@@ -90,7 +90,8 @@ def with_damage(
     clock, lost = without_lost_pictures(source.clock) if damaged else (source.clock, 0)
     source, notes = replace(source, clock=clock), []
     end = clock.picture_times[-1] + 1 / clock.own_fps if clock.picture_times else source.seconds
-    end = max(float(end), *(float(each.end * each.tick) for each in others), 0.0)
+    own = [packets] if clock.repaired else []  # what it states may count times that were not believed
+    end = max(float(end), *(float(each.end * each.tick) for each in (*own, *others)), 0.0)
     stated = file.seconds if STATES_LENGTH & set(file.containers) else None if cut is None else cut.seconds
     if stated is not None and stated - end > max(_TOLERATED, 2 / float(clock.fps)):
         source, what = (

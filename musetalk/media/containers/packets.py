@@ -127,6 +127,7 @@ class _Reader:
     def __init__(self, stream: Stream, packets: Packets) -> None:
         self.stream, self.packets = stream, packets
         self._pictures = stream.kind == "video"
+        self._alike = False  # whether the last two pictures have one time
         self.set_tick(packets.tick)
 
     def set_tick(self, tick: Fraction) -> None:
@@ -151,8 +152,8 @@ class _Reader:
     def _note_picture(self, dts: int, pts: int, duration: int, size: int, flags: int) -> bool:
         """Note when a picture is shown; whether it is one of its own."""
         packets, codec = self.packets, self.stream.codec
-        if codec == "vp8" and packets.times and packets.times[-1] == pts:
-            return False  # the one before is never shown: it is for others to be predicted from
+        if codec == "vp8" and self._is_hidden(pts, flags):
+            return False  # it, or the one before, is never shown: it is for others to be predicted from
         if codec == "theora" and size == 0:
             packets.repeats += 1
             packets.latest = (packets.latest[0], pts + duration - packets.latest[0])
@@ -166,6 +167,16 @@ class _Reader:
         packets.decoded.append(dts)
         packets.keys.append(flags & _KEY)
         return True
+
+    def _is_hidden(self, pts: int, flags: int) -> bool:
+        """Whether a picture of VP8 shares its time with one that is not shown.
+
+        Where files are joined, all of the later ones have one time: rows of them are shown, and key frames.
+        """
+        alike = bool(self.packets.times) and self.packets.times[-1] == pts
+        hidden = alike and not flags & _KEY and not self._alike
+        self._alike = alike
+        return hidden
 
 
 def _flags(fields: list[bytes]) -> int:

@@ -171,7 +171,7 @@ def _spread_piles(grid: _Grid, few: int) -> int:
     piles: list[tuple[int, int]] = []
     uneven = grid.uneven()
     piled = np.concatenate([[0], np.cumsum(gaps < _TINY + grid.slack)])
-    starts = np.flatnonzero(gaps > 1 + _OFF + grid.slack)
+    starts = np.flatnonzero((gaps > 1 + _OFF + grid.slack) | (gaps < _TINY + grid.slack))
     stops = np.minimum(starts + _LONGEST_PILE, len(gaps))
     for start in starts[piled[stops] - piled[starts] >= _FEWEST_PILED]:
         if (not piles or start >= piles[-1][1]) and (stop := _end_of_pile(grid, gaps, int(start))) is not None:

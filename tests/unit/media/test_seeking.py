@@ -164,9 +164,26 @@ def test_a_time_wrong_by_half_a_second_freezes_nothing(
     source = probe(tmp_path / name)
     assert (source.fps, source.clock.variable) == (25, False)
     assert source.clock.repaired > 0
+    assert source.notes == ()  # it is not cut off
     assert numbers(read_frames(source)) == list(range(40))
     assert numbers(read_frames(source, 30, 33)) == [30, 31, 32]
     assert source.experience.missing == set()
+
+
+@pytest.mark.parametrize("first", [20, 30])
+@pytest.mark.parametrize("kind", ["VP8", "VP9", "H.264, open groups, late"])
+def test_matroska_files_end_to_end_are_shown_to_the_end(tmp_path: Path, kind: str, first: int) -> None:
+    """To all of the second one ffmpeg gives the last time of the first."""
+    name, options, _ = KINDS[kind]
+    frames, joined = numbered_frames(40, 160, 96), tmp_path / name
+    parts = (frames[:first], frames[first:])
+    joined.write_bytes(
+        b"".join(write_video(tmp_path / f"part_{name}", part, 25, *options).read_bytes() for part in parts)
+    )
+    source = probe(joined)
+    assert (source.fps, source.clock.repaired >= 40 - first) == (25, True)
+    assert numbers(read_frames(source)) == list(range(40))
+    assert numbers(read_frames(source, 33, 36)) == [33, 34, 35]
 
 
 @pytest.mark.parametrize("name", ["a.ts", "a.mpg"])
