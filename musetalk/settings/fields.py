@@ -30,6 +30,7 @@ def setting(
     flag: str = "",
     also: Sequence[str] = (),
     old: Sequence[str] = (),
+    server_only: bool = False,
     **bounds: Any,  # noqa: ANN401 - as pydantic's Field takes them
 ) -> Any:  # noqa: ANN401 - whatever the field is declared to be
     """Declare a field of `Settings`.
@@ -44,17 +45,19 @@ def setting(
         flag: Its option, without the dashes in front; empty: its dotted name, with dashes.
         also: More names of the option that are understood: former ones, and those of other programs.
         old: What the setting was called before; taken in files and from programs.
+        server_only: Whether visitors of the app may not set it: where it reads and writes, how much it takes.
         bounds: ge, gt, le, lt, min_length, pattern.
     """
-    said = {"unit": unit, "unset": unset, "values": values, "panel": panel, "option": flag}
+    said = {"unit": unit, "unset": unset, "values": values, "panel": panel, "option": flag, "server_only": server_only}
     lists = {"option_also": list(also), "old_names": list(old)}
     extra: dict[str, Any] = {key: value for key, value in {**said, **lists}.items() if value}
     return Field(default, description=text, json_schema_extra=extra or None, **bounds)
 
 
-def group(model: type[_Group], panel: str) -> _Group:
+def group(model: type[_Group], panel: str, *, server_only: bool = False) -> _Group:
     """Declare a group of settings, made of its defaults where nobody says anything; `panel` is its theme."""
-    made: Any = Field(default_factory=model, json_schema_extra={"panel": panel})
+    extra: dict[str, Any] = {"panel": panel} | ({"server_only": True} if server_only else {})
+    made: Any = Field(default_factory=model, json_schema_extra=extra)
     return made  # type: ignore[no-any-return]
 
 
@@ -122,6 +125,7 @@ class SettingField:
         open_low, open_high: Whether the bound itself is out of them.
         unit: Of its number; may be empty.
         unset: What happens where it is None; may be empty.
+        server_only: Whether visitors of the app may not set it.
     """
 
     name: str
@@ -140,6 +144,7 @@ class SettingField:
     open_high: bool = False
     unit: str = ""
     unset: str = ""
+    server_only: bool = False
 
     @property
     def bounds(self) -> str:
@@ -187,22 +192,21 @@ class SettingField:
 @cache
 def setting_fields(model: type[BaseModel]) -> tuple[SettingField, ...]:
     """Return every setting of a model and its groups, theme by theme, in the order in which these are declared."""
-    fields = list(_fields(model, "", ""))
+    fields = list(_fields(model, "", {}))
     panels = list(dict.fromkeys(field.panel for field in fields))
     return tuple(sorted(fields, key=lambda field: panels.index(field.panel)))
 
 
-def _fields(model: type[BaseModel], prefix: str, panel: str) -> Iterator[SettingField]:
+def _fields(model: type[BaseModel], prefix: str, of_group: Mapping[str, Any]) -> Iterator[SettingField]:
     for leaf, info in model.model_fields.items():
-        extra, part = _extra(info), _group_of(info)
-        theme = extra.get("panel") or panel
+        extra, part = {**of_group, **_extra(info)}, _group_of(info)
         if part is not None:
-            yield from _fields(part, f"{prefix}{leaf}.", theme)
+            yield from _fields(part, f"{prefix}{leaf}.", extra)
         else:
-            yield _field(f"{prefix}{leaf}", info, extra, theme)
+            yield _field(f"{prefix}{leaf}", info, extra)
 
 
-def _field(name: str, info: FieldInfo, extra: Mapping[str, Any], panel: str) -> SettingField:
+def _field(name: str, info: FieldInfo, extra: Mapping[str, Any]) -> SettingField:
     kind, choices = _kind(info.annotation)
     dotted = f"--{name.replace('.', '-').replace('_', '-')}"
     flag = f"--{extra['option']}" if "option" in extra else dotted
@@ -212,7 +216,7 @@ def _field(name: str, info: FieldInfo, extra: Mapping[str, Any], panel: str) -> 
         kind,
         info.get_default(call_default_factory=True),
         info.description or "",
-        panel,
+        extra.get("panel", ""),
         flag,
         aliases=tuple(alias for alias in aliases if alias != flag),
         old=tuple(f"{name.rpartition('.')[0]}.{old}".strip(".") for old in extra.get("old_names", ())),
@@ -221,6 +225,7 @@ def _field(name: str, info: FieldInfo, extra: Mapping[str, Any], panel: str) -> 
         **_bounds(info),
         unit=extra.get("unit", ""),
         unset=extra.get("unset", ""),
+        server_only=extra.get("server_only", False),
     )
 
 

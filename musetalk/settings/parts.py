@@ -207,6 +207,7 @@ class NetworkSettings(Settings):
         "what networks run on; auto: the first GPU, else the CPU",
         values="auto, cpu, cuda, cuda:N",
         flag="device",
+        server_only=True,
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
     )
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = setting(
@@ -218,7 +219,7 @@ class NetworkSettings(Settings):
     batch_size: int | None = setting(
         None, "frames at once", unset="as many as help and fit", flag="batch-size", ge=1, le=32
     )
-    compile: bool = setting(False, "compile the networks: minutes at first, quicker from then on")
+    compile: bool = setting(False, "compile the networks: minutes at first, quicker from then on", server_only=True)
     seed: int | None = setting(
         None,
         "sample the latents with this seed, as upstream does",

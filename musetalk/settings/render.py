@@ -68,7 +68,7 @@ class RenderSettings(Settings):
         ge=0,
         le=200,
     )
-    models_dir: Path = setting(Path("models"), "where weights are", values="FOLDER", panel=_PAINTING)
+    models_dir: Path = setting(Path("models"), "where weights are", values="FOLDER", panel=_PAINTING, server_only=True)
     face: Face = setting(
         "largest",
         "who speaks where several faces are seen: by a rule, or the one nearest to the point X,Y of the source",
@@ -101,9 +101,11 @@ class RenderSettings(Settings):
         "auto: what is marked as interlaced and looks it; on: all; off: nothing. One frame for each picture",
         panel=_SOURCE,
     )
-    use_saved_coords: bool = setting(False, "keep the faces found in a source, and use them again", panel=_FACES)
+    use_saved_coords: bool = setting(
+        False, "keep the faces found in a source, and use them again", panel=_FACES, server_only=True
+    )
     coords_dir: Path | None = setting(
-        None, "where they are kept", values="FOLDER", unset="coords/ beside the output", panel=_FACES
+        None, "where they are kept", values="FOLDER", unset="coords/ beside the output", panel=_FACES, server_only=True
     )
     look: Literal["ours", "published"] = setting(
         "ours",
@@ -113,7 +115,12 @@ class RenderSettings(Settings):
     )
     measure: bool = setting(False, "measure sharpness, jitter and more of the result; in the report", panel=_OUTPUT)
     debug_dir: Path | None = setting(
-        None, "where a render's crops and masks go, as videos", values="FOLDER", unset="nowhere", panel=_OUTPUT
+        None,
+        "where a render's crops and masks go, as videos",
+        values="FOLDER",
+        unset="nowhere",
+        panel=_OUTPUT,
+        server_only=True,
     )
     detector: DetectorSettings = group(DetectorSettings, _FACES)
     tracker: TrackerSettings = group(TrackerSettings, _FACES)
@@ -125,7 +132,7 @@ class RenderSettings(Settings):
     network: NetworkSettings = group(NetworkSettings, "How networks run")
     latentsync: LatentSyncSettings = group(LatentSyncSettings, "LatentSync")
     encoder: EncoderSettings = group(EncoderSettings, _OUTPUT)
-    limits: Limits = group(Limits, "Limits")
+    limits: Limits = group(Limits, "Limits", server_only=True)
 
     @model_validator(mode="before")
     @classmethod

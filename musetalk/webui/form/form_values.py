@@ -16,16 +16,14 @@ from musetalk.webui.form.settings_form import (
     POINT,
     RESTORE,
     RESTORER,
-    SERVER_ONLY,
-    SERVERS_NETWORK,
     SettingsForm,
     short_label,
 )
 from musetalk.webui.form.table import WIDGETS
-from musetalk.webui.form.widgets import Value
+from musetalk.webui.form.widgets import FIELDS, Value
 
 _SHOWN = {"backend", "face", RESTORER, *WIDGETS}
-_SERVERS = {*SERVER_ONLY, *(f"network.{name}" for name in SERVERS_NETWORK)}
+_SERVERS = {name for name, field in FIELDS.items() if field.server_only}
 
 
 def values_of(settings: RenderSettings) -> dict[str, Value]:
@@ -117,7 +115,7 @@ def _plain(settings: RenderSettings) -> dict[str, Any]:
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        if isinstance(value, Mapping) and name != "limits":
+        if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

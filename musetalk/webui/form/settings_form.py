@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
 
 from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
-from musetalk.settings import RenderSettings, left_to_the_look, nested
+from musetalk.settings import RenderSettings, current_names, left_to_the_look, nested
 from musetalk.webui.form.table import SHIFT, WIDGETS
-from musetalk.webui.form.widgets import FIELDS, Value
+from musetalk.webui.form.widgets import FIELDS, Value, fields_within
 from musetalk.webui.html.figures import figures
 from musetalk.webui.site import UNQUEUED
 from musetalk.webui.texts import FOLDER, text
@@ -29,9 +30,19 @@ _FACES = [
     ("All", "all"),
     ("Picked", PICKED),
 ]
-# What only whoever runs the server decides: where it reads and writes, how much it takes, and what it runs on.
-SERVER_ONLY = ("models_dir", "coords_dir", "debug_dir", "use_saved_coords", "limits")
-SERVERS_NETWORK = ("device", "compile")
+# What only whoever runs the server decides, as the settings say it of themselves: settings and whole groups, and those
+# of other groups.
+SERVER_ONLY: tuple[str, ...] = tuple(
+    top for top in RenderSettings.model_fields if all(field.server_only for field in fields_within(top))
+)
+SERVER_ONLY_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        top: leaves
+        for top in RenderSettings.model_fields
+        if top not in SERVER_ONLY
+        and (leaves := tuple(each.name.removeprefix(f"{top}.") for each in fields_within(top) if each.server_only))
+    }
+)
 # Which restorers visitors may name: those that have a name, and files by their bare name, never by a path.
 _NAMED_RESTORERS = (NONE, BY_SPANDREL, BY_PACKAGE)
 _RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
@@ -156,15 +167,17 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
     """
     if not isinstance(values, dict):  # from a program, anything that JSON can say
         raise SettingsError("settings are no object", 'give names and values, like {"bbox_shift": 5}')
-    network = values.get("network", {})
+    values = current_names(RenderSettings, values)
     foreign = [name for name in SERVER_ONLY if name in values]
-    if isinstance(network, dict):
-        foreign += [f"network.{name}" for name in SERVERS_NETWORK if name in network]
-        network = {**network, **{name: getattr(base.network, name) for name in SERVERS_NETWORK}}
+    kept: dict[str, Any] = {name: getattr(base, name) for name in SERVER_ONLY}
+    for group, leaves in SERVER_ONLY_IN.items():
+        within = values.get(group, {})
+        if isinstance(within, Mapping):  # what else it may be, validation refuses
+            foreign += [f"{group}.{leaf}" for leaf in leaves if leaf in within]
+            kept[group] = {**within, **{leaf: getattr(getattr(base, group), leaf) for leaf in leaves}}
     if foreign:
         raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out")
-    kept = {name: getattr(base, name) for name in SERVER_ONLY}
-    settings = RenderSettings.parse({**values, "network": network, **kept})
+    settings = RenderSettings.parse({**values, **kept})
     if not may_be_named(settings.enhance.model):
         raise SettingsError(
             "enhance.model is no restorer's name",
@@ -175,8 +188,11 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
 
 def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
     """A job's settings with what the server decides as it is decided now."""
-    network = settings.network.model_copy(update={name: getattr(base.network, name) for name in SERVERS_NETWORK})
-    return settings.model_copy(update={"network": network, **{name: getattr(base, name) for name in SERVER_ONLY}})
+    now: dict[str, Any] = {name: getattr(base, name) for name in SERVER_ONLY}
+    for group, leaves in SERVER_ONLY_IN.items():
+        own = getattr(base, group)
+        now[group] = getattr(settings, group).model_copy(update={leaf: getattr(own, leaf) for leaf in leaves})
+    return settings.model_copy(update=now)
 
 
 def may_be_named(restorer: str) -> bool:

@@ -15,6 +15,11 @@ Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
 FIELDS: Mapping[str, SettingField] = MappingProxyType({each.name: each for each in setting_fields(RenderSettings)})
 
 
+def fields_within(name: str) -> tuple[SettingField, ...]:
+    """Return a setting, or all settings of a group."""
+    return tuple(field for each, field in FIELDS.items() if each == name or each.startswith(f"{name}."))
+
+
 @dataclass(frozen=True)
 class SettingWidget:
     """A setting in the form.

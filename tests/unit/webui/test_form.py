@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,12 +13,20 @@ import gradio as gr
 import pytest
 
 from musetalk.errors import SettingsError
-from musetalk.settings import LatentSyncSettings, Limits, MaskSettings, NetworkSettings, RenderSettings
+from musetalk.settings import (
+    LatentSyncSettings,
+    Limits,
+    MaskSettings,
+    NetworkSettings,
+    RenderSettings,
+    SettingField,
+    nested,
+)
 from musetalk.webui.form.backend_picker import backend_picker
 from musetalk.webui.form.sections import build_folds
-from musetalk.webui.form.settings_form import SettingsForm, build_mouth, read, visitors_settings
+from musetalk.webui.form.settings_form import SettingsForm, build_mouth, read, renewed, visitors_settings
 from musetalk.webui.form.table import WIDGETS
-from musetalk.webui.form.widgets import Choose
+from musetalk.webui.form.widgets import FIELDS, Choose
 
 BASE = RenderSettings(
     models_dir=Path("weights"),
@@ -219,6 +228,14 @@ def test_what_the_server_decides_is_refused_by_name(values: dict[str, Any], name
     with pytest.raises(SettingsError) as caught:
         visitors_settings(values, BASE)
     assert str(caught.value) == f"{named} cannot be set from outside: leave it out"
+
+
+@pytest.mark.parametrize("field", [each for each in FIELDS.values() if each.server_only], ids=lambda field: field.name)
+def test_a_setting_that_is_the_servers_is_nobody_elses(field: SettingField) -> None:
+    with pytest.raises(SettingsError, match="cannot be set from outside"):
+        visitors_settings(nested({field.name: field.default}), BASE)
+    kept = renewed(RenderSettings(), BASE)
+    assert attrgetter(field.name)(kept) == attrgetter(field.name)(BASE)
 
 
 @pytest.mark.parametrize("values", [{"network": "cpu"}, {"network": None}, {"network": ["device"]}, [1], "x", 3])
