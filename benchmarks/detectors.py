@@ -33,7 +33,7 @@ from musetalk.media.pictures.decoding import read_image
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings, Limits, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 
@@ -152,7 +152,7 @@ def _load(name: str, models_dir: Path) -> FaceDetector:
     settings = RenderSettings.parse(
         {"models_dir": models_dir, "detector": {"name": name}, "network": {"device": "cpu"}}
     )
-    return Workshop(BackendRegistry()).detector(settings)
+    return ComponentLoader(BackendRegistry()).detector(settings)
 
 
 def _real(folder: Path) -> Iterator[Clip]:

@@ -23,7 +23,7 @@ from musetalk.media.writer import VideoWriter
 from musetalk.metrics.measurer import Measurer
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.borders import painted_borders
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
@@ -47,7 +47,7 @@ class LipSync:
 
     def __init__(self, registry: BackendRegistry | None = None, detector: FaceDetector | None = None) -> None:
         self.registry = registry or BackendRegistry()
-        self._workshop = Workshop(self.registry, detector)
+        self._loader = ComponentLoader(self.registry, detector)
 
     def render(
         self,
@@ -94,7 +94,7 @@ class LipSync:
 
     def release(self) -> None:
         """Let go of what renders were made with, for others to have the memory; it is loaded again when needed."""
-        self._workshop.release()
+        self._loader.release()
 
     def check_source(self, video: Path, settings: RenderSettings) -> Source:
         """Look at a source alone, in a moment.
@@ -121,7 +121,7 @@ class LipSync:
         Raises:
             MuseTalkError: The render cannot work.
         """
-        self._workshop.ready(settings)
+        self._loader.check(settings)
         with about("source"):
             source = self.check_source(video, settings)
         with about("voice"):
@@ -135,10 +135,10 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         settings = settings or RenderSettings()
-        self._workshop.ready(settings)
+        self._loader.check(settings)
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             return run_preflight(
-                video, voice, settings, self._workshop.detector(settings), folder=folder, run=RenderRun()
+                video, voice, settings, self._loader.detector(settings), folder=folder, run=RenderRun()
             )
 
     def preview_frame(
@@ -160,10 +160,10 @@ class LipSync:
         settings, run = settings or RenderSettings(), RenderRun(on_progress, cancel)
         with ends_by(run.cancel.check), temporary_folder(Path(tempfile.gettempdir())) as folder:
             run.emit("preflight", 0, 0)
-            self._workshop.ready(settings)
-            equipment = self._workshop.equip(settings)
+            self._loader.check(settings)
+            components = self._loader.load(settings)
             return preview_frame(
-                video, voice, settings, equipment=equipment, folder=folder, at=at, strict=strict, run=run
+                video, voice, settings, components=components, folder=folder, at=at, strict=strict, run=run
             )
 
     @contextmanager
@@ -182,17 +182,17 @@ class LipSync:
         run = run or RenderRun()
         coords_dir = settings.coords_dir or folder / "coords"
         with ends_by(run.cancel.check):
-            self._workshop.ready(settings)
-            detector = self._workshop.detector(settings)
+            self._loader.check(settings)
+            detector = self._loader.detector(settings)
         with temporary_folder(folder) as job:
             with ends_by(run.cancel.check):
                 with run.clock.measure("preflight"):
                     run.emit("preflight", 0, STEPS)
                     preflight = run_preflight(video, voice, settings, detector, folder=job, run=run)
                 with run.clock.measure("load"):
-                    equipment = self._workshop.equip(settings)
+                    components = self._loader.load(settings)
                 run.emit("preflight", STEPS, STEPS)
-                preparation = prepare(preflight, equipment, settings, folder=job, coords_dir=coords_dir, run=run)
+                preparation = prepare(preflight, components, settings, folder=job, coords_dir=coords_dir, run=run)
             yield preparation
 
     def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> Measures | None:

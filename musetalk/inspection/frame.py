@@ -32,7 +32,7 @@ from musetalk.inspection.window import Look, Scene, look_at, telling_look
 from musetalk.media.probe import probe_wanted
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
-from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.components import Components
 from musetalk.pipeline.fallback import Painter, Understudy
 from musetalk.pipeline.generate import Batch, FaceSteps, PaintedFace
 from musetalk.pipeline.masking import FaceLayout
@@ -91,7 +91,7 @@ def preview_frame(
     voice: Path | None,
     settings: RenderSettings,
     *,
-    equipment: Equipment,
+    components: Components,
     folder: Path,
     at: float | None = None,
     strict: bool = False,
@@ -105,7 +105,7 @@ def preview_frame(
         video: The source.
         voice: The voice; None: only the faces are shown.
         settings: Of the render.
-        equipment: What finds, reads, listens and paints.
+        components: What finds, reads, listens and paints.
         folder: An existing directory for temporary files.
         at: Seconds of the output, held inside its length; without a voice of the source. None: a moment near the
             beginning at which the mouth is wide open and a face is there, if there is one.
@@ -131,7 +131,7 @@ def preview_frame(
         timeline = _timeline(source, hearing, settings)
         if at is not None and strict:
             _check_inside(at, timeline, source, hearing)
-        scene = Scene(source, timeline, hearing, settings, equipment, folder, cancel, pool)
+        scene = Scene(source, timeline, hearing, settings, components, folder, cancel, pool)
         wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
         if at is None:
             envelope = _hear(scene, 0)
@@ -187,7 +187,7 @@ def _show(
     fps, settings = scene.source.fps, scene.settings
     presence = None if envelope is None else presence_on(scene.timeline, envelope, settings, fps)
     at_rest = spoken and presence is not None and presence[look.frame] == 0
-    layout = FaceLayout(_read_faces(scene, look, run), scene.equipment.generator, scene.settings, fps=scene.source.fps)
+    layout = FaceLayout(_read_faces(scene, look, run), scene.components.generator, scene.settings, fps=scene.source.fps)
     crops = [layout.crops([look.place], [face])[0] for face in chosen]
     masks = [layout.mask(look.place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
     result: UInt8Array | None = None
@@ -217,7 +217,7 @@ def _show(
 
 def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:
     """Look at the chosen faces of the clip's frames, as far as anybody asks for what is seen."""
-    readers = scene.equipment.readers
+    readers = scene.components.readers
     if readers.idle:
         return FaceShapes()
     places = (scene.timeline.source_frame(frame) for frame in look.clip)
@@ -239,25 +239,25 @@ def _paint(
 ) -> tuple[UInt8Array, tuple[FaceSteps, ...]]:
     """The frame as a render paints it, and how each face in it came about."""
     segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch, presence)
-    equipment = scene.equipment
+    components = scene.components
     run.emit("speech", 0, 0)
     preparation = Preparation(
         source=scene.source,
         voice=hearing.voice,
         timeline=scene.timeline,
         plan=look.plan,
-        speech=_listen(scene, look, hearing, envelope, equipment),
+        speech=_listen(scene, look, hearing, envelope, components),
         envelope=envelope,
         segments=(segment,),
         layout=layout,
-        generator=equipment.generator,
-        detector=equipment.detector.fingerprint,
+        generator=components.generator,
+        detector=components.detector.fingerprint,
         settings=scene.settings,
         folder=scene.folder,
-        backend=equipment.backend,
-        instead=equipment.instead,
+        backend=components.backend,
+        instead=components.instead,
         understudy=_understudy(scene, look, layout, hearing, envelope),
-        enhancer=equipment.enhancer,
+        enhancer=components.enhancer,
         presence=presence,
     )
     run.emit("render", segment.start, segment.stop)
@@ -277,7 +277,7 @@ def _understudy(
     scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack
 ) -> Understudy | None:
     """Who paints the frame if the chosen backend cannot."""
-    equip = scene.equipment.understudy
+    equip = scene.components.understudy
     if equip is None:
         return None
 
@@ -290,13 +290,13 @@ def _understudy(
     return Understudy(make)
 
 
-def _listen(scene: Scene, look: Look, hearing: Hearing, envelope: EnvelopeTrack, equipment: Equipment) -> SpeechTrack:
+def _listen(scene: Scene, look: Look, hearing: Hearing, envelope: EnvelopeTrack, components: Components) -> SpeechTrack:
     """The voice around the frame as a generator hears it."""
     settings = scene.settings
     heard = listen_around(
         look.frame,
         hearing.voice,
-        equipment,
+        components,
         settings.speech,
         scene.source.fps,
         scene.timeline.spoken_count,

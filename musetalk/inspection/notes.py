@@ -29,8 +29,8 @@ def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
         for each in run.fallbacks
     )
     failed = (f"the face stays as it was painted: it could not be restored ({each.reason})" for each in run.unrestored)
-    slow = scene.equipment.generator.traits.note_on(scene.source.fps)
-    warnings = (*dict.fromkeys((*others, *failed)), *scene.equipment.notes, slow, *run.warnings)
+    slow = scene.components.generator.traits.note_on(scene.source.fps)
+    warnings = (*dict.fromkeys((*others, *failed)), *scene.components.notes, slow, *run.warnings)
     return _sentences(warnings)
 
 
@@ -87,7 +87,7 @@ def notes_on(
     if not found:
         notes.append("No face was found in this frame: it stays as it is.")
         if not look.every.face_frames:  # nor in those around it
-            notes += filter(None, [absence_note(picture, scene.equipment.detector, scene.cancel)])
+            notes += filter(None, [absence_note(picture, scene.components.detector, scene.cancel)])
     elif not chosen:
         notes.append("The chosen face is not in this frame: it stays as it is.")
     elif at_rest:
@@ -102,7 +102,7 @@ def notes_on(
     smallest = min((face.box.width for face in chosen), default=math.inf)
     if smallest < _SMALL_FACE:
         notes.append(f"The face is only {smallest:.0f} pixels wide: little will be seen of its mouth.")
-    size = scene.equipment.generator.crop_size
+    size = scene.components.generator.crop_size
     if size is not None and largest > size:
         notes.append(
             f"The face takes {largest} pixels and the backend paints {size}: it will look softer than the rest."

@@ -16,7 +16,7 @@ from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
-from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.components import Components
 from musetalk.pipeline.segments import piece_lengths
 from musetalk.progress import CancelToken
 from musetalk.settings import RenderSettings
@@ -31,7 +31,7 @@ class Scene:
     timeline: Timeline
     hearing: Hearing | None
     settings: RenderSettings
-    equipment: Equipment
+    components: Components
     folder: Path
     cancel: CancelToken
     pool: ThreadPoolExecutor
@@ -80,7 +80,7 @@ def telling_look(scene: Scene, envelope: EnvelopeTrack | None) -> Look:
 
 def _has_face(scene: Scene, frame: int) -> bool:
     """Whether one frame alone shows a face: a fraction of the cost of a look."""
-    detector, place = scene.equipment.detector, scene.timeline.source_frame(frame)
+    detector, place = scene.components.detector, scene.timeline.source_frame(frame)
     pictures = list(read_frames(scene.source, place, place + 1, max_side=detector.max_side, cancel=scene.cancel))
     return any(search_frames(detector, pictures, ANY_FACE))
 
@@ -89,7 +89,7 @@ def look_at(scene: Scene, frame: int) -> Look:
     """Decode the clip that an output frame lies in, and meanwhile look for faces around it."""
     source, timeline = scene.source, scene.timeline
     spoken = frame < timeline.spoken_count
-    generator = scene.equipment.generator
+    generator = scene.components.generator
     lengths = piece_lengths(generator, source.frame_bytes, source.fps)
     # Of a video network one clip around the frame will do: a whole piece would take several times as long.
     longest = lengths.longest if lengths.shortest == 1 else lengths.shortest
@@ -99,7 +99,7 @@ def look_at(scene: Scene, frame: int) -> Look:
     decoding = scene.pool.submit(_decode, scene, clip)
     place, used = timeline.source_frame(frame), timeline.sources_used
     stretch = stretch_around(place, used if place < used else source.frame_count, source)
-    detector, size = scene.equipment.detector, (source.width, source.height)
+    detector, size = scene.components.detector, (source.width, source.height)
     side = detector.max_side
     with closing(read_frames(source, stretch.start, stretch.stop, max_side=side, cancel=scene.cancel)) as frames:
         plan = plan_faces(

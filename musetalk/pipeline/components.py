@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class Components:
     """What one render works with.
 
     Attributes:
@@ -64,7 +64,7 @@ class Equipment:
     notes: tuple[str, ...] = ()
     backend: str = ""
     instead: str = ""
-    understudy: Callable[[], Equipment] | None = None
+    understudy: Callable[[], Components] | None = None
     enhancer: FaceEnhancer | None = None
 
     @property
@@ -74,7 +74,7 @@ class Equipment:
         return FaceReaders(self.labeller, self.landmarker, aligner, five=self.enhancer is not None)
 
 
-class Workshop:
+class ComponentLoader:
     """Loads what renders work with, and keeps the last of each kind. Safe to share between threads.
 
     Args:
@@ -86,10 +86,10 @@ class Workshop:
         self._registry = registry
         self._detector = detector
         self._lock = threading.RLock()
-        self._kept: dict[str, tuple[object, object]] = {}
+        self._cache: dict[str, tuple[object, object]] = {}
         self._litter = False  # something was dropped, or failed with much in its hands
 
-    def ready(self, settings: RenderSettings) -> AnyBackend:
+    def check(self, settings: RenderSettings) -> AnyBackend:
         """The backend that the settings name, if it (or its understudy) and all else can run; loads nothing.
 
         Raises:
@@ -114,41 +114,41 @@ class Workshop:
             BackendError: It cannot be loaded.
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
-        return left_alone(lambda: self._finder(settings))
+        return left_alone(lambda: self._load_detector(settings))
 
-    def equip(self, settings: RenderSettings) -> Equipment:
+    def load(self, settings: RenderSettings) -> Components:
         """All that a render with these settings works with; where the backend cannot be loaded, its understudy's.
 
         Raises:
             BackendError: Something is missing or cannot be loaded.
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
-        return left_alone(lambda: self._everything(settings))
+        return left_alone(lambda: self._load(settings))
 
     def release(self) -> None:
         """Let go of everything that was loaded; while something still loads, as soon as that has ended."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
-            self._let_go()
+            self._clear()
         else:
-            threading.Thread(target=self._let_go, name="release").start()
+            threading.Thread(target=self._clear, name="release").start()
 
-    def _finder(self, settings: RenderSettings) -> FaceDetector:
+    def _load_detector(self, settings: RenderSettings) -> FaceDetector:
         if self._detector is not None:
             return self._detector
         wanted, models_dir = settings.detector, settings.models_dir
         name = detector_name(wanted, models_dir)
         if name != "s3fd":
-            return self._keep("detector", (models_dir, name, wanted), lambda: load_light(name, wanted, models_dir))
+            return self._cached("detector", (models_dir, name, wanted), lambda: load_light(name, wanted, models_dir))
         from musetalk.faces.detection.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
 
         device, longest = _device(settings), wanted.max_side or LONGEST
         path, least = models_dir / S3FD.path, wanted.min_face
         key = (models_dir, longest, least, str(device))
-        return self._keep("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
+        return self._cached("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
 
-    def _everything(self, settings: RenderSettings) -> Equipment:
-        backend, understudy = self.ready(settings), self._registry.fallback(settings)
+    def _load(self, settings: RenderSettings) -> Components:
+        backend, understudy = self.check(settings), self._registry.fallback(settings)
         try:
             check_complete(backend, settings)
             generator = self._generator(backend, settings)
@@ -158,37 +158,37 @@ class Workshop:
             instead = str(error)
         else:
             further = None if understudy is None else partial(self._stand_in_loaded, understudy, settings)
-            ready = replace(self._equipped(backend, generator, settings), understudy=further)
+            ready = replace(self._assemble(backend, generator, settings), understudy=further)
             return replace(ready, enhancer=self._enhancer(settings))
         return replace(self._stand_in(understudy, settings), instead=instead, enhancer=self._enhancer(settings))
 
-    def _let_go(self) -> None:
+    def _clear(self) -> None:
         with self._lock:
-            self._kept.clear()
+            self._cache.clear()
             self._litter = False
-        _give_back()
+        _release_memory()
 
     def _generator(self, backend: AnyBackend, settings: RenderSettings) -> FaceGenerator:
         """The backend's; one that is kept as an understudy is taken from there, any other is let go."""
         key = (backend.name, backend.options_in(settings))
         with self._lock:
-            if self._known("generator") != key:
-                if self._known("understudy") == key:
-                    self._kept["generator"] = self._kept["understudy"]
+            if self._cached_key("generator") != key:
+                if self._cached_key("understudy") == key:
+                    self._cache["generator"] = self._cache["understudy"]
                 self._drop("understudy")
-            return self._keep("generator", key, lambda: backend.load(backend.options_in(settings)))
+            return self._cached("generator", key, lambda: backend.load(backend.options_in(settings)))
 
-    def _stand_in(self, backend: AnyBackend, settings: RenderSettings) -> Equipment:
-        """An understudy's equipment; its generator is kept beside that of the backend that it stands in for."""
+    def _stand_in(self, backend: AnyBackend, settings: RenderSettings) -> Components:
+        """An understudy's components; its generator is kept beside that of the backend that it stands in for."""
         key = (backend.name, backend.options_in(settings))
         self._litter = True  # it is asked for where the other failed
-        generator = self._keep("understudy", key, lambda: backend.load(backend.options_in(settings)))
-        return self._equipped(backend, generator, settings)
+        generator = self._cached("understudy", key, lambda: backend.load(backend.options_in(settings)))
+        return self._assemble(backend, generator, settings)
 
-    def _stand_in_loaded(self, backend: AnyBackend, settings: RenderSettings) -> Equipment:
+    def _stand_in_loaded(self, backend: AnyBackend, settings: RenderSettings) -> Components:
         return left_alone(lambda: self._stand_in(backend, settings))
 
-    def _equipped(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Equipment:
+    def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:
         hearing = generator.traits.hearing
         needed = _needs_labels(settings, generator.traits)
         labeller = self._labeller(settings) if needed or settings.enhance.wanted else None
@@ -203,8 +203,8 @@ class Workshop:
             notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], settings.models_dir, 'landmarks')[0]}")
         if hearing is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
-        return Equipment(
-            self._finder(settings),
+        return Components(
+            self._load_detector(settings),
             generator,
             labeller,
             landmarker,
@@ -221,7 +221,7 @@ class Workshop:
         from musetalk.faces.parsing.parser import load_parser  # noqa: PLC0415 - loads torch
 
         device = _device(settings)
-        return self._keep(
+        return self._cached(
             "labeller", (models_dir, str(device)), lambda: load_parser(models_dir / FACE_PARSING.path, device)
         )
 
@@ -232,40 +232,40 @@ class Workshop:
         from musetalk.faces.landmarks.fan import load_landmarks  # noqa: PLC0415 - loads torch
 
         device = _device(settings)
-        return self._keep(
+        return self._cached(
             "landmarker", (models_dir, str(device)), lambda: load_landmarks(models_dir / LANDMARKS.path, device)
         )
 
     def _enhancer(self, settings: RenderSettings) -> FaceEnhancer | None:
         if not settings.enhance.wanted:
             return None
-        return self._keep("restorer", enhancer_depends(settings), lambda: load_enhancer(settings))
+        return self._cached("restorer", enhancer_depends(settings), lambda: load_enhancer(settings))
 
     def _encoder(self, settings: RenderSettings, hearing: Hearing) -> SpeechEncoder:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
         folder, device = settings.models_dir / "whisper", str(_device(settings))
-        return self._keep("encoder", (folder, device, hearing), lambda: load_whisper(folder, hearing, device=device))
+        return self._cached("encoder", (folder, device, hearing), lambda: load_whisper(folder, hearing, device=device))
 
-    def _keep(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
+    def _cached(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
         """What was loaded last under this kind and key, or load it; two never lie in memory at once."""
         with self._lock:
             stop_point()
-            if self._known(kind) != key:
+            if self._cached_key(kind) != key:
                 self._drop(kind)
                 if self._litter:  # collecting takes longer than many a thing takes to load
-                    _give_back()
+                    _release_memory()
                 self._litter = True  # unless it is loaded
-                self._kept[kind] = (key, _loaded(kind, load))
+                self._cache[kind] = (key, _loaded(kind, load))
                 self._litter = False
-            return self._kept[kind][1]  # type: ignore[return-value]  # one kind, one type
+            return self._cache[kind][1]  # type: ignore[return-value]  # one kind, one type
 
     def _drop(self, kind: str) -> None:
-        self._litter |= self._kept.pop(kind, None) is not None
+        self._litter |= self._cache.pop(kind, None) is not None
 
-    def _known(self, kind: str) -> object:
+    def _cached_key(self, kind: str) -> object:
         """Under which key something of this kind is kept; nothing of it stays in the caller's hands."""
-        return self._kept[kind][0] if kind in self._kept else None
+        return self._cache[kind][0] if kind in self._cache else None
 
 
 def _loaded(kind: str, load: Callable[[], _T]) -> _T:
@@ -289,7 +289,7 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
         ) from error
 
 
-def _give_back() -> None:
+def _release_memory() -> None:
     """Collect what only refers to itself, such as errors and what they held, and give its memory back."""
     gc.collect()
     if "torch" in sys.modules:  # else there is nothing that it could keep

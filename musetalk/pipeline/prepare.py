@@ -25,7 +25,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
-from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.components import Components
 from musetalk.pipeline.fallback import Painter, Understudy
 from musetalk.pipeline.file_uses import coords_file
 from musetalk.pipeline.masking import FaceLayout
@@ -98,7 +98,7 @@ class Preparation:
 
 def prepare(
     preflight: Preflight,
-    equipment: Equipment,
+    components: Components,
     settings: RenderSettings,
     *,
     folder: Path,
@@ -109,7 +109,7 @@ def prepare(
 
     Args:
         preflight: What is known already.
-        equipment: What finds, reads, listens and paints.
+        components: What finds, reads, listens and paints.
         settings: Of the render.
         folder: The job's temporary directory.
         coords_dir: Where face plans are kept, if the settings ask for it.
@@ -118,19 +118,19 @@ def prepare(
     Raises:
         FaceError: There is no face to work on.
     """
-    source, timeline, plan = _plan(preflight, equipment.detector, settings, coords_dir, run)
-    generator, voice = equipment.generator, preflight.voice
-    shapes = _read_faces(source, timeline, plan, equipment, settings, folder, run)
+    source, timeline, plan = _plan(preflight, components.detector, settings, coords_dir, run)
+    generator, voice = components.generator, preflight.voice
+    shapes = _read_faces(source, timeline, plan, components, settings, folder, run)
     layout = FaceLayout(shapes, generator, settings, fps=source.fps)
     with run.clock.measure("speech"):
         heard = settings.speech, source.fps, timeline.spoken_count
-        speech, envelope = listen(voice, equipment, *heard, folder=folder, run=run, silence=settings.silence)
+        speech, envelope = listen(voice, components, *heard, folder=folder, run=run, silence=settings.silence)
     if not envelope.heard.any() and not voice.silent:
         run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
     presence = presence_on(timeline, envelope, settings, source.fps)
     segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes, source.fps), presence)
     _note_size(layout, segments, timeline, plan, generator, run)
-    for note in (*equipment.notes, generator.traits.note_on(source.fps)):
+    for note in (*components.notes, generator.traits.note_on(source.fps)):
         if note:
             run.warn(note)
     return Preparation(
@@ -143,13 +143,13 @@ def prepare(
         segments=segments,
         layout=layout,
         generator=generator,
-        detector=equipment.detector.fingerprint,
+        detector=components.detector.fingerprint,
         settings=settings,
         folder=folder,
-        backend=equipment.backend,
-        instead=equipment.instead,
-        understudy=_understudy(equipment, shapes, voice, settings, source.fps, timeline.spoken_count, folder),
-        enhancer=equipment.enhancer,
+        backend=components.backend,
+        instead=components.instead,
+        understudy=_understudy(components, shapes, voice, settings, source.fps, timeline.spoken_count, folder),
+        enhancer=components.enhancer,
         presence=presence,
     )
 
@@ -186,7 +186,7 @@ def _plan(
 
 
 def _understudy(
-    equipment: Equipment,
+    components: Components,
     shapes: FaceShapes,
     voice: Voice,
     settings: RenderSettings,
@@ -195,7 +195,7 @@ def _understudy(
     folder: Path,
 ) -> Understudy | None:
     """Who paints what the chosen generator cannot: sees the same faces, and listens once more, in its own way."""
-    equip = equipment.understudy
+    equip = components.understudy
     if equip is None:
         return None
 
@@ -247,7 +247,7 @@ def _read_faces(
     source: Source,
     timeline: Timeline,
     plan: FacePlan,
-    equipment: Equipment,
+    components: Components,
     settings: RenderSettings,
     folder: Path,
     run: RenderRun,
@@ -256,7 +256,7 @@ def _read_faces(
     shown = 1 + max(map(timeline.source_frame, range(timeline.spoken_count)), default=-1)
     sigma = smoothing_sigma(settings.tracker, source.fps)
     with run.clock.measure("parse"):
-        return read_shapes(source, plan, range(shown), equipment.readers, sigma, folder=folder, run=run)
+        return read_shapes(source, plan, range(shown), components.readers, sigma, folder=folder, run=run)
 
 
 def _note_size(

@@ -14,7 +14,7 @@ from musetalk.audio.track import SpeechTrack
 from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, Hearing
 from musetalk.audio.windows import FeatureTrack
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
-from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.components import Components
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 
@@ -23,7 +23,7 @@ _EXCERPT_BEFORE, _EXCERPT_SECONDS = 20, 30  # one window of Whisper's, most of i
 
 def listen(
     voice: Voice,
-    equipment: Equipment,
+    components: Components,
     settings: SpeechSettings,
     fps: Fraction,
     frame_count: int,
@@ -36,7 +36,7 @@ def listen(
 
     Args:
         voice: The voice.
-        equipment: Says what is listened to.
+        components: Says what is listened to.
         settings: How networks hear.
         fps: Output frames a second.
         frame_count: Output frames that the voice covers.
@@ -50,7 +50,7 @@ def listen(
     run.emit("speech", 0, 1)
     with closing(read_speech(voice, run.cancel)) as blocks:
         envelope = measure_envelope(blocks, fps=fps, frame_count=frame_count)
-    encoder = equipment.encoder
+    encoder = components.encoder
     if encoder is None:
         run.emit("speech", 1, 1)
         return envelope, envelope
@@ -61,7 +61,7 @@ def listen(
             encoder,
             folder / "features.npy",
             seams=settings.seams,
-            cache=equipment.features,
+            cache=components.features,
             on_step=lambda done, total: run.emit("speech", done, total),
             cancel=run.cancel,
         )
@@ -72,7 +72,7 @@ def listen(
 def listen_around(
     frame: int,
     voice: Voice,
-    equipment: Equipment,
+    components: Components,
     settings: SpeechSettings,
     fps: Fraction,
     frame_count: int,
@@ -87,7 +87,7 @@ def listen_around(
     Half a minute is heard, with the frame two thirds in: of a longer voice, loudness is judged by that alone.
     `envelope`, that of the voice around the frame, tells where mouths come to rest, if `silence` says that they do.
     """
-    encoder = equipment.encoder
+    encoder = components.encoder
     if encoder is None:
         return None
     middle = int(STEPS_PER_SECOND * frame / fps)
@@ -99,7 +99,7 @@ def listen_around(
     with closing(read_excerpt(voice, start, seconds, folder, cancel)) as blocks:
         hushed = hush(blocks, silent, first * SAMPLES_PER_STEP)
         features = measure_features(
-            hushed, encoder, folder / "excerpt.npy", seams=settings.seams, cache=equipment.features, cancel=cancel
+            hushed, encoder, folder / "excerpt.npy", seams=settings.seams, cache=components.features, cancel=cancel
         )
     return _track(features, encoder.hearing, settings, fps, frame_count, first)
 

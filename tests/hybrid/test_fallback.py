@@ -22,7 +22,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.cli.console import describe
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.film import FACE
@@ -203,12 +203,12 @@ def test_musetalk_takes_the_place_of_a_backend_that_cannot_be_loaded(
 ) -> None:
     folder = without(bare_models, tmp_path / "models")
     said = cannot_be_loaded(folder, case)
-    workshop = Workshop(BackendRegistry())
-    equipment = workshop.equip(settings(folder))
-    assert equipment.backend == "musetalk-v15"
-    assert re.search(said, equipment.instead)
+    loader = ComponentLoader(BackendRegistry())
+    components = loader.load(settings(folder))
+    assert components.backend == "musetalk-v15"
+    assert re.search(said, components.instead)
     with pytest.raises(BackendError, match=said):
-        workshop.equip(settings(folder, fallback="error"))
+        loader.load(settings(folder, fallback="error"))
 
 
 @pytest.mark.integration

@@ -15,7 +15,7 @@ from musetalk.backends.spec import AnyBackend, BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -70,9 +70,9 @@ def test_one_generator_is_gone_before_the_next_is_loaded() -> None:
         made.append(weakref.ref(painter))
         return painter
 
-    workshop = Workshop(BackendRegistry((backend("one", load), backend("two", load))))
+    loader = ComponentLoader(BackendRegistry((backend("one", load), backend("two", load))))
     for name in ("one", "two", "two", "one"):
-        workshop.equip(settings(name))
+        loader.load(settings(name))
     assert len(made) == 3
 
 
@@ -94,19 +94,19 @@ def test_memory_is_collected_where_something_was_dropped_or_failed_and_nowhere_e
         raise BackendError("its file is damaged", "download it")
 
     backends = (backend("one", Painter), backend("two", Painter), backend("broken", broken, "one"))
-    workshop = Workshop(BackendRegistry(backends))
+    loader = ComponentLoader(BackendRegistry(backends))
     gc.disable()
     try:
         litter = left_behind()
-        workshop.equip(settings("one"))
-        workshop.equip(settings("one"))
+        loader.load(settings("one"))
+        loader.load(settings("one"))
         assert litter() is not None
-        workshop.equip(settings("two"))
+        loader.load(settings("two"))
         assert litter() is None
         litter = left_behind()
-        workshop.equip(settings("broken"))  # lets "two" go, fails, and loads "one"
+        loader.load(settings("broken"))  # lets "two" go, fails, and loads "one"
         assert litter() is None
-        fresh, litter = Workshop(BackendRegistry(backends)), left_behind()
+        fresh, litter = ComponentLoader(BackendRegistry(backends)), left_behind()
         fresh.equip(settings("broken"))
         assert litter() is None
     finally:
@@ -167,7 +167,7 @@ def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, voice: Path,
         raise GeneratorError("the numbers are none")
 
     with pytest.raises(BackendError, match="not enough memory to load the generator"):
-        Workshop(BackendRegistry((backend("one", no_memory),))).equip(settings("one"))
+        ComponentLoader(BackendRegistry((backend("one", no_memory),))).load(settings("one"))
     both = BackendRegistry((backend("one", lambda: Painter(fail), "two"), backend("two", no_memory)))
     with pytest.raises(BackendError, match="numbers are none; and who would step in cannot: there is not enough mem"):
         LipSync(both, EverywhereAFace()).render(film, voice, tmp_path / "out.mp4", settings("one"))

@@ -19,7 +19,7 @@ from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parser import FaceParser
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.prepare import Preparation
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
@@ -164,26 +164,26 @@ def test_bbox_shift_and_margin_move_the_crop(engine: LipSync, film: Path, bare_m
 
 
 def test_s3fd_is_taken_where_its_weights_are(models: Path, bare_models: Path, small_portrait: UInt8Array) -> None:
-    workshop = Workshop(BackendRegistry())
-    [boxes] = workshop.detector(settings(models, detector={"name": "s3fd"})).detect([small_portrait[:96, :96]])
+    loader = ComponentLoader(BackendRegistry())
+    [boxes] = loader.detector(settings(models, detector={"name": "s3fd"})).detect([small_portrait[:96, :96]])
     assert all(np.isfinite([box.x0, box.y0, box.x1, box.y1]).all() for box in boxes)
     found = [
-        workshop.detector(settings(folder, detector={"name": name})).fingerprint.split("-")[0]
+        loader.detector(settings(folder, detector={"name": name})).fingerprint.split("-")[0]
         for folder, name in ((models, "auto"), (models, "haar"), (bare_models, "auto"))
     ]
     assert found == ["s3fd", "haar", "mtcnn"]
     with pytest.raises(BackendError, match=r"s3fd-619a316812\.pth missing.*weights download"):
-        workshop.ready(settings(bare_models, detector={"name": "s3fd"}))
+        loader.check(settings(bare_models, detector={"name": "s3fd"}))
     with pytest.raises(BackendError, match=r"79999_iter\.pth missing"):
-        workshop.ready(settings(bare_models, mask={"shape": "jaw"}))
+        loader.check(settings(bare_models, mask={"shape": "jaw"}))
 
 
 def test_the_generator_is_loaded_once(bare_models: Path) -> None:
-    workshop = Workshop(BackendRegistry())
-    first = workshop.equip(settings(bare_models)).generator
+    loader = ComponentLoader(BackendRegistry())
+    first = loader.load(settings(bare_models)).generator
     assert isinstance(first, LatentGenerator)
-    assert workshop.equip(settings(bare_models, bbox_shift=7, mask={"shape": "ellipse"})).generator is first
-    assert workshop.equip(settings(bare_models, network={"batch_size": 2})).generator is not first
+    assert loader.load(settings(bare_models, bbox_shift=7, mask={"shape": "ellipse"})).generator is first
+    assert loader.load(settings(bare_models, network={"batch_size": 2})).generator is not first
 
 
 def test_odd_rates_keep_every_frame(

@@ -27,7 +27,7 @@ from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.pipeline import composite, trials
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.settings import RenderSettings
@@ -196,10 +196,10 @@ def test_no_piece_of_work_begins_after_a_stop(
         monkeypatch.setattr(trials, "trial_encode", counting(stop, trials.trial_encode))
     elif stage == "parsing":
         painter = Painter(traits=Traits(framing="halved"))
-        monkeypatch.setattr(Workshop, "_labeller", lambda *_: Labeller(Layers(stop)))
+        monkeypatch.setattr(ComponentLoader, "_labeller", lambda *_: Labeller(Layers(stop)))
     elif stage == "speech":
         painter = Painter(traits=Traits(hearing=MUSETALK_HEARING))
-        monkeypatch.setattr(Workshop, "_encoder", lambda *_: Listener(stop))
+        monkeypatch.setattr(ComponentLoader, "_encoder", lambda *_: Listener(stop))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     elif stage == "painting":
         network = Layers(stop)
@@ -209,7 +209,7 @@ def test_no_piece_of_work_begins_after_a_stop(
     else:
         values = {"enhance": {"model": "gfpgan"}}
         monkeypatch.setattr("musetalk.pipeline.components.enhancer_lacks", lambda _settings: ())
-        monkeypatch.setattr(Workshop, "_enhancer", lambda *_: Enhancer(Layers(stop)))
+        monkeypatch.setattr(ComponentLoader, "_enhancer", lambda *_: Enhancer(Layers(stop)))
     out = tmp_path / "out" / "out.mp4"
     out.parent.mkdir()
     settings = RenderSettings.parse({"backend": "one", **values})

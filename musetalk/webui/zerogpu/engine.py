@@ -152,7 +152,7 @@ class SpaceEngine(LipSync):
         """
         mask, restoring = settings.mask, settings.enhance.wanted
         networks = settings.detector.name == "s3fd" or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or restoring
-        cost = self._workshop.ready(settings).gpu or (_FACES_COST if networks else None)
+        cost = self._loader.check(settings).gpu or (_FACES_COST if networks else None)
         if cost is None or not restoring:
             return cost and cost.of(settings)
         own = cost.of(settings)

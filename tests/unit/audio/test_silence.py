@@ -20,7 +20,7 @@ from musetalk.audio.mel import FFT_SIZE
 from musetalk.audio.silence import find_presence, hush, silent_samples
 from musetalk.audio.types import MUSETALK_HEARING, SAMPLES_PER_STEP
 from musetalk.media.sound.voice import Voice
-from musetalk.pipeline.components import Equipment
+from musetalk.pipeline.components import Components
 from musetalk.pipeline.speech import listen, listen_around
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
@@ -266,19 +266,19 @@ def test_networks_hear_true_silence_in_a_noisy_pause_and_the_words_as_they_are(t
 def test_only_what_comes_to_rest_is_heard_otherwise_in_a_render_and_around_a_frame(tmp_path: Path) -> None:
     samples = np.concatenate([vowel(2.0), np.zeros(2 * RATE, np.float32), vowel(2.0)]) + noise(6.0, 3e-3)
     path = write_wav(tmp_path / "voice.wav", samples)
-    voice, equipment = (
+    voice, components = (
         Voice(path, RATE, 1, len(samples), path),
-        cast(Equipment, SimpleNamespace(encoder=Ear(), features=None)),
+        cast(Components, SimpleNamespace(encoder=Ear(), features=None)),
     )
 
     def heard(silence: SilenceSettings | None) -> tuple[Float32Array, Float32Array]:
         speech, envelope = listen(
-            voice, equipment, SpeechSettings(), FPS, 150, folder=tmp_path, run=RenderRun(), silence=silence
+            voice, components, SpeechSettings(), FPS, 150, folder=tmp_path, run=RenderRun(), silence=silence
         )
         around = listen_around(
             75,
             voice,
-            equipment,
+            components,
             SpeechSettings(),
             FPS,
             150,

@@ -12,7 +12,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.cli.main import app
 from musetalk.errors import FaceError
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import RenderSettings
 
 pytestmark = pytest.mark.slow
@@ -69,10 +69,10 @@ def test_a_file_of_tasks_takes_it(asked: list[RenderSettings], tmp_path: Path, m
 
 
 def test_it_is_said_with_what_was_set_otherwise() -> None:
-    workshop = Workshop(BackendRegistry())
+    loader = ComponentLoader(BackendRegistry())
 
     def notes(**values: object) -> tuple[str, ...]:
-        return workshop.equip(RenderSettings.parse({"detector": {"name": "haar"}, **values})).notes
+        return loader.load(RenderSettings.parse({"detector": {"name": "haar"}, **values})).notes
 
     assert notes() == ()
     [plain] = notes(look="published")

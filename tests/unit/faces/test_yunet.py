@@ -13,7 +13,7 @@ from musetalk.errors import BackendError
 from musetalk.faces.detection.yunet import YuNetDetector
 from musetalk.faces.tracking.propagate import FollowingDetector, SearchingDetector
 from musetalk.faces.types import FaceBox
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import YUNET
@@ -99,7 +99,7 @@ def test_threads_share_it(detector: YuNetDetector) -> None:
 
 def test_it_is_loaded_where_settings_name_it(network: Path) -> None:
     settings = RenderSettings.parse({"models_dir": network.parents[1], "detector": {"name": "yunet", "max_side": 640}})
-    detector = Workshop(BackendRegistry()).detector(settings)
+    detector = ComponentLoader(BackendRegistry()).detector(settings)
     assert detector.fingerprint.startswith("yunet-1 max_side=640 min_face=0.08 weights=")
     assert detector.max_side == 640
 
