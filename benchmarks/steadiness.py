@@ -20,7 +20,7 @@ from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.prepare import Preparation
-from musetalk.pipeline.render import FinishedFrame, finished_frames
+from musetalk.pipeline.render import OutputFrame, output_frames
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -108,11 +108,11 @@ def measure(clip: Path) -> Iterator[tuple[str, ...]]:
             yield (clip.name, kind, f"{own:.2f}", *ratios, *[""] * (len(STEADINESS) - len(ratios)))
 
 
-def changes(preparation: Preparation, shown: Callable[[FinishedFrame], UInt8Array | None]) -> float:
+def changes(preparation: Preparation, shown: Callable[[OutputFrame], UInt8Array | None]) -> float:
     """Mean change from frame to frame in the painted region, in levels."""
     found: list[float] = []
     before: UInt8Array | None = None
-    for frame in finished_frames(preparation, 0, min(FRAMES, preparation.timeline.spoken_count), RenderRun()):
+    for frame in output_frames(preparation, 0, min(FRAMES, preparation.timeline.spoken_count), RenderRun()):
         picture = shown(frame)
         if before is not None and picture is not None and frame.steps:
             mask = frame.steps[0].mask

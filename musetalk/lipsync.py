@@ -28,7 +28,7 @@ from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.pipeline.prepare import Preparation, prepare
-from musetalk.pipeline.render import finished_frames
+from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
@@ -214,7 +214,7 @@ class LipSync:
         with (
             writer,
             _debugging(preparation, out, sound, run) as debugging,
-            closing(finished_frames(preparation, 0, timeline.frame_count, run)) as frames,
+            closing(output_frames(preparation, 0, timeline.frame_count, run)) as frames,
         ):
             for done, frame in enumerate(frames, 1):
                 with run.clock.measure("encode"):

@@ -49,7 +49,7 @@ class ProgressEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class FellBack:
+class FallbackEvent:
     """Output frames [start, stop) in which another backend than the chosen one painted the face `track`, and why."""
 
     start: int
@@ -175,7 +175,7 @@ class RenderRun:
         self._on_progress = on_progress
         self._started = time.perf_counter()
         self._warnings: list[str] = []
-        self._fell_back: set[FellBack] = set()
+        self._fallback_events: set[FallbackEvent] = set()
         self._not_restored: set[NotRestored] = set()
         self._lock, self._telling = threading.Lock(), threading.Lock()
         self._reached = _Reached()
@@ -235,16 +235,16 @@ class RenderRun:
             self._warnings.append(sentence)
             _log.warning(sentence)
 
-    def fell_back(self, start: int, stop: int, track: int, backend: str, reason: str) -> None:
+    def record_fallback(self, start: int, stop: int, track: int, backend: str, reason: str) -> None:
         """Note that another backend than the chosen one painted a face in output frames [start, stop), and why."""
         with self._lock:
-            self._fell_back.add(FellBack(start, stop, track, backend, reason))
+            self._fallback_events.add(FallbackEvent(start, stop, track, backend, reason))
 
     @property
-    def fallbacks(self) -> tuple[FellBack, ...]:
+    def fallbacks(self) -> tuple[FallbackEvent, ...]:
         """What others painted so far, in the output's order."""
         with self._lock:
-            return tuple(sorted(self._fell_back, key=lambda each: (each.start, each.stop, each.track)))
+            return tuple(sorted(self._fallback_events, key=lambda each: (each.start, each.stop, each.track)))
 
     def not_restored(self, start: int, stop: int, track: int, reason: str) -> None:
         """Note that a face in output frames [start, stop) was to be restored and was not, and why."""

@@ -17,7 +17,7 @@ from musetalk.media.types import ColorTags, Source
 from musetalk.media.writer import VideoWriter
 from musetalk.pipeline.file_uses import debug_files
 from musetalk.pipeline.generate import FaceSteps
-from musetalk.pipeline.render import FinishedFrame
+from musetalk.pipeline.render import OutputFrame
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -71,7 +71,7 @@ class DebugVideos:
     ) -> None:
         self._stack.close()
 
-    def add(self, frame: FinishedFrame) -> None:
+    def add(self, frame: OutputFrame) -> None:
         """Take in the next frame of the render; it has to have its source.
 
         Raises:
@@ -107,7 +107,7 @@ class DebugVideos:
             cancel=self._cancel,
         )
 
-    def _masks(self, frame: FinishedFrame) -> UInt8Array:
+    def _masks(self, frame: OutputFrame) -> UInt8Array:
         """The masks of all faces in a frame, as large as the video: uint8 RGB [h, w, 3]."""
         whole = CropPlacement(0, 0, self._source.width, self._source.height)
         grey = mask_picture(frame.masks, whole)

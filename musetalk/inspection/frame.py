@@ -33,8 +33,8 @@ from musetalk.media.probe import probe_wanted
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.components import Components
-from musetalk.pipeline.fallback import Painter, Understudy
-from musetalk.pipeline.generate import Batch, FaceSteps, PaintedFace
+from musetalk.pipeline.fallback import BackendSession, FallbackBackend
+from musetalk.pipeline.generate import Batch, FaceSteps, GeneratedFace
 from musetalk.pipeline.masking import FaceLayout
 from musetalk.pipeline.parse import shapes_in
 from musetalk.pipeline.prepare import Preparation, presence_on
@@ -256,7 +256,7 @@ def _paint(
         folder=scene.folder,
         backend=components.backend,
         instead=components.instead,
-        understudy=_understudy(scene, look, layout, hearing, envelope),
+        fallback=_fallback(scene, look, layout, hearing, envelope),
         enhancer=components.enhancer,
         presence=presence,
     )
@@ -267,27 +267,27 @@ def _paint(
     return batch.frames[place], tuple(_steps(painted, place, frame) for painted in batch.painted)
 
 
-def _steps(painted: PaintedFace, place: int, frame: UInt8Array) -> FaceSteps:
-    """How a face in one frame of its piece came about, with what its painter was shown."""
+def _steps(painted: GeneratedFace, place: int, frame: UInt8Array) -> FaceSteps:
+    """How a face in one frame of its piece came about, with what its session was shown."""
     steps = painted.steps()[place]
     return steps if painted.masked is None else replace(steps, masked=painted.masked(steps.placement.extract(frame)))
 
 
-def _understudy(
+def _fallback(
     scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack
-) -> Understudy | None:
+) -> FallbackBackend | None:
     """Who paints the frame if the chosen backend cannot."""
-    equip = scene.components.understudy
+    equip = scene.components.fallback
     if equip is None:
         return None
 
-    def make(_cancel: CancelToken) -> Painter:
+    def make(_cancel: CancelToken) -> BackendSession:
         own = equip()
         speech = _listen(scene, look, hearing, envelope, own)
         own_layout = FaceLayout(layout.shapes, own.generator, scene.settings, fps=scene.source.fps)
-        return Painter(own.backend, own.generator, own_layout, speech)
+        return BackendSession(own.backend, own.generator, own_layout, speech)
 
-    return Understudy(make)
+    return FallbackBackend(make)
 
 
 def _listen(scene: Scene, look: Look, hearing: Hearing, envelope: EnvelopeTrack, components: Components) -> SpeechTrack:

@@ -9,13 +9,13 @@ from typing import Literal, TypeAlias, TypeVar
 from musetalk.pipeline.prepare import Preparation
 from musetalk.pipeline.report import Fallback, Span, Unrestored
 from musetalk.pipeline.segments import Segment
-from musetalk.progress import FellBack, NotRestored
+from musetalk.progress import FallbackEvent, NotRestored
 
 _Why = TypeVar("_Why", bound=Hashable)
 _Kind: TypeAlias = Literal["face", "fallback", "rest", "cutaway", "tail"]
 
 
-def joined(noted: Iterable[FellBack]) -> tuple[Fallback, ...]:
+def joined(noted: Iterable[FallbackEvent]) -> tuple[Fallback, ...]:
     """Fallbacks in the output's order, those that follow on each other for one reason joined, whichever the face."""
     stretches = _stretches(((each.reason, each.backend), each.start, each.stop) for each in noted)
     return tuple(Fallback(start, stop, *why) for start, stop, why in stretches)
@@ -31,7 +31,7 @@ def _stretches(noted: Iterable[tuple[_Why, int, int]]) -> list[tuple[int, int, _
     return sorted(chain(*found.values()), key=lambda each: each[:2])
 
 
-def all_fell_back(segments: Iterable[Segment], noted: Iterable[FellBack]) -> bool:
+def is_all_fallback(segments: Iterable[Segment], noted: Iterable[FallbackEvent]) -> bool:
     """Whether the chosen backend painted no face in any segment."""
     replaced = {(each.start, each.stop, each.track) for each in noted}
     painted = {(each.first, each.stop, track) for each in segments for track in each.tracks}

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from musetalk.backends.types import Traits
 from musetalk.pipeline.segments import Segment
-from musetalk.progress import FellBack
+from musetalk.progress import FallbackEvent
 
 
 def painted_borders(
-    segments: Sequence[Segment], traits: Traits, stride: int, replaced: Iterable[FellBack] = ()
+    segments: Sequence[Segment], traits: Traits, stride: int, replaced: Iterable[FallbackEvent] = ()
 ) -> tuple[int, ...]:
     """Output frames k such that k - 1 and k were not painted by the same clip alone, though they show the same faces.
 
@@ -21,7 +21,7 @@ def painted_borders(
         segments: Of the whole output.
         traits: Of what paints them.
         stride: Every how many frames its clips take.
-        replaced: What somebody else painted: inside it nothing of the chosen painter's meets.
+        replaced: What somebody else painted: inside it nothing of the chosen session's meets.
     """
     others = {(each.start, each.stop) for each in replaced}
     own = [segment for segment in segments if (segment.first, segment.stop) not in others]

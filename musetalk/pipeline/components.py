@@ -51,7 +51,7 @@ class Components:
         notes: What the user should know of the choice, a sentence each.
         backend: The name of what paints.
         instead: Why it is another backend than the settings name; empty: it is that one.
-        understudy: Equips who paints what the generator cannot; None: nobody does.
+        fallback: Equips who paints what the generator cannot; None: nobody does.
         enhancer: Restores painted faces; None: nothing does.
     """
 
@@ -64,7 +64,7 @@ class Components:
     notes: tuple[str, ...] = ()
     backend: str = ""
     instead: str = ""
-    understudy: Callable[[], Components] | None = None
+    fallback: Callable[[], Components] | None = None
     enhancer: FaceEnhancer | None = None
 
     @property
@@ -90,7 +90,7 @@ class ComponentLoader:
         self._litter = False  # something was dropped, or failed with much in its hands
 
     def check(self, settings: RenderSettings) -> AnyBackend:
-        """The backend that the settings name, if it (or its understudy) and all else can run; loads nothing.
+        """The backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
 
         Raises:
             BackendError: It is unknown, or something is missing; names all of it.
@@ -117,7 +117,7 @@ class ComponentLoader:
         return left_alone(lambda: self._load_detector(settings))
 
     def load(self, settings: RenderSettings) -> Components:
-        """All that a render with these settings works with; where the backend cannot be loaded, its understudy's.
+        """All that a render with these settings works with; where the backend cannot be loaded, its fallback's.
 
         Raises:
             BackendError: Something is missing or cannot be loaded.
@@ -148,19 +148,19 @@ class ComponentLoader:
         return self._cached("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
 
     def _load(self, settings: RenderSettings) -> Components:
-        backend, understudy = self.check(settings), self._registry.fallback(settings)
+        backend, fallback = self.check(settings), self._registry.fallback(settings)
         try:
             check_complete(backend, settings)
             generator = self._generator(backend, settings)
         except BackendError as error:
-            if understudy is None:
+            if fallback is None:
                 raise
             instead = str(error)
         else:
-            further = None if understudy is None else partial(self._stand_in_loaded, understudy, settings)
-            ready = replace(self._assemble(backend, generator, settings), understudy=further)
+            further = None if fallback is None else partial(self._fallback_components, fallback, settings)
+            ready = replace(self._assemble(backend, generator, settings), fallback=further)
             return replace(ready, enhancer=self._enhancer(settings))
-        return replace(self._stand_in(understudy, settings), instead=instead, enhancer=self._enhancer(settings))
+        return replace(self._stand_in(fallback, settings), instead=instead, enhancer=self._enhancer(settings))
 
     def _clear(self) -> None:
         with self._lock:
@@ -169,23 +169,23 @@ class ComponentLoader:
         _release_memory()
 
     def _generator(self, backend: AnyBackend, settings: RenderSettings) -> FaceGenerator:
-        """The backend's; one that is kept as an understudy is taken from there, any other is let go."""
+        """The backend's; one that is kept as an fallback is taken from there, any other is let go."""
         key = (backend.name, backend.options_in(settings))
         with self._lock:
             if self._cached_key("generator") != key:
-                if self._cached_key("understudy") == key:
-                    self._cache["generator"] = self._cache["understudy"]
-                self._drop("understudy")
+                if self._cached_key("fallback") == key:
+                    self._cache["generator"] = self._cache["fallback"]
+                self._drop("fallback")
             return self._cached("generator", key, lambda: backend.load(backend.options_in(settings)))
 
     def _stand_in(self, backend: AnyBackend, settings: RenderSettings) -> Components:
-        """An understudy's components; its generator is kept beside that of the backend that it stands in for."""
+        """An fallback's components; its generator is kept beside that of the backend that it stands in for."""
         key = (backend.name, backend.options_in(settings))
         self._litter = True  # it is asked for where the other failed
-        generator = self._cached("understudy", key, lambda: backend.load(backend.options_in(settings)))
+        generator = self._cached("fallback", key, lambda: backend.load(backend.options_in(settings)))
         return self._assemble(backend, generator, settings)
 
-    def _stand_in_loaded(self, backend: AnyBackend, settings: RenderSettings) -> Components:
+    def _fallback_components(self, backend: AnyBackend, settings: RenderSettings) -> Components:
         return left_alone(lambda: self._stand_in(backend, settings))
 
     def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from musetalk.compositing.appearance import Look, between, matched, measure_look
 from musetalk.compositing.blending import Patch, lay, patch_of
 from musetalk.enhancers.deflicker import Memory
-from musetalk.pipeline.enhance import Restoring
-from musetalk.pipeline.generate import Batch, PaintedFace
+from musetalk.pipeline.enhance import EnhanceStage
+from musetalk.pipeline.generate import Batch, GeneratedFace
 from musetalk.pipeline.prepare import Preparation
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
@@ -29,7 +29,7 @@ class _Before:
     memory: Memory | None
 
 
-class Finisher:
+class Compositor:
     """Finishes the segments of one render, which are given in order.
 
     Args:
@@ -40,7 +40,7 @@ class Finisher:
     def __init__(self, preparation: Preparation, run: RenderRun) -> None:
         self._settings, self._run = preparation.settings.blend, run
         enhancer = preparation.enhancer
-        self._restoring = None if enhancer is None else Restoring(enhancer, preparation, run)
+        self._restoring = None if enhancer is None else EnhanceStage(enhancer, preparation, run)
         self._before: dict[int, _Before] = {}
         self._last: Segment | None = None
 
@@ -89,7 +89,7 @@ class Finisher:
         return measure_look([frame for frame, _ in shown], [patch for _, patch in shown], self._settings)
 
 
-def _patches(batch: Batch, painted: PaintedFace) -> list[Patch | None]:
+def _patches(batch: Batch, painted: GeneratedFace) -> list[Patch | None]:
     patches = list[Patch | None]()
     for part in zip(batch.frames, painted.generated, painted.placements, painted.masks, painted.presence, strict=True):
         stop_point()
@@ -97,6 +97,6 @@ def _patches(batch: Batch, painted: PaintedFace) -> list[Patch | None]:
     return patches
 
 
-def _same(before: _Before | None, painted: PaintedFace) -> _Before | None:
+def _same(before: _Before | None, painted: GeneratedFace) -> _Before | None:
     """What is known of a face, if the same network painted it: another has colours of its own."""
     return before if before is not None and before.backend == painted.backend else None

@@ -1,4 +1,4 @@
-"""Restoring painted faces: seen aligned, kept steady over time, and blended back as strongly as asked for."""
+"""EnhanceStage painted faces: seen aligned, kept steady over time, and blended back as strongly as asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from musetalk.enhancers.deflicker import Memory, steadied
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import EnhancerError
 from musetalk.faces.crops.upright_crop import UprightPlacement
-from musetalk.pipeline.generate import Batch, PaintedFace, Restored
+from musetalk.pipeline.generate import Batch, GeneratedFace, Restored
 from musetalk.pipeline.prepare import Preparation
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
@@ -23,7 +23,7 @@ from musetalk.utils.arrays import UInt8Array
 _BASE = 256  # pixels of a restored face's side at an upscale of 1: what most networks paint
 
 
-class Restoring:
+class EnhanceStage:
     """Restores the painted faces of one render.
 
     Args:
@@ -38,7 +38,7 @@ class Restoring:
 
     def restore(
         self, batch: Batch, before: Sequence[Memory | None]
-    ) -> tuple[tuple[PaintedFace, ...], tuple[Memory | None, ...]]:
+    ) -> tuple[tuple[GeneratedFace, ...], tuple[Memory | None, ...]]:
         """Restore the faces of a piece, in place; what fails stays as it was painted, and is noted.
 
         Args:
@@ -55,7 +55,7 @@ class Restoring:
             done = [self._restore(batch, *part) for part in parts]
         return tuple(painted for painted, _ in done), tuple(memory for _, memory in done)
 
-    def _views(self, painted: PaintedFace, first: int) -> list[UprightPlacement]:
+    def _views(self, painted: GeneratedFace, first: int) -> list[UprightPlacement]:
         """Where the restorer sees a face, frame by frame, from output frame `first` on."""
         shapes, source = self._preparation.layout.shapes, self._preparation.timeline.source_frame
         return [
@@ -66,11 +66,11 @@ class Restoring:
     def _restore(
         self,
         batch: Batch,
-        painted: PaintedFace,
+        painted: GeneratedFace,
         views: Sequence[UprightPlacement],
         crops: UInt8Array,
         before: Memory | None,
-    ) -> tuple[PaintedFace, Memory | None]:
+    ) -> tuple[GeneratedFace, Memory | None]:
         segment, check = batch.segment, self._run.cancel.check
         try:
             restored = self._enhancer.enhance(crops, check)
@@ -87,7 +87,7 @@ class Restoring:
                 lay(frame, patch)
         return replace(painted, restored=tuple(map(Restored, views, steady, masks))), memory
 
-    def _mask(self, painted: PaintedFace, view: UprightPlacement, place: int, first: int) -> FaceMask:
+    def _mask(self, painted: GeneratedFace, view: UprightPlacement, place: int, first: int) -> FaceMask:
         """Where a restored face shows: where the painted one does, or all over the face."""
         size, share = self._enhancer.size, self._settings.strength * painted.presence[place]
         if self._settings.region == "mouth":

@@ -1,6 +1,6 @@
 """Who paints: a generator with its own crops and its own hearing; and who steps in for it.
 
-The fallback is a whole other painter, not another network behind the same crops: each network was trained on crops and
+The fallback is a whole other session, not another network behind the same crops: each network was trained on crops and
 on a voice of its own, and would make something worse of another's than it can.
 """
 
@@ -17,7 +17,7 @@ from musetalk.progress import CancelToken
 
 
 @dataclass(frozen=True, slots=True)
-class Painter:
+class BackendSession:
     """What painting needs of one backend.
 
     Attributes:
@@ -33,20 +33,20 @@ class Painter:
     speech: SpeechTrack
 
 
-class Understudy:
-    """A painter for what the chosen one cannot paint; made ready when it is first needed. Safe between threads.
+class FallbackBackend:
+    """A session for what the chosen one cannot paint; made ready when it is first needed. Safe between threads.
 
     Args:
         make: Loads it and lets it listen; may take as long as that takes.
     """
 
-    def __init__(self, make: Callable[[CancelToken], Painter]) -> None:
+    def __init__(self, make: Callable[[CancelToken], BackendSession]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._painter: Painter | None = None
+        self._painter: BackendSession | None = None
 
-    def painter(self, cancel: CancelToken) -> Painter:
-        """The painter.
+    def session(self, cancel: CancelToken) -> BackendSession:
+        """The session.
 
         Raises:
             MuseTalkError: It cannot be made ready.

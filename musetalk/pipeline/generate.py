@@ -12,7 +12,7 @@ from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.crops.crop import Placement
 from musetalk.faces.types import FaceSample
-from musetalk.pipeline.fallback import Painter
+from musetalk.pipeline.fallback import BackendSession
 from musetalk.pipeline.masking import first_row_shown
 from musetalk.pipeline.prepare import Preparation
 from musetalk.pipeline.segments import Segment
@@ -47,7 +47,7 @@ class FaceSteps:
         mask: Where that shows.
         generated: What the generator made of it.
         restored: What a restorer made of that; None: nothing was restored.
-        masked: The crop as its painter was shown it, uint8 RGB [S, S, 3]; None: nothing was hidden, or nobody asked.
+        masked: The crop as its session was shown it, uint8 RGB [S, S, 3]; None: nothing was hidden, or nobody asked.
     """
 
     backend: str
@@ -65,7 +65,7 @@ class FaceSteps:
 
 
 @dataclass(frozen=True, slots=True)
-class PaintedFace:
+class GeneratedFace:
     """One face over the frames of a segment.
 
     Attributes:
@@ -76,7 +76,7 @@ class PaintedFace:
         masks: Where they show.
         presence: How much of them shows, 0 to 1: less than 1 while they fade into a pause, or out of one.
         generated: What the generator made of them.
-        masked: What their painter was shown of crops; see `Traits`.
+        masked: What their session was shown of crops; see `Traits`.
         restored: What a restorer made of that; empty: nothing was restored.
     """
 
@@ -112,7 +112,7 @@ class Batch:
     segment: Segment
     frames: list[UInt8Array]
     sources: tuple[UInt8Array, ...] = ()
-    painted: tuple[PaintedFace, ...] = ()
+    painted: tuple[GeneratedFace, ...] = ()
 
 
 def generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
@@ -125,37 +125,39 @@ def generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
         return replace(batch, painted=tuple(_paint(batch, track, preparation, run) for track in segment.tracks))
 
 
-def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
-    """Paint one face over a segment: by the chosen backend, or else by its understudy, which is noted."""
-    segment, understudy, reason = batch.segment, preparation.understudy, preparation.instead
+def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> GeneratedFace:
+    """Paint one face over a segment: by the chosen backend, or else by its fallback, which is noted."""
+    segment, fallback, reason = batch.segment, preparation.fallback, preparation.instead
     try:
-        painted = _paint_by(preparation.painter, batch, track, preparation, run)
+        painted = _paint_by(preparation.session, batch, track, preparation, run)
     except GeneratorError as error:
-        if understudy is None:
+        if fallback is None:
             raise
         reason = error.problem
     else:
         if reason:
-            run.fell_back(segment.first, segment.stop, track, preparation.backend, reason)
+            run.record_fallback(segment.first, segment.stop, track, preparation.backend, reason)
         return painted
     # Out here what the failed call held is gone.
     try:
         with run.clock.measure("load"):
-            painter = understudy.painter(run.cancel)
-        painted = _paint_by(painter, batch, track, preparation, run)
+            session = fallback.session(run.cancel)
+        painted = _paint_by(session, batch, track, preparation, run)
     except BackendError as error:
         raise BackendError(f"{reason}; and who would step in cannot: {error.problem}", error.remedy) from error
-    run.fell_back(segment.first, segment.stop, track, painter.backend, reason)
+    run.record_fallback(segment.first, segment.stop, track, session.backend, reason)
     return painted
 
 
-def _paint_by(painter: Painter, batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
-    """Let a painter paint one face over a segment, in clips that it can take."""
-    stride = painter.generator.traits.stride_at(preparation.source.fps)
-    length, count = stride * painter.generator.clip_length, len(batch.frames)
+def _paint_by(
+    session: BackendSession, batch: Batch, track: int, preparation: Preparation, run: RenderRun
+) -> GeneratedFace:
+    """Let a session paint one face over a segment, in clips that it can take."""
+    stride = session.generator.traits.stride_at(preparation.source.fps)
+    length, count = stride * session.generator.clip_length, len(batch.frames)
     clips = [range(start, min(start + length, count)) for start in range(0, count, length)]
     with run.clock.measure("generate"):
-        parts = [_paint_clip(painter, batch, clip, track, preparation, run) for clip in clips]
+        parts = [_paint_clip(session, batch, clip, track, preparation, run) for clip in clips]
     return replace(
         parts[0],
         faces=tuple(chain(*(part.faces for part in parts))),
@@ -167,10 +169,10 @@ def _paint_by(painter: Painter, batch: Batch, track: int, preparation: Preparati
 
 
 def _paint_clip(
-    painter: Painter, batch: Batch, part: range, track: int, preparation: Preparation, run: RenderRun
-) -> PaintedFace:
+    session: BackendSession, batch: Batch, part: range, track: int, preparation: Preparation, run: RenderRun
+) -> GeneratedFace:
     """Paint one face over frames of a segment, counted from its first."""
-    layout, start = painter.layout, batch.segment.first
+    layout, start = session.layout, batch.segment.first
     sources = [preparation.timeline.source_frame(start + frame) for frame in part]
     faces = tuple(next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources)
     placements = tuple(layout.crops(sources, faces))
@@ -179,7 +181,7 @@ def _paint_clip(
     frames = batch.frames[part.start : part.stop]
     crops = np.stack([p.extract(frame) for p, frame in zip(placements, frames, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(placements, faces, strict=True))
-    speech = painter.speech.window(start + part.start, start + part.stop)
+    speech = session.speech.window(start + part.start, start + part.stop)
     reached, share = _reached(batch.segment, part, track)
     clip = Clip(
         crops,
@@ -189,10 +191,10 @@ def _paint_clip(
         check=run.cancel.check,
         step=lambda done, total: run.painting(reached + share * done / total, (done, total)),
         note=run.warn,
-        stride=painter.generator.traits.stride_at(preparation.source.fps),
+        stride=session.generator.traits.stride_at(preparation.source.fps),
     )
-    generated, masked = tuple(_generated(painter.generator, clip, preparation)), painter.generator.traits.masked
-    return PaintedFace(track, painter.backend, faces, placements, masks, presence, generated, masked)
+    generated, masked = tuple(_generated(session.generator, clip, preparation)), session.generator.traits.masked
+    return GeneratedFace(track, session.backend, faces, placements, masks, presence, generated, masked)
 
 
 def _generated(generator: FaceGenerator, clip: Clip, preparation: Preparation) -> UInt8Array:

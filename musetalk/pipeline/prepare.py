@@ -26,7 +26,7 @@ from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.components import Components
-from musetalk.pipeline.fallback import Painter, Understudy
+from musetalk.pipeline.fallback import BackendSession, FallbackBackend
 from musetalk.pipeline.file_uses import coords_file
 from musetalk.pipeline.masking import FaceLayout
 from musetalk.pipeline.no_face import no_face_error
@@ -58,7 +58,7 @@ class Preparation:
         folder: Temporary directory of the job.
         backend: The name of what paints.
         instead: Why that is another backend than the settings name; empty: it is that one.
-        understudy: Who paints what the generator cannot; None: nobody, its errors end the work.
+        fallback: Who paints what the generator cannot; None: nobody, its errors end the work.
         enhancer: What restores painted faces; None: nothing does.
         presence: How much of the generated face each spoken output frame shows, 0 to 1; None: all of it, always.
     """
@@ -77,7 +77,7 @@ class Preparation:
     folder: Path
     backend: str = ""
     instead: str = ""
-    understudy: Understudy | None = None
+    fallback: FallbackBackend | None = None
     enhancer: FaceEnhancer | None = None
     presence: Float32Array | None = None
 
@@ -91,9 +91,9 @@ class Preparation:
         return 1.0 if self.presence is None else float(self.presence[frame])
 
     @property
-    def painter(self) -> Painter:
+    def session(self) -> BackendSession:
         """Who paints."""
-        return Painter(self.backend, self.generator, self.layout, self.speech)
+        return BackendSession(self.backend, self.generator, self.layout, self.speech)
 
 
 def prepare(
@@ -148,7 +148,7 @@ def prepare(
         folder=folder,
         backend=components.backend,
         instead=components.instead,
-        understudy=_understudy(components, shapes, voice, settings, source.fps, timeline.spoken_count, folder),
+        fallback=_fallback(components, shapes, voice, settings, source.fps, timeline.spoken_count, folder),
         enhancer=components.enhancer,
         presence=presence,
     )
@@ -185,7 +185,7 @@ def _plan(
     return source, timeline, plan
 
 
-def _understudy(
+def _fallback(
     components: Components,
     shapes: FaceShapes,
     voice: Voice,
@@ -193,21 +193,21 @@ def _understudy(
     fps: Fraction,
     spoken: int,
     folder: Path,
-) -> Understudy | None:
+) -> FallbackBackend | None:
     """Who paints what the chosen generator cannot: sees the same faces, and listens once more, in its own way."""
-    equip = components.understudy
+    equip = components.fallback
     if equip is None:
         return None
 
-    def make(cancel: CancelToken) -> Painter:
-        own, place = equip(), folder / "understudy"
+    def make(cancel: CancelToken) -> BackendSession:
+        own, place = equip(), folder / "fallback"
         place.mkdir()
         layout, quiet = FaceLayout(shapes, own.generator, settings, fps=fps), RenderRun(cancel=cancel)
         heard, silence = settings.speech, settings.silence
         speech, _ = listen(voice, own, heard, fps, spoken, folder=place, run=quiet, silence=silence)
-        return Painter(own.backend, own.generator, layout, speech)
+        return BackendSession(own.backend, own.generator, layout, speech)
 
-    return Understudy(make)
+    return FallbackBackend(make)
 
 
 def _find_faces(

@@ -14,7 +14,7 @@ import numpy as np
 from musetalk.compositing.masks import FaceMask
 from musetalk.enhancers.deflicker import REMEMBERED
 from musetalk.media.playback import play
-from musetalk.pipeline.composite import Finisher
+from musetalk.pipeline.composite import Compositor
 from musetalk.pipeline.generate import Batch, FaceSteps, generate
 from musetalk.pipeline.prepare import Preparation
 from musetalk.pipeline.segments import Segment
@@ -24,7 +24,7 @@ from musetalk.utils.prefetch import ahead, through
 
 
 @dataclass(frozen=True, slots=True)
-class FinishedFrame:
+class OutputFrame:
     """One output frame.
 
     Attributes:
@@ -46,15 +46,15 @@ class FinishedFrame:
 
 
 def render_frames(preparation: Preparation, start: int, stop: int, run: RenderRun) -> Generator[UInt8Array, None, None]:
-    """Make output frames [start, stop): uint8 RGB [H, W, 3]; see `finished_frames`."""
-    with closing(finished_frames(preparation, start, stop, run)) as frames:
+    """Make output frames [start, stop): uint8 RGB [H, W, 3]; see `output_frames`."""
+    with closing(output_frames(preparation, start, stop, run)) as frames:
         for frame in frames:
             yield frame.picture
 
 
-def finished_frames(
+def output_frames(
     preparation: Preparation, start: int, stop: int, run: RenderRun
-) -> Generator[FinishedFrame, None, None]:
+) -> Generator[OutputFrame, None, None]:
     """Make output frames [start, stop).
 
     Whole segments are made, with those that the first of them follows on, and what was not asked for is dropped, so
@@ -66,8 +66,8 @@ def finished_frames(
     run = run.branch()
     decoded = ahead(_decode(preparation, segments, run), capacity=1, name="decode")
     generated = ahead(through(partial(generate, preparation, run), decoded), capacity=1, name="generate")
-    finisher = Finisher(preparation, run)
-    finished = ahead(through(finisher.finish, generated), capacity=1, name="finish")
+    compositor = Compositor(preparation, run)
+    finished = ahead(through(compositor.finish, generated), capacity=1, name="finish")
     with closing(finished):
         try:
             for frame in _joined(finished, segments):
@@ -78,7 +78,7 @@ def finished_frames(
 
 
 def _needed(segments: Sequence[Segment], start: int, stop: int, remembered: int) -> list[Segment]:
-    """The segments of a range, and those before it that the finisher has to know (see there).
+    """The segments of a range, and those before it that the compositor has to know (see there).
 
     Args:
         segments: All there are.
@@ -98,9 +98,9 @@ def _needed(segments: Sequence[Segment], start: int, stop: int, remembered: int)
     return list(segments[first : asked[-1] + 1])
 
 
-def _joined(batches: Iterator[Batch], segments: Sequence[Segment]) -> Iterator[FinishedFrame]:
+def _joined(batches: Iterator[Batch], segments: Sequence[Segment]) -> Iterator[OutputFrame]:
     """The frames of all segments in order; those that two segments painted cross-faded."""
-    held: list[FinishedFrame] = []  # painted by the segment before, and by this one, too
+    held: list[OutputFrame] = []  # painted by the segment before, and by this one, too
     for batch, after in zip_longest(batches, segments[1:]):
         frames = _finished(batch)
         for place, (before, own) in enumerate(zip(held, frames, strict=False), 1):
@@ -111,22 +111,22 @@ def _joined(batches: Iterator[Batch], segments: Sequence[Segment]) -> Iterator[F
         held = own_frames[len(own_frames) - shared :]
 
 
-def _finished(batch: Batch) -> list[FinishedFrame]:
+def _finished(batch: Batch) -> list[OutputFrame]:
     steps = zip(*(painted.steps() for painted in batch.painted), strict=True) if batch.painted else repeat(())
     sources = batch.sources or repeat(None)
     parts = zip(count(batch.segment.first), batch.frames, steps, sources, strict=False)
-    return [FinishedFrame(*part) for part in parts]
+    return [OutputFrame(*part) for part in parts]
 
 
-def _faded(before: FinishedFrame, after: FinishedFrame, share: float) -> FinishedFrame:
+def _faded(before: OutputFrame, after: OutputFrame, share: float) -> OutputFrame:
     """One frame painted twice, mixed; `share` is of the second. What both left alone stays as it is."""
     mixed = cv2.addWeighted(before.picture, 1 - share, after.picture, share, 0)
-    return FinishedFrame(before.number, np.asarray(mixed, np.uint8), before.steps + after.steps, before.source)
+    return OutputFrame(before.number, np.asarray(mixed, np.uint8), before.steps + after.steps, before.source)
 
 
 def paint(preparation: Preparation, batch: Batch, run: RenderRun) -> Batch:
     """Generate and finish one segment, here and now, as if it were alone; the frames are changed in place."""
-    return Finisher(preparation, run).finish(generate(preparation, run, batch))
+    return Compositor(preparation, run).finish(generate(preparation, run, batch))
 
 
 def _decode(preparation: Preparation, segments: list[Segment], run: RenderRun) -> Generator[Batch, None, None]:

@@ -10,9 +10,9 @@ from musetalk.backends.spec import AnyBackend
 from musetalk.media.ffmpeg_commands import rate_text
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.accounting import (
-    all_fell_back,
     fallback_frames,
     fallback_sentences,
+    is_all_fallback,
     joined,
     left_unrestored,
     others,
@@ -47,7 +47,7 @@ def report_of(
     """
     source, timeline = preparation.source, preparation.timeline
     face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
-    fallbacks, whole = joined(run.fallbacks), all_fell_back(preparation.segments, run.fallbacks)
+    fallbacks, whole = joined(run.fallbacks), is_all_fallback(preparation.segments, run.fallbacks)
     enhancer, unrestored = preparation.enhancer, left_unrestored(run.unrestored)
     return RenderReport(
         output=str(out),

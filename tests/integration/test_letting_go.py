@@ -53,8 +53,8 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wav(tmp_path_factory.mktemp("voice") / "voice.wav", tone(FRAMES / 25))
 
 
-def backend(name: str, load: Callable[[], Painter], *understudies: str) -> AnyBackend:
-    return BackendSpec(name, "for tests", lambda _: load(), fallbacks=understudies)
+def backend(name: str, load: Callable[[], Painter], *fallbacks: str) -> AnyBackend:
+    return BackendSpec(name, "for tests", lambda _: load(), fallbacks=fallbacks)
 
 
 def settings(name: str) -> RenderSettings:

@@ -17,7 +17,7 @@ from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.pipeline.accounting import spans_of
 from musetalk.pipeline.prepare import Preparation
-from musetalk.pipeline.render import FinishedFrame, finished_frames, render_frames
+from musetalk.pipeline.render import OutputFrame, output_frames, render_frames
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -83,7 +83,7 @@ def test_what_is_painted_as_it_was_stays_as_it_was(
         assert max(map(change, rendered, sources_of(preparation))) <= (1 if method == "poisson" else 0)
 
 
-def at_the_rim(frames: list[FinishedFrame], sources: Frames) -> float:
+def at_the_rim(frames: list[OutputFrame], sources: Frames) -> float:
     """Mean difference, in levels, where masks are between the source and the painted face."""
     differences = []
     for frame, source in zip(frames, sources, strict=True):
@@ -100,7 +100,7 @@ def test_a_cast_is_taken_out_where_the_face_meets_the_source(film: Path, words: 
     for colour in ("none", "match"):
         wanted = settings(mask={"shape": "box"}, blend={"color": colour})
         with engine_with(Copier(added=10)).preparing(film, words, wanted, tmp_path) as preparation:
-            frames = list(finished_frames(preparation, FACE.start, FACE.stop, RenderRun()))
+            frames = list(output_frames(preparation, FACE.start, FACE.stop, RenderRun()))
             left[colour] = at_the_rim(frames, sources_of(preparation)[FACE.start : FACE.stop])
     assert left["none"] > 5
     assert left["match"] <= 1
@@ -119,7 +119,7 @@ def test_a_restorer_changes_the_painted_face(film: Path, words: Path, tmp_path: 
     assert "adds 0.1.pth" in report.enhancer
     with engine_with(Copier()).preparing(film, words, wanted, tmp_path) as preparation:
         sources = sources_of(preparation)
-        frames = list(finished_frames(preparation, 0, FILM, RenderRun()))
+        frames = list(output_frames(preparation, 0, FILM, RenderRun()))
     grown = np.zeros(sources[0].shape[:2], bool)
     for number in FACE:
         frame, source = frames[number], sources[number]
@@ -188,7 +188,7 @@ def test_any_range_of_faces_side_by_side_looks_the_same(
     model = write_restorer(tmp_path / "sharpens.pth", sharpen=0.8)
     wanted = settings(enhance={"model": str(model), "strength": 1.0, "region": "face"}, face="all")
     with engine_with(Unsteady(clip_length=4)).preparing(pair, words, wanted, tmp_path) as preparation:
-        whole = list(finished_frames(preparation, 0, 14, RenderRun()))
+        whole = list(output_frames(preparation, 0, 14, RenderRun()))
         assert max(len(frame.steps) for frame in whole) == 2
         for start in (6, 9, 13):
             [alone] = render_frames(preparation, start, start + 1, RenderRun())

@@ -85,7 +85,7 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
     """What there is to choose now.
 
     Args:
-        backends: In the order in which they are shown; each may be the understudy of another.
+        backends: In the order in which they are shown; each may be the fallback of another.
         base: Settings that visitors cannot change: where weights are.
         downloads: Whether visitors may download them.
     """
@@ -94,7 +94,7 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
         lacks = backend.lacks(base)
         weights = _weights(backend, base, downloads) if lacks else CardWeights()
         size = readable_size(weights.left) if weights.left and downloads else ""
-        instead = stand_in(registry, backend.name, base) if lacks else ""
+        instead = fallback_choice(registry, backend.name, base) if lacks else ""
         said = tuple(plain(line, Reader(downloads=downloads)) for line in lacks)
         entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights))
     return entries
@@ -143,10 +143,10 @@ def _weights(backend: AnyBackend, base: RenderSettings, downloads: bool) -> Card
     )
 
 
-def stand_in(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
+def fallback_choice(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
     """The name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
-    understudy = registry.fallback(base.model_copy(update={"backend": name}))
-    return understudy.name if understudy else ""
+    fallback = registry.fallback(base.model_copy(update={"backend": name}))
+    return fallback.name if fallback else ""
 
 
 def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:

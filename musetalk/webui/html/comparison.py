@@ -116,9 +116,9 @@ def _title(label: str) -> str:
 def _part(index: int, part: Mapping[str, Any], notice: str) -> str:
     """What is to be known of one result: what its report warns of, and where others painted."""
     name, report = escape(titled(part["backend"])), part["report"]
-    fell_back = timeline_svg(report) if report["fallbacks"] else ""
+    record_fallback = timeline_svg(report) if report["fallbacks"] else ""
     label = draft_badge() if is_draft(part["backend"]) else notice_line(notice)
-    told = label + warnings_list(report) + fell_back or '<p class="mt-note">Nothing to say.</p>'
+    told = label + warnings_list(report) + record_fallback or '<p class="mt-note">Nothing to say.</p>'
     return (
         f'<section class="mt-part" aria-labelledby="mt-part-{index}">'
         f'<h2 class="mt-part-name" id="mt-part-{index}">{name}</h2>{told}</section>'

@@ -11,7 +11,7 @@ import gradio as gr
 
 from musetalk.errors import BackendError, MuseTalkError
 from musetalk.webui.downloads import WeightSet, switched_off
-from musetalk.webui.form.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, stand_in
+from musetalk.webui.form.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, fallback_choice
 from musetalk.webui.html.models import ModelRow, ModelSet, models_panel
 from musetalk.webui.html.plain_words import plain
 from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew
@@ -137,7 +137,7 @@ def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet
         absent=len(missing),
         usable=usable,
         problems=tuple(plain(line, site.reader) for line in lacking(damaged, models_dir, each.name)),
-        instead="" if usable or backend is None else stand_in(site.engine.registry, backend.name, site.base),
+        instead="" if usable or backend is None else fallback_choice(site.engine.registry, backend.name, site.base),
     )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.accounting import (
-    all_fell_back,
     fallback_frames,
     fallback_sentences,
+    is_all_fallback,
     joined,
     left_unrestored,
     spans_of,
@@ -29,7 +29,7 @@ from musetalk.progress import RenderRun
 def noted(*ranges: tuple[int, int, str]) -> tuple[Fallback, ...]:
     run = RenderRun()
     for start, stop, reason in ranges:
-        run.fell_back(start, stop, 0, "musetalk-v15", reason)
+        run.record_fallback(start, stop, 0, "musetalk-v15", reason)
     return joined(run.fallbacks)
 
 
@@ -45,13 +45,13 @@ def test_neighbours_with_one_reason_are_one_stretch() -> None:
 
 def test_two_faces_in_one_frame_are_one_frame() -> None:
     run, segments = RenderRun(), (Segment(0, 8, (0, 1)), Segment(8, 12, ()))
-    run.fell_back(0, 8, 0, "musetalk-v15", "memory")
-    assert not all_fell_back(segments, run.fallbacks)
-    run.fell_back(0, 8, 1, "musetalk-v15", "memory")
-    assert all_fell_back(segments, run.fallbacks)
+    run.record_fallback(0, 8, 0, "musetalk-v15", "memory")
+    assert not is_all_fallback(segments, run.fallbacks)
+    run.record_fallback(0, 8, 1, "musetalk-v15", "memory")
+    assert is_all_fallback(segments, run.fallbacks)
     assert joined(run.fallbacks) == (Fallback(0, 8, "memory", "musetalk-v15"),)
     assert fallback_frames(joined(run.fallbacks)) == 8
-    assert not all_fell_back((Segment(8, 12, ()),), ())
+    assert not is_all_fallback((Segment(8, 12, ()),), ())
 
 
 def test_each_kind_is_a_sentence() -> None:
@@ -72,7 +72,7 @@ def test_a_whole_fallback_is_one_sentence_whatever_the_reasons() -> None:
 
 def test_notes_from_several_threads_are_all_kept() -> None:
     run = RenderRun()
-    threads = [Thread(target=run.fell_back, args=(k, k + 1, 0, "musetalk-v15", "memory")) for k in range(20)]
+    threads = [Thread(target=run.record_fallback, args=(k, k + 1, 0, "musetalk-v15", "memory")) for k in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:

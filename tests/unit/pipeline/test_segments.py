@@ -13,7 +13,7 @@ from musetalk.inspection.sampling import segment_around
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.borders import painted_borders
 from musetalk.pipeline.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
-from musetalk.progress import FellBack
+from musetalk.progress import FallbackEvent
 
 
 def plan_of(tracks: list[int | None], shots: list[int]) -> FacePlan:
@@ -125,7 +125,7 @@ def test_borders_are_where_pieces_meet_and_where_their_parts_do() -> None:
     traits = Traits(seams=lambda frames, stride: range(frames // 2, frames // 2 + stride))
     assert painted_borders(segments, traits, 1) == (12, 18, 19, 20, 24)
     assert painted_borders(segments, traits, 3) == (12, 13, 14, 18, 19, 20, 24, 25, 26)
-    assert painted_borders(segments, traits, 1, [FellBack(4, 20, 0, "musetalk-v15", "memory")]) == (18, 19, 20, 24)
+    assert painted_borders(segments, traits, 1, [FallbackEvent(4, 20, 0, "musetalk-v15", "memory")]) == (18, 19, 20, 24)
     assert painted_borders(segments[:2], Traits(), 1) == ()
 
 

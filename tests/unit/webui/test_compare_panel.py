@@ -54,14 +54,14 @@ def test_what_failed_says_why_and_the_others_stand() -> None:
 
 def test_a_result_of_another_backend_is_said_to_be_its() -> None:
     whole = "this result is musetalk-v15's: latentsync-1.5 painted nothing of it (no weights)"
-    fell_back = report(
+    record_fallback = report(
         "latentsync-1.5",
         fallbacks=(Fallback(0, 30, "no weights", "musetalk-v15"),),
         fallback_frames=30,
         warnings=(whole,),
         instead="musetalk-v15",
     )
-    page = Page(comparison_panel(compared(BOTH[0], Compared("latentsync-1.5", "x.mp4", fell_back)), ""))
+    page = Page(comparison_panel(compared(BOTH[0], Compared("latentsync-1.5", "x.mp4", record_fallback)), ""))
     assert page.text.count("painted nothing of it") == 1
     assert len(page.having(**{"class": "mt-swapped"})) == 1
     assert page.text.index("painted nothing of it") < page.text.index("Measured")

@@ -65,7 +65,7 @@ def report(**changes: object) -> dict[str, Any]:
     return {**known, **changes}
 
 
-def fell_back(fallback: Fallback, frames: int, said: Sequence[str]) -> dict[str, Any]:
+def record_fallback(fallback: Fallback, frames: int, said: Sequence[str]) -> dict[str, Any]:
     """What of a report a fallback changes."""
     changes = {"fallbacks": [asdict(fallback)], "fallback_frames": frames, "warnings": list(said)}
     return {"backend": "latentsync-1.5", **changes}
@@ -171,7 +171,7 @@ class TestReport:
         whole = report(backend="latentsync-1.5", instead="musetalk-v15", warnings=["it is another's"])
         assert "latentsync-1.5 (by musetalk-v15), CPU" in Page(panels.report_panel(whole)).text
         fallback = Fallback(0, 11, "out of memory", "musetalk-v15")
-        partly = Page(panels.report_panel(report(face_frames=250, **fell_back(fallback, 11, ())))).text
+        partly = Page(panels.report_panel(report(face_frames=250, **record_fallback(fallback, 11, ())))).text
         assert "in all of them; 11 of 250 frames by musetalk-v15." in partly
 
     def test_nothing_to_report(self) -> None:
@@ -201,7 +201,7 @@ class TestReport:
     def test_fallbacks_name_who_painted(self) -> None:
         fallback = Fallback(10, 14, "out of memory", "musetalk-v15")
         said = fallback_sentences([fallback], "latentsync-1.5", 200, whole=False)
-        page = Page(panels.report_panel(report(**fell_back(fallback, 4, said))))
+        page = Page(panels.report_panel(report(**record_fallback(fallback, 4, said))))
         lines = [text for path, text in page.texts if path[-1:] == ("li",) and "musetalk-v15" in text]
         assert lines == [
             "4 of 200 frames were painted by musetalk-v15, not by latentsync-1.5 (out of memory)",
@@ -214,7 +214,7 @@ class TestReport:
         said = fallback_sentences([fallback], "latentsync-1.5", 200, whole=True)
         page = Page(
             panels.report_panel(
-                report(instead="musetalk-v15", **fell_back(fallback, 200, (*said, "the voice is short")))
+                report(instead="musetalk-v15", **record_fallback(fallback, 200, (*said, "the voice is short")))
             )
         )
         texts = [text for path, text in page.texts if path[-1] in ("p", "li")]
