@@ -20,7 +20,7 @@ from musetalk.compositing.appearance import between, matched, measure_look
 from musetalk.compositing.blending import lay, patch_of
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import halved_crop, parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.proportions import assumed_extent
@@ -50,7 +50,7 @@ class Piece:
 
     frames: list[UInt8Array]
     generated: list[UInt8Array]
-    crop: CropPlacement
+    crop: BoxCropTransform
     mask: FaceMask
 
 
@@ -123,16 +123,16 @@ def drawn_labels() -> UInt8Array:
     return labels
 
 
-def crop_for(backend: Backend) -> CropPlacement:
+def crop_for(backend: Backend) -> BoxCropTransform:
     """Where the generated face lies: from 256 pixels, or in the frame's own."""
     if backend == "musetalk":
         return halved_crop(assumed_extent(FACE), size=256, extra_margin=10)
     side = round(CROP_SHARE * FACE.width)
     (cx, cy) = FACE.center
-    return CropPlacement(round(cx - side / 2), round(cy - side / 2), side, side)
+    return BoxCropTransform(round(cx - side / 2), round(cy - side / 2), side, side)
 
 
-def make_mask(shape: Shape, backend: Backend, crop: CropPlacement, labels: UInt8Array) -> FaceMask:
+def make_mask(shape: Shape, backend: Backend, crop: BoxCropTransform, labels: UInt8Array) -> FaceMask:
     """The mask of a shape by its usual settings."""
     if shape != "ellipse" and shape != "box":  # noqa: PLR1714 - narrows the type
         return parsed_mask(labels, parsing_view(FACE), crop, ParsedMaskOptions(shape))
@@ -154,7 +154,7 @@ def measure(shape: Shape, backend: Backend, frames: list[UInt8Array], labels: UI
     crop = crop_for(backend)
     mask = make_mask(shape, backend, crop, labels)
     making = milliseconds(lambda: make_mask(shape, backend, crop, labels)) if shape in get_args(ParsedShape) else None
-    piece = Piece(frames, [repainted(crop.extract(frame)) for frame in frames], crop, mask)
+    piece = Piece(frames, [repainted(crop.crop(frame)) for frame in frames], crop, mask)
     blend, plain, both = blend_milliseconds(piece), piece_milliseconds(piece, _OFF), piece_milliseconds(piece, _ON)
     poisson = piece_milliseconds(piece, _POISSON)
     cells = [f"{each:.2f}" for each in (blend, plain, both)]

@@ -155,7 +155,7 @@ def composites(watch: Stopwatch) -> Stage:
 
     def several() -> None:
         for _ in range(20):
-            composite(frame, crop.extract(frame), crop, parsed_mask(labels, seen, crop))
+            composite(frame, crop.crop(frame), crop, parsed_mask(labels, seen, crop))
 
     return Stage(watch.seconds(several) / 20)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hybrid.crop import FEATHER, AlignedPlacement, pasted_mask, place_aligned
+from hybrid.crop import FEATHER, AlignedCropTransform, pasted_mask, place_aligned
 from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
 from hybrid.mask import SIDE, shown_mask
-from musetalk.faces.crops.crop import CropPlacement, Placement, Scaling
+from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -16,7 +16,7 @@ from musetalk.utils.arrays import Float32Array, UInt8Array
 class FaceAligner:
     """An `Aligner` by two brows and the nose, in this order."""
 
-    def measure(self, labels: UInt8Array, seen: CropPlacement) -> Float64Array | None:
+    def measure(self, labels: UInt8Array, seen: BoxCropTransform) -> Float64Array | None:
         """Find brows and nose in a face's labels: float64 [3, 2], or None."""
         found = points_from_labels(labels, seen)
         return None if found is None else found.array()
@@ -36,7 +36,7 @@ class FaceAligner:
         """The points of a typical upright face: float64 [3, 2]."""
         return assumed_points(box).array()
 
-    def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[Placement]:
+    def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[CropTransform]:
         """Place the crops of one clip (see `place_aligned`)."""
         return [*place_aligned([FacePoints.of(each) for each in points], size or SIDE, scaling=back)]
 
@@ -46,13 +46,13 @@ def shown(size: int) -> Float32Array:
     return shown_mask(size, FEATHER)
 
 
-def pasted(crop: Placement) -> tuple[int, int, Float32Array]:
+def pasted(crop: CropTransform) -> tuple[int, int, Float32Array]:
     """How strongly a crop shows as upstream turns it back: all of it but a soft rim (see `pasted_mask`).
 
     Raises:
         TypeError: It is no crop of LatentSync's framing.
     """
-    if not isinstance(crop, AlignedPlacement):
+    if not isinstance(crop, AlignedCropTransform):
         raise TypeError(f"only aligned crops are turned back as a whole, not a {type(crop).__name__}")
     mask = pasted_mask(crop)
     return mask.x, mask.y, mask.alpha

@@ -18,7 +18,7 @@ from hybrid.mask import SIDE
 from hybrid.template import fit_similarity, template_points, template_size
 from musetalk.compositing.masks import FaceMask, trimmed
 from musetalk.faces.crops.crop import Scaling
-from musetalk.faces.crops.rotated_crop import TurnedPlacement
+from musetalk.faces.crops.rotated_crop import RotatedCropTransform
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _BEYOND = (127.0, 127.0, 127.0)  # what the network sees beyond the frame's edges
@@ -30,8 +30,8 @@ _EDGE_SHARE = 20  # the edge's width is the root of the crop's area, divided by 
 
 
 @dataclass(frozen=True, slots=True)
-class AlignedPlacement(TurnedPlacement):
-    """LatentSync's crop (see `TurnedPlacement`).
+class AlignedCropTransform(RotatedCropTransform):
+    """LatentSync's crop (see `RotatedCropTransform`).
 
     Attributes:
         size: Side of the square that the generator sees: 256 or 512.
@@ -46,7 +46,7 @@ class AlignedPlacement(TurnedPlacement):
         """(width, height) of the crop before it becomes square: 210 x 280 for 256."""
         return template_size(self.size)
 
-    def extract(self, frame: UInt8Array) -> UInt8Array:
+    def crop(self, frame: UInt8Array) -> UInt8Array:
         """Cut the crop out of a frame as upstream does, in two steps: uint8 RGB [size, size, 3]."""
         square = cv2.resize(self.face(frame), (self.size, self.size), interpolation=cv2.INTER_LANCZOS4)
         return np.asarray(square, dtype=np.uint8)
@@ -63,7 +63,7 @@ class AlignedPlacement(TurnedPlacement):
         )
         return np.asarray(turned, dtype=np.uint8)
 
-    def restore(self, generated: UInt8Array) -> UInt8Array:
+    def paste_back(self, generated: UInt8Array) -> UInt8Array:
         """Turn what a generator made of the crop, at any size, back: uint8 RGB [height, width, 3].
 
         Beyond the crop its edge repeats.
@@ -80,7 +80,7 @@ class AlignedPlacement(TurnedPlacement):
         )
         return np.asarray(turned, dtype=np.uint8)
 
-    def spread(self, alpha: Float32Array) -> Float32Array:
+    def warp_mask(self, alpha: Float32Array) -> Float32Array:
         """Turn a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width]."""
         return self.warp_alpha(alpha, self._bounds()).alpha
 
@@ -108,34 +108,34 @@ class AlignedPlacement(TurnedPlacement):
 
 def place_aligned(
     points: Sequence[FacePoints], size: int = SIDE, *, scaling: Scaling = "fine"
-) -> list[AlignedPlacement]:
+) -> list[AlignedCropTransform]:
     """Place the crops of one clip by its face's points.
 
     Args:
         points: Frame by frame, made steady (see `steady_points`).
         size: Side of the square that the generator sees.
-        scaling: Of the way back (see `AlignedPlacement`).
+        scaling: Of the way back (see `AlignedCropTransform`).
 
     Raises:
         ValueError: Three points coincide.
     """
     template = template_points(size)
     fits = [fit_similarity(each.array() - 0.5, template).tolist() for each in points]
-    return [AlignedPlacement(a, b, tx, ty, size, scaling) for (a, _, tx), (b, _, ty) in fits]
+    return [AlignedCropTransform(a, b, tx, ty, size, scaling) for (a, _, tx), (b, _, ty) in fits]
 
 
-def pasted_mask(placement: AlignedPlacement) -> FaceMask:
+def pasted_mask(transform: AlignedCropTransform) -> FaceMask:
     """Return upstream's mask over what it shows; beyond the frame's edges, the crop is not cut off."""
-    room = placement.side // _EDGE_SHARE + _TRIM  # where nothing shows, so that the crop's rim is eaten off as anywhere
-    x0, y0 = placement.x - room, placement.y - room
-    bounds = x0, y0, placement.x + placement.width + room, placement.y + placement.height + room
-    return trimmed(whole_mask(placement, bounds))
+    room = transform.side // _EDGE_SHARE + _TRIM  # where nothing shows, so that the crop's rim is eaten off as anywhere
+    x0, y0 = transform.x - room, transform.y - room
+    bounds = x0, y0, transform.x + transform.width + room, transform.y + transform.height + room
+    return trimmed(whole_mask(transform, bounds))
 
 
-def whole_mask(placement: AlignedPlacement, bounds: tuple[int, int, int, int]) -> FaceMask:
+def whole_mask(transform: AlignedCropTransform, bounds: tuple[int, int, int, int]) -> FaceMask:
     """Return upstream's mask, the whole crop but for its rim, over a rectangle of the frame (x0, y0, x1, y1)."""
-    columns, rows = placement.template_size
-    full = placement.warp_alpha(np.ones((rows, columns), np.float32), bounds).alpha
+    columns, rows = transform.template_size
+    full = transform.warp_alpha(np.ones((rows, columns), np.float32), bounds).alpha
     eaten = cv2.erode(full, np.ones((_TRIM, _TRIM), np.uint8))
     edge = int(float(np.sum(eaten)) ** 0.5) // _EDGE_SHARE
     inner = cv2.erode(eaten, np.ones((2 * edge, 2 * edge), np.uint8)) if edge else eaten

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.landmarks.point_smoothing import steady_points as steady
 from musetalk.faces.parsing.label_points import (
     BROWS,
@@ -76,7 +76,7 @@ def assumed_points(box: FaceBox) -> FacePoints:
     return FacePoints.of(_TYPICAL * (box.width, box.height) + (box.x0, box.y0))
 
 
-def points_from_labels(labels: UInt8Array, seen: CropPlacement) -> FacePoints | None:
+def points_from_labels(labels: UInt8Array, seen: BoxCropTransform) -> FacePoints | None:
     """Find a face's points in its labels.
 
     Which brow is which is told by its place, not by its label. Where a brow is missing, the eyes tell.

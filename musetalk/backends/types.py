@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from musetalk.audio.types import Hearing
 from musetalk.faces.crops.aligner import Aligner
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
 from musetalk.progress import go_on
 from musetalk.settings import ShownShape
@@ -17,7 +17,7 @@ from musetalk.utils.arrays import Float32Array, UInt8Array
 
 Framing: TypeAlias = Literal["square", "halved", "aligned"]
 Shown: TypeAlias = Callable[[int], Float32Array]
-Pasted: TypeAlias = Callable[[Placement], tuple[int, int, Float32Array]]
+Pasted: TypeAlias = Callable[[CropTransform], tuple[int, int, Float32Array]]
 Masked: TypeAlias = Callable[[UInt8Array], UInt8Array]
 
 

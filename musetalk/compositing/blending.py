@@ -11,7 +11,7 @@ import numpy as np
 from musetalk.compositing.boundary import Borders
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.poisson import on_the_rim_of
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 BlendMethod: TypeAlias = Literal["alpha", "poisson"]
@@ -44,14 +44,14 @@ class Patch:
 
 
 def patch_of(
-    frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask, share: float = 1.0
+    frame: UInt8Array, generated: UInt8Array, transform: CropTransform, mask: FaceMask, share: float = 1.0
 ) -> Patch | None:
     """Bring a generated crop back to its frame, as far as its mask shows it there.
 
     Args:
         frame: uint8 RGB [H, W, 3].
-        generated: uint8 RGB [S, S, 3], what `placement.extract` cut, at that size or another.
-        placement: Where the crop lies in the frame.
+        generated: uint8 RGB [S, S, 3], what `transform.extract` cut, at that size or another.
+        transform: Where the crop lies in the frame.
         mask: Where it shows.
         share: How much of it is mixed in.
 
@@ -60,8 +60,8 @@ def patch_of(
     """
     height, width = frame.shape[:2]
     rows, columns = mask.alpha.shape
-    x0, x1 = max(0, mask.x, placement.x), min(width, mask.x + columns, placement.x + placement.width)
-    y0, y1 = max(0, mask.y, placement.y), min(height, mask.y + rows, placement.y + placement.height)
+    x0, x1 = max(0, mask.x, transform.x), min(width, mask.x + columns, transform.x + transform.width)
+    y0, y1 = max(0, mask.y, transform.y), min(height, mask.y + rows, transform.y + transform.height)
     if x0 >= x1 or y0 >= y1:
         return None
     alpha = mask.alpha[y0 - mask.y : y1 - mask.y, x0 - mask.x : x1 - mask.x]
@@ -71,7 +71,7 @@ def patch_of(
     alpha = alpha[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
     x0, y0 = x0 + int(across[0]), y0 + int(down[0])
     x1, y1 = x0 + alpha.shape[1], y0 + alpha.shape[0]
-    face = placement.restore(generated)[y0 - placement.y : y1 - placement.y, x0 - placement.x : x1 - placement.x]
+    face = transform.paste_back(generated)[y0 - transform.y : y1 - transform.y, x0 - transform.x : x1 - transform.x]
     borders = Borders(top=y0 == 0, bottom=y1 == height, left=x0 == 0, right=x1 == width)
     return Patch(x0, y0, face, alpha, borders, share)
 
@@ -96,8 +96,8 @@ def lay(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
     under[...] = np.asarray(mixed, dtype=np.uint8)
 
 
-def composite(frame: UInt8Array, generated: UInt8Array, placement: Placement, mask: FaceMask) -> None:
+def composite(frame: UInt8Array, generated: UInt8Array, transform: CropTransform, mask: FaceMask) -> None:
     """Mix a generated crop into its frame, in place, as it is: `patch_of`, then `lay`."""
-    patch = patch_of(frame, generated, placement, mask)
+    patch = patch_of(frame, generated, transform, mask)
     if patch is not None:
         lay(frame, patch)

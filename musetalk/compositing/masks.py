@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DrawnShape, MaskSettings
 from musetalk.utils.arrays import Float32Array
@@ -32,7 +32,7 @@ class FaceMask:
     alpha: Float32Array
 
 
-def face_mask(box: FaceBox, settings: MaskSettings, crop: Placement | None = None) -> FaceMask:
+def face_mask(box: FaceBox, settings: MaskSettings, crop: CropTransform | None = None) -> FaceMask:
     """The mask of a face from its `box` alone, in pixels of the frame: for shapes that need labels, too, an ellipse.
 
     Args:
@@ -49,21 +49,21 @@ def face_mask(box: FaceBox, settings: MaskSettings, crop: Placement | None = Non
     return _drawn(usual, crop, settings, width=box.width, height=box.height)
 
 
-def crop_mask(crop: Placement, settings: MaskSettings) -> FaceMask:
+def crop_mask(crop: CropTransform, settings: MaskSettings) -> FaceMask:
     """The mask of a crop that is halved at the nose, without its labels: from cheek to cheek, and down to the chin."""
     first = round(_HALVED_TOP * crop.height)
     usual = (crop.x, crop.y + first, crop.x + crop.width, crop.y + crop.height)
     return _drawn(usual, crop, settings, width=crop.width, height=crop.height)
 
 
-def shown_mask(crop: Placement, shown: Float32Array) -> FaceMask:
+def shown_mask(crop: CropTransform, shown: Float32Array) -> FaceMask:
     """The mask of a crop that shows as a generator says, over no more of the frame than that.
 
     Args:
         crop: The crop.
         shown: float32 [h, w] over the crop, of any size: 0 keeps the source, 1 takes the generated face.
     """
-    return trimmed(FaceMask(crop.x, crop.y, crop.spread(shown)))
+    return trimmed(FaceMask(crop.x, crop.y, crop.warp_mask(shown)))
 
 
 def trimmed(mask: FaceMask) -> FaceMask:
@@ -105,7 +105,7 @@ def thinned(mask: FaceMask, share: float) -> FaceMask:
 
 def _drawn(
     usual: tuple[int, int, int, int],
-    limits: Placement | None,
+    limits: CropTransform | None,
     settings: MaskSettings,
     *,
     width: float,

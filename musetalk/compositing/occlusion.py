@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.labels import (
     LABEL_SIDE,
     LIPS,
@@ -63,7 +63,7 @@ def find_occluders(labels: UInt8Array) -> UInt8Array:
 
 
 def keep_in_front(
-    mask: FaceMask, seen: CropPlacement, *, present: UInt8Array | None, around: UInt8Array | None, edge: float
+    mask: FaceMask, seen: BoxCropTransform, *, present: UInt8Array | None, around: UInt8Array | None, edge: float
 ) -> FaceMask:
     """Take what lies in front of a face out of its mask.
 
@@ -89,7 +89,7 @@ def keep_in_front(
     return FaceMask(mask.x, mask.y, alpha)
 
 
-def _outside(mask: FaceMask, seen: CropPlacement, present: UInt8Array | None, edge: float) -> Float32Array | None:
+def _outside(mask: FaceMask, seen: BoxCropTransform, present: UInt8Array | None, edge: float) -> Float32Array | None:
     """0 on what lies in front, rising to 1 over `edge` pixels; None where nothing does."""
     if present is None or not present.any():
         return None
@@ -97,7 +97,7 @@ def _outside(mask: FaceMask, seen: CropPlacement, present: UInt8Array | None, ed
     if coarseness > 1:
         present = np.asarray(cv2.dilate(present, np.ones((coarseness, coarseness), np.uint8)), dtype=np.uint8)
     rows, columns = mask.alpha.shape
-    part = CropPlacement(mask.x, mask.y, columns, rows)
+    part = BoxCropTransform(mask.x, mask.y, columns, rows)
     free = np.asarray(cv2.bitwise_not(look_up(present, seen, part, rows, columns)), dtype=np.uint8)
     if free.all():
         return None
@@ -105,7 +105,7 @@ def _outside(mask: FaceMask, seen: CropPlacement, present: UInt8Array | None, ed
     return smoothstep(distance * np.float32(1 / (edge + 1)))
 
 
-def _seldom(mask: FaceMask, seen: CropPlacement, around: UInt8Array | None) -> Float32Array | None:
+def _seldom(mask: FaceMask, seen: BoxCropTransform, around: UInt8Array | None) -> Float32Array | None:
     """1 less the share of the time in which something lies in front; None where nothing ever does."""
     if around is None or not around.any():
         return None

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.crops.crop import CropPlacement, Placement, square_around
+from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, square_around
 from musetalk.faces.parsing.labels import LABEL_SIDE, jaw_mask, look_up, mouth_mask, neck_mask, raw_mask
 from musetalk.settings import ParsedShape
 from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
@@ -51,7 +51,7 @@ class ParsedMaskOptions:
 
 
 def parsed_mask(
-    labels: UInt8Array, seen: CropPlacement, crop: Placement, options: ParsedMaskOptions | None = None
+    labels: UInt8Array, seen: BoxCropTransform, crop: CropTransform, options: ParsedMaskOptions | None = None
 ) -> FaceMask:
     """Make the mask of a generated crop: by default upstream's, but for rounding.
 
@@ -68,7 +68,9 @@ def parsed_mask(
     return mask_of_shape(shape_map(labels, seen, crop, options), crop, options)
 
 
-def shape_map(labels: UInt8Array, seen: CropPlacement, crop: Placement, options: ParsedMaskOptions) -> UInt8Array:
+def shape_map(
+    labels: UInt8Array, seen: BoxCropTransform, crop: CropTransform, options: ParsedMaskOptions
+) -> UInt8Array:
     """Make the shape that a mask has before it is blurred.
 
     Args:
@@ -93,7 +95,7 @@ def shape_map(labels: UInt8Array, seen: CropPlacement, crop: Placement, options:
     return jaw_mask(labels, left_cheek=options.left_cheek, right_cheek=options.right_cheek)
 
 
-def mask_of_shape(shape: UInt8Array, crop: Placement, options: ParsedMaskOptions) -> FaceMask:
+def mask_of_shape(shape: UInt8Array, crop: CropTransform, options: ParsedMaskOptions) -> FaceMask:
     """Make a mask of a shape: scaled to the frame, cut off above, blurred.
 
     Args:

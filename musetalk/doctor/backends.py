@@ -129,15 +129,15 @@ def _unwatched(hearing: Hearing | None) -> list[Finding]:
 def _paint(generator: FaceGenerator, settings: RenderSettings, scene: Scene, speech: Float32Array) -> _Painted:
     """What rendering does with a clip, without faces to parse: place, cut, generate, mix."""
     layout, frames = FaceLayout(FaceShapes(), generator, settings), range(len(scene.frames))
-    placements = layout.crops(list(frames), scene.faces)
-    masks = [layout.mask(*each) for each in zip(frames, scene.faces, placements, strict=True)]
-    crops = np.stack([place.extract(frame) for place, frame in zip(placements, scene.frames, strict=True)])
-    in_crop = tuple(place.to_crop(face) for place, face in zip(placements, scene.faces, strict=True))
-    top, length = first_row_shown(masks, placements), generator.clip_length
+    transforms = layout.crops(list(frames), scene.faces)
+    masks = [layout.mask(*each) for each in zip(frames, scene.faces, transforms, strict=True)]
+    crops = np.stack([place.crop(frame) for place, frame in zip(transforms, scene.frames, strict=True)])
+    in_crop = tuple(place.to_crop(face) for place, face in zip(transforms, scene.faces, strict=True))
+    top, length = first_row_shown(masks, transforms), generator.clip_length
     parts = [slice(start, start + length) for start in range(0, len(crops), length)]
     result = np.concatenate([generator.generate(Clip(crops[p], speech[p], in_crop[p], top)) for p in parts])
     outside = inside = 0
-    for frame, made, place, mask in zip(scene.frames, result, placements, masks, strict=True):
+    for frame, made, place, mask in zip(scene.frames, result, transforms, masks, strict=True):
         mixed = frame.copy()
         composite(mixed, made, place, mask)
         changed, shown = (mixed != frame).any(axis=2), _shown(mask, frame)

@@ -8,7 +8,7 @@ from math import atan2, cos, sin
 import numpy as np
 
 from musetalk.faces.crops.rotated_crop import fitted
-from musetalk.faces.crops.upright_crop import UprightPlacement
+from musetalk.faces.crops.upright_crop import UprightCropTransform
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceSample
 from musetalk.utils.arrays import Float32Array
@@ -27,7 +27,7 @@ _EYES_DOWN, _LIPS_DOWN = 0.39, 0.78  # of the box's height, in an upright face (
 _DOUBT = 0.35  # radians by which the two signs of a tilt may disagree; what is beyond does not count
 
 
-def face_view(face: FaceSample, size: int, five: Float64Array | None = None) -> UprightPlacement:
+def face_view(face: FaceSample, size: int, five: Float64Array | None = None) -> UprightCropTransform:
     """Place the crop that a restorer takes.
 
     By the five points, where they are known: they come as close as they can to where they lie in the pictures that
@@ -41,7 +41,7 @@ def face_view(face: FaceSample, size: int, five: Float64Array | None = None) -> 
         five: float64 [5, 2], in the order of `FivePoints`, in pixels of the frame; made steady.
     """
     if five is not None:
-        return UprightPlacement(*fitted(five - 0.5, _TEMPLATE * (size / 512) - 0.5), size)
+        return UprightCropTransform(*fitted(five - 0.5, _TEMPLATE * (size / 512) - 0.5), size)
     box, mouth, turn = face.box, face.mouth, _turn(face)
     side = (box.width + box.height) / 2
     scale = (_MOUTH[1] - _EYES[1]) * size / ((_LIPS_DOWN - _EYES_DOWN) * side)
@@ -50,7 +50,7 @@ def face_view(face: FaceSample, size: int, five: Float64Array | None = None) -> 
     x, y = (eyes[0] + mouth.cx) / 2 - 0.5, (eyes[1] + mouth.cy) / 2 - 0.5  # by the middles of pixels, as the similarity
     u, v = ((eye + lip) / 2 * size - 0.5 for eye, lip in zip(_EYES, _MOUTH, strict=True))
     a, b = scale * cos(turn), -scale * sin(turn)
-    return UprightPlacement(a, b, u - a * x + b * y, v - b * x - a * y, size)
+    return UprightCropTransform(a, b, u - a * x + b * y, v - b * x - a * y, size)
 
 
 def _turn(face: FaceSample) -> float:

@@ -9,7 +9,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.inspection.contact_sheet import letterboxed
 from musetalk.inspection.panels import mask_picture
 from musetalk.media.ffmpeg_commands import SoundTrack
@@ -109,15 +109,15 @@ class DebugVideos:
 
     def _masks(self, frame: OutputFrame) -> UInt8Array:
         """The masks of all faces in a frame, as large as the video: uint8 RGB [h, w, 3]."""
-        whole = CropPlacement(0, 0, self._source.width, self._source.height)
+        whole = BoxCropTransform(0, 0, self._source.width, self._source.height)
         grey = mask_picture(frame.masks, whole)
         return np.asarray(cv2.resize(grey, self._size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _row(source: UInt8Array, steps: FaceSteps) -> UInt8Array:
     """One face: uint8 RGB [_SIDE, 4 * _SIDE, 3]."""
-    crop = steps.placement
+    crop = steps.transform
     restored = None if steps.restored is None else steps.restored.face
-    rectangle = CropPlacement(crop.x, crop.y, crop.width, crop.height)
-    pictures = (crop.extract(source), steps.generated, restored, mask_picture(steps.shown, rectangle))
+    rectangle = BoxCropTransform(crop.x, crop.y, crop.width, crop.height)
+    pictures = (crop.crop(source), steps.generated, restored, mask_picture(steps.shown, rectangle))
     return np.concatenate([letterboxed(picture, _SIDE, _SIDE) for picture in pictures], axis=1)

@@ -17,7 +17,7 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.track import SpeechTrack
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import SettingsError, about
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ParsedFace
 from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
@@ -79,7 +79,7 @@ class FramePreview:
     outlines: tuple[Float32Array, ...]
     result: UInt8Array | None
     notes: tuple[str, ...]
-    crops: tuple[Placement, ...] = ()
+    crops: tuple[CropTransform, ...] = ()
     lines: tuple[float | None, ...] = ()
     parsed: tuple[ParsedFace | None, ...] = ()
     shift_range: tuple[int, int] | None = None
@@ -270,7 +270,7 @@ def _paint(
 def _steps(painted: GeneratedFace, place: int, frame: UInt8Array) -> FaceSteps:
     """How a face in one frame of its piece came about, with what its session was shown."""
     steps = painted.steps()[place]
-    return steps if painted.masked is None else replace(steps, masked=painted.masked(steps.placement.extract(frame)))
+    return steps if painted.masked is None else replace(steps, masked=painted.masked(steps.transform.crop(frame)))
 
 
 def _fallback(

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.audio.envelope import EnvelopeTrack
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
 from musetalk.inspection.window import Look, Scene
 from musetalk.media.rate_notes import notes_on_rate
@@ -61,7 +61,7 @@ def notes_on(
     scene: Scene,
     look: Look,
     chosen: tuple[FaceSample, ...],
-    crops: Sequence[Placement],
+    crops: Sequence[CropTransform],
     envelope: EnvelopeTrack | None,
     *,
     at_rest: bool,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.pipeline.generate import FaceSteps
 from musetalk.utils.arrays import UInt8Array
 
@@ -41,8 +41,8 @@ def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[
         result: The same, finished.
         steps: Of the face.
     """
-    crop, around = steps.placement.extract(frame), surroundings(steps)
-    before, after = around.extract(frame), around.extract(result)
+    crop, around = steps.transform.crop(frame), surroundings(steps)
+    before, after = around.crop(frame), around.crop(result)
     changed = cv2.absdiff(before, after)
     restored = None if steps.restored is None else steps.restored.face
     return (
@@ -62,14 +62,14 @@ def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[
     )
 
 
-def surroundings(steps: FaceSteps) -> CropPlacement:
+def surroundings(steps: FaceSteps) -> BoxCropTransform:
     """The part of the frame around a crop, in whole pixels."""
-    crop = steps.placement
+    crop = steps.transform
     room = round(_ROOM * crop.side)
-    return CropPlacement(crop.x - room, crop.y - room, crop.width + 2 * room, crop.height + 2 * room)
+    return BoxCropTransform(crop.x - room, crop.y - room, crop.width + 2 * room, crop.height + 2 * room)
 
 
-def mask_picture(masks: Iterable[FaceMask], around: CropPlacement) -> UInt8Array:
+def mask_picture(masks: Iterable[FaceMask], around: BoxCropTransform) -> UInt8Array:
     """Masks as grey levels over a part of the frame, the stronger over the weaker: uint8 RGB [height, width, 3]."""
     canvas = np.zeros((around.height, around.width), np.uint8)
     for mask in masks:
@@ -83,8 +83,8 @@ def mask_picture(masks: Iterable[FaceMask], around: CropPlacement) -> UInt8Array
     return np.repeat(canvas[..., None], 3, axis=2)
 
 
-def _outlined(picture: UInt8Array, around: CropPlacement, steps: FaceSteps) -> UInt8Array:
-    drawn, box, crop = picture.copy(), steps.face.box, steps.placement
+def _outlined(picture: UInt8Array, around: BoxCropTransform, steps: FaceSteps) -> UInt8Array:
+    drawn, box, crop = picture.copy(), steps.face.box, steps.transform
     width = max(1, around.side // 150)
     for (x0, y0, x1, y1), colour in (
         ((crop.x, crop.y, crop.x + crop.width, crop.y + crop.height), _CROP),

@@ -91,7 +91,7 @@ class Compositor:
 
 def _patches(batch: Batch, painted: GeneratedFace) -> list[Patch | None]:
     patches = list[Patch | None]()
-    for part in zip(batch.frames, painted.generated, painted.placements, painted.masks, painted.presence, strict=True):
+    for part in zip(batch.frames, painted.generated, painted.transforms, painted.masks, painted.presence, strict=True):
         stop_point()
         patches.append(patch_of(*part))
     return patches

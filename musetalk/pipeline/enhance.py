@@ -14,7 +14,7 @@ from musetalk.enhancers.alignment import face_view, whole_face
 from musetalk.enhancers.deflicker import Memory, steadied
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import EnhancerError
-from musetalk.faces.crops.upright_crop import UprightPlacement
+from musetalk.faces.crops.upright_crop import UprightCropTransform
 from musetalk.pipeline.generate import Batch, GeneratedFace, Restored
 from musetalk.pipeline.prepare import Preparation
 from musetalk.progress import RenderRun
@@ -50,12 +50,12 @@ class EnhanceStage:
         """
         with self._run.clock.measure("enhance"):
             views = [self._views(painted, batch.segment.first) for painted in batch.painted]
-            crops = [np.stack(list(map(UprightPlacement.extract, own, batch.frames))) for own in views]
+            crops = [np.stack(list(map(UprightCropTransform.crop, own, batch.frames))) for own in views]
             parts = zip(batch.painted, views, crops, before, strict=True)
             done = [self._restore(batch, *part) for part in parts]
         return tuple(painted for painted, _ in done), tuple(memory for _, memory in done)
 
-    def _views(self, painted: GeneratedFace, first: int) -> list[UprightPlacement]:
+    def _views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:
         """Where the restorer sees a face, frame by frame, from output frame `first` on."""
         shapes, source = self._preparation.layout.shapes, self._preparation.timeline.source_frame
         return [
@@ -67,7 +67,7 @@ class EnhanceStage:
         self,
         batch: Batch,
         painted: GeneratedFace,
-        views: Sequence[UprightPlacement],
+        views: Sequence[UprightCropTransform],
         crops: UInt8Array,
         before: Memory | None,
     ) -> tuple[GeneratedFace, Memory | None]:
@@ -87,7 +87,7 @@ class EnhanceStage:
                 lay(frame, patch)
         return replace(painted, restored=tuple(map(Restored, views, steady, masks))), memory
 
-    def _mask(self, painted: GeneratedFace, view: UprightPlacement, place: int, first: int) -> FaceMask:
+    def _mask(self, painted: GeneratedFace, view: UprightCropTransform, place: int, first: int) -> FaceMask:
         """Where a restored face shows: where the painted one does, or all over the face."""
         size, share = self._enhancer.size, self._settings.strength * painted.presence[place]
         if self._settings.region == "mouth":

@@ -10,7 +10,7 @@ import numpy as np
 from musetalk.backends.types import Clip, FaceGenerator, Masked
 from musetalk.compositing.masks import FaceMask, thinned
 from musetalk.errors import BackendError, GeneratorError
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
 from musetalk.pipeline.fallback import BackendSession
 from musetalk.pipeline.masking import first_row_shown
@@ -26,12 +26,12 @@ class Restored:
     """What a restorer made of one face in one frame.
 
     Attributes:
-        placement: The part of the frame that it was shown.
+        transform: The part of the frame that it was shown.
         face: uint8 RGB [S', S', 3].
         mask: Where, and how strongly, that shows.
     """
 
-    placement: Placement
+    transform: CropTransform
     face: UInt8Array
     mask: FaceMask
 
@@ -43,7 +43,7 @@ class FaceSteps:
     Attributes:
         backend: The name of what painted it.
         face: As planned.
-        placement: Where its crop lies.
+        transform: Where its crop lies.
         mask: Where that shows.
         generated: What the generator made of it.
         restored: What a restorer made of that; None: nothing was restored.
@@ -52,7 +52,7 @@ class FaceSteps:
 
     backend: str
     face: FaceSample
-    placement: Placement
+    transform: CropTransform
     mask: FaceMask
     generated: UInt8Array
     restored: Restored | None
@@ -72,7 +72,7 @@ class GeneratedFace:
         track: Whose face.
         backend: The name of what painted it.
         faces: As planned.
-        placements: Where its crops lie.
+        transforms: Where its crops lie.
         masks: Where they show.
         presence: How much of them shows, 0 to 1: less than 1 while they fade into a pause, or out of one.
         generated: What the generator made of them.
@@ -83,7 +83,7 @@ class GeneratedFace:
     track: int
     backend: str
     faces: tuple[FaceSample, ...]
-    placements: tuple[Placement, ...]
+    transforms: tuple[CropTransform, ...]
     masks: tuple[FaceMask, ...]
     presence: tuple[float, ...]
     generated: tuple[UInt8Array, ...]
@@ -94,7 +94,7 @@ class GeneratedFace:
         """The same frame by frame."""
         restored = self.restored or (None,) * len(self.faces)
         masks = map(thinned, self.masks, self.presence)
-        parts = zip(self.faces, self.placements, masks, self.generated, restored, strict=True)
+        parts = zip(self.faces, self.transforms, masks, self.generated, restored, strict=True)
         return [FaceSteps(self.backend, *part) for part in parts]
 
 
@@ -161,7 +161,7 @@ def _paint_by(
     return replace(
         parts[0],
         faces=tuple(chain(*(part.faces for part in parts))),
-        placements=tuple(chain(*(part.placements for part in parts))),
+        transforms=tuple(chain(*(part.transforms for part in parts))),
         masks=tuple(chain(*(part.masks for part in parts))),
         presence=tuple(chain(*(part.presence for part in parts))),
         generated=tuple(chain(*(part.generated for part in parts))),
@@ -175,26 +175,26 @@ def _paint_clip(
     layout, start = session.layout, batch.segment.first
     sources = [preparation.timeline.source_frame(start + frame) for frame in part]
     faces = tuple(next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources)
-    placements = tuple(layout.crops(sources, faces))
-    masks = tuple(layout.mask(*each) for each in zip(sources, faces, placements, strict=True))
+    transforms = tuple(layout.crops(sources, faces))
+    masks = tuple(layout.mask(*each) for each in zip(sources, faces, transforms, strict=True))
     presence = tuple(preparation.presence_of(start + frame) for frame in part)
     frames = batch.frames[part.start : part.stop]
-    crops = np.stack([p.extract(frame) for p, frame in zip(placements, frames, strict=True)])
-    in_crop = tuple(p.to_crop(face) for p, face in zip(placements, faces, strict=True))
+    crops = np.stack([p.crop(frame) for p, frame in zip(transforms, frames, strict=True)])
+    in_crop = tuple(p.to_crop(face) for p, face in zip(transforms, faces, strict=True))
     speech = session.speech.window(start + part.start, start + part.stop)
     reached, share = _reached(batch.segment, part, track)
     clip = Clip(
         crops,
         speech,
         in_crop,
-        first_row_shown(masks, placements),
+        first_row_shown(masks, transforms),
         check=run.cancel.check,
         step=lambda done, total: run.painting(reached + share * done / total, (done, total)),
         note=run.warn,
         stride=session.generator.traits.stride_at(preparation.source.fps),
     )
     generated, masked = tuple(_generated(session.generator, clip, preparation)), session.generator.traits.masked
-    return GeneratedFace(track, session.backend, faces, placements, masks, presence, generated, masked)
+    return GeneratedFace(track, session.backend, faces, transforms, masks, presence, generated, masked)
 
 
 def _generated(generator: FaceGenerator, clip: Clip, preparation: Preparation) -> UInt8Array:

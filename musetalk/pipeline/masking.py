@@ -15,7 +15,7 @@ from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mas
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, mask_of_shape, shape_map
 from musetalk.faces.crops.aligner import Aligner
-from musetalk.faces.crops.crop import Placement, Scaling, place_crops, square_around
+from musetalk.faces.crops.crop import CropTransform, Scaling, place_crops, square_around
 from musetalk.faces.parsing.face_extent import halved_crop, parsing_view, shift_range
 from musetalk.faces.parsing.parsed_faces import FaceShapes
 from musetalk.faces.types import FaceSample
@@ -63,7 +63,7 @@ class FaceLayout:
         self._settings = settings
         self._options = _parsed_options(settings.mask, settings.mask.shape_of(generator.traits.mask))
         self._weights = time_weights(settings.mask.smoothing_seconds, fps)
-        self._masks: Recent[tuple[int, int, Placement], FaceMask] = Recent(_KEPT)
+        self._masks: Recent[tuple[int, int, CropTransform], FaceMask] = Recent(_KEPT)
         self._maps: Recent[tuple[int, int], _FaceMaps] = Recent(2 * len(self._weights) + _KEPT_BEHIND)
 
     @property
@@ -71,7 +71,7 @@ class FaceLayout:
         """Extents and labels of the faces."""
         return self._shapes
 
-    def crops(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> list[Placement]:
+    def crops(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> list[CropTransform]:
         """Place the crops of one clip.
 
         Args:
@@ -88,7 +88,7 @@ class FaceLayout:
         crops = [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
         return [replace(crop, back=self._scaling) for crop in crops]
 
-    def _aligned(self, frames: Sequence[int], faces: Sequence[FaceSample], aligner: Aligner) -> list[Placement]:
+    def _aligned(self, frames: Sequence[int], faces: Sequence[FaceSample], aligner: Aligner) -> list[CropTransform]:
         found = [self._shapes.points(frame, face) for frame, face in zip(frames, faces, strict=True)]
         points = [aligner.assume(face.box) if at is None else at for at, face in zip(found, faces, strict=True)]
         return aligner.place(points, self._size, self._scaling)
@@ -106,7 +106,7 @@ class FaceLayout:
             return None
         return shift_range([self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True)])
 
-    def mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
+    def mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
         """Where the generated crop of a face shows in a source frame."""
         stop_point()
         key = (frame, face.track, crop)
@@ -120,7 +120,7 @@ class FaceLayout:
         """A mask without what lies in front of a face in a source frame."""
         return self._behind(mask, frame, face, self._maps_around(frame, face))
 
-    def _make_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
+    def _make_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
         maps = self._maps_around(frame, face)
         shown, pasted = self._traits.shown, self._traits.pasted
         if shown is None or crop.size is None:
@@ -134,7 +134,7 @@ class FaceLayout:
                 mask = both_masks(self._shaped(frame, face, crop, maps), mask)
         return self._behind(mask, frame, face, maps)
 
-    def _moved(self, shown: Float32Array, face: FaceSample, crop: Placement) -> Float32Array:
+    def _moved(self, shown: Float32Array, face: FaceSample, crop: CropTransform) -> Float32Array:
         """What a generator shows of its crops, where the settings want that."""
         wanted, side = self._settings.mask, shown.shape[0]
         if wanted.shape_of(self._traits.mask) != "painted" or not self._moves:
@@ -177,7 +177,9 @@ class FaceLayout:
             front = find_occluders(parsed.labels)
         return _FaceMaps(shape, front)
 
-    def _shaped(self, frame: int, face: FaceSample, crop: Placement, maps: Sequence[tuple[int, _FaceMaps]]) -> FaceMask:
+    def _shaped(
+        self, frame: int, face: FaceSample, crop: CropTransform, maps: Sequence[tuple[int, _FaceMaps]]
+    ) -> FaceMask:
         mean = self._mean((at - frame, each.shape) for at, each in maps)
         if self._options is None or mean is None:
             return self._drawn_mask(frame, face, crop)
@@ -199,17 +201,17 @@ class FaceLayout:
         """The mean of maps, with weights by their distance in frames."""
         return weighted_mean((self._weights[abs(distance)], each) for distance, each in maps if each is not None)
 
-    def _own_crop(self, frame: int, face: FaceSample) -> Placement:
+    def _own_crop(self, frame: int, face: FaceSample) -> CropTransform:
         """The crop of a face as it is without other frames: native crops of a clip share their size."""
         return self.crops([frame], [face])[0]
 
-    def _drawn_mask(self, frame: int, face: FaceSample, crop: Placement) -> FaceMask:
+    def _drawn_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
         if self._traits.framing == "halved":
             return crop_mask(crop, self._settings.mask)
         return face_mask(face.box, self._settings.mask, self._own_crop(frame, face))
 
 
-def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[Placement]) -> int:
+def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[CropTransform]) -> int:
     """The first row of the generated crops that any of their masks shows, and what scaling back takes with it."""
     rows = (
         crop.first_row(mask.x, mask.y, mask.x + mask.alpha.shape[1], mask.y + mask.alpha.shape[0])

@@ -221,5 +221,5 @@ def _batches(pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan, readers
 
 def _crops(picture: UInt8Array, face: FaceSample, readers: FaceReaders) -> _Crops:
     """What the readers see of a face: first the parser, last the landmarker."""
-    parsed = () if readers.labeller is None else (parsing_view(face.box).extract(picture),)
+    parsed = () if readers.labeller is None else (parsing_view(face.box).crop(picture),)
     return parsed if readers.landmarker is None else (*parsed, readers.landmarker.crop(picture, face.box))

@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 import cv2
 import numpy as np
 
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import measure_extent
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
@@ -18,7 +18,7 @@ from musetalk.faces.proportions import FaceExtent
 from musetalk.faces.types import FaceSample
 from tests.helpers.drawn import drawn_sample
 
-WHOLE = CropPlacement(0, 0, 512, 512)
+WHOLE = BoxCropTransform(0, 0, 512, 512)
 # Heights of landmarks in the mean 68-point face, and its half width, for a drawing of it.
 TOP, BROWS, EYES, LINE, BASE, LIPS, CHIN = -0.1, 0.2117, 0.3257, 0.4738, 0.6343, 0.77, 1.0608
 HALF_WIDTH = 0.446
@@ -47,7 +47,7 @@ def draw(unit: float = 300.0, x: float = 256.0, y: float = 70.0, *, without: tup
     return labels
 
 
-def found(labels: np.ndarray, seen: CropPlacement = WHOLE) -> FaceExtent:
+def found(labels: np.ndarray, seen: BoxCropTransform = WHOLE) -> FaceExtent:
     extent = measure_extent(labels, seen)
     assert extent is not None
     return extent

@@ -11,7 +11,7 @@ import numpy as np
 
 from musetalk.backends.types import Framing, Traits
 from musetalk.compositing.masks import FaceMask
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.pipeline.masking import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -47,7 +47,7 @@ def layout(
     return FaceLayout(shapes, Painter(framing), RenderSettings.parse({"mask": mask}), fps=fps)
 
 
-def mask_of(made: FaceLayout, frame: int = 0) -> tuple[FaceMask, Placement]:
+def mask_of(made: FaceLayout, frame: int = 0) -> tuple[FaceMask, CropTransform]:
     [crop] = made.crops([frame], [FACE])
     return made.mask(frame, FACE, crop), crop
 

@@ -13,7 +13,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor
 
 from hybrid.conditioning import Conditioning
-from hybrid.crop import AlignedPlacement
+from hybrid.crop import AlignedCropTransform
 from hybrid.denoiser import LatentSyncDenoiser, lighter_sampling
 from hybrid.drop_in import surgical_unet3d_inference
 from hybrid.sampler import PUBLISHED, Sampler, Sampling
@@ -22,7 +22,7 @@ from hybrid.unet3d.unet import UNet3D
 from musetalk.assets import VOICE
 from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.errors import Cancelled, GeneratorError
-from musetalk.faces.crops.crop import CropPlacement, Placement
+from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.pipeline.prepare import Preparation
@@ -181,10 +181,10 @@ def check_only_faces_are_painted(preparation: Preparation, made: list[UInt8Array
         assert np.array_equal(before[outside], after[outside])
 
 
-def placement_of(preparation: Preparation, frame: int) -> Placement:
+def placement_of(preparation: Preparation, frame: int) -> CropTransform:
     [face] = preparation.plan.faces(frame)
-    [placement] = preparation.layout.crops([frame], [face])
-    return placement
+    [transform] = preparation.layout.crops([frame], [face])
+    return transform
 
 
 @pytest.mark.integration
@@ -192,7 +192,7 @@ def test_frames_with_a_face_are_painted_and_others_pass(prepared: Preparation, r
     assert prepared.generator.crop_size == 256
     assert len(rendered) == FILM
     check_only_faces_are_painted(prepared, rendered, FACE)
-    assert isinstance(placement_of(prepared, FACE.start), AlignedPlacement)
+    assert isinstance(placement_of(prepared, FACE.start), AlignedCropTransform)
 
 
 @pytest.mark.integration
@@ -216,7 +216,7 @@ def test_so_are_they_in_other_crops(
     with engine.preparing(film, voice, chosen, tmp_path) as preparation:
         assert preparation.generator.crop_size == (512 if backend == "latentsync-1.6" else 256)
         check_only_faces_are_painted(preparation, list(render_frames(preparation, 0, 6, run)), range(2, 6))
-        assert isinstance(placement_of(preparation, 2), AlignedPlacement if framing == "aligned" else CropPlacement)
+        assert isinstance(placement_of(preparation, 2), AlignedCropTransform if framing == "aligned" else BoxCropTransform)
     assert run.fallbacks == ()
 
 
@@ -311,5 +311,5 @@ def test_a_frame_is_previewed_as_it_is_rendered(
     assert shown.result is not None
     assert not np.array_equal(shown.result, shown.frame)
     assert np.abs(shown.result.astype(int) - rendered[frame]).mean() < 2
-    assert isinstance(shown.crops[0], AlignedPlacement)
+    assert isinstance(shown.crops[0], AlignedCropTransform)
     assert shown.lines == (None,)

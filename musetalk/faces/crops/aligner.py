@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from musetalk.faces.crops.crop import CropPlacement, Placement, Scaling
+from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import UInt8Array
@@ -14,7 +14,7 @@ from musetalk.utils.arrays import UInt8Array
 class Aligner(Protocol):
     """Places crops by points of a face: always the same points, in the same order, as (x, y) in pixels of the frame."""
 
-    def measure(self, labels: UInt8Array, seen: CropPlacement) -> Float64Array | None:
+    def measure(self, labels: UInt8Array, seen: BoxCropTransform) -> Float64Array | None:
         """Find the points in labels, uint8 [512, 512], of a part of the frame: float64 [k, 2]; None: not told."""
         ...
 
@@ -38,7 +38,7 @@ class Aligner(Protocol):
         """The points of a typical upright face in its box, for where no labels tell better: float64 [k, 2]."""
         ...
 
-    def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[Placement]:
+    def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[CropTransform]:
         """Place the crops of one clip, frame by frame, each seen as a square.
 
         Args:

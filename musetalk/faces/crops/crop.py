@@ -23,7 +23,7 @@ CROP_DROP = 0.12  # how far the crop's middle lies below the bbox's, as a fracti
 Scaling: TypeAlias = Literal["fine", "upstream"]
 
 
-class Placement(Protocol):
+class CropTransform(Protocol):
     """Where a crop lies in its frame: an upright rectangle in whole pixels that holds it, and the way there and back.
 
     Hashable: masks are kept by it.
@@ -59,15 +59,15 @@ class Placement(Protocol):
         """The crop's longer side in the frame."""
         ...
 
-    def extract(self, frame: UInt8Array) -> UInt8Array:
+    def crop(self, frame: UInt8Array) -> UInt8Array:
         """Cut the crop out of a frame: uint8 RGB [size, size, 3]."""
         ...
 
-    def restore(self, generated: UInt8Array) -> UInt8Array:
+    def paste_back(self, generated: UInt8Array) -> UInt8Array:
         """Bring what a generator made of the crop, at any size, back to the rectangle: uint8 RGB [height, width, 3]."""
         ...
 
-    def spread(self, alpha: Float32Array) -> Float32Array:
+    def warp_mask(self, alpha: Float32Array) -> Float32Array:
         """Bring a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width]."""
         ...
 
@@ -81,7 +81,7 @@ class Placement(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CropPlacement:
+class BoxCropTransform:
     """A rectangle of the frame, in whole pixels; it may reach beyond the frame's edges.
 
     Attributes:
@@ -107,7 +107,7 @@ class CropPlacement:
         """Its longer side in the frame."""
         return max(self.width, self.height)
 
-    def extract(self, frame: UInt8Array) -> UInt8Array:
+    def crop(self, frame: UInt8Array) -> UInt8Array:
         """Cut the crop out of a frame: uint8 RGB [size, size, 3]; beyond the edges, the edge repeats."""
         height, width = frame.shape[:2]
         if self.x >= 0 and self.y >= 0 and self.x + self.width <= width and self.y + self.height <= height:
@@ -121,13 +121,13 @@ class CropPlacement:
         how = cv2.INTER_LANCZOS4 if self.scaling == "upstream" else None
         return _resized(inside, self.size, self.size, how)
 
-    def restore(self, generated: UInt8Array) -> UInt8Array:
+    def paste_back(self, generated: UInt8Array) -> UInt8Array:
         """Scale what a generator made of the crop, at any size, back to the rectangle: uint8 RGB [height, width, 3]."""
         if self.back == "upstream":
             return _resized(generated, self.width, self.height, cv2.INTER_LINEAR)
         return _scaled_back(generated, self.width, self.height)
 
-    def spread(self, alpha: Float32Array) -> Float32Array:
+    def warp_mask(self, alpha: Float32Array) -> Float32Array:
         """Scale a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width]."""
         shrinks = alpha.size > self.width * self.height
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -154,7 +154,7 @@ class CropPlacement:
         )
 
 
-def place_crops(samples: Sequence[FaceSample], crop_size: int | None) -> list[CropPlacement]:
+def place_crops(samples: Sequence[FaceSample], crop_size: int | None) -> list[BoxCropTransform]:
     """Place the square crops of one clip around its face boxes.
 
     Args:
@@ -167,24 +167,24 @@ def place_crops(samples: Sequence[FaceSample], crop_size: int | None) -> list[Cr
     return [_place(sample.box, side, crop_size or side) for sample, side in zip(samples, sides, strict=True)]
 
 
-def square_around(placement: Placement, expand: float) -> CropPlacement:
+def square_around(transform: CropTransform, expand: float) -> BoxCropTransform:
     """Place a square around a crop, with the same middle: where its face is parsed and blended.
 
     Args:
-        placement: The crop.
+        transform: The crop.
         expand: Side of the square, as a multiple of the crop's longer side.
 
     Returns:
         The square, at the pixel where upstream's `get_crop_box` has it; seen in its own pixels.
     """
-    x, y = (2 * placement.x + placement.width) // 2, (2 * placement.y + placement.height) // 2
-    half = int(placement.side // 2 * expand)
-    return CropPlacement(x - half, y - half, 2 * half, 2 * half)
+    x, y = (2 * transform.x + transform.width) // 2, (2 * transform.y + transform.height) // 2
+    half = int(transform.side // 2 * expand)
+    return BoxCropTransform(x - half, y - half, 2 * half, 2 * half)
 
 
-def _place(box: FaceBox, side: int, size: int) -> CropPlacement:
+def _place(box: FaceBox, side: int, size: int) -> BoxCropTransform:
     cx, cy = box.center
-    return CropPlacement(round(cx - side / 2), round(cy + CROP_DROP * box.height - side / 2), side, side, size)
+    return BoxCropTransform(round(cx - side / 2), round(cy + CROP_DROP * box.height - side / 2), side, side, size)
 
 
 def _resized(picture: UInt8Array, width: int, height: int, how: int | None) -> UInt8Array:

@@ -22,7 +22,7 @@ def fitted(points: Float64Array, template: Float64Array) -> tuple[float, float, 
         template: float64 [n, 2].
 
     Returns:
-        (a, b, tx, ty) as of `TurnedPlacement`.
+        (a, b, tx, ty) as of `RotatedCropTransform`.
     """
     middle, target = points.mean(axis=0), template.mean(axis=0)
     (x, y), (u, v) = (points - middle).T, (template - target).T
@@ -32,7 +32,7 @@ def fitted(points: Float64Array, template: Float64Array) -> tuple[float, float, 
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedPlacement:
+class RotatedCropTransform:
     """A rotated rectangle of the frame that is seen as a square; it may reach beyond the frame's edges.
 
     `x`, `y`, `width` and `height` are those of the upright rectangle around it.

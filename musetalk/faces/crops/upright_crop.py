@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.crops.rotated_crop import TurnedPlacement
+from musetalk.faces.crops.rotated_crop import RotatedCropTransform
 from musetalk.faces.smoothing import Float64Array
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
@@ -20,17 +20,17 @@ _AVERAGED_FROM = 1.25  # pixels that become one; what a cubic filter lets throug
 
 
 @dataclass(frozen=True, slots=True)
-class UprightPlacement(TurnedPlacement):
-    """A turned square of the frame, seen as one of `size` pixels (see `TurnedPlacement`).
+class UprightCropTransform(RotatedCropTransform):
+    """A turned square of the frame, seen as one of `size` pixels (see `RotatedCropTransform`).
 
     Both ways average where they shrink and are bicubic where they grow, in one step: nothing is resampled twice.
     """
 
-    def extract(self, frame: UInt8Array) -> UInt8Array:
+    def crop(self, frame: UInt8Array) -> UInt8Array:
         """Cut the crop out of a frame: uint8 RGB [size, size, 3]; beyond the frame's edges, the edge repeats."""
         return _seen_through(frame, self._inverse(), self.size, self.size)
 
-    def restore(self, generated: UInt8Array) -> UInt8Array:
+    def paste_back(self, generated: UInt8Array) -> UInt8Array:
         """Turn what was made of the crop, at any size, back: uint8 RGB [height, width, 3].
 
         Beyond the crop its edge repeats.
@@ -39,7 +39,7 @@ class UprightPlacement(TurnedPlacement):
         back = self._to_picture(generated.shape[1], generated.shape[0], x0, y0)
         return _seen_through(generated, back, x1 - x0, y1 - y0)
 
-    def spread(self, alpha: Float32Array) -> Float32Array:
+    def warp_mask(self, alpha: Float32Array) -> Float32Array:
         """Turn a mask over the crop, float32 [h, w] of any size, to the rectangle: float32 [height, width].
 
         Beyond the crop it is 0.

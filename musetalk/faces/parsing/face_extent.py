@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.crops.crop import CropPlacement, square_around
+from musetalk.faces.crops.crop import BoxCropTransform, square_around
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.proportions import FaceExtent, assumed_extent
 from musetalk.faces.types import FaceBox
@@ -50,12 +50,12 @@ PARSING_EXPAND = 1.5  # side of what is parsed and blended, as a multiple of the
 _SQUATTEST = 0.25  # least height of a crop, as a part of its width, however far its line is shifted
 
 
-def parsing_view(box: FaceBox) -> CropPlacement:
+def parsing_view(box: FaceBox) -> BoxCropTransform:
     """Place the square to be parsed: what upstream's parser sees of a typical face, half as large again as its crop."""
     return square_around(halved_crop(assumed_extent(box), size=None), PARSING_EXPAND)
 
 
-def measure_extent(labels: UInt8Array, seen: CropPlacement) -> FaceExtent | None:
+def measure_extent(labels: UInt8Array, seen: BoxCropTransform) -> FaceExtent | None:
     """Measure a face in its labels.
 
     The line lies 0.48 of the way from the middle of the eyes down to the base of the nose; without eyes glasses tell,
@@ -98,7 +98,7 @@ def measure_extent(labels: UInt8Array, seen: CropPlacement) -> FaceExtent | None
 
 def halved_crop(
     extent: FaceExtent, *, size: int | None, bbox_shift: float = 0.0, extra_margin: int = 0
-) -> CropPlacement:
+) -> BoxCropTransform:
     """Place the crop that MuseTalk sees: from cheek to cheek, as far above the line as the chin lies below it.
 
     Args:
@@ -116,7 +116,7 @@ def halved_crop(
     width = max(1, x1 - x0)
     chin = round(extent.chin)
     half = max(chin - round(extent.line + bbox_shift), round(_SQUATTEST * width / 2), 1)
-    return CropPlacement(x0, chin - 2 * half, width, 2 * half + extra_margin, size, "upstream")
+    return BoxCropTransform(x0, chin - 2 * half, width, 2 * half + extra_margin, size, "upstream")
 
 
 def shift_range(extents: Sequence[FaceExtent]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.smoothing import Float64Array
 from musetalk.utils.arrays import UInt8Array
@@ -36,7 +36,7 @@ def own_face(labels: UInt8Array) -> UInt8Array:
     return np.where(parts == int(noses.argmax()), labels, np.uint8(FaceLabel.BACKGROUND))
 
 
-def places_of(mask: _Mask, seen: CropPlacement) -> Float64Array:
+def places_of(mask: _Mask, seen: BoxCropTransform) -> Float64Array:
     """The middles of a mask's pixels as (x, y) in pixels of the frame: float64 [n, 2]."""
     rows, columns = np.nonzero(mask)
     x = seen.x + (columns + 0.5) * (seen.width / mask.shape[1])
@@ -76,7 +76,7 @@ def lower_nose(nose: Float64Array, base: float, height: float) -> Float64Array:
     return np.asarray(nose[nose[:, 1] > base - _LOWER_NOSE * height].mean(axis=0), np.float64)
 
 
-def five_of_labels(labels: UInt8Array, seen: CropPlacement) -> Float64Array | None:
+def five_of_labels(labels: UInt8Array, seen: BoxCropTransform) -> Float64Array | None:
     """Find the five points that restorers are aligned by in a face's labels.
 
     Args:

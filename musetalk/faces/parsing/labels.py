@@ -10,7 +10,7 @@ from math import atan2, degrees
 import cv2
 import numpy as np
 
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.utils.arrays import Int64Array, UInt8Array
 
 LABEL_SIDE = 512  # pixels; the shapes below are in pixels of label maps of this size
@@ -171,7 +171,7 @@ def select_labels(labels: UInt8Array, *wanted: FaceLabel) -> UInt8Array:
     return np.asarray(cv2.LUT(labels, table), dtype=np.uint8).reshape(labels.shape)
 
 
-def look_up(labels: UInt8Array, seen: CropPlacement, part: CropPlacement, rows: int, columns: int) -> UInt8Array:
+def look_up(labels: UInt8Array, seen: BoxCropTransform, part: BoxCropTransform, rows: int, columns: int) -> UInt8Array:
     """Resample labels, or what was made of them, to another part of the frame: nearest neighbour.
 
     Args:

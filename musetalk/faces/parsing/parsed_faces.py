@@ -10,7 +10,7 @@ from math import nan
 import numpy as np
 
 from musetalk.faces.crops.aligner import Aligner
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
 from musetalk.faces.landmarks.point_smoothing import steady_points
 from musetalk.faces.parsing.extent_smoothing import steady_extents
@@ -39,7 +39,7 @@ class ParsedFace:
     """
 
     labels: UInt8Array
-    seen: CropPlacement
+    seen: BoxCropTransform
 
 
 class FaceShapes:
@@ -215,9 +215,9 @@ def _extent(box: FaceBox, labels: UInt8Array | None, landmarks: Float64Array | N
 def _told(
     landmarks: Float64Array | None,
     labels: UInt8Array | None,
-    seen: CropPlacement,
+    seen: BoxCropTransform,
     of_landmarks: Callable[[Float64Array], Float64Array],
-    of_labels: Callable[[UInt8Array, CropPlacement], Float64Array | None],
+    of_labels: Callable[[UInt8Array, BoxCropTransform], Float64Array | None],
 ) -> Float64Array | None:
     """Points as landmarks tell them, or else labels; None where neither does."""
     if landmarks is not None:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from musetalk.faces.crops.crop import Placement
+from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.detection.opencv import shrunk
 from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.faces.types import FaceBox
@@ -47,7 +47,7 @@ class Sketch:
     boxes: tuple[FaceBox, ...]
     chosen: frozenset[FaceBox]
     outlines: tuple[Float32Array, ...]
-    crops: tuple[Placement, ...]
+    crops: tuple[CropTransform, ...]
     lines: tuple[float | None, ...]
     parsed: tuple[ParsedFace, ...]
 
@@ -156,7 +156,7 @@ def _draw_boxes(pen: Pen, sketch: Sketch, scale: Points) -> None:
         pen.tag(str(number), _corners(box)[0] * scale, CHOSEN if box in sketch.chosen else FOUND)
 
 
-def _draw_crop(pen: Pen, crop: Placement, line: float | None, scale: Points) -> None:
+def _draw_crop(pen: Pen, crop: CropTransform, line: float | None, scale: Points) -> None:
     """A crop's edges, and across it the line that halves it."""
     (x0, y0), (x1, y1) = _edges(crop)
     frame = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]) * scale
@@ -176,7 +176,7 @@ def _fitted(frame: UInt8Array, max_side: int) -> UInt8Array:
     return small.copy() if small is frame else small
 
 
-def _edges(place: Placement) -> Points:
+def _edges(place: CropTransform) -> Points:
     """Upper left and lower right corner: float64 [2, 2] as (x, y)."""
     return np.array([(place.x, place.y), (place.x + place.width, place.y + place.height)], np.float64)
 

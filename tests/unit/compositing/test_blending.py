@@ -16,7 +16,7 @@ from musetalk.compositing.boundary import Borders, find_rim
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.compositing.sharpness_transfer import Sharpness
-from musetalk.faces.crops.crop import CropPlacement, Placement
+from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.faces.parsing.face_extent import halved_crop
 from musetalk.faces.types import FaceBox
 from musetalk.settings import BlendSettings, MaskSettings
@@ -106,7 +106,7 @@ def alpha_over(frame: UInt8Array, mask: FaceMask) -> np.ndarray:
 def test_unchanged_crops_change_no_byte_however_they_are_matched(shape: str, method: BlendMethod) -> None:
     frames = film()
     grainy = [shifted(frame, *np.random.default_rng(i).integers(-9, 9, 3).tolist()) for i, frame in enumerate(frames)]
-    results = finished(grainy, [CROP.extract(frame).copy() for frame in grainy], mask_of(shape), method)
+    results = finished(grainy, [CROP.crop(frame).copy() for frame in grainy], mask_of(shape), method)
     np.testing.assert_array_equal(results, grainy)
 
 
@@ -115,7 +115,7 @@ def test_unchanged_crops_change_no_byte_however_they_are_matched(shape: str, met
 @pytest.mark.parametrize("shape", ["ellipse", "hard box", "jaw", "mouth"])
 def test_casts_leave_no_more_than_two_levels_at_the_rim(shape: str, cast: str, seed: int) -> None:
     frames, mask = film(seed=seed), mask_of(shape)
-    generated = [CASTS[cast](CROP.extract(frame)) for frame in frames]
+    generated = [CASTS[cast](CROP.crop(frame)) for frame in frames]
     results = finished(frames, generated, mask)
     alpha = alpha_over(frames[0], mask)
     rim, inside = (alpha > 0) & (alpha < 0.7), alpha >= 0.7
@@ -130,7 +130,7 @@ def test_casts_leave_no_more_than_two_levels_at_the_rim(shape: str, cast: str, s
 @pytest.mark.parametrize("cast", ["+10", "-10", "per channel"])
 def test_poisson_takes_a_cast_away_without_matching(cast: str) -> None:
     frames, mask = film(1), mask_of("jaw")
-    [patch] = patches_of(frames, [CASTS[cast](CROP.extract(frames[0]))], mask)
+    [patch] = patches_of(frames, [CASTS[cast](CROP.crop(frames[0]))], mask)
     result = frames[0].copy()
     lay(result, patch, "poisson")
     assert np.abs(result.astype(int) - frames[0]).max() <= 1
@@ -138,7 +138,7 @@ def test_poisson_takes_a_cast_away_without_matching(cast: str) -> None:
 
 def test_a_repainted_mouth_does_not_lead_the_match_astray() -> None:
     frames, mask = film(), mask_of("jaw")
-    generated = [shifted(CROP.extract(frame), 10, -7, 4) for frame in frames]
+    generated = [shifted(CROP.crop(frame), 10, -7, 4) for frame in frames]
     size = (CROP.width, CROP.height)
     for face in generated:
         cv2.ellipse(face, (size[0] // 2, size[1] * 3 // 4), (size[0] // 5, size[1] // 6), 0, 0, 360, (50, 5, 8), -1)
@@ -150,7 +150,7 @@ def test_a_repainted_mouth_does_not_lead_the_match_astray() -> None:
 
 def test_what_is_not_wanted_is_not_matched() -> None:
     frames, mask = film(), mask_of("ellipse")
-    blurred = [np.asarray(cv2.GaussianBlur(CROP.extract(frame), (0, 0), 2), dtype=np.uint8) for frame in frames]
+    blurred = [np.asarray(cv2.GaussianBlur(CROP.crop(frame), (0, 0), 2), dtype=np.uint8) for frame in frames]
     soft = [shifted(face, 9, 9, 9) for face in blurred]
     patches = patches_of(frames, soft, mask)
     colour = measure_look(frames, patches, BlendSettings(sharpness="none"))
@@ -173,7 +173,7 @@ def test_looks_pass_smoothly_from_the_piece_before() -> None:
     frames, mask = film(), mask_of("ellipse")
     looks = []
     for level in (4, 12):
-        patches = patches_of(frames, [shifted(CROP.extract(frame), level, 0, 0) for frame in frames], mask)
+        patches = patches_of(frames, [shifted(CROP.crop(frame), level, 0, 0) for frame in frames], mask)
         looks.append(measure_look(frames, patches, BlendSettings()))
     before, own = looks
     ramp = [between(before, own, share).correction[0, 120] for share in (0, 0.25, 0.5, 0.75, 1)]
@@ -185,15 +185,15 @@ def test_patches_hold_what_the_mask_shows_inside_the_frame_and_no_more() -> None
     frame = film(1)[0]
     alpha = np.zeros((60, 80), np.float32)
     alpha[10:50, 5:70] = 0.5
-    placement = CropPlacement(-20, 470, 100, 100)
+    transform = BoxCropTransform(-20, 470, 100, 100)
     generated = np.full((100, 100, 3), 9, np.uint8)
-    patch = patch_of(frame, generated, placement, FaceMask(-20, 480, alpha))
+    patch = patch_of(frame, generated, transform, FaceMask(-20, 480, alpha))
     assert patch is not None
     assert (patch.x, patch.y, patch.alpha.shape) == (0, 490, (22, 50))
     assert patch.face.shape == (22, 50, 3)
     assert patch.borders == Borders(bottom=True, left=True)
-    assert patch_of(frame, generated, placement, FaceMask(-20, 480, np.zeros_like(alpha))) is None
-    assert patch_of(frame, generated, placement, FaceMask(-90, 480, alpha)) is None
+    assert patch_of(frame, generated, transform, FaceMask(-20, 480, np.zeros_like(alpha))) is None
+    assert patch_of(frame, generated, transform, FaceMask(-90, 480, alpha)) is None
 
 
 @given(x=st.integers(-80, 150), y=st.integers(-80, 150), size=st.integers(1, 130), seed=st.integers(0, 9))
@@ -201,12 +201,12 @@ def test_patches_show_what_the_whole_crop_would(x: int, y: int, size: int, seed:
     random = np.random.default_rng(seed)
     frame = random.integers(0, 256, (140, 150, 3), dtype=np.uint8)
     generated = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    placement = CropPlacement(x, y, size, size + 3, 40)
+    transform = BoxCropTransform(x, y, size, size + 3, 40)
     mask = FaceMask(x - 2, y + 1, np.round(random.random((size, size + 4)), 1).astype(np.float32))
     result = frame.copy()
-    composite(result, generated, placement, mask)
+    composite(result, generated, transform, mask)
     face, alpha = (np.zeros((400, 400, *more)) for more in ((3,), (1,)))  # of a larger picture around the frame
-    face[100 + y : 103 + y + size, 100 + x : 100 + x + size] = placement.restore(generated)
+    face[100 + y : 103 + y + size, 100 + x : 100 + x + size] = transform.paste_back(generated)
     inside = np.zeros((400, 400), bool)
     inside[100 + y : 103 + y + size, 100 + x : 100 + x + size] = True
     alpha[101 + y : 101 + y + size, 98 + x : 102 + x + size, 0] = mask.alpha
@@ -222,8 +222,8 @@ def test_the_smallest_patches_are_matched_and_laid(
 ) -> None:
     frame = SMALL.copy()
     mask = FaceMask(x, y, np.full((rows, columns), 0.4, np.float32))
-    placement = CropPlacement(x, y, columns, rows)
-    patch = patch_of(frame, np.full((rows, columns, 3), 200, np.uint8), placement, mask)
+    transform = BoxCropTransform(x, y, columns, rows)
+    patch = patch_of(frame, np.full((rows, columns, 3), 200, np.uint8), transform, mask)
     if patch is not None:
         look = measure_look([frame], [patch], BlendSettings())
         lay(frame, matched(patch, look, 0), method)
@@ -242,13 +242,13 @@ def test_a_mask_that_the_frame_cuts_has_no_rim_there() -> None:
 def test_scaling_back_keeps_more_than_bilinear(size: int) -> None:
     """There and back: 256 of the source's pixels, seen as more or fewer."""
     frame = film(1)[0]
-    placements: list[Placement] = [
-        CropPlacement(100, 90, 256, 240, size, back="fine"),
-        CropPlacement(100, 90, 256, 240, size, back="upstream"),
+    transforms: list[CropTransform] = [
+        BoxCropTransform(100, 90, 256, 240, size, back="fine"),
+        BoxCropTransform(100, 90, 256, 240, size, back="upstream"),
     ]
     fine, plain = (
-        float(np.abs(place.restore(place.extract(frame)).astype(int) - frame[90:330, 100:356]).mean())
-        for place in placements
+        float(np.abs(place.paste_back(place.crop(frame)).astype(int) - frame[90:330, 100:356]).mean())
+        for place in transforms
     )
     assert fine < 0.9 * plain
 
@@ -256,7 +256,7 @@ def test_scaling_back_keeps_more_than_bilinear(size: int) -> None:
 def test_what_shrinks_much_on_its_way_back_is_averaged() -> None:
     stripes = np.zeros((1000, 1000, 3), np.uint8)
     stripes[:, ::2] = 200
-    back = CropPlacement(0, 0, 230, 230, 256).restore(stripes)
+    back = BoxCropTransform(0, 0, 230, 230, 256).paste_back(stripes)
     assert back.std() < 4
     assert back.mean() == pytest.approx(100, abs=1)
 
@@ -266,7 +266,7 @@ def test_what_shrinks_much_on_its_way_back_is_averaged() -> None:
 def test_a_face_that_fades_is_mixed_by_its_share_whatever_the_method(shape: str, method: BlendMethod) -> None:
     [source] = film(1)
     mask = mask_of(shape)
-    painted = CROP.extract(source).astype(int)
+    painted = CROP.crop(source).astype(int)
     painted[60:, :, 1] -= 30  # also inside: where the rim lies must not depend on the share
     generated = np.clip(painted, 0, 255).astype(np.uint8)
     whole = source.copy()
@@ -286,7 +286,7 @@ def composite_by(frame: UInt8Array, generated: UInt8Array, mask: FaceMask, metho
 
 def test_the_share_of_a_face_says_nothing_of_its_look() -> None:
     frames = film(4)
-    made = [np.clip(CROP.extract(frame).astype(int) + 12, 0, 255).astype(np.uint8) for frame in frames]
+    made = [np.clip(CROP.crop(frame).astype(int) + 12, 0, 255).astype(np.uint8) for frame in frames]
     mask = mask_of("jaw")
     whole = measure_look(frames, patches_of(frames, made, mask), BlendSettings())
     faded = [replace(patch, share=0.2) for patch in patches_of(frames, made, mask)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from musetalk.backends.preview.generator import preview_reach
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import face_mask
-from musetalk.faces.crops.crop import CropPlacement, place_crops
+from musetalk.faces.crops.crop import BoxCropTransform, place_crops
 from musetalk.faces.tracking.mouth import mouth_prior
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.settings import MaskSettings
@@ -32,8 +32,8 @@ def test_an_unchanged_crop_changes_no_byte(shape: str, x: int, y: int, size: int
     frame = noise(120, 160)
     before = frame.copy()
     face = sample(x, y, size)
-    [placement] = place_crops([face], None)
-    composite(frame, placement.extract(frame), placement, face_mask(face.box, MaskSettings(shape=shape)))  # type: ignore[arg-type]
+    [transform] = place_crops([face], None)
+    composite(frame, transform.crop(frame), transform, face_mask(face.box, MaskSettings(shape=shape)))  # type: ignore[arg-type]
     np.testing.assert_array_equal(frame, before)
 
 
@@ -42,9 +42,9 @@ def test_pixels_outside_the_mask_keep_their_bytes(shape: str) -> None:
     frame = noise(200, 200)
     before = frame.copy()
     face = sample(60, 50, 80)
-    [placement] = place_crops([face], None)
+    [transform] = place_crops([face], None)
     mask = face_mask(face.box, MaskSettings(shape=shape))  # type: ignore[arg-type]
-    composite(frame, np.full((placement.size, placement.size, 3), 255, np.uint8), placement, mask)
+    composite(frame, np.full((transform.size, transform.size, 3), 255, np.uint8), transform, mask)
     covered = np.zeros((200, 200), bool)
     rows, columns = mask.alpha.shape
     covered[mask.y : mask.y + rows, mask.x : mask.x + columns] = mask.alpha > 0
@@ -67,8 +67,8 @@ def test_the_edge_is_as_soft_as_the_face_is_large(shape: str, size: int) -> None
 
 def test_a_crop_beyond_the_edge_repeats_it_and_is_put_back_in_place() -> None:
     frame = noise(100, 100)
-    placement = CropPlacement(-20, 70, 50, 50)
-    crop = placement.extract(frame)
+    transform = BoxCropTransform(-20, 70, 50, 50)
+    crop = transform.crop(frame)
     assert crop.shape == (50, 50, 3)
     np.testing.assert_array_equal(crop[:30, 20:], frame[70:, :30])
     np.testing.assert_array_equal(crop[10, :20], np.broadcast_to(frame[80, 0], (20, 3)))
@@ -77,23 +77,23 @@ def test_a_crop_beyond_the_edge_repeats_it_and_is_put_back_in_place() -> None:
 
 def test_a_crop_far_outside_is_still_a_crop() -> None:
     frame = noise(40, 40)
-    assert CropPlacement(-30, -30, 90, 90).extract(frame).shape == (90, 90, 3)
+    assert BoxCropTransform(-30, -30, 90, 90).crop(frame).shape == (90, 90, 3)
 
 
 def test_crops_of_a_sized_generator_are_that_size_and_faces_scale_along() -> None:
     face = sample(30, 20, 60)
-    [placement] = place_crops([face], 256)
-    assert placement.extract(noise(200, 200)).shape == (256, 256, 3)
-    inside = placement.to_crop(face)
-    scale = 256 / placement.side
+    [transform] = place_crops([face], 256)
+    assert transform.crop(noise(200, 200)).shape == (256, 256, 3)
+    inside = transform.to_crop(face)
+    scale = 256 / transform.side
     assert inside.box.width == pytest.approx(60 * scale)
     assert inside.mouth.half_width == pytest.approx(face.mouth.half_width * scale)
-    assert inside.mouth.cx == pytest.approx((face.mouth.cx - placement.x) * scale)
+    assert inside.mouth.cx == pytest.approx((face.mouth.cx - transform.x) * scale)
 
 
 def test_native_crops_of_a_clip_share_one_size_and_are_never_resampled() -> None:
-    placements = place_crops([sample(10, 10, 50), sample(12, 11, 57)], None)
-    assert placements[0].side == placements[1].side == placements[0].size
+    transforms = place_crops([sample(10, 10, 50), sample(12, 11, 57)], None)
+    assert transforms[0].side == transforms[1].side == transforms[0].size
 
 
 @pytest.mark.parametrize("shape", SHAPES)

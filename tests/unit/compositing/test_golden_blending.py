@@ -5,7 +5,7 @@ import pytest
 
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
-from musetalk.faces.crops.crop import CropPlacement, square_around
+from musetalk.faces.crops.crop import BoxCropTransform, square_around
 from musetalk.faces.parsing.labels import FaceLabel
 from tests.golden.read import Golden, read_golden
 
@@ -21,9 +21,9 @@ def golden() -> Golden:
     return read_golden("blending.npz")
 
 
-def place(golden: Golden, case: str) -> CropPlacement:
+def place(golden: Golden, case: str) -> BoxCropTransform:
     x0, y0, x1, y1 = golden["meta"]["cases"][case]["box"]
-    return CropPlacement(x0, y0, x1 - x0, y1 - y0, 256, "upstream", back="upstream")
+    return BoxCropTransform(x0, y0, x1 - x0, y1 - y0, 256, "upstream", back="upstream")
 
 
 def labels_of(golden: Golden, version: str) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_the_blended_square_is_upstreams(golden: Golden, case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_faces_are_scaled_back_as_upstream_scales(golden: Golden, case: str) -> None:
-    np.testing.assert_array_equal(place(golden, case).restore(golden["face256"]), golden[f"{case}.face"])
+    np.testing.assert_array_equal(place(golden, case).paste_back(golden["face256"]), golden[f"{case}.face"])
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
-from musetalk.faces.crops.crop import CropPlacement, square_around
+from musetalk.faces.crops.crop import BoxCropTransform, square_around
 from musetalk.faces.parsing.face_extent import PARSING_EXPAND, halved_crop, parsing_view, shift_range
 from musetalk.faces.proportions import FaceExtent, assumed_extent
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
@@ -44,7 +44,7 @@ def test_crops_are_cut_with_upstream_s_filter_and_can_be_put_back_with_its() -> 
     frame = np.random.default_rng(2).integers(0, 256, (480, 400, 3), dtype=np.uint8)
     crop = halved_crop(EXTENT, size=256)
     cut = cv2.resize(frame[130:350, 100:300], (256, 256), interpolation=cv2.INTER_LANCZOS4)
-    np.testing.assert_array_equal(crop.extract(frame), cut)
+    np.testing.assert_array_equal(crop.crop(frame), cut)
     np.testing.assert_array_equal(replace(crop, back="upstream").restore(cut), cv2.resize(cut, (200, 220)))
 
 
@@ -53,11 +53,11 @@ def test_a_crop_that_leaves_the_frame_keeps_its_proportions() -> None:
     crop = halved_crop(EXTENT, size=256)
     padded = np.pad(frame, ((0, 50), (0, 50), (0, 0)), mode="edge")
     cut = cv2.resize(padded[130:350, 100:300], (256, 256), interpolation=cv2.INTER_LANCZOS4)
-    np.testing.assert_array_equal(crop.extract(frame), cut)
+    np.testing.assert_array_equal(crop.crop(frame), cut)
 
 
 def test_faces_scale_with_a_crop_that_is_not_square() -> None:
-    crop = CropPlacement(10, 20, 128, 256, 256)
+    crop = BoxCropTransform(10, 20, 128, 256, 256)
     face = FaceSample(3, FaceBox(10, 20, 138, 276, 1.0), MouthShape(74, 148, 10, np.pi / 4))
     inside = crop.to_crop(face)
     assert (inside.box.x0, inside.box.y0, inside.box.x1, inside.box.y1) == (0, 0, 256, 256)
@@ -91,7 +91,7 @@ def test_masks_do_not_depend_on_which_part_of_the_frame_was_parsed(shape: str) -
     crop = halved_crop(found(labels), size=256)
     options = ParsedMaskOptions(shape=shape)  # type: ignore[arg-type]
     square = square_around(crop, 1.5)
-    wide = CropPlacement(square.x - 30, square.y - 40, square.width + 70, square.height + 70)
+    wide = BoxCropTransform(square.x - 30, square.y - 40, square.width + 70, square.height + 70)
     views = []
     for view in (square, wide):
         columns = np.clip(np.floor(view.x + (np.arange(512) + 0.5) * view.width / 512), 0, 511).astype(int)
@@ -131,7 +131,7 @@ def test_an_unchanged_rectangular_crop_changes_no_byte() -> None:
     labels = draw(250)
     crop = halved_crop(found(labels), size=None)
     mask = parsed_mask(labels, WHOLE, crop)
-    composite(frame, crop.extract(frame).copy(), crop, mask)
+    composite(frame, crop.crop(frame).copy(), crop, mask)
     np.testing.assert_array_equal(frame, before)
     composite(frame, np.zeros((64, 64, 3), np.uint8), crop, mask)
     changed = np.flatnonzero((frame != before).any(axis=(1, 2)))

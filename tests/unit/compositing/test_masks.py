@@ -133,7 +133,7 @@ def test_an_unchanged_crop_changes_nothing(tmp_path: Path, shape: str, end: str)
     assert mask.alpha.min() >= 0
     assert mask.alpha.max() <= 1
     frame = source.copy()
-    composite(frame, crop.extract(source).copy(), crop, mask)
+    composite(frame, crop.crop(source).copy(), crop, mask)
     np.testing.assert_array_equal(frame, source)
 
 

@@ -13,7 +13,7 @@ from musetalk.backends.types import Traits
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
-from musetalk.faces.crops.crop import CropPlacement, Placement
+from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import FaceLabel, look_up
 from musetalk.pipeline.masking import FaceLayout
@@ -49,14 +49,14 @@ class Painter:
 
 def masked(
     folder: Path, labels: UInt8Array, painter: Painter | None = None, **mask: object
-) -> tuple[FaceMask, Placement]:
+) -> tuple[FaceMask, CropTransform]:
     made = FaceLayout(shapes_of(folder, {0: labels}), painter or Painter(), RenderSettings.parse({"mask": mask}))
     [crop] = made.crops([0], [FACE])
     return made.mask(0, FACE, crop), crop
 
 
 def in_frame(labels: UInt8Array) -> UInt8Array:
-    return look_up(labels, parsing_view(BOX), CropPlacement(0, 0, SIDE, SIDE), SIDE, SIDE)
+    return look_up(labels, parsing_view(BOX), BoxCropTransform(0, 0, SIDE, SIDE), SIDE, SIDE)
 
 
 def alpha_in_frame(mask: FaceMask) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_what_lies_in_front_keeps_its_pixels(tmp_path: Path, name: str, shape: s
     mask, crop = masked(tmp_path, labels, painter, **wanted)
     source = np.random.default_rng(4).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     frame = source.copy()
-    composite(frame, 255 - crop.extract(source), crop, mask)
+    composite(frame, 255 - crop.crop(source), crop, mask)
     covered = in_frame(labels) != in_frame(plain)
     assert covered.sum() > 300
     np.testing.assert_array_equal(frame[covered], source[covered])
@@ -104,7 +104,7 @@ def test_the_edge_around_it_is_soft() -> None:
 
 def test_strands_survive_where_the_frame_is_coarser_than_the_labels() -> None:
     labels = with_strand(draw(), thickness=3)
-    small = CropPlacement(0, 0, 100, 100)
+    small = BoxCropTransform(0, 0, 100, 100)
     mask = FaceMask(0, 0, np.ones((100, 100), np.float32))
     kept = keep_in_front(mask, small, present=find_occluders(labels), around=None, edge=0.5).alpha
     rows = np.arange(25, 78)

@@ -47,7 +47,7 @@ def test_eyes_and_mouth_come_to_the_templates_places(size: int, scale: float, ti
 
 
 def test_the_crop_shows_them_there() -> None:
-    crop = face_view(FACE, 512).extract(drawn_face())
+    crop = face_view(FACE, 512).crop(drawn_face())
     for x in (193, 319):
         pupil = crop[215:265, x - 30 : x + 30].astype(float).sum(axis=-1)
         rows, columns = np.nonzero(pupil < 240)
@@ -99,5 +99,5 @@ def test_a_whole_face_holds_the_drawn_one() -> None:
     """From cheek to cheek, and from the brows to the chin."""
     drawn = np.zeros((320, 320), np.float32)
     cv2.ellipse(drawn, (160, 162), (78, 86), 0, 0, 360, 1.0, -1)
-    seen = face_view(FACE, 512).extract(np.repeat(np.uint8(255) * drawn[..., None].astype(np.uint8), 3, axis=-1))
+    seen = face_view(FACE, 512).crop(np.repeat(np.uint8(255) * drawn[..., None].astype(np.uint8), 3, axis=-1))
     assert whole_face(512)[seen[..., 0] > 250].min() > 0.9

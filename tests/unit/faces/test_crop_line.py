@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import measure_extent
 from musetalk.faces.parsing.labels import FaceLabel
 from tests.helpers.drawn_labels import CHIN, HALF_WIDTH, LINE, WHOLE, draw, found
@@ -25,7 +25,7 @@ def test_the_line_and_the_face_s_edges_are_where_the_landmarks_would_be(unit: fl
 
 def test_labels_are_brought_to_the_frame() -> None:
     inside = found(draw())
-    extent = found(draw(), CropPlacement(-40, 100, 256, 1024))
+    extent = found(draw(), BoxCropTransform(-40, 100, 256, 1024))
     assert extent.left == pytest.approx(inside.left / 2 - 40)
     assert extent.line == pytest.approx(inside.line * 2 + 100)
     assert extent.chin == pytest.approx(inside.chin * 2 + 100)

@@ -14,7 +14,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Traits
 from musetalk.enhancers.alignment import face_view
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.crops.rotated_crop import fitted
 from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
 from musetalk.faces.landmarks.point_smoothing import steady_points
@@ -72,7 +72,7 @@ class TestLandmarks:
 
 class TestFiveOfLabels:
     def test_they_lie_where_they_were_drawn(self) -> None:
-        found = five_of_labels(draw(UNIT, MIDDLE, TOP), CropPlacement(100, 40, 256, 256))
+        found = five_of_labels(draw(UNIT, MIDDLE, TOP), BoxCropTransform(100, 40, 256, 256))
         assert found is not None
         eyes, lips, tip = TOP + EYES * UNIT, TOP + LIPS * UNIT, TOP + (EYES + 0.737 * (BASE - EYES)) * UNIT
         across = MIDDLE + np.array([-0.19, 0.19, 0, -0.17, 0.17]) * UNIT
@@ -82,7 +82,7 @@ class TestFiveOfLabels:
     @pytest.mark.parametrize("degrees", [-35, 20])
     def test_they_turn_with_the_face(self, degrees: float) -> None:
         matrix = cv2.getRotationMatrix2D((256, 256), degrees, 1.0)
-        upright, whole = draw(240, 256, 120), CropPlacement(0, 0, 512, 512)
+        upright, whole = draw(240, 256, 120), BoxCropTransform(0, 0, 512, 512)
         turned = cv2.warpAffine(upright, matrix, (512, 512), flags=cv2.INTER_NEAREST)
         before, after = five_of_labels(upright, whole), five_of_labels(np.asarray(turned, np.uint8), whole)
         assert before is not None
@@ -91,7 +91,7 @@ class TestFiveOfLabels:
 
     @pytest.mark.parametrize("gone", [FaceLabel.LEFT_EYE, FaceLabel.NOSE, FaceLabel.LOWER_LIP])
     def test_without_an_eye_the_nose_or_the_lips_nothing_is_told(self, gone: FaceLabel) -> None:
-        assert five_of_labels(draw(without=(gone,)), CropPlacement(0, 0, 512, 512)) is None
+        assert five_of_labels(draw(without=(gone,)), BoxCropTransform(0, 0, 512, 512)) is None
 
 
 class TestSteadyPoints:

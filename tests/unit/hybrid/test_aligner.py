@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid.aligner import FaceAligner
-from hybrid.crop import AlignedPlacement, whole_mask
+from hybrid.crop import AlignedCropTransform, whole_mask
 from hybrid.landmarks import assumed_points
 from hybrid.loading import sampling_of, traits_of
 from hybrid.mask import keep_mask
@@ -16,7 +16,7 @@ from hybrid.options import LatentSyncOptions
 from hybrid.sampler import FAST, PUBLISHED
 from musetalk.backends.types import Traits
 from musetalk.compositing.blending import composite
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
@@ -79,9 +79,9 @@ def layout(traits: Traits, found: FaceShapes, size: int = 256, **values: object)
     return FaceLayout(found, Painter(traits, size), RenderSettings.parse(values))
 
 
-def angle(placement: object) -> float:
-    assert isinstance(placement, AlignedPlacement)
-    return float(np.arctan2(-placement.b, placement.a))
+def angle(transform: object) -> float:
+    assert isinstance(transform, AlignedCropTransform)
+    return float(np.arctan2(-transform.b, transform.a))
 
 
 def test_a_tilted_face_stands_upright_in_its_crop(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_without_labels_a_typical_face_is_assumed() -> None:
     made = layout(ALIGNED, FaceShapes(), 512)
     [crop] = made.crops([0], [FACE])
     assert crop.size == 512
-    assert crop.extract(drawn_face()).shape == (512, 512, 3)
+    assert crop.crop(drawn_face()).shape == (512, 512, 3)
     assert angle(crop) == pytest.approx(0, abs=1e-6)
     assert np.array_equal(FaceAligner().assume(BOX), assumed_points(BOX).array())
 
@@ -140,7 +140,7 @@ def test_upstream_turns_back_the_whole_crop_bilinear_by_its_own_mask(tmp_path: P
     found = shapes(tmp_path, aligner=FaceAligner())
     made = layout(published, found, look="published")
     [crop] = made.crops([2], [FACE])
-    assert isinstance(crop, AlignedPlacement)
+    assert isinstance(crop, AlignedCropTransform)
     assert crop.scaling == "upstream"
     mask, whole = made.mask(2, FACE, crop), whole_mask(crop, (0, 0, 320, 320))
     seen = whole.alpha[mask.y : mask.y + mask.alpha.shape[0], mask.x : mask.x + mask.alpha.shape[1]]
@@ -186,7 +186,7 @@ def test_rows_above_the_first_one_are_not_looked_at(tmp_path: Path, traits: Trai
     for frame, each in zip(frames, (generated, other), strict=True):
         composite(frame, each, crop, mask)
     assert np.array_equal(*frames)
-    assert isinstance(crop, CropPlacement) == (traits is SWAPPED)
+    assert isinstance(crop, BoxCropTransform) == (traits is SWAPPED)
 
 
 def test_traits_that_lack_something_are_refused() -> None:

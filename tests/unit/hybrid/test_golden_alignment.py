@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.crop import FEATHER, AlignedPlacement, pasted_mask, place_aligned, whole_mask
+from hybrid.crop import FEATHER, AlignedCropTransform, pasted_mask, place_aligned, whole_mask
 from hybrid.landmarks import FacePoints
 from hybrid.mask import PAINTED_BOX, SIDE, keep_mask, shown_mask
 from hybrid.template import fit_similarity, template_points, template_size
@@ -40,9 +40,9 @@ def golden() -> Golden:
         return {name: file[name] for name in file.files}
 
 
-def placed(matrix: np.ndarray, scaling: Scaling = "fine") -> AlignedPlacement:
+def placed(matrix: np.ndarray, scaling: Scaling = "fine") -> AlignedCropTransform:
     (a, _, tx), (b, _, ty) = matrix.tolist()
-    return AlignedPlacement(a, b, tx, ty, 256, scaling)
+    return AlignedCropTransform(a, b, tx, ty, 256, scaling)
 
 
 def trailing_offset(
@@ -59,11 +59,11 @@ def trailing_offset(
     return float(mixed[0]), float(mixed[1])
 
 
-def painted_mask(placement: AlignedPlacement) -> FaceMask:
+def painted_mask(transform: AlignedCropTransform) -> FaceMask:
     """What shows of a crop: only what the network painted, softly."""
-    unit = placement.size / SIDE
+    unit = transform.size / SIDE
     x0, y0, x1, y1 = (edge * unit for edge in PAINTED_BOX)
-    return placement.warp_alpha(shown_mask(placement.size, FEATHER), placement.bounds_of(x0, y0, x1, y1))
+    return transform.warp_alpha(shown_mask(transform.size, FEATHER), transform.bounds_of(x0, y0, x1, y1))
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -107,10 +107,10 @@ def test_points_that_coincide_are_refused() -> None:
 
 
 def test_crops_are_upstreams(golden: Golden) -> None:
-    placement = placed(golden["matrix"][0])
-    face = difference(placement.face(golden["image"]), golden["face_crop"])
+    transform = placed(golden["matrix"][0])
+    face = difference(transform.face(golden["image"]), golden["face_crop"])
     assert face.max() <= 1  # upstream cuts where this rounds
-    square = difference(placement.extract(golden["image"]), golden["face_256"])
+    square = difference(transform.crop(golden["image"]), golden["face_256"])
     assert square.mean() < 0.6
     assert square.max() <= 2
     resized = cv2.resize(golden["face_crop"], (256, 256), interpolation=cv2.INTER_LANCZOS4)
@@ -119,10 +119,10 @@ def test_crops_are_upstreams(golden: Golden) -> None:
 
 @pytest.mark.parametrize("trimmed", [False, True])
 def test_the_published_way_back_is_upstreams(golden: Golden, trimmed: bool) -> None:
-    placement = placed(golden["matrix"][0], scaling="upstream")
+    transform = placed(golden["matrix"][0], scaling="upstream")
     frame = golden["image"].copy()
-    mask = pasted_mask(placement) if trimmed else whole_mask(placement, (0, 0, *frame.shape[1::-1]))
-    composite(frame, golden["generated_face"], placement, mask)
+    mask = pasted_mask(transform) if trimmed else whole_mask(transform, (0, 0, *frame.shape[1::-1]))
+    composite(frame, golden["generated_face"], transform, mask)
     off = difference(frame, golden["restored"])
     assert off.mean() < 0.15
     assert off.max() <= 2
@@ -143,13 +143,13 @@ def smooth_picture(height: int = 720, width: int = 960) -> np.ndarray:
 @pytest.mark.parametrize("size", SIZES)
 def test_points_are_found_in_the_crop_where_the_picture_shows_them(size: int) -> None:
     picture = np.zeros((720, 960, 3), np.uint8)
-    [placement] = place_aligned([FACE], size)
+    [transform] = place_aligned([FACE], size)
     for point in (FACE.left, FACE.right, FACE.nose):
         spot = picture.copy()
         cv2.circle(spot, (round(point[0] * 16 - 8), round(point[1] * 16 - 8)), 8 * 16, (255, 255, 255), -1, shift=4)
-        crop = placement.extract(spot)[..., 0].astype(float)
+        crop = transform.crop(spot)[..., 0].astype(float)
         middle = [float((crop * (grid + 0.5)).sum() / crop.sum()) for grid in np.mgrid[:size, :size][::-1]]
-        assert middle == pytest.approx(placement.point_in_crop(*point), abs=0.3)
+        assert middle == pytest.approx(transform.point_in_crop(*point), abs=0.3)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -157,9 +157,9 @@ def test_points_are_found_in_the_crop_where_the_picture_shows_them(size: int) ->
 def test_there_and_back_is_the_frame(size: int, scale: float) -> None:
     frame = smooth_picture(round(720 * scale), round(960 * scale))
     grown = FacePoints(*((x * scale, y * scale) for x, y in (FACE.left, FACE.right, FACE.nose)))
-    [placement] = place_aligned([grown], size)
+    [transform] = place_aligned([grown], size)
     changed = frame.copy()
-    composite(changed, placement.extract(frame), placement, painted_mask(placement))
+    composite(changed, transform.crop(frame), transform, painted_mask(transform))
     off = difference(changed, frame)
     assert off.max() <= 4
     assert off.mean() < 0.5
@@ -168,13 +168,13 @@ def test_there_and_back_is_the_frame(size: int, scale: float) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_only_painted_pixels_change(size: int) -> None:
     frame = smooth_picture()
-    [placement] = place_aligned([FACE], size)
+    [transform] = place_aligned([FACE], size)
     changed = frame.copy()
-    mask = painted_mask(placement)
-    composite(changed, np.full((size, size, 3), 255, np.uint8), placement, mask)
+    mask = painted_mask(transform)
+    composite(changed, np.full((size, size, 3), 255, np.uint8), transform, mask)
     touched = (changed != frame).any(axis=-1)
     rows, columns = np.nonzero(touched)
-    places = np.array([placement.point_in_crop(x + 0.5, y + 0.5) for y, x in zip(rows, columns, strict=True)])
+    places = np.array([transform.point_in_crop(x + 0.5, y + 0.5) for y, x in zip(rows, columns, strict=True)])
     u, v = places.astype(int).T
     assert len(rows) > 10_000
     assert keep_mask(size)[v, u].max() < 0.5
@@ -182,30 +182,30 @@ def test_only_painted_pixels_change(size: int) -> None:
     assert mask.alpha[[0, -1]].max() < 0.02
     assert mask.alpha[:, [0, -1]].max() < 0.02
     rows, columns = mask.alpha.shape
-    assert 0 < placement.first_row(mask.x, mask.y, mask.x + columns, mask.y + rows) <= v.min()
+    assert 0 < transform.first_row(mask.x, mask.y, mask.x + columns, mask.y + rows) <= v.min()
 
 
 def test_the_rectangle_holds_the_crop() -> None:
-    [placement] = place_aligned([FACE])
+    [transform] = place_aligned([FACE])
     corners = [
-        placement.point_in_crop(placement.x + u * placement.width, placement.y + v * placement.height)
+        transform.point_in_crop(transform.x + u * transform.width, transform.y + v * transform.height)
         for u in (0, 1)
         for v in (0, 1)
     ]
     us, vs = zip(*corners, strict=True)
     assert max(min(us), min(vs)) < 0
     assert min(max(us), max(vs)) > 256
-    assert placement.restore(np.zeros((512, 512, 3), np.uint8)).shape == (placement.height, placement.width, 3)
+    assert transform.paste_back(np.zeros((512, 512, 3), np.uint8)).shape == (transform.height, transform.width, 3)
 
 
 def test_a_face_that_leaves_the_frame_is_cut_and_put_back() -> None:
     frame = smooth_picture(300, 300)
     near_corner = FacePoints((10.0, 20.0), (90.0, 12.0), (52.0, 80.0))
-    [placement] = place_aligned([near_corner])
-    assert placement.x < 0
-    assert placement.y < 0
-    assert (placement.extract(frame)[0, 0] == 127).all()
-    composite(frame, placement.extract(frame), placement, painted_mask(placement))
+    [transform] = place_aligned([near_corner])
+    assert transform.x < 0
+    assert transform.y < 0
+    assert (transform.crop(frame)[0, 0] == 127).all()
+    composite(frame, transform.crop(frame), transform, painted_mask(transform))
     assert frame.shape == (300, 300, 3)
 
 
@@ -214,12 +214,12 @@ def test_faces_stand_upright_in_the_crop() -> None:
     turn = np.array([[cos(tilt), -sin(tilt)], [sin(tilt), cos(tilt)]])
     level = np.array([(-60.0, -100.0), (60.0, -100.0), (0.0, 0.0), (0.0, 50.0)])
     *three, mouth = (level @ turn.T + (300, 300)).tolist()
-    [placement] = place_aligned([FacePoints(*(tuple(p) for p in three))])  # type: ignore[arg-type]
+    [transform] = place_aligned([FacePoints(*(tuple(p) for p in three))])  # type: ignore[arg-type]
     sample = FaceSample(4, FaceBox(200, 190, 400, 390, 0.7), MouthShape(*mouth, 30.0, tilt))
-    seen = placement.to_crop(sample)
+    seen = transform.to_crop(sample)
     assert seen.track == 4
     assert seen.mouth.angle == pytest.approx(0, abs=1e-6)
-    assert (seen.mouth.cx, seen.mouth.cy) == pytest.approx(placement.point_in_crop(*mouth))
+    assert (seen.mouth.cx, seen.mouth.cy) == pytest.approx(transform.point_in_crop(*mouth))
     assert seen.mouth.cx == pytest.approx(128, abs=1)
-    assert seen.mouth.half_width == pytest.approx(30 * hypot(placement.a, placement.b) * 256 / 210)
-    assert seen.box.center == pytest.approx(placement.point_in_crop(300, 290))
+    assert seen.mouth.half_width == pytest.approx(30 * hypot(transform.a, transform.b) * 256 / 210)
+    assert seen.box.center == pytest.approx(transform.point_in_crop(300, 290))

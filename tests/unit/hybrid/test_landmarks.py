@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, steady_points
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.types import FaceBox
 
-SEEN = CropPlacement(100, 50, 768, 768)
+SEEN = BoxCropTransform(100, 50, 768, 768)
 TILTS = [-40, -15, 0, 15, 40]
 # A frontal face as (x, y) from the nose's base, in thirds of a hundred label pixels: brows, eyes, nose.
 BROW = [(-29, -32), (-25, -37), (-18, -39), (-11, -38), (-6, -36), (-7, -33), (-11, -34), (-18, -35)]

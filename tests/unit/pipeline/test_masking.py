@@ -14,7 +14,7 @@ import pytest
 from musetalk.backends.types import Traits
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
@@ -185,10 +185,10 @@ def test_the_published_look_has_upstreams_masks_and_scaling(tmp_path: Path, pain
     shapes = read(tmp_path, [0, 1, 2], DrawnLabeller())
     made, ours = (FaceLayout(shapes, painter, RenderSettings.parse(each), fps=Fraction(25)) for each in LOOKS)
     [crop], [fine] = made.crops([1], [FACE]), ours.crops([1], [FACE])
-    assert isinstance(crop, CropPlacement)
+    assert isinstance(crop, BoxCropTransform)
     assert replace(crop, back="fine") == fine
     face = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    np.testing.assert_array_equal(crop.restore(face), cv2.resize(face, (crop.width, crop.height)))
+    np.testing.assert_array_equal(crop.paste_back(face), cv2.resize(face, (crop.width, crop.height)))
     parsed = shapes.parsed(1, FACE)
     assert parsed is not None
     upstreams = parsed_mask(parsed.labels, parsed.seen, crop, ParsedMaskOptions(shape))  # type: ignore[arg-type]

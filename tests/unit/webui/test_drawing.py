@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
-from musetalk.faces.crops.crop import CropPlacement
+from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
@@ -122,31 +122,31 @@ def test_clicks_beyond_the_picture_stay_in_the_source() -> None:
     assert to_source_point(0, 0, (640, 480), (640, 480)) == (0.5, 0.5)
 
 
-def cropped(preview: FramePreview, crop: CropPlacement, line: float | None = None) -> FramePreview:
+def cropped(preview: FramePreview, crop: BoxCropTransform, line: float | None = None) -> FramePreview:
     return replace(preview, crops=(crop,), lines=(line,))
 
 
 def test_a_crop_has_four_sides_and_the_line_that_halves_it() -> None:
-    picture = drawn(cropped(preview_of(128), CropPlacement(240, 60, 100, 140, 256), 130.0), "crop")
+    picture = drawn(cropped(preview_of(128), BoxCropTransform(240, 60, 100, 140, 256), 130.0), "crop")
     for x, y in ((240, 100), (340, 100), (290, 60), (290, 200), (290, 130)):
         assert contrast(picture, 128, x, y) > 90
     assert not changed(picture, 128)[:, :230].any()  # no boxes, no numbers
     assert not changed(picture, 128)[70:120, 250:330].any()
     assert not changed(picture, 128)[140:190, 250:330].any()
-    plain = drawn(cropped(preview_of(128), CropPlacement(240, 60, 100, 140, 256)), "crop")
+    plain = drawn(cropped(preview_of(128), BoxCropTransform(240, 60, 100, 140, 256)), "crop")
     assert not changed(plain, 128)[70:190, 250:330].any()
 
 
 def test_a_crop_may_leave_the_frame() -> None:
-    touched = changed(drawn(cropped(preview_of(128), CropPlacement(-50, 100, 200, 900), 250.0), "crop"), 128)
+    touched = changed(drawn(cropped(preview_of(128), BoxCropTransform(-50, 100, 200, 900), 250.0), "crop"), 128)
     assert touched[250, :145].any()
     assert touched[100:295, 150].all()
-    beyond = drawn(cropped(preview_of(128), CropPlacement(-900, -900, 100, 100), -850.0), "crop")
+    beyond = drawn(cropped(preview_of(128), BoxCropTransform(-900, -900, 100, 100), -850.0), "crop")
     assert (beyond == 128).all()
 
 
 def test_lines_of_a_crop_grow_with_the_picture() -> None:
-    large = cropped(preview_of(128, scale=8), CropPlacement(1920, 480, 800, 1120), 1040.0)
+    large = cropped(preview_of(128, scale=8), BoxCropTransform(1920, 480, 800, 1120), 1040.0)
     widths = [
         np.flatnonzero(changed(drawn(large, "crop", max_side=side), 128)[:, side * 290 // 400]) for side in (640, 2560)
     ]
@@ -154,7 +154,7 @@ def test_lines_of_a_crop_grow_with_the_picture() -> None:
     assert 2 * len(widths[0]) < len(widths[1]) < 6 * len(widths[0])  # four times as large a picture
 
 
-def parsed(preview: FramePreview, labels: UInt8Array, seen: CropPlacement) -> FramePreview:
+def parsed(preview: FramePreview, labels: UInt8Array, seen: BoxCropTransform) -> FramePreview:
     return replace(preview, parsed=(ParsedFace(labels, seen), None))
 
 
@@ -162,7 +162,7 @@ def test_labels_are_tinted_where_they_are_and_background_stays() -> None:
     labels = np.zeros((LABEL_SIDE, LABEL_SIDE), np.uint8)
     labels[:, : LABEL_SIDE // 2] = FaceLabel.SKIN
     labels[LABEL_SIDE // 2 :, : LABEL_SIDE // 2] = FaceLabel.HAIR
-    picture = drawn(parsed(preview_of(128), labels, CropPlacement(100, 50, 200, 100)), "parsing")
+    picture = drawn(parsed(preview_of(128), labels, BoxCropTransform(100, 50, 200, 100)), "parsing")
     touched = changed(picture, 128)
     assert touched[50:150, 100:200].all()
     assert touched.sum() == 100 * 100
@@ -174,7 +174,7 @@ def test_labels_are_tinted_where_they_are_and_background_stays() -> None:
 def test_what_lies_under_the_labels_shows_through() -> None:
     labels = np.full((LABEL_SIDE, LABEL_SIDE), FaceLabel.NOSE, np.uint8)
     dark, light = (
-        drawn(parsed(preview_of(level), labels, CropPlacement(0, 0, 400, 300)), "parsing") for level in (0, 255)
+        drawn(parsed(preview_of(level), labels, BoxCropTransform(0, 0, 400, 300)), "parsing") for level in (0, 255)
     )
     assert (light[10, 10].astype(int) - dark[10, 10]).min() > 80
 
@@ -183,7 +183,7 @@ def test_what_lies_under_the_labels_shows_through() -> None:
 def test_labels_beyond_the_edges_are_cut_off(place: tuple[int, int, int, int]) -> None:
     x, y, width, height = place
     labels = np.full((LABEL_SIDE, LABEL_SIDE), FaceLabel.SKIN, np.uint8)
-    touched = changed(drawn(parsed(preview_of(128), labels, CropPlacement(*place)), "parsing"), 128)
+    touched = changed(drawn(parsed(preview_of(128), labels, BoxCropTransform(*place)), "parsing"), 128)
     expected = np.zeros((300, 400), bool)
     expected[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = True
     np.testing.assert_array_equal(touched, expected)
@@ -191,7 +191,7 @@ def test_labels_beyond_the_edges_are_cut_off(place: tuple[int, int, int, int]) -
 
 def test_labels_lie_where_the_shrunk_picture_shows_them() -> None:
     labels = np.full((LABEL_SIDE, LABEL_SIDE), FaceLabel.SKIN, np.uint8)
-    large = parsed(preview_of(128, scale=8), labels, CropPlacement(800, 400, 1600, 800))
+    large = parsed(preview_of(128, scale=8), labels, BoxCropTransform(800, 400, 1600, 800))
     touched = changed(drawn(large, "parsing", max_side=400), 128)
     assert touched[50:150, 100:300].all()
     assert touched.sum() == 100 * 200
@@ -216,14 +216,14 @@ def test_the_legend_names_what_is_seen() -> None:
 def test_a_sketch_offers_what_there_is_to_draw() -> None:
     preview = preview_of(128)
     assert sketch_of(preview).offers == {"faces"}
-    assert sketch_of(cropped(preview, CropPlacement(0, 0, 9, 9))).offers == {"faces", "crop"}
+    assert sketch_of(cropped(preview, BoxCropTransform(0, 0, 9, 9))).offers == {"faces", "crop"}
     assert sketch_of(replace(preview, parsed=(None,))).offers == {"faces"}
     labels = np.zeros((LABEL_SIDE, LABEL_SIDE), np.uint8)
-    assert "parsing" in sketch_of(parsed(preview, labels, CropPlacement(0, 0, 9, 9))).offers
+    assert "parsing" in sketch_of(parsed(preview, labels, BoxCropTransform(0, 0, 9, 9))).offers
 
 
 def test_nothing_chosen_is_the_plain_frame_and_the_sketch_can_be_drawn_again() -> None:
-    sketch = sketch_of(cropped(preview_of(128), CropPlacement(240, 60, 100, 140), 130.0))
+    sketch = sketch_of(cropped(preview_of(128), BoxCropTransform(240, 60, 100, 140), 130.0))
     first = draw(sketch, ("crop", "faces"))
     assert (draw(sketch, ()) == 128).all()
     np.testing.assert_array_equal(draw(sketch, ("faces", "crop")), first)
