@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from benchmarks.common import ASSETS, machine, make_clip, publish, table, verdict
-from musetalk.compositing.appearance import between, matched, measure_look
-from musetalk.compositing.blending import lay, patch_of
+from musetalk.compositing.appearance import apply_correction, interpolate, measure_appearance
+from musetalk.compositing.blending import blend, make_patch
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.crops.crop import BoxCropTransform
@@ -57,13 +57,13 @@ class Piece:
 def composite_piece(piece: Piece, frames: list[UInt8Array], settings: BlendSettings) -> None:
     """Composite a piece as a render does: frame by frame, passing from the look of the piece before."""
     patches = [
-        patch_of(frame, made, piece.crop, piece.mask) for frame, made in zip(frames, piece.generated, strict=True)
+        make_patch(frame, made, piece.crop, piece.mask) for frame, made in zip(frames, piece.generated, strict=True)
     ]
     shown = [patch for patch in patches if patch is not None]
-    own = measure_look(frames, shown, settings)
+    own = measure_appearance(frames, shown, settings)
     for number, (frame, patch) in enumerate(zip(frames, shown, strict=True)):
-        look = between(own, own, (number + 1) / len(frames))
-        lay(frame, matched(patch, look, number), settings.method)
+        look = interpolate(own, own, (number + 1) / len(frames))
+        blend(frame, apply_correction(patch, look, number), settings.method)
 
 
 def milliseconds(work: Callable[[], object], per: int = 1) -> float:
@@ -142,7 +142,7 @@ def make_mask(shape: Shape, backend: Backend, crop: BoxCropTransform, labels: UI
 
 def blend_milliseconds(piece: Piece) -> float:
     """What mixing alone takes, where the mask is: OpenCV's own function, which everything is compared with."""
-    patch = patch_of(piece.frames[0], piece.generated[0], piece.crop, piece.mask)
+    patch = make_patch(piece.frames[0], piece.generated[0], piece.crop, piece.mask)
     if patch is None:
         raise ValueError("the mask shows nothing of the face")
     under = patch.of(piece.frames[0]).copy()

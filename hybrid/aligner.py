@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hybrid.crop import FEATHER, AlignedCropTransform, pasted_mask, place_aligned
 from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
-from hybrid.mask import SIDE, shown_mask
+from hybrid.mask import SIDE, visible_mask
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, Scaling
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
@@ -43,7 +43,7 @@ class FaceAligner:
 
 def shown(size: int) -> Float32Array:
     """How strongly what LatentSync painted shows, over crops of a size: float32 [size, size]; kept pixels are 0."""
-    return shown_mask(size, FEATHER)
+    return visible_mask(size, FEATHER)
 
 
 def pasted(crop: CropTransform) -> tuple[int, int, Float32Array]:

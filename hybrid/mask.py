@@ -89,7 +89,7 @@ def paste_kept(painted: UInt8Array, crops: UInt8Array) -> UInt8Array:
 
 
 @lru_cache(maxsize=16)
-def shown_mask(size: int, feather: float) -> Float32Array:
+def visible_mask(size: int, feather: float) -> Float32Array:
     """How strongly a painted crop shows: nothing where the mask keeps, rising inwards from its edge (smoothstep).
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from musetalk.compositing.blending import Patch
-from musetalk.compositing.boundary import Rim, find_rim, rim_means
+from musetalk.compositing.boundary import Boundary, find_boundary, boundary_means
 from musetalk.compositing.color_transfer import correct, fit_correction, green_of, no_correction
 from musetalk.compositing.sharpness_transfer import (
     Details,
@@ -27,7 +27,7 @@ _MOST_PAIRS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class AppearanceCorrection:
     """What is done to the faces of a piece.
 
     Attributes:
@@ -39,12 +39,12 @@ class Look:
     sharpness: Sharpness
 
 
-def no_look() -> Look:
+def neutral_correction() -> AppearanceCorrection:
     """The look that changes nothing."""
-    return Look(no_correction(), Sharpness())
+    return AppearanceCorrection(no_correction(), Sharpness())
 
 
-def measure_look(frames: Sequence[UInt8Array], patches: Sequence[Patch], settings: BlendSettings) -> Look:
+def measure_appearance(frames: Sequence[UInt8Array], patches: Sequence[Patch], settings: BlendSettings) -> AppearanceCorrection:
     """Find what makes the faces of a piece look like the frames around them, from a few of its frames.
 
     Args:
@@ -53,23 +53,23 @@ def measure_look(frames: Sequence[UInt8Array], patches: Sequence[Patch], setting
         settings: What is to be matched.
     """
     if settings.color == "none" and settings.sharpness == "none":
-        return no_look()
+        return neutral_correction()
     piece = _Piece(frames, patches)
     correction, sharpness = no_correction(), Sharpness()
     if settings.color == "match":
         correction = piece.correction()
     if settings.sharpness == "match":
         sharpness = piece.sharpness(correction)
-    return Look(correction, sharpness)
+    return AppearanceCorrection(correction, sharpness)
 
 
-def between(before: Look | None, own: Look, share: float) -> Look:
+def interpolate(before: AppearanceCorrection | None, own: AppearanceCorrection, share: float) -> AppearanceCorrection:
     """The look on the way from the piece before, at a share of 0, to a piece's own, at 1."""
     if before is None or share >= 1:
         return own
     mixed = (1 - share) * before.correction + share * own.correction
     first, second = before.sharpness, own.sharpness
-    return Look(
+    return AppearanceCorrection(
         mixed.astype(np.float32),
         Sharpness(
             (1 - share) * first.sharpen + share * second.sharpen, (1 - share) * first.grain + share * second.grain
@@ -77,7 +77,7 @@ def between(before: Look | None, own: Look, share: float) -> Look:
     )
 
 
-def matched(patch: Patch, look: Look, frame_number: int) -> Patch:
+def apply_correction(patch: Patch, look: AppearanceCorrection, frame_number: int) -> Patch:
     """Give a face its look.
 
     Args:
@@ -91,41 +91,41 @@ def matched(patch: Patch, look: Look, frame_number: int) -> Patch:
 
 
 class _Piece:
-    """The frames and patches of a piece, with their rims, each found once."""
+    """The frames and patches of a piece, with their boundaries, each found once."""
 
     def __init__(self, frames: Sequence[UInt8Array], patches: Sequence[Patch]) -> None:
         self._sources = [patch.of(frame) for frame, patch in zip(frames, patches, strict=True)]
         self._patches = patches
-        self._rims: dict[int, Rim | None] = {}
+        self._rims: dict[int, Boundary | None] = {}
 
     def correction(self) -> Float32Array:
         """The colour correction that some of its frames ask for together."""
         count = len(self._patches)
         looked = sorted({place * count // _COLOUR_FRAMES for place in range(_COLOUR_FRAMES)} if count else ())
-        rims = [(at, rim) for at in looked if (rim := self._rim(at))]
-        if not rims:
+        boundaries = [(at, boundary) for at in looked if (boundary := self._boundary(at))]
+        if not boundaries:
             return no_correction()
-        source = np.concatenate([rim_means(self._sources[at], rim) for at, rim in rims])
-        generated = np.concatenate([rim_means(self._patches[at].face, rim) for at, rim in rims])
+        source = np.concatenate([boundary_means(self._sources[at], boundary) for at, boundary in boundaries])
+        generated = np.concatenate([boundary_means(self._patches[at].face, boundary) for at, boundary in boundaries])
         return fit_correction(source, generated)
 
     def sharpness(self, correction: Float32Array) -> Sharpness:
         """What the faces lack once their colours are corrected."""
         pairs = _pairs(len(self._patches))
         return measure_sharpness(
-            [[self._details(at, rim, correction) for at in pair if (rim := self._rim(at))] for pair in pairs]
+            [[self._details(at, boundary, correction) for at in pair if (boundary := self._boundary(at))] for pair in pairs]
         )
 
-    def _rim(self, at: int) -> Rim | None:
+    def _boundary(self, at: int) -> Boundary | None:
         if at not in self._rims:
             patch = self._patches[at]
-            self._rims[at] = find_rim(patch.alpha, patch.borders)
+            self._rims[at] = find_boundary(patch.alpha, patch.borders)
         return self._rims[at]
 
-    def _details(self, at: int, rim: Rim, correction: Float32Array) -> Details:
+    def _details(self, at: int, boundary: Boundary, correction: Float32Array) -> Details:
         patch = self._patches[at]
         source, face = green_of(self._sources[at]), green_of(patch.face, correction)
-        return details_of((patch.x, patch.y), source, face, rim)
+        return details_of((patch.x, patch.y), source, face, boundary)
 
 
 def _pairs(count: int) -> list[range]:

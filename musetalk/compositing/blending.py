@@ -10,7 +10,7 @@ import numpy as np
 
 from musetalk.compositing.boundary import Borders
 from musetalk.compositing.masks import FaceMask
-from musetalk.compositing.poisson import on_the_rim_of
+from musetalk.compositing.poisson import on_the_boundary_of
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
@@ -43,7 +43,7 @@ class Patch:
         return frame[self.y : self.y + rows, self.x : self.x + columns]
 
 
-def patch_of(
+def make_patch(
     frame: UInt8Array, generated: UInt8Array, transform: CropTransform, mask: FaceMask, share: float = 1.0
 ) -> Patch | None:
     """Bring a generated crop back to its frame, as far as its mask shows it there.
@@ -76,7 +76,7 @@ def patch_of(
     return Patch(x0, y0, face, alpha, borders, share)
 
 
-def lay(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
+def blend(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
     """Mix a patch into its frame, in place.
 
     Pixels where alpha is 0 keep their bytes, and so do those where both agree.
@@ -84,12 +84,12 @@ def lay(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
     Args:
         frame: uint8 RGB [H, W, 3], written to.
         patch: What is laid over it.
-        method: "alpha" mixes the face as it is. "poisson" first makes it meet the frame at the mask's rim (see
-            `on_the_rim_of`).
+        method: "alpha" mixes the face as it is. "poisson" first makes it meet the frame at the mask's boundary (see
+            `on_the_boundary_of`).
     """
     under = patch.of(frame)
     if method == "poisson":
-        patch = replace(patch, face=on_the_rim_of(under, patch.face, patch.alpha, patch.borders))
+        patch = replace(patch, face=on_the_boundary_of(under, patch.face, patch.alpha, patch.borders))
     alpha = patch.alpha if patch.share == 1 else patch.alpha * np.float32(patch.share)
     mixed = cv2.blendLinear(patch.face, under, alpha, 1 - alpha)
     # blendLinear works in float32 and rounds: exact at alpha 0 and 1 and for equal pixels, within half a level else.
@@ -97,7 +97,7 @@ def lay(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> None:
 
 
 def composite(frame: UInt8Array, generated: UInt8Array, transform: CropTransform, mask: FaceMask) -> None:
-    """Mix a generated crop into its frame, in place, as it is: `patch_of`, then `lay`."""
-    patch = patch_of(frame, generated, transform, mask)
+    """Mix a generated crop into its frame, in place, as it is: `make_patch`, then `blend`."""
+    patch = make_patch(frame, generated, transform, mask)
     if patch is not None:
-        lay(frame, patch)
+        blend(frame, patch)

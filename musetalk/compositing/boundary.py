@@ -1,4 +1,4 @@
-"""The rim of a mask, where source and generated face should show the same: in square blocks of pixels.
+"""The boundary of a mask, where source and generated face should show the same: in square blocks of pixels.
 
 Means of blocks are what is compared: they do not mind that edges lie a pixel apart, or that one is grainier.
 """
@@ -25,7 +25,7 @@ _Picture: TypeAlias = npt.NDArray[np.uint8 | np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Borders:
-    """Which sides of a patch are its frame's: what lies beyond is never seen, and no rim."""
+    """Which sides of a patch are its frame's: what lies beyond is never seen, and no boundary."""
 
     top: bool = False
     bottom: bool = False
@@ -34,8 +34,8 @@ class Borders:
 
 
 @dataclass(frozen=True, slots=True)
-class Rim:
-    """The blocks of a mask's rim.
+class Boundary:
+    """The blocks of a mask's boundary.
 
     Attributes:
         block: Side of a block, in pixels.
@@ -91,15 +91,15 @@ def outermost(shown: _Mask, borders: Borders) -> _Mask:
     return np.asarray(shown & (inner == 0))
 
 
-def find_rim(alpha: Float32Array, borders: Borders) -> Rim | None:
-    """The rim of a mask: where it shows weakly, or ends.
+def find_boundary(alpha: Float32Array, borders: Borders) -> Boundary | None:
+    """The boundary of a mask: where it shows weakly, or ends.
 
     Args:
         alpha: float32 [h, w].
         borders: Which sides of it are the frame's.
 
     Returns:
-        The rim; None where it has none, or too small a patch.
+        The boundary; None where it has none, or too small a patch.
     """
     block = block_size(alpha.shape)
     if min(alpha.shape) < block:
@@ -107,9 +107,9 @@ def find_rim(alpha: Float32Array, borders: Borders) -> Rim | None:
     shown, strength = shown_blocks(alpha, block)
     found = shown & (strength >= _SHOWN) & ((strength <= _HALF_SHOWN) | outermost(shown, borders))
     rows, columns = np.nonzero(found)
-    return Rim(block, rows, columns) if len(rows) else None
+    return Boundary(block, rows, columns) if len(rows) else None
 
 
-def rim_means(picture: UInt8Array, rim: Rim) -> UInt8Array:
-    """Means of a picture's blocks at the rim: uint8 [n, 3]."""
-    return np.asarray(block_means(picture, rim.block)[rim.rows, rim.columns], dtype=np.uint8)
+def boundary_means(picture: UInt8Array, boundary: Boundary) -> UInt8Array:
+    """Means of a picture's blocks at the boundary: uint8 [n, 3]."""
+    return np.asarray(block_means(picture, boundary.block)[boundary.rows, boundary.columns], dtype=np.uint8)

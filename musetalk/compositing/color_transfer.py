@@ -42,7 +42,7 @@ def fit_correction(source: UInt8Array, generated: UInt8Array) -> Float32Array:
     """Find what brings generated colours to the source's.
 
     Args:
-        source: uint8 RGB [n, 3], colours at the mask's rim.
+        source: uint8 RGB [n, 3], colours at the mask's boundary.
         generated: uint8 RGB [n, 3], the generated face's at the same places. Many of them may be wrong.
 
     Returns:

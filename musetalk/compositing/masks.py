@@ -56,7 +56,7 @@ def crop_mask(crop: CropTransform, settings: MaskSettings) -> FaceMask:
     return _drawn(usual, crop, settings, width=crop.width, height=crop.height)
 
 
-def shown_mask(crop: CropTransform, shown: Float32Array) -> FaceMask:
+def visible_mask(crop: CropTransform, shown: Float32Array) -> FaceMask:
     """The mask of a crop that shows as a generator says, over no more of the frame than that.
 
     Args:
@@ -77,11 +77,11 @@ def trimmed(mask: FaceMask) -> FaceMask:
 
 
 def soft_square(side: int) -> Float32Array:
-    """All of a square crop, fading to 0 at its rim over a sixteenth of its side: float32 [side, side]."""
+    """All of a square crop, fading to 0 at its boundary over a sixteenth of its side: float32 [side, side]."""
     return _soft_shape(side, side, "box", round(side / 16, 1))
 
 
-def both_masks(one: FaceMask, other: FaceMask) -> FaceMask:
+def intersect_masks(one: FaceMask, other: FaceMask) -> FaceMask:
     """The mask that shows where, and as strongly as, both do."""
     tops, bottoms = (one.y, other.y), (one.y + one.alpha.shape[0], other.y + other.alpha.shape[0])
     lefts, rights = (one.x, other.x), (one.x + one.alpha.shape[1], other.x + other.alpha.shape[1])
@@ -94,7 +94,7 @@ def both_masks(one: FaceMask, other: FaceMask) -> FaceMask:
     return FaceMask(x0, y0, alpha)
 
 
-def thinned(mask: FaceMask, share: float) -> FaceMask:
+def scale_alpha(mask: FaceMask, share: float) -> FaceMask:
     """The mask that shows a share of what another does, from 0 (nothing) to 1 (the same mask)."""
     if share == 1:
         return mask
@@ -135,7 +135,7 @@ def _drawn(
 
 @lru_cache(maxsize=64)
 def _soft_shape(width: int, height: int, shape: DrawnShape, feather: float) -> Float32Array:
-    """A shape that fills a rectangle and fades to 0 at its rim over `feather` pixels (smoothstep)."""
+    """A shape that fills a rectangle and fades to 0 at its boundary over `feather` pixels (smoothstep)."""
     y = np.arange(height, dtype=np.float32)[:, None] + 0.5
     x = np.arange(width, dtype=np.float32)[None, :] + 0.5
     if shape == "box":

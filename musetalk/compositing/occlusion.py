@@ -72,7 +72,7 @@ def keep_in_front(
         seen: The part of the frame that the following two cover.
         present: uint8 [512, 512], what lies in front in this frame: there the mask becomes exactly 0, and it comes back
             softly around it. None: not known.
-        around: uint8 [512, 512], the same averaged over the frames around: the mask is thinned by as much. None: as
+        around: uint8 [512, 512], the same averaged over the frames around: the mask is scale_alpha by as much. None: as
             `present`.
         edge: Width of the soft edge, in pixels of the frame.
 

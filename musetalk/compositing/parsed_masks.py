@@ -18,7 +18,7 @@ from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
 from musetalk.utils.easing import smoothstep
 
 _CUBIC = -0.5  # Catmull-Rom's parameter, Pillow's default; OpenCV's cubic has -0.75
-_LEAST_RIM = 2.0  # pixels
+_LEAST_BOUNDARY = 2.0  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ParsedMaskOptions:
             ends inside.
         upper: Share of the blended square, from above, that keeps the source.
         left_cheek, right_cheek: For "jaw": columns of the labels, from the middle, that are not narrowed.
-        rim: Width over which the mask fades at the crop's edges, as a fraction of the blur's reach. 0: it does not,
+        boundary: Width over which the mask fades at the edges of the crop, as a fraction of the reach of the blur. 0: not,
             as upstream's, and where the crop cuts through the mask there is a seam.
         scale: The shape is scaled by this around its middle.
         drop: And then moved down by this fraction of the blended square.
@@ -45,7 +45,7 @@ class ParsedMaskOptions:
     upper: float = 0.5
     left_cheek: int = 90
     right_cheek: int = 90
-    rim: float = 0.0
+    boundary: float = 0.0
     scale: float = 1.0
     drop: float = 0.0
 
@@ -115,9 +115,9 @@ def mask_of_shape(shape: UInt8Array, crop: CropTransform, options: ParsedMaskOpt
     hard = np.zeros((rise + len(rows), len(columns)), np.uint8)
     hard[rise:] = kept
     alpha = _blurred(hard, reach)
-    if options.rim:
+    if options.boundary:
         above = first - rise - top
-        width = max(_LEAST_RIM, options.rim * reach)
+        width = max(_LEAST_BOUNDARY, options.boundary * reach)
         alpha *= _fade(crop.height, width)[above:, None]
         alpha *= _fade(crop.width, width)
     alpha.setflags(write=False)

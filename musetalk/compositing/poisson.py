@@ -1,8 +1,9 @@
-"""A generated face that meets its surroundings at the mask's rim, with its own gradients inside.
+"""A generated face that meets its surroundings at the mask's boundary, with its own gradients inside.
 
-Poisson image editing (Perez, Gangnet and Blake, 2003) asks for the face's gradients and the source's values on the rim.
-That is the face plus a membrane, which on the rim is the difference of both and harmonic inside. A membrane is smooth
-enough to be found on a coarse grid, from means over blocks, which do not flicker as single pixels of the rim would.
+Poisson image editing (Perez, Gangnet and Blake, 2003) asks for the face's gradients and, on the boundary, for the
+source's values. That is the face plus a membrane, which on the boundary is the difference of both and harmonic inside.
+A membrane is smooth enough to be found on a coarse grid, from means over blocks, which do not flicker as single pixels
+of the boundary would.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from musetalk.compositing.boundary import Borders, block_means, block_size, outermost, shown_blocks
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
-_RIM = 0.3  # blocks that show no more than this have the source's values
+_BOUNDARY = 0.3  # blocks that show no more than this have the source's values
 _SWEEPS = 20  # over each grid; one of half its size gives what they begin with
 _COARSEST = 4  # shorter sides of a grid are not halved
 _ROOM = 2.0  # standard deviations around the usual difference, of which most are
@@ -24,29 +25,29 @@ _NORMAL = 1.4826  # standard deviation of normal errors by their median absolute
 _NEIGHBOURS = ((0.0, 0.25, 0.0), (0.25, 0.0, 0.25), (0.0, 0.25, 0.0))
 
 
-def on_the_rim_of(source: UInt8Array, face: UInt8Array, alpha: Float32Array, borders: Borders) -> UInt8Array:
-    """Shift a face's colours so that they are the source's at the mask's rim, and smoothly in between inside.
+def on_the_boundary_of(source: UInt8Array, face: UInt8Array, alpha: Float32Array, borders: Borders) -> UInt8Array:
+    """Shift a face's colours so that they are the source's at the mask's boundary, and smoothly in between inside.
 
     Args:
         source: uint8 RGB [h, w, 3].
         face: uint8 RGB [h, w, 3].
         alpha: float32 [h, w], the mask.
-        borders: Which of its sides are the frame's: no rim.
+        borders: Which of its sides are the frame's: no boundary.
 
     Returns:
-        uint8 RGB [h, w, 3]; the same array where there is no rim or nothing to shift.
+        uint8 RGB [h, w, 3]; the same array where there is no boundary or nothing to shift.
     """
     block = block_size(alpha.shape)
     if min(alpha.shape) < block:
         return face
     shown, strength = shown_blocks(alpha, block)
-    rim = shown & ((strength <= _RIM) | outermost(shown, borders))
+    boundary = shown & ((strength <= _BOUNDARY) | outermost(shown, borders))
     under, over = (np.asarray(block_means(each, block), dtype=np.float32) for each in (source, face))
-    if not rim.any() or np.array_equal(under[rim], over[rim]):
+    if not boundary.any() or np.array_equal(under[boundary], over[boundary]):
         return face
     difference = np.zeros_like(under)
-    difference[rim] = _tamed(under[rim] - over[rim])
-    return _shifted(face, membrane(difference, rim), block)
+    difference[boundary] = _tamed(under[boundary] - over[boundary])
+    return _shifted(face, membrane(difference, boundary), block)
 
 
 def _tamed(differences: Float32Array) -> Float32Array:

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.compositing.boundary import Rim
+from musetalk.compositing.boundary import Boundary
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _SIGMA = 1.2  # pixels, of the blur
 _KERNEL = (5, 5)
-_MOST_PIXELS = 20_000  # of one frame's rim that are looked at
+_MOST_PIXELS = 20_000  # of one frame's boundary that are looked at
 _ROOT_2 = np.float32(np.sqrt(2))
 _TOGETHER = 32  # pixels, at least, of which a mean square is taken: smaller blocks are taken together
 _FLAT = 0.3  # of the blocks, those with least detail, where grain is looked for
@@ -61,26 +61,26 @@ class Details:
     Attributes:
         x, y: The patch's upper left corner in the frame.
         source, generated: int16 [h, w], levels.
-        rim: Where both should have as much.
+        boundary: Where both should have as much.
     """
 
     x: int
     y: int
     source: npt.NDArray[np.int16]
     generated: npt.NDArray[np.int16]
-    rim: Rim
+    boundary: Boundary
 
 
-def details_of(place: tuple[int, int], source: UInt8Array, generated: UInt8Array, rim: Rim) -> Details:
+def details_of(place: tuple[int, int], source: UInt8Array, generated: UInt8Array, boundary: Boundary) -> Details:
     """Take the detail of a patch.
 
     Args:
         place: The patch's upper left corner in the frame, (x, y).
         source: uint8 [h, w], the frame's green there.
         generated: uint8 [h, w], the face's green.
-        rim: Where they are compared.
+        boundary: Where they are compared.
     """
-    return Details(*place, _detail(source), _detail(generated), rim)
+    return Details(*place, _detail(source), _detail(generated), boundary)
 
 
 def measure_sharpness(pairs: Sequence[Sequence[Details]]) -> Sharpness:
@@ -131,20 +131,20 @@ def _detail(green: UInt8Array) -> npt.NDArray[np.int16]:
 
 
 def _energies(details: Details) -> Float32Array:
-    """Mean squares of source and generated detail, by block of the rim: float32 [n, 2]."""
-    rows, columns = _corners(details.rim)
-    blocks = [_blocks(each, rows, columns, details.rim.block) for each in (details.source, details.generated)]
+    """Mean squares of source and generated detail, by block of the boundary: float32 [n, 2]."""
+    rows, columns = _corners(details.boundary)
+    blocks = [_blocks(each, rows, columns, details.boundary.block) for each in (details.source, details.generated)]
     return np.stack([_mean_squares(each) for each in blocks], axis=1)
 
 
 def _changes(before: Details, after: Details) -> Float32Array:
-    """What changes of the detail, and the detail, in the blocks of a rim that both frames have.
+    """What changes of the detail, and the detail, in the blocks of a boundary that both frames have.
 
     Returns:
         float32 [n, 4], mean squares: change and detail of the source, then of the generated face.
     """
-    rows, columns = _corners(after.rim)
-    block = after.rim.block
+    rows, columns = _corners(after.boundary)
+    block = after.boundary.block
     rows_before, columns_before = rows + (after.y - before.y), columns + (after.x - before.x)
     height, width = before.source.shape
     inside = (rows_before >= 0) & (rows_before + block <= height)
@@ -192,10 +192,10 @@ def _ratio(source: Float32Array, generated: Float32Array) -> float:
     return float(np.exp(sure * np.sign(middle) * max(0.0, abs(middle) - band)))
 
 
-def _corners(rim: Rim) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _corners(boundary: Boundary) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows and columns, in pixels of the patch, where the blocks that are looked at begin."""
-    step = -(-len(rim.rows) * rim.block**2 // _MOST_PIXELS)
-    return rim.rows[::step] * rim.block, rim.columns[::step] * rim.block
+    step = -(-len(boundary.rows) * boundary.block**2 // _MOST_PIXELS)
+    return boundary.rows[::step] * boundary.block, boundary.columns[::step] * boundary.block
 
 
 def _blocks(

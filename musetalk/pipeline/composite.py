@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from musetalk.compositing.appearance import Look, between, matched, measure_look
-from musetalk.compositing.blending import Patch, lay, patch_of
+from musetalk.compositing.appearance import AppearanceCorrection, apply_correction, interpolate, measure_appearance
+from musetalk.compositing.blending import Patch, blend, make_patch
 from musetalk.enhancers.deflicker import Memory
 from musetalk.pipeline.enhance import EnhanceStage
 from musetalk.pipeline.generate import Batch, GeneratedFace
@@ -25,7 +25,7 @@ class _Before:
     """What is known of one face at the end of a piece, for the piece after it."""
 
     backend: str
-    look: Look
+    look: AppearanceCorrection
     memory: Memory | None
 
 
@@ -72,7 +72,7 @@ class Compositor:
         self._before = {face.track: _Before(face.backend, look, memory) for face, look, memory in ends}
         return replace(batch, painted=painted)
 
-    def _composite(self, batch: Batch, before: Sequence[_Before | None]) -> list[Look]:
+    def _composite(self, batch: Batch, before: Sequence[_Before | None]) -> list[AppearanceCorrection]:
         """Lay the faces over the frames of their piece, the look of each passing from the one before to its own."""
         patches = [_patches(batch, painted) for painted in batch.painted]
         looks = [self._look(batch, own) for own in patches]
@@ -80,20 +80,20 @@ class Compositor:
             for place, (frame, patch) in enumerate(zip(batch.frames, own, strict=True)):
                 stop_point()
                 if patch is not None:
-                    passing = between(None if each is None else each.look, look, (place + 1) / len(own))
-                    lay(frame, matched(patch, passing, batch.segment.first + place), self._settings.method)
+                    passing = interpolate(None if each is None else each.look, look, (place + 1) / len(own))
+                    blend(frame, apply_correction(patch, passing, batch.segment.first + place), self._settings.method)
         return looks
 
-    def _look(self, batch: Batch, patches: Sequence[Patch | None]) -> Look:
+    def _look(self, batch: Batch, patches: Sequence[Patch | None]) -> AppearanceCorrection:
         shown = [(frame, patch) for frame, patch in zip(batch.frames, patches, strict=True) if patch is not None]
-        return measure_look([frame for frame, _ in shown], [patch for _, patch in shown], self._settings)
+        return measure_appearance([frame for frame, _ in shown], [patch for _, patch in shown], self._settings)
 
 
 def _patches(batch: Batch, painted: GeneratedFace) -> list[Patch | None]:
     patches = list[Patch | None]()
     for part in zip(batch.frames, painted.generated, painted.transforms, painted.masks, painted.presence, strict=True):
         stop_point()
-        patches.append(patch_of(*part))
+        patches.append(make_patch(*part))
     return patches
 
 

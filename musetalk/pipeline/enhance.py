@@ -8,8 +8,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from musetalk.compositing.blending import lay, patch_of
-from musetalk.compositing.masks import FaceMask, both_masks, shown_mask, soft_square, thinned
+from musetalk.compositing.blending import blend, make_patch
+from musetalk.compositing.masks import FaceMask, intersect_masks, scale_alpha, soft_square, visible_mask
 from musetalk.enhancers.alignment import face_view, whole_face
 from musetalk.enhancers.deflicker import Memory, steadied
 from musetalk.enhancers.types import FaceEnhancer
@@ -82,19 +82,21 @@ class EnhanceStage:
         steady, memory = steadied(_scaled(crops, side), _scaled(restored, side), before, steadiness, check)
         masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
         for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
-            patch = patch_of(frame, face, view, mask)
+            patch = make_patch(frame, face, view, mask)
             if patch is not None:
-                lay(frame, patch)
+                blend(frame, patch)
         return replace(painted, restored=tuple(map(Restored, views, steady, masks))), memory
 
     def _mask(self, painted: GeneratedFace, view: UprightCropTransform, place: int, first: int) -> FaceMask:
         """Where a restored face shows: where the painted one does, or all over the face."""
         size, share = self._enhancer.size, self._settings.strength * painted.presence[place]
         if self._settings.region == "mouth":
-            return thinned(both_masks(painted.masks[place], shown_mask(view, soft_square(size))), share)
+            return scale_alpha(intersect_masks(painted.masks[place], visible_mask(view, soft_square(size))), share)
         source = self._preparation.timeline.source_frame(first + place)
-        mask = self._preparation.layout.behind(shown_mask(view, whole_face(size)), source, painted.faces[place])
-        return thinned(mask, share)
+        mask = self._preparation.layout.remove_occluders(
+            visible_mask(view, whole_face(size)), source, painted.faces[place]
+        )
+        return scale_alpha(mask, share)
 
 
 def _scaled(faces: UInt8Array, side: int) -> UInt8Array:

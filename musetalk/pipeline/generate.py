@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 
 from musetalk.backends.types import Clip, FaceGenerator, Masked
-from musetalk.compositing.masks import FaceMask, thinned
+from musetalk.compositing.masks import FaceMask, scale_alpha
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
@@ -93,7 +93,7 @@ class GeneratedFace:
     def steps(self) -> list[FaceSteps]:
         """The same frame by frame."""
         restored = self.restored or (None,) * len(self.faces)
-        masks = map(thinned, self.masks, self.presence)
+        masks = map(scale_alpha, self.masks, self.presence)
         parts = zip(self.faces, self.transforms, masks, self.generated, restored, strict=True)
         return [FaceSteps(self.backend, *part) for part in parts]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from musetalk.backends.types import FaceGenerator
 from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
-from musetalk.compositing.masks import FaceMask, both_masks, crop_mask, face_mask, shown_mask, soft_square
+from musetalk.compositing.masks import FaceMask, crop_mask, face_mask, intersect_masks, soft_square, visible_mask
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, mask_of_shape, shape_map
 from musetalk.faces.crops.aligner import Aligner
@@ -26,7 +26,7 @@ from musetalk.utils.stopping import stop_point
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
 _KEPT_BEHIND = 16  # maps of frames, besides those that one mask takes
-_RIM = 0.75  # of the blur's reach, over which parsed masks fade at the crop's edges
+_BOUNDARY = 0.75  # of the blur's reach, over which parsed masks fade at the crop's edges
 _SOFT_EDGE = 0.01  # around what lies in front of a face, as a fraction of the face's width
 
 
@@ -116,7 +116,7 @@ class FaceLayout:
             self._masks.keep(key, mask)
         return mask
 
-    def behind(self, mask: FaceMask, frame: int, face: FaceSample) -> FaceMask:
+    def remove_occluders(self, mask: FaceMask, frame: int, face: FaceSample) -> FaceMask:
         """A mask without what lies in front of a face in a source frame."""
         return self._behind(mask, frame, face, self._maps_around(frame, face))
 
@@ -129,9 +129,9 @@ class FaceLayout:
             if pasted is not None and not self._moves:
                 mask = FaceMask(*pasted(crop))
             else:
-                mask = shown_mask(crop, self._moved(shown(crop.size), face, crop))
+                mask = visible_mask(crop, self._moved(shown(crop.size), face, crop))
             if self._settings.mask.shape_of(self._traits.mask) != "painted":
-                mask = both_masks(self._shaped(frame, face, crop, maps), mask)
+                mask = intersect_masks(self._shaped(frame, face, crop, maps), mask)
         return self._behind(mask, frame, face, maps)
 
     def _moved(self, shown: Float32Array, face: FaceSample, crop: CropTransform) -> Float32Array:
@@ -231,6 +231,6 @@ def _parsed_options(wanted: MaskSettings, shape: ShownShape) -> ParsedMaskOption
         upper=wanted.upper_boundary_ratio,
         left_cheek=wanted.left_cheek_width,
         right_cheek=wanted.right_cheek_width,
-        rim=0.0 if wanted.crop_edge == "cut" else _RIM,
+        boundary=0.0 if wanted.crop_edge == "cut" else _BOUNDARY,
         scale=wanted.mouth_scale_factor,
     )

@@ -205,7 +205,7 @@ def test_no_piece_of_work_begins_after_a_stop(
         network = Layers(stop)
         painter = Painter(lambda: network(torch.zeros(1)))
     elif stage == "compositing":
-        monkeypatch.setattr(composite, "patch_of", counting(stop, composite.patch_of))
+        monkeypatch.setattr(composite, "make_patch", counting(stop, composite.make_patch))
     else:
         values = {"enhance": {"model": "gfpgan"}}
         monkeypatch.setattr("musetalk.pipeline.components.enhancer_lacks", lambda _settings: ())

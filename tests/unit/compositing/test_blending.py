@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.compositing.appearance import between, matched, measure_look
-from musetalk.compositing.blending import BlendMethod, Patch, composite, lay, patch_of
-from musetalk.compositing.boundary import Borders, find_rim
+from musetalk.compositing.appearance import interpolate, apply_correction, measure_appearance
+from musetalk.compositing.blending import BlendMethod, Patch, composite, blend, make_patch
+from musetalk.compositing.boundary import Borders, find_boundary
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.compositing.sharpness_transfer import Sharpness
@@ -55,7 +55,7 @@ def mask_of(shape: str) -> FaceMask:
 
 
 def patches_of(frames: list[UInt8Array], generated: list[UInt8Array], mask: FaceMask) -> list[Patch]:
-    made = [patch_of(frame, face, CROP, mask) for frame, face in zip(frames, generated, strict=True)]
+    made = [make_patch(frame, face, CROP, mask) for frame, face in zip(frames, generated, strict=True)]
     assert None not in made
     return [patch for patch in made if patch is not None]
 
@@ -65,10 +65,10 @@ def finished(
 ) -> list[UInt8Array]:
     """A piece, composited with everything matched."""
     patches = patches_of(frames, generated, mask)
-    look = measure_look(frames, patches, BlendSettings(method=method))
+    look = measure_appearance(frames, patches, BlendSettings(method=method))
     results = [frame.copy() for frame in frames]
     for number, (result, patch) in enumerate(zip(results, patches, strict=True)):
-        lay(result, matched(patch, look, number), method)
+        blend(result, apply_correction(patch, look, number), method)
     return results
 
 
@@ -118,10 +118,10 @@ def test_casts_leave_no_more_than_two_levels_at_the_rim(shape: str, cast: str, s
     generated = [CASTS[cast](CROP.crop(frame)) for frame in frames]
     results = finished(frames, generated, mask)
     alpha = alpha_over(frames[0], mask)
-    rim, inside = (alpha > 0) & (alpha < 0.7), alpha >= 0.7
+    boundary, inside = (alpha > 0) & (alpha < 0.7), alpha >= 0.7
     off = np.abs(np.array(results).astype(int) - frames)
-    if rim.any():
-        assert off[:, rim].max() <= 2
+    if boundary.any():
+        assert off[:, boundary].max() <= 2
     assert off[:, inside].max() <= 4
     assert off[:, inside].mean() < 1
     assert off[:, alpha == 0].max() == 0
@@ -132,7 +132,7 @@ def test_poisson_takes_a_cast_away_without_matching(cast: str) -> None:
     frames, mask = film(1), mask_of("jaw")
     [patch] = patches_of(frames, [CASTS[cast](CROP.crop(frames[0]))], mask)
     result = frames[0].copy()
-    lay(result, patch, "poisson")
+    blend(result, patch, "poisson")
     assert np.abs(result.astype(int) - frames[0]).max() <= 1
 
 
@@ -144,7 +144,7 @@ def test_a_repainted_mouth_does_not_lead_the_match_astray() -> None:
         cv2.ellipse(face, (size[0] // 2, size[1] * 3 // 4), (size[0] // 5, size[1] // 6), 0, 0, 360, (50, 5, 8), -1)
         face[-size[1] // 12 :] = 250  # and a chin that moved
     patches = patches_of(frames, generated, mask)
-    correction = measure_look(frames, patches, BlendSettings()).correction
+    correction = measure_appearance(frames, patches, BlendSettings()).correction
     np.testing.assert_allclose(correction[:, 120], [-10, 7, -4], atol=1)
 
 
@@ -153,18 +153,18 @@ def test_what_is_not_wanted_is_not_matched() -> None:
     blurred = [np.asarray(cv2.GaussianBlur(CROP.crop(frame), (0, 0), 2), dtype=np.uint8) for frame in frames]
     soft = [shifted(face, 9, 9, 9) for face in blurred]
     patches = patches_of(frames, soft, mask)
-    colour = measure_look(frames, patches, BlendSettings(sharpness="none"))
+    colour = measure_appearance(frames, patches, BlendSettings(sharpness="none"))
     assert colour.correction.any()
     assert colour.sharpness == Sharpness()
-    sharpness = measure_look(frames, patches, BlendSettings(color="none"))
+    sharpness = measure_appearance(frames, patches, BlendSettings(color="none"))
     assert not sharpness.correction.any()
     assert sharpness.sharpness.sharpen > 0.1
-    neither = measure_look(frames, patches, BlendSettings(color="none", sharpness="none"))
-    assert matched(patches[0], neither, 3).face is patches[0].face
+    neither = measure_appearance(frames, patches, BlendSettings(color="none", sharpness="none"))
+    assert apply_correction(patches[0], neither, 3).face is patches[0].face
 
 
 def test_a_piece_without_patches_has_a_look_that_changes_nothing() -> None:
-    look = measure_look([], [], BlendSettings())
+    look = measure_appearance([], [], BlendSettings())
     assert not look.correction.any()
     assert look.sharpness == Sharpness()
 
@@ -174,11 +174,11 @@ def test_looks_pass_smoothly_from_the_piece_before() -> None:
     looks = []
     for level in (4, 12):
         patches = patches_of(frames, [shifted(CROP.crop(frame), level, 0, 0) for frame in frames], mask)
-        looks.append(measure_look(frames, patches, BlendSettings()))
+        looks.append(measure_appearance(frames, patches, BlendSettings()))
     before, own = looks
-    ramp = [between(before, own, share).correction[0, 120] for share in (0, 0.25, 0.5, 0.75, 1)]
+    ramp = [interpolate(before, own, share).correction[0, 120] for share in (0, 0.25, 0.5, 0.75, 1)]
     np.testing.assert_allclose(ramp, [-4, -6, -8, -10, -12], atol=0.6)
-    assert between(None, own, 0.25) is own
+    assert interpolate(None, own, 0.25) is own
 
 
 def test_patches_hold_what_the_mask_shows_inside_the_frame_and_no_more() -> None:
@@ -187,13 +187,13 @@ def test_patches_hold_what_the_mask_shows_inside_the_frame_and_no_more() -> None
     alpha[10:50, 5:70] = 0.5
     transform = BoxCropTransform(-20, 470, 100, 100)
     generated = np.full((100, 100, 3), 9, np.uint8)
-    patch = patch_of(frame, generated, transform, FaceMask(-20, 480, alpha))
+    patch = make_patch(frame, generated, transform, FaceMask(-20, 480, alpha))
     assert patch is not None
     assert (patch.x, patch.y, patch.alpha.shape) == (0, 490, (22, 50))
     assert patch.face.shape == (22, 50, 3)
     assert patch.borders == Borders(bottom=True, left=True)
-    assert patch_of(frame, generated, transform, FaceMask(-20, 480, np.zeros_like(alpha))) is None
-    assert patch_of(frame, generated, transform, FaceMask(-90, 480, alpha)) is None
+    assert make_patch(frame, generated, transform, FaceMask(-20, 480, np.zeros_like(alpha))) is None
+    assert make_patch(frame, generated, transform, FaceMask(-90, 480, alpha)) is None
 
 
 @given(x=st.integers(-80, 150), y=st.integers(-80, 150), size=st.integers(1, 130), seed=st.integers(0, 9))
@@ -223,19 +223,19 @@ def test_the_smallest_patches_are_matched_and_laid(
     frame = SMALL.copy()
     mask = FaceMask(x, y, np.full((rows, columns), 0.4, np.float32))
     transform = BoxCropTransform(x, y, columns, rows)
-    patch = patch_of(frame, np.full((rows, columns, 3), 200, np.uint8), transform, mask)
+    patch = make_patch(frame, np.full((rows, columns, 3), 200, np.uint8), transform, mask)
     if patch is not None:
-        look = measure_look([frame], [patch], BlendSettings())
-        lay(frame, matched(patch, look, 0), method)
+        look = measure_appearance([frame], [patch], BlendSettings())
+        blend(frame, apply_correction(patch, look, 0), method)
         assert frame.max() <= 215
 
 
 def test_a_mask_that_the_frame_cuts_has_no_rim_there() -> None:
     whole = np.ones((80, 80), np.float32)
-    assert find_rim(whole, Borders(top=True, bottom=True, left=True, right=True)) is None
-    rim = find_rim(whole, Borders(top=True, bottom=True, left=True))
-    assert rim is not None
-    assert set(rim.columns * rim.block) == {80 - rim.block}
+    assert find_boundary(whole, Borders(top=True, bottom=True, left=True, right=True)) is None
+    boundary = find_boundary(whole, Borders(top=True, bottom=True, left=True))
+    assert boundary is not None
+    assert set(boundary.columns * boundary.block) == {80 - boundary.block}
 
 
 @pytest.mark.parametrize("size", [150, 300])
@@ -267,7 +267,7 @@ def test_a_face_that_fades_is_mixed_by_its_share_whatever_the_method(shape: str,
     [source] = film(1)
     mask = mask_of(shape)
     painted = CROP.crop(source).astype(int)
-    painted[60:, :, 1] -= 30  # also inside: where the rim lies must not depend on the share
+    painted[60:, :, 1] -= 30  # also inside: where the boundary lies must not depend on the share
     generated = np.clip(painted, 0, 255).astype(np.uint8)
     whole = source.copy()
     composite_by(whole, generated, mask, method, 1.0)
@@ -279,15 +279,15 @@ def test_a_face_that_fades_is_mixed_by_its_share_whatever_the_method(shape: str,
 
 
 def composite_by(frame: UInt8Array, generated: UInt8Array, mask: FaceMask, method: BlendMethod, share: float) -> None:
-    patch = patch_of(frame, generated, CROP, mask, share)
+    patch = make_patch(frame, generated, CROP, mask, share)
     assert patch is not None
-    lay(frame, patch, method)
+    blend(frame, patch, method)
 
 
 def test_the_share_of_a_face_says_nothing_of_its_look() -> None:
     frames = film(4)
     made = [np.clip(CROP.crop(frame).astype(int) + 12, 0, 255).astype(np.uint8) for frame in frames]
     mask = mask_of("jaw")
-    whole = measure_look(frames, patches_of(frames, made, mask), BlendSettings())
+    whole = measure_appearance(frames, patches_of(frames, made, mask), BlendSettings())
     faded = [replace(patch, share=0.2) for patch in patches_of(frames, made, mask)]
-    np.testing.assert_array_equal(measure_look(frames, faded, BlendSettings()).correction, whole.correction)
+    np.testing.assert_array_equal(measure_appearance(frames, faded, BlendSettings()).correction, whole.correction)

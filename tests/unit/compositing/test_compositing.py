@@ -108,6 +108,8 @@ def test_the_mask_covers_all_that_the_preview_moves(shape: str, drop: float, siz
     rows, columns = np.indices(mask.alpha.shape) + 0.5
     x, y = columns + mask.x - reach.cx, rows + mask.y - reach.cy
     cos, sin = np.cos(reach.angle), np.sin(reach.angle)
-    inside = np.hypot((x * cos + y * sin) / reach.along, (y * cos - x * sin) / reach.across) < 0.95  # still at its rim
+    inside = (
+        np.hypot((x * cos + y * sin) / reach.along, (y * cos - x * sin) / reach.across) < 0.95
+    )  # still at its boundary
     assert inside.any()
     assert mask.alpha[inside].min() > 0.97

@@ -10,7 +10,7 @@ import pytest
 
 from musetalk.backends.types import Framing
 from musetalk.compositing.blending import composite
-from musetalk.compositing.masks import FaceMask, thinned
+from musetalk.compositing.masks import FaceMask, scale_alpha
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.faces.parsing.face_extent import halved_crop
 from musetalk.faces.parsing.labels import FaceLabel, jaw_mask, mouth_mask
@@ -173,8 +173,8 @@ def test_without_lips_the_mouth_s_shape_is_the_jaw_s() -> None:
 
 def test_thinned_masks_show_a_share() -> None:
     mask = FaceMask(3, 4, np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4))
-    assert thinned(mask, 1.0) is mask
-    half = thinned(mask, 0.5)
+    assert scale_alpha(mask, 1.0) is mask
+    half = scale_alpha(mask, 0.5)
     assert (half.x, half.y, half.alpha.dtype) == (3, 4, np.float32)
     np.testing.assert_array_equal(half.alpha, mask.alpha / 2)
-    assert not thinned(mask, 0.0).alpha.any()
+    assert not scale_alpha(mask, 0.0).alpha.any()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from musetalk.compositing.boundary import Borders
-from musetalk.compositing.poisson import membrane, on_the_rim_of
+from musetalk.compositing.poisson import membrane, on_the_boundary_of
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 
@@ -46,13 +46,13 @@ def test_a_membrane_stays_between_the_values_it_hangs_from() -> None:
 def test_an_unchanged_face_is_returned_as_it_is() -> None:
     source = picture()
     face = source.copy()
-    assert on_the_rim_of(source, face, ellipse(), Borders()) is face
+    assert on_the_boundary_of(source, face, ellipse(), Borders()) is face
 
 
 @pytest.mark.parametrize("cast", [10, -10])
 def test_a_cast_is_taken_away_everywhere(cast: int) -> None:
     source = picture()
-    result = on_the_rim_of(source, (source.astype(int) + cast).astype(np.uint8), ellipse(), Borders())
+    result = on_the_boundary_of(source, (source.astype(int) + cast).astype(np.uint8), ellipse(), Borders())
     assert np.abs(result.astype(int) - source).max() <= 1
 
 
@@ -61,7 +61,7 @@ def test_light_that_falls_from_one_side_is_followed() -> None:
     fall = np.linspace(-12, 12, source.shape[1])[None, :, None]
     face = np.rint(source - fall).astype(np.uint8)
     alpha = ellipse()
-    off = on_the_rim_of(source, face, alpha, Borders()).astype(int) - source
+    off = on_the_boundary_of(source, face, alpha, Borders()).astype(int) - source
     assert np.abs(off[(alpha > 0.02)]).max() <= 4
     assert np.abs(off[alpha > 0.02]).mean() < 1
     assert np.abs(face.astype(int) - source).max() >= 12
@@ -71,7 +71,7 @@ def test_the_inside_keeps_its_own_gradients() -> None:
     source = picture()
     face = (source.astype(int) + 8).astype(np.uint8)
     cv2.circle(face, (145, 105), 25, (40, 10, 10), -1)
-    result = on_the_rim_of(source, face, ellipse(), Borders())
+    result = on_the_boundary_of(source, face, ellipse(), Borders())
     assert np.ptp(face.astype(int) - result) <= 2
 
 
@@ -79,13 +79,13 @@ def test_edges_that_do_not_meet_do_not_bleed_far() -> None:
     source = picture()
     face = (source.astype(int) + 5).astype(np.uint8)
     face[:, :30] = 255
-    result = on_the_rim_of(source, face, ellipse(), Borders())
+    result = on_the_boundary_of(source, face, ellipse(), Borders())
     assert np.abs(result[60:150, 100:].astype(int) - source[60:150, 100:]).max() <= 4
 
 
 def test_sides_that_the_frame_cuts_ask_for_nothing() -> None:
     source, alpha = picture(), np.ones((210, 290), np.float32)
     face = (source.astype(int) + 9).astype(np.uint8)
-    assert on_the_rim_of(source, face, alpha, Borders(top=True, bottom=True, left=True, right=True)) is face
-    shifted = on_the_rim_of(source, face, alpha, Borders(top=True, bottom=True, left=True))
+    assert on_the_boundary_of(source, face, alpha, Borders(top=True, bottom=True, left=True, right=True)) is face
+    shifted = on_the_boundary_of(source, face, alpha, Borders(top=True, bottom=True, left=True))
     assert np.abs(shifted.astype(int) - source).max() <= 1

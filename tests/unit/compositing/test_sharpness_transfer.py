@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.compositing.boundary import Borders, Rim, find_rim
+from musetalk.compositing.boundary import Borders, Boundary, find_boundary
 from musetalk.compositing.sharpness_transfer import Sharpness, details_of, grained, measure_sharpness, sharpened
 from musetalk.utils.arrays import UInt8Array
 
@@ -36,16 +36,16 @@ def grainy(picture: UInt8Array, strength: float, seed: int) -> UInt8Array:
     return levels(picture + softer[..., None] * (strength / softer.std()))
 
 
-def rim() -> Rim:
+def boundary() -> Boundary:
     y, x = np.mgrid[:300, :320]
     depth = 1 - np.hypot((x - 160) / 160, (y - 150) / 150)
-    found = find_rim(np.clip(depth / 0.3, 0, 1).astype(np.float32), Borders())
+    found = find_boundary(np.clip(depth / 0.3, 0, 1).astype(np.float32), Borders())
     assert found is not None
     return found
 
 
 def measured(sources: list[UInt8Array], faces: list[UInt8Array]) -> Sharpness:
-    around = rim()
+    around = boundary()
     pairs = zip(sources, faces, strict=True)
     return measure_sharpness(
         [[details_of((7, 9), source[..., 1], face[..., 1], around) for source, face in pairs]],
@@ -144,7 +144,7 @@ def test_a_patch_that_moves_is_compared_with_itself() -> None:
     """The frame stands still, the patch moves over it: no grain is seen in what stays."""
     frame = np.pad(grainy(texture(), 5, 1), ((20, 20), (20, 20), (0, 0)), mode="reflect")
     clean = soft(frame, 3.0)
-    around = rim()
+    around = boundary()
     pair = []
     for x, y in ((10, 10), (13, 6)):
         part = np.s_[y : y + 300, x : x + 320, 1]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musetalk.compositing.blending import composite
-from musetalk.compositing.masks import FaceMask, shown_mask
+from musetalk.compositing.masks import FaceMask, visible_mask
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.faces.crops.upright_crop import UprightCropTransform
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
@@ -44,7 +44,7 @@ def shown(transform: UprightCropTransform, rim: int = 3) -> FaceMask:
     """A mask over all of the crop but its rim."""
     inner = np.zeros((transform.size, transform.size), np.float32)
     inner[rim:-rim, rim:-rim] = 1
-    return shown_mask(transform, inner)
+    return visible_mask(transform, inner)
 
 
 @settings(max_examples=20, deadline=None)

@@ -13,7 +13,7 @@ import pytest
 
 from hybrid.crop import FEATHER, AlignedCropTransform, pasted_mask, place_aligned, whole_mask
 from hybrid.landmarks import FacePoints
-from hybrid.mask import PAINTED_BOX, SIDE, keep_mask, shown_mask
+from hybrid.mask import PAINTED_BOX, SIDE, keep_mask, visible_mask
 from hybrid.template import fit_similarity, template_points, template_size
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
@@ -63,7 +63,7 @@ def painted_mask(transform: AlignedCropTransform) -> FaceMask:
     """What shows of a crop: only what the network painted, softly."""
     unit = transform.size / SIDE
     x0, y0, x1, y1 = (edge * unit for edge in PAINTED_BOX)
-    return transform.warp_alpha(shown_mask(transform.size, FEATHER), transform.bounds_of(x0, y0, x1, y1))
+    return transform.warp_alpha(visible_mask(transform.size, FEATHER), transform.bounds_of(x0, y0, x1, y1))
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.mask import PAINTED_BOX, hide_painted, keep_mask, latent_mask, paste_kept, shown_mask
+from hybrid.mask import PAINTED_BOX, hide_painted, keep_mask, latent_mask, paste_kept, visible_mask
 
 SIZES = [256, 512]
 
@@ -101,7 +101,7 @@ def test_kept_pixels_come_back() -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("feather", [0.0, 0.04, 0.1])
 def test_the_soft_edge_lies_inside(size: int, feather: float) -> None:
-    alpha, keep = shown_mask(size, feather), keep_mask(size)
+    alpha, keep = visible_mask(size, feather), keep_mask(size)
     assert alpha[keep >= 0.5].max() == 0
     assert alpha.max() == 1
     assert np.abs(np.diff(alpha, axis=0)).max() <= 1.6 / max(1.0, feather * size)  # no steeper than a smoothstep
