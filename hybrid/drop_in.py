@@ -153,13 +153,13 @@ def surgical_unet3d_inference(
     Args:
         latent_batch: float [B, 8, h, w]. MuseTalk's latents: only `fallback_unet` sees them. Or, with `own_latents`,
             latents made with LatentSync's mask: the crop without what it paints, then the crop.
-        audio_features: float [B, 50, 384], as LatentSync hears (`LATENTSYNC_HEARING`), without positions.
+        audio_features: float [B, 50, 384], as LatentSync hears (`LATENTSYNC_FEATURES`), without positions.
         timesteps: MuseTalk's, for `fallback_unet`. LatentSync runs through its own.
         fallback_unet: MuseTalk's network, for when memory or numbers run out; None: then the error is raised.
         tools: LatentSync's network and the encoder.
         face_crops: uint8 RGB [B, S, S, 3], S = 8 h: the frames, which are encoded anew.
         own_latents: Whether `latent_batch` was made with LatentSync's own mask; then there are no crops, no fallback.
-        fallback_audio: float [B, 50, 384], as MuseTalk hears (`MUSETALK_HEARING`), with its positions added.
+        fallback_audio: float [B, 50, 384], as MuseTalk hears (`MUSETALK_FEATURES`), with its positions added.
         on_fallback: Told why, each time that `fallback_unet` paints.
         check: Called before each call of LatentSync's network; raises where the work is to end.
         stride: At how many times the 25 frames a second that LatentSync was trained on the frames follow each other:

@@ -12,7 +12,7 @@ from hybrid.mask import hide_painted, paste_kept
 from hybrid.options import LatentSyncOptions, Version
 from hybrid.sampler import FAST, PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
-from musetalk.audio.types import LATENTSYNC_HEARING
+from musetalk.audio.types import LATENTSYNC_FEATURES
 from musetalk.backends.latent.autoencoder import frames_at_once, load_autoencoder
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.types import Traits
@@ -64,7 +64,7 @@ def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> T
         return shared_frames(frames, length, overlap, stride)
 
     whole = Traits(
-        LATENTSYNC_HEARING,
+        LATENTSYNC_FEATURES,
         "aligned",
         mask="painted",
         aligner=FaceAligner(),

@@ -43,7 +43,7 @@ def plan_seams(steps: int, window_steps: int, seams: Seams) -> SeamPlan:
 
     "smooth": they overlap by a third (10 s of 30), the last one by more, so that it is as full as the others. But for
     2.5 s at either end, an overlap is where the passage may lie: 5 s, and speech rarely goes on for that long without
-    a pause. "upstream": end to end, the last one filled up with what `Hearing.after_voice` says.
+    a pause. "upstream": end to end, the last one filled up with what `AudioFeatureSpec.after_voice` says.
     """
     if seams == "upstream":
         return SeamPlan(tuple(range(0, steps, window_steps)), 0, 0)
@@ -171,11 +171,11 @@ def _hear(
             samples += len(piece)
             yield piece
 
-    alone = seams == "upstream" and encoder.hearing.floor == "segment"
+    alone = seams == "upstream" and encoder.audio_spec.floor == "segment"
     if alone:
         mels = mel_of_segments(pieces(), encoder.filters, encoder.window_steps * _FRAMES_PER_STEP)
     else:
-        mels = mel_of_voice(pieces(), encoder.filters, encoder.hearing.after_voice)
+        mels = mel_of_voice(pieces(), encoder.filters, encoder.audio_spec.after_voice)
     loudest = SILENCE
     for mel in mels:
         loudest = max(loudest, float(mel.max(initial=SILENCE)))
@@ -231,7 +231,7 @@ def _fill_window(mel: Float32Array, loudest: float, encoder: SpeechEncoder) -> F
     """Scale the log-mel of one window, and fill what the voice leaves of it: float32 [bands, frames]."""
     scaled = scale_log_mel(mel, loudest)
     nothing = scale_log_mel(np.array([SILENCE], np.float32), loudest)[0]
-    after = nothing if encoder.hearing.after_voice == "silence" else np.float32(0)
+    after = nothing if encoder.audio_spec.after_voice == "silence" else np.float32(0)
     spectrum = np.full((mel.shape[1], encoder.window_steps * _FRAMES_PER_STEP), after, np.float32)
     spectrum[:, : len(scaled)] = scaled.T
     return spectrum

@@ -69,7 +69,7 @@ def mel_of_voice(
         pieces: float32 [n] each, all but the last of at least 400 samples.
         filters: See `log_mel`.
         after_voice: "silence": zero samples follow the voice, up to the last frame that hears any of it.
-            "zero": the end is mirrored, and frames end with the voice (see `Hearing.after_voice`).
+            "zero": the end is mirrored, and frames end with the voice (see `AudioFeatureSpec.after_voice`).
 
     Yields:
         float32 [frames, bands] as `log_mel` does; frame i of all is centred on sample 160 i of the voice.

@@ -88,7 +88,9 @@ def silent_samples(
     return tuple(found)
 
 
-def hush(blocks: Iterable[Float32Array], silent: tuple[range, ...], first: int = 0) -> Iterator[Float32Array]:
+def silence_samples(
+    blocks: Iterable[Float32Array], silent: tuple[range, ...], first: int = 0
+) -> Iterator[Float32Array]:
     """Silence parts of a voice, with a short fade inside them at either end. What lies outside stays as it is.
 
     How the samples are cut into blocks changes nothing.

@@ -17,7 +17,7 @@ Seams: TypeAlias = Literal["smooth", "upstream"]
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class AudioFeatureSpec:
     """What a family of networks was taught to hear. Found by reading each project's inference code.
 
     Attributes:
@@ -35,18 +35,18 @@ class Hearing:
     edges: Literal["zeros", "clamp"]
 
 
-MUSETALK_HEARING = Hearing(closing_norm=True, after_voice="silence", floor="segment", edges="zeros")
+MUSETALK_FEATURES = AudioFeatureSpec(closing_norm=True, after_voice="silence", floor="segment", edges="zeros")
 # MuseTalk 1.0 came with a Whisper of its own, an edition of OpenAI's; with 1.5 its project moved to transformers' and
 # runs both versions so. LatentSync took over the first way.
-MUSETALK_V1_HEARING = Hearing(closing_norm=False, after_voice="zero", floor="voice", edges="clamp")
-LATENTSYNC_HEARING = Hearing(closing_norm=False, after_voice="zero", floor="voice", edges="clamp")
+MUSETALK_V1_FEATURES = AudioFeatureSpec(closing_norm=False, after_voice="zero", floor="voice", edges="clamp")
+LATENTSYNC_FEATURES = AudioFeatureSpec(closing_norm=False, after_voice="zero", floor="voice", edges="clamp")
 
 
 class SpeechEncoder(Protocol):
     """Turns a log-mel spectrum into hidden states, one window at a time."""
 
     @property
-    def hearing(self) -> Hearing:
+    def audio_spec(self) -> AudioFeatureSpec:
         """Whose habits it follows."""
         ...
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.audio.mel import FFT_SIZE, HOP
-from musetalk.audio.types import MUSETALK_HEARING, Hearing
+from musetalk.audio.types import MUSETALK_FEATURES, AudioFeatureSpec
 from musetalk.errors import BackendError
 from musetalk.utils.arrays import Float32Array
 from musetalk.weights import first_of
@@ -30,28 +30,28 @@ _RATE = 16_000
 _REMEDY = "put the files of openai/whisper-tiny there: python -m musetalk weights download"
 
 
-class WhisperListener:
+class WhisperFeatures:
     """Whisper's encoder. A `SpeechEncoder`; made by `load_whisper`. Safe to share between threads.
 
     Args:
         encoder: The network, in float32, ready for inference.
         filters: [201, bands].
-        hearing: Whose habits to follow; `encoder` ends accordingly.
+        audio_spec: Whose habits to follow; `encoder` ends accordingly.
         fingerprint: Digest of the weights and of all else that results depend on.
     """
 
     def __init__(
-        self, encoder: WhisperEncoder, filters: npt.NDArray[np.float64], hearing: Hearing, fingerprint: str
+        self, encoder: WhisperEncoder, filters: npt.NDArray[np.float64], audio_spec: AudioFeatureSpec, fingerprint: str
     ) -> None:
         self._encoder = encoder
         self._filters = filters
-        self._hearing = hearing
+        self._audio_spec = audio_spec
         self._fingerprint = fingerprint
 
     @property
-    def hearing(self) -> Hearing:
+    def audio_spec(self) -> AudioFeatureSpec:
         """Whose habits it follows."""
-        return self._hearing
+        return self._audio_spec
 
     @property
     def filters(self) -> npt.NDArray[np.float64]:
@@ -99,17 +99,17 @@ def whisper_lacks(folder: Path) -> tuple[str, ...]:
 
 def load_whisper(
     folder: Path,
-    hearing: Hearing = MUSETALK_HEARING,
+    audio_spec: AudioFeatureSpec = MUSETALK_FEATURES,
     *,
     device: str = "cpu",
     shape: tuple[int, int] = WHISPER_TINY,
-) -> WhisperListener:
+) -> WhisperFeatures:
     """Load the encoder of a Whisper model; its decoder stays on disk.
 
     Args:
         folder: Holds config.json, preprocessor_config.json, and model.safetensors or pytorch_model.bin, or a lean
             copy of one.
-        hearing: Whose habits to follow.
+        audio_spec: Whose habits to follow.
         device: As torch names it.
         shape: Hidden states per step, and their size, that the listening network needs.
 
@@ -130,9 +130,9 @@ def load_whisper(
         )
     encoder = _build(config, weights)
     # What results depend on besides the weights, their shapes and the analysis.
-    habits = (hearing, config.encoder_attention_heads, config.activation_function, config.scale_embedding)
+    habits = (audio_spec, config.encoder_attention_heads, config.activation_function, config.scale_embedding)
     fingerprint = _fingerprint(encoder.state_dict(), filters, repr(habits))
-    return WhisperListener(_place(encoder, device, hearing), filters, hearing, fingerprint)
+    return WhisperFeatures(_place(encoder, device, audio_spec), filters, audio_spec, fingerprint)
 
 
 def _read_config(path: Path) -> WhisperConfig:
@@ -178,13 +178,13 @@ def _build(config: WhisperConfig, path: Path) -> WhisperEncoder:
     return encoder
 
 
-def _place(encoder: WhisperEncoder, device: str, hearing: Hearing) -> WhisperEncoder:
+def _place(encoder: WhisperEncoder, device: str, audio_spec: AudioFeatureSpec) -> WhisperEncoder:
     """Move the encoder to a device, and leave off its closing norm where the last state is heard without."""
     import torch  # noqa: PLC0415 - heavy
 
     from musetalk.runtime.stop_points import with_stop_points  # noqa: PLC0415 - imports torch
 
-    if not hearing.closing_norm:
+    if not audio_spec.closing_norm:
         encoder.set_submodule("layer_norm", torch.nn.Identity())
     torch.nn.Module.to(encoder, device)
     return with_stop_points(encoder)

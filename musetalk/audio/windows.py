@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.audio.feature_store import FeatureFile
-from musetalk.audio.types import MUSETALK_HEARING, STEPS_PER_SECOND, Hearing
+from musetalk.audio.types import MUSETALK_FEATURES, STEPS_PER_SECOND, AudioFeatureSpec
 from musetalk.utils.arrays import Float32Array, Int64Array
 
 # MuseTalk's audio_padding_length_left and _right, LatentSync's audio_feat_length: in video frames at 25 fps.
@@ -64,7 +64,7 @@ class FeatureTrack:
         features: The voice's hidden states.
         fps: Output frames a second.
         frame_count: Output frames that the voice covers.
-        hearing: Whose windows to make.
+        audio_spec: Whose windows to make.
         left: Context before each frame, in frames at 25 fps.
         right: Context after it, in frames at 25 fps.
         first_step: The voice's step that the features begin with, where they are those of an excerpt.
@@ -76,7 +76,7 @@ class FeatureTrack:
         *,
         fps: Fraction,
         frame_count: int,
-        hearing: Hearing = MUSETALK_HEARING,
+        audio_spec: AudioFeatureSpec = MUSETALK_FEATURES,
         left: int = PADDING_LEFT,
         right: int = PADDING_RIGHT,
         first_step: int = 0,
@@ -84,7 +84,7 @@ class FeatureTrack:
         self._features = features
         self._fps = fps
         self._frame_count = frame_count
-        self._hearing = hearing
+        self._audio_spec = audio_spec
         self._left, self._right = left, right
         self._first_step = first_step
 
@@ -107,7 +107,7 @@ class FeatureTrack:
         first = min(max(int(numbers.min()), 0), total - 1)
         last = min(max(int(numbers.max()), first), total - 1)
         held = self._features.read(first, last + 1)
-        gather = windows_with_edges if self._hearing.edges == "clamp" else windows_with_zeros
+        gather = windows_with_edges if self._audio_spec.edges == "clamp" else windows_with_zeros
         return gather(held, numbers - first)
 
 

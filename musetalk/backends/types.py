@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias
 
-from musetalk.audio.types import Hearing
+from musetalk.audio.types import AudioFeatureSpec
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
@@ -33,7 +33,7 @@ class Traits:
     """How a generator was made to see, to hear and to be shown.
 
     Attributes:
-        hearing: How it hears Whisper's features; None: it listens to the envelope.
+        audio_spec: How it hears Whisper's features; None: it listens to the envelope.
         framing: "square": around the whole face. "halved": MuseTalk's, cheek to cheek and halved across the nose.
             "aligned": turned upright, as `aligner` does it.
         room_below: Whether its crops have `extra_margin` below the chin.
@@ -54,7 +54,7 @@ class Traits:
             [S, S, 3], for people to look at. None: all of it.
     """
 
-    hearing: Hearing | None = None
+    audio_spec: AudioFeatureSpec | None = None
     framing: Framing = "square"
     room_below: bool = False
     mask: ShownShape = "ellipse"

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.audio.types import Hearing
+from musetalk.audio.types import AudioFeatureSpec
 from musetalk.backends.check import Finding, NetworkCall, WatchedClip, judged, shape_of
 from musetalk.backends.spec import AnyBackend
 from musetalk.backends.types import Clip, FaceGenerator
@@ -98,16 +98,16 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     generator = load(backend.options_in(settings))
     check = None if backend.check is None else backend.check()
     loaded = perf_counter()
-    hearing = generator.traits.hearing
-    whisper = settings.models_dir / "whisper" if installed and hearing is not None else None
-    speech = envelope_windows() if hearing is None else feature_windows(hearing, folder, whisper, str(compute.device))
-    heard = "its envelope" if hearing is None else "heard by Whisper" if whisper else "drawn numbers for Whisper's"
+    audio_spec = generator.traits.audio_spec
+    whisper = settings.models_dir / "whisper" if installed and audio_spec is not None else None
+    speech = envelope_windows() if audio_spec is None else feature_windows(audio_spec, folder, whisper, str(compute.device))
+    heard = "its envelope" if audio_spec is None else "heard by Whisper" if whisper else "drawn numbers for Whisper's"
     begun = perf_counter()
     with watched({} if check is None else check.networks(generator)) as calls:
         painted = _paint(generator, settings, scene, speech)
     ended = perf_counter()
     seen = WatchedClip(calls, painted.crops, speech, settings)
-    given = _unwatched(hearing) if check is None else check.findings(seen)
+    given = _unwatched(audio_spec) if check is None else check.findings(seen)
     return [
         Finding("clip", f"{shape_of(painted.crops)} {painted.crops.dtype}, {generator.traits.framing}; {scene.origin}"),
         Finding("speech", f"{shape_of(speech)} {speech.dtype}, {heard}"),
@@ -119,9 +119,9 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     ]
 
 
-def _unwatched(hearing: Hearing | None) -> list[Finding]:
+def _unwatched(audio_spec: AudioFeatureSpec | None) -> list[Finding]:
     """What is said of a backend that tells of no networks."""
-    if hearing is None:
+    if audio_spec is None:
         return [Finding("conditioned", "no network: crops are warped")]
     return [Finding("conditioned", "its networks were not watched: the backend does not say which they are")]
 
@@ -182,6 +182,6 @@ def finite_line(calls: Sequence[NetworkCall], result: UInt8Array) -> Finding:
 
 
 def _where(generator: FaceGenerator, compute: Compute) -> str:
-    if generator.traits.hearing is None:
+    if generator.traits.audio_spec is None:
         return generator.device
     return f"{generator.device} in {str(compute.dtype).removeprefix('torch.')}"

@@ -13,7 +13,7 @@ from musetalk.assets import PORTRAIT
 from musetalk.audio.envelope import measure_envelope
 from musetalk.audio.feature_store import FeatureFile, write_features
 from musetalk.audio.features import measure_features
-from musetalk.audio.types import STEPS_PER_SECOND, Hearing
+from musetalk.audio.types import STEPS_PER_SECOND, AudioFeatureSpec
 from musetalk.audio.windows import FeatureTrack
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
@@ -71,11 +71,13 @@ def envelope_windows() -> Float32Array:
     return measure_envelope([voice()], fps=FPS, frame_count=FRAMES).window(0, FRAMES)
 
 
-def feature_windows(hearing: Hearing, folder: Path, whisper: Path | None = None, device: str = "cpu") -> Float32Array:
+def feature_windows(
+    audio_spec: AudioFeatureSpec, folder: Path, whisper: Path | None = None, device: str = "cpu"
+) -> Float32Array:
     """What networks hear of the voice: float32 [16, 50, 384].
 
     Args:
-        hearing: Whose habits to follow.
+        audio_spec: Whose habits to follow.
         folder: For a temporary file.
         whisper: Where Whisper's weights lie; None: they are not here, features are drawn.
         device: What Whisper runs on.
@@ -89,8 +91,8 @@ def feature_windows(hearing: Hearing, folder: Path, whisper: Path | None = None,
     else:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
-        features = measure_features([voice()], load_whisper(whisper, hearing, device=device), path)
-    return FeatureTrack(features, fps=FPS, frame_count=FRAMES, hearing=hearing).window(0, FRAMES)
+        features = measure_features([voice()], load_whisper(whisper, audio_spec, device=device), path)
+    return FeatureTrack(features, fps=FPS, frame_count=FRAMES, audio_spec=audio_spec).window(0, FRAMES)
 
 
 def drawn_features(path: Path) -> FeatureFile:

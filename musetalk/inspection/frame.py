@@ -23,7 +23,7 @@ from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.inspection.notes import end_note, input_notes, notes_on, noticed
 from musetalk.inspection.sampling import (
-    Hearing,
+    PreviewVoice,
     hear,
     open_voice,
     segment_around,
@@ -39,7 +39,7 @@ from musetalk.pipeline.masking import FaceLayout
 from musetalk.pipeline.parse import shapes_in
 from musetalk.pipeline.prepare import Preparation, presence_on
 from musetalk.pipeline.render import paint
-from musetalk.pipeline.speech import listen_around
+from musetalk.pipeline.speech import extract_features_around
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -127,11 +127,11 @@ def preview_frame(
         with about("source"):
             source = probe_wanted(video, settings, cancel)
         with about("voice"):
-            hearing = None if opening is None else opening.result()
-        timeline = _timeline(source, hearing, settings)
+            preview_voice = None if opening is None else opening.result()
+        timeline = _timeline(source, preview_voice, settings)
         if at is not None and strict:
-            _check_inside(at, timeline, source, hearing)
-        scene = Scene(source, timeline, hearing, settings, components, folder, cancel, pool)
+            _check_inside(at, timeline, source, preview_voice)
+        scene = Scene(source, timeline, preview_voice, settings, components, folder, cancel, pool)
         wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
         if at is None:
             envelope = _hear(scene, 0)
@@ -141,17 +141,17 @@ def preview_frame(
             heard = pool.submit(_hear, scene, frame)
             look = look_at(scene, frame)
             envelope = heard.result()
-    told = input_notes(source, None if hearing is None else hearing.voice, settings.fps)
+    told = input_notes(source, None if preview_voice is None else preview_voice.voice, settings.fps)
     notes = (*told, *((end_note(scene),) if wanted >= timeline.frame_count else ()))
     return _show(scene, look, envelope, notes, run)
 
 
-def _check_inside(at: float, timeline: Timeline, source: Source, hearing: Hearing | None) -> None:
+def _check_inside(at: float, timeline: Timeline, source: Source, preview_voice: PreviewVoice | None) -> None:
     """Refuse a moment that is not within the output; without a voice, the source."""
     frame = math.floor(at * float(source.fps) + _ROUNDING)
     if 0 <= frame < timeline.frame_count:
         return
-    what = "source" if hearing is None else "output"
+    what = "source" if preview_voice is None else "output"
     seconds, last = timeline.frame_count / float(source.fps), (timeline.frame_count - 1) / float(source.fps)
     raise SettingsError(
         f"there is no frame at {_plain(at)} s: the {what} is {seconds:.2f} s long",
@@ -163,25 +163,25 @@ def _plain(seconds: float) -> str:
     return f"{seconds:.2f}".rstrip("0").rstrip(".")
 
 
-def _timeline(source: Source, hearing: Hearing | None, settings: RenderSettings) -> Timeline:
+def _timeline(source: Source, preview_voice: PreviewVoice | None, settings: RenderSettings) -> Timeline:
     """The output's; without a voice the source as it is."""
-    if hearing is None:
+    if preview_voice is None:
         return Timeline(source.frame_count, 0, source.frame_count, settings.length)
-    seconds = hearing.voice.seconds
+    seconds = preview_voice.voice.seconds
     return plan_timeline(source.frame_count, source.fps, seconds, length=settings.length, tail=settings.tail)
 
 
 def _hear(scene: Scene, frame: int) -> EnvelopeTrack | None:
-    if scene.hearing is None:
+    if scene.preview_voice is None:
         return None
-    return hear(scene.hearing, scene.source.fps, scene.timeline.spoken_count, frame, scene.cancel)
+    return hear(scene.preview_voice, scene.source.fps, scene.timeline.spoken_count, frame, scene.cancel)
 
 
 def _show(
     scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple[str, ...], run: RenderRun
 ) -> FramePreview:
     frame = look.pictures[look.frame - look.clip.start]
-    spoken = scene.hearing is None or look.frame < scene.timeline.spoken_count
+    spoken = scene.preview_voice is None or look.frame < scene.timeline.spoken_count
     chosen = look.plan.faces(look.place) if spoken else ()
     boxes = sorted((face.box for face in look.every.faces(look.place)), key=lambda box: box.center)
     fps, settings = scene.source.fps, scene.settings
@@ -192,10 +192,10 @@ def _show(
     masks = [layout.mask(look.place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
     result: UInt8Array | None = None
     steps: tuple[FaceSteps, ...] = ()
-    if scene.hearing is not None and envelope is not None:
+    if scene.preview_voice is not None and envelope is not None:
         result = frame
         if chosen and not at_rest:
-            result, steps = _paint(scene, look, layout, scene.hearing, envelope, presence, run)
+            result, steps = _paint(scene, look, layout, scene.preview_voice, envelope, presence, run)
     further = noticed(scene, run) if chosen else ()
     return FramePreview(
         number=look.frame,
@@ -232,7 +232,7 @@ def _paint(
     scene: Scene,
     look: Look,
     layout: FaceLayout,
-    hearing: Hearing,
+    preview_voice: PreviewVoice,
     envelope: EnvelopeTrack,
     presence: Float32Array | None,
     run: RenderRun,
@@ -243,10 +243,10 @@ def _paint(
     run.emit("speech", 0, 0)
     preparation = Preparation(
         source=scene.source,
-        voice=hearing.voice,
+        voice=preview_voice.voice,
         timeline=scene.timeline,
         plan=look.plan,
-        speech=_listen(scene, look, hearing, envelope, components),
+        speech=_extract_features(scene, look, preview_voice, envelope, components),
         envelope=envelope,
         segments=(segment,),
         layout=layout,
@@ -256,7 +256,7 @@ def _paint(
         folder=scene.folder,
         backend=components.backend,
         instead=components.instead,
-        fallback=_fallback(scene, look, layout, hearing, envelope),
+        fallback=_fallback(scene, look, layout, preview_voice, envelope),
         enhancer=components.enhancer,
         presence=presence,
     )
@@ -274,7 +274,7 @@ def _steps(painted: GeneratedFace, place: int, frame: UInt8Array) -> FaceSteps:
 
 
 def _fallback(
-    scene: Scene, look: Look, layout: FaceLayout, hearing: Hearing, envelope: EnvelopeTrack
+    scene: Scene, look: Look, layout: FaceLayout, preview_voice: PreviewVoice, envelope: EnvelopeTrack
 ) -> FallbackBackend | None:
     """Who paints the frame if the chosen backend cannot."""
     equip = scene.components.fallback
@@ -283,19 +283,21 @@ def _fallback(
 
     def make(_cancel: CancelToken) -> BackendSession:
         own = equip()
-        speech = _listen(scene, look, hearing, envelope, own)
+        speech = _extract_features(scene, look, preview_voice, envelope, own)
         own_layout = FaceLayout(layout.shapes, own.generator, scene.settings, fps=scene.source.fps)
         return BackendSession(own.backend, own.generator, own_layout, speech)
 
     return FallbackBackend(make)
 
 
-def _listen(scene: Scene, look: Look, hearing: Hearing, envelope: EnvelopeTrack, components: Components) -> SpeechTrack:
+def _extract_features(
+    scene: Scene, look: Look, preview_voice: PreviewVoice, envelope: EnvelopeTrack, components: Components
+) -> SpeechTrack:
     """The voice around the frame as a generator hears it."""
     settings = scene.settings
-    heard = listen_around(
+    heard = extract_features_around(
         look.frame,
-        hearing.voice,
+        preview_voice.voice,
         components,
         settings.speech,
         scene.source.fps,

@@ -51,7 +51,7 @@ def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
 
 def end_note(scene: Scene) -> str:
     """That the moment asked for lies behind the end."""
-    what = "source" if scene.hearing is None else "output"
+    what = "source" if scene.preview_voice is None else "output"
     return (
         f"The {what} ends after {scene.timeline.frame_count / float(scene.source.fps):.2f} s: this is its last frame."
     )

@@ -32,7 +32,7 @@ _SILENT = 0.05  # openness below which nothing is told
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class PreviewVoice:
     """A voice, ready to be listened to.
 
     Attributes:
@@ -46,7 +46,7 @@ class Hearing:
     folder: Path
 
 
-def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken, track: int | None = None) -> Hearing:
+def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken, track: int | None = None) -> PreviewVoice:
     """Extract a voice into `folder`, unless it is long.
 
     Raises:
@@ -54,15 +54,15 @@ def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken, tr
     """
     facts = probe_voice(path, limits, cancel, track=track)
     if facts.seconds <= _HEARD_BEFORE + _HEARD_AFTER:
-        return Hearing(extract_probed(facts, folder, limits, cancel), whole=True, folder=folder)
-    return Hearing(unextracted_voice(facts), whole=False, folder=folder)
+        return PreviewVoice(extract_probed(facts, folder, limits, cancel), whole=True, folder=folder)
+    return PreviewVoice(unextracted_voice(facts), whole=False, folder=folder)
 
 
-def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: CancelToken) -> EnvelopeTrack:
+def hear(preview_voice: PreviewVoice, fps: Fraction, spoken: int, frame: int, cancel: CancelToken) -> EnvelopeTrack:
     """Measure the envelope of a voice around an output frame.
 
     Args:
-        hearing: The voice.
+        preview_voice: The voice.
         fps: Output frames a second.
         spoken: Output frames that the voice covers.
         frame: Where it matters.
@@ -75,12 +75,12 @@ def hear(hearing: Hearing, fps: Fraction, spoken: int, frame: int, cancel: Cance
     Raises:
         VoiceError: It cannot be decoded.
     """
-    if hearing.whole:
-        return measure_envelope(read_speech(hearing.voice, cancel), fps=fps, frame_count=spoken)
+    if preview_voice.whole:
+        return measure_envelope(read_speech(preview_voice.voice, cancel), fps=fps, frame_count=spoken)
     first = max(0, frame - round(_HEARD_BEFORE * fps))
     stop = max(first, min(spoken, frame + round(_HEARD_AFTER * fps)))
     start, seconds = float(first / fps), float((stop - first) / fps)
-    with closing(read_excerpt(hearing.voice, start, seconds, hearing.folder, cancel)) as blocks:
+    with closing(read_excerpt(preview_voice.voice, start, seconds, preview_voice.folder, cancel)) as blocks:
         heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
     values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
     return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0)))

@@ -11,7 +11,7 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
-from musetalk.inspection.sampling import Hearing, sampled_places, stretch_around, telling_places
+from musetalk.inspection.sampling import PreviewVoice, sampled_places, stretch_around, telling_places
 from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline
@@ -29,7 +29,7 @@ class Scene:
 
     source: Source
     timeline: Timeline
-    hearing: Hearing | None
+    preview_voice: PreviewVoice | None
     settings: RenderSettings
     components: Components
     folder: Path
@@ -39,7 +39,7 @@ class Scene:
     @property
     def silent(self) -> bool:
         """Whether its voice is, all through."""
-        return self.hearing is not None and self.hearing.voice.silent
+        return self.preview_voice is not None and self.preview_voice.voice.silent
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from musetalk.audio.feature_store import FeatureCache
-from musetalk.audio.types import Hearing, SpeechEncoder
+from musetalk.audio.types import AudioFeatureSpec, SpeechEncoder
 from musetalk.backends.registry import BackendRegistry, check_complete
 from musetalk.backends.spec import AnyBackend
 from musetalk.backends.types import FaceGenerator, Traits
@@ -189,7 +189,7 @@ class ComponentLoader:
         return left_alone(lambda: self._stand_in(backend, settings))
 
     def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:
-        hearing = generator.traits.hearing
+        audio_spec = generator.traits.audio_spec
         needed = _needs_labels(settings, generator.traits)
         labeller = self._labeller(settings) if needed or settings.enhance.wanted else None
         landmarker = self._landmarker(settings) if _needs_landmarks(settings, generator.traits) else None
@@ -201,15 +201,15 @@ class ComponentLoader:
             notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
         if LANDMARKS.state(settings.models_dir) == "damaged" and _needs_landmarks(settings, generator.traits):
             notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], settings.models_dir, 'landmarks')[0]}")
-        if hearing is not None and settings.network.decoder == "tiny":
+        if audio_spec is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
         return Components(
             self._load_detector(settings),
             generator,
             labeller,
             landmarker,
-            None if hearing is None else self._encoder(settings, hearing),
-            None if hearing is None else FeatureCache(_cache_folder() / "features"),
+            None if audio_spec is None else self._encoder(settings, audio_spec),
+            None if audio_spec is None else FeatureCache(_cache_folder() / "features"),
             tuple(notes),
             backend.name,
         )
@@ -241,11 +241,11 @@ class ComponentLoader:
             return None
         return self._cached("restorer", enhancer_depends(settings), lambda: load_enhancer(settings))
 
-    def _encoder(self, settings: RenderSettings, hearing: Hearing) -> SpeechEncoder:
+    def _encoder(self, settings: RenderSettings, audio_spec: AudioFeatureSpec) -> SpeechEncoder:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
         folder, device = settings.models_dir / "whisper", str(_device(settings))
-        return self._cached("encoder", (folder, device, hearing), lambda: load_whisper(folder, hearing, device=device))
+        return self._cached("encoder", (folder, device, audio_spec), lambda: load_whisper(folder, audio_spec, device=device))
 
     def _cached(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
         """What was loaded last under this kind and key, or load it; two never lie in memory at once."""

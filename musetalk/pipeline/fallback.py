@@ -1,4 +1,4 @@
-"""Who paints: a generator with its own crops and its own hearing; and who steps in for it.
+"""Who paints: a generator with its own crops and its own audio_spec; and who steps in for it.
 
 The fallback is a whole other session, not another network behind the same crops: each network was trained on crops and
 on a voice of its own, and would make something worse of another's than it can.

@@ -33,7 +33,7 @@ from musetalk.pipeline.no_face import no_face_error
 from musetalk.pipeline.parse import read_shapes
 from musetalk.pipeline.preflight import Preflight
 from musetalk.pipeline.segments import Segment, cut_segments, piece_lengths
-from musetalk.pipeline.speech import listen
+from musetalk.pipeline.speech import extract_features
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array
@@ -124,7 +124,7 @@ def prepare(
     layout = FaceLayout(shapes, generator, settings, fps=source.fps)
     with run.clock.measure("speech"):
         heard = settings.speech, source.fps, timeline.spoken_count
-        speech, envelope = listen(voice, components, *heard, folder=folder, run=run, silence=settings.silence)
+        speech, envelope = extract_features(voice, components, *heard, folder=folder, run=run, silence=settings.silence)
     if not envelope.heard.any() and not voice.silent:
         run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
     presence = presence_on(timeline, envelope, settings, source.fps)
@@ -204,7 +204,7 @@ def _fallback(
         place.mkdir()
         layout, quiet = FaceLayout(shapes, own.generator, settings, fps=fps), RenderRun(cancel=cancel)
         heard, silence = settings.speech, settings.silence
-        speech, _ = listen(voice, own, heard, fps, spoken, folder=place, run=quiet, silence=silence)
+        speech, _ = extract_features(voice, own, heard, fps, spoken, folder=place, run=quiet, silence=silence)
         return BackendSession(own.backend, own.generator, layout, speech)
 
     return FallbackBackend(make)

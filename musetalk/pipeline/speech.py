@@ -9,9 +9,9 @@ from pathlib import Path
 from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
 from musetalk.audio.feature_store import FeatureFile
 from musetalk.audio.features import measure_features
-from musetalk.audio.silence import hush, silent_samples
+from musetalk.audio.silence import silence_samples, silent_samples
 from musetalk.audio.track import SpeechTrack
-from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, Hearing
+from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, AudioFeatureSpec
 from musetalk.audio.windows import FeatureTrack
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
 from musetalk.pipeline.components import Components
@@ -21,7 +21,7 @@ from musetalk.settings import SilenceSettings, SpeechSettings
 _EXCERPT_BEFORE, _EXCERPT_SECONDS = 20, 30  # one window of Whisper's, most of it before the frame
 
 
-def listen(
+def extract_features(
     voice: Voice,
     components: Components,
     settings: SpeechSettings,
@@ -57,7 +57,7 @@ def listen(
     silent = () if silence is None else silent_samples(envelope, silence, fps, frame_count)
     with closing(read_speech(voice, run.cancel)) as blocks:
         features = measure_features(
-            hush(blocks, silent),
+            silence_samples(blocks, silent),
             encoder,
             folder / "features.npy",
             seams=settings.seams,
@@ -66,10 +66,10 @@ def listen(
             cancel=run.cancel,
         )
     run.emit("speech", features.steps, features.steps)
-    return _track(features, encoder.hearing, settings, fps, frame_count), envelope
+    return _track(features, encoder.audio_spec, settings, fps, frame_count), envelope
 
 
-def listen_around(
+def extract_features_around(
     frame: int,
     voice: Voice,
     components: Components,
@@ -97,21 +97,26 @@ def listen_around(
     start, seconds = first * SAMPLES_PER_STEP / SPEECH_RATE, float(_EXCERPT_SECONDS)
     silent = () if envelope is None or silence is None else silent_samples(envelope, silence, fps, frame_count)
     with closing(read_excerpt(voice, start, seconds, folder, cancel)) as blocks:
-        hushed = hush(blocks, silent, first * SAMPLES_PER_STEP)
+        hushed = silence_samples(blocks, silent, first * SAMPLES_PER_STEP)
         features = measure_features(
             hushed, encoder, folder / "excerpt.npy", seams=settings.seams, cache=components.features, cancel=cancel
         )
-    return _track(features, encoder.hearing, settings, fps, frame_count, first)
+    return _track(features, encoder.audio_spec, settings, fps, frame_count, first)
 
 
 def _track(
-    features: FeatureFile, hearing: Hearing, settings: SpeechSettings, fps: Fraction, frame_count: int, first: int = 0
+    features: FeatureFile,
+    audio_spec: AudioFeatureSpec,
+    settings: SpeechSettings,
+    fps: Fraction,
+    frame_count: int,
+    first: int = 0,
 ) -> FeatureTrack:
     return FeatureTrack(
         features,
         fps=fps,
         frame_count=frame_count,
-        hearing=hearing,
+        audio_spec=audio_spec,
         left=settings.audio_padding_length_left,
         right=settings.audio_padding_length_right,
         first_step=first,

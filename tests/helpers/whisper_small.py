@@ -12,7 +12,7 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
 from musetalk.audio.features import measure_features
 from musetalk.audio.types import Seams
-from musetalk.audio.whisper import WhisperListener
+from musetalk.audio.whisper import WhisperFeatures
 from musetalk.utils.arrays import Float32Array
 
 RATE = 16_000
@@ -71,7 +71,7 @@ def blocks_of(samples: Float32Array, size: int = 64_000) -> Iterator[Float32Arra
         yield samples[start : start + size]
 
 
-def features_of(samples: Float32Array, encoder: WhisperListener, path: Path, seams: Seams = "smooth") -> Float32Array:
+def features_of(samples: Float32Array, encoder: WhisperFeatures, path: Path, seams: Seams = "smooth") -> Float32Array:
     file = measure_features(blocks_of(samples), encoder, path / "voice.npy", seams=seams)
     return file.read(0, file.steps)
 

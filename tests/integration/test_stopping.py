@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 import musetalk.comparison.compare
-from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
@@ -131,7 +131,7 @@ class Labeller:
 
 
 class Listener:
-    hearing, filters = MUSETALK_HEARING, np.ones((201, 80))
+    audio_spec, filters = MUSETALK_FEATURES, np.ones((201, 80))
     window_steps, states, width, fingerprint = 20, 5, 4, "listener"
 
     def __init__(self, stop: Stop) -> None:
@@ -198,7 +198,7 @@ def test_no_piece_of_work_begins_after_a_stop(
         painter = Painter(traits=Traits(framing="halved"))
         monkeypatch.setattr(ComponentLoader, "_labeller", lambda *_: Labeller(Layers(stop)))
     elif stage == "speech":
-        painter = Painter(traits=Traits(hearing=MUSETALK_HEARING))
+        painter = Painter(traits=Traits(audio_spec=MUSETALK_FEATURES))
         monkeypatch.setattr(ComponentLoader, "_encoder", lambda *_: Listener(stop))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     elif stage == "painting":

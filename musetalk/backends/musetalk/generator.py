@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
-from musetalk.audio.types import MUSETALK_HEARING, MUSETALK_V1_HEARING
+from musetalk.audio.types import MUSETALK_FEATURES, MUSETALK_V1_FEATURES
 from musetalk.backends.latent.autoencoder import DecoderName, frames_at_once, load_autoencoder
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.latent.positional_encoding import position_table
@@ -34,9 +34,9 @@ _CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop t
 def traits_of(version: Version, v1_speech: V1Speech = "released") -> Traits:
     """How a version sees and hears. Both were trained on the same crops; 1.5 sees and shows more below the chin."""
     if version == "v15":
-        return Traits(MUSETALK_HEARING, "halved", room_below=True, mask="jaw", alone=True)
-    hearing = MUSETALK_V1_HEARING if v1_speech == "released" else MUSETALK_HEARING
-    return Traits(hearing, "halved", room_below=False, mask="raw", alone=True)
+        return Traits(MUSETALK_FEATURES, "halved", room_below=True, mask="jaw", alone=True)
+    audio_spec = MUSETALK_V1_FEATURES if v1_speech == "released" else MUSETALK_FEATURES
+    return Traits(audio_spec, "halved", room_below=False, mask="raw", alone=True)
 
 
 class MuseTalkDenoiser:

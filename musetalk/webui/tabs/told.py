@@ -16,7 +16,7 @@ from musetalk.webui.tabs.job_watcher import Update
 _TELL_SECONDS = 3.0
 _ENDED = {"done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 
-# Listens on the component, which outlives its content. "submit" carries {action, job}: "show" or "hush".
+# Listens on the component, which outlives its content. "submit" carries {action, job}: "show" or "silence_samples".
 _JS = """
 element.addEventListener("click", (event) => {
   const { action, job } = event.target.closest("button[data-action]")?.dataset ?? {};
@@ -51,10 +51,10 @@ def told_line(job: Job | None, more: int = 0, place: int = 0) -> str:
         state = _ENDED[job.state]
     others = f"and {more} more" if more else ""
     said = "".join(f"<span>{escape(figure)}</span>" for figure in (figures, others) if figure)
-    hush = "" if job.active else _button("hush", "Dismiss", job)
+    silence_samples = "" if job.active else _button("silence_samples", "Dismiss", job)
     return (
         f'<div class="mt-told" data-state="{job.state}"><p role="status">{state}: <b>{escape(job.title)}</b></p>'
-        f'<p class="mt-told-figures">{said}</p>{_button("show", "Show", job)}{hush}</div>'
+        f'<p class="mt-told-figures">{said}</p>{_button("show", "Show", job)}{silence_samples}</div>'
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from transformers import WhisperFeatureExtractor, WhisperModel
 
 from musetalk.audio.feature_store import FeatureFile, write_features
-from musetalk.audio.whisper import WhisperListener, load_whisper
+from musetalk.audio.whisper import WhisperFeatures, load_whisper
 from tests.helpers.whisper_small import SHAPE, build_model
 
 
@@ -25,7 +25,7 @@ def folder(model: WhisperModel, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="session")
-def encoder(folder: Path) -> WhisperListener:
+def encoder(folder: Path) -> WhisperFeatures:
     return load_whisper(folder, shape=SHAPE)
 
 

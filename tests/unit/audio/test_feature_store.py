@@ -12,7 +12,7 @@ import pytest
 from musetalk.audio.feature_store import FeatureCache, FeatureFile, write_features
 from musetalk.audio.features import measure_features
 from musetalk.audio.types import Seams
-from musetalk.audio.whisper import WhisperListener
+from musetalk.audio.whisper import WhisperFeatures
 from musetalk.utils.arrays import Float32Array
 from tests.helpers.whisper_small import blocks_of, speech
 
@@ -38,8 +38,8 @@ def test_values_beyond_half_precision_stay_finite(tmp_path: Path) -> None:
 class Counting:
     """An encoder that counts how often it works."""
 
-    def __init__(self, encoder: WhisperListener) -> None:
-        self.hearing, self.filters, self.fingerprint = encoder.hearing, encoder.filters, encoder.fingerprint
+    def __init__(self, encoder: WhisperFeatures) -> None:
+        self.audio_spec, self.filters, self.fingerprint = encoder.audio_spec, encoder.filters, encoder.fingerprint
         self.window_steps, self.states, self.width = encoder.window_steps, encoder.states, encoder.width
         self._encoder = encoder
         self.calls = 0
@@ -49,7 +49,7 @@ class Counting:
         return self._encoder.encode(mel)
 
 
-def test_a_voice_is_encoded_once(encoder: WhisperListener, tmp_path: Path) -> None:
+def test_a_voice_is_encoded_once(encoder: WhisperFeatures, tmp_path: Path) -> None:
     counting, cache = Counting(encoder), FeatureCache(tmp_path / "cache")
     samples = speech(1.0)
 
@@ -70,7 +70,7 @@ def test_a_voice_is_encoded_once(encoder: WhisperListener, tmp_path: Path) -> No
     assert second.read(0, 1).any()  # what was handed out stays
 
 
-def test_a_damaged_entry_is_measured_again(encoder: WhisperListener, tmp_path: Path) -> None:
+def test_a_damaged_entry_is_measured_again(encoder: WhisperFeatures, tmp_path: Path) -> None:
     counting, cache = Counting(encoder), FeatureCache(tmp_path / "cache")
     measure_features([speech(0.5)], counting, tmp_path / "a.npy", cache=cache).path.unlink()
     (kept,) = (tmp_path / "cache").iterdir()
@@ -101,7 +101,7 @@ def test_the_cache_is_bounded_and_forgets_what_was_used_longest_ago(tmp_path: Pa
     assert not (folder / "features-d.npy").exists()
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_but_time(encoder: WhisperListener, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(encoder: WhisperFeatures, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = FeatureCache(tmp_path / "file" / "cache")
     file = measure_features([speech(0.5)], encoder, tmp_path / "voice.npy", cache=cache)

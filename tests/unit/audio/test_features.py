@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from musetalk.audio.features import measure_features
 from musetalk.audio.mel import mel_of_voice, regroup
-from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING, Hearing, Seams
-from musetalk.audio.whisper import WhisperListener, load_whisper
+from musetalk.audio.types import LATENTSYNC_FEATURES, MUSETALK_FEATURES, AudioFeatureSpec, Seams
+from musetalk.audio.whisper import WhisperFeatures, load_whisper
 from musetalk.audio.windows import FeatureTrack
 from musetalk.errors import Cancelled, OutputError
 from musetalk.progress import CancelToken
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("seams", ["smooth", "upstream"])
-def test_cutting_into_blocks_changes_nothing(encoder: WhisperListener, tmp_path: Path, seams: Seams) -> None:
+def test_cutting_into_blocks_changes_nothing(encoder: WhisperFeatures, tmp_path: Path, seams: Seams) -> None:
     samples = speech(7.3)
     whole = measure_features([samples], encoder, tmp_path / "whole.npy", seams=seams)
     sizes = iter([1, 0, 159, 48_000, 48_001, 7])
@@ -60,7 +60,7 @@ def test_every_sample_is_heard_by_a_frame(samples: int, size: int) -> None:
     assert np.array_equal(silent[:untouched], mirrored[:untouched])
 
 
-def test_no_numbers_are_silence(encoder: WhisperListener, tmp_path: Path) -> None:
+def test_no_numbers_are_silence(encoder: WhisperFeatures, tmp_path: Path) -> None:
     samples = speech(1.0)
     samples[4000:4010] = 0
     broken = samples.copy()
@@ -69,18 +69,18 @@ def test_no_numbers_are_silence(encoder: WhisperListener, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("samples", [0, 1, 319, 320, 1600])
-@pytest.mark.parametrize("hearing", [MUSETALK_HEARING, LATENTSYNC_HEARING])
-def test_the_shortest_voices(folder: Path, tmp_path: Path, samples: int, hearing: Hearing) -> None:
-    listener = load_whisper(folder, hearing, shape=SHAPE)
+@pytest.mark.parametrize("audio_spec", [MUSETALK_FEATURES, LATENTSYNC_FEATURES])
+def test_the_shortest_voices(folder: Path, tmp_path: Path, samples: int, audio_spec: AudioFeatureSpec) -> None:
+    listener = load_whisper(folder, audio_spec, shape=SHAPE)
     file = measure_features([speech(0.2)[:samples]], listener, tmp_path / "voice.npy")
     assert file.steps == samples // 320
-    windows = FeatureTrack(file, fps=Fraction(25), frame_count=1, hearing=hearing).window(0, 3)
+    windows = FeatureTrack(file, fps=Fraction(25), frame_count=1, audio_spec=audio_spec).window(0, 3)
     assert windows.shape == (3, 50, 16)
     assert np.isfinite(windows).all()
     assert windows.any() == (file.steps > 0)
 
 
-def test_the_work_can_be_cancelled(encoder: WhisperListener, tmp_path: Path) -> None:
+def test_the_work_can_be_cancelled(encoder: WhisperFeatures, tmp_path: Path) -> None:
     token = CancelToken()
     done: list[tuple[int, int]] = []
 
@@ -94,6 +94,6 @@ def test_the_work_can_be_cancelled(encoder: WhisperListener, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there(encoder: WhisperListener, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there(encoder: WhisperFeatures, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         measure_features([speech(0.5)], encoder, tmp_path / "none" / "voice.npy")

@@ -13,7 +13,7 @@ from transformers.audio_utils import mel_filter_bank
 from musetalk.audio.feature_store import FeatureFile, write_features
 from musetalk.audio.features import measure_features
 from musetalk.audio.mel import SILENCE, mel_of_segments, mel_of_voice, scale_log_mel
-from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.audio.windows import FeatureTrack, step_numbers, windows_with_edges, windows_with_zeros
 from musetalk.utils.arrays import Float32Array
 from tests.golden.fill import fill_state_dict
@@ -32,7 +32,7 @@ RIGHT_UPSTREAM = [
 class StandIn:
     """An encoder whose states say where they come from: [step // 64, step % 64, state], exact in half precision."""
 
-    hearing = MUSETALK_HEARING
+    audio_spec = MUSETALK_FEATURES
     filters = np.ones((201, 80))
     window_steps, states, width = 1500, 5, 3
     fingerprint = "stand-in"

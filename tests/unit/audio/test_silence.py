@@ -17,11 +17,11 @@ from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
 from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.features import measure_features
 from musetalk.audio.mel import FFT_SIZE
-from musetalk.audio.silence import find_presence, hush, silent_samples
-from musetalk.audio.types import MUSETALK_HEARING, SAMPLES_PER_STEP
+from musetalk.audio.silence import find_presence, silence_samples, silent_samples
+from musetalk.audio.types import MUSETALK_FEATURES, SAMPLES_PER_STEP
 from musetalk.media.sound.voice import Voice
 from musetalk.pipeline.components import Components
-from musetalk.pipeline.speech import listen, listen_around
+from musetalk.pipeline.speech import extract_features, extract_features_around
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.utils.arrays import Float32Array
@@ -199,7 +199,7 @@ def test_blocks_of_any_size_are_hushed_alike_and_only_where_they_should_be(cuts:
     voice = noise(4.0, 0.1)
     silent = (range(-80, 8000), range(30_000, 45_000))
     pieces = np.split(voice, sorted(cuts))
-    found = np.concatenate(list(hush(pieces, silent, first)))
+    found = np.concatenate(list(silence_samples(pieces, silent, first)))
     assert found.dtype == np.float32
     numbers = np.arange(first, first + len(voice))
     inside = ((numbers >= 0) & (numbers < 7920)) | ((numbers >= 30_080) & (numbers <= 44_920))
@@ -211,7 +211,7 @@ def test_blocks_of_any_size_are_hushed_alike_and_only_where_they_should_be(cuts:
 
 def test_without_pauses_the_blocks_go_through_as_they_are() -> None:
     blocks = [vowel(0.1), vowel(0.2)]
-    assert [id(block) for block in hush(iter(blocks), ())] == [id(block) for block in blocks]
+    assert [id(block) for block in silence_samples(iter(blocks), ())] == [id(block) for block in blocks]
 
 
 def test_words_and_what_is_around_them_are_never_silenced() -> None:
@@ -230,7 +230,7 @@ def test_words_and_what_is_around_them_are_never_silenced() -> None:
 class Ear:
     """An encoder whose states say what the spectrum holds at their own place, and nothing else."""
 
-    hearing = MUSETALK_HEARING
+    audio_spec = MUSETALK_FEATURES
     filters = np.eye(FFT_SIZE // 2 + 1)[:, 2:60]
     window_steps, states, width, fingerprint = 1500, 1, 2, "ear"
 
@@ -248,7 +248,7 @@ def test_networks_hear_true_silence_in_a_noisy_pause_and_the_words_as_they_are(t
 
     def features(name: str, samples: Float32Array, parts: tuple[range, ...]) -> Float32Array:
         path = tmp_path / name
-        found = measure_features(hush([samples], parts), Ear(), path, cache=cache)
+        found = measure_features(silence_samples([samples], parts), Ear(), path, cache=cache)
         return found.read(0, found.steps)
 
     plain, hushed = features("plain.npy", voice, ()), features("hushed.npy", voice, silent)
@@ -272,10 +272,10 @@ def test_only_what_comes_to_rest_is_heard_otherwise_in_a_render_and_around_a_fra
     )
 
     def heard(silence: SilenceSettings | None) -> tuple[Float32Array, Float32Array]:
-        speech, envelope = listen(
+        speech, envelope = extract_features(
             voice, components, SpeechSettings(), FPS, 150, folder=tmp_path, run=RenderRun(), silence=silence
         )
-        around = listen_around(
+        around = extract_features_around(
             75,
             voice,
             components,

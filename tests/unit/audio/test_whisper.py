@@ -11,21 +11,21 @@ import torch
 from safetensors.torch import save_file
 from transformers import WhisperFeatureExtractor, WhisperModel
 
-from musetalk.audio.types import LATENTSYNC_HEARING
-from musetalk.audio.whisper import WhisperListener, load_whisper, whisper_lacks
+from musetalk.audio.types import LATENTSYNC_FEATURES
+from musetalk.audio.whisper import WhisperFeatures, load_whisper, whisper_lacks
 from musetalk.errors import BackendError
 from tests.helpers.whisper_small import SHAPE, WINDOW, assert_same, copy_of, features_of, reference, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_features_are_those_of_transformers(model: WhisperModel, encoder: WhisperListener, tmp_path: Path) -> None:
+def test_features_are_those_of_transformers(model: WhisperModel, encoder: WhisperFeatures, tmp_path: Path) -> None:
     samples = speech(2.5)
     assert_same(features_of(samples, encoder, tmp_path), reference(model, samples)[:125])
 
 
 def test_a_bin_file_gives_the_same_encoder(
-    model: WhisperModel, folder: Path, encoder: WhisperListener, tmp_path: Path
+    model: WhisperModel, folder: Path, encoder: WhisperFeatures, tmp_path: Path
 ) -> None:
     published = copy_of(folder, tmp_path / "whisper")
     (published / "model.safetensors").unlink()
@@ -56,9 +56,9 @@ def test_loading_draws_no_random_numbers(folder: Path) -> None:
 
 
 def test_latentsync_hears_the_last_state_before_the_closing_norm(
-    folder: Path, model: WhisperModel, encoder: WhisperListener
+    folder: Path, model: WhisperModel, encoder: WhisperFeatures
 ) -> None:
-    loaded = load_whisper(folder, LATENTSYNC_HEARING, shape=SHAPE)
+    loaded = load_whisper(folder, LATENTSYNC_FEATURES, shape=SHAPE)
     mel = np.random.default_rng(0).normal(size=(80, 2 * WINDOW)).astype(np.float32)
     before, after = loaded.encode(mel), encoder.encode(mel)
     assert np.array_equal(before[:, :4], after[:, :4])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.audio.feature_store import FeatureFile
-from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING
+from musetalk.audio.types import LATENTSYNC_FEATURES, MUSETALK_FEATURES
 from musetalk.audio.windows import FeatureTrack, step_numbers
 
 
@@ -45,8 +45,8 @@ def test_a_frame_hears_what_is_around_it(fps: Fraction, frame: int, left: int, r
 def test_any_range_is_part_of_the_whole(
     numbered: FeatureFile, fps: Fraction, start: int, count: int, clamp: bool
 ) -> None:
-    hearing = LATENTSYNC_HEARING if clamp else MUSETALK_HEARING
-    track = FeatureTrack(numbered, fps=fps, frame_count=20, hearing=hearing)
+    audio_spec = LATENTSYNC_FEATURES if clamp else MUSETALK_FEATURES
+    track = FeatureTrack(numbered, fps=fps, frame_count=20, audio_spec=audio_spec)
     window = track.window(start, start + count)
     assert window.dtype == np.float32
     assert np.array_equal(window, track.window(0, 130)[start : start + count])

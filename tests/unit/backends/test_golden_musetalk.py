@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from musetalk.audio.types import MUSETALK_HEARING, MUSETALK_V1_HEARING, Hearing
+from musetalk.audio.types import MUSETALK_FEATURES, MUSETALK_V1_FEATURES, AudioFeatureSpec
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
 from musetalk.backends.musetalk.generator import MuseTalkDenoiser, Version, load_musetalk, load_unet, traits_of
@@ -214,16 +214,16 @@ def test_the_other_version_has_its_own_weights(models: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "v1_speech", "wanted"),
     [
-        ("v1", "released", MUSETALK_V1_HEARING),
-        ("v1", "later", MUSETALK_HEARING),
-        ("v15", "released", MUSETALK_HEARING),
-        ("v15", "later", MUSETALK_HEARING),
+        ("v1", "released", MUSETALK_V1_FEATURES),
+        ("v1", "later", MUSETALK_FEATURES),
+        ("v15", "released", MUSETALK_FEATURES),
+        ("v15", "later", MUSETALK_FEATURES),
     ],
 )
-def test_each_version_hears_as_it_was_released(version: Version, v1_speech: V1Speech, wanted: Hearing) -> None:
-    assert traits_of(version, v1_speech).hearing == wanted
+def test_each_version_hears_as_it_was_released(version: Version, v1_speech: V1Speech, wanted: AudioFeatureSpec) -> None:
+    assert traits_of(version, v1_speech).audio_spec == wanted
     assert (wanted.closing_norm, wanted.after_voice, wanted.edges) == (
-        (True, "silence", "zeros") if wanted is MUSETALK_HEARING else (False, "zero", "clamp")
+        (True, "silence", "zeros") if wanted is MUSETALK_FEATURES else (False, "zero", "clamp")
     )
 
 

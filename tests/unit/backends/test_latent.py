@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.backends.latent.generator import Denoiser, LatentCache, LatentGenerator, LatentOptions
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
 from musetalk.backends.types import Clip, Traits
@@ -20,7 +20,7 @@ from tests.helpers.filled import CPU, filled
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = 64
-TRAITS = Traits(MUSETALK_HEARING, "halved")
+TRAITS = Traits(MUSETALK_FEATURES, "halved")
 FACE = FaceSample(0, FaceBox(8, 8, 56, 56, 1), MouthShape(32, 44, 9, 0))
 
 

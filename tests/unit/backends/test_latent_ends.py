@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from musetalk.audio.types import MUSETALK_HEARING
+from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.types import Clip, Traits
 from musetalk.errors import BackendError, Cancelled
@@ -44,7 +44,7 @@ class Parts:
 
 
 def generator(parts: Parts) -> LatentGenerator:
-    traits = Traits(MUSETALK_HEARING, "halved")
+    traits = Traits(MUSETALK_FEATURES, "halved")
     return LatentGenerator(parts, parts, parts, CPU, LatentOptions(SIZE, clip_length=FRAMES), traits)  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import keep_mask, latent_mask
 from hybrid.tiny import UNET3D
 from hybrid.unet3d.unet import UNet3D
-from musetalk.audio.types import LATENTSYNC_HEARING, MUSETALK_HEARING
+from musetalk.audio.types import LATENTSYNC_FEATURES, MUSETALK_FEATURES
 from musetalk.backends.check import BackendCheck, Finding, NetworkCall, WatchedClip, judged, shape_of
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.tiny import filled
@@ -96,7 +96,7 @@ class Painter:
     crop_size, clip_length, device = None, 8, "cpu"
 
     def __init__(self, like: object, make: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.traits = replace(like.traits, hearing=None)  # type: ignore[attr-defined]
+        self.traits = replace(like.traits, audio_spec=None)  # type: ignore[attr-defined]
         self._make = make
 
     def generate(self, clip: Clip) -> np.ndarray:
@@ -253,9 +253,9 @@ def test_each_family_hides_in_its_own_way() -> None:
     assert (told(grey, musetalk), told(black, latentsync), told(whole, latentsync)) == (False,) * 3
 
 
-@pytest.mark.parametrize("hearing", [MUSETALK_HEARING, LATENTSYNC_HEARING])
-def test_the_clips_voice_is_the_same_every_time(tmp_path: Path, hearing: object) -> None:
-    one, other = (feature_windows(hearing, tmp_path) for _ in range(2))  # type: ignore[arg-type]
+@pytest.mark.parametrize("audio_spec", [MUSETALK_FEATURES, LATENTSYNC_FEATURES])
+def test_the_clips_voice_is_the_same_every_time(tmp_path: Path, audio_spec: object) -> None:
+    one, other = (feature_windows(audio_spec, tmp_path) for _ in range(2))  # type: ignore[arg-type]
     assert one.shape == (FRAMES, 50, 384)
     assert np.array_equal(one, other)
 

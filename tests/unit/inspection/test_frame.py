@@ -272,12 +272,12 @@ def test_telling_places_are_wide_open_early_and_apart() -> None:
 def test_a_long_voice_is_heard_around_the_frame(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "long.wav", np.concatenate([np.zeros(16_000), tone(149.0)]))
     token, fps = CancelToken(), Fraction(25)
-    hearing = open_voice(path, tmp_path, Limits(), token)
-    assert (hearing.whole, hearing.voice.seconds) == (False, 150)
-    whole = hear(replace(hearing, whole=True), fps, 3750, 0, token)
+    audio_spec = open_voice(path, tmp_path, Limits(), token)
+    assert (audio_spec.whole, audio_spec.voice.seconds) == (False, 150)
+    whole = hear(replace(audio_spec, whole=True), fps, 3750, 0, token)
     for frame in (0, 3000, 3749):
         near = range(max(0, frame - 10), min(3750, frame + 10))
-        heard = hear(hearing, fps, 3750, frame, token)
+        heard = hear(audio_spec, fps, 3750, frame, token)
         assert heard.frame_count <= 3750
         expected = whole.window(near.start, near.stop)[:, 0]
         np.testing.assert_allclose(heard.window(near.start, near.stop)[:, 0], expected, atol=0.02)

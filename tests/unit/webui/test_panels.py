@@ -260,7 +260,7 @@ class TestTold:
         assert f"{says}: take.mp4 speaking voice.wav" in " ".join(page.text.split())
         assert figures in page.text
         assert [found["data-action"] for found in page.having(type="button")] == (
-            ["show"] if state == "queued" else ["show", "hush"]
+            ["show"] if state == "queued" else ["show", "silence_samples"]
         )
 
     def test_says_how_far_it_is_and_what_else_waits(self) -> None:
