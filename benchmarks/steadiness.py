@@ -19,7 +19,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, Traits
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import OutputFrame, output_frames
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
@@ -94,25 +94,25 @@ def measure(clip: Path) -> Iterator[tuple[str, ...]]:
     settings = RenderSettings.parse({"backend": "copier", "detector": {"name": "haar"}, "measure": True})
     with (
         tempfile.TemporaryDirectory() as name,
-        LipSync(registry).preparing(clip, ASSETS / "voice.wav", settings, Path(name)) as preparation,
+        LipSync(registry).preparing(clip, ASSETS / "voice.wav", settings, Path(name)) as plan,
     ):
-        own = changes(preparation, lambda frame: frame.source)
+        own = changes(plan, lambda frame: frame.source)
         for kind, (sharpen, flicker) in KINDS.items():
             enhancer = None if kind == "no restorer" else StandIn(sharpen, flicker)
             ratios = []
             for steadiness in STEADINESS if enhancer else STEADINESS[:1]:
                 enhance = settings.enhance.model_copy(update={"steadiness": steadiness})
                 chosen = settings.model_copy(update={"enhance": enhance})
-                work = replace(preparation, settings=chosen, enhancer=enhancer)
+                work = replace(plan, settings=chosen, enhancer=enhancer)
                 ratios.append(f"{changes(work, lambda frame: frame.picture) / own:.2f}")
             yield (clip.name, kind, f"{own:.2f}", *ratios, *[""] * (len(STEADINESS) - len(ratios)))
 
 
-def changes(preparation: Preparation, shown: Callable[[OutputFrame], UInt8Array | None]) -> float:
+def changes(plan: RenderPlan, shown: Callable[[OutputFrame], UInt8Array | None]) -> float:
     """Mean change from frame to frame in the painted region, in levels."""
     found: list[float] = []
     before: UInt8Array | None = None
-    for frame in output_frames(preparation, 0, min(FRAMES, preparation.timeline.spoken_count), RenderRun()):
+    for frame in output_frames(plan, 0, min(FRAMES, plan.timeline.spoken_count), RenderRun()):
         picture = shown(frame)
         if before is not None and picture is not None and frame.steps:
             mask = frame.steps[0].mask

@@ -27,7 +27,7 @@ from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
-from musetalk.pipeline.prepare import Preparation, prepare
+from musetalk.pipeline.prepare import RenderPlan, prepare
 from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
@@ -76,12 +76,12 @@ class LipSync:
         run = RenderRun(on_progress, cancel)
         video, voice, out = Path(video), Path(voice), Path(out)
         check_output(out, self.files(video, voice, out, settings), settings.encoder)
-        with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as preparation:
-            measures = self._write(preparation, out, run)
+        with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as plan:
+            measures = self._write(plan, out, run)
             peak = memory.mb
-        if note := note_on_decoding(preparation.source.experience):
+        if note := note_on_decoding(plan.source.experience):
             run.warn(note)
-        return report_of(preparation, out, self.registry.get(settings.backend), run, peak, measures)
+        return report_of(plan, out, self.registry.get(settings.backend), run, peak, measures)
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
         """Which files a render reads, for whoever writes beside it."""
@@ -169,7 +169,7 @@ class LipSync:
     @contextmanager
     def preparing(
         self, video: Path, voice: Path, settings: RenderSettings, folder: Path, run: RenderRun | None = None
-    ) -> Iterator[Preparation]:
+    ) -> Iterator[RenderPlan]:
         """Do all that comes before painting; inside the `with` block any range of frames can be rendered.
 
         Args:
@@ -192,29 +192,29 @@ class LipSync:
                 with run.clock.measure("load"):
                     components = self._loader.load(settings)
                 run.emit("preflight", STEPS, STEPS)
-                preparation = prepare(preflight, components, settings, folder=job, coords_dir=coords_dir, run=run)
-            yield preparation
+                plan = prepare(preflight, components, settings, folder=job, coords_dir=coords_dir, run=run)
+            yield plan
 
-    def _write(self, preparation: Preparation, out: Path, run: RenderRun) -> Measures | None:
-        source, timeline, settings = preparation.source, preparation.timeline, preparation.settings
-        measurer = Measurer(timeline, preparation.plan, preparation.envelope) if settings.measure else None
-        sound = _sound(preparation, run)
+    def _write(self, plan: RenderPlan, out: Path, run: RenderRun) -> Measures | None:
+        source, timeline, settings = plan.source, plan.timeline, plan.settings
+        measurer = Measurer(timeline, plan.face_plan, plan.envelope) if settings.measure else None
+        sound = _sound(plan, run)
         writer = VideoWriter(
             out,
-            folder=preparation.folder,
+            folder=plan.folder,
             size=(source.width, source.height),
             fps=source.fps,
             sound=sound,
             color=source.output_color,
-            settings=preparation.settings.encoder,
-            comment=f"MuseTalk Hybrid. {self.registry.get(preparation.settings.backend).notice}".strip(),
+            settings=plan.settings.encoder,
+            comment=f"MuseTalk Hybrid. {self.registry.get(plan.settings.backend).notice}".strip(),
             cancel=run.cancel,
         )
         run.emit("render", 0, timeline.frame_count)
         with (
             writer,
-            _debugging(preparation, out, sound, run) as debugging,
-            closing(output_frames(preparation, 0, timeline.frame_count, run)) as frames,
+            _debugging(plan, out, sound, run) as debugging,
+            closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
         ):
             for done, frame in enumerate(frames, 1):
                 with run.clock.measure("encode"):
@@ -234,33 +234,33 @@ class LipSync:
         run.emit("finish", 1, 1)
         if measurer is None:
             return None
-        traits = preparation.generator.traits
+        traits = plan.generator.traits
         stride = traits.stride_at(source.fps)
-        return measurer.result(painted_borders(preparation.segments, traits, stride, run.fallbacks))
+        return measurer.result(painted_borders(plan.segments, traits, stride, run.fallbacks))
 
 
 @contextmanager
-def _debugging(preparation: Preparation, out: Path, sound: SoundTrack, run: RenderRun) -> Iterator[DebugVideos | None]:
+def _debugging(plan: RenderPlan, out: Path, sound: SoundTrack, run: RenderRun) -> Iterator[DebugVideos | None]:
     """What shows crops and masks of the whole render, where the settings ask for it."""
-    folder = preparation.settings.debug_dir
+    folder = plan.settings.debug_dir
     if folder is None:
         yield None
         return
-    source = preparation.source
-    faces = max((len(segment.tracks) for segment in preparation.segments), default=0)
+    source = plan.source
+    faces = max((len(segment.tracks) for segment in plan.segments), default=0)
     with DebugVideos(folder, out.stem, source=source, faces=faces, sound=sound, cancel=run.cancel) as videos:
         yield videos
 
 
-def _sound(preparation: Preparation, run: RenderRun) -> SoundTrack:
+def _sound(plan: RenderPlan, run: RenderRun) -> SoundTrack:
     """What is heard: the voice, and behind it the source's own sound, if the source goes on there."""
-    source, timeline, voice = preparation.source, preparation.timeline, preparation.voice
+    source, timeline, voice = plan.source, plan.timeline, plan.voice
     spoken = float(voice.seconds)
     if timeline.frame_count <= timeline.spoken_count:
         return SoundTrack(voice.path, voice.rate, None, spoken, 0.0, spoken)
     own: Voice | None = None
     try:
-        own = extract_sound_of(source, preparation.folder, preparation.settings.limits, run.cancel)
+        own = extract_sound_of(source, plan.folder, plan.settings.limits, run.cancel)
     except VoiceError as error:
         run.warn(f"the source's own sound is not heard behind the voice: {error.problem}")
     for note in () if own is None else own.notes:

@@ -33,8 +33,8 @@ class ParsedMaskOptions:
             ends inside.
         upper: Share of the blended square, from above, that keeps the source.
         left_cheek, right_cheek: For "jaw": columns of the labels, from the middle, that are not narrowed.
-        boundary: Width over which the mask fades at the crop's edges, as a share of the reach of the blur. 0: it does not,
-            as upstream's, and where the crop cuts through the mask there is a seam.
+        boundary: Width over which the mask fades at the edges of the crop, as a share of the reach of the blur.
+            0: it does not, as upstream's, and where the crop cuts through the mask there is a seam.
         scale: The shape is scaled by this around its middle.
         drop: And then moved down by this fraction of the blended square.
     """

@@ -22,7 +22,7 @@ from musetalk.doctor.findings import Findings
 from musetalk.doctor.network_hooks import watched
 from musetalk.doctor.sample_clip import Scene, envelope_windows, feature_windows
 from musetalk.errors import MuseTalkError
-from musetalk.faces.parsing.parsed_faces import FaceShapes
+from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.pipeline.masking import FaceLayout, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import RenderSettings
@@ -128,7 +128,7 @@ def _unwatched(audio_spec: AudioFeatureSpec | None) -> list[Finding]:
 
 def _paint(generator: FaceGenerator, settings: RenderSettings, scene: Scene, speech: Float32Array) -> _Painted:
     """What rendering does with a clip, without faces to parse: place, cut, generate, mix."""
-    layout, frames = FaceLayout(FaceShapes(), generator, settings), range(len(scene.frames))
+    layout, frames = FaceLayout(ParsedFaces(), generator, settings), range(len(scene.frames))
     transforms = layout.crops(list(frames), scene.faces)
     masks = [layout.mask(*each) for each in zip(frames, scene.faces, transforms, strict=True)]
     crops = np.stack([place.crop(frame) for place, frame in zip(transforms, scene.frames, strict=True)])

@@ -18,7 +18,7 @@ from musetalk.audio.track import SpeechTrack
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import SettingsError, about
 from musetalk.faces.crops.crop import CropTransform
-from musetalk.faces.parsing.parsed_faces import FaceShapes, ParsedFace
+from musetalk.faces.parsing.parsed_faces import ParsedFace, ParsedFaces
 from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.inspection.notes import end_note, input_notes, notes_on, noticed
@@ -36,8 +36,8 @@ from musetalk.pipeline.components import Components
 from musetalk.pipeline.fallback import BackendSession, FallbackBackend
 from musetalk.pipeline.generate import Batch, FaceSteps, GeneratedFace
 from musetalk.pipeline.masking import FaceLayout
-from musetalk.pipeline.parse import shapes_in
-from musetalk.pipeline.prepare import Preparation, presence_on
+from musetalk.pipeline.parse import parse_pictures
+from musetalk.pipeline.prepare import RenderPlan, presence_on
 from musetalk.pipeline.render import paint
 from musetalk.pipeline.speech import extract_features_around
 from musetalk.progress import CancelToken, RenderRun
@@ -215,17 +215,17 @@ def _show(
     )
 
 
-def _read_faces(scene: Scene, look: Look, run: RenderRun) -> FaceShapes:
+def _read_faces(scene: Scene, look: Look, run: RenderRun) -> ParsedFaces:
     """Look at the chosen faces of the clip's frames, as far as anybody asks for what is seen."""
     readers = scene.components.readers
     if readers.idle:
-        return FaceShapes()
+        return ParsedFaces()
     places = (scene.timeline.source_frame(frame) for frame in look.clip)
     pictures = sorted(dict(zip(places, look.pictures, strict=False)).items())
     known = [(place, picture) for place, picture in pictures if place in look.stretch]
     sigma = smoothing_sigma(scene.settings.tracker, scene.source.fps)
     folder = Path(tempfile.mkdtemp(prefix="labels-", dir=scene.folder))
-    return shapes_in(known, look.plan, readers, sigma, folder=folder, run=run, total=len(known))
+    return parse_pictures(known, look.plan, readers, sigma, folder=folder, run=run, total=len(known))
 
 
 def _paint(
@@ -241,11 +241,11 @@ def _paint(
     segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch, presence)
     components = scene.components
     run.emit("speech", 0, 0)
-    preparation = Preparation(
+    plan = RenderPlan(
         source=scene.source,
         voice=preview_voice.voice,
         timeline=scene.timeline,
-        plan=look.plan,
+        face_plan=look.plan,
         speech=_extract_features(scene, look, preview_voice, envelope, components),
         envelope=envelope,
         segments=(segment,),
@@ -262,7 +262,7 @@ def _paint(
     )
     run.emit("render", segment.start, segment.stop)
     pictures = [look.pictures[frame - look.clip.start].copy() for frame in range(segment.start, segment.stop)]
-    batch, place = paint(preparation, Batch(segment, pictures), run), look.frame - segment.start
+    batch, place = paint(plan, Batch(segment, pictures), run), look.frame - segment.start
     frame = look.pictures[look.frame - look.clip.start]
     return batch.frames[place], tuple(_steps(painted, place, frame) for painted in batch.painted)
 

@@ -17,7 +17,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.components import Components
-from musetalk.pipeline.segments import piece_lengths
+from musetalk.pipeline.segments import segment_limits
 from musetalk.progress import CancelToken
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -90,7 +90,7 @@ def look_at(scene: Scene, frame: int) -> Look:
     source, timeline = scene.source, scene.timeline
     spoken = frame < timeline.spoken_count
     generator = scene.components.generator
-    lengths = piece_lengths(generator, source.frame_bytes, source.fps)
+    lengths = segment_limits(generator, source.frame_bytes, source.fps)
     # Of a video network one clip around the frame will do: a whole piece would take several times as long.
     longest = lengths.longest if lengths.shortest == 1 else lengths.shortest
     length = longest if spoken and not generator.traits.alone else 1

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
 from typing import Literal, TypeAlias, TypeVar
 
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.report import Fallback, Span, Unrestored
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import FallbackEvent, NotRestored
@@ -90,25 +90,25 @@ def unrestored_frames(unrestored: Iterable[Unrestored]) -> int:
     return len(_frames(unrestored))
 
 
-def spans_of(preparation: Preparation, fallbacks: Iterable[Fallback] = ()) -> tuple[Span, ...]:
+def spans_of(plan: RenderPlan, fallbacks: Iterable[Fallback] = ()) -> tuple[Span, ...]:
     """The output from its first frame to its last, cut where the way it was made changes."""
     replaced = _frames(fallbacks)
     spans: list[Span] = []
-    for segment in preparation.segments:
+    for segment in plan.segments:
         for frame in range(segment.start, segment.stop):
             painted: _Kind = "fallback" if frame in replaced else "face"
-            kind = painted if segment.tracks else _unpainted(preparation, frame)
+            kind = painted if segment.tracks else _unpainted(plan, frame)
             start = spans.pop().start if spans and spans[-1].kind == kind else frame
             spans.append(Span(start, frame + 1, kind))
     return tuple(spans)
 
 
-def _unpainted(preparation: Preparation, frame: int) -> _Kind:
+def _unpainted(plan: RenderPlan, frame: int) -> _Kind:
     """Why an output frame passed through: faces that are there while the voice goes on are left alone in pauses."""
-    timeline = preparation.timeline
+    timeline = plan.timeline
     if frame >= timeline.spoken_count:
         return "tail"
-    return "rest" if preparation.plan.faces(timeline.source_frame(frame)) else "cutaway"
+    return "rest" if plan.face_plan.faces(timeline.source_frame(frame)) else "cutaway"
 
 
 def _frames(stretches: Iterable[Fallback | Unrestored]) -> set[int]:

@@ -24,7 +24,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
-from musetalk.pipeline.parse import FaceLabeller, FaceLandmarker, FaceReaders
+from musetalk.pipeline.parse import FaceLandmarker, BiSeNetParser, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
@@ -44,7 +44,7 @@ class Components:
     Attributes:
         detector: Finds faces.
         generator: Paints mouths.
-        labeller: Parses faces; None: nothing here needs it, or its weights are not there.
+        parser: Parses faces; None: nothing here needs it, or its weights are not there.
         landmarker: Finds landmarks of faces; None: nothing here asks for them, or its weights are not there.
         encoder: Hears the voice; None: the generator listens to the envelope.
         features: Where features of voices are kept.
@@ -57,7 +57,7 @@ class Components:
 
     detector: FaceDetector
     generator: FaceGenerator
-    labeller: FaceLabeller | None = None
+    parser: BiSeNetParser | None = None
     landmarker: FaceLandmarker | None = None
     encoder: SpeechEncoder | None = None
     features: FeatureCache | None = None
@@ -71,7 +71,7 @@ class Components:
     def readers(self) -> FaceReaders:
         """What looks at planned faces before they are painted, and what for."""
         aligner = self.generator.traits.aligner
-        return FaceReaders(self.labeller, self.landmarker, aligner, five=self.enhancer is not None)
+        return FaceReaders(self.parser, self.landmarker, aligner, five=self.enhancer is not None)
 
 
 class ComponentLoader:
@@ -191,11 +191,11 @@ class ComponentLoader:
     def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:
         audio_spec = generator.traits.audio_spec
         needed = _needs_labels(settings, generator.traits)
-        labeller = self._labeller(settings) if needed or settings.enhance.wanted else None
+        parser = self._parser(settings) if needed or settings.enhance.wanted else None
         landmarker = self._landmarker(settings) if _needs_landmarks(settings, generator.traits) else None
         notes = [] if self._detector is not None else detector_notes(settings.detector, settings.models_dir)
         notes += [*generator.traits.notes, *_look_notes(settings)]
-        if labeller is None and needed:
+        if parser is None and needed:
             missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
             drawn = "crops and masks follow" if landmarker is None else "masks follow"
             notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
@@ -206,7 +206,7 @@ class ComponentLoader:
         return Components(
             self._load_detector(settings),
             generator,
-            labeller,
+            parser,
             landmarker,
             None if audio_spec is None else self._encoder(settings, audio_spec),
             None if audio_spec is None else FeatureCache(_cache_folder() / "features"),
@@ -214,7 +214,7 @@ class ComponentLoader:
             backend.name,
         )
 
-    def _labeller(self, settings: RenderSettings) -> FaceLabeller | None:
+    def _parser(self, settings: RenderSettings) -> BiSeNetParser | None:
         models_dir = settings.models_dir
         if FACE_PARSING.state(models_dir) != "ready":
             return None
@@ -222,7 +222,7 @@ class ComponentLoader:
 
         device = _device(settings)
         return self._cached(
-            "labeller", (models_dir, str(device)), lambda: load_parser(models_dir / FACE_PARSING.path, device)
+            "parser", (models_dir, str(device)), lambda: load_parser(models_dir / FACE_PARSING.path, device)
         )
 
     def _landmarker(self, settings: RenderSettings) -> FaceLandmarker | None:

@@ -14,7 +14,7 @@ from musetalk.compositing.blending import Patch, blend, make_patch
 from musetalk.enhancers.deflicker import Memory
 from musetalk.pipeline.enhance import EnhanceStage
 from musetalk.pipeline.generate import Batch, GeneratedFace
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.stopping import ends_by, stop_point
@@ -33,14 +33,14 @@ class Compositor:
     """Finishes the segments of one render, which are given in order.
 
     Args:
-        preparation: Of the render.
+        plan: Of the render.
         run: Progress, cancellation, what is noticed.
     """
 
-    def __init__(self, preparation: Preparation, run: RenderRun) -> None:
-        self._settings, self._run = preparation.settings.blend, run
-        enhancer = preparation.enhancer
-        self._restoring = None if enhancer is None else EnhanceStage(enhancer, preparation, run)
+    def __init__(self, plan: RenderPlan, run: RenderRun) -> None:
+        self._settings, self._run = plan.settings.blend, run
+        enhancer = plan.enhancer
+        self._enhancing = None if enhancer is None else EnhanceStage(enhancer, plan, run)
         self._before: dict[int, _Before] = {}
         self._last: Segment | None = None
 
@@ -63,10 +63,10 @@ class Compositor:
             looks = self._composite(batch, before)
         painted = batch.painted
         memories: tuple[Memory | None, ...] = (None,) * len(before)
-        if self._restoring is not None:
+        if self._enhancing is not None:
             # Where pieces share frames, these are cross-faded, and say enough.
             remembered = [None if each is None or segment.lead else each.memory for each in before]
-            painted, memories = self._restoring.restore(batch, remembered)
+            painted, memories = self._enhancing.restore(batch, remembered)
         ends = zip(painted, looks, memories, strict=True)
         self._last = segment
         self._before = {face.track: _Before(face.backend, look, memory) for face, look, memory in ends}

@@ -16,7 +16,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import EnhancerError
 from musetalk.faces.crops.upright_crop import UprightCropTransform
 from musetalk.pipeline.generate import Batch, GeneratedFace, Restored
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 
@@ -28,13 +28,13 @@ class EnhanceStage:
 
     Args:
         enhancer: What restores.
-        preparation: Of the render.
+        plan: Of the render.
         run: Cancellation, and where it is noted what was not restored.
     """
 
-    def __init__(self, enhancer: FaceEnhancer, preparation: Preparation, run: RenderRun) -> None:
-        self._enhancer, self._preparation, self._run = enhancer, preparation, run
-        self._settings = preparation.settings.enhance
+    def __init__(self, enhancer: FaceEnhancer, plan: RenderPlan, run: RenderRun) -> None:
+        self._enhancer, self._plan, self._run = enhancer, plan, run
+        self._settings = plan.settings.enhance
 
     def restore(
         self, batch: Batch, before: Sequence[Memory | None]
@@ -57,7 +57,7 @@ class EnhanceStage:
 
     def _views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:
         """Where the restorer sees a face, frame by frame, from output frame `first` on."""
-        shapes, source = self._preparation.layout.shapes, self._preparation.timeline.source_frame
+        shapes, source = self._plan.layout.shapes, self._plan.timeline.source_frame
         return [
             face_view(face, self._enhancer.size, shapes.five(source(first + place), face))
             for place, face in enumerate(painted.faces)
@@ -92,10 +92,8 @@ class EnhanceStage:
         size, share = self._enhancer.size, self._settings.strength * painted.presence[place]
         if self._settings.region == "mouth":
             return scale_alpha(intersect_masks(painted.masks[place], visible_mask(view, soft_square(size))), share)
-        source = self._preparation.timeline.source_frame(first + place)
-        mask = self._preparation.layout.remove_occluders(
-            visible_mask(view, whole_face(size)), source, painted.faces[place]
-        )
+        source = self._plan.timeline.source_frame(first + place)
+        mask = self._plan.layout.remove_occluders(visible_mask(view, whole_face(size)), source, painted.faces[place])
         return scale_alpha(mask, share)
 
 

@@ -14,7 +14,7 @@ from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
 from musetalk.pipeline.fallback import BackendSession
 from musetalk.pipeline.masking import first_row_shown
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
@@ -115,49 +115,47 @@ class Batch:
     painted: tuple[GeneratedFace, ...] = ()
 
 
-def generate(preparation: Preparation, run: RenderRun, batch: Batch) -> Batch:
+def generate(plan: RenderPlan, run: RenderRun, batch: Batch) -> Batch:
     """Paint every face of a segment; the frames stay as they are."""
     run.cancel.check()
     segment = batch.segment
     if not segment.tracks:
         return batch
     with ends_by(run.cancel.check):
-        return replace(batch, painted=tuple(_paint(batch, track, preparation, run) for track in segment.tracks))
+        return replace(batch, painted=tuple(_paint(batch, track, plan, run) for track in segment.tracks))
 
 
-def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> GeneratedFace:
+def _paint(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
     """Paint one face over a segment: by the chosen backend, or else by its fallback, which is noted."""
-    segment, fallback, reason = batch.segment, preparation.fallback, preparation.instead
+    segment, fallback, reason = batch.segment, plan.fallback, plan.instead
     try:
-        painted = _paint_by(preparation.session, batch, track, preparation, run)
+        painted = _paint_by(plan.session, batch, track, plan, run)
     except GeneratorError as error:
         if fallback is None:
             raise
         reason = error.problem
     else:
         if reason:
-            run.record_fallback(segment.first, segment.stop, track, preparation.backend, reason)
+            run.record_fallback(segment.first, segment.stop, track, plan.backend, reason)
         return painted
     # Out here what the failed call held is gone.
     try:
         with run.clock.measure("load"):
             session = fallback.session(run.cancel)
-        painted = _paint_by(session, batch, track, preparation, run)
+        painted = _paint_by(session, batch, track, plan, run)
     except BackendError as error:
         raise BackendError(f"{reason}; and who would step in cannot: {error.problem}", error.remedy) from error
     run.record_fallback(segment.first, segment.stop, track, session.backend, reason)
     return painted
 
 
-def _paint_by(
-    session: BackendSession, batch: Batch, track: int, preparation: Preparation, run: RenderRun
-) -> GeneratedFace:
+def _paint_by(session: BackendSession, batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
     """Let a session paint one face over a segment, in clips that it can take."""
-    stride = session.generator.traits.stride_at(preparation.source.fps)
+    stride = session.generator.traits.stride_at(plan.source.fps)
     length, count = stride * session.generator.clip_length, len(batch.frames)
     clips = [range(start, min(start + length, count)) for start in range(0, count, length)]
     with run.clock.measure("generate"):
-        parts = [_paint_clip(session, batch, clip, track, preparation, run) for clip in clips]
+        parts = [_paint_clip(session, batch, clip, track, plan, run) for clip in clips]
     return replace(
         parts[0],
         faces=tuple(chain(*(part.faces for part in parts))),
@@ -169,15 +167,15 @@ def _paint_by(
 
 
 def _paint_clip(
-    session: BackendSession, batch: Batch, part: range, track: int, preparation: Preparation, run: RenderRun
+    session: BackendSession, batch: Batch, part: range, track: int, plan: RenderPlan, run: RenderRun
 ) -> GeneratedFace:
     """Paint one face over frames of a segment, counted from its first."""
     layout, start = session.layout, batch.segment.first
-    sources = [preparation.timeline.source_frame(start + frame) for frame in part]
-    faces = tuple(next(f for f in preparation.plan.faces(source) if f.track == track) for source in sources)
+    sources = [plan.timeline.source_frame(start + frame) for frame in part]
+    faces = tuple(next(f for f in plan.face_plan.faces(source) if f.track == track) for source in sources)
     transforms = tuple(layout.crops(sources, faces))
     masks = tuple(layout.mask(*each) for each in zip(sources, faces, transforms, strict=True))
-    presence = tuple(preparation.presence_of(start + frame) for frame in part)
+    presence = tuple(plan.presence_of(start + frame) for frame in part)
     frames = batch.frames[part.start : part.stop]
     crops = np.stack([p.crop(frame) for p, frame in zip(transforms, frames, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(transforms, faces, strict=True))
@@ -191,19 +189,19 @@ def _paint_clip(
         check=run.cancel.check,
         step=lambda done, total: run.painting(reached + share * done / total, (done, total)),
         note=run.warn,
-        stride=session.generator.traits.stride_at(preparation.source.fps),
+        stride=session.generator.traits.stride_at(plan.source.fps),
     )
-    generated, masked = tuple(_generated(session.generator, clip, preparation)), session.generator.traits.masked
+    generated, masked = tuple(_generated(session.generator, clip, plan)), session.generator.traits.masked
     return GeneratedFace(track, session.backend, faces, transforms, masks, presence, generated, masked)
 
 
-def _generated(generator: FaceGenerator, clip: Clip, preparation: Preparation) -> UInt8Array:
+def _generated(generator: FaceGenerator, clip: Clip, plan: RenderPlan) -> UInt8Array:
     """What the generator makes of a clip.
 
     Neither a compiler, which works in the first call, nor a video network's layer, which takes a CPU seconds, is waited
     for.
     """
-    if preparation.settings.network.compile or generator.device == "cpu":
+    if plan.settings.network.compile or generator.device == "cpu":
         return left_alone(lambda: generator.generate(clip))
     return generator.generate(clip)
 

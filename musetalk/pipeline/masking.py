@@ -17,7 +17,7 @@ from musetalk.compositing.parsed_masks import ParsedMaskOptions, mask_of_shape, 
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import CropTransform, Scaling, place_crops, square_around
 from musetalk.faces.parsing.face_extent import halved_crop, parsing_view, shift_range
-from musetalk.faces.parsing.parsed_faces import FaceShapes
+from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.types import FaceSample
 from musetalk.settings import MaskSettings, RenderSettings, ShownShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -55,7 +55,7 @@ class FaceLayout:
     """
 
     def __init__(
-        self, shapes: FaceShapes, generator: FaceGenerator, settings: RenderSettings, *, fps: Fraction | None = None
+        self, shapes: ParsedFaces, generator: FaceGenerator, settings: RenderSettings, *, fps: Fraction | None = None
     ) -> None:
         self._shapes = shapes
         self._size, self._traits = generator.crop_size, generator.traits
@@ -67,7 +67,7 @@ class FaceLayout:
         self._maps: Recent[tuple[int, int], _FaceMaps] = Recent(2 * len(self._weights) + _KEPT_BEHIND)
 
     @property
-    def shapes(self) -> FaceShapes:
+    def shapes(self) -> ParsedFaces:
         """Extents and labels of the faces."""
         return self._shapes
 

@@ -13,7 +13,7 @@ import numpy as np
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_store import LabelStore
-from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
+from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
@@ -28,7 +28,7 @@ _MOST_FACES = 256  # in a batch, so that progress shows while one picture is rep
 _Crops: TypeAlias = tuple[UInt8Array, ...]
 
 
-class FaceLabeller(Protocol):
+class BiSeNetParser(Protocol):
     """Labels every pixel of a face."""
 
     @property
@@ -81,13 +81,13 @@ class FaceReaders:
     """What looks at planned faces, and what for.
 
     Attributes:
-        labeller: Parses them; None: nobody does.
+        parser: Parses them; None: nobody does.
         landmarker: Finds their landmarks; None: nobody does.
         aligner: What aligns them; None: nothing here does.
         five: Whether anybody asks for eyes, nose and mouth.
     """
 
-    labeller: FaceLabeller | None = None
+    parser: BiSeNetParser | None = None
     landmarker: FaceLandmarker | None = None
     aligner: Aligner | None = None
     five: bool = False
@@ -95,15 +95,15 @@ class FaceReaders:
     @property
     def idle(self) -> bool:
         """Whether nobody looks."""
-        return self.labeller is None and self.landmarker is None
+        return self.parser is None and self.landmarker is None
 
     @property
     def at_once(self) -> int:
         """Faces that are worth looking at together."""
-        return max((each.at_once for each in (self.labeller, self.landmarker) if each is not None), default=1)
+        return max((each.at_once for each in (self.parser, self.landmarker) if each is not None), default=1)
 
 
-def read_shapes(
+def parse_faces(
     source: Source,
     plan: FacePlan,
     frames: range,
@@ -112,7 +112,7 @@ def read_shapes(
     *,
     folder: Path,
     run: RenderRun,
-) -> FaceShapes:
+) -> ParsedFaces:
     """Look at the planned faces of a stretch of the source.
 
     Args:
@@ -125,13 +125,13 @@ def read_shapes(
         run: Progress, cancellation, warnings.
     """
     if readers.idle:
-        return FaceShapes()
+        return ParsedFaces()
     with closing(read_frames(source, frames.start, frames.stop, cancel=run.cancel)) as pictures:
         numbered = zip(frames, pictures, strict=False)
-        return shapes_in(numbered, plan, readers, sigma, folder=folder, run=run, total=len(frames))
+        return parse_pictures(numbered, plan, readers, sigma, folder=folder, run=run, total=len(frames))
 
 
-def shapes_in(
+def parse_pictures(
     pictures: Iterable[tuple[int, UInt8Array]],
     plan: FacePlan,
     readers: FaceReaders,
@@ -140,10 +140,10 @@ def shapes_in(
     folder: Path,
     run: RenderRun,
     total: int,
-) -> FaceShapes:
-    """As `read_shapes`, of `total` source frames that are at hand: (number, uint8 RGB [H, W, 3]), ascending."""
-    store = None if readers.labeller is None else LabelStore(folder / "labels.bin")
-    reader = ShapeReader(store, readers.aligner, five=readers.five)
+) -> ParsedFaces:
+    """As `parse_faces`, of `total` source frames that are at hand: (number, uint8 RGB [H, W, 3]), ascending."""
+    store = None if readers.parser is None else LabelStore(folder / "labels.bin")
+    reader = ParsedFacesBuilder(store, readers.aligner, five=readers.five)
     seen = 0
     known: dict[int, tuple[UInt8Array | None, Float64Array | None]] = {}  # what each track was seen like last
     for batch in _batches(pictures, plan, readers):
@@ -159,7 +159,7 @@ def shapes_in(
         missed = f"face parsing saw no face in {reader.unseen} of {seen} crops"
         run.warn(f"{missed}: their masks are their neighbours', or drawn")
     if reader.astray:
-        stand_in = "neighbours" if readers.labeller is None else "labels or neighbours"
+        stand_in = "neighbours" if readers.parser is None else "labels or neighbours"
         run.warn(f"the landmarks of {reader.astray} of {seen} faces cannot be theirs: {stand_in} stood in for them")
     return reader.finish(sigma)
 
@@ -184,9 +184,9 @@ class _Batch:
 
     def labels(self, readers: FaceReaders) -> Sequence[UInt8Array | None]:
         """Of each face that is looked at."""
-        if readers.labeller is None or not self.boxes:
+        if readers.parser is None or not self.boxes:
             return [None] * len(self.boxes)
-        return list(readers.labeller.labels(self.parsed))
+        return list(readers.parser.labels(self.parsed))
 
     def landmarks(self, readers: FaceReaders, check: Callable[[], None]) -> Sequence[Float64Array | None]:
         """Of each face that is looked at."""
@@ -210,7 +210,7 @@ def _batches(pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan, readers
             if not repeated:
                 batch.boxes.append(face.box)
                 kept = list(last[face.track])
-                batch.parsed += kept[:1] if readers.labeller is not None else []
+                batch.parsed += kept[:1] if readers.parser is not None else []
                 batch.marked += kept[-1:] if readers.landmarker is not None else []
         batch.done += 1
         if len(batch.boxes) >= readers.at_once or len(batch.faces) >= _MOST_FACES:
@@ -221,5 +221,5 @@ def _batches(pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan, readers
 
 def _crops(picture: UInt8Array, face: FaceSample, readers: FaceReaders) -> _Crops:
     """What the readers see of a face: first the parser, last the landmarker."""
-    parsed = () if readers.labeller is None else (parsing_view(face.box).crop(picture),)
+    parsed = () if readers.parser is None else (parsing_view(face.box).crop(picture),)
     return parsed if readers.landmarker is None else (*parsed, readers.landmarker.crop(picture, face.box))

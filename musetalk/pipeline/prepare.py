@@ -14,7 +14,7 @@ from musetalk.audio.track import SpeechTrack
 from musetalk.backends.types import FaceGenerator
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import CoordsError
-from musetalk.faces.parsing.parsed_faces import FaceShapes
+from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.tracking.face_plan import FacePlan, plan_key
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.tracker import smoothing_sigma
@@ -30,9 +30,9 @@ from musetalk.pipeline.fallback import BackendSession, FallbackBackend
 from musetalk.pipeline.file_uses import coords_file
 from musetalk.pipeline.masking import FaceLayout
 from musetalk.pipeline.no_face import no_face_error
-from musetalk.pipeline.parse import read_shapes
+from musetalk.pipeline.parse import parse_faces
 from musetalk.pipeline.preflight import Preflight
-from musetalk.pipeline.segments import Segment, cut_segments, piece_lengths
+from musetalk.pipeline.segments import Segment, cut_segments, segment_limits
 from musetalk.pipeline.speech import extract_features
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
@@ -40,14 +40,14 @@ from musetalk.utils.arrays import Float32Array
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation:
+class RenderPlan:
     """What rendering needs; any range of output frames can be made from it, on its own, with the same pixels.
 
     Attributes:
         source: The video or picture.
         voice: The voice, as WAV in `folder`.
         timeline: Which source frame each output frame shows.
-        plan: The chosen faces.
+        face_plan: The chosen faces.
         speech: The voice, as the generator hears it.
         envelope: The voice's loudness, frame by frame.
         segments: The output cut into units of work.
@@ -66,7 +66,7 @@ class Preparation:
     source: Source
     voice: Voice
     timeline: Timeline
-    plan: FacePlan
+    face_plan: FacePlan
     speech: SpeechTrack
     envelope: EnvelopeTrack
     segments: tuple[Segment, ...]
@@ -104,7 +104,7 @@ def prepare(
     folder: Path,
     coords_dir: Path,
     run: RenderRun,
-) -> Preparation:
+) -> RenderPlan:
     """Find the faces, read them, and measure the voice.
 
     Args:
@@ -118,9 +118,9 @@ def prepare(
     Raises:
         FaceError: There is no face to work on.
     """
-    source, timeline, plan = _plan(preflight, components.detector, settings, coords_dir, run)
+    source, timeline, face_plan = _plan(preflight, components.detector, settings, coords_dir, run)
     generator, voice = components.generator, preflight.voice
-    shapes = _read_faces(source, timeline, plan, components, settings, folder, run)
+    shapes = _read_faces(source, timeline, face_plan, components, settings, folder, run)
     layout = FaceLayout(shapes, generator, settings, fps=source.fps)
     with run.clock.measure("speech"):
         heard = settings.speech, source.fps, timeline.spoken_count
@@ -128,16 +128,16 @@ def prepare(
     if not envelope.heard.any() and not voice.silent:
         run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
     presence = presence_on(timeline, envelope, settings, source.fps)
-    segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes, source.fps), presence)
-    _note_size(layout, segments, timeline, plan, generator, run)
+    segments = cut_segments(face_plan, timeline, segment_limits(generator, source.frame_bytes, source.fps), presence)
+    _note_size(layout, segments, timeline, face_plan, generator, run)
     for note in (*components.notes, generator.traits.note_on(source.fps)):
         if note:
             run.warn(note)
-    return Preparation(
+    return RenderPlan(
         source=source,
         voice=voice,
         timeline=timeline,
-        plan=plan,
+        face_plan=face_plan,
         speech=speech,
         envelope=envelope,
         segments=segments,
@@ -173,21 +173,21 @@ def _plan(
     source, timeline = preflight.source, preflight.timeline
     with run.clock.measure("plan"):
         every_face = _find_faces(source, timeline.sources_used, detector, settings, coords_dir, run)
-        plan = every_face.select(settings.face)
-    if plan.frame_count < timeline.sources_used:
-        run.warn(note_on_shortening(source, plan.frame_count))
-        source = source.shortened(plan.frame_count)
+        face_plan = every_face.select(settings.face)
+    if face_plan.frame_count < timeline.sources_used:
+        run.warn(note_on_shortening(source, face_plan.frame_count))
+        source = source.shortened(face_plan.frame_count)
         timeline = plan_timeline(
             source.frame_count, source.fps, preflight.voice.seconds, length=settings.length, tail=settings.tail
         )
-    if plan.face_frames == 0:
+    if face_plan.face_frames == 0:
         raise no_face_error(source, timeline.sources_used, detector, run.cancel)
-    return source, timeline, plan
+    return source, timeline, face_plan
 
 
 def _fallback(
     components: Components,
-    shapes: FaceShapes,
+    shapes: ParsedFaces,
     voice: Voice,
     settings: RenderSettings,
     fps: Fraction,
@@ -221,14 +221,14 @@ def _find_faces(
         saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:
-                plan = FacePlan.load(saved, key)
+                face_plan = FacePlan.load(saved, key)
             except CoordsError as error:
                 run.warn(f"saved coords were not used: {error}")
             else:
                 run.emit("plan", used, used)
-                return plan
+                return face_plan
     with closing(read_frames(source, 0, used, max_side=detector.max_side, cancel=run.cancel)) as frames:
-        plan = plan_faces(
+        face_plan = plan_faces(
             frames,
             frame_size=(source.width, source.height),
             fps=source.fps,
@@ -239,36 +239,36 @@ def _find_faces(
             cancel=run.cancel,
         )
     if saved is not None:
-        plan.save(saved, key)
-    return plan
+        face_plan.save(saved, key)
+    return face_plan
 
 
 def _read_faces(
     source: Source,
     timeline: Timeline,
-    plan: FacePlan,
+    face_plan: FacePlan,
     components: Components,
     settings: RenderSettings,
     folder: Path,
     run: RenderRun,
-) -> FaceShapes:
+) -> ParsedFaces:
     """Look at the faces that will be painted, as far as anybody asks for what is seen."""
     shown = 1 + max(map(timeline.source_frame, range(timeline.spoken_count)), default=-1)
     sigma = smoothing_sigma(settings.tracker, source.fps)
     with run.clock.measure("parse"):
-        return read_shapes(source, plan, range(shown), components.readers, sigma, folder=folder, run=run)
+        return parse_faces(source, face_plan, range(shown), components.readers, sigma, folder=folder, run=run)
 
 
 def _note_size(
     layout: FaceLayout,
     segments: Sequence[Segment],
     timeline: Timeline,
-    plan: FacePlan,
+    face_plan: FacePlan,
     generator: FaceGenerator,
     run: RenderRun,
 ) -> None:
     sources = [timeline.source_frame(segment.start) for segment in segments if segment.tracks]
-    crops = (layout.crops([source], [face])[0] for source in sources for face in plan.faces(source))
+    crops = (layout.crops([source], [face])[0] for source in sources for face in face_plan.faces(source))
     largest = max((crop.side for crop in crops), default=0)
     if generator.crop_size is not None and largest > generator.crop_size:
         run.warn(

@@ -16,7 +16,7 @@ from musetalk.enhancers.deflicker import REMEMBERED
 from musetalk.media.playback import play
 from musetalk.pipeline.composite import Compositor
 from musetalk.pipeline.generate import Batch, FaceSteps, generate
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
@@ -45,28 +45,26 @@ class OutputFrame:
         return tuple(mask for step in self.steps for mask in step.shown)
 
 
-def render_frames(preparation: Preparation, start: int, stop: int, run: RenderRun) -> Generator[UInt8Array, None, None]:
+def render_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Generator[UInt8Array, None, None]:
     """Make output frames [start, stop): uint8 RGB [H, W, 3]; see `output_frames`."""
-    with closing(output_frames(preparation, start, stop, run)) as frames:
+    with closing(output_frames(plan, start, stop, run)) as frames:
         for frame in frames:
             yield frame.picture
 
 
-def output_frames(
-    preparation: Preparation, start: int, stop: int, run: RenderRun
-) -> Generator[OutputFrame, None, None]:
+def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Generator[OutputFrame, None, None]:
     """Make output frames [start, stop).
 
     Whole segments are made, with those that the first of them follows on, and what was not asked for is dropped, so
     that a frame's pixels do not depend on the range. Closing the iterator ends every thread and child process, also in
     the middle of a call.
     """
-    remembered = 0 if preparation.enhancer is None else REMEMBERED
-    segments = _needed(preparation.segments, start, stop, remembered)
+    remembered = 0 if plan.enhancer is None else REMEMBERED
+    segments = _needed(plan.segments, start, stop, remembered)
     run = run.branch()
-    decoded = ahead(_decode(preparation, segments, run), capacity=1, name="decode")
-    generated = ahead(through(partial(generate, preparation, run), decoded), capacity=1, name="generate")
-    compositor = Compositor(preparation, run)
+    decoded = ahead(_decode(plan, segments, run), capacity=1, name="decode")
+    generated = ahead(through(partial(generate, plan, run), decoded), capacity=1, name="generate")
+    compositor = Compositor(plan, run)
     finished = ahead(through(compositor.finish, generated), capacity=1, name="finish")
     with closing(finished):
         try:
@@ -124,20 +122,20 @@ def _faded(before: OutputFrame, after: OutputFrame, share: float) -> OutputFrame
     return OutputFrame(before.number, np.asarray(mixed, np.uint8), before.steps + after.steps, before.source)
 
 
-def paint(preparation: Preparation, batch: Batch, run: RenderRun) -> Batch:
+def paint(plan: RenderPlan, batch: Batch, run: RenderRun) -> Batch:
     """Generate and finish one segment, here and now, as if it were alone; the frames are changed in place."""
-    return Compositor(preparation, run).finish(generate(preparation, run, batch))
+    return Compositor(plan, run).finish(generate(plan, run, batch))
 
 
-def _decode(preparation: Preparation, segments: list[Segment], run: RenderRun) -> Generator[Batch, None, None]:
+def _decode(plan: RenderPlan, segments: list[Segment], run: RenderRun) -> Generator[Batch, None, None]:
     if not segments:
         return
     frames = play(
-        preparation.source,
-        preparation.timeline,
+        plan.source,
+        plan.timeline,
         segments[0].first,
         segments[-1].stop,
-        spool_dir=preparation.folder,
+        spool_dir=plan.folder,
         cancel=run.cancel,
     )
     shared: list[UInt8Array] = []  # with the segment before, which paints into its own
@@ -146,5 +144,5 @@ def _decode(preparation: Preparation, segments: list[Segment], run: RenderRun) -
             with run.clock.measure("decode"):
                 pictures = [*shared, *islice(frames, segment.stop - segment.first - len(shared))]
                 shared = [picture.copy() for picture in pictures[len(pictures) - (after.lead if after else 0) :]]
-                sources = tuple(picture.copy() for picture in pictures) if preparation.keeps_sources else ()
+                sources = tuple(picture.copy() for picture in pictures) if plan.keeps_sources else ()
             yield Batch(segment, pictures, sources)

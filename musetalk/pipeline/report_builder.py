@@ -20,7 +20,7 @@ from musetalk.pipeline.accounting import (
     unrestored_frames,
     unrestored_sentences,
 )
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.report import LOUDNESS_BINS, RenderReport, versions
 from musetalk.progress import RenderRun
 
@@ -28,7 +28,7 @@ _SAMPLED_SEGMENTS = 200
 
 
 def report_of(
-    preparation: Preparation,
+    plan: RenderPlan,
     out: Path,
     backend: AnyBackend,
     run: RenderRun,
@@ -38,17 +38,17 @@ def report_of(
     """Sum up a render.
 
     Args:
-        preparation: What was known before.
+        plan: What was known before.
         out: What was made.
         backend: That was asked for.
         run: What was noticed.
         peak_mb: Most resident memory, in MiB.
         measures: Of the result; None: nobody asked for them.
     """
-    source, timeline = preparation.source, preparation.timeline
-    face_frames = sum(s.stop - s.start for s in preparation.segments if s.tracks)
-    fallbacks, whole = joined(run.fallbacks), is_all_fallback(preparation.segments, run.fallbacks)
-    enhancer, unrestored = preparation.enhancer, left_unrestored(run.unrestored)
+    source, timeline = plan.source, plan.timeline
+    face_frames = sum(s.stop - s.start for s in plan.segments if s.tracks)
+    fallbacks, whole = joined(run.fallbacks), is_all_fallback(plan.segments, run.fallbacks)
+    enhancer, unrestored = plan.enhancer, left_unrestored(run.unrestored)
     return RenderReport(
         output=str(out),
         frames=timeline.frame_count,
@@ -56,24 +56,24 @@ def report_of(
         passthrough_frames=timeline.frame_count - face_frames,
         fallback_frames=fallback_frames(fallbacks),
         fallbacks=fallbacks,
-        spans=spans_of(preparation, fallbacks),
-        loudness=_loudness(preparation),
+        spans=spans_of(plan, fallbacks),
+        loudness=_loudness(plan),
         fps=rate_text(source.fps),
-        voice_seconds=float(preparation.voice.seconds),
+        voice_seconds=float(plan.voice.seconds),
         video_seconds=float(timeline.frame_count / source.fps),
         wall_seconds=round(run.elapsed, 3),
         stages=run.clock.seconds,
         peak_rss_mb=peak_mb,
         backend=backend.name,
-        device=preparation.generator.device,
-        detector=preparation.detector,
-        bbox_shift_range=_shift_range(preparation),
+        device=plan.generator.device,
+        detector=plan.detector,
+        bbox_shift_range=_shift_range(plan),
         warnings=(
             *fallback_sentences(fallbacks, backend.name, face_frames, whole=whole),
             *unrestored_sentences(unrestored, face_frames),
             *run.warnings,
         ),
-        settings=preparation.settings.model_dump(mode="json"),
+        settings=plan.settings.model_dump(mode="json"),
         versions=versions(),
         measures=measures,
         instead=others(fallbacks) if whole else "",
@@ -84,17 +84,17 @@ def report_of(
     )
 
 
-def _shift_range(preparation: Preparation) -> tuple[int, int] | None:
+def _shift_range(plan: RenderPlan) -> tuple[int, int] | None:
     """Over some of the painted frames, evenly spread."""
-    painted = [segment for segment in preparation.segments if segment.tracks]
+    painted = [segment for segment in plan.segments if segment.tracks]
     some = painted[:: max(1, len(painted) // _SAMPLED_SEGMENTS)]
-    sources = [preparation.timeline.source_frame(segment.start) for segment in some]
-    places = [(source, face) for source in sources for face in preparation.plan.faces(source)]
-    return preparation.layout.shift_range([source for source, _ in places], [face for _, face in places])
+    sources = [plan.timeline.source_frame(segment.start) for segment in some]
+    places = [(source, face) for source in sources for face in plan.face_plan.faces(source)]
+    return plan.layout.shift_range([source for source, _ in places], [face for _, face in places])
 
 
-def _loudness(preparation: Preparation) -> tuple[float, ...]:
-    frames = preparation.timeline.frame_count
-    openness = preparation.envelope.window(0, frames)[:, 0]
+def _loudness(plan: RenderPlan) -> tuple[float, ...]:
+    frames = plan.timeline.frame_count
+    openness = plan.envelope.window(0, frames)[:, 0]
     starts = np.unique(np.arange(LOUDNESS_BINS) * frames // LOUDNESS_BINS)
     return tuple(np.round(np.maximum.reduceat(openness, starts).astype(float), 3).tolist())

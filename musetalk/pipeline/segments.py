@@ -41,7 +41,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class PieceLengths:
+class SegmentLimits:
     """How long the pieces are that a generator is given.
 
     Attributes:
@@ -55,7 +55,7 @@ class PieceLengths:
     shortest: int = 1
 
 
-def piece_lengths(generator: FaceGenerator, frame_bytes: int, fps: Fraction) -> PieceLengths:
+def segment_limits(generator: FaceGenerator, frame_bytes: int, fps: Fraction) -> SegmentLimits:
     """How long pieces with a face are: as long as the generator takes them, shorter where frames are large.
 
     Args:
@@ -69,11 +69,11 @@ def piece_lengths(generator: FaceGenerator, frame_bytes: int, fps: Fraction) -> 
     if traits.shortest > 1 and fitting > shortest:  # whole clips: more frames would cost another one
         step = shortest - overlap
         fitting = shortest + (fitting - shortest) // step * step
-    return PieceLengths(fitting, min(overlap, fitting // 2), min(shortest, fitting))
+    return SegmentLimits(fitting, min(overlap, fitting // 2), min(shortest, fitting))
 
 
 def cut_segments(
-    plan: FacePlan, timeline: Timeline, lengths: PieceLengths, presence: Float32Array | None = None
+    plan: FacePlan, timeline: Timeline, lengths: SegmentLimits, presence: Float32Array | None = None
 ) -> tuple[Segment, ...]:
     """Cut where the shot, the faces in view or the voice's cover changes, where the source jumps, and into pieces.
 
@@ -84,7 +84,7 @@ def cut_segments(
         presence: float32 [N, at least the spoken frames], how much of the painted faces each output frame shows, see
             `speech.pauses.find_presence`; frames that show nothing of them pass through. None: all of it, always.
     """
-    passed = PieceLengths(PASSTHROUGH_LENGTH)
+    passed = SegmentLimits(PASSTHROUGH_LENGTH)
     stretches = ((stretch, lengths if stretch.tracks else passed) for stretch in _stretches(plan, timeline, presence))
     return tuple(piece for stretch, fitting in stretches for piece in _pieces(stretch, fitting))
 
@@ -107,7 +107,7 @@ def _stretches(plan: FacePlan, timeline: Timeline, presence: Float32Array | None
         yield Segment(start, timeline.frame_count, key[1])
 
 
-def _pieces(stretch: Segment, lengths: PieceLengths) -> Iterator[Segment]:
+def _pieces(stretch: Segment, lengths: SegmentLimits) -> Iterator[Segment]:
     start, before = stretch.start, 0  # `before`: frames of the piece before, as far as they are its own
     while start < stretch.stop:
         lead = min(lengths.overlap, before)

@@ -13,7 +13,7 @@ from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import measure_extent
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
-from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
+from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.proportions import FaceExtent
 from musetalk.faces.types import FaceSample
 from tests.helpers.drawn import drawn_sample
@@ -53,9 +53,9 @@ def found(labels: np.ndarray, seen: BoxCropTransform = WHOLE) -> FaceExtent:
     return extent
 
 
-def shapes_of(folder: Path, labels: Mapping[int, np.ndarray], face: FaceSample | None = None) -> FaceShapes:
+def shapes_of(folder: Path, labels: Mapping[int, np.ndarray], face: FaceSample | None = None) -> ParsedFaces:
     """What a parser that gives these labels, by source frame, tells of a face that does not move."""
-    reader = ShapeReader(LabelStore(Path(mkdtemp(dir=folder)) / "labels.bin"))
+    reader = ParsedFacesBuilder(LabelStore(Path(mkdtemp(dir=folder)) / "labels.bin"))
     for frame, each in sorted(labels.items()):
         reader.add(frame, face or drawn_sample(), each)
     return reader.finish(2.0)

@@ -25,7 +25,7 @@ from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
@@ -145,12 +145,12 @@ def test_cancelling_ends_the_call() -> None:
     assert network.seen == []
 
 
-def painted_places(preparation: Preparation, frame: int) -> list[tuple[slice, slice]]:
-    source = preparation.timeline.source_frame(frame)
+def painted_places(plan: RenderPlan, frame: int) -> list[tuple[slice, slice]]:
+    source = plan.timeline.source_frame(frame)
     places = []
-    for face in preparation.plan.faces(source):
-        [crop] = preparation.layout.crops([source], [face])
-        mask = preparation.layout.mask(source, face, crop)
+    for face in plan.face_plan.faces(source):
+        [crop] = plan.layout.crops([source], [face])
+        mask = plan.layout.mask(source, face, crop)
         rows, columns = mask.alpha.shape
         places.append((slice(max(0, mask.y), mask.y + rows), slice(max(0, mask.x), mask.x + columns)))
     return places
@@ -159,36 +159,36 @@ def painted_places(preparation: Preparation, frame: int) -> list[tuple[slice, sl
 @pytest.fixture(scope="module")
 def prepared(
     engine: LipSync, film: Path, words: Path, models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Preparation]:
+) -> Iterator[RenderPlan]:
     """Faces are parsed, and turned upright."""
-    with engine.preparing(film, words, settings(models), tmp_path_factory.mktemp("prepared")) as preparation:
-        yield preparation
+    with engine.preparing(film, words, settings(models), tmp_path_factory.mktemp("prepared")) as plan:
+        yield plan
 
 
 @pytest.fixture(scope="module")
-def rendered(prepared: Preparation) -> list[UInt8Array]:
+def rendered(prepared: RenderPlan) -> list[UInt8Array]:
     return list(render_frames(prepared, 0, FILM, RenderRun()))
 
 
-def check_only_faces_are_painted(preparation: Preparation, made: list[UInt8Array], faces: range) -> None:
-    count = preparation.timeline.frame_count
-    source = list(play(preparation.source, preparation.timeline, 0, count, spool_dir=preparation.folder))
+def check_only_faces_are_painted(plan: RenderPlan, made: list[UInt8Array], faces: range) -> None:
+    count = plan.timeline.frame_count
+    source = list(play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder))
     for frame, (before, after) in enumerate(zip(source, made, strict=True)):
         assert (frame in faces) != np.array_equal(before, after)
         outside = np.ones(before.shape[:2], bool)
-        for place in painted_places(preparation, frame):
+        for place in painted_places(plan, frame):
             outside[place] = False
         assert np.array_equal(before[outside], after[outside])
 
 
-def placement_of(preparation: Preparation, frame: int) -> CropTransform:
-    [face] = preparation.plan.faces(frame)
-    [transform] = preparation.layout.crops([frame], [face])
+def placement_of(plan: RenderPlan, frame: int) -> CropTransform:
+    [face] = plan.face_plan.faces(frame)
+    [transform] = plan.layout.crops([frame], [face])
     return transform
 
 
 @pytest.mark.integration
-def test_frames_with_a_face_are_painted_and_others_pass(prepared: Preparation, rendered: list[UInt8Array]) -> None:
+def test_frames_with_a_face_are_painted_and_others_pass(prepared: RenderPlan, rendered: list[UInt8Array]) -> None:
     assert prepared.generator.crop_size == 256
     assert len(rendered) == FILM
     check_only_faces_are_painted(prepared, rendered, FACE)
@@ -213,15 +213,15 @@ def test_so_are_they_in_other_crops(
     film = write_video(tmp_path / "film.mp4", frames, 25, "-qp", "0")
     voice = write_wav(tmp_path / "voice.wav", decode_sound(VOICE)[: len(frames) * 640])
     chosen, run = settings(bare_models, backend, framing=framing), RenderRun()
-    with engine.preparing(film, voice, chosen, tmp_path) as preparation:
-        assert preparation.generator.crop_size == (512 if backend == "latentsync-1.6" else 256)
-        check_only_faces_are_painted(preparation, list(render_frames(preparation, 0, 6, run)), range(2, 6))
-        assert isinstance(placement_of(preparation, 2), AlignedCropTransform if framing == "aligned" else BoxCropTransform)
+    with engine.preparing(film, voice, chosen, tmp_path) as plan:
+        assert plan.generator.crop_size == (512 if backend == "latentsync-1.6" else 256)
+        check_only_faces_are_painted(plan, list(render_frames(plan, 0, 6, run)), range(2, 6))
+        assert isinstance(placement_of(plan, 2), AlignedCropTransform if framing == "aligned" else BoxCropTransform)
     assert run.fallbacks == ()
 
 
 @pytest.mark.integration
-def test_any_range_comes_out_the_same(prepared: Preparation, rendered: list[UInt8Array]) -> None:
+def test_any_range_comes_out_the_same(prepared: RenderPlan, rendered: list[UInt8Array]) -> None:
     for frame in (FACE.start, FACE.stop - 1):
         [alone] = render_frames(prepared, frame, frame + 1, RenderRun())
         assert np.array_equal(alone, rendered[frame])
@@ -278,17 +278,17 @@ def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
     monkeypatch.setattr(LatentGenerator, "clip_length", 5)
     first, second = range(FACE.start, FACE.start + 5), range(FACE.start + 3, FACE.stop)
     pictures = {}
-    with engine.preparing(film, words, settings(bare_models, overlap=2), tmp_path) as preparation:
-        pieces = [(s.first, s.stop) for s in preparation.segments if s.tracks]
+    with engine.preparing(film, words, settings(bare_models, overlap=2), tmp_path) as plan:
+        pieces = [(s.first, s.stop) for s in plan.segments if s.tracks]
         assert pieces == [(first.start, first.stop), (second.start, second.stop)]
-        pictures["musetalk"] = list(render_frames(preparation, 0, FILM, RenderRun()))
+        pictures["musetalk"] = list(render_frames(plan, 0, FILM, RenderRun()))
         fails = lambda _audio: False  # noqa: E731
-        pictures["latentsync"] = list(render_frames(preparation, 0, FILM, RenderRun()))
-        of_first = torch.tensor(preparation.speech.window(first.start, first.stop))
+        pictures["latentsync"] = list(render_frames(plan, 0, FILM, RenderRun()))
+        of_first = torch.tensor(plan.speech.window(first.start, first.stop))
         fails = lambda audio: torch.equal(audio, of_first)  # noqa: E731
-        pictures["mixed"] = list(render_frames(preparation, 0, FILM, RenderRun()))
+        pictures["mixed"] = list(render_frames(plan, 0, FILM, RenderRun()))
         for frame in (second.start, first.stop):
-            [alone] = render_frames(preparation, frame, frame + 1, RenderRun())
+            [alone] = render_frames(plan, frame, frame + 1, RenderRun())
             assert np.array_equal(alone, pictures["mixed"][frame])
 
     def nearness(frame: int) -> float:

@@ -12,7 +12,7 @@ from hybrid.unet3d.unet import UNet3D
 from musetalk.assets import VOICE
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
@@ -49,17 +49,17 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(
     engine: LipSync, mixed: Path, talk: Path, bare_models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Preparation]:
-    with engine.preparing(mixed, talk, settings(bare_models), tmp_path_factory.mktemp("prepared")) as preparation:
-        yield preparation
+) -> Iterator[RenderPlan]:
+    with engine.preparing(mixed, talk, settings(bare_models), tmp_path_factory.mktemp("prepared")) as plan:
+        yield plan
 
 
 @pytest.fixture(scope="module")
-def made(prepared: Preparation) -> list[UInt8Array]:
+def made(prepared: RenderPlan) -> list[UInt8Array]:
     return list(render_frames(prepared, 0, LENGTH, RenderRun()))
 
 
-def test_cutaways_pass_to_the_byte_and_faces_are_painted(prepared: Preparation, made: list[UInt8Array]) -> None:
+def test_cutaways_pass_to_the_byte_and_faces_are_painted(prepared: RenderPlan, made: list[UInt8Array]) -> None:
     source = list(play(prepared.source, prepared.timeline, 0, LENGTH, spool_dir=prepared.folder))
     assert len(made) == len(source) == LENGTH
     untouched = [k for k, (before, after) in enumerate(zip(source, made, strict=True)) if np.array_equal(before, after)]
@@ -84,7 +84,7 @@ def test_the_report_accounts_for_every_frame(
     ]
 
 
-def test_a_clip_never_reaches_over_a_cutaway(prepared: Preparation, made: list[UInt8Array]) -> None:
+def test_a_clip_never_reaches_over_a_cutaway(prepared: RenderPlan, made: list[UInt8Array]) -> None:
     """A stretch of a face comes out the same whatever lies around it: frames of others never share its norms."""
     for frame in (FIRST_OF_SECOND, FIRST_OF_SECOND - 1, FACES[2].stop - 1):
         [alone] = render_frames(prepared, frame, frame + 1, RenderRun())

@@ -10,7 +10,7 @@ import pytest
 
 from musetalk.assets import VOICE
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
@@ -26,14 +26,14 @@ def engine() -> LipSync:
 
 
 @pytest.fixture(scope="module")
-def prepared(engine: LipSync, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preparation]:
-    with engine.preparing(sample, VOICE, RenderSettings(), tmp_path_factory.mktemp("render")) as preparation:
-        yield preparation
+def prepared(engine: LipSync, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RenderPlan]:
+    with engine.preparing(sample, VOICE, RenderSettings(), tmp_path_factory.mktemp("render")) as plan:
+        yield plan
 
 
 @pytest.mark.parametrize("frame", [12, 42, 92, 127, 159, 184])  # both shots, the cutaway, and backwards
 def test_a_previewed_frame_is_that_of_the_render(
-    engine: LipSync, sample: Path, prepared: Preparation, frame: int
+    engine: LipSync, sample: Path, prepared: RenderPlan, frame: int
 ) -> None:
     [rendered] = render_frames(prepared, frame, frame + 1, RenderRun())
     found = engine.preview_frame(sample, VOICE, at=frame / 25)

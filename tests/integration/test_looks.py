@@ -16,7 +16,7 @@ from musetalk.errors import BackendError, OutputError
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.pipeline.accounting import spans_of
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import OutputFrame, output_frames, render_frames
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
@@ -63,9 +63,9 @@ def settings(**values: object) -> RenderSettings:
     return RenderSettings.parse({"backend": "copier", "detector": {"name": "haar"}, **values})
 
 
-def sources_of(preparation: Preparation) -> Frames:
-    count = preparation.timeline.frame_count
-    return list(play(preparation.source, preparation.timeline, 0, count, spool_dir=preparation.folder))
+def sources_of(plan: RenderPlan) -> Frames:
+    count = plan.timeline.frame_count
+    return list(play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder))
 
 
 def change(one: UInt8Array, other: UInt8Array) -> int:
@@ -78,9 +78,9 @@ def test_what_is_painted_as_it_was_stays_as_it_was(
     film: Path, words: Path, tmp_path: Path, shape: str, method: str
 ) -> None:
     wanted = settings(mask={"shape": shape}, blend={"method": method})
-    with engine_with(Copier()).preparing(film, words, wanted, tmp_path) as preparation:
-        rendered = list(render_frames(preparation, 0, FILM, RenderRun()))
-        assert max(map(change, rendered, sources_of(preparation))) <= (1 if method == "poisson" else 0)
+    with engine_with(Copier()).preparing(film, words, wanted, tmp_path) as plan:
+        rendered = list(render_frames(plan, 0, FILM, RenderRun()))
+        assert max(map(change, rendered, sources_of(plan))) <= (1 if method == "poisson" else 0)
 
 
 def at_the_rim(frames: list[OutputFrame], sources: Frames) -> float:
@@ -99,9 +99,9 @@ def test_a_cast_is_taken_out_where_the_face_meets_the_source(film: Path, words: 
     left = {}
     for colour in ("none", "match"):
         wanted = settings(mask={"shape": "box"}, blend={"color": colour})
-        with engine_with(Copier(added=10)).preparing(film, words, wanted, tmp_path) as preparation:
-            frames = list(output_frames(preparation, FACE.start, FACE.stop, RenderRun()))
-            left[colour] = at_the_rim(frames, sources_of(preparation)[FACE.start : FACE.stop])
+        with engine_with(Copier(added=10)).preparing(film, words, wanted, tmp_path) as plan:
+            frames = list(output_frames(plan, FACE.start, FACE.stop, RenderRun()))
+            left[colour] = at_the_rim(frames, sources_of(plan)[FACE.start : FACE.stop])
     assert left["none"] > 5
     assert left["match"] <= 1
 
@@ -117,9 +117,9 @@ def test_a_restorer_changes_the_painted_face(film: Path, words: Path, tmp_path: 
     report = engine_with(Copier()).render(film, words, tmp_path / "out.mp4", wanted)
     assert (report.restored_frames, report.unrestored) == (len(FACE), ())
     assert "adds 0.1.pth" in report.enhancer
-    with engine_with(Copier()).preparing(film, words, wanted, tmp_path) as preparation:
-        sources = sources_of(preparation)
-        frames = list(output_frames(preparation, 0, FILM, RenderRun()))
+    with engine_with(Copier()).preparing(film, words, wanted, tmp_path) as plan:
+        sources = sources_of(plan)
+        frames = list(output_frames(plan, 0, FILM, RenderRun()))
     grown = np.zeros(sources[0].shape[:2], bool)
     for number in FACE:
         frame, source = frames[number], sources[number]
@@ -146,9 +146,9 @@ def test_a_restorer_that_fails_is_counted_and_leaves_the_painted_face(film: Path
     assert [(each.start, each.stop) for each in report.unrestored] == [(FACE.start, FACE.stop)]
     assert "number" in report.unrestored[0].reason
     assert any(f"{len(FACE)} of {len(FACE)} frames" in warning for warning in report.warnings)
-    with engine_with(Copier()).preparing(film, words, broken, tmp_path) as preparation:
-        rendered = list(render_frames(preparation, 0, FILM, RenderRun()))
-        assert max(map(change, rendered, sources_of(preparation))) == 0
+    with engine_with(Copier()).preparing(film, words, broken, tmp_path) as plan:
+        rendered = list(render_frames(plan, 0, FILM, RenderRun()))
+        assert max(map(change, rendered, sources_of(plan))) == 0
 
 
 def test_no_restorer_is_an_error_that_says_what_to_do(film: Path, words: Path, tmp_path: Path) -> None:
@@ -164,10 +164,10 @@ def test_no_restorer_is_an_error_that_says_what_to_do(film: Path, words: Path, t
 
 def test_any_range_looks_the_same(film: Path, words: Path, tmp_path: Path) -> None:
     wanted = restored(tmp_path / "models", 0.05)
-    with engine_with(Copier(added=12, crop_size=64)).preparing(film, words, wanted, tmp_path) as preparation:
-        whole = list(render_frames(preparation, 0, FILM, RenderRun()))
+    with engine_with(Copier(added=12, crop_size=64)).preparing(film, words, wanted, tmp_path) as plan:
+        whole = list(render_frames(plan, 0, FILM, RenderRun()))
         for start, stop in ((3, 4), (7, 8), (6, 9), (8, 13), (10, 11)):
-            part = list(render_frames(preparation, start, stop, RenderRun()))
+            part = list(render_frames(plan, start, stop, RenderRun()))
             np.testing.assert_array_equal(np.stack(part), np.stack(whole[start:stop]))
 
 
@@ -187,11 +187,11 @@ def test_any_range_of_faces_side_by_side_looks_the_same(
     pair = write_video(tmp_path / "pair.mp4", np.stack([np.roll(both, k // 3, axis=1) for k in range(14)]), 25)
     model = write_restorer(tmp_path / "sharpens.pth", sharpen=0.8)
     wanted = settings(enhance={"model": str(model), "strength": 1.0, "region": "face"}, face="all")
-    with engine_with(Unsteady(clip_length=4)).preparing(pair, words, wanted, tmp_path) as preparation:
-        whole = list(output_frames(preparation, 0, 14, RenderRun()))
+    with engine_with(Unsteady(clip_length=4)).preparing(pair, words, wanted, tmp_path) as plan:
+        whole = list(output_frames(plan, 0, 14, RenderRun()))
         assert max(len(frame.steps) for frame in whole) == 2
         for start in (6, 9, 13):
-            [alone] = render_frames(preparation, start, start + 1, RenderRun())
+            [alone] = render_frames(plan, start, start + 1, RenderRun())
             np.testing.assert_array_equal(alone, whole[start].picture)
 
 
@@ -200,11 +200,11 @@ def test_in_a_pause_the_source_comes_back_without_a_jump(portrait: Path, tmp_pat
     sound = np.concatenate([tone(0.8), np.zeros(16_000 * 2), tone(0.8)])
     voice = write_wav(tmp_path / "voice.wav", sound)
     wanted = settings(silence={"mode": mode}, blend={"color": "none"})
-    with engine_with(Copier(added=40)).preparing(portrait, voice, wanted, tmp_path) as preparation:
-        count = preparation.timeline.frame_count
-        source = sources_of(preparation)[0]
-        frames = list(render_frames(preparation, 0, count, RenderRun()))
-        spans = [each.kind for each in spans_of(preparation)]
+    with engine_with(Copier(added=40)).preparing(portrait, voice, wanted, tmp_path) as plan:
+        count = plan.timeline.frame_count
+        source = sources_of(plan)[0]
+        frames = list(render_frames(plan, 0, count, RenderRun()))
+        spans = [each.kind for each in spans_of(plan)]
     lifted = [float(frame.astype(float).mean() - source.mean()) for frame in frames]
     speaking, steps = max(lifted), np.abs(np.diff(lifted))
     assert speaking > 0.1

@@ -16,11 +16,11 @@ from musetalk.backends.latent.vae import VaeEncoder
 from musetalk.backends.registry import BackendRegistry
 from musetalk.errors import BackendError
 from musetalk.faces.parsing.labels import FaceLabel
-from musetalk.faces.parsing.parser import FaceParser
+from musetalk.faces.parsing.parser import BiSeNetParser
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.pipeline.components import ComponentLoader
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
@@ -50,29 +50,29 @@ def parsed(models: Path) -> RenderSettings:
 @pytest.fixture(scope="module")
 def prepared(
     engine: LipSync, film: Path, words: Path, parsed: RenderSettings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Preparation]:
-    with engine.preparing(film, words, parsed, tmp_path_factory.mktemp("prepared")) as preparation:
-        yield preparation
+) -> Iterator[RenderPlan]:
+    with engine.preparing(film, words, parsed, tmp_path_factory.mktemp("prepared")) as plan:
+        yield plan
 
 
-def frames_of(preparation: Preparation, start: int = 0, stop: int | None = None) -> list[UInt8Array]:
-    return list(render_frames(preparation, start, stop or preparation.timeline.frame_count, RenderRun()))
+def frames_of(plan: RenderPlan, start: int = 0, stop: int | None = None) -> list[UInt8Array]:
+    return list(render_frames(plan, start, stop or plan.timeline.frame_count, RenderRun()))
 
 
-def source_of(preparation: Preparation) -> list[UInt8Array]:
-    count = preparation.timeline.frame_count
-    return list(play(preparation.source, preparation.timeline, 0, count, spool_dir=preparation.folder))
+def source_of(plan: RenderPlan) -> list[UInt8Array]:
+    count = plan.timeline.frame_count
+    return list(play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder))
 
 
-def crops_of(preparation: Preparation, frame: int) -> list[tuple[slice, slice]]:
+def crops_of(plan: RenderPlan, frame: int) -> list[tuple[slice, slice]]:
     """Where output may differ from the source in an output frame."""
-    source = preparation.timeline.source_frame(frame)
-    faces = preparation.plan.faces(source)
-    places = [preparation.layout.crops([source], [face])[0] for face in faces]
+    source = plan.timeline.source_frame(frame)
+    faces = plan.face_plan.faces(source)
+    places = [plan.layout.crops([source], [face])[0] for face in faces]
     return [(slice(max(0, p.y), p.y + p.height), slice(max(0, p.x), p.x + p.width)) for p in places]
 
 
-def test_any_frame_comes_out_the_same_alone(prepared: Preparation) -> None:
+def test_any_frame_comes_out_the_same_alone(prepared: RenderPlan) -> None:
     """Latents, labels and speech of one frame are never another's, with faces that come and go."""
     source, whole = source_of(prepared), frames_of(prepared)
     for frame in (0, FACE.start, FACE.start + 4, FACE.stop - 1, FACE.stop):
@@ -87,7 +87,7 @@ def test_any_frame_comes_out_the_same_alone(prepared: Preparation) -> None:
 
 
 def test_a_frame_is_previewed_as_it_is_rendered(
-    engine: LipSync, film: Path, words: Path, parsed: RenderSettings, prepared: Preparation
+    engine: LipSync, film: Path, words: Path, parsed: RenderSettings, prepared: RenderPlan
 ) -> None:
     frame = FACE.start + 6
     shown = engine.preview_frame(film, words, parsed, at=(frame + 0.5) / 25)
@@ -118,10 +118,10 @@ def test_awkward_faces_are_painted_or_passed_through(
     film = write_video(tmp_path / "film.mp4", frames, 25, "-qp", "0")
     voice = write_words(tmp_path, len(frames))
     values = {"detector": {"name": "haar", "min_face": 0.05, "max_side": 960}}
-    with engine.preparing(film, voice, settings(bare_models, **values), tmp_path) as preparation:
-        source, made = source_of(preparation), frames_of(preparation)
-        assert len(made) == preparation.timeline.frame_count
-        painted = [frame for frame in range(len(made)) if crops_of(preparation, frame)]
+    with engine.preparing(film, voice, settings(bare_models, **values), tmp_path) as plan:
+        source, made = source_of(plan), frames_of(plan)
+        assert len(made) == plan.timeline.frame_count
+        painted = [frame for frame in range(len(made)) if crops_of(plan, frame)]
         changed = [k for k, (a, b) in enumerate(zip(source, made, strict=True)) if not np.array_equal(a, b)]
     assert painted, "the face should be found"
     assert changed == painted
@@ -139,14 +139,14 @@ def test_what_depends_on_the_source_is_done_once(
         encoded.append(len(pixels))
         return torch.zeros(len(pixels), 4, 32, 32), torch.zeros(len(pixels), 4, 32, 32)
 
-    def counting_labels(self: FaceParser, crops: list[UInt8Array]) -> UInt8Array:
+    def counting_labels(self: BiSeNetParser, crops: list[UInt8Array]) -> UInt8Array:
         parsed.append(len(crops))
         return np.full((len(crops), 512, 512), FaceLabel.SKIN, np.uint8)
 
     monkeypatch.setattr(VaeEncoder, "moments", counting_moments)
-    monkeypatch.setattr(FaceParser, "labels", counting_labels)
-    with LipSync().preparing(film, voice, settings(models), tmp_path) as preparation:
-        made = frames_of(preparation)
+    monkeypatch.setattr(BiSeNetParser, "labels", counting_labels)
+    with LipSync().preparing(film, voice, settings(models), tmp_path) as plan:
+        made = frames_of(plan)
     assert len(made) == FILM + 12
     assert sum(parsed) == len(FACE)
     assert sum(encoded) == 2 * len(FACE)  # with and without its lower half
@@ -215,8 +215,8 @@ def test_musetalk_1_hears_in_two_ways_that_are_kept_apart(
     heard = []
     for way in ("released", "later", "released", "later"):
         wanted = settings(bare_models, backend="musetalk-v1", speech={"musetalk_v1": way})
-        with engine.preparing(film, words, wanted, tmp_path) as preparation:
-            heard.append(preparation.speech.window(0, FILM))
+        with engine.preparing(film, words, wanted, tmp_path) as plan:
+            heard.append(plan.speech.window(0, FILM))
     released, later, *again = heard
     assert np.array_equal(released[0, :5], released[0, 5:10])  # before the voice its first step goes on
     assert not later[0, :20].any()

@@ -23,7 +23,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.metrics.mouth_opening import measure_opening
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import DetectorSettings, RenderSettings
@@ -69,9 +69,9 @@ def engine_with(generator: Inverter) -> LipSync:
     return LipSync(BackendRegistry((backend,)))
 
 
-def source_frames(preparation: Preparation) -> list[UInt8Array]:
-    count = preparation.timeline.frame_count
-    return list(play(preparation.source, preparation.timeline, 0, count, spool_dir=preparation.folder))
+def source_frames(plan: RenderPlan) -> list[UInt8Array]:
+    count = plan.timeline.frame_count
+    return list(play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder))
 
 
 def test_the_sample_speaks(sample: Path, speech: Path, tmp_path: Path) -> None:
@@ -94,13 +94,13 @@ def test_the_sample_speaks(sample: Path, speech: Path, tmp_path: Path) -> None:
 def test_faces_change_under_the_mask_only_and_cutaways_not_at_all(film: Path, tmp_path: Path) -> None:
     voice = write_wav(tmp_path / "long.wav", tone(1.6))  # longer than the film
     settings = RenderSettings(backend="inverter")
-    with engine_with(Inverter()).preparing(film, voice, settings, tmp_path) as preparation:
-        sources = source_frames(preparation)
-        rendered = list(render_frames(preparation, 0, preparation.timeline.frame_count, RenderRun()))
+    with engine_with(Inverter()).preparing(film, voice, settings, tmp_path) as plan:
+        sources = source_frames(plan)
+        rendered = list(render_frames(plan, 0, plan.timeline.frame_count, RenderRun()))
         assert len(rendered) == len(sources)
         passed = 0
         for k, (frame, source) in enumerate(zip(rendered, sources, strict=True)):
-            faces = preparation.plan.faces(preparation.timeline.source_frame(k))
+            faces = plan.face_plan.faces(plan.timeline.source_frame(k))
             covered = np.zeros(source.shape[:2], bool)
             for face in faces:
                 mask = face_mask(face.box, settings.mask)
@@ -121,31 +121,31 @@ def test_faces_change_under_the_mask_only_and_cutaways_not_at_all(film: Path, tm
 
 def test_any_range_comes_out_with_the_same_pixels(film: Path, tmp_path: Path) -> None:
     long = write_wav(tmp_path / "long.wav", tone(2.4))
-    with LipSync().preparing(film, long, RenderSettings(), tmp_path) as preparation:
-        count = preparation.timeline.frame_count
-        whole = list(render_frames(preparation, 0, count, RenderRun()))
-        turn = preparation.source.frame_count
+    with LipSync().preparing(film, long, RenderSettings(), tmp_path) as plan:
+        count = plan.timeline.frame_count
+        whole = list(render_frames(plan, 0, count, RenderRun()))
+        turn = plan.source.frame_count
         for start, stop in ((0, 1), (3, 9), (turn - 5, turn + 6), (turn + 5, turn + 12), (count - 1, count)):
-            part = list(render_frames(preparation, start, stop, RenderRun()))
+            part = list(render_frames(plan, start, stop, RenderRun()))
             np.testing.assert_array_equal(np.stack(part), np.stack(whole[start:stop]))
 
 
 def test_a_kept_tail_follows_untouched(film: Path, tmp_path: Path) -> None:
     short = write_wav(tmp_path / "short.wav", tone(0.36))
     settings = RenderSettings(backend="inverter", tail="keep")
-    with engine_with(Inverter()).preparing(film, short, settings, tmp_path) as preparation:
-        assert preparation.timeline.frame_count == preparation.source.frame_count
-        rendered = render_frames(preparation, 4, 12, RenderRun())
-        sources = source_frames(preparation)[4:12]
+    with engine_with(Inverter()).preparing(film, short, settings, tmp_path) as plan:
+        assert plan.timeline.frame_count == plan.source.frame_count
+        rendered = render_frames(plan, 4, 12, RenderRun())
+        sources = source_frames(plan)[4:12]
         changed = [not np.array_equal(frame, source) for frame, source in zip(rendered, sources, strict=True)]
     assert changed == [True] * 5 + [False] * 3  # the voice ends with frame 8
 
 
 def test_silence_changes_nothing(portrait: Path, tmp_path: Path) -> None:
     silence = write_wav(tmp_path / "silence.wav", np.zeros(16_000))
-    with LipSync().preparing(portrait, silence, RenderSettings(), tmp_path) as preparation:
+    with LipSync().preparing(portrait, silence, RenderSettings(), tmp_path) as plan:
         for frame, source in zip(
-            render_frames(preparation, 0, 25, RenderRun()), source_frames(preparation), strict=True
+            render_frames(plan, 0, 25, RenderRun()), source_frames(plan), strict=True
         ):
             np.testing.assert_array_equal(frame, source)
 
@@ -224,9 +224,9 @@ def test_all_faces_speak_or_the_chosen_one(small_portrait: UInt8Array, tmp_path:
     double.save(tmp_path / "two.png")
     for choice, sides in (("all", {0, 1}), ("leftmost", {0}), ("rightmost", {1}), (f"{single.width * 1.5},100", {1})):
         settings = RenderSettings.parse({"backend": "inverter", "face": choice})
-        with engine_with(Inverter()).preparing(tmp_path / "two.png", voice, settings, tmp_path) as preparation:
-            [frame] = render_frames(preparation, 7, 8, RenderRun())
-            changed = np.abs(frame.astype(int) - source_frames(preparation)[7].astype(int)).max(axis=(0, 2)) > 50
+        with engine_with(Inverter()).preparing(tmp_path / "two.png", voice, settings, tmp_path) as plan:
+            [frame] = render_frames(plan, 7, 8, RenderRun())
+            changed = np.abs(frame.astype(int) - source_frames(plan)[7].astype(int)).max(axis=(0, 2)) > 50
         halves = (changed[: single.width].any(), changed[single.width :].any())
         assert {side for side, spoke in enumerate(halves) if spoke} == sides, choice
 
@@ -265,11 +265,11 @@ def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path) -> 
 
 def test_the_mouth_follows_the_voice(portrait: Path, speech: Path, tmp_path: Path) -> None:
     """Measured in the picture, against the envelope: Pearson's r."""
-    with LipSync().preparing(portrait, speech, RenderSettings(), tmp_path) as preparation:
-        count = preparation.timeline.frame_count
-        [face] = preparation.plan.faces(0)
-        opened = [measure_opening(frame, face.mouth) for frame in render_frames(preparation, 0, count, RenderRun())]
-        envelope = preparation.speech.window(0, count)[:, 0]
+    with LipSync().preparing(portrait, speech, RenderSettings(), tmp_path) as plan:
+        count = plan.timeline.frame_count
+        [face] = plan.face_plan.faces(0)
+        opened = [measure_opening(frame, face.mouth) for frame in render_frames(plan, 0, count, RenderRun())]
+        envelope = plan.speech.window(0, count)[:, 0]
     assert np.corrcoef(opened, envelope)[0, 1] >= 0.7
 
 

@@ -196,7 +196,7 @@ def test_no_piece_of_work_begins_after_a_stop(
         monkeypatch.setattr(trials, "trial_encode", counting(stop, trials.trial_encode))
     elif stage == "parsing":
         painter = Painter(traits=Traits(framing="halved"))
-        monkeypatch.setattr(ComponentLoader, "_labeller", lambda *_: Labeller(Layers(stop)))
+        monkeypatch.setattr(ComponentLoader, "_parser", lambda *_: Labeller(Layers(stop)))
     elif stage == "speech":
         painter = Painter(traits=Traits(audio_spec=MUSETALK_FEATURES))
         monkeypatch.setattr(ComponentLoader, "_encoder", lambda *_: Listener(stop))

@@ -98,15 +98,15 @@ def test_any_frame_is_the_same_alone_and_pieces_share_as_much_time(
     film_at: Callable[[int], Path], voice_at: Callable[[int], Path], tmp_path: Path
 ) -> None:
     video = Video()
-    with engine_with(video).preparing(film_at(50), voice_at(50), settings(), tmp_path) as preparation:
-        places = [(s.first, s.start, s.stop) for s in preparation.segments]
+    with engine_with(video).preparing(film_at(50), voice_at(50), settings(), tmp_path) as plan:
+        places = [(s.first, s.start, s.stop) for s in plan.segments]
         assert places == [(0, 0, 8), (6, 8, 14), (12, 14, 20), (14, 20, 22)]
-        whole = list(render_frames(preparation, 0, FRAMES, RenderRun()))
+        whole = list(render_frames(plan, 0, FRAMES, RenderRun()))
         assert video.clips == [(8, 2)] * 4
         for frame in (7, 8, 12, 20, 21):
-            [alone] = render_frames(preparation, frame, frame + 1, RenderRun())
+            [alone] = render_frames(plan, frame, frame + 1, RenderRun())
             assert np.array_equal(alone, whole[frame])
-        borders = painted_borders(preparation.segments, video.traits, 2)
+        borders = painted_borders(plan.segments, video.traits, 2)
         assert borders == (6, 7, 8, 12, 13, 14, 15, 16, 17, 18, 19, 20)
 
 
@@ -114,10 +114,10 @@ def test_a_fallback_spans_what_its_piece_covers_and_its_clips_take_every_frame(
     film_at: Callable[[int], Path], voice_at: Callable[[int], Path], tmp_path: Path
 ) -> None:
     video = Video()
-    with engine_with(video).preparing(film_at(50), voice_at(50), settings(), tmp_path) as preparation:
-        whole, run = list(render_frames(preparation, 0, FRAMES, RenderRun())), RenderRun()
+    with engine_with(video).preparing(film_at(50), voice_at(50), settings(), tmp_path) as plan:
+        whole, run = list(render_frames(plan, 0, FRAMES, RenderRun())), RenderRun()
         video.refuses = lambda _clip: len(video.clips) == 6  # the second of the second time
-        mixed = list(render_frames(preparation, 0, FRAMES, run))
+        mixed = list(render_frames(plan, 0, FRAMES, run))
         [fallback] = run.fallbacks
         assert (fallback.start, fallback.stop, fallback.backend) == (6, 14, "single")
         for frame, (before, after) in enumerate(zip(whole, mixed, strict=True)):
@@ -144,8 +144,8 @@ def test_a_stretch_shorter_than_a_clip_is_one_piece(
     film_at: Callable[[int], Path], voice_at: Callable[[int], Path], tmp_path: Path
 ) -> None:
     video = Video()
-    with engine_with(video).preparing(film_at(120), voice_at(120), settings(), tmp_path) as preparation:
-        assert len(list(render_frames(preparation, 0, FRAMES, RenderRun()))) == FRAMES
+    with engine_with(video).preparing(film_at(120), voice_at(120), settings(), tmp_path) as plan:
+        assert len(list(render_frames(plan, 0, FRAMES, RenderRun()))) == FRAMES
     assert video.clips == [(20, 5), (20, 5)]
 
 

@@ -42,8 +42,8 @@ class ParsedFace:
     seen: BoxCropTransform
 
 
-class FaceShapes:
-    """Extents and labels by source frame and track. Safe to share between threads; made by `ShapeReader` or empty.
+class ParsedFaces:
+    """Extents and labels by source frame and track; made by `ParsedFacesBuilder`, or empty. Safe between threads.
 
     Where a face was not parsed, extents are those of a typical face in its box.
     """
@@ -121,7 +121,7 @@ class FaceShapes:
         return row if row < len(self._keys) and self._keys[row] == key else None
 
 
-class ShapeReader:
+class ParsedFacesBuilder:
     """Takes in what is seen of planned faces, frame by frame, and keeps what it tells: 400 bytes a face, and `store`.
 
     Args:
@@ -172,7 +172,7 @@ class ShapeReader:
         if self._store is not None and labels is not None:
             self._store.extend(labels[None])
 
-    def finish(self, sigma: float) -> FaceShapes:
+    def finish(self, sigma: float) -> ParsedFaces:
         """Make extents and points steady over time.
 
         Args:
@@ -195,7 +195,7 @@ class ShapeReader:
                     five[run] = nan if calm is None else np.stack(calm)
         found = np.stack([points[row] for row in range(len(rows))]) if points else None
         keys, boxes = frames * _TRACKS + tracks, rows[:, 2:6].copy()
-        return FaceShapes(keys, extents, self._store, found, boxes, five if self._asked else None)
+        return ParsedFaces(keys, extents, self._store, found, boxes, five if self._asked else None)
 
 
 def shows_face(labels: UInt8Array) -> bool:

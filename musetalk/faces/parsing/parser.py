@@ -30,7 +30,7 @@ class LogitsNetwork(Protocol):
         ...
 
 
-class FaceParser:
+class BiSeNetParser:
     """Labels crops of faces; safe to share between threads.
 
     Args:
@@ -85,7 +85,7 @@ def _scaled(crop: UInt8Array) -> Tensor:
     return functional.interpolate(pixels, size=size, mode="bilinear", antialias=True)
 
 
-def load_parser(path: Path, device: torch.device | str) -> FaceParser:
+def load_parser(path: Path, device: torch.device | str) -> BiSeNetParser:
     """Load the parser, in float32 whatever the file holds.
 
     Args:
@@ -103,4 +103,4 @@ def load_parser(path: Path, device: torch.device | str) -> FaceParser:
     network.eval().requires_grad_(False)
     fold_norms(network)
     placed = network.to(place).to(memory_format=torch.channels_last)
-    return FaceParser(with_stop_points(placed), device=place)
+    return BiSeNetParser(with_stop_points(placed), device=place)

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from transformers import WhisperModel
 
 from musetalk.audio.features import measure_features, plan_seams
-from musetalk.audio.whisper import WhisperListener, load_whisper
+from musetalk.audio.whisper import WhisperFeatures, load_whisper
 from musetalk.utils.arrays import Float32Array
 from tests.helpers.whisper_small import RATE, SHAPE, WINDOW, assert_same, features_of, reference, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_upstreams_seams_are_upstreams(model: WhisperModel, encoder: WhisperListener, tmp_path: Path) -> None:
+def test_upstreams_seams_are_upstreams(model: WhisperModel, encoder: WhisperFeatures, tmp_path: Path) -> None:
     samples = speech(7.5)
     samples[48_000:96_000] *= 1e-5  # the floor of each segment is its own
     wanted = np.concatenate([reference(model, samples[start : start + 48_000]) for start in (0, 48_000, 96_000)])
     assert_same(features_of(samples, encoder, tmp_path, "upstream"), wanted[:375])
 
 
-def test_no_seam_shows(model: WhisperModel, encoder: WhisperListener, tmp_path: Path) -> None:
+def test_no_seam_shows(model: WhisperModel, encoder: WhisperFeatures, tmp_path: Path) -> None:
     samples = speech(12.0)
     smooth = features_of(samples, encoder, tmp_path)
     hard = features_of(samples, encoder, tmp_path, "upstream")
@@ -61,7 +61,7 @@ def test_windows_are_joined_where_it_is_quiet(folder: Path, tmp_path: Path) -> N
     class Numbered:
         """States that say which window they come from."""
 
-        hearing, filters, window_steps, states, width = listener.hearing, listener.filters, WINDOW, 1, 1
+        audio_spec, filters, window_steps, states, width = listener.audio_spec, listener.filters, WINDOW, 1, 1
         fingerprint = ""
         calls = 0
 

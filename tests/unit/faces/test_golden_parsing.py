@@ -13,7 +13,7 @@ from torch import Tensor
 from musetalk.errors import BackendError
 from musetalk.faces.parsing.bisenet import BiSeNet, fold_norms
 from musetalk.faces.parsing.labels import FaceLabel, jaw_mask, neck_mask, raw_mask
-from musetalk.faces.parsing.parser import FaceParser, load_parser
+from musetalk.faces.parsing.parser import BiSeNetParser, load_parser
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import FACE_PARSING
 from musetalk.weights.export import export
@@ -42,7 +42,7 @@ def network(weights: dict[str, Tensor]) -> BiSeNet:
 
 
 @pytest.fixture(scope="module")
-def parser(weights: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> FaceParser:
+def parser(weights: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> BiSeNetParser:
     path = tmp_path_factory.mktemp("weights") / "79999_iter.pth"
     torch.save(weights, path)
     return load_parser(path, "cpu")
@@ -66,7 +66,7 @@ def test_the_network_gives_upstreams_logits(golden: Golden, network: BiSeNet, fo
     if folded:
         fold_norms(module)
         assert not any("running_mean" in name for name in module.state_dict())
-    pixels = FaceParser(module, device=CPU).network_input(golden["net.image_rgb"][None])
+    pixels = BiSeNetParser(module, device=CPU).network_input(golden["net.image_rgb"][None])
     assert close(pixels[0, :, ::8, ::8], golden["net.input_sub8"])
     with torch.inference_mode():
         logits, (logits16, logits32) = module(pixels), module.auxiliary(pixels)
@@ -77,7 +77,7 @@ def test_the_network_gives_upstreams_logits(golden: Golden, network: BiSeNet, fo
     assert close(small[..., ::4, ::4], golden["net.small_logits_sub4"])
 
 
-def test_labels_are_upstreams_where_they_are_not_on_the_edge(golden: Golden, parser: FaceParser) -> None:
+def test_labels_are_upstreams_where_they_are_not_on_the_edge(golden: Golden, parser: BiSeNetParser) -> None:
     labels = parser.labels(golden["net.image_rgb"][None])
     sure = mask_of(golden, "net.margin_below_1e-3") == 0
     assert labels.dtype == np.uint8
@@ -85,7 +85,7 @@ def test_labels_are_upstreams_where_they_are_not_on_the_edge(golden: Golden, par
     assert np.array_equal(labels[0][sure], golden["net.labels"][sure])
 
 
-def test_other_sizes_are_resized_as_pillow_does(golden: Golden, parser: FaceParser) -> None:
+def test_other_sizes_are_resized_as_pillow_does(golden: Golden, parser: BiSeNetParser) -> None:
     image = golden["call.image_rgb"]  # 300 x 220, as upstream was given it
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     seen = parser.network_input(image[None])[0].permute(1, 2, 0) * deviation + mean
@@ -95,7 +95,7 @@ def test_other_sizes_are_resized_as_pillow_does(golden: Golden, parser: FacePars
         assert np.array_equal(make(labels), mask_of(golden, f"call.{mode}"))
 
 
-def test_a_batch_gives_what_its_crops_give_alone(parser: FaceParser) -> None:
+def test_a_batch_gives_what_its_crops_give_alone(parser: BiSeNetParser) -> None:
     crops = np.random.default_rng(3).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
     together = parser.labels(crops)
     assert len(np.unique(together)) > 1
@@ -103,12 +103,12 @@ def test_a_batch_gives_what_its_crops_give_alone(parser: FaceParser) -> None:
         assert np.array_equal(together[index : index + 1], parser.labels(crops[index : index + 1]))
 
 
-def test_no_crops_give_no_labels(parser: FaceParser) -> None:
+def test_no_crops_give_no_labels(parser: BiSeNetParser) -> None:
     assert parser.labels(np.zeros((0, 64, 64, 3), np.uint8)).shape == (0, 512, 512)
 
 
 def test_checkpoints_without_counters_are_loaded(
-    weights: dict[str, Tensor], parser: FaceParser, tmp_path: Path
+    weights: dict[str, Tensor], parser: BiSeNetParser, tmp_path: Path
 ) -> None:
     path = tmp_path / "old.pth"
     torch.save({name: value for name, value in weights.items() if "num_batches" not in name}, path)

@@ -22,12 +22,12 @@ from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_points import five_of_labels
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
-from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
+from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.pipeline.components import ComponentLoader
-from musetalk.pipeline.parse import FaceReaders, shapes_in
+from musetalk.pipeline.parse import FaceReaders, parse_pictures
 from musetalk.progress import Cancelled, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -171,11 +171,11 @@ def plan(count: int) -> FacePlan:
     )
 
 
-def read(folder: Path, readers: FaceReaders, run: RenderRun | None = None, count: int = 6) -> FaceShapes:
+def read(folder: Path, readers: FaceReaders, run: RenderRun | None = None, count: int = 6) -> ParsedFaces:
     pictures = [(number, drawn_face()) for number in range(count)]
     for number, picture in pictures:
         picture[:8, :8] = number  # no two are alike
-    return shapes_in(pictures, plan(count), readers, 1.5, folder=folder, run=run or RenderRun(), total=count)
+    return parse_pictures(pictures, plan(count), readers, 1.5, folder=folder, run=run or RenderRun(), total=count)
 
 
 class TestShapes:
@@ -213,8 +213,8 @@ class TestShapes:
             read(tmp_path, FaceReaders(landmarker=Landmarker()), run)
 
 
-def read_nothing(folder: Path) -> FaceShapes:
-    reader = ShapeReader(LabelStore(folder / "none.bin"), five=True)
+def read_nothing(folder: Path) -> ParsedFaces:
+    reader = ParsedFacesBuilder(LabelStore(folder / "none.bin"), five=True)
     reader.add(2, FACE, np.zeros((512, 512), np.uint8))
     return reader.finish(1.5)
 

@@ -20,7 +20,7 @@ from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
-from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
+from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.pipeline.masking import FaceLayout, first_row_shown
 from musetalk.settings import LatentSyncSettings, RenderSettings
@@ -67,15 +67,15 @@ def tilted_labels(box: FaceBox = BOX) -> UInt8Array:
 
 def shapes(
     folder: Path, count: int = 5, missing: tuple[int, ...] = (), aligner: FaceAligner | None = None
-) -> FaceShapes:
-    reader = ShapeReader(LabelStore(folder / "labels.bin"), aligner)
+) -> ParsedFaces:
+    reader = ParsedFacesBuilder(LabelStore(folder / "labels.bin"), aligner)
     empty = np.zeros((LABEL_SIDE, LABEL_SIDE), np.uint8)
     for frame in range(count):
         reader.add(frame, FACE, empty if frame in missing else tilted_labels())
     return reader.finish(2.0)
 
 
-def layout(traits: Traits, found: FaceShapes, size: int = 256, **values: object) -> FaceLayout:
+def layout(traits: Traits, found: ParsedFaces, size: int = 256, **values: object) -> FaceLayout:
     return FaceLayout(found, Painter(traits, size), RenderSettings.parse(values))
 
 
@@ -99,7 +99,7 @@ def test_frames_without_labels_are_filled_in_from_their_neighbours(tmp_path: Pat
 
 
 def test_without_labels_a_typical_face_is_assumed() -> None:
-    made = layout(ALIGNED, FaceShapes(), 512)
+    made = layout(ALIGNED, ParsedFaces(), 512)
     [crop] = made.crops([0], [FACE])
     assert crop.size == 512
     assert crop.crop(drawn_face()).shape == (512, 512, 3)

@@ -20,9 +20,9 @@ from musetalk.pipeline.accounting import (
     unrestored_frames,
     unrestored_sentences,
 )
-from musetalk.pipeline.prepare import Preparation
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.report import Fallback, Unrestored
-from musetalk.pipeline.segments import PieceLengths, Segment, cut_segments
+from musetalk.pipeline.segments import Segment, SegmentLimits, cut_segments
 from musetalk.progress import RenderRun
 
 
@@ -80,7 +80,7 @@ def test_notes_from_several_threads_are_all_kept() -> None:
     assert joined(run.fallbacks) == (Fallback(0, 20, "memory", "musetalk-v15"),)
 
 
-def prepared(faces: list[bool], presence: list[float] | None, spoken: int) -> Preparation:
+def prepared(faces: list[bool], presence: list[float] | None, spoken: int) -> RenderPlan:
     """As much of a render as its spans are made of: a face in some frames of one shot, and a voice."""
     shown = np.flatnonzero(faces)
     plan = FacePlan(
@@ -95,12 +95,12 @@ def prepared(faces: list[bool], presence: list[float] | None, spoken: int) -> Pr
     )
     timeline = Timeline(len(faces), spoken, len(faces), "hold")
     values = None if presence is None else np.array(presence, np.float32)
-    segments = cut_segments(plan, timeline, PieceLengths(3), values)
-    return cast(Preparation, SimpleNamespace(plan=plan, timeline=timeline, segments=segments))
+    segments = cut_segments(plan, timeline, SegmentLimits(3), values)
+    return cast(RenderPlan, SimpleNamespace(plan=plan, timeline=timeline, segments=segments))
 
 
-def kinds(preparation: Preparation, *fallbacks: Fallback) -> list[tuple[int, int, str]]:
-    return [(span.start, span.stop, span.kind) for span in spans_of(preparation, fallbacks)]
+def kinds(plan: RenderPlan, *fallbacks: Fallback) -> list[tuple[int, int, str]]:
+    return [(span.start, span.stop, span.kind) for span in spans_of(plan, fallbacks)]
 
 
 def test_a_face_left_alone_in_a_pause_is_at_rest_and_what_shows_no_face_is_not() -> None:

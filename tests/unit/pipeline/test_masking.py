@@ -18,11 +18,11 @@ from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
-from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
+from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.pipeline.masking import FaceLayout, first_row_shown
-from musetalk.pipeline.parse import FaceReaders, shapes_in
+from musetalk.pipeline.parse import FaceReaders, parse_pictures
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -99,14 +99,14 @@ def plan_of(frames: Sequence[int], count: int) -> FacePlan:
     )
 
 
-def read(folder: Path, frames: Sequence[int], labeller: DrawnLabeller, run: RenderRun | None = None) -> FaceShapes:
+def read(folder: Path, frames: Sequence[int], parser: DrawnLabeller, run: RenderRun | None = None) -> ParsedFaces:
     count = max(frames) + 1
     pictures = [(number, drawn_face() ^ np.uint8(number % 2)) for number in range(count)]  # none as the one before
     plan = plan_of(frames, count)
-    return shapes_in(pictures, plan, FaceReaders(labeller), 2.0, folder=folder, run=run or RenderRun(), total=count)
+    return parse_pictures(pictures, plan, FaceReaders(parser), 2.0, folder=folder, run=run or RenderRun(), total=count)
 
 
-def layout(shapes: FaceShapes, painter: Painter = MUSETALK, **values: object) -> FaceLayout:
+def layout(shapes: ParsedFaces, painter: Painter = MUSETALK, **values: object) -> FaceLayout:
     return FaceLayout(shapes, painter, RenderSettings.parse(values))
 
 
@@ -131,7 +131,7 @@ def test_the_crop_follows_the_labels(tmp_path: Path) -> None:
 
 
 def test_without_labels_the_crop_follows_the_box() -> None:
-    made = layout(FaceShapes(), extra_margin=0)
+    made = layout(ParsedFaces(), extra_margin=0)
     [crop] = made.crops([0], [FACE])
     assert (crop.x, crop.x + crop.width, crop.y + crop.height) == (80, 240, 250)
     assert made.line(0, FACE) == 154
@@ -139,12 +139,12 @@ def test_without_labels_the_crop_follows_the_box() -> None:
 
 @pytest.mark.parametrize(("painter", "room"), [(MUSETALK, 12), (OLDER, 0)])
 def test_only_version_1_5_has_room_below_the_chin(painter: Painter, room: int) -> None:
-    heights = [layout(FaceShapes(), painter, extra_margin=margin).crops([0], [FACE])[0].height for margin in (12, 0)]
+    heights = [layout(ParsedFaces(), painter, extra_margin=margin).crops([0], [FACE])[0].height for margin in (12, 0)]
     assert heights[0] - heights[1] == room
 
 
 def test_a_square_generator_is_given_squares_and_has_no_line() -> None:
-    made = layout(FaceShapes(), SQUARE)
+    made = layout(ParsedFaces(), SQUARE)
     [crop] = made.crops([0], [FACE])
     assert (crop.width, crop.size) == (crop.height, crop.width)
     assert made.line(0, FACE) is None
@@ -152,7 +152,7 @@ def test_a_square_generator_is_given_squares_and_has_no_line() -> None:
 
 
 def test_the_useful_shift_is_told() -> None:
-    low, high = layout(FaceShapes()).shift_range([0], [FACE]) or (0, 0)
+    low, high = layout(ParsedFaces()).shift_range([0], [FACE]) or (0, 0)
     assert (low, high) == (-13, 14)
 
 
@@ -200,7 +200,7 @@ def test_the_published_look_has_upstreams_masks_and_scaling(tmp_path: Path, pain
 
 @pytest.mark.parametrize("shape", ["auto", "ellipse", "box"])
 def test_drawn_masks_end_inside_the_crop(shape: str) -> None:
-    made = layout(FaceShapes(), mask={"shape": shape})
+    made = layout(ParsedFaces(), mask={"shape": shape})
     [crop] = made.crops([0], [FACE])
     mask = made.mask(0, FACE, crop)
     rows, columns = mask.alpha.shape
@@ -249,13 +249,13 @@ def test_a_fragment_of_a_face_is_no_measure_of_it(tmp_path: Path) -> None:
             return np.repeat(labels[None], len(crops), axis=0)
 
     [crop] = layout(read(tmp_path, [0], Distant())).crops([0], [FACE])
-    [assumed] = layout(FaceShapes()).crops([0], [FACE])
+    [assumed] = layout(ParsedFaces()).crops([0], [FACE])
     assert crop == assumed
 
 
 @pytest.mark.parametrize("shift", [-40, 0, 40, 120])
 def test_the_line_told_is_the_one_the_crop_is_halved_at(shift: int) -> None:
-    made = layout(FaceShapes(), OLDER, bbox_shift=shift)
+    made = layout(ParsedFaces(), OLDER, bbox_shift=shift)
     [crop] = made.crops([0], [FACE])
     assert made.line(0, FACE) == crop.y + crop.height / 2
 
@@ -283,6 +283,6 @@ def test_label_maps_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_no_labels_is_named(tmp_path: Path) -> None:
-    reader = ShapeReader(LabelStore(tmp_path / "gone" / "labels.bin"))
+    reader = ParsedFacesBuilder(LabelStore(tmp_path / "gone" / "labels.bin"))
     with pytest.raises(OutputError, match="face labels cannot be written"):
         reader.add(0, FACE, drawn_labels())

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from musetalk.faces.tracking.face_plan import FacePlan
-from musetalk.pipeline.parse import FaceReaders, shapes_in
+from musetalk.pipeline.parse import FaceReaders, parse_pictures
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 
@@ -38,6 +38,8 @@ def test_a_picture_that_is_repeated_is_parsed_once(tmp_path: Path) -> None:
     shades = [20 * (picture + 1) for picture in range(PICTURES) for _ in range(EACH)]
     pictures = [(number, np.full((SIDE, SIDE, 3), shade, np.uint8)) for number, shade in enumerate(shades)]
     parser, plan = Counter(), one_face(len(pictures))
-    shapes = shapes_in(pictures, plan, FaceReaders(parser), 1.0, folder=tmp_path, run=RenderRun(), total=len(pictures))
+    shapes = parse_pictures(
+        pictures, plan, FaceReaders(parser), 1.0, folder=tmp_path, run=RenderRun(), total=len(pictures)
+    )
     assert parser.seen == sorted(set(shades))
     assert all(shapes.parsed(number, plan.faces(number)[0]) is not None for number in range(len(pictures)))

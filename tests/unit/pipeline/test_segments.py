@@ -12,7 +12,7 @@ from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.inspection.sampling import segment_around
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.borders import painted_borders
-from musetalk.pipeline.segments import PASSTHROUGH_LENGTH, PieceLengths, Segment, cut_segments, piece_lengths
+from musetalk.pipeline.segments import PASSTHROUGH_LENGTH, Segment, SegmentLimits, cut_segments, segment_limits
 from musetalk.progress import FallbackEvent
 
 
@@ -52,7 +52,7 @@ def test_segments_cover_the_output_once_and_hold_one_thing_each(
     tracks = [shot if face else None for shot, (length, face) in enumerate(shots) for _ in range(length)]
     numbers = [shot for shot, (length, _) in enumerate(shots) for _ in range(length)]
     timeline = Timeline(frames, min(spoken, frames), len(tracks), mode)  # type: ignore[arg-type]
-    lengths = PieceLengths(clip_length, min(overlap, clip_length - 1), min(8, clip_length))
+    lengths = SegmentLimits(clip_length, min(overlap, clip_length - 1), min(8, clip_length))
     presence = None if shown is None else np.resize(np.repeat(*map(np.array, zip(*shown, strict=True))), frames)
     segments = cut_segments(plan_of(tracks, numbers), timeline, lengths, presence)
     assert segments[0].start == 0
@@ -84,7 +84,7 @@ def test_segments_cover_the_output_once_and_hold_one_thing_each(
 
 def cut(frames: int, *lengths: int) -> list[tuple[int, int, int]]:
     plan, timeline = plan_of([0] * frames, [0] * frames), Timeline(frames, frames, frames, "hold")
-    return [(s.first, s.start, s.stop) for s in cut_segments(plan, timeline, PieceLengths(*lengths))]
+    return [(s.first, s.start, s.stop) for s in cut_segments(plan, timeline, SegmentLimits(*lengths))]
 
 
 def test_pieces_of_one_stretch_share_frames_and_the_last_one_is_no_shorter_than_the_network_needs() -> None:
@@ -97,7 +97,7 @@ def test_pieces_of_one_stretch_share_frames_and_the_last_one_is_no_shorter_than_
 def test_frames_that_show_nothing_painted_are_not_painted() -> None:
     plan, timeline = plan_of([0] * 20, [0] * 20), Timeline(20, 20, 20, "hold")
     presence = np.array([1] * 6 + [0.5, 0] + [0] * 5 + [0.1] + [1] * 6, np.float32)
-    assert cut_segments(plan, timeline, PieceLengths(5, 2), presence) == (
+    assert cut_segments(plan, timeline, SegmentLimits(5, 2), presence) == (
         Segment(0, 5, (0,)),
         Segment(5, 7, (0,), 2, joined=True),
         Segment(7, 11, ()),
@@ -105,13 +105,13 @@ def test_frames_that_show_nothing_painted_are_not_painted() -> None:
         Segment(13, 18, (0,)),
         Segment(18, 20, (0,), 2, joined=True),
     )
-    assert {s.tracks for s in cut_segments(plan, timeline, PieceLengths(5), np.zeros(20, np.float32))} == {()}
+    assert {s.tracks for s in cut_segments(plan, timeline, SegmentLimits(5), np.zeros(20, np.float32))} == {()}
 
 
 def test_a_single_frame_is_cut_out_as_a_render_cuts_it() -> None:
     plan, timeline = plan_of([0] * 20, [0] * 20), Timeline(20, 20, 20, "hold")
     presence = np.array([1] * 6 + [0] * 3 + [1] * 11, np.float32)
-    for segment in cut_segments(plan, timeline, PieceLengths(4), presence):
+    for segment in cut_segments(plan, timeline, SegmentLimits(4), presence):
         for frame in range(segment.start, segment.stop):
             found = segment_around(frame, range(segment.start, segment.stop), plan, timeline, range(20), presence)
             assert (found.start, found.stop, found.tracks) == (segment.start, segment.stop, segment.tracks)
@@ -136,19 +136,21 @@ class Painter:
         self.clip_length, self.traits = clip_length, Traits(**traits)  # type: ignore[arg-type]
 
 
-def lengths_of(painter: Painter, frame_bytes: int, fps: Fraction = Fraction(25)) -> PieceLengths:
-    return piece_lengths(painter, frame_bytes, fps)  # type: ignore[arg-type]
+def lengths_of(painter: Painter, frame_bytes: int, fps: Fraction = Fraction(25)) -> SegmentLimits:
+    return segment_limits(painter, frame_bytes, fps)  # type: ignore[arg-type]
 
 
 def test_pieces_of_large_frames_are_short_but_never_shorter_than_a_network_needs() -> None:
     hd, uhd = 1920 * 1080 * 3, 3840 * 2160 * 3
     video = Painter(52, overlap=4, shortest=16)
     sizes = (hd // 4, hd, uhd, 4 * uhd)
-    assert [lengths_of(video, size) for size in sizes] == [PieceLengths(longest, 4, 16) for longest in (52, 28, 16, 16)]
-    assert lengths_of(Painter(52, overlap=12, shortest=16), uhd) == PieceLengths(16, 8, 16)
-    assert lengths_of(Painter(64, shortest=16), 2560 * 1440 * 3) == PieceLengths(16, 0, 16)
-    assert lengths_of(Painter(8), uhd) == PieceLengths(8)
-    assert lengths_of(Painter(6, overlap=4, shortest=16), hd) == PieceLengths(6, 3, 6)
+    assert [lengths_of(video, size) for size in sizes] == [
+        SegmentLimits(longest, 4, 16) for longest in (52, 28, 16, 16)
+    ]
+    assert lengths_of(Painter(52, overlap=12, shortest=16), uhd) == SegmentLimits(16, 8, 16)
+    assert lengths_of(Painter(64, shortest=16), 2560 * 1440 * 3) == SegmentLimits(16, 0, 16)
+    assert lengths_of(Painter(8), uhd) == SegmentLimits(8)
+    assert lengths_of(Painter(6, overlap=4, shortest=16), hd) == SegmentLimits(6, 3, 6)
 
 
 def test_pieces_of_every_nth_frame_last_as_long() -> None:
@@ -156,10 +158,10 @@ def test_pieces_of_every_nth_frame_last_as_long() -> None:
     video = Painter(52, overlap=4, shortest=16, trained_fps=25)
     for rate, stride in (("24000/1001", 1), ("12", 1), ("30", 1), ("37", 1), ("50", 2), ("60000/1001", 2), ("120", 5)):
         assert video.traits.stride_at(Fraction(rate)) == stride
-        assert lengths_of(video, 1000, Fraction(rate)) == PieceLengths(52 * stride, 4 * stride, 16 * stride)
-    assert lengths_of(video, hd, Fraction(60)) == PieceLengths(32, 8, 32)
-    assert lengths_of(video, hd // 2, Fraction(60)) == PieceLengths(56, 8, 32)
-    assert lengths_of(Painter(8), hd, Fraction(60)) == PieceLengths(8)
+        assert lengths_of(video, 1000, Fraction(rate)) == SegmentLimits(52 * stride, 4 * stride, 16 * stride)
+    assert lengths_of(video, hd, Fraction(60)) == SegmentLimits(32, 8, 32)
+    assert lengths_of(video, hd // 2, Fraction(60)) == SegmentLimits(56, 8, 32)
+    assert lengths_of(Painter(8), hd, Fraction(60)) == SegmentLimits(8)
 
 
 def test_a_rate_far_below_that_of_the_training_is_told() -> None:
