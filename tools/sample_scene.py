@@ -106,7 +106,7 @@ def _planet(rng: np.random.Generator, rows: int, columns: int) -> tuple[Float32A
 
 
 def _ground(rng: np.random.Generator, longitude: Float32Array, latitude: Float32Array) -> Float32Array:
-    """Return the colour of sea, land and cloud at each point of the globe (radians), [rows, columns, 3]."""
+    """Return the color of sea, land and cloud at each point of the globe (radians), [rows, columns, 3]."""
     size = 2048
     land, cloud = _noise(rng, size, size, 7, 7), _noise(rng, size, size, 16, 7)
     u = ((longitude + 1.6) / 3.2 * (size - 1)).astype(np.float32)

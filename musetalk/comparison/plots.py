@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from musetalk.metrics.types import Curves, Measures
     from musetalk.pipeline.report import RenderReport
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any colour vision. Their yellow is too pale for lines.
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any color vision. Their yellow is too pale for lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _SOURCE, _VOICE, _BORDER = "#8a8a8a", "#444444", "#1a1a1a"
 _BY_ANOTHER: dict[str, Any] = {"facecolor": "white", "edgecolor": "#b00020", "hatch": "////"}
@@ -36,7 +36,7 @@ _SHORT, _TALL, _LANE = 0.7, 1.3, 0.3  # inches: heights of the voice, of a measu
 
 
 def draw_plots(comparison: Comparison, out: Path, named: Callable[[str], str] = str) -> None:
-    """Draw loudness, who painted what, and each measure over time, one colour per backend, the source in grey.
+    """Draw loudness, who painted what, and each measure over time, one color per backend, the source in grey.
 
     Args:
         comparison: With at least one report that has measures.
@@ -93,11 +93,11 @@ def _draw_voice(axis: Axes, report: RenderReport, measures: Measures) -> None:
 def _draw_lanes(axis: Axes, measured: Sequence[tuple[RenderReport, Measures]]) -> None:
     """A lane per backend: bars where it painted, hatched where another one did, ticks where clips meet."""
     for lane, (report, measures) in enumerate(measured):
-        fps, colour = Fraction(report.fps), _COLOURS[lane % len(_COLOURS)]
+        fps, color = Fraction(report.fps), _COLOURS[lane % len(_COLOURS)]
         for span in report.spans:
             if span.kind in ("face", "fallback"):
                 start, length = float(span.start / fps), float((span.stop - span.start) / fps)
-                style = _BY_ANOTHER if span.kind == "fallback" else {"color": colour, "alpha": 0.45}
+                style = _BY_ANOTHER if span.kind == "fallback" else {"color": color, "alpha": 0.45}
                 axis.broken_barh([(start, length)], (lane - 0.35, 0.7), **style)
         borders = np.array(measures.series.borders, np.float64) * float(measures.series.frames_per_bin / fps)
         axis.vlines(borders, lane - 0.35, lane + 0.35, colors=_BORDER, linewidth=0.5)
@@ -112,20 +112,20 @@ def _draw_curves(axis: Axes, measured: Sequence[tuple[RenderReport, Measures]], 
     report, measures = measured[0]
     _draw_curve(axis, report, measures, measures.series.source, name, "the source", _SOURCE)
     for number, (report, measures) in enumerate(measured):
-        colour = _COLOURS[number % len(_COLOURS)]
-        _draw_curve(axis, report, measures, measures.series.picture, name, report.backend, colour)
+        color = _COLOURS[number % len(_COLOURS)]
+        _draw_curve(axis, report, measures, measures.series.picture, name, report.backend, color)
     axis.set_ylim(bottom=0)
     axis.grid(axis="y", linewidth=0.4, alpha=0.5)
     _name(axis, label)
 
 
 def _draw_curve(
-    axis: Axes, report: RenderReport, measures: Measures, curves: Curves, name: str, label: str, colour: str
+    axis: Axes, report: RenderReport, measures: Measures, curves: Curves, name: str, label: str, color: str
 ) -> None:
     values = _numbers(getattr(curves, name))
     seconds = _seconds(report, measures, len(values))
     # The marker is for frames that stand alone: a line needs two.
-    axis.plot(seconds, values, color=colour, linewidth=1.1, marker=".", markersize=2, label=label)
+    axis.plot(seconds, values, color=color, linewidth=1.1, marker=".", markersize=2, label=label)
 
 
 def _name(axis: Axes, text: str) -> None:

@@ -122,9 +122,9 @@ def _labelled(panels: Sequence[Panel], grid: Grid) -> UInt8Array:
     margin = grid.line / 4
     for number, panel in enumerate(panels):
         x, y = grid.corner(number)
-        for row, (text, colour) in enumerate(((panel.name, _NAME), (panel.remark, _REMARK))):
+        for row, (text, color) in enumerate(((panel.name, _NAME), (panel.remark, _REMARK))):
             place = (x + margin, y + (row + 0.5) * grid.line)
             draw.text(
-                place, text, fill=colour, font=fitted_font(text, grid.width - 2 * margin, grid.line * 0.7), anchor="lm"
+                place, text, fill=color, font=fitted_font(text, grid.width - 2 * margin, grid.line * 0.7), anchor="lm"
             )
     return np.array(page, np.uint8)

@@ -21,7 +21,7 @@ from musetalk.compositing.sharpness_transfer import (
 from musetalk.settings import BlendSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
-_COLOUR_FRAMES = 8  # of a piece, at most, whose colours are looked at
+_COLOUR_FRAMES = 8  # of a piece, at most, whose colors are looked at
 _FRAMES_PER_PAIR = 6  # of a piece, for two consecutive ones whose detail is looked at
 _MOST_PAIRS = 4
 
@@ -99,7 +99,7 @@ class _Piece:
         self._rims: dict[int, Boundary | None] = {}
 
     def correction(self) -> Float32Array:
-        """The colour correction that some of its frames ask for together."""
+        """The color correction that some of its frames ask for together."""
         count = len(self._patches)
         looked = sorted({place * count // _COLOUR_FRAMES for place in range(_COLOUR_FRAMES)} if count else ())
         boundaries = [(at, boundary) for at in looked if (boundary := self._boundary(at))]
@@ -110,7 +110,7 @@ class _Piece:
         return fit_correction(source, generated)
 
     def sharpness(self, correction: Float32Array) -> Sharpness:
-        """What the faces lack once their colours are corrected."""
+        """What the faces lack once their colors are corrected."""
         pairs = _pairs(len(self._patches))
         return measure_sharpness(
             [[self._details(at, boundary, correction) for at in pair if (boundary := self._boundary(at))] for pair in pairs]

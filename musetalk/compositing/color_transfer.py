@@ -1,4 +1,4 @@
-"""Colours of a generated face made those of its surroundings.
+"""Colors of a generated face made those of its surroundings.
 
 Light adds and scales, so both are compared in linear light: a gain and an offset per channel. A third term, by the root
 of the light, holds what shifts grey levels, as a network's cast may. All three are drawn towards "no change" by as much
@@ -39,10 +39,10 @@ def no_correction() -> Float32Array:
 
 
 def fit_correction(source: UInt8Array, generated: UInt8Array) -> Float32Array:
-    """Find what brings generated colours to the source's.
+    """Find what brings generated colors to the source's.
 
     Args:
-        source: uint8 RGB [n, 3], colours at the mask's boundary.
+        source: uint8 RGB [n, 3], colors at the mask's boundary.
         generated: uint8 RGB [n, 3], the generated face's at the same places. Many of them may be wrong.
 
     Returns:
@@ -64,7 +64,7 @@ def fit_correction(source: UInt8Array, generated: UInt8Array) -> Float32Array:
 
 
 def correct(face: UInt8Array, correction: Float32Array) -> UInt8Array:
-    """Correct the colours of a picture, uint8 RGB [h, w, 3]; the same array where nothing changes by half a level."""
+    """Correct the colors of a picture, uint8 RGB [h, w, 3]; the same array where nothing changes by half a level."""
     table = correction_table(correction)
     if np.array_equal(table, np.broadcast_to(np.arange(LEVELS), table.shape)):
         return face

@@ -26,7 +26,7 @@ _NEIGHBOURS = ((0.0, 0.25, 0.0), (0.25, 0.0, 0.25), (0.0, 0.25, 0.0))
 
 
 def on_the_boundary_of(source: UInt8Array, face: UInt8Array, alpha: Float32Array, borders: Borders) -> UInt8Array:
-    """Shift a face's colours so that they are the source's at the mask's boundary, and smoothly in between inside.
+    """Shift a face's colors so that they are the source's at the mask's boundary, and smoothly in between inside.
 
     Args:
         source: uint8 RGB [h, w, 3].

@@ -75,8 +75,8 @@ def _page(stages: Sequence[Stage]) -> UInt8Array:
     draw = ImageDraw.Draw(page)
     for number, stage in enumerate(stages):
         x, y = _GAP + number % _COLUMNS * across, _GAP + number // _COLUMNS * down
-        for text, colour, line in ((stage.name, _TEXT, 0.5), (stage.remark, _REMARK, 1.5)):
-            draw.text((x, y + line * _LINE), text, fill=colour, font=fitted_font(text, _SIDE, 15), anchor="lm")
+        for text, color, line in ((stage.name, _TEXT, 0.5), (stage.remark, _REMARK, 1.5)):
+            draw.text((x, y + line * _LINE), text, fill=color, font=fitted_font(text, _SIDE, 15), anchor="lm")
         page.paste(Image.fromarray(letterboxed(stage.picture, _SIDE, _SIDE)), (x, y + 2 * _LINE))
     return np.array(page, np.uint8)
 

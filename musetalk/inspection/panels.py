@@ -86,13 +86,13 @@ def mask_picture(masks: Iterable[FaceMask], around: BoxCropTransform) -> UInt8Ar
 def _outlined(picture: UInt8Array, around: BoxCropTransform, steps: FaceSteps) -> UInt8Array:
     drawn, box, crop = picture.copy(), steps.face.box, steps.transform
     width = max(1, around.side // 150)
-    for (x0, y0, x1, y1), colour in (
+    for (x0, y0, x1, y1), color in (
         ((crop.x, crop.y, crop.x + crop.width, crop.y + crop.height), _CROP),
         ((box.x0, box.y0, box.x1, box.y1), _BOX),
     ):
         first = (round(x0 - around.x), round(y0 - around.y))
         last = (round(x1 - around.x) - 1, round(y1 - around.y) - 1)
-        cv2.rectangle(drawn, first, last, colour, width, cv2.LINE_AA)
+        cv2.rectangle(drawn, first, last, color, width, cv2.LINE_AA)
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""What a video's numbers mean as colours: how they are read where a file does not say, and what an output is tagged."""
+"""What a video's numbers mean as colors: how they are read where a file does not say, and what an output is tagged."""
 
 from __future__ import annotations
 

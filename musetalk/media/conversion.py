@@ -29,7 +29,7 @@ class Converted:
         conversion: What is done.
         first: Its first picture, as the decoder that is used gives it.
         size: (width, height) of all pictures then.
-        output_color: Colour tags of an output that looks the same.
+        output_color: Color tags of an output that looks the same.
         notes: What is changed, a sentence each.
     """
 

@@ -15,7 +15,7 @@ _EXACT = "accurate_rnd+full_chroma_int"
 
 # HDR to SDR. White of SDR programmes lies at 203 cd/m² (ITU-R BT.2408); up to 0.4 of it (in linear light, skin and
 # most of a face) all stays as it is, above a Möbius curve bends to the source's peak. The curve is static: a picture
-# does not depend on its neighbours. Colours are scaled as a whole, so hues stay.
+# does not depend on its neighbours. Colors are scaled as a whole, so hues stay.
 WHITE_NITS = 203.0
 _KNEE = 0.4
 
@@ -27,7 +27,7 @@ BY_ZSCALE = "zscale=matrix=gbr:range=full,format=gbrp"  # from any matrix, those
 def decode_filters(conversion: Conversion, size: tuple[int, int], resize: Resize | None) -> str:
     """The chain from stored pictures to rgb24 of `size` (width, height).
 
-    Fields become pictures first, while their lines are where they were; alpha is resolved before colours of
+    Fields become pictures first, while their lines are where they were; alpha is resolved before colors of
     neighbouring pixels mix, so that hidden ones do not bleed in; bars come last, so that they are black.
 
     Args:
@@ -81,7 +81,7 @@ def _proportions(shapes: tuple[PixelShape, ...]) -> str:
 
 
 def _over_background(conversion: Conversion) -> list[str]:
-    """Straight alpha over a plain colour. Filters that weigh by alpha themselves round opaque pixels, too."""
+    """Straight alpha over a plain color. Filters that weigh by alpha themselves round opaque pixels, too."""
     level = 255 if conversion.background == "white" else 0
     straight = ["setparams=alpha_mode=straight", "unpremultiply=inplace=1"] if conversion.premultiplied else []
     return [
@@ -102,7 +102,7 @@ def tone_map_filters(mapping: ToneMapping) -> list[str]:
         ]
     said = mapping.color
     usual = ColorTags(said.range or "tv", said.space or "bt2020nc", said.primaries or "bt2020", said.transfer)
-    # Approximated, HLG's system gamma would work on each channel alone and make colours too strong.
+    # Approximated, HLG's system gamma would work on each channel alone and make colors too strong.
     exact = ["agamma=false"] if said.transfer == "arib-std-b67" else []
     linear = ":".join(["zscale=transfer=linear", f"npl={WHITE_NITS:g}", *exact])
     return [

@@ -14,7 +14,7 @@ from musetalk.settings import Background
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """How a video's numbers mean colours, in ffmpeg's words; None where the file does not say."""
+    """How a video's numbers mean colors, in ffmpeg's words; None where the file does not say."""
 
     range: str | None = None
     space: str | None = None
@@ -69,7 +69,7 @@ class Conversion:
         matrix: How YCbCr is read where the file does not say; None: it says.
         by_zscale: Whether the matrix is one that swscale does not know.
         background: What transparent parts are laid over; None: all is opaque.
-        premultiplied: Whether stored colours are weighted by alpha already.
+        premultiplied: Whether stored colors are weighted by alpha already.
         letterbox: Whether stored sizes may differ from one another.
         shapes: Those of the pixels, where they change on the way; empty: ffmpeg knows the only one.
     """
@@ -103,7 +103,7 @@ class Source:
         path: The file or folder.
         width, height: Size in square pixels, upright, as a viewer sees it.
         clock: Frame rate, frame count, and which picture each frame shows.
-        color: Colour tags, as stored.
+        color: Color tags, as stored.
         pixel_format: As stored, in ffmpeg's words.
         square_pixels: Whether it is stored with square pixels, that is, in this size.
         seekable: Whether decoding may begin at a keyframe.
@@ -118,7 +118,7 @@ class Source:
         alpha_background: What is laid under transparent parts.
         conversion: What is done to its stored pictures.
         delay: Seconds by which decoding counts the times of its pictures from a later moment than the clock does.
-        output_color: Colour tags of an output that looks as its frames do.
+        output_color: Color tags of an output that looks as its frames do.
         experience: What decoding has shown of it so far.
     """
 

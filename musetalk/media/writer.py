@@ -76,7 +76,7 @@ class VideoWriter:
         size: (width, height) of the frames.
         fps: Their exact rate.
         sound: What is heard.
-        color: Colour tags to write.
+        color: Color tags to write.
         settings: Codec and quality.
         comment: Goes into the file's metadata.
         cancel: Ends the encoder.

@@ -56,8 +56,8 @@ def _highest(values: Float32Array, *, above: bool) -> Float32Array:
     return np.asarray(cv2.dilate(values, np.ones((_TEETH, 1), np.uint8), anchor=anchor), np.float32)
 
 
-def _brightness(colours: Float32Array) -> Float32Array:
-    return np.asarray(colours @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
+def _brightness(colors: Float32Array) -> Float32Array:
+    return np.asarray(colors @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
 
 
 def _sample(frame: UInt8Array, mouth: MouthShape, along: _Floats, down: _Floats) -> Float32Array:

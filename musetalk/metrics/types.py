@@ -32,7 +32,7 @@ class Outside:
     """How the frames differ from their source where no mask lets a painted face show; all zeros where they do not.
 
     Attributes:
-        greatest: The largest difference in any colour, in levels, 0 to 255.
+        greatest: The largest difference in any color, in levels, 0 to 255.
         pixels: Pixels that differ, over all frames.
         frames: Frames that hold one.
     """

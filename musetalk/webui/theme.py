@@ -1,4 +1,4 @@
-"""The colours, sizes and fonts of the page, in Gradio's terms; what Gradio has no term for is in style.css."""
+"""The colors, sizes and fonts of the page, in Gradio's terms; what Gradio has no term for is in style.css."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def severe(visit: Visit) -> set[tuple[str, str]]:
 
 
 def severe_by_day_and_night(visit: Visit) -> set[tuple[str, str]]:
-    """The same in both colour schemes, which the page follows while it is open."""
+    """The same in both color schemes, which the page follows while it is open."""
     found = set()
     for scheme in ("dark", "light"):
         visit.page.emulate_media(color_scheme=scheme)

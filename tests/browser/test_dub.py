@@ -27,7 +27,7 @@ MARKED = (255, 196, 61)  # RGB of the chosen face's box
 
 
 def marked(visit: Visit, width: int) -> tuple[int, int]:
-    """Pixels of the preview frame in the chosen face's colour, left and right of the source's middle."""
+    """Pixels of the preview frame in the chosen face's color, left and right of the source's middle."""
     data = visit.page.request.get(visit.frame.get_attribute("src") or "").body()
     picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     assert picture.shape[1] == width

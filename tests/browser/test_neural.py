@@ -92,9 +92,9 @@ def toggle(visit: Visit, name: str) -> np.ndarray:
     return shown(visit)
 
 
-def became(picture: np.ndarray, before: np.ndarray, colour: tuple[int, int, int]) -> int:
-    """Pixels that have come nearer to a colour."""
-    return int((np.abs(picture - colour).sum(axis=2) < np.abs(before - colour).sum(axis=2) - 60).sum())
+def became(picture: np.ndarray, before: np.ndarray, color: tuple[int, int, int]) -> int:
+    """Pixels that have come nearer to a color."""
+    return int((np.abs(picture - color).sum(axis=2) < np.abs(before - color).sum(axis=2) - 60).sum())
 
 
 def preview(visit: Visit) -> None:

@@ -1,4 +1,4 @@
-"""Colours by the book (ITU-T H.273, BT.2100): RGB to stored numbers and back, to check results against."""
+"""Colors by the book (ITU-T H.273, BT.2100): RGB to stored numbers and back, to check results against."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ TO_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164,
 
 
 def bars(width: int, height: int, patches: np.ndarray = PATCHES) -> np.ndarray:
-    """Upright bars of colours, left to right: float [height, width, 3]."""
+    """Upright bars of colors, left to right: float [height, width, 3]."""
     return np.repeat(patches[np.arange(width) * len(patches) // width][None], height, 0)
 
 
 def read_bars(frame: np.ndarray, count: int = len(PATCHES), row: float = 0.5) -> np.ndarray:
-    """The colours in the middles of bars: float [count, 3]."""
+    """The colors in the middles of bars: float [count, 3]."""
     height, width = frame.shape[:2]
     return frame[int(height * row), [(2 * bar + 1) * width // (2 * count) for bar in range(count)]].astype(float)
 

@@ -25,9 +25,9 @@ def drawn_face(mouth: MouthShape = MOUTH, *, teeth: float = 0.0, skin: tuple[int
     scale = 4  # drawn large and averaged: smooth edges at sub-pixel places
     picture = np.full((SIDE * scale, SIDE * scale, 3), (96, 110, 128), np.uint8)
 
-    def ellipse(x: float, y: float, a: float, b: float, colour: tuple[int, int, int], angle: float = 0.0) -> None:
+    def ellipse(x: float, y: float, a: float, b: float, color: tuple[int, int, int], angle: float = 0.0) -> None:
         place = (round(x * scale), round(y * scale))
-        cv2.ellipse(picture, place, (round(a * scale), round(b * scale)), math.degrees(angle), 0, 360, colour, -1)
+        cv2.ellipse(picture, place, (round(a * scale), round(b * scale)), math.degrees(angle), 0, 360, color, -1)
 
     def in_mouth(along: float, down: float) -> tuple[float, float]:
         cos, sin = math.cos(mouth.angle), math.sin(mouth.angle)

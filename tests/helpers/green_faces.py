@@ -41,17 +41,17 @@ class GreenNetwork:
         for logits, _ in heads:
             logits[:, 0] = 9.0
         for picture, pixels in enumerate(x):
-            colours = pixels.permute(1, 2, 0).numpy() + np.array(MEAN, np.float32)
-            for cx, cy, width, height in rectangles(colours):
+            colors = pixels.permute(1, 2, 0).numpy() + np.array(MEAN, np.float32)
+            for cx, cy, width, height in rectangles(colors):
                 factor = 1 + self._swell * float(np.log2(height / 100))
                 mark(heads, picture, cx, cy, factor * width, factor * height)
         return heads
 
 
-def rectangles(colours: np.ndarray) -> Iterator[tuple[float, float, float, float]]:
+def rectangles(colors: np.ndarray) -> Iterator[tuple[float, float, float, float]]:
     """(centre x, centre y, width, height) of each green rectangle, from the share of each pixel that it covers."""
-    green = colours[..., 1] - colours[..., 0]
-    share = np.clip((green - 14) / (FACE[1] - FACE[0] - 14), 0, 1)  # of the mean colour, green less blue is 13
+    green = colors[..., 1] - colors[..., 0]
+    share = np.clip((green - 14) / (FACE[1] - FACE[0] - 14), 0, 1)  # of the mean color, green less blue is 13
     count, parts = cv2.connectedComponents((share > 0).astype(np.uint8))
     for part in range(1, count):
         weight = np.where(parts == part, share, 0)

@@ -57,13 +57,13 @@ def copy_of(folder: Path, target: Path) -> Path:
 
 
 def speech(seconds: float, seed: int = 0) -> Float32Array:
-    """Noise of changing colour that swells four times a second; never quiet for long."""
+    """Noise of changing color that swells four times a second; never quiet for long."""
     generator = np.random.default_rng(seed)
     t = np.arange(round(seconds * RATE)) / RATE
     noise = generator.normal(size=len(t))
-    colour = np.convolve(noise, np.ones(8) / 8, mode="same")
+    color = np.convolve(noise, np.ones(8) / 8, mode="same")
     tone = np.sin(2 * np.pi * (300 + 200 * np.sin(1.3 * t)) * t)
-    return ((0.05 * noise + 0.1 * colour + 0.2 * tone) * (0.6 + 0.4 * np.sin(8 * np.pi * t))).astype(np.float32)
+    return ((0.05 * noise + 0.1 * color + 0.2 * tone) * (0.6 + 0.4 * np.sin(8 * np.pi * t))).astype(np.float32)
 
 
 def blocks_of(samples: Float32Array, size: int = 64_000) -> Iterator[Float32Array]:

@@ -1,4 +1,4 @@
-"""How results look, through the library's door: masks, colour, restorers, pauses, and what shows all of it."""
+"""How results look, through the library's door: masks, color, restorers, pauses, and what shows all of it."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ def at_the_rim(frames: list[OutputFrame], sources: Frames) -> float:
 
 def test_a_cast_is_taken_out_where_the_face_meets_the_source(film: Path, words: Path, tmp_path: Path) -> None:
     left = {}
-    for colour in ("none", "match"):
-        wanted = settings(mask={"shape": "box"}, blend={"color": colour})
+    for color in ("none", "match"):
+        wanted = settings(mask={"shape": "box"}, blend={"color": color})
         with engine_with(Copier(added=10)).preparing(film, words, wanted, tmp_path) as plan:
             frames = list(output_frames(plan, FACE.start, FACE.stop, RenderRun()))
-            left[colour] = at_the_rim(frames, sources_of(plan)[FACE.start : FACE.stop])
+            left[color] = at_the_rim(frames, sources_of(plan)[FACE.start : FACE.stop])
     assert left["none"] > 5
     assert left["match"] <= 1
 
@@ -172,7 +172,7 @@ def test_any_range_looks_the_same(film: Path, words: Path, tmp_path: Path) -> No
 
 
 class Unsteady(Copier):
-    """Its colours depend on its clip, and so does what they are matched by."""
+    """Its colors depend on its clip, and so does what they are matched by."""
 
     def generate(self, clip: Clip) -> UInt8Array:
         return np.clip(clip.crops.astype(int) + int(clip.crops[:, ::7, ::7].sum()) % 23, 0, 255).astype(np.uint8)

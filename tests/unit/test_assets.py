@@ -59,7 +59,7 @@ def test_files_are_there_and_small(file: Path, most_bytes: int) -> None:
     assert 10_000 < file.stat().st_size < most_bytes
 
 
-def test_portrait_is_a_colour_picture_of_one_size() -> None:
+def test_portrait_is_a_color_picture_of_one_size() -> None:
     portrait = cv2.imread(str(PORTRAIT), cv2.IMREAD_UNCHANGED)
     assert portrait is not None
     assert portrait.shape == (512, 512, 3)

@@ -69,11 +69,11 @@ def _lip_light(field: Field, unit: float) -> Float32Array:
 
 
 def _palette(lips: Lips, skin: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
-    """Return the colours of the hollow, the tongue and the teeth in this face's light."""
+    """Return the colors of the hollow, the tongue and the teeth in this face's light."""
     warm = lips.lip * np.array([0.2, 0.11, 0.11], np.float32)
     hollow = (np.minimum(lips.dark * np.float32(0.5), skin * np.float32(0.2)) + warm) / 2
     tongue = np.minimum(lips.lip, skin) * np.array([0.5, 0.3, 0.3], np.float32)
-    # Teeth are white, and white is what skin shows of the light that falls on it, freed from skin's own colour.
+    # Teeth are white, and white is what skin shows of the light that falls on it, freed from skin's own color.
     white = (0.63 + 0.3 / _SKIN) * skin + 0.07 * float(skin @ _GREY)
     tooth = white * float(skin @ _GREY) * 0.95 / float(white @ _GREY + 1)
     return hollow, tongue, tooth

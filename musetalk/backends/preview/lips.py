@@ -1,4 +1,4 @@
-"""What the preview backend reads from a crop: where the lips part, and the colours around them."""
+"""What the preview backend reads from a crop: where the lips part, and the colors around them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHARPNESS = 24.0  # of the choice among candidate lines: high takes the best, l
 
 @dataclass(frozen=True, slots=True)
 class Lips:
-    """Where the lips part, and what light falls on them. Colours are float32 RGB [3], 0 to 255.
+    """Where the lips part, and what light falls on them. Colors are float32 RGB [3], 0 to 255.
 
     The parting is the upper edge of the lower lip: the closed line, or, where the mouth stands open, the lower end of
     the teeth or of the hollow.
@@ -41,7 +41,7 @@ class Lips:
             in units, from the place along it, in half widths; meant for -1 to 1.
         open: How far the source's own mouth stands open, in units.
         teeth: How much of that is teeth, 0 to 1.
-        dark: The darkest colour in the mouth.
+        dark: The darkest color in the mouth.
         lip: Of the lower lip.
         left, right: Of the cheek on the picture's left and right.
     """
@@ -115,7 +115,7 @@ def _level_strip(crop: UInt8Array, mouth: MouthShape, unit: float) -> Float32Arr
 
 
 def _cheeks(strip: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Return the colours beside and above the left and the right corner (where beards are thinnest)."""
+    """Return the colors beside and above the left and the right corner (where beards are thinnest)."""
     rows = slice(int(0.1 * _ROWS_PER_UNIT), int(0.7 * _ROWS_PER_UNIT))
     sides = (strip[rows, :6], strip[rows, -6:])
     left, right = (np.median(side.reshape(-1, 3), axis=0).astype(np.float32) for side in sides)
@@ -215,7 +215,7 @@ def _refine(evidence: Float32Array, teeth: Float32Array, line: npt.NDArray[np.fl
 
 
 def _darkest(strip: Float32Array) -> Float32Array:
-    """Return the mean colour of the darkest twentieth of the mouth."""
+    """Return the mean color of the darkest twentieth of the mouth."""
     mouth = strip[np.abs(_V) < 0.5][:, np.abs(_U) < 1].reshape(-1, 3)
     brightness = mouth.sum(axis=1)
     count = max(1, len(mouth) // 20)

@@ -12,7 +12,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.utils.arrays import UInt8Array
 
 # The network takes blue, green, red, as the project that trained it feeds it (face_alignment's sfd); MuseTalk hands it
-# red first. Up to the call itself colours are RGB, as everywhere.
+# red first. Up to the call itself colors are RGB, as everywhere.
 MEAN = (104, 117, 123)  # of blue, green and red
 _MEAN_RGB = MEAN[::-1]
 
@@ -47,7 +47,7 @@ class Letterbox:
         return cls((width, height), inner, (outer_width, outer_height))
 
     def apply(self, frames: Sequence[UInt8Array]) -> UInt8Array:
-        """Bring frames to size: uint8 RGB [B, outer height, outer width, 3], filled with the mean colour."""
+        """Bring frames to size: uint8 RGB [B, outer height, outer width, 3], filled with the mean color."""
         width, height = self.inner
         batch = np.empty((len(frames), self.outer[1], self.outer[0], 3), np.uint8)
         batch[:, height:] = _MEAN_RGB
@@ -96,7 +96,7 @@ class Cutout:
         return cls(round(cx - span / 2), round(cy - span / 2), span, side)
 
     def apply(self, frame: UInt8Array) -> UInt8Array:
-        """Cut the square out of a frame: uint8 RGB [side, side, 3]; beyond the frame lies the mean colour."""
+        """Cut the square out of a frame: uint8 RGB [side, side, 3]; beyond the frame lies the mean color."""
         height, width = frame.shape[:2]
         x0, y0 = min(max(0, self.x), width), min(max(0, self.y), height)
         x1, y1 = min(max(x0, self.x + self.span), width), min(max(y0, self.y + self.span), height)

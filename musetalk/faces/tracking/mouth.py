@@ -1,4 +1,4 @@
-"""Where the mouth lies in a face: found by colour and shading, or assumed from the face's proportions."""
+"""Where the mouth lies in a face: found by color and shading, or assumed from the face's proportions."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _measure(patch: Float32Array) -> _Evidence:
     brightness = np.log(0.299 * red + 0.587 * green + 0.114 * blue + 8)
     ratio = np.log((red + 8) / (green + 8))
     typical = np.median(brightness[likely])
-    # Hair and background are dark and of any colour; their redness says nothing of lips.
+    # Hair and background are dark and of any color; their redness says nothing of lips.
     skin_like = np.clip((brightness - typical + 1.6) / 0.6, 0, 1)
     redness = np.clip(cv2.GaussianBlur(ratio, (0, 0), 1.5) - np.median(ratio[likely]) - 0.02, 0, 0.35) * skin_like
     smooth = cv2.GaussianBlur(np.maximum(brightness, typical - 1.2), (0, 0), sigmaX=3.5, sigmaY=1.8)

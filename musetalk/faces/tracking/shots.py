@@ -18,8 +18,8 @@ _REACH = np.ones((3, 3), np.uint8)  # a cell may come from any of its neighbours
 class ShotFinder:
     """Numbers the shots of a video from 0, one frame at a time.
 
-    A cell of a tiny version of the frame is new where its colour lies outside the range that the cell and its
-    neighbours had in the frame before, or the other way round. Moving heads, pans and zooms move colours to a
+    A cell of a tiny version of the frame is new where its color lies outside the range that the cell and its
+    neighbours had in the frame before, or the other way round. Moving heads, pans and zooms move colors to a
     neighbour and change little; a cut changes most cells at once. During unrest (a whip pan, a flickering light) only
     what stands out from the unrest is a cut. Fades and dissolves are no cuts.
 

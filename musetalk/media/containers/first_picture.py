@@ -21,7 +21,7 @@ _RATE = re.compile(r"config in .*frame_rate: (\d+)/(\d+)")
 _COLORS = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
 _MAX_CONTENT = re.compile(r"MaxCLL=(\d+)")
 _MASTERED = re.compile(r"max_luminance=(\d+(?:\.\d+)?)")
-_DOLBY_OF_ITS_OWN = frozenset({5, 10})  # profiles whose pictures may be in Dolby's own colour space
+_DOLBY_OF_ITS_OWN = frozenset({5, 10})  # profiles whose pictures may be in Dolby's own color space
 _TIME = re.compile(r"\bpts_time:(-?\d+(?:\.\d+)?)")
 _NEARLY = 0.001  # seconds, by which times are rounded
 _NAME = 8  # bytes of a name that no file can guess
@@ -39,9 +39,9 @@ class FirstPicture:
         upright: (width, height) upright, in the pixels stored.
         seen: (width, height) upright, in square pixels.
         square_pixels: Whether the upright picture is stored with square pixels.
-        color: Colour tags.
+        color: Color tags.
         interlaced: Whether it is marked as made of two fields.
-        premultiplied: Whether its colours are weighted by alpha.
+        premultiplied: Whether its colors are weighted by alpha.
         peak: The brightest that the video gets, in cd/m²; None: it does not say.
         dolby_only: Whether it means nothing without Dolby Vision's own processing (profile 5 and its like).
     """

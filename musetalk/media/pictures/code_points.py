@@ -1,4 +1,4 @@
-"""Colours that a picture describes by numbers (ITU-T H.273) where others carry a profile: wide ones, and HDR."""
+"""Colors that a picture describes by numbers (ITU-T H.273) where others carry a profile: wide ones, and HDR."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LEAST_AREA = 0.02  # of the triangle of three primaries; sRGB's is 0.22
 
 @dataclass(frozen=True, slots=True)
 class CodePoints:
-    """How a picture's numbers mean colours.
+    """How a picture's numbers mean colors.
 
     Attributes:
         primaries: 1 BT.709, 9 BT.2020, 12 Display P3.
@@ -59,7 +59,7 @@ class CodePoints:
 
 
 def code_points(path: Path, image: Image.Image) -> CodePoints | None:
-    """What a picture says of its colours by numbers; None: nothing.
+    """What a picture says of its colors by numbers; None: nothing.
 
     Args:
         path: The file.
@@ -70,11 +70,11 @@ def code_points(path: Path, image: Image.Image) -> CodePoints | None:
         return CodePoints(int(known["color_primaries"]), int(known["transfer_characteristics"])) if known else None
     if image.format == "PNG":
         chunk = png_chunk(path, b"cICP")
-        return CodePoints(chunk[0], chunk[1]) if len(chunk) == 4 else _png_colours(image)
-    return _avif_colours(path) if image.format == "AVIF" else None
+        return CodePoints(chunk[0], chunk[1]) if len(chunk) == 4 else _png_colors(image)
+    return _avif_colors(path) if image.format == "AVIF" else None
 
 
-def _png_colours(image: Image.Image) -> CodePoints | None:
+def _png_colors(image: Image.Image) -> CodePoints | None:
     """What a PNG says by gAMA and cHRM, as far as that is not sRGB; None: nothing, or nothing that can be."""
     gamma, chromaticities = image.info.get("gamma"), image.info.get("chromaticity")
     if "srgb" in image.info or gamma is None or not _GAMMAS[0] <= gamma <= _GAMMAS[1]:
@@ -94,7 +94,7 @@ def _png_colours(image: Image.Image) -> CodePoints | None:
     return CodePoints(1, 13, gamma if other_curve else None, chromaticities and tuple(chromaticities))
 
 
-def _avif_colours(path: Path) -> CodePoints | None:
+def _avif_colors(path: Path) -> CodePoints | None:
     with path.open("rb") as file:
         for start, _ in boxes(file, (b"meta", b"iprp", b"ipco", b"colr"), 0, path.stat().st_size):
             file.seek(start)
@@ -103,7 +103,7 @@ def _avif_colours(path: Path) -> CodePoints | None:
     return None
 
 
-def to_srgb_colours(pixels: UInt8Array, points: CodePoints) -> UInt8Array:
+def to_srgb_colors(pixels: UInt8Array, points: CodePoints) -> UInt8Array:
     """Return uint8 RGB [H, W, 3] that mean in sRGB what `pixels` mean by their code points; HDR becomes SDR."""
     matrix = (np.linalg.inv(_to_xyz(1)) @ _to_xyz(points.primaries)).astype(np.float32).T
     if points.chromaticities is not None:

@@ -194,7 +194,7 @@ def read_animated(path: Path, background: Background, start: int = 0) -> Generat
     """
     name = format_of(path).name
     with opened(path) as image:
-        colours: dict[str | tuple[int, int], object] = {
+        colors: dict[str | tuple[int, int], object] = {
             name: image.info[name] for name in ("icc_profile", "code_points") if name in image.info
         }
     with closing(read_canvases(path, name, start)) as canvases:
@@ -204,7 +204,7 @@ def read_animated(path: Path, background: Background, start: int = 0) -> Generat
                     canvas = next(canvases, None)
                     if canvas is None:
                         return
-                    canvas.info |= colours
+                    canvas.info |= colors
                     picture = to_srgb(upright(canvas), background)
             except MediaError:
                 if number == 0:

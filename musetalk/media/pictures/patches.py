@@ -104,8 +104,8 @@ def _decoded(patch: Patch) -> Image.Image:
 def _gif_patches(file: BinaryIO) -> Iterator[Patch]:
     head = file.read(13)
     width, height, flags = struct.unpack("<HHB", head[6:11])
-    colours = file.read(_table_bytes(flags))
-    control, canvas = b"\x00\x00\x00\x00", (0, 0)  # flags, delay, transparent colour
+    colors = file.read(_table_bytes(flags))
+    control, canvas = b"\x00\x00\x00\x00", (0, 0)  # flags, delay, transparent color
     while (kind := file.read(1)) not in (b"", b";"):
         if kind == b"!":
             label, blocks = file.read(1), _sub_blocks(file)
@@ -130,7 +130,7 @@ def _gif_patches(file: BinaryIO) -> Iterator[Patch]:
         screen = struct.pack("<HH", wide, high) + head[10:13]
         extension = b"!\xf9\x04" + bytes([control[0] & 1, 0, 0, control[3]]) + b"\x00"
         image = b"," + struct.pack("<HHHHB", 0, 0, wide, high, form) + own + code + data
-        still = b"GIF89a" + screen + colours + extension + image + b";"
+        still = b"GIF89a" + screen + colors + extension + image + b";"
         dispose = _GIF_DISPOSE.get(control[0] >> 2 & 7, "keep")
         yield Patch(canvas, left, top, wide, high, Fraction(delay, 100), dispose, over=True, still=still)
         control = b"\x00\x00\x00\x00"

@@ -120,10 +120,10 @@ def _animated(
         raise LimitError(f'"{path.name}" has a frame of {animation.largest} pixels', "save it again as MP4")
     with reading(path, "is damaged"), opened(path) as image:
         size = animation.size[::-1] if is_sideways(path, image) else animation.size
-        colours = profile_note(image)
+        colors = profile_note(image)
         with closing(read_canvases(path, name)) as canvases:
             see_through = animation.clears or is_transparent(next(canvases))
-    notes = [f"the file {colours}"] if colours else []
+    notes = [f"the file {colors}"] if colors else []
     if see_through:
         notes += _laid_over(background)
     if animation.hurried:
@@ -194,8 +194,8 @@ def _facts(path: Path, limits: Limits) -> _Facts:
     with opened(path) as image, reading(path, "cannot be read as a picture"):
         _check_size(path, image.size, limits)  # before EXIF: some formats are decoded for it
         size = (image.height, image.width) if is_sideways(path, image) else image.size
-        colours, more = profile_note(image), _more_note(image)
-        return _Facts(size, tuple(filter(None, (colours, more))))
+        colors, more = profile_note(image), _more_note(image)
+        return _Facts(size, tuple(filter(None, (colors, more))))
 
 
 def _more_note(image: Image.Image) -> str:

@@ -1,4 +1,4 @@
-"""A picture's pixels as people see them: 8-bit sRGB, colour profile applied, laid over a background."""
+"""A picture's pixels as people see them: 8-bit sRGB, color profile applied, laid over a background."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from musetalk.media.pictures.code_points import CodePoints, to_srgb_colours
+from musetalk.media.pictures.code_points import CodePoints, to_srgb_colors
 from musetalk.settings import Background
 from musetalk.utils.arrays import UInt8Array
 
@@ -22,20 +22,20 @@ def to_srgb(image: Image.Image, background: Background) -> UInt8Array:
         image: In any of Pillow's modes; "icc_profile" in its `info`, else "code_points" there, is applied.
         background: What is laid under transparent parts.
     """
-    colours, alpha = _split(image)
-    transform = _transform(colours.mode, image.info.get("icc_profile"))
+    colors, alpha = _split(image)
+    transform = _transform(colors.mode, image.info.get("icc_profile"))
     points: CodePoints | None = image.info.get("code_points")
     if transform is not None:
-        colours = transform.apply(colours)
+        colors = transform.apply(colors)
     elif points is not None and not points.is_srgb:
-        colours = Image.fromarray(to_srgb_colours(np.asarray(colours.convert("RGB")), points))
+        colors = Image.fromarray(to_srgb_colors(np.asarray(colors.convert("RGB")), points))
     else:
-        colours = colours.convert("RGB")
+        colors = colors.convert("RGB")
     if alpha is not None:
-        ground = Image.new("RGB", colours.size, background)
-        ground.paste(colours, mask=alpha)
-        colours = ground
-    return np.array(colours)
+        ground = Image.new("RGB", colors.size, background)
+        ground.paste(colors, mask=alpha)
+        colors = ground
+    return np.array(colors)
 
 
 def is_transparent(image: Image.Image) -> bool:
@@ -44,8 +44,8 @@ def is_transparent(image: Image.Image) -> bool:
 
 
 def profile_note(image: Image.Image) -> str:
-    """What is to be said of a file's colours, if anything: a sentence that lacks its subject, the file."""
-    profile, mode = image.info.get("icc_profile"), _colour_mode(image)
+    """What is to be said of a file's colors, if anything: a sentence that lacks its subject, the file."""
+    profile, mode = image.info.get("icc_profile"), _color_mode(image)
     if profile and _fitting(mode, profile) is None:
         return "has a colour profile that cannot be used: it was left aside"
     points: CodePoints | None = image.info.get("code_points")
@@ -57,11 +57,11 @@ def profile_note(image: Image.Image) -> str:
 
 
 def to_rgba(image: Image.Image) -> Image.Image:
-    """Return a picture with 8 bits a channel and alpha, in its own colours: no profile is applied."""
+    """Return a picture with 8 bits a channel and alpha, in its own colors: no profile is applied."""
     if not _is_deep(image):
         return image.convert("RGBA")
-    colours, alpha = _eight_bits(image)
-    layer = colours.convert("RGBA")
+    colors, alpha = _eight_bits(image)
+    layer = colors.convert("RGBA")
     if alpha is not None:
         layer.putalpha(alpha)
     return layer
@@ -72,15 +72,15 @@ def _may_be_transparent(image: Image.Image) -> bool:
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """A picture's colours (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it is whole."""
+    """A picture's colors (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it is whole."""
     if _is_deep(image):
         return _eight_bits(image)
     if _may_be_transparent(image):
-        mode = "LA" if _colour_mode(image) == "L" else "RGBA"
+        mode = "LA" if _color_mode(image) == "L" else "RGBA"
         layer = image if image.mode == mode else image.convert(mode)
         alpha = layer.getchannel("A")
         return layer.convert(mode[:-1]), None if alpha.getextrema()[0] == 255 else alpha
-    return image if image.mode in _SPACES else image.convert(_colour_mode(image)), None
+    return image if image.mode in _SPACES else image.convert(_color_mode(image)), None
 
 
 def _is_deep(image: Image.Image) -> bool:
@@ -97,15 +97,15 @@ def _eight_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return Image.fromarray(np.rint(np.clip(numbers / peak, 0, 1) * 255).astype(np.uint8)), alpha
 
 
-def _colour_mode(image: Image.Image) -> str:
-    """The mode of the colours that `_split` gives."""
+def _color_mode(image: Image.Image) -> str:
+    """The mode of the colors that `_split` gives."""
     if image.mode in _SPACES:
         return image.mode
     return "L" if image.mode[0] in "1LIF" else "RGB"
 
 
 def _transform(mode: str, profile: bytes | None) -> ImageCms.ImageCmsTransform | None:
-    """What turns colours of a mode into sRGB; None: they are sRGB, or as good a guess as any."""
+    """What turns colors of a mode into sRGB; None: they are sRGB, or as good a guess as any."""
     fitting = _fitting(mode, profile) if profile else None
     if fitting is None and mode == "LAB":
         return _to_srgb(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), mode)
@@ -113,7 +113,7 @@ def _transform(mode: str, profile: bytes | None) -> ImageCms.ImageCmsTransform |
 
 
 def _fitting(mode: str, profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """What a profile makes of a mode's colours; None: it is damaged, or made for another kind of picture."""
+    """What a profile makes of a mode's colors; None: it is damaged, or made for another kind of picture."""
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return _to_srgb(opened, mode) if opened.profile.xcolor_space.strip() == _SPACES[mode] else None

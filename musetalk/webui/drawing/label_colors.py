@@ -1,4 +1,4 @@
-"""A colour for each thing that face parsing tells apart, over a picture and in a legend."""
+"""A color for each thing that face parsing tells apart, over a picture and in a legend."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.utils.arrays import UInt8Array
-from musetalk.webui.drawing.pen import Colour
+from musetalk.webui.drawing.pen import Color
 
 _OPACITY = 0.55
 
 
 @dataclass(frozen=True, slots=True)
 class LabelGroup:
-    """Labels that share a colour: left and right are not to be relied on.
+    """Labels that share a color: left and right are not to be relied on.
 
     Attributes:
         name: For people.
-        colour: RGB.
+        color: RGB.
         labels: Which.
     """
 
     name: str
-    colour: Colour
+    color: Color
     labels: tuple[FaceLabel, ...]
 
 
@@ -46,7 +46,7 @@ GROUPS = (
 
 
 def paint_labels(picture: UInt8Array, labels: UInt8Array, place: tuple[float, float, float, float]) -> None:
-    """Lay the colours of labels over a part of a picture; what is background stays as it is.
+    """Lay the colors of labels over a part of a picture; what is background stays as it is.
 
     Args:
         picture: uint8 RGB [h, w, 3], written to.
@@ -59,20 +59,20 @@ def paint_labels(picture: UInt8Array, labels: UInt8Array, place: tuple[float, fl
     if not (len(columns[0]) and len(rows[0])):
         return
     shown = labels[rows[1][:, None], columns[1]]
-    colours, opacity = _table()
+    colors, opacity = _table()
     part = picture[rows[0][0] : rows[0][-1] + 1, columns[0][0] : columns[0][-1] + 1]
-    part[...] = np.round(part + (colours[shown] - part) * opacity[shown][..., None]).astype(np.uint8)
+    part[...] = np.round(part + (colors[shown] - part) * opacity[shown][..., None]).astype(np.uint8)
 
 
 def legend(faces: Iterable[UInt8Array]) -> str:
-    """The colours of what is labelled in any of some faces, as HTML; empty where nothing is.
+    """The colors of what is labelled in any of some faces, as HTML; empty where nothing is.
 
     Args:
         faces: uint8 [n, n] each, values of `FaceLabel`.
     """
     seen = {int(label) for labels in faces for label in np.flatnonzero(np.bincount(labels.ravel(), minlength=19))}
     items = "".join(
-        f'<li><span class="mt-swatch" style="background:rgb{group.colour}"></span>{group.name}</li>'
+        f'<li><span class="mt-swatch" style="background:rgb{group.color}"></span>{group.name}</li>'
         for group in GROUPS
         if seen.intersection(group.labels)
     )
@@ -87,9 +87,9 @@ def _indices(start: float, stop: float, size: int, count: int) -> tuple[np.ndarr
 
 
 def _table() -> tuple[np.ndarray, np.ndarray]:
-    """Colour, float32 [256, 3], and opacity, float32 [256], of each label."""
-    colours, opacity = np.zeros((256, 3), np.float32), np.zeros(256, np.float32)
+    """Color, float32 [256, 3], and opacity, float32 [256], of each label."""
+    colors, opacity = np.zeros((256, 3), np.float32), np.zeros(256, np.float32)
     for group in GROUPS:
-        colours[list(group.labels)] = group.colour
+        colors[list(group.labels)] = group.color
         opacity[list(group.labels)] = _OPACITY
-    return colours, opacity
+    return colors, opacity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from musetalk.webui.drawing.overlays import CHOSEN, CROP, FOUND, OUTLINE, Overlay, Sketch
-from musetalk.webui.drawing.pen import Colour
+from musetalk.webui.drawing.pen import Color
 
 
 def lines_legend(sketch: Sketch, overlays: Collection[Overlay]) -> str:
@@ -21,8 +21,8 @@ def lines_legend(sketch: Sketch, overlays: Collection[Overlay]) -> str:
     return f'<ul class="mt-legend" aria-label="Lines in the picture">{items}</ul>' if items else ""
 
 
-def _lines(sketch: Sketch, overlays: Collection[Overlay]) -> Iterable[tuple[str, tuple[Colour, str, int]]]:
-    """Of each kind of line that is drawn: what it means, its colour, its style and its thickness."""
+def _lines(sketch: Sketch, overlays: Collection[Overlay]) -> Iterable[tuple[str, tuple[Color, str, int]]]:
+    """Of each kind of line that is drawn: what it means, its color, its style and its thickness."""
     if "faces" in overlays:
         if sketch.chosen:
             yield "the face that will speak", (CHOSEN, "solid", 3)
@@ -37,5 +37,5 @@ def _lines(sketch: Sketch, overlays: Collection[Overlay]) -> Iterable[tuple[str,
             yield "the line that halves it; bbox_shift moves it", (CROP, "solid", 2)
 
 
-def _key(colour: Colour, style: str, thickness: int) -> str:
-    return f' style="border-top:{thickness}px {style} rgb{colour}"'
+def _key(color: Color, style: str, thickness: int) -> str:
+    return f' style="border-top:{thickness}px {style} rgb{color}"'

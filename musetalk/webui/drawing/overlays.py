@@ -15,16 +15,16 @@ from musetalk.faces.types import FaceBox
 from musetalk.inspection.frame import FramePreview
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.webui.drawing.label_colors import paint_labels
-from musetalk.webui.drawing.pen import Colour, Pen, Points, plate_of
+from musetalk.webui.drawing.pen import Color, Pen, Points, plate_of
 
 Overlay: TypeAlias = Literal["faces", "crop", "parsing"]
 USUAL: tuple[Overlay, ...] = ("faces",)
 
 # RGB
-FOUND: Colour = (236, 240, 244)
-CHOSEN: Colour = (255, 196, 61)
-OUTLINE: Colour = (120, 232, 255)
-CROP: Colour = (255, 158, 205)
+FOUND: Color = (236, 240, 244)
+CHOSEN: Color = (255, 196, 61)
+OUTLINE: Color = (120, 232, 255)
+CROP: Color = (255, 158, 205)
 
 _LINE = 1 / 500  # width of a thin line, of the picture's longer side
 _CORNER = 0.2  # length of a corner mark, of the box's shorter side
@@ -86,7 +86,7 @@ def draw(sketch: Sketch, overlays: Collection[Overlay] = USUAL) -> UInt8Array:
         overlays: What to draw; of what the sketch does not offer, nothing is seen. "faces": every face found has a
             thin box and its number, from left to right; the chosen ones have marked corners, and a dashed line where
             source and generated face are mixed half and half. "crop": what the generator sees of each chosen face, and
-            the line at which that is halved. "parsing": the labels of each chosen face, a colour each.
+            the line at which that is halved. "parsing": the labels of each chosen face, a color each.
 
     Returns:
         uint8 RGB [h, w, 3].

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from musetalk.utils.arrays import UInt8Array
 
 Points: TypeAlias = npt.NDArray[np.floating]  # [N, 2] as (x, y), in pixels; the first pixel's middle is at 0.5
-Colour: TypeAlias = tuple[int, int, int]  # RGB
+Color: TypeAlias = tuple[int, int, int]  # RGB
 
-_CASING: Colour = (16, 20, 26)
+_CASING: Color = (16, 20, 26)
 _THICK = 2.5  # thin lines
 _DASH, _GAP = 5.0, 4.0  # of a dashed line, in line widths
 _TAG = 14.0  # height of a number's tag, in line widths
@@ -35,16 +35,16 @@ class Pen:
     picture: UInt8Array
     width: float
 
-    def lines(self, thin: list[Points], colour: Colour, also: Sequence[Points] = ()) -> None:
+    def lines(self, thin: list[Points], color: Color, also: Sequence[Points] = ()) -> None:
         """Draw polylines, those of `also` thick, and all of their casing before any of them."""
         edge = max(1, round(self.width * 0.7))
-        for paint, more in ((_CASING, 2 * edge), (colour, 0)):
+        for paint, more in ((_CASING, 2 * edge), (color, 0)):
             for lines, widths in ((thin, 1.0), (also, _THICK)):
                 points = [np.round((line - 0.5) * 2**_FRACTION_BITS).astype(np.int32) for line in lines]
                 size = max(1, round(self.width * widths)) + more
                 cv2.polylines(self.picture, points, False, paint, size, cv2.LINE_AA, _FRACTION_BITS)
 
-    def dashed(self, outline: Points, colour: Colour) -> None:
+    def dashed(self, outline: Points, color: Color) -> None:
         """Draw a closed line in dashes of one length."""
         if len(outline) < 3:
             return
@@ -55,16 +55,16 @@ class Pen:
         dash = np.linspace(0, step * _DASH / (_DASH + _GAP), 6)
         places = (index * step + dash for index in range(count))
         dashes = [np.stack([np.interp(place, along, column) for column in line.T], axis=1) for place in places]
-        self.lines(dashes, colour)
+        self.lines(dashes, color)
 
-    def tag(self, text: str, corner: Points, colour: Colour) -> None:
+    def tag(self, text: str, corner: Points, color: Color) -> None:
         """Write a short text on a plate above a box's upper left corner, or inside where there is no room."""
         x, y, width, height = plate_of(text, corner, self.width, (self.picture.shape[1], self.picture.shape[0]))
         font = _font(height)
         page = Image.fromarray(self.picture)
         draw = ImageDraw.Draw(page)
         plate = (x, y, x + width, y + height)
-        draw.rounded_rectangle(plate, height / 5, fill=colour, outline=_CASING, width=max(1, round(self.width * 0.75)))
+        draw.rounded_rectangle(plate, height / 5, fill=color, outline=_CASING, width=max(1, round(self.width * 0.75)))
         draw.text((x + width / 2, y + height / 2), text, fill=_CASING, font=font, anchor="mm")
         self.picture[...] = np.asarray(page)
 

@@ -106,7 +106,7 @@ def _curve(loudness: Sequence[float]) -> str:
 
 
 def _bands(pieces: Sequence[_Piece], frames: int) -> str:
-    """What is no fallback; the less was painted, the lower, so that colour is not all that tells kinds apart."""
+    """What is no fallback; the less was painted, the lower, so that color is not all that tells kinds apart."""
     calm = [piece for piece in pieces if piece.kind != "fallback"]
     shown = calm if len(calm) <= _COLUMNS else _merged(calm, frames)
     heights = {"face": _BAND, "rest": _BAND * 3 / 4, "cutaway": _BAND / 2, "tail": _BAND / 4}

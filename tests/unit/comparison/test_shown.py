@@ -150,7 +150,7 @@ def test_the_remark_is_written_in_the_picture(tmp_path: Path) -> None:
     line = after.shape[0] - before.shape[0]
     second = after[line : 2 * line].astype(int)
     assert (second[:, :480, 0] < 80).all()
-    assert (second[:, 482:, 0] - second[:, 482:, 2] > 40).any()  # in a warm colour
+    assert (second[:, 482:, 0] - second[:, 482:, 2] > 40).any()  # in a warm color
 
 
 def test_the_source_shows_what_the_same_frame_of_a_result_was_painted_over(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_the_table_says_it_in_words(tmp_path: Path) -> None:
     assert remarks(plain) == ("one: it is cold",)
 
 
-def has(picture: np.ndarray, colour: tuple[int, int, int]) -> bool:
-    return bool((np.abs(picture.astype(int) - colour).max(axis=2) <= 2).any())
+def has(picture: np.ndarray, color: tuple[int, int, int]) -> bool:
+    return bool((np.abs(picture.astype(int) - color).max(axis=2) <= 2).any())
 
 
 def test_plots_show_each_backend_the_source_and_fallbacks(tmp_path: Path) -> None:

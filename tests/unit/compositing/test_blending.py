@@ -153,9 +153,9 @@ def test_what_is_not_wanted_is_not_matched() -> None:
     blurred = [np.asarray(cv2.GaussianBlur(CROP.crop(frame), (0, 0), 2), dtype=np.uint8) for frame in frames]
     soft = [shifted(face, 9, 9, 9) for face in blurred]
     patches = patches_of(frames, soft, mask)
-    colour = measure_appearance(frames, patches, BlendSettings(sharpness="none"))
-    assert colour.correction.any()
-    assert colour.sharpness == Sharpness()
+    color = measure_appearance(frames, patches, BlendSettings(sharpness="none"))
+    assert color.correction.any()
+    assert color.sharpness == Sharpness()
     sharpness = measure_appearance(frames, patches, BlendSettings(color="none"))
     assert not sharpness.correction.any()
     assert sharpness.sharpness.sharpen > 0.1

@@ -1,4 +1,4 @@
-"""What brings generated colours to those of the source."""
+"""What brings generated colors to those of the source."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from musetalk.compositing.color_transfer import correct, correction_table, fit_c
 from musetalk.utils.arrays import UInt8Array
 
 
-def colours(count: int = 400, low: int = 20, high: int = 235, seed: int = 0) -> np.ndarray:
+def colors(count: int = 400, low: int = 20, high: int = 235, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(low, high, (count, 3)).astype(np.uint8)
 
 
 def skin(count: int = 400, seed: int = 0) -> UInt8Array:
-    """Colours of a narrow range."""
+    """Colors of a narrow range."""
     near = np.random.default_rng(seed).normal((185, 145, 125), 12, (count, 3))
     values: UInt8Array = np.clip(near, 0, 255).astype(np.uint8)
     return values
@@ -26,7 +26,7 @@ def moved(picture: np.ndarray, levels: object) -> UInt8Array:
 
 
 @pytest.mark.parametrize("levels", [10, -10, (10, -6, 3)])
-@pytest.mark.parametrize("make", [colours, skin])
+@pytest.mark.parametrize("make", [colors, skin])
 def test_a_cast_is_taken_back_where_there_is_evidence(make: object, levels: object) -> None:
     source = make()  # type: ignore[operator]
     generated = moved(source, levels)
@@ -56,22 +56,22 @@ def test_a_third_of_pairs_that_are_quite_wrong_does_not_count() -> None:
 
 
 def test_unlike_faces_are_hardly_changed_for_want_of_evidence() -> None:
-    source, generated = colours(30, seed=1), colours(30, seed=2)
+    source, generated = colors(30, seed=1), colors(30, seed=2)
     assert np.abs(fit_correction(source, generated)).max() < 32
     assert not fit_correction(source[:5], generated[:5]).any()
 
 
-def test_equal_colours_change_nothing_and_noise_next_to_nothing() -> None:
-    source = colours()
+def test_equal_colors_change_nothing_and_noise_next_to_nothing() -> None:
+    source = colors()
     assert not fit_correction(source, source).any()
     noise = np.random.default_rng(3).normal(0, 1.5, source.shape)
     assert np.abs(fit_correction(source, moved(source, noise))).max() < 0.8
-    picture = colours(100).reshape(10, 10, 3)
+    picture = colors(100).reshape(10, 10, 3)
     assert correct(picture, no_correction() + np.float32(0.4)) is picture
 
 
 def test_brighter_stays_brighter_and_corrections_are_bounded() -> None:
-    source = colours()
+    source = colors()
     for generated in (moved(source, 90), moved(source, -90), moved(source * 0.4, 60)):
         correction = fit_correction(source, generated)
         assert np.abs(correction).max() <= 48
@@ -79,13 +79,13 @@ def test_brighter_stays_brighter_and_corrections_are_bounded() -> None:
 
 
 def test_values_that_were_cut_say_nothing() -> None:
-    source = colours(800, 0, 256)
+    source = colors(800, 0, 256)
     correction = fit_correction(source, moved(source, 30))
     np.testing.assert_allclose(correction[:, 60:230], -30, atol=2)
 
 
 def test_corrections_are_by_channel() -> None:
-    picture = colours(100, seed=4).reshape(10, 10, 3)
+    picture = colors(100, seed=4).reshape(10, 10, 3)
     correction = no_correction()
     correction[0] += 5
     correction[1] -= 3

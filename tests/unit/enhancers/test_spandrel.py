@@ -120,7 +120,7 @@ class TestLoading:
         chosen = load_restorer(saved(tmp_path / "net.pth", {"params": nothing}), CPU)
         assert (chosen.name, chosen.size) == ("net.pth by spandrel (RealESRGAN Compact)", size)
         seen = faces(1, size)
-        # Without weights it repeats pixels: values come through as they are, in the right place and order of colours.
+        # Without weights it repeats pixels: values come through as they are, in the right place and order of colors.
         np.testing.assert_array_equal(chosen.enhance(seen), seen.repeat(scale, axis=1).repeat(scale, axis=2))
 
     def test_what_it_makes_is_what_spandrel_makes(self, models: Path) -> None:

@@ -63,7 +63,7 @@ def dark(face: UInt8Array) -> UInt8Array:
 
 
 @pytest.mark.parametrize("seen", [side_light, grey, dark])
-def test_light_and_colour_do_not_matter(seen: Callable[[UInt8Array], UInt8Array]) -> None:
+def test_light_and_color_do_not_matter(seen: Callable[[UInt8Array], UInt8Array]) -> None:
     assert_near(locate_mouth(seen(drawn_face()), BOX), MOUTH)
 
 

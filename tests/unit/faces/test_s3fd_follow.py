@@ -1,4 +1,4 @@
-"""Following faces with S3FD, proved with a network that sees coloured rectangles instead of faces."""
+"""Following faces with S3FD, proved with a network that sees colored rectangles instead of faces."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_is_followed_is_what_would_be_found(x: float, y: float, share: floa
 
 @pytest.mark.parametrize("place", [(0, 180), (640, 180), (320, 0), (320, 360), (0, 0), (640, 360)])
 def test_faces_that_leave_the_frame_are_followed(place: Size) -> None:
-    """A quarter or half of the face is left; what lies beyond is the mean colour to the network."""
+    """A quarter or half of the face is left; what lies beyond is the mean color to the network."""
     inside = tight(min(max(place[0], 25), 615), min(max(place[1], 32), 328), 120)
     frame = draw((640, 360), [inside])
     detector, network = green()
@@ -186,7 +186,7 @@ def test_cutouts_show_no_more_than_the_first_look_and_are_small() -> None:
         assert shrunk <= 1
 
 
-def test_beyond_the_frame_lies_the_mean_colour() -> None:
+def test_beyond_the_frame_lies_the_mean_color() -> None:
     frame = np.full((100, 100, 3), 7, np.uint8)
     seen = Cutout(-10, 80, 32, 32).apply(frame)
     assert (seen[:, :10] == MEAN[::-1]).all()

@@ -56,7 +56,7 @@ def test_a_face_is_found_with_its_points_and_the_box_of_every_detector(detector:
     assert 0.9 < box.score <= 1
 
 
-def test_it_is_given_colours_in_opencvs_order(detector: YuNetDetector) -> None:
+def test_it_is_given_colors_in_opencvs_order(detector: YuNetDetector) -> None:
     red = picture((150, 130))[:, :, ::-1]
     assert detector.detect([np.ascontiguousarray(red)]) == [[]]
 

@@ -39,7 +39,7 @@ LEFT, RIGHT = BOX, FaceBox(BOX.x0 + SIDE, BOX.y0, BOX.x1 + SIDE, BOX.y1, 1.0)
 
 
 class SkinDetector:
-    """Finds the drawn faces where the picture is skin-coloured between the eyes."""
+    """Finds the drawn faces where the picture is skin-colored between the eyes."""
 
     fingerprint = "skin"
     max_side = 480

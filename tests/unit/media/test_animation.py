@@ -92,10 +92,10 @@ def test_delays_that_nobody_set_last_as_long_as_in_browsers(tmp_path: Path) -> N
     assert (quick.seconds, quick.notes) == (pytest.approx(0.08), ())
 
 
-def gif_frame(box: tuple[int, int, int, int], colour: int, *, dispose: int, clear: bool = False) -> bytes:
-    """A frame of one colour at (left, top, width, height), a tenth of a second long; `clear`: all of it transparent."""
+def gif_frame(box: tuple[int, int, int, int], color: int, *, dispose: int, clear: bool = False) -> bytes:
+    """A frame of one color at (left, top, width, height), a tenth of a second long; `clear`: all of it transparent."""
     left, top, width, height = box
-    pixels = Image.new("P", (width, height), colour)
+    pixels = Image.new("P", (width, height), color)
     pixels.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
     file = io.BytesIO()
     pixels.save(file, "GIF", optimize=False)
@@ -103,7 +103,7 @@ def gif_frame(box: tuple[int, int, int, int], colour: int, *, dispose: int, clea
     at = 13 + (3 << (data[10] & 7) + 1)
     at = data.index(b",", at)
     own = data[at + 10 : -1]
-    control = struct.pack("<BHB", dispose << 2 | clear, 10, colour)
+    control = struct.pack("<BHB", dispose << 2 | clear, 10, color)
     return b"!\xf9\x04" + control + b"\x00," + struct.pack("<HHHHB", left, top, width, height, 0) + own
 
 
@@ -141,7 +141,7 @@ def test_parts_of_a_gif_are_laid_and_taken_away_as_browsers_do(tmp_path: Path) -
 
 
 def test_a_canvas_that_is_said_to_be_empty_grows_to_its_first_frame(tmp_path: Path) -> None:
-    frames = [gif_frame((0, 0, 8, 6), colour, dispose=1) for colour in (1, 2)]
+    frames = [gif_frame((0, 0, 8, 6), color, dispose=1) for color in (1, 2)]
     source = probe(write_gif(tmp_path / "empty.gif", (0, 0), *frames))
     assert (source.width, source.height) == (8, 6)
 
@@ -175,8 +175,8 @@ def apng(path: Path, *frames: tuple[np.ndarray, int, int, int, int], still: np.n
     return path
 
 
-def plain(colour: tuple[int, int, int, int], side: int = 8) -> np.ndarray:
-    return np.full((side, side, 4), colour, np.uint8)
+def plain(color: tuple[int, int, int, int], side: int = 8) -> np.ndarray:
+    return np.full((side, side, 4), color, np.uint8)
 
 
 def test_half_transparent_parts_of_a_png_are_mixed_once(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_half_transparent_parts_of_a_png_are_mixed_once(tmp_path: Path) -> None:
 
 
 def test_a_still_beside_the_animation_is_no_frame_of_it(tmp_path: Path) -> None:
-    frames = [(plain((*colour, 255)), 0, 0, 0, 0) for colour in (GREEN, BLUE)]
+    frames = [(plain((*color, 255)), 0, 0, 0, 0) for color in (GREEN, BLUE)]
     source = probe(apng(tmp_path / "beside.png", *frames, still=plain((*RED, 255))))
     shown = {tuple(frame[0, 0].tolist()) for frame in read_frames(source)}
     assert shown == {GREEN, BLUE}
@@ -247,7 +247,7 @@ def test_its_rotation_is_applied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "avif"])
-def test_its_colour_profile_is_applied_to_every_frame(tmp_path: Path, suffix: str) -> None:
+def test_its_color_profile_is_applied_to_every_frame(tmp_path: Path, suffix: str) -> None:
     frames = np.zeros((3, HEIGHT, WIDTH, 3), np.uint8)
     frames[..., 0] = np.array([60, 120, 240])[:, None, None]
     path = animate(tmp_path / f"wide.{suffix}", frames, 40, icc_profile=swapped_profile(), **LOSSLESS[suffix])

@@ -244,7 +244,7 @@ def test_the_small_picture_in_a_raw_one_is_not_taken_for_it(tmp_path: Path) -> N
 
 
 def test_pages_of_a_tiff_are_told(tmp_path: Path) -> None:
-    pages = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")]
+    pages = [Image.new("RGB", (16, 16), color) for color in ("red", "blue", "green")]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     assert tuple(shown(tmp_path / "pages.tif")[0, 0]) == (255, 0, 0)
     source = probe_source(tmp_path / "pages.tif", Limits())
@@ -267,7 +267,7 @@ def test_what_lies_behind_transparent_parts_is_a_setting_and_said(tmp_path: Path
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "1", "RGB", "I;16"])
-def test_a_colour_that_stands_for_nothing_is_transparent(tmp_path: Path, mode: str) -> None:
+def test_a_color_that_stands_for_nothing_is_transparent(tmp_path: Path, mode: str) -> None:
     picture = Image.new(mode, (4, 4), 0)
     if mode == "P":
         picture.putpalette([10, 20, 30, 40, 50, 60])
@@ -282,21 +282,21 @@ def test_sixteen_bits_keep_their_picture(tmp_path: Path) -> None:
     for name in ("grey.png", "grey.tif"):
         Image.fromarray(ramp).save(tmp_path / name)
         np.testing.assert_allclose(shown(tmp_path / name), expected, atol=1)
-    colour = np.stack([ramp, ramp[:, ::-1], ramp], 2)
+    color = np.stack([ramp, ramp[:, ::-1], ramp], 2)
     for name in ("colour.png", "colour.tif"):
-        cv2.imwrite(str(tmp_path / name), colour[..., ::-1])
-        np.testing.assert_allclose(shown(tmp_path / name), colour / 257, atol=2)
-    layer = np.dstack([colour[..., ::-1], np.where(np.arange(64) < 32, 0, 65535).astype(np.uint16)[None].repeat(8, 0)])
+        cv2.imwrite(str(tmp_path / name), color[..., ::-1])
+        np.testing.assert_allclose(shown(tmp_path / name), color / 257, atol=2)
+    layer = np.dstack([color[..., ::-1], np.where(np.arange(64) < 32, 0, 65535).astype(np.uint16)[None].repeat(8, 0)])
     cv2.imwrite(str(tmp_path / "layer.png"), layer)
     frame = shown(tmp_path / "layer.png", "black")
     assert frame[:, :32].max() == 0
-    np.testing.assert_allclose(frame[:, 32:], (colour / 257)[:, 32:], atol=1)
+    np.testing.assert_allclose(frame[:, 32:], (color / 257)[:, 32:], atol=1)
     Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "float.tif")
     np.testing.assert_allclose(shown(tmp_path / "float.tif"), expected, atol=1)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "avif"])
-def test_a_colour_profile_is_applied(tmp_path: Path, suffix: str) -> None:
+def test_a_color_profile_is_applied(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(quarters()).save(tmp_path / f"wide.{suffix}", icc_profile=swapped_profile(), quality=95)
     assert_shows(shown(tmp_path / f"wide.{suffix}"), quarters()[..., ::-1])
 
@@ -319,9 +319,9 @@ def test_a_profile_of_no_use_is_left_aside_and_said(tmp_path: Path) -> None:
     assert any("profile" in note for note in probe_source(tmp_path / "odd.png", Limits()).notes)
 
 
-def painted_in(path: Path, colour: tuple[int, int, int], primaries: int, transfer: int) -> Path:
-    """A picture of one colour that says by code points what its numbers mean."""
-    picture = Image.new("RGB", (64, 64), colour)
+def painted_in(path: Path, color: tuple[int, int, int], primaries: int, transfer: int) -> Path:
+    """A picture of one color that says by code points what its numbers mean."""
+    picture = Image.new("RGB", (64, 64), color)
     if path.suffix == ".heic":
         return write_heic(path, [np.asarray(picture)], nclx=(primaries, transfer))
     picture.save(path, **({"quality": 100, "subsampling": "4:4:4"} if path.suffix == ".avif" else {}))
@@ -335,7 +335,7 @@ def painted_in(path: Path, colour: tuple[int, int, int], primaries: int, transfe
 
 
 @pytest.mark.parametrize("suffix", ["heic", "avif", "png"])
-def test_wide_colours_and_hdr_by_code_points(tmp_path: Path, suffix: str) -> None:
+def test_wide_colors_and_hdr_by_code_points(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"picture.{suffix}"
     p3, pq, hlg = (12, 13), (9, 16), (9, 18)
     np.testing.assert_allclose(shown(painted_in(path, (205, 54, 69), *p3))[32, 32], (223, 30, 63), atol=4)
@@ -377,7 +377,7 @@ def test_what_a_png_says_of_its_gamma_and_primaries_is_heeded(
     np.testing.assert_allclose(shown(path)[4, 4], seen, atol=2)
 
 
-def test_inks_and_lab_become_the_colours_they_mean(tmp_path: Path) -> None:
+def test_inks_and_lab_become_the_colors_they_mean(tmp_path: Path) -> None:
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "inks.jpg", quality=95)
     red, green, blue = shown(tmp_path / "inks.jpg")[8, 8]
     assert red > 180

@@ -48,7 +48,7 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
         probe(tmp_path / ("n" * 300))
 
 
-def test_colour_tags_depth_and_sound_are_told(tmp_path: Path) -> None:
+def test_color_tags_depth_and_sound_are_told(tmp_path: Path) -> None:
     tags = ["-vf", "setparams=colorspace=bt709:color_primaries=bt709:color_trc=smpte2084:range=tv"]
     path = write_video(tmp_path / "hdr.mp4", numbered_frames(3), 25, "-pix_fmt", "yuv420p10le", *tags)
     source = probe(path)

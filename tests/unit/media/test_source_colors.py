@@ -1,4 +1,4 @@
-"""What a source's colours become, from known patches to what a player shows of the output."""
+"""What a source's colors become, from known patches to what a player shows of the output."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def test_rgb_is_written_as_bt709_and_says_so(
 
 @pytest.mark.parametrize("scale", ["tv", "pc"])
 @pytest.mark.parametrize(
-    ("matrix", "size"),  # where players would take untagged colours for others
+    ("matrix", "size"),  # where players would take untagged colors for others
     [("bt709", SD), ("smpte170m", HD), ("bt470bg", HD), ("smpte240m", HD), ("fcc", SD)],
 )
-def test_tagged_colours_keep_their_meaning_and_tags(
+def test_tagged_colors_keep_their_meaning_and_tags(
     tmp_path: Path, matrix: str, scale: str, size: tuple[int, int]
 ) -> None:
     path = tmp_path / "source.mkv"
@@ -101,7 +101,7 @@ def test_tagged_colours_keep_their_meaning_and_tags(
 
 
 @pytest.mark.parametrize(("size", "matrix"), [(SD, "smpte170m"), (HD, "bt709"), ((320, 600), "bt709")])
-def test_untagged_colours_are_read_as_players_do_and_stay_untagged(
+def test_untagged_colors_are_read_as_players_do_and_stay_untagged(
     tmp_path: Path, size: tuple[int, int], matrix: str
 ) -> None:
     path = write_planes(tmp_path / "source.mkv", to_stored(bars(*size), matrix, False), *FFV1)
@@ -168,7 +168,7 @@ def test_grey_stays_grey(tmp_path: Path, pixels: str) -> None:
         ("black", 0, "mkv", ("-c:v", "ffv1", "-pix_fmt", "bgra")),
     ],
 )
-def test_transparent_parts_are_laid_over_a_colour(
+def test_transparent_parts_are_laid_over_a_color(
     tmp_path: Path, background: Background, level: int, suffix: str, options: tuple[str, ...]
 ) -> None:
     picture = np.full((192, 320, 4), 255, np.uint8)
@@ -312,7 +312,7 @@ def test_dolby_vision_with_a_base_of_its_own_kind_is_read_as_that(tmp_path: Path
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_dolby_vision_of_its_own_colours_needs_libplacebo(
+def test_dolby_vision_of_its_own_colors_needs_libplacebo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
     monkeypatch.setattr(sampling, "works", lambda *_, vulkan=False: there and vulkan)

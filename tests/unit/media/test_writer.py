@@ -123,7 +123,7 @@ def test_odd_sizes_grow_by_one_pixel_that_repeats_the_edge(
         ColorTags("tv", "bt2020nc", "bt2020", "bt2020-10"),
     ],
 )
-def test_colours_and_their_tags_survive(tmp_path: Path, sound: Voice, color: ColorTags) -> None:
+def test_colors_and_their_tags_survive(tmp_path: Path, sound: Voice, color: ColorTags) -> None:
     frames = np.zeros((50, 48, 64, 3), np.uint8)
     frames[:, :, :32] = (200, 60, 40)
     frames[:, :, 32:] = (30, 90, 210)

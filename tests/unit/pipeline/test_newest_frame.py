@@ -14,7 +14,7 @@ from tests.helpers.html_page import Page
 from tests.unit.webui.test_panels import running
 
 
-def test_a_frame_is_made_small_and_keeps_its_colours() -> None:
+def test_a_frame_is_made_small_and_keeps_its_colors() -> None:
     picture = np.zeros((1080, 1920, 3), np.uint8)
     picture[:, :, 0] = 200  # red
     made = Image.open(io.BytesIO(small_jpeg(picture)))

@@ -197,11 +197,11 @@ def test_labels_lie_where_the_shrunk_picture_shows_them() -> None:
     assert touched.sum() == 100 * 200
 
 
-def test_every_label_but_background_has_a_colour_of_its_kind() -> None:
-    coloured = [label for group in GROUPS for label in group.labels]
-    assert sorted(coloured) == [label for label in FaceLabel if label != FaceLabel.BACKGROUND]
-    colours = np.array([group.colour for group in GROUPS])
-    apart = np.abs(colours[:, None] - colours[None]).max(axis=2) + 255 * np.eye(len(colours), dtype=int)
+def test_every_label_but_background_has_a_color_of_its_kind() -> None:
+    colored = [label for group in GROUPS for label in group.labels]
+    assert sorted(colored) == [label for label in FaceLabel if label != FaceLabel.BACKGROUND]
+    colors = np.array([group.color for group in GROUPS])
+    apart = np.abs(colors[:, None] - colors[None]).max(axis=2) + 255 * np.eye(len(colors), dtype=int)
     assert apart.min() > 60
 
 

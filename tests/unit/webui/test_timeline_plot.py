@@ -56,7 +56,7 @@ def test_legend_counts_frames_of_the_kinds_there_are() -> None:
     assert ["".join(item.itertext()) for item in legend] == ["face painted 1,700", "fallback 6", "voice"]
 
 
-def test_what_rests_has_a_colour_and_a_height_of_its_own_and_its_name() -> None:
+def test_what_rests_has_a_color_and_a_height_of_its_own_and_its_name() -> None:
     figure = timeline_svg(report([("face", 50), ("rest", 25), ("cutaway", 25)]))
     assert shapes(figure, "rest") == [(500.0, 250.0, "frames 50-74, rest")]
     tops = {
@@ -70,9 +70,9 @@ def test_what_rests_has_a_colour_and_a_height_of_its_own_and_its_name() -> None:
     assert [item.find("i").attrib["class"] for item in legend][:2] == ["mt-swatch mt-face", "mt-swatch mt-rest"]  # type: ignore[union-attr]
     assert ["".join(item.itertext()) for item in legend] == ["face painted 50", "at rest 25", "cutaway 25", "voice"]
     style = STYLE.read_text(encoding="utf-8")
-    colours = [re.findall(rf"--mt-{kind}: (#\w+);", style) for kind in KINDS]
-    assert all(len(found) == 2 for found in colours)  # light and dark
-    assert all(len(set(theme)) == len(KINDS) for theme in zip(*colours, strict=True))
+    colors = [re.findall(rf"--mt-{kind}: (#\w+);", style) for kind in KINDS]
+    assert all(len(found) == 2 for found in colors)  # light and dark
+    assert all(len(set(theme)) == len(KINDS) for theme in zip(*colors, strict=True))
 
 
 @pytest.mark.parametrize(
