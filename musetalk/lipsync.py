@@ -21,8 +21,7 @@ from musetalk.media.sound.voice import Voice, extract_sound_of
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.metrics.measurer import Measurer
-from musetalk.metrics.types import Measures
-from musetalk.pipeline.borders import painted_borders
+from musetalk.pipeline.borders import borders_in
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
@@ -76,12 +75,43 @@ class LipSync:
         run = RenderRun(on_progress, cancel)
         video, voice, out = Path(video), Path(voice), Path(out)
         check_output(out, self.files(video, voice, out, settings), settings.encoder)
-        with PeakMemory() as memory, self.preparing(video, voice, settings, out.parent, run) as plan:
-            measures = self._write(plan, out, run)
+        with PeakMemory() as memory, temporary_folder(out.parent) as folder:
+            # 1. Probe the inputs.  2. Load the components.  3. Plan the faces.  4. Parse them.  5. Encode the speech.
+            preflight, plan = self._prepare(
+                video, voice, settings, folder, settings.coords_dir or out.parent / "coords", run
+            )
+            source, timeline = plan.source, plan.timeline
+            sound = _sound(plan, preflight.voice, run)
+            measurer = Measurer(timeline, plan.face_plan, plan.envelope) if settings.measure else None
+            run.emit("render", 0, timeline.frame_count)
+            with (
+                self._writer(plan, out, sound, run) as writer,
+                _debugging(plan, out, sound, run) as debugging,
+                # 6. Generate the faces.  7. Composite them.  8. Enhance them.
+                closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
+            ):
+                for done, frame in enumerate(frames, 1):
+                    with run.clock.measure("encode"):  # 9. Encode the frames and the voice.
+                        writer.write(frame.picture)
+                    if measurer is not None and frame.source is not None:
+                        with run.clock.measure("measure"):
+                            measurer.add(frame.number, frame.picture, frame.source, frame.masks)
+                    if debugging is not None:
+                        debugging.add(frame)
+                    run.show(partial(small_jpeg, frame.picture))
+                    run.emit("render", done, timeline.frame_count)
+                with run.clock.measure("finish"):
+                    run.emit("finish", 0, 1)
+                    if debugging is not None:
+                        debugging.finish()
+                    writer.finish()
+            run.emit("finish", 1, 1)
             peak = memory.mb
-        if note := note_on_decoding(plan.source.experience):
+        if note := note_on_decoding(source.experience):
             run.warn(note)
-        return report_of(plan, out, self.registry.get(settings.backend), run, peak, measures)
+        measures = None if measurer is None else measurer.result(borders_in(plan, run.fallbacks))
+        # 10. Report what was done, and what was noticed.
+        return report_of(plan, preflight.voice, out, self.registry.get(settings.backend), run, peak, measures)
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
         """Which files a render reads, for whoever writes beside it."""
@@ -179,64 +209,50 @@ class LipSync:
             folder: An existing folder; a temporary one is made inside it and removed at the end.
             run: Progress, cancellation, timing, warnings.
         """
-        run = run or RenderRun()
-        coords_dir = settings.coords_dir or folder / "coords"
+        with temporary_folder(folder) as job:
+            _, plan = self._prepare(
+                video, voice, settings, job, settings.coords_dir or folder / "coords", run or RenderRun()
+            )
+            yield plan
+
+    def _prepare(
+        self, video: Path, voice: Path, settings: RenderSettings, folder: Path, coords_dir: Path, run: RenderRun
+    ) -> tuple[Preflight, RenderPlan]:
+        """Do all that comes before the first frame is generated, with temporary files in `folder`."""
         with ends_by(run.cancel.check):
             self._loader.check(settings)
             detector = self._loader.detector(settings)
-        with temporary_folder(folder) as job:
-            with ends_by(run.cancel.check):
-                with run.clock.measure("preflight"):
-                    run.emit("preflight", 0, STEPS)
-                    preflight = run_preflight(video, voice, settings, detector, folder=job, run=run)
-                with run.clock.measure("load"):
-                    components = self._loader.load(settings)
-                run.emit("preflight", STEPS, STEPS)
-                plan = prepare(preflight, components, settings, folder=job, coords_dir=coords_dir, run=run)
-            yield plan
+            with run.clock.measure("preflight"):
+                run.emit("preflight", 0, STEPS)
+                preflight = run_preflight(video, voice, settings, detector, folder=folder, run=run)
+            with run.clock.measure("load"):
+                components = self._loader.load(settings)
+            run.emit("preflight", STEPS, STEPS)
+            plan = prepare(
+                preflight.source,
+                preflight.voice,
+                preflight.timeline,
+                components,
+                settings,
+                folder=folder,
+                run=run,
+                coords_dir=coords_dir,
+            )
+        return preflight, plan
 
-    def _write(self, plan: RenderPlan, out: Path, run: RenderRun) -> Measures | None:
-        source, timeline, settings = plan.source, plan.timeline, plan.settings
-        measurer = Measurer(timeline, plan.face_plan, plan.envelope) if settings.measure else None
-        sound = _sound(plan, run)
-        writer = VideoWriter(
+    def _writer(self, plan: RenderPlan, out: Path, sound: SoundTrack, run: RenderRun) -> VideoWriter:
+        source, settings = plan.source, plan.settings
+        return VideoWriter(
             out,
             folder=plan.folder,
             size=(source.width, source.height),
             fps=source.fps,
             sound=sound,
             color=source.output_color,
-            settings=plan.settings.encoder,
-            comment=f"MuseTalk Hybrid. {self.registry.get(plan.settings.backend).notice}".strip(),
+            settings=settings.encoder,
+            comment=f"MuseTalk Hybrid. {self.registry.get(settings.backend).notice}".strip(),
             cancel=run.cancel,
         )
-        run.emit("render", 0, timeline.frame_count)
-        with (
-            writer,
-            _debugging(plan, out, sound, run) as debugging,
-            closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
-        ):
-            for done, frame in enumerate(frames, 1):
-                with run.clock.measure("encode"):
-                    writer.write(frame.picture)
-                if measurer is not None and frame.source is not None:
-                    with run.clock.measure("measure"):
-                        measurer.add(frame.number, frame.picture, frame.source, frame.masks)
-                if debugging is not None:
-                    debugging.add(frame)
-                run.show(partial(small_jpeg, frame.picture))
-                run.emit("render", done, timeline.frame_count)
-            with run.clock.measure("finish"):
-                run.emit("finish", 0, 1)
-                if debugging is not None:
-                    debugging.finish()
-                writer.finish()
-        run.emit("finish", 1, 1)
-        if measurer is None:
-            return None
-        traits = plan.generator.traits
-        stride = traits.stride_at(source.fps)
-        return measurer.result(painted_borders(plan.segments, traits, stride, run.fallbacks))
 
 
 @contextmanager
@@ -252,9 +268,9 @@ def _debugging(plan: RenderPlan, out: Path, sound: SoundTrack, run: RenderRun) -
         yield videos
 
 
-def _sound(plan: RenderPlan, run: RenderRun) -> SoundTrack:
+def _sound(plan: RenderPlan, voice: Voice, run: RenderRun) -> SoundTrack:
     """What is heard: the voice, and behind it the source's own sound, if the source goes on there."""
-    source, timeline, voice = plan.source, plan.timeline, plan.voice
+    source, timeline = plan.source, plan.timeline
     spoken = float(voice.seconds)
     if timeline.frame_count <= timeline.spoken_count:
         return SoundTrack(voice.path, voice.rate, None, spoken, 0.0, spoken)

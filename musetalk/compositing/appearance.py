@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from musetalk.compositing.blending import Patch
-from musetalk.compositing.boundary import Boundary, find_boundary, boundary_means
+from musetalk.compositing.boundary import Boundary, boundary_means, find_boundary
 from musetalk.compositing.color_transfer import correct, fit_correction, green_of, no_correction
 from musetalk.compositing.sharpness_transfer import (
     Details,
@@ -44,7 +44,9 @@ def neutral_correction() -> AppearanceCorrection:
     return AppearanceCorrection(no_correction(), Sharpness())
 
 
-def measure_appearance(frames: Sequence[UInt8Array], patches: Sequence[Patch], settings: BlendSettings) -> AppearanceCorrection:
+def measure_appearance(
+    frames: Sequence[UInt8Array], patches: Sequence[Patch], settings: BlendSettings
+) -> AppearanceCorrection:
     """Find what makes the faces of a piece look like the frames around them, from a few of its frames.
 
     Args:
@@ -113,7 +115,10 @@ class _Piece:
         """What the faces lack once their colors are corrected."""
         pairs = _pairs(len(self._patches))
         return measure_sharpness(
-            [[self._details(at, boundary, correction) for at in pair if (boundary := self._boundary(at))] for pair in pairs]
+            [
+                [self._details(at, boundary, correction) for at in pair if (boundary := self._boundary(at))]
+                for pair in pairs
+            ]
         )
 
     def _boundary(self, at: int) -> Boundary | None:

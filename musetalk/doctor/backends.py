@@ -100,7 +100,9 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     loaded = perf_counter()
     audio_spec = generator.traits.audio_spec
     whisper = settings.models_dir / "whisper" if installed and audio_spec is not None else None
-    speech = envelope_windows() if audio_spec is None else feature_windows(audio_spec, folder, whisper, str(compute.device))
+    speech = (
+        envelope_windows() if audio_spec is None else feature_windows(audio_spec, folder, whisper, str(compute.device))
+    )
     heard = "its envelope" if audio_spec is None else "heard by Whisper" if whisper else "drawn numbers for Whisper's"
     begun = perf_counter()
     with watched({} if check is None else check.networks(generator)) as calls:

@@ -1,45 +1,37 @@
 """One frame of a render, in a second or two: where the faces are, which of them speaks, and how that looks.
 
-It is made by what a render is made by, from a short stretch of the source and of the voice. What differs is what such a
-stretch cannot know: the boxes are smoothed over half a second on either side, the face is chosen by what the stretch
-shows of its shot, and of a voice of more than two minutes the loud parts are those around the frame.
+It is made as a render makes it, from what is around it in the source and in the voice; for what that cannot know see
+`pipeline.prepare.prepare`.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musetalk.audio.envelope import EnvelopeTrack
-from musetalk.audio.track import SpeechTrack
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import SettingsError, about
 from musetalk.faces.crops.crop import CropTransform
-from musetalk.faces.parsing.parsed_faces import ParsedFace, ParsedFaces
-from musetalk.faces.tracking.tracker import smoothing_sigma
-from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.inspection.notes import end_note, input_notes, notes_on, noticed
-from musetalk.inspection.sampling import (
-    PreviewVoice,
-    hear,
-    open_voice,
-    segment_around,
-)
-from musetalk.inspection.window import Look, Scene, look_at, telling_look
+from musetalk.faces.parsing.parsed_faces import ParsedFace
+from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
+from musetalk.faces.types import FaceBox, FaceDetector, FaceSample
+from musetalk.inspection.notes import end_note, frame_notes, input_notes, run_notes
+from musetalk.inspection.sampling import open_voice, sampled_places, telling_places, window_around
 from musetalk.media.probe import probe_wanted
+from musetalk.media.reader import read_frames
+from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.components import Components
-from musetalk.pipeline.fallback import BackendSession, FallbackBackend
-from musetalk.pipeline.generate import Batch, FaceSteps, GeneratedFace
-from musetalk.pipeline.masking import FaceLayout
-from musetalk.pipeline.parse import parse_pictures
-from musetalk.pipeline.prepare import RenderPlan, presence_on
-from musetalk.pipeline.render import paint
-from musetalk.pipeline.speech import extract_features_around
+from musetalk.pipeline.generate import FaceSteps
+from musetalk.pipeline.prepare import RenderPlan, prepare
+from musetalk.pipeline.render import output_frames
+from musetalk.pipeline.speech import measure_around
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -119,39 +111,59 @@ def preview_frame(
     if at is not None and not math.isfinite(at):
         raise SettingsError(f"{at} is no moment", "give a number of seconds")
     run = run or RenderRun()
-    cancel = run.cancel
     run.emit("plan", 0, 0)
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="frame-preview") as pool:
+    source, sound = _open(video, voice, settings, folder, run.cancel)
+    timeline = _timeline(source, sound, settings)
+    if at is not None and strict:
+        _check_inside(at, timeline, source, sound)
+    wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
+    notes = input_notes(source, sound, settings.fps)
+    notes += (end_note(source, timeline, sound),) if wanted >= timeline.frame_count else ()
+
+    def prepare_around(frame: int) -> RenderPlan:
+        window = window_around(frame, source, timeline, components.generator)
+        own = Path(tempfile.mkdtemp(prefix="frame-", dir=folder))
+        return prepare(source, sound, timeline, components, settings, folder=own, run=run, window=window)
+
+    frame = min(max(0, wanted), timeline.frame_count - 1)
+    if at is not None:
+        return _show(prepare_around(frame), frame, notes, run)
+    frame, *others = _telling_frames(source, sound, timeline, folder, run.cancel)
+    plan = prepare_around(frame)
+    if not plan.face_plan.faces(timeline.source_frame(frame)):
+        for other in _with_face(others, source, timeline, components.detector, run.cancel):
+            found = prepare_around(other)
+            if found.face_plan.faces(timeline.source_frame(other)):
+                return _show(found, other, notes, run)
+    return _show(plan, frame, notes, run)
+
+
+def _open(
+    video: Path, voice: Path | None, settings: RenderSettings, folder: Path, cancel: CancelToken
+) -> tuple[Source, Voice | None]:
+    """Probe the source, and meanwhile extract the voice."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="voice") as pool:
         limits, track = settings.limits, settings.voice_track
         opening = None if voice is None else pool.submit(open_voice, voice, folder, limits, cancel, track)
         with about("source"):
             source = probe_wanted(video, settings, cancel)
         with about("voice"):
-            preview_voice = None if opening is None else opening.result()
-        timeline = _timeline(source, preview_voice, settings)
-        if at is not None and strict:
-            _check_inside(at, timeline, source, preview_voice)
-        scene = Scene(source, timeline, preview_voice, settings, components, folder, cancel, pool)
-        wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
-        if at is None:
-            envelope = _hear(scene, 0)
-            look = telling_look(scene, envelope)
-        else:
-            frame = min(max(0, wanted), timeline.frame_count - 1)
-            heard = pool.submit(_hear, scene, frame)
-            look = look_at(scene, frame)
-            envelope = heard.result()
-    told = input_notes(source, None if preview_voice is None else preview_voice.voice, settings.fps)
-    notes = (*told, *((end_note(scene),) if wanted >= timeline.frame_count else ()))
-    return _show(scene, look, envelope, notes, run)
+            return source, None if opening is None else opening.result()
 
 
-def _check_inside(at: float, timeline: Timeline, source: Source, preview_voice: PreviewVoice | None) -> None:
+def _timeline(source: Source, voice: Voice | None, settings: RenderSettings) -> Timeline:
+    """Return the output's timeline; without a voice the source's as it is."""
+    if voice is None:
+        return Timeline(source.frame_count, 0, source.frame_count, settings.length)
+    return plan_timeline(source.frame_count, source.fps, voice.seconds, length=settings.length, tail=settings.tail)
+
+
+def _check_inside(at: float, timeline: Timeline, source: Source, voice: Voice | None) -> None:
     """Refuse a moment that is not within the output; without a voice, the source."""
     frame = math.floor(at * float(source.fps) + _ROUNDING)
     if 0 <= frame < timeline.frame_count:
         return
-    what = "source" if preview_voice is None else "output"
+    what = "source" if voice is None else "output"
     seconds, last = timeline.frame_count / float(source.fps), (timeline.frame_count - 1) / float(source.fps)
     raise SettingsError(
         f"there is no frame at {_plain(at)} s: the {what} is {seconds:.2f} s long",
@@ -163,148 +175,64 @@ def _plain(seconds: float) -> str:
     return f"{seconds:.2f}".rstrip("0").rstrip(".")
 
 
-def _timeline(source: Source, preview_voice: PreviewVoice | None, settings: RenderSettings) -> Timeline:
-    """The output's; without a voice the source as it is."""
-    if preview_voice is None:
-        return Timeline(source.frame_count, 0, source.frame_count, settings.length)
-    seconds = preview_voice.voice.seconds
-    return plan_timeline(source.frame_count, source.fps, seconds, length=settings.length, tail=settings.tail)
+def _telling_frames(
+    source: Source, voice: Voice | None, timeline: Timeline, folder: Path, cancel: CancelToken
+) -> tuple[int, ...]:
+    """Return output frames that may show what a render does, the best first."""
+    places: tuple[int, ...] = ()
+    if voice is not None:
+        envelope = measure_around(voice, source.fps, timeline.spoken_count, 0, folder, cancel)
+        places = telling_places(envelope, source.fps)
+    return places or sampled_places(source, timeline.sources_used or source.frame_count)
 
 
-def _hear(scene: Scene, frame: int) -> EnvelopeTrack | None:
-    if scene.preview_voice is None:
-        return None
-    return hear(scene.preview_voice, scene.source.fps, scene.timeline.spoken_count, frame, scene.cancel)
+def _with_face(
+    frames: list[int], source: Source, timeline: Timeline, detector: FaceDetector, cancel: CancelToken
+) -> Iterator[int]:
+    """Yield those output frames that, looked at alone, show a face: that costs a fraction of preparing one."""
+    for frame in frames:
+        place = timeline.source_frame(frame)
+        with closing(read_frames(source, place, place + 1, max_side=detector.max_side, cancel=cancel)) as pictures:
+            if any(search_frames(detector, list(pictures), ANY_FACE)):
+                yield frame
 
 
-def _show(
-    scene: Scene, look: Look, envelope: EnvelopeTrack | None, notes: tuple[str, ...], run: RenderRun
-) -> FramePreview:
-    frame = look.pictures[look.frame - look.clip.start]
-    spoken = scene.preview_voice is None or look.frame < scene.timeline.spoken_count
-    chosen = look.plan.faces(look.place) if spoken else ()
-    boxes = sorted((face.box for face in look.every.faces(look.place)), key=lambda box: box.center)
-    fps, settings = scene.source.fps, scene.settings
-    presence = None if envelope is None else presence_on(scene.timeline, envelope, settings, fps)
-    at_rest = spoken and presence is not None and presence[look.frame] == 0
-    layout = FaceLayout(_read_faces(scene, look, run), scene.components.generator, scene.settings, fps=scene.source.fps)
-    crops = [layout.crops([look.place], [face])[0] for face in chosen]
-    masks = [layout.mask(look.place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
-    result: UInt8Array | None = None
-    steps: tuple[FaceSteps, ...] = ()
-    if scene.preview_voice is not None and envelope is not None:
-        result = frame
-        if chosen and not at_rest:
-            result, steps = _paint(scene, look, layout, scene.preview_voice, envelope, presence, run)
-    further = noticed(scene, run) if chosen else ()
+def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], run: RenderRun) -> FramePreview:
+    """Render one output frame, and say what is to be known of it."""
+    place, layout = plan.timeline.source_frame(frame), plan.session.layout
+    spoken = plan.voice is None or frame < plan.timeline.spoken_count
+    chosen = plan.face_plan.faces(place) if spoken else ()
+    boxes = sorted((face.box for face in plan.every_face.faces(place)), key=lambda box: box.center)
+    crops = [layout.crops([place], [face])[0] for face in chosen]
+    masks = [layout.mask(place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
+    segment = next(each for each in plan.segments if each.start <= frame < each.stop)
+    run.emit("render", segment.start, segment.stop)
+    with closing(output_frames(plan, frame, frame + 1, run)) as frames:
+        output = next(frames)
+    picture = output.picture if output.source is None else output.source
+    further = run_notes(run, plan.settings.backend) if chosen else ()
     return FramePreview(
-        number=look.frame,
-        seconds=float(look.place / scene.source.fps),
-        source_frame=look.place,
-        frame=frame,
+        number=frame,
+        seconds=float(place / plan.source.fps),
+        source_frame=place,
+        frame=picture,
         boxes=tuple(boxes),
         chosen=chosen,
         outlines=tuple(mask_outline(mask) for mask in masks),
-        result=result,
-        notes=(*notes, *notes_on(scene, look, chosen, crops, envelope, at_rest=at_rest), *further),
+        result=None if plan.voice is None else output.picture,
+        notes=(*notes, *frame_notes(plan, frame, picture, chosen, run.cancel), *further),
         crops=tuple(crops),
-        lines=tuple(layout.line(look.place, face) for face in chosen),
-        parsed=tuple(layout.shapes.parsed(look.place, face) for face in chosen),
-        shift_range=layout.shift_range([look.place] * len(chosen), chosen),
-        steps=steps,
+        lines=tuple(layout.line(place, face) for face in chosen),
+        parsed=tuple(layout.shapes.parsed(place, face) for face in chosen),
+        shift_range=layout.shift_range([place] * len(chosen), chosen),
+        steps=tuple(_with_input(steps, plan, picture, run.cancel) for steps in output.steps),
     )
 
 
-def _read_faces(scene: Scene, look: Look, run: RenderRun) -> ParsedFaces:
-    """Look at the chosen faces of the clip's frames, as far as anybody asks for what is seen."""
-    readers = scene.components.readers
-    if readers.idle:
-        return ParsedFaces()
-    places = (scene.timeline.source_frame(frame) for frame in look.clip)
-    pictures = sorted(dict(zip(places, look.pictures, strict=False)).items())
-    known = [(place, picture) for place, picture in pictures if place in look.stretch]
-    sigma = smoothing_sigma(scene.settings.tracker, scene.source.fps)
-    folder = Path(tempfile.mkdtemp(prefix="labels-", dir=scene.folder))
-    return parse_pictures(known, look.plan, readers, sigma, folder=folder, run=run, total=len(known))
-
-
-def _paint(
-    scene: Scene,
-    look: Look,
-    layout: FaceLayout,
-    preview_voice: PreviewVoice,
-    envelope: EnvelopeTrack,
-    presence: Float32Array | None,
-    run: RenderRun,
-) -> tuple[UInt8Array, tuple[FaceSteps, ...]]:
-    """The frame as a render paints it, and how each face in it came about."""
-    segment = segment_around(look.frame, look.clip, look.plan, scene.timeline, look.stretch, presence)
-    components = scene.components
-    run.emit("speech", 0, 0)
-    plan = RenderPlan(
-        source=scene.source,
-        voice=preview_voice.voice,
-        timeline=scene.timeline,
-        face_plan=look.plan,
-        speech=_extract_features(scene, look, preview_voice, envelope, components),
-        envelope=envelope,
-        segments=(segment,),
-        layout=layout,
-        generator=components.generator,
-        detector=components.detector.fingerprint,
-        settings=scene.settings,
-        folder=scene.folder,
-        backend=components.backend,
-        instead=components.instead,
-        fallback=_fallback(scene, look, layout, preview_voice, envelope),
-        enhancer=components.enhancer,
-        presence=presence,
-    )
-    run.emit("render", segment.start, segment.stop)
-    pictures = [look.pictures[frame - look.clip.start].copy() for frame in range(segment.start, segment.stop)]
-    batch, place = paint(plan, Batch(segment, pictures), run), look.frame - segment.start
-    frame = look.pictures[look.frame - look.clip.start]
-    return batch.frames[place], tuple(_steps(painted, place, frame) for painted in batch.painted)
-
-
-def _steps(painted: GeneratedFace, place: int, frame: UInt8Array) -> FaceSteps:
-    """How a face in one frame of its piece came about, with what its session was shown."""
-    steps = painted.steps()[place]
-    return steps if painted.masked is None else replace(steps, masked=painted.masked(steps.transform.crop(frame)))
-
-
-def _fallback(
-    scene: Scene, look: Look, layout: FaceLayout, preview_voice: PreviewVoice, envelope: EnvelopeTrack
-) -> FallbackBackend | None:
-    """Who paints the frame if the chosen backend cannot."""
-    equip = scene.components.fallback
-    if equip is None:
-        return None
-
-    def make(_cancel: CancelToken) -> BackendSession:
-        own = equip()
-        speech = _extract_features(scene, look, preview_voice, envelope, own)
-        own_layout = FaceLayout(layout.shapes, own.generator, scene.settings, fps=scene.source.fps)
-        return BackendSession(own.backend, own.generator, own_layout, speech)
-
-    return FallbackBackend(make)
-
-
-def _extract_features(
-    scene: Scene, look: Look, preview_voice: PreviewVoice, envelope: EnvelopeTrack, components: Components
-) -> SpeechTrack:
-    """The voice around the frame as a generator hears it."""
-    settings = scene.settings
-    heard = extract_features_around(
-        look.frame,
-        preview_voice.voice,
-        components,
-        settings.speech,
-        scene.source.fps,
-        scene.timeline.spoken_count,
-        folder=Path(tempfile.mkdtemp(prefix="heard-", dir=scene.folder)),
-        cancel=scene.cancel,
-        silence=settings.silence,
-        envelope=envelope,
-    )
-    return envelope if heard is None else heard
+def _with_input(steps: FaceSteps, plan: RenderPlan, picture: UInt8Array, cancel: CancelToken) -> FaceSteps:
+    """Return how a face came about with what its generator was shown of the crop, where that hides something."""
+    session = plan.session
+    if plan.fallback is not None and steps.backend != session.backend:
+        session = plan.fallback.session(cancel)
+    mask = session.generator.traits.masked
+    return steps if mask is None else replace(steps, masked=mask(steps.transform.crop(picture)))

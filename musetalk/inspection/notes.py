@@ -3,108 +3,94 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
 
-from musetalk.audio.envelope import EnvelopeTrack
-from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
-from musetalk.inspection.window import Look, Scene
-from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.sound.voice import Voice
+from musetalk.media.rate_notes import notes_on_rate
+from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.no_face import absence_note, upside_down_note
-from musetalk.progress import RenderRun
+from musetalk.pipeline.prepare import RenderPlan
+from musetalk.progress import CancelToken, RenderRun
+from musetalk.utils.arrays import UInt8Array
 
 _SMALL_FACE = 64  # pixels; a smaller face shows little of its mouth
 _AT_REST = 0.02  # openness below which a mouth hardly moves
 
 
-def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
-    """What was noticed while the frame was made, a sentence each: who else painted it, what failed."""
-    others = (
-        f"this is {each.backend}'s: {scene.settings.backend} could not paint it ({each.reason})"
-        for each in run.fallbacks
-    )
+def run_notes(run: RenderRun, backend: str) -> tuple[str, ...]:
+    """Return what was noticed while a frame was made, a sentence each: what else generated it, what failed.
+
+    Args:
+        run: Of the preview.
+        backend: The name of the backend that was asked for.
+    """
+    others = (f"this is {each.backend}'s: {backend} could not paint it ({each.reason})" for each in run.fallbacks)
     failed = (f"the face stays as it was painted: it could not be restored ({each.reason})" for each in run.unrestored)
-    slow = scene.components.generator.traits.note_on(scene.source.fps)
-    warnings = (*dict.fromkeys((*others, *failed)), *scene.components.notes, slow, *run.warnings)
-    return _sentences(warnings)
+    return sentences((*dict.fromkeys((*others, *failed)), *run.warnings))
 
 
 def input_notes(source: Source, voice: Voice | None, asked: Fraction | None) -> tuple[str, ...]:
-    """What is to be said of a source, the rate it is played at, and a voice, a sentence each.
+    """Return what is to be said of a source, the rate it is played at, and a voice, a sentence each.
 
     Args:
         source: Of the preview.
         voice: Of the preview, if it has one.
         asked: The rate that the settings ask for.
     """
-    return _sentences((*source.notes, *notes_on_rate(source, asked), *(() if voice is None else voice.notes)))
+    return sentences((*source.notes, *notes_on_rate(source, asked), *(() if voice is None else voice.notes)))
 
 
-def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
+def sentences(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return texts that are not empty as sentences."""
     return tuple(f"{text[0].upper()}{text[1:]}." for text in texts if text)
 
 
-def end_note(scene: Scene) -> str:
-    """That the moment asked for lies behind the end."""
-    what = "source" if scene.preview_voice is None else "output"
-    return (
-        f"The {what} ends after {scene.timeline.frame_count / float(scene.source.fps):.2f} s: this is its last frame."
-    )
+def end_note(source: Source, timeline: Timeline, voice: Voice | None) -> str:
+    """Return that the moment asked for lies behind the end."""
+    what = "source" if voice is None else "output"
+    return f"The {what} ends after {timeline.frame_count / float(source.fps):.2f} s: this is its last frame."
 
 
-def notes_on(
-    scene: Scene,
-    look: Look,
-    chosen: tuple[FaceSample, ...],
-    crops: Sequence[CropTransform],
-    envelope: EnvelopeTrack | None,
-    *,
-    at_rest: bool,
+def frame_notes(
+    plan: RenderPlan, frame: int, picture: UInt8Array, chosen: tuple[FaceSample, ...], cancel: CancelToken
 ) -> tuple[str, ...]:
-    """What is to be said of the faces and the voice in a frame, a sentence each.
+    """Return what is to be said of the faces and the voice in an output frame, a sentence each.
 
     Args:
-        scene: Of the preview.
-        look: What was found around the frame.
+        plan: Of what is around the frame.
+        frame: The output frame.
+        picture: What the source shows in it: uint8 RGB [H, W, 3].
         chosen: The faces that are painted.
-        crops: Of these.
-        envelope: Of the voice; None: there is none.
-        at_rest: Whether the faces are left to the source, since the voice pauses.
+        cancel: Ends looking for the reason why there is no face.
     """
+    place, speaks = plan.timeline.source_frame(frame), plan.voice is not None
     notes = []
-    if look.place in scene.source.experience.missing:
+    if place in plan.source.experience.missing:
         notes.append("This frame cannot be decoded: one next to it is shown.")
-    if envelope is not None and look.frame >= scene.timeline.spoken_count:
+    if speaks and frame >= plan.timeline.spoken_count:
         return (*notes, "The voice has ended here: the source goes on untouched.")
-    picture = look.pictures[look.frame - look.clip.start]
-    found = bool(look.every.faces(look.place))
+    found = bool(plan.every_face.faces(place))
     notes += filter(None, [upside_down_note(picture) if found else ""])
     if not found:
         notes.append("No face was found in this frame: it stays as it is.")
-        if not look.every.face_frames:  # nor in those around it
-            notes += filter(None, [absence_note(picture, scene.components.detector, scene.cancel)])
+        if not plan.every_face.face_frames:  # nor in those around it
+            notes += filter(None, [absence_note(picture, plan.components.detector, cancel)])
     elif not chosen:
         notes.append("The chosen face is not in this frame: it stays as it is.")
-    elif at_rest:
+    elif speaks and plan.presence_of(frame) == 0:
         notes.append("The voice pauses here: the source's own mouth is kept.")
-    elif (
-        envelope is not None
-        and not scene.silent
-        and np.abs(envelope.window(look.frame, look.frame + 1)).max() < _AT_REST
-    ):
+    elif plan.voice is not None and not plan.voice.silent and _is_silent(plan, frame):
         notes.append("The voice is silent here.")
-    largest = max((crop.side for crop in crops), default=0)
     smallest = min((face.box.width for face in chosen), default=math.inf)
     if smallest < _SMALL_FACE:
         notes.append(f"The face is only {smallest:.0f} pixels wide: little will be seen of its mouth.")
-    size = scene.components.generator.crop_size
-    if size is not None and largest > size:
-        notes.append(
-            f"The face takes {largest} pixels and the backend paints {size}: it will look softer than the rest."
-        )
     return tuple(notes)
+
+
+def _is_silent(plan: RenderPlan, frame: int) -> bool:
+    return bool(np.abs(plan.envelope.window(frame, frame + 1)).max() < _AT_REST)

@@ -1,29 +1,27 @@
-"""What a preview of one frame looks at and listens to: short stretches, cut as a render would cut them."""
+"""Which frames of an output a preview looks at, and which frames of the source around them."""
 
 from __future__ import annotations
 
 import bisect
 import math
-from contextlib import closing
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
-from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.audio.envelope import EnvelopeTrack
+from musetalk.backends.types import FaceGenerator
 from musetalk.faces.tracking.planner import LOOK_SECONDS
 from musetalk.media.probe import probe_voice
-from musetalk.media.sound.voice import Voice, extract_probed, read_excerpt, read_speech, unextracted_voice
+from musetalk.media.sound.voice import Voice, extract_probed, unextracted_voice
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
-from musetalk.pipeline.segments import Segment
+from musetalk.pipeline.prepare import Window
+from musetalk.pipeline.segments import segment_limits
+from musetalk.pipeline.speech import WHOLE_SECONDS
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
-from musetalk.utils.arrays import Float32Array
 
-_HEARD_BEFORE, _HEARD_AFTER = 100, 20  # seconds of a long voice around a frame
 _LOOKS = 3  # how many times that is looked at around a frame: 0.4 to 0.8 s on either side
 _STRETCH_SECONDS = 10  # at the beginning, in which a telling moment is looked for
 _MOST_PLACES = 3
@@ -31,59 +29,36 @@ _WIDE = 0.85  # of the widest opening in the stretch
 _SILENT = 0.05  # openness below which nothing is told
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewVoice:
-    """A voice, ready to be listened to.
-
-    Attributes:
-        voice: The voice: extracted; or, if it is long, the file itself, with its length as its packets say.
-        whole: Whether it was extracted, and is heard as a render hears it.
-        folder: For temporary files.
-    """
-
-    voice: Voice
-    whole: bool
-    folder: Path
-
-
-def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken, track: int | None = None) -> PreviewVoice:
-    """Extract a voice into `folder`, unless it is long.
+def open_voice(path: Path, folder: Path, limits: Limits, cancel: CancelToken, track: int | None = None) -> Voice:
+    """Extract a voice into `folder`; of a long one, the file itself is returned, with its length as its packets say.
 
     Raises:
         MediaError: It cannot be used; as for a render, but that what is damaged in a long one shows where it is heard.
     """
     facts = probe_voice(path, limits, cancel, track=track)
-    if facts.seconds <= _HEARD_BEFORE + _HEARD_AFTER:
-        return PreviewVoice(extract_probed(facts, folder, limits, cancel), whole=True, folder=folder)
-    return PreviewVoice(unextracted_voice(facts), whole=False, folder=folder)
+    if facts.seconds <= WHOLE_SECONDS:
+        return extract_probed(facts, folder, limits, cancel)
+    return unextracted_voice(facts)
 
 
-def hear(preview_voice: PreviewVoice, fps: Fraction, spoken: int, frame: int, cancel: CancelToken) -> EnvelopeTrack:
-    """Measure the envelope of a voice around an output frame.
+def window_around(frame: int, source: Source, timeline: Timeline, generator: FaceGenerator) -> Window:
+    """Return what has to be prepared so that one output frame comes out as a render would make it.
 
     Args:
-        preview_voice: The voice.
-        fps: Output frames a second.
-        spoken: Output frames that the voice covers.
-        frame: Where it matters.
-        cancel: Ends the decoder.
-
-    Returns:
-        The envelope of a whole voice; of a long one that of some 100 seconds before the frame to 20 after it, judged
-        against its own loud parts, and silence elsewhere.
-
-    Raises:
-        VoiceError: It cannot be decoded.
+        frame: The output frame.
+        source: The source.
+        timeline: Of the output.
+        generator: What will generate the faces: the longer its clips, the more frames are needed.
     """
-    if preview_voice.whole:
-        return measure_envelope(read_speech(preview_voice.voice, cancel), fps=fps, frame_count=spoken)
-    first = max(0, frame - round(_HEARD_BEFORE * fps))
-    stop = max(first, min(spoken, frame + round(_HEARD_AFTER * fps)))
-    start, seconds = float(first / fps), float((stop - first) / fps)
-    with closing(read_excerpt(preview_voice.voice, start, seconds, preview_voice.folder, cancel)) as blocks:
-        heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
-    values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
-    return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0)))
+    spoken = frame < timeline.spoken_count
+    limits = segment_limits(generator, source.frame_bytes, source.fps)
+    # Of a video network one clip around the frame will do: a whole segment would take several times as long.
+    longest = limits.longest if limits.shortest == 1 else limits.shortest
+    length = longest if spoken and not generator.traits.alone else 1
+    start = frame - frame % length
+    clip = range(start, min(start + length, timeline.spoken_count if spoken else frame + 1))
+    place, used = timeline.source_frame(frame), timeline.sources_used
+    return Window(frame, clip, stretch_around(place, used if place < used else source.frame_count, source))
 
 
 def telling_places(envelope: EnvelopeTrack, fps: Fraction) -> tuple[int, ...]:
@@ -144,40 +119,6 @@ def _likely_cut(frame: int, keyframes: tuple[int, ...]) -> int:
     distances, times = np.unique(gaps, return_counts=True)
     irregular = np.asarray(keyframes)[np.isin(gaps, distances[times == 1])]
     return int(irregular[irregular <= frame].max(initial=0))
-
-
-def segment_around(
-    frame: int, clip: range, plan: FacePlan, timeline: Timeline, known: range, presence: Float32Array | None = None
-) -> Segment:
-    """The unit of work that an output frame lies in, as `cut_segments` cuts it where faces come at whole clips.
-
-    Args:
-        frame: The output frame.
-        clip: Output frames that may be in one unit with it.
-        plan: The chosen faces.
-        timeline: Of the output.
-        known: Source frames that the plan knows.
-        presence: float32 [N], how much of the painted faces each spoken output frame shows; None: all of it, always.
-    """
-
-    def key(other: int) -> tuple[int, tuple[int, ...]] | None:
-        place = timeline.source_frame(other)
-        if place not in known:
-            return None
-        painted = presence is None or presence[other] > 0
-        return plan.shot(place), tuple(face.track for face in plan.faces(place)) if painted else ()
-
-    def together(other: int) -> bool:
-        """Whether a frame and the next one belong together."""
-        jump = timeline.source_frame(other + 1) - timeline.source_frame(other)
-        return abs(jump) <= 1 and key(other) == key(other + 1) == wanted
-
-    wanted, start, stop = key(frame), frame, frame + 1
-    while start > clip.start and together(start - 1):
-        start -= 1
-    while stop < clip.stop and together(stop - 1):
-        stop += 1
-    return Segment(start, stop, () if wanted is None else wanted[1])
 
 
 def _look_length(fps: Fraction) -> int:

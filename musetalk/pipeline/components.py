@@ -24,7 +24,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
-from musetalk.pipeline.parse import FaceLandmarker, BiSeNetParser, FaceReaders
+from musetalk.pipeline.parse import BiSeNetParser, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
@@ -50,8 +50,8 @@ class Components:
         features: Where features of voices are kept.
         notes: What the user should know of the choice, a sentence each.
         backend: The name of what paints.
-        instead: Why it is another backend than the settings name; empty: it is that one.
-        fallback: Equips who paints what the generator cannot; None: nobody does.
+        fallback_reason: Why it is another backend than the settings name; empty: it is that one.
+        fallback: Loads what generates what the backend cannot; None: nothing does.
         enhancer: Restores painted faces; None: nothing does.
     """
 
@@ -63,7 +63,7 @@ class Components:
     features: FeatureCache | None = None
     notes: tuple[str, ...] = ()
     backend: str = ""
-    instead: str = ""
+    fallback_reason: str = ""
     fallback: Callable[[], Components] | None = None
     enhancer: FaceEnhancer | None = None
 
@@ -155,12 +155,12 @@ class ComponentLoader:
         except BackendError as error:
             if fallback is None:
                 raise
-            instead = str(error)
+            reason = str(error)
         else:
             further = None if fallback is None else partial(self._fallback_components, fallback, settings)
             ready = replace(self._assemble(backend, generator, settings), fallback=further)
             return replace(ready, enhancer=self._enhancer(settings))
-        return replace(self._stand_in(fallback, settings), instead=instead, enhancer=self._enhancer(settings))
+        return replace(self._stand_in(fallback, settings), fallback_reason=reason, enhancer=self._enhancer(settings))
 
     def _clear(self) -> None:
         with self._lock:
@@ -245,7 +245,9 @@ class ComponentLoader:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
         folder, device = settings.models_dir / "whisper", str(_device(settings))
-        return self._cached("encoder", (folder, device, audio_spec), lambda: load_whisper(folder, audio_spec, device=device))
+        return self._cached(
+            "encoder", (folder, device, audio_spec), lambda: load_whisper(folder, audio_spec, device=device)
+        )
 
     def _cached(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
         """What was loaded last under this kind and key, or load it; two never lie in memory at once."""

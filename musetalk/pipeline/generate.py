@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from musetalk.backends.types import Clip, FaceGenerator, Masked
+from musetalk.backends.types import Clip, FaceGenerator
 from musetalk.compositing.masks import FaceMask, scale_alpha
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.faces.crops.crop import CropTransform
@@ -47,7 +47,7 @@ class FaceSteps:
         mask: Where that shows.
         generated: What the generator made of it.
         restored: What a restorer made of that; None: nothing was restored.
-        masked: The crop as its session was shown it, uint8 RGB [S, S, 3]; None: nothing was hidden, or nobody asked.
+        masked: The crop as its generator was shown it, uint8 RGB [S, S, 3]; None: nothing was hidden, or nobody asked.
     """
 
     backend: str
@@ -76,7 +76,6 @@ class GeneratedFace:
         masks: Where they show.
         presence: How much of them shows, 0 to 1: less than 1 while they fade into a pause, or out of one.
         generated: What the generator made of them.
-        masked: What their session was shown of crops; see `Traits`.
         restored: What a restorer made of that; empty: nothing was restored.
     """
 
@@ -87,7 +86,6 @@ class GeneratedFace:
     masks: tuple[FaceMask, ...]
     presence: tuple[float, ...]
     generated: tuple[UInt8Array, ...]
-    masked: Masked | None
     restored: tuple[Restored, ...] = ()
 
     def steps(self) -> list[FaceSteps]:
@@ -95,7 +93,12 @@ class GeneratedFace:
         restored = self.restored or (None,) * len(self.faces)
         masks = map(scale_alpha, self.masks, self.presence)
         parts = zip(self.faces, self.transforms, masks, self.generated, restored, strict=True)
-        return [FaceSteps(self.backend, *part) for part in parts]
+        return [
+            FaceSteps(
+                backend=self.backend, face=face, transform=transform, mask=mask, generated=generated, restored=own
+            )
+            for face, transform, mask, generated, own in parts
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,40 +125,40 @@ def generate(plan: RenderPlan, run: RenderRun, batch: Batch) -> Batch:
     if not segment.tracks:
         return batch
     with ends_by(run.cancel.check):
-        return replace(batch, painted=tuple(_paint(batch, track, plan, run) for track in segment.tracks))
+        return replace(batch, painted=tuple(_generate_face(batch, track, plan, run) for track in segment.tracks))
 
 
-def _paint(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
+def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
     """Paint one face over a segment: by the chosen backend, or else by its fallback, which is noted."""
-    segment, fallback, reason = batch.segment, plan.fallback, plan.instead
+    segment, fallback, reason = batch.segment, plan.fallback, plan.components.fallback_reason
     try:
-        painted = _paint_by(plan.session, batch, track, plan, run)
+        painted = _generate_by(plan.session, batch, track, plan, run)
     except GeneratorError as error:
         if fallback is None:
             raise
         reason = error.problem
     else:
         if reason:
-            run.record_fallback(segment.first, segment.stop, track, plan.backend, reason)
+            run.record_fallback(segment.first, segment.stop, track, plan.session.backend, reason)
         return painted
     # Out here what the failed call held is gone.
     try:
         with run.clock.measure("load"):
             session = fallback.session(run.cancel)
-        painted = _paint_by(session, batch, track, plan, run)
+        painted = _generate_by(session, batch, track, plan, run)
     except BackendError as error:
         raise BackendError(f"{reason}; and who would step in cannot: {error.problem}", error.remedy) from error
     run.record_fallback(segment.first, segment.stop, track, session.backend, reason)
     return painted
 
 
-def _paint_by(session: BackendSession, batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
+def _generate_by(session: BackendSession, batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
     """Let a session paint one face over a segment, in clips that it can take."""
     stride = session.generator.traits.stride_at(plan.source.fps)
     length, count = stride * session.generator.clip_length, len(batch.frames)
     clips = [range(start, min(start + length, count)) for start in range(0, count, length)]
     with run.clock.measure("generate"):
-        parts = [_paint_clip(session, batch, clip, track, plan, run) for clip in clips]
+        parts = [_generate_clip(session, batch, clip, track, plan, run) for clip in clips]
     return replace(
         parts[0],
         faces=tuple(chain(*(part.faces for part in parts))),
@@ -166,7 +169,7 @@ def _paint_by(session: BackendSession, batch: Batch, track: int, plan: RenderPla
     )
 
 
-def _paint_clip(
+def _generate_clip(
     session: BackendSession, batch: Batch, part: range, track: int, plan: RenderPlan, run: RenderRun
 ) -> GeneratedFace:
     """Paint one face over frames of a segment, counted from its first."""
@@ -180,33 +183,40 @@ def _paint_clip(
     crops = np.stack([p.crop(frame) for p, frame in zip(transforms, frames, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(transforms, faces, strict=True))
     speech = session.speech.window(start + part.start, start + part.stop)
-    reached, share = _reached(batch.segment, part, track)
+    before, share = _progress_of(batch.segment, part, track)
     clip = Clip(
         crops,
         speech,
         in_crop,
         first_row_shown(masks, transforms),
         check=run.cancel.check,
-        step=lambda done, total: run.painting(reached + share * done / total, (done, total)),
+        step=lambda done, total: run.painting(before + share * done / total, (done, total)),
         note=run.warn,
         stride=session.generator.traits.stride_at(plan.source.fps),
     )
-    generated, masked = tuple(_generated(session.generator, clip, plan)), session.generator.traits.masked
-    return GeneratedFace(track, session.backend, faces, transforms, masks, presence, generated, masked)
+    return GeneratedFace(
+        track=track,
+        backend=session.backend,
+        faces=faces,
+        transforms=transforms,
+        masks=masks,
+        presence=presence,
+        generated=tuple(_generate(session.generator, clip, compiled=plan.settings.network.compile)),
+    )
 
 
-def _generated(generator: FaceGenerator, clip: Clip, plan: RenderPlan) -> UInt8Array:
-    """What the generator makes of a clip.
+def _generate(generator: FaceGenerator, clip: Clip, *, compiled: bool) -> UInt8Array:
+    """Return what the generator makes of a clip.
 
     Neither a compiler, which works in the first call, nor a video network's layer, which takes a CPU seconds, is waited
     for.
     """
-    if plan.settings.network.compile or generator.device == "cpu":
+    if compiled or generator.device == "cpu":
         return left_alone(lambda: generator.generate(clip))
     return generator.generate(clip)
 
 
-def _reached(segment: Segment, part: range, track: int) -> tuple[float, float]:
+def _progress_of(segment: Segment, part: range, track: int) -> tuple[float, float]:
     """How far painting has come before one face in a part of a segment, and how far that brings it: output frames."""
     whole = segment.stop - segment.first
     own = (segment.stop - segment.start) / len(segment.tracks)  # what is painted again counts for nothing

@@ -1,18 +1,17 @@
-"""Everything that is known before the first frame is painted: source, voice, timeline, faces, speech."""
+"""Everything that is known before the first frame is painted: source, voice, timeline, faces, speech.
+
+The whole output is prepared for a render, and the surroundings of one frame for a preview: by the same steps, so that
+what a preview shows is what a render paints.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
-from musetalk.audio.track import SpeechTrack
-from musetalk.backends.types import FaceGenerator
-from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import CoordsError
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.tracking.face_plan import FacePlan, plan_key
@@ -31,247 +30,269 @@ from musetalk.pipeline.file_uses import coords_file
 from musetalk.pipeline.masking import FaceLayout
 from musetalk.pipeline.no_face import no_face_error
 from musetalk.pipeline.parse import parse_faces
-from musetalk.pipeline.preflight import Preflight
 from musetalk.pipeline.segments import Segment, cut_segments, segment_limits
-from musetalk.pipeline.speech import extract_features
+from musetalk.pipeline.speech import WHOLE_SECONDS, extract_features
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """What is prepared where one frame of an output is wanted.
+
+    Attributes:
+        frame: The output frame.
+        clip: Output frames in a row, `frame` among them, that may be generated together.
+        sources: Source frames in a row in which faces are looked for.
+    """
+
+    frame: int
+    clip: range
+    sources: range
+
+
+@dataclass(frozen=True, slots=True)
 class RenderPlan:
-    """What rendering needs; any range of output frames can be made from it, on its own, with the same pixels.
+    """Everything that is known of a render before it paints. Shared by threads.
 
     Attributes:
         source: The video or picture.
-        voice: The voice, as WAV in `folder`.
+        voice: The voice; None: there is none, and nothing is painted.
         timeline: Which source frame each output frame shows.
-        face_plan: The chosen faces.
-        speech: The voice, as the generator hears it.
-        envelope: The voice's loudness, frame by frame.
-        segments: The output cut into units of work.
-        layout: Where crops and masks of the chosen faces lie.
-        generator: What paints.
-        detector: The fingerprint of what found the faces.
-        settings: As given.
-        folder: Temporary directory of the job.
-        backend: The name of what paints.
-        instead: Why that is another backend than the settings name; empty: it is that one.
-        fallback: Who paints what the generator cannot; None: nobody, its errors end the work.
-        enhancer: What restores painted faces; None: nothing does.
+        every_face: All faces that were found.
+        face_plan: The chosen ones.
+        envelope: The loudness of the voice.
         presence: How much of the generated face each spoken output frame shows, 0 to 1; None: all of it, always.
+        segments: The output, cut into units of work.
+        components: What it is rendered with.
+        session: The backend, with the crops and the voice as it takes them.
+        fallback: What generates faces that the backend cannot; None: nothing does, its errors end the work.
+        settings: Of the render.
+        folder: The job's temporary directory.
+        keeps_sources: Whether frames are wanted as they were decoded, too, beside the result.
     """
 
     source: Source
-    voice: Voice
+    voice: Voice | None
     timeline: Timeline
+    every_face: FacePlan
     face_plan: FacePlan
-    speech: SpeechTrack
     envelope: EnvelopeTrack
+    presence: Float32Array | None
     segments: tuple[Segment, ...]
-    layout: FaceLayout
-    generator: FaceGenerator
-    detector: str
+    components: Components
+    session: BackendSession
+    fallback: FallbackBackend | None
     settings: RenderSettings
     folder: Path
-    backend: str = ""
-    instead: str = ""
-    fallback: FallbackBackend | None = None
-    enhancer: FaceEnhancer | None = None
-    presence: Float32Array | None = None
-
-    @property
-    def keeps_sources(self) -> bool:
-        """Whether somebody wants to see frames as they were decoded, beside the result."""
-        return self.settings.measure or self.settings.debug_dir is not None
+    keeps_sources: bool = False
 
     def presence_of(self, frame: int) -> float:
         """How much of the generated face an output frame shows, 0 to 1."""
         return 1.0 if self.presence is None else float(self.presence[frame])
 
-    @property
-    def session(self) -> BackendSession:
-        """Who paints."""
-        return BackendSession(self.backend, self.generator, self.layout, self.speech)
-
 
 def prepare(
-    preflight: Preflight,
+    source: Source,
+    voice: Voice | None,
+    timeline: Timeline,
     components: Components,
     settings: RenderSettings,
     *,
     folder: Path,
-    coords_dir: Path,
     run: RenderRun,
+    coords_dir: Path | None = None,
+    window: Window | None = None,
 ) -> RenderPlan:
-    """Find the faces, read them, and measure the voice.
+    """Find the faces, parse them, and measure the voice.
+
+    What a window cannot know differs from a whole output: the boxes are smoothed over what it holds, the face is chosen
+    by what it shows of its shot, and of a long voice the loud parts are those around the frame.
 
     Args:
-        preflight: What is known already.
-        components: What finds, reads, listens and paints.
+        source: The video or picture.
+        voice: The voice; None: there is none.
+        timeline: Which source frame each output frame shows.
+        components: What detects, parses, encodes and generates.
         settings: Of the render.
-        folder: The job's temporary directory.
-        coords_dir: Where face plans are kept, if the settings ask for it.
+        folder: The job's temporary directory, of its own.
         run: Progress, cancellation, warnings.
+        coords_dir: Where face plans are kept, if the settings ask for it; None: nowhere.
+        window: The part of the output that will be rendered; None: all of it, and a source without a face is an error.
 
     Raises:
         FaceError: There is no face to work on.
     """
-    source, timeline, face_plan = _plan(preflight, components.detector, settings, coords_dir, run)
-    generator, voice = components.generator, preflight.voice
-    shapes = _read_faces(source, timeline, face_plan, components, settings, folder, run)
-    layout = FaceLayout(shapes, generator, settings, fps=source.fps)
+    with run.clock.measure("plan"):
+        wanted = range(timeline.sources_used) if window is None else window.sources
+        every_face, found = _find_faces(source, wanted, components.detector, settings, coords_dir, run, window)
+        face_plan = every_face.select(settings.face)
+    if window is None:
+        source, timeline = _shorten(source, voice, timeline, found, settings, run)
+        if face_plan.face_frames == 0:
+            raise no_face_error(source, timeline.sources_used, components.detector, run.cancel)
+    with run.clock.measure("parse"):
+        parsed = _parse(source, timeline, face_plan, components, settings, found, window, folder=folder, run=run)
     with run.clock.measure("speech"):
-        heard = settings.speech, source.fps, timeline.spoken_count
-        speech, envelope = extract_features(voice, components, *heard, folder=folder, run=run, silence=settings.silence)
-    if not envelope.heard.any() and not voice.silent:
+        speech, envelope = extract_features(
+            voice,
+            components,
+            settings.speech,
+            source.fps,
+            timeline.spoken_count,
+            folder=folder,
+            run=run,
+            silence=settings.silence,
+            around=None if window is None else window.frame,
+        )
+    whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
+    if voice is not None and not voice.silent and whole and not envelope.heard.any():
         run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
-    presence = presence_on(timeline, envelope, settings, source.fps)
-    segments = cut_segments(face_plan, timeline, segment_limits(generator, source.frame_bytes, source.fps), presence)
-    _note_size(layout, segments, timeline, face_plan, generator, run)
-    for note in (*components.notes, generator.traits.note_on(source.fps)):
-        if note:
-            run.warn(note)
-    return RenderPlan(
+    generator, goes_on = components.generator, timeline.frame_count > timeline.spoken_count
+    presence = find_presence(envelope, settings.silence, source.fps, timeline.spoken_count, goes_on=goes_on)
+    limits = segment_limits(generator, source.frame_bytes, source.fps)
+    segments = cut_segments(face_plan, timeline, limits, presence, None if window is None else window.clip)
+    layout = FaceLayout(parsed, generator, settings, fps=source.fps)
+    plan = RenderPlan(
         source=source,
         voice=voice,
         timeline=timeline,
+        every_face=every_face,
         face_plan=face_plan,
-        speech=speech,
         envelope=envelope,
+        presence=presence,
         segments=segments,
-        layout=layout,
-        generator=generator,
-        detector=components.detector.fingerprint,
+        components=components,
+        session=BackendSession(components.backend, generator, layout, speech),
+        fallback=_fallback(components, parsed, voice, settings, source, timeline, folder, window),
         settings=settings,
         folder=folder,
-        backend=components.backend,
-        instead=components.instead,
-        fallback=_fallback(components, shapes, voice, settings, source.fps, timeline.spoken_count, folder),
-        enhancer=components.enhancer,
-        presence=presence,
+        keeps_sources=window is not None or settings.measure or settings.debug_dir is not None,
     )
-
-
-def presence_on(
-    timeline: Timeline, envelope: EnvelopeTrack, settings: RenderSettings, fps: Fraction
-) -> Float32Array | None:
-    """How much of the painted faces each spoken frame of a timeline shows; see `find_presence`."""
-    spoken, goes_on = timeline.spoken_count, timeline.frame_count > timeline.spoken_count
-    return find_presence(envelope, settings.silence, fps, spoken, goes_on=goes_on)
-
-
-def _plan(
-    preflight: Preflight, detector: FaceDetector, settings: RenderSettings, coords_dir: Path, run: RenderRun
-) -> tuple[Source, Timeline, FacePlan]:
-    """The chosen faces; source and timeline, shortened to what can be decoded.
-
-    Raises:
-        FaceError: There is no face to work on.
-    """
-    source, timeline = preflight.source, preflight.timeline
-    with run.clock.measure("plan"):
-        every_face = _find_faces(source, timeline.sources_used, detector, settings, coords_dir, run)
-        face_plan = every_face.select(settings.face)
-    if face_plan.frame_count < timeline.sources_used:
-        run.warn(note_on_shortening(source, face_plan.frame_count))
-        source = source.shortened(face_plan.frame_count)
-        timeline = plan_timeline(
-            source.frame_count, source.fps, preflight.voice.seconds, length=settings.length, tail=settings.tail
-        )
-    if face_plan.face_frames == 0:
-        raise no_face_error(source, timeline.sources_used, detector, run.cancel)
-    return source, timeline, face_plan
-
-
-def _fallback(
-    components: Components,
-    shapes: ParsedFaces,
-    voice: Voice,
-    settings: RenderSettings,
-    fps: Fraction,
-    spoken: int,
-    folder: Path,
-) -> FallbackBackend | None:
-    """Who paints what the chosen generator cannot: sees the same faces, and listens once more, in its own way."""
-    equip = components.fallback
-    if equip is None:
-        return None
-
-    def make(cancel: CancelToken) -> BackendSession:
-        own, place = equip(), folder / "fallback"
-        place.mkdir()
-        layout, quiet = FaceLayout(shapes, own.generator, settings, fps=fps), RenderRun(cancel=cancel)
-        heard, silence = settings.speech, settings.silence
-        speech, _ = extract_features(voice, own, heard, fps, spoken, folder=place, run=quiet, silence=silence)
-        return BackendSession(own.backend, own.generator, layout, speech)
-
-    return FallbackBackend(make)
+    for note in (_note_on_size(plan), *components.notes, generator.traits.note_on(source.fps)):
+        if note:
+            run.warn(note)
+    return plan
 
 
 def _find_faces(
-    source: Source, used: int, detector: FaceDetector, settings: RenderSettings, coords_dir: Path, run: RenderRun
-) -> FacePlan:
+    source: Source,
+    wanted: range,
+    detector: FaceDetector,
+    settings: RenderSettings,
+    coords_dir: Path | None,
+    run: RenderRun,
+    window: Window | None,
+) -> tuple[FacePlan, range]:
+    """All faces in some frames of a source, or those that were saved; and which of the frames could be decoded."""
     saved: Path | None = None
-    key = ""
-    if settings.use_saved_coords:
+    key, total = "", len(wanted)
+    if settings.use_saved_coords and coords_dir is not None:
         digest = content_digest(source, run.cancel)
-        key = plan_key(digest, detector, settings.tracker, used, source.fps, settings.face)
+        key = plan_key(digest, detector, settings.tracker, total, source.fps, settings.face)
         saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:
-                face_plan = FacePlan.load(saved, key)
+                plan = FacePlan.load(saved, key)
             except CoordsError as error:
                 run.warn(f"saved coords were not used: {error}")
             else:
-                run.emit("plan", used, used)
-                return face_plan
-    with closing(read_frames(source, 0, used, max_side=detector.max_side, cancel=run.cancel)) as frames:
-        face_plan = plan_faces(
+                run.emit("plan", total, total)
+                return plan, wanted[: plan.frame_count]
+    frames = read_frames(source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
+    with closing(frames):
+        plan = plan_faces(
             frames,
             frame_size=(source.width, source.height),
             fps=source.fps,
             detector=detector,
             settings=settings.tracker,
             choice=settings.face,
-            on_frame=lambda done: run.emit("plan", done, used),
+            every=window is not None,
+            on_frame=lambda done: run.emit("plan", done, total),
             cancel=run.cancel,
         )
     if saved is not None:
-        face_plan.save(saved, key)
-    return face_plan
+        plan.save(saved, key)
+    decoded = wanted[: plan.frame_count]
+    return (plan if window is None else plan.placed(wanted.start, source.frame_count)), decoded
 
 
-def _read_faces(
+def _shorten(
+    source: Source, voice: Voice | None, timeline: Timeline, found: range, settings: RenderSettings, run: RenderRun
+) -> tuple[Source, Timeline]:
+    """Source and timeline without what cannot be decoded."""
+    if voice is None or len(found) >= timeline.sources_used:
+        return source, timeline
+    run.warn(note_on_shortening(source, len(found)))
+    source = source.shortened(len(found))
+    return source, plan_timeline(
+        source.frame_count, source.fps, voice.seconds, length=settings.length, tail=settings.tail
+    )
+
+
+def _parse(
     source: Source,
     timeline: Timeline,
     face_plan: FacePlan,
     components: Components,
     settings: RenderSettings,
+    found: range,
+    window: Window | None,
+    *,
     folder: Path,
     run: RenderRun,
 ) -> ParsedFaces:
-    """Look at the faces that will be painted, as far as anybody asks for what is seen."""
-    shown = 1 + max(map(timeline.source_frame, range(timeline.spoken_count)), default=-1)
+    """Parse the faces that will be painted, as far as anybody asks for what is seen."""
+    frames = range(timeline.spoken_count) if window is None else window.clip
+    shown = sorted(set(map(timeline.source_frame, frames)) & set(found))
+    sources = range(shown[0], shown[-1] + 1) if shown else range(0)
     sigma = smoothing_sigma(settings.tracker, source.fps)
-    with run.clock.measure("parse"):
-        return parse_faces(source, face_plan, range(shown), components.readers, sigma, folder=folder, run=run)
+    return parse_faces(source, face_plan, sources, components.readers, sigma, folder=folder, run=run)
 
 
-def _note_size(
-    layout: FaceLayout,
-    segments: Sequence[Segment],
+def _fallback(
+    components: Components,
+    parsed: ParsedFaces,
+    voice: Voice | None,
+    settings: RenderSettings,
+    source: Source,
     timeline: Timeline,
-    face_plan: FacePlan,
-    generator: FaceGenerator,
-    run: RenderRun,
-) -> None:
-    sources = [timeline.source_frame(segment.start) for segment in segments if segment.tracks]
-    crops = (layout.crops([source], [face])[0] for source in sources for face in face_plan.faces(source))
-    largest = max((crop.side for crop in crops), default=0)
-    if generator.crop_size is not None and largest > generator.crop_size:
-        run.warn(
-            f"the face takes up to {largest} pixels and the backend paints {generator.crop_size}: "
-            "it will look softer than the rest"
+    folder: Path,
+    window: Window | None,
+) -> FallbackBackend | None:
+    """Return what generates faces that the backend cannot: of the same faces, with the voice encoded as it takes it."""
+    load = components.fallback
+    if load is None:
+        return None
+
+    def start(cancel: CancelToken) -> BackendSession:
+        own, place = load(), folder / "fallback"
+        place.mkdir()
+        speech, _ = extract_features(
+            voice,
+            own,
+            settings.speech,
+            source.fps,
+            timeline.spoken_count,
+            folder=place,
+            run=RenderRun(cancel=cancel),
+            silence=settings.silence,
+            around=None if window is None else window.frame,
         )
+        layout = FaceLayout(parsed, own.generator, settings, fps=source.fps)
+        return BackendSession(own.backend, own.generator, layout, speech)
+
+    return FallbackBackend(start)
+
+
+def _note_on_size(plan: RenderPlan) -> str:
+    """That a face is larger than what the backend paints; empty: none is."""
+    size, layout = plan.session.generator.crop_size, plan.session.layout
+    sources = [plan.timeline.source_frame(segment.start) for segment in plan.segments if segment.tracks]
+    crops = (layout.crops([source], [face])[0] for source in sources for face in plan.face_plan.faces(source))
+    largest = max((crop.side for crop in crops), default=0)
+    if size is None or largest <= size:
+        return ""
+    return f"the face takes up to {largest} pixels and the backend paints {size}: it will look softer than the rest"

@@ -59,7 +59,7 @@ def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Ge
     that a frame's pixels do not depend on the range. Closing the iterator ends every thread and child process, also in
     the middle of a call.
     """
-    remembered = 0 if plan.enhancer is None else REMEMBERED
+    remembered = 0 if plan.components.enhancer is None else REMEMBERED
     segments = _needed(plan.segments, start, stop, remembered)
     run = run.branch()
     decoded = ahead(_decode(plan, segments, run), capacity=1, name="decode")
@@ -113,18 +113,13 @@ def _finished(batch: Batch) -> list[OutputFrame]:
     steps = zip(*(painted.steps() for painted in batch.painted), strict=True) if batch.painted else repeat(())
     sources = batch.sources or repeat(None)
     parts = zip(count(batch.segment.first), batch.frames, steps, sources, strict=False)
-    return [OutputFrame(*part) for part in parts]
+    return [OutputFrame(number, picture, made, source) for number, picture, made, source in parts]
 
 
 def _faded(before: OutputFrame, after: OutputFrame, share: float) -> OutputFrame:
     """One frame painted twice, mixed; `share` is of the second. What both left alone stays as it is."""
     mixed = cv2.addWeighted(before.picture, 1 - share, after.picture, share, 0)
     return OutputFrame(before.number, np.asarray(mixed, np.uint8), before.steps + after.steps, before.source)
-
-
-def paint(plan: RenderPlan, batch: Batch, run: RenderRun) -> Batch:
-    """Generate and finish one segment, here and now, as if it were alone; the frames are changed in place."""
-    return Compositor(plan, run).finish(generate(plan, run, batch))
 
 
 def _decode(plan: RenderPlan, segments: list[Segment], run: RenderRun) -> Generator[Batch, None, None]:

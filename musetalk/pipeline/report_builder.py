@@ -8,6 +8,7 @@ import numpy as np
 
 from musetalk.backends.spec import AnyBackend
 from musetalk.media.ffmpeg_commands import rate_text
+from musetalk.media.sound.voice import Voice
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.accounting import (
     fallback_frames,
@@ -29,6 +30,7 @@ _SAMPLED_SEGMENTS = 200
 
 def report_of(
     plan: RenderPlan,
+    voice: Voice,
     out: Path,
     backend: AnyBackend,
     run: RenderRun,
@@ -39,6 +41,7 @@ def report_of(
 
     Args:
         plan: What was known before.
+        voice: That was spoken.
         out: What was made.
         backend: That was asked for.
         run: What was noticed.
@@ -48,7 +51,7 @@ def report_of(
     source, timeline = plan.source, plan.timeline
     face_frames = sum(s.stop - s.start for s in plan.segments if s.tracks)
     fallbacks, whole = joined(run.fallbacks), is_all_fallback(plan.segments, run.fallbacks)
-    enhancer, unrestored = plan.enhancer, left_unrestored(run.unrestored)
+    enhancer, unrestored = plan.components.enhancer, left_unrestored(run.unrestored)
     return RenderReport(
         output=str(out),
         frames=timeline.frame_count,
@@ -59,14 +62,14 @@ def report_of(
         spans=spans_of(plan, fallbacks),
         loudness=_loudness(plan),
         fps=rate_text(source.fps),
-        voice_seconds=float(plan.voice.seconds),
+        voice_seconds=float(voice.seconds),
         video_seconds=float(timeline.frame_count / source.fps),
         wall_seconds=round(run.elapsed, 3),
         stages=run.clock.seconds,
         peak_rss_mb=peak_mb,
         backend=backend.name,
-        device=plan.generator.device,
-        detector=plan.detector,
+        device=plan.session.generator.device,
+        detector=plan.components.detector.fingerprint,
         bbox_shift_range=_shift_range(plan),
         warnings=(
             *fallback_sentences(fallbacks, backend.name, face_frames, whole=whole),
@@ -90,7 +93,7 @@ def _shift_range(plan: RenderPlan) -> tuple[int, int] | None:
     some = painted[:: max(1, len(painted) // _SAMPLED_SEGMENTS)]
     sources = [plan.timeline.source_frame(segment.start) for segment in some]
     places = [(source, face) for source in sources for face in plan.face_plan.faces(source)]
-    return plan.layout.shift_range([source for source, _ in places], [face for _, face in places])
+    return plan.session.layout.shift_range([source for source, _ in places], [face for _, face in places])
 
 
 def _loudness(plan: RenderPlan) -> tuple[float, ...]:

@@ -73,27 +73,33 @@ def segment_limits(generator: FaceGenerator, frame_bytes: int, fps: Fraction) ->
 
 
 def cut_segments(
-    plan: FacePlan, timeline: Timeline, lengths: SegmentLimits, presence: Float32Array | None = None
+    plan: FacePlan,
+    timeline: Timeline,
+    limits: SegmentLimits,
+    presence: Float32Array | None = None,
+    frames: range | None = None,
 ) -> tuple[Segment, ...]:
-    """Cut where the shot, the faces in view or the voice's cover changes, where the source jumps, and into pieces.
+    """Cut where the shot, the faces in view or the voice's cover changes, where the source jumps, and by length.
 
     Args:
         plan: The chosen faces.
         timeline: Of the output.
-        lengths: Of pieces with a face.
+        limits: Of segments with a face.
         presence: float32 [N, at least the spoken frames], how much of the painted faces each output frame shows, see
-            `speech.pauses.find_presence`; frames that show nothing of them pass through. None: all of it, always.
+            `audio.silence.find_presence`; frames that show nothing of them pass through. None: all of it, always.
+        frames: Output frames, in a row, that are cut; None: all.
     """
     passed = SegmentLimits(PASSTHROUGH_LENGTH)
-    stretches = ((stretch, lengths if stretch.tracks else passed) for stretch in _stretches(plan, timeline, presence))
-    return tuple(piece for stretch, fitting in stretches for piece in _pieces(stretch, fitting))
+    wanted = range(timeline.frame_count) if frames is None else frames
+    shots = ((shot, limits if shot.tracks else passed) for shot in _uncut(plan, timeline, presence, wanted))
+    return tuple(segment for shot, fitting in shots for segment in _cut(shot, fitting))
 
 
-def _stretches(plan: FacePlan, timeline: Timeline, presence: Float32Array | None) -> Iterator[Segment]:
-    """Frames that could be one piece each, had pieces no longest length."""
-    start, last_source = 0, 0
+def _uncut(plan: FacePlan, timeline: Timeline, presence: Float32Array | None, frames: range) -> Iterator[Segment]:
+    """Frames that could be one segment each, had segments no longest length."""
+    start, last_source = frames.start, 0
     key: tuple[int, tuple[int, ...]] | None = None
-    for frame in range(timeline.frame_count):
+    for frame in frames:
         source = timeline.source_frame(frame)
         spoken = frame < timeline.spoken_count
         painted = spoken and (presence is None or presence[frame] > 0)
@@ -104,14 +110,14 @@ def _stretches(plan: FacePlan, timeline: Timeline, presence: Float32Array | None
             start = frame
         key, last_source = this, source
     if key is not None:
-        yield Segment(start, timeline.frame_count, key[1])
+        yield Segment(start, frames.stop, key[1])
 
 
-def _pieces(stretch: Segment, lengths: SegmentLimits) -> Iterator[Segment]:
-    start, before = stretch.start, 0  # `before`: frames of the piece before, as far as they are its own
-    while start < stretch.stop:
-        lead = min(lengths.overlap, before)
-        stop = min(start + lengths.longest - lead, stretch.stop)
-        lead = min(before, max(lead, lengths.shortest - (stop - start)))
-        yield Segment(start, stop, stretch.tracks, lead, joined=start > stretch.start)
+def _cut(whole: Segment, limits: SegmentLimits) -> Iterator[Segment]:
+    start, before = whole.start, 0  # `before`: frames of the segment before, as far as they are its own
+    while start < whole.stop:
+        lead = min(limits.overlap, before)
+        stop = min(start + limits.longest - lead, whole.stop)
+        lead = min(before, max(lead, limits.shortest - (stop - start)))
+        yield Segment(start, stop, whole.tracks, lead, joined=start > whole.start)
         start, before = stop, stop - start

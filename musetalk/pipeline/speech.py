@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
-from musetalk.audio.feature_store import FeatureFile
 from musetalk.audio.features import measure_features
 from musetalk.audio.silence import silence_samples, silent_samples
 from musetalk.audio.track import SpeechTrack
-from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, AudioFeatureSpec
+from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND
 from musetalk.audio.windows import FeatureTrack
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
 from musetalk.pipeline.components import Components
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
+from musetalk.utils.arrays import Float32Array
 
+_HEARD_BEFORE, _HEARD_AFTER = 100, 20  # seconds of a long voice that are measured around a frame
+WHOLE_SECONDS = _HEARD_BEFORE + _HEARD_AFTER  # longest voice that is measured as a whole around a frame, too
 _EXCERPT_BEFORE, _EXCERPT_SECONDS = 20, 30  # one window of Whisper's, most of it before the frame
 
 
 def extract_features(
-    voice: Voice,
+    voice: Voice | None,
     components: Components,
     settings: SpeechSettings,
     fps: Fraction,
@@ -31,33 +36,44 @@ def extract_features(
     folder: Path,
     run: RenderRun,
     silence: SilenceSettings | None = None,
+    around: int | None = None,
 ) -> tuple[SpeechTrack, EnvelopeTrack]:
-    """Measure a whole voice.
+    """Measure a voice: all of it, or what matters around one output frame.
+
+    Around a frame half a minute is encoded, with the frame two thirds in, and of a voice of more than two minutes the
+    envelope is that of `measure_around`.
 
     Args:
-        voice: The voice.
-        components: Says what is listened to.
-        settings: How networks hear.
+        voice: The voice; None: there is none, and both tracks are empty.
+        components: Says what the generator takes.
+        settings: How features are made.
         fps: Output frames a second.
         frame_count: Output frames that the voice covers.
         folder: The job's temporary directory.
         run: Progress, cancellation.
         silence: What the mouth does in pauses: where it comes to rest, networks hear nothing. None: they hear all.
+        around: The output frame; None: all frames matter.
 
     Returns:
-        What the generator hears, and the envelope.
+        What the generator takes, and the envelope.
     """
+    if voice is None:
+        nothing = EnvelopeTrack(np.zeros((0, 2), np.float32), np.zeros(0, np.bool_))
+        return nothing, nothing
     run.emit("speech", 0, 1)
-    with closing(read_speech(voice, run.cancel)) as blocks:
-        envelope = measure_envelope(blocks, fps=fps, frame_count=frame_count)
+    if around is None:
+        envelope = measure_voice(voice, fps, frame_count, run.cancel)
+    else:
+        envelope = measure_around(voice, fps, frame_count, around, folder, run.cancel)
     encoder = components.encoder
     if encoder is None:
         run.emit("speech", 1, 1)
         return envelope, envelope
     silent = () if silence is None else silent_samples(envelope, silence, fps, frame_count)
-    with closing(read_speech(voice, run.cancel)) as blocks:
+    first = 0 if around is None else _excerpt_start(voice, fps, around)
+    with closing(_samples(voice, None if around is None else first, folder, run.cancel)) as blocks:
         features = measure_features(
-            silence_samples(blocks, silent),
+            silence_samples(blocks, silent, first * SAMPLES_PER_STEP),
             encoder,
             folder / "features.npy",
             seams=settings.seams,
@@ -66,58 +82,65 @@ def extract_features(
             cancel=run.cancel,
         )
     run.emit("speech", features.steps, features.steps)
-    return _track(features, encoder.audio_spec, settings, fps, frame_count), envelope
-
-
-def extract_features_around(
-    frame: int,
-    voice: Voice,
-    components: Components,
-    settings: SpeechSettings,
-    fps: Fraction,
-    frame_count: int,
-    *,
-    folder: Path,
-    cancel: CancelToken,
-    silence: SilenceSettings | None = None,
-    envelope: EnvelopeTrack | None = None,
-) -> SpeechTrack | None:
-    """Measure what the generator hears around one output frame; None: it listens to the envelope.
-
-    Half a minute is heard, with the frame two thirds in: of a longer voice, loudness is judged by that alone.
-    `envelope`, that of the voice around the frame, tells where mouths come to rest, if `silence` says that they do.
-    """
-    encoder = components.encoder
-    if encoder is None:
-        return None
-    middle = int(STEPS_PER_SECOND * frame / fps)
-    total = voice.samples * STEPS_PER_SECOND // voice.rate
-    last = max(0, total - _EXCERPT_SECONDS * STEPS_PER_SECOND)
-    first = min(max(0, middle - _EXCERPT_BEFORE * STEPS_PER_SECOND), last)
-    start, seconds = first * SAMPLES_PER_STEP / SPEECH_RATE, float(_EXCERPT_SECONDS)
-    silent = () if envelope is None or silence is None else silent_samples(envelope, silence, fps, frame_count)
-    with closing(read_excerpt(voice, start, seconds, folder, cancel)) as blocks:
-        hushed = silence_samples(blocks, silent, first * SAMPLES_PER_STEP)
-        features = measure_features(
-            hushed, encoder, folder / "excerpt.npy", seams=settings.seams, cache=components.features, cancel=cancel
-        )
-    return _track(features, encoder.audio_spec, settings, fps, frame_count, first)
-
-
-def _track(
-    features: FeatureFile,
-    audio_spec: AudioFeatureSpec,
-    settings: SpeechSettings,
-    fps: Fraction,
-    frame_count: int,
-    first: int = 0,
-) -> FeatureTrack:
-    return FeatureTrack(
+    track = FeatureTrack(
         features,
         fps=fps,
         frame_count=frame_count,
-        audio_spec=audio_spec,
+        audio_spec=encoder.audio_spec,
         left=settings.audio_padding_length_left,
         right=settings.audio_padding_length_right,
         first_step=first,
     )
+    return track, envelope
+
+
+def measure_voice(voice: Voice, fps: Fraction, frame_count: int, cancel: CancelToken) -> EnvelopeTrack:
+    """Measure the envelope of a whole voice, in `frame_count` output frames at `fps`."""
+    with closing(read_speech(voice, cancel)) as blocks:
+        return measure_envelope(blocks, fps=fps, frame_count=frame_count)
+
+
+def measure_around(
+    voice: Voice, fps: Fraction, frame_count: int, frame: int, folder: Path, cancel: CancelToken
+) -> EnvelopeTrack:
+    """Measure the envelope of a voice around an output frame.
+
+    Args:
+        voice: The voice.
+        fps: Output frames a second.
+        frame_count: Output frames that the voice covers.
+        frame: Where it matters.
+        folder: For temporary files.
+        cancel: Ends the decoder.
+
+    Returns:
+        The envelope of a whole voice; of a long one that of some 100 seconds before the frame to 20 after it, judged
+        against its own loud parts, and silence elsewhere.
+
+    Raises:
+        VoiceError: It cannot be decoded.
+    """
+    if voice.seconds <= WHOLE_SECONDS:
+        return measure_voice(voice, fps, frame_count, cancel)
+    first = max(0, frame - round(_HEARD_BEFORE * fps))
+    stop = max(first, min(frame_count, frame + round(_HEARD_AFTER * fps)))
+    start, seconds = float(first / fps), float((stop - first) / fps)
+    with closing(read_excerpt(voice, start, seconds, folder, cancel)) as blocks:
+        heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
+    values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
+    return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0)))
+
+
+def _samples(voice: Voice, first: int | None, folder: Path, cancel: CancelToken) -> Generator[Float32Array, None, None]:
+    """The samples that are encoded: of all of the voice, or of half a minute from step `first` on."""
+    if first is None:
+        return read_speech(voice, cancel)
+    return read_excerpt(voice, first * SAMPLES_PER_STEP / SPEECH_RATE, float(_EXCERPT_SECONDS), folder, cancel)
+
+
+def _excerpt_start(voice: Voice, fps: Fraction, frame: int) -> int:
+    """The step of Whisper's at which the half minute around an output frame begins."""
+    middle = int(STEPS_PER_SECOND * frame / fps)
+    total = voice.samples * STEPS_PER_SECOND // voice.rate
+    last = max(0, total - _EXCERPT_SECONDS * STEPS_PER_SECOND)
+    return min(max(0, middle - _EXCERPT_BEFORE * STEPS_PER_SECOND), last)

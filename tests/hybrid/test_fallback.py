@@ -206,7 +206,7 @@ def test_musetalk_takes_the_place_of_a_backend_that_cannot_be_loaded(
     loader = ComponentLoader(BackendRegistry())
     components = loader.load(settings(folder))
     assert components.backend == "musetalk-v15"
-    assert re.search(said, components.instead)
+    assert re.search(said, components.fallback_reason)
     with pytest.raises(BackendError, match=said):
         loader.load(settings(folder, fallback="error"))
 

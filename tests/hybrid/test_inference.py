@@ -149,8 +149,8 @@ def painted_places(plan: RenderPlan, frame: int) -> list[tuple[slice, slice]]:
     source = plan.timeline.source_frame(frame)
     places = []
     for face in plan.face_plan.faces(source):
-        [crop] = plan.layout.crops([source], [face])
-        mask = plan.layout.mask(source, face, crop)
+        [crop] = plan.session.layout.crops([source], [face])
+        mask = plan.session.layout.mask(source, face, crop)
         rows, columns = mask.alpha.shape
         places.append((slice(max(0, mask.y), mask.y + rows), slice(max(0, mask.x), mask.x + columns)))
     return places
@@ -183,7 +183,7 @@ def check_only_faces_are_painted(plan: RenderPlan, made: list[UInt8Array], faces
 
 def placement_of(plan: RenderPlan, frame: int) -> CropTransform:
     [face] = plan.face_plan.faces(frame)
-    [transform] = plan.layout.crops([frame], [face])
+    [transform] = plan.session.layout.crops([frame], [face])
     return transform
 
 
@@ -214,7 +214,7 @@ def test_so_are_they_in_other_crops(
     voice = write_wav(tmp_path / "voice.wav", decode_sound(VOICE)[: len(frames) * 640])
     chosen, run = settings(bare_models, backend, framing=framing), RenderRun()
     with engine.preparing(film, voice, chosen, tmp_path) as plan:
-        assert plan.generator.crop_size == (512 if backend == "latentsync-1.6" else 256)
+        assert plan.session.generator.crop_size == (512 if backend == "latentsync-1.6" else 256)
         check_only_faces_are_painted(plan, list(render_frames(plan, 0, 6, run)), range(2, 6))
         assert isinstance(placement_of(plan, 2), AlignedCropTransform if framing == "aligned" else BoxCropTransform)
     assert run.fallbacks == ()
@@ -284,7 +284,7 @@ def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
         pictures["musetalk"] = list(render_frames(plan, 0, FILM, RenderRun()))
         fails = lambda _audio: False  # noqa: E731
         pictures["latentsync"] = list(render_frames(plan, 0, FILM, RenderRun()))
-        of_first = torch.tensor(plan.speech.window(first.start, first.stop))
+        of_first = torch.tensor(plan.session.speech.window(first.start, first.stop))
         fails = lambda audio: torch.equal(audio, of_first)  # noqa: E731
         pictures["mixed"] = list(render_frames(plan, 0, FILM, RenderRun()))
         for frame in (second.start, first.stop):

@@ -42,7 +42,7 @@ def test_a_previewed_frame_is_that_of_the_render(
     difference = np.abs(found.result.astype(int) - rendered.astype(int))
     assert difference.max() <= WORST_LEVELS
     assert difference.mean() <= MEAN_LEVELS
-    expected = prepared.plan.faces(found.source_frame)
+    expected = prepared.face_plan.faces(found.source_frame)
     assert len(found.chosen) == len(expected)
     for face, known in zip(found.chosen, expected, strict=True):
         assert abs(face.box.center[0] - known.box.center[0]) < 0.5

@@ -68,7 +68,7 @@ def crops_of(plan: RenderPlan, frame: int) -> list[tuple[slice, slice]]:
     """Where output may differ from the source in an output frame."""
     source = plan.timeline.source_frame(frame)
     faces = plan.face_plan.faces(source)
-    places = [plan.layout.crops([source], [face])[0] for face in faces]
+    places = [plan.session.layout.crops([source], [face])[0] for face in faces]
     return [(slice(max(0, p.y), p.y + p.height), slice(max(0, p.x), p.x + p.width)) for p in places]
 
 
@@ -216,7 +216,7 @@ def test_musetalk_1_hears_in_two_ways_that_are_kept_apart(
     for way in ("released", "later", "released", "later"):
         wanted = settings(bare_models, backend="musetalk-v1", speech={"musetalk_v1": way})
         with engine.preparing(film, words, wanted, tmp_path) as plan:
-            heard.append(plan.speech.window(0, FILM))
+            heard.append(plan.session.speech.window(0, FILM))
     released, later, *again = heard
     assert np.array_equal(released[0, :5], released[0, 5:10])  # before the voice its first step goes on
     assert not later[0, :20].any()

@@ -144,9 +144,7 @@ def test_a_kept_tail_follows_untouched(film: Path, tmp_path: Path) -> None:
 def test_silence_changes_nothing(portrait: Path, tmp_path: Path) -> None:
     silence = write_wav(tmp_path / "silence.wav", np.zeros(16_000))
     with LipSync().preparing(portrait, silence, RenderSettings(), tmp_path) as plan:
-        for frame, source in zip(
-            render_frames(plan, 0, 25, RenderRun()), source_frames(plan), strict=True
-        ):
+        for frame, source in zip(render_frames(plan, 0, 25, RenderRun()), source_frames(plan), strict=True):
             np.testing.assert_array_equal(frame, source)
 
 
@@ -269,7 +267,7 @@ def test_the_mouth_follows_the_voice(portrait: Path, speech: Path, tmp_path: Pat
         count = plan.timeline.frame_count
         [face] = plan.face_plan.faces(0)
         opened = [measure_opening(frame, face.mouth) for frame in render_frames(plan, 0, count, RenderRun())]
-        envelope = plan.speech.window(0, count)[:, 0]
+        envelope = plan.session.speech.window(0, count)[:, 0]
     assert np.corrcoef(opened, envelope)[0, 1] >= 0.7
 
 

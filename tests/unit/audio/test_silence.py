@@ -21,8 +21,8 @@ from musetalk.audio.silence import find_presence, silence_samples, silent_sample
 from musetalk.audio.types import MUSETALK_FEATURES, SAMPLES_PER_STEP
 from musetalk.media.sound.voice import Voice
 from musetalk.pipeline.components import Components
-from musetalk.pipeline.speech import extract_features, extract_features_around
-from musetalk.progress import CancelToken, RenderRun
+from musetalk.pipeline.speech import extract_features
+from musetalk.progress import RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.utils.arrays import Float32Array
 from tests.helpers.media import write_wav
@@ -272,22 +272,12 @@ def test_only_what_comes_to_rest_is_heard_otherwise_in_a_render_and_around_a_fra
     )
 
     def heard(silence: SilenceSettings | None) -> tuple[Float32Array, Float32Array]:
-        speech, envelope = extract_features(
+        speech, _ = extract_features(
             voice, components, SpeechSettings(), FPS, 150, folder=tmp_path, run=RenderRun(), silence=silence
         )
-        around = extract_features_around(
-            75,
-            voice,
-            components,
-            SpeechSettings(),
-            FPS,
-            150,
-            folder=tmp_path,
-            cancel=CancelToken(),
-            silence=silence,
-            envelope=envelope,
+        around, _ = extract_features(
+            voice, components, SpeechSettings(), FPS, 150, folder=tmp_path, run=RenderRun(), silence=silence, around=75
         )
-        assert around is not None
         return speech.window(0, 150), around.window(0, 150)
 
     usual, rested = heard(None)[0], heard(REST)

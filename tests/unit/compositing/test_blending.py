@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.compositing.appearance import interpolate, apply_correction, measure_appearance
-from musetalk.compositing.blending import BlendMethod, Patch, composite, blend, make_patch
+from musetalk.compositing.appearance import apply_correction, interpolate, measure_appearance
+from musetalk.compositing.blending import BlendMethod, Patch, blend, composite, make_patch
 from musetalk.compositing.boundary import Borders, find_boundary
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,10 +19,11 @@ from musetalk.errors import Cancelled, MediaError, SettingsError, VoiceError
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox
 from musetalk.inspection.frame import FramePreview
-from musetalk.inspection.sampling import hear, open_voice, sampled_places, stretch_around, telling_places
+from musetalk.inspection.sampling import open_voice, sampled_places, stretch_around, telling_places
 from musetalk.lipsync import LipSync
 from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import ColorTags, Source
+from musetalk.pipeline.speech import measure_around, measure_voice
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import Limits, MaskSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -272,12 +272,12 @@ def test_telling_places_are_wide_open_early_and_apart() -> None:
 def test_a_long_voice_is_heard_around_the_frame(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "long.wav", np.concatenate([np.zeros(16_000), tone(149.0)]))
     token, fps = CancelToken(), Fraction(25)
-    audio_spec = open_voice(path, tmp_path, Limits(), token)
-    assert (audio_spec.whole, audio_spec.voice.seconds) == (False, 150)
-    whole = hear(replace(audio_spec, whole=True), fps, 3750, 0, token)
+    voice = open_voice(path, tmp_path, Limits(), token)
+    assert (voice.path, voice.seconds) == (path, 150)
+    whole = measure_voice(voice, fps, 3750, token)
     for frame in (0, 3000, 3749):
         near = range(max(0, frame - 10), min(3750, frame + 10))
-        heard = hear(audio_spec, fps, 3750, frame, token)
+        heard = measure_around(voice, fps, 3750, frame, tmp_path, token)
         assert heard.frame_count <= 3750
         expected = whole.window(near.start, near.stop)[:, 0]
         np.testing.assert_allclose(heard.window(near.start, near.stop)[:, 0], expected, atol=0.02)

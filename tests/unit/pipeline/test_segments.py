@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from musetalk.backends.types import Traits
 from musetalk.faces.tracking.face_plan import FacePlan
-from musetalk.inspection.sampling import segment_around
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.borders import painted_borders
 from musetalk.pipeline.segments import PASSTHROUGH_LENGTH, Segment, SegmentLimits, cut_segments, segment_limits
@@ -113,11 +112,11 @@ def test_a_single_frame_is_cut_out_as_a_render_cuts_it() -> None:
     presence = np.array([1] * 6 + [0] * 3 + [1] * 11, np.float32)
     for segment in cut_segments(plan, timeline, SegmentLimits(4), presence):
         for frame in range(segment.start, segment.stop):
-            found = segment_around(frame, range(segment.start, segment.stop), plan, timeline, range(20), presence)
+            [found] = cut_segments(plan, timeline, SegmentLimits(4), presence, range(segment.start, segment.stop))
             assert (found.start, found.stop, found.tracks) == (segment.start, segment.stop, segment.tracks)
-    assert segment_around(5, range(4, 8), plan, timeline, range(20), presence) == Segment(4, 6, (0,))
-    assert segment_around(6, range(4, 8), plan, timeline, range(20), presence) == Segment(6, 8, ())
-    assert segment_around(6, range(4, 8), plan, timeline, range(20)) == Segment(4, 8, (0,))
+    window = range(4, 8)
+    assert cut_segments(plan, timeline, SegmentLimits(4), presence, window) == (Segment(4, 6, (0,)), Segment(6, 8, ()))
+    assert cut_segments(plan, timeline, SegmentLimits(4), frames=window) == (Segment(4, 8, (0,)),)
 
 
 def test_borders_are_where_pieces_meet_and_where_their_parts_do() -> None:
