@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hybrid.crop import FEATHER, AlignedCropTransform, pasted_mask, place_aligned
-from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
+from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, points_of_landmarks, smooth_points
 from hybrid.mask import SIDE, visible_mask
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, Scaling
 from musetalk.faces.smoothing import Float64Array
@@ -28,9 +28,9 @@ class FaceAligner:
     def steady(
         self, measured: Sequence[Float64Array | None], boxes: Sequence[FaceBox], sigma: float
     ) -> list[Float64Array]:
-        """Smooth the points of one face over consecutive frames (see `steady_points`)."""
+        """Smooth the points of one face over consecutive frames (see `smooth_points`)."""
         found = [None if points is None else FacePoints.of(points) for points in measured]
-        return [points.array() for points in steady_points(found, boxes, sigma=sigma)]
+        return [points.array() for points in smooth_points(found, boxes, sigma=sigma)]
 
     def assume(self, box: FaceBox) -> Float64Array:
         """The points of a typical upright face: float64 [3, 2]."""

@@ -112,7 +112,7 @@ def place_aligned(
     """Place the crops of one clip by its face's points.
 
     Args:
-        points: Frame by frame, made steady (see `steady_points`).
+        points: Frame by frame, made steady (see `smooth_points`).
         size: Side of the square that the generator sees.
         scaling: Of the way back (see `AlignedCropTransform`).
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from musetalk.faces.crops.crop import BoxCropTransform
-from musetalk.faces.landmarks.point_smoothing import steady_points as steady
+from musetalk.faces.landmarks.point_smoothing import smooth_points as steady
 from musetalk.faces.parsing.label_points import (
     BROWS,
     EYES,
@@ -103,10 +103,10 @@ def points_from_labels(labels: UInt8Array, seen: BoxCropTransform) -> FacePoints
     return None
 
 
-def steady_points(measured: Sequence[FacePoints | None], boxes: Sequence[FaceBox], *, sigma: float) -> list[FacePoints]:
+def smooth_points(measured: Sequence[FacePoints | None], boxes: Sequence[FaceBox], *, sigma: float) -> list[FacePoints]:
     """Smooth the points of one face over consecutive frames, without lag.
 
-    See `musetalk.faces.landmarks.point_smoothing.steady_points`.
+    See `musetalk.faces.landmarks.point_smoothing.smooth_points`.
 
     Args:
         measured: Per frame what its labels tell, or None.

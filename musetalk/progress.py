@@ -72,7 +72,7 @@ class NotRestored:
 ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
 
 
-def go_on() -> None:
+def never_stop() -> None:
     """Nobody wants the work to end: what is called between its pieces where there is no token."""
 
 

@@ -11,7 +11,7 @@ from musetalk.audio.types import AudioFeatureSpec
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
-from musetalk.progress import go_on
+from musetalk.progress import never_stop
 from musetalk.settings import ShownShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
@@ -120,7 +120,7 @@ class Clip:
     speech: Float32Array
     faces: tuple[FaceSample, ...]
     first_row: int = 0
-    check: Callable[[], None] = go_on
+    check: Callable[[], None] = never_stop
     step: Callable[[int, int], None] = _nobody_counts
     note: Callable[[str], None] = _nobody_hears
     stride: int = 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from musetalk.progress import go_on
+from musetalk.progress import never_stop
 from musetalk.utils.arrays import Float32Array, Int16Array, UInt8Array
 
 REMEMBERED = 5  # frames before the own one that are averaged over
@@ -48,12 +48,12 @@ class _Seen:
     small: Float32Array
 
 
-def steadied(
+def deflicker(
     inputs: UInt8Array,
     restored: UInt8Array,
     before: Memory | None,
     steadiness: float,
-    check: Callable[[], None] = go_on,
+    check: Callable[[], None] = never_stop,
 ) -> tuple[UInt8Array, Memory]:
     """Calm what a restorer made of consecutive frames of one face.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from musetalk.backends.latent.vae import to_crops, to_pixels
 from musetalk.errors import BackendError, EnhancerError, GeneratorError
-from musetalk.progress import go_on
+from musetalk.progress import never_stop
 from musetalk.runtime.checkpoint import load_state_dict
 from musetalk.runtime.device import (
     Batches,
@@ -83,7 +83,7 @@ class NetworkEnhancer:
         """What it runs on."""
         return str(self._compute.device)
 
-    def enhance(self, faces: UInt8Array, check: Callable[[], None] = go_on) -> UInt8Array:
+    def enhance(self, faces: UInt8Array, check: Callable[[], None] = never_stop) -> UInt8Array:
         """Restore faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
 
         Raises:

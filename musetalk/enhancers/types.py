@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from musetalk.progress import go_on
+from musetalk.progress import never_stop
 from musetalk.utils.arrays import UInt8Array
 
 
@@ -27,7 +27,7 @@ class FaceEnhancer(Protocol):
         """What it runs on, as torch names it: "cpu", "cuda:0"."""
         ...
 
-    def enhance(self, faces: UInt8Array, check: Callable[[], None] = go_on) -> UInt8Array:
+    def enhance(self, faces: UInt8Array, check: Callable[[], None] = never_stop) -> UInt8Array:
         """Restore faces.
 
         Args:

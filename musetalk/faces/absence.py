@@ -45,14 +45,14 @@ class Absence:
 
 
 def explain_absence(
-    frames: Sequence[UInt8Array], detector: FaceDetector, go_on: Callable[[], bool] = lambda: True
+    frames: Sequence[UInt8Array], detector: FaceDetector, never_stop: Callable[[], bool] = lambda: True
 ) -> Absence | None:
     """Look closer at frames in which no face was found.
 
     Args:
         frames: uint8 RGB [H, W, 3] each, as large as can be had; a few, the most telling one first.
         detector: What found none.
-        go_on: Asked before each look; False: there is no time for more.
+        never_stop: Asked before each look; False: there is no time for more.
 
     Returns:
         What keeps faces from being found; None: nothing that is known.
@@ -61,7 +61,7 @@ def explain_absence(
         return None
     small = [shrunk(frame, _SIDE)[0] for frame in frames]
     # What light says comes first: a detector sees what it likes in the dark.
-    return unusual_light(small) or _turned(small, detector, go_on) or _tiny(frames[0], detector, go_on) or _other(small)
+    return unusual_light(small) or _turned(small, detector, never_stop) or _tiny(frames[0], detector, never_stop) or _other(small)
 
 
 def turned_by(frame: UInt8Array, degrees: int) -> UInt8Array:
@@ -121,28 +121,28 @@ class _Upright:
             return 0.0
 
 
-def _turned(frames: Sequence[UInt8Array], detector: FaceDetector, go_on: Callable[[], bool]) -> Absence | None:
+def _turned(frames: Sequence[UInt8Array], detector: FaceDetector, never_stop: Callable[[], bool]) -> Absence | None:
     """Faces that stand upright in turned frames: the cascades tell best which way, else the detector itself does."""
     score: Callable[[UInt8Array], float]
     for score in (_Upright().score, lambda frame: _best_score(frame, detector)):
-        if (degrees := _way_back(frames, score, go_on)) is not None:
+        if (degrees := _way_back(frames, score, never_stop)) is not None:
             return _absence(degrees)
     return None
 
 
 def _way_back(
-    frames: Sequence[UInt8Array], score: Callable[[UInt8Array], float], go_on: Callable[[], bool]
+    frames: Sequence[UInt8Array], score: Callable[[UInt8Array], float], never_stop: Callable[[], bool]
 ) -> int | None:
     """How far frames must be turned to show faces: in one, and in another one to be sure, where there is one."""
     for number, frame in enumerate(frames):
         scores: dict[int, float] = {}
         for degrees in _TURNS:
-            if not go_on():
+            if not never_stop():
                 return None
             scores[degrees] = score(turned_by(frame, degrees))
         best = max(scores, key=lambda degrees: scores[degrees])
         others = [*frames[:number], *frames[number + 1 :]]
-        if scores[best] and (not others or any(go_on() and score(turned_by(other, best)) for other in others)):
+        if scores[best] and (not others or any(never_stop() and score(turned_by(other, best)) for other in others)):
             return best
     return None
 
@@ -158,11 +158,11 @@ def _best_score(frame: UInt8Array, detector: FaceDetector) -> float:
     return max((face.score for face in search_frames(detector, [frame])[0]), default=0.0)
 
 
-def _tiny(frame: UInt8Array, detector: FaceDetector, go_on: Callable[[], bool]) -> Absence | None:
+def _tiny(frame: UInt8Array, detector: FaceDetector, never_stop: Callable[[], bool]) -> Absence | None:
     """Faces that are seen only where parts of a frame are looked at on their own."""
     for side in _TILES:
         for part in _parts(frame, side) if max(frame.shape[:2]) > side else ():
-            if not go_on():
+            if not never_stop():
                 return None
             scale = _TILES[0] / side
             faces = search_frames(detector, [_resized(part, scale)], ANY_FACE)[0]

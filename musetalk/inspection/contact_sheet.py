@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from musetalk.errors import FaceError, OutputError
 from musetalk.inspection.frame import FramePreview
-from musetalk.inspection.panels import Stage, stages_of
+from musetalk.inspection.panels import StepPanel, stages_of
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.files import make_room_for, readable, whole_file
 from musetalk.utils.text import fitted_font
@@ -68,7 +68,7 @@ def save_sheet(sheet: UInt8Array, path: Path) -> None:
         Image.fromarray(sheet).save(partial)
 
 
-def _page(stages: Sequence[Stage]) -> UInt8Array:
+def _page(stages: Sequence[StepPanel]) -> UInt8Array:
     rows = -(-len(stages) // _COLUMNS)
     across, down = _SIDE + _GAP, _SIDE + 2 * _LINE + _GAP
     page = Image.new("RGB", (_COLUMNS * across + _GAP, rows * down + _GAP), _PAPER)

@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.faces.types import FaceSample
-from musetalk.media.sound.voice import Voice
 from musetalk.media.rate_notes import notes_on_rate
+from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.no_face import absence_note, upside_down_note

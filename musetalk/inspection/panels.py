@@ -19,7 +19,7 @@ _BOX, _CROP = (255, 196, 61), (255, 158, 205)  # RGB
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StepPanel:
     """One picture of how a face came about.
 
     Attributes:
@@ -33,7 +33,7 @@ class Stage:
     remark: str = ""
 
 
-def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[Stage, ...]:
+def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[StepPanel, ...]:
     """Every stage of one face.
 
     Args:
@@ -46,15 +46,17 @@ def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[
     changed = cv2.absdiff(before, after)
     restored = None if steps.restored is None else steps.restored.face
     return (
-        Stage("source", before),
-        Stage("box and crop", _outlined(before, around, steps)),
-        Stage("crop", crop, _size(crop)),
-        Stage("masked crop", steps.masked, "" if steps.masked is not None else "nothing is hidden from this backend"),
-        Stage("generated", steps.generated, f"{steps.backend}, {_size(steps.generated)}"),
-        Stage("enhanced", restored, "no enhancement" if restored is None else _size(restored)),
-        Stage("mask", mask_picture(steps.shown, around)),
-        Stage("composite", after),
-        Stage(
+        StepPanel("source", before),
+        StepPanel("box and crop", _outlined(before, around, steps)),
+        StepPanel("crop", crop, _size(crop)),
+        StepPanel(
+            "masked crop", steps.masked, "" if steps.masked is not None else "nothing is hidden from this backend"
+        ),
+        StepPanel("generated", steps.generated, f"{steps.backend}, {_size(steps.generated)}"),
+        StepPanel("enhanced", restored, "no enhancement" if restored is None else _size(restored)),
+        StepPanel("mask", mask_picture(steps.shown, around)),
+        StepPanel("composite", after),
+        StepPanel(
             f"difference, x{_AMPLIFIED}",
             np.minimum(changed.astype(np.uint16) * _AMPLIFIED, 255).astype(np.uint8),
             f"largest {int(changed.max(initial=0))} of 255",

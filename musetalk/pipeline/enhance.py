@@ -11,7 +11,7 @@ import numpy as np
 from musetalk.compositing.blending import blend, make_patch
 from musetalk.compositing.masks import FaceMask, intersect_masks, scale_alpha, soft_square, visible_mask
 from musetalk.enhancers.alignment import face_view, whole_face
-from musetalk.enhancers.deflicker import Memory, steadied
+from musetalk.enhancers.deflicker import Memory, deflicker
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import EnhancerError
 from musetalk.faces.crops.upright_crop import UprightCropTransform
@@ -79,7 +79,7 @@ class EnhanceStage:
             return painted, None
         side = min(restored.shape[1], _BASE * self._settings.upscale)
         steadiness = self._settings.steadiness
-        steady, memory = steadied(_scaled(crops, side), _scaled(restored, side), before, steadiness, check)
+        steady, memory = deflicker(_scaled(crops, side), _scaled(restored, side), before, steadiness, check)
         masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
         for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
             patch = make_patch(frame, face, view, mask)

@@ -21,7 +21,7 @@ from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.types import FaceSample
 from musetalk.settings import MaskSettings, RenderSettings, ShownShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
-from musetalk.utils.lru_cache import Recent
+from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.stopping import stop_point
 
 _KEPT = 32  # masks: a picture, or a frame that is held, is shown again and again
@@ -63,8 +63,8 @@ class FaceLayout:
         self._settings = settings
         self._options = _parsed_options(settings.mask, settings.mask.shape_of(generator.traits.mask))
         self._weights = time_weights(settings.mask.smoothing_seconds, fps)
-        self._masks: Recent[tuple[int, int, CropTransform], FaceMask] = Recent(_KEPT)
-        self._maps: Recent[tuple[int, int], _FaceMaps] = Recent(2 * len(self._weights) + _KEPT_BEHIND)
+        self._masks: LRUCache[tuple[int, int, CropTransform], FaceMask] = LRUCache(_KEPT)
+        self._maps: LRUCache[tuple[int, int], _FaceMaps] = LRUCache(2 * len(self._weights) + _KEPT_BEHIND)
 
     @property
     def shapes(self) -> ParsedFaces:

@@ -20,7 +20,7 @@ from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
-from musetalk.utils.prefetch import ahead, through
+from musetalk.utils.prefetch import map_closing, prefetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Ge
     remembered = 0 if plan.components.enhancer is None else REMEMBERED
     segments = _needed(plan.segments, start, stop, remembered)
     run = run.branch()
-    decoded = ahead(_decode(plan, segments, run), capacity=1, name="decode")
-    generated = ahead(through(partial(generate, plan, run), decoded), capacity=1, name="generate")
+    decoded = prefetch(_decode(plan, segments, run), capacity=1, name="decode")
+    generated = prefetch(map_closing(partial(generate, plan, run), decoded), capacity=1, name="generate")
     compositor = Compositor(plan, run)
-    finished = ahead(through(compositor.finish, generated), capacity=1, name="finish")
+    finished = prefetch(map_closing(compositor.finish, generated), capacity=1, name="finish")
     with closing(finished):
         try:
             for frame in _joined(finished, segments):

@@ -24,7 +24,7 @@ class _End:
     error: BaseException | None
 
 
-def through(work: Callable[[T], U], items: Generator[T, None, None]) -> Generator[U, None, None]:
+def map_closing(work: Callable[[T], U], items: Generator[T, None, None]) -> Generator[U, None, None]:
     """Apply `work` to each item; ending, failing or being closed closes `items` at once.
 
     A plain generator expression would leave that to the garbage collector, which a traceback can keep waiting.
@@ -34,7 +34,7 @@ def through(work: Callable[[T], U], items: Generator[T, None, None]) -> Generato
             yield work(item)
 
 
-def ahead(items: Iterable[T], *, capacity: int, name: str) -> Generator[T, None, None]:
+def prefetch(items: Iterable[T], *, capacity: int, name: str) -> Generator[T, None, None]:
     """Run `items` in a thread, at most `capacity` finished items ahead of the consumer.
 
     An exception in `items` is raised at the consumer, after the items before it. Closing the result (or leaving the

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import Generic, TypeVar
 
-from musetalk.progress import go_on
+from musetalk.progress import never_stop
 
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.1
 
 # What a thread does is ended by this; each thread has its own, and none where nobody said.
-_check: ContextVar[Callable[[], None]] = ContextVar("check", default=go_on)
+_check: ContextVar[Callable[[], None]] = ContextVar("check", default=never_stop)
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def left_alone(work: Callable[[], _T]) -> _T:
     Args:
         work: Its errors are raised here.
     """
-    if _check.get() is go_on:
+    if _check.get() is never_stop:
         return work()
     done = _Done[_T]()
     context = copy_context()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.job import Job
-from musetalk.utils.lru_cache import Recent
+from musetalk.utils.lru_cache import LRUCache
 from musetalk.webui.html.problems import in_sentences
 from musetalk.webui.site import Site
 
@@ -36,7 +36,7 @@ class JobProblems:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._kept: Recent[str, Mapping[str, JobProblem]] = Recent(_OWNERS)
+        self._kept: LRUCache[str, Mapping[str, JobProblem]] = LRUCache(_OWNERS)
         self._lock = threading.Lock()
 
     def begin(self, owner: str, job_id: str) -> None:

@@ -15,7 +15,7 @@ from musetalk.media.sound.voice import Voice, extract_probed
 from musetalk.media.types import Source
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import fitting_name, temporary_folder, whole_file
-from musetalk.utils.lru_cache import Recent
+from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.units import duration, number
 from musetalk.webui.html.media_box import HeldMedia
 from musetalk.webui.uploads import COPIES
@@ -50,8 +50,8 @@ class MediaLooks:
         self._engine = engine
         self._base = base
         self._folder = folder
-        self._sources: Recent[str, Source] = Recent(_KEPT)
-        self._voices: Recent[str, VoiceLook] = Recent(_KEPT)
+        self._sources: LRUCache[str, Source] = LRUCache(_KEPT)
+        self._voices: LRUCache[str, VoiceLook] = LRUCache(_KEPT)
 
     def source(self, path: Path) -> HeldMedia:
         """A source as its box shows it.

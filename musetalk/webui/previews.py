@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 from musetalk.errors import Cancelled, MuseTalkError
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, Stage
 from musetalk.settings import RenderSettings
-from musetalk.utils.lru_cache import Recent
+from musetalk.utils.lru_cache import LRUCache
 from musetalk.webui.drawing.shown_frame import ShownFrame
 
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
@@ -111,8 +111,8 @@ class Previews:
         self._pool = ThreadPoolExecutor(at_once, "preview")
         self._lock = Lock()
         self._under_way: dict[str, tuple[Preview, CancelToken, Future[None]]] = {}
-        self._kept: Recent[str, Preview] = Recent(_VISITS)
-        self._shown: Recent[str, Preview] = Recent(_VISITS)
+        self._kept: LRUCache[str, Preview] = LRUCache(_VISITS)
+        self._shown: LRUCache[str, Preview] = LRUCache(_VISITS)
 
     def start(self, visit: str, wish: Wish, work: Work) -> Preview:
         """Begin a preview, and end the one before it on the same page; if that is of the same, it goes on instead.

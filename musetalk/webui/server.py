@@ -32,7 +32,7 @@ from musetalk.webui.site import Site
 from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
 from musetalk.webui.uploads import Uploads
-from musetalk.webui.zerogpu.engine import SpaceEngine, make_engine
+from musetalk.webui.zerogpu.engine import ZeroGpuEngine, make_engine
 
 # Gradio keeps some 110 KiB a visit, and the newest 10,000 of them by default. A forgotten one loses nothing of ours.
 _SESSIONS = 500
@@ -71,7 +71,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     bring_weights(sets, options.weights, options.models_dir)
     max_bytes = round(options.max_disk_gigabytes * 2**30)
     store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
-    rate = (lambda: LENT_GPU_RATE) if isinstance(engine, SpaceEngine) else matmul_rate
+    rate = (lambda: LENT_GPU_RATE) if isinstance(engine, ZeroGpuEngine) else matmul_rate
     costs = CostBook(options.jobs_dir / COSTS, lambda settings: guessed_costs(settings, rate))
     comparing = partial(compare_for_viewing, named=titled)
     jobs = JobService([engine], store, compare=comparing, named=titled, costs=costs)

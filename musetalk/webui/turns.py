@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from musetalk.utils.lru_cache import Recent
+from musetalk.utils.lru_cache import LRUCache
 
 _KEPT = 4096  # visitors' inputs; some hundred bytes each
 
@@ -14,8 +14,8 @@ class Turns:
 
     def __init__(self) -> None:
         self._count = itertools.count()
-        self._newest: Recent[str, int] = Recent(_KEPT)
-        self._answers: Recent[tuple[str, str], bool] = Recent(_KEPT)
+        self._newest: LRUCache[str, int] = LRUCache(_KEPT)
+        self._answers: LRUCache[tuple[str, str], bool] = LRUCache(_KEPT)
 
     def begin(self, whose: str) -> int:
         """A request's turn, after which those before it are no longer wanted."""

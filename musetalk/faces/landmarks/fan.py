@@ -16,7 +16,7 @@ from musetalk.faces.detection.s3fd_boxes import tight_box
 from musetalk.faces.landmarks.fan_network import FAN, INPUT_SIDE, LANDMARKS, MAP_SIDE
 from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
-from musetalk.progress import go_on
+from musetalk.progress import never_stop
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.weights.variants import preferred
@@ -95,7 +95,7 @@ class LandmarkFinder:
         return LandmarkView.around(box).cut(frame)
 
     def landmarks(
-        self, crops: Sequence[UInt8Array], boxes: Sequence[FaceBox], check: Callable[[], None] = go_on
+        self, crops: Sequence[UInt8Array], boxes: Sequence[FaceBox], check: Callable[[], None] = never_stop
     ) -> Float64Array:
         """Find the landmarks of faces.
 

@@ -14,7 +14,7 @@ _UNSURE = 0.05  # weight of a frame that was not measured
 _STRAY = 0.2  # fractions of the box from the shot's median: points that lie further off are not believed
 
 
-def steady_points(
+def smooth_points(
     measured: Sequence[Float64Array | None], boxes: Sequence[FaceBox], *, sigma: float
 ) -> list[Float64Array] | None:
     """Smooth the points of one face over consecutive frames, without lag.

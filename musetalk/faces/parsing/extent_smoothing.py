@@ -16,7 +16,7 @@ _UNSURE = 0.05  # weight of a frame that was not measured
 _STRAY = 0.15  # fractions of the box from the shot's median: line and chin that lie further off are not believed
 
 
-def steady_extents(
+def smooth_extents(
     measured: Sequence[FaceExtent | None],
     boxes: Sequence[FaceBox],
     *,

@@ -12,8 +12,8 @@ import numpy as np
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
-from musetalk.faces.landmarks.point_smoothing import steady_points
-from musetalk.faces.parsing.extent_smoothing import steady_extents
+from musetalk.faces.landmarks.point_smoothing import smooth_points
+from musetalk.faces.parsing.extent_smoothing import smooth_extents
 from musetalk.faces.parsing.face_extent import measure_extent, parsing_view
 from musetalk.faces.parsing.label_points import five_of_labels
 from musetalk.faces.parsing.label_store import LabelStore
@@ -191,7 +191,7 @@ class ParsedFacesBuilder:
                     measured = [self._points[row] for row in run]
                     points.update(zip(run.tolist(), self._aligner.steady(measured, faces, sigma), strict=True))
                 if self._asked:
-                    calm = steady_points([self._five[row] for row in run], faces, sigma=sigma)
+                    calm = smooth_points([self._five[row] for row in run], faces, sigma=sigma)
                     five[run] = nan if calm is None else np.stack(calm)
         found = np.stack([points[row] for row in range(len(rows))]) if points else None
         keys, boxes = frames * _TRACKS + tracks, rows[:, 2:6].copy()
@@ -228,7 +228,7 @@ def _told(
 def _steady(faces: list[FaceBox], measured: Float64Array, sigma: float) -> Float64Array:
     """Smooth the extents of consecutive frames: float64 [n, 6]."""
     found = [None if np.isnan(row[0]) else FaceExtent(*row.tolist()) for row in measured]
-    return np.array([_values(extent) for extent in steady_extents(found, faces, sigma=sigma)])
+    return np.array([_values(extent) for extent in smooth_extents(found, faces, sigma=sigma)])
 
 
 def _values(extent: FaceExtent) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ from musetalk.faces.tracking.propagate import FrameFaces, SearchingDetector, loo
 from musetalk.faces.tracking.shots import ShotFinder
 from musetalk.faces.tracking.tracker import Seen, ShotTracker, Track, at_rest
 from musetalk.faces.types import FaceBox, FaceDetector, MouthShape, Sought
-from musetalk.progress import CancelToken, go_on
+from musetalk.progress import CancelToken, never_stop
 from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import UInt8Array
 
@@ -62,7 +62,7 @@ def plan_faces(
         Cancelled: `cancel` was set.
         BackendError: The detector cannot run.
     """
-    check = go_on if cancel is None else cancel.check
+    check = never_stop if cancel is None else cancel.check
     planner = _Planner(frame_size, fps, detector, settings, choice, check, every=every or choice == "all")
     for index, frame in enumerate(frames):
         if cancel is not None:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from musetalk.faces.detection.boxes import distinct, same_face
 from musetalk.faces.types import FaceBox, FaceDetector, Sought
-from musetalk.progress import go_on
+from musetalk.progress import never_stop
 from musetalk.utils.arrays import UInt8Array
 
 
@@ -87,7 +87,7 @@ def look_through(
     frames: Sequence[UInt8Array],
     known: FrameFaces | None,
     choose: Choosing = list,
-    check: Callable[[], None] = go_on,
+    check: Callable[[], None] = never_stop,
     sought: Sought | None = None,
 ) -> list[FrameFaces]:
     """Find the faces of consecutive frames of one shot.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from musetalk.webui.drawing.overlays import CHOSEN, CROP, FOUND, OUTLINE, Overlay, Sketch
+from musetalk.webui.drawing.overlays import CHOSEN, CROP, FOUND, OUTLINE, Overlay, OverlayBase
 from musetalk.webui.drawing.pen import Color
 
 
-def lines_legend(sketch: Sketch, overlays: Collection[Overlay]) -> str:
+def lines_legend(sketch: OverlayBase, overlays: Collection[Overlay]) -> str:
     """The meaning of the lines that are drawn, as an HTML list; empty where none are.
 
     Args:
@@ -21,7 +21,7 @@ def lines_legend(sketch: Sketch, overlays: Collection[Overlay]) -> str:
     return f'<ul class="mt-legend" aria-label="Lines in the picture">{items}</ul>' if items else ""
 
 
-def _lines(sketch: Sketch, overlays: Collection[Overlay]) -> Iterable[tuple[str, tuple[Color, str, int]]]:
+def _lines(sketch: OverlayBase, overlays: Collection[Overlay]) -> Iterable[tuple[str, tuple[Color, str, int]]]:
     """Of each kind of line that is drawn: what it means, its color, its style and its thickness."""
     if "faces" in overlays:
         if sketch.chosen:

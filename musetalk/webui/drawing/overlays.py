@@ -31,7 +31,7 @@ _CORNER = 0.2  # length of a corner mark, of the box's shorter side
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class OverlayBase:
     """A previewed frame as large as it is shown, and what can be drawn into it: some MiB, whatever the source.
 
     Attributes:
@@ -58,7 +58,7 @@ class Sketch:
         return frozenset(name for name, held in there.items() if held)
 
 
-def sketch_of(preview: FramePreview, *, max_side: int = 1280) -> Sketch:
+def sketch_of(preview: FramePreview, *, max_side: int = 1280) -> OverlayBase:
     """Take from a preview what drawing needs.
 
     Args:
@@ -66,7 +66,7 @@ def sketch_of(preview: FramePreview, *, max_side: int = 1280) -> Sketch:
         max_side: Most pixels on the longer side of what is shown; smaller frames keep their size.
     """
     height, width = preview.frame.shape[:2]
-    return Sketch(
+    return OverlayBase(
         ground=_fitted(preview.frame, max_side),
         size=(width, height),
         boxes=preview.boxes,
@@ -78,7 +78,7 @@ def sketch_of(preview: FramePreview, *, max_side: int = 1280) -> Sketch:
     )
 
 
-def draw(sketch: Sketch, overlays: Collection[Overlay] = USUAL) -> UInt8Array:
+def draw(sketch: OverlayBase, overlays: Collection[Overlay] = USUAL) -> UInt8Array:
     """Draw what was found into the source's frame.
 
     Args:
@@ -114,7 +114,7 @@ def show_result(preview: FramePreview, *, max_side: int = 1280) -> UInt8Array:
     return _fitted(preview.frame if preview.result is None else preview.result, max_side)
 
 
-def number_plates(sketch: Sketch) -> list[tuple[float, float, float, float]]:
+def number_plates(sketch: OverlayBase) -> list[tuple[float, float, float, float]]:
     """Where the numbers of the faces are drawn: (x, y, width, height) in pixels of the drawn picture, as of `boxes`."""
     height, width = sketch.ground.shape[:2]
     scale = np.array([width / sketch.size[0], height / sketch.size[1]])
@@ -144,7 +144,7 @@ def to_source_point(
     )
 
 
-def _draw_boxes(pen: Pen, sketch: Sketch, scale: Points) -> None:
+def _draw_boxes(pen: Pen, sketch: OverlayBase, scale: Points) -> None:
     for box in sketch.boxes:
         corners = _corners(box) * scale
         frame = np.concatenate([corners, corners[:1]])

@@ -8,7 +8,7 @@ from musetalk.errors import FaceError
 from musetalk.inspection.contact_sheet import contact_sheet
 from musetalk.inspection.frame import FramePreview
 from musetalk.utils.arrays import UInt8Array
-from musetalk.webui.drawing.overlays import Sketch, show_result, sketch_of
+from musetalk.webui.drawing.overlays import OverlayBase, show_result, sketch_of
 from musetalk.webui.texts import preview_note
 
 
@@ -25,7 +25,7 @@ class ShownFrame:
         note: What is to be said of it.
     """
 
-    sketch: Sketch
+    sketch: OverlayBase
     speaking: UInt8Array | None
     sheet: UInt8Array | None
     painters: tuple[str, ...]

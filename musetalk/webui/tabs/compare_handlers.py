@@ -24,11 +24,11 @@ from musetalk.webui.html.pair_view import Side, pair_view
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.tabs.compare_stage import HINT, TOGETHER, CompareStage
 from musetalk.webui.tabs.estimates import Estimates
-from musetalk.webui.tabs.job_watcher import Update, Watching
+from musetalk.webui.tabs.job_watcher import JobWatcher, Update
 from musetalk.webui.tabs.preview_handlers import given
 
 
-class CompareHandlers(Watching):
+class CompareHandlers(JobWatcher):
     """Handlers over one page's widgets; all visitors share them.
 
     Args:

@@ -10,14 +10,14 @@ from musetalk.webui.html import panels
 from musetalk.webui.html.pair_view import PAIR_JS
 from musetalk.webui.html.timeline_seek import SEEK_JS
 from musetalk.webui.tabs.estimates import estimate_box
-from musetalk.webui.tabs.job_watcher import WATCH_SECONDS, WatchedStage
+from musetalk.webui.tabs.job_watcher import WATCH_SECONDS, WatchedPanel
 
 TOGETHER = "Side by side"
 HINT = "Choose a source, a voice and two backends or more, then compare."
 
 
 @dataclass(frozen=True, slots=True)
-class CompareStage(WatchedStage):
+class CompareStage(WatchedPanel):
     """Its widgets besides those of the watched job; `pair` shows one frame of two results."""
 
     compare_button: gr.Button

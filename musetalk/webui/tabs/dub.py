@@ -24,7 +24,7 @@ from musetalk.webui.html.problems import ProblemSlots, problem_slot, wire_tellin
 from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.site import AT_ONCE, EACH, IN_TURN, UNQUEUED, Site
 from musetalk.webui.tabs.dub_handlers import DubHandlers
-from musetalk.webui.tabs.dub_stage import Stage, build_stage
+from musetalk.webui.tabs.dub_stage import ResultPanel, build_stage
 from musetalk.webui.tabs.estimates import what_matters
 from musetalk.webui.tabs.job_inputs import SHOW_INPUTS, JobInputs
 from musetalk.webui.tabs.job_watcher import wire_watching
@@ -81,7 +81,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: Medi
 
 
 def _wire(
-    handlers: DubHandlers, inputs: Inputs, stage: Stage, visitor: gr.BrowserState, reader: Callable[[], Reader]
+    handlers: DubHandlers, inputs: Inputs, stage: ResultPanel, visitor: gr.BrowserState, reader: Callable[[], Reader]
 ) -> None:
     slots = ProblemSlots(inputs.media.source_problem, inputs.media.voice_problem, inputs.backend_problem, stage.problem)
     media, settings = [inputs.media.source, inputs.media.voice], inputs.form.widgets
@@ -94,7 +94,9 @@ def _wire(
     wire_watching(handlers, stage, visitor)
 
 
-def _wire_previews(handlers: PreviewHandlers, inputs: PreviewInputs, stage: Stage, visitor: gr.BrowserState) -> None:
+def _wire_previews(
+    handlers: PreviewHandlers, inputs: PreviewInputs, stage: ResultPanel, visitor: gr.BrowserState
+) -> None:
     shown, job = stage.previewing, [stage.job, visitor]
     overlays = list(shown.show.values())
     # Each click counts, also while the one before is answered: the newest one wins, on the server.
@@ -122,7 +124,7 @@ def _show_source(
     when: Any,  # noqa: ANN401 - one of Gradio's events
     handlers: PreviewHandlers,
     inputs: PreviewInputs,
-    stage: Stage,
+    stage: ResultPanel,
     visitor: gr.BrowserState,
 ) -> None:
     """Show the source alone, when something happens."""
@@ -135,7 +137,7 @@ def _show_source(
     )
 
 
-def _wire_job(handlers: DubHandlers, inputs: PreviewInputs, stage: Stage, visitor: gr.BrowserState) -> None:
+def _wire_job(handlers: DubHandlers, inputs: PreviewInputs, stage: ResultPanel, visitor: gr.BrowserState) -> None:
     """Let inputs and the job on the stage belong together."""
     job, path = [stage.job, visitor], gr.Textbox(visible=False, label="path")
     shown, given = stage.previewing, handlers.inputs

@@ -15,17 +15,17 @@ from musetalk.webui.form.changed_since import picked_in
 from musetalk.webui.form.widgets import Value
 from musetalk.webui.html import panels
 from musetalk.webui.site import Site, owner_of
-from musetalk.webui.tabs.dub_stage import Stage
+from musetalk.webui.tabs.dub_stage import ResultPanel
 from musetalk.webui.tabs.estimates import Estimates
 from musetalk.webui.tabs.job_inputs import CHANGED, JobInputs
-from musetalk.webui.tabs.job_watcher import Update, Watching
+from musetalk.webui.tabs.job_watcher import JobWatcher, Update
 from musetalk.webui.tabs.preview_handlers import PreviewHandlers, given
 
 
-class DubHandlers(Watching):
+class DubHandlers(JobWatcher):
     """Handlers over one page's widgets; all visitors share them."""
 
-    def __init__(self, site: Site, stage: Stage, previews: PreviewHandlers, inputs: JobInputs) -> None:
+    def __init__(self, site: Site, stage: ResultPanel, previews: PreviewHandlers, inputs: JobInputs) -> None:
         super().__init__(site, stage)
         self._stage = stage
         self.estimates = Estimates(site)  # the Compare tab's, too: what was looked at is known there

@@ -12,12 +12,12 @@ from musetalk.webui.html.problems import problem_slot
 from musetalk.webui.html.timeline_seek import SEEK_JS
 from musetalk.webui.tabs.estimates import estimate_box
 from musetalk.webui.tabs.job_inputs import CHANGED_JS
-from musetalk.webui.tabs.job_watcher import WATCH_SECONDS, WatchedStage
+from musetalk.webui.tabs.job_watcher import WATCH_SECONDS, WatchedPanel
 from musetalk.webui.tabs.preview_stage import PreviewStage, build_preview
 
 
 @dataclass(frozen=True, slots=True)
-class Stage(WatchedStage):
+class ResultPanel(WatchedPanel):
     """Its widgets besides those of the watched job.
 
     `preview_status` says how far a preview is that is under way, `changed` whether the inputs are still the job's.
@@ -38,7 +38,7 @@ class Stage(WatchedStage):
         return self.previewing.column
 
 
-def build_stage(header: gr.HTML) -> Stage:
+def build_stage(header: gr.HTML) -> ResultPanel:
     """Build it where it is called; `header` is the page's, which shows the queue."""
     previewing = build_preview()
     video = gr.Video(label="Result", visible=False, interactive=False, buttons=["download"], elem_id="result")
@@ -53,7 +53,7 @@ def build_stage(header: gr.HTML) -> Stage:
     status = gr.HTML(panels.status_panel(None), js_on_load=panels.STATUS_JS, elem_id="status")
     changed = gr.HTML("", js_on_load=CHANGED_JS, elem_id="changed")
     report = gr.HTML("", js_on_load=SEEK_JS, elem_id="report")
-    return Stage(
+    return ResultPanel(
         header=header,
         previewing=previewing,
         preview_status=of_preview,

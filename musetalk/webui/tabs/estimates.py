@@ -13,7 +13,7 @@ import gradio as gr
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.costs import Forecast, Work, seconds_made
 from musetalk.settings import RenderSettings
-from musetalk.utils.lru_cache import Recent
+from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.units import counted, duration
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import settings_form
@@ -49,7 +49,7 @@ class Estimates:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._work: Recent[tuple[object, ...], Work] = Recent(_FILES)
+        self._work: LRUCache[tuple[object, ...], Work] = LRUCache(_FILES)
 
     def told(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()

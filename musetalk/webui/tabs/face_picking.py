@@ -8,7 +8,7 @@ import numpy as np
 
 from musetalk.faces.types import FaceBox
 from musetalk.utils.units import counted
-from musetalk.webui.drawing.overlays import Sketch, number_plates, to_source_point
+from musetalk.webui.drawing.overlays import OverlayBase, number_plates, to_source_point
 
 NOBODY = "No face there: click inside a box, or choose a number."
 # Listens on the component, which outlives its content, and for keys on the picture: its button has no use for them.
@@ -32,7 +32,7 @@ document.addEventListener("keydown", (event) => {
 _MARGIN = 0.15  # of a box's size, around it: hair, chin and ears are a face's, too
 
 
-def face_at(sketch: Sketch, column: int, row: int) -> int | None:
+def face_at(sketch: OverlayBase, column: int, row: int) -> int | None:
     """The face under a pixel of the drawn picture: its place among the sketch's boxes; None: the background.
 
     A face's box counts with a little around it, as does its number. Of several the one counts whose middle is nearest,
@@ -48,7 +48,7 @@ def face_at(sketch: Sketch, column: int, row: int) -> int | None:
     return near if near is not None and reach[near] <= 0.5 + _MARGIN else None
 
 
-def point_of(sketch: Sketch, index: int, column: int | None = None, row: int | None = None) -> tuple[float, float]:
+def point_of(sketch: OverlayBase, index: int, column: int | None = None, row: int | None = None) -> tuple[float, float]:
     """A point of the source that means a face to the engine: what was clicked, if that does; else its middle."""
     boxes = sketch.boxes
     if column is not None and row is not None:
@@ -59,7 +59,7 @@ def point_of(sketch: Sketch, index: int, column: int | None = None, row: int | N
     return boxes[index].center
 
 
-def face_of(sketch: Sketch, asked: object) -> int | None:
+def face_of(sketch: OverlayBase, asked: object) -> int | None:
     """The place among the boxes of a face that the page asks for, by number or as the "next"; None: no such."""
     boxes = sketch.boxes
     if asked == "next" and boxes:
@@ -68,12 +68,12 @@ def face_of(sketch: Sketch, asked: object) -> int | None:
     return asked - 1 if isinstance(asked, int) and 1 <= asked <= len(boxes) else None
 
 
-def no_such_face(sketch: Sketch) -> str:
+def no_such_face(sketch: OverlayBase) -> str:
     """What is to be said of a number that no face has."""
     return f"This frame shows {counted(len(sketch.boxes), 'face')}." if sketch.boxes else "This frame shows no face."
 
 
-def face_buttons(sketch: Sketch | None, said: str = "") -> str:
+def face_buttons(sketch: OverlayBase | None, said: str = "") -> str:
     """The numbers of the faces in a frame, as HTML for `gr.HTML(js_on_load=FACES_JS)`.
 
     Args:

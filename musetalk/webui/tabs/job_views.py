@@ -13,7 +13,7 @@ from musetalk.jobs.job import Job
 from musetalk.webui.addresses import TABS, View, view_of
 from musetalk.webui.site import Site, for_toast, owner_of
 from musetalk.webui.tabs.job_inputs import JobInputs
-from musetalk.webui.tabs.job_watcher import Update, Watching
+from musetalk.webui.tabs.job_watcher import JobWatcher, Update
 
 # On a phone, what the address names lies below all inputs. Its tab may take a moment to appear.
 SHOW_STAGE = """() => {
@@ -32,7 +32,7 @@ SHOW_STAGE = """() => {
 class Place:
     """Where jobs of one kind are shown: what watches them, and the inputs beside it."""
 
-    watching: Watching
+    watching: JobWatcher
     inputs: JobInputs
 
 

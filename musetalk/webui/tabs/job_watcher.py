@@ -1,4 +1,4 @@
-"""Watching one job: what every tab that starts jobs does with the one it shows."""
+"""JobWatcher one job: what every tab that starts jobs does with the one it shows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BELATED = """(job, status, count) =>
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedStage:
+class WatchedPanel:
     """The widgets of a watched job.
 
     `header` is the page's, which shows the queue; `report` says how it went; `belated` counts the answers that came
@@ -44,7 +44,7 @@ class WatchedStage:
     belated: gr.Textbox
 
 
-class Watching:
+class JobWatcher:
     """Handlers over the watched job of one tab.
 
     Args:
@@ -53,7 +53,7 @@ class Watching:
         hint: What to do first.
     """
 
-    def __init__(self, site: Site, stage: WatchedStage, hint: str = HINT) -> None:
+    def __init__(self, site: Site, stage: WatchedPanel, hint: str = HINT) -> None:
         self._site = site
         self._watched = stage
         self._hint = hint
@@ -181,7 +181,7 @@ class Watching:
         }
 
 
-def wire_watching(handlers: Watching, stage: WatchedStage, visitor: gr.BrowserState) -> None:
+def wire_watching(handlers: JobWatcher, stage: WatchedPanel, visitor: gr.BrowserState) -> None:
     """Let a stage show how far the watched job has come."""
     asked = [stage.job, visitor]
     told = stage.timer.tick(handlers.watch, asked, handlers.watched, **UNQUEUED)

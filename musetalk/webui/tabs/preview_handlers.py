@@ -16,7 +16,7 @@ from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.webui.backend_names import titled
 from musetalk.webui.drawing.label_colors import legend
 from musetalk.webui.drawing.lines_legend import lines_legend
-from musetalk.webui.drawing.overlays import Sketch, draw
+from musetalk.webui.drawing.overlays import OverlayBase, draw
 from musetalk.webui.drawing.shown_frame import ShownFrame, shown_frame
 from musetalk.webui.form import settings_form
 from musetalk.webui.form.changed_since import PreviewInputs, picked_in, values_of
@@ -26,7 +26,7 @@ from musetalk.webui.html.preview_status import LOST, preview_status, stamp
 from musetalk.webui.previews import Preview, Wish, Work
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.tabs import face_picking
-from musetalk.webui.tabs.dub_stage import Stage
+from musetalk.webui.tabs.dub_stage import ResultPanel
 from musetalk.webui.tabs.job_inputs import JobInputs
 from musetalk.webui.tabs.job_watcher import Update
 
@@ -46,7 +46,7 @@ class PreviewHandlers:
         given: The same inputs, as jobs give them back.
     """
 
-    def __init__(self, site: Site, stage: Stage, inputs: PreviewInputs, given: JobInputs) -> None:
+    def __init__(self, site: Site, stage: ResultPanel, inputs: PreviewInputs, given: JobInputs) -> None:
         self._site = site
         self._whole = stage
         self._stage = stage.previewing
@@ -190,7 +190,7 @@ class PreviewHandlers:
     def _choose(
         self,
         request: gr.Request,
-        sketch: Sketch,
+        sketch: OverlayBase,
         index: int,
         point: tuple[float, float],
         said: str,
@@ -210,10 +210,10 @@ class PreviewHandlers:
             self._stage.faces: face_picking.face_buttons(sketch, remark),
         }
 
-    def _nobody(self, sketch: Sketch | None, said: str) -> Update:
+    def _nobody(self, sketch: OverlayBase | None, said: str) -> Update:
         return {self._stage.faces: face_picking.face_buttons(sketch, said)}
 
-    def _sketch(self, request: gr.Request) -> Sketch | None:
+    def _sketch(self, request: gr.Request) -> OverlayBase | None:
         preview = self._site.previews.shown(visit_of(request))
         return None if preview is None or preview.found is None else preview.found.sketch
 
@@ -251,7 +251,7 @@ class PreviewHandlers:
             **self._draw(found.sketch, overlays),
         }
 
-    def _draw(self, sketch: Sketch, shown: Sequence[bool]) -> Update:
+    def _draw(self, sketch: OverlayBase, shown: Sequence[bool]) -> Update:
         """The frame with the overlays that are switched on; `shown` in the order of the boxes."""
         stage = self._stage
         overlays = [name for name, on in zip(stage.show, shown, strict=True) if on]

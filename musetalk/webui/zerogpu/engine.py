@@ -37,7 +37,7 @@ _FACES_COST = GpuCost(start_seconds=5.0, seconds_per_frame=0.02)  # of S3FD or f
 _log = logging.getLogger(__name__)
 
 
-class SpaceEngine(LipSync):
+class ZeroGpuEngine(LipSync):
     """An engine that borrows a GPU for the backends that need one, and is like any other for the rest.
 
     Call `render` and `preview_frame` in the context (`contextvars.copy_context()`) of whoever asked for them: GPU time
@@ -187,7 +187,7 @@ def make_engine(engine: LipSync, *, max_seconds: int = MAX_GPU_SECONDS) -> LipSy
         _log.warning("this is a ZeroGPU Space, but the package `spaces` is missing: backends will find no GPU")
         return engine
     spaces, gradio = importlib.import_module("spaces"), importlib.import_module("gradio")
-    return SpaceEngine(engine, spaces.GPU, max_seconds=max_seconds, refusals=(gradio.Error,))
+    return ZeroGpuEngine(engine, spaces.GPU, max_seconds=max_seconds, refusals=(gradio.Error,))
 
 
 def gpu_seconds(preflight: Preflight, cost: GpuCost) -> int:

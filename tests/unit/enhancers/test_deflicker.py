@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musetalk.enhancers.deflicker import REMEMBERED, Memory, steadied
+from musetalk.enhancers.deflicker import REMEMBERED, Memory, deflicker
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import MOUTH, drawn_face
 
@@ -58,7 +58,7 @@ def sharpened(faces: UInt8Array, amount: float = 0.7) -> np.ndarray:
 def sharp_and_unsteady() -> tuple[UInt8Array, UInt8Array]:
     """What a sharpener that flickers makes of the film, and that made steady in one piece. Not to be written to."""
     restored = as_faces(sharpened(film()) + flicker(2.0))
-    return restored, steadied(film(), restored, None, STEADINESS)[0]
+    return restored, deflicker(film(), restored, None, STEADINESS)[0]
 
 
 def as_faces(exact: np.ndarray) -> UInt8Array:
@@ -73,14 +73,14 @@ def change(faces: np.ndarray) -> float:
 def in_pieces(inputs: UInt8Array, restored: UInt8Array, cuts: list[int]) -> UInt8Array:
     made, memory = [], None
     for start, stop in zip([0, *cuts], [*cuts, len(inputs)], strict=True):
-        piece, memory = steadied(inputs[start:stop], restored[start:stop], memory, STEADINESS)
+        piece, memory = deflicker(inputs[start:stop], restored[start:stop], memory, STEADINESS)
         made.append(piece)
     return np.concatenate(made)
 
 
 def test_flicker_adds_less_than_a_tenth_to_the_change_of_what_is_still() -> None:
     restored = as_faces(film() + flicker(2.0))
-    calm, _ = steadied(film(), restored, None, STEADINESS)
+    calm, _ = deflicker(film(), restored, None, STEADINESS)
     own = change(film())
     assert change(restored) > 1.3 * own
     assert change(calm) < 1.1 * own
@@ -97,7 +97,7 @@ def test_a_sharpener_that_flickers_changes_less_than_sharpening_alone() -> None:
 
 def test_detail_that_a_restorer_adds_stays() -> None:
     added = as_faces(sharpened(film(0.0), 1.5))
-    calm, _ = steadied(film(0.0), added, None, STEADINESS)
+    calm, _ = deflicker(film(0.0), added, None, STEADINESS)
     assert np.array_equal(calm[STILL], added[STILL])
     assert not np.array_equal(added[STILL], film(0.0)[STILL])
 
@@ -105,7 +105,7 @@ def test_detail_that_a_restorer_adds_stays() -> None:
 def test_what_moved_leaves_no_ghosts() -> None:
     inputs = film()
     restored = as_faces(sharpened(film(), 1.0) + 25 * np.sin(np.arange(SIDE) / 3)[None, None, :, None])
-    calm, _ = steadied(inputs, restored, None, 1.0)
+    calm, _ = deflicker(inputs, restored, None, 1.0)
     smooth = np.stack([cv2.blur(face.astype(np.float32), (5, 5)) for face in inputs])
     checked = 0
     for frame in range(1, COUNT):
@@ -122,8 +122,8 @@ def test_a_new_picture_takes_nothing_from_the_one_before() -> None:
     inputs[6:] += 128
     residual = np.where(np.arange(COUNT) < 6, 30, -30)[:, None, None, None]
     restored = as_faces(sharpened(inputs) + residual)
-    calm, _ = steadied(inputs, restored, None, 1.0)
-    alone, _ = steadied(inputs[6:], restored[6:], None, 1.0)
+    calm, _ = deflicker(inputs, restored, None, 1.0)
+    alone, _ = deflicker(inputs[6:], restored[6:], None, 1.0)
     assert np.array_equal(calm[6:], alone)
     assert np.array_equal(calm[6], restored[6])
     assert not np.array_equal(calm[7], restored[7])
@@ -131,13 +131,13 @@ def test_a_new_picture_takes_nothing_from_the_one_before() -> None:
 
 @pytest.mark.parametrize("steadiness", [0.0, 0.7, 1.0])
 def test_a_restorer_that_adds_nothing_changes_nothing(steadiness: float) -> None:
-    calm, _ = steadied(film(), film(), None, steadiness)
+    calm, _ = deflicker(film(), film(), None, steadiness)
     assert np.array_equal(calm, film())
 
 
 def test_without_steadiness_nothing_is_damped() -> None:
     restored = as_faces(film() + flicker(2.0))
-    calm, memory = steadied(film(), restored, None, 0.0)
+    calm, memory = deflicker(film(), restored, None, 0.0)
     assert np.array_equal(calm, restored)
     assert len(memory.inputs) == len(memory.residuals) == REMEMBERED
     assert np.array_equal(memory.residuals[-1], restored[-1].astype(int) - film()[-1])
@@ -145,7 +145,7 @@ def test_without_steadiness_nothing_is_damped() -> None:
 
 def test_more_steadiness_is_steadier() -> None:
     restored = as_faces(film() + flicker(3.0))
-    changes = [change(steadied(film(), restored, None, each)[0]) for each in (0.0, 0.2, 0.5, 1.0)]
+    changes = [change(deflicker(film(), restored, None, each)[0]) for each in (0.0, 0.2, 0.5, 1.0)]
     assert changes == sorted(changes, reverse=True)
 
 
@@ -160,23 +160,23 @@ def test_pieces_come_out_as_the_whole(cuts: list[int]) -> None:
 @given(start=st.integers(0, COUNT - REMEMBERED - 1))
 def test_a_frame_depends_on_the_few_before_it_alone(start: int) -> None:
     restored, whole = sharp_and_unsteady()
-    later, _ = steadied(film()[start:], restored[start:], None, STEADINESS)
+    later, _ = deflicker(film()[start:], restored[start:], None, STEADINESS)
     assert np.array_equal(later[REMEMBERED:], whole[start + REMEMBERED :])
 
 
 def test_inputs_stay_as_they_are() -> None:
     inputs, restored = film().copy(), as_faces(film() + flicker(2.0))
     kept = restored.copy()
-    steadied(inputs, restored, None, STEADINESS)
+    deflicker(inputs, restored, None, STEADINESS)
     assert np.array_equal(inputs, film())
     assert np.array_equal(restored, kept)
 
 
 def test_arrays_may_lie_in_memory_as_networks_leave_them() -> None:
     restored = as_faces(film() + flicker(2.0))
-    whole, _ = steadied(film(), restored, None, STEADINESS)
+    whole, _ = deflicker(film(), restored, None, STEADINESS)
     planes = np.ascontiguousarray(restored.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
-    assert np.array_equal(steadied(film(), planes, None, STEADINESS)[0], whole)
+    assert np.array_equal(deflicker(film(), planes, None, STEADINESS)[0], whole)
 
 
 @pytest.mark.parametrize("side", [40, 300])
@@ -184,18 +184,18 @@ def test_faces_of_any_size_are_calmed(side: int) -> None:
     inputs = np.full((REMEMBERED + 3, side, side, 3), 120, np.uint8)
     flicker_of = np.arange(len(inputs), dtype=np.uint8) % 2 * 9
     restored = (inputs + flicker_of[:, None, None, None]).astype(np.uint8)
-    calm, _ = steadied(inputs, restored, None, 1.0)
+    calm, _ = deflicker(inputs, restored, None, 1.0)
     assert (calm[1:].astype(int).min(), calm[1:].astype(int).max()) != (120, 129)
     assert np.abs(np.diff(calm[REMEMBERED:].astype(int), axis=0)).max() <= 2
 
 
 def test_faces_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot have become"):
-        steadied(film(), film()[:, ::2, ::2], None, 0.7)
-    _, memory = steadied(film(), film(), None, 0.7)
+        deflicker(film(), film()[:, ::2, ::2], None, 0.7)
+    _, memory = deflicker(film(), film(), None, 0.7)
     with pytest.raises(ValueError, match="do not follow"):
-        steadied(film()[:, ::2, ::2], film()[:, ::2, ::2], memory, 0.7)
-    nothing, same = steadied(film()[:0], film()[:0], memory, 0.7)
+        deflicker(film()[:, ::2, ::2], film()[:, ::2, ::2], memory, 0.7)
+    nothing, same = deflicker(film()[:0], film()[:0], memory, 0.7)
     assert len(nothing) == 0
     assert isinstance(same, Memory)
     assert np.array_equal(same.inputs, memory.inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from musetalk.faces.parsing.extent_smoothing import steady_extents
+from musetalk.faces.parsing.extent_smoothing import smooth_extents
 from musetalk.faces.proportions import FaceExtent, assumed_extent
 from musetalk.faces.types import FaceBox
 
@@ -20,7 +20,7 @@ def moving(count: int) -> tuple[list[FaceBox], list[FaceExtent]]:
 
 
 def steady(measured: list[FaceExtent | None], boxes: list[FaceBox]) -> np.ndarray:
-    return rows(steady_extents(measured, boxes, sigma=2.1))
+    return rows(smooth_extents(measured, boxes, sigma=2.1))
 
 
 def test_steady_extents_follow_the_face_without_lag() -> None:
@@ -50,4 +50,4 @@ def test_without_any_measure_the_box_tells() -> None:
     boxes, _ = moving(5)
     expected = rows([assumed_extent(box) for box in boxes])
     np.testing.assert_allclose(steady([None] * 5, boxes), expected)
-    assert steady_extents([], [], sigma=2) == []
+    assert smooth_extents([], [], sigma=2) == []

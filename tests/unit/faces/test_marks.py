@@ -17,7 +17,7 @@ from musetalk.enhancers.alignment import face_view
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.crops.rotated_crop import fitted
 from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
-from musetalk.faces.landmarks.point_smoothing import steady_points
+from musetalk.faces.landmarks.point_smoothing import smooth_points
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_points import five_of_labels
 from musetalk.faces.parsing.label_store import LabelStore
@@ -101,12 +101,12 @@ class TestSteadyPoints:
         true = np.array([[30.0, 40], [70, 40]])
         measured: list[Float64Array | None] = [true.copy() for _ in self.BOXES]
         measured[3], measured[6] = None, true + 40
-        calm = steady_points(measured, self.BOXES, sigma=1.5)
+        calm = smooth_points(measured, self.BOXES, sigma=1.5)
         assert calm is not None
         np.testing.assert_allclose(calm, np.tile(true, (9, 1, 1)), atol=1e-6)
 
     def test_without_any_measure_nothing_is_known(self) -> None:
-        assert steady_points([None] * 9, self.BOXES, sigma=1.5) is None
+        assert smooth_points([None] * 9, self.BOXES, sigma=1.5) is None
 
 
 class TestFaceView:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, steady_points
+from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, smooth_points
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.types import FaceBox
@@ -99,12 +99,12 @@ def test_steady_points_do_not_lag_and_calm_noise() -> None:
         FacePoints(*(tuple(row) for row in (each.array() + generator.normal(0, 1, (3, 2))).tolist()))  # type: ignore[arg-type]
         for each in true
     ]
-    steady = steady_points(noisy, boxes, sigma=3)
+    steady = smooth_points(noisy, boxes, sigma=3)
     before = np.stack([a.array() - b.array() for a, b in zip(noisy, true, strict=True)])
     after = np.stack([a.array() - b.array() for a, b in zip(steady, true, strict=True)])
     assert after.std() < 0.5 * before.std()
     assert np.abs(after.mean(axis=0)).max() < 0.4
-    exact = steady_points(true, boxes, sigma=3)
+    exact = smooth_points(true, boxes, sigma=3)
     np.testing.assert_allclose([p.array() for p in exact], [p.array() for p in true], atol=1e-6)
 
 
@@ -114,7 +114,7 @@ def test_frames_that_were_not_measured_are_filled_in() -> None:
     measured: list[FacePoints | None] = list(true)
     measured[5] = measured[6] = None
     measured[12] = FacePoints((100.0, 80.0), (110.0, 80.0), (105.0, 90.0))  # far from where it is in other frames
-    steady = steady_points(measured, boxes, sigma=2)
+    steady = smooth_points(measured, boxes, sigma=2)
     np.testing.assert_allclose([p.array() for p in steady], [p.array() for p in true], atol=1e-6)
-    assert steady_points([None] * 20, boxes, sigma=2) == true
-    assert steady_points([], [], sigma=2) == []
+    assert smooth_points([None] * 20, boxes, sigma=2) == true
+    assert smooth_points([], [], sigma=2) == []

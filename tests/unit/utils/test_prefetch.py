@@ -5,8 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from musetalk.utils.prefetch import ahead, through
+<<<<<<<< HEAD:tests/unit/utils/test_prefetch.py
+from musetalk.utils.prefetch import map_closing, prefetch
 from tests.helpers.programs import HANG_SECONDS
+========
+from musetalk.utils.prefetch import map_closing, prefetch
+from tests.programs import HANG_SECONDS
+>>>>>>>> 173deb7 (Call small things by the field's words: LRUCache, prefetch, deflicker, JobWatcher, ZeroGpuEngine):tests/unit/test_prefetch.py
 
 
 def alive(name: str) -> bool:
@@ -14,7 +19,7 @@ def alive(name: str) -> bool:
 
 
 def test_order_is_kept_through_several_stages() -> None:
-    doubled = ahead((2 * n for n in ahead(iter(range(200)), capacity=2, name="a")), capacity=3, name="b")
+    doubled = prefetch((2 * n for n in prefetch(iter(range(200)), capacity=2, name="a")), capacity=3, name="b")
     assert list(doubled) == list(range(0, 400, 2))
 
 
@@ -25,7 +30,7 @@ def test_an_error_comes_after_what_was_made_before_it() -> None:
 
     got: list[int] = []
     with pytest.raises(ValueError, match="the first error"):
-        got.extend(ahead(ahead(three_then_fail(), capacity=1, name="fails"), capacity=1, name="outer"))
+        got.extend(prefetch(prefetch(three_then_fail(), capacity=1, name="fails"), capacity=1, name="outer"))
     assert got == [0, 1, 2]
     assert not alive("fails")
     assert not alive("outer")
@@ -42,7 +47,7 @@ def test_work_stays_within_the_bound() -> None:
                 third.set()
             yield n
 
-    stage = ahead(count(), capacity=2, name="bounded")
+    stage = prefetch(count(), capacity=2, name="bounded")
     assert next(stage) == 0
     assert third.wait(HANG_SECONDS)  # one taken, two in the queue, one waiting to be put
     stage.close()
@@ -61,8 +66,8 @@ def test_closing_ends_every_stage_and_closes_the_source() -> None:
         finally:
             closed.set()
 
-    inner = ahead(endless(), capacity=1, name="inner")
-    outer = ahead(through(str, inner), capacity=1, name="outer")
+    inner = prefetch(endless(), capacity=1, name="inner")
+    outer = prefetch(map_closing(str, inner), capacity=1, name="outer")
     assert next(outer) == "0"
     outer.close()
     assert closed.is_set()
@@ -74,9 +79,9 @@ def test_a_failing_stage_closes_the_ones_before_it_though_its_traceback_lives() 
     def fail(number: int) -> int:
         raise ValueError(number)
 
-    before = ahead(iter_forever(), capacity=1, name="before")
+    before = prefetch(iter_forever(), capacity=1, name="before")
     with pytest.raises(ValueError, match="0") as caught:
-        list(ahead(through(fail, before), capacity=1, name="failing"))
+        list(prefetch(map_closing(fail, before), capacity=1, name="failing"))
     assert caught.value.__traceback__ is not None
     assert not alive("before")
 

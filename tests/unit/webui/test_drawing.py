@@ -16,9 +16,9 @@ from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.inspection.frame import FramePreview
 from musetalk.settings import MaskSettings
 from musetalk.utils.arrays import UInt8Array
-from musetalk.utils.lru_cache import Recent
+from musetalk.utils.lru_cache import LRUCache
 from musetalk.webui.drawing.label_colors import GROUPS, legend
-from musetalk.webui.drawing.overlays import USUAL, Overlay, Sketch, draw, show_result, sketch_of, to_source_point
+from musetalk.webui.drawing.overlays import USUAL, Overlay, OverlayBase, draw, show_result, sketch_of, to_source_point
 from musetalk.webui.texts import preview_note
 from tests.helpers.html_page import Page
 
@@ -230,7 +230,7 @@ def test_nothing_chosen_is_the_plain_frame_and_the_sketch_can_be_drawn_again() -
 
 
 def test_only_the_last_sketches_are_kept() -> None:
-    kept, sketches = Recent[str, Sketch](most=2), [sketch_of(preview_of(level)) for level in (1, 2, 3, 4)]
+    kept, sketches = LRUCache[str, OverlayBase](most=2), [sketch_of(preview_of(level)) for level in (1, 2, 3, 4)]
     kept.keep("ann", sketches[0])
     kept.keep("bob", sketches[1])
     kept.keep("ann", sketches[2])

@@ -9,7 +9,7 @@ import pytest
 
 from musetalk.faces.types import FaceBox
 from musetalk.webui.drawing.lines_legend import lines_legend
-from musetalk.webui.drawing.overlays import Sketch, number_plates
+from musetalk.webui.drawing.overlays import OverlayBase, number_plates
 from musetalk.webui.tabs.face_picking import face_at, face_buttons, face_of, no_such_face, point_of
 from tests.helpers.html_page import Page
 
@@ -17,13 +17,13 @@ LARGE, SMALL = FaceBox(100.0, 200.0, 500.0, 700.0, 9.0), FaceBox(480.0, 200.0, 5
 FAR = FaceBox(1000.0, 200.0, 1100.0, 300.0, 9.0)
 
 
-def sketch(*boxes: FaceBox, chosen: tuple[FaceBox, ...] = ()) -> Sketch:
+def sketch(*boxes: FaceBox, chosen: tuple[FaceBox, ...] = ()) -> OverlayBase:
     """A frame of 1200 x 800, shown at half that size."""
     ground = np.zeros((400, 600, 3), np.uint8)
-    return Sketch(ground, (1200, 800), boxes, frozenset(chosen), (), (), (), ())
+    return OverlayBase(ground, (1200, 800), boxes, frozenset(chosen), (), (), (), ())
 
 
-def clicked(shown: Sketch, x: float, y: float) -> int | None:
+def clicked(shown: OverlayBase, x: float, y: float) -> int | None:
     return face_at(shown, round(x / 2), round(y / 2))
 
 

@@ -21,7 +21,7 @@ from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, Muse
 from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
-from musetalk.webui.zerogpu.engine import SpaceEngine, make_engine
+from musetalk.webui.zerogpu.engine import ZeroGpuEngine, make_engine
 from tests.helpers.everywhere import EverywhereAFace
 from tests.helpers.forking_gpu import ForkingGpu, Refused, account
 from tests.helpers.media import numbered_frames, tone, write_video, write_wav
@@ -46,7 +46,7 @@ def gpu() -> Iterator[ForkingGpu]:
 
 def test_a_render_runs_in_a_process_with_a_gpu_as_if_it_were_here(tmp_path: Path, gpu: ForkingGpu) -> None:
     events: list[ProgressEvent] = []
-    made = render(SpaceEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural(), events.append)
+    made = render(ZeroGpuEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural(), events.append)
     assert made.device == str(gpu.processes[0].pid)
     assert made.output == str(tmp_path / "out.mp4")
     assert made.settings == neural().model_dump(mode="json")
@@ -68,19 +68,19 @@ def test_a_render_runs_in_a_process_with_a_gpu_as_if_it_were_here(tmp_path: Path
 def test_the_time_asked_for_grows_with_frames_and_backend(
     tmp_path: Path, gpu: ForkingGpu, frames: int, cost: GpuCost, seconds: int
 ) -> None:
-    render(SpaceEngine(FakeEngine(cost=cost, frames=frames), gpu), tmp_path, neural())
+    render(ZeroGpuEngine(FakeEngine(cost=cost, frames=frames), gpu), tmp_path, neural())
     assert gpu.asked == [seconds]
 
 
 def test_more_time_than_allowed_is_refused_before_it_is_asked_for(tmp_path: Path, gpu: ForkingGpu) -> None:
-    engine = SpaceEngine(FakeEngine(frames=1000), gpu, max_seconds=60)
+    engine = ZeroGpuEngine(FakeEngine(frames=1000), gpu, max_seconds=60)
     with pytest.raises(LimitError, match="88 s of GPU time, and 60 s are the most here: use a shorter voice"):
         render(engine, tmp_path, neural())
     assert gpu.asked == []
 
 
 def test_the_preview_backend_asks_for_no_gpu(tmp_path: Path, gpu: ForkingGpu) -> None:
-    made = render(SpaceEngine(FakeEngine(), gpu), tmp_path, RenderSettings(), lambda _event: None, CancelToken())
+    made = render(ZeroGpuEngine(FakeEngine(), gpu), tmp_path, RenderSettings(), lambda _event: None, CancelToken())
     assert made.device == str(os.getpid())
     assert gpu.asked == []
 
@@ -89,12 +89,12 @@ def test_the_preview_backend_asks_for_no_gpu(tmp_path: Path, gpu: ForkingGpu) ->
 def test_a_restorer_asks_for_a_gpu_whatever_paints(tmp_path: Path, gpu: ForkingGpu, backend: str, seconds: int) -> None:
     model = write_restorer(tmp_path / "restores.pth")
     wanted = RenderSettings.parse({"backend": backend, "enhance": {"model": str(model)}})
-    render(SpaceEngine(FakeEngine(frames=100), gpu), tmp_path, wanted)
+    render(ZeroGpuEngine(FakeEngine(frames=100), gpu), tmp_path, wanted)
     assert gpu.asked == [seconds]
 
 
 def test_no_network_runs_in_the_process_that_is_forked(tmp_path: Path, gpu: ForkingGpu) -> None:
-    engine = SpaceEngine(FakeEngine(), gpu)
+    engine = ZeroGpuEngine(FakeEngine(), gpu)
     quiet = (lambda _event: None, CancelToken())
     here, lent = render(engine, tmp_path, RenderSettings(), *quiet), render(engine, tmp_path, neural())
     assert here.settings["detector"]["name"] == "mtcnn"
@@ -107,7 +107,7 @@ def test_no_network_runs_in_the_process_that_is_forked(tmp_path: Path, gpu: Fork
 
 
 def test_one_frame_is_shown_by_whatever_would_render_it(tmp_path: Path, gpu: ForkingGpu) -> None:
-    engine = SpaceEngine(FakeEngine(), gpu, refusals=(Refused,))
+    engine = ZeroGpuEngine(FakeEngine(), gpu, refusals=(Refused,))
     assert engine.preview_frame(tmp_path / "a.mp4", None, RenderSettings(), at=1.5) == (os.getpid(), 1.5)
     assert gpu.asked == []
     assert engine.preview_frame(tmp_path / "a.mp4", None, neural(), at=1.5) == (gpu.processes[0].pid, 1.5)
@@ -115,14 +115,14 @@ def test_one_frame_is_shown_by_whatever_would_render_it(tmp_path: Path, gpu: For
     with pytest.raises(FaceError, match="no face: show one"):
         engine.preview_frame(tmp_path / "a.mp4", None, neural("faceless"))
     with pytest.raises(FaceError, match="the input is broken"):
-        SpaceEngine(FakeEngine(broken_input=True), gpu).preview_frame(tmp_path / "a.mp4", None, neural())
+        ZeroGpuEngine(FakeEngine(broken_input=True), gpu).preview_frame(tmp_path / "a.mp4", None, neural())
     assert len(gpu.asked) == 2
 
 
 def test_bad_inputs_and_outputs_cost_no_gpu_time(tmp_path: Path, gpu: ForkingGpu) -> None:
     with pytest.raises(FaceError, match="the input is broken"):
-        render(SpaceEngine(FakeEngine(broken_input=True), gpu), tmp_path, neural())
-    engine = SpaceEngine(FakeEngine(), gpu)
+        render(ZeroGpuEngine(FakeEngine(broken_input=True), gpu), tmp_path, neural())
+    engine = ZeroGpuEngine(FakeEngine(), gpu)
     with pytest.raises(OutputError, match="is no video name"):
         engine.render(tmp_path / "a.mp4", tmp_path / "a.wav", tmp_path / "out.txt", neural())
     with pytest.raises(OutputError, match="is one of the inputs"):
@@ -142,7 +142,7 @@ def test_failures_arrive_as_themselves_and_leave_nothing(
     tmp_path: Path, gpu: ForkingGpu, how: str, expected: MuseTalkError
 ) -> None:
     with pytest.raises(MuseTalkError) as caught:
-        render(SpaceEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural(how))
+        render(ZeroGpuEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural(how))
     assert type(caught.value) is type(expected)
     assert caught.value.problem == expected.problem
     assert caught.value.remedy.startswith(expected.remedy)
@@ -152,7 +152,7 @@ def test_failures_arrive_as_themselves_and_leave_nothing(
 def test_a_refusal_says_why_and_what_to_do(tmp_path: Path) -> None:
     gpu = ForkingGpu(refusal="60 s requested, 12 s left.")
     with pytest.raises(BackendError, match="ZeroGPU quota exceeded: 60 s requested, 12 s left: try again later"):
-        render(SpaceEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural())
+        render(ZeroGpuEngine(FakeEngine(), gpu, refusals=(Refused,)), tmp_path, neural())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,7 +164,7 @@ def test_cancelling_ends_the_process_and_its_children(tmp_path: Path, gpu: Forki
             cancel.cancel()
 
     with pytest.raises(Cancelled):
-        render(SpaceEngine(FakeEngine(), gpu), tmp_path, neural("long"), stop_soon, cancel)
+        render(ZeroGpuEngine(FakeEngine(), gpu), tmp_path, neural("long"), stop_soon, cancel)
     assert [process.exitcode for process in gpu.processes] == [0]
     assert list(tmp_path.iterdir()) == []
 
@@ -173,7 +173,7 @@ def test_cancelling_while_waiting_for_a_gpu_ends_what_then_begins(tmp_path: Path
     cancel = CancelToken()
     gpu.before_fork = cancel.cancel
     with pytest.raises(Cancelled):
-        render(SpaceEngine(FakeEngine(), gpu), tmp_path, neural("long"), None, cancel)
+        render(ZeroGpuEngine(FakeEngine(), gpu), tmp_path, neural("long"), None, cancel)
     assert [process.exitcode for process in gpu.processes] == [0]
     assert list(tmp_path.iterdir()) == []
 
@@ -184,13 +184,13 @@ def test_a_caller_that_fails_ends_the_process_too(tmp_path: Path, gpu: ForkingGp
             raise KeyError(event.done)
 
     with pytest.raises(KeyError):
-        render(SpaceEngine(FakeEngine(), gpu), tmp_path, neural("long"), fail)
+        render(ZeroGpuEngine(FakeEngine(), gpu), tmp_path, neural("long"), fail)
     assert [process.exitcode for process in gpu.processes] == [0]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_gpu_is_asked_for_on_the_account_of_whoever_submitted(tmp_path: Path, gpu: ForkingGpu) -> None:
-    engine = SpaceEngine(FakeEngine(), gpu)
+    engine = ZeroGpuEngine(FakeEngine(), gpu)
     context = contextvars.copy_context()
     context.run(account.set, "ada")
     with ThreadPoolExecutor(1) as worker:
@@ -222,7 +222,7 @@ def test_on_zerogpu_the_engine_borrows_its_gpu(
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setenv("SPACES_ZERO_GPU", "True")
     engine = make_engine(FakeEngine(), max_seconds=31)
-    assert isinstance(engine, SpaceEngine)
+    assert isinstance(engine, ZeroGpuEngine)
     with pytest.raises(LimitError, match="32 s"):
         render(engine, tmp_path, neural())
     gpu.refusal = "no."
@@ -232,7 +232,7 @@ def test_on_zerogpu_the_engine_borrows_its_gpu(
 
 def test_a_comparison_asks_for_a_gpu_for_each_render_that_needs_one(tmp_path: Path, gpu: ForkingGpu) -> None:
     lent = replace(PREVIEW, name="neural", summary="", notice="", gpu=FAST)
-    engine = SpaceEngine(LipSync(BackendRegistry((PREVIEW, lent)), EverywhereAFace()), gpu, refusals=(Refused,))
+    engine = ZeroGpuEngine(LipSync(BackendRegistry((PREVIEW, lent)), EverywhereAFace()), gpu, refusals=(Refused,))
     video = write_video(tmp_path / "a.mp4", numbered_frames(5, 96, 96))
     voice = write_wav(tmp_path / "a.wav", tone(0.2))
     made = compare(engine, video, voice, tmp_path / "made", ["preview", "neural"], RenderSettings())
