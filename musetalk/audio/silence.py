@@ -52,7 +52,7 @@ def find_presence(
     heard = _padded(envelope.heard, count)
     values = np.ones(count, np.float32)
     for pause in _pauses(heard, settings, fps):
-        curve = _shown(pause, count, settings, float(fps))
+        curve = _presence_over(pause, count, settings, float(fps))
         if curve.min() == 0:
             values[pause.start : pause.stop] = curve
     if goes_on:
@@ -123,7 +123,7 @@ def _pauses(heard: npt.NDArray[np.bool_], settings: SilenceSettings, fps: Fracti
     return tuple(range(start, stop) for start, stop in edges if stop - start >= least)
 
 
-def _shown(pause: range, frame_count: int, settings: SilenceSettings, fps: float) -> Float32Array:
+def _presence_over(pause: range, frame_count: int, settings: SilenceSettings, fps: float) -> Float32Array:
     """How much of a painted face would show over a pause: float32 [len(pause)], judged at the middle of each frame."""
     resting = settings.mode == "rest"
     fade = settings.fade_seconds * fps * (_SLOWER if resting else 1)

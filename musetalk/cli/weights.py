@@ -62,7 +62,7 @@ def download(
 
     chosen = names or [_USUAL]
     files = _files(chosen)
-    with _shown() as show:
+    with _progress_display() as show:
         fetched = fetch(files, models_dir, on_progress=show, replace=replace, backend=" ".join(chosen))
     for path in fetched:
         typer.echo(f"{path}: downloaded")
@@ -167,7 +167,7 @@ def _files(names: list[str] | None) -> tuple[WeightFile, ...]:
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[FetchProgress], None]]:
+def _progress_display() -> Iterator[Callable[[FetchProgress], None]]:
     """A progress callback that draws on stderr while the `with` block runs: bars on a terminal, lines elsewhere."""
     if not sys.stderr.isatty():
         yield _Lines().update

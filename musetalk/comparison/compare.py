@@ -71,7 +71,7 @@ def compare(
         if not comparison.rendered:
             raise _all_failed(parts, named)
         told.begin("putting the results side by side", len(backends))
-        comparison = _shown(comparison, work, settings, told, cancel, side_by_side, named)
+        comparison = _add_views(comparison, work, settings, told, cancel, side_by_side, named)
         if source_in_step:
             comparison = _with_source(comparison, video, work / source_in_step, settings, told, cancel)
         comparison.save(work / COMPARISON)
@@ -180,7 +180,7 @@ def _as_given(part: Compared, settings: RenderSettings, work: Path, folder: Path
     return replace(part, report=report)
 
 
-def _shown(
+def _add_views(
     comparison: Comparison,
     work: Path,
     settings: RenderSettings,

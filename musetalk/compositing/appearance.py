@@ -13,10 +13,10 @@ from musetalk.compositing.color_transfer import correct, fit_correction, green_o
 from musetalk.compositing.sharpness_transfer import (
     Details,
     Sharpness,
+    add_grain,
     details_of,
-    grained,
     measure_sharpness,
-    sharpened,
+    sharpen,
 )
 from musetalk.settings import BlendSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -88,8 +88,8 @@ def apply_correction(patch: Patch, look: AppearanceCorrection, frame_number: int
         frame_number: Output frame, which decides the grain's pattern.
     """
     face = correct(patch.face, look.correction)
-    face = sharpened(face, look.sharpness.sharpen)
-    return replace(patch, face=grained(face, look.sharpness.grain, frame_number))
+    face = sharpen(face, look.sharpness.sharpen)
+    return replace(patch, face=add_grain(face, look.sharpness.grain, frame_number))
 
 
 class _Piece:

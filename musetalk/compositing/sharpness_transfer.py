@@ -101,7 +101,7 @@ def measure_sharpness(pairs: Sequence[Sequence[Details]]) -> Sharpness:
     return Sharpness(amount, min(_MOST_GRAIN, lacking / _detail_of_noise()))  # only part of grain is detail
 
 
-def sharpened(face: UInt8Array, amount: float) -> UInt8Array:
+def sharpen(face: UInt8Array, amount: float) -> UInt8Array:
     """Sharpen a picture, uint8 RGB [h, w, 3], by an unsharp mask, or blur it where `amount` is negative."""
     if amount == 0:
         return face
@@ -109,7 +109,7 @@ def sharpened(face: UInt8Array, amount: float) -> UInt8Array:
     return np.asarray(cv2.addWeighted(face, 1 + amount, blurred, -amount, 0), dtype=np.uint8)
 
 
-def grained(face: UInt8Array, strength: float, frame: int) -> UInt8Array:
+def add_grain(face: UInt8Array, strength: float, frame: int) -> UInt8Array:
     """Add grey grain to a picture, uint8 RGB [h, w, 3]: `strength` in levels, another pattern for every `frame`."""
     if strength == 0:
         return face

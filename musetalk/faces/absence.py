@@ -61,7 +61,12 @@ def explain_absence(
         return None
     small = [shrunk(frame, _SIDE)[0] for frame in frames]
     # What light says comes first: a detector sees what it likes in the dark.
-    return unusual_light(small) or _turned(small, detector, never_stop) or _tiny(frames[0], detector, never_stop) or _other(small)
+    return (
+        unusual_light(small)
+        or _turned(small, detector, never_stop)
+        or _tiny(frames[0], detector, never_stop)
+        or _other(small)
+    )
 
 
 def turned_by(frame: UInt8Array, degrees: int) -> UInt8Array:

@@ -20,7 +20,7 @@ def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
         source: What is played.
         asked: The rate that the settings ask for; None: they leave it to the source.
     """
-    clock, fps, own = source.clock, _told(source.fps), _told(source.clock.own_fps)
+    clock, fps, own = source.clock, _rate_words(source.fps), _rate_words(source.clock.own_fps)
     pictures = len(clock.picture_times) or source.frame_count
     if clock.repaired:
         yield (
@@ -64,5 +64,5 @@ def _only_pause(clock: FrameClock) -> tuple[float, float] | None:
     return at, float((gaps[uneven[0]] - 1) / clock.own_fps)
 
 
-def _told(fps: Fraction) -> str:
+def _rate_words(fps: Fraction) -> str:
     return f"{float(fps):.4g} frames/s"

@@ -15,7 +15,7 @@ _Why = TypeVar("_Why", bound=Hashable)
 _Kind: TypeAlias = Literal["face", "fallback", "rest", "cutaway", "tail"]
 
 
-def joined(noted: Iterable[FallbackEvent]) -> tuple[Fallback, ...]:
+def join_fallbacks(noted: Iterable[FallbackEvent]) -> tuple[Fallback, ...]:
     """Fallbacks in the output's order, those that follow on each other for one reason joined, whichever the face."""
     stretches = _stretches(((each.reason, each.backend), each.start, each.stop) for each in noted)
     return tuple(Fallback(start, stop, *why) for start, stop, why in stretches)
@@ -38,7 +38,7 @@ def is_all_fallback(segments: Iterable[Segment], noted: Iterable[FallbackEvent])
     return bool(painted) and painted <= replaced
 
 
-def others(fallbacks: Iterable[Fallback]) -> str:
+def fallback_names(fallbacks: Iterable[Fallback]) -> str:
     """Who painted in place of the chosen backend: names, joined."""
     return " and ".join(dict.fromkeys(each.backend for each in fallbacks))
 
@@ -62,7 +62,7 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
         groups.setdefault((each.backend, each.reason), []).append(each)
     if groups and whole:
         reasons = dict.fromkeys(reason for _, reason in groups)
-        return (f"this result is {others(fallbacks)}'s: {asked} painted nothing of it ({'; '.join(reasons)})",)
+        return (f"this result is {fallback_names(fallbacks)}'s: {asked} painted nothing of it ({'; '.join(reasons)})",)
     return tuple(
         f"{fallback_frames(same)} of {face_frames} frames were painted by {backend}, not by {asked} ({reason})"
         for (backend, reason), same in groups.items()

@@ -12,11 +12,11 @@ from musetalk.media.sound.voice import Voice
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.accounting import (
     fallback_frames,
+    fallback_names,
     fallback_sentences,
     is_all_fallback,
-    joined,
+    join_fallbacks,
     left_unrestored,
-    others,
     spans_of,
     unrestored_frames,
     unrestored_sentences,
@@ -50,7 +50,7 @@ def report_of(
     """
     source, timeline = plan.source, plan.timeline
     face_frames = sum(s.stop - s.start for s in plan.segments if s.tracks)
-    fallbacks, whole = joined(run.fallbacks), is_all_fallback(plan.segments, run.fallbacks)
+    fallbacks, whole = join_fallbacks(run.fallbacks), is_all_fallback(plan.segments, run.fallbacks)
     enhancer, unrestored = plan.components.enhancer, left_unrestored(run.unrestored)
     return RenderReport(
         output=str(out),
@@ -79,7 +79,7 @@ def report_of(
         settings=plan.settings.model_dump(mode="json"),
         versions=versions(),
         measures=measures,
-        instead=others(fallbacks) if whole else "",
+        instead=fallback_names(fallbacks) if whole else "",
         enhancer="" if enhancer is None else enhancer.name,
         restored_frames=0 if enhancer is None else face_frames - unrestored_frames(unrestored),
         unrestored=unrestored,

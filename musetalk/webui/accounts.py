@@ -19,7 +19,7 @@ def account_of(site: Site, job: Job) -> dict[str, Any] | None:
     path = site.jobs.store.report(job)
     if path is None:
         return None
-    facts = _shown(json.loads(path.read_text(encoding="utf-8")), _folders(site), site.reader)
+    facts = _presentable(json.loads(path.read_text(encoding="utf-8")), _folders(site), site.reader)
     for report in [part["report"] for part in facts["parts"] if part["report"]] if job.compare else [facts]:
         report["output"] = Path(report["output"]).name
         report["settings"] = {name: "" if name in _PLACES else said for name, said in report["settings"].items()}
@@ -52,7 +52,7 @@ def videos_of(site: Site, job: Job, account: dict[str, Any]) -> dict[str, Path]:
 
 def shown_job(site: Site, job: Job) -> Job:
     """The same job, with an error in words for whoever reads it, and no folder of the server in it."""
-    return job.model_copy(update={"error": _shown(job.error, _folders(site), site.reader)}) if job.error else job
+    return job.model_copy(update={"error": _presentable(job.error, _folders(site), site.reader)}) if job.error else job
 
 
 def _folders(site: Site) -> tuple[str, ...]:
@@ -62,12 +62,12 @@ def _folders(site: Site) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(path) for path in paths if path.is_absolute()))
 
 
-def _shown(value: Any, folders: tuple[str, ...], reader: Reader) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _presentable(value: Any, folders: tuple[str, ...], reader: Reader) -> Any:  # noqa: ANN401 - whatever JSON holds
     """The same without these folders in any of its texts, and its sentences in words for `reader`."""
     if isinstance(value, dict):
-        return {name: _shown(each, folders, reader) for name, each in value.items()}
+        return {name: _presentable(each, folders, reader) for name, each in value.items()}
     if isinstance(value, list):
-        return [_shown(each, folders, reader) for each in value]
+        return [_presentable(each, folders, reader) for each in value]
     if isinstance(value, str):
         for folder in folders:
             value = value.replace(f"{folder}/", "").replace(folder, Path(folder).name)

@@ -64,7 +64,7 @@ class Api:
         job = await asyncio.to_thread(self._submit, owner, video, voice, settings, backends)
         while job.active:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            job = _said(self._site.jobs.get, job.id, owner)
+            job = _call(self._site.jobs.get, job.id, owner)
             if job.progress is not None:
                 progress((job.progress.done, job.progress.total or None), desc=job.progress.stage, unit="frames")
         if job.state != "done":
@@ -89,14 +89,14 @@ class Api:
         self, request: gr.Request, job: str, key: str
     ) -> tuple[dict[str, Any], str | None, dict[str, Any] | None]:
         """How far a job is: {state, place, progress, error}; once done, the video and the report."""
-        found = _said(self._site.jobs.get, job, owner_of(key, request))
+        found = _call(self._site.jobs.get, job, owner_of(key, request))
         told = {"id", "title", "state", "progress", "error", "failed"}
         state = shown_job(self._site, found).model_dump(mode="json", include=told)
         return ({**state, "place": self._site.jobs.place(found)}, *self._outcome(found))
 
     def files(self, request: gr.Request, job: str, key: str) -> list[str]:
         """What a job that is done has made: its video; of a comparison, all side by side, each alone, and the plots."""
-        found = _said(self._site.jobs.get, job, owner_of(key, request))
+        found = _call(self._site.jobs.get, job, owner_of(key, request))
         store, account = self._site.jobs.store, account_of(self._site, found)
         made = [result_of(self._site, found, account)]
         if found.compare and account is not None:
@@ -105,7 +105,7 @@ class Api:
 
     def stop(self, request: gr.Request, job: str, key: str) -> dict[str, Any]:
         """End a job that waits or runs: {state}."""
-        return {"state": _said(self._site.jobs.stop, job, owner_of(key, request)).state}
+        return {"state": _call(self._site.jobs.stop, job, owner_of(key, request)).state}
 
     def _submit(
         self,
@@ -115,7 +115,7 @@ class Api:
         settings: dict[str, Any] | None,
         backends: Sequence[str] = (),
     ) -> Job:
-        return _said(self._checked_submit, owner, video, voice, settings, backends)
+        return _call(self._checked_submit, owner, video, voice, settings, backends)
 
     def _checked_submit(
         self, owner: str, video: str | None, voice: str | None, settings: dict[str, Any] | None, backends: Sequence[str]
@@ -148,7 +148,7 @@ def _names(backends: object) -> list[str]:
     return backends
 
 
-def _said(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _call(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call, and turn an error into one that reaches programs whole."""
     try:
         return call(*args, **kwargs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from musetalk.errors import BackendError
 from musetalk.progress import CancelToken
 from musetalk.weights.disk import unwritable
-from musetalk.weights.hub import Remote, told
+from musetalk.weights.hub import Remote, hub_errors
 from musetalk.weights.weight_file import HubPlace, UrlPlace
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def receive(
     import httpx2  # noqa: PLC0415 - only needed to download
 
     failures = 0
-    with told(place), httpx2.Client(follow_redirects=True, timeout=_SILENCE) as client:
+    with hub_errors(place), httpx2.Client(follow_redirects=True, timeout=_SILENCE) as client:
         while True:
             before = _length(part)
             try:

@@ -47,12 +47,12 @@ def find(place: HubPlace | UrlPlace) -> Remote:
     Raises:
         BackendError: The server cannot be reached, or does not have the file.
     """
-    with told(place):
+    with hub_errors(place):
         return _on_hub(place) if isinstance(place, HubPlace) else _at_address(place)
 
 
 @contextmanager
-def told(place: HubPlace | UrlPlace) -> Iterator[None]:
+def hub_errors(place: HubPlace | UrlPlace) -> Iterator[None]:
     """Turn what the network's libraries raise into errors that say what to do.
 
     Raises:

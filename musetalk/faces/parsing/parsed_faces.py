@@ -166,9 +166,9 @@ class ParsedFacesBuilder:
         self._rows.extend((frame, face.track, box.x0, box.y0, box.x1, box.y1, *_extent(box, shown, landmarks)))
         seen = parsing_view(box)
         if self._aligner is not None:
-            self._points.append(_told(landmarks, shown, seen, self._aligner.of_landmarks, self._aligner.measure))
+            self._points.append(_points_of(landmarks, shown, seen, self._aligner.of_landmarks, self._aligner.measure))
         if self._asked:
-            self._five.append(_told(landmarks, shown, seen, five_of_landmarks, five_of_labels))
+            self._five.append(_points_of(landmarks, shown, seen, five_of_landmarks, five_of_labels))
         if self._store is not None and labels is not None:
             self._store.extend(labels[None])
 
@@ -212,7 +212,7 @@ def _extent(box: FaceBox, labels: UInt8Array | None, landmarks: Float64Array | N
     return _values(found) if found is not None and sound else (nan,) * 6
 
 
-def _told(
+def _points_of(
     landmarks: Float64Array | None,
     labels: UInt8Array | None,
     seen: BoxCropTransform,

@@ -78,7 +78,7 @@ def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping
     """
     usual, held = values_of(RenderSettings(backend=settings.backend)), values_of(settings)
     shown = [
-        (titles[name], _said(widgets[name], value))
+        (titles[name], _choice_words(widgets[name], value))
         for name, value in held.items()
         if usual.get(name) != value and (name, value) not in (("face", PICKED), (RESTORE, True))
     ]
@@ -128,7 +128,7 @@ def _title(widget: gr.Component) -> str:
     return f"{fold.label}: {label[:1].lower()}{label[1:]}" if fold is not None else f"{label}"
 
 
-def _said(widget: gr.Component, value: Value) -> str:
+def _choice_words(widget: gr.Component, value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(widget, gr.Radio | gr.Dropdown):

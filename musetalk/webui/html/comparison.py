@@ -9,7 +9,7 @@ from typing import Any
 from musetalk.comparison.labels import who_painted
 from musetalk.comparison.table import Row, rows
 from musetalk.webui.backend_names import draft_badge, is_draft, titled
-from musetalk.webui.html.report import flat, notice_line, swapped, table_fold, warnings_list
+from musetalk.webui.html.report import flat, notice_line, fallback_banner, table_fold, warnings_list
 from musetalk.webui.html.timeline import timeline_svg
 from musetalk.webui.html.units import sentence
 
@@ -32,7 +32,7 @@ def comparison_panel(
         HTML. Names and messages in it are escaped.
     """
     said, painted = notices or {}, [part for part in comparison["parts"] if part["report"]]
-    wholly = "".join(swapped(part["report"]) for part in painted)
+    wholly = "".join(fallback_banner(part["report"]) for part in painted)
     parts = "".join(_part(index, part, said.get(part["backend"], "")) for index, part in enumerate(painted))
     picture = ""
     if plots:

@@ -132,13 +132,13 @@ def _held(held: HeldMedia) -> str:
     warnings = "".join(f"<li>{escape(sentence(warning))}.</li>" for warning in held.warnings)
     listed = f'<ul class="mt-warnings" aria-label="What to know of {escape(held.name)}">{warnings}</ul>'
     return (
-        f"{_shown(held)}{copied}"
+        f"{_media_html(held)}{copied}"
         f'<div class="mt-media-about"><p class="mt-media-name" title="{escape(held.name)}">{escape(held.name)}</p>'
         f'<p class="mt-media-facts">{facts}</p></div>{listed if warnings else ""}'
     )
 
 
-def _shown(held: HeldMedia) -> str:
+def _media_html(held: HeldMedia) -> str:
     if held.shown is None:
         return ""
     address, copy = escape(file_address(held.shown)), " data-copy" if held.copied else ""

@@ -29,7 +29,7 @@ def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
         return ""
     said = draft_badge() if is_draft(report["backend"]) else notice_line(notice)
     return (
-        f'<section class="mt-report" aria-label="Report of the render">{swapped(report)}'
+        f'<section class="mt-report" aria-label="Report of the render">{fallback_banner(report)}'
         f'<p class="mt-summary">{_summary(report)}</p>'
         f"{said}{_chips(report)}{warnings_list(report)}{timeline_svg(report)}"
         f'<div class="mt-folds">{_stages(report)}{table_fold("Settings", list(flat(report["settings"])))}'
@@ -131,7 +131,7 @@ def whole_fallback(report: Mapping[str, Any]) -> str:
     return str(report["warnings"][0]) if report.get("instead") else ""
 
 
-def swapped(report: Mapping[str, Any]) -> str:
+def fallback_banner(report: Mapping[str, Any]) -> str:
     """What `whole_fallback` says, as it stands above all else."""
     whole = whole_fallback(report)
     return f'<p class="mt-swapped">{escape(sentence(whole))}.</p>' if whole else ""

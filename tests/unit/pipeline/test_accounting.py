@@ -14,7 +14,7 @@ from musetalk.pipeline.accounting import (
     fallback_frames,
     fallback_sentences,
     is_all_fallback,
-    joined,
+    join_fallbacks,
     left_unrestored,
     spans_of,
     unrestored_frames,
@@ -30,7 +30,7 @@ def noted(*ranges: tuple[int, int, str]) -> tuple[Fallback, ...]:
     run = RenderRun()
     for start, stop, reason in ranges:
         run.record_fallback(start, stop, 0, "musetalk-v15", reason)
-    return joined(run.fallbacks)
+    return join_fallbacks(run.fallbacks)
 
 
 def test_neighbours_with_one_reason_are_one_stretch() -> None:
@@ -49,8 +49,8 @@ def test_two_faces_in_one_frame_are_one_frame() -> None:
     assert not is_all_fallback(segments, run.fallbacks)
     run.record_fallback(0, 8, 1, "musetalk-v15", "memory")
     assert is_all_fallback(segments, run.fallbacks)
-    assert joined(run.fallbacks) == (Fallback(0, 8, "memory", "musetalk-v15"),)
-    assert fallback_frames(joined(run.fallbacks)) == 8
+    assert join_fallbacks(run.fallbacks) == (Fallback(0, 8, "memory", "musetalk-v15"),)
+    assert fallback_frames(join_fallbacks(run.fallbacks)) == 8
     assert not is_all_fallback((Segment(8, 12, ()),), ())
 
 
@@ -77,7 +77,7 @@ def test_notes_from_several_threads_are_all_kept() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert joined(run.fallbacks) == (Fallback(0, 20, "memory", "musetalk-v15"),)
+    assert join_fallbacks(run.fallbacks) == (Fallback(0, 20, "memory", "musetalk-v15"),)
 
 
 def prepared(faces: list[bool], presence: list[float] | None, spoken: int) -> RenderPlan:

@@ -16,7 +16,7 @@ from musetalk.errors import BackendError, OutputError
 from musetalk.webui.html.plain_words import Reader, plain
 from musetalk.weights import HubPlace, fetch
 from musetalk.weights.disk import unwritable
-from musetalk.weights.hub import told
+from musetalk.weights.hub import hub_errors
 from musetalk.weights.weight_file import UrlPlace
 from tests.helpers.hub import CONFIG, LARGE, UNET, Hub, on_hub, sha256
 
@@ -147,7 +147,7 @@ class TestRefusal:
         self, place: HubPlace | UrlPlace, remedy: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("HF_ENDPOINT", raising=False)
-        with pytest.raises(BackendError, match="cannot be reached") as caught, told(place):
+        with pytest.raises(BackendError, match="cannot be reached") as caught, hub_errors(place):
             raise httpx2.ConnectError("no route")
         assert caught.value.remedy.startswith(f"{remedy} (what goes where")
 
