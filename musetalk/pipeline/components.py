@@ -24,7 +24,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
-from musetalk.pipeline.parse import BiSeNetParser, FaceLandmarker, FaceReaders
+from musetalk.pipeline.parse import FaceParser, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
@@ -57,7 +57,7 @@ class Components:
 
     detector: FaceDetector
     generator: FaceGenerator
-    parser: BiSeNetParser | None = None
+    parser: FaceParser | None = None
     landmarker: FaceLandmarker | None = None
     encoder: SpeechEncoder | None = None
     features: FeatureCache | None = None
@@ -214,7 +214,7 @@ class ComponentLoader:
             backend.name,
         )
 
-    def _parser(self, settings: RenderSettings) -> BiSeNetParser | None:
+    def _parser(self, settings: RenderSettings) -> FaceParser | None:
         models_dir = settings.models_dir
         if FACE_PARSING.state(models_dir) != "ready":
             return None

@@ -28,7 +28,7 @@ _MOST_FACES = 256  # in a batch, so that progress shows while one picture is rep
 _Crops: TypeAlias = tuple[UInt8Array, ...]
 
 
-class BiSeNetParser(Protocol):
+class FaceParser(Protocol):
     """Labels every pixel of a face."""
 
     @property
@@ -87,7 +87,7 @@ class FaceReaders:
         five: Whether anybody asks for eyes, nose and mouth.
     """
 
-    parser: BiSeNetParser | None = None
+    parser: FaceParser | None = None
     landmarker: FaceLandmarker | None = None
     aligner: Aligner | None = None
     five: bool = False

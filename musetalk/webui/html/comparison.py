@@ -9,7 +9,7 @@ from typing import Any
 from musetalk.comparison.labels import who_painted
 from musetalk.comparison.table import Row, rows
 from musetalk.webui.backend_names import draft_badge, is_draft, titled
-from musetalk.webui.html.report import flat, notice_line, fallback_banner, table_fold, warnings_list
+from musetalk.webui.html.report import fallback_banner, flat, notice_line, table_fold, warnings_list
 from musetalk.webui.html.timeline import timeline_svg
 from musetalk.webui.html.units import sentence
 
