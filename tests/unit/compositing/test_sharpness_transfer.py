@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from musetalk.compositing.boundary import Borders, Boundary, find_boundary
-from musetalk.compositing.sharpness_transfer import Sharpness, details_of, grained, measure_sharpness, sharpened
+from musetalk.compositing.sharpness_transfer import Sharpness, add_grain, details_of, measure_sharpness, sharpen
 from musetalk.utils.arrays import UInt8Array
 
 
@@ -69,7 +69,7 @@ def test_a_soft_face_is_sharpened_towards_the_source() -> None:
     found = measured([source, source], [face, face])
     assert found.sharpen > 0.2
     assert found.grain == 0
-    better = sharpened(face, found.sharpen)
+    better = sharpen(face, found.sharpen)
     assert detail(face) < detail(better) < 1.05 * detail(source)
     assert np.abs(better.astype(int) - source).mean() < np.abs(face.astype(int) - source).mean()
 
@@ -79,7 +79,7 @@ def test_a_sharp_face_is_blurred_towards_the_source() -> None:
     face = np.asarray(cv2.addWeighted(source, 2.2, soft(source), -1.2, 0), dtype=np.uint8)
     found = measured([source, source], [face, face])
     assert found.sharpen < -0.1
-    softer = sharpened(face, found.sharpen)
+    softer = sharpen(face, found.sharpen)
     assert 0.95 * detail(source) < detail(softer) < detail(face)
 
 
@@ -97,7 +97,7 @@ def test_missing_grain_is_added_and_no_more_than_the_source_has(strength: float)
     found = measured(sources, [clean, clean])
     assert found.sharpen == 0
     assert found.grain == pytest.approx(strength, rel=0.25)
-    results = [grained(clean, found.grain, frame) for frame in (4, 5)]
+    results = [add_grain(clean, found.grain, frame) for frame in (4, 5)]
     assert detail(results[0]) == pytest.approx(detail(sources[0]), rel=0.15)
     change = [float((b.astype(int) - a).std()) for a, b in (sources, results)]
     assert change[1] <= 1.1 * change[0]
@@ -116,7 +116,7 @@ def test_texture_that_stays_is_no_grain() -> None:
 
 def test_grain_follows_the_frame_number_and_is_grey() -> None:
     face = flat()
-    first, again, other = (grained(face, 3.0, frame) for frame in (7, 7, 8))
+    first, again, other = (add_grain(face, 3.0, frame) for frame in (7, 7, 8))
     np.testing.assert_array_equal(first, again)
     assert (first != other).mean() > 0.5
     added = first.astype(int) - face
@@ -128,15 +128,15 @@ def test_grain_follows_the_frame_number_and_is_grey() -> None:
 @pytest.mark.parametrize("size", [(3, 5), (950, 10), (1100, 1500)])
 def test_faces_of_any_size_are_grained(size: tuple[int, int]) -> None:
     face = np.full((*size, 3), 128, np.uint8)
-    result = grained(face, 4.0, 1)
+    result = add_grain(face, 4.0, 1)
     assert result.shape == face.shape
     assert result.std() > 1
 
 
 def test_nothing_to_do_is_nothing_done() -> None:
     face = texture()
-    assert sharpened(face, 0) is face
-    assert grained(face, 0, 3) is face
+    assert sharpen(face, 0) is face
+    assert add_grain(face, 0, 3) is face
     assert measure_sharpness([]) == Sharpness()
 
 
