@@ -23,6 +23,8 @@ from musetalk.media.writer import VideoWriter
 from musetalk.metrics.measurer import Measurer
 from musetalk.pipeline.borders import borders_in
 from musetalk.pipeline.components import ComponentLoader
+from musetalk.pipeline.cost_guess import BESIDE_NETWORKS
+from musetalk.pipeline.costs import CostBook, Work
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
@@ -32,7 +34,7 @@ from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.settings import RenderSettings
-from musetalk.utils.files import temporary_folder
+from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by
 
 
@@ -42,10 +44,17 @@ class LipSync:
     Args:
         registry: The backends that settings may name.
         detector: What finds faces; None: as the settings say.
+        costs: What renders have cost here; None: what this user's programs keep of it.
     """
 
-    def __init__(self, registry: BackendRegistry | None = None, detector: FaceDetector | None = None) -> None:
+    def __init__(
+        self,
+        registry: BackendRegistry | None = None,
+        detector: FaceDetector | None = None,
+        costs: CostBook | None = None,
+    ) -> None:
         self.registry = registry or BackendRegistry()
+        self.costs = costs or CostBook(cache_folder() / "costs.json", lambda _settings: BESIDE_NETWORKS)
         self._loader = ComponentLoader(self.registry, detector)
 
     def render(
@@ -111,7 +120,10 @@ class LipSync:
             run.warn(note)
         measures = None if measurer is None else measurer.result(borders_in(plan, run.fallbacks))
         # 10. Report what was done, and what was noticed.
-        return report_of(plan, preflight.voice, out, self.registry.get(settings.backend), run, peak, measures)
+        report = report_of(plan, preflight.voice, out, self.registry.get(settings.backend), run, peak, measures)
+        work = Work.of(source, float(timeline.frame_count / source.fps))
+        self.costs.learn(work, settings, report, planned=not settings.use_saved_coords)
+        return report
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
         """Which files a render reads, for whoever writes beside it."""
@@ -168,7 +180,13 @@ class LipSync:
         self._loader.check(settings)
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             return run_preflight(
-                video, voice, settings, self._loader.detector(settings), folder=folder, run=RenderRun()
+                video,
+                voice,
+                settings,
+                self._loader.detector(settings),
+                self.costs.costs(settings),
+                folder=folder,
+                run=RenderRun(),
             )
 
     def preview_frame(
@@ -221,10 +239,10 @@ class LipSync:
         """Do all that comes before the first frame is generated, with temporary files in `folder`."""
         with ends_by(run.cancel.check):
             self._loader.check(settings)
-            detector = self._loader.detector(settings)
             with run.clock.measure("preflight"):
                 run.emit("preflight", 0, STEPS)
-                preflight = run_preflight(video, voice, settings, detector, folder=folder, run=run)
+                costs = self.costs.costs(settings)
+                preflight = run_preflight(video, voice, settings, None, costs, folder=folder, run=run)
             with run.clock.measure("load"):
                 components = self._loader.load(settings)
             run.emit("preflight", STEPS, STEPS)

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from musetalk.jobs.costs import Work
+from musetalk.pipeline.costs import Work
 from musetalk.progress import Stage
 from musetalk.settings import RenderSettings
 

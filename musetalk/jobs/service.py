@@ -13,12 +13,12 @@ from typing import Literal
 
 from musetalk.comparison.types import Comparison
 from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
-from musetalk.jobs.costs import CostBook, Forecast, Work, seconds_made
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
+from musetalk.pipeline.costs import CostBook, Forecast, Work, seconds_made
 from musetalk.pipeline.engine import Comparer, Engine
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from musetalk.audio.feature_store import FeatureCache
@@ -26,6 +24,7 @@ from musetalk.faces.detection.registry import detector_lacks, detector_name, det
 from musetalk.faces.types import FaceDetector
 from musetalk.pipeline.parse import FaceParser, FaceLandmarker, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
+from musetalk.utils.files import cache_folder
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS, S3FD
@@ -209,7 +208,7 @@ class ComponentLoader:
             parser,
             landmarker,
             None if audio_spec is None else self._encoder(settings, audio_spec),
-            None if audio_spec is None else FeatureCache(_cache_folder() / "features"),
+            None if audio_spec is None else FeatureCache(cache_folder() / "features"),
             tuple(notes),
             backend.name,
         )
@@ -324,8 +323,3 @@ def _device(settings: RenderSettings) -> torch.device:
     from musetalk.runtime.device import choose_compute  # noqa: PLC0415 - loads torch
 
     return choose_compute(settings.network.device, "fp32").device
-
-
-def _cache_folder() -> Path:
-    """Where this user's programs keep what can be made again (XDG Base Directory Specification)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musetalk-hybrid"

@@ -16,16 +16,17 @@ from musetalk.media.sound.voice import Voice, extract_voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
+from musetalk.pipeline.costs import Costs, Work, loop_steps, stage_seconds
+from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
-from musetalk.pipeline.trials import copying_seconds, sample_faces
 from musetalk.progress import RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.utils.files import readable
 from musetalk.utils.units import apart, counted, duration, number, size
 
 STEPS = 5  # of the stage; the last one, loading the backend, is the caller's
-# Begins the part of what is told that whoever knows what renders cost here can leave out.
-TRIAL = "by a short trial, the work beside the backend's takes about"
+# Begin the part of what is told that whoever forecasts a job can leave out.
+LEARNED, GUESSED = "by renders made here it takes about", "by a first guess, the work beside the backend's takes about"
 # Measured on renders of 0.1 to 2 megapixels: the program and its ffmpeg processes without a frame, and what queues,
 # decoder and encoder hold, counted in decoded frames (120 with short clips, 150 with a video network's long pieces).
 _BASE_BYTES = 160 * 2**20
@@ -45,7 +46,8 @@ class Preflight:
         timeline: Which source frame each output frame shows.
         sampled_frames: Frames that were looked at for faces.
         sampled_faces: Of these, frames with a face.
-        estimated_seconds: How long the render should take, from a short trial; the backend's own work left out.
+        estimated_seconds: How long the render should take, the backend's own work left out.
+        forecast_seconds: How long all of it should take, by renders that were made here; None: none was yet.
         estimated_memory_mb: How much memory it should need, in MiB.
         estimated_disk_mb: How much disk it should need while it runs, in MiB.
     """
@@ -56,6 +58,7 @@ class Preflight:
     sampled_frames: int
     sampled_faces: int
     estimated_seconds: float
+    forecast_seconds: float | None
     estimated_memory_mb: float
     estimated_disk_mb: float
 
@@ -79,15 +82,23 @@ def check_output(out: Path, uses: FileUses, settings: EncoderSettings) -> None:
 
 
 def run_preflight(
-    video: Path, voice: Path, settings: RenderSettings, detector: FaceDetector, *, folder: Path, run: RenderRun
+    video: Path,
+    voice: Path,
+    settings: RenderSettings,
+    detector: FaceDetector | None,
+    costs: Costs,
+    *,
+    folder: Path,
+    run: RenderRun,
 ) -> Preflight:
-    """Probe both inputs, look for faces in a few frames, and estimate what the render will take.
+    """Probe both inputs, and estimate what the render will take.
 
     Args:
         video: The source.
         voice: The voice.
         settings: Of the render.
-        detector: What will look for faces.
+        detector: What looks for faces in a few frames; None: nothing does, for a render looks at all of them next.
+        costs: Of renders with these settings.
         folder: The job's temporary directory; the voice is extracted into it.
         run: Gets the warnings.
 
@@ -102,12 +113,13 @@ def run_preflight(
         sound = extract_voice(voice, folder, settings.limits, run.cancel, track=settings.voice_track)
     run.emit("preflight", 2, STEPS)
     timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
-    sampled = sample_faces(source, timeline, detector, run.cancel)
+    sampled = Sampling(0, 0) if detector is None else sample_faces(source, timeline, detector, run.cancel)
     if sampled.oddity:
         run.warn(sampled.oddity)
     run.emit("preflight", 3, STEPS)
-    copying = copying_seconds(source, timeline, settings.encoder, folder=folder, cancel=run.cancel)
-    seconds = timeline.sources_used * sampled.seconds + timeline.frame_count * copying
+    seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), settings, costs)
+    whole = sum(seconds.values())
+    beside = whole - timeline.frame_count * costs.paint * loop_steps(settings)
     memory, disk = _estimate_space(source, timeline)
     free = shutil.disk_usage(folder).free
     if disk > free:
@@ -120,7 +132,15 @@ def run_preflight(
         run.warn(note)
     _note_facts(source, settings.fps, run)
     preflight = Preflight(
-        source, sound, timeline, sampled.frames, sampled.with_face, seconds, memory / 2**20, disk / 2**20
+        source=source,
+        voice=sound,
+        timeline=timeline,
+        sampled_frames=sampled.frames,
+        sampled_faces=sampled.with_face,
+        estimated_seconds=beside,
+        forecast_seconds=whole if costs.frames else None,
+        estimated_memory_mb=memory / 2**20,
+        estimated_disk_mb=disk / 2**20,
     )
     run.emit("preflight", 4, STEPS, note="; ".join([describe(preflight), *sound.notes]))
     return preflight
@@ -129,16 +149,20 @@ def run_preflight(
 def describe(preflight: Preflight) -> str:
     """What was found and estimated, in a sentence."""
     source, looked = preflight.source, preflight.sampled_frames
-    seen = (
-        f"a face in {preflight.sampled_faces} of {counted(looked, 'sampled frame')}" if looked else "no frame looked at"
-    )
+    seen = f"a face in {preflight.sampled_faces} of {counted(looked, 'sampled frame')}; " if looked else ""
     memory, disk = (size(mb * 2**20) for mb in (preflight.estimated_memory_mb, preflight.estimated_disk_mb))
     return (
         f"{source.width}x{source.height} at {number(float(source.fps), 5)} frames/s, voice "
-        f"{duration(float(preflight.voice.seconds))}, {seen}; "
-        f"{TRIAL} {duration(max(1, round(preflight.estimated_seconds)))}; beside the backend's own, about {memory} of "
+        f"{duration(float(preflight.voice.seconds))}; {seen}"
+        f"{_estimate(preflight)}; beside the backend's own, about {memory} of "
         f"memory; {disk} of disk"
     )
+
+
+def _estimate(preflight: Preflight) -> str:
+    if preflight.forecast_seconds is not None:
+        return f"{LEARNED} {duration(max(1, round(preflight.forecast_seconds)))}"
+    return f"{GUESSED} {duration(max(1, round(preflight.estimated_seconds)))}"
 
 
 def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:

@@ -6,6 +6,7 @@ what a preview shows is what a render paints.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.components import Components
+from musetalk.pipeline.face_sampling import MAX_SAMPLES, find_oddity
 from musetalk.pipeline.fallback import BackendSession, FallbackBackend
 from musetalk.pipeline.file_uses import coords_file
 from musetalk.pipeline.masking import FaceLayout
@@ -34,7 +36,7 @@ from musetalk.pipeline.segments import Segment, cut_segments, segment_limits
 from musetalk.pipeline.speech import WHOLE_SECONDS, extract_features
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
-from musetalk.utils.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +203,10 @@ def _find_faces(
                 run.emit("plan", total, total)
                 return plan, wanted[: plan.frame_count]
     frames = read_frames(source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
+    judged: dict[int, UInt8Array] = {}
     with closing(frames):
         plan = plan_faces(
-            frames,
+            frames if window is not None else _keeping(frames, total, judged),
             frame_size=(source.width, source.height),
             fps=source.fps,
             detector=detector,
@@ -215,8 +218,22 @@ def _find_faces(
         )
     if saved is not None:
         plan.save(saved, key)
+    showing = [picture for frame, picture in judged.items() if plan.faces(frame)]
+    if oddity := find_oddity(list(judged.values()), showing, alone=total == 1):
+        run.warn(oddity)
     decoded = wanted[: plan.frame_count]
     return (plan if window is None else plan.placed(wanted.start, source.frame_count)), decoded
+
+
+def _keeping(
+    frames: Iterator[UInt8Array], total: int, kept: dict[int, UInt8Array]
+) -> Generator[UInt8Array, None, None]:
+    """Pass frames on, and keep copies of a few of `total`, far apart, by their number."""
+    wanted = {total * (2 * index + 1) // (2 * MAX_SAMPLES) for index in range(MAX_SAMPLES)}
+    for number, frame in enumerate(frames):
+        if number in wanted:
+            kept[number] = frame.copy()
+        yield frame
 
 
 def _shorten(

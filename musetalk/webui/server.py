@@ -16,11 +16,11 @@ from starlette.middleware import Middleware
 from musetalk.comparison.viewing import compare_for_viewing
 from musetalk.doctor.environment import devices
 from musetalk.errors import SettingsError
-from musetalk.jobs.costs import COSTS, CostBook
-from musetalk.jobs.guess import LENT_GPU_RATE, guessed_costs
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.cost_guess import LENT_GPU_RATE, guessed_costs
+from musetalk.pipeline.costs import COSTS, CostBook
 from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.access import Access, Heeding

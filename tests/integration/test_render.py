@@ -23,6 +23,8 @@ from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.metrics.mouth_opening import measure_opening
+from musetalk.pipeline.cost_guess import BESIDE_NETWORKS
+from musetalk.pipeline.costs import CostBook
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
@@ -252,13 +254,18 @@ def test_too_little_disk_is_told_in_amounts_that_make_sense(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path) -> None:
-    preflight = LipSync().preflight(sample, speech)
+def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp_path: Path) -> None:
+    engine = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _settings: BESIDE_NETWORKS))
+    preflight = engine.preflight(sample, speech)
     assert preflight.timeline.frame_count == 50
     assert 0 < preflight.sampled_faces <= preflight.sampled_frames
-    assert preflight.estimated_seconds >= 0  # a trial on a busy machine may measure nothing
+    assert preflight.estimated_seconds > 0
+    assert preflight.forecast_seconds is None  # nothing was rendered yet
     assert preflight.estimated_memory_mb > 0
     assert preflight.estimated_disk_mb > 0
+    report = engine.render(sample, speech, tmp_path / "out.mp4")
+    learned = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _settings: BESIDE_NETWORKS))
+    assert learned.preflight(sample, speech).forecast_seconds == pytest.approx(report.wall_seconds, rel=0.05)
 
 
 def test_the_mouth_follows_the_voice(portrait: Path, speech: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from musetalk.comparison.compare import compare
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
-from musetalk.pipeline import composite, trials
+from musetalk.pipeline import composite
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.runtime.stop_points import with_stop_points
@@ -181,7 +181,7 @@ def counting(stop: Stop, work: Callable[..., _T]) -> Callable[..., _T]:
     return counted
 
 
-IN_PIECES = ["preflight", "trial", "detection", "parsing", "speech", "painting", "compositing", "enhancement"]
+IN_PIECES = ["preflight", "detection", "parsing", "speech", "painting", "compositing", "enhancement"]
 
 
 @pytest.mark.parametrize("stage", IN_PIECES)
@@ -192,8 +192,6 @@ def test_no_piece_of_work_begins_after_a_stop(
     painter, detector, values = Painter(), Detector(), dict[str, object]()
     if stage in {"preflight", "detection"}:
         detector = Detector(stop)
-    elif stage == "trial":
-        monkeypatch.setattr(trials, "trial_encode", counting(stop, trials.trial_encode))
     elif stage == "parsing":
         painter = Painter(traits=Traits(framing="halved"))
         monkeypatch.setattr(ComponentLoader, "_parser", lambda *_: Labeller(Layers(stop)))

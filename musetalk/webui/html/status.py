@@ -11,7 +11,7 @@ from html import escape
 from typing import get_args
 
 from musetalk.jobs.job import Job, JobProgress
-from musetalk.pipeline.preflight import TRIAL
+from musetalk.pipeline.preflight import GUESSED, LEARNED
 from musetalk.progress import Stage
 from musetalk.utils.units import counted, duration
 from musetalk.webui.backend_names import titled
@@ -111,7 +111,7 @@ def _note(progress: JobProgress) -> str:
     """What was said last, but not how long the trial took it to be where that is known better."""
     if not whole_said(progress):
         return progress.note
-    return "; ".join(part for part in progress.note.split("; ") if not part.startswith(TRIAL))
+    return "; ".join(part for part in progress.note.split("; ") if not part.startswith((GUESSED, LEARNED)))
 
 
 def share_done(progress: JobProgress | None) -> float | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from musetalk.jobs.costs import CostBook, Costs, Forecast, Work
-from musetalk.jobs.guess import guessed_costs
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.whole_meter import WholeMeter
+from musetalk.pipeline.cost_guess import guessed_costs
+from musetalk.pipeline.costs import CostBook, Costs, Forecast, Work
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings

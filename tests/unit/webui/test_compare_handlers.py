@@ -16,11 +16,11 @@ import pytest
 from musetalk.assets import PORTRAIT
 from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE, SOURCE_IN_STEP, Compared, Comparison
 from musetalk.errors import MuseTalkError
-from musetalk.jobs.costs import CostBook, Costs
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.costs import CostBook, Costs
 from musetalk.pipeline.engine import Engine as AnyEngine
 from musetalk.pipeline.report import Fallback
 from musetalk.progress import CancelToken, ProgressCallback

@@ -1,4 +1,4 @@
-"""What is tried before a render keeps to its time, by a clock that the tests hand in."""
+"""Looks at a source before a render keep to their time, by a clock that the tests hand in."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
-from musetalk.pipeline.trials import COPYING_SECONDS, MAX_SAMPLES, SAMPLING_SECONDS, copying_seconds, sample_faces
+from musetalk.pipeline.face_sampling import (
+    MAX_SAMPLES,
+    SAMPLING_SECONDS,
+    sample_faces,
+)
 from musetalk.progress import CancelToken
-from musetalk.settings import EncoderSettings, Limits
+from musetalk.settings import Limits
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.green_faces import draw, green, tight
 from tests.helpers.media import write_video
@@ -69,7 +73,6 @@ def test_what_is_cheap_is_looked_at_everywhere_and_no_larger_than_needed(clip: t
     sampling = sample_faces(*clip, detector, CancelToken(), clock)
     assert sampling.frames == sampling.with_face == 3
     assert detector.sides == [160] * 3
-    assert sampling.seconds == pytest.approx(0.01)
     small = Costly(clock, 0.01, sees_from=640)
     assert sample_faces(*clip, small, CancelToken(), clock).with_face == 3
     assert small.sides == [160, 320, 640] * 3
@@ -80,7 +83,6 @@ def test_what_is_dear_is_looked_at_once_and_small(clip: tuple[Source, Timeline])
     detector = Costly(clock, 30.0, sees_from=640)
     sampling = sample_faces(*clip, detector, CancelToken(), clock)
     assert (sampling.frames, sampling.with_face, detector.sides) == (1, 0, [160])
-    assert sampling.seconds == pytest.approx(30.0)
 
 
 @pytest.fixture(scope="module")
@@ -145,26 +147,10 @@ def test_a_frame_that_does_not_come_in_time_is_left_out(clip: tuple[Source, Time
     assert (sampling.frames, detector.sides) == (0, [])
 
 
-def test_a_trial_on_frames_is_cut_off(clip: tuple[Source, Timeline], tmp_path: Path) -> None:
-    readings = iter([0.0, 0.0])
-    seconds = copying_seconds(
-        *clip, EncoderSettings(), folder=tmp_path, cancel=CancelToken(), now=lambda: next(readings, 100.0)
-    )
-    assert seconds == COPYING_SECONDS
-
-
-def test_a_trial_on_frames_tells_what_one_costs(clip: tuple[Source, Timeline], tmp_path: Path) -> None:
-    still = copying_seconds(*clip, EncoderSettings(), folder=tmp_path, cancel=CancelToken(), now=Clock())
-    assert still == 0.0
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_stop_is_heeded(clip: tuple[Source, Timeline], tmp_path: Path) -> None:
+def test_a_stop_is_heeded(clip: tuple[Source, Timeline]) -> None:
     cancel = CancelToken()
     cancel.cancel()
     detector = Costly(Clock(), 0.01)
     with pytest.raises(Cancelled):
         sample_faces(*clip, detector, cancel, Clock())
-    with pytest.raises(Cancelled):
-        copying_seconds(*clip, EncoderSettings(), folder=tmp_path, cancel=cancel, now=Clock())
     assert detector.sides == []

@@ -129,7 +129,7 @@ class CostBook:
         backends = compare or (settings.backend,)
         each = [settings.model_copy(update={"backend": backend}) for backend in backends]
         costs = [self.costs(one) for one in each]
-        turns = [_turn(work, one, cost) for one, cost in zip(each, costs, strict=True)]
+        turns = [stage_seconds(work, one, cost) for one, cost in zip(each, costs, strict=True)]
         for turn in turns[1:]:
             turn["plan"] = 0.0  # the first one's is used
         if compare:
@@ -177,7 +177,8 @@ def _key(settings: RenderSettings) -> str:
     )
 
 
-def _turn(work: Work, settings: RenderSettings, costs: Costs) -> dict[Stage, float]:
+def stage_seconds(work: Work, settings: RenderSettings, costs: Costs) -> dict[Stage, float]:
+    """Return the seconds that each stage of a render should take."""
     painting = work.frames * costs.paint * loop_steps(settings)
     return {
         "preflight": costs.begin,

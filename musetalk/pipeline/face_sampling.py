@@ -1,4 +1,4 @@
-"""Short trials before a render: whether there are faces, and what the work on a frame costs; bounded in time."""
+"""A few looks at a source before a render: whether there are faces, and how they stand; bounded in time."""
 
 from __future__ import annotations
 
@@ -7,31 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from musetalk.errors import Cancelled
 from musetalk.faces.absence import unusual_light, upside_down
 from musetalk.faces.detection.opencv import shrunk
-from musetalk.faces.tracking.planner import LOOK_SECONDS
-from musetalk.faces.tracking.propagate import ANY_FACE, FollowingDetector, search_frames
+from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
 from musetalk.faces.types import FaceDetector
-from musetalk.media.playback import play
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
-from musetalk.media.writer import trial_encode
 from musetalk.progress import CancelToken, Deadline
-from musetalk.settings import EncoderSettings
 from musetalk.utils.arrays import UInt8Array
 
-SAMPLING_SECONDS, COPYING_SECONDS = 1.2, 0.8  # most that each trial takes, up to the step that it is at
-MAX_SAMPLES = 8  # frames in which faces are looked for
-_FRAMES_PER_SAMPLE = 250
-_JUDGED = 3  # of the frames with a face, those that are looked at for how it stands
-_TRIAL_FRAMES = 8
+SAMPLING_SECONDS = 1.2  # most that the looks take, up to the one that is being taken
+MAX_SAMPLES = 3  # frames in which faces are looked for: each costs a decoder that has to start
 _SMALLEST_SIDE = 160  # pixels of the first look: a sixteenth of the work that one at 640 is
 _PRUDENCE = 1.5  # by how much a larger look may cost more than its pixels say
-_FOLLOWED_SHARE = 1 / 6  # of a look at a whole frame, what following a face to the next one costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +32,12 @@ class Sampling:
     Attributes:
         frames: How many frames were looked at.
         with_face: In how many of them a face was seen.
-        seconds: What finding faces should take for each frame of the source.
         oddity: What is unusual in the light of these frames or the way faces stand, as a sentence about the source;
             empty: nothing.
     """
 
     frames: int
     with_face: int
-    seconds: float
     oddity: str = ""
 
 
@@ -87,73 +76,26 @@ def sample_faces(
         pictures.append(picture)
         if looks.show_face(picture):
             showing.append(picture)
-    seconds = looks.seconds_a_frame(float(source.fps))
-    # One frame does not tell how the others are: many films begin black.
-    judged = pictures if len(pictures) > 1 or timeline.sources_used == 1 else []
-    return Sampling(len(pictures), len(showing), seconds, _oddity(judged, showing[:_JUDGED]))
+    alone = timeline.sources_used == 1
+    return Sampling(len(pictures), len(showing), find_oddity(pictures, showing, alone=alone))
 
 
-def _oddity(pictures: Sequence[UInt8Array], showing: Sequence[UInt8Array]) -> str:
-    """What is unusual in some pictures, of which some show a face, as a sentence about the source; empty: nothing."""
+def find_oddity(pictures: Sequence[UInt8Array], showing: Sequence[UInt8Array], *, alone: bool) -> str:
+    """Return what is unusual in the light of a source or the way its faces stand, as a sentence; empty: nothing.
+
+    Args:
+        pictures: Some frames, far apart: uint8 RGB [H, W, 3] each.
+        showing: Those of them that show a face.
+        alone: Whether one picture is all that the source has: of a film one frame does not tell how the others are,
+            for many begin black.
+    """
+    if len(pictures) < 2 and not alone:
+        return ""
     if odd := unusual_light(pictures):
         return odd.reason.replace("it is", "the source is", 1)
     if odd := upside_down(showing):
         return f"the faces in the source look upside down: {odd.remedy}"
     return ""
-
-
-def copying_seconds(
-    source: Source,
-    timeline: Timeline,
-    settings: EncoderSettings,
-    *,
-    folder: Path,
-    cancel: CancelToken,
-    now: Callable[[], float] = time.monotonic,
-) -> float:
-    """What decoding and encoding should take for each output frame, in seconds, from a trial on a few.
-
-    Args:
-        source: The source.
-        timeline: Which of its frames are shown.
-        settings: Of the encoder.
-        folder: Temporary.
-        cancel: Ends it.
-        now: A clock, in seconds.
-
-    Raises:
-        Cancelled: Through `cancel`.
-        OutputError: The encoder does not work.
-    """
-    deadline = Deadline(cancel, COPYING_SECONDS, now)
-    one = _timed_copy(1, source, timeline, settings, folder, deadline, now)
-    if one is None:
-        cancel.check()
-        return COPYING_SECONDS
-    many = min(_TRIAL_FRAMES, timeline.frame_count, int(deadline.left / max(one, 1e-6)))
-    several = _timed_copy(many, source, timeline, settings, folder, deadline, now) if many > 1 else None
-    cancel.check()
-    # Against the trial on one, what it takes to start is left out; where there was no time for more it counts.
-    return one if several is None else max(0.0, several - one) / (many - 1)
-
-
-def _timed_copy(
-    count: int,
-    source: Source,
-    timeline: Timeline,
-    settings: EncoderSettings,
-    folder: Path,
-    deadline: Deadline,
-    now: Callable[[], float],
-) -> float | None:
-    """Seconds that decoding and encoding the first frames takes; None: it was cut off."""
-    started = now()
-    try:
-        frames = list(play(source, timeline, 0, count, spool_dir=folder, cancel=deadline))
-        trial_encode(frames, source.fps, settings, deadline)
-    except Cancelled:
-        return None
-    return now() - started
 
 
 class _Looks:
@@ -187,16 +129,6 @@ class _Looks:
         self._costs[side] = min(seconds, self._costs.get(side, seconds))
         return bool(faces)
 
-    def seconds_a_frame(self, fps: float) -> float:
-        """What finding faces should take for each frame of a source: looks now and then, and following between."""
-        if not self._costs:
-            return 0.0
-        side = max(self._costs)
-        look = self._costs[side] * (self._full / side) ** 2
-        if not isinstance(self._detector, FollowingDetector):
-            return look
-        return look * (_FOLLOWED_SHARE + 1 / max(1.0, LOOK_SECONDS * fps))
-
 
 def _places(source: Source, timeline: Timeline) -> list[int]:
     """Source frames to look at, those far apart first.
@@ -205,7 +137,7 @@ def _places(source: Source, timeline: Timeline) -> list[int]:
     """
     used = timeline.sources_used
     keys = source.clock.keyframes or (0,)
-    samples = min(MAX_SAMPLES, 3 + used // _FRAMES_PER_SAMPLE)
+    samples = min(MAX_SAMPLES, used)
     wanted = ((2 * index + 1) * used // (2 * samples) for index in range(samples))
     places = sorted({keys[max(0, bisect.bisect_right(keys, at) - 1)] for at in wanted})
     if len(places) == 1 and used > 1:

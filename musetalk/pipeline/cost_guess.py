@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from musetalk.jobs.costs import Costs, loop_steps
+from musetalk.pipeline.costs import Costs, loop_steps
 from musetalk.settings import RenderSettings
 
 # GFLOP a frame, at 256 pixels.
@@ -22,6 +22,8 @@ LENT_GPU_RATE = 60_000.0  # GFLOP/s of what Hugging Face lends; it cannot be mea
 _BEGIN, _LOAD_MUSETALK, _LOAD_LATENTSYNC = 3.0, 12.0, 25.0
 _PLAN, _WARP, _OTHER, _FINISH, _HEAR = 0.008, 0.004, 0.02, 0.5, 0.03
 _LOOK_EVERY = 12.0  # frames between looks of a detector that is heavy; faces are followed between
+# What renders should cost beside the work of their networks.
+BESIDE_NETWORKS = Costs(begin=_BEGIN, plan=_PLAN, parse=0.0, speech=0.0, paint=0.0, other=_OTHER, finish=_FINISH)
 
 
 def guessed_costs(settings: RenderSettings, rate: Callable[[], float]) -> Costs:
