@@ -22,7 +22,7 @@ import torch
 from hybrid.drop_in import load_latentsync_unet3d, surgical_unet3d_inference
 from hybrid.sampler import Sampling
 from musetalk.audio.features import measure_features
-from musetalk.audio.types import LATENTSYNC_HEARING
+from musetalk.audio.types import LATENTSYNC_FEATURES
 from musetalk.audio.whisper import load_whisper
 from musetalk.audio.windows import FeatureTrack
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
@@ -90,9 +90,9 @@ def read_voice(path: Path) -> Float32Array:
 def hear(samples: Float32Array, frames: int, whisper: Path, device: str) -> Float32Array:
     """Return what LatentSync hears with each frame: float32 [frames, 50, 384]."""
     with tempfile.TemporaryDirectory() as folder:
-        encoder = load_whisper(whisper, LATENTSYNC_HEARING, device=device)
+        encoder = load_whisper(whisper, LATENTSYNC_FEATURES, device=device)
         features = measure_features([samples], encoder, Path(folder, "features.npy"))
-        return FeatureTrack(features, fps=FPS, frame_count=frames, hearing=LATENTSYNC_HEARING).window(0, frames)
+        return FeatureTrack(features, fps=FPS, frame_count=frames, audio_spec=LATENTSYNC_FEATURES).window(0, frames)
 
 
 if __name__ == "__main__":

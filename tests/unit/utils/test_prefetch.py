@@ -5,13 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-<<<<<<<< HEAD:tests/unit/utils/test_prefetch.py
-from musetalk.utils.prefetch import map_closing, prefetch
-from tests.helpers.programs import HANG_SECONDS
-========
 from musetalk.utils.prefetch import map_closing, prefetch
 from tests.programs import HANG_SECONDS
->>>>>>>> 173deb7 (Call small things by the field's words: LRUCache, prefetch, deflicker, JobWatcher, ZeroGpuEngine):tests/unit/test_prefetch.py
 
 
 def alive(name: str) -> bool:
