@@ -22,7 +22,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
-from musetalk.pipeline.parse import FaceParser, FaceLandmarker, FaceReaders
+from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
 from musetalk.settings import PARSED_SHAPES, RenderSettings
 from musetalk.utils.files import cache_folder
 from musetalk.utils.stopping import left_alone, stop_point

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from musetalk.utils.prefetch import map_closing, prefetch
-from tests.programs import HANG_SECONDS
+from tests.helpers.programs import HANG_SECONDS
 
 
 def alive(name: str) -> bool:
