@@ -96,7 +96,7 @@ def prepared(faces: list[bool], presence: list[float] | None, spoken: int) -> Re
     timeline = Timeline(len(faces), spoken, len(faces), "hold")
     values = None if presence is None else np.array(presence, np.float32)
     segments = cut_segments(plan, timeline, SegmentLimits(3), values)
-    return cast(RenderPlan, SimpleNamespace(plan=plan, timeline=timeline, segments=segments))
+    return cast(RenderPlan, SimpleNamespace(face_plan=plan, timeline=timeline, segments=segments))
 
 
 def kinds(plan: RenderPlan, *fallbacks: Fallback) -> list[tuple[int, int, str]]:
