@@ -8,9 +8,8 @@ from hybrid.crop import FEATHER, AlignedPlacement, pasted_mask, place_aligned
 from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, points_of_landmarks, steady_points
 from hybrid.mask import SIDE, shown_mask
 from musetalk.faces.crops.crop import CropPlacement, Placement, Scaling
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
-from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, Float64Array, UInt8Array
 
 
 class FaceAligner:

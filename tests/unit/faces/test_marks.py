@@ -23,14 +23,13 @@ from musetalk.faces.parsing.label_points import five_of_labels
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parsed_faces import FaceShapes, ShapeReader
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.pipeline.components import Workshop
 from musetalk.pipeline.parse import FaceReaders, shapes_in
 from musetalk.progress import Cancelled, RenderRun
 from musetalk.settings import RenderSettings
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 from tests.helpers.drawn import drawn_face, drawn_sample
 from tests.helpers.drawn_labels import BASE, EYES, LIPS, draw
 from tests.helpers.drawn_landmarks import mean_landmarks, write_landmarks
