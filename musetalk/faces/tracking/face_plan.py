@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from musetalk.errors import CoordsError
+from musetalk.errors import CoordsError, OutputError
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import Float32Array, Int32Array, Int64Array
@@ -167,7 +167,7 @@ class FacePlan:
         """
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         size = np.array([self.frame_count, self.width, self.height], dtype=np.int64)
-        with whole_file(path) as partial:
+        with whole_file(path, _unwritable) as partial:
             path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
                 np.savez_compressed(file, key=np.array(key), size=size, **arrays)
@@ -318,3 +318,7 @@ def _check_rows(plan: FacePlan) -> None:
         raise ValueError("a face has no place")
     if (plan.boxes[:, 2:4] <= plan.boxes[:, :2]).any():
         raise ValueError("a box is empty")
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot write the coords file {path} ({error.strerror})")
