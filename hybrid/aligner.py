@@ -8,9 +8,8 @@ from hybrid.crop import FEATHER, AlignedCropTransform, pasted_mask, place_aligne
 from hybrid.landmarks import FacePoints, assumed_points, points_from_labels, points_of_landmarks, smooth_points
 from hybrid.mask import SIDE, visible_mask
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, Scaling
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
-from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, Float64Array, UInt8Array
 
 
 class FaceAligner:

@@ -29,9 +29,8 @@ from musetalk.faces.parsing.label_points import (
     two_sides,
 )
 from musetalk.faces.parsing.labels import FaceLabel
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 
 Point: TypeAlias = tuple[float, float]
 

@@ -7,14 +7,11 @@ trained on nothing else.
 from __future__ import annotations
 
 from math import atan2, cos, sin
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from hybrid.mask import SIDE
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
+from musetalk.utils.arrays import Float64Array
 
 TEMPLATE = np.array([[17.0, 20.0], [58.0, 20.0], [37.5, 40.0]])  # brow at the left, brow at the right, nose
 _TEMPLATE_WIDTH, _TEMPLATE_HEIGHT = 75, 100

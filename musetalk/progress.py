@@ -17,6 +17,14 @@ _PICTURE_SECONDS = 2.0  # between pictures of the newest frame
 _log = logging.getLogger(__name__)
 
 Stage: TypeAlias = Literal["preflight", "plan", "parse", "speech", "render", "finish"]
+STAGE_TITLES: dict[Stage, str] = {
+    "preflight": "Checking inputs",
+    "plan": "Finding faces",
+    "parse": "Reading faces",
+    "speech": "Listening",
+    "render": "Rendering",
+    "finish": "Finishing file",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from musetalk.errors import OutputError
 from musetalk.utils.arrays import Float32Array
+from musetalk.utils.files import whole_file
 
 _log = logging.getLogger(__name__)
 
@@ -84,21 +85,16 @@ def write_features(path: Path, shape: tuple[int, int, int], pieces: Iterable[Flo
     Raises:
         OutputError: The disk is full or cannot be written to.
     """
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            header = {"descr": _DTYPE.str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for piece in pieces:
-                file.write(np.clip(piece, -_LARGEST, _LARGEST).astype(_DTYPE).tobytes())
-        part.replace(path)
-        return FeatureFile.open(path)
-    except OSError as error:
-        raise OutputError(
-            f'the voice\'s features cannot be written to "{path.parent}" ({error})', "free some space"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path, _no_room) as partial, partial.open("wb") as file:
+        header = {"descr": _DTYPE.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in pieces:
+            file.write(np.clip(piece, -_LARGEST, _LARGEST).astype(_DTYPE).tobytes())
+    return FeatureFile.open(path)
+
+
+def _no_room(path: Path, error: OSError) -> OutputError:
+    return OutputError(f'the voice\'s features cannot be written to "{path.parent}" ({error})', "free some space")
 
 
 class FeatureCache:

@@ -11,17 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from musetalk.pipeline.report import RenderReport
-from musetalk.progress import ProgressCallback, ProgressEvent
+from musetalk.progress import STAGE_TITLES, ProgressCallback, ProgressEvent
 from musetalk.utils.units import counted, duration, number, size
 
-_TITLES = {
-    "preflight": "checking inputs",
-    "plan": "finding faces",
-    "parse": "reading faces",
-    "speech": "listening",
-    "render": "rendering",
-    "finish": "finishing file",
-}
 _PLAIN_STEPS = 10  # lines per stage
 
 
@@ -47,7 +39,7 @@ class _Bars:
         if event.note:
             self._bars.print(event.note)
         if event.stage not in self._tasks:
-            self._tasks[event.stage] = self._bars.add_task(_TITLES[event.stage], total=event.total)
+            self._tasks[event.stage] = self._bars.add_task(STAGE_TITLES[event.stage].lower(), total=event.total)
         task, reached = self._tasks[event.stage], int(event.done + event.part)
         if reached < self._bars.tasks[task].completed:  # the next backend of a comparison
             self._bars.reset(task)
@@ -64,7 +56,7 @@ class _Lines:
         if (event.stage, step) != self._last:
             self._last = (event.stage, step)
             note = f" ({event.note})" if event.note else ""
-            line = f"[{event.seconds:7.1f} s] {_TITLES[event.stage]}: {reached}/{event.total}{note}\n"
+            line = f"[{event.seconds:7.1f} s] {STAGE_TITLES[event.stage].lower()}: {reached}/{event.total}{note}\n"
             sys.stderr.write(line)
             sys.stderr.flush()
 

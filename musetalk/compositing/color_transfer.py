@@ -8,17 +8,16 @@ as the evidence leaves open.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, Float64Array, UInt8Array
+from musetalk.utils.robust import SIGMA_BY_MAD
 
 LEVELS = 256
 
-_Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 _LEAST_PAIRS = 16
 _MOST_PAIRS = 800  # more say nothing more
@@ -28,7 +27,6 @@ _INDEPENDENT = 0.15  # of the pairs: neighbours err alike
 _ROUNDS = 6
 _NOISE = 0.6  # levels; pairs agree no better than this, if only for rounding
 _TUKEY = 4.685  # Huber and Ronchetti, Robust Statistics: 95 % efficient for normal errors
-_NORMAL = 1.4826  # standard deviation of normal errors by their median absolute deviation
 _LARGEST = 48.0  # levels; the largest correction
 _USABLE = (3, 252)  # levels; beyond them values may have been cut
 
@@ -85,7 +83,7 @@ def correction_table(correction: Float32Array) -> UInt8Array:
     return table
 
 
-def _robust_fit(terms: _Float64Array, target: _Float64Array, usable: npt.NDArray[np.bool_]) -> _Float64Array:
+def _robust_fit(terms: Float64Array, target: Float64Array, usable: npt.NDArray[np.bool_]) -> Float64Array:
     """Fit factors of terms [3, n, 3] to targets [3, n], channel by channel: float64 [3, 3].
 
     Iteratively reweighted least squares with Tukey's biweight and a normal prior. It begins at the offset that most
@@ -96,7 +94,7 @@ def _robust_fit(terms: _Float64Array, target: _Float64Array, usable: npt.NDArray
     errors = errors - _median(errors, usable)[:, None]
     factors = np.tile(usual, (3, 1))
     for _ in range(_ROUNDS):
-        scale = np.maximum(_NORMAL * _median(np.abs(errors), usable), _NOISE)
+        scale = np.maximum(SIGMA_BY_MAD * _median(np.abs(errors), usable), _NOISE)
         weights = usable * np.square(np.clip(1 - np.square(errors / (_TUKEY * scale[:, None])), 0, None))
         weights *= (_INDEPENDENT / np.square(scale))[:, None]
         weighted = (terms * weights[..., None]).transpose(0, 2, 1)
@@ -106,19 +104,19 @@ def _robust_fit(terms: _Float64Array, target: _Float64Array, usable: npt.NDArray
     return np.asarray(factors)
 
 
-def _median(values: _Float64Array, usable: npt.NDArray[np.bool_]) -> _Float64Array:
+def _median(values: Float64Array, usable: npt.NDArray[np.bool_]) -> Float64Array:
     """Medians of the usable values in each row; 0 where there is none."""
     return np.array([np.median(row[good]) if good.any() else 0.0 for row, good in zip(values, usable, strict=True)])
 
 
 @lru_cache(maxsize=1)
-def _light() -> _Float64Array:
+def _light() -> Float64Array:
     """Linear light of each grey level, 0 to 1 (IEC 61966-2-1, sRGB)."""
     value = np.arange(LEVELS) / (LEVELS - 1)
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
-def _level(light: _Float64Array) -> _Float64Array:
+def _level(light: Float64Array) -> Float64Array:
     """The grey level, 0 to 255, of linear light; what is out of range is cut."""
     light = np.clip(light, 0, 1)
     value = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -126,12 +124,12 @@ def _level(light: _Float64Array) -> _Float64Array:
 
 
 @lru_cache(maxsize=1)
-def _steepness() -> _Float64Array:
+def _steepness() -> Float64Array:
     """How much light one level more is, at each grey level."""
     return np.asarray(np.gradient(_light()))
 
 
 @lru_cache(maxsize=1)
-def _terms() -> _Float64Array:
+def _terms() -> Float64Array:
     """What a corrected light is made of, by grey level: float64 [256, 3], light itself, a constant, its root."""
     return np.stack([_light(), np.ones(LEVELS), np.sqrt(_light())], axis=1)

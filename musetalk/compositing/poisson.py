@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from musetalk.compositing.boundary import Borders, block_means, block_size, outermost, shown_blocks
 from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.robust import SIGMA_BY_MAD
 
 _BOUNDARY = 0.3  # blocks that show no more than this have the source's values
 _SWEEPS = 20  # over each grid; one of half its size gives what they begin with
 _COARSEST = 4  # shorter sides of a grid are not halved
 _ROOM = 2.0  # standard deviations around the usual difference, of which most are
 _LEAST_ROOM = 4.0  # levels
-_NORMAL = 1.4826  # standard deviation of normal errors by their median absolute deviation
 
 _NEIGHBOURS = ((0.0, 0.25, 0.0), (0.25, 0.0, 0.25), (0.0, 0.25, 0.0))
 
@@ -53,7 +53,7 @@ def on_the_boundary_of(source: UInt8Array, face: UInt8Array, alpha: Float32Array
 def _tamed(differences: Float32Array) -> Float32Array:
     """Cut what stands out of differences, float32 [n, 3]: edges that do not meet, which would bleed into the face."""
     middle = np.median(differences, axis=0)
-    spread = _NORMAL * np.median(np.abs(differences - middle), axis=0)
+    spread = SIGMA_BY_MAD * np.median(np.abs(differences - middle), axis=0)
     room = np.maximum(_LEAST_ROOM, _ROOM * spread)
     return np.asarray(np.clip(differences, middle - room, middle + room), dtype=np.float32)
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from musetalk.compositing.boundary import Boundary
 from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.robust import SIGMA_BY_MAD
 
 _SIGMA = 1.2  # pixels, of the blur
 _KERNEL = (5, 5)
@@ -30,7 +31,6 @@ _FAINT = 0.35  # levels squared: less detail than this is rounding
 _STRENGTH = 0.7
 _BAND = 0.1  # of the logarithm of the ratio: so much of a difference is left alone
 _UNSURE = 3.0  # standard errors of the median's: so much more
-_NORMAL = 1.4826  # standard deviation of normal errors by their median absolute deviation
 _MOST_SHARPENED = 0.7
 _MOST_BLURRED = 0.7
 _UNSEEN_GRAIN = 0.5  # levels: so much is not missed
@@ -185,7 +185,7 @@ def _ratio(source: Float32Array, generated: Float32Array) -> float:
         return 1.0
     ratios = np.log(source[rich] / generated[rich]) / 2
     middle = float(np.median(ratios))
-    spread = _NORMAL * float(np.median(np.abs(ratios - middle)))
+    spread = SIGMA_BY_MAD * float(np.median(np.abs(ratios - middle)))
     band = _BAND + _UNSURE * spread / float(np.sqrt(len(ratios)))
     more = len(ratios) - _LEAST_BLOCKS
     sure = more / (more + _FEW)

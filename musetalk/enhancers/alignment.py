@@ -9,9 +9,8 @@ import numpy as np
 
 from musetalk.faces.crops.rotated_crop import fitted
 from musetalk.faces.crops.upright_crop import UprightCropTransform
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceSample
-from musetalk.utils.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array, Float64Array
 from musetalk.utils.easing import smoothstep
 
 # Places in a crop of 512, in the order of `FivePoints`: the template that GFPGAN's faces are aligned by (Apache-2.0;

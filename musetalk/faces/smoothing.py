@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import log, sqrt
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Float64Array: TypeAlias = npt.NDArray[np.float64]
+from musetalk.utils.arrays import Float64Array
 
 _REACH = 4.0  # half width of the kernel, in standard deviations
 LEAST_SIGMA = 0.25  # frames; a narrower kernel sees one frame only

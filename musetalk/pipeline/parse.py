@@ -14,13 +14,12 @@ from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
 from musetalk.progress import RenderRun
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 
 _MOST_FACES = 256  # in a batch, so that progress shows while one picture is repeated
 

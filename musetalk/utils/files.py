@@ -7,7 +7,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -78,12 +78,21 @@ def _names_a_stream(path: Path) -> bool:
     return False
 
 
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or " ".join(str(error).split())
+    return OutputError(f'"{readable(path)}" cannot be written ({reason})', "write it elsewhere")
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, unwritable: Callable[[Path, OSError], OutputError] = _unwritable) -> Iterator[Path]:
     """Where to write a file that is to appear at `path` whole or not at all: beside it, with the same ending.
 
     It gets its name when the `with` block ends, and goes where that fails. Its name until then is short, so that it
     can be made wherever `path` can.
+
+    Args:
+        path: The file; what is there is replaced.
+        unwritable: What to say where it cannot be written.
 
     Raises:
         OutputError: It cannot be written.
@@ -93,7 +102,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         with suppress(OSError):  # it has its name, or could never be made
             partial.unlink()
@@ -102,11 +111,6 @@ def whole_file(path: Path) -> Iterator[Path]:
 def _ending(path: Path) -> str:
     """A file's ending, by which libraries choose the format; none where it is too long to say one."""
     return path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_ENDING else ""
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or " ".join(str(error).split())
-    return OutputError(f'"{readable(path)}" cannot be written ({reason})', "write it elsewhere")
 
 
 @contextmanager

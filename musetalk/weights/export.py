@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from musetalk.errors import BackendError, OutputError
+from musetalk.errors import BackendError
 from musetalk.progress import CancelToken
+from musetalk.utils.files import whole_file
+from musetalk.weights.disk import unwritable
 from musetalk.weights.lock import entry_of, guarded, record
 from musetalk.weights.variants import DTYPE, FROM_SIZE, FROM_TIME, MADE_FROM, is_checkpoint, lean_path
 from musetalk.weights.verify import digest
@@ -70,19 +72,14 @@ def _export_one(file: WeightFile, models_dir: Path, dtype: LeanType) -> PurePosi
     if not tensors:
         raise BackendError(f"{original} has none of the tensors that are used", "download it again")
     target = lean_path(original)
-    fresh = target.with_name(target.name + ".new")
     said = {
         MADE_FROM: original.name,
         FROM_SIZE: str(made_of.st_size),
         FROM_TIME: str(made_of.st_mtime_ns),
         DTYPE: dtype,
     }
-    try:
-        save_file(tensors, fresh, metadata=said)
-        fresh.replace(target)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise OutputError(f"{target} cannot be written ({error})", "make room, or the folder writable") from error
+    with whole_file(target, unwritable) as partial:
+        save_file(tensors, partial, metadata=said)
     place = file.path.with_name(target.name)
     record(models_dir, place, entry_of(digest(target), target.stat().st_size, f"made from {original.name}"))
     return place

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from musetalk.errors import BackendError
 from musetalk.progress import CancelToken
+from musetalk.utils.files import whole_file
 from musetalk.weights.disk import unwritable
 
 LOCK_NAME = "weights.lock.json"
@@ -75,12 +76,8 @@ def record(models_dir: Path, path: PurePosixPath, entry: LockEntry) -> None:
     entries = read_lock(models_dir) | {str(path): entry}
     held = {"version": _VERSION, "files": {name: asdict(entries[name]) for name in sorted(entries)}}
     target = models_dir / LOCK_NAME
-    fresh = target.with_name(f"{LOCK_NAME}.new")
-    try:
-        fresh.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
-        fresh.replace(target)
-    except OSError as error:
-        raise unwritable(target, error) from error
+    with whole_file(target, unwritable) as partial:
+        partial.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

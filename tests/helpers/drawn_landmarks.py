@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from musetalk.faces.landmarks.fan_network import FAN
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import Float64Array
 from musetalk.weights.catalog import LANDMARKS
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -16,6 +14,7 @@ from musetalk.backends.types import Clip, Traits
 from musetalk.errors import GeneratorError
 from musetalk.runtime.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
 from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.lru_cache import LRUCache
 
 CACHE_BYTES = 128 * 2**20  # 4096 frames of 256 x 256 in float32
 
@@ -188,7 +187,7 @@ def finite(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
-class LatentCache:
+class LatentCache(LRUCache[bytes, torch.Tensor]):
     """Latents by the digest of their pixels; those not used for longest go first. Safe to share between threads.
 
     Args:
@@ -196,26 +195,10 @@ class LatentCache:
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._kept: OrderedDict[bytes, torch.Tensor] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, digest: bytes) -> torch.Tensor | None:
-        """What was kept under a digest, if it still is."""
-        with self._lock:
-            latents = self._kept.get(digest)
-            if latents is not None:
-                self._kept.move_to_end(digest)
-            return latents
+        super().__init__(most_bytes, lambda latents: latents.nbytes)
 
     def put(self, digest: bytes, latents: torch.Tensor) -> torch.Tensor:
         """Keep a copy of latents and return it."""
         own = latents.clone()  # a view would keep its whole batch alive
-        with self._lock:
-            replaced = self._kept.pop(digest, None)
-            self._bytes += own.nbytes - (0 if replaced is None else replaced.nbytes)
-            self._kept[digest] = own
-            while self._bytes > self._most_bytes and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        self.keep(digest, own)
         return own

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, Scaling
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 
 
 class Aligner(Protocol):

@@ -8,8 +8,8 @@ from math import atan2, ceil, cos, floor, hypot, sin
 import cv2
 import numpy as np
 
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.utils.arrays import Float64Array
 
 _REACH = 3  # pixels, of the frame or of the crop, whichever are larger, that turning back looks at around a place
 

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.faces.crops.rotated_crop import RotatedCropTransform
-from musetalk.faces.smoothing import Float64Array
-from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, Float64Array, UInt8Array
 
 _ANY = TypeVar("_ANY", np.uint8, np.float32)
 

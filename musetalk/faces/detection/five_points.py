@@ -6,8 +6,8 @@ from math import atan2, hypot, pi
 
 import numpy as np
 
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FivePoints, MouthShape
+from musetalk.utils.arrays import Float64Array
 
 # In a `FaceBox`, as fractions of its side: means of ten faces (photographs, a painting, drawings) that Haar cascades
 # and MTCNN both found. They scatter by 0.02.

@@ -28,10 +28,9 @@ from musetalk.faces.detection.mtcnn_networks import (
 )
 from musetalk.faces.detection.mtcnn_views import View, mean_face
 from musetalk.faces.detection.opencv import LightDetector, shrunk
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, Sought
 from musetalk.settings import DetectorSettings
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 
 MAX_SIDE = 480  # pixels of the longer side, unless settings say otherwise
 

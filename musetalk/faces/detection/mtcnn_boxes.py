@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.faces.smoothing import Float64Array
-from musetalk.utils.arrays import Float32Array
+from musetalk.utils.arrays import Float32Array, Float64Array
 
 _MOST = 256  # boxes that are handed on: noise and foliage have thousands, faces are among the best
 _WEIGHED = 1024  # boxes that are weighed against each other

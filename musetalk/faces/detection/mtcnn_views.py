@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from musetalk.faces.detection.five_points import square_of, tilt_of
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FivePoints
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 
 _CUT = 1.083  # side of what the third network is shown, in sides of a `FaceBox`: the height of a tight box
 _MIRRORED = [1, 0, 2, 4, 3]  # the order of the points in a mirrored face

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from musetalk.faces.detection.s3fd_boxes import tight_box
 from musetalk.faces.landmarks.fan_network import FAN, INPUT_SIDE, LANDMARKS, MAP_SIDE
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
 from musetalk.progress import never_stop
 from musetalk.runtime.checkpoint import fill, load_state_dict
-from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, Float64Array, UInt8Array
 from musetalk.weights.variants import preferred
 
 # Facts of 1adrianb/face-alignment: the crop lies around the middle of S3FD's tall box, moved up by 0.12 of its height,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from musetalk.faces.proportions import FaceExtent
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox
+from musetalk.utils.arrays import Float64Array
 
 # Numbers of the 68-point scheme.
 _BRIDGE = (28, 29, 30)  # of the nose: a landmark above MuseTalk's line, the one on it, and the tip

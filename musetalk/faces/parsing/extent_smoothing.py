@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from musetalk.faces.proportions import BoxProportions, FaceExtent, assumed_extent
-from musetalk.faces.smoothing import Float64Array, smooth
+from musetalk.faces.smoothing import smooth
 from musetalk.faces.types import FaceBox
-from musetalk.utils.arrays import Int64Array
+from musetalk.utils.arrays import Float64Array, Int64Array
 
 _NOISE = 0.01  # how far measured heights and cheeks scatter, as a fraction of the box
 _UNSURE = 0.05  # weight of a frame that was not measured

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.labels import FaceLabel
-from musetalk.faces.smoothing import Float64Array
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 

@@ -19,9 +19,8 @@ from musetalk.faces.parsing.label_points import five_of_labels
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.proportions import FaceExtent, assumed_extent
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.utils.arrays import Int64Array, UInt8Array
+from musetalk.utils.arrays import Float64Array, Int64Array, UInt8Array
 
 _LEAST_SKIN = 0.04  # of the labels' area: with less, the parser has not seen the face
 _WIDTHS = (0.45, 1.3)  # believed widths from cheek to cheek, in widths of the box; 0.8 is typical

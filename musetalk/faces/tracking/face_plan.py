@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from musetalk.errors import CoordsError, OutputError
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import Float32Array, Int32Array, Int64Array
+from musetalk.utils.files import whole_file
 
 PLAN_REVISION = 2  # raise with every change of what a plan holds or how tracks are made
 _ARRAYS = ("shots", "frame", "track", "boxes", "mouths")
@@ -157,7 +156,7 @@ class FacePlan:
         return replace(self, frame_count=frame_count, shots=shots, frame=self.frame + first)
 
     def save(self, path: Path, key: str) -> None:
-        """Write the plan as `.npz`, beside `path` first, so that `path` is never half a file.
+        """Write the plan as `.npz`; the file appears whole or not at all.
 
         Args:
             path: Where to; its folder is made if need be.
@@ -168,18 +167,10 @@ class FacePlan:
         """
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         size = np.array([self.frame_count, self.width, self.height], dtype=np.int64)
-        part: Path | None = None
-        try:
+        with whole_file(path, _unwritable) as partial:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".coords-", delete=False) as file:
-                part = Path(file.name)
+            with partial.open("wb") as file:
                 np.savez_compressed(file, key=np.array(key), size=size, **arrays)
-            os.replace(part, path)  # noqa: PTH105 - says at a glance that it overwrites
-        except OSError as error:
-            raise OutputError(f"cannot write the coords file {path} ({error.strerror})") from error
-        finally:
-            if part is not None:
-                part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path, key: str) -> FacePlan:
@@ -327,3 +318,7 @@ def _check_rows(plan: FacePlan) -> None:
         raise ValueError("a face has no place")
     if (plan.boxes[:, 2:4] <= plan.boxes[:, :2]).any():
         raise ValueError("a box is empty")
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot write the coords file {path} ({error.strerror})")

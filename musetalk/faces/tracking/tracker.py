@@ -10,11 +10,11 @@ from math import ceil, nan
 
 import numpy as np
 
-from musetalk.faces.smoothing import Float64Array, running_rank, sigma_of, smooth
+from musetalk.faces.smoothing import running_rank, sigma_of, smooth
 from musetalk.faces.tracking.face_plan import TrackSummary, choose
 from musetalk.faces.types import FaceBox, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
-from musetalk.utils.arrays import Float32Array, Int64Array
+from musetalk.utils.arrays import Float32Array, Float64Array, Int64Array
 
 _STEP = 0.5  # how far a face may move from one frame to the next, as a fraction of its size
 _DRIFT = 0.04  # how much farther for each frame it was missing

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 _PAGE = struct.Struct("<4sBBQIIIB")  # RFC 3533: "OggS", version, flags, position, serial, sequence, checksum, segments
 _FIRST = 0x02  # flag of a stream's first page
-_MOST_LINKS = 1000
+MOST_LINKS = 1000
 _BLOCK = 2**20
 
 
@@ -20,10 +21,15 @@ def write_links(path: Path, name: Path) -> tuple[Path, ...]:
     """
     with path.open("rb") as file:
         parts = _links(file)
-        if not 1 < len(parts) <= _MOST_LINKS or any(streams > 1 for _, streams in parts):
+        if not 1 < len(parts) <= MOST_LINKS or any(streams > 1 for _, streams in parts):
             return ()
-        starts = [start for start, _ in parts]
-        links = tuple(name.with_name(f"{name.stem}-{number}{name.suffix}") for number in range(len(starts)))
+    return write_parts(path, [start for start, _ in parts], name)
+
+
+def write_parts(path: Path, starts: Sequence[int], name: Path) -> tuple[Path, ...]:
+    """Write what begins at some bytes of a file as files of their own, NAME-0.SUFFIX and so on."""
+    links = tuple(name.with_name(f"{name.stem}-{number}{name.suffix}") for number in range(len(starts)))
+    with path.open("rb") as file:
         for link, start, stop in zip(links, starts, [*starts[1:], path.stat().st_size], strict=True):
             file.seek(start)
             with link.open("wb") as part:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from musetalk.errors import OutputError, VoiceError
 from musetalk.media import ffmpeg_commands
+from musetalk.media.containers.flac import write_joined
 from musetalk.media.containers.ogg import write_links
 from musetalk.media.ffmpeg_process import Child
 from musetalk.media.sound.wav import WavFile, read_wav, write_wav
@@ -23,6 +24,7 @@ _SKIPPED = re.compile(r"\bdiscarding (\d+) audio samples")
 _UNTIMED = frozenset(
     "aac ac3 aiff amr ape au caf dts eac3 flac loas mp3 tta voc w64 wav wv".split()  # noqa: SIM905
 )
+_SPLIT = {"ogg": write_links, "flac": write_joined}  # of files end to end, which ffmpeg reads wrongly in one go
 _BROADCAST = frozenset({"mpegts", "mpeg"})
 
 
@@ -103,14 +105,16 @@ def decode_sound(stream: SoundStream, out: Path, span: Span, cancel: CancelToken
         VoiceError: It cannot be decoded, with the reason.
         OutputError: The disk is full.
     """
-    chained = "ogg" in stream.containers and span.start is None
-    links = write_links(stream.path, out.with_suffix(".link")) if chained else ()
-    return _decode_links(links, out, span, cancel) if links else _decode(stream, out, span, cancel)
+    split = next((_SPLIT[name] for name in stream.containers if name in _SPLIT and span.start is None), None)
+    links = () if split is None else split(stream.path, out.with_suffix(".link"))
+    return _decode_links(stream, links, out, span, cancel) if links else _decode(stream, out, span, cancel)
 
 
-def _decode_links(links: tuple[Path, ...], out: Path, span: Span, cancel: CancelToken | None) -> DecodedSound:
-    """Decode the parts of a chained Ogg file, of which ffmpeg reads those in the format of the first one only."""
-    streams = [SoundStream(link, 0, ("ogg",)) for link in links]
+def _decode_links(
+    stream: SoundStream, links: tuple[Path, ...], out: Path, span: Span, cancel: CancelToken | None
+) -> DecodedSound:
+    """Decode the parts of a joined file one by one; of Ogg, ffmpeg reads those in the format of the first one only."""
+    streams = [SoundStream(link, 0, stream.containers) for link in links]
     parts = [_decode(stream, stream.path.with_suffix(".wav"), span, cancel) for stream in streams]
     formats = tuple(dict.fromkeys(met for part in parts for met in part.formats))
     wanted = _richest(formats)

@@ -9,9 +9,10 @@ from datetime import datetime, timezone
 from html import escape
 
 from musetalk.jobs.job import Job
+from musetalk.progress import STAGE_TITLES
 from musetalk.utils.units import counted, duration, size
 from musetalk.webui.backend_names import titled
-from musetalk.webui.html.status import STAGE_TITLES, share_done, whole_said
+from musetalk.webui.html.status import share_done, whole_said
 from musetalk.webui.html.units import ago, clock, in_time, sentence
 
 _STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}

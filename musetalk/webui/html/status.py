@@ -12,19 +12,11 @@ from typing import get_args
 
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.pipeline.preflight import GUESSED, LEARNED
-from musetalk.progress import Stage
+from musetalk.progress import STAGE_TITLES, Stage
 from musetalk.utils.units import counted, duration
 from musetalk.webui.backend_names import titled
 from musetalk.webui.html.units import clock, ratio, roughly, sentence
 
-STAGE_TITLES: dict[Stage, str] = {
-    "preflight": "Checking inputs",
-    "plan": "Finding faces",
-    "parse": "Reading faces",
-    "speech": "Listening",
-    "render": "Rendering",
-    "finish": "Finishing file",
-}
 # Listens on the component, which outlives its content. "submit" carries {action}: "edit" or "retry".
 STATUS_JS = """
 element.addEventListener("click", (event) => {

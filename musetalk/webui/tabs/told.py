@@ -8,7 +8,8 @@ import gradio as gr
 
 from musetalk.errors import JobError
 from musetalk.jobs.job import Job
-from musetalk.webui.html.status import STAGE_TITLES, share_done
+from musetalk.progress import STAGE_TITLES
+from musetalk.webui.html.status import share_done
 from musetalk.webui.site import AT_ONCE, IN_TURN, Site, owner_of, with_toasts
 from musetalk.webui.tabs.job_views import JobViews
 from musetalk.webui.tabs.job_watcher import Update

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from musetalk.faces.detection.five_points import mouth_of, square_of, tilt_of
-from musetalk.faces.smoothing import Float64Array
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox, FivePoints
 from musetalk.settings import TrackerSettings
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float64Array, UInt8Array
 
 # In a box of 100 at (0, 0) as every detector draws it, with a tight box that is as usual there.
 UPRIGHT = np.array([[30.5, 38.7], [69.5, 38.7], [50, 57], [34, 77.3], [66, 77.3]])

@@ -221,6 +221,22 @@ def test_times_of_ogg_pages_that_are_rounded_bend_nothing(tmp_path: Path, rate: 
     np.testing.assert_array_equal(np.frombuffer(voice.path.read_bytes()[-plain.size * 4 :], "<f4"), plain)
 
 
+@pytest.mark.parametrize("rates", [(48_000, 96_000), (96_000, 48_000), (44_100, 48_000), (16_000, 16_000)])
+@pytest.mark.parametrize("seconds", [(1.5, 1.5), (1.3, 0.7)])
+def test_flac_files_end_to_end_last_as_long_as_both(
+    tmp_path: Path, rates: tuple[int, int], seconds: tuple[float, float]
+) -> None:
+    joined = tmp_path / "joined.flac"
+    with joined.open("wb") as file:
+        for rate, length in zip(rates, seconds, strict=True):
+            part = write_wav(tmp_path / "part.wav", tone(length, rate), rate)
+            ffmpeg("-i", str(part), "-c:a", "flac", str(tmp_path / "part.flac"))
+            file.write((tmp_path / "part.flac").read_bytes())
+    voice = extract_voice(joined, tmp_path, Limits())
+    assert (voice.rate, voice.seconds) == (max(rates), Fraction(str(sum(seconds))))
+    assert not list(tmp_path.glob("*.link"))
+
+
 @pytest.mark.parametrize("stretch", [1.004, 0.996])
 def test_a_clock_that_runs_wrong_makes_neither_gaps_nor_jumps(tmp_path: Path, stretch: float) -> None:
     path = tmp_path / "drift.mkv"
