@@ -25,7 +25,7 @@ from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.pipeline.components import Workshop
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.parse import FaceReaders, parse_pictures
 from musetalk.progress import Cancelled, RenderRun
 from musetalk.settings import RenderSettings
@@ -234,9 +234,9 @@ def test_they_are_loaded_where_somebody_asks_for_them(framing: str, there: bool,
     registry = BackendRegistry((BackendSpec("one", "for tests", lambda _: Painter(traits)),))
     values = {"backend": "one", "models_dir": tmp_path, "network": {"device": "cpu"}, "detector": {"name": "haar"}}
     settings = RenderSettings.parse(values)
-    assert Workshop(registry).equip(settings).readers.idle
+    assert ComponentLoader(registry).equip(settings).readers.idle
     write_landmarks(tmp_path)
-    equipment = Workshop(registry).equip(settings)
-    assert (equipment.landmarker is not None) == there
-    assert any("masks follow the boxes" in note for note in equipment.notes) == there
-    assert not any("crops and masks" in note for note in equipment.notes)
+    components = ComponentLoader(registry).equip(settings)
+    assert (components.landmarker is not None) == there
+    assert any("masks follow the boxes" in note for note in components.notes) == there
+    assert not any("crops and masks" in note for note in components.notes)
