@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.backends.musetalk.spec import V1, V15
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
@@ -57,7 +58,8 @@ class ParsingEngine(LipSync):
 
 def backends() -> BackendRegistry:
     stands_in = [
-        BackendSpec(name, f"a stand-in for {name}", lambda _: Inverter()) for name in ("musetalk-v15", "musetalk-v1")
+        BackendSpec(each.name, f"a stand-in for {each.name}", lambda _: Inverter(), ui_groups=each.ui_groups)
+        for each in (V15, V1)
     ]
     return BackendRegistry((PREVIEW, *stands_in))
 
