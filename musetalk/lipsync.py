@@ -234,9 +234,9 @@ class LipSync:
         run.emit("finish", 1, 1)
         if measurer is None:
             return None
-        traits = preparation.generator.traits
-        stride = traits.stride_at(source.fps)
-        return measurer.result(painted_borders(preparation.segments, traits, stride, run.fallbacks))
+        spec = preparation.generator.spec
+        stride = spec.stride_at(source.fps)
+        return measurer.result(painted_borders(preparation.segments, spec, stride, run.fallbacks))
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     generator = load(backend.options_in(settings))
     check = None if backend.check is None else backend.check()
     loaded = perf_counter()
-    hearing = generator.traits.hearing
+    hearing = generator.spec.hearing
     whisper = settings.models_dir / "whisper" if installed and hearing is not None else None
     speech = envelope_windows() if hearing is None else feature_windows(hearing, folder, whisper, str(compute.device))
     heard = "its envelope" if hearing is None else "heard by Whisper" if whisper else "drawn numbers for Whisper's"
@@ -109,7 +109,7 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     seen = WatchedClip(calls, painted.crops, speech, settings)
     given = _unwatched(hearing) if check is None else check.findings(seen)
     return [
-        Finding("clip", f"{shape_of(painted.crops)} {painted.crops.dtype}, {generator.traits.framing}; {scene.origin}"),
+        Finding("clip", f"{shape_of(painted.crops)} {painted.crops.dtype}, {generator.spec.framing}; {scene.origin}"),
         Finding("speech", f"{shape_of(speech)} {speech.dtype}, {heard}"),
         *given,
         *_result(painted, calls),
@@ -182,6 +182,6 @@ def finite_line(calls: Sequence[NetworkCall], result: UInt8Array) -> Finding:
 
 
 def _where(generator: FaceGenerator, compute: Compute) -> str:
-    if generator.traits.hearing is None:
+    if generator.spec.hearing is None:
         return generator.device
     return f"{generator.device} in {str(compute.dtype).removeprefix('torch.')}"

@@ -29,7 +29,7 @@ def noticed(scene: Scene, run: RenderRun) -> tuple[str, ...]:
         for each in run.fallbacks
     )
     failed = (f"the face stays as it was painted: it could not be restored ({each.reason})" for each in run.unrestored)
-    slow = scene.equipment.generator.traits.note_on(scene.source.fps)
+    slow = scene.equipment.generator.spec.note_on(scene.source.fps)
     warnings = (*dict.fromkeys((*others, *failed)), *scene.equipment.notes, slow, *run.warnings)
     return _sentences(warnings)
 

@@ -93,7 +93,7 @@ def look_at(scene: Scene, frame: int) -> Look:
     lengths = piece_lengths(generator, source.frame_bytes, source.fps)
     # Of a video network one clip around the frame will do: a whole piece would take several times as long.
     longest = lengths.longest if lengths.shortest == 1 else lengths.shortest
-    length = longest if spoken and not generator.traits.alone else 1
+    length = longest if spoken and not generator.spec.per_frame else 1
     start = frame - frame % length
     clip = range(start, min(start + length, timeline.spoken_count if spoken else frame + 1))
     decoding = scene.pool.submit(_decode, scene, clip)

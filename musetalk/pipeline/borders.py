@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from musetalk.backends.types import Traits
+from musetalk.backends.types import GeneratorSpec
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import FellBack
 
 
 def painted_borders(
-    segments: Sequence[Segment], traits: Traits, stride: int, replaced: Iterable[FellBack] = ()
+    segments: Sequence[Segment], spec: GeneratorSpec, stride: int, replaced: Iterable[FellBack] = ()
 ) -> tuple[int, ...]:
     """Output frames k such that k - 1 and k were not painted by the same clip alone, though they show the same faces.
 
@@ -19,13 +19,13 @@ def painted_borders(
 
     Args:
         segments: Of the whole output.
-        traits: Of what paints them.
+        spec: Of what paints them.
         stride: Every how many frames its clips take.
         replaced: What somebody else painted: inside it nothing of the chosen painter's meets.
     """
     others = {(each.start, each.stop) for each in replaced}
     own = [segment for segment in segments if (segment.first, segment.stop) not in others]
-    return tuple(sorted({*_between(segments), *_inside(own, traits, stride)}))
+    return tuple(sorted({*_between(segments), *_inside(own, spec, stride)}))
 
 
 def _between(segments: Iterable[Segment]) -> Iterator[int]:
@@ -35,8 +35,8 @@ def _between(segments: Iterable[Segment]) -> Iterator[int]:
             yield from range(after.first, after.start + 1)
 
 
-def _inside(segments: Iterable[Segment], traits: Traits, stride: int) -> Iterator[int]:
+def _inside(segments: Iterable[Segment], spec: GeneratorSpec, stride: int) -> Iterator[int]:
     for segment in segments:
         if segment.tracks:
-            seams = (segment.first + seam for seam in traits.seams(segment.stop - segment.first, stride))
+            seams = (segment.first + seam for seam in spec.seams(segment.stop - segment.first, stride))
             yield from (seam for seam in seams if segment.start < seam < segment.stop)

@@ -76,7 +76,7 @@ class PaintedFace:
         masks: Where they show.
         presence: How much of them shows, 0 to 1: less than 1 while they fade into a pause, or out of one.
         generated: What the generator made of them.
-        masked: What their painter was shown of crops; see `Traits`.
+        masked: What their painter was shown of crops; see `GeneratorSpec`.
         restored: What a restorer made of that; empty: nothing was restored.
     """
 
@@ -151,7 +151,7 @@ def _paint(batch: Batch, track: int, preparation: Preparation, run: RenderRun) -
 
 def _paint_by(painter: Painter, batch: Batch, track: int, preparation: Preparation, run: RenderRun) -> PaintedFace:
     """Let a painter paint one face over a segment, in clips that it can take."""
-    stride = painter.generator.traits.stride_at(preparation.source.fps)
+    stride = painter.generator.spec.stride_at(preparation.source.fps)
     length, count = stride * painter.generator.clip_length, len(batch.frames)
     clips = [range(start, min(start + length, count)) for start in range(0, count, length)]
     with run.clock.measure("generate"):
@@ -189,9 +189,9 @@ def _paint_clip(
         check=run.cancel.check,
         step=lambda done, total: run.painting(reached + share * done / total, (done, total)),
         note=run.warn,
-        stride=painter.generator.traits.stride_at(preparation.source.fps),
+        stride=painter.generator.spec.stride_at(preparation.source.fps),
     )
-    generated, masked = tuple(_generated(painter.generator, clip, preparation)), painter.generator.traits.masked
+    generated, masked = tuple(_generated(painter.generator, clip, preparation)), painter.generator.spec.masked_input
     return PaintedFace(track, painter.backend, faces, placements, masks, presence, generated, masked)
 
 

@@ -130,7 +130,7 @@ def prepare(
     presence = presence_on(timeline, envelope, settings, source.fps)
     segments = cut_segments(plan, timeline, piece_lengths(generator, source.frame_bytes, source.fps), presence)
     _note_size(layout, segments, timeline, plan, generator, run)
-    for note in (*equipment.notes, generator.traits.note_on(source.fps)):
+    for note in (*equipment.notes, generator.spec.note_on(source.fps)):
         if note:
             run.warn(note)
     return Preparation(

@@ -18,7 +18,7 @@ from musetalk.backends.musetalk.spec import V1, V15
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFace
@@ -37,7 +37,7 @@ class Inverter:
 
     crop_size = 256
     clip_length = 8
-    traits = Traits(framing="halved", room_below=True, mask="jaw")
+    spec = GeneratorSpec(framing="halved", margin_below=True, mask="jaw")
     device = "cpu"
 
     def generate(self, clip: Clip) -> UInt8Array:
