@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.common import ASSETS, publish, table
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import OutputFrame, output_frames
@@ -34,7 +34,7 @@ KINDS = {"no restorer": (0.0, 0.0), "sharpens": (SHARPEN, 0.0), "flickers": (0.0
 class Copier:
     """A generator that gives back what it is given."""
 
-    crop_size, clip_length, device, traits = None, 4, "cpu", Traits()
+    crop_size, clip_length, device, spec = None, 4, "cpu", GeneratorSpec()
 
     def generate(self, clip: Clip) -> UInt8Array:
         """The same crops."""

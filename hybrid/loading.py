@@ -15,7 +15,7 @@ from hybrid.unet3d.loading import load_unet3d
 from musetalk.audio.types import LATENTSYNC_FEATURES
 from musetalk.backends.latent.autoencoder import frames_at_once, load_autoencoder
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
-from musetalk.backends.types import Traits
+from musetalk.backends.types import GeneratorSpec
 from musetalk.runtime.device import Compute
 from musetalk.settings import LatentSyncSettings
 
@@ -50,34 +50,34 @@ def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
     clip_length = sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap)
     sizes = LatentOptions.on(compute, size, clip_length, frames)
     denoiser = LatentSyncDenoiser(unet, compute, sampling)
-    traits = replace(traits_of(options.latentsync, sampling), notes=tuple(notes))
-    paste = None if traits.pasted is None else paste_kept
+    spec = replace(spec_of(options.latentsync, sampling), notes=tuple(notes))
+    paste = None if spec.pasted is None else paste_kept
     parts = autoencoder.encoder, autoencoder.decoder, denoiser
-    return LatentGenerator(*parts, compute, sizes, traits, hide_painted, paste)
+    return LatentGenerator(*parts, compute, sizes, spec, hide_painted, paste)
 
 
-def traits_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> Traits:
+def spec_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> GeneratorSpec:
     """How LatentSync sees and hears: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
     length, overlap = sampling.clip_length, sampling.overlap
 
     def seams(frames: int, stride: int) -> Sequence[int]:
         return shared_frames(frames, length, overlap, stride)
 
-    whole = Traits(
+    whole = GeneratorSpec(
         LATENTSYNC_FEATURES,
         "aligned",
         mask="painted",
         aligner=FaceAligner(),
-        shown=shown,
-        overlap=overlap,
-        shortest=length,
+        paste_mask=shown,
+        clip_overlap=overlap,
+        min_clip=length,
         seams=seams,
         trained_fps=TRAINED_FPS,
     )
     aligned = settings.framing == "aligned"
     if aligned and settings.paste == "crop":
         return replace(whole, pasted=pasted)
-    return whole if aligned else replace(whole, framing="halved", room_below=True, aligner=None)
+    return whole if aligned else replace(whole, framing="halved", margin_below=True, aligner=None)
 
 
 def sampling_of(options: LatentSyncOptions) -> Sampling:

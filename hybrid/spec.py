@@ -57,6 +57,7 @@ def _spec(
         weights=weights,
         missing=decoder_missing,
         gpu=GpuCost(40.0, seconds_per_frame, _share_of_the_loop),
+        ui_groups=frozenset({"network", "latentsync", "margin", "own-mask"}),
         fallbacks=("musetalk-v15", "musetalk-v1"),
         falls_back=_falls_back,
     )

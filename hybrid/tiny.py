@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hybrid.denoiser import LatentSyncDenoiser
-from hybrid.loading import CROP_SIZES, sampling_of, traits_of
+from hybrid.loading import CROP_SIZES, sampling_of, spec_of
 from hybrid.mask import hide_painted, paste_kept
 from hybrid.options import LatentSyncOptions, Version
 from hybrid.unet3d.config import UNet3DConfig
@@ -27,6 +27,6 @@ def tiny_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
     encoder, decoder = tiny_autoencoder(compute)
     sampling = sampling_of(options)
     denoiser = LatentSyncDenoiser(compute.place(filled(UNet3D(UNET3D))), compute, sampling)
-    traits, sizes = traits_of(options.latentsync, sampling), LatentOptions(CROP_SIZES[version], clip_length=TINY_CLIP)
-    paste = None if traits.pasted is None else paste_kept
-    return LatentGenerator(encoder, decoder, denoiser, compute, sizes, traits, hide_painted, paste)
+    spec, sizes = spec_of(options.latentsync, sampling), LatentOptions(CROP_SIZES[version], clip_length=TINY_CLIP)
+    paste = None if spec.pasted is None else paste_kept
+    return LatentGenerator(encoder, decoder, denoiser, compute, sizes, spec, hide_painted, paste)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 
 from musetalk.errors import OutputError
 from musetalk.utils.arrays import Float32Array
-from musetalk.utils.files import whole_file
+from musetalk.utils.files import link_or_copy, whole_file
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ class FeatureCache:
         try:
             FeatureFile.open(kept)
             os.utime(kept)
-            _share(kept, path)
+            link_or_copy(kept, path)
             return FeatureFile.open(path)
         except FileNotFoundError:
             return None
@@ -132,7 +131,7 @@ class FeatureCache:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".features-", dir=self._folder) as scratch:
                 copy = Path(scratch) / "copy"
-                _share(features.path, copy)
+                link_or_copy(features.path, copy)
                 copy.replace(self._kept(key))
             self._shrink()
         except OSError as error:
@@ -150,13 +149,3 @@ class FeatureCache:
                 return
             path.unlink(missing_ok=True)
             used -= status.st_size
-
-
-def _share(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where that cannot be. Both stay valid whichever is removed."""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copyfile(source, target)

@@ -11,7 +11,7 @@ from pathlib import Path
 from musetalk.backends.spec import AnyBackend, BackendSpec
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
-from musetalk.weights import WEIGHT_SETS
+from musetalk.weights import WEIGHT_SETS, WeightFile
 from musetalk.weights.variants import lean_path
 
 GROUP = "musetalk.backends"
@@ -79,10 +79,15 @@ class BackendRegistry:
             raise BackendError(problem, "mend or remove the package that it comes from")
         raise BackendError(f'there is no backend "{name}"', f"choose one of: {', '.join(self._backends)}")
 
+    def weight_sets(self) -> dict[str, tuple[WeightFile, ...]]:
+        """Return all files that anything here reads, by backend or by what else they are for."""
+        return {**WEIGHT_SETS, **{backend.name: backend.weights for backend in self if backend.weights}}
+
     def files(self, models_dir: Path) -> tuple[Path, ...]:
         """Return every file of weights that anything here may read, whether it is there or not."""
-        sets = (*WEIGHT_SETS.values(), *(backend.weights for backend in self))
-        known = dict.fromkeys(choice for files in sets for file in files for choice in (file, *file.alternatives))
+        known = dict.fromkeys(
+            choice for files in self.weight_sets().values() for file in files for choice in (file, *file.alternatives)
+        )
         places = [models_dir / file.path for file in known]
         return tuple(dict.fromkeys((*places, *map(lean_path, places))))
 

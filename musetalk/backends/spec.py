@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from musetalk.backends.types import FaceGenerator
 from musetalk.settings import RenderSettings
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from musetalk.backends.check import BackendCheck
 
 Options = TypeVar("Options", bound=Hashable)
+# "network", "latentsync": the settings of that name. "margin": `extra_margin`. How its mask is shaped where settings
+# leave that to it, and so which of the mask's settings say anything: "parsed-mask", "jaw-mask" (which is parsed, too),
+# or "own-mask"; none of them: drawn.
+UiGroup: TypeAlias = Literal["network", "latentsync", "margin", "parsed-mask", "jaw-mask", "own-mask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class BackendSpec(Generic[Options]):
         optional: Those of them that it can do without.
         missing: What else is missing with these settings, one line each with the remedy. None: nothing ever is.
         gpu: What it takes of a GPU. None: it needs none.
+        ui_groups: Which settings the page shows with it, of those that not every backend heeds.
         fallbacks: Who may paint what it cannot, the best first: names of backends.
         falls_back: Whether these settings let them. None: always.
     """
@@ -71,6 +76,7 @@ class BackendSpec(Generic[Options]):
     optional: tuple[WeightFile, ...] = OPTIONAL
     missing: Callable[[RenderSettings], tuple[str, ...]] | None = None
     gpu: GpuCost | None = None
+    ui_groups: frozenset[UiGroup] = frozenset()
     fallbacks: tuple[str, ...] = ()
     falls_back: Callable[[RenderSettings], bool] | None = None
 

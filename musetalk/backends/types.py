@@ -29,44 +29,44 @@ def _no_seams(_frames: int, _stride: int) -> Sequence[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class GeneratorSpec:
     """How a generator was made to see, to hear and to be shown.
 
     Attributes:
         audio_spec: How it hears Whisper's features; None: it listens to the envelope.
         framing: "square": around the whole face. "halved": MuseTalk's, cheek to cheek and halved across the nose.
             "aligned": turned upright, as `aligner` does it.
-        room_below: Whether its crops have `extra_margin` below the chin.
-        mask: Where its result is usually shown; "painted": as `shown` says.
-        alone: Whether it paints each frame without a look at the others of its clip.
+        margin_below: Whether its crops have `extra_margin` below the chin.
+        mask: Where its result is usually shown; "painted": as `paste_mask` says.
+        per_frame: Whether it paints each frame without a look at the others of its clip.
         aligner: Of the framing "aligned".
-        shown: Where it paints at all: float32 [S, S] over crops of side S, 0 keeps the source, 1 takes what it painted.
-            None: everywhere.
-        pasted: How strongly its placed crops show over the frame, instead of by `shown`: the left and upper edge of a
-            rectangle, and float32 [h, w] over it. None: by `shown`.
-        overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
-        shortest: Clips of fewer frames come out worse.
+        paste_mask: Where it paints at all: float32 [S, S] over crops of side S, 0 keeps the source, 1 takes what it
+            painted. None: everywhere.
+        pasted: How strongly its placed crops show over the frame, instead of by `paste_mask`: the left and upper edge
+            of a rectangle, and float32 [h, w] over it. None: by `paste_mask`.
+        clip_overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
+        min_clip: Clips of fewer frames come out worse.
         seams: Frames of a clip of N frames, painted with a stride, at which its parts meet inside the generator.
         trained_fps: Frames a second of what it was trained on, where it sees how frames follow each other; None: it
             sees each by itself. Lengths of clips are in frames at about that rate.
         notes: What the user should know of how it was loaded, a sentence each.
-        masked: What it is shown of a crop that it is to repaint, beside the crop itself: from and to uint8 RGB
+        masked_input: What it is shown of a crop that it is to repaint, beside the crop itself: from and to uint8 RGB
             [S, S, 3], for people to look at. None: all of it.
     """
 
     audio_spec: AudioFeatureSpec | None = None
     framing: Framing = "square"
-    room_below: bool = False
+    margin_below: bool = False
     mask: ShownShape = "ellipse"
-    alone: bool = False
+    per_frame: bool = False
     aligner: Aligner | None = None
-    shown: Shown | None = None
+    paste_mask: Shown | None = None
     pasted: Pasted | None = None
-    overlap: int = 0
-    shortest: int = 1
+    clip_overlap: int = 0
+    min_clip: int = 1
     seams: Callable[[int, int], Sequence[int]] = _no_seams
     trained_fps: int | None = None
-    masked: Masked | None = None
+    masked_input: Masked | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class Traits:
         Raises:
             ValueError: It is not.
         """
-        if (self.framing == "aligned" and self.aligner is None) or (self.mask == "painted" and self.shown is None):
+        if (self.framing == "aligned" and self.aligner is None) or (self.mask == "painted" and self.paste_mask is None):
             raise ValueError('the framing "aligned" needs an aligner, and the mask "painted" what is shown')
 
     def stride_at(self, fps: Fraction) -> int:
@@ -106,7 +106,7 @@ class Clip:
 
     Attributes:
         crops: uint8 RGB [N, S, S, 3]. Not to be written to.
-        speech: float32 [N, ...], as the generator's traits ask (see `SpeechTrack.window`).
+        speech: float32 [N, ...], as the generator's spec asks (see `SpeechTrack.window`).
         faces: Box and mouth of each frame, in pixels of the crop.
         first_row: Rows of the crops above it are not shown, and need not be painted.
         check: To be called between pieces of long work; raises where the work is to end.
@@ -140,7 +140,7 @@ class FaceGenerator(Protocol):
         ...
 
     @property
-    def traits(self) -> Traits:
+    def spec(self) -> GeneratorSpec:
         """What it was made for."""
         ...
 

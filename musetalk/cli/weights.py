@@ -140,21 +140,15 @@ def _check_copies(files: tuple[WeightFile, ...], models_dir: Path) -> None:
     ).check_conflicts()
 
 
-def _sets() -> dict[str, tuple[WeightFile, ...]]:
-    """All files that anything here reads, by backend or by what else they are for."""
-    from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
-    from musetalk.weights import WEIGHT_SETS  # noqa: PLC0415
-
-    return {**WEIGHT_SETS, **{backend.name: backend.weights for backend in BackendRegistry() if backend.weights}}
-
-
 def _chosen(names: list[str] | None) -> dict[str, tuple[WeightFile, ...]]:
     """The named sets, or all.
 
     Raises:
         SettingsError: There is none of a name.
     """
-    sets = _sets()
+    from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
+
+    sets = BackendRegistry().weight_sets()
     unknown = [name for name in names or () if name not in sets]
     if unknown:
         raise SettingsError(f'there are no weights for "{unknown[0]}"', f"choose from: {', '.join(sets)}")

@@ -98,7 +98,7 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     generator = load(backend.options_in(settings))
     check = None if backend.check is None else backend.check()
     loaded = perf_counter()
-    audio_spec = generator.traits.audio_spec
+    audio_spec = generator.spec.audio_spec
     whisper = settings.models_dir / "whisper" if installed and audio_spec is not None else None
     speech = (
         envelope_windows() if audio_spec is None else feature_windows(audio_spec, folder, whisper, str(compute.device))
@@ -111,7 +111,7 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     seen = WatchedClip(calls, painted.crops, speech, settings)
     given = _unwatched(audio_spec) if check is None else check.findings(seen)
     return [
-        Finding("clip", f"{shape_of(painted.crops)} {painted.crops.dtype}, {generator.traits.framing}; {scene.origin}"),
+        Finding("clip", f"{shape_of(painted.crops)} {painted.crops.dtype}, {generator.spec.framing}; {scene.origin}"),
         Finding("speech", f"{shape_of(speech)} {speech.dtype}, {heard}"),
         *given,
         *_result(painted, calls),
@@ -184,6 +184,6 @@ def finite_line(calls: Sequence[NetworkCall], result: UInt8Array) -> Finding:
 
 
 def _where(generator: FaceGenerator, compute: Compute) -> str:
-    if generator.traits.audio_spec is None:
+    if generator.spec.audio_spec is None:
         return generator.device
     return f"{generator.device} in {str(compute.dtype).removeprefix('torch.')}"

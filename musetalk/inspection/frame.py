@@ -234,5 +234,5 @@ def _with_input(steps: FaceSteps, plan: RenderPlan, picture: UInt8Array, cancel:
     session = plan.session
     if plan.fallback is not None and steps.backend != session.backend:
         session = plan.fallback.session(cancel)
-    mask = session.generator.traits.masked
+    mask = session.generator.spec.masked_input
     return steps if mask is None else replace(steps, masked=mask(steps.transform.crop(picture)))

@@ -54,7 +54,7 @@ def window_around(frame: int, source: Source, timeline: Timeline, generator: Fac
     limits = segment_limits(generator, source.frame_bytes, source.fps)
     # Of a video network one clip around the frame will do: a whole segment would take several times as long.
     longest = limits.longest if limits.shortest == 1 else limits.shortest
-    length = longest if spoken and not generator.traits.alone else 1
+    length = longest if spoken and not generator.spec.per_frame else 1
     start = frame - frame % length
     clip = range(start, min(start + length, timeline.spoken_count if spoken else frame + 1))
     place, used = timeline.source_frame(frame), timeline.sources_used

@@ -14,7 +14,7 @@ from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.types import AudioFeatureSpec, SpeechEncoder
 from musetalk.backends.registry import BackendRegistry, check_complete
 from musetalk.backends.spec import AnyBackend
-from musetalk.backends.types import FaceGenerator, Traits
+from musetalk.backends.types import FaceGenerator, GeneratorSpec
 from musetalk.enhancers.registry import depends as enhancer_depends
 from musetalk.enhancers.registry import lacks as enhancer_lacks
 from musetalk.enhancers.registry import load_enhancer
@@ -69,7 +69,7 @@ class Components:
     @property
     def readers(self) -> FaceReaders:
         """What looks at planned faces before they are painted, and what for."""
-        aligner = self.generator.traits.aligner
+        aligner = self.generator.spec.aligner
         return FaceReaders(self.parser, self.landmarker, aligner, five=self.enhancer is not None)
 
 
@@ -188,17 +188,17 @@ class ComponentLoader:
         return left_alone(lambda: self._stand_in(backend, settings))
 
     def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:
-        audio_spec = generator.traits.audio_spec
-        needed = _needs_labels(settings, generator.traits)
+        audio_spec = generator.spec.audio_spec
+        needed = _needs_labels(settings, generator.spec)
         parser = self._parser(settings) if needed or settings.enhance.wanted else None
-        landmarker = self._landmarker(settings) if _needs_landmarks(settings, generator.traits) else None
+        landmarker = self._landmarker(settings) if _needs_landmarks(settings, generator.spec) else None
         notes = [] if self._detector is not None else detector_notes(settings.detector, settings.models_dir)
-        notes += [*generator.traits.notes, *_look_notes(settings)]
+        notes += [*generator.spec.notes, *_look_notes(settings)]
         if parser is None and needed:
             missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
             drawn = "crops and masks follow" if landmarker is None else "masks follow"
             notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
-        if LANDMARKS.state(settings.models_dir) == "damaged" and _needs_landmarks(settings, generator.traits):
+        if LANDMARKS.state(settings.models_dir) == "damaged" and _needs_landmarks(settings, generator.spec):
             notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], settings.models_dir, 'landmarks')[0]}")
         if audio_spec is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
@@ -310,13 +310,13 @@ def _look_notes(settings: RenderSettings) -> list[str]:
     ]
 
 
-def _needs_labels(settings: RenderSettings, traits: Traits) -> bool:
+def _needs_labels(settings: RenderSettings, spec: GeneratorSpec) -> bool:
     wanted = settings.mask
-    return traits.framing != "square" or wanted.shape_of(traits.mask) in PARSED_SHAPES or bool(wanted.occlusion)
+    return spec.framing != "square" or wanted.shape_of(spec.mask) in PARSED_SHAPES or bool(wanted.occlusion)
 
 
-def _needs_landmarks(settings: RenderSettings, traits: Traits) -> bool:
-    return traits.framing != "square" or settings.enhance.wanted
+def _needs_landmarks(settings: RenderSettings, spec: GeneratorSpec) -> bool:
+    return spec.framing != "square" or settings.enhance.wanted
 
 
 def _device(settings: RenderSettings) -> torch.device:

@@ -154,7 +154,7 @@ def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -
 
 def _generate_by(session: BackendSession, batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
     """Let a session paint one face over a segment, in clips that it can take."""
-    stride = session.generator.traits.stride_at(plan.source.fps)
+    stride = session.generator.spec.stride_at(plan.source.fps)
     length, count = stride * session.generator.clip_length, len(batch.frames)
     clips = [range(start, min(start + length, count)) for start in range(0, count, length)]
     with run.clock.measure("generate"):
@@ -192,7 +192,7 @@ def _generate_clip(
         check=run.cancel.check,
         step=lambda done, total: run.painting(before + share * done / total, (done, total)),
         note=run.warn,
-        stride=session.generator.traits.stride_at(plan.source.fps),
+        stride=session.generator.spec.stride_at(plan.source.fps),
     )
     return GeneratedFace(
         track=track,

@@ -58,10 +58,10 @@ class FaceLayout:
         self, shapes: ParsedFaces, generator: FaceGenerator, settings: RenderSettings, *, fps: Fraction | None = None
     ) -> None:
         self._shapes = shapes
-        self._size, self._traits = generator.crop_size, generator.traits
+        self._size, self._spec = generator.crop_size, generator.spec
         self._scaling: Scaling = settings.blend.resampling
         self._settings = settings
-        self._options = _parsed_options(settings.mask, settings.mask.shape_of(generator.traits.mask))
+        self._options = _parsed_options(settings.mask, settings.mask.shape_of(generator.spec.mask))
         self._weights = time_weights(settings.mask.smoothing_seconds, fps)
         self._masks: LRUCache[tuple[int, int, CropTransform], FaceMask] = LRUCache(_KEPT)
         self._maps: LRUCache[tuple[int, int], _FaceMaps] = LRUCache(2 * len(self._weights) + _KEPT_BEHIND)
@@ -78,11 +78,11 @@ class FaceLayout:
             frames: Its source frames.
             faces: The face in each.
         """
-        if self._traits.framing == "square":
+        if self._spec.framing == "square":
             return [*place_crops(faces, self._size)]
-        if self._traits.aligner is not None and self._traits.framing == "aligned":
-            return self._aligned(frames, faces, self._traits.aligner)
-        margin = self._settings.extra_margin if self._traits.room_below else 0
+        if self._spec.aligner is not None and self._spec.framing == "aligned":
+            return self._aligned(frames, faces, self._spec.aligner)
+        margin = self._settings.extra_margin if self._spec.margin_below else 0
         extents = (self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True))
         shift = self._settings.bbox_shift
         crops = [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
@@ -95,14 +95,14 @@ class FaceLayout:
 
     def line(self, frame: int, face: FaceSample) -> float | None:
         """The height at which the crop of a face is halved for the network, in source pixels; None where it is not."""
-        if self._traits.framing != "halved":
+        if self._spec.framing != "halved":
             return None
         [crop] = self.crops([frame], [face])
         return crop.y + crop.height / 2
 
     def shift_range(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> tuple[int, int] | None:
         """Lowest and highest `bbox_shift` of use for faces in source frames; None where it moves no line."""
-        if self._traits.framing != "halved":
+        if self._spec.framing != "halved":
             return None
         return shift_range([self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True)])
 
@@ -122,7 +122,7 @@ class FaceLayout:
 
     def _make_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
         maps = self._maps_around(frame, face)
-        shown, pasted = self._traits.shown, self._traits.pasted
+        shown, pasted = self._spec.paste_mask, self._spec.pasted
         if shown is None or crop.size is None:
             mask = self._shaped(frame, face, crop, maps)
         else:
@@ -130,14 +130,14 @@ class FaceLayout:
                 mask = FaceMask(*pasted(crop))
             else:
                 mask = visible_mask(crop, self._moved(shown(crop.size), face, crop))
-            if self._settings.mask.shape_of(self._traits.mask) != "painted":
+            if self._settings.mask.shape_of(self._spec.mask) != "painted":
                 mask = intersect_masks(self._shaped(frame, face, crop, maps), mask)
         return self._behind(mask, frame, face, maps)
 
     def _moved(self, shown: Float32Array, face: FaceSample, crop: CropTransform) -> Float32Array:
         """What a generator shows of its crops, where the settings want that."""
         wanted, side = self._settings.mask, shown.shape[0]
-        if wanted.shape_of(self._traits.mask) != "painted" or not self._moves:
+        if wanted.shape_of(self._spec.mask) != "painted" or not self._moves:
             return shown
         scale, middle = wanted.mouth_scale_factor, np.argwhere(shown > 0).mean(axis=0)
         drop = wanted.mouth_vertical_offset * crop.to_crop(face).box.height * side / (crop.size or side)
@@ -206,7 +206,7 @@ class FaceLayout:
         return self.crops([frame], [face])[0]
 
     def _drawn_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
-        if self._traits.framing == "halved":
+        if self._spec.framing == "halved":
             return crop_mask(crop, self._settings.mask)
         return face_mask(face.box, self._settings.mask, self._own_crop(frame, face))
 

@@ -172,7 +172,7 @@ def prepare(
         folder=folder,
         keeps_sources=window is not None or settings.measure or settings.debug_dir is not None,
     )
-    for note in (_note_on_size(plan), *components.notes, generator.traits.note_on(source.fps)):
+    for note in (_note_on_size(plan), *components.notes, generator.spec.note_on(source.fps)):
         if note:
             run.warn(note)
     return plan

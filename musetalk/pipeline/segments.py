@@ -63,10 +63,10 @@ def segment_limits(generator: FaceGenerator, frame_bytes: int, fps: Fraction) ->
         frame_bytes: Size of a decoded frame.
         fps: Frames a second: where its clips are of every n-th frame, pieces are n times as long.
     """
-    traits, stride = generator.traits, generator.traits.stride_at(fps)
-    shortest, overlap = stride * traits.shortest, stride * traits.overlap
+    spec, stride = generator.spec, generator.spec.stride_at(fps)
+    shortest, overlap = stride * spec.min_clip, stride * spec.clip_overlap
     fitting = min(stride * generator.clip_length, max(shortest, _SEGMENT_BYTES // frame_bytes))
-    if traits.shortest > 1 and fitting > shortest:  # whole clips: more frames would cost another one
+    if spec.min_clip > 1 and fitting > shortest:  # whole clips: more frames would cost another one
         step = shortest - overlap
         fitting = shortest + (fitting - shortest) // step * step
     return SegmentLimits(fitting, min(overlap, fitting // 2), min(shortest, fitting))

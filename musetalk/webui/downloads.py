@@ -12,10 +12,18 @@ from typing import Literal
 from musetalk.backends.spec import AnyBackend
 from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsError
 from musetalk.progress import CancelToken
-from musetalk.weights import TAESD, FetchProgress, WeightFile, fetch
-from musetalk.weights.catalog import OPTIONAL, SD_VAE, WEIGHT_SETS
+from musetalk.weights import FetchProgress, WeightFile, fetch
+from musetalk.weights.catalog import SD_VAE, WEIGHT_SETS
 
 _CLOSE_SECONDS = 15.0  # a server that has fallen silent is noticed after ten
+# Of the sets that belong to no backend: what each is.
+_BESIDES = {
+    "faces": "a better face detector, and face parsing, for any backend",
+    "taesd": "the tiny decoder: quicker and softer than Stable Diffusion's",
+    "gfpgan": "GFPGAN, which restores painted faces, for any backend",
+    "landmarks": "68 landmarks: closer crops of faces",
+    "yunet": "YuNet, a small face detector, for any backend",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -186,11 +194,7 @@ def weight_sets(backends: Iterable[AnyBackend]) -> tuple[WeightSet, ...]:
     """What can be downloaded: what backends need, and what some of them can use besides."""
     sets = [WeightSet(backend.name, backend.summary, backend.weights) for backend in backends if backend.weights]
     if any(set(SD_VAE) <= set(each.files) for each in sets):
-        sets.append(WeightSet("faces", "a better face detector, and face parsing, for any backend", OPTIONAL))
-        sets.append(WeightSet("taesd", "the tiny decoder: quicker and softer than Stable Diffusion's", TAESD))
-        sets.append(WeightSet("gfpgan", "GFPGAN, which restores painted faces, for any backend", WEIGHT_SETS["gfpgan"]))
-        sets.append(WeightSet("landmarks", "68 landmarks: closer crops of faces", WEIGHT_SETS["landmarks"]))
-        sets.append(WeightSet("yunet", "YuNet, a small face detector, for any backend", WEIGHT_SETS["yunet"]))
+        sets += [WeightSet(name, what, WEIGHT_SETS[name]) for name, what in _BESIDES.items()]
     return tuple(sets)
 
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.backends.musetalk.spec import V1, V15
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFace
@@ -36,7 +37,7 @@ class Inverter:
 
     crop_size = 256
     clip_length = 8
-    traits = Traits(framing="halved", room_below=True, mask="jaw")
+    spec = GeneratorSpec(framing="halved", margin_below=True, mask="jaw")
     device = "cpu"
 
     def generate(self, clip: Clip) -> UInt8Array:
@@ -57,7 +58,8 @@ class ParsingEngine(LipSync):
 
 def backends() -> BackendRegistry:
     stands_in = [
-        BackendSpec(name, f"a stand-in for {name}", lambda _: Inverter()) for name in ("musetalk-v15", "musetalk-v1")
+        BackendSpec(each.name, f"a stand-in for {each.name}", lambda _: Inverter(), ui_groups=each.ui_groups)
+        for each in (V15, V1)
     ]
     return BackendRegistry((PREVIEW, *stands_in))
 

@@ -11,7 +11,7 @@ import pytest
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -29,7 +29,7 @@ class Inverter:
 
     crop_size = 64
     clip_length = 8
-    traits = Traits()
+    spec = GeneratorSpec()
     device = "cpu"
 
     def generate(self, clip: Clip) -> UInt8Array:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from musetalk.backends.types import Framing, Traits
+from musetalk.backends.types import Framing, GeneratorSpec
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.pipeline.masking import FaceLayout
@@ -29,7 +29,7 @@ class Painter:
     clip_length, device = 4, "cpu"
 
     def __init__(self, framing: Framing = "halved", crop_size: int | None = None) -> None:
-        self.crop_size, self.traits = crop_size, Traits(framing=framing, room_below=True, mask="jaw")
+        self.crop_size, self.spec = crop_size, GeneratorSpec(framing=framing, margin_below=True, mask="jaw")
 
     def generate(self, clip: object) -> UInt8Array:
         raise AssertionError("a layout paints nothing")

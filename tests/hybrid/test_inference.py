@@ -189,7 +189,7 @@ def placement_of(plan: RenderPlan, frame: int) -> CropTransform:
 
 @pytest.mark.integration
 def test_frames_with_a_face_are_painted_and_others_pass(prepared: RenderPlan, rendered: list[UInt8Array]) -> None:
-    assert prepared.generator.crop_size == 256
+    assert prepared.session.generator.crop_size == 256
     assert len(rendered) == FILM
     check_only_faces_are_painted(prepared, rendered, FACE)
     assert isinstance(placement_of(prepared, FACE.start), AlignedCropTransform)

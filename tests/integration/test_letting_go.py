@@ -12,7 +12,7 @@ import pytest
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend, BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import BackendError, GeneratorError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import ComponentLoader
@@ -32,7 +32,7 @@ class Painter:
 
     clip_length = 4
     crop_size = None
-    traits = Traits()
+    spec = GeneratorSpec()
     device = "cpu"
 
     def __init__(self, work: Callable[[Clip], None] = lambda _: None) -> None:

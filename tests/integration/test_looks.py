@@ -11,7 +11,7 @@ import pytest
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import BackendError, OutputError
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
@@ -48,7 +48,7 @@ class Copier:
     added: int = 0
     crop_size: int | None = None
     clip_length: int = 5
-    traits: Traits = field(default_factory=Traits)
+    spec: GeneratorSpec = field(default_factory=GeneratorSpec)
     device: str = "cpu"
 
     def generate(self, clip: Clip) -> UInt8Array:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.compositing.masks import face_mask
 from musetalk.errors import BackendError, Cancelled, FaceError, OutputError
 from musetalk.faces.detection.haar import HaarDetector
@@ -53,7 +53,7 @@ class Inverter:
     """A generator that cannot be overlooked: it inverts its crops; or fails when told to."""
 
     clip_length = 5
-    traits = Traits()
+    spec = GeneratorSpec()
     device = "cpu"
 
     def __init__(self, crop_size: int | None = None, *, fails: bool = False) -> None:

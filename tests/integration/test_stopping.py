@@ -21,7 +21,7 @@ import musetalk.comparison.compare
 from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.comparison.compare import compare
 from musetalk.errors import Cancelled, GeneratorError
 from musetalk.faces.types import FaceBox
@@ -111,7 +111,7 @@ class Painter:
     """Does some work with each clip, and paints it grey."""
 
     work: Callable[[], object] = lambda: None
-    traits: Traits = field(default_factory=Traits)
+    spec: GeneratorSpec = field(default_factory=GeneratorSpec)
     crop_size, clip_length, device = 32, 8, "cpu"
 
     def generate(self, clip: Clip) -> UInt8Array:
@@ -193,10 +193,10 @@ def test_no_piece_of_work_begins_after_a_stop(
     if stage in {"preflight", "detection"}:
         detector = Detector(stop)
     elif stage == "parsing":
-        painter = Painter(traits=Traits(framing="halved"))
+        painter = Painter(spec=GeneratorSpec(framing="halved"))
         monkeypatch.setattr(ComponentLoader, "_parser", lambda *_: Labeller(Layers(stop)))
     elif stage == "speech":
-        painter = Painter(traits=Traits(audio_spec=MUSETALK_FEATURES))
+        painter = Painter(spec=GeneratorSpec(audio_spec=MUSETALK_FEATURES))
         monkeypatch.setattr(ComponentLoader, "_encoder", lambda *_: Listener(stop))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     elif stage == "painting":

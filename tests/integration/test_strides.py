@@ -12,7 +12,7 @@ import pytest
 from musetalk.assets import VOICE
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import GeneratorError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.borders import painted_borders
@@ -36,7 +36,9 @@ class Video:
     """Paints every frame as bright as the frames of its phase are; refuses what it is told to."""
 
     refuses: Callable[[Clip], bool] = lambda _clip: False
-    traits: Traits = field(default_factory=lambda: Traits(overlap=1, shortest=4, seams=seams, trained_fps=25))
+    spec: GeneratorSpec = field(
+        default_factory=lambda: GeneratorSpec(clip_overlap=1, min_clip=4, seams=seams, trained_fps=25)
+    )
     clips: list[tuple[int, int]] = field(default_factory=list)
     crop_size, clip_length, device = 64, 4, "cpu"
 
@@ -56,7 +58,7 @@ class Video:
 class Single:
     """Paints each frame black."""
 
-    traits: Traits = field(default_factory=Traits)
+    spec: GeneratorSpec = field(default_factory=GeneratorSpec)
     crop_size, clip_length, device = 64, 3, "cpu"
 
     def generate(self, clip: Clip) -> UInt8Array:
@@ -106,7 +108,7 @@ def test_any_frame_is_the_same_alone_and_pieces_share_as_much_time(
         for frame in (7, 8, 12, 20, 21):
             [alone] = render_frames(plan, frame, frame + 1, RenderRun())
             assert np.array_equal(alone, whole[frame])
-        borders = painted_borders(plan.segments, video.traits, 2)
+        borders = painted_borders(plan.segments, video.spec, 2)
         assert borders == (6, 7, 8, 12, 13, 14, 15, 16, 17, 18, 19, 20)
 
 

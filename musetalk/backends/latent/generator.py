@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 
 from musetalk.backends.latent.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import GeneratorError
 from musetalk.runtime.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
 from musetalk.utils.arrays import UInt8Array
@@ -74,7 +74,7 @@ class LatentGenerator:
         denoiser: What paints.
         compute: What all three run on.
         options: Sizes.
-        traits: How the denoiser sees and hears.
+        spec: How the denoiser sees and hears.
         mask: What the denoiser is not to see is taken out of float [N, 3, S, S] by it, which returns a copy.
         paste: Puts what is kept of the crops back around what was painted: from both, uint8 RGB [N, S, S, 3], to that;
             None: nothing does, and a mask decides what shows.
@@ -87,14 +87,14 @@ class LatentGenerator:
         denoiser: Denoiser,
         compute: Compute,
         options: LatentOptions,
-        traits: Traits,
+        spec: GeneratorSpec,
         mask: Callable[[torch.Tensor], torch.Tensor] = blacken_lower_half,
         paste: Callable[[UInt8Array, UInt8Array], UInt8Array] | None = None,
     ) -> None:
         self._paste = paste
         self._encoder, self._decoder, self._denoiser, self._mask = encoder, decoder, denoiser, mask
         self._compute, self._options = compute, options
-        self._traits = replace(traits, masked=lambda crop: to_crops(mask(to_pixels(crop[None])))[0])
+        self._spec = replace(spec, masked_input=lambda crop: to_crops(mask(to_pixels(crop[None])))[0])
         self._cache = LatentCache(options.cache_bytes)
         self._encoding, self._decoding = Batches(options.encode_batch), Batches(options.decode_batch)
 
@@ -119,9 +119,9 @@ class LatentGenerator:
         return self._options.clip_length
 
     @property
-    def traits(self) -> Traits:
+    def spec(self) -> GeneratorSpec:
         """How its denoiser sees and hears."""
-        return self._traits
+        return self._spec
 
     @property
     def device(self) -> str:

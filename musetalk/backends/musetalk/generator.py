@@ -12,7 +12,7 @@ from musetalk.backends.latent.autoencoder import DecoderName, frames_at_once, lo
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.vae import read_config, weights_in
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import BackendError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Batches, Compute
@@ -31,12 +31,12 @@ _CPU_CLIP, _GPU_CLIP = 8, 16
 _CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop them for seconds
 
 
-def traits_of(version: Version, v1_speech: V1Speech = "released") -> Traits:
+def spec_of(version: Version, v1_speech: V1Speech = "released") -> GeneratorSpec:
     """How a version sees and hears. Both were trained on the same crops; 1.5 sees and shows more below the chin."""
     if version == "v15":
-        return Traits(MUSETALK_FEATURES, "halved", room_below=True, mask="jaw", alone=True)
+        return GeneratorSpec(MUSETALK_FEATURES, "halved", margin_below=True, mask="jaw", per_frame=True)
     audio_spec = MUSETALK_V1_FEATURES if v1_speech == "released" else MUSETALK_FEATURES
-    return Traits(audio_spec, "halved", room_below=False, mask="raw", alone=True)
+    return GeneratorSpec(audio_spec, "halved", margin_below=False, mask="raw", per_frame=True)
 
 
 class MuseTalkDenoiser:
@@ -131,5 +131,5 @@ def load_musetalk(
     frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
     options = LatentOptions.on(compute, CROP_SIZE, frames, frames)
     denoiser = MuseTalkDenoiser(unet, compute, frames if on_gpu else min(frames, _CPU_BATCH))
-    traits = traits_of(version, v1_speech)
-    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, traits)
+    spec = spec_of(version, v1_speech)
+    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, spec)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.backends.latent.missing import decoder_missing
-from musetalk.backends.spec import BackendSpec, GpuCost
+from musetalk.backends.spec import BackendSpec, GpuCost, UiGroup
 from musetalk.backends.types import FaceGenerator
 from musetalk.settings import NetworkSettings, RenderSettings, V1Speech
 from musetalk.weights.catalog import MUSETALK_V1, MUSETALK_V15
@@ -44,7 +44,9 @@ def _check() -> BackendCheck:
     return MuseTalkCheck()
 
 
-def _spec(version: Version, summary: str, weights: tuple[WeightFile, ...]) -> BackendSpec[MuseTalkOptions]:
+def _spec(
+    version: Version, summary: str, weights: tuple[WeightFile, ...], *further_groups: UiGroup
+) -> BackendSpec[MuseTalkOptions]:
     def load(options: MuseTalkOptions) -> FaceGenerator:
         from musetalk.backends.musetalk.generator import load_musetalk  # noqa: PLC0415 - loads torch
         from musetalk.runtime.device import choose_compute  # noqa: PLC0415
@@ -77,8 +79,11 @@ def _spec(version: Version, summary: str, weights: tuple[WeightFile, ...]) -> Ba
         weights=weights,
         missing=decoder_missing,
         gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
+        ui_groups=frozenset({"network", "parsed-mask", *further_groups}),
     )
 
 
-V15 = _spec("v15", "MuseTalk 1.5: a network repaints the lower face, at 256 pixels a face", MUSETALK_V15)
+V15 = _spec(
+    "v15", "MuseTalk 1.5: a network repaints the lower face, at 256 pixels a face", MUSETALK_V15, "margin", "jaw-mask"
+)
 V1 = _spec("v1", "MuseTalk 1.0: the first version, for results as it made them", MUSETALK_V1)

@@ -10,7 +10,7 @@ from diffusers import UNet2DConditionModel
 
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.latent.tiny import TINY_CLIP, filled, tiny_autoencoder
-from musetalk.backends.musetalk.generator import CROP_SIZE, MuseTalkDenoiser, Version, traits_of
+from musetalk.backends.musetalk.generator import CROP_SIZE, MuseTalkDenoiser, Version, spec_of
 from musetalk.runtime.device import Compute
 from musetalk.settings import V1Speech
 
@@ -52,4 +52,4 @@ def tiny_musetalk(version: Version, compute: Compute, v1_speech: V1Speech = "rel
     encoder, decoder = tiny_autoencoder(compute)
     unet = compute.place(filled(UNet2DConditionModel.from_config(dict(UNET))))
     denoiser, options = MuseTalkDenoiser(unet, compute, _BATCH), LatentOptions(CROP_SIZE, clip_length=TINY_CLIP)
-    return LatentGenerator(encoder, decoder, denoiser, compute, options, traits_of(version, v1_speech))
+    return LatentGenerator(encoder, decoder, denoiser, compute, options, spec_of(version, v1_speech))

@@ -8,7 +8,7 @@ import numpy as np
 from musetalk.backends.preview.inner_mouth import paint_opening
 from musetalk.backends.preview.lips import mouth_unit, read_lips
 from musetalk.backends.preview.warp import mouth_field, pose_mouth, preview_reach
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.faces.types import FaceSample
 from musetalk.utils.arrays import UInt8Array
 
@@ -42,9 +42,9 @@ class PreviewGenerator:
         return _CLIP_LENGTH
 
     @property
-    def traits(self) -> Traits:
+    def spec(self) -> GeneratorSpec:
         """Listens to the envelope."""
-        return Traits()
+        return GeneratorSpec()
 
     @property
     def device(self) -> str:

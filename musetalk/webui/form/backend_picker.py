@@ -10,7 +10,7 @@ from types import MappingProxyType
 import gradio as gr
 
 from musetalk.backends.registry import BackendRegistry
-from musetalk.backends.spec import AnyBackend
+from musetalk.backends.spec import AnyBackend, UiGroup
 from musetalk.settings import RenderSettings
 from musetalk.webui.backend_names import summary_of, titled
 from musetalk.webui.downloads import DownloadState
@@ -66,6 +66,7 @@ class BackendEntry:
         download: How much the Models tab would download to make it ready, for people; empty: nothing.
         instead: The backend that would paint in its place while it lacks something; empty: none would.
         weights: What its card says of them.
+        groups: Which settings are shown with it (see `BackendSpec.ui_groups`).
     """
 
     name: str
@@ -74,6 +75,7 @@ class BackendEntry:
     download: str = ""
     instead: str = ""
     weights: CardWeights = field(default_factory=CardWeights)
+    groups: frozenset[UiGroup] = frozenset()
 
     @property
     def choosable(self) -> bool:
@@ -96,7 +98,7 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
         size = readable_size(weights.left) if weights.left and downloads else ""
         instead = fallback_choice(registry, backend.name, base) if lacks else ""
         said = tuple(plain(line, Reader(downloads=downloads)) for line in lacks)
-        entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights))
+        entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights, backend.ui_groups))
     return entries
 
 
@@ -200,7 +202,8 @@ def _card(index: int, entry: BackendEntry, chosen: bool, download: DownloadState
     summary = sentence(summary_of(entry.name, entry.summary))
     return (
         f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '
-        f'aria-describedby="{described}"{flags}><span class="mt-backend-name">{escape(titled(entry.name))}</span>'
+        f'data-groups="{" ".join(sorted(entry.groups))}" aria-describedby="{described}"{flags}>'
+        f'<span class="mt-backend-name">{escape(titled(entry.name))}</span>'
         f'<span class="mt-backend-state" data-tone="{tone}">{escape(state)}</span></label>'
         f'<div class="mt-backend-text" id="{described}"><p>{escape(summary)}</p></div>'
         f"{weights_part(entry.name, entry.weights, download, error)}</div>"

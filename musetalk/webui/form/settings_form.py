@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import UiGroup
 from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings, current_names, left_to_the_look, nested
@@ -22,7 +24,6 @@ PICKED = "picked"
 # For scripts: a value as text, of a file its path. Whatever says nothing (an empty box, no number, zero, off) is alike.
 TOLD = """const told = (value) => (!value || value === "0" ? "" : String(value.path ?? value));"""
 FACE: str = FIELDS["face"].default  # who is chosen at first
-MUSETALK, LATENTSYNC = "musetalk-", "latentsync-"  # what the names of their backends begin with
 _FACES = [
     ("Largest", "largest"),
     ("Leftmost", "leftmost"),
@@ -120,13 +121,19 @@ def picked(said: Mapping[str, Value]) -> bool:
     return said["face"] == PICKED
 
 
-def read(said: Mapping[str, Value], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
+def read(
+    said: Mapping[str, Value],
+    base: RenderSettings,
+    backends: Sequence[str] = (),
+    registry: BackendRegistry | None = None,
+) -> RenderSettings:
     """Return the settings that a form says.
 
     Args:
         said: What its widgets hold, by name.
         base: What visitors cannot change.
         backends: What the settings are for, the first of them theirs; empty: what the form has chosen.
+        registry: Which backends there are; None: those built in or installed.
 
     Raises:
         SettingsError: A value is out of range, or no face was picked.
@@ -135,7 +142,8 @@ def read(said: Mapping[str, Value], base: RenderSettings, backends: Sequence[str
         raise SettingsError("no face is picked", "click one in the preview frame, or choose another rule under Face")
     backends = backends or (str(said["backend"]),)
     values = {name: widget.said(said[name]) for name, widget in WIDGETS.items()}
-    values = {name: value for name, value in values.items() if any(_counts(name, said, each) for each in backends)}
+    groups = [each.ui_groups for each in registry or BackendRegistry() if each.name in backends] or [frozenset()]
+    values = {name: value for name, value in values.items() if any(_counts(name, said, each) for each in groups)}
     values |= {
         "backend": backends[0],
         "face": said[POINT] if picked(said) else said["face"],
@@ -144,19 +152,17 @@ def read(said: Mapping[str, Value], base: RenderSettings, backends: Sequence[str
     return visitors_settings(left_to_the_look(nested(values)), base)
 
 
-def _counts(name: str, said: Mapping[str, Value], backend: str) -> bool:
-    """Whether a setting is shown with a backend; where it is hidden, it says nothing."""
-    latentsync = backend.startswith(LATENTSYNC)
-    upright = latentsync and said["latentsync.framing"] == "aligned"
+def _counts(name: str, said: Mapping[str, Value], groups: frozenset[UiGroup]) -> bool:
+    """Whether a setting is shown with a backend of these groups; where it is hidden, it says nothing."""
+    upright = "latentsync" in groups and said["latentsync.framing"] == "aligned"
     if name == "bbox_shift":
         return not upright
     if name == "extra_margin":
-        return backend == f"{MUSETALK}v15" or (latentsync and not upright)
+        return "margin" in groups and not upright
     if name.startswith("enhance."):
         return bool(said[RESTORE])
-    if name.startswith("latentsync."):
-        return latentsync
-    return not name.startswith("network.") or latentsync or backend.startswith(MUSETALK)
+    group = name.partition(".")[0]
+    return group not in ("network", "latentsync") or group in groups
 
 
 def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSettings:

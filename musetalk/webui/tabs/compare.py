@@ -45,7 +45,11 @@ def build_compare(
             media = build_media(site, looks)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             backends = gr.CheckboxGroup(
-                named(names), value=first_of(names), label="Backends", info="Two or more", elem_classes="compared"
+                named(names),
+                value=first_of(names, site.engine.registry),
+                label="Backends",
+                info="Two or more",
+                elem_classes="compared",
             )
             backend_problem = problem_slot(".compared")
             lacks = gr.HTML(lacking, js_on_load=LINK_TO_TAB)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from musetalk.backends.spec import AnyBackend
 from musetalk.comparison.labels import painter_named
 from musetalk.errors import BackendError, SettingsError
 from musetalk.jobs.job import Job
@@ -16,7 +17,6 @@ from musetalk.webui.accounts import account_of, result_of, videos_of
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import settings_form
 from musetalk.webui.form.backend_picker import backend_entries, lacking_list
-from musetalk.webui.form.settings_form import LATENTSYNC, MUSETALK
 from musetalk.webui.form.widgets import Value
 from musetalk.webui.html.comparison import comparison_panel
 from musetalk.webui.html.figures import file_address
@@ -66,7 +66,7 @@ class CompareHandlers(JobWatcher):
         """Offer the backends that can paint now; of those that were chosen, what is left if it can be compared."""
         names, lacking = choices(self._site)
         kept = [name for name in chosen or () if name in names]
-        value = kept if len(kept) > 1 else first_of(names)
+        value = kept if len(kept) > 1 else first_of(names, self._site.engine.registry)
         return {
             self._backends: gr.CheckboxGroup(choices=named(names), value=value),
             self._lacking: lacking,
@@ -125,7 +125,7 @@ class CompareHandlers(JobWatcher):
                 "choose another rule under Face there, or give that file here",
             )
         backends = self._in_order(backends)
-        settings = settings_form.read(said, self._site.base, backends)
+        settings = settings_form.read(said, self._site.base, backends, self._site.engine.registry)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings, compare=backends, once=True)
         self._site.uploads.sweep()
         return {**self.open(job), self._stage.estimate: ""}
@@ -203,10 +203,11 @@ def named(backends: Sequence[str]) -> list[tuple[str, str]]:
     return [(titled(backend), backend) for backend in backends]
 
 
-def first_of(names: Sequence[str]) -> list[str]:
-    """What is chosen at first: one of MuseTalk's and one of LatentSync's; where there are not both, the first two."""
-    families = [next((name for name in names if name.startswith(family)), "") for family in (MUSETALK, LATENTSYNC)]
-    return families if all(families) else [*names[:2]]
+def first_of(names: Sequence[str], registry: Iterable[AnyBackend]) -> list[str]:
+    """What is chosen at first: a network and one of LatentSync's; where there are not both, the first two."""
+    networks = [each for each in registry if each.name in names and "network" in each.ui_groups]
+    kinds = [[each.name for each in networks if ("latentsync" in each.ui_groups) == latent] for latent in (False, True)]
+    return [kind[0] for kind in kinds] if all(kinds) else [*names[:2]]
 
 
 def _others(report: Mapping[str, Any]) -> tuple[tuple[int, int, str], ...]:

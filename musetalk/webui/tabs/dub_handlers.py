@@ -76,7 +76,8 @@ class DubHandlers(JobWatcher):
             MuseTalkError: It cannot work.
         """
         video, sound = given(source, "source"), given(voice, "voice")
-        settings, owner = settings_form.read(settings_form.named(values), self._site.base), owner_of(secret, request)
+        said, registry = settings_form.named(values), self._site.engine.registry
+        settings, owner = settings_form.read(said, self._site.base, registry=registry), owner_of(secret, request)
         before = {job.id for job in self._site.jobs.jobs(owner)}
         job = self._site.jobs.submit(owner, video, sound, settings, once=True)
         if job.id in before:

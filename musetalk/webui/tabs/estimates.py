@@ -82,7 +82,7 @@ class Estimates:
         if not source or not voice:
             return None
         try:
-            settings = _settings(said, self._site.base, compare)
+            settings = _settings(said, self._site, compare)
             work = self._of(Path(source), Path(voice), settings)
         except MuseTalkError:
             return None
@@ -103,7 +103,7 @@ class Estimates:
 
     def _others(self, work: Work, said: Mapping[str, Value]) -> str:
         """How long the same would take with each other backend, whether it is ready here or not."""
-        settings = _settings(said, self._site.base)
+        settings = _settings(said, self._site)
         others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
         forecasts = [self._site.jobs.forecast(work, settings.model_copy(update={"backend": name})) for name in others]
         told = [(titled(name), each) for name, each in zip(others, forecasts, strict=True) if each is not None]
@@ -147,6 +147,6 @@ def what_matters(settings: settings_form.SettingsForm) -> list[Any]:
     return [settings[name].change for name in _MATTERS]
 
 
-def _settings(said: Mapping[str, Value], base: RenderSettings, backends: Sequence[str] = ()) -> RenderSettings:
+def _settings(said: Mapping[str, Value], site: Site, backends: Sequence[str] = ()) -> RenderSettings:
     """The settings of a form as far as an estimate goes by them: whose face it is does not matter."""
-    return settings_form.read({**said, "face": settings_form.FACE}, base, backends)
+    return settings_form.read({**said, "face": settings_form.FACE}, site.base, backends, site.engine.registry)

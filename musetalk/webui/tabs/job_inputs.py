@@ -144,7 +144,7 @@ class JobInputs:
     def differ(self, job: Job, voice: str, said: Mapping[str, Value]) -> bool:
         """Whether the voice or the settings that are given now are not those of a job."""
         try:
-            settings = settings_form.read(said, self.site.base)
+            settings = settings_form.read(said, self.site.base, registry=self.site.engine.registry)
         except SettingsError:
             return True
         return not self._is(job, "voice", voice) or settings != settings_form.renewed(job.settings, self.site.base)

@@ -172,7 +172,8 @@ class PreviewHandlers:
         source, voice, moment, settings = values_of(values)
         try:
             video, sound, at = given(source, "source"), Path(voice) if voice else None, moment_of(moment or "")
-            wish = Wish(video, sound, settings_form.read(settings, self._site.base), at, said, remark)
+            chosen = settings_form.read(settings, self._site.base, registry=self._site.engine.registry)
+            wish = Wish(video, sound, chosen, at, said, remark)
         except MuseTalkError as error:
             return {self._whole.preview_status: preview_status(None, error=error, reader=self._site.reader)}
         return self._start(visit_of(request), wish)

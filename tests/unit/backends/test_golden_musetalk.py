@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from musetalk.audio.types import MUSETALK_FEATURES, MUSETALK_V1_FEATURES, AudioFeatureSpec
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
-from musetalk.backends.musetalk.generator import MuseTalkDenoiser, Version, load_musetalk, load_unet, traits_of
+from musetalk.backends.musetalk.generator import MuseTalkDenoiser, Version, load_musetalk, load_unet, spec_of
 from musetalk.backends.types import Clip
 from musetalk.errors import BackendError
 from musetalk.settings import V1Speech
@@ -221,7 +221,7 @@ def test_the_other_version_has_its_own_weights(models: Path) -> None:
     ],
 )
 def test_each_version_hears_as_it_was_released(version: Version, v1_speech: V1Speech, wanted: AudioFeatureSpec) -> None:
-    assert traits_of(version, v1_speech).audio_spec == wanted
+    assert spec_of(version, v1_speech).audio_spec == wanted
     assert (wanted.closing_norm, wanted.after_voice, wanted.edges) == (
         (True, "silence", "zeros") if wanted is MUSETALK_FEATURES else (False, "zero", "clamp")
     )

@@ -48,6 +48,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from musetalk.weights import HubPlace, WeightFile
 SPEC = replace(SPEC, weights=(WeightFile(PurePosixPath("red/net.pth"), HubPlace("some/red", "net.pth"), "MIT", 7),))
+SPEC = replace(SPEC, ui_groups=frozenset({"network", "margin"}))
 """
 
 
@@ -61,6 +62,7 @@ def test_it_is_chosen_compared_downloaded_and_examined_by_being_installed(
     assert "red/net.pth" in musetalk("weights", "list", "--models-dir", models)[1]
     cards = {entry.name: entry for entry in backend_entries(registry, base, downloads=True)}
     assert (cards["red-mouth"].summary, cards["red-mouth"].weights.missing) == ("a mouth painted red", 1)
+    assert cards["red-mouth"].groups == {"network", "margin"}
     downloads = Downloads(weight_sets(registry), models)
     site = SimpleNamespace(engine=LipSync(registry), base=base, downloads=downloads, reader=Reader())
     assert "red-mouth" in panel(cast(Any, site))

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL
 from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.backends.latent.generator import Denoiser, LatentCache, LatentGenerator, LatentOptions
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import BackendError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from tests.helpers.filled import CPU, filled
@@ -20,7 +20,7 @@ from tests.helpers.filled import CPU, filled
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = 64
-TRAITS = Traits(MUSETALK_FEATURES, "halved")
+TRAITS = GeneratorSpec(MUSETALK_FEATURES, "halved")
 FACE = FaceSample(0, FaceBox(8, 8, 56, 56, 1), MouthShape(32, 44, 9, 0))
 
 
@@ -81,11 +81,11 @@ def clip_of(*seeds: int, loud: float = 0.0) -> Clip:
 def test_it_says_what_it_takes(vae: AutoencoderKL) -> None:
     made = generator(vae, clip_length=5)
     assert (made.crop_size, made.clip_length, made.device) == (SIZE, 5, "cpu")
-    assert replace(made.traits, masked=None) == TRAITS
+    assert replace(made.spec, masked_input=None) == TRAITS
 
 
 def test_what_its_network_is_shown_can_be_looked_at(vae: AutoencoderKL) -> None:
-    masked = generator(vae).traits.masked
+    masked = generator(vae).spec.masked_input
     assert masked is not None
     [crop] = clip_of(1).crops
     np.testing.assert_array_equal(masked(crop)[: SIZE // 2], crop[: SIZE // 2])

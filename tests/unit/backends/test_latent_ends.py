@@ -10,7 +10,7 @@ import torch
 
 from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import BackendError, Cancelled
 from musetalk.runtime.device import Compute
 
@@ -44,8 +44,8 @@ class Parts:
 
 
 def generator(parts: Parts) -> LatentGenerator:
-    traits = Traits(MUSETALK_FEATURES, "halved")
-    return LatentGenerator(parts, parts, parts, CPU, LatentOptions(SIZE, clip_length=FRAMES), traits)  # type: ignore[arg-type]
+    spec = GeneratorSpec(MUSETALK_FEATURES, "halved")
+    return LatentGenerator(parts, parts, parts, CPU, LatentOptions(SIZE, clip_length=FRAMES), spec)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("after", range(2 * FRAMES))

@@ -12,7 +12,7 @@ import pytest
 
 from musetalk.assets import PORTRAIT
 from musetalk.backends.preview.generator import PreviewGenerator, preview_reach
-from musetalk.backends.types import Clip, FaceGenerator, Traits
+from musetalk.backends.types import Clip, FaceGenerator, GeneratorSpec
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.metrics.mouth_opening import measure_opening
 from musetalk.utils.arrays import UInt8Array
@@ -30,7 +30,7 @@ def speak(
 
 def test_declares_what_it_needs() -> None:
     generator: FaceGenerator = PreviewGenerator()
-    assert (generator.crop_size, generator.clip_length, generator.traits) == (None, 4, Traits())
+    assert (generator.crop_size, generator.clip_length, generator.spec) == (None, 4, GeneratorSpec())
 
 
 @pytest.mark.parametrize("teeth", [0.0, 9.0])

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.backends.types import Traits
+from musetalk.backends.types import GeneratorSpec
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
@@ -41,7 +41,7 @@ class Painter:
     def __init__(self, *, partly: bool = False) -> None:
         self.crop_size = 128 if partly else None
         shown = (lambda size: np.pad(np.ones((size - 40, size - 40), np.float32), 20)) if partly else None
-        self.traits = Traits(framing="halved", mask="painted" if partly else "jaw", shown=shown)
+        self.spec = GeneratorSpec(framing="halved", mask="painted" if partly else "jaw", paste_mask=shown)
 
     def generate(self, clip: object) -> UInt8Array:
         raise AssertionError("a layout paints nothing")

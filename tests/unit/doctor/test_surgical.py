@@ -96,7 +96,7 @@ class Painter:
     crop_size, clip_length, device = None, 8, "cpu"
 
     def __init__(self, like: object, make: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.traits = replace(like.traits, audio_spec=None)  # type: ignore[attr-defined]
+        self.spec = replace(like.spec, audio_spec=None)  # type: ignore[attr-defined]
         self._make = make
 
     def generate(self, clip: Clip) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 from hybrid.aligner import FaceAligner
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Traits
+from musetalk.backends.types import GeneratorSpec
 from musetalk.enhancers.alignment import face_view
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.crops.rotated_crop import fitted
@@ -221,8 +221,8 @@ def read_nothing(folder: Path) -> ParsedFaces:
 class Painter:
     crop_size, clip_length, device = 256, 4, "cpu"
 
-    def __init__(self, traits: Traits) -> None:
-        self.traits = traits
+    def __init__(self, spec: GeneratorSpec) -> None:
+        self.spec = spec
 
     def generate(self, clip: object) -> UInt8Array:
         raise AssertionError("nothing is painted here")
@@ -230,8 +230,8 @@ class Painter:
 
 @pytest.mark.parametrize(("framing", "there"), [("halved", True), ("square", False)])
 def test_they_are_loaded_where_somebody_asks_for_them(framing: str, there: bool, tmp_path: Path) -> None:
-    traits = Traits(framing="halved") if framing == "halved" else Traits()
-    registry = BackendRegistry((BackendSpec("one", "for tests", lambda _: Painter(traits)),))
+    spec = GeneratorSpec(framing="halved") if framing == "halved" else GeneratorSpec()
+    registry = BackendRegistry((BackendSpec("one", "for tests", lambda _: Painter(spec)),))
     values = {"backend": "one", "models_dir": tmp_path, "network": {"device": "cpu"}, "detector": {"name": "haar"}}
     settings = RenderSettings.parse(values)
     assert ComponentLoader(registry).equip(settings).readers.idle

@@ -10,11 +10,11 @@ import pytest
 from hybrid.aligner import FaceAligner
 from hybrid.crop import AlignedCropTransform, whole_mask
 from hybrid.landmarks import assumed_points
-from hybrid.loading import sampling_of, traits_of
+from hybrid.loading import sampling_of, spec_of
 from hybrid.mask import keep_mask
 from hybrid.options import LatentSyncOptions
 from hybrid.sampler import FAST, PUBLISHED
-from musetalk.backends.types import Traits
+from musetalk.backends.types import GeneratorSpec
 from musetalk.compositing.blending import composite
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
@@ -30,8 +30,8 @@ from tests.helpers.drawn import BOX, drawn_face, drawn_sample
 pytestmark = pytest.mark.slow
 
 FACE = drawn_sample()
-ALIGNED = traits_of(LatentSyncSettings())
-SWAPPED = traits_of(LatentSyncSettings(framing="musetalk"))
+ALIGNED = spec_of(LatentSyncSettings())
+SWAPPED = spec_of(LatentSyncSettings(framing="musetalk"))
 TILT = np.radians(15)
 
 
@@ -40,8 +40,8 @@ class Painter:
 
     clip_length, device = 52, "cpu"
 
-    def __init__(self, traits: Traits, crop_size: int) -> None:
-        self.traits, self.crop_size = traits, crop_size
+    def __init__(self, spec: GeneratorSpec, crop_size: int) -> None:
+        self.spec, self.crop_size = spec, crop_size
 
     def generate(self, clip: object) -> UInt8Array:
         raise AssertionError("a layout paints nothing")
@@ -75,8 +75,8 @@ def shapes(
     return reader.finish(2.0)
 
 
-def layout(traits: Traits, found: ParsedFaces, size: int = 256, **values: object) -> FaceLayout:
-    return FaceLayout(found, Painter(traits, size), RenderSettings.parse(values))
+def layout(spec: GeneratorSpec, found: ParsedFaces, size: int = 256, **values: object) -> FaceLayout:
+    return FaceLayout(found, Painter(spec, size), RenderSettings.parse(values))
 
 
 def angle(transform: object) -> float:
@@ -118,12 +118,12 @@ def test_points_are_measured_only_for_those_who_ask(tmp_path: Path) -> None:
     assert found.points(0, other) is None
 
 
-@pytest.mark.parametrize("traits", [ALIGNED, SWAPPED], ids=["aligned", "musetalk"])
+@pytest.mark.parametrize("spec", [ALIGNED, SWAPPED], ids=["aligned", "musetalk"])
 @pytest.mark.parametrize("size", [256, 512])
 @pytest.mark.parametrize("shape", ["auto", "ellipse", "box", "jaw", "raw"])
-def test_only_painted_pixels_show_whatever_the_mask(tmp_path: Path, traits: Traits, size: int, shape: str) -> None:
+def test_only_painted_pixels_show_whatever_the_mask(tmp_path: Path, spec: GeneratorSpec, size: int, shape: str) -> None:
     """A result that is right where the network paints, and red where it keeps: no red reaches the frame."""
-    made = layout(traits, shapes(tmp_path, aligner=FaceAligner()), size, mask={"shape": shape})
+    made = layout(spec, shapes(tmp_path, aligner=FaceAligner()), size, mask={"shape": shape})
     [crop] = made.crops([2], [FACE])
     mask = made.mask(2, FACE, crop)
     assert mask.alpha.max() > 0.9
@@ -136,7 +136,7 @@ def test_only_painted_pixels_show_whatever_the_mask(tmp_path: Path, traits: Trai
 
 
 def test_upstream_turns_back_the_whole_crop_bilinear_by_its_own_mask(tmp_path: Path) -> None:
-    published = traits_of(RenderSettings(look="published").latentsync)
+    published = spec_of(RenderSettings(look="published").latentsync)
     found = shapes(tmp_path, aligner=FaceAligner())
     made = layout(published, found, look="published")
     [crop] = made.crops([2], [FACE])
@@ -149,7 +149,7 @@ def test_upstream_turns_back_the_whole_crop_bilinear_by_its_own_mask(tmp_path: P
     moved = layout(published, found, look="published", mask={"mouth_vertical_offset": 0.1})
     assert moved.mask(2, FACE, crop).alpha.sum() < 0.8 * mask.alpha.sum()  # what is moved is what was painted
     swapped = RenderSettings(look="published", latentsync=LatentSyncSettings(framing="musetalk")).latentsync
-    assert traits_of(swapped).pasted is None
+    assert spec_of(swapped).pasted is None
 
 
 def middle_of(made: FaceLayout) -> tuple[float, float]:
@@ -171,10 +171,10 @@ def test_what_the_network_shows_is_scaled_and_moved_as_every_mask(tmp_path: Path
     assert lower[1] - same == pytest.approx(0.05 * FACE.box.height, abs=3)
 
 
-@pytest.mark.parametrize("traits", [ALIGNED, SWAPPED], ids=["aligned", "musetalk"])
+@pytest.mark.parametrize("spec", [ALIGNED, SWAPPED], ids=["aligned", "musetalk"])
 @pytest.mark.parametrize("size", [256, 512])
-def test_rows_above_the_first_one_are_not_looked_at(tmp_path: Path, traits: Traits, size: int) -> None:
-    made = layout(traits, shapes(tmp_path, aligner=FaceAligner()), size)
+def test_rows_above_the_first_one_are_not_looked_at(tmp_path: Path, spec: GeneratorSpec, size: int) -> None:
+    made = layout(spec, shapes(tmp_path, aligner=FaceAligner()), size)
     [crop] = made.crops([2], [FACE])
     mask = made.mask(2, FACE, crop)
     first = first_row_shown([mask], [crop])
@@ -186,14 +186,14 @@ def test_rows_above_the_first_one_are_not_looked_at(tmp_path: Path, traits: Trai
     for frame, each in zip(frames, (generated, other), strict=True):
         composite(frame, each, crop, mask)
     assert np.array_equal(*frames)
-    assert isinstance(crop, BoxCropTransform) == (traits is SWAPPED)
+    assert isinstance(crop, BoxCropTransform) == (spec is SWAPPED)
 
 
 def test_traits_that_lack_something_are_refused() -> None:
     with pytest.raises(ValueError, match="needs an aligner"):
-        Traits(framing="aligned")
+        GeneratorSpec(framing="aligned")
     with pytest.raises(ValueError, match="needs an aligner"):
-        Traits(mask="painted")
+        GeneratorSpec(mask="painted")
 
 
 def test_settings_become_a_sampling() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
-from musetalk.backends.types import Clip, Traits
+from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.compositing.masks import face_mask
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import Cancelled, MediaError, SettingsError, VoiceError
@@ -66,7 +66,7 @@ class Inverter:
 
     crop_size = None
     clip_length = 4
-    traits = Traits()
+    spec = GeneratorSpec()
     device = "cpu"
 
     def __init__(self) -> None:

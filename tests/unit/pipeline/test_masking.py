@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.backends.types import Traits
+from musetalk.backends.types import GeneratorSpec
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
 from musetalk.faces.crops.crop import BoxCropTransform
@@ -36,17 +36,17 @@ class Painter:
 
     clip_length, device = 4, "cpu"
 
-    def __init__(self, traits: Traits, crop_size: int | None = 256) -> None:
-        self.traits, self.crop_size = traits, crop_size
+    def __init__(self, spec: GeneratorSpec, crop_size: int | None = 256) -> None:
+        self.spec, self.crop_size = spec, crop_size
 
     def generate(self, clip: object) -> UInt8Array:
         raise AssertionError("a layout paints nothing")
 
 
-MUSETALK = Painter(Traits(framing="halved", room_below=True, mask="jaw"))
-OLDER = Painter(Traits(framing="halved", room_below=False, mask="raw"))
+MUSETALK = Painter(GeneratorSpec(framing="halved", margin_below=True, mask="jaw"))
+OLDER = Painter(GeneratorSpec(framing="halved", margin_below=False, mask="raw"))
 LOOKS = ({"look": "published"}, {"look": "ours"})
-SQUARE = Painter(Traits(), crop_size=None)
+SQUARE = Painter(GeneratorSpec(), crop_size=None)
 
 
 def drawn_labels(box: FaceBox = BOX) -> UInt8Array:

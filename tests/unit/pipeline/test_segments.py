@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.backends.types import Traits
+from musetalk.backends.types import GeneratorSpec
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.borders import painted_borders
@@ -120,18 +120,18 @@ def test_a_single_frame_is_cut_out_as_a_render_cuts_it() -> None:
 
 def test_borders_are_where_pieces_meet_and_where_their_parts_do() -> None:
     segments = (Segment(0, 4, ()), Segment(4, 20, (0,)), Segment(20, 30, (0,), 2), Segment(30, 34, ()))
-    traits = Traits(seams=lambda frames, stride: range(frames // 2, frames // 2 + stride))
-    assert painted_borders(segments, traits, 1) == (12, 18, 19, 20, 24)
-    assert painted_borders(segments, traits, 3) == (12, 13, 14, 18, 19, 20, 24, 25, 26)
-    assert painted_borders(segments, traits, 1, [FallbackEvent(4, 20, 0, "musetalk-v15", "memory")]) == (18, 19, 20, 24)
-    assert painted_borders(segments[:2], Traits(), 1) == ()
+    spec = GeneratorSpec(seams=lambda frames, stride: range(frames // 2, frames // 2 + stride))
+    assert painted_borders(segments, spec, 1) == (12, 18, 19, 20, 24)
+    assert painted_borders(segments, spec, 3) == (12, 13, 14, 18, 19, 20, 24, 25, 26)
+    assert painted_borders(segments, spec, 1, [FallbackEvent(4, 20, 0, "musetalk-v15", "memory")]) == (18, 19, 20, 24)
+    assert painted_borders(segments[:2], GeneratorSpec(), 1) == ()
 
 
 class Painter:
     """As much of a generator as tells how long its pieces are."""
 
-    def __init__(self, clip_length: int, **traits: int) -> None:
-        self.clip_length, self.traits = clip_length, Traits(**traits)  # type: ignore[arg-type]
+    def __init__(self, clip_length: int, **spec: int) -> None:
+        self.clip_length, self.spec = clip_length, GeneratorSpec(**spec)  # type: ignore[arg-type]
 
 
 def lengths_of(painter: Painter, frame_bytes: int, fps: Fraction = Fraction(25)) -> SegmentLimits:
@@ -140,22 +140,22 @@ def lengths_of(painter: Painter, frame_bytes: int, fps: Fraction = Fraction(25))
 
 def test_pieces_of_large_frames_are_short_but_never_shorter_than_a_network_needs() -> None:
     hd, uhd = 1920 * 1080 * 3, 3840 * 2160 * 3
-    video = Painter(52, overlap=4, shortest=16)
+    video = Painter(52, clip_overlap=4, min_clip=16)
     sizes = (hd // 4, hd, uhd, 4 * uhd)
     assert [lengths_of(video, size) for size in sizes] == [
         SegmentLimits(longest, 4, 16) for longest in (52, 28, 16, 16)
     ]
-    assert lengths_of(Painter(52, overlap=12, shortest=16), uhd) == SegmentLimits(16, 8, 16)
-    assert lengths_of(Painter(64, shortest=16), 2560 * 1440 * 3) == SegmentLimits(16, 0, 16)
+    assert lengths_of(Painter(52, clip_overlap=12, min_clip=16), uhd) == SegmentLimits(16, 8, 16)
+    assert lengths_of(Painter(64, min_clip=16), 2560 * 1440 * 3) == SegmentLimits(16, 0, 16)
     assert lengths_of(Painter(8), uhd) == SegmentLimits(8)
-    assert lengths_of(Painter(6, overlap=4, shortest=16), hd) == SegmentLimits(6, 3, 6)
+    assert lengths_of(Painter(6, clip_overlap=4, min_clip=16), hd) == SegmentLimits(6, 3, 6)
 
 
 def test_pieces_of_every_nth_frame_last_as_long() -> None:
     hd = 1920 * 1080 * 3
-    video = Painter(52, overlap=4, shortest=16, trained_fps=25)
+    video = Painter(52, clip_overlap=4, min_clip=16, trained_fps=25)
     for rate, stride in (("24000/1001", 1), ("12", 1), ("30", 1), ("37", 1), ("50", 2), ("60000/1001", 2), ("120", 5)):
-        assert video.traits.stride_at(Fraction(rate)) == stride
+        assert video.spec.stride_at(Fraction(rate)) == stride
         assert lengths_of(video, 1000, Fraction(rate)) == SegmentLimits(52 * stride, 4 * stride, 16 * stride)
     assert lengths_of(video, hd, Fraction(60)) == SegmentLimits(32, 8, 32)
     assert lengths_of(video, hd // 2, Fraction(60)) == SegmentLimits(56, 8, 32)
@@ -163,10 +163,10 @@ def test_pieces_of_every_nth_frame_last_as_long() -> None:
 
 
 def test_a_rate_far_below_that_of_the_training_is_told() -> None:
-    video = Traits(trained_fps=25)
+    video = GeneratorSpec(trained_fps=25)
     assert [bool(video.note_on(Fraction(rate))) for rate in ("10", "19.9", "20", "24", "120")] == [
         *(True, True),
         *(False, False, False),
     ]
     assert "trained on 25 frames a second: at 12.5 it sees" in video.note_on(Fraction(25, 2))
-    assert not Traits().note_on(Fraction(5))
+    assert not GeneratorSpec().note_on(Fraction(5))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from musetalk.backends.registry import BackendRegistry
 from musetalk.cli.weights import app
 from musetalk.errors import SettingsError
 from musetalk.weights import WEIGHT_SETS, WeightFile
@@ -25,8 +26,8 @@ class TestCommands:
         return result.output
 
     def known(self, monkeypatch: pytest.MonkeyPatch, *files: WeightFile) -> None:
-        monkeypatch.setattr("musetalk.weights.WEIGHT_SETS", {"mine": files, "musetalk-v15": files[:1]})
-        monkeypatch.setattr("musetalk.backends.registry.BackendRegistry", tuple)  # none besides
+        monkeypatch.setattr("musetalk.backends.registry.WEIGHT_SETS", {"mine": files, "musetalk-v15": files[:1]})
+        monkeypatch.setattr("musetalk.backends.registry.BackendRegistry", lambda: BackendRegistry(()))  # none besides
 
     def test_list_shows_all_there_is(self, tmp_path: Path) -> None:
         shown = self.run("list", "--models-dir", str(tmp_path))
