@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from musetalk.media.sound.voice import Voice, extract_sound_of
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.metrics.measurer import Measurer
+from musetalk.metrics.types import Measures
 from musetalk.pipeline.borders import borders_in
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.cost_guess import BESIDE_NETWORKS
@@ -29,7 +31,7 @@ from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.pipeline.prepare import RenderPlan, prepare
-from musetalk.pipeline.render import output_frames
+from musetalk.pipeline.render import OutputFrame, output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
@@ -90,37 +92,22 @@ class LipSync:
                 video, voice, settings, folder, settings.coords_dir or out.parent / "coords", run
             )
             source, timeline = plan.source, plan.timeline
-            sound = _sound(plan, preflight.voice, run)
-            measurer = Measurer(timeline, plan.face_plan, plan.envelope) if settings.measure else None
+            backend = self.registry.get(settings.backend)
             run.emit("render", 0, timeline.frame_count)
             with (
-                self._writer(plan, out, sound, run) as writer,
-                _debugging(plan, out, sound, run) as debugging,
+                _open_outputs(plan, preflight.voice, out, backend.notice, run) as outputs,
                 # 6. Generate the faces.  7. Composite them.  8. Enhance them.
                 closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
             ):
                 for done, frame in enumerate(frames, 1):
-                    with run.clock.measure("encode"):  # 9. Encode the frames and the voice.
-                        writer.write(frame.picture)
-                    if measurer is not None and frame.source is not None:
-                        with run.clock.measure("measure"):
-                            measurer.add(frame.number, frame.picture, frame.source, frame.masks)
-                    if debugging is not None:
-                        debugging.add(frame)
-                    run.show(partial(small_jpeg, frame.picture))
+                    outputs.add(frame)  # 9. Encode the frames and the voice.
                     run.emit("render", done, timeline.frame_count)
-                with run.clock.measure("finish"):
-                    run.emit("finish", 0, 1)
-                    if debugging is not None:
-                        debugging.finish()
-                    writer.finish()
-            run.emit("finish", 1, 1)
+                outputs.finish()
             peak = memory.mb
         if note := note_on_decoding(source.experience):
             run.warn(note)
-        measures = None if measurer is None else measurer.result(borders_in(plan, run.fallbacks))
         # 10. Report what was done, and what was noticed.
-        report = report_of(plan, preflight.voice, out, self.registry.get(settings.backend), run, peak, measures)
+        report = report_of(plan, preflight.voice, out, backend, run, peak, outputs.measures)
         work = Work.of(source, float(timeline.frame_count / source.fps))
         self.costs.learn(work, settings, report, planned=not settings.use_saved_coords)
         return report
@@ -258,32 +245,81 @@ class LipSync:
             )
         return preflight, plan
 
-    def _writer(self, plan: RenderPlan, out: Path, sound: SoundTrack, run: RenderRun) -> VideoWriter:
-        source, settings = plan.source, plan.settings
-        return VideoWriter(
-            out,
-            folder=plan.folder,
-            size=(source.width, source.height),
-            fps=source.fps,
-            sound=sound,
-            color=source.output_color,
-            settings=settings.encoder,
-            comment=f"MuseTalk Hybrid. {self.registry.get(settings.backend).notice}".strip(),
-            cancel=run.cancel,
-        )
+
+@contextmanager
+def _open_outputs(plan: RenderPlan, voice: Voice, out: Path, notice: str, run: RenderRun) -> Iterator[_Outputs]:
+    """Open what a render writes; left without `finish`, no file appears.
+
+    Args:
+        plan: Of the render.
+        voice: That is spoken.
+        out: The file to make.
+        notice: What the result has to be labelled with; empty: nothing.
+        run: Progress, timing, warnings.
+    """
+    source, settings, sound = plan.source, plan.settings, _sound(plan, voice, run)
+    writer = VideoWriter(
+        out,
+        folder=plan.folder,
+        size=(source.width, source.height),
+        fps=source.fps,
+        sound=sound,
+        color=source.output_color,
+        settings=settings.encoder,
+        comment=f"MuseTalk Hybrid. {notice}".strip(),
+        cancel=run.cancel,
+    )
+    measurer = Measurer(plan.timeline, plan.face_plan, plan.envelope) if settings.measure else None
+    with writer, _open_debug_videos(plan, out, sound, run) as debug_videos:
+        yield _Outputs(plan, run, writer, debug_videos, measurer)
 
 
 @contextmanager
-def _debugging(plan: RenderPlan, out: Path, sound: SoundTrack, run: RenderRun) -> Iterator[DebugVideos | None]:
-    """What shows crops and masks of the whole render, where the settings ask for it."""
+def _open_debug_videos(plan: RenderPlan, out: Path, sound: SoundTrack, run: RenderRun) -> Iterator[DebugVideos | None]:
+    """Open what shows crops and masks of the whole render, where the settings ask for it."""
     folder = plan.settings.debug_dir
     if folder is None:
         yield None
         return
-    source = plan.source
     faces = max((len(segment.tracks) for segment in plan.segments), default=0)
-    with DebugVideos(folder, out.stem, source=source, faces=faces, sound=sound, cancel=run.cancel) as videos:
+    with DebugVideos(folder, out.stem, source=plan.source, faces=faces, sound=sound, cancel=run.cancel) as videos:
         yield videos
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """What a render writes: the video, and measures and debug videos where the settings ask for them."""
+
+    plan: RenderPlan
+    run: RenderRun
+    writer: VideoWriter
+    debug_videos: DebugVideos | None
+    measurer: Measurer | None
+
+    def add(self, frame: OutputFrame) -> None:
+        """Write the next frame."""
+        with self.run.clock.measure("encode"):
+            self.writer.write(frame.picture)
+        if self.measurer is not None and frame.source is not None:
+            with self.run.clock.measure("measure"):
+                self.measurer.add(frame.number, frame.picture, frame.source, frame.masks)
+        if self.debug_videos is not None:
+            self.debug_videos.add(frame)
+        self.run.show(partial(small_jpeg, frame.picture))
+
+    def finish(self) -> None:
+        """Let the files appear, whole."""
+        with self.run.clock.measure("finish"):
+            self.run.emit("finish", 0, 1)
+            if self.debug_videos is not None:
+                self.debug_videos.finish()
+            self.writer.finish()
+        self.run.emit("finish", 1, 1)
+
+    @property
+    def measures(self) -> Measures | None:
+        """Of the result; None: nobody asked for them."""
+        return None if self.measurer is None else self.measurer.result(borders_in(self.plan, self.run.fallbacks))
 
 
 def _sound(plan: RenderPlan, voice: Voice, run: RenderRun) -> SoundTrack:

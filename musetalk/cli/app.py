@@ -12,6 +12,15 @@ from musetalk.webui.options import ServerOptions
 from musetalk.weights.hub import check_endpoint
 
 _DEFAULT = ServerOptions()
+_DOWNLOADS = typer.Option(
+    envvar="MUSETALK_DOWNLOADS",
+    help="Whether visitors may download weights (default: only who sits at this machine or has a login).",
+)
+_OWNER = typer.Option(
+    envvar="MUSETALK_OWNER",
+    help="Whether whoever opens the page runs this server (default: while it listens on this machine only and nobody "
+    "comes through a proxy).",
+)
 
 
 def serve_app(
@@ -38,21 +47,8 @@ def serve_app(
         list[str] | None,
         typer.Option(envvar="MUSETALK_WEIGHTS", help="Fetch these first, where missing: musetalk-v15, ..."),
     ] = None,
-    downloads: Annotated[
-        bool | None,
-        typer.Option(
-            envvar="MUSETALK_DOWNLOADS",
-            help="Whether visitors may download weights (default: only who sits at this machine or has a login).",
-        ),
-    ] = _DEFAULT.downloads,
-    owner: Annotated[
-        bool | None,
-        typer.Option(
-            envvar="MUSETALK_OWNER",
-            help="Whether whoever opens the page runs this server (default: while it listens on this machine only and "
-            "nobody comes through a proxy).",
-        ),
-    ] = _DEFAULT.owner,
+    downloads: Annotated[bool | None, _DOWNLOADS] = _DEFAULT.downloads,
+    owner: Annotated[bool | None, _OWNER] = _DEFAULT.owner,
 ) -> None:
     """Serve the browser app until it is asked to end."""
     check_endpoint()

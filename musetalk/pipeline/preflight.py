@@ -121,13 +121,7 @@ def run_preflight(
     whole = sum(seconds.values())
     beside = whole - timeline.frame_count * costs.paint * loop_steps(settings)
     memory, disk = _estimate_space(source, timeline)
-    free = shutil.disk_usage(folder).free
-    if disk > free:
-        needed, there = apart(disk, free, size)
-        raise OutputError(
-            f"the render needs some {needed} of disk, and {there} {'is' if there.startswith('1 ') else 'are'} free",
-            "free some space, or write elsewhere",
-        )
+    _check_disk(folder, disk)
     for note in sound.notes:
         run.warn(note)
     _note_facts(source, settings.fps, run)
@@ -144,6 +138,16 @@ def run_preflight(
     )
     run.emit("preflight", 4, STEPS, note="; ".join([describe(preflight), *sound.notes]))
     return preflight
+
+
+def _check_disk(folder: Path, needed: float) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        amount, there = apart(needed, free, size)
+        raise OutputError(
+            f"the render needs some {amount} of disk, and {there} {'is' if there.startswith('1 ') else 'are'} free",
+            "free some space, or write elsewhere",
+        )
 
 
 def describe(preflight: Preflight) -> str:

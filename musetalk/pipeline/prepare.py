@@ -13,6 +13,7 @@ from pathlib import Path
 
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
+from musetalk.audio.track import SpeechTrack
 from musetalk.errors import CoordsError
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.tracking.face_plan import FacePlan, plan_key
@@ -42,6 +43,9 @@ from musetalk.utils.arrays import Float32Array, UInt8Array
 @dataclass(frozen=True, slots=True)
 class Window:
     """What is prepared where one frame of an output is wanted.
+
+    What a window cannot know differs from a whole output: the boxes are smoothed over what it holds, the face is chosen
+    by what it shows of its shot, and of a long voice the loud parts are those around the frame.
 
     Attributes:
         frame: The output frame.
@@ -109,9 +113,6 @@ def prepare(
 ) -> RenderPlan:
     """Find the faces, parse them, and measure the voice.
 
-    What a window cannot know differs from a whole output: the boxes are smoothed over what it holds, the face is chosen
-    by what it shows of its shot, and of a long voice the loud parts are those around the frame.
-
     Args:
         source: The video or picture.
         voice: The voice; None: there is none.
@@ -134,28 +135,12 @@ def prepare(
         source, timeline = _shorten(source, voice, timeline, found, settings, run)
         if face_plan.face_frames == 0:
             raise no_face_error(source, timeline.sources_used, components.detector, run.cancel)
-    with run.clock.measure("parse"):
-        parsed = _parse(source, timeline, face_plan, components, settings, found, window, folder=folder, run=run)
-    with run.clock.measure("speech"):
-        speech, envelope = extract_features(
-            voice,
-            components,
-            settings.speech,
-            source.fps,
-            timeline.spoken_count,
-            folder=folder,
-            run=run,
-            silence=settings.silence,
-            around=None if window is None else window.frame,
-        )
-    whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
-    if voice is not None and not voice.silent and whole and not envelope.heard.any():
-        run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
-    generator, goes_on = components.generator, timeline.frame_count > timeline.spoken_count
+    parsed = _parse(source, timeline, face_plan, components, settings, found, window, folder=folder, run=run)
+    speech, envelope = _hear(voice, components, settings, source, timeline, window, folder=folder, run=run)
+    goes_on = timeline.frame_count > timeline.spoken_count
     presence = find_presence(envelope, settings.silence, source.fps, timeline.spoken_count, goes_on=goes_on)
-    limits = segment_limits(generator, source.frame_bytes, source.fps)
-    segments = cut_segments(face_plan, timeline, limits, presence, None if window is None else window.clip)
-    layout = FaceLayout(parsed, generator, settings, fps=source.fps)
+    limits = segment_limits(components.generator, source.frame_bytes, source.fps)
+    layout = FaceLayout(parsed, components.generator, settings, fps=source.fps)
     plan = RenderPlan(
         source=source,
         voice=voice,
@@ -164,18 +149,24 @@ def prepare(
         face_plan=face_plan,
         envelope=envelope,
         presence=presence,
-        segments=segments,
+        segments=cut_segments(face_plan, timeline, limits, presence, None if window is None else window.clip),
         components=components,
-        session=BackendSession(components.backend, generator, layout, speech),
+        session=BackendSession(components.backend, components.generator, layout, speech),
         fallback=_fallback(components, parsed, voice, settings, source, timeline, folder, window),
         settings=settings,
         folder=folder,
         keeps_sources=window is not None or settings.measure or settings.debug_dir is not None,
     )
-    for note in (_note_on_size(plan), *components.notes, generator.spec.note_on(source.fps)):
+    _warn(plan, run)
+    return plan
+
+
+def _warn(plan: RenderPlan, run: RenderRun) -> None:
+    """Say what the result will lack, and why."""
+    components = plan.components
+    for note in (_note_on_size(plan), *components.notes, components.generator.spec.note_on(plan.source.fps)):
         if note:
             run.warn(note)
-    return plan
 
 
 def _find_faces(
@@ -266,7 +257,38 @@ def _parse(
     shown = sorted(set(map(timeline.source_frame, frames)) & set(found))
     sources = range(shown[0], shown[-1] + 1) if shown else range(0)
     sigma = smoothing_sigma(settings.tracker, source.fps)
-    return parse_faces(source, face_plan, sources, components.readers, sigma, folder=folder, run=run)
+    with run.clock.measure("parse"):
+        return parse_faces(source, face_plan, sources, components.readers, sigma, folder=folder, run=run)
+
+
+def _hear(
+    voice: Voice | None,
+    components: Components,
+    settings: RenderSettings,
+    source: Source,
+    timeline: Timeline,
+    window: Window | None,
+    *,
+    folder: Path,
+    run: RenderRun,
+) -> tuple[SpeechTrack, EnvelopeTrack]:
+    """Encode the voice as the generator takes it, and measure its envelope: all of it, or around the window's frame."""
+    with run.clock.measure("speech"):
+        speech, envelope = extract_features(
+            voice,
+            components,
+            settings.speech,
+            source.fps,
+            timeline.spoken_count,
+            folder=folder,
+            run=run,
+            silence=settings.silence,
+            around=None if window is None else window.frame,
+        )
+    whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
+    if voice is not None and not voice.silent and whole and not envelope.heard.any():
+        run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
+    return speech, envelope
 
 
 def _fallback(
@@ -287,17 +309,8 @@ def _fallback(
     def start(cancel: CancelToken) -> BackendSession:
         own, place = load(), folder / "fallback"
         place.mkdir()
-        speech, _ = extract_features(
-            voice,
-            own,
-            settings.speech,
-            source.fps,
-            timeline.spoken_count,
-            folder=place,
-            run=RenderRun(cancel=cancel),
-            silence=settings.silence,
-            around=None if window is None else window.frame,
-        )
+        quiet = RenderRun(cancel=cancel)
+        speech, _ = _hear(voice, own, settings, source, timeline, window, folder=place, run=quiet)
         layout = FaceLayout(parsed, own.generator, settings, fps=source.fps)
         return BackendSession(own.backend, own.generator, layout, speech)
 

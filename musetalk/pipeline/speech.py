@@ -61,10 +61,7 @@ def extract_features(
         nothing = EnvelopeTrack(np.zeros((0, 2), np.float32), np.zeros(0, np.bool_))
         return nothing, nothing
     run.emit("speech", 0, 1)
-    if around is None:
-        envelope = measure_voice(voice, fps, frame_count, run.cancel)
-    else:
-        envelope = measure_around(voice, fps, frame_count, around, folder, run.cancel)
+    envelope = measure_around(voice, fps, frame_count, around, folder, run.cancel)
     encoder = components.encoder
     if encoder is None:
         run.emit("speech", 1, 1)
@@ -82,14 +79,10 @@ def extract_features(
             cancel=run.cancel,
         )
     run.emit("speech", features.steps, features.steps)
+    left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
+    spec = encoder.audio_spec
     track = FeatureTrack(
-        features,
-        fps=fps,
-        frame_count=frame_count,
-        audio_spec=encoder.audio_spec,
-        left=settings.audio_padding_length_left,
-        right=settings.audio_padding_length_right,
-        first_step=first,
+        features, fps=fps, frame_count=frame_count, audio_spec=spec, left=left, right=right, first_step=first
     )
     return track, envelope
 
@@ -101,7 +94,7 @@ def measure_voice(voice: Voice, fps: Fraction, frame_count: int, cancel: CancelT
 
 
 def measure_around(
-    voice: Voice, fps: Fraction, frame_count: int, frame: int, folder: Path, cancel: CancelToken
+    voice: Voice, fps: Fraction, frame_count: int, frame: int | None, folder: Path, cancel: CancelToken
 ) -> EnvelopeTrack:
     """Measure the envelope of a voice around an output frame.
 
@@ -109,7 +102,7 @@ def measure_around(
         voice: The voice.
         fps: Output frames a second.
         frame_count: Output frames that the voice covers.
-        frame: Where it matters.
+        frame: Where it matters; None: everywhere.
         folder: For temporary files.
         cancel: Ends the decoder.
 
@@ -120,7 +113,7 @@ def measure_around(
     Raises:
         VoiceError: It cannot be decoded.
     """
-    if voice.seconds <= WHOLE_SECONDS:
+    if frame is None or voice.seconds <= WHOLE_SECONDS:
         return measure_voice(voice, fps, frame_count, cancel)
     first = max(0, frame - round(_HEARD_BEFORE * fps))
     stop = max(first, min(frame_count, frame + round(_HEARD_AFTER * fps)))
