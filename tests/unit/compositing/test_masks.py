@@ -94,7 +94,7 @@ def test_upstream_s_masks_are_cut_where_the_layout_s_are_not() -> None:
     labels = draw()
     crop = halved_crop(found(labels), size=256)
     cut = parsed_mask(labels, WHOLE, crop, ParsedMaskOptions(shape="raw"))
-    faded = parsed_mask(labels, WHOLE, crop, ParsedMaskOptions(shape="raw", rim=0.75))
+    faded = parsed_mask(labels, WHOLE, crop, ParsedMaskOptions(shape="raw", boundary=0.75))
     assert cut.alpha[-1].max() > 0.4
     assert faded.alpha[-1].max() == 0
     middle_part = np.s_[30:-30, 30:-30]
