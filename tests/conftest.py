@@ -55,9 +55,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file with one worker, so that what they share is made once."""
+    """Keep the tests of a file, or of what a file says, with one worker, so that what they share is made once."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

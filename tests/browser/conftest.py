@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +18,7 @@ from tests.helpers.programs import nothing_started_stays
 from tests.helpers.served import PACED, Served, served
 
 if TYPE_CHECKING:
-    from tests.browser.drive import Browser, BrowserContext, Clips, Request, Visit, WebError
+    from tests.browser.drive import Browser, BrowserContext, Clips, Request, ViewportSize, Visit, WebError
 
 _FLAGS = [
     "--headless=new",
@@ -26,6 +28,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--process-per-site",  # scripts that one page has compiled serve the next one
 ]
+_SCREEN: ViewportSize = {"width": 1280, "height": 900}
 _WAIT_MS = 600_000  # against hanging only: a busy machine is no failure
 
 
@@ -47,9 +50,21 @@ def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def shared_server(browser: Browser, jobs_dir: Path) -> Iterator[Served]:
+def models_dir(bare_models: Path, jobs_dir: Path) -> Path:
+    """Small networks for every backend, and a restorer; neither face parsing nor what is downloaded for restoring."""
+    from tests.browser.drive import RESTORER  # noqa: PLC0415 - skips without Playwright
+    from tests.helpers.restorers import write_restorer  # noqa: PLC0415 - slow to import
+
+    folder = jobs_dir.with_name("models")
+    shutil.copytree(bare_models, folder, copy_function=os.link, ignore=shutil.ignore_patterns("gfpgan"))
+    write_restorer(folder / "gfpgan" / RESTORER, 0.25)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def shared_server(browser: Browser, jobs_dir: Path, models_dir: Path) -> Iterator[Served]:
     """One server for the tests of a worker; each test is a visitor of its own."""
-    with served(jobs_dir, module=PACED) as server:
+    with served(jobs_dir, "--models-dir", str(models_dir), module=PACED) as server:
         yield server
 
 
@@ -67,19 +82,20 @@ def idle_visitors(browser: Browser) -> list[BrowserContext]:
 
 
 @pytest.fixture
-def new_visitor(browser: Browser, idle_visitors: list[BrowserContext]) -> Iterator[Callable[..., BrowserContext]]:
-    """Makes visitors: browsers without a past. Nothing may be fetched from elsewhere, and no script may fail."""
+def new_visitor(browser: Browser, idle_visitors: list[BrowserContext]) -> Iterator[Callable[..., Visit]]:
+    """Makes visitors: browsers without a past, in an empty tab. Nothing may be fetched from elsewhere, no script fail.
+
+    Called with the address that they will open; a visitor with options (a phone) is made for that, which takes longer.
+    """
+    from tests.browser.drive import Visit  # noqa: PLC0415
+
     fetched: set[str | None] = set()
     failed: list[str] = []
     with ExitStack() as visitors:
 
-        def make(**options: Any) -> BrowserContext:  # noqa: ANN401 - Playwright's own
+        def make(address: str, **options: Any) -> Visit:  # noqa: ANN401 - Playwright's own
             known = not options and bool(idle_visitors)
-            context = (
-                idle_visitors.pop()
-                if known
-                else browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-            )
+            context = idle_visitors.pop() if known else browser.new_context(**{"viewport": _SCREEN, **options})
             context.set_default_timeout(_WAIT_MS)
             origins: set[str] = set()
 
@@ -102,7 +118,7 @@ def new_visitor(browser: Browser, idle_visitors: list[BrowserContext]) -> Iterat
             context.on("request", on_request)
             context.on("weberror", on_error)
             visitors.callback(leave)
-            return context
+            return Visit(context.pages[0] if context.pages else context.new_page(), address)
 
         yield make
     assert fetched - {None} == {"127.0.0.1"}
@@ -124,20 +140,24 @@ def forget(context: BrowserContext, origins: set[str]) -> bool:
     for each in others:
         each.close()
     try:
+        tab.unroute_all()
         tab.goto(f"{here[0]}/theme.css")
+        tab.evaluate("sessionStorage.clear()")
     except PlaywrightError:
         return False
-    context.new_cdp_session(tab).send("Storage.clearDataForOrigin", {"origin": here[0], "storageTypes": "all"})
+    session = context.new_cdp_session(tab)
+    session.send("Storage.clearDataForOrigin", {"origin": here[0], "storageTypes": "all"})
+    session.detach()
     context.clear_cookies()
+    tab.emulate_media(color_scheme="light")
+    tab.set_viewport_size(_SCREEN)
     return True
 
 
 @pytest.fixture
-def visit(new_visitor: Callable[..., BrowserContext], server: Served) -> Visit:
+def visit(new_visitor: Callable[..., Visit], server: Served) -> Visit:
     """The page, newly opened by a new visitor."""
-    from tests.browser.drive import Visit  # noqa: PLC0415
-
-    return Visit(new_visitor().new_page(), server.address).open()
+    return new_visitor(server.address).open()
 
 
 @pytest.fixture(scope="package")

@@ -35,6 +35,7 @@ from playwright.sync_api import (
     Playwright,
     Request,
     Route,
+    ViewportSize,
     WebError,
     expect,
     sync_playwright,
@@ -42,6 +43,9 @@ from playwright.sync_api import (
 from playwright.sync_api import Error as PlaywrightError
 
 __all__ = [
+    "BY_OTHERS",
+    "BY_THE_APP",
+    "RESTORER",
     "APIResponse",
     "Browser",
     "BrowserContext",
@@ -51,6 +55,7 @@ __all__ = [
     "PlaywrightError",
     "Request",
     "Route",
+    "ViewportSize",
     "Visit",
     "WebError",
     "expect",
@@ -62,6 +67,10 @@ __all__ = [
     "sync_playwright",
 ]
 
+# Tests of files with one of these marks share the server, or the engine, of one worker.
+BY_THE_APP = pytest.mark.xdist_group("browser, by the app")
+BY_OTHERS = pytest.mark.xdist_group("browser, by other servers")
+RESTORER = "brighter.pth"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # By the page's own clock: a second press counts from 0.3 to 3 seconds after the first.
 _PRESS_TWICE = """async (selector) => {
@@ -192,6 +201,10 @@ class Visit:
         return self.page.locator("#jobs .mt-job")
 
     @property
+    def speaking(self) -> Locator:
+        return self.page.locator("#speaking img")
+
+    @property
     def job(self) -> str:
         """The job that the address names."""
         expect(self.page).to_have_url(re.compile(r"[?&]job=[0-9a-f]{32}"))
@@ -250,6 +263,13 @@ class Visit:
         self.give(source, voice)
         self.button("Generate").click()
         return self.job
+
+    def another_tab(self) -> Visit:
+        """The same visitor, in an empty tab, after this one was closed."""
+        context = self.page.context
+        tab = context.new_page()
+        self.page.close()
+        return Visit(tab, self.address)
 
     def unfold(self, name: str) -> None:
         self.page.get_by_role("button", name=re.compile(f"^{name}")).click()

@@ -1,23 +1,56 @@
-"""For everybody: screen readers, keyboards, phones."""
+"""For everybody: screen readers and phones; and everything fits every screen, with what it is used with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.browser.drive import BrowserContext, Clips, Visit, expect
+from tests.browser.drive import BY_THE_APP, Clips, Visit, expect
+from tests.helpers.media import decode, tone, write_video, write_wav
 from tests.helpers.served import Served
 
-pytestmark = pytest.mark.integration
-NewVisitor = Callable[..., BrowserContext]
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 SEVERE = {"serious", "critical"}
 GRADIOS = {("aria-allowed-attr", "empty")}  # Gradio's own markup of an empty picture: a label on a plain element
 SETTLED = """() => Promise.allSettled(
   document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished)
 )"""
+SIZES = ((1440, 900), (1280, 720), (820, 1180), (390, 844), (844, 390))
+# Heights of what is shown of pictures and players, with the boxes that hold their controls.
+TALLEST = """() => [...document.querySelectorAll(".stage video, .stage .image-frame img")]
+  .filter((each) => each.checkVisibility())
+  .map((each) => each.closest(".block").getBoundingClientRect().height)"""
+# What looks wrong though it fits: a gap for what says nothing, buttons of two lines, a label over the picture.
+ODD = """() => {
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+  const box = (each) => each.getBoundingClientRect();
+  const nothing = shown(".dub .stage > .block, .preview > .block, .preview > .row").filter((each) => !box(each).height);
+  const tall = shown(".dub .actions button").filter((each) => box(each).height > 44);
+  const covered = shown("#result video").filter((each) =>
+    shown("#result label").some((label) => box(label).bottom > box(each).top + 1));
+  return [...nothing, ...tall, ...covered].map((each) => each.outerHTML.slice(0, 200));
+}"""
+MARKER = """seek => [getComputedStyle(seek, "::after").left, getComputedStyle(seek).overflow]"""
+# What is said of a setting or a backend, squeezed: beside its number without a gap, under an arrow, or on two lines.
+SQUEEZED = """() => {
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+  const box = (each) => each.getBoundingClientRect();
+  const heads = shown(".head:has(> .tab-like-container)").filter((head) => {
+    const [said, number] = [head.querySelector("label"), head.querySelector(".tab-like-container")].map(box);
+    return said.right + 8 > number.left && said.bottom > number.top;
+  });
+  const arrows = shown(".secondary-wrap > .icon-wrap").filter((arrow) => {
+    const input = arrow.parentElement.querySelector("input");
+    return box(input).right - parseFloat(getComputedStyle(input).paddingRight) > box(arrow).left + 4;
+  });
+  const states = shown(".mt-backend-state").filter((state) => box(state).height > 20);
+  return [...heads, ...arrows, ...states].map((each) => each.outerHTML.slice(0, 200));
+}"""
 
 
 def severe(visit: Visit) -> set[tuple[str, str]]:
@@ -48,28 +81,6 @@ def others(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
     return {(rule, where) for rule, where in found if not any(rule == r and w in where for r, w in GRADIOS)}
 
 
-def test_axe_finds_nothing_severe(visit: Visit, clips: Clips) -> None:
-    assert others(severe_by_day_and_night(visit)) == set()
-    visit.give(clips.source, clips.voice)
-    visit.button("Preview frame").click()
-    expect(visit.page.locator("#speaking img")).to_be_visible()
-    expect(visit.page.locator("#note .pending")).to_have_count(0)  # dimmed until then
-    assert others(severe_by_day_and_night(visit)) == set()
-
-    visit.button("Generate").click()
-    visit.say("Done")
-    expect(visit.video).to_be_visible()
-    for summary in visit.page.locator("#report summary").all():
-        summary.click()
-    assert severe_by_day_and_night(visit) == set()
-    visit.tab("Jobs")
-    expect(visit.cards).to_have_count(1)
-    assert severe_by_day_and_night(visit) == set()
-    visit.tab("Models")
-    expect(visit.page.locator("#models")).to_be_visible()
-    assert severe_by_day_and_night(visit) == set()
-
-
 def sticking_out(visit: Visit) -> list[str]:
     """Controls that are shown but not within the width of the screen; and the page itself, if it scrolls sideways."""
     return list(
@@ -86,36 +97,75 @@ def sticking_out(visit: Visit) -> list[str]:
     )
 
 
-# What is said of a setting or a backend, squeezed: beside its number without a gap, under an arrow, or on two lines.
-SQUEEZED = """() => {
-  const shown = (selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
-  const box = (each) => each.getBoundingClientRect();
-  const heads = shown(".head:has(> .tab-like-container)").filter((head) => {
-    const [said, number] = [head.querySelector("label"), head.querySelector(".tab-like-container")].map(box);
-    return said.right + 8 > number.left && said.bottom > number.top;
-  });
-  const arrows = shown(".secondary-wrap > .icon-wrap").filter((arrow) => {
-    const input = arrow.parentElement.querySelector("input");
-    return box(input).right - parseFloat(getComputedStyle(input).paddingRight) > box(arrow).left + 4;
-  });
-  const states = shown(".mt-backend-state").filter((state) => box(state).height > 20);
-  return [...heads, ...arrows, ...states].map((each) => each.outerHTML.slice(0, 200));
-}"""
+@pytest.fixture(scope="module")
+def vertical(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A film as phones held upright make it, and a voice: a third of a second."""
+    folder = tmp_path_factory.mktemp("vertical")
+    frame = np.full((640, 360, 3), 90, np.uint8)
+    frame[100:460] = decode(clips.source)[0][:, :360]
+    film = write_video(folder / "vertical.mp4", np.repeat(frame[None], 9, axis=0))
+    return film, write_wav(folder / "voice.wav", tone(0.36))
 
 
-def test_a_phone_reaches_everything(new_visitor: NewVisitor, server: Served, clips: Clips) -> None:
-    context = new_visitor(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    visit = Visit(context.new_page(), server.address).open()
-    for fold in ("What bbox_shift does", "Mask", "Length", "Output"):
+def fits(visit: Visit, what: str) -> None:
+    """The page fits every screen, from its top, and where it is wide enough its button lies on the first screenful."""
+    for width, height in SIZES:
+        visit.page.set_viewport_size({"width": width, "height": height})
+        visit.page.evaluate("scrollTo(0, 0)")
+        shown = visit.page.evaluate(TALLEST)
+        assert shown, (what, width)
+        assert max(shown) <= height, (what, width)
+        assert sticking_out(visit) == [], (what, width)
+        assert visit.page.evaluate(ODD) == [], (what, width)
+        if width >= 1280:
+            box = visit.page.locator("#generate").bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= height, (what, width)
+    visit.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_all_of_it_fits_every_screen_and_axe_finds_nothing_severe(visit: Visit, vertical: tuple[Path, Path]) -> None:
+    assert others(severe(visit)) == set()
+    visit.give(*vertical)
+    visit.preview()
+    fits(visit, "preview")
+    assert others(severe_by_day_and_night(visit)) == set()
+
+    visit.button("Generate").click()
+    visit.say("Done")
+    expect(visit.video).to_be_visible()
+    visit.page.wait_for_function("() => document.querySelector('#result video').videoHeight > 0")
+    fits(visit, "result")
+    marker = visit.page.locator("#report .mt-seek").evaluate(MARKER)
+    assert marker == ["-10px", "hidden"]  # until somebody points at the line, it is not there
+    for summary in visit.page.locator("#report summary").all():
+        summary.click()
+    assert severe_by_day_and_night(visit) == set()
+    visit.tab("Jobs")
+    expect(visit.cards).to_have_count(1)
+    assert severe_by_day_and_night(visit) == set()
+    visit.tab("Models")
+    expect(visit.page.locator("#models")).to_be_visible()
+    assert severe_by_day_and_night(visit) == set()
+
+
+def test_a_phone_reaches_everything(new_visitor: Callable[..., Visit], server: Served, clips: Clips) -> None:
+    screen = {"width": 390, "height": 844}
+    visit = new_visitor(server.address, viewport=screen, has_touch=True, is_mobile=True).open()
+    for fold in ("What bbox_shift does", "Mask", "Blending", "Enhancement", "Pauses", "Length", "Output"):
         visit.page.get_by_role("button", name=fold).tap()
+    visit.page.get_by_role("radio", name="Come to rest").tap()
+    visit.page.get_by_role("checkbox", name="Restore faces").check()
+    expect(visit.page.locator("#restorer-lacks")).to_be_visible()
     assert sticking_out(visit) == []
+    visit.page.get_by_role("checkbox", name="Restore faces").uncheck()
     for width in (390, 820):
         visit.page.set_viewport_size({"width": width, "height": 844})
         assert visit.page.evaluate(SQUEEZED) == [], width
     visit.page.set_viewport_size({"width": 390, "height": 844})
     visit.give(clips.source, clips.voice)
     visit.button("Preview frame").tap()
-    expect(visit.page.locator("#speaking img")).to_be_visible()
+    expect(visit.speaking).to_be_visible()
     assert sticking_out(visit) == []
     for name in ("Sample video", "Portrait", "Preview frame", "Generate"):
         visit.button(name).tap(trial=True)
@@ -138,19 +188,16 @@ def test_a_phone_reaches_everything(new_visitor: NewVisitor, server: Served, cli
     visit.tab("Models")
     expect(visit.page.locator("#models")).to_be_visible()
     assert sticking_out(visit) == []
+    visit.page.get_by_role("tab", name="Compare").tap()
+    for name in ("Compare", "Portrait"):
+        visit.button(name).tap(trial=True)
+    assert sticking_out(visit) == []
+    assert others(severe(visit)) == set()
 
-
-def test_tab_leads_past_inputs_and_backends_to_generate(visit: Visit) -> None:
-    reached: list[str] = []
-    while "Generate" not in reached and len(reached) < 25:
-        visit.page.keyboard.press("Tab")
-        reached.append(
-            visit.page.evaluate("""() => {
-              const at = document.activeElement;
-              return at.getAttribute("aria-label") || at.innerText || at.value || at.tagName;
-            }""").strip()
-        )
-    expect(visit.button("Generate")).to_be_focused()
-    assert visit.button("Generate").evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
-    order = [reached.index(name) for name in ("Skip to Generate", "Dub", "preview", "Preview frame", "Generate")]
-    assert order == sorted(order)
+    # What is to be edited comes into view.
+    visit.tab("Dub")
+    visit.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(visit.box("source")).not_to_be_in_viewport()
+    visit.button("Edit and render again").tap()
+    visit.say("Ready")
+    expect(visit.box("source")).to_be_in_viewport()

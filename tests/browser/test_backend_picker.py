@@ -8,9 +8,9 @@ import gradio as gr
 import pytest
 
 from musetalk.webui.form.backend_picker import BackendEntry, backend_cards, backend_picker
-from tests.browser.drive import BrowserContext, Page, expect, opened
+from tests.browser.drive import BY_OTHERS, Visit, expect, opened
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_OTHERS]
 ENTRIES = (
     BackendEntry("first", "a backend", ()),
     BackendEntry("lacking", "another one", ("weights are missing: fetch them",)),
@@ -31,14 +31,11 @@ def address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def page(new_visitor: Callable[..., BrowserContext], address: str) -> Page:
-    page = new_visitor().new_page()
+def test_arrow_keys_and_clicks_choose_and_pass_over_what_cannot_run(
+    new_visitor: Callable[..., Visit], address: str
+) -> None:
+    page = new_visitor(address).page
     page.goto(address)
-    return page
-
-
-def test_arrow_keys_choose_and_pass_over_what_cannot_run(page: Page) -> None:
     first, lacking, last = (page.get_by_role("radio", name=entry.name) for entry in ENTRIES)
     said = page.get_by_label("Said")
     expect(first).to_be_checked()
@@ -52,13 +49,10 @@ def test_arrow_keys_choose_and_pass_over_what_cannot_run(page: Page) -> None:
     expect(first).to_be_checked()
     expect(said).to_have_value("it is first")
 
-
-def test_a_click_anywhere_on_a_card_chooses_it_unless_it_lacks_something(page: Page) -> None:
-    said = page.get_by_label("Said")
-    page.locator(".mt-backend").last.click()
+    page.locator(".mt-backend").last.click()  # anywhere on a card
     expect(said).to_have_value("it is last")
     page.locator(".mt-backend").nth(1).click()
-    expect(page.get_by_role("radio", name="last")).to_be_checked()
+    expect(last).to_be_checked()
     page.get_by_role("button", name="Reset").click()
-    expect(page.get_by_role("radio", name="first")).to_be_checked()
+    expect(first).to_be_checked()
     expect(said).to_have_value("it is first")

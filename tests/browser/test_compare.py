@@ -1,11 +1,10 @@
-"""The fold of LatentSync and the Compare tab, with networks as small as their loaders allow."""
+"""The Compare tab, with networks as small as their loaders allow, and what is asked before a long render."""
 
 from __future__ import annotations
 
 import base64
 import io
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -15,31 +14,14 @@ from PIL import Image
 
 from musetalk.assets import PORTRAIT
 from musetalk.webui.backend_names import titled
-from tests.browser.drive import PLAY, BrowserContext, Clips, Locator, Visit, expect, stored
+from tests.browser.drive import BY_THE_APP, PLAY, Clips, Locator, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 from tests.helpers.media import numbered_frames, read_number, tone, write_video, write_wav
-from tests.helpers.served import PACED, Served, served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 FRAMES = 10
 PLACE = "canvas => getComputedStyle(canvas).transform"
 CUT = "view => getComputedStyle(view).clipPath"
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("compare") / "jobs"
-
-
-@pytest.fixture(scope="module")
-def latentsync_server(jobs: Path, bare_models: Path) -> Iterator[Served]:
-    with served(jobs, "--models-dir", str(bare_models), module=PACED) as server:
-        yield server
-
-
-@pytest.fixture
-def visit(new_visitor: Callable[..., BrowserContext], latentsync_server: Served) -> Visit:
-    return Visit(new_visitor().new_page(), latentsync_server.address).open()
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +43,6 @@ def set_quickly(visit: Visit) -> None:
     visit.page.get_by_role("radio", name="Nobody: end with an error").click()
     visit.page.get_by_role("radio", name="fp32").click()
     visit.page.get_by_role("radio", name="Haar").click()
-
-
-def compare(visit: Visit, source: Path, voice: Path, *backends: str) -> str:
-    """Compare on the tab that is shown, and tell the job's id."""
-    visit.give_source(source)
-    visit.give_voice(voice)
-    expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
-    choose(visit, *backends)
-    visit.button("Compare").click()
-    return visit.job
 
 
 def choose(visit: Visit, *backends: str) -> None:
@@ -99,39 +71,23 @@ def step(visit: Visit, key: str) -> None:
     views.press(key)
 
 
-def test_what_the_fold_says_is_what_is_rendered(visit: Visit, short: tuple[Path, Path], jobs: Path) -> None:
-    shift = visit.page.get_by_label("Mouth opening (bbox_shift)").first
-    expect(shift).to_be_visible()
-    expect(visit.page.get_by_role("button", name="LatentSync")).to_be_hidden()
-    visit.page.locator(".mt-picker input[value='latentsync-1.5']").check()
-    expect(shift).to_be_hidden()
-    visit.page.locator(".mt-picker input[value='preview']").check()
+def test_two_backends_are_compared_and_a_mouth_is_looked_at_frame_by_frame(
+    visit: Visit, short: tuple[Path, Path], jobs_dir: Path
+) -> None:
+    """On what the Dub tab was given, and a screen of 1280 x 720."""
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
     visit.give(*short)  # before the networks are chosen, which take their time for a first frame
     set_quickly(visit)
-    expect(shift).to_be_hidden()
-    visit.page.get_by_role("radio", name="MuseTalk's crops").click()
-    expect(shift).to_be_visible()
-    fold = visit.page.get_by_role("button", name=re.compile("^LatentSync"))
-    fold.click()
-    expect(shift).to_be_visible()
-    fold.click()
-    visit.page.get_by_role("radio", name="Aligned").click()
-    visit.button("Generate").click()
-    job = visit.job
-    expect(visit.status.locator(".mt-state")).to_contain_text("Done")
-    assert visit.chips()["backend"] == "latentsync-1.5, cpu"
-    settings = stored(jobs, job, "report.json")["settings"]
-    said = {"preset": "published", "steps": 1, "framing": "aligned", "fallback": "error"}
-    assert settings["latentsync"].items() >= said.items()
-    assert (settings["network"]["dtype"], settings["detector"]["name"]) == ("fp32", "haar")
-
-
-def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Path], jobs: Path) -> None:
-    set_quickly(visit)
     visit.tab("Compare")
-    job = compare(visit, *short, "preview", "latentsync-1.5")
+    expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
+    choose(visit, "preview")
+    visit.button("Compare").click()
+    expect(visit.page.locator(".mt-problem:visible")).to_contain_text("two backends or more")
+    choose(visit, "preview", "latentsync-1.5")
+    visit.button("Compare").click()
+    job = visit.job
     expect(state(visit)).to_contain_text("Done")
-    account = stored(jobs, job, "comparison.json")
+    account = stored(jobs_dir, job, "comparison.json")
     assert [part["backend"] for part in account["parts"]] == ["preview", "latentsync-1.5"]
     assert [part["report"]["settings"]["latentsync"]["steps"] for part in account["parts"]] == [1, 1]
     video = visit.page.locator("#side-by-side video")
@@ -160,34 +116,14 @@ def test_two_backends_are_shown_side_by_side(visit: Visit, short: tuple[Path, Pa
     with visit.page.expect_download() as download:
         links.last.click()
     assert download.value.suggested_filename == "latentsync-1.5.mp4"
-    assert others(severe(visit)) == set()
 
-    visit.page.goto("about:blank")
-    visit.page.goto(f"{visit.address}?job={job}")
-    expect(table).to_be_visible()
-    shown(visit, middle, "preview", "latentsync-1.5")
-    visit.tab("Jobs")
-    expect(visit.cards).to_contain_text("face + voice: Draft beside latentsync-1.5")
-    visit.cards.get_by_role("button", name="Open").click()
-    expect(visit.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
-    expect(table).to_be_visible()
-    shown(visit, middle, "preview", "latentsync-1.5")
-
-
-def test_a_mouth_is_looked_at_frame_by_frame(visit: Visit, short: tuple[Path, Path]) -> None:
-    """With the keyboard alone, on what the Dub tab was given; on a screen of 1280 x 720."""
-    visit.page.set_viewport_size({"width": 1280, "height": 720})
-    visit.give(*short)
-    visit.tab("Compare")
-    expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
-    choose(visit, "preview", "musetalk-v15")
-    visit.button("Compare").click()
-    expect(state(visit)).to_contain_text("Done")
-    shown(visit, 4, "preview", "musetalk-v15")
     expect(visit.page.get_by_label("On the right")).to_have_css("appearance", "auto")  # its arrow is shown
     visit.page.get_by_label("On the right").select_option("source")
-    shown(visit, 4, "preview", "source")
+    shown(visit, middle + 1, "latentsync-1.5", "source")
 
+    # With the keyboard alone.
+    visit.page.get_by_label("On the left").select_option("preview")
+    shown(visit, middle + 1, "preview", "source")
     for _ in range(3):
         step(visit, "+")
     views, zoom = visit.page.locator(".mt-pair-view"), visit.page.locator("[data-zoom]")
@@ -195,11 +131,11 @@ def test_a_mouth_is_looked_at_frame_by_frame(visit: Visit, short: tuple[Path, Pa
     step(visit, "Shift+ArrowDown")
     canvas = visit.page.locator(".mt-pair canvas").first
     looked_at = canvas.evaluate(PLACE)
-    for key, frame in (("ArrowRight", 5), ("ArrowRight", 6), ("ArrowLeft", 5), ("Home", 0), ("End", FRAMES - 1)):
+    for key, frame in (("ArrowRight", middle + 2), ("ArrowLeft", middle + 1), ("Home", 0), ("End", FRAMES - 1)):
         step(visit, key)
         shown(visit, frame, "preview", "source")
-    visit.page.get_by_label("On the left").select_option("musetalk-v15")
-    shown(visit, FRAMES - 1, "musetalk-v15", "source")
+    visit.page.get_by_label("On the left").select_option("latentsync-1.5")
+    shown(visit, FRAMES - 1, "latentsync-1.5", "source")
     expect(zoom).to_have_text("338%")
     assert canvas.evaluate(PLACE) == looked_at
 
@@ -214,9 +150,9 @@ def test_a_mouth_is_looked_at_frame_by_frame(visit: Visit, short: tuple[Path, Pa
     visit.button("Show all").click()
     expect(zoom).to_have_text("100%")
     step(visit, "Home")
-    shown(visit, 0, "musetalk-v15", "source")
+    shown(visit, 0, "latentsync-1.5", "source")
     visit.button("Play both").click()
-    shown(visit, FRAMES - 1, "musetalk-v15", "source")
+    shown(visit, FRAMES - 1, "latentsync-1.5", "source")
     expect(visit.button("Play both")).to_be_visible()
     box = visit.page.locator("#side-by-side video").bounding_box()
     assert box is not None
@@ -230,29 +166,21 @@ def test_a_mouth_is_looked_at_frame_by_frame(visit: Visit, short: tuple[Path, Pa
     assert layouts is not None
     assert choices[0]["y"] < choices[1]["y"] < layouts["y"]
     assert sticking_out(visit) == []
+    visit.page.goto("about:blank")
+    visit.page.goto(f"{visit.address}?job={job}")
+    expect(table).to_be_visible()
+    shown(visit, middle, "preview", "latentsync-1.5")
+    visit.tab("Jobs")
+    expect(visit.cards).to_contain_text("face + voice: Draft beside latentsync-1.5")
+    visit.cards.get_by_role("button", name="Open").click()
+    expect(visit.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(table).to_be_visible()
+    shown(visit, middle, "preview", "latentsync-1.5")
 
 
-def test_a_tab_with_one_backend_says_what_is_missing(
-    new_visitor: Callable[..., BrowserContext], server: Served
+def test_a_long_render_is_asked_about_before_it_starts_and_a_comparison_is_stopped(
+    visit: Visit, short: tuple[Path, Path], clips: Clips
 ) -> None:
-    visit = Visit(new_visitor().new_page(), server.address).open()
-    visit.tab("Compare")
-    expect(visit.page.get_by_role("note")).to_contain_text("A comparison takes two backends, and only Draft is ready")
-    expect(visit.button("Compare")).to_be_disabled()
-    assert others(severe(visit)) == set()
-    visit.button("Open Models").click()
-    expect(visit.page.get_by_role("tab", name="Models")).to_have_attribute("aria-selected", "true")
-
-
-def test_a_comparison_is_stopped(visit: Visit, short: tuple[Path, Path], clips: Clips) -> None:
-    visit.tab("Compare")
-    compare(visit, short[0], clips.long_voice, "preview", "musetalk-v15")
-    expect(state(visit)).to_contain_text("Rendering")
-    visit.button("Stop").click()
-    expect(state(visit)).to_have_text("Stopped")
-
-
-def test_a_long_render_is_asked_about_before_it_starts(visit: Visit, short: tuple[Path, Path], clips: Clips) -> None:
     visit.give(short[0], clips.long_voice)
     estimate, question = visit.page.locator("#estimate"), visit.page.locator("#estimate .mt-ask-first")
     expect(estimate).to_contain_text("with Draft on")
@@ -271,23 +199,11 @@ def test_a_long_render_is_asked_about_before_it_starts(visit: Visit, short: tupl
     visit.button("Stop").click()
     visit.say("Stopped")
 
-
-def test_one_backend_is_no_comparison(visit: Visit, short: tuple[Path, Path]) -> None:
     visit.tab("Compare")
-    visit.give_source(short[0])
-    visit.give_voice(short[1])
     expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
-    for box in visit.page.locator(".compared input").all()[1:]:
-        box.set_checked(False)
+    choose(visit, "preview", "latentsync-1.6")
     visit.button("Compare").click()
-    expect(visit.page.locator(".mt-problem:visible")).to_contain_text("two backends or more")
-
-
-def test_a_phone_reaches_the_tab(new_visitor: Callable[..., BrowserContext], latentsync_server: Served) -> None:
-    context = new_visitor(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    visit = Visit(context.new_page(), latentsync_server.address).open()
-    visit.page.get_by_role("tab", name="Compare").tap()
-    for name in ("Compare", "Portrait"):
-        visit.button(name).tap(trial=True)
-    assert sticking_out(visit) == []
-    assert others(severe(visit)) == set()
+    visit.button("Start all the same").click()
+    expect(state(visit)).to_contain_text("Rendering")
+    visit.button("Stop").click()
+    expect(state(visit)).to_have_text("Stopped")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -10,12 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.browser.drive import Clips, Visit, expect, stored
-from tests.helpers.media import decode, ffmpeg
+from tests.browser.drive import BY_THE_APP, APIResponse, Clips, Page, Route, Visit, expect, stored
+from tests.helpers.media import decode
 from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.served import Served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 WATCH_THE_TITLE = """() => {
   window.titles = [];
   new MutationObserver(() => titles.push(document.title)).observe(document.head, { subtree: true, childList: true });
@@ -35,126 +37,133 @@ def marked(visit: Visit, width: int) -> tuple[int, int]:
     return int(close[:, : width * 9 // 16].sum()), int(close[:, width * 9 // 16 :].sum())
 
 
+@contextmanager
+def belated_answer(page: Page) -> Iterator[None]:
+    """Hold back what the server says now of the watched job, until the `with` block ends."""
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        elif "mt-status-head" in (answer := route.fetch()).text():
+            held.append((route, answer))
+        else:
+            route.fulfill(response=answer)
+
+    page.route("**/gradio_api/run/**", hold)
+    while not held:
+        page.wait_for_timeout(50)  # the page asks again and again
+    yield
+    route, answer = held[0]
+    route.fulfill(response=answer)
+
+
 def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path) -> None:
+    page = visit.page
     visit.give(clips.source, clips.voice)
-    expect(visit.page.locator("#note")).to_contain_text("of the source")
+    expect(page.locator("#note")).to_contain_text("of the source")
     left, right = marked(visit, 640)
     assert left > 10 * right  # the larger face is chosen
+    expect(page.locator("#estimate")).to_contain_text("(30 frames) with Draft on")
+    expect(page.locator("#estimate")).to_contain_text(re.compile(r"With others.*: .*latentsync-1\.6 about \d"))
 
     shown = visit.frame.get_attribute("src") or ""
     visit.click_frame(clips.right)
-    expect(visit.page.get_by_role("radio", name="Picked")).to_be_checked()
+    expect(page.get_by_role("radio", name="Picked")).to_be_checked()
     expect(visit.frame).not_to_have_attribute("src", shown)
-    expect(visit.page.locator("#speaking img")).to_be_visible()
-    point = visit.page.get_by_label("Point on the picked face").input_value()
+    expect(visit.speaking).to_be_visible()
+    point = page.get_by_label("Point on the picked face").input_value()
     assert np.allclose([float(part) for part in point.split(",")], clips.right, atol=3)
     left, right = marked(visit, 640)
     assert right > 10 * left
 
+    # The end is told to whoever looks elsewhere.
+    page.evaluate(WATCH_THE_TITLE)
     visit.button("Generate").click()
+    page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
     visit.say("Done")
-    assert visit.play().items() >= {"seconds": 1.2}.items()
+    expect(visit.video).to_be_in_viewport()
+    expect(page).to_have_title(re.compile("^Done . MuseTalk Hybrid$"))
+    icon = page.locator("link[rel=icon]")
+    assert "1c7045" in (icon.get_attribute("href") or "")
+    assert any(re.match(r"(\d+%|Waiting|Rendering) . MuseTalk Hybrid$", title) for title in page.evaluate("titles"))
+    page.keyboard.press("Shift")  # somebody is back
+    expect(page).to_have_title("MuseTalk Hybrid")
+    assert "1c7045" not in (icon.get_attribute("href") or "")
+
+    played = visit.play()
+    assert played["seconds"] == pytest.approx(1.2, abs=0.05)
+    assert played["sound"] > 1000
+    assert played["picture"] > 1000
     job = visit.job
     result = jobs_dir / job / stored(jobs_dir, job, "job.json")["result"]
-    with visit.page.expect_download() as download:
-        visit.page.locator("#result").get_by_label("Download").click()
+    with page.expect_download() as download:
+        page.locator("#result").get_by_label("Download").click()
     download.value.save_as(tmp_path / "downloaded.mp4")
     assert (tmp_path / "downloaded.mp4").read_bytes() == result.read_bytes()
     assert download.value.suggested_filename == result.name
     assert result.suffix == ".mp4"
-    with visit.page.expect_download() as download:  # beside "Done", in words
+    with page.expect_download() as download:  # beside "Done", in words
         visit.status.get_by_role("link", name="Download the video").click()
     assert download.value.path().read_bytes() == result.read_bytes()
 
     moved = np.abs(decode(result).astype(int) - decode(clips.source)).mean(axis=(0, 3))
     assert moved[:, 380:].max() > 10 * moved[:, :360].mean()
     assert moved[:, 380:].max() > 2 * moved[:, :360].max()  # the small face speaks, the other one does not
-    report = stored(jobs_dir, job, "report.json")
-    assert report["settings"]["face"] == pytest.approx(clips.right, abs=3)
-
-
-def test_the_end_is_told_to_whoever_looks_elsewhere(visit: Visit, clips: Clips) -> None:
-    visit.give(clips.source, clips.voice)
-    expect(visit.page.locator("#estimate")).to_contain_text("(30 frames) with Draft on")
-    expect(visit.page.locator("#estimate")).to_contain_text(re.compile(r"With others.*: .*latentsync-1\.6 about \d"))
-    visit.page.evaluate(WATCH_THE_TITLE)
-    visit.button("Generate").click()
-    visit.page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
-    visit.say("Done")
-    expect(visit.video).to_be_in_viewport()
-    expect(visit.page).to_have_title(re.compile("^Done . MuseTalk Hybrid$"))
-    icon = visit.page.locator("link[rel=icon]")
-    assert "1c7045" in (icon.get_attribute("href") or "")
-    titles = visit.page.evaluate("titles")
-    assert any(re.match(r"(\d+%|Waiting|Rendering) . MuseTalk Hybrid$", title) for title in titles)
-    visit.page.keyboard.press("Shift")  # somebody is back
-    expect(visit.page).to_have_title("MuseTalk Hybrid")
-    assert "1c7045" not in (icon.get_attribute("href") or "")
-
-
-def test_the_newest_frame_is_shown_and_notifications_are_offered(visit: Visit, clips: Clips) -> None:
-    visit.page.set_viewport_size({"width": 1280, "height": 720})
-    visit.generate(clips.source, clips.long_voice)
-    expect(visit.status.locator(".mt-whole")).to_be_in_viewport(ratio=1)
-    newest = visit.page.locator(".mt-newest img")
-    expect(newest).to_be_visible()
-    expect(newest).to_have_js_property("naturalWidth", 640)
-    expect(visit.page.get_by_label("Notify me when it is done")).to_be_visible()
-    expect(visit.status).to_contain_text(re.compile(r"\d+% of all, (a few|about \d+) "))
-    for width in (1010, 820):
-        visit.page.set_viewport_size({"width": width, "height": 900})
-        assert visit.page.evaluate(OVERLAPPING_STEPS) == [], width
-    expect(visit.status).to_contain_text("a face in")
-    expect(visit.status).not_to_contain_text("a short trial")  # what renders cost here is known better
-    visit.button("Stop").click()
-    visit.say("Stopped")
-    expect(newest).to_be_hidden()
-    expect(visit.page.get_by_label("Notify me when it is done")).to_be_hidden()
-
-
-def test_the_result_has_sound_and_its_report_says_what_was_made(visit: Visit, clips: Clips, jobs_dir: Path) -> None:
-    job = visit.generate(clips.source, clips.voice)
-    visit.say("Done")
-    played = visit.play()
-    assert played["seconds"] == pytest.approx(1.2, abs=0.05)
-    assert played["sound"] > 1000
-    assert played["picture"] > 1000
     report, chips = stored(jobs_dir, job, "report.json"), visit.chips()
+    assert report["settings"]["face"] == pytest.approx(clips.right, abs=3)
     assert chips["frames"] == str(report["frames"]) == "30"
     assert chips["with a face"] == str(report["face_frames"]) == "30"
     assert chips["untouched"] == str(report["passthrough_frames"]) == "0"
     assert chips["by a fallback"] == str(report["fallback_frames"])
-    expect(visit.page.locator("#report .mt-timeline svg")).to_be_visible()
-    expect(visit.page.locator("#report .mt-legend")).to_contain_text("face painted 30")
-    expect(visit.page.locator("#report")).to_contain_text("follows the loudness of the voice, which is no lip-sync")
+    expect(page.locator("#report .mt-legend")).to_contain_text("face painted 30")
+    expect(page.locator("#report")).to_contain_text("follows the loudness of the voice, which is no lip-sync")
+
+    # The timeline seeks, and says what a frame is; the source can be played beside it.
+    seek, told = page.get_by_role("slider", name="Go to a frame of the result"), page.locator("#report .mt-readout")
+    seek.scroll_into_view_if_needed()
+    box = seek.bounding_box()
+    assert box is not None
+    seek.hover(position={"x": box["width"] * 0.51, "y": 30})
+    expect(told).to_have_text("0:00.60, frame 15: the mouth is painted")
+    seek.click(position={"x": box["width"] * 0.751, "y": 30})
+    expect(visit.video).to_have_js_property("currentTime", 0.9)
+    seek.press("Home")
+    expect(visit.video).to_have_js_property("currentTime", 0.02)
+    seek.press("ArrowRight")
+    expect(seek).to_have_attribute("aria-valuetext", "0:00.04, frame 1: the mouth is painted")
+    source = visit.box("source").locator("video")
+    source.evaluate("video => { video.muted = true; return video.play(); }")
+    expect(source).to_have_js_property("ended", True)
 
 
-def test_what_is_no_video_is_refused_in_words(visit: Visit, tmp_path: Path) -> None:
-    bad = tmp_path / "notes.mp4"
-    bad.write_text("This is no video.\n" * 50)
-    visit.give_source(bad)
-    said = visit.problem("source")
-    assert "notes.mp4" in said
-    assert "Give the video itself" in said
-
-
-def test_a_voice_without_sound_is_refused_in_words(visit: Visit, clips: Clips, tmp_path: Path) -> None:
-    mute = tmp_path / "mute.m4a"
-    ffmpeg("-i", f"file:{clips.source}", "-c", "copy", "-an", f"file:{mute}")
-    visit.give_voice(mute)
-    said = visit.problem("voice")
-    assert '"mute.m4a" has no sound' in said
-    assert "Give an audio file" in said
-
-
-def test_generating_without_a_source_says_what_to_do(visit: Visit) -> None:
-    visit.button("Generate").click()
-    assert visit.problem("source") == "There is no source yet. Choose a source first."
-
-
-def test_stop_ends_a_long_render_and_lets_the_next_one_through(visit: Visit, clips: Clips, server: Served) -> None:
+def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, clips: Clips, server: Served) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
     job = visit.generate(clips.source, clips.long_voice)
     visit.say("Rendering")
+    expect(visit.status.locator(".mt-whole")).to_be_in_viewport(ratio=1)
+    expect(visit.page.locator(".mt-newest img")).to_be_visible()
+    expect(visit.page.locator(".mt-newest img")).to_have_js_property("naturalWidth", 640)
+    expect(visit.page.get_by_label("Notify me when it is done")).to_be_visible()
+    expect(visit.status).to_contain_text(re.compile(r"\d+% of all, (a few|about \d+) "))
+    expect(visit.status.locator(".mt-figures")).to_contain_text(re.compile("frame .* of 3,750"))
+    for width in (1010, 820):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        assert visit.page.evaluate(OVERLAPPING_STEPS) == [], width
+    expect(visit.status).to_contain_text("a face in")
+    expect(visit.page.locator("#told .mt-told")).to_have_count(0)
+
+    # A closed tab loses nothing: another one tells of it, and shows it.
+    visit = visit.another_tab().open()
+    told = visit.page.locator("#told .mt-told")
+    expect(told).to_contain_text("Rendering: two faces + long voice")
+    visit.say("Ready")
+    told.get_by_role("button", name="Show").click()
+    visit.say("Rendering")
+    assert visit.job == job
+    expect(told).to_have_count(0)
+    visit.held("source", "two faces")
+    visit.held("voice", "long voice")
     figures = visit.status.locator(".mt-figures")
     expect(figures).to_contain_text(" of 3,750")
     seen = figures.inner_text()
@@ -168,13 +177,32 @@ def test_stop_ends_a_long_render_and_lets_the_next_one_through(visit: Visit, cli
     visit.page.keyboard.press("Enter")
     visit.say("Stopped")
     expect(visit.button("Stop")).to_be_disabled()
+    expect(visit.page.locator(".mt-newest img")).to_be_hidden()
+    expect(visit.page.get_by_label("Notify me when it is done")).to_be_hidden()
     _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
     assert alive == []
 
-    visit.box("voice").get_by_role("button", name="Remove").click()
-    visit.give_voice(clips.voice)
-    visit.held("voice", clips.voice.name)
+    visit.button("Retry").click()
+    visit.say("Rendering")
+    assert visit.job == job
+    with belated_answer(visit.page):
+        visit.page.go_back()
+        visit.say("Ready")
+        expect(told).to_contain_text("Rendering: two faces + long voice")
+    visit.tab("Jobs")
+    visit.cards.get_by_role("button", name="Stop").click()
+    expect(told).to_contain_text("Stopped: two faces + long voice")
+    visit.cards.get_by_role("button", name="Retry").click()
+    expect(visit.cards.locator(".mt-state")).to_have_text("Rendering")
+    visit.cards.get_by_role("button", name="Stop").click()
+    expect(visit.cards).to_have_count(1)
+    told.get_by_role("button", name="Dismiss").click()
+    expect(told).to_have_count(0)
+    visit.tab("Dub")
+    visit.say("Ready")
+    expect(visit.button("Stop")).to_be_disabled()
+
+    visit.give(clips.source, clips.voice)  # the next one is let through
     visit.button("Generate").click()
     visit.say("Done")
     assert visit.job != job
-    assert visit.play()["sound"] > 0

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
 
-from musetalk.lipsync import LipSync
-from musetalk.media.types import Source
-from musetalk.settings import RenderSettings
-from tests.browser.drive import BrowserContext, Clips, Visit, expect, opened_with
-from tests.browser.test_access import others, severe, sticking_out
+from tests.browser.drive import BY_THE_APP, Clips, Visit, expect
+from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
 from tests.helpers.heif import write_heic
 from tests.helpers.media import ffmpeg, tone, write_wav
-from tests.helpers.programs import HANG_SECONDS
-from tests.helpers.served import Served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +25,9 @@ def broadcast(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_broadcast_is_taken_as_source_and_as_voice_and_is_shown(visit: Visit, broadcast: Path) -> None:
+def test_what_no_browser_plays_is_shown_and_what_is_wrong_with_a_voice_is_said(
+    visit: Visit, clips: Clips, broadcast: Path, tmp_path: Path
+) -> None:
     for name in ("source", "voice"):
         expect(visit.box(name).get_by_role("button", name="Share")).to_have_count(0)
     visit.give_source(broadcast)
@@ -54,71 +48,24 @@ def test_a_broadcast_is_taken_as_source_and_as_voice_and_is_shown(visit: Visit, 
     expect(player).to_be_hidden()
     expect(visit.box("voice")).to_contain_text("Drop a recording here")
 
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (820, "dark")])
-def test_a_heic_picture_is_shown_and_a_silent_voice_is_said(
-    new_visitor: Callable[..., BrowserContext], server: Served, clips: Clips, width: int, scheme: str, tmp_path: Path
-) -> None:
-    context = new_visitor(color_scheme=scheme, viewport={"width": width, "height": 900})
-    visit = Visit(context.new_page(), server.address).open()
     picture = write_heic(tmp_path / "phone.heic", [np.full((64, 64, 3), 90, np.uint8)])
     visit.give_source(picture)
     shown = visit.box("source").locator("img[data-copy]")
     expect(shown).to_be_visible()
     assert shown.evaluate("image => image.naturalWidth") == 64
     expect(visit.box("source")).to_contain_text("This browser cannot show the file itself")
-
     visit.give_voice(write_wav(tmp_path / "still.wav", np.zeros(16_000)))
     visit.held("voice", "is silent all through")
     visit.give_voice(write_wav(tmp_path / "blip.wav", tone(0.01)))
     assert '"blip.wav" lasts 10 ms, too short to speak with' in visit.problem("voice")
     expect(visit.box("voice").locator(".mt-media")).to_have_attribute("data-state", "empty")
-    visit.page.screenshot(path=tmp_path / f"inputs {width} {scheme}.png", full_page=True)
-    assert others(severe(visit)) == set()
-    assert sticking_out(visit) == []
+    for width in (390, 820):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        assert sticking_out(visit) == [], width
+    assert others(severe_by_day_and_night(visit)) == set()
     visit.give_voice(clips.voice)  # which mends it
     visit.held("voice", "voice.wav")
     expect(visit.box("voice").locator(".mt-problem:visible")).to_have_count(0)
-
-
-def test_the_newest_upload_wins_whatever_is_looked_at_longer(
-    new_visitor: Callable[..., BrowserContext], clips: Clips, tmp_path: Path
-) -> None:
-    go_on, looking = Event(), Event()
-
-    class Engine(LipSync):
-        def check_source(self, video: Path, settings: RenderSettings) -> Source:
-            if video.name == "slow.mp4":
-                looking.set()
-                assert go_on.wait(HANG_SECONDS)
-            return super().check_source(video, settings)
-
-    first, slow = (Path(shutil.copy(clips.source, tmp_path / name)) for name in ("first.mp4", "slow.mp4"))
-    with opened_with(Engine, tmp_path / "jobs") as address:
-        visit = Visit(new_visitor().new_page(), address).open()
-        box = visit.box("source")
-        visit.give_source(first)
-        visit.held("source", "first.mp4")
-        for cancelled in (True, False):
-            visit.give_source(slow)
-            expect(box.locator(".mt-media-figures")).to_have_text("Looking at it")
-            assert looking.wait(HANG_SECONDS)
-            if cancelled:
-                box.get_by_role("button", name="Cancel").click()
-                visit.held("source", "first.mp4")
-            visit.give_source(clips.source)
-            visit.held("source", clips.source.name)
-            go_on.set()  # the older answer comes last
-            visit.give_voice(clips.voice)
-            visit.held("voice", "voice.wav")  # by when it has come
-            visit.held("source", clips.source.name)
-            expect(box.get_by_role("progressbar")).to_be_hidden()
-            go_on.clear()
-            looking.clear()
-            if cancelled:
-                visit.give_source(first)
-                visit.held("source", "first.mp4")
-        go_on.set()
 
 
 def test_an_upload_tells_per_cent_and_can_be_cancelled(visit: Visit, clips: Clips, tmp_path: Path) -> None:
@@ -137,3 +84,4 @@ def test_an_upload_tells_per_cent_and_can_be_cancelled(visit: Visit, clips: Clip
     visit.held("source", clips.source.name)  # as it was
     expect(box.get_by_role("progressbar")).to_be_hidden()
     expect(box.locator("input[type=file]")).to_be_focused()
+    network.detach()  # the tab is as quick as before

@@ -7,43 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.drive import Clips, Visit, expect, stored
+from tests.browser.drive import BY_THE_APP, Clips, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 
-pytestmark = pytest.mark.integration
-
-
-def test_a_render_is_opened_and_deleted_from_the_list(visit: Visit, clips: Clips, jobs_dir: Path) -> None:
-    job = visit.generate(clips.source, clips.voice)
-    visit.say("Done")
-    visit.page.goto("about:blank")
-    visit.open()
-    visit.tab("Jobs")
-    card = visit.cards
-    expect(card).to_have_count(1)
-    expect(card).to_contain_text("two faces + voice")
-    expect(card.locator(".mt-state")).to_have_text("Done")
-    expect(card.locator("img")).to_have_js_property("naturalWidth", 320)
-
-    card.get_by_role("button", name="Open").click()
-    visit.say("Done")
-    expect(visit.page.get_by_role("tab", name="Dub")).to_have_attribute("aria-selected", "true")
-    assert visit.play()["sound"] > 0
-    assert visit.chips()["frames"] == "30"
-
-    visit.tab("Jobs")
-    delete = card.locator("[data-action=delete]")
-    delete.dblclick()
-    expect(delete).to_contain_text("Delete?")
-    assert stored(jobs_dir, job, "job.json")["state"] == "done"  # a double click is no confirmation
-    visit.press_twice("#jobs [data-action=delete]")
-    expect(card).to_have_count(0)
-    expect(visit.page.locator("#jobs")).to_contain_text("No renders yet")
-    assert not (jobs_dir / job).exists()
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 
 
 def test_running_and_waiting_renders_are_stopped_from_the_list_and_told_about_in_it(
-    visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path
+    visit: Visit, clips: Clips, jobs_dir: Path
 ) -> None:
     visit.generate(clips.source, clips.long_voice)
     visit.say("Rendering")
@@ -86,7 +57,6 @@ def test_running_and_waiting_renders_are_stopped_from_the_list_and_told_about_in
     first.get_by_role("button", name="Open").click()  # as if it had been deleted in another tab
     expect(told).to_have_count(2)
     expect(told.first).to_contain_text("“two faces + long voice” is no longer here. It was deleted elsewhere")
-    visit.page.screenshot(path=tmp_path / "problems.png")
     assert others(severe(visit)) == set()
     assert sticking_out(visit) == []
     expect(visit.page.get_by_test_id("toast-body")).to_have_count(0)
@@ -103,8 +73,8 @@ def test_running_and_waiting_renders_are_stopped_from_the_list_and_told_about_in
     expect(told).to_have_count(0)
 
 
-def test_renders_of_the_same_inputs_are_told_apart_named_and_taken_away(
-    visit: Visit, clips: Clips, tmp_path: Path
+def test_renders_of_the_same_inputs_are_told_apart_named_taken_away_opened_and_deleted(
+    visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path
 ) -> None:
     visit.give(clips.source, clips.voice)
     visit.button("Generate").click(click_count=3)  # as one does who is in a hurry: one render
@@ -139,12 +109,35 @@ def test_renders_of_the_same_inputs_are_told_apart_named_and_taken_away(
     download.value.save_as(tmp_path / "taken.mp4")
     assert (tmp_path / "taken.mp4").read_bytes()[4:8] == b"ftyp"
 
-    delete = visit.page.locator("[data-action=delete-all]")
-    expect(delete).to_contain_text("Delete all that have ended (2)")
-    delete.click()
-    expect(delete).to_contain_text("Delete all?")
+    # Newly come, one finds them there, and opens and deletes them.
+    visit.page.goto("about:blank")
+    visit.open("?tab=jobs")
+    expect(visit.cards).to_have_count(2)
+    expect(card.locator("img")).to_have_js_property("naturalWidth", 320)
+    card.get_by_role("button", name="Open").click()
+    visit.say("Done")
+    first = visit.job
+    expect(visit.page.get_by_role("tab", name="Dub")).to_have_attribute("aria-selected", "true")
+    assert visit.chips()["frames"] == "30"
+    visit.tab("Jobs")
+    delete = card.locator("[data-action=delete]")
+    delete.dblclick()
+    expect(delete).to_contain_text("Delete?")
+    assert stored(jobs_dir, first, "job.json")["state"] == "done"  # a double click is no confirmation
+    visit.press_twice(f"#jobs [data-action=delete][data-job='{first}']")
+    expect(visit.cards).to_have_count(1)
+    assert not (jobs_dir / first).exists()
+
+    visit.cards.get_by_role("button", name="Open").click()
+    visit.say("Done")
+    visit.tab("Jobs")
+    delete_all = visit.page.locator("[data-action=delete-all]")
+    expect(delete_all).to_contain_text("Delete all that have ended (1)")
+    delete_all.click()
+    expect(delete_all).to_contain_text("Delete all?")
     visit.press_twice("#jobs [data-action=delete-all]")
     expect(visit.cards).to_have_count(0)
+    expect(visit.page.locator("#jobs")).to_contain_text("No renders yet")
     visit.tab("Dub")
     visit.say("Ready")  # what was deleted is shown no more
     expect(visit.video).to_have_count(0)

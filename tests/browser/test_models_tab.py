@@ -19,11 +19,11 @@ from musetalk.webui.downloads import Downloads, weight_sets
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
 from musetalk.webui.uploads import Uploads
-from tests.browser.drive import BrowserContext, Locator, Visit, expect, opened
+from tests.browser.drive import BY_OTHERS, Locator, Visit, expect, opened
 from tests.browser.test_access import others, severe
 from tests.helpers.hub import CONFIG, LARGE, SMALL, UNET, Hub, on_hub, reading, serving
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_OTHERS]
 GONE = "some/net/gone.pth"
 
 
@@ -64,9 +64,9 @@ def section(visit: Visit, name: str) -> Locator:
     return visit.page.get_by_role("region", name=name, exact=True)
 
 
-def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., BrowserContext], shop: Shop) -> None:
+def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., Visit], shop: Shop) -> None:
     shop.hub.pauses = [len(SMALL), 3_000_000]
-    visit = Visit(new_visitor().new_page(), shop.address).open()
+    visit = new_visitor(shop.address).open()
     radio = visit.page.get_by_role("radio", name="mouth")
     expect(radio).to_be_disabled()
     card = visit.page.locator(".mt-backend").nth(1)
@@ -85,7 +85,7 @@ def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., B
     assert others(severe(visit)) == set()
 
     # Somebody else sees the same, and cancels it.
-    second = Visit(new_visitor().new_page(), shop.address).open()
+    second = new_visitor(shop.address).open()
     second.tab("Models")
     expect(section(second, "mouth").get_by_role("progressbar")).to_be_visible()
     section(second, "mouth").get_by_role("button", name="Cancel").click()
@@ -101,13 +101,13 @@ def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., B
     visit.tab("Dub")
     radio.check()
     expect(radio).to_be_checked()
-    third = Visit(new_visitor().new_page(), shop.address).open()
-    expect(third.page.get_by_role("radio", name="mouth")).to_be_enabled()
+    second.open()
+    expect(second.page.get_by_role("radio", name="mouth")).to_be_enabled()
 
 
-def test_a_card_downloads_what_its_backend_needs(new_visitor: Callable[..., BrowserContext], shop: Shop) -> None:
+def test_a_card_downloads_what_its_backend_needs(new_visitor: Callable[..., Visit], shop: Shop) -> None:
     shop.hub.pauses = [len(SMALL), 3_000_000]
-    visit = Visit(new_visitor().new_page(), shop.address).open()
+    visit = new_visitor(shop.address).open()
     mouth, other = visit.page.locator(".mt-backend").nth(1), visit.page.locator(".mt-backend").nth(2)
     assert "missing" not in visit.page.locator(".mt-backends").inner_text()
     mouth.get_by_role("button", name="Download mouth").dblclick()  # its second half cancels nothing
@@ -130,8 +130,8 @@ def test_a_card_downloads_what_its_backend_needs(new_visitor: Callable[..., Brow
     expect(other.get_by_role("alert")).to_contain_text("does not have gone.pth of some/net")
 
 
-def test_failures_say_what_to_do(new_visitor: Callable[..., BrowserContext], shop: Shop) -> None:
-    visit = Visit(new_visitor().new_page(), shop.address).open()
+def test_failures_say_what_to_do(new_visitor: Callable[..., Visit], shop: Shop) -> None:
+    visit = new_visitor(shop.address).open()
     visit.page.get_by_role("radio", name="Draft").check()
     visit.tab("Models")
     other = section(visit, "other")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.browser.drive import Clips, Visit, expect
+from tests.browser.drive import BY_THE_APP, Clips, Visit, expect
 from tests.browser.test_access import others, severe, sticking_out
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 
 
-def test_problems_stand_beside_their_causes_until_they_are_mended(visit: Visit, clips: Clips, tmp_path: Path) -> None:
+def test_problems_stand_beside_their_causes_until_they_are_mended(visit: Visit, clips: Clips) -> None:
     told, pill = visit.page.locator(".mt-slot .mt-problem:visible"), visit.page.locator("span.error:visible")
     visit.button("Generate").click()
     assert visit.problem("source") == "There is no source yet. Choose a source first."
@@ -33,7 +32,6 @@ def test_problems_stand_beside_their_causes_until_they_are_mended(visit: Visit, 
     said = told.inner_text()
     assert said.endswith("download faces on the Models tab.")  # on this machine, who opens the page may
     assert not re.search(r"python|--| /", said)
-    visit.page.screenshot(path=tmp_path / "problem.png", full_page=True)
     assert others(severe(visit)) == set()
     assert sticking_out(visit) == []
     expect(visit.page.get_by_test_id("toast-body")).to_have_count(0)

@@ -1,69 +1,127 @@
-"""Ways through the page for keyboards and phones, and what it says of settings that were changed."""
+"""Ways through the page for keyboards; which settings are asked for; what is said of those that were changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 
 import pytest
 
-from tests.browser.drive import BrowserContext, Visit, expect
+from tests.browser.drive import BY_THE_APP, Visit, expect
 from tests.browser.test_access import others, severe
-from tests.helpers.served import Served
 
-pytestmark = pytest.mark.integration
-FOCUSED = "() => document.activeElement.id"
+pytestmark = [pytest.mark.integration, BY_THE_APP]
+FOCUSED = """() => {
+  const at = document.activeElement;
+  return (at.getAttribute("aria-label") || at.innerText || at.value || at.tagName).trim();
+}"""
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_generate_is_soon_reached_by_the_keyboard(
-    new_visitor: Callable[..., BrowserContext], server: Served, width: int
-) -> None:
-    visit = Visit(new_visitor().new_page(), server.address).open()
-    visit.page.set_viewport_size({"width": width, "height": 844})
-    visit.page.evaluate("document.activeElement.blur()")
-    visit.page.keyboard.press("Tab")
-    skip = visit.page.get_by_role("link", name="Skip to Generate")
+def test_the_keyboard_leads_past_inputs_and_backends_and_soon_to_what_starts(visit: Visit) -> None:
+    page, generate, skip = visit.page, visit.page.locator("#generate"), visit.page.locator(".mt-skip")
+    page.keyboard.press("Tab")
     expect(skip).to_be_focused()
-    assert others(severe(visit)) == set()
-    visit.page.keyboard.press("Enter")
-    expect(visit.page.locator("#generate")).to_be_focused()
-    expect(visit.page.locator("#generate")).to_be_in_viewport()
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        skip.focus()
+        reached = [page.evaluate(FOCUSED)]
+        while "Generate" not in reached and len(reached) < 25:
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate(FOCUSED))
+        expect(generate).to_be_focused()
+        assert generate.evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
+        order = [reached.index(name) for name in ("Skip to Generate", "Dub", "preview", "Preview frame", "Generate")]
+        assert order == sorted(order), width
 
-    skip.focus()
-    for _ in range(20):
-        visit.page.keyboard.press("Tab")
-        if visit.page.evaluate(FOCUSED) == "generate":
-            break
-    expect(visit.page.locator("#generate")).to_be_focused()
+        skip.focus()
+        assert others(severe(visit)) == set(), width
+        page.keyboard.press("Enter")
+        expect(generate).to_be_focused()
+        expect(generate).to_be_in_viewport()
 
-
-def test_the_skip_link_leads_to_what_starts_on_each_tab(visit: Visit) -> None:
     visit.tab("Compare")
-    expect(visit.page.locator(".stage .actions button.primary:visible")).to_have_text("Compare")
-    visit.page.locator(".mt-skip").focus()
-    expect(visit.page.locator(".mt-skip")).to_have_text("Skip to Compare")
+    expect(page.locator(".stage .actions button.primary:visible")).to_have_text("Compare")
+    skip.focus()
+    expect(skip).to_have_text("Skip to Compare")
     visit.tab("Models")
-    visit.page.locator(".mt-skip").focus()
-    expect(visit.page.locator(".mt-skip")).to_have_text("Skip to Generate")
-    visit.page.keyboard.press("Enter")
-    expect(visit.page.locator("#generate")).to_be_focused()
+    skip.focus()
+    expect(skip).to_have_text("Skip to Generate")
+    page.keyboard.press("Enter")
+    expect(generate).to_be_focused()
 
 
-def test_folds_say_what_was_changed_and_all_of_it_is_reset(visit: Visit) -> None:
-    fold, reset = visit.page.get_by_role("button", name="Mask"), visit.page.locator("#reset")
-    expect(reset).to_be_disabled()
+def test_only_what_is_of_use_is_asked_and_what_was_changed_is_told_and_reset(visit: Visit) -> None:
+    def pick(choice: str) -> None:
+        visit.page.get_by_role("radio", name=choice, exact=True).click()
+
+    def asked(label: str, *, there: bool) -> None:
+        expect(visit.page.get_by_label(label).first).to_be_visible(visible=there)
+
+    def offered(fold: str, *, there: bool) -> None:
+        expect(visit.page.get_by_role("button", name=re.compile(f"^{fold}"))).to_be_visible(visible=there)
+
+    shift, margin = "Mouth opening (bbox_shift)", "Extra margin"
+    folds = ("MuseTalk", "LatentSync", "Network")
+    for backend, there in (
+        ("musetalk-v15", {"MuseTalk", "Network"}),
+        ("musetalk-v1", {"Network"}),
+        ("latentsync-1.5", {"LatentSync", "Network"}),
+        ("preview", set[str]()),
+    ):
+        visit.choose(backend)
+        for fold in folds:
+            offered(fold, there=fold in there)
+        asked(shift, there="LatentSync" not in there)
+    visit.choose("latentsync-1.5")
+    visit.unfold("LatentSync")
+    pick("MuseTalk's crops")
+    asked(shift, there=True)
+    visit.page.get_by_role("radio", name="Aligned").click()
+    asked(shift, there=False)
+    visit.choose("musetalk-v15")
+    visit.unfold("MuseTalk")
+    asked(margin, there=True)
+    visit.choose("musetalk-v1")
+    asked(margin, there=False)
+
+    parts = {"drawn": "Soft edge of ellipse and box", "parsed": "Soft edge of jaw", "jaw": "Left cheek width"}
     visit.unfold("Mask")
-    visit.page.get_by_role("radio", name="Box", exact=True).click()
+    for backend, shape, seen in (
+        ("preview", "As published", {"drawn"}),
+        ("preview", "Jaw", {"parsed", "jaw"}),
+        ("musetalk-v15", "Neck", {"parsed"}),
+        ("musetalk-v15", "Ellipse", {"drawn"}),
+        ("musetalk-v15", "As published", {"drawn", "parsed", "jaw"}),
+        ("musetalk-v1", "As published", {"drawn", "parsed"}),
+    ):
+        visit.choose(backend)
+        pick(shape)
+        for part, label in parts.items():
+            asked(label, there=part in seen)
+    visit.choose("preview")
+    for shape, drawn in (("Mouth", False), ("Box", True)):
+        pick(shape)
+        asked("Padding", there=drawn)
+        asked("Blended square", there=not drawn)
+        asked("Scale", there=True)
+    visit.unfold("Pauses")
+    asked("Shortest pause", there=False)
+    pick("Come to rest")
+    asked("Shortest pause", there=True)
+
+    fold, reset = visit.page.get_by_role("button", name="Mask"), visit.page.locator("#reset")
+    reset.click()
+    expect(reset).to_be_disabled()
+    expect(reset).to_have_text("Reset all")
+    pick("Box")
     visit.set_number("Scale", 1.5)
     visit.set_number("Mouth opening", 4)
-    visit.page.get_by_role("radio", name="Leftmost").click()
+    pick("Leftmost")
     expect(fold).to_contain_text("Mask (2 changed)")
     expect(reset).to_have_text("Reset all (4 changed)")
     visit.unfold("Mask")  # closed, it says so all the same
     expect(fold).to_contain_text("Mask (2 changed)")
     reset.click()
     expect(reset).to_be_disabled()
-    expect(reset).to_have_text("Reset all")
     expect(fold).not_to_contain_text("changed")
     expect(visit.page.get_by_role("radio", name="Largest")).to_be_checked()
     visit.unfold("Mask")
