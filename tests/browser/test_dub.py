@@ -150,7 +150,7 @@ def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, cli
     for width in (1010, 820):
         visit.page.set_viewport_size({"width": width, "height": 900})
         assert visit.page.evaluate(OVERLAPPING_STEPS) == [], width
-    expect(visit.status).to_contain_text("a face in")
+    expect(visit.status).to_contain_text("voice 2 min 30 s")
     expect(visit.page.locator("#told .mt-told")).to_have_count(0)
 
     # A closed tab loses nothing: another one tells of it, and shows it.
