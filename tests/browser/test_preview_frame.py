@@ -210,6 +210,8 @@ def test_what_has_changed_since_is_named_and_a_moment_is_taken_as_people_write_i
         ("-1", "from 0 to 1.16 s"),
     ):
         moment.fill(text)
+        expect(stale).to_contain_text("Preview at")  # the page has taken in what was typed,
+        expect(error).to_be_hidden()  # and put away what was said of the text before
         moment.press("Enter")
         expect(error).to_contain_text(said)
     expect(part(visit, "note")).to_contain_text("Frame at 1.00 s of the source")
