@@ -21,6 +21,7 @@ from musetalk.webui.html.media_box import HeldMedia
 from musetalk.webui.uploads import COPIES
 
 _KEPT = 64  # looks; some kilobytes each
+_KEPT_NAMES = 4096  # of what is played; some hundred bytes each
 _SHOWN = "shown"  # the name of a source's copy
 
 
@@ -52,6 +53,7 @@ class MediaLooks:
         self._folder = folder
         self._sources: LRUCache[str, Source] = LRUCache(_KEPT)
         self._voices: LRUCache[str, VoiceLook] = LRUCache(_KEPT)
+        self._voices_played: LRUCache[Path, Path] = LRUCache(_KEPT_NAMES)
 
     def source(self, path: Path) -> HeldMedia:
         """A source as its box shows it.
@@ -99,12 +101,12 @@ class MediaLooks:
             voice = extract_probed(facts, folder, self._base.limits)
             look = self._listened(path, facts, voice)
         self._voices.keep(key, look)
+        self._voices_played.keep(look.played, path)
         return look
 
-    def plays(self, voice: Path, played: Path) -> bool:
-        """Whether that is what the page plays of a voice, and not a part of it that was cut out."""
-        known = self._voices.get(key_of(voice)) if voice.is_file() else None
-        return played == voice or (known is not None and played == known.played)
+    def voice_played(self, played: Path) -> Path | None:
+        """Return the voice of which the page plays that; None: it was recorded, or cut out of one."""
+        return self._voices_played.get(played)
 
     def _listened(self, path: Path, facts: VoiceFacts, voice: Voice) -> VoiceLook:
         said = [duration(float(voice.seconds))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -44,9 +44,6 @@ S = TypeVar("S", bound=_OfSite)
 AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress_on": []}
 EACH: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}  # also while the one before is answered
 UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress_on": []}
-# How what is shown is brought up to date: one answer after the other, so that none overwrites a newer one. What is done
-# in between leaves showing it to the next answer, which it asks for by `anew()` in a box whose changes are a reason.
-IN_TURN: dict[str, Any] = {**UNQUEUED, "trigger_mode": "always_last"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,36 @@ class Site:
         if self.access is not None:
             self.access.heed(headers)
             self.downloads.allowed = self.access.downloads
+
+
+def in_turn(
+    events: Sequence[Any],
+    handler: Callable[..., Any],
+    inputs: Any,  # noqa: ANN401 - one of Gradio's components, or several
+    outputs: Any,  # noqa: ANN401 - the same
+    *,
+    js: str | None = None,
+    **how: Any,  # noqa: ANN401 - Gradio's own
+) -> None:
+    """Let events bring what is shown up to date, one answer after the other, so that none overwrites a newer one.
+
+    What is done in between leaves showing it to the next answer, which it asks for by `anew()` in a box whose changes
+    are one of the events.
+
+    The handler hangs on a step of its own, which the events start in the page. Hung on the events themselves, it would
+    set off all else that hangs on them: Gradio's page (6.31), once done with a handler that was asked for again
+    meanwhile, repeats the whole event, and two such handlers of one event wake each other without end.
+
+    Args:
+        events: Whatever makes what is shown out of date.
+        handler: Says what to show.
+        inputs: Of the handler.
+        outputs: The same.
+        js: What the page makes of the inputs first.
+        how: The handler runs; by itself outside the queue.
+    """
+    step = gr.on(events, None, js="() => []", api_visibility="private")
+    step.then(handler, inputs, outputs, js=js, **{**(how or UNQUEUED), "trigger_mode": "always_last"})
 
 
 def anew() -> str:

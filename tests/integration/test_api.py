@@ -94,6 +94,24 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wav(tmp_path_factory.mktemp("speech") / "speech.wav", tone(0.4))
 
 
+def test_no_event_of_the_page_carries_besides_another_a_handler_that_has_to_wait_its_turn(address: str) -> None:
+    """Gradio's page repeats the whole event for such a handler, and two of them wake each other without end."""
+    page = httpx.get(f"{address}config").json()
+    carried: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for handler in page["dependencies"]:
+        for widget, event in handler["targets"]:
+            if widget is not None:  # else it follows another handler, and is repeated alone
+                carried.setdefault((widget, event), []).append(handler)
+    waiting = [each for each in carried.values() if any(_waits(handler) for handler in each)]
+    assert [[handler["api_name"] for handler in each] for each in waiting if len(each) > 1] == []
+    in_turn = [handler for handler in page["dependencies"] if handler["trigger_after"] is not None and _waits(handler)]
+    assert len(in_turn) > 5  # which this would else say nothing of
+
+
+def _waits(handler: dict[str, Any]) -> bool:
+    return bool(handler["backend_fn"]) and handler["trigger_mode"] == "always_last"
+
+
 def test_the_readmes_example_works(
     address: str,
     small_portrait: UInt8Array,

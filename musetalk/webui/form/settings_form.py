@@ -17,7 +17,7 @@ from musetalk.settings import RenderSettings, current_names, left_to_the_look, n
 from musetalk.webui.form.table import SHIFT, WIDGETS
 from musetalk.webui.form.widgets import FIELDS, Value, fields_within
 from musetalk.webui.html.figures import figures
-from musetalk.webui.site import UNQUEUED
+from musetalk.webui.site import in_turn
 from musetalk.webui.texts import FOLDER, text
 
 PICKED = "picked"
@@ -107,7 +107,7 @@ def build_mouth(backend: gr.HTML) -> dict[str, gr.Component]:
         info="Where the speaking face is in the source, in pixels from its left and top.",
         visible=False,
     )
-    face.change(lambda choice: gr.Textbox(visible=choice == PICKED), face, point, **UNQUEUED)
+    in_turn([face.change], lambda choice: gr.Textbox(visible=choice == PICKED), face, point)
     return {"backend": backend, "bbox_shift": bbox_shift, "face": face, POINT: point}
 
 

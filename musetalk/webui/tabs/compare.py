@@ -7,7 +7,7 @@ import gradio as gr
 from musetalk.webui.form.backend_picker import LINK_TO_TAB
 from musetalk.webui.html.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.site import AT_ONCE, IN_TURN, UNQUEUED, Site
+from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, in_turn
 from musetalk.webui.tabs.compare_handlers import CompareHandlers, choices, first_of, named
 from musetalk.webui.tabs.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.tabs.dub_handlers import DubHandlers
@@ -66,13 +66,8 @@ def build_compare(
     asked = [*own, visitor, backends, dub.source, *dub.form.widgets]
     begun = [(stage.compare_button.click, handlers.compare), (stage.estimate.submit, handlers.compare_anyway)]
     wire_telling(begun, asked, handlers.watched, slots, lambda: site.reader)
-    for changed in (tab.select, media.source.change, media.voice.change, backends.change, *what_matters(dub.form)):
-        changed(
-            handlers.estimate,
-            [*own, backends, *dub.form.widgets],
-            stage.estimate,
-            **IN_TURN,
-        )
+    matters = [tab.select, media.source.change, media.voice.change, backends.change, *what_matters(dub.form)]
+    in_turn(matters, handlers.estimate, [*own, backends, *dub.form.widgets], stage.estimate)
     _wire(handlers, stage, visitor)
     problems = (media.source_problem, media.voice_problem)
     return Place(handlers, JobInputs(site, media.source, media.voice, dub.form, problems))

@@ -22,7 +22,7 @@ from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.html.preview_status import PUT_AWAY
 from musetalk.webui.html.problems import ProblemSlots, problem_slot, wire_telling
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.site import AT_ONCE, EACH, IN_TURN, UNQUEUED, Site
+from musetalk.webui.site import AT_ONCE, EACH, UNQUEUED, Site, in_turn
 from musetalk.webui.tabs.dub_handlers import DubHandlers
 from musetalk.webui.tabs.dub_stage import ResultPanel, build_stage
 from musetalk.webui.tabs.estimates import what_matters
@@ -87,8 +87,8 @@ def _wire(
     media, settings = [inputs.media.source, inputs.media.voice], inputs.form.widgets
     begun = [(stage.generate_button.click, handlers.generate), (stage.estimate.submit, handlers.generate_anyway)]
     wire_telling(begun, [*media, visitor, *settings], handlers.watched, slots, reader)
-    for changed in (*(each.change for each in media), *what_matters(inputs.form)):
-        changed(handlers.estimate, [*media, *settings], stage.estimate, **IN_TURN)
+    matters = [*(each.change for each in media), *what_matters(inputs.form)]
+    in_turn(matters, handlers.estimate, [*media, *settings], stage.estimate)
     # Outside the queue: a queue full of work must not keep anybody from ending it.
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.stopped, **UNQUEUED)
     wire_watching(handlers, stage, visitor)
@@ -143,21 +143,14 @@ def _wire_job(handlers: DubHandlers, inputs: PreviewInputs, stage: ResultPanel, 
     shown, given = stage.previewing, handlers.inputs
     for looks in (stage.preview_button.click, stage.moment.submit, shown.frame.select, shown.faces.submit):
         looks(handlers.leave, stage.job, handlers.opened, **UNQUEUED)
-    inputs.source.change(
-        handlers.leave_for, [*job, path, inputs.source], handlers.opened, js=given.paths(2), **UNQUEUED
-    )
+    asked = [*job, path, inputs.source]
+    in_turn([inputs.source.change], handlers.leave_for, asked, handlers.opened, js=given.paths(2))
     acted = stage.status.submit(handlers.act, job, handlers.opened, **AT_ONCE)
     _show_source(acted.success, handlers.previews, inputs, stage, visitor)
     acted.success(None, stage.job, None, js=SHOW_INPUTS, api_visibility="private")
     compared: list[Any] = [inputs.voice, *inputs.form.widgets]
-    gr.on(
-        [stage.job.change, *(widget.change for widget in compared)],
-        handlers.mark,
-        [*job, path, *compared],
-        stage.changed,
-        js=given.paths(2),
-        **IN_TURN,
-    )
+    changes = [stage.job.change, *(widget.change for widget in compared)]
+    in_turn(changes, handlers.mark, [*job, path, *compared], stage.changed, js=given.paths(2))
     stage.changed.submit(handlers.take_back, job, given.given, **AT_ONCE)
     changes = [stage.job.change, *(widget.change for widget in given.widgets)]
     gr.on(changes, None, [stage.job, *given.widgets], js=given.keep, api_visibility="private")

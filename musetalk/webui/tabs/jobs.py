@@ -15,7 +15,7 @@ from musetalk.webui.form.settings_form import SettingsForm
 from musetalk.webui.html import panels
 from musetalk.webui.html.figures import file_address
 from musetalk.webui.job_problems import JobProblems
-from musetalk.webui.site import EACH, IN_TURN, Site, anew, owner_of, site_header, with_toasts
+from musetalk.webui.site import EACH, Site, anew, in_turn, owner_of, site_header, with_toasts
 from musetalk.webui.tabs.job_views import JobViews
 from musetalk.webui.tabs.job_watcher import Update, retry
 
@@ -125,6 +125,6 @@ def build_jobs(
     acted = gr.Textbox(visible="hidden", label="acted")
     handlers = JobsHandlers(site, JobList(header, listing, timer, acted), views, form)
     asked = [tab.select, timer.tick, acted.change]
-    gr.on(asked, handlers.refresh, visitor, [header, listing, timer], **IN_TURN)
+    in_turn(asked, handlers.refresh, visitor, [header, listing, timer])
     # Also while another press is answered: a job that is tried again is looked at first.
     listing.submit(handlers.act, [visitor, *views.jobs], [acted, *views.shown], **EACH)

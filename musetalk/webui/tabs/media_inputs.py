@@ -16,18 +16,18 @@ from musetalk.utils.files import fitting_name
 from musetalk.webui.html.media_box import SOURCE, VOICE, HeldMedia, MediaKind, box_html, media_box
 from musetalk.webui.html.problems import problem_html, problem_slot
 from musetalk.webui.media_looks import MediaLooks, key_of
-from musetalk.webui.site import AT_ONCE, EACH, Site
+from musetalk.webui.site import AT_ONCE, EACH, Site, in_turn
 from musetalk.webui.tabs.job_watcher import Update
 from musetalk.webui.texts import caps
 from musetalk.webui.turns import Turns
 
 _CUT = " cut"
 _CLOCK = re.compile(r"[0-2]\d\.[0-5]\d\.[0-5]\d")
-# Given what the player holds, the voice and a clock: sets it.
-_TELL_TIME = """(sound, voice) => {
+# Given what the player holds, the voice, a clock and what the player was given: sets the clock.
+_TELL_TIME = """(sound, voice, clock, played) => {
   const now = new Date();
   const figures = [now.getHours(), now.getMinutes(), now.getSeconds()];
-  return [sound, voice, figures.map((figure) => String(figure).padStart(2, "0")).join(".")];
+  return [sound, voice, figures.map((figure) => String(figure).padStart(2, "0")).join("."), played];
 }"""
 _UNSHOWN = "This browser cannot show the file, and no copy could be made of it. It is rendered all the same."
 
@@ -37,8 +37,8 @@ class MediaInputs:
     """What is given on one tab.
 
     `source` and `voice` hold the files: their values are paths, or None, for whoever reads or sets them. The rest
-    follows them: boxes show what they hold, `player` plays the voice, records and cuts one, and the problems say what
-    is wrong with either.
+    follows them: boxes show what they hold, `player` plays the voice, records and cuts one, `played` is the path of
+    what it was given to play, and the problems say what is wrong with either.
     """
 
     source: gr.File
@@ -46,6 +46,7 @@ class MediaInputs:
     source_box: gr.HTML
     voice_box: gr.HTML
     player: gr.Audio
+    played: gr.Textbox
     source_problem: gr.HTML
     voice_problem: gr.HTML
 
@@ -67,19 +68,23 @@ class MediaHandlers:
         """Listen to an upload; hold it as the voice, or say why not. The newest wins; none ends what is listened to."""
         return self._taken(request, event.path, VOICE)
 
-    def take_sound(self, request: gr.Request, path: str | None, voice: str | None, clock: str) -> Update:
-        """The same with what was recorded, or cut in the player; it tells of what it is given to play, too.
+    def take_sound(
+        self, request: gr.Request, path: str | None, voice: str | None, clock: str, played: str = ""
+    ) -> Update:
+        """The same with what was recorded or cut in the player, or is played by it once more after a cut.
 
         Args:
             request: Whose.
             path: What the player holds; browsers call all of it alike.
             voice: What is held, which a part may have been cut out of.
             clock: The visitor's time of day, which tells recordings apart.
+            played: What the player was given to play. The voice does not tell: it may be another one by now, and the
+                two would take turns without an end.
         """
-        inputs = self._inputs
-        if path is None or (voice is not None and self._looks.plays(Path(voice), Path(path))):
-            return {inputs.player: gr.skip()}
-        return self._taken(request, self._called(path, voice, clock), VOICE)
+        if path is None or path == played:
+            return {self._inputs.player: gr.skip()}
+        known = self._looks.voice_played(Path(path))
+        return self._taken(request, str(known) if known else self._called(path, voice, clock), VOICE)
 
     def show_source(self, request: gr.Request, path: str | None) -> Update:
         """Show what is held as the source, whoever set it."""
@@ -108,14 +113,14 @@ class MediaHandlers:
         """Show, and offer to play, what is held as the voice, whoever set it."""
         inputs = self._inputs
         if path is None:
-            return {inputs.voice_box: box_html(VOICE, None), inputs.player: None}
+            return {inputs.voice_box: box_html(VOICE, None), **self._plays(None)}
         self._turns.heed(_whose(request, VOICE), path)
         try:
             look = self._looks.voice(Path(path))
         except MuseTalkError as error:
             return self._refused(error, inputs.voice, inputs.voice_box, inputs.voice_problem, VOICE)
         shown = {inputs.voice_box: box_html(VOICE, look.held), inputs.voice_problem: ""}
-        return {**shown, inputs.player: str(look.played)}
+        return {**shown, **self._plays(look.played)}
 
     def clear_source(self) -> Update:
         """Hold no source."""
@@ -126,7 +131,12 @@ class MediaHandlers:
         """Hold no voice."""
         inputs = self._inputs
         emptied = {inputs.voice: None, inputs.voice_box: box_html(VOICE, None), inputs.voice_problem: ""}
-        return {**emptied, inputs.player: None}
+        return {**emptied, **self._plays(None)}
+
+    def _plays(self, path: Path | None) -> Update:
+        """Give the player something to play, and let the page know that it was given."""
+        played = None if path is None else str(path)
+        return {self._inputs.player: played, self._inputs.played: played or ""}
 
     def _taken(self, request: gr.Request, said: object, kind: MediaKind) -> Update:
         inputs = self._inputs
@@ -201,8 +211,9 @@ def build_media(site: Site, looks: MediaLooks) -> MediaInputs:
         )
     # Hidden, not absent: absent ones do not tell when they change.
     source, voice = (gr.File(visible="hidden", label=kind.title) for kind in (SOURCE, VOICE))
+    played = gr.Textbox("", visible=False, label="played")
     gr.Markdown(caps(site.base.limits), elem_classes="caps")
-    inputs = MediaInputs(source, voice, source_box, voice_box, player, source_problem, voice_problem)
+    inputs = MediaInputs(source, voice, source_box, voice_box, player, played, source_problem, voice_problem)
     _wire(MediaHandlers(site, inputs, looks), inputs)
     gr.Examples(
         [[str(picture), str(assets.VOICE)] for picture in (assets.SAMPLE, assets.PORTRAIT)],
@@ -216,17 +227,18 @@ def build_media(site: Site, looks: MediaLooks) -> MediaInputs:
 
 def _wire(handlers: MediaHandlers, inputs: MediaInputs) -> None:
     of_source = [inputs.source, inputs.source_box, inputs.source_problem]
-    of_voice = [inputs.voice, inputs.voice_box, inputs.voice_problem, inputs.player]
+    of_voice = [inputs.voice, inputs.voice_box, inputs.voice_problem, inputs.player, inputs.played]
     # In the queue and a few at a time: each reads a whole file.
     reading: dict[str, Any] = {**AT_ONCE, "concurrency_limit": 4}
     newest: dict[str, Any] = {**EACH, **reading}
     inputs.source_box.upload(handlers.take_source, None, of_source, **newest)
     inputs.source_box.clear(handlers.clear_source, None, of_source, **AT_ONCE)
     inputs.source_box.submit(handlers.copy_source, inputs.source, of_source, **{**AT_ONCE, "concurrency_limit": 1})
-    inputs.source.change(handlers.show_source, inputs.source, of_source, **reading)
+    in_turn([inputs.source.change], handlers.show_source, inputs.source, of_source, **reading)
     inputs.voice_box.upload(handlers.take_voice, None, of_voice, **newest)
     inputs.voice_box.clear(handlers.clear_voice, None, of_voice, **AT_ONCE)
-    inputs.voice.change(handlers.show_voice, inputs.voice, of_voice, **reading)
+    in_turn([inputs.voice.change], handlers.show_voice, inputs.voice, of_voice, **reading)
     clock = gr.Textbox("", visible=False, label="clock")
-    inputs.player.change(handlers.take_sound, [inputs.player, inputs.voice, clock], of_voice, js=_TELL_TIME, **reading)
+    heard = [inputs.player, inputs.voice, clock, inputs.played]
+    in_turn([inputs.player.change], handlers.take_sound, heard, of_voice, js=_TELL_TIME, **reading)
     inputs.player.clear(handlers.clear_voice, None, of_voice, **AT_ONCE)

@@ -14,7 +14,7 @@ from musetalk.webui.downloads import WeightSet, switched_off
 from musetalk.webui.form.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, fallback_choice
 from musetalk.webui.html.models import ModelRow, ModelSet, models_panel
 from musetalk.webui.html.plain_words import plain
-from musetalk.webui.site import AT_ONCE, IN_TURN, Site, anew
+from musetalk.webui.site import AT_ONCE, Site, anew, in_turn
 from musetalk.weights import WeightFile, lacking, left
 
 Update: TypeAlias = dict[Any, Any]
@@ -80,7 +80,7 @@ def build_models(
     acted = gr.Textbox(visible="hidden", label="acted")
     handlers = ModelsHandlers(site, listing, timer, picker)
     asked = [page.load, tab.select, picker_tab.select, timer.tick, acted.change]
-    gr.on(asked, handlers.refresh, acted, [listing, timer, picker], **IN_TURN)
+    in_turn(asked, handlers.refresh, acted, [listing, timer, picker])
     for buttons in (listing, picker):
         buttons.submit(handlers.act, None, acted, **AT_ONCE)
 

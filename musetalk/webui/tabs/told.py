@@ -10,7 +10,7 @@ from musetalk.errors import JobError
 from musetalk.jobs.job import Job
 from musetalk.progress import STAGE_TITLES
 from musetalk.webui.html.status import share_done
-from musetalk.webui.site import AT_ONCE, IN_TURN, Site, owner_of, with_toasts
+from musetalk.webui.site import AT_ONCE, Site, in_turn, owner_of, with_toasts
 from musetalk.webui.tabs.job_views import JobViews
 from musetalk.webui.tabs.job_watcher import Update
 
@@ -114,6 +114,6 @@ def wire_told(
     line, last, timer = built
     handlers = ToldHandlers(site, views, line, last, timer)
     asked = [visitor, last, *views.jobs]
-    gr.on([timer.tick, *(job.change for job in views.jobs)], handlers.tell, asked, handlers.told, **IN_TURN)
+    in_turn([timer.tick, *(job.change for job in views.jobs)], handlers.tell, asked, handlers.told)
     line.submit(handlers.act, visitor, [line, last, *views.shown], **AT_ONCE)
     return handlers

@@ -137,13 +137,18 @@ def test_a_silent_voice_is_held_and_said_to_be_silent(given: Given, tmp_path: Pa
 
 def test_a_part_that_was_cut_out_becomes_the_voice_and_what_is_played_does_not(given: Given, tmp_path: Path) -> None:
     whole, part = (given.upload(write_wav(tmp_path / name, tone(s))) for name, s in (("v.wav", 0.5), ("p.wav", 0.2)))
-    played = given.handlers.show_voice(ANN, str(whole))[given.inputs.player]
-    assert given.inputs.voice not in given.handlers.take_sound(ANN, played, str(whole), "14.32.05")
+    shown = given.handlers.show_voice(ANN, str(whole))
+    played = shown[given.inputs.player]
+    assert played == shown[given.inputs.played]
+    for voice in (str(whole), str(part), None):  # another may be held by now, or none any more
+        assert given.inputs.voice not in given.handlers.take_sound(ANN, played, voice, "14.32.05", played)
     cut = given.handlers.take_sound(ANN, str(part), str(whole), "14.32.05")[given.inputs.voice]
     assert cut == str(part.with_name("v cut.wav"))
     assert Path(cut).read_bytes() == part.read_bytes()
     again = given.handlers.take_sound(ANN, str(part), cut, "14.32.06")[given.inputs.voice]
     assert again == cut  # a cut of a cut
+    whole_again = given.handlers.take_sound(ANN, played, cut, "14.32.07", cut)[given.inputs.voice]
+    assert whole_again == str(whole)  # the cut was undone
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,8 @@ def test_a_recording_has_a_name_that_tells_it_apart(given: Given, tmp_path: Path
     assert voice == str(spoken.with_name(name))
     shown = given.handlers.show_voice(ANN, voice)
     assert name in Page(shown[given.inputs.voice_box]).text
-    assert given.inputs.voice not in given.handlers.take_sound(ANN, shown[given.inputs.player], voice, "15.00.00")
+    played = shown[given.inputs.player]
+    assert given.inputs.voice not in given.handlers.take_sound(ANN, played, voice, "15.00.00", played)
 
 
 class _Interrupted(MediaLooks):
