@@ -26,7 +26,7 @@ from musetalk.metrics.types import Measures
 from musetalk.pipeline.borders import borders_in
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.cost_guess import BESIDE_NETWORKS
-from musetalk.pipeline.costs import CostBook, Work
+from musetalk.pipeline.costs import CostBook, RenderKind, Work
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
@@ -56,7 +56,7 @@ class LipSync:
         costs: CostBook | None = None,
     ) -> None:
         self.registry = registry or BackendRegistry()
-        self.costs = costs or CostBook(cache_folder() / "costs.json", lambda _settings: BESIDE_NETWORKS)
+        self.costs = costs or CostBook(cache_folder() / "costs.json", lambda _kind: BESIDE_NETWORKS)
         self._loader = ComponentLoader(self.registry, detector)
 
     def render(
@@ -109,7 +109,7 @@ class LipSync:
         # 10. Report what was done, and what was noticed.
         report = report_of(plan, preflight.voice, out, backend, run, peak, outputs.measures)
         work = Work.of(source, float(timeline.frame_count / source.fps))
-        self.costs.learn(work, settings, report, planned=not settings.use_saved_coords)
+        self.costs.learn(work, RenderKind.of(settings), report, planned=not settings.use_saved_coords)
         return report
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
@@ -171,7 +171,7 @@ class LipSync:
                 voice,
                 settings,
                 self._loader.detector(settings),
-                self.costs.costs(settings),
+                self.costs.costs(RenderKind.of(settings)),
                 folder=folder,
                 run=RenderRun(),
             )
@@ -228,7 +228,7 @@ class LipSync:
             self._loader.check(settings)
             with run.clock.measure("preflight"):
                 run.emit("preflight", 0, STEPS)
-                costs = self.costs.costs(settings)
+                costs = self.costs.costs(RenderKind.of(settings))
                 preflight = run_preflight(video, voice, settings, None, costs, folder=folder, run=run)
             with run.clock.measure("load"):
                 components = self._loader.load(settings)

@@ -18,7 +18,7 @@ from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
-from musetalk.pipeline.costs import CostBook, Forecast, Work, seconds_made
+from musetalk.pipeline.costs import CostBook, Forecast, RenderKind, Work, seconds_made
 from musetalk.pipeline.engine import Comparer, Engine
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
@@ -152,7 +152,7 @@ class JobService:
         source = engine.check(video, voice, settings)
         for backend in backends[1:]:
             engine.check(video, voice, settings.model_copy(update={"backend": backend}))
-        return source, seconds_made(source, engine.check_voice(voice, settings), settings)
+        return source, seconds_made(source, engine.check_voice(voice, settings), settings.tail)
 
     def _check_room(self, owner: str) -> None:
         """Refuse what would be one too many.
@@ -348,12 +348,15 @@ class JobService:
 
     def forecast(self, work: Work, settings: RenderSettings, compare: Sequence[str] = ()) -> Forecast | None:
         """How long a job should take once its turn comes, see `CostBook.forecast`; None: nobody knows."""
-        return None if self._costs is None else self._costs.forecast(work, settings, compare)
+        if self._costs is None:
+            return None
+        each = [settings.model_copy(update={"backend": name}) for name in compare or (settings.backend,)]
+        return self._costs.forecast(work, [RenderKind.of(one) for one in each])
 
     def _learn(self, job: Job, backend: str, report: RenderReport, *, planned: bool = True) -> None:
         if self._costs is not None and job.work is not None:
             settings = job.settings.model_copy(update={"backend": backend})
-            self._costs.learn(job.work, settings, report, planned=planned)
+            self._costs.learn(job.work, RenderKind.of(settings), report, planned=planned)
 
     def _show(self, job: Job, picture: bytes) -> None:
         """Keep the newest frame of a job for whoever watches; where it cannot be kept, none is shown."""

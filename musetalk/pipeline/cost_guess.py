@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from musetalk.pipeline.costs import Costs, loop_steps
-from musetalk.settings import RenderSettings
+from musetalk.pipeline.costs import Costs, RenderKind
 
 # GFLOP a frame, at 256 pixels.
 _UNET, _ENCODE, _DECODE = 177.8, 545.4, {"sd": 622.2, "tiny": 21.5}
@@ -26,27 +25,27 @@ _LOOK_EVERY = 12.0  # frames between looks of a detector that is heavy; faces ar
 BESIDE_NETWORKS = Costs(begin=_BEGIN, plan=_PLAN, parse=0.0, speech=0.0, paint=0.0, other=_OTHER, finish=_FINISH)
 
 
-def guessed_costs(settings: RenderSettings, rate: Callable[[], float]) -> Costs:
-    """What renders with these settings should cost.
+def guessed_costs(kind: RenderKind, rate: Callable[[], float]) -> Costs:
+    """What renders of a kind should cost.
 
     Args:
-        settings: Of the render.
+        kind: Of the render.
         rate: The machine's GFLOP/s in large matrix products; asked only where a network runs.
     """
-    backend = settings.backend
+    backend = kind.backend
     neural = backend != "preview"
-    restored = _RESTORE if settings.enhance.wanted else 0.0
-    heavy = settings.detector.name in ("auto", "s3fd") and neural
+    restored = _RESTORE if kind.restorer != "none" else 0.0
+    heavy = kind.detector in ("auto", "s3fd") and neural
     seconds = _seconds_a_gflop(rate()) if neural or restored else 0.0
     latentsync = backend.startswith("latentsync-")
     load = _LOAD_LATENTSYNC if latentsync else _LOAD_MUSETALK if neural else 0.0
-    painting = _painting(settings) * seconds if neural else _WARP
+    painting = _painting(kind) * seconds if neural else _WARP
     return Costs(
         begin=_BEGIN + load,
         plan=_PLAN + (_DETECT / _LOOK_EVERY * seconds if heavy else 0.0),
         parse=_PARSE * seconds if neural else 0.0,
         speech=_HEAR if neural else 0.0,
-        paint=painting / loop_steps(settings) + restored * seconds / loop_steps(settings),
+        paint=painting / kind.loop_steps + restored * seconds / kind.loop_steps,
         other=_OTHER,
         finish=_FINISH,
     )
@@ -56,11 +55,11 @@ def _seconds_a_gflop(rate: float) -> float:
     return 1 / (max(rate, 1.0) * (_SHARE_ON_GPU if rate > _GPU_RATE else _SHARE_ON_CPU))
 
 
-def _painting(settings: RenderSettings) -> float:
+def _painting(kind: RenderKind) -> float:
     """GFLOP of painting one frame."""
-    decode = _DECODE[settings.network.decoder]
-    if not settings.backend.startswith("latentsync-"):
+    decode = _DECODE[kind.decoder]
+    if not kind.backend.startswith("latentsync-"):
         return _UNET + _ENCODE + decode
-    large = settings.backend.endswith("1.6")
+    large = kind.backend.endswith("1.6")
     pictures = (2 * _ENCODE + decode) * (_LARGE if large else 1.0)
-    return loop_steps(settings) * _STEP * (_LARGE_STEP if large else 1.0) + pictures
+    return kind.loop_steps * _STEP * (_LARGE_STEP if large else 1.0) + pictures

@@ -6,8 +6,9 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,7 +16,7 @@ from musetalk.errors import OutputError
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport, save_json
 from musetalk.progress import Stage
-from musetalk.settings import RenderSettings
+from musetalk.settings import LatentSyncSettings, RenderSettings
 
 COSTS = ".costs.json"  # a file beside the jobs
 _MEGAPIXEL = 1e6
@@ -26,9 +27,51 @@ _LATENTSYNC = "latentsync"
 _log = logging.getLogger(__name__)
 
 
-def seconds_made(source: Source, spoken: float, settings: RenderSettings) -> float:
+def seconds_made(source: Source, spoken: float, tail: Literal["cut", "keep"]) -> float:
     """How long a video will be that is made of a source and a voice of so many seconds."""
-    return max(spoken, float(source.frame_count / source.fps)) if settings.tail == "keep" else spoken
+    return max(spoken, float(source.frame_count / source.fps)) if tail == "keep" else spoken
+
+
+@dataclass(frozen=True, slots=True)
+class RenderKind:
+    """What of the settings decides what a frame costs, beside its size.
+
+    Attributes:
+        backend: What paints.
+        device: What networks run on, as the settings say it.
+        dtype: How exactly they calculate.
+        decoder: What decodes their latents.
+        detector: What finds faces.
+        restorer: What restores painted faces; "none": nothing does.
+        loop_steps: How many times the backend's network sees a frame, as a share of once without guidance.
+    """
+
+    backend: str
+    device: str
+    dtype: str
+    decoder: str
+    detector: str
+    restorer: str
+    loop_steps: float
+
+    @classmethod
+    def of(cls, settings: RenderSettings) -> RenderKind:
+        """Pick it from the settings of a render."""
+        network, enhance = settings.network, settings.enhance
+        return cls(
+            backend=settings.backend,
+            device=network.device,
+            dtype=network.dtype,
+            decoder=network.decoder,
+            detector=settings.detector.name,
+            restorer=enhance.model if enhance.wanted else "none",
+            loop_steps=_loop_steps(settings.latentsync) if settings.backend.startswith(_LATENTSYNC) else 1.0,
+        )
+
+    @property
+    def key(self) -> str:
+        """Under which its costs are kept: all of it but the steps, for what one step costs is what is kept."""
+        return " ".join(value for value in asdict(self).values() if isinstance(value, str))
 
 
 class Work(BaseModel):
@@ -103,56 +146,53 @@ class CostBook:
 
     Args:
         path: The file; what cannot be read in it is forgotten.
-        guess: What renders with these settings should cost, where none was made yet.
+        guess: What renders of a kind should cost, where none was made yet.
     """
 
-    def __init__(self, path: Path, guess: Callable[[RenderSettings], Costs]) -> None:
+    def __init__(self, path: Path, guess: Callable[[RenderKind], Costs]) -> None:
         self._path = path
         self._guess = guess
         self._lock = threading.Lock()
         self._known = _load(path)
 
-    def costs(self, settings: RenderSettings) -> Costs:
-        """What renders with these settings cost here."""
+    def costs(self, kind: RenderKind) -> Costs:
+        """What renders of a kind cost here."""
         with self._lock:
-            known = self._known.get(_key(settings))
-        return known or self._guess(settings)
+            known = self._known.get(kind.key)
+        return known or self._guess(kind)
 
-    def forecast(self, work: Work, settings: RenderSettings, compare: Sequence[str] = ()) -> Forecast:
+    def forecast(self, work: Work, kinds: Sequence[RenderKind]) -> Forecast:
         """How long a job should take.
 
         Args:
             work: What it has to do.
-            settings: Of the render.
-            compare: Backends that are compared; empty: it is one render.
+            kinds: The kind of the render, or of each of those that are compared.
         """
-        backends = compare or (settings.backend,)
-        each = [settings.model_copy(update={"backend": backend}) for backend in backends]
-        costs = [self.costs(one) for one in each]
-        turns = [stage_seconds(work, one, cost) for one, cost in zip(each, costs, strict=True)]
+        costs = [self.costs(kind) for kind in kinds]
+        turns = [stage_seconds(work, kind, cost) for kind, cost in zip(kinds, costs, strict=True)]
         for turn in turns[1:]:
             turn["plan"] = 0.0  # the first one's is used
-        if compare:
-            panels = (len(compare) + 1) * work.frames * work.pixels / _MEGAPIXEL
+        if len(kinds) > 1:
+            panels = (len(kinds) + 1) * work.frames * work.pixels / _MEGAPIXEL
             turns.append({"finish": _PLOTS_SECONDS + _TOGETHER * panels})
         return Forecast(tuple(turns), all(cost.frames for cost in costs))
 
-    def learn(self, work: Work, settings: RenderSettings, report: RenderReport, *, planned: bool = True) -> None:
+    def learn(self, work: Work, kind: RenderKind, report: RenderReport, *, planned: bool = True) -> None:
         """Take in what a finished render has cost.
 
         Args:
             work: What it had to do.
-            settings: Of the render.
+            kind: Of the render.
             report: Of the render.
             planned: Whether it looked for the faces itself.
         """
         if report.fallback_frames or not report.face_frames:
             return  # others painted, or nobody
-        seen = _costs_of(work, settings, report)
+        seen = _costs_of(work, kind, report)
         if not planned:
-            seen = seen.model_copy(update={"plan": self.costs(settings).plan})
+            seen = seen.model_copy(update={"plan": self.costs(kind).plan})
         with self._lock:
-            self._known[_key(settings)] = _mixed(self._known.get(_key(settings)), seen)
+            self._known[kind.key] = _mixed(self._known.get(kind.key), seen)
             kept = {key: cost.model_dump() for key, cost in self._known.items()}
             try:
                 save_json(kept, self._path)
@@ -160,26 +200,14 @@ class CostBook:
                 _log.warning("what a render has cost is kept in memory only (%s)", error)
 
 
-def loop_steps(settings: RenderSettings) -> float:
-    """How many times a backend's network sees a frame, as a share of once without guidance."""
-    if not settings.backend.startswith(_LATENTSYNC):
-        return 1.0
-    chosen = settings.latentsync
+def _loop_steps(chosen: LatentSyncSettings) -> float:
     clips = 1.0 if chosen.overlap == 0 else 16 / (16 - chosen.overlap)  # frames that clips share are seen twice
     return chosen.steps_taken * (2.0 if chosen.guidance > 1 else 1.0) * clips
 
 
-def _key(settings: RenderSettings) -> str:
-    """What decides the cost of a frame, beside its size and the steps of a loop."""
-    network, restorer = settings.network, settings.enhance.model if settings.enhance.wanted else "none"
-    return " ".join(
-        (settings.backend, network.device, network.dtype, network.decoder, settings.detector.name, restorer)
-    )
-
-
-def stage_seconds(work: Work, settings: RenderSettings, costs: Costs) -> dict[Stage, float]:
+def stage_seconds(work: Work, kind: RenderKind, costs: Costs) -> dict[Stage, float]:
     """Return the seconds that each stage of a render should take."""
-    painting = work.frames * costs.paint * loop_steps(settings)
+    painting = work.frames * costs.paint * kind.loop_steps
     return {
         "preflight": costs.begin,
         "plan": work.source_frames * costs.plan,
@@ -190,7 +218,7 @@ def stage_seconds(work: Work, settings: RenderSettings, costs: Costs) -> dict[St
     }
 
 
-def _costs_of(work: Work, settings: RenderSettings, report: RenderReport) -> Costs:
+def _costs_of(work: Work, kind: RenderKind, report: RenderReport) -> Costs:
     """What one render says that its parts cost."""
     stages = report.stages
     before = {name: stages.get(name, 0.0) for name in ("preflight", "load", "plan", "parse", "speech", "finish")}
@@ -201,7 +229,7 @@ def _costs_of(work: Work, settings: RenderSettings, report: RenderReport) -> Cos
         plan=before["plan"] / work.source_frames,
         parse=before["parse"] / work.source_frames,
         speech=before["speech"] / max(work.seconds, 0.1),
-        paint=painting / report.face_frames / loop_steps(settings),
+        paint=painting / report.face_frames / kind.loop_steps,
         other=(rendering - painting) / (report.frames * work.pixels / _MEGAPIXEL),
         finish=before["finish"],
         frames=report.frames,

@@ -16,7 +16,7 @@ from musetalk.media.sound.voice import Voice, extract_voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
-from musetalk.pipeline.costs import Costs, Work, loop_steps, stage_seconds
+from musetalk.pipeline.costs import Costs, RenderKind, Work, stage_seconds
 from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.progress import RenderRun
@@ -117,9 +117,10 @@ def run_preflight(
     if sampled.oddity:
         run.warn(sampled.oddity)
     run.emit("preflight", 3, STEPS)
-    seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), settings, costs)
+    kind = RenderKind.of(settings)
+    seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), kind, costs)
     whole = sum(seconds.values())
-    beside = whole - timeline.frame_count * costs.paint * loop_steps(settings)
+    beside = whole - timeline.frame_count * costs.paint * kind.loop_steps
     memory, disk = _estimate_space(source, timeline)
     _check_disk(folder, disk)
     for note in sound.notes:

@@ -72,7 +72,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     max_bytes = round(options.max_disk_gigabytes * 2**30)
     store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
     rate = (lambda: LENT_GPU_RATE) if isinstance(engine, ZeroGpuEngine) else matmul_rate
-    costs = CostBook(options.jobs_dir / COSTS, lambda settings: guessed_costs(settings, rate))
+    costs = CostBook(options.jobs_dir / COSTS, lambda kind: guessed_costs(kind, rate))
     comparing = partial(compare_for_viewing, named=titled)
     jobs = JobService([engine], store, compare=comparing, named=titled, costs=costs)
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)

@@ -255,7 +255,7 @@ def test_too_little_disk_is_told_in_amounts_that_make_sense(
 
 
 def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp_path: Path) -> None:
-    engine = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _settings: BESIDE_NETWORKS))
+    engine = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _kind: BESIDE_NETWORKS))
     preflight = engine.preflight(sample, speech)
     assert preflight.timeline.frame_count == 50
     assert 0 < preflight.sampled_faces <= preflight.sampled_frames
@@ -264,7 +264,7 @@ def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp
     assert preflight.estimated_memory_mb > 0
     assert preflight.estimated_disk_mb > 0
     report = engine.render(sample, speech, tmp_path / "out.mp4")
-    learned = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _settings: BESIDE_NETWORKS))
+    learned = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _kind: BESIDE_NETWORKS))
     assert learned.preflight(sample, speech).forecast_seconds == pytest.approx(report.wall_seconds, rel=0.05)
 
 

@@ -118,7 +118,7 @@ class Estimates:
         if known is None:
             source = self._site.engine.check_source(video, settings)
             spoken = self._site.engine.check_voice(voice, settings)
-            known = Work.of(source, seconds_made(source, spoken, settings))
+            known = Work.of(source, seconds_made(source, spoken, settings.tail))
             self._work.keep(key, known)
         return known
 

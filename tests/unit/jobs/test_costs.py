@@ -11,7 +11,7 @@ import pytest
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.whole_meter import WholeMeter
 from musetalk.pipeline.cost_guess import guessed_costs
-from musetalk.pipeline.costs import CostBook, Costs, Forecast, Work
+from musetalk.pipeline.costs import CostBook, Costs, Forecast, RenderKind, Work
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
@@ -26,15 +26,19 @@ def book(folder: Path) -> CostBook:
     return CostBook(folder / "costs.json", lambda _: GUESS)
 
 
-def report(settings: RenderSettings, **changes: Any) -> RenderReport:  # noqa: ANN401
+def kind(**said: object) -> RenderKind:
+    return RenderKind.of(RenderSettings.parse(said))
+
+
+def report(**changes: Any) -> RenderReport:  # noqa: ANN401
     """Of a render of `WORK`, which took 40 s."""
     stages = {"preflight": 1.0, "load": 3.0, "plan": 5.0, "speech": 1.0, "generate": 20.0, "finish": 2.0}
-    made = some_report(Path("out.mp4"), settings, frames=100)
+    made = some_report(Path("out.mp4"), RenderSettings(), frames=100)
     return replace(made, **{"wall_seconds": 40.0, "stages": stages, "face_frames": 80, "fallback_frames": 0, **changes})
 
 
 def test_a_forecast_is_of_what_there_is_to_do(tmp_path: Path) -> None:
-    forecast = book(tmp_path).forecast(WORK, RenderSettings())
+    forecast = book(tmp_path).forecast(WORK, [kind()])
     assert forecast.turns[0] == {
         "preflight": 2.0,
         "plan": 0.5,
@@ -48,69 +52,67 @@ def test_a_forecast_is_of_what_there_is_to_do(tmp_path: Path) -> None:
 
 
 def test_what_a_render_has_cost_is_what_the_next_one_should_cost(tmp_path: Path) -> None:
-    settings = RenderSettings()
-    book(tmp_path).learn(WORK, settings, report(settings))
+    book(tmp_path).learn(WORK, kind(), report())
     again = book(tmp_path)  # a restart later
-    forecast = again.forecast(WORK, settings)
+    forecast = again.forecast(WORK, [kind()])
     assert forecast.learned
     assert forecast.turns[0]["render"] == pytest.approx(20 / 80 * 100 + 8)  # all frames may have a face
     assert forecast.turns[0]["plan"] == pytest.approx(5.0)
-    longer = again.forecast(WORK.model_copy(update={"frames": 1000}), settings)
+    longer = again.forecast(WORK.model_copy(update={"frames": 1000}), [kind()])
     assert longer.turns[0]["render"] == pytest.approx(10 * forecast.turns[0]["render"])
-    assert not again.forecast(WORK, RenderSettings(backend="musetalk-v15")).learned
+    assert not again.forecast(WORK, [kind(backend="musetalk-v15")]).learned
 
 
 def test_newer_renders_count_more(tmp_path: Path) -> None:
-    settings, costs = RenderSettings(), book(tmp_path)
-    costs.learn(WORK, settings, report(settings))
-    slow = report(settings, stages={"generate": 160.0}, wall_seconds=160.0)
+    costs = book(tmp_path)
+    costs.learn(WORK, kind(), report())
+    slow = report(stages={"generate": 160.0}, wall_seconds=160.0)
     for _ in range(8):
-        costs.learn(WORK, settings, slow)
-    assert costs.costs(settings).paint == pytest.approx(2.0, rel=0.1)
+        costs.learn(WORK, kind(), slow)
+    assert costs.costs(kind()).paint == pytest.approx(2.0, rel=0.1)
 
 
 def test_steps_and_guidance_count(tmp_path: Path) -> None:
-    settings, costs = RenderSettings.parse({"backend": "latentsync-1.5"}), book(tmp_path)
-    costs.learn(WORK, settings, report(settings))
-    quick = RenderSettings.parse({"backend": "latentsync-1.5", "latentsync": {"steps": 5, "guidance": 1}})
-    published, fast = (costs.forecast(WORK, each).turns[0]["render"] - 8 for each in (settings, quick))
+    usual, costs = kind(backend="latentsync-1.5"), book(tmp_path)
+    costs.learn(WORK, usual, report())
+    quick = kind(backend="latentsync-1.5", latentsync={"steps": 5, "guidance": 1})
+    published, fast = (costs.forecast(WORK, [each]).turns[0]["render"] - 8 for each in (usual, quick))
     assert published / fast == pytest.approx(8.0)  # 20 steps twice, 5 once
 
 
 @pytest.mark.parametrize("changes", [{"fallback_frames": 5}, {"face_frames": 0}])
 def test_what_others_painted_teaches_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
-    settings, costs = RenderSettings(), book(tmp_path)
-    costs.learn(WORK, settings, report(settings, **changes))
-    assert costs.costs(settings) == GUESS
+    costs = book(tmp_path)
+    costs.learn(WORK, kind(), report(**changes))
+    assert costs.costs(kind()) == GUESS
 
 
 def test_a_comparison_looks_for_faces_once_and_shows_all_at_the_end(tmp_path: Path) -> None:
     costs = book(tmp_path)
-    forecast = costs.forecast(WORK, RenderSettings(), ("preview", "musetalk-v15"))
+    forecast = costs.forecast(WORK, [kind(backend=name) for name in ("preview", "musetalk-v15")])
     assert [turn.get("plan") for turn in forecast.turns] == [0.5, 0.0, None]
     assert set(forecast.turns[2]) == {"finish"}
-    other = RenderSettings(backend="musetalk-v15")
-    costs.learn(WORK, other, report(other), planned=False)
+    other = kind(backend="musetalk-v15")
+    costs.learn(WORK, other, report(), planned=False)
     assert costs.costs(other).plan == GUESS.plan
 
 
 def test_a_book_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
     for text in ("", "[]", '{"preview": 3}', "\0"):
         (tmp_path / "costs.json").write_text(text)
-        assert book(tmp_path).costs(RenderSettings()) == GUESS
+        assert book(tmp_path).costs(kind()) == GUESS
 
 
 def test_guesses_follow_from_the_speed_of_the_machine() -> None:
     def asked() -> float:
         raise AssertionError("no network runs")
 
-    assert guessed_costs(RenderSettings(), asked).paint < 0.1
+    assert guessed_costs(kind(), asked).paint < 0.1
     work = WORK.model_copy(update={"frames": 250, "source_frames": 250})
 
     def seconds(rate: float, **said: object) -> float:
-        settings = RenderSettings.parse(said)
         costs = CostBook(Path("none"), lambda each: guessed_costs(each, lambda: rate))
-        return costs.forecast(work, settings).seconds
+        return costs.forecast(work, [kind(**said)]).seconds
 
     slow = seconds(200.0, backend="latentsync-1.5")
     assert 5 * 3600 < slow < 12 * 3600  # ten seconds of video on two cores: 98.7 s a frame were measured
