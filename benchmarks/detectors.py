@@ -149,10 +149,8 @@ def main() -> None:
 
 
 def _load(name: str, models_dir: Path) -> FaceDetector:
-    settings = RenderSettings.parse(
-        {"models_dir": models_dir, "detector": {"name": name}, "network": {"device": "cpu"}}
-    )
-    return ComponentLoader(BackendRegistry()).detector(settings)
+    wanted = DetectorSettings.model_validate({"name": name})
+    return ComponentLoader(BackendRegistry()).detector(wanted, "cpu", models_dir)
 
 
 def _real(folder: Path) -> Iterator[Clip]:

@@ -114,7 +114,7 @@ class LipSync:
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
         """Which files a render reads, for whoever writes beside it."""
-        restorer = [restorer_file(settings)] if settings.enhance.wanted else []
+        restorer = [restorer_file(settings.enhance.model, settings.models_dir)] if settings.enhance.wanted else []
         return input_files(video, voice, (*self.registry.files(settings.models_dir), *restorer))
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
@@ -170,7 +170,7 @@ class LipSync:
                 video,
                 voice,
                 settings,
-                self._loader.detector(settings),
+                self._loader.detector(settings.detector, settings.network.device, settings.models_dir),
                 self.costs.costs(RenderKind.of(settings)),
                 folder=folder,
                 run=RenderRun(),

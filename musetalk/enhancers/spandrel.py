@@ -24,7 +24,6 @@ from musetalk.runtime.device import (
     out_of_memory_as,
 )
 from musetalk.runtime.stop_points import with_stop_points
-from musetalk.settings import NetworkSettings
 from musetalk.utils.arrays import UInt8Array
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class NetworkEnhancer:
         return to_crops(pixels)
 
 
-def restoring_compute(network: NetworkSettings) -> Compute:
+def restoring_compute(device: str, dtype: str) -> Compute:
     """What restorers run on: in fp32, or in bf16 where that is asked for; never in fp16.
 
     Neither GFPGAN nor RestoreFormer stays within fp16's range, so that "fp16" is for the other networks of a render. On
@@ -121,7 +120,7 @@ def restoring_compute(network: NetworkSettings) -> Compute:
     Raises:
         BackendError: There is no such device.
     """
-    return choose_compute(network.device, "bf16" if network.dtype == "bf16" else "fp32")
+    return choose_compute(device, "bf16" if dtype == "bf16" else "fp32")
 
 
 def faces_at_once(compute: Compute, side: int, batch: int | None = None) -> int:

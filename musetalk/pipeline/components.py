@@ -5,17 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.types import AudioFeatureSpec, SpeechEncoder
 from musetalk.backends.registry import BackendRegistry, check_complete
 from musetalk.backends.spec import AnyBackend
 from musetalk.backends.types import FaceGenerator, GeneratorSpec
-from musetalk.enhancers.registry import depends as enhancer_depends
 from musetalk.enhancers.registry import lacks as enhancer_lacks
 from musetalk.enhancers.registry import load_enhancer
 from musetalk.enhancers.types import FaceEnhancer
@@ -23,7 +23,14 @@ from musetalk.errors import BackendError, about
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.faces.types import FaceDetector
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
-from musetalk.settings import PARSED_SHAPES, RenderSettings
+from musetalk.settings import (
+    PARSED_SHAPES,
+    DetectorSettings,
+    EnhanceSettings,
+    MaskSettings,
+    NetworkSettings,
+    RenderSettings,
+)
 from musetalk.utils.files import cache_folder
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     import torch
 
 _T = TypeVar("_T")
+_Given = ParamSpec("_Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +104,29 @@ class ComponentLoader:
         """
         backend = self._registry.ready(settings)
         if backend.gpu is not None and settings.network.device != "auto":
-            left_alone(lambda: _device(settings))
+            left_alone(lambda: _device(settings.network.device))
         asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
         missing = lacking(asked, settings.models_dir, "faces")
         missing += detector_lacks(settings.detector, settings.models_dir) if self._detector is None else ()
-        missing += enhancer_lacks(settings) if settings.enhance.wanted else ()
+        missing += enhancer_lacks(settings.enhance.model, settings.models_dir) if settings.enhance.wanted else ()
         if missing:
             with about("settings"):
                 raise BackendError("the settings ask for what is not there", "; ".join(missing))
         return backend
 
-    def detector(self, settings: RenderSettings) -> FaceDetector:
+    def detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
         """What finds faces; see `detector_name`.
+
+        Args:
+            wanted: Which, and how it looks.
+            device: What it runs on where it is a network, as settings say it.
+            models_dir: Where weights are.
 
         Raises:
             BackendError: It cannot be loaded.
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
-        return left_alone(lambda: self._load_detector(settings))
+        return left_alone(lambda: self._load_detector(wanted, device, models_dir))
 
     def load(self, settings: RenderSettings) -> Components:
         """All that a render with these settings works with; where the backend cannot be loaded, its fallback's.
@@ -132,34 +145,33 @@ class ComponentLoader:
         else:
             threading.Thread(target=self._clear, name="release").start()
 
-    def _load_detector(self, settings: RenderSettings) -> FaceDetector:
+    def _load_detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
         if self._detector is not None:
             return self._detector
-        wanted, models_dir = settings.detector, settings.models_dir
         name = detector_name(wanted, models_dir)
         if name != "s3fd":
-            return self._cached("detector", (models_dir, name, wanted), lambda: load_light(name, wanted, models_dir))
+            return self._cached("detector", load_light, name, wanted, models_dir)
         from musetalk.faces.detection.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
 
-        device, longest = _device(settings), wanted.max_side or LONGEST
-        path, least = models_dir / S3FD.path, wanted.min_face
-        key = (models_dir, longest, least, str(device))
-        return self._cached("detector", key, lambda: load_s3fd(path, device, longest=longest, smallest=least))
+        longest, path = wanted.max_side or LONGEST, models_dir / S3FD.path
+        return self._cached("detector", load_s3fd, path, _device(device), longest=longest, smallest=wanted.min_face)
 
     def _load(self, settings: RenderSettings) -> Components:
         backend, fallback = self.check(settings), self._registry.fallback(settings)
         try:
             check_complete(backend, settings)
-            generator = self._generator(backend, settings)
+            generator = self._generator(backend, backend.options_in(settings))
         except BackendError as error:
             if fallback is None:
                 raise
             reason = str(error)
         else:
-            further = None if fallback is None else partial(self._fallback_components, fallback, settings)
+            further = None if fallback is None else partial(left_alone, partial(self._stand_in, fallback, settings))
             ready = replace(self._assemble(backend, generator, settings), fallback=further)
-            return replace(ready, enhancer=self._enhancer(settings))
-        return replace(self._stand_in(fallback, settings), fallback_reason=reason, enhancer=self._enhancer(settings))
+            return replace(ready, enhancer=self._enhancer(settings.enhance, settings.network, settings.models_dir))
+        ready = self._stand_in(fallback, settings)
+        enhancer = self._enhancer(settings.enhance, settings.network, settings.models_dir)
+        return replace(ready, fallback_reason=reason, enhancer=enhancer)
 
     def _clear(self) -> None:
         with self._lock:
@@ -167,89 +179,83 @@ class ComponentLoader:
             self._litter = False
         _release_memory()
 
-    def _generator(self, backend: AnyBackend, settings: RenderSettings) -> FaceGenerator:
-        """The backend's; one that is kept as an fallback is taken from there, any other is let go."""
-        key = (backend.name, backend.options_in(settings))
+    def _generator(self, backend: AnyBackend, options: object) -> FaceGenerator:
+        """The backend's; one that is kept as a fallback is taken from there, any other is let go."""
+        key = _key(backend.load, options)
         with self._lock:
             if self._cached_key("generator") != key:
                 if self._cached_key("fallback") == key:
                     self._cache["generator"] = self._cache["fallback"]
                 self._drop("fallback")
-            return self._cached("generator", key, lambda: backend.load(backend.options_in(settings)))
+            return self._cached("generator", backend.load, options)
 
     def _stand_in(self, backend: AnyBackend, settings: RenderSettings) -> Components:
-        """An fallback's components; its generator is kept beside that of the backend that it stands in for."""
-        key = (backend.name, backend.options_in(settings))
+        """A fallback's components; its generator is kept beside that of the backend that it stands in for."""
         self._litter = True  # it is asked for where the other failed
-        generator = self._cached("fallback", key, lambda: backend.load(backend.options_in(settings)))
+        generator = self._cached("fallback", backend.load, backend.options_in(settings))
         return self._assemble(backend, generator, settings)
 
-    def _fallback_components(self, backend: AnyBackend, settings: RenderSettings) -> Components:
-        return left_alone(lambda: self._stand_in(backend, settings))
-
     def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:
-        audio_spec = generator.spec.audio_spec
-        needed = _needs_labels(settings, generator.spec)
-        parser = self._parser(settings) if needed or settings.enhance.wanted else None
-        landmarker = self._landmarker(settings) if _needs_landmarks(settings, generator.spec) else None
-        notes = [] if self._detector is not None else detector_notes(settings.detector, settings.models_dir)
-        notes += [*generator.spec.notes, *_look_notes(settings)]
-        if parser is None and needed:
-            missing = lacking([FACE_PARSING], settings.models_dir, "faces")[0]
+        models_dir, device, spec = settings.models_dir, settings.network.device, generator.spec
+        audio_spec, restored = spec.audio_spec, settings.enhance.wanted
+        parsed = _needs_labels(settings.mask, spec)
+        landmarked = spec.framing != "square" or restored
+        parser = self._parser(device, models_dir) if parsed or restored else None
+        landmarker = self._landmarker(device, models_dir) if landmarked else None
+        notes = [] if self._detector is not None else detector_notes(settings.detector, models_dir)
+        notes += [*spec.notes, *_look_notes(settings.look, settings.beside_the_look)]
+        if parser is None and parsed:
+            missing = lacking([FACE_PARSING], models_dir, "faces")[0]
             drawn = "crops and masks follow" if landmarker is None else "masks follow"
             notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
-        if LANDMARKS.state(settings.models_dir) == "damaged" and _needs_landmarks(settings, generator.spec):
-            notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], settings.models_dir, 'landmarks')[0]}")
+        if LANDMARKS.state(models_dir) == "damaged" and landmarked:
+            notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], models_dir, 'landmarks')[0]}")
         if audio_spec is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
         return Components(
-            self._load_detector(settings),
+            self._load_detector(settings.detector, device, models_dir),
             generator,
             parser,
             landmarker,
-            None if audio_spec is None else self._encoder(settings, audio_spec),
+            None if audio_spec is None else self._encoder(audio_spec, device, models_dir),
             None if audio_spec is None else FeatureCache(cache_folder() / "features"),
             tuple(notes),
             backend.name,
         )
 
-    def _parser(self, settings: RenderSettings) -> FaceParser | None:
-        models_dir = settings.models_dir
+    def _parser(self, device: str, models_dir: Path) -> FaceParser | None:
         if FACE_PARSING.state(models_dir) != "ready":
             return None
         from musetalk.faces.parsing.parser import load_parser  # noqa: PLC0415 - loads torch
 
-        device = _device(settings)
-        return self._cached(
-            "parser", (models_dir, str(device)), lambda: load_parser(models_dir / FACE_PARSING.path, device)
-        )
+        return self._cached("parser", load_parser, models_dir / FACE_PARSING.path, _device(device))
 
-    def _landmarker(self, settings: RenderSettings) -> FaceLandmarker | None:
-        models_dir = settings.models_dir
+    def _landmarker(self, device: str, models_dir: Path) -> FaceLandmarker | None:
         if LANDMARKS.state(models_dir) != "ready":
             return None
         from musetalk.faces.landmarks.fan import load_landmarks  # noqa: PLC0415 - loads torch
 
-        device = _device(settings)
+        return self._cached("landmarker", load_landmarks, models_dir / LANDMARKS.path, _device(device))
+
+    def _enhancer(self, wanted: EnhanceSettings, network: NetworkSettings, models_dir: Path) -> FaceEnhancer | None:
+        if not wanted.wanted:
+            return None
+        device, dtype, batch = network.device, network.dtype, network.batch_size
         return self._cached(
-            "landmarker", (models_dir, str(device)), lambda: load_landmarks(models_dir / LANDMARKS.path, device)
+            "restorer", load_enhancer, wanted.model, models_dir, device=device, dtype=dtype, batch_size=batch
         )
 
-    def _enhancer(self, settings: RenderSettings) -> FaceEnhancer | None:
-        if not settings.enhance.wanted:
-            return None
-        return self._cached("restorer", enhancer_depends(settings), lambda: load_enhancer(settings))
-
-    def _encoder(self, settings: RenderSettings, audio_spec: AudioFeatureSpec) -> SpeechEncoder:
+    def _encoder(self, audio_spec: AudioFeatureSpec, device: str, models_dir: Path) -> SpeechEncoder:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
-        folder, device = settings.models_dir / "whisper", str(_device(settings))
-        return self._cached(
-            "encoder", (folder, device, audio_spec), lambda: load_whisper(folder, audio_spec, device=device)
-        )
+        return self._cached("encoder", load_whisper, models_dir / "whisper", audio_spec, device=str(_device(device)))
 
-    def _cached(self, kind: str, key: object, load: Callable[[], _T]) -> _T:
-        """What was loaded last under this kind and key, or load it; two never lie in memory at once."""
+    def _cached(self, kind: str, load: Callable[_Given, _T], /, *given: _Given.args, **named: _Given.kwargs) -> _T:
+        """What `load` makes of what it is given: the last of its kind, if that was made of the same, or a new one.
+
+        Two of a kind never lie in memory at once.
+        """
+        key = _key(load, *given, **named)
         with self._lock:
             stop_point()
             if self._cached_key(kind) != key:
@@ -257,7 +263,7 @@ class ComponentLoader:
                 if self._litter:  # collecting takes longer than many a thing takes to load
                     _release_memory()
                 self._litter = True  # unless it is loaded
-                self._cache[kind] = (key, _loaded(kind, load))
+                self._cache[kind] = (key, _loaded(kind, partial(load, *given, **named)))
                 self._litter = False
             return self._cache[kind][1]  # type: ignore[return-value]  # one kind, one type
 
@@ -267,6 +273,11 @@ class ComponentLoader:
     def _cached_key(self, kind: str) -> object:
         """Under which key something of this kind is kept; nothing of it stays in the caller's hands."""
         return self._cache[kind][0] if kind in self._cache else None
+
+
+def _key(load: Callable[..., object], *given: object, **named: object) -> object:
+    """Under which the result of such a call is kept: all that it depends on, and no more."""
+    return load, given, named
 
 
 def _loaded(kind: str, load: Callable[[], _T]) -> _T:
@@ -299,10 +310,9 @@ def _release_memory() -> None:
         release_memory()
 
 
-def _look_notes(settings: RenderSettings) -> list[str]:
-    if settings.look == "ours":
+def _look_notes(look: str, others: Sequence[str]) -> list[str]:
+    if look == "ours":
         return []
-    others = settings.beside_the_look
     but = f", but for {', '.join(others)}, which {'was' if len(others) == 1 else 'were'} set otherwise"
     return [
         "this is the published look: colours, sharpness, masks and boxes are as the published programs leave them"
@@ -310,16 +320,11 @@ def _look_notes(settings: RenderSettings) -> list[str]:
     ]
 
 
-def _needs_labels(settings: RenderSettings, spec: GeneratorSpec) -> bool:
-    wanted = settings.mask
+def _needs_labels(wanted: MaskSettings, spec: GeneratorSpec) -> bool:
     return spec.framing != "square" or wanted.shape_of(spec.mask) in PARSED_SHAPES or bool(wanted.occlusion)
 
 
-def _needs_landmarks(settings: RenderSettings, spec: GeneratorSpec) -> bool:
-    return spec.framing != "square" or settings.enhance.wanted
-
-
-def _device(settings: RenderSettings) -> torch.device:
+def _device(name: str) -> torch.device:
     from musetalk.runtime.device import choose_compute  # noqa: PLC0415 - loads torch
 
-    return choose_compute(settings.network.device, "fp32").device
+    return choose_compute(name, "fp32").device

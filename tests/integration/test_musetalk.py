@@ -23,7 +23,7 @@ from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
-from musetalk.settings import RenderSettings
+from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.film import FACE, FILM, settings, write_words
 from tests.helpers.media import decode, write_video
@@ -165,10 +165,10 @@ def test_bbox_shift_and_margin_move_the_crop(engine: LipSync, film: Path, bare_m
 
 def test_s3fd_is_taken_where_its_weights_are(models: Path, bare_models: Path, small_portrait: UInt8Array) -> None:
     loader = ComponentLoader(BackendRegistry())
-    [boxes] = loader.detector(settings(models, detector={"name": "s3fd"})).detect([small_portrait[:96, :96]])
+    [boxes] = loader.detector(DetectorSettings(name="s3fd"), "cpu", models).detect([small_portrait[:96, :96]])
     assert all(np.isfinite([box.x0, box.y0, box.x1, box.y1]).all() for box in boxes)
     found = [
-        loader.detector(settings(folder, detector={"name": name})).fingerprint.split("-")[0]
+        loader.detector(DetectorSettings.model_validate({"name": name}), "auto", folder).fingerprint.split("-")[0]
         for folder, name in ((models, "auto"), (models, "haar"), (bare_models, "auto"))
     ]
     assert found == ["s3fd", "haar", "mtcnn"]

@@ -206,7 +206,7 @@ def test_no_piece_of_work_begins_after_a_stop(
         monkeypatch.setattr(composite, "make_patch", counting(stop, composite.make_patch))
     else:
         values = {"enhance": {"model": "gfpgan"}}
-        monkeypatch.setattr("musetalk.pipeline.components.enhancer_lacks", lambda _settings: ())
+        monkeypatch.setattr("musetalk.pipeline.components.enhancer_lacks", lambda *_: ())
         monkeypatch.setattr(ComponentLoader, "_enhancer", lambda *_: Enhancer(Layers(stop)))
     out = tmp_path / "out" / "out.mp4"
     out.parent.mkdir()

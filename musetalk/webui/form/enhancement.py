@@ -10,7 +10,6 @@ from pathlib import Path
 import gradio as gr
 
 from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, lacks
-from musetalk.settings import EnhanceSettings, RenderSettings
 from musetalk.webui.form.settings_form import RESTORE, RESTORER, may_be_named
 from musetalk.webui.form.table import ENHANCEMENT
 from musetalk.webui.html.plain_words import VISITOR, Reader, plain
@@ -22,9 +21,9 @@ from musetalk.weights.variants import lean_path
 _FILES = ("*.pth", "*.safetensors")
 
 
-def build_enhancement(base: RenderSettings, reader: Callable[[], Reader]) -> dict[str, gr.Component]:
+def build_enhancement(models_dir: Path, reader: Callable[[], Reader]) -> dict[str, gr.Component]:
     """Build the fold of restorers where this is called; it looks at what there is of them whenever it is opened."""
-    there = restorers(base.models_dir)
+    there = restorers(models_dir)
     with gr.Accordion(ENHANCEMENT.label, open=False) as fold:
         restore = gr.Checkbox(
             False,
@@ -39,9 +38,9 @@ def build_enhancement(base: RenderSettings, reader: Callable[[], Reader]) -> dic
         settings = {widget.name: widget.build() for widget in ENHANCEMENT.widgets}
 
     def look(wanted: bool, model: str | None) -> tuple[gr.Dropdown, str]:
-        there = restorers(base.models_dir)
+        there = restorers(models_dir)
         model = model if model in there else there[0]
-        return gr.Dropdown(choices=there, value=model), lacking_list(model if wanted else None, base, reader())
+        return gr.Dropdown(choices=there, value=model), lacking_list(model if wanted else None, models_dir, reader())
 
     gr.on([fold.expand, restore.input, restorer.input], look, [restore, restorer], [restorer, lacking], **UNQUEUED)
     return {RESTORE: restore, RESTORER: restorer, **settings}
@@ -55,10 +54,9 @@ def restorers(models_dir: Path) -> list[str]:
     return [*names, *sorted(name for name in files if may_be_named(name))]
 
 
-def lacking_list(restorer: str | None, base: RenderSettings, reader: Reader = VISITOR) -> str:
+def lacking_list(restorer: str | None, models_dir: Path, reader: Reader = VISITOR) -> str:
     """What is missing to run a restorer, as HTML; empty: nothing, or none is chosen, or none that can be."""
     if restorer is None or not may_be_named(restorer):
         return ""
-    settings = base.model_copy(update={"enhance": EnhanceSettings(model=restorer)})
-    items = "".join(f"<li>{escape(sentence(plain(line, reader)))}</li>" for line in lacks(settings))
+    items = "".join(f"<li>{escape(sentence(plain(line, reader)))}</li>" for line in lacks(restorer, models_dir))
     return f'<ul class="mt-lacks" aria-label="What the restorer lacks">{items}</ul>' if items else ""

@@ -65,7 +65,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: Medi
         with gr.Column(scale=2, min_width=320, elem_classes="settings"):
             reset = build_reset()
             settings = settings_form.SettingsForm(
-                {**settings_form.build_mouth(picker), **build_folds(site.base, lambda: site.reader)}
+                {**settings_form.build_mouth(picker), **build_folds(site.base.models_dir, lambda: site.reader)}
             )
     site.labels.update(labels(settings))
     wire_changes(settings, reset, [stage.job.change])

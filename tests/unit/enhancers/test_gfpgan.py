@@ -17,7 +17,6 @@ from torchvision.transforms.functional import rgb_to_grayscale
 from musetalk.enhancers.gfpgan import original_class
 from musetalk.enhancers.registry import lacks, load_enhancer
 from musetalk.errors import BackendError
-from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.golden.read import read_golden
 from tests.helpers.filled import golden_state, holding
@@ -78,11 +77,6 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "site"
 
 
-def chosen(models: Path) -> RenderSettings:
-    values = {"models_dir": models, "enhance": {"model": "gfpgan-original"}, "network": {"device": "cpu"}}
-    return RenderSettings.parse(values)
-
-
 def checkpoint(models: Path, **tensors: torch.Tensor) -> Path:
     path = models / "gfpgan" / GFPGAN_NAME
     path.parent.mkdir()
@@ -117,7 +111,7 @@ def test_somebody_elses_mending_stays(packages: Path, monkeypatch: pytest.Monkey
 
 def test_faces_go_through_the_packages_network_without_new_noise(packages: Path, tmp_path: Path) -> None:
     halves = torch.tensor([1.0, 0.5, -1.0])[:, None, None]
-    restorer = load_enhancer(chosen(checkpoint(tmp_path, weight=halves)))
+    restorer = load_enhancer("gfpgan-original", checkpoint(tmp_path, weight=halves), device="cpu")
     assert (restorer.name, restorer.size, restorer.device) == (f"{GFPGAN_NAME} by the gfpgan package", 512, "cpu")
     seen = faces(2)
     restored = restorer.enhance(seen)
@@ -128,7 +122,7 @@ def test_faces_go_through_the_packages_network_without_new_noise(packages: Path,
 
 def test_another_networks_file_is_refused(packages: Path, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match=r"does not fit GFPGANv1Clean: missing weight; unexpected bias"):
-        load_enhancer(chosen(checkpoint(tmp_path, bias=torch.zeros(1))))
+        load_enhancer("gfpgan-original", checkpoint(tmp_path, bias=torch.zeros(1)), device="cpu")
 
 
 def test_missing_packages_are_told_before_and_when_they_are_needed(
@@ -137,14 +131,16 @@ def test_missing_packages_are_told_before_and_when_they_are_needed(
     write_all(tmp_path, ["gfpgan"])
     for name in PACKAGES:
         monkeypatch.setitem(sys.modules, name, None)  # as if they were not installed
-    assert lacks(chosen(tmp_path)) == ("gfpgan and basicsr not installed: pip install -r requirements-gfpgan.txt",)
+    assert lacks("gfpgan-original", tmp_path) == (
+        "gfpgan and basicsr not installed: pip install -r requirements-gfpgan.txt",
+    )
     with pytest.raises(BackendError, match=r"cannot be imported .*: pip install -r requirements-gfpgan\.txt"):
-        load_enhancer(chosen(tmp_path))
+        load_enhancer("gfpgan-original", tmp_path, device="cpu")
 
 
 def test_packages_that_are_there_are_not_imported_to_find_out(packages: Path, tmp_path: Path) -> None:
     write_all(tmp_path, ["gfpgan"])
-    assert lacks(chosen(tmp_path)) == ()
+    assert lacks("gfpgan-original", tmp_path) == ()
     assert not {"gfpgan", "basicsr"} & set(sys.modules)
 
 
@@ -152,7 +148,7 @@ def test_packages_that_are_there_are_not_imported_to_find_out(packages: Path, tm
 def test_packages_that_break_otherwise_are_told(packages: Path, tmp_path: Path, broken: str) -> None:
     (packages / "basicsr" / "data" / "degradations.py").write_text(broken, encoding="utf-8")
     with pytest.raises(BackendError, match=r"the package gfpgan cannot be imported .*or choose gfpgan, which needs"):
-        load_enhancer(chosen(tmp_path))
+        load_enhancer("gfpgan-original", tmp_path, device="cpu")
     assert GONE not in sys.modules
 
 

@@ -16,11 +16,10 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.GFPGAN import GFPGAN
 from spandrel.architectures.RestoreFormer import RestoreFormer
 
-from musetalk.enhancers.registry import depends, lacks, load_enhancer, restorer_file
+from musetalk.enhancers.registry import lacks, load_enhancer, restorer_file
 from musetalk.enhancers.spandrel import NetworkEnhancer, gfpgan_restoration, load_restorer, placed, restoring_compute
 from musetalk.errors import BackendError, Cancelled, EnhancerError
 from musetalk.runtime.device import Compute
-from musetalk.settings import NetworkSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import GFPGAN as GFPGAN_FILE
 from musetalk.weights.export import export
@@ -36,10 +35,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_all(folder, ["gfpgan"])
     return folder
-
-
-def settings(models: Path, model: str, **network: object) -> RenderSettings:
-    return RenderSettings.parse({"models_dir": models, "enhance": {"model": model}, "network": network})
 
 
 def faces(count: int, side: int, seed: int = 0) -> UInt8Array:
@@ -58,59 +53,46 @@ def saved(path: Path, held: object) -> Path:
 
 class TestChoice:
     def test_without_a_restorer_nothing_is_lacking(self, tmp_path: Path) -> None:
-        assert lacks(settings(tmp_path, "none")) == ()
+        assert lacks("none", tmp_path) == ()
 
     def test_the_published_file_is_named_with_its_command(self, tmp_path: Path, models: Path) -> None:
-        (sentence,) = lacks(settings(tmp_path, "gfpgan"))
+        (sentence,) = lacks("gfpgan", tmp_path)
         assert "gfpgan/GFPGANv1.4.pth missing (349 MB): python -m musetalk weights download gfpgan" in sentence
-        assert lacks(settings(models, "gfpgan")) == ()
-        assert restorer_file(settings(models, "gfpgan")) == models / "gfpgan" / "GFPGANv1.4.pth"
+        assert lacks("gfpgan", models) == ()
+        assert restorer_file("gfpgan", models) == models / "gfpgan" / "GFPGANv1.4.pth"
 
     def test_a_file_of_another_size_is_not_taken_for_it(self, tmp_path: Path) -> None:
         saved(tmp_path / "gfpgan" / "GFPGANv1.4.pth", {"params_ema": {}})
-        (sentence,) = lacks(settings(tmp_path, "gfpgan"))
+        (sentence,) = lacks("gfpgan", tmp_path)
         assert "instead of 348632874" in sentence
 
     @pytest.mark.parametrize("given", ["folder/mine.pth", "./mine.pth"])
     def test_files_are_taken_as_they_are_given(self, tmp_path: Path, given: str) -> None:
-        assert restorer_file(settings(tmp_path, given)) == Path(given)
-        assert restorer_file(settings(tmp_path, str(tmp_path / given))) == tmp_path / given
+        assert restorer_file(given, tmp_path) == Path(given)
+        assert restorer_file(str(tmp_path / given), tmp_path) == tmp_path / given
 
     def test_bare_names_lie_among_the_models(self, tmp_path: Path, models: Path) -> None:
-        (sentence,) = lacks(settings(tmp_path, DOUBLE_NAME))
+        (sentence,) = lacks(DOUBLE_NAME, tmp_path)
         assert f"there is no restorer gfpgan/{DOUBLE_NAME} among the models: put it there" in sentence
-        assert lacks(settings(models, DOUBLE_NAME)) == ()
-
-    def test_it_depends_on_file_and_device_only(self, tmp_path: Path) -> None:
-        before = depends(settings(tmp_path, "gfpgan"))
-        assert depends(settings(tmp_path, "gfpgan", compile=True, decoder="tiny")) == before
-        others = (
-            settings(tmp_path, "gfpgan-original"),
-            settings(tmp_path / "other", "gfpgan"),
-            settings(tmp_path, "gfpgan", device="cpu"),
-            settings(tmp_path, "gfpgan", dtype="bf16"),
-            settings(tmp_path, "gfpgan", batch_size=2),
-        )
-        assert len({before, *map(depends, others)}) == 1 + len(others)
+        assert lacks(DOUBLE_NAME, models) == ()
 
     @pytest.mark.parametrize(
         ("asked", "taken"),
         [("auto", torch.float32), ("fp32", torch.float32), ("fp16", torch.float32), ("bf16", torch.bfloat16)],
     )
     def test_restorers_never_run_in_fp16(self, asked: str, taken: torch.dtype) -> None:
-        network = NetworkSettings.model_validate({"device": "cpu", "dtype": asked})
-        assert restoring_compute(network).dtype is taken
+        assert restoring_compute("cpu", asked).dtype is taken
 
 
 class TestLoading:
     def test_gfpgan_loads_in_its_published_shapes_and_from_its_lean_copy(self, models: Path, tmp_path: Path) -> None:
-        chosen = load_enhancer(settings(models, "gfpgan", device="cpu"))
+        chosen = load_enhancer("gfpgan", models, device="cpu")
         assert (chosen.name, chosen.size, chosen.device) == ("GFPGANv1.4.pth by spandrel (GFPGAN)", 512, "cpu")
         write_all(tmp_path, ["gfpgan"])
         (copy,) = export([GFPGAN_FILE], tmp_path, "fp16")
         (tmp_path / GFPGAN_FILE.path).unlink()
-        assert lacks(settings(tmp_path, "gfpgan")) == ()
-        assert restorer_file(settings(tmp_path, "gfpgan")) == tmp_path / copy
+        assert lacks("gfpgan", tmp_path) == ()
+        assert restorer_file("gfpgan", tmp_path) == tmp_path / copy
 
     @pytest.mark.parametrize(("scale", "size"), [(1, 512), (2, 512), (4, 256)])
     def test_networks_that_enlarge_take_what_they_make_about_a_thousand_of(
@@ -124,7 +106,7 @@ class TestLoading:
         np.testing.assert_array_equal(chosen.enhance(seen), seen.repeat(scale, axis=1).repeat(scale, axis=2))
 
     def test_what_it_makes_is_what_spandrel_makes(self, models: Path) -> None:
-        chosen = load_enhancer(settings(models, DOUBLE_NAME, device="cpu"))
+        chosen = load_enhancer(DOUBLE_NAME, models, device="cpu")
         seen = faces(1, chosen.size)
         network = compact(2)
         network.load_state_dict(torch.load(models / "gfpgan" / DOUBLE_NAME, weights_only=True)["params"])
@@ -191,7 +173,7 @@ class TestRefusal:
 
     def test_devices_that_are_not_there_are_named(self, models: Path) -> None:
         with pytest.raises(BackendError, match='no device "cuda:7"'):
-            load_enhancer(settings(models, DOUBLE_NAME, device="cuda:7"))
+            load_enhancer(DOUBLE_NAME, models, device="cuda:7")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_weights_it_is_mtcnn_and_nothing_is_said(tmp_path: Path) -> None:
     assert detector_name(asking("auto"), tmp_path) == "mtcnn"
     assert detector_notes(asking("auto"), tmp_path) == []
-    settings = RenderSettings(models_dir=tmp_path)
-    assert ComponentLoader(BackendRegistry()).detector(settings).fingerprint.startswith("mtcnn-")
-    assert ComponentLoader(BackendRegistry()).load(settings).notes == ()
+    detector = ComponentLoader(BackendRegistry()).detector(asking("auto"), "auto", tmp_path)
+    assert detector.fingerprint.startswith("mtcnn-")
+    assert ComponentLoader(BackendRegistry()).load(RenderSettings(models_dir=tmp_path)).notes == ()
 
 
 @pytest.mark.usefixtures("no_package")

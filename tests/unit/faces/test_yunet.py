@@ -14,7 +14,7 @@ from musetalk.faces.detection.yunet import YuNetDetector
 from musetalk.faces.tracking.propagate import FollowingDetector, SearchingDetector
 from musetalk.faces.types import FaceBox
 from musetalk.pipeline.components import ComponentLoader
-from musetalk.settings import DetectorSettings, RenderSettings
+from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import YUNET
 from tests.helpers.onnx_small import POINTS, SIDE, write_yunet
@@ -98,8 +98,8 @@ def test_threads_share_it(detector: YuNetDetector) -> None:
 
 
 def test_it_is_loaded_where_settings_name_it(network: Path) -> None:
-    settings = RenderSettings.parse({"models_dir": network.parents[1], "detector": {"name": "yunet", "max_side": 640}})
-    detector = ComponentLoader(BackendRegistry()).detector(settings)
+    wanted = DetectorSettings.model_validate({"name": "yunet", "max_side": 640})
+    detector = ComponentLoader(BackendRegistry()).detector(wanted, "auto", network.parents[1])
     assert detector.fingerprint.startswith("yunet-1 max_side=640 min_face=0.08 weights=")
     assert detector.max_side == 640
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.errors import SettingsError
-from musetalk.settings import BlendSettings, EnhanceSettings, MaskSettings, RenderSettings, SilenceSettings
+from musetalk.settings import BlendSettings, EnhanceSettings, MaskSettings, SilenceSettings
 from musetalk.webui.form.enhancement import lacking_list, restorers
 from musetalk.webui.form.settings_form import SettingsForm, read, visitors_settings
 from tests.helpers.html_page import Page
@@ -138,7 +138,7 @@ def test_no_visitor_names_a_path(form: SettingsForm, model: str) -> None:
         visitors_settings({"enhance": {"model": model}}, BASE)
     with pytest.raises(SettingsError, match=r"enhance\.model is no restorer's name"):
         read(said(form, {"restore": True, "enhance.model": model}), BASE)
-    assert lacking_list(model, BASE) == ""
+    assert lacking_list(model, BASE.models_dir) == ""
 
 
 @pytest.mark.parametrize("enhance", [{"model": ""}, {"model": None}, {"model": ["gfpgan"]}, {"path": "x"}, "gfpgan"])
@@ -158,7 +158,6 @@ def test_restorers_that_are_there_are_offered_by_their_names(tmp_path: Path) -> 
 
 
 def test_what_a_restorer_lacks_is_said_in_words(tmp_path: Path) -> None:
-    base = RenderSettings(models_dir=tmp_path)
-    assert "GFPGANv1.4.pth" in Page(lacking_list("gfpgan", base)).text
-    assert "other.pth" in Page(lacking_list("other.pth", base)).text
-    assert lacking_list(None, base) == lacking_list("none", base) == ""
+    assert "GFPGANv1.4.pth" in Page(lacking_list("gfpgan", tmp_path)).text
+    assert "other.pth" in Page(lacking_list("other.pth", tmp_path)).text
+    assert lacking_list(None, tmp_path) == lacking_list("none", tmp_path) == ""

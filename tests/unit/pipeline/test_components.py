@@ -1,0 +1,29 @@
+"""What is loaded for a render, and when it is loaded anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from musetalk.backends.registry import BackendRegistry
+from musetalk.enhancers.types import FaceEnhancer
+from musetalk.pipeline.components import ComponentLoader
+from musetalk.settings import RenderSettings
+from tests.helpers.tiny_checkpoints import DOUBLE_NAME, write_all
+
+
+@pytest.mark.slow
+def test_a_restorer_is_loaded_anew_for_another_file_or_device_and_for_nothing_else(tmp_path: Path) -> None:
+    write_all(tmp_path, ["gfpgan"])
+    loader, usual = ComponentLoader(BackendRegistry()), {"device": "cpu"}
+
+    def restorer(model: str = DOUBLE_NAME, **network: object) -> FaceEnhancer | None:
+        values = {"models_dir": tmp_path, "detector": {"name": "haar"}, "enhance": {"model": model, "strength": 0.5}}
+        return loader.load(RenderSettings.parse({**values, "network": {**usual, **network}})).enhancer
+
+    first = restorer()
+    assert first is not None
+    assert restorer(compile=True, decoder="tiny", seed=3) is first
+    seen = [first, restorer(dtype="bf16"), restorer(batch_size=2), restorer(model="gfpgan"), restorer()]
+    assert len(set(map(id, seen))) == len(seen)
