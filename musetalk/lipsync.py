@@ -35,7 +35,7 @@ from musetalk.pipeline.render import OutputFrame, output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
-from musetalk.settings import RenderSettings
+from musetalk.settings import Limits, RenderSettings, SourceSettings
 from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by
 
@@ -88,9 +88,7 @@ class LipSync:
         check_output(out, self.files(video, voice, out, settings), settings.encoder)
         with PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Load the components.  3. Plan the faces.  4. Parse them.  5. Encode the speech.
-            preflight, plan = self._prepare(
-                video, voice, settings, folder, settings.coords_dir or out.parent / "coords", run
-            )
+            preflight, plan = self._prepare(video, voice, settings, folder, settings.coords_in(out.parent), run)
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
             with (
@@ -119,27 +117,37 @@ class LipSync:
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Which files a render reads and writes, for whoever writes beside it: a report, for instance."""
-        return self.inputs(video, voice, settings) + output_files(video, out, settings)
+        written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
+        return self.inputs(video, voice, settings) + written
 
     def release(self) -> None:
         """Let go of what renders were made with, for others to have the memory; it is loaded again when needed."""
         self._loader.release()
 
-    def check_source(self, video: Path, settings: RenderSettings) -> Source:
+    def check_source(self, video: Path, wanted: SourceSettings) -> Source:
         """Look at a source alone, in a moment.
 
+        Args:
+            video: The source.
+            wanted: How it is read: the `source` of settings.
+
         Raises:
             MediaError: It cannot be used.
         """
-        return probe_wanted(video, settings)
+        return probe_wanted(video, wanted)
 
-    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+    def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         """Look at a voice alone, in a moment; how many seconds it lasts, as its packets say.
 
+        Args:
+            voice: Any file with sound.
+            limits: What it may ask of the machine.
+            track: Which of its sound tracks is heard; None: its default one.
+
         Raises:
             MediaError: It cannot be used.
         """
-        return float(probe_voice(voice, settings.limits, track=settings.voice_track).seconds)
+        return float(probe_voice(voice, limits, track=track).seconds)
 
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         """Refuse, in a moment, what cannot be rendered: a backend that lacks something, inputs beyond the limits.
@@ -152,9 +160,9 @@ class LipSync:
         """
         self._loader.check(settings)
         with about("source"):
-            source = self.check_source(video, settings)
+            source = self.check_source(video, settings.source)
         with about("voice"):
-            self.check_voice(voice, settings)
+            self.check_voice(voice, settings.limits, settings.voice_track)
         return source
 
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
@@ -215,13 +223,11 @@ class LipSync:
             run: Progress, cancellation, timing, warnings.
         """
         with temporary_folder(folder) as job:
-            _, plan = self._prepare(
-                video, voice, settings, job, settings.coords_dir or folder / "coords", run or RenderRun()
-            )
+            _, plan = self._prepare(video, voice, settings, job, settings.coords_in(folder), run or RenderRun())
             yield plan
 
     def _prepare(
-        self, video: Path, voice: Path, settings: RenderSettings, folder: Path, coords_dir: Path, run: RenderRun
+        self, video: Path, voice: Path, settings: RenderSettings, folder: Path, coords_dir: Path | None, run: RenderRun
     ) -> tuple[Preflight, RenderPlan]:
         """Do all that comes before the first frame is generated, with temporary files in `folder`."""
         with ends_by(run.cancel.check):

@@ -33,7 +33,7 @@ def inspect(
     check_sheet(out)
     engine.inputs(video, voice, chosen).writing(out, "the sheet").check()
     with cancel_on_signal() as cancel:
-        at = None if frame is None else float(frame / engine.check_source(video, chosen).fps)
+        at = None if frame is None else float(frame / engine.check_source(video, chosen.source).fps)
         preview = engine.preview_frame(video, voice, chosen, at=at, cancel=cancel)
     save_sheet(contact_sheet(preview), out)
     for note in preview.notes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from musetalk.errors import BackendError, Cancelled, MuseTalkError, OutputError,
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import RenderSettings
+from musetalk.settings import EncoderSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 
@@ -57,23 +57,29 @@ def compare(
     cancel, told = cancel or CancelToken(), _Told(on_progress)
     _check(engine, video, voice, backends, settings)
     shown = tuple(filter(None, (side_by_side, source_in_step)))
-    with _workplace(folder, comparison_files(video, voice, folder, backends, settings, shown)) as work:
+    kept = settings.coords_in(folder)
+    uses = comparison_files(video, voice, folder, backends, settings.debug_dir, kept, shown)
+    with _workplace(folder, uses) as work:
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
-        coords = (settings.coords_dir or folder / "coords") if settings.use_saved_coords else work / "coords"
-        shared = settings.model_copy(update={"measure": True, "use_saved_coords": True, "coords_dir": coords})
+        again = {"measure": True, "use_saved_coords": True, "coords_dir": kept or work / "coords"}
+        shared = settings.model_copy(update=again)
+        own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
         parts = list[Compared]()
         for number, backend in enumerate(backends, 1):
             cancel.check()
             told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
             chosen, out = shared.model_copy(update={"backend": backend}), work / f"{backend}.mp4"
-            parts.append(_as_given(_render(engine, video, voice, out, chosen, told, cancel), settings, work, folder))
+            parts.append(_as_given(_render(engine, video, voice, out, chosen, told, cancel), own, work, folder))
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
             raise _all_failed(parts, named)
         told.begin("putting the results side by side", len(backends))
-        comparison = _add_views(comparison, work, settings, told, cancel, side_by_side, named)
+        comparison = _add_views(comparison, work, settings.source, settings.encoder, told, cancel, side_by_side, named)
         if source_in_step:
-            comparison = _with_source(comparison, video, work / source_in_step, settings, told, cancel)
+            told.begin("playing the source in step with them", len(comparison.parts))
+            result, out = work / comparison.rendered[0][0].video, work / source_in_step
+            _write_source(video, result, out, settings, told, cancel)
+            comparison = replace(comparison, source_in_step=source_in_step)
         comparison.save(work / COMPARISON)
         cancel.check()
         _move(work, folder, _names(backends, shown))
@@ -129,13 +135,24 @@ def comparison_files(
     voice: Path,
     folder: Path,
     backends: Sequence[str],
-    settings: RenderSettings,
+    debug_dir: Path | None = None,
+    coords_dir: Path | None = None,
     shown: Sequence[str] = (SIDE_BY_SIDE,),
 ) -> FileUses:
-    """What a comparison reads and writes; see `compare`. `shown`: names of the videos beside those of backends."""
+    """What a comparison reads and writes.
+
+    Args:
+        video: As for `compare`.
+        voice: As for `compare`.
+        folder: As for `compare`.
+        backends: As for `compare`.
+        debug_dir: See `output_files`.
+        coords_dir: See `output_files`.
+        shown: Names of the videos beside those of backends.
+    """
     uses = input_files(video, voice)
     for backend in backends:
-        uses += output_files(video, folder / f"{backend}.mp4", settings)
+        uses += output_files(video, folder / f"{backend}.mp4", debug_dir, coords_dir)
     for name in (*shown, PLOTS, COMPARISON):
         uses = uses.writing(folder / name, name)
     return uses
@@ -171,11 +188,10 @@ def _all_failed(parts: Sequence[Compared], named: Callable[[str], str]) -> Backe
     )
 
 
-def _as_given(part: Compared, settings: RenderSettings, work: Path, folder: Path) -> Compared:
-    """The same without a word of the temporary folder: as if it had been rendered in place, as the user said."""
+def _as_given(part: Compared, own: Mapping[str, object], work: Path, folder: Path) -> Compared:
+    """The same without a word of the temporary folder: as if rendered in place, as the user's `own` settings said."""
     if part.report is None:
         return replace(part, error=part.error.replace(str(work), str(folder)))
-    own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
     report = replace(part.report, output=str(folder / part.video), settings={**part.report.settings, **own})
     return replace(part, report=report)
 
@@ -183,7 +199,8 @@ def _as_given(part: Compared, settings: RenderSettings, work: Path, folder: Path
 def _add_views(
     comparison: Comparison,
     work: Path,
-    settings: RenderSettings,
+    source: SourceSettings,
+    encoder: EncoderSettings,
     told: _Told,
     cancel: CancelToken,
     name: str,
@@ -195,7 +212,9 @@ def _add_views(
     panels = [Panel.of(work / part.video, report, named) for part, report in comparison.rendered]
     if len(panels) > 1:
         out = work / name
-        write_side_by_side(panels, out, folder=work, settings=settings, on_frame=told.finishing, cancel=cancel)
+        write_side_by_side(
+            panels, out, folder=work, wanted=source, encoder=encoder, on_frame=told.finishing, cancel=cancel
+        )
         comparison = replace(comparison, side_by_side=out.name)
     if any(report.measures for _, report in comparison.rendered):
         with ends_by(cancel.check):
@@ -206,18 +225,23 @@ def _add_views(
     return comparison
 
 
-def _with_source(
-    comparison: Comparison, video: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
-) -> Comparison:
-    """Add the source as the results show it."""
+def _write_source(
+    video: Path, result: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+) -> None:
+    """Write the source as the results show it."""
     from musetalk.comparison.source_in_step import write_source_in_step  # noqa: PLC0415
 
-    told.begin("playing the source in step with them", len(comparison.parts))
-    result = out.with_name(comparison.rendered[0][0].video)
     write_source_in_step(
-        video, result, out, folder=out.parent, settings=settings, on_frame=told.finishing, cancel=cancel
+        video,
+        result,
+        out,
+        folder=out.parent,
+        wanted=settings.source,
+        length=settings.length,
+        encoder=settings.encoder,
+        on_frame=told.finishing,
+        cancel=cancel,
     )
-    return replace(comparison, source_in_step=out.name)
 
 
 def _plotting() -> Callable[[Comparison, Path, Callable[[str], str]], None]:

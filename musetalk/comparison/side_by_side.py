@@ -21,7 +21,7 @@ from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken
-from musetalk.settings import RenderSettings
+from musetalk.settings import EncoderSettings, SourceSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.text import fitted_font
 
@@ -54,7 +54,8 @@ def write_side_by_side(
     out: Path,
     *,
     folder: Path,
-    settings: RenderSettings,
+    wanted: SourceSettings,
+    encoder: EncoderSettings,
     on_frame: Callable[[int, int], None],
     cancel: CancelToken,
 ) -> None:
@@ -64,14 +65,15 @@ def write_side_by_side(
         panels: Videos of one size, rate and length, as renders of one source and voice are.
         out: The file to make.
         folder: Temporary, on the same file system.
-        settings: Of the renders.
+        wanted: How the source was read.
+        encoder: How the output is written.
         on_frame: Called with the frames written and those there will be.
         cancel: Ends the work.
 
     Raises:
         MuseTalkError: A video cannot be read, or the output not be written.
     """
-    sources = [probe_source(panel.video, settings.limits, fps=settings.fps, cancel=cancel) for panel in panels]
+    sources = [probe_source(panel.video, wanted.limits, fps=wanted.fps, cancel=cancel) for panel in panels]
     first, grid = sources[0], Grid.of(sources[0], [panel.remark for panel in panels])
     counts = {source.frame_count for source in sources}
     if len(counts) > 1:
@@ -83,7 +85,7 @@ def write_side_by_side(
         fps=first.fps,
         sound=sound_of(first),
         color=first.output_color,
-        settings=settings.encoder,
+        settings=encoder,
         comment=f"MuseTalk Hybrid, side by side: {', '.join(panel.name for panel in panels)}",
         cancel=cancel,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from musetalk.comparison.side_by_side import sound_of
 from musetalk.media.playback import play_over
 from musetalk.media.probe import probe_source, probe_wanted
 from musetalk.media.writer import VideoWriter
 from musetalk.progress import CancelToken
-from musetalk.settings import RenderSettings
+from musetalk.settings import EncoderSettings, SourceSettings
 
 
 def write_source_in_step(
@@ -20,7 +21,9 @@ def write_source_in_step(
     out: Path,
     *,
     folder: Path,
-    settings: RenderSettings,
+    wanted: SourceSettings,
+    length: Literal["pingpong", "loop", "hold"],
+    encoder: EncoderSettings,
     on_frame: Callable[[int, int], None],
     cancel: CancelToken,
 ) -> None:
@@ -31,15 +34,17 @@ def write_source_in_step(
         result: What a render has made of it.
         out: The file to make.
         folder: Temporary, on the same file system.
-        settings: Of the render.
+        wanted: How the source was read.
+        length: What the picture does where the voice is longer.
+        encoder: How the output is written.
         on_frame: Called with the frames written and those there will be.
         cancel: Ends the work.
 
     Raises:
         MuseTalkError: One cannot be read, or the output not be written.
     """
-    made = probe_source(result, settings.limits, fps=settings.fps, cancel=cancel)
-    source = probe_wanted(video, settings, cancel)
+    made = probe_source(result, wanted.limits, fps=wanted.fps, cancel=cancel)
+    source = probe_wanted(video, wanted, cancel)
     count = made.frame_count
     writer = VideoWriter(
         out,
@@ -48,11 +53,11 @@ def write_source_in_step(
         fps=made.fps,
         sound=sound_of(made),
         color=source.output_color,
-        settings=settings.encoder,
+        settings=encoder,
         comment="MuseTalk Hybrid: the source, as the results beside it show it",
         cancel=cancel,
     )
-    frames = play_over(source, count, settings.length, spool_dir=folder, cancel=cancel)
+    frames = play_over(source, count, length, spool_dir=folder, cancel=cancel)
     with writer, closing(frames):
         for done, frame in enumerate(frames, 1):
             writer.write(frame)

@@ -152,7 +152,8 @@ class JobService:
         source = engine.check(video, voice, settings)
         for backend in backends[1:]:
             engine.check(video, voice, settings.model_copy(update={"backend": backend}))
-        return source, seconds_made(source, engine.check_voice(voice, settings), settings.tail)
+        spoken = engine.check_voice(voice, settings.limits, settings.voice_track)
+        return source, seconds_made(source, spoken, settings.tail)
 
     def _check_room(self, owner: str) -> None:
         """Refuse what would be one too many.

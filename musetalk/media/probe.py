@@ -25,7 +25,7 @@ from musetalk.media.timing.rates import WantedRate
 from musetalk.media.timing.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
-from musetalk.settings import Background, Deinterlace, Limits, RenderSettings
+from musetalk.settings import Background, Deinterlace, Limits, SourceSettings
 from musetalk.utils.units import apart, in_seconds
 from musetalk.utils.units import size as size_text
 
@@ -137,19 +137,19 @@ def check_file(path: Path, limits: Limits, what: str) -> None:
         )
 
 
-def probe_wanted(path: Path, settings: RenderSettings, cancel: CancelToken | None = None) -> Source:
-    """Describe a source as a render with these settings, its checks and its previews see it; see `probe_source`.
+def probe_wanted(path: Path, wanted: SourceSettings, cancel: CancelToken | None = None) -> Source:
+    """Describe a source as a render, its checks and its previews see it; see `probe_source`.
 
     Raises:
         MediaError: It cannot be read as one, with the reason.
-        LimitError: It is larger or longer than the settings' limits.
+        LimitError: It is larger or longer than the limits.
     """
     return probe_source(
         path,
-        settings.limits,
-        fps=settings.fps,
-        alpha_background=settings.alpha_background,
-        deinterlace=settings.deinterlace,
+        wanted.limits,
+        fps=wanted.fps,
+        alpha_background=wanted.alpha_background,
+        deinterlace=wanted.deinterlace,
         cancel=cancel,
     )
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
-from musetalk.settings import RenderSettings
+from musetalk.settings import Limits, RenderSettings
 
 
 class Engine(Protocol):
@@ -19,7 +19,7 @@ class Engine(Protocol):
         """Refuse, in a moment, what cannot be rendered; else say what the source is."""
         ...
 
-    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+    def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         """How many seconds a voice lasts; refuses, in a moment, what is none."""
         ...
 

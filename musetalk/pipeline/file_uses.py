@@ -9,14 +9,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from musetalk.errors import MediaError, OutputError
 from musetalk.media.containers.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.utils.files import fitting_name, make_room_for, readable
-
-if TYPE_CHECKING:
-    from musetalk.settings import RenderSettings
 
 _WEIGHTS = "the weights"
 _KEY_DIGITS = 12  # of a plan's key, in the name of its file
@@ -110,19 +106,20 @@ def input_files(video: Path, voice: Path, weights: Iterable[Path] = ()) -> FileU
     return FileUses((FileUse(video, "the source"), FileUse(voice, "the voice"), *read))
 
 
-def output_files(video: Path, out: Path, settings: RenderSettings) -> FileUses:
+def output_files(video: Path, out: Path, debug_dir: Path | None = None, coords_dir: Path | None = None) -> FileUses:
     """What a render writes.
 
     Args:
         video: Its source.
         out: The file to make.
-        settings: Of the render.
+        debug_dir: Where its crops and masks go as videos; None: nowhere.
+        coords_dir: Where the faces found in the source are kept; None: nowhere.
     """
     writes = [FileUse(out, "the output")]
-    if settings.debug_dir is not None:
-        writes += [FileUse(path, "a debug video") for path in debug_files(settings.debug_dir, out.stem)]
-    if settings.use_saved_coords:
-        example = coords_file(settings.coords_dir or out.parent / "coords", video, "0" * _KEY_DIGITS)
+    if debug_dir is not None:
+        writes += [FileUse(path, "a debug video") for path in debug_files(debug_dir, out.stem)]
+    if coords_dir is not None:
+        example = coords_file(coords_dir, video, "0" * _KEY_DIGITS)
         pattern = escape(example.stem[:-_KEY_DIGITS]) + "?" * _KEY_DIGITS + example.suffix
         writes.append(FileUse(example, "the saved coords", pattern))
     return FileUses(writes=tuple(writes))

@@ -107,7 +107,7 @@ def run_preflight(
         OutputError: There is too little disk.
     """
     with about("source"):
-        source = probe_wanted(video, settings, run.cancel)
+        source = probe_wanted(video, settings.source, run.cancel)
     run.emit("preflight", 1, STEPS)
     with about("voice"):
         sound = extract_voice(voice, folder, settings.limits, run.cancel, track=settings.voice_track)

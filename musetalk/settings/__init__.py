@@ -15,6 +15,7 @@ from musetalk.settings.parts import (
     SpeechSettings,
     TrackerSettings,
 )
+from musetalk.settings.picked import CropSettings, SourceSettings
 from musetalk.settings.render import PUBLISHED_LOOK, RenderSettings, left_to_the_look
 from musetalk.settings.values import (
     FASTEST_RATE,
@@ -40,6 +41,7 @@ __all__ = [
     "SLOWEST_RATE",
     "Background",
     "BlendSettings",
+    "CropSettings",
     "Deinterlace",
     "DetectorSettings",
     "DrawnShape",
@@ -58,6 +60,7 @@ __all__ = [
     "Settings",
     "ShownShape",
     "SilenceSettings",
+    "SourceSettings",
     "SpeechSettings",
     "TrackerSettings",
     "V1Speech",

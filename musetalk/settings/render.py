@@ -24,6 +24,7 @@ from musetalk.settings.parts import (
     SpeechSettings,
     TrackerSettings,
 )
+from musetalk.settings.picked import CropSettings, SourceSettings
 from musetalk.settings.values import Background, Face, FrameRate, Switch
 
 # Themes that hold settings of several groups, or of none.
@@ -160,6 +161,20 @@ class RenderSettings(Settings):
             if isinstance(within, dict):  # what else it may be, validation refuses
                 said[group] = {leaf: value, **within}
         return said
+
+    @property
+    def source(self) -> SourceSettings:
+        """How the source is read."""
+        return SourceSettings(self.limits, self.fps, self.alpha_background, self.deinterlace)
+
+    @property
+    def crop(self) -> CropSettings:
+        """How faces are cropped."""
+        return CropSettings(self.bbox_shift, self.extra_margin, self.blend.resampling)
+
+    def coords_in(self, folder: Path) -> Path | None:
+        """Where the faces found in a source are kept, for an output in a folder; None: nowhere."""
+        return (self.coords_dir or folder / "coords") if self.use_saved_coords else None
 
     @property
     def beside_the_look(self) -> tuple[str, ...]:

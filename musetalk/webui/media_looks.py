@@ -13,7 +13,7 @@ from musetalk.media.copies import COPY_SECONDS, copy_source, copy_suffix, copy_v
 from musetalk.media.probe import VoiceFacts, probe_voice
 from musetalk.media.sound.voice import Voice, extract_probed
 from musetalk.media.types import Source
-from musetalk.settings import RenderSettings
+from musetalk.settings import SourceSettings
 from musetalk.utils.files import fitting_name, temporary_folder, whole_file
 from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.units import duration, number
@@ -43,13 +43,13 @@ class MediaLooks:
 
     Args:
         engine: Looks at sources.
-        base: Settings that visitors cannot change.
+        wanted: How sources are read.
         folder: Where uploads are, and copies go.
     """
 
-    def __init__(self, engine: LipSync, base: RenderSettings, folder: Path) -> None:
+    def __init__(self, engine: LipSync, wanted: SourceSettings, folder: Path) -> None:
         self._engine = engine
-        self._base = base
+        self._wanted = wanted
         self._folder = folder
         self._sources: LRUCache[str, Source] = LRUCache(_KEPT)
         self._voices: LRUCache[str, VoiceLook] = LRUCache(_KEPT)
@@ -75,7 +75,7 @@ class MediaLooks:
         made = self._folder_of(path) / f"{_SHOWN}{copy_suffix(source)}"
         if not made.is_file():
             with temporary_folder(Path(tempfile.gettempdir())) as folder, whole_file(made) as partial:
-                copy_source(source, partial, folder, self._base.limits)
+                copy_source(source, partial, folder, self._wanted.limits)
         if made.suffix == ".jpg":
             said = "This browser cannot show the file itself: this is a copy of it. Your file is what is rendered."
             return HeldMedia(
@@ -96,9 +96,9 @@ class MediaLooks:
         known = self._voices.get(key)
         if known is not None and known.played.is_file():
             return known
-        facts = probe_voice(path, self._base.limits)
+        facts = probe_voice(path, self._wanted.limits)
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            voice = extract_probed(facts, folder, self._base.limits)
+            voice = extract_probed(facts, folder, self._wanted.limits)
             look = self._listened(path, facts, voice)
         self._voices.keep(key, look)
         self._voices_played.keep(look.played, path)
@@ -124,7 +124,7 @@ class MediaLooks:
         key = key_of(path)
         source = self._sources.get(key)
         if source is None:
-            source = self._engine.check_source(path, self._base)
+            source = self._engine.check_source(path, self._wanted)
             self._sources.keep(key, source)
         return source
 

@@ -38,7 +38,7 @@ def build_page(site: Site) -> gr.Blocks:
         ending_box()
         refresher = build_refresher()
         told = build_told()
-        looks = MediaLooks(site.engine, site.base, site.uploads.folder)
+        looks = MediaLooks(site.engine, site.base.source, site.uploads.folder)
         with gr.Tabs() as tabs:
             with gr.Tab("Dub", id="dub") as dub_tab:
                 dub = build_dub(site, visitor, header, looks)

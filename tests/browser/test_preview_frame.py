@@ -26,7 +26,7 @@ from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.inspection.frame import FramePreview
 from musetalk.lipsync import LipSync
 from musetalk.media.types import Source
-from musetalk.settings import RenderSettings
+from musetalk.settings import RenderSettings, SourceSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.browser.drive import BY_OTHERS, Clips, Locator, Visit, expect, opened_with
 from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
@@ -83,11 +83,11 @@ class Engine(LipSync):
         labels[: LABEL_SIDE // 2] = FaceLabel.HAIR
         return replace(found, parsed=tuple(ParsedFace(labels, parsing_view(face.box)) for face in found.chosen))
 
-    def check_source(self, video: Path, settings: RenderSettings) -> Source:
+    def check_source(self, video: Path, wanted: SourceSettings) -> Source:
         if video.name == SLOW:
             self.looking.set()
             assert self.go_on.wait(HANG_SECONDS)
-        return super().check_source(video, settings)
+        return super().check_source(video, wanted)
 
 
 def _given(generator: Inverter, _settings: RenderSettings) -> Inverter:

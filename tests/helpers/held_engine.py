@@ -16,7 +16,7 @@ from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import RenderSettings
+from musetalk.settings import Limits, RenderSettings
 from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.reports import some_report
 
@@ -42,7 +42,7 @@ class Engine:
             raise MediaError("the voice is empty", "speak up")
         return probe_source(video, settings.limits, fps=settings.fps)
 
-    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+    def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         return 1.5
 
     def render(

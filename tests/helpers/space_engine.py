@@ -21,7 +21,7 @@ from musetalk.media.types import Source
 from musetalk.pipeline.preflight import Preflight
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import RenderSettings
+from musetalk.settings import RenderSettings, SourceSettings
 from tests.helpers.reports import some_report
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class FakeEngine(LipSync):
         out.write_text("whole")
         return some_report(out, settings, frames=3)
 
-    def check_source(self, video: Path, settings: RenderSettings) -> Source:
+    def check_source(self, video: Path, wanted: SourceSettings) -> Source:
         if self.broken_input:
             raise FaceError("the input is broken", "mend it")
         return None  # type: ignore[return-value]

@@ -112,12 +112,11 @@ class Estimates:
         return f'<p class="mt-estimate-others">With others{guess}: {listed}.</p>' if listed else ""
 
     def _of(self, video: Path, voice: Path, settings: RenderSettings) -> Work:
-        read = (settings.fps, settings.tail, settings.voice_track, settings.deinterlace)
-        key = (video, voice, *read)
+        key = (video, voice, settings.source, settings.voice_track, settings.tail)
         known = self._work.get(key)
         if known is None:
-            source = self._site.engine.check_source(video, settings)
-            spoken = self._site.engine.check_voice(voice, settings)
+            source = self._site.engine.check_source(video, settings.source)
+            spoken = self._site.engine.check_voice(voice, settings.limits, settings.voice_track)
             known = Work.of(source, seconds_made(source, spoken, settings.tail))
             self._work.keep(key, known)
         return known

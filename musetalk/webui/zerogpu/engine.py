@@ -86,7 +86,8 @@ class ZeroGpuEngine(LipSync):
         if cost is None:
             with self._lent.not_forking(cancel):
                 return self._engine.render(video, voice, out, _here(settings), on_progress=on_progress, cancel=cancel)
-        check_output(out, input_files(video, voice) + output_files(video, out, settings), settings.encoder)
+        written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
+        check_output(out, input_files(video, voice) + written, settings.encoder)
         tell = on_progress or _ignore
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):
@@ -135,9 +136,9 @@ class ZeroGpuEngine(LipSync):
                 return self._engine.preview_frame(
                     video, voice, _here(settings), at=at, strict=strict, on_progress=on_progress, cancel=cancel
                 )
-        self._engine.check_source(video, settings)
+        self._engine.check_source(video, settings.source)
         if voice is not None:
-            self._engine.check_voice(voice, settings)
+            self._engine.check_voice(voice, settings.limits, settings.voice_track)
         painting = cost.start_seconds + cost.seconds_per_frame * _PREVIEW_FRAMES
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
         with temporary_folder(Path(tempfile.gettempdir())) as folder:

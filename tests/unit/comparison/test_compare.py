@@ -18,7 +18,7 @@ from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import RenderSettings
+from musetalk.settings import Limits, RenderSettings
 from tests.helpers.compared import FRAMES, SETTINGS, finished, report_of
 from tests.helpers.media import (
     decode,
@@ -47,7 +47,7 @@ class Engine:
             raise BackendError(f'there is no backend "{settings.backend}"', "choose one of: one, two, three")
         return probe_source(video, settings.limits, fps=settings.fps)
 
-    def check_voice(self, voice: Path, settings: RenderSettings) -> float:
+    def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         return 1.5
 
     def render(

@@ -46,7 +46,8 @@ def together(folder: Path, panels: Sequence[Panel]) -> Path:
         panels,
         out,
         folder=folder,
-        settings=SETTINGS,
+        wanted=SETTINGS.source,
+        encoder=SETTINGS.encoder,
         on_frame=lambda done, total: told.append((done, total)),
         cancel=CancelToken(),
     )
@@ -162,7 +163,9 @@ def test_the_source_shows_what_the_same_frame_of_a_result_was_painted_over(tmp_p
         result,
         out,
         folder=tmp_path,
-        settings=SETTINGS,
+        wanted=SETTINGS.source,
+        length=SETTINGS.length,
+        encoder=SETTINGS.encoder,
         on_frame=lambda done, total: told.append((done, total)),
         cancel=CancelToken(),
     )

@@ -30,7 +30,8 @@ def folder(tmp_path: Path) -> Path:
 def uses(folder: Path, report: str | Path, source: str = "clip.mp4", **settings: object) -> FileUses:
     """Of a render in a folder that writes a report beside its output."""
     reads = input_files(folder / source, folder / "voice.wav", [folder / "unet.pth"])
-    writes = output_files(folder / source, folder / "out.mp4", RenderSettings.parse(settings))
+    chosen = RenderSettings.parse(settings)
+    writes = output_files(folder / source, folder / "out.mp4", chosen.debug_dir, chosen.coords_in(folder))
     return (reads + writes).writing(folder / report, "the report")
 
 
@@ -137,7 +138,9 @@ def check_tasks(folder: Path, *tasks: tuple[str, str, str], report: str = "repor
     beside = FileUses().reading(folder / "tasks.yaml", "the file of tasks").writing(folder / report, "the report")
 
     def files(task: Task, settings: RenderSettings) -> FileUses:
-        return input_files(task.video, task.voice) + output_files(task.video, task.out, settings)
+        return input_files(task.video, task.voice) + output_files(
+            task.video, task.out, settings.debug_dir, settings.coords_in(task.out.parent)
+        )
 
     check_batch(made, {}, files, beside)
 

@@ -52,7 +52,7 @@ def inputs() -> MediaInputs:
     async def build() -> MediaInputs:
         with gr.Blocks(analytics_enabled=False):
             site = cast("Site", _Site(Path("uploads")))
-            return build_media(site, MediaLooks(site.engine, site.base, site.uploads.folder))
+            return build_media(site, MediaLooks(site.engine, site.base.source, site.uploads.folder))
 
     return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
 
@@ -67,7 +67,7 @@ def given(tmp_path: Path, inputs: MediaInputs) -> Given:
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     site = cast("Site", _Site(uploads))
-    return Given(inputs, MediaHandlers(site, inputs, MediaLooks(site.engine, site.base, uploads)), uploads)
+    return Given(inputs, MediaHandlers(site, inputs, MediaLooks(site.engine, site.base.source, uploads)), uploads)
 
 
 @pytest.fixture
