@@ -11,7 +11,7 @@ import torch
 from hybrid.conditioning import LATENT_CHANNELS, Conditioning, conditioning_of, format_for_musetalk
 from hybrid.sampler import PUBLISHED, NoisePredictor, Sampler, Sampling
 from musetalk.backends.types import Clip
-from musetalk.errors import GeneratorError
+from musetalk.errors import OutOfMemoryError
 from musetalk.runtime.device import LESS_MEMORY, Compute, is_out_of_memory, release_memory
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class LatentSyncDenoiser:
             float32 [N, 4, h, w], scaled, on the device.
 
         Raises:
-            GeneratorError: Memory ran out.
+            OutOfMemoryError: Memory ran out.
             ValueError: A shape is another.
         """
         if latents.ndim != 4 or latents.shape[1] != 2 * LATENT_CHANNELS or len(latents) != len(audio):
@@ -95,7 +95,7 @@ class LatentSyncDenoiser:
                 lighter = lighter_sampling(sampling)
                 if lighter is None:
                     problem = f"there is not enough memory for a clip of {sampling.clip_length} frames"
-                    raise GeneratorError(problem, LESS_MEMORY) from error
+                    raise OutOfMemoryError(problem, LESS_MEMORY) from error
             else:
                 break
             # Out here the failed call's frames, and the tensors they held, are gone.

@@ -32,7 +32,7 @@ from hybrid.sampler import PUBLISHED, Sampling
 from hybrid.unet3d.loading import load_unet3d
 from musetalk.backends.latent.generator import finite
 from musetalk.backends.latent.vae import VaeEncoder, to_pixels
-from musetalk.errors import GeneratorError
+from musetalk.errors import ComputeError, OutOfMemoryError
 from musetalk.runtime.device import Compute, out_of_memory_as, release_memory
 from musetalk.utils.arrays import UInt8Array
 
@@ -169,7 +169,7 @@ def surgical_unet3d_inference(
         float [B, 4, h, w], scaled.
 
     Raises:
-        GeneratorError: Memory or numbers ran out, and there is no fallback.
+        ComputeError: Memory ran out, or numbers are none, and there is no fallback.
         ValueError: Shapes do not fit, or MuseTalk's latents came without the crops. Never a reason to fall back.
     """
     _check_call(latent_batch, audio_features, face_crops, own_latents, fallback_unet is not None, fallback_audio)
@@ -179,11 +179,11 @@ def surgical_unet3d_inference(
             if face_crops is None:
                 conditioning = conditioning_of(*tools.compute.tensor(latent_batch).chunk(2, dim=1), seed=seed)
             else:
-                with out_of_memory_as(GeneratorError("there is not enough memory to encode a frame")):
+                with out_of_memory_as(OutOfMemoryError("there is not enough memory to encode a frame")):
                     conditioning = format_for_latentsync(face_crops, tools.encoder, seed=seed)
             painted = tools.denoiser.paint(conditioning, audio_features, check, stride=stride)
             return finite(format_for_musetalk(painted))
-        except GeneratorError as error:
+        except ComputeError as error:
             if fallback_unet is None or fallback_audio is None:
                 raise
             reason = str(error)

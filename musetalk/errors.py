@@ -3,94 +3,202 @@
 from __future__ import annotations
 
 import copyreg
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from copy import copy
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
+PATH = "{path}"  # stands for the path in the problem of an error
+_GET_AGAIN = "delete it and download it again: python -m musetalk weights download"
+
+_Error = TypeVar("_Error", bound="MuseTalkError")
 Subject: TypeAlias = Literal["source", "voice", "backend", "settings", ""]  # of a request; empty: none of these
 
 
 class MuseTalkError(Exception):
     """Base of every error this package raises on purpose.
 
+    Callers, programs and tests go by the class or its `kind`, and by `path`. Sentences are for people; none is taken
+    apart.
+
     Args:
-        problem: What is wrong, in the user's words, without a trailing full stop.
+        problem: What is wrong, in the user's words, without a trailing full stop; `PATH` in it stands for the path.
         remedy: What to do about it; empty where the problem already says it.
+        path: The file or folder that it is about; None: none, or not one alone.
 
     Attributes:
+        kind: Of the error, for programs: one word that stays the same from version to version.
         subject: What of the request it is about, for those who tell it there; see `about`.
     """
 
+    kind: ClassVar[str] = "error"
     subject: Subject = ""
 
-    def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem = problem
-        self.remedy = remedy
-        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+    def __init__(self, problem: str, remedy: str = "", *, path: Path | None = None) -> None:
+        self.path = path
+        self._wording = problem
+        self._word(problem if path is None else problem.replace(PATH, str(path)), remedy)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         # Exceptions are rebuilt by calling their class with `args`, which is the sentence here and not the two parts;
         # so this makes one without calling `__init__`. Backends may run in a process of their own.
         return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
+    def called(self: _Error, name: str, remedy: str | None = None) -> _Error:
+        """Return the same error with `name` in place of the path, and with another remedy, if one is given."""
+        return self.retold(self._wording.replace(PATH, name), remedy)
+
+    def retold(self: _Error, problem: str, remedy: str | None = None) -> _Error:
+        """Return an error of the same kind, about the same, with another problem, and remedy, if one is given."""
+        again = copy(self)
+        again._word(problem, self.remedy if remedy is None else remedy)
+        return again
+
+    def _word(self, problem: str, remedy: str) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        self.args = (f"{problem}: {remedy}" if remedy else problem,)
+
 
 class MediaError(MuseTalkError):
     """A source video, picture or voice cannot be read."""
+
+    kind = "media"
 
 
 class VoiceError(MediaError):
     """The voice is missing, empty or too short."""
 
+    kind = "voice"
     subject = "voice"
 
 
 class LimitError(MediaError):
     """An input is larger or longer than the settings allow."""
 
+    kind = "limit"
+
 
 class FaceError(MuseTalkError):
     """No face to work on was found."""
 
+    kind = "face"
     subject = "source"
 
 
 class CoordsError(MuseTalkError):
     """A saved face plan cannot be used."""
 
+    kind = "coords"
+
 
 class SettingsError(MuseTalkError):
     """A setting has a value that cannot work."""
 
+    kind = "settings"
     subject = "settings"
 
 
 class BackendError(MuseTalkError):
-    """A backend is unknown, lacks something, or failed."""
+    """What finds, paints or restores faces is unknown, lacks something, or failed; mostly one of the kinds below."""
 
+    kind = "backend"
     subject = "backend"
 
 
-class GeneratorError(BackendError):
-    """A generator could not paint a clip, for want of memory or of numbers that are numbers: another one may."""
+class WeightsError(BackendError):
+    """Files of weights are missing, are not those that are known, or cannot be had."""
+
+    kind = "weights"
 
 
-class EnhancerError(MuseTalkError):
-    """A restorer could not restore faces, for want of memory or of numbers that are numbers; they stay as painted."""
+class DownloadError(WeightsError):
+    """Files of weights cannot be downloaded, or did not arrive as they should."""
+
+    kind = "download"
+
+
+class CheckpointError(BackendError):
+    """A file of weights, or of what describes a network, is damaged, unreadable, or another network's.
+
+    Args:
+        problem: What is wrong; `PATH` in it stands for the path.
+        remedy: What to do about it; empty: get the file again.
+        path: The file.
+
+    Attributes:
+        get_again: Whether another copy of the file is the remedy.
+    """
+
+    kind = "checkpoint"
+
+    def __init__(self, problem: str, remedy: str = "", *, path: Path | None = None) -> None:
+        super().__init__(problem, remedy or _GET_AGAIN, path=path)
+        self.get_again = not remedy
+
+
+class PackageError(BackendError):
+    """A package that the settings ask for is missing, or does not work."""
+
+    kind = "package"
+
+
+class DeviceError(BackendError):
+    """There is no such device here, or it does not take such numbers."""
+
+    kind = "device"
+
+
+class ComputeError(BackendError):
+    """A network could not work through what it was given, which is no mistake of the program: another one may."""
+
+    kind = "compute"
+
+
+class OutOfMemoryError(ComputeError):
+    """There is not enough memory, on the device or beside it."""
+
+    kind = "memory"
+
+
+class NotFiniteError(ComputeError):
+    """A network's result holds infinities, or what is no number."""
+
+    kind = "not_finite"
 
 
 class OutputError(MuseTalkError):
     """The output cannot be written."""
 
+    kind = "output"
+
+
+class DiskSpaceError(OutputError):
+    """The disk is full, or would be."""
+
+    kind = "disk_space"
+
 
 class JobError(MuseTalkError):
     """A job does not exist for whoever asks, or is not in a state for what was asked."""
+
+    kind = "job"
 
 
 class Cancelled(MuseTalkError):
     """The user stopped the work."""
 
+    kind = "cancelled"
+
     def __init__(self) -> None:
         super().__init__("cancelled; nothing was written")
+
+
+def write_error(error: OSError) -> type[OutputError]:
+    """Return the kind of error that a failed write is."""
+    return DiskSpaceError if error.errno in {errno.ENOSPC, errno.EDQUOT} else OutputError
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.errors import OutputError
+from musetalk.errors import PATH, OutputError, write_error
 from musetalk.utils.arrays import Float32Array
 from musetalk.utils.files import link_or_copy, whole_file
 
@@ -93,7 +93,8 @@ def write_features(path: Path, shape: tuple[int, int, int], pieces: Iterable[Flo
 
 
 def _no_room(path: Path, error: OSError) -> OutputError:
-    return OutputError(f'the voice\'s features cannot be written to "{path.parent}" ({error})', "free some space")
+    problem = f'the voice\'s features cannot be written to "{PATH}" ({error})'
+    return write_error(error)(problem, "free some space", path=path.parent)
 
 
 class FeatureCache:

@@ -14,7 +14,7 @@ import numpy as np
 from musetalk.audio.feature_store import FeatureCache, FeatureFile, write_features
 from musetalk.audio.mel import SILENCE, mel_of_segments, mel_of_voice, regroup, scale_log_mel
 from musetalk.audio.types import SAMPLES_PER_STEP, Seams, SpeechEncoder
-from musetalk.errors import OutputError
+from musetalk.errors import PATH, OutputError, write_error
 from musetalk.progress import CancelToken
 from musetalk.utils.arrays import Float32Array
 
@@ -152,7 +152,8 @@ class _Scratch:
         return np.frombuffer(held, np.float32).reshape(-1, self._bands)
 
     def _unwritable(self, error: OSError) -> OutputError:
-        return OutputError(f'the voice\'s spectrum cannot be written to "{self._folder}" ({error})', "free some space")
+        problem = f'the voice\'s spectrum cannot be written to "{PATH}" ({error})'
+        return write_error(error)(problem, "free some space", path=self._folder)
 
 
 def _hear(

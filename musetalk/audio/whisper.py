@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from musetalk.audio.mel import FFT_SIZE, HOP
 from musetalk.audio.types import MUSETALK_FEATURES, AudioFeatureSpec
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.utils.arrays import Float32Array
 from musetalk.weights import first_of
 
@@ -114,19 +114,21 @@ def load_whisper(
         shape: Hidden states per step, and their size, that the listening network needs.
 
     Raises:
-        BackendError: A file is missing or damaged, or it is another model; names the file.
+        WeightsError: A file is missing; names all that are.
+        CheckpointError: A file is damaged, or of another model.
     """
     weights, missing = first_of(folder, *_WEIGHTS), whisper_lacks(folder)
     if weights is None or missing:
-        raise BackendError("Whisper cannot be loaded", "; ".join(missing))
+        raise WeightsError("Whisper cannot be loaded", "; ".join(missing), path=folder)
     config = _read_config(folder / _CONFIG)
     filters = _read_filters(folder / _PREPROCESSOR, config)
     found = (config.encoder_layers + 1, config.d_model)
     if found != shape:
-        raise BackendError(
-            f"{folder / _CONFIG} is of another model: {found[0]} hidden states of {found[1]} values instead of "
+        raise CheckpointError(
+            f"{PATH} is of another model: {found[0]} hidden states of {found[1]} values instead of "
             f"{shape[0]} of {shape[1]}",
             _REMEDY,
+            path=folder / _CONFIG,
         )
     encoder = _build(config, weights)
     # What results depend on besides the weights, their shapes and the analysis.
@@ -141,27 +143,30 @@ def _read_config(path: Path) -> WhisperConfig:
     try:
         return WhisperConfig.from_json_file(path)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise BackendError(f"{path} is damaged or no Whisper configuration ({error})", _REMEDY) from error
+        problem = f"{PATH} is damaged or no Whisper configuration ({error})"
+        raise CheckpointError(problem, _REMEDY, path=path) from error
 
 
 def _read_filters(path: Path, config: WhisperConfig) -> npt.NDArray[np.float64]:
     """Return the mel filters that the feature extractor describes.
 
     Raises:
-        BackendError: It is damaged, or describes another analysis than Whisper's, or does not fit the network.
+        CheckpointError: It is damaged, or describes another analysis than Whisper's, or does not fit the network.
     """
     from transformers import WhisperFeatureExtractor  # noqa: PLC0415 - heavy
 
     try:
         extractor: Any = WhisperFeatureExtractor.from_json_file(path)
     except (OSError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise BackendError(f"{path} is damaged or no feature extractor ({error})", _REMEDY) from error
+        problem = f"{PATH} is damaged or no feature extractor ({error})"
+        raise CheckpointError(problem, _REMEDY, path=path) from error
     filters = np.asarray(extractor.mel_filters, np.float64)
     found = (extractor.sampling_rate, extractor.n_fft, extractor.hop_length, extractor.nb_max_frames, *filters.shape)
     frames = 2 * config.max_source_positions
     wanted = (_RATE, FFT_SIZE, HOP, frames, FFT_SIZE // 2 + 1, config.num_mel_bins)
     if found != wanted:
-        raise BackendError(f"{path} does not fit the model beside it: {found} instead of {wanted}", _REMEDY)
+        problem = f"{PATH} does not fit the model beside it: {found} instead of {wanted}"
+        raise CheckpointError(problem, _REMEDY, path=path)
     return filters
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from musetalk.backends.spec import AnyBackend, BackendSpec
-from musetalk.errors import BackendError
+from musetalk.errors import BackendError, PackageError, WeightsError
 from musetalk.settings import RenderSettings
 from musetalk.weights import WEIGHT_SETS, WeightFile
 from musetalk.weights.variants import lean_path
@@ -69,14 +69,15 @@ class BackendRegistry:
         """Return the backend of that name.
 
         Raises:
-            BackendError: There is none, which lists those there are; or it is installed and broken.
+            BackendError: There is none, which lists those there are.
+            PackageError: It is installed and broken.
         """
         if name in self._backends:
             return self._backends[name]
         broken = next((each for each in self._broken if each.name == name), None)
         if broken is not None:
             problem = f'the backend "{name}" is installed and cannot be used ({broken.place}: {broken.why})'
-            raise BackendError(problem, "mend or remove the package that it comes from")
+            raise PackageError(problem, "mend or remove the package that it comes from")
         raise BackendError(f'there is no backend "{name}"', f"choose one of: {', '.join(self._backends)}")
 
     def weight_sets(self) -> dict[str, tuple[WeightFile, ...]]:
@@ -131,11 +132,14 @@ def check_complete(backend: AnyBackend, settings: RenderSettings) -> None:
     """Make sure that a backend has what it needs.
 
     Raises:
-        BackendError: It lacks something; names all of it.
+        WeightsError: It lacks files of weights; names all that it lacks.
+        BackendError: It lacks something else.
     """
     missing = backend.lacks(settings)
     if missing:
-        raise BackendError(f'backend "{backend.name}" cannot run', "; ".join(missing))
+        ready = all(file.state(settings.models_dir) == "ready" for file in backend.weights)
+        kind = BackendError if ready else WeightsError
+        raise kind(f'backend "{backend.name}" cannot run', "; ".join(missing))
 
 
 def _spec_at(entry: EntryPoint) -> AnyBackend:

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from musetalk.comparison.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
-from musetalk.errors import BackendError, Cancelled, MuseTalkError, OutputError, SettingsError
+from musetalk.errors import PATH, BackendError, Cancelled, MuseTalkError, SettingsError, write_error
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import EncoderSettings, RenderSettings, SourceSettings
-from musetalk.utils.files import temporary_folder
+from musetalk.utils.files import readable, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 
 
@@ -64,15 +65,17 @@ def compare(
         again = {"measure": True, "use_saved_coords": True, "coords_dir": kept or work / "coords"}
         shared = settings.model_copy(update=again)
         own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
-        parts = list[Compared]()
+        parts, errors = list[Compared](), list[MuseTalkError]()
         for number, backend in enumerate(backends, 1):
             cancel.check()
             told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
             chosen, out = shared.model_copy(update={"backend": backend}), work / f"{backend}.mp4"
-            parts.append(_as_given(_render(engine, video, voice, out, chosen, told, cancel), own, work, folder))
+            made = _render(engine, video, voice, out, chosen, told, cancel)
+            parts.append(_as_given(made, backend, own, work, folder))
+            errors += [made] if isinstance(made, MuseTalkError) else []
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
-            raise _all_failed(parts, named)
+            raise _all_failed(parts, errors, named)
         told.begin("putting the results side by side", len(backends))
         comparison = _add_views(comparison, work, settings.source, settings.encoder, told, cancel, side_by_side, named)
         if source_in_step:
@@ -99,17 +102,14 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
         raise SettingsError(
             "a comparison takes two backends or more", "name them like this: musetalk-v15,latentsync-1.5"
         )
-    refused = list[BackendError]()
+    refused = list[MuseTalkError]()
     for backend in backends:
         try:
             engine.check(video, voice, settings.model_copy(update={"backend": backend}))
         except BackendError as error:
             refused.append(error)
-    if len(refused) == 1:
-        raise refused[0]
     if refused:
-        problems, remedies = zip(*((error.problem, error.remedy) for error in refused), strict=True)
-        raise BackendError("; ".join(problems), "; ".join(filter(None, dict.fromkeys(remedies))))
+        raise _joined(refused, "; ".join(error.problem for error in refused))
 
 
 @contextmanager
@@ -165,35 +165,53 @@ def _names(backends: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
 
 def _render(
     engine: Engine, video: Path, voice: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
-) -> Compared:
-    """Let one backend render; afterwards its memory is free for the next."""
+) -> RenderReport | MuseTalkError:
+    """Let one backend render, or return why it cannot; afterwards its memory is free for the next."""
     try:
-        report = engine.render(video, voice, out, settings, on_progress=told.tell, cancel=cancel)
+        return engine.render(video, voice, out, settings, on_progress=told.tell, cancel=cancel)
     except Cancelled:
         raise
     except MuseTalkError as error:
-        return Compared(settings.backend, error=str(error))
+        return error.retold(error.problem)  # a copy: with the error itself, what the render holds would be kept
     finally:
         engine.release()
-    return Compared(settings.backend, out.name, report)
 
 
-def _all_failed(parts: Sequence[Compared], named: Callable[[str], str]) -> BackendError:
+def _joined(errors: Sequence[MuseTalkError], problem: str, remedy: str | None = None) -> MuseTalkError:
+    """One error for several: of their kind, if that is one; with each remedy once, or the one that is given."""
+    if remedy is None:
+        remedy = "; ".join(filter(None, dict.fromkeys(error.remedy for error in errors)))
+    alike = len({error.kind for error in errors}) == 1
+    return errors[0].retold(problem, remedy) if alike else BackendError(problem, remedy)
+
+
+def _all_failed(
+    parts: Sequence[Compared], errors: Sequence[MuseTalkError], named: Callable[[str], str]
+) -> MuseTalkError:
     """The error of a comparison without a result: each reason once, with whose it is where they differ."""
-    reasons = dict.fromkeys(part.error for part in parts)
-    if len(reasons) == 1:
-        return BackendError(f"no backend could render this ({parts[0].error})")
-    return BackendError(
-        f"no backend could render this ({'; '.join(f'{named(part.backend)}: {part.error}' for part in parts)})"
-    )
+    reasons = [part.error for part in parts]
+    alike = len(set(reasons)) == 1
+    each = reasons[:1] if alike else [f"{named(part.backend)}: {part.error}" for part in parts]
+    return _joined(errors, f"no backend could render this ({'; '.join(each)})", remedy="")
 
 
-def _as_given(part: Compared, own: Mapping[str, object], work: Path, folder: Path) -> Compared:
-    """The same without a word of the temporary folder: as if rendered in place, as the user's `own` settings said."""
-    if part.report is None:
-        return replace(part, error=part.error.replace(str(work), str(folder)))
-    report = replace(part.report, output=str(folder / part.video), settings={**part.report.settings, **own})
-    return replace(part, report=report)
+def _as_given(
+    made: RenderReport | MuseTalkError, backend: str, own: Mapping[str, object], work: Path, folder: Path
+) -> Compared:
+    """What became of a backend, without a word of the temporary folder: as if rendered in place, as the user's `own`
+    settings said.
+    """
+    if isinstance(made, MuseTalkError):
+        return Compared(backend, error=str(_in_place(made, work, folder)), error_kind=made.kind)
+    video = f"{backend}.mp4"
+    return Compared(backend, video, replace(made, output=str(folder / video), settings={**made.settings, **own}))
+
+
+def _in_place(error: MuseTalkError, work: Path, folder: Path) -> MuseTalkError:
+    """The same about a file of the folder for the results, if it is about one of the temporary folder."""
+    if error.path is None or not error.path.is_relative_to(work):
+        return error
+    return error.called(readable(folder / error.path.relative_to(work)))
 
 
 def _add_views(
@@ -265,7 +283,8 @@ def _move(work: Path, folder: Path, names: Sequence[str]) -> None:
             else:
                 (folder / name).unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f'"{folder / name}" cannot be replaced ({error.strerror})', "write elsewhere") from error
+            problem = f'"{PATH}" cannot be replaced ({error.strerror})'
+            raise write_error(error)(problem, "write elsewhere", path=folder / name) from error
 
 
 class _Told:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from musetalk.errors import OutputError
+from musetalk.errors import write_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,8 @@ def draw_plots(comparison: Comparison, out: Path, named: Callable[[str], str] = 
     try:
         figure.savefig(out, format="png")
     except OSError as error:
-        raise OutputError(f'"{out.name}" cannot be written ({error.strerror})', "free some space") from error
+        problem = f'"{out.name}" cannot be written ({error.strerror})'
+        raise write_error(error)(problem, "free some space", path=out) from error
 
 
 def _seconds(report: RenderReport, measures: Measures, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -22,12 +22,14 @@ class Compared:
         video: Name of its video in the comparison's folder; empty: it has none.
         report: Of its render, with measures; None: it failed.
         error: Why it failed; empty: it did not.
+        error_kind: The kind of that error; see `MuseTalkError.kind`.
     """
 
     backend: str
     video: str = ""
     report: RenderReport | None = None
     error: str = ""
+    error_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from musetalk.enhancers.spandrel import (
     gfpgan_restoration,
     placed,
 )
-from musetalk.errors import BackendError, GeneratorError
+from musetalk.errors import PATH, OutOfMemoryError, PackageError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Compute, out_of_memory_as
 
@@ -60,10 +60,13 @@ def load_original(path: Path, compute: Compute, batch: int | None = None) -> Net
         batch: Faces at once; None: as many as help and fit.
 
     Raises:
-        BackendError: The packages are missing or broken; the file is missing, damaged, or another network's.
+        PackageError: The packages are missing or broken.
+        WeightsError: There is no such file.
+        CheckpointError: It is damaged, or another network's.
+        OutOfMemoryError: It does not fit.
     """
     make = original_class()
-    with out_of_memory_as(GeneratorError(f"there is not enough memory to load {path}", NO_MEMORY)):
+    with out_of_memory_as(OutOfMemoryError(f"there is not enough memory to load {PATH}", NO_MEMORY, path=path)):
         network = built(path, lambda: make(**_CONFIG))
         fill(network, load_state_dict(path), path)
         placed(network, compute)
@@ -80,14 +83,14 @@ def original_class() -> Callable[..., nn.Module]:
     """The class `GFPGANv1Clean` of the `gfpgan` package.
 
     Raises:
-        BackendError: The package, or one that it needs, cannot be imported.
+        PackageError: The package, or one that it needs, cannot be imported.
     """
     try:
         with _mended():
             return cast("Callable[..., nn.Module]", importlib.import_module(_ARCHITECTURE).GFPGANv1Clean)
     except _BROKEN as error:
         reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
-        raise BackendError(
+        raise PackageError(
             f"the package gfpgan cannot be imported ({reason})",
             "pip install -r requirements-gfpgan.txt, or choose gfpgan, which needs no package besides",
         ) from error

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from musetalk.enhancers.types import FaceEnhancer
-from musetalk.errors import BackendError
+from musetalk.errors import CheckpointError, OutOfMemoryError, WeightsError
 from musetalk.weights.catalog import GFPGAN
 from musetalk.weights.variants import preferred
 from musetalk.weights.weight_file import lacking
@@ -33,11 +33,13 @@ def lacks(model: str, models_dir: Path) -> tuple[str, ...]:
             return ()
         among = " among the models" if Path(model).name == model else ""
         return (f"there is no restorer {_named(model, models_dir)}{among}: put it there, or choose {BY_SPANDREL}",)
-    missing = lacking((GFPGAN,), models_dir, _SET)
-    packages = [name for name in _PACKAGES if find_spec(name) is None] if model == BY_PACKAGE else []
-    if packages:
-        missing += (f"{' and '.join(packages)} not installed: pip install -r requirements-gfpgan.txt",)
-    return missing
+    return (*lacking((GFPGAN,), models_dir, _SET), *lacks_packages(model))
+
+
+def lacks_packages(model: str) -> tuple[str, ...]:
+    """Which packages a restorer is missing, in a sentence with the remedy; empty: none."""
+    missing = [name for name in _PACKAGES if find_spec(name) is None] if model == BY_PACKAGE else []
+    return (f"{' and '.join(missing)} not installed: pip install -r requirements-gfpgan.txt",) if missing else ()
 
 
 def restorer_file(model: str, models_dir: Path) -> Path:
@@ -64,7 +66,6 @@ def load_enhancer(
             device; or, for the `gfpgan` package, that cannot be imported.
     """
     from musetalk.enhancers.spandrel import load_restorer, restoring_compute  # noqa: PLC0415 - loads torch
-    from musetalk.runtime.checkpoint import AGAIN  # noqa: PLC0415
 
     compute, path = restoring_compute(device, dtype), restorer_file(model, models_dir)
     try:
@@ -73,11 +74,12 @@ def load_enhancer(
 
             return load_original(path, compute, batch_size)
         return load_restorer(path, compute, batch_size)
-    except BackendError as error:
+    except CheckpointError as error:
         own = model not in {BY_SPANDREL, BY_PACKAGE}
         again = "choose another file" if own else f"python -m musetalk weights download {_SET} --replace"
-        remedy = again if error.remedy == AGAIN else error.remedy
-        raise BackendError(error.problem.replace(str(path), _named(model, models_dir)), remedy) from error
+        raise error.called(_named(model, models_dir), again if error.get_again else None) from error
+    except (WeightsError, OutOfMemoryError) as error:
+        raise error.called(_named(model, models_dir)) from error
 
 
 def _named(model: str, models_dir: Path) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from musetalk.backends.latent.vae import to_crops, to_pixels
-from musetalk.errors import BackendError, EnhancerError, GeneratorError
+from musetalk.errors import PATH, CheckpointError, ComputeError, NotFiniteError, OutOfMemoryError
 from musetalk.progress import never_stop
 from musetalk.runtime.checkpoint import load_state_dict
 from musetalk.runtime.device import (
@@ -86,14 +86,14 @@ class NetworkEnhancer:
         """Restore faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
 
         Raises:
-            EnhancerError: A single face does not fit in memory, or becomes something that is no number, or the network
+            ComputeError: A single face does not fit in memory, or becomes something that is no number, or the network
                 cannot be run.
         """
         try:
             with torch.inference_mode():
                 restored = self._batches.run(lambda start, stop: self._restored(faces[start:stop]), len(faces), check)
-        except GeneratorError as error:
-            raise EnhancerError("there is not enough memory to restore a face", NO_MEMORY) from error
+        except OutOfMemoryError as error:
+            raise OutOfMemoryError("there is not enough memory to restore a face", NO_MEMORY) from error
         return np.concatenate(restored)
 
     def _restored(self, faces: UInt8Array) -> UInt8Array:
@@ -103,9 +103,9 @@ class NetworkEnhancer:
             if is_out_of_memory(error):
                 raise
             reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
-            raise EnhancerError(f"the restorer cannot be run ({reason})", "choose another restorer") from error
+            raise ComputeError(f"the restorer cannot be run ({reason})", "choose another restorer") from error
         if not bool(torch.isfinite(pixels).all()):
-            raise EnhancerError(
+            raise NotFiniteError(
                 "the restorer's result is not a number", "choose the number type fp32, or verify the weights"
             )
         return to_crops(pixels)
@@ -118,7 +118,7 @@ def restoring_compute(device: str, dtype: str) -> Compute:
     GPUs torch computes convolutions in TF32 of its own accord, which is as quick as it gets without another type.
 
     Raises:
-        BackendError: There is no such device.
+        DeviceError: There is no such device.
     """
     return choose_compute(device, "bf16" if dtype == "bf16" else "fp32")
 
@@ -172,9 +172,11 @@ def load_restorer(path: Path, compute: Compute, batch: int | None = None) -> Net
         batch: Faces at once; None: as many as help and fit.
 
     Raises:
-        BackendError: The file is missing or damaged, holds code, or no network that can restore faces.
+        WeightsError: There is no such file.
+        CheckpointError: It is damaged, holds code, or no network that can restore faces.
+        OutOfMemoryError: It does not fit.
     """
-    with out_of_memory_as(GeneratorError(f"there is not enough memory to load {path}", NO_MEMORY)):
+    with out_of_memory_as(OutOfMemoryError(f"there is not enough memory to load {PATH}", NO_MEMORY, path=path)):
         described = _described(path)
         numbers = compute if described.supports_bfloat16 else replace(compute, dtype=torch.float32)
         placed(described.model, numbers)
@@ -204,13 +206,16 @@ def _described(path: Path) -> ImageModelDescriptor[nn.Module]:
     try:
         described = MAIN_REGISTRY.load(state)
     except UnsupportedModelError as error:
-        raise BackendError(f"{path} is no restorer that spandrel knows", _CHOOSE) from error
+        raise CheckpointError(f"{PATH} is no restorer that spandrel knows", _CHOOSE, path=path) from error
     except _MISFITS as error:
         reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
-        raise BackendError(f"{path} is damaged, or of another make than spandrel knows ({reason})", _CHOOSE) from error
+        problem = f"{PATH} is damaged, or of another make than spandrel knows ({reason})"
+        raise CheckpointError(problem, _CHOOSE, path=path) from error
     takes = described.input_channels, described.output_channels
     if not isinstance(described, ImageModelDescriptor) or described.purpose not in _PURPOSES or takes != (3, 3):
-        raise BackendError(f"{path} holds a network that does not make one picture in colour of another", _CHOOSE)
+        problem = f"{PATH} holds a network that does not make one picture in colour of another"
+        raise CheckpointError(problem, _CHOOSE, path=path)
     if described.architecture.id in DRAWS:
-        raise BackendError(f"{path} holds a network that gives another result at every call", _CHOOSE)
+        problem = f"{PATH} holds a network that gives another result at every call"
+        raise CheckpointError(problem, _CHOOSE, path=path)
     return described

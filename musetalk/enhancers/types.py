@@ -38,6 +38,6 @@ class FaceEnhancer(Protocol):
             uint8 RGB [N, S', S', 3].
 
         Raises:
-            EnhancerError: Memory ran out, or the network's numbers did.
+            ComputeError: Memory ran out, or the network's numbers are none.
         """
         ...

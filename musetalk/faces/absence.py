@@ -9,7 +9,7 @@ from math import dist
 import cv2
 import numpy as np
 
-from musetalk.errors import BackendError
+from musetalk.errors import PackageError
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.detection.haar_cascades import WINDOW, load_profile
 from musetalk.faces.detection.opencv import shrunk
@@ -121,7 +121,7 @@ class _Upright:
             return 0.0
         try:
             return _best_score(frame, self._detector)
-        except BackendError:
+        except PackageError:
             self._detector = None  # an OpenCV without cascades; other detectors do without
             return 0.0
 
@@ -185,7 +185,7 @@ def _other(frames: Sequence[UInt8Array]) -> Absence | None:
     """What there is to see without the detector."""
     try:
         profile = load_profile()
-    except BackendError:  # an OpenCV without cascades; other detectors do without
+    except PackageError:  # an OpenCV without cascades; other detectors do without
         profile = None
     if profile is not None and sum(_shows_profile(profile, frame) for frame in frames) > len(frames) // 2:
         return Absence(

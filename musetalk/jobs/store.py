@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE
-from musetalk.errors import OutputError
+from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
 from musetalk.jobs.job import Job
 from musetalk.pipeline.report import save_json
 from musetalk.settings import RenderSettings
@@ -61,9 +61,12 @@ class JobStore:
             self.root.mkdir(parents=True, exist_ok=True)
             self._owned.acquire(timeout=0)
         except Timeout as error:
-            raise OutputError(f'another server uses the jobs in "{root}"', "give this one another folder") from error
+            raise OutputError(
+                f'another server uses the jobs in "{PATH}"', "give this one another folder", path=root
+            ) from error
         except OSError as error:
-            raise OutputError(f'no jobs can be kept in "{root}" ({error.strerror})', "give another folder") from error
+            problem = f'no jobs can be kept in "{PATH}" ({error.strerror})'
+            raise write_error(error)(problem, "give another folder", path=root) from error
         self._jobs = self._load()
 
     @property
@@ -129,7 +132,8 @@ class JobStore:
             (folder / THUMBNAIL).write_bytes(thumbnail)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise OutputError(f"the job cannot be kept ({error.strerror})", "free some space on the disk") from error
+            problem = f"the job cannot be kept ({error.strerror})"
+            raise write_error(error)(problem, "free some space on the disk") from error
         return job
 
     def clear(self, job: Job) -> None:
@@ -212,7 +216,7 @@ class JobStore:
                 ended = [job for job in self.all() if not job.active]
                 if not ended:
                     if needed:
-                        raise OutputError(
+                        raise DiskSpaceError(
                             f"there is no room for another job ({size(self._max_bytes)} for all)",
                             "wait until one is done, or give shorter inputs",
                         )

@@ -22,6 +22,7 @@ _POLL_SECONDS = 0.1
 _SIGN_OF_LIFE = 0.1  # seconds of processor time in STALL_SECONDS: on a busy machine a child may get no more
 _MAX_LINE = 4096  # bytes of stderr that are taken for a line
 _MAX_KEPT = 1000  # lines
+_DISK_FULL = "No space left"  # how the system words it, which ffmpeg repeats
 _SERIOUS = re.compile(r"\[(?:error|fatal|panic)\] ")
 _ORIGIN = re.compile(r"(?:\[[^\]]*\] )+")  # who says it, and how serious it is
 
@@ -225,6 +226,11 @@ class Child:
     def kept_lines(self) -> list[str]:
         """The first lines of its stderr that begin as was asked for (all of them once `finish` has returned)."""
         return list(self._kept)
+
+    @property
+    def ran_out_of_disk(self) -> bool:
+        """Whether it says so: it has no code of its own for that."""
+        return any(_DISK_FULL in line for line in self.stderr_lines)
 
     @property
     def complaint(self) -> str:

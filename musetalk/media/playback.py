@@ -12,7 +12,7 @@ from typing import IO, Literal
 
 import numpy as np
 
-from musetalk.errors import MediaError, OutputError
+from musetalk.errors import MediaError, write_error
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
@@ -107,7 +107,7 @@ def _spool(frames: Generator[UInt8Array, None, None], spool: IO[bytes]) -> int:
                 count += 1
         spool.flush()
     except OSError as error:
-        raise OutputError(
+        raise write_error(error)(
             f"playing the source backwards takes disk for the frames between two keyframes ({error.strerror})",
             "free some space, write elsewhere, or choose the length loop or hold",
         ) from error

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from musetalk.errors import OutputError
+from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.ffmpeg_process import Child
@@ -136,9 +136,11 @@ class VideoWriter:
         try:
             self._partial.replace(self._out)
         except OSError as error:
-            raise OutputError(f'"{self._out}" cannot be replaced ({error.strerror})', "give another name") from error
+            problem = f'"{PATH}" cannot be replaced ({error.strerror})'
+            raise write_error(error)(problem, "give another name", path=self._out) from error
 
     def _failure(self) -> OutputError:
-        if any("No space left" in line for line in self._child.stderr_lines):
-            return OutputError(f'the disk under "{self._out.parent}" is full', "free some space, or write elsewhere")
-        return OutputError(f'"{self._out.name}" cannot be encoded ({self._child.complaint})')
+        if self._child.ran_out_of_disk:
+            remedy = "free some space, or write elsewhere"
+            return DiskSpaceError(f'the disk under "{PATH}" is full', remedy, path=self._out.parent)
+        return OutputError(f'"{self._out.name}" cannot be encoded ({self._child.complaint})', path=self._out)

@@ -17,10 +17,16 @@ from musetalk.backends.registry import BackendRegistry, check_complete
 from musetalk.backends.spec import AnyBackend
 from musetalk.backends.types import FaceGenerator, GeneratorSpec
 from musetalk.enhancers.registry import lacks as enhancer_lacks
-from musetalk.enhancers.registry import load_enhancer
+from musetalk.enhancers.registry import lacks_packages, load_enhancer
 from musetalk.enhancers.types import FaceEnhancer
-from musetalk.errors import BackendError, about
-from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
+from musetalk.errors import BackendError, OutOfMemoryError, PackageError, WeightsError, about
+from musetalk.faces.detection.registry import (
+    detector_lacks,
+    detector_lacks_package,
+    detector_name,
+    detector_notes,
+    load_light,
+)
 from musetalk.faces.types import FaceDetector
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
 from musetalk.settings import (
@@ -100,7 +106,7 @@ class ComponentLoader:
         """The backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
 
         Raises:
-            BackendError: It is unknown, or something is missing; names all of it.
+            BackendError: It is unknown, or something is missing (`WeightsError`, `PackageError`); names all of it.
         """
         backend = self._registry.ready(settings)
         if backend.gpu is not None and settings.network.device != "auto":
@@ -110,8 +116,10 @@ class ComponentLoader:
         missing += detector_lacks(settings.detector, settings.models_dir) if self._detector is None else ()
         missing += enhancer_lacks(settings.enhance.model, settings.models_dir) if settings.enhance.wanted else ()
         if missing:
+            packages = {*detector_lacks_package(settings.detector), *lacks_packages(settings.enhance.model)}
+            kind = PackageError if packages.issuperset(missing) else WeightsError
             with about("settings"):
-                raise BackendError("the settings ask for what is not there", "; ".join(missing))
+                raise kind("the settings ask for what is not there", "; ".join(missing))
         return backend
 
     def detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
@@ -284,7 +292,8 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
     """What `load` makes.
 
     Raises:
-        BackendError: There is not enough memory for it, or the environment keeps libraries from being imported.
+        OutOfMemoryError: There is not enough memory for it.
+        DownloadError: The environment keeps libraries from being imported.
     """
     try:
         return load()
@@ -296,7 +305,7 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
 
         if not is_out_of_memory(error):
             raise
-        raise BackendError(
+        raise OutOfMemoryError(
             f"there is not enough memory to load the {kind}", "close other programs, or choose another device"
         ) from error
 

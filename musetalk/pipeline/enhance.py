@@ -13,7 +13,7 @@ from musetalk.compositing.masks import FaceMask, intersect_masks, scale_alpha, s
 from musetalk.enhancers.alignment import face_view, whole_face
 from musetalk.enhancers.deflicker import Memory, deflicker
 from musetalk.enhancers.types import FaceEnhancer
-from musetalk.errors import EnhancerError
+from musetalk.errors import ComputeError
 from musetalk.faces.crops.upright_crop import UprightCropTransform
 from musetalk.pipeline.generate import Batch, GeneratedFace, Restored
 from musetalk.pipeline.prepare import RenderPlan
@@ -74,7 +74,7 @@ class EnhanceStage:
         segment, check = batch.segment, self._run.cancel.check
         try:
             restored = self._enhancer.enhance(crops, check)
-        except EnhancerError as error:
+        except ComputeError as error:
             self._run.not_restored(segment.first, segment.stop, painted.track, error.problem)
             return painted, None
         side = min(restored.shape[1], _BASE * self._settings.upscale)

@@ -162,11 +162,12 @@ def _check_identities(uses: FileUses, folding: _Folding) -> None:
         if hit is None and use.path.suffix.lower() in IMAGE_SUFFIXES:
             hit = pictured.get(folding.place(use.path.parent, followed=True))
         if hit is not None:
-            raise OutputError(f'"{name}" is one of the inputs ({hit.role})', f"give another name for {role}")
+            problem = f'"{name}" is one of the inputs ({hit.role})'
+            raise OutputError(problem, f"give another name for {role}", path=use.path)
         other = next((written[key] for key in keys if key in written), None)
         if other is not None:
             both = f"{other.role} and {role}" if other.role != role else f"{role} twice"
-            raise OutputError(f'"{name}" would be {both}', "give each file a name of its own")
+            raise OutputError(f'"{name}" would be {both}', "give each file a name of its own", path=use.path)
         written.update(dict.fromkeys(keys, use))
 
 
@@ -180,6 +181,7 @@ def _check_folders(uses: FileUses, folding: _Folding) -> None:
                 raise OutputError(
                     f'"{readable(other.path)}" would be {other.role}, and the folder of {use.role}',
                     f"give another name for {use.role}",
+                    path=other.path,
                 )
 
 
@@ -193,6 +195,7 @@ def _check_patterns(uses: FileUses, folding: _Folding) -> None:
                 raise OutputError(
                     f'"{readable(other.path)}" has a name that {use.role} may get',
                     f"give another name for {other.role}",
+                    path=other.path,
                 )
 
 
@@ -227,7 +230,8 @@ def _identities(path: Path, folding: _Folding) -> tuple[object, ...]:
         file = () if facts is None or not facts.st_ino else ((facts.st_dev, facts.st_ino),)
         return (folding.place(path), folding.place(path, followed=True), *file)
     except (OSError, ValueError) as error:
-        raise OutputError(f'"{readable(path)}" cannot be written ({_reason(error)})', "give another name") from error
+        problem = f'"{readable(path)}" cannot be written ({_reason(error)})'
+        raise OutputError(problem, "give another name", path=path) from error
 
 
 def _facts(path: Path) -> os.stat_result | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from musetalk.backends.types import Clip, FaceGenerator
 from musetalk.compositing.masks import FaceMask, scale_alpha
-from musetalk.errors import BackendError, GeneratorError
+from musetalk.errors import BackendError, ComputeError
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
 from musetalk.pipeline.fallback import BackendSession
@@ -133,7 +133,7 @@ def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -
     segment, fallback, reason = batch.segment, plan.fallback, plan.components.fallback_reason
     try:
         painted = _generate_by(plan.session, batch, track, plan, run)
-    except GeneratorError as error:
+    except ComputeError as error:
         if fallback is None:
             raise
         reason = error.problem
@@ -147,7 +147,7 @@ def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -
             session = fallback.session(run.cancel)
         painted = _generate_by(session, batch, track, plan, run)
     except BackendError as error:
-        raise BackendError(f"{reason}; and who would step in cannot: {error.problem}", error.remedy) from error
+        raise error.retold(f"{reason}; and who would step in cannot: {error.problem}") from error
     run.record_fallback(segment.first, segment.stop, track, session.backend, reason)
     return painted
 

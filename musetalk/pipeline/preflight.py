@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.errors import OutputError, about
+from musetalk.errors import DiskSpaceError, OutputError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.media.playback import largest_spool
 from musetalk.media.probe import probe_wanted
@@ -76,7 +76,8 @@ def check_output(out: Path, uses: FileUses, settings: EncoderSettings) -> None:
         MediaError: What is to be read has a name that no file can have.
     """
     if out.suffix.lower() not in OUTPUT_SUFFIXES:
-        raise OutputError(f'"{readable(out.name)}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}")
+        problem, remedy = f'"{readable(out.name)}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}"
+        raise OutputError(problem, remedy, path=out)
     uses.check()
     check_encoder(settings)
 
@@ -145,7 +146,7 @@ def _check_disk(folder: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         amount, there = apart(needed, free, size)
-        raise OutputError(
+        raise DiskSpaceError(
             f"the render needs some {amount} of disk, and {there} {'is' if there.startswith('1 ') else 'are'} free",
             "free some space, or write elsewhere",
         )

@@ -14,13 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.runtime.mapped_pages import MappedPages
 from musetalk.utils.stopping import stop_point
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
-AGAIN = "delete it and download it again: python -m musetalk weights download"
 _ZIP = b"PK\x03\x04"  # how files of torch.save begin since torch 1.6; only those can be mapped instead of read
 # Training scripts save the tensors under one of these names, next to what else they keep; averaged ones come first.
 _WRAPPERS = ("state_dict", "params_ema", "params")
@@ -58,19 +57,21 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         Tensors on the CPU by name, with the dtypes of the file.
 
     Raises:
-        BackendError: The file is missing, cannot be read, is damaged, or holds other things than tensors.
+        WeightsError: There is no such file.
+        CheckpointError: It cannot be read, is damaged, or holds other things than tensors.
     """
     if not path.is_file():
-        raise BackendError(f"there is no file {path}", "download it: python -m musetalk weights download")
+        raise WeightsError(f"there is no file {PATH}", "download it: python -m musetalk weights download", path=path)
     try:
         held = load_file(path, device="cpu") if path.suffix == ".safetensors" else _load_pickled(path)
     except OSError as error:
-        raise BackendError(f"{path} cannot be read ({error.strerror or error})", "make it readable") from error
+        problem = f"{PATH} cannot be read ({error.strerror or error})"
+        raise CheckpointError(problem, "make it readable", path=path) from error
     except pickle.UnpicklingError as error:
-        raise BackendError(f"{path} is damaged, or holds code, which is not run", AGAIN) from error
+        raise CheckpointError(f"{PATH} is damaged, or holds code, which is not run", path=path) from error
     except _UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_REASON]
-        raise BackendError(f"{path} is damaged or no checkpoint ({reason})", AGAIN) from error
+        raise CheckpointError(f"{PATH} is damaged or no checkpoint ({reason})", path=path) from error
     return _tensors(held, path)
 
 
@@ -96,7 +97,7 @@ def fill(
             a checkpoint is refused.
 
     Raises:
-        BackendError: Tensors are missing, left over, or of other shapes; names the first few of each.
+        CheckpointError: Tensors are missing, left over, or of other shapes; names the first few of each.
     """
     wanted = module.state_dict()
     misshapen = (
@@ -111,7 +112,7 @@ def fill(
     unexpected = _listed("unexpected", (name for name in state if name not in wanted))
     if wrong or (unexpected and on_unexpected is None):
         problems = "; ".join([*wrong, *unexpected])
-        raise BackendError(f"{path} does not fit {type(module).__name__}: {problems}", AGAIN)
+        raise CheckpointError(f"{PATH} does not fit {type(module).__name__}: {problems}", path=path)
     if unexpected and on_unexpected is not None:
         on_unexpected(f"{path.name} holds tensors that {type(module).__name__} has no place for: {unexpected[0]}")
     known = {name: value for name, value in wanted.items() if name in state}
@@ -133,14 +134,14 @@ def built(config: Path, make: Callable[[], _Network]) -> _Network:
         make: Builds it.
 
     Raises:
-        BackendError: No network can be built like that.
+        CheckpointError: No network can be built like that.
     """
     try:
         with torch.device("meta"):
             return make()
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_REASON]
-        raise BackendError(f'"{config}" describes no network that can be built ({reason})', AGAIN) from error
+        raise CheckpointError(f'"{PATH}" describes no network that can be built ({reason})', path=config) from error
 
 
 def _load_pickled(path: Path) -> object:
@@ -159,11 +160,12 @@ def _tensors(held: object, path: Path) -> dict[str, Tensor]:
     if isinstance(held, Mapping):
         inner = next((held[name] for name in _WRAPPERS if name in held), held)
     if not isinstance(inner, Mapping) or not inner:
-        raise BackendError(f"{path} holds no tensors by name", AGAIN)
+        raise CheckpointError(f"{PATH} holds no tensors by name", path=path)
     named = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}
     strangers = [str(name) for name in inner if name not in named]
     if strangers:
-        raise BackendError(f"{path} holds other things than tensors ({', '.join(strangers[:_SHOWN])})", AGAIN)
+        problem = f"{PATH} holds other things than tensors ({', '.join(strangers[:_SHOWN])})"
+        raise CheckpointError(problem, path=path)
     start = len(_PREFIX) if all(name.startswith(_PREFIX) for name in named) else 0
     return {name[start:]: value.detach() for name, value in named.items()}
 

@@ -11,7 +11,7 @@ import psutil
 import torch
 from torch import nn
 
-from musetalk.errors import BackendError, GeneratorError
+from musetalk.errors import DeviceError, OutOfMemoryError
 from musetalk.runtime.stop_points import with_stop_points
 
 _T = TypeVar("_T")
@@ -62,18 +62,18 @@ def choose_compute(device: str = "auto", dtype: str = "auto") -> Compute:
         dtype: "auto" (fp16 on CUDA, as MuseTalk is published and run; fp32 on the CPU), "fp32", "fp16" or "bf16".
 
     Raises:
-        BackendError: There is no such device, or no such number type on it.
+        DeviceError: There is no such device, or no such number type on it.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     name = ("cuda:0" if gpus else "cpu") if device == "auto" else "cuda:0" if device == "cuda" else device
     known = {"cpu", *(f"cuda:{index}" for index in range(gpus))}
     if name not in known:
-        raise BackendError(f'there is no device "{device}" here', f"choose one of: auto, {', '.join(sorted(known))}")
+        raise DeviceError(f'there is no device "{device}" here', f"choose one of: auto, {', '.join(sorted(known))}")
     number = ("fp16" if name != "cpu" else "fp32") if dtype == "auto" else dtype
     if number not in _DTYPES:
-        raise BackendError(f'there is no number type "{dtype}"', f"choose one of: auto, {', '.join(_DTYPES)}")
+        raise DeviceError(f'there is no number type "{dtype}"', f"choose one of: auto, {', '.join(_DTYPES)}")
     if name == "cpu" and number == "fp16":
-        raise BackendError("fp16 is for GPUs", "choose fp32, or bf16 where the processor has it")
+        raise DeviceError("fp16 is for GPUs", "choose fp32, or bf16 where the processor has it")
     return Compute(torch.device(name), _DTYPES[number])
 
 
@@ -96,7 +96,7 @@ def frames_that_fit(device: torch.device, bytes_per_frame: int, most: int) -> in
 
 
 @contextmanager
-def out_of_memory_as(error: GeneratorError) -> Iterator[None]:
+def out_of_memory_as(error: OutOfMemoryError) -> Iterator[None]:
     """Raise this error where memory runs out inside the `with` block; leave every other one alone."""
     try:
         yield
@@ -128,7 +128,7 @@ class Batches:
         each range, and may raise to end the work.
 
         Raises:
-            GeneratorError: One item alone does not fit.
+            OutOfMemoryError: One item alone does not fit.
         """
         results: list[_T] = []
         start = 0
@@ -142,7 +142,7 @@ class Batches:
                 if not is_out_of_memory(error):
                     raise
                 if stop - start == 1:
-                    raise GeneratorError("there is not enough memory for a single frame", LESS_MEMORY) from error
+                    raise OutOfMemoryError("there is not enough memory for a single frame", LESS_MEMORY) from error
                 self._size = (stop - start) // 2
             else:
                 results.append(result)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from musetalk.errors import OutputError
+from musetalk.errors import PATH, OutputError, write_error
 
 _NAME_BYTES = 255  # that a file's name may have, on nearly every file system
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
@@ -45,17 +45,16 @@ def make_room_for(path: Path) -> None:
     """
     try:
         if path.is_dir():
-            raise OutputError(f'"{readable(path)}" is a folder', "give the name of a file")
+            raise _refused(path, f'"{PATH}" is a folder', "give the name of a file")
         if (path.exists() and not path.is_file()) or _names_a_stream(path):
-            raise OutputError(f'"{readable(path)}" is no ordinary file', "give the name of a file")
+            raise _refused(path, f'"{PATH}" is no ordinary file', "give the name of a file")
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f'the folder "{readable(path.parent)}" cannot be made ({error.strerror})', "write elsewhere"
-        ) from error
+        problem = f'the folder "{PATH}" cannot be made ({error.strerror})'
+        raise _refused(path.parent, problem, "write elsewhere", write_error(error)) from error
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -80,7 +79,11 @@ def _names_a_stream(path: Path) -> bool:
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or " ".join(str(error).split())
-    return OutputError(f'"{readable(path)}" cannot be written ({reason})', "write it elsewhere")
+    return _refused(path, f'"{PATH}" cannot be written ({reason})', "write it elsewhere", write_error(error))
+
+
+def _refused(path: Path, problem: str, remedy: str, kind: type[OutputError] = OutputError) -> OutputError:
+    return kind(problem, remedy, path=path).called(readable(path))
 
 
 @contextmanager
@@ -125,7 +128,8 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     try:
         folder = tempfile.TemporaryDirectory(prefix=".musetalk-", dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
-        raise OutputError(f'nothing can be written to "{parent}" ({error.strerror})', "write elsewhere") from error
+        problem = f'nothing can be written to "{PATH}" ({error.strerror})'
+        raise write_error(error)(problem, "write elsewhere", path=parent) from error
     with folder as name:
         yield Path(name)
 

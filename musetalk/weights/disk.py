@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from musetalk.errors import OutputError
+from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _ELSEWHERE = "or name another folder with --models-dir"
 
@@ -20,7 +19,9 @@ def unwritable(path: Path, error: OSError, doing: str = "written") -> OutputErro
         error: What the system says.
         doing: What cannot be done to it.
     """
-    if error.errno in _FULL:
+    problem = f'"{PATH}" cannot be {doing} ({error.strerror or error})'
+    kind = write_error(error)
+    if kind is DiskSpaceError:
         remedy = "make room; the next download goes on from there"
     elif error.errno in _FORBIDDEN:
         remedy = f"make the folder writable, {_ELSEWHERE}"
@@ -28,4 +29,4 @@ def unwritable(path: Path, error: OSError, doing: str = "written") -> OutputErro
         remedy = f"use a disk that takes files that large, {_ELSEWHERE}"
     else:
         remedy = f"look at the disk, {_ELSEWHERE}"
-    return OutputError(f'"{path}" cannot be {doing} ({error.strerror or error})', remedy)
+    return kind(problem, remedy, path=path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from musetalk.errors import BackendError, OutputError
+from musetalk.errors import PATH, DiskSpaceError, DownloadError, WeightsError
 from musetalk.progress import CancelToken
 from musetalk.weights.disk import unwritable
 from musetalk.weights.http import receive
@@ -74,7 +74,8 @@ def fetch(
         What was downloaded.
 
     Raises:
-        BackendError: A server cannot be reached or does not have a file, or what it sends is not that file.
+        WeightsError: A file is damaged, and not to be replaced.
+        DownloadError: A server cannot be reached or does not have a file, or what it sends is not that file.
         OutputError: There is not enough space, or the folder cannot be written.
         Cancelled: Through `cancel`.
     """
@@ -83,7 +84,7 @@ def fetch(
     with guarded(models_dir, token):
         damaged = [file for file in unique if file.state(models_dir) == "damaged"]
         if damaged and not replace:
-            raise BackendError("; ".join(lacking(damaged, models_dir, backend)))
+            raise WeightsError("; ".join(lacking(damaged, models_dir, backend)))
         wanted = [file for file in unique if file.state(models_dir) != "ready"]
         _check_space(wanted, models_dir)
         for number, file in enumerate(wanted, start=1):
@@ -115,7 +116,7 @@ def _fetch_one(file: WeightFile, models_dir: Path, report: _Report, cancel: Canc
     report(0, file.size or 0, False)
     remote = find(file.place)
     if file.size is not None and remote.size not in {None, file.size}:
-        raise BackendError(
+        raise DownloadError(
             f"{file.source} has another {file.path.name}: {remote.size} bytes instead of {file.size}",
             "there may be a newer version of this program that knows it",
         )
@@ -143,7 +144,7 @@ def _accept(
     """Check what has arrived, give it its name, record it; or throw it away.
 
     Raises:
-        BackendError: It is not what it should be.
+        DownloadError: It is not what it should be.
         OutputError: It cannot be renamed.
     """
     size = _size_of(part)
@@ -153,7 +154,7 @@ def _accept(
     why = why or disagreement(part, expected(file, read_lock(models_dir).get(str(file.path)), remote.tag), sha256)
     if why:
         part.unlink(missing_ok=True)
-        raise BackendError(
+        raise DownloadError(
             f"{file.path} did not arrive as it should ({why})",
             "download it again; where that does not help, a newer version of this program may know the file",
         )
@@ -193,9 +194,10 @@ def _check_space(files: list[WeightFile], models_dir: Path) -> None:
 def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > 0 and free < size + _SPARE:
-        raise OutputError(
-            f'"{folder}" has {readable_size(free)} free, and {readable_size(size + _SPARE)} are needed',
+        raise DiskSpaceError(
+            f'"{PATH}" has {readable_size(free)} free, and {readable_size(size + _SPARE)} are needed',
             "make room, or name another folder with --models-dir",
+            path=folder,
         )
 
 

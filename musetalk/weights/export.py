@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.progress import CancelToken
 from musetalk.utils.files import whole_file
 from musetalk.weights.disk import unwritable
@@ -42,7 +42,8 @@ def export(
         The copies, below the folder of models.
 
     Raises:
-        BackendError: None of the files is there, or one is damaged.
+        WeightsError: None of the files is there.
+        CheckpointError: One is damaged.
         OutputError: A copy cannot be written.
         Cancelled: Through `cancel`.
     """
@@ -50,7 +51,7 @@ def export(
     present = [file.present(models_dir) for file in dict.fromkeys(files)]
     chosen = [file for file in present if file is not None and is_checkpoint(Path(file.path))]
     if not chosen:
-        raise BackendError("there is nothing to export", "python -m musetalk weights download")
+        raise WeightsError("there is nothing to export", "python -m musetalk weights download")
     copies: list[PurePosixPath] = []
     with guarded(models_dir, token):
         for file in chosen:
@@ -70,7 +71,7 @@ def _export_one(file: WeightFile, models_dir: Path, dtype: LeanType) -> PurePosi
     made_of = original.stat()
     tensors = _lean(load_state_dict(original), file.used, dtype)
     if not tensors:
-        raise BackendError(f"{original} has none of the tensors that are used", "download it again")
+        raise CheckpointError(f"{PATH} has none of the tensors that are used", "download it again", path=original)
     target = lean_path(original)
     said = {
         MADE_FROM: original.name,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from musetalk.errors import BackendError
+from musetalk.errors import DownloadError
 from musetalk.progress import CancelToken
 from musetalk.weights.disk import unwritable
 from musetalk.weights.hub import Remote, hub_errors
@@ -43,7 +43,7 @@ def receive(
         cancel: Ends it.
 
     Raises:
-        BackendError: The server cannot be reached any more, or refuses.
+        DownloadError: The server cannot be reached any more, or refuses.
         OutputError: The disk is full or cannot be written.
         Cancelled: Through `cancel`.
     """
@@ -130,7 +130,7 @@ def _given_up(error: Exception, remote: Remote) -> Exception:
     if not isinstance(error, _BrokenOffError):
         return error  # `told` knows what to say of it
     host = remote.address.split("/")[2]
-    return BackendError(f"{host} fails: {error}", "try again later; the next download goes on from there")
+    return DownloadError(f"{host} fails: {error}", "try again later; the next download goes on from there")
 
 
 def _pause(seconds: float, cancel: CancelToken) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from musetalk.errors import BackendError
+from musetalk.errors import DownloadError
 from musetalk.weights.weight_file import HubPlace, UrlPlace
 
 _SECONDS = 20.0  # for a server to answer
@@ -45,7 +45,7 @@ def find(place: HubPlace | UrlPlace) -> Remote:
     """Ask for a file's size and hash.
 
     Raises:
-        BackendError: The server cannot be reached, or does not have the file.
+        DownloadError: The server cannot be reached, or does not have the file.
     """
     with hub_errors(place):
         return _on_hub(place) if isinstance(place, HubPlace) else _at_address(place)
@@ -56,7 +56,7 @@ def hub_errors(place: HubPlace | UrlPlace) -> Iterator[None]:
     """Turn what the network's libraries raise into errors that say what to do.
 
     Raises:
-        BackendError: Instead of theirs.
+        DownloadError: Instead of theirs.
     """
     import httpx2  # noqa: PLC0415 - only needed to download
     from huggingface_hub import errors  # noqa: PLC0415
@@ -68,39 +68,41 @@ def hub_errors(place: HubPlace | UrlPlace) -> Iterator[None]:
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
-        raise BackendError("HF_HUB_OFFLINE forbids downloads", _or_by_hand("unset it")) from error
+        raise DownloadError("HF_HUB_OFFLINE forbids downloads", _or_by_hand("unset it")) from error
     except errors.FileMetadataError as error:
-        raise BackendError(f"{_host(place)} does not answer like a hub", _reaching(place)) from error
+        raise DownloadError(f"{_host(place)} does not answer like a hub", _reaching(place)) from error
     except errors.GatedRepoError as error:
-        raise BackendError(
+        raise DownloadError(
             f"{place.page} is only for those who agreed to its terms", _or_by_hand(f"agree there and {_LOG_IN}")
         ) from error
     except (errors.RemoteEntryNotFoundError, errors.RevisionNotFoundError) as error:
         raise _gone(place) from error
     except errors.RepositoryNotFoundError as error:
-        raise BackendError(
+        raise DownloadError(
             f"{_named(place)} is not there, or not for everybody", _or_by_hand(*_elsewhere(place), _LOG_IN)
         ) from error
     except (httpx2.HTTPStatusError, errors.HfHubHTTPError) as error:
         raise _answered(place, error.response.status_code) from error
     except (httpx2.HTTPError, httpx2.InvalidURL, under) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BackendError(f"{_host(place)} cannot be reached ({reason})", _reaching(place)) from error
+        raise DownloadError(f"{_host(place)} cannot be reached ({reason})", _reaching(place)) from error
 
 
-def _answered(place: HubPlace | UrlPlace, status: int) -> BackendError:
+def _answered(place: HubPlace | UrlPlace, status: int) -> DownloadError:
     """What a server's refusal means."""
     if status in {404, 410}:
         return _gone(place)
     if status in _REFUSED:
         ways = [_LOG_IN] if isinstance(place, HubPlace) else []
-        return BackendError(f"{_host(place)} does not let everybody have {_name(place)} ({status})", _or_by_hand(*ways))
+        return DownloadError(
+            f"{_host(place)} does not let everybody have {_name(place)} ({status})", _or_by_hand(*ways)
+        )
     passing = status == _BUSY or status >= 500
-    return BackendError(f"{_host(place)} answers {status}", "try again later" if passing else _reaching(place))
+    return DownloadError(f"{_host(place)} answers {status}", "try again later" if passing else _reaching(place))
 
 
-def _gone(place: HubPlace | UrlPlace) -> BackendError:
-    return BackendError(f"{_host(place)} does not have {_name(place)}", _or_by_hand(*_elsewhere(place), _NEWER))
+def _gone(place: HubPlace | UrlPlace) -> DownloadError:
+    return DownloadError(f"{_host(place)} does not have {_name(place)}", _or_by_hand(*_elsewhere(place), _NEWER))
 
 
 def _name(place: HubPlace | UrlPlace) -> str:
@@ -168,11 +170,11 @@ def check_endpoint() -> None:
     """Make sure that HF_ENDPOINT is an address, if it is set; else libraries that load networks cannot be imported.
 
     Raises:
-        BackendError: It is none.
+        DownloadError: It is none.
     """
     given = os.environ.get("HF_ENDPOINT", "")
     if given and not _is_address(given):
-        raise BackendError(
+        raise DownloadError(
             f"HF_ENDPOINT is no address of a server ({given!r})",
             "unset HF_ENDPOINT, or set that variable to an address like https://huggingface.co",
         )

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
 
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError
 from musetalk.progress import CancelToken
 from musetalk.utils.files import whole_file
 from musetalk.weights.disk import unwritable
@@ -50,7 +50,7 @@ def read_lock(models_dir: Path) -> dict[str, LockEntry]:
     """Read what is recorded, by place below the folder of models; nothing where there is no such file.
 
     Raises:
-        BackendError: It is damaged.
+        CheckpointError: It is damaged.
     """
     path = models_dir / LOCK_NAME
     try:
@@ -59,11 +59,11 @@ def read_lock(models_dir: Path) -> dict[str, LockEntry]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise BackendError(f"{path} cannot be read ({error.strerror})", "make it readable") from error
+        problem = f"{PATH} cannot be read ({error.strerror})"
+        raise CheckpointError(problem, "make it readable", path=path) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BackendError(
-            f"{path} is damaged", "delete it; python -m musetalk weights verify writes it anew"
-        ) from error
+        remedy = "delete it; python -m musetalk weights verify writes it anew"
+        raise CheckpointError(f"{PATH} is damaged", remedy, path=path) from error
 
 
 def record(models_dir: Path, path: PurePosixPath, entry: LockEntry) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.progress import CancelToken
 from musetalk.weights.lock import LOCK_NAME, LockEntry, entry_of, guarded, read_lock, record
 from musetalk.weights.variants import MADE_FROM, lean_path, read_metadata
@@ -105,7 +105,8 @@ def digest(
                 if on_bytes is not None:
                     on_bytes(file.tell())
     except OSError as error:
-        raise BackendError(f"{path} cannot be read ({error.strerror})", "make it readable") from error
+        problem = f"{PATH} cannot be read ({error.strerror})"
+        raise CheckpointError(problem, "make it readable", path=path) from error
     return running.hexdigest()
 
 
@@ -163,7 +164,7 @@ def adopt(file: WeightFile, models_dir: Path) -> Verdict:
     """
     path = models_dir / file.path
     if not path.is_file():
-        raise BackendError(f"there is no file {path}", "put it there first")
+        raise WeightsError(f"there is no file {PATH}", "put it there first", path=path)
     with guarded(models_dir, CancelToken()):
         record(models_dir, file.path, entry_of(digest(path), path.stat().st_size, "put there by the user", own=True))
     return Verdict(file.path, "recorded", "used as it is from now on")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
-from musetalk.errors import BackendError
+from musetalk.errors import CheckpointError
 from musetalk.weights.lock import LockEntry, read_lock
 from musetalk.weights.variants import lean_path
 
@@ -158,5 +158,5 @@ def _entry(models_dir: Path, path: PurePosixPath) -> LockEntry | None:
     """What is recorded of a file; nothing where the record is damaged, which `verify` complains of."""
     try:
         return read_lock(models_dir).get(str(path))
-    except BackendError:
+    except CheckpointError:
         return None

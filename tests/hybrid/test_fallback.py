@@ -20,7 +20,7 @@ from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.backends.musetalk.generator import MuseTalkDenoiser
 from musetalk.backends.registry import BackendRegistry
 from musetalk.cli.console import describe
-from musetalk.errors import BackendError, GeneratorError
+from musetalk.errors import BackendError, ComputeError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import RenderSettings
@@ -56,7 +56,7 @@ def test_errors_of_the_program_are_not_taken_for_a_lack_of_memory(error: Excepti
 )
 def test_memory_and_numbers_fall_back_with_the_reason(network: Callable[[], Recorder], why: str) -> None:
     musetalk, latents, heard, reasons = MuseTalk(), musetalks_latents(3), voice(3), list[str]()
-    with pytest.raises(GeneratorError, match=why):
+    with pytest.raises(ComputeError, match=why):
         surgical_unet3d_inference(latents, heard, ZERO, tools=tools(network()), face_crops=crops(3))
     done = surgical_unet3d_inference(
         latents,
@@ -114,7 +114,7 @@ def test_only_the_clip_that_fails_falls_back(
     def second_fails(self: Sampler, conditioning: Conditioning, audio: Tensor, **rest: object) -> torch.Tensor:
         calls.append(conditioning.frames)
         if len(calls) == 2:
-            raise GeneratorError("it was one too many")
+            raise ComputeError("it was one too many")
         return sample(self, conditioning, audio, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sampler, "sample", second_fails)
@@ -251,7 +251,7 @@ def test_without_musetalks_weights_or_by_choice_errors_end_the_render(
     ]
     for wanted, failing, why in cases:
         monkeypatch.setattr(Sampler, "sample", failing)
-        with pytest.raises(GeneratorError, match=why):
+        with pytest.raises(ComputeError, match=why):
             LipSync().render(film, words, tmp_path / "out.mp4", wanted)
         assert not (tmp_path / "out.mp4").exists()
 

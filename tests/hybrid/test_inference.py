@@ -21,7 +21,7 @@ from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.unet import UNet3D
 from musetalk.assets import VOICE
 from musetalk.backends.latent.generator import LatentGenerator
-from musetalk.errors import Cancelled, GeneratorError
+from musetalk.errors import Cancelled, ComputeError
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
@@ -271,7 +271,7 @@ def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
 
     def failing(self: Sampler, conditioning: Conditioning, audio: Tensor, **rest: object) -> torch.Tensor:
         if fails(audio):
-            raise GeneratorError("it was told to")
+            raise ComputeError("it was told to")
         return sample(self, conditioning, audio, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sampler, "sample", failing)

@@ -13,7 +13,7 @@ import pytest
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend, BackendSpec
 from musetalk.backends.types import Clip, GeneratorSpec
-from musetalk.errors import BackendError, GeneratorError
+from musetalk.errors import BackendError, ComputeError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.progress import ProgressEvent
@@ -117,7 +117,7 @@ def test_after_a_failed_render_nothing_holds_its_generator(film: Path, voice: Pa
     made: list[weakref.ref[Painter]] = []
 
     def fail(_: Clip) -> None:
-        raise GeneratorError("memory ran out")
+        raise ComputeError("memory ran out")
 
     def load() -> Painter:
         painter = Painter(fail)
@@ -125,7 +125,7 @@ def test_after_a_failed_render_nothing_holds_its_generator(film: Path, voice: Pa
         return painter
 
     engine = LipSync(BackendRegistry((backend("one", load),)), EverywhereAFace())
-    with pytest.raises(GeneratorError, match="memory ran out"):
+    with pytest.raises(ComputeError, match="memory ran out"):
         engine.render(film, voice, tmp_path / "out.mp4", settings("one"))
     engine.release()
     assert [painter() for painter in made] == [None]
@@ -164,7 +164,7 @@ def no_memory() -> Painter:
 
 def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, voice: Path, tmp_path: Path) -> None:
     def fail(_: Clip) -> None:
-        raise GeneratorError("the numbers are none")
+        raise ComputeError("the numbers are none")
 
     with pytest.raises(BackendError, match="not enough memory to load the generator"):
         ComponentLoader(BackendRegistry((backend("one", no_memory),))).load(settings("one"))
@@ -176,7 +176,7 @@ def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, voice: Path,
 def test_where_both_fail_while_painting_both_reasons_are_told(film: Path, voice: Path, tmp_path: Path) -> None:
     def fail_with(problem: str) -> Callable[[], Painter]:
         def fail(_: Clip) -> None:
-            raise GeneratorError(problem)
+            raise ComputeError(problem)
 
         return lambda: Painter(fail)
 

@@ -23,7 +23,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.comparison.compare import compare
-from musetalk.errors import Cancelled, GeneratorError
+from musetalk.errors import Cancelled, ComputeError
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.pipeline import composite
@@ -235,7 +235,7 @@ def test_what_does_not_look_is_not_waited_for(stage: str, film: Path, voice: Pat
     else:
 
         def fail() -> None:
-            raise GeneratorError("memory ran out")
+            raise ComputeError("memory ran out")
 
         def load_second(_settings: RenderSettings) -> Painter:
             stop.hold()

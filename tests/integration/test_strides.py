@@ -13,7 +13,7 @@ from musetalk.assets import VOICE
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, GeneratorSpec
-from musetalk.errors import GeneratorError
+from musetalk.errors import ComputeError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.borders import painted_borders
 from musetalk.pipeline.render import render_frames
@@ -45,7 +45,7 @@ class Video:
     def generate(self, clip: Clip) -> UInt8Array:
         self.clips.append((len(clip.crops), clip.stride))
         if self.refuses(clip):
-            raise GeneratorError("it was told to")
+            raise ComputeError("it was told to")
         made = np.empty_like(clip.crops)
         for first in range(min(clip.stride, len(made))):
             own = clip.crops[first :: clip.stride]

@@ -11,7 +11,7 @@ import torch
 
 from musetalk.backends.latent.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
 from musetalk.backends.types import Clip, GeneratorSpec
-from musetalk.errors import GeneratorError
+from musetalk.errors import NotFiniteError, OutOfMemoryError
 from musetalk.runtime.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.lru_cache import LRUCache
@@ -132,9 +132,9 @@ class LatentGenerator:
         """Return the clip's crops speaking: uint8 RGB [N, S, S, 3].
 
         Raises:
-            GeneratorError: Memory ran out, or the networks' numbers did.
+            ComputeError: Memory ran out, or the networks' numbers are none.
         """
-        no_memory = GeneratorError("there is not enough memory to paint a clip", LESS_MEMORY)
+        no_memory = OutOfMemoryError("there is not enough memory to paint a clip", LESS_MEMORY)
         with out_of_memory_as(no_memory), torch.inference_mode():
             audio = torch.tensor(clip.speech).to(self._compute.device)
             latents = self._source_latents(clip)
@@ -178,10 +178,10 @@ def finite(values: torch.Tensor) -> torch.Tensor:
     """The same values.
 
     Raises:
-        GeneratorError: Some are no numbers, of which pixels would be made.
+        NotFiniteError: Some are no numbers, of which pixels would be made.
     """
     if not bool(torch.isfinite(values).all()):
-        raise GeneratorError(
+        raise NotFiniteError(
             "the network's result is not a number", "choose the number type bf16 or fp32, or verify the weights"
         )
     return values

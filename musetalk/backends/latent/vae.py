@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array
@@ -226,28 +226,30 @@ def weights_in(folder: Path, *names: str) -> Path:
     """The first of the files that a folder has, or the lean copy that stands for it.
 
     Raises:
-        BackendError: It has none of them.
+        WeightsError: It has none of them.
     """
     path = first_of(folder, *names)
     if path is not None:
         return path
-    raise BackendError(f'"{folder}" has none of: {", ".join(names)}', _DOWNLOAD)
+    raise WeightsError(f'"{PATH}" has none of: {", ".join(names)}', _DOWNLOAD, path=folder)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Read a network's configuration.
 
     Raises:
-        BackendError: The file is missing or is no JSON object.
+        WeightsError: There is no such file.
+        CheckpointError: It cannot be read, or is no JSON object.
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BackendError(f'"{path}" cannot be read', _DOWNLOAD) from error
+        kind = WeightsError if isinstance(error, FileNotFoundError) else CheckpointError
+        raise kind(f'"{PATH}" cannot be read', _DOWNLOAD, path=path) from error
     except ValueError as error:
-        raise BackendError(f'"{path}" is no configuration', _DOWNLOAD) from error
+        raise CheckpointError(f'"{PATH}" is no configuration', _DOWNLOAD, path=path) from error
     if not isinstance(config, dict):
-        raise BackendError(f'"{path}" is no configuration', _DOWNLOAD)
+        raise CheckpointError(f'"{PATH}" is no configuration', _DOWNLOAD, path=path)
     return config
 
 

@@ -13,7 +13,7 @@ from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.vae import read_config, weights_in
 from musetalk.backends.types import Clip, GeneratorSpec
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Batches, Compute
 from musetalk.settings import V1Speech
@@ -88,9 +88,10 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
     unet: UNet2DConditionModel = built(folder / "musetalk.json", lambda: UNet2DConditionModel.from_config(config))
     takes = (unet.config.in_channels, unet.config.out_channels, unet.config.cross_attention_dim)
     if takes != (8, 4, AUDIO_CHANNELS):
-        raise BackendError(
-            f'"{folder / "musetalk.json"}" is not MuseTalk\'s: in, out and audio channels are {takes}',
+        raise CheckpointError(
+            f'"{PATH}" is not MuseTalk\'s: in, out and audio channels are {takes}',
             f"8, 4 and {AUDIO_CHANNELS} are right; download it: python -m musetalk weights download",
+            path=folder / "musetalk.json",
         )
     fill(unet, load_state_dict(path), path)
     return unet

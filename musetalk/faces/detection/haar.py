@@ -104,7 +104,7 @@ class HaarDetector(LightDetector):
             Per frame its faces, in pixels of that frame, best score first.
 
         Raises:
-            BackendError: This OpenCV has no cascades.
+            PackageError: This OpenCV has no cascades.
         """
         return [self._search(frame, closer=True) for frame in frames]
 
@@ -116,7 +116,7 @@ class HaarDetector(LightDetector):
         """Look for known faces near where they were; see `FollowingDetector`.
 
         Raises:
-            BackendError: This OpenCV has no cascades.
+            PackageError: This OpenCV has no cascades.
         """
         gray, scale = self._gray(frame)
         with self._lock:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from musetalk.errors import BackendError
+from musetalk.errors import PackageError
 
 WINDOW = 20  # side of the windows that the face and eye cascades were trained on, in pixels
 STAGE_THRESHOLD = 53.7555  # stageThreshold of the last stage in haarcascade_frontalface_alt2.xml
@@ -33,7 +33,7 @@ def load_cascades() -> Cascades:
     """Load the cascades.
 
     Raises:
-        BackendError: This OpenCV has none, or they cannot be read.
+        PackageError: This OpenCV has none, or they cannot be read.
     """
     return Cascades(
         face=_load("haarcascade_frontalface_alt2.xml"),
@@ -46,7 +46,7 @@ def load_profile() -> cv2.CascadeClassifier:
     """Load the cascade for faces that look to one side: the picture's left; mirrored ones are found in its mirror.
 
     Raises:
-        BackendError: This OpenCV has none, or it cannot be read.
+        PackageError: This OpenCV has none, or it cannot be read.
     """
     return _load("haarcascade_profileface.xml")
 
@@ -54,12 +54,12 @@ def load_profile() -> cv2.CascadeClassifier:
 def _load(name: str) -> cv2.CascadeClassifier:
     folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
-        raise BackendError(f"OpenCV {cv2.__version__} has no Haar cascades", _REMEDY)
+        raise PackageError(f"OpenCV {cv2.__version__} has no Haar cascades", _REMEDY)
     problem = f"OpenCV cannot read its face cascade {name}"
     try:
         cascade = cv2.CascadeClassifier(str(Path(folder) / name))
     except cv2.error as error:
-        raise BackendError(problem, _REMEDY) from error
+        raise PackageError(problem, _REMEDY) from error
     if cascade.empty():
-        raise BackendError(problem, _REMEDY)
+        raise PackageError(problem, _REMEDY)
     return cascade

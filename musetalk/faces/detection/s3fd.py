@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musetalk.errors import BackendError
 from musetalk.faces.detection.boxes import distinct, same_face
 from musetalk.faces.detection.s3fd_boxes import find_boxes, square_box
 from musetalk.faces.detection.s3fd_network import S3FD, Heads
@@ -95,7 +94,7 @@ class S3FDDetector:
             Per frame its faces, in pixels of that frame, best score first.
 
         Raises:
-            BackendError: The frames are of several sizes.
+            ValueError: The frames are of several sizes.
         """
         found: list[list[FaceBox]] = []
         for frame, rough in zip(frames, self.search(frames), strict=True):
@@ -121,7 +120,7 @@ class S3FDDetector:
         if not frames:
             return []
         if len({frame.shape for frame in frames}) > 1:
-            raise BackendError("the face detector was given frames of several sizes")
+            raise ValueError("the face detector was given frames of several sizes")
         height, width = frames[0].shape[:2]
         size = self._at_once(_ACCELERATOR_BATCH)
         first = Letterbox.fit(width, height, self._longest)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.errors import BackendError
+from musetalk.errors import PATH, CheckpointError
 from musetalk.faces.detection.boxes import distinct, same_face
 from musetalk.faces.detection.five_points import square_of
 from musetalk.faces.detection.opencv import LightDetector, shrunk
@@ -42,7 +42,7 @@ class YuNetDetector(LightDetector):
         path: face_detection_yunet_2023mar.onnx.
 
     Raises:
-        BackendError: The file cannot be read.
+        CheckpointError: The file cannot be read.
     """
 
     def __init__(self, settings: DetectorSettings, path: Path) -> None:
@@ -107,9 +107,10 @@ def _load(path: Path) -> cv2.FaceDetectorYN:
     try:
         return cv2.FaceDetectorYN.create(str(path), "", (LOOK_SIDE, LOOK_SIDE), _KNOWN, _OVERLAP, _MOST)
     except (cv2.error, AttributeError) as error:
-        raise BackendError(
-            f"OpenCV {cv2.__version__} cannot read {path}",
+        raise CheckpointError(
+            f"OpenCV {cv2.__version__} cannot read {PATH}",
             "python -m musetalk weights download yunet --replace; it needs opencv-python-headless 4.9 or later",
+            path=path,
         ) from error
 
 

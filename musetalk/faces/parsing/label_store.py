@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.errors import OutputError
+from musetalk.errors import PATH, write_error
 from musetalk.faces.parsing.labels import LABEL_SIDE
 from musetalk.utils.arrays import UInt8Array
 
@@ -43,9 +43,8 @@ class LabelStore:
                     file.write(packed)
                     self._ends.append(self._ends[-1] + len(packed))
         except OSError as error:
-            raise OutputError(
-                f'face labels cannot be written to "{self._path.parent}" ({error.strerror})', "free some space"
-            ) from error
+            problem = f'face labels cannot be written to "{PATH}" ({error.strerror})'
+            raise write_error(error)(problem, "free some space", path=self._path.parent) from error
 
     def read(self, index: int) -> UInt8Array:
         """The map of that number: uint8 [512, 512]. Not to be written to."""

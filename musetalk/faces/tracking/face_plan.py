@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from musetalk.errors import CoordsError, OutputError
+from musetalk.errors import PATH, CoordsError, OutputError, write_error
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import Float32Array, Int32Array, Int64Array
@@ -182,15 +182,16 @@ class FacePlan:
         try:
             stored, size, arrays = _read(path)
         except FileNotFoundError as error:
-            raise CoordsError(f"there are no saved coords at {path}", "render once without asking for them") from error
+            problem, remedy = f"there are no saved coords at {PATH}", "render once without asking for them"
+            raise CoordsError(problem, remedy, path=path) from error
         except (OSError, EOFError, KeyError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-            raise CoordsError(f"the coords file {path} is damaged or no coords file", _REMEDY) from error
+            raise CoordsError(f"the coords file {PATH} is damaged or no coords file", _REMEDY, path=path) from error
         if stored != key:
-            raise CoordsError(f"the coords file {path} belongs to another video or other settings", _REMEDY)
+            raise CoordsError(f"the coords file {PATH} belongs to another video or other settings", _REMEDY, path=path)
         try:
             return cls(*size, **arrays)
         except ValueError as error:
-            raise CoordsError(f"the coords file {path} contradicts itself ({error})", _REMEDY) from error
+            raise CoordsError(f"the coords file {PATH} contradicts itself ({error})", _REMEDY, path=path) from error
 
     def _summary(self, number: int, rows: Int64Array) -> TrackSummary:
         frames = self.frame[rows]
@@ -321,4 +322,4 @@ def _check_rows(plan: FacePlan) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write the coords file {path} ({error.strerror})")
+    return write_error(error)(f"cannot write the coords file {PATH} ({error.strerror})", path=path)

@@ -150,7 +150,7 @@ def test_a_backend_that_fails_does_not_stop_the_others(film: Path) -> None:
     engine = Engine({"two": MediaError("it is full", "empty it")})
     comparison = compared(engine, film, ("one", "two", "three"))
     assert engine.calls == ["one", "release", "two", "release", "three", "release"]
-    assert comparison.parts[1] == Compared("two", error="it is full: empty it")
+    assert comparison.parts[1] == Compared("two", error="it is full: empty it", error_kind="media")
     assert left(film) == (RESULTS - {"two.mp4"}) | {"three.mp4"}  # what an earlier comparison left is gone
     assert picture_size(out / "side-by-side.mp4")[0] == 2 * 480 + 2
     plain = json.loads((out / "comparison.json").read_text())

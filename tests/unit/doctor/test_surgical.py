@@ -72,8 +72,8 @@ def test_a_network_that_returns_no_numbers_is_told(
     found = checked(BackendRegistry().get("latentsync-1.5"), scene, tmp_path)
     [line] = found.failures
     assert line.name == "failed"
-    assert line.said.startswith("GeneratorError: the network's result is not a number")
-    assert "FAILED: GeneratorError" in dict(found.rows)["failed"]
+    assert line.said.startswith("NotFiniteError: the network's result is not a number")
+    assert "FAILED: NotFiniteError" in dict(found.rows)["failed"]
 
 
 def test_mistakes_of_the_program_are_told_and_the_next_backend_is_looked_at(

@@ -18,7 +18,7 @@ from spandrel.architectures.RestoreFormer import RestoreFormer
 
 from musetalk.enhancers.registry import lacks, load_enhancer, restorer_file
 from musetalk.enhancers.spandrel import NetworkEnhancer, gfpgan_restoration, load_restorer, placed, restoring_compute
-from musetalk.errors import BackendError, Cancelled, EnhancerError
+from musetalk.errors import BackendError, Cancelled, ComputeError
 from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import GFPGAN as GFPGAN_FILE
@@ -237,14 +237,14 @@ class TestEnhancing:
         def none_fits(_pixels: torch.Tensor) -> torch.Tensor:
             raise torch.OutOfMemoryError
 
-        with pytest.raises(EnhancerError, match="not enough memory to restore a face: close other programs"):
+        with pytest.raises(ComputeError, match="not enough memory to restore a face: close other programs"):
             self.of(none_fits).enhance(faces(2, 8))
 
     def test_a_network_that_does_not_fit_its_pictures_is_an_error(self) -> None:
         def misfit(_pixels: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("The size of tensor a (7) must match the size of tensor b (8)")
 
-        with pytest.raises(EnhancerError, match=r"cannot be run \(The size of tensor a .*choose another"):
+        with pytest.raises(ComputeError, match=r"cannot be run \(The size of tensor a .*choose another"):
             self.of(misfit).enhance(faces(2, 8))
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -252,7 +252,7 @@ class TestEnhancing:
         def spoiled(pixels: torch.Tensor) -> torch.Tensor:
             return pixels.index_fill(0, torch.tensor([1]), value)
 
-        with pytest.raises(EnhancerError, match="not a number"):
+        with pytest.raises(ComputeError, match="not a number"):
             self.of(spoiled).enhance(faces(2, 8))
 
     def test_it_can_be_stopped_between_batches(self) -> None:

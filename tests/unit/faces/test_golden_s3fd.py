@@ -243,7 +243,7 @@ def test_frames_that_fit_are_looked_at_once() -> None:
 
 def test_frames_of_several_sizes_are_refused() -> None:
     detector, _ = stand_in()
-    with pytest.raises(BackendError, match="several sizes"):
+    with pytest.raises(ValueError, match="several sizes"):
         detector.detect([np.zeros((40, 40, 3), np.uint8), np.zeros((40, 50, 3), np.uint8)])
     assert detector.detect([]) == []
 
