@@ -198,9 +198,7 @@ def _all_failed(
 def _as_given(
     made: RenderReport | MuseTalkError, backend: str, own: Mapping[str, object], work: Path, folder: Path
 ) -> Compared:
-    """What became of a backend, without a word of the temporary folder: as if rendered in place, as the user's `own`
-    settings said.
-    """
+    """What became of a backend, without a word of the temporary folder: as if in place, as `own` settings said."""
     if isinstance(made, MuseTalkError):
         return Compared(backend, error=str(_in_place(made, work, folder)), error_kind=made.kind)
     video = f"{backend}.mp4"
