@@ -20,6 +20,7 @@ from tests.helpers.media import numbered_frames, read_number, tone, write_video,
 
 pytestmark = [pytest.mark.integration, BY_THE_APP]
 FRAMES = 10
+MIDDLE = (FRAMES - 1) // 2
 PLACE = "canvas => getComputedStyle(canvas).transform"
 CUT = "view => getComputedStyle(view).clipPath"
 
@@ -71,6 +72,103 @@ def step(visit: Visit, key: str) -> None:
     views.press(key)
 
 
+def look_frame_by_frame(visit: Visit) -> None:
+    """Each side shows what it says, in the result of `preview` beside that of `latentsync-1.5`."""
+    label = visit.page.locator("#pair-caption")
+    expect(label).to_have_text(f"Frame {MIDDLE}: Draft | latentsync-1.5")
+    left, right = shown(visit, MIDDLE, "preview", "latentsync-1.5")
+    assert np.abs(left - right).max() > 8
+    visit.page.locator("#pair-frame input[type=range]").press("ArrowRight")
+    shown(visit, MIDDLE + 1, "preview", "latentsync-1.5")
+    visit.page.get_by_label("On the right").select_option("preview")
+    shown(visit, MIDDLE + 1, "latentsync-1.5", "preview")
+    expect(label).to_have_text(f"Frame {MIDDLE + 1}: latentsync-1.5 | Draft")
+    expect(visit.page.get_by_label("On the right")).to_have_css("appearance", "auto")  # its arrow is shown
+    visit.page.get_by_label("On the right").select_option("source")
+    shown(visit, MIDDLE + 1, "latentsync-1.5", "source")
+
+
+def fetch_the_videos(visit: Visit) -> None:
+    links = visit.page.locator(".mt-downloads a")
+    expect(links).to_have_text(["Side by side", "Draft", "latentsync-1.5"])
+    with visit.page.expect_download() as download:
+        links.first.click()
+    assert download.value.suggested_filename == "face_voice_Draft_beside_latentsync-1.5.mp4"
+    with visit.page.expect_download() as download:
+        links.last.click()
+    assert download.value.suggested_filename == "latentsync-1.5.mp4"
+
+
+def look_with_the_keyboard_alone(visit: Visit) -> None:
+    """The last frame of `latentsync-1.5` is left, beside the source, at 338 %."""
+    visit.page.get_by_label("On the left").select_option("preview")
+    shown(visit, MIDDLE + 1, "preview", "source")
+    for _ in range(3):
+        step(visit, "+")
+    zoom = visit.page.locator("[data-zoom]")
+    expect(zoom).to_have_text("338%")
+    step(visit, "Shift+ArrowDown")
+    canvas = visit.page.locator(".mt-pair canvas").first
+    looked_at = canvas.evaluate(PLACE)
+    for key, frame in (("ArrowRight", MIDDLE + 2), ("ArrowLeft", MIDDLE + 1), ("Home", 0), ("End", FRAMES - 1)):
+        step(visit, key)
+        shown(visit, frame, "preview", "source")
+    visit.page.get_by_label("On the left").select_option("latentsync-1.5")
+    shown(visit, FRAMES - 1, "latentsync-1.5", "source")
+    expect(zoom).to_have_text("338%")
+    assert canvas.evaluate(PLACE) == looked_at
+
+
+def cut_and_play(visit: Visit) -> None:
+    """The divider moves, both fit the screen, and play to their end."""
+    views, zoom = visit.page.locator(".mt-pair-view"), visit.page.locator("[data-zoom]")
+    divider = visit.page.get_by_label("Divider between left and right")
+    cut = views.first.evaluate(CUT)
+    divider.press("ArrowLeft")
+    expect(divider).to_have_value("49")
+    assert views.first.evaluate(CUT) != cut
+    visit.button("Side by side").click()
+    boxes = [view.bounding_box() for view in views.all()]
+    assert all(box is not None and box["width"] >= 480 and box["height"] < 720 for box in boxes)
+    visit.button("Show all").click()
+    expect(zoom).to_have_text("100%")
+    step(visit, "Home")
+    shown(visit, 0, "latentsync-1.5", "source")
+    visit.button("Play both").click()
+    shown(visit, FRAMES - 1, "latentsync-1.5", "source")
+    expect(visit.button("Play both")).to_be_visible()
+    box = visit.page.locator("#side-by-side video").bounding_box()
+    assert box is not None
+    assert box["height"] < 720
+    assert others(severe(visit)) == set()
+
+
+def look_on_a_phone(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    choices = [visit.page.get_by_label(f"On the {side}").bounding_box() for side in ("left", "right")]
+    layouts = visit.page.locator(".mt-pair-layouts").bounding_box()
+    assert choices[0] is not None
+    assert choices[1] is not None
+    assert layouts is not None
+    assert choices[0]["y"] < choices[1]["y"] < layouts["y"]
+    assert sticking_out(visit) == []
+
+
+def find_it_again(visit: Visit, job: str) -> None:
+    """By its address, and in the list."""
+    table = visit.page.locator(".mt-compared")
+    visit.page.goto("about:blank")
+    visit.page.goto(f"{visit.address}?job={job}")
+    expect(table).to_be_visible()
+    shown(visit, MIDDLE, "preview", "latentsync-1.5")
+    visit.tab("Jobs")
+    expect(visit.cards).to_contain_text("face + voice: Draft beside latentsync-1.5")
+    visit.cards.get_by_role("button", name="Open").click()
+    expect(visit.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(table).to_be_visible()
+    shown(visit, MIDDLE, "preview", "latentsync-1.5")
+
+
 def test_two_backends_are_compared_and_a_mouth_is_looked_at_frame_by_frame(
     visit: Visit, short: tuple[Path, Path], jobs_dir: Path
 ) -> None:
@@ -97,85 +195,12 @@ def test_two_backends_are_compared_and_a_mouth_is_looked_at_frame_by_frame(
     expect(table.locator("thead th")).to_contain_text(["Measured", "Draft", "latentsync-1.5"])
     expect(visit.page.locator(".mt-plots img")).to_have_js_property("complete", True)
     expect(visit.page.locator("#comparison")).to_contain_text("the loudness of the voice")
-
-    middle = (FRAMES - 1) // 2
-    label = visit.page.locator("#pair-caption")
-    expect(label).to_have_text(f"Frame {middle}: Draft | latentsync-1.5")
-    left, right = shown(visit, middle, "preview", "latentsync-1.5")
-    assert np.abs(left - right).max() > 8
-    visit.page.locator("#pair-frame input[type=range]").press("ArrowRight")
-    shown(visit, middle + 1, "preview", "latentsync-1.5")
-    visit.page.get_by_label("On the right").select_option("preview")
-    shown(visit, middle + 1, "latentsync-1.5", "preview")
-    expect(label).to_have_text(f"Frame {middle + 1}: latentsync-1.5 | Draft")
-    links = visit.page.locator(".mt-downloads a")
-    expect(links).to_have_text(["Side by side", "Draft", "latentsync-1.5"])
-    with visit.page.expect_download() as download:
-        links.first.click()
-    assert download.value.suggested_filename == "face_voice_Draft_beside_latentsync-1.5.mp4"
-    with visit.page.expect_download() as download:
-        links.last.click()
-    assert download.value.suggested_filename == "latentsync-1.5.mp4"
-
-    expect(visit.page.get_by_label("On the right")).to_have_css("appearance", "auto")  # its arrow is shown
-    visit.page.get_by_label("On the right").select_option("source")
-    shown(visit, middle + 1, "latentsync-1.5", "source")
-
-    # With the keyboard alone.
-    visit.page.get_by_label("On the left").select_option("preview")
-    shown(visit, middle + 1, "preview", "source")
-    for _ in range(3):
-        step(visit, "+")
-    views, zoom = visit.page.locator(".mt-pair-view"), visit.page.locator("[data-zoom]")
-    expect(zoom).to_have_text("338%")
-    step(visit, "Shift+ArrowDown")
-    canvas = visit.page.locator(".mt-pair canvas").first
-    looked_at = canvas.evaluate(PLACE)
-    for key, frame in (("ArrowRight", middle + 2), ("ArrowLeft", middle + 1), ("Home", 0), ("End", FRAMES - 1)):
-        step(visit, key)
-        shown(visit, frame, "preview", "source")
-    visit.page.get_by_label("On the left").select_option("latentsync-1.5")
-    shown(visit, FRAMES - 1, "latentsync-1.5", "source")
-    expect(zoom).to_have_text("338%")
-    assert canvas.evaluate(PLACE) == looked_at
-
-    divider = visit.page.get_by_label("Divider between left and right")
-    cut = views.first.evaluate(CUT)
-    divider.press("ArrowLeft")
-    expect(divider).to_have_value("49")
-    assert views.first.evaluate(CUT) != cut
-    visit.button("Side by side").click()
-    boxes = [view.bounding_box() for view in views.all()]
-    assert all(box is not None and box["width"] >= 480 and box["height"] < 720 for box in boxes)
-    visit.button("Show all").click()
-    expect(zoom).to_have_text("100%")
-    step(visit, "Home")
-    shown(visit, 0, "latentsync-1.5", "source")
-    visit.button("Play both").click()
-    shown(visit, FRAMES - 1, "latentsync-1.5", "source")
-    expect(visit.button("Play both")).to_be_visible()
-    box = visit.page.locator("#side-by-side video").bounding_box()
-    assert box is not None
-    assert box["height"] < 720
-    assert others(severe(visit)) == set()
-    visit.page.set_viewport_size({"width": 390, "height": 844})
-    choices = [visit.page.get_by_label(f"On the {side}").bounding_box() for side in ("left", "right")]
-    layouts = visit.page.locator(".mt-pair-layouts").bounding_box()
-    assert choices[0] is not None
-    assert choices[1] is not None
-    assert layouts is not None
-    assert choices[0]["y"] < choices[1]["y"] < layouts["y"]
-    assert sticking_out(visit) == []
-    visit.page.goto("about:blank")
-    visit.page.goto(f"{visit.address}?job={job}")
-    expect(table).to_be_visible()
-    shown(visit, middle, "preview", "latentsync-1.5")
-    visit.tab("Jobs")
-    expect(visit.cards).to_contain_text("face + voice: Draft beside latentsync-1.5")
-    visit.cards.get_by_role("button", name="Open").click()
-    expect(visit.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
-    expect(table).to_be_visible()
-    shown(visit, middle, "preview", "latentsync-1.5")
+    look_frame_by_frame(visit)
+    fetch_the_videos(visit)
+    look_with_the_keyboard_alone(visit)
+    cut_and_play(visit)
+    look_on_a_phone(visit)
+    find_it_again(visit, job)
 
 
 def test_a_long_render_is_asked_about_before_it_starts_and_a_comparison_is_stopped(

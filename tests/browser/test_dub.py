@@ -58,10 +58,9 @@ def belated_answer(page: Page) -> Iterator[None]:
     route.fulfill(response=answer)
 
 
-def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path) -> None:
+def choose_the_smaller_face(visit: Visit, clips: Clips) -> None:
+    """By a click; the larger one is chosen at first."""
     page = visit.page
-    visit.give(clips.source, clips.voice)
-    expect(page.locator("#note")).to_contain_text("of the source")
     left, right = marked(visit, 640)
     assert left > 10 * right  # the larger face is chosen
     expect(page.locator("#estimate")).to_contain_text("(30 frames) with Draft on")
@@ -77,7 +76,10 @@ def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp
     left, right = marked(visit, 640)
     assert right > 10 * left
 
-    # The end is told to whoever looks elsewhere.
+
+def hear_of_the_end(visit: Visit) -> None:
+    """The end is told to whoever looks elsewhere."""
+    page = visit.page
     page.evaluate(WATCH_THE_TITLE)
     visit.button("Generate").click()
     page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
@@ -91,35 +93,24 @@ def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp
     expect(page).to_have_title("MuseTalk Hybrid")
     assert "1c7045" not in (icon.get_attribute("href") or "")
 
-    played = visit.play()
-    assert played["seconds"] == pytest.approx(1.2, abs=0.05)
-    assert played["sound"] > 1000
-    assert played["picture"] > 1000
-    job = visit.job
-    result = jobs_dir / job / stored(jobs_dir, job, "job.json")["result"]
+
+def fetch_the_result(visit: Visit, result: Path, folder: Path) -> None:
+    """Below the player, and beside "Done", in words."""
+    page = visit.page
     with page.expect_download() as download:
         page.locator("#result").get_by_label("Download").click()
-    download.value.save_as(tmp_path / "downloaded.mp4")
-    assert (tmp_path / "downloaded.mp4").read_bytes() == result.read_bytes()
+    download.value.save_as(folder / "downloaded.mp4")
+    assert (folder / "downloaded.mp4").read_bytes() == result.read_bytes()
     assert download.value.suggested_filename == result.name
     assert result.suffix == ".mp4"
     with page.expect_download() as download:  # beside "Done", in words
         visit.status.get_by_role("link", name="Download the video").click()
     assert download.value.path().read_bytes() == result.read_bytes()
 
-    moved = np.abs(decode(result).astype(int) - decode(clips.source)).mean(axis=(0, 3))
-    assert moved[:, 380:].max() > 10 * moved[:, :360].mean()
-    assert moved[:, 380:].max() > 2 * moved[:, :360].max()  # the small face speaks, the other one does not
-    report, chips = stored(jobs_dir, job, "report.json"), visit.chips()
-    assert report["settings"]["face"] == pytest.approx(clips.right, abs=3)
-    assert chips["frames"] == str(report["frames"]) == "30"
-    assert chips["with a face"] == str(report["face_frames"]) == "30"
-    assert chips["untouched"] == str(report["passthrough_frames"]) == "0"
-    assert chips["by a fallback"] == str(report["fallback_frames"])
-    expect(page.locator("#report .mt-legend")).to_contain_text("face painted 30")
-    expect(page.locator("#report")).to_contain_text("follows the loudness of the voice, which is no lip-sync")
 
-    # The timeline seeks, and says what a frame is; the source can be played beside it.
+def walk_the_timeline(visit: Visit) -> None:
+    """It seeks, and says what a frame is; the source can be played beside it."""
+    page = visit.page
     seek, told = page.get_by_role("slider", name="Go to a frame of the result"), page.locator("#report .mt-readout")
     seek.scroll_into_view_if_needed()
     box = seek.bounding_box()
@@ -137,10 +128,35 @@ def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp
     expect(source).to_have_js_property("ended", True)
 
 
-def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, clips: Clips, server: Served) -> None:
-    visit.page.set_viewport_size({"width": 1280, "height": 720})
-    job = visit.generate(clips.source, clips.long_voice)
-    visit.say("Rendering")
+def test_from_upload_to_download(visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path) -> None:
+    page = visit.page
+    visit.give(clips.source, clips.voice)
+    expect(page.locator("#note")).to_contain_text("of the source")
+    choose_the_smaller_face(visit, clips)
+    hear_of_the_end(visit)
+    played = visit.play()
+    assert played["seconds"] == pytest.approx(1.2, abs=0.05)
+    assert played["sound"] > 1000
+    assert played["picture"] > 1000
+    job = visit.job
+    result = jobs_dir / job / stored(jobs_dir, job, "job.json")["result"]
+    fetch_the_result(visit, result, tmp_path)
+    moved = np.abs(decode(result).astype(int) - decode(clips.source)).mean(axis=(0, 3))
+    assert moved[:, 380:].max() > 10 * moved[:, :360].mean()
+    assert moved[:, 380:].max() > 2 * moved[:, :360].max()  # the small face speaks, the other one does not
+    report, chips = stored(jobs_dir, job, "report.json"), visit.chips()
+    assert report["settings"]["face"] == pytest.approx(clips.right, abs=3)
+    assert chips["frames"] == str(report["frames"]) == "30"
+    assert chips["with a face"] == str(report["face_frames"]) == "30"
+    assert chips["untouched"] == str(report["passthrough_frames"]) == "0"
+    assert chips["by a fallback"] == str(report["fallback_frames"])
+    expect(page.locator("#report .mt-legend")).to_contain_text("face painted 30")
+    expect(page.locator("#report")).to_contain_text("follows the loudness of the voice, which is no lip-sync")
+    walk_the_timeline(visit)
+
+
+def watch(visit: Visit) -> None:
+    """How far a render is, its newest frame, and how long it still takes."""
     expect(visit.status.locator(".mt-whole")).to_be_in_viewport(ratio=1)
     expect(visit.page.locator(".mt-newest img")).to_be_visible()
     expect(visit.page.locator(".mt-newest img")).to_have_js_property("naturalWidth", 640)
@@ -152,6 +168,47 @@ def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, cli
         assert visit.page.evaluate(OVERLAPPING_STEPS) == [], width
     expect(visit.status).to_contain_text("voice 2 min 30 s")
     expect(visit.page.locator("#told .mt-told")).to_have_count(0)
+
+
+def stop_with_the_keyboard(visit: Visit, server: Served) -> None:
+    """Nothing of the render runs on."""
+    children = server.process.children(recursive=True)
+    assert children != []
+
+    visit.button("Generate").focus()
+    visit.page.keyboard.press("Tab")
+    expect(visit.button("Stop")).to_be_focused()
+    visit.page.keyboard.press("Enter")
+    visit.say("Stopped")
+    expect(visit.button("Stop")).to_be_disabled()
+    expect(visit.page.locator(".mt-newest img")).to_be_hidden()
+    expect(visit.page.get_by_label("Notify me when it is done")).to_be_hidden()
+    _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
+    assert alive == []
+
+
+def stop_from_the_list(visit: Visit) -> None:
+    """A render that was left is told about, stopped, tried again and stopped once more."""
+    told = visit.page.locator("#told .mt-told")
+    visit.tab("Jobs")
+    visit.cards.get_by_role("button", name="Stop").click()
+    expect(told).to_contain_text("Stopped: two faces + long voice")
+    visit.cards.get_by_role("button", name="Retry").click()
+    expect(visit.cards.locator(".mt-state")).to_have_text("Rendering")
+    visit.cards.get_by_role("button", name="Stop").click()
+    expect(visit.cards).to_have_count(1)
+    told.get_by_role("button", name="Dismiss").click()
+    expect(told).to_have_count(0)
+    visit.tab("Dub")
+    visit.say("Ready")
+    expect(visit.button("Stop")).to_be_disabled()
+
+
+def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, clips: Clips, server: Served) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    job = visit.generate(clips.source, clips.long_voice)
+    visit.say("Rendering")
+    watch(visit)
 
     # A closed tab loses nothing: another one tells of it, and shows it.
     visit = visit.another_tab().open()
@@ -168,20 +225,7 @@ def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, cli
     expect(figures).to_contain_text(" of 3,750")
     seen = figures.inner_text()
     expect(figures).not_to_have_text(seen)  # it advances
-    children = server.process.children(recursive=True)
-    assert children != []
-
-    visit.button("Generate").focus()
-    visit.page.keyboard.press("Tab")
-    expect(visit.button("Stop")).to_be_focused()
-    visit.page.keyboard.press("Enter")
-    visit.say("Stopped")
-    expect(visit.button("Stop")).to_be_disabled()
-    expect(visit.page.locator(".mt-newest img")).to_be_hidden()
-    expect(visit.page.get_by_label("Notify me when it is done")).to_be_hidden()
-    _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
-    assert alive == []
-
+    stop_with_the_keyboard(visit, server)
     visit.button("Retry").click()
     visit.say("Rendering")
     assert visit.job == job
@@ -189,19 +233,7 @@ def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, cli
         visit.page.go_back()
         visit.say("Ready")
         expect(told).to_contain_text("Rendering: two faces + long voice")
-    visit.tab("Jobs")
-    visit.cards.get_by_role("button", name="Stop").click()
-    expect(told).to_contain_text("Stopped: two faces + long voice")
-    visit.cards.get_by_role("button", name="Retry").click()
-    expect(visit.cards.locator(".mt-state")).to_have_text("Rendering")
-    visit.cards.get_by_role("button", name="Stop").click()
-    expect(visit.cards).to_have_count(1)
-    told.get_by_role("button", name="Dismiss").click()
-    expect(told).to_have_count(0)
-    visit.tab("Dub")
-    visit.say("Ready")
-    expect(visit.button("Stop")).to_be_disabled()
-
+    stop_from_the_list(visit)
     visit.give(clips.source, clips.voice)  # the next one is let through
     visit.button("Generate").click()
     visit.say("Done")

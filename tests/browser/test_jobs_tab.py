@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.drive import BY_THE_APP, Clips, Visit, expect, stored
+from tests.browser.drive import BY_THE_APP, Clips, Locator, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 
 pytestmark = [pytest.mark.integration, BY_THE_APP]
@@ -77,6 +77,37 @@ def test_running_and_waiting_renders_are_stopped_from_the_list_and_told_about_in
     expect(told).to_have_count(0)
 
 
+def name_and_fetch(card: Locator, visit: Visit, folder: Path) -> None:
+    """A file has the name that its render was given."""
+    card.get_by_role("button", name="Rename").click()
+    name = card.get_by_label("Name of this render")
+    expect(name).to_be_focused()
+    expect(name).to_have_value("two faces + voice")
+    name.fill("Take 1: final")
+    name.press("Enter")
+    expect(card.locator(".mt-job-title")).to_have_text("Take 1: final")
+    expect(name).to_be_hidden()
+    with visit.page.expect_download() as download:
+        card.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "Take_1_final.mp4"
+    download.value.save_as(folder / "taken.mp4")
+    assert (folder / "taken.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def delete_all(visit: Visit) -> None:
+    """What was deleted is shown no more."""
+    delete_all = visit.page.locator("[data-action=delete-all]")
+    expect(delete_all).to_contain_text("Delete all that have ended (1)")
+    delete_all.click()
+    expect(delete_all).to_contain_text("Delete all?")
+    visit.press_twice("#jobs [data-action=delete-all]")
+    expect(visit.cards).to_have_count(0)
+    expect(visit.page.locator("#jobs")).to_contain_text("No renders yet")
+    visit.tab("Dub")
+    visit.say("Ready")  # what was deleted is shown no more
+    expect(visit.video).to_have_count(0)
+
+
 def test_renders_of_the_same_inputs_are_told_apart_named_taken_away_opened_and_deleted(
     visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path
 ) -> None:
@@ -99,20 +130,7 @@ def test_renders_of_the_same_inputs_are_told_apart_named_taken_away_opened_and_d
     expect(visit.page.locator("#jobs")).to_contain_text("kept with its inputs for 24 h")
 
     card = visit.cards.last
-    card.get_by_role("button", name="Rename").click()
-    name = card.get_by_label("Name of this render")
-    expect(name).to_be_focused()
-    expect(name).to_have_value("two faces + voice")
-    name.fill("Take 1: final")
-    name.press("Enter")
-    expect(card.locator(".mt-job-title")).to_have_text("Take 1: final")
-    expect(name).to_be_hidden()
-    with visit.page.expect_download() as download:
-        card.get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == "Take_1_final.mp4"
-    download.value.save_as(tmp_path / "taken.mp4")
-    assert (tmp_path / "taken.mp4").read_bytes()[4:8] == b"ftyp"
-
+    name_and_fetch(card, visit, tmp_path)
     # Newly come, one finds them there, and opens and deletes them.
     visit.page.goto("about:blank")
     visit.open("?tab=jobs")
@@ -135,13 +153,4 @@ def test_renders_of_the_same_inputs_are_told_apart_named_taken_away_opened_and_d
     visit.cards.get_by_role("button", name="Open").click()
     visit.say("Done")
     visit.tab("Jobs")
-    delete_all = visit.page.locator("[data-action=delete-all]")
-    expect(delete_all).to_contain_text("Delete all that have ended (1)")
-    delete_all.click()
-    expect(delete_all).to_contain_text("Delete all?")
-    visit.press_twice("#jobs [data-action=delete-all]")
-    expect(visit.cards).to_have_count(0)
-    expect(visit.page.locator("#jobs")).to_contain_text("No renders yet")
-    visit.tab("Dub")
-    visit.say("Ready")  # what was deleted is shown no more
-    expect(visit.video).to_have_count(0)
+    delete_all(visit)

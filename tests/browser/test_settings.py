@@ -49,16 +49,19 @@ def test_the_keyboard_leads_past_inputs_and_backends_and_soon_to_what_starts(vis
     expect(generate).to_be_focused()
 
 
-def test_only_what_is_of_use_is_asked_and_what_was_changed_is_told_and_reset(visit: Visit) -> None:
-    def pick(choice: str) -> None:
-        visit.page.get_by_role("radio", name=choice, exact=True).click()
+def pick(visit: Visit, choice: str) -> None:
+    visit.page.get_by_role("radio", name=choice, exact=True).click()
 
-    def asked(label: str, *, there: bool) -> None:
-        expect(visit.page.get_by_label(label).first).to_be_visible(visible=there)
 
-    def offered(fold: str, *, there: bool) -> None:
-        expect(visit.page.get_by_role("button", name=re.compile(f"^{fold}"))).to_be_visible(visible=there)
+def asked(visit: Visit, label: str, *, there: bool) -> None:
+    expect(visit.page.get_by_label(label).first).to_be_visible(visible=there)
 
+
+def offered(visit: Visit, fold: str, *, there: bool) -> None:
+    expect(visit.page.get_by_role("button", name=re.compile(f"^{fold}"))).to_be_visible(visible=there)
+
+
+def ask_by_backend(visit: Visit) -> None:
     shift, margin = "Mouth opening (bbox_shift)", "Extra margin"
     folds = ("MuseTalk", "LatentSync", "Network")
     for backend, there in (
@@ -69,20 +72,22 @@ def test_only_what_is_of_use_is_asked_and_what_was_changed_is_told_and_reset(vis
     ):
         visit.choose(backend)
         for fold in folds:
-            offered(fold, there=fold in there)
-        asked(shift, there="LatentSync" not in there)
+            offered(visit, fold, there=fold in there)
+        asked(visit, shift, there="LatentSync" not in there)
     visit.choose("latentsync-1.5")
     visit.unfold("LatentSync")
-    pick("MuseTalk's crops")
-    asked(shift, there=True)
+    pick(visit, "MuseTalk's crops")
+    asked(visit, shift, there=True)
     visit.page.get_by_role("radio", name="Aligned").click()
-    asked(shift, there=False)
+    asked(visit, shift, there=False)
     visit.choose("musetalk-v15")
     visit.unfold("MuseTalk")
-    asked(margin, there=True)
+    asked(visit, margin, there=True)
     visit.choose("musetalk-v1")
-    asked(margin, there=False)
+    asked(visit, margin, there=False)
 
+
+def ask_by_mask(visit: Visit) -> None:
     parts = {"drawn": "Soft edge of ellipse and box", "parsed": "Soft edge of jaw", "jaw": "Left cheek width"}
     visit.unfold("Mask")
     for backend, shape, seen in (
@@ -94,28 +99,31 @@ def test_only_what_is_of_use_is_asked_and_what_was_changed_is_told_and_reset(vis
         ("musetalk-v1", "As published", {"drawn", "parsed"}),
     ):
         visit.choose(backend)
-        pick(shape)
+        pick(visit, shape)
         for part, label in parts.items():
-            asked(label, there=part in seen)
+            asked(visit, label, there=part in seen)
     visit.choose("preview")
     for shape, drawn in (("Mouth", False), ("Box", True)):
-        pick(shape)
-        asked("Padding", there=drawn)
-        asked("Blended square", there=not drawn)
-        asked("Scale", there=True)
+        pick(visit, shape)
+        asked(visit, "Padding", there=drawn)
+        asked(visit, "Blended square", there=not drawn)
+        asked(visit, "Scale", there=True)
     visit.unfold("Pauses")
-    asked("Shortest pause", there=False)
-    pick("Come to rest")
-    asked("Shortest pause", there=True)
+    asked(visit, "Shortest pause", there=False)
+    pick(visit, "Come to rest")
+    asked(visit, "Shortest pause", there=True)
 
+
+def tell_and_reset(visit: Visit) -> None:
+    """What is not as usual is counted by the folds, closed ones too, and by the button that resets it."""
     fold, reset = visit.page.get_by_role("button", name="Mask"), visit.page.locator("#reset")
     reset.click()
     expect(reset).to_be_disabled()
     expect(reset).to_have_text("Reset all")
-    pick("Box")
+    pick(visit, "Box")
     visit.set_number("Scale", 1.5)
     visit.set_number("Mouth opening", 4)
-    pick("Leftmost")
+    pick(visit, "Leftmost")
     expect(fold).to_contain_text("Mask (2 changed)")
     expect(reset).to_have_text("Reset all (4 changed)")
     visit.unfold("Mask")  # closed, it says so all the same
@@ -123,6 +131,12 @@ def test_only_what_is_of_use_is_asked_and_what_was_changed_is_told_and_reset(vis
     reset.click()
     expect(reset).to_be_disabled()
     expect(fold).not_to_contain_text("changed")
+
+
+def test_only_what_is_of_use_is_asked_and_what_was_changed_is_told_and_reset(visit: Visit) -> None:
+    ask_by_backend(visit)
+    ask_by_mask(visit)
+    tell_and_reset(visit)
     expect(visit.page.get_by_role("radio", name="Largest")).to_be_checked()
     visit.unfold("Mask")
     expect(visit.page.get_by_role("radio", name="As published", exact=True)).to_be_checked()

@@ -58,6 +58,39 @@ def test_every_tab_has_an_address_and_one_goes_back_and_forward(visit: Visit) ->
     expect(page).to_have_url(re.compile(r"\?__theme=dark&tab=models$"))
 
 
+def go_back_and_forward(visit: Visit, first: str) -> None:
+    """A preview puts the result away, with all that was said of it; going back brings it back."""
+    page = visit.page
+    visit.button("Preview frame").click()
+    visit.say("Ready")
+    at(page, "")
+    expect(page.locator("#report .mt-report")).to_have_count(0)
+    expect(visit.video).to_have_count(0)
+    expect(visit.frame).to_be_visible()
+    page.go_back()
+    visit.say("Done")
+    assert visit.job == first
+    assert visit.chips()["frames"] == "30"
+    expect(visit.frame).to_be_hidden()
+    page.go_forward()
+    visit.say("Ready")
+    expect(visit.frame).to_be_visible()
+
+
+def render_again_with(visit: Visit, voice: Path, first: str, jobs_dir: Path) -> None:
+    """Another render of the same settings."""
+    visit.give_voice(voice)
+    holds(visit, "two faces", "another", opening=4)
+    visit.button("Generate").click()
+    visit.say("Done")
+    second = visit.job
+    assert second != first
+    said = [stored(jobs_dir, job, "job.json") for job in (first, second)]
+    assert said[0]["settings"] == said[1]["settings"]
+    assert [Path(record["voice"]).name for record in said] == ["voice.wav", "another.wav"]
+    assert said[1]["length_seconds"] == pytest.approx(0.5, abs=0.05)
+
+
 def test_stage_report_and_inputs_belong_together_and_are_rendered_again(
     visit: Visit, clips: Clips, jobs_dir: Path, tmp_path: Path
 ) -> None:
@@ -77,22 +110,7 @@ def test_stage_report_and_inputs_belong_together_and_are_rendered_again(
     page.get_by_role("button", name="Take them back").click()
     holds(visit, "two faces", opening=4)
     expect(page.locator("#changed")).to_be_empty()
-
-    visit.button("Preview frame").click()  # puts the result away with all that was said of it
-    visit.say("Ready")
-    at(page, "")
-    expect(page.locator("#report .mt-report")).to_have_count(0)
-    expect(visit.video).to_have_count(0)
-    expect(visit.frame).to_be_visible()
-    page.go_back()
-    visit.say("Done")
-    assert visit.job == first
-    assert visit.chips()["frames"] == "30"
-    expect(visit.frame).to_be_hidden()
-    page.go_forward()
-    visit.say("Ready")
-    expect(visit.frame).to_be_visible()
-
+    go_back_and_forward(visit, first)
     other = write_video(tmp_path / "another.mp4", np.full((5, 64, 64, 3), 90, np.uint8))
     visit.tab("Jobs")
     visit.cards.get_by_role("button", name="Open").click()
@@ -120,16 +138,7 @@ def test_stage_report_and_inputs_belong_together_and_are_rendered_again(
     at(page, "")
     holds(visit, "two faces", "voice", opening=4)
     expect(visit.frame).to_be_visible()
-    visit.give_voice(write_wav(tmp_path / "another.wav", tone(0.5)))
-    holds(visit, "two faces", "another", opening=4)
-    visit.button("Generate").click()
-    visit.say("Done")
-    second = visit.job
-    assert second != first
-    said = [stored(jobs_dir, job, "job.json") for job in (first, second)]
-    assert said[0]["settings"] == said[1]["settings"]
-    assert [Path(record["voice"]).name for record in said] == ["voice.wav", "another.wav"]
-    assert said[1]["length_seconds"] == pytest.approx(0.5, abs=0.05)
+    render_again_with(visit, write_wav(tmp_path / "another.wav", tone(0.5)), first, jobs_dir)
     visit.button("Edit and render again").click()  # beside the result, too
     visit.say("Ready")
     holds(visit, "two faces", opening=4)
