@@ -58,23 +58,31 @@ class ProgressEvent:
 
 @dataclass(frozen=True, slots=True)
 class FallbackEvent:
-    """Output frames [start, stop) in which another backend than the chosen one painted the face `track`, and why."""
+    """Output frames [start, stop) in which another backend than the chosen one painted the face `track`, and why.
+
+    `kind` is that of the error behind the reason; see `MuseTalkError`.
+    """
 
     start: int
     stop: int
     track: int
     backend: str
     reason: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NotRestored:
-    """Output frames [start, stop) in which the face `track` stayed as it was painted, since a restorer failed; why."""
+    """Output frames [start, stop) in which the face `track` stayed as it was painted, since a restorer failed; why.
+
+    `kind` is that of the error behind the reason; see `MuseTalkError`.
+    """
 
     start: int
     stop: int
     track: int
     reason: str
+    kind: str = ""
 
 
 ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
@@ -243,10 +251,10 @@ class RenderRun:
             self._warnings.append(sentence)
             _log.warning(sentence)
 
-    def record_fallback(self, start: int, stop: int, track: int, backend: str, reason: str) -> None:
+    def record_fallback(self, start: int, stop: int, track: int, backend: str, reason: str, kind: str = "") -> None:
         """Note that another backend than the chosen one painted a face in output frames [start, stop), and why."""
         with self._lock:
-            self._fallback_events.add(FallbackEvent(start, stop, track, backend, reason))
+            self._fallback_events.add(FallbackEvent(start, stop, track, backend, reason, kind))
 
     @property
     def fallbacks(self) -> tuple[FallbackEvent, ...]:
@@ -254,10 +262,10 @@ class RenderRun:
         with self._lock:
             return tuple(sorted(self._fallback_events, key=lambda each: (each.start, each.stop, each.track)))
 
-    def not_restored(self, start: int, stop: int, track: int, reason: str) -> None:
+    def not_restored(self, start: int, stop: int, track: int, reason: str, kind: str = "") -> None:
         """Note that a face in output frames [start, stop) was to be restored and was not, and why."""
         with self._lock:
-            self._not_restored.add(NotRestored(start, stop, track, reason))
+            self._not_restored.add(NotRestored(start, stop, track, reason, kind))
 
     @property
     def unrestored(self) -> tuple[NotRestored, ...]:

@@ -101,7 +101,13 @@ def _render_config(
     results = render_tasks(read_tasks(config, result_dir), values, LipSync(), beside, quiet=quiet)
     if report_path is not None:
         entries = [
-            {"task": r.task, "error": r.error, "report": r.report.to_dict() if r.report else None} for r in results
+            {
+                "task": each.task,
+                "error": each.error,
+                "error_kind": each.error_kind,
+                "report": each.report.to_dict() if each.report else None,
+            }
+            for each in results
         ]
         save_json(entries, report_path)
     if any(result.report is None for result in results):

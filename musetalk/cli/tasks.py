@@ -39,11 +39,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """How a task ended: a report, or an error in words."""
+    """How a task ended: a report, or an error in words, and its kind."""
 
     task: str
     report: RenderReport | None
     error: str | None
+    error_kind: str | None = None
 
 
 def read_tasks(config: Path, result_dir: Path, *, result_name: str | None = None) -> list[Task]:
@@ -145,6 +146,6 @@ def run_tasks(
         except Cancelled:
             raise
         except MuseTalkError as error:
-            yield TaskResult(task.name, None, str(error))
+            yield TaskResult(task.name, None, str(error), error.kind)
         else:
             yield TaskResult(task.name, report, None)

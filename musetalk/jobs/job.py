@@ -70,6 +70,8 @@ class Job(BaseModel):
     progress: JobProgress | None = None
     error: str = ""
     """Why it failed, and what to do about it."""
+    error_kind: str = ""
+    """The kind of that error, for programs: as `MuseTalkError.kind`, or "interrupted" or "unforeseen"."""
     work: Work | None = None
     """What each of its renders has to do; None in records of before this was kept."""
     length_seconds: float | None = None

@@ -207,7 +207,8 @@ class JobService:
             job = self.get(job_id, owner)
             if not job.active:
                 self.store.clear(job)
-                anew = {"state": "queued", "created": self.store.now(), "started": None, "ended": None, "error": ""}
+                now, over = self.store.now(), {"started": None, "ended": None, "error": "", "error_kind": ""}
+                anew = {"state": "queued", "created": now, **over}
                 self._contexts[job.id] = contextvars.copy_context()
                 self._update(job, {**anew, "settings": settings, "length_seconds": length}, to_disk=True)
                 self._changed.notify_all()
@@ -338,12 +339,13 @@ class JobService:
         try:
             self._work_on(engine, job, note)
         except Cancelled:
-            self._end(job, "failed", INTERRUPTED) if self._closing else self._end(job, "cancelled")
+            self._end(job, "failed", INTERRUPTED, "interrupted") if self._closing else self._end(job, "cancelled")
         except MuseTalkError as error:
-            self._end(job, "failed", str(error))
+            self._end(job, "failed", str(error), error.kind)
         except Exception:  # noqa: BLE001 - whatever a backend throws, the queue goes on; job and log say what happened
             _log.exception("job %s failed", job.id)
-            self._end(job, "failed", "an error that we did not foresee: please report it, with the server's log")
+            said = "an error that we did not foresee: please report it, with the server's log"
+            self._end(job, "failed", said, "unforeseen")
         else:
             self._end(job, "done")
 
@@ -387,14 +389,14 @@ class JobService:
                 failed = tuple(part.backend for part in made.parts if part.error)
                 self._update(job, {"failed": failed}, to_disk=False)
 
-    def _end(self, job: Job, state: Literal["done", "failed", "cancelled"], error: str = "") -> None:
+    def _end(self, job: Job, state: Literal["done", "failed", "cancelled"], error: str = "", kind: str = "") -> None:
         with self._changed:
             self._tokens.pop(job.id, None)
             self._contexts.pop(job.id, None)
             with suppress(OSError):
                 (self.store.folder(job) / NEWEST).unlink()
             result = self.store.name_result(self.store.newest(job)) if state == "done" else job.result
-            changes = {"state": state, "error": error, "ended": self.store.now(), "progress": None}
+            changes = {"state": state, "error": error, "error_kind": kind, "ended": self.store.now(), "progress": None}
             self._update(job, {**changes, "result": result}, to_disk=True)
             self._changed.notify_all()
 

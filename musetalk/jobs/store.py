@@ -236,9 +236,8 @@ class JobStore:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
             if job.state == "running":
-                job = job.model_copy(
-                    update={"state": "failed", "error": INTERRUPTED, "ended": self.now(), "progress": None}
-                )
+                failed = {"state": "failed", "error": INTERRUPTED, "error_kind": "interrupted"}
+                job = job.model_copy(update={**failed, "ended": self.now(), "progress": None})
                 _clean(folder, job)
                 save_json(job.model_dump(mode="json"), folder / RECORD)
             jobs[job.id] = job

@@ -17,7 +17,7 @@ _Kind: TypeAlias = Literal["face", "fallback", "rest", "cutaway", "tail"]
 
 def join_fallbacks(noted: Iterable[FallbackEvent]) -> tuple[Fallback, ...]:
     """Fallbacks in the output's order, those that follow on each other for one reason joined, whichever the face."""
-    stretches = _stretches(((each.reason, each.backend), each.start, each.stop) for each in noted)
+    stretches = _stretches(((each.reason, each.backend, each.kind), each.start, each.stop) for each in noted)
     return tuple(Fallback(start, stop, *why) for start, stop, why in stretches)
 
 
@@ -71,8 +71,8 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
 
 def left_unrestored(noted: Iterable[NotRestored]) -> tuple[Unrestored, ...]:
     """What a restorer failed at, in the output's order, joined as fallbacks are."""
-    stretches = _stretches((each.reason, each.start, each.stop) for each in noted)
-    return tuple(Unrestored(*stretch) for stretch in stretches)
+    stretches = _stretches(((each.reason, each.kind), each.start, each.stop) for each in noted)
+    return tuple(Unrestored(start, stop, *why) for start, stop, why in stretches)
 
 
 def unrestored_sentences(unrestored: Sequence[Unrestored], face_frames: int) -> tuple[str, ...]:

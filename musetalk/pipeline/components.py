@@ -64,6 +64,7 @@ class Components:
         notes: What the user should know of the choice, a sentence each.
         backend: The name of what paints.
         fallback_reason: Why it is another backend than the settings name; empty: it is that one.
+        fallback_kind: The kind of the error behind that.
         fallback: Loads what generates what the backend cannot; None: nothing does.
         enhancer: Restores painted faces; None: nothing does.
     """
@@ -77,6 +78,7 @@ class Components:
     notes: tuple[str, ...] = ()
     backend: str = ""
     fallback_reason: str = ""
+    fallback_kind: str = ""
     fallback: Callable[[], Components] | None = None
     enhancer: FaceEnhancer | None = None
 
@@ -172,14 +174,14 @@ class ComponentLoader:
         except BackendError as error:
             if fallback is None:
                 raise
-            reason = str(error)
+            reason, kind = str(error), error.kind
         else:
             further = None if fallback is None else partial(left_alone, partial(self._stand_in, fallback, settings))
             ready = replace(self._assemble(backend, generator, settings), fallback=further)
             return replace(ready, enhancer=self._enhancer(settings.enhance, settings.network, settings.models_dir))
         ready = self._stand_in(fallback, settings)
         enhancer = self._enhancer(settings.enhance, settings.network, settings.models_dir)
-        return replace(ready, fallback_reason=reason, enhancer=enhancer)
+        return replace(ready, fallback_reason=reason, fallback_kind=kind, enhancer=enhancer)
 
     def _clear(self) -> None:
         with self._lock:

@@ -75,7 +75,7 @@ class EnhanceStage:
         try:
             restored = self._enhancer.enhance(crops, check)
         except ComputeError as error:
-            self._run.not_restored(segment.first, segment.stop, painted.track, error.problem)
+            self._run.not_restored(segment.first, segment.stop, painted.track, error.problem, error.kind)
             return painted, None
         side = min(restored.shape[1], _BASE * self._settings.upscale)
         steadiness = self._settings.steadiness

@@ -130,16 +130,17 @@ def generate(plan: RenderPlan, run: RenderRun, batch: Batch) -> Batch:
 
 def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
     """Paint one face over a segment: by the chosen backend, or else by its fallback, which is noted."""
-    segment, fallback, reason = batch.segment, plan.fallback, plan.components.fallback_reason
+    segment, fallback = batch.segment, plan.fallback
+    reason, kind = plan.components.fallback_reason, plan.components.fallback_kind
     try:
         painted = _generate_by(plan.session, batch, track, plan, run)
     except ComputeError as error:
         if fallback is None:
             raise
-        reason = error.problem
+        reason, kind = error.problem, error.kind
     else:
         if reason:
-            run.record_fallback(segment.first, segment.stop, track, plan.session.backend, reason)
+            run.record_fallback(segment.first, segment.stop, track, plan.session.backend, reason, kind)
         return painted
     # Out here what the failed call held is gone.
     try:
@@ -148,7 +149,7 @@ def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -
         painted = _generate_by(session, batch, track, plan, run)
     except BackendError as error:
         raise error.retold(f"{reason}; and who would step in cannot: {error.problem}") from error
-    run.record_fallback(segment.first, segment.stop, track, session.backend, reason)
+    run.record_fallback(segment.first, segment.stop, track, session.backend, reason, kind)
     return painted
 
 

@@ -25,21 +25,29 @@ _SAMPLE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Output frames [start, stop) that another backend than the one asked for had to paint, why, and which."""
+    """Output frames [start, stop) that another backend than the one asked for had to paint, why, and which.
+
+    `kind` is that of the error behind the reason, for programs: "memory", "checkpoint", ...; see `MuseTalkError`.
+    """
 
     start: int
     stop: int
     reason: str
     backend: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Unrestored:
-    """Output frames [start, stop) in which a face stayed as it was painted, since the restorer failed, and why."""
+    """Output frames [start, stop) in which a face stayed as it was painted, since the restorer failed, and why.
+
+    `kind` is that of the error behind the reason, for programs; see `MuseTalkError`.
+    """
 
     start: int
     stop: int
     reason: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

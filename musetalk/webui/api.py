@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import gradio as gr
 
-from musetalk.errors import MediaError, MuseTalkError
+from musetalk.errors import MediaError, MuseTalkError, SettingsError
 from musetalk.jobs.job import Job
 from musetalk.webui.accounts import account_of, result_of, shown_job, videos_of
 from musetalk.webui.form.settings_form import visitors_settings
@@ -68,8 +68,8 @@ class Api:
             if job.progress is not None:
                 progress((job.progress.done, job.progress.total or None), desc=job.progress.stage, unit="frames")
         if job.state != "done":
-            error = shown_job(self._site, job).error
-            raise gr.Error(error or f"the render was {job.state}", print_exception=False)
+            error = shown_job(self._site, job).error or f"the render was {job.state}"
+            raise gr.Error(error, title=job.error_kind or job.state, print_exception=False)
         return self._outcome(job)
 
     def submit(
@@ -88,9 +88,9 @@ class Api:
     def status(
         self, request: gr.Request, job: str, key: str
     ) -> tuple[dict[str, Any], str | None, dict[str, Any] | None]:
-        """How far a job is: {state, place, progress, error}; once done, the video and the report."""
+        """How far a job is: {state, place, progress, error, error_kind}; once done, the video and the report."""
         found = _call(self._site.jobs.get, job, owner_of(key, request))
-        told = {"id", "title", "state", "progress", "error", "failed"}
+        told = {"id", "title", "state", "progress", "error", "error_kind", "failed"}
         state = shown_job(self._site, found).model_dump(mode="json", include=told)
         return ({**state, "place": self._site.jobs.place(found)}, *self._outcome(found))
 
@@ -144,16 +144,17 @@ def _names(backends: object) -> list[str]:
         gr.Error: It is no list of names.
     """
     if not isinstance(backends, list) or not all(isinstance(name, str) for name in backends) or not backends:
-        raise gr.Error('backends are a list of names, like ["preview", "musetalk-v15"]', print_exception=False)
+        said = 'backends are a list of names, like ["preview", "musetalk-v15"]'
+        raise gr.Error(said, title=SettingsError.kind, print_exception=False)
     return backends
 
 
 def _call(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call, and turn an error into one that reaches programs whole."""
+    """Call, and turn an error into one that reaches programs whole, its kind as the title."""
     try:
         return call(*args, **kwargs)
     except MuseTalkError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(str(error), title=error.kind, print_exception=False) from error
 
 
 def add_api(site: Site) -> None:

@@ -80,6 +80,14 @@ def follow(client: Client, ticket: dict[str, str]) -> Any:  # noqa: ANN401
         threading.Event().wait(0.1)  # asking takes the time that the render needs
 
 
+@contextmanager
+def refused(kind: str) -> Iterator[None]:
+    """Expect that the app refuses what is asked of it in the `with` block, and calls it an error of this kind."""
+    with pytest.raises(AppError) as caught:
+        yield
+    assert caught.value.title == kind
+
+
 @pytest.fixture(scope="module")
 def still(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small portrait."""
@@ -164,7 +172,7 @@ def test_jobs_of_others_are_refused(client: Client, still: Path, speech: Path) -
     ticket = ask(client, "/submit", still, speech)
     for job, key in ((ticket["job"], "guess"), ("0" * 32, ticket["key"]), ("../" + ticket["job"], ticket["key"])):
         for endpoint in ("/status", "/stop"):
-            with pytest.raises(AppError, match="no such render of yours"):
+            with refused("job"):
                 client.predict(job=job, key=key, api_name=endpoint)
     assert follow(client, ticket)[0]["state"] == "done"
 
@@ -203,11 +211,11 @@ def test_caps_are_answered_before_any_work(
 ) -> None:
     before = {path.name for path in jobs_dir.iterdir()}
     long = write_wav(tmp_path / "long.wav", np.zeros(61 * 8000, np.float32), rate=8000)
-    with pytest.raises(AppError, match="lasts 61 s, more than the 60 s allowed"):
+    with refused("limit"):
         ask(client, "/render", still, long)
     large = tmp_path / "large.png"
     Image.new("L", (2000, 1000)).save(large)
-    with pytest.raises(AppError, match="2000x1000, more than the 921600 pixels"):
+    with refused("limit"):
         ask(client, "/render", large, speech)
     heavy = tmp_path / "heavy.mp4"
     heavy.write_bytes(sample.read_bytes() + bytes(3 * 2**20))
@@ -267,7 +275,7 @@ def test_with_logins_nothing_is_given_away_and_users_see_only_their_own(
             connected(address, auth=("bob", "two")) as bob,
         ):
             ticket = ask(ann, "/submit", still, speech)
-            with pytest.raises(AppError, match="no such render of yours"):
+            with refused("job"):
                 bob.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
             assert follow(ann, ticket)[0]["state"] == "done"
             thumbnail = f"gradio_api/file={tmp_path / 'jobs' / ticket['job'] / 'thumbnail.jpg'}"

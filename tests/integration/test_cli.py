@@ -239,6 +239,7 @@ def test_a_batch_goes_on_after_a_failure_and_says_so(picture: Path, word: Path, 
     assert [path.name for path in results.iterdir()] == ["good.mp4"]
     entries = json.loads((tmp_path / "r.json").read_text())
     assert [entry["error"] is None for entry in entries] == [False, True]
+    assert [entry["error_kind"] for entry in entries] == ["media", None]
     assert entries[1]["report"]["settings"]["bbox_shift"] == 3
 
 

@@ -112,21 +112,21 @@ def test_stopping_a_waiting_job_means_it_never_runs(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "kind", "said"),
     [
-        (FaceError("no face was found", "use another source"), "no face was found: use another source"),
-        (ZeroDivisionError("whoops"), "did not foresee"),
+        (FaceError("no face was found", "use another source"), "face", "no face was found: use another source"),
+        (ZeroDivisionError("whoops"), "unforeseen", "did not foresee"),
     ],
 )
 def test_a_failing_render_says_why_and_the_next_one_runs(
-    start: Callable[..., JobService], engine: Engine, voice: Path, error: Exception, said: str
+    start: Callable[..., JobService], engine: Engine, voice: Path, error: Exception, kind: str, said: str
 ) -> None:
     service = start()
     engine.error = error
     job = submit(service, voice)
     engine.go.release()
     failed = service.wait(job, LONGEST)
-    assert failed.state == "failed"
+    assert (failed.state, failed.error_kind) == ("failed", kind)
     assert said in failed.error
     engine.error = None
     engine.go.release()

@@ -130,9 +130,9 @@ def test_what_was_not_restored_is_told_by_its_reason() -> None:
         (0, 4, 1, "memory"),
         (9, 10, 0, "NaN"),
     ):
-        run.not_restored(start, stop, track, reason)
+        run.not_restored(start, stop, track, reason, "compute")
     left = left_unrestored(run.unrestored)
-    assert left == (Unrestored(0, 8, "memory"), Unrestored(9, 10, "NaN"))
+    assert left == (Unrestored(0, 8, "memory", "compute"), Unrestored(9, 10, "NaN", "compute"))
     assert unrestored_frames(left) == 9
     assert unrestored_sentences(left, 12) == (
         "8 of 12 frames keep the face as it was painted: it could not be restored (memory)",
