@@ -18,6 +18,8 @@ from musetalk.settings import EncoderSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import readable, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 
+_OF_EACH = {"measure": True, "use_saved_coords": True}  # settings of every render, whatever the user's are
+
 
 def compare(
     engine: Engine,
@@ -59,30 +61,22 @@ def compare(
     _check(engine, video, voice, backends, settings)
     shown = tuple(filter(None, (side_by_side, source_in_step)))
     kept = settings.coords_in(folder)
-    uses = comparison_files(video, voice, folder, backends, settings.debug_dir, kept, shown)
-    with _workplace(folder, uses) as work:
+    with _workplace(folder, comparison_files(video, voice, folder, backends, settings.debug_dir, kept, shown)) as work:
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
-        again = {"measure": True, "use_saved_coords": True, "coords_dir": kept or work / "coords"}
-        shared = settings.model_copy(update=again)
         own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
-        parts, errors = list[Compared](), list[MuseTalkError]()
+        shared = settings.model_copy(update={**_OF_EACH, "coords_dir": kept or work / "coords"})
+        made = list[RenderReport | MuseTalkError]()
         for number, backend in enumerate(backends, 1):
-            cancel.check()
             told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
             chosen, out = shared.model_copy(update={"backend": backend}), work / f"{backend}.mp4"
-            made = _render(engine, video, voice, out, chosen, told, cancel)
-            parts.append(_as_given(made, backend, own, work, folder))
-            errors += [made] if isinstance(made, MuseTalkError) else []
+            made.append(_render(engine, video, voice, out, chosen, told, cancel))
+        parts = [_as_given(each, backend, own, work, folder) for each, backend in zip(made, backends, strict=True)]
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
-            raise _all_failed(parts, errors, named)
-        told.begin("putting the results side by side", len(backends))
+            raise _all_failed(parts, [each for each in made if isinstance(each, MuseTalkError)], named)
         comparison = _add_views(comparison, work, settings.source, settings.encoder, told, cancel, side_by_side, named)
         if source_in_step:
-            told.begin("playing the source in step with them", len(comparison.parts))
-            result, out = work / comparison.rendered[0][0].video, work / source_in_step
-            _write_source(video, result, out, settings, told, cancel)
-            comparison = replace(comparison, source_in_step=source_in_step)
+            comparison = _with_source(comparison, video, work / source_in_step, settings, told, cancel)
         comparison.save(work / COMPARISON)
         cancel.check()
         _move(work, folder, _names(backends, shown))
@@ -167,6 +161,7 @@ def _render(
     engine: Engine, video: Path, voice: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
 ) -> RenderReport | MuseTalkError:
     """Let one backend render, or return why it cannot; afterwards its memory is free for the next."""
+    cancel.check()
     try:
         return engine.render(video, voice, out, settings, on_progress=told.tell, cancel=cancel)
     except Cancelled:
@@ -225,6 +220,7 @@ def _add_views(
     """Add what shows the results together."""
     from musetalk.comparison.side_by_side import Panel, write_side_by_side  # noqa: PLC0415
 
+    told.begin("putting the results side by side", len(comparison.parts))
     panels = [Panel.of(work / part.video, report, named) for part, report in comparison.rendered]
     if len(panels) > 1:
         out = work / name
@@ -241,15 +237,16 @@ def _add_views(
     return comparison
 
 
-def _write_source(
-    video: Path, result: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
-) -> None:
-    """Write the source as the results show it."""
+def _with_source(
+    comparison: Comparison, video: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+) -> Comparison:
+    """Add the source as the results show it."""
     from musetalk.comparison.source_in_step import write_source_in_step  # noqa: PLC0415
 
+    told.begin("playing the source in step with them", len(comparison.parts))
     write_source_in_step(
         video,
-        result,
+        out.with_name(comparison.rendered[0][0].video),
         out,
         folder=out.parent,
         wanted=settings.source,
@@ -258,6 +255,7 @@ def _write_source(
         on_frame=told.finishing,
         cancel=cancel,
     )
+    return replace(comparison, source_in_step=out.name)
 
 
 def _plotting() -> Callable[[Comparison, Path, Callable[[str], str]], None]:

@@ -23,7 +23,8 @@ from musetalk.doctor.network_hooks import watched
 from musetalk.doctor.sample_clip import Scene, envelope_windows, feature_windows
 from musetalk.errors import MuseTalkError
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
-from musetalk.pipeline.masking import FaceLayout, first_row_shown
+from musetalk.pipeline.cropping import FaceCropper
+from musetalk.pipeline.masking import FaceMasker, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -104,9 +105,10 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
         envelope_windows() if audio_spec is None else feature_windows(audio_spec, folder, whisper, str(compute.device))
     )
     heard = "its envelope" if audio_spec is None else "heard by Whisper" if whisper else "drawn numbers for Whisper's"
+    masker = FaceMasker(FaceCropper(ParsedFaces(), generator, settings.crop), generator.spec, settings.mask)
     begun = perf_counter()
     with watched({} if check is None else check.networks(generator)) as calls:
-        painted = _paint(generator, settings, scene, speech)
+        painted = _paint(generator, masker, scene, speech)
     ended = perf_counter()
     seen = WatchedClip(calls, painted.crops, speech, settings)
     given = _unwatched(audio_spec) if check is None else check.findings(seen)
@@ -128,11 +130,11 @@ def _unwatched(audio_spec: AudioFeatureSpec | None) -> list[Finding]:
     return [Finding("conditioned", "its networks were not watched: the backend does not say which they are")]
 
 
-def _paint(generator: FaceGenerator, settings: RenderSettings, scene: Scene, speech: Float32Array) -> _Painted:
+def _paint(generator: FaceGenerator, masker: FaceMasker, scene: Scene, speech: Float32Array) -> _Painted:
     """What rendering does with a clip, without faces to parse: place, cut, generate, mix."""
-    layout, frames = FaceLayout(ParsedFaces(), generator, settings), range(len(scene.frames))
-    transforms = layout.crops(list(frames), scene.faces)
-    masks = [layout.mask(*each) for each in zip(frames, scene.faces, transforms, strict=True)]
+    frames = range(len(scene.frames))
+    transforms = masker.cropper.crops(list(frames), scene.faces)
+    masks = [masker.mask(*each) for each in zip(frames, scene.faces, transforms, strict=True)]
     crops = np.stack([place.crop(frame) for place, frame in zip(transforms, scene.frames, strict=True)])
     in_crop = tuple(place.to_crop(face) for place, face in zip(transforms, scene.faces, strict=True))
     top, length = first_row_shown(masks, transforms), generator.clip_length

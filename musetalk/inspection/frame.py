@@ -205,12 +205,12 @@ def _with_face(
 
 def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], run: RenderRun) -> FramePreview:
     """Render one output frame, and say what is to be known of it."""
-    place, layout = plan.timeline.source_frame(frame), plan.session.layout
+    place, cropper, masker = plan.timeline.source_frame(frame), plan.session.cropper, plan.session.masker
     spoken = plan.voice is None or frame < plan.timeline.spoken_count
     chosen = plan.face_plan.faces(place) if spoken else ()
     boxes = sorted((face.box for face in plan.every_face.faces(place)), key=lambda box: box.center)
-    crops = [layout.crops([place], [face])[0] for face in chosen]
-    masks = [layout.mask(place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
+    crops = [cropper.own_crop(place, face) for face in chosen]
+    masks = [masker.mask(place, face, crop) for face, crop in zip(chosen, crops, strict=True)]
     segment = next(each for each in plan.segments if each.start <= frame < each.stop)
     run.emit("render", segment.start, segment.stop)
     with closing(output_frames(plan, frame, frame + 1, run)) as frames:
@@ -228,9 +228,9 @@ def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], run: RenderRun) 
         result=None if plan.voice is None else output.picture,
         notes=(*notes, *frame_notes(plan, frame, picture, chosen, run.cancel), *further),
         crops=tuple(crops),
-        lines=tuple(layout.line(place, face) for face in chosen),
-        parsed=tuple(layout.shapes.parsed(place, face) for face in chosen),
-        shift_range=layout.shift_range([place] * len(chosen), chosen),
+        lines=tuple(cropper.line(place, face) for face in chosen),
+        parsed=tuple(cropper.parsed.parsed(place, face) for face in chosen),
+        shift_range=cropper.shift_range([place] * len(chosen), chosen),
         steps=tuple(_with_input(steps, plan, picture, run.cancel) for steps in output.steps),
     )
 

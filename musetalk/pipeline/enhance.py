@@ -57,7 +57,7 @@ class EnhanceStage:
 
     def _views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:
         """Where the restorer sees a face, frame by frame, from output frame `first` on."""
-        shapes, source = self._plan.session.layout.shapes, self._plan.timeline.source_frame
+        shapes, source = self._plan.session.cropper.parsed, self._plan.timeline.source_frame
         return [
             face_view(face, self._enhancer.size, shapes.five(source(first + place), face))
             for place, face in enumerate(painted.faces)
@@ -93,7 +93,7 @@ class EnhanceStage:
         if self._settings.region == "mouth":
             return scale_alpha(intersect_masks(painted.masks[place], visible_mask(view, soft_square(size))), share)
         source = self._plan.timeline.source_frame(first + place)
-        mask = self._plan.session.layout.remove_occluders(
+        mask = self._plan.session.masker.remove_occluders(
             visible_mask(view, whole_face(size)), source, painted.faces[place]
         )
         return scale_alpha(mask, share)

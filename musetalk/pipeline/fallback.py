@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from musetalk.audio.track import SpeechTrack
 from musetalk.backends.types import FaceGenerator
-from musetalk.pipeline.masking import FaceLayout
+from musetalk.pipeline.cropping import FaceCropper
+from musetalk.pipeline.masking import FaceMasker
 from musetalk.progress import CancelToken
 
 
@@ -23,13 +24,15 @@ class BackendSession:
     Attributes:
         backend: Its name.
         generator: What paints.
-        layout: Where its crops and masks lie.
+        cropper: Where its crops lie.
+        masker: Where its masks lie.
         speech: The voice, as it hears it.
     """
 
     backend: str
     generator: FaceGenerator
-    layout: FaceLayout
+    cropper: FaceCropper
+    masker: FaceMasker
     speech: SpeechTrack
 
 

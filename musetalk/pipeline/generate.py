@@ -174,11 +174,11 @@ def _generate_clip(
     session: BackendSession, batch: Batch, part: range, track: int, plan: RenderPlan, run: RenderRun
 ) -> GeneratedFace:
     """Paint one face over frames of a segment, counted from its first."""
-    layout, start = session.layout, batch.segment.first
+    masker, start = session.masker, batch.segment.first
     sources = [plan.timeline.source_frame(start + frame) for frame in part]
     faces = tuple(next(f for f in plan.face_plan.faces(source) if f.track == track) for source in sources)
-    transforms = tuple(layout.crops(sources, faces))
-    masks = tuple(layout.mask(*each) for each in zip(sources, faces, transforms, strict=True))
+    transforms = tuple(session.cropper.crops(sources, faces))
+    masks = tuple(masker.mask(*each) for each in zip(sources, faces, transforms, strict=True))
     presence = tuple(plan.presence_of(start + frame) for frame in part)
     frames = batch.frames[part.start : part.stop]
     crops = np.stack([p.crop(frame) for p, frame in zip(transforms, frames, strict=True)])

@@ -1,4 +1,4 @@
-"""Where the crop and the mask of each face lie, by the habits of the generator and the wishes of the user."""
+"""Where the mask of each face lies, by the habits of the generator and the wishes of the user."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from musetalk.backends.types import FaceGenerator
+from musetalk.backends.types import GeneratorSpec
 from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask, intersect_masks, soft_square, visible_mask
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, mask_of_shape, shape_map
-from musetalk.faces.crops.aligner import Aligner
-from musetalk.faces.crops.crop import CropTransform, Scaling, place_crops, square_around
-from musetalk.faces.parsing.face_extent import halved_crop, parsing_view, shift_range
-from musetalk.faces.parsing.parsed_faces import ParsedFaces
+from musetalk.faces.crops.crop import CropTransform, square_around
+from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.types import FaceSample
-from musetalk.settings import MaskSettings, RenderSettings, ShownShape
+from musetalk.pipeline.cropping import FaceCropper
+from musetalk.settings import MaskSettings, ShownShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.stopping import stop_point
@@ -44,67 +43,26 @@ class _FaceMaps:
     front: UInt8Array | None
 
 
-class FaceLayout:
-    """Crops and masks of planned faces. Safe to share between threads.
+class FaceMasker:
+    """Masks of planned faces. Safe to share between threads.
 
     Args:
-        shapes: Extents and labels.
-        generator: What paints.
-        settings: Of the render.
+        cropper: Where their crops lie, and what was parsed of them.
+        spec: Of what paints.
+        settings: Where what it paints replaces the source.
         fps: Of the source; None: masks are not smoothed in time.
     """
 
     def __init__(
-        self, shapes: ParsedFaces, generator: FaceGenerator, settings: RenderSettings, *, fps: Fraction | None = None
+        self, cropper: FaceCropper, spec: GeneratorSpec, settings: MaskSettings, *, fps: Fraction | None = None
     ) -> None:
-        self._shapes = shapes
-        self._size, self._spec = generator.crop_size, generator.spec
-        self._scaling: Scaling = settings.blend.resampling
-        self._settings = settings
-        self._options = _parsed_options(settings.mask, settings.mask.shape_of(generator.spec.mask))
-        self._weights = time_weights(settings.mask.smoothing_seconds, fps)
+        self.cropper = cropper
+        self._parsed, self._spec, self._settings = cropper.parsed, spec, settings
+        self._shape = settings.shape_of(spec.mask)
+        self._options = _parsed_options(settings, self._shape)
+        self._weights = time_weights(settings.smoothing_seconds, fps)
         self._masks: LRUCache[tuple[int, int, CropTransform], FaceMask] = LRUCache(_KEPT)
         self._maps: LRUCache[tuple[int, int], _FaceMaps] = LRUCache(2 * len(self._weights) + _KEPT_BEHIND)
-
-    @property
-    def shapes(self) -> ParsedFaces:
-        """Extents and labels of the faces."""
-        return self._shapes
-
-    def crops(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> list[CropTransform]:
-        """Place the crops of one clip.
-
-        Args:
-            frames: Its source frames.
-            faces: The face in each.
-        """
-        if self._spec.framing == "square":
-            return [*place_crops(faces, self._size)]
-        if self._spec.aligner is not None and self._spec.framing == "aligned":
-            return self._aligned(frames, faces, self._spec.aligner)
-        margin = self._settings.extra_margin if self._spec.margin_below else 0
-        extents = (self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True))
-        shift = self._settings.bbox_shift
-        crops = [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
-        return [replace(crop, back=self._scaling) for crop in crops]
-
-    def _aligned(self, frames: Sequence[int], faces: Sequence[FaceSample], aligner: Aligner) -> list[CropTransform]:
-        found = [self._shapes.points(frame, face) for frame, face in zip(frames, faces, strict=True)]
-        points = [aligner.assume(face.box) if at is None else at for at, face in zip(found, faces, strict=True)]
-        return aligner.place(points, self._size, self._scaling)
-
-    def line(self, frame: int, face: FaceSample) -> float | None:
-        """The height at which the crop of a face is halved for the network, in source pixels; None where it is not."""
-        if self._spec.framing != "halved":
-            return None
-        [crop] = self.crops([frame], [face])
-        return crop.y + crop.height / 2
-
-    def shift_range(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> tuple[int, int] | None:
-        """Lowest and highest `bbox_shift` of use for faces in source frames; None where it moves no line."""
-        if self._spec.framing != "halved":
-            return None
-        return shift_range([self._shapes.extent(frame, face) for frame, face in zip(frames, faces, strict=True)])
 
     def mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
         """Where the generated crop of a face shows in a source frame."""
@@ -130,14 +88,14 @@ class FaceLayout:
                 mask = FaceMask(*pasted(crop))
             else:
                 mask = visible_mask(crop, self._moved(shown(crop.size), face, crop))
-            if self._settings.mask.shape_of(self._spec.mask) != "painted":
+            if self._shape != "painted":
                 mask = intersect_masks(self._shaped(frame, face, crop, maps), mask)
         return self._behind(mask, frame, face, maps)
 
     def _moved(self, shown: Float32Array, face: FaceSample, crop: CropTransform) -> Float32Array:
         """What a generator shows of its crops, where the settings want that."""
-        wanted, side = self._settings.mask, shown.shape[0]
-        if wanted.shape_of(self._spec.mask) != "painted" or not self._moves:
+        wanted, side = self._settings, shown.shape[0]
+        if self._shape != "painted" or not self._moves:
             return shown
         scale, middle = wanted.mouth_scale_factor, np.argwhere(shown > 0).mean(axis=0)
         drop = wanted.mouth_vertical_offset * crop.to_crop(face).box.height * side / (crop.size or side)
@@ -148,14 +106,14 @@ class FaceLayout:
     @property
     def _moves(self) -> bool:
         """Whether masks are moved or scaled."""
-        wanted = self._settings.mask
+        wanted = self._settings
         return (wanted.mouth_scale_factor, wanted.mouth_vertical_offset) != (1, 0)
 
     def _maps_around(self, frame: int, face: FaceSample) -> list[tuple[int, _FaceMaps]]:
         """What is known of a face in the frames around, ascending, as far as masks are smoothed in time."""
-        if self._options is None and self._settings.mask.occlusion is False:
+        if self._options is None and self._settings.occlusion is False:
             return []
-        places = self._shapes.around(frame, face, len(self._weights) - 1)
+        places = self._parsed.around(frame, face, len(self._weights) - 1)
         return [(at, self._face_maps(at, other)) for at, other in places]
 
     def _face_maps(self, frame: int, face: FaceSample) -> _FaceMaps:
@@ -167,13 +125,13 @@ class FaceLayout:
         return maps
 
     def _make_maps(self, frame: int, face: FaceSample) -> _FaceMaps:
-        parsed = self._shapes.parsed(frame, face)
+        parsed = self._parsed.parsed(frame, face)
         if parsed is None:
             return _FaceMaps(None, None)
         shape = front = None
         if self._options is not None:
-            shape = shape_map(parsed.labels, parsed.seen, self._own_crop(frame, face), self._options)
-        if self._settings.mask.occlusion is not False:
+            shape = shape_map(parsed.labels, parsed.seen, self.cropper.own_crop(frame, face), self._options)
+        if self._settings.occlusion is not False:
             front = find_occluders(parsed.labels)
         return _FaceMaps(shape, front)
 
@@ -183,9 +141,9 @@ class FaceLayout:
         mean = self._mean((at - frame, each.shape) for at, each in maps)
         if self._options is None or mean is None:
             return self._drawn_mask(frame, face, crop)
-        own = self._own_crop(frame, face)
+        own = self.cropper.own_crop(frame, face)
         square = square_around(own, self._options.expand)
-        drop = self._settings.mask.mouth_vertical_offset * face.box.height / max(1, square.height)
+        drop = self._settings.mouth_vertical_offset * face.box.height / max(1, square.height)
         return mask_of_shape(mean, own, replace(self._options, drop=drop))
 
     def _behind(self, mask: FaceMask, frame: int, face: FaceSample, maps: Sequence[tuple[int, _FaceMaps]]) -> FaceMask:
@@ -201,14 +159,10 @@ class FaceLayout:
         """The mean of maps, with weights by their distance in frames."""
         return weighted_mean((self._weights[abs(distance)], each) for distance, each in maps if each is not None)
 
-    def _own_crop(self, frame: int, face: FaceSample) -> CropTransform:
-        """The crop of a face as it is without other frames: native crops of a clip share their size."""
-        return self.crops([frame], [face])[0]
-
     def _drawn_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
         if self._spec.framing == "halved":
-            return crop_mask(crop, self._settings.mask)
-        return face_mask(face.box, self._settings.mask, self._own_crop(frame, face))
+            return crop_mask(crop, self._settings)
+        return face_mask(face.box, self._settings, self.cropper.own_crop(frame, face))
 
 
 def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[CropTransform]) -> int:

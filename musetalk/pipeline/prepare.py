@@ -6,10 +6,13 @@ what a preview shows is what a render paints.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
@@ -27,16 +30,25 @@ from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.components import Components
+from musetalk.pipeline.cropping import FaceCropper
 from musetalk.pipeline.face_sampling import MAX_SAMPLES, find_oddity
 from musetalk.pipeline.fallback import BackendSession, FallbackBackend
 from musetalk.pipeline.file_uses import coords_file
-from musetalk.pipeline.masking import FaceLayout
+from musetalk.pipeline.masking import FaceMasker
 from musetalk.pipeline.no_face import no_face_error
 from musetalk.pipeline.parse import parse_faces
 from musetalk.pipeline.segments import Segment, cut_segments, segment_limits
 from musetalk.pipeline.speech import WHOLE_SECONDS, extract_features
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.settings import RenderSettings
+from musetalk.settings import (
+    CropSettings,
+    FaceChoice,
+    MaskSettings,
+    RenderSettings,
+    SilenceSettings,
+    SpeechSettings,
+    TrackerSettings,
+)
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 
@@ -121,26 +133,26 @@ def prepare(
         settings: Of the render.
         folder: The job's temporary directory, of its own.
         run: Progress, cancellation, warnings.
-        coords_dir: Where face plans are kept, if the settings ask for it; None: nowhere.
+        coords_dir: Where face plans are kept; None: nowhere.
         window: The part of the output that will be rendered; None: all of it, and a source without a face is an error.
 
     Raises:
         FaceError: There is no face to work on.
     """
     with run.clock.measure("plan"):
-        wanted = range(timeline.sources_used) if window is None else window.sources
-        every_face, found = _find_faces(source, wanted, components.detector, settings, coords_dir, run, window)
+        detector, tracker = components.detector, settings.tracker
+        every_face, found = _find_faces(source, timeline, detector, tracker, settings.face, coords_dir, run, window)
         face_plan = every_face.select(settings.face)
     if window is None:
-        source, timeline = _shorten(source, voice, timeline, found, settings, run)
+        source, timeline = _shorten(source, voice, timeline, found, run, length=settings.length, tail=settings.tail)
         if face_plan.face_frames == 0:
-            raise no_face_error(source, timeline.sources_used, components.detector, run.cancel)
-    parsed = _parse(source, timeline, face_plan, components, settings, found, window, folder=folder, run=run)
-    speech, envelope = _hear(voice, components, settings, source, timeline, window, folder=folder, run=run)
-    goes_on = timeline.frame_count > timeline.spoken_count
-    presence = find_presence(envelope, settings.silence, source.fps, timeline.spoken_count, goes_on=goes_on)
+            raise no_face_error(source, timeline.sources_used, detector, run.cancel)
+    parsed = _parse(source, timeline, face_plan, components, tracker, found, window, folder=folder, run=run)
+    hear = partial(_hear, voice, settings.speech, settings.silence, source, timeline, window)
+    speech, envelope = hear(components, folder, run)
+    lay_out = partial(_lay_out, parsed, settings.crop, settings.mask, source.fps)
+    presence = _presence(envelope, settings.silence, source, timeline)
     limits = segment_limits(components.generator, source.frame_bytes, source.fps)
-    layout = FaceLayout(parsed, components.generator, settings, fps=source.fps)
     plan = RenderPlan(
         source=source,
         voice=voice,
@@ -151,8 +163,8 @@ def prepare(
         presence=presence,
         segments=cut_segments(face_plan, timeline, limits, presence, None if window is None else window.clip),
         components=components,
-        session=BackendSession(components.backend, components.generator, layout, speech),
-        fallback=_fallback(components, parsed, voice, settings, source, timeline, folder, window),
+        session=lay_out(components, speech),
+        fallback=_fallback(components.fallback, hear, lay_out, folder),
         settings=settings,
         folder=folder,
         keeps_sources=window is not None or settings.measure or settings.debug_dir is not None,
@@ -171,19 +183,21 @@ def _warn(plan: RenderPlan, run: RenderRun) -> None:
 
 def _find_faces(
     source: Source,
-    wanted: range,
+    timeline: Timeline,
     detector: FaceDetector,
-    settings: RenderSettings,
+    tracker: TrackerSettings,
+    choice: FaceChoice,
     coords_dir: Path | None,
     run: RenderRun,
     window: Window | None,
 ) -> tuple[FacePlan, range]:
-    """All faces in some frames of a source, or those that were saved; and which of the frames could be decoded."""
+    """All faces in the frames that are wanted, or those that were saved; and which of the frames could be decoded."""
+    wanted = range(timeline.sources_used) if window is None else window.sources
     saved: Path | None = None
     key, total = "", len(wanted)
-    if settings.use_saved_coords and coords_dir is not None:
+    if coords_dir is not None:
         digest = content_digest(source, run.cancel)
-        key = plan_key(digest, detector, settings.tracker, total, source.fps, settings.face)
+        key = plan_key(digest, detector, tracker, total, source.fps, choice)
         saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:
@@ -201,8 +215,8 @@ def _find_faces(
             frame_size=(source.width, source.height),
             fps=source.fps,
             detector=detector,
-            settings=settings.tracker,
-            choice=settings.face,
+            settings=tracker,
+            choice=choice,
             every=window is not None,
             on_frame=lambda done: run.emit("plan", done, total),
             cancel=run.cancel,
@@ -228,16 +242,21 @@ def _keeping(
 
 
 def _shorten(
-    source: Source, voice: Voice | None, timeline: Timeline, found: range, settings: RenderSettings, run: RenderRun
+    source: Source,
+    voice: Voice | None,
+    timeline: Timeline,
+    found: range,
+    run: RenderRun,
+    *,
+    length: Literal["pingpong", "loop", "hold"],
+    tail: Literal["cut", "keep"],
 ) -> tuple[Source, Timeline]:
     """Source and timeline without what cannot be decoded."""
     if voice is None or len(found) >= timeline.sources_used:
         return source, timeline
     run.warn(note_on_shortening(source, len(found)))
     source = source.shortened(len(found))
-    return source, plan_timeline(
-        source.frame_count, source.fps, voice.seconds, length=settings.length, tail=settings.tail
-    )
+    return source, plan_timeline(source.frame_count, source.fps, voice.seconds, length=length, tail=tail)
 
 
 def _parse(
@@ -245,7 +264,7 @@ def _parse(
     timeline: Timeline,
     face_plan: FacePlan,
     components: Components,
-    settings: RenderSettings,
+    tracker: TrackerSettings,
     found: range,
     window: Window | None,
     *,
@@ -256,19 +275,19 @@ def _parse(
     frames = range(timeline.spoken_count) if window is None else window.clip
     shown = sorted(set(map(timeline.source_frame, frames)) & set(found))
     sources = range(shown[0], shown[-1] + 1) if shown else range(0)
-    sigma = smoothing_sigma(settings.tracker, source.fps)
+    sigma = smoothing_sigma(tracker, source.fps)
     with run.clock.measure("parse"):
         return parse_faces(source, face_plan, sources, components.readers, sigma, folder=folder, run=run)
 
 
 def _hear(
     voice: Voice | None,
-    components: Components,
-    settings: RenderSettings,
+    settings: SpeechSettings,
+    silence: SilenceSettings,
     source: Source,
     timeline: Timeline,
     window: Window | None,
-    *,
+    components: Components,
     folder: Path,
     run: RenderRun,
 ) -> tuple[SpeechTrack, EnvelopeTrack]:
@@ -277,12 +296,12 @@ def _hear(
         speech, envelope = extract_features(
             voice,
             components,
-            settings.speech,
+            settings,
             source.fps,
             timeline.spoken_count,
             folder=folder,
             run=run,
-            silence=settings.silence,
+            silence=silence,
             around=None if window is None else window.frame,
         )
     whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
@@ -291,37 +310,52 @@ def _hear(
     return speech, envelope
 
 
-def _fallback(
-    components: Components,
+def _presence(
+    envelope: EnvelopeTrack, silence: SilenceSettings, source: Source, timeline: Timeline
+) -> Float32Array | None:
+    """How much of the generated face each spoken output frame shows."""
+    goes_on = timeline.frame_count > timeline.spoken_count
+    return find_presence(envelope, silence, source.fps, timeline.spoken_count, goes_on=goes_on)
+
+
+def _lay_out(
     parsed: ParsedFaces,
-    voice: Voice | None,
-    settings: RenderSettings,
-    source: Source,
-    timeline: Timeline,
+    crop: CropSettings,
+    mask: MaskSettings,
+    fps: Fraction,
+    components: Components,
+    speech: SpeechTrack,
+) -> BackendSession:
+    """A backend with the crops and masks of the faces, and the voice, as it takes them."""
+    cropper = FaceCropper(parsed, components.generator, crop)
+    masker = FaceMasker(cropper, components.generator.spec, mask, fps=fps)
+    return BackendSession(components.backend, components.generator, cropper, masker, speech)
+
+
+def _fallback(
+    load: Callable[[], Components] | None,
+    hear: Callable[[Components, Path, RenderRun], tuple[SpeechTrack, EnvelopeTrack]],
+    lay_out: Callable[[Components, SpeechTrack], BackendSession],
     folder: Path,
-    window: Window | None,
 ) -> FallbackBackend | None:
     """Return what generates faces that the backend cannot: of the same faces, with the voice encoded as it takes it."""
-    load = components.fallback
     if load is None:
         return None
 
     def start(cancel: CancelToken) -> BackendSession:
         own, place = load(), folder / "fallback"
         place.mkdir()
-        quiet = RenderRun(cancel=cancel)
-        speech, _ = _hear(voice, own, settings, source, timeline, window, folder=place, run=quiet)
-        layout = FaceLayout(parsed, own.generator, settings, fps=source.fps)
-        return BackendSession(own.backend, own.generator, layout, speech)
+        speech, _ = hear(own, place, RenderRun(cancel=cancel))
+        return lay_out(own, speech)
 
     return FallbackBackend(start)
 
 
 def _note_on_size(plan: RenderPlan) -> str:
     """That a face is larger than what the backend paints; empty: none is."""
-    size, layout = plan.session.generator.crop_size, plan.session.layout
+    size, cropper = plan.session.generator.crop_size, plan.session.cropper
     sources = [plan.timeline.source_frame(segment.start) for segment in plan.segments if segment.tracks]
-    crops = (layout.crops([source], [face])[0] for source in sources for face in plan.face_plan.faces(source))
+    crops = (cropper.own_crop(source, face) for source in sources for face in plan.face_plan.faces(source))
     largest = max((crop.side for crop in crops), default=0)
     if size is None or largest <= size:
         return ""

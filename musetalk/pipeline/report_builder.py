@@ -93,7 +93,7 @@ def _shift_range(plan: RenderPlan) -> tuple[int, int] | None:
     some = painted[:: max(1, len(painted) // _SAMPLED_SEGMENTS)]
     sources = [plan.timeline.source_frame(segment.start) for segment in some]
     places = [(source, face) for source in sources for face in plan.face_plan.faces(source)]
-    return plan.session.layout.shift_range([source for source, _ in places], [face for _, face in places])
+    return plan.session.cropper.shift_range([source for source, _ in places], [face for _, face in places])
 
 
 def _loudness(plan: RenderPlan) -> tuple[float, ...]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from musetalk.backends.types import Framing, GeneratorSpec
+from musetalk.backends.types import FaceGenerator, Framing, GeneratorSpec
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.crops.crop import CropTransform
-from musetalk.pipeline.masking import FaceLayout
+from musetalk.faces.parsing.parsed_faces import ParsedFaces
+from musetalk.pipeline.cropping import FaceCropper
+from musetalk.pipeline.masking import FaceMasker
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import SIDE, drawn_sample
@@ -35,6 +37,13 @@ class Painter:
         raise AssertionError("a layout paints nothing")
 
 
+def masker(
+    parsed: ParsedFaces, painter: FaceGenerator, settings: RenderSettings, fps: Fraction | None = None
+) -> FaceMasker:
+    """As a render makes it; its cropper with it."""
+    return FaceMasker(FaceCropper(parsed, painter, settings.crop), painter.spec, settings.mask, fps=fps)
+
+
 def layout(
     folder: Path,
     labels: Mapping[int, UInt8Array] | None = None,
@@ -42,13 +51,13 @@ def layout(
     fps: Fraction | None = None,
     framing: Framing = "halved",
     **mask: object,
-) -> FaceLayout:
+) -> FaceMasker:
     shapes = shapes_of(folder, {0: draw()} if labels is None else labels)
-    return FaceLayout(shapes, Painter(framing), RenderSettings.parse({"mask": mask}), fps=fps)
+    return masker(shapes, Painter(framing), RenderSettings.parse({"mask": mask}), fps=fps)
 
 
-def mask_of(made: FaceLayout, frame: int = 0) -> tuple[FaceMask, CropTransform]:
-    [crop] = made.crops([frame], [FACE])
+def mask_of(made: FaceMasker, frame: int = 0) -> tuple[FaceMask, CropTransform]:
+    [crop] = made.cropper.crops([frame], [FACE])
     return made.mask(frame, FACE, crop), crop
 
 

@@ -149,8 +149,8 @@ def painted_places(plan: RenderPlan, frame: int) -> list[tuple[slice, slice]]:
     source = plan.timeline.source_frame(frame)
     places = []
     for face in plan.face_plan.faces(source):
-        [crop] = plan.session.layout.crops([source], [face])
-        mask = plan.session.layout.mask(source, face, crop)
+        [crop] = plan.session.cropper.crops([source], [face])
+        mask = plan.session.masker.mask(source, face, crop)
         rows, columns = mask.alpha.shape
         places.append((slice(max(0, mask.y), mask.y + rows), slice(max(0, mask.x), mask.x + columns)))
     return places
@@ -183,7 +183,7 @@ def check_only_faces_are_painted(plan: RenderPlan, made: list[UInt8Array], faces
 
 def placement_of(plan: RenderPlan, frame: int) -> CropTransform:
     [face] = plan.face_plan.faces(frame)
-    [transform] = plan.session.layout.crops([frame], [face])
+    [transform] = plan.session.cropper.crops([frame], [face])
     return transform
 
 

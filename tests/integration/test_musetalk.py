@@ -68,7 +68,7 @@ def crops_of(plan: RenderPlan, frame: int) -> list[tuple[slice, slice]]:
     """Where output may differ from the source in an output frame."""
     source = plan.timeline.source_frame(frame)
     faces = plan.face_plan.faces(source)
-    places = [plan.session.layout.crops([source], [face])[0] for face in faces]
+    places = [plan.session.cropper.crops([source], [face])[0] for face in faces]
     return [(slice(max(0, p.y), p.y + p.height), slice(max(0, p.x), p.x + p.width)) for p in places]
 
 

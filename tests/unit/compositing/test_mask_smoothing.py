@@ -12,12 +12,12 @@ import pytest
 
 from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
 from musetalk.faces.parsing.labels import FaceLabel
-from musetalk.pipeline.masking import FaceLayout
+from musetalk.pipeline.masking import FaceMasker
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import SIDE
 from tests.helpers.drawn_labels import draw, with_hand, with_strand
-from tests.helpers.masked import FACE, FPS, PARSED, Painter, layout, mask_of, whole
+from tests.helpers.masked import FACE, FPS, PARSED, Painter, layout, mask_of, masker, whole
 
 
 def test_weights_fall_to_half_at_half_the_width() -> None:
@@ -50,7 +50,7 @@ def flickering(count: int) -> dict[int, UInt8Array]:
     return frames
 
 
-def unrest(made: FaceLayout, frames: range) -> float:
+def unrest(made: FaceMasker, frames: range) -> float:
     alphas = [whole(mask_of(made, frame)[0]) for frame in frames]
     return float(np.mean([np.abs(a - b).mean() for a, b in pairwise(alphas)]))
 
@@ -59,7 +59,9 @@ def unrest(made: FaceLayout, frames: range) -> float:
 def test_masks_of_flickering_labels_keep_still(tmp_path: Path, shape: str) -> None:
     labels = flickering(24)
     made = layout(tmp_path, labels, fps=FPS, shape=shape)
-    raw = FaceLayout(made.shapes, Painter(), RenderSettings.parse({"mask": {"shape": shape, "smoothing_seconds": 0}}))
+    raw = masker(
+        made.cropper.parsed, Painter(), RenderSettings.parse({"mask": {"shape": shape, "smoothing_seconds": 0}})
+    )
     assert unrest(made, range(6, 18)) < 0.45 * unrest(raw, range(6, 18))
 
 
@@ -80,7 +82,7 @@ def test_a_mask_does_not_depend_on_what_was_asked_for_before(tmp_path: Path) -> 
     made = layout(tmp_path, labels, fps=FPS)
     forwards = [mask_of(made, frame)[0] for frame in range(12)]
     for order in (range(11, -1, -1), (7, 0, 11, 3)):
-        other = FaceLayout(made.shapes, Painter(), RenderSettings(), fps=FPS)
+        other = masker(made.cropper.parsed, Painter(), RenderSettings(), fps=FPS)
         for frame in order:
             mask = mask_of(other, frame)[0]
             assert (mask.x, mask.y) == (forwards[frame].x, forwards[frame].y)
@@ -91,12 +93,12 @@ def test_smoothing_ends_where_the_track_does(tmp_path: Path) -> None:
     wide, narrow = draw(310), draw(290)
     labels = {**dict.fromkeys(range(5), wide), **dict.fromkeys(range(6, 10), narrow)}
     made = layout(tmp_path, labels, fps=FPS, smoothing_seconds=0.4)
-    alone = FaceLayout(made.shapes, Painter(), RenderSettings())
+    alone = masker(made.cropper.parsed, Painter(), RenderSettings())
     for frame in (0, 4, 6, 9):  # frame 5 is missing
         np.testing.assert_array_equal(mask_of(made, frame)[0].alpha, mask_of(alone, frame)[0].alpha)
-    assert [at for at, _ in made.shapes.around(3, FACE, 9)] == [0, 1, 2, 3, 4]
-    assert [at for at, _ in made.shapes.around(7, FACE, 1)] == [6, 7, 8]
-    assert made.shapes.around(5, FACE, 3) == []
+    assert [at for at, _ in made.cropper.parsed.around(3, FACE, 9)] == [0, 1, 2, 3, 4]
+    assert [at for at, _ in made.cropper.parsed.around(7, FACE, 1)] == [6, 7, 8]
+    assert made.cropper.parsed.around(5, FACE, 3) == []
 
 
 def test_a_frame_whose_labels_fail_takes_the_shape_of_those_around_it(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
 from musetalk.faces.parsing.labels import FaceLabel, look_up
-from musetalk.pipeline.masking import FaceLayout
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import BOX, SIDE, drawn_sample
 from tests.helpers.drawn_labels import WHOLE, draw, shapes_of, with_glasses, with_hand, with_microphone, with_strand
+from tests.helpers.masked import masker
 
 FACE = drawn_sample()
 Change = Callable[[UInt8Array], UInt8Array]
@@ -50,8 +50,8 @@ class Painter:
 def masked(
     folder: Path, labels: UInt8Array, painter: Painter | None = None, **mask: object
 ) -> tuple[FaceMask, CropTransform]:
-    made = FaceLayout(shapes_of(folder, {0: labels}), painter or Painter(), RenderSettings.parse({"mask": mask}))
-    [crop] = made.crops([0], [FACE])
+    made = masker(shapes_of(folder, {0: labels}), painter or Painter(), RenderSettings.parse({"mask": mask}))
+    [crop] = made.cropper.crops([0], [FACE])
     return made.mask(0, FACE, crop), crop
 
 

@@ -22,10 +22,11 @@ from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.pipeline.masking import FaceLayout, first_row_shown
+from musetalk.pipeline.masking import FaceMasker, first_row_shown
 from musetalk.settings import LatentSyncSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import BOX, drawn_face, drawn_sample
+from tests.helpers.masked import masker
 
 pytestmark = pytest.mark.slow
 
@@ -75,8 +76,8 @@ def shapes(
     return reader.finish(2.0)
 
 
-def layout(spec: GeneratorSpec, found: ParsedFaces, size: int = 256, **values: object) -> FaceLayout:
-    return FaceLayout(found, Painter(spec, size), RenderSettings.parse(values))
+def layout(spec: GeneratorSpec, found: ParsedFaces, size: int = 256, **values: object) -> FaceMasker:
+    return masker(found, Painter(spec, size), RenderSettings.parse(values))
 
 
 def angle(transform: object) -> float:
@@ -86,21 +87,23 @@ def angle(transform: object) -> float:
 
 def test_a_tilted_face_stands_upright_in_its_crop(tmp_path: Path) -> None:
     made = layout(ALIGNED, shapes(tmp_path, aligner=FaceAligner()))
-    crops = made.crops(range(5), [FACE] * 5)
+    crops = made.cropper.crops(range(5), [FACE] * 5)
     for crop in crops:
         assert angle(crop) == pytest.approx(TILT, abs=np.radians(1.5))
-    assert made.line(0, FACE) is None
-    assert made.shift_range([0], [FACE]) is None
+    assert made.cropper.line(0, FACE) is None
+    assert made.cropper.shift_range([0], [FACE]) is None
 
 
 def test_frames_without_labels_are_filled_in_from_their_neighbours(tmp_path: Path) -> None:
     made = layout(ALIGNED, shapes(tmp_path, missing=(2, 3), aligner=FaceAligner()))
-    assert [angle(crop) for crop in made.crops(range(5), [FACE] * 5)] == pytest.approx([TILT] * 5, abs=np.radians(1.5))
+    assert [angle(crop) for crop in made.cropper.crops(range(5), [FACE] * 5)] == pytest.approx(
+        [TILT] * 5, abs=np.radians(1.5)
+    )
 
 
 def test_without_labels_a_typical_face_is_assumed() -> None:
     made = layout(ALIGNED, ParsedFaces(), 512)
-    [crop] = made.crops([0], [FACE])
+    [crop] = made.cropper.crops([0], [FACE])
     assert crop.size == 512
     assert crop.crop(drawn_face()).shape == (512, 512, 3)
     assert angle(crop) == pytest.approx(0, abs=1e-6)
@@ -124,7 +127,7 @@ def test_points_are_measured_only_for_those_who_ask(tmp_path: Path) -> None:
 def test_only_painted_pixels_show_whatever_the_mask(tmp_path: Path, spec: GeneratorSpec, size: int, shape: str) -> None:
     """A result that is right where the network paints, and red where it keeps: no red reaches the frame."""
     made = layout(spec, shapes(tmp_path, aligner=FaceAligner()), size, mask={"shape": shape})
-    [crop] = made.crops([2], [FACE])
+    [crop] = made.cropper.crops([2], [FACE])
     mask = made.mask(2, FACE, crop)
     assert mask.alpha.max() > 0.9
     frame = np.full((320, 320, 3), 90, np.uint8)
@@ -139,7 +142,7 @@ def test_upstream_turns_back_the_whole_crop_bilinear_by_its_own_mask(tmp_path: P
     published = spec_of(RenderSettings(look="published").latentsync)
     found = shapes(tmp_path, aligner=FaceAligner())
     made = layout(published, found, look="published")
-    [crop] = made.crops([2], [FACE])
+    [crop] = made.cropper.crops([2], [FACE])
     assert isinstance(crop, AlignedCropTransform)
     assert crop.scaling == "upstream"
     mask, whole = made.mask(2, FACE, crop), whole_mask(crop, (0, 0, 320, 320))
@@ -152,9 +155,9 @@ def test_upstream_turns_back_the_whole_crop_bilinear_by_its_own_mask(tmp_path: P
     assert spec_of(swapped).pasted is None
 
 
-def middle_of(made: FaceLayout) -> tuple[float, float]:
+def middle_of(made: FaceMasker) -> tuple[float, float]:
     """How large the mask is, and how far down its middle lies."""
-    [crop] = made.crops([2], [FACE])
+    [crop] = made.cropper.crops([2], [FACE])
     mask = made.mask(2, FACE, crop)
     assert max(mask.alpha[0].max(), mask.alpha[-1].max(), mask.alpha[:, 0].max(), mask.alpha[:, -1].max()) < 0.2
     rows = np.flatnonzero((mask.alpha > 0.5).any(axis=1))
@@ -175,7 +178,7 @@ def test_what_the_network_shows_is_scaled_and_moved_as_every_mask(tmp_path: Path
 @pytest.mark.parametrize("size", [256, 512])
 def test_rows_above_the_first_one_are_not_looked_at(tmp_path: Path, spec: GeneratorSpec, size: int) -> None:
     made = layout(spec, shapes(tmp_path, aligner=FaceAligner()), size)
-    [crop] = made.crops([2], [FACE])
+    [crop] = made.cropper.crops([2], [FACE])
     mask = made.mask(2, FACE, crop)
     first = first_row_shown([mask], [crop])
     assert 0.1 * size < first < 0.4 * size

@@ -21,12 +21,13 @@ from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
-from musetalk.pipeline.masking import FaceLayout, first_row_shown
+from musetalk.pipeline.masking import FaceMasker, first_row_shown
 from musetalk.pipeline.parse import FaceReaders, parse_pictures
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
+from tests.helpers.masked import masker
 
 FACE = drawn_sample()
 
@@ -106,12 +107,12 @@ def read(folder: Path, frames: Sequence[int], parser: DrawnLabeller, run: Render
     return parse_pictures(pictures, plan, FaceReaders(parser), 2.0, folder=folder, run=run or RenderRun(), total=count)
 
 
-def layout(shapes: ParsedFaces, painter: Painter = MUSETALK, **values: object) -> FaceLayout:
-    return FaceLayout(shapes, painter, RenderSettings.parse(values))
+def layout(shapes: ParsedFaces, painter: Painter = MUSETALK, **values: object) -> FaceMasker:
+    return masker(shapes, painter, RenderSettings.parse(values))
 
 
-def alpha_at(made: FaceLayout, x: float, y: float) -> float:
-    [crop] = made.crops([0], [FACE])
+def alpha_at(made: FaceMasker, x: float, y: float) -> float:
+    [crop] = made.cropper.crops([0], [FACE])
     mask = made.mask(0, FACE, crop)
     row, column = round(y) - mask.y, round(x) - mask.x
     inside = 0 <= row < mask.alpha.shape[0] and 0 <= column < mask.alpha.shape[1]
@@ -120,8 +121,8 @@ def alpha_at(made: FaceLayout, x: float, y: float) -> float:
 
 def test_the_crop_follows_the_labels(tmp_path: Path) -> None:
     made = layout(read(tmp_path, [0], DrawnLabeller()), extra_margin=0)
-    [crop] = made.crops([0], [FACE])
-    line = made.line(0, FACE)
+    [crop] = made.cropper.crops([0], [FACE])
+    line = made.cropper.line(0, FACE)
     assert line is not None
     assert abs(crop.y + crop.height - 262) <= 3  # the drawn chin
     assert abs(crop.y + crop.height / 2 - line) <= 1
@@ -132,27 +133,29 @@ def test_the_crop_follows_the_labels(tmp_path: Path) -> None:
 
 def test_without_labels_the_crop_follows_the_box() -> None:
     made = layout(ParsedFaces(), extra_margin=0)
-    [crop] = made.crops([0], [FACE])
+    [crop] = made.cropper.crops([0], [FACE])
     assert (crop.x, crop.x + crop.width, crop.y + crop.height) == (80, 240, 250)
-    assert made.line(0, FACE) == 154
+    assert made.cropper.line(0, FACE) == 154
 
 
 @pytest.mark.parametrize(("painter", "room"), [(MUSETALK, 12), (OLDER, 0)])
 def test_only_version_1_5_has_room_below_the_chin(painter: Painter, room: int) -> None:
-    heights = [layout(ParsedFaces(), painter, extra_margin=margin).crops([0], [FACE])[0].height for margin in (12, 0)]
+    heights = [
+        layout(ParsedFaces(), painter, extra_margin=margin).cropper.crops([0], [FACE])[0].height for margin in (12, 0)
+    ]
     assert heights[0] - heights[1] == room
 
 
 def test_a_square_generator_is_given_squares_and_has_no_line() -> None:
     made = layout(ParsedFaces(), SQUARE)
-    [crop] = made.crops([0], [FACE])
+    [crop] = made.cropper.crops([0], [FACE])
     assert (crop.width, crop.size) == (crop.height, crop.width)
-    assert made.line(0, FACE) is None
-    assert made.shift_range([0], [FACE]) is None
+    assert made.cropper.line(0, FACE) is None
+    assert made.cropper.shift_range([0], [FACE]) is None
 
 
 def test_the_useful_shift_is_told() -> None:
-    low, high = layout(ParsedFaces()).shift_range([0], [FACE]) or (0, 0)
+    low, high = layout(ParsedFaces()).cropper.shift_range([0], [FACE]) or (0, 0)
     assert (low, high) == (-13, 14)
 
 
@@ -170,7 +173,7 @@ def test_the_published_shape_is_the_usual_one(tmp_path: Path) -> None:
     nose = (160, 178)  # jaw leaves it to the source, and so does raw
     masks = {}
     for painter, name in ((MUSETALK, "jaw"), (OLDER, "raw")):
-        [crop] = layout(shapes, painter).crops([0], [FACE])
+        [crop] = layout(shapes, painter).cropper.crops([0], [FACE])
         usual = layout(shapes, painter).mask(0, FACE, crop)
         asked = layout(shapes, painter, mask={"shape": name}).mask(0, FACE, crop)
         np.testing.assert_array_equal(usual.alpha, asked.alpha)
@@ -183,8 +186,8 @@ def test_the_published_shape_is_the_usual_one(tmp_path: Path) -> None:
 def test_the_published_look_has_upstreams_masks_and_scaling(tmp_path: Path, painter: Painter, shape: str) -> None:
     """Its own labels alone, cut where the crop ends; and the crop brought back bilinear."""
     shapes = read(tmp_path, [0, 1, 2], DrawnLabeller())
-    made, ours = (FaceLayout(shapes, painter, RenderSettings.parse(each), fps=Fraction(25)) for each in LOOKS)
-    [crop], [fine] = made.crops([1], [FACE]), ours.crops([1], [FACE])
+    made, ours = (masker(shapes, painter, RenderSettings.parse(each), fps=Fraction(25)) for each in LOOKS)
+    [crop], [fine] = made.cropper.crops([1], [FACE]), ours.cropper.crops([1], [FACE])
     assert isinstance(crop, BoxCropTransform)
     assert replace(crop, back="fine") == fine
     face = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
@@ -201,7 +204,7 @@ def test_the_published_look_has_upstreams_masks_and_scaling(tmp_path: Path, pain
 @pytest.mark.parametrize("shape", ["auto", "ellipse", "box"])
 def test_drawn_masks_end_inside_the_crop(shape: str) -> None:
     made = layout(ParsedFaces(), mask={"shape": shape})
-    [crop] = made.crops([0], [FACE])
+    [crop] = made.cropper.crops([0], [FACE])
     mask = made.mask(0, FACE, crop)
     rows, columns = mask.alpha.shape
     assert crop.x <= mask.x
@@ -213,7 +216,7 @@ def test_drawn_masks_end_inside_the_crop(shape: str) -> None:
 
 def test_rows_above_the_mask_need_not_be_painted(tmp_path: Path) -> None:
     made = layout(read(tmp_path, [0], DrawnLabeller()))
-    crops = made.crops([0], [FACE])
+    crops = made.cropper.crops([0], [FACE])
     masks = [made.mask(0, FACE, crop) for crop in crops]
     first = first_row_shown(masks, crops)
     assert 80 < first < 128
@@ -224,7 +227,7 @@ def test_rows_above_the_mask_need_not_be_painted(tmp_path: Path) -> None:
 
 def test_a_mask_is_made_once(tmp_path: Path) -> None:
     made = layout(read(tmp_path, [0], DrawnLabeller()))
-    [crop] = made.crops([0], [FACE])
+    [crop] = made.cropper.crops([0], [FACE])
     assert made.mask(0, FACE, crop) is made.mask(0, FACE, crop)
 
 
@@ -248,16 +251,16 @@ def test_a_fragment_of_a_face_is_no_measure_of_it(tmp_path: Path) -> None:
             labels[200 : 200 + len(small), 200 : 200 + len(small)] = small
             return np.repeat(labels[None], len(crops), axis=0)
 
-    [crop] = layout(read(tmp_path, [0], Distant())).crops([0], [FACE])
-    [assumed] = layout(ParsedFaces()).crops([0], [FACE])
+    [crop] = layout(read(tmp_path, [0], Distant())).cropper.crops([0], [FACE])
+    [assumed] = layout(ParsedFaces()).cropper.crops([0], [FACE])
     assert crop == assumed
 
 
 @pytest.mark.parametrize("shift", [-40, 0, 40, 120])
 def test_the_line_told_is_the_one_the_crop_is_halved_at(shift: int) -> None:
     made = layout(ParsedFaces(), OLDER, bbox_shift=shift)
-    [crop] = made.crops([0], [FACE])
-    assert made.line(0, FACE) == crop.y + crop.height / 2
+    [crop] = made.cropper.crops([0], [FACE])
+    assert made.cropper.line(0, FACE) == crop.y + crop.height / 2
 
 
 def test_labels_belong_to_their_frame(tmp_path: Path) -> None:
