@@ -58,7 +58,7 @@ def _of_the_unet(clip: WatchedClip) -> list[Finding]:
     if not own:
         return [Finding("sample", "the network was never called", failed=True)]
     sample, _, audio = own[0].given
-    times, steps = list(dict.fromkeys(int(call.given[1]) for call in own)), clip.settings.latentsync.steps_taken
+    times, steps = list(dict.fromkeys(int(call.given[1]) for call in own)), clip.options.latentsync.steps_taken
     reach = f"{times[0]} ... {times[-1]}" if len(times) > 1 else str(times[0])
     return [
         judged(

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from musetalk.backends.types import FaceGenerator
-from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 
@@ -52,13 +51,13 @@ class WatchedClip:
         calls: Of all of them, in order.
         crops: uint8 RGB [N, S, S, 3], what was to be repainted.
         speech: float32 [N, ...], what it was to be spoken with.
-        settings: Of the run.
+        options: What the generator was loaded with: the backend's own part of the settings.
     """
 
     calls: Sequence[NetworkCall]
     crops: UInt8Array
     speech: Float32Array
-    settings: RenderSettings
+    options: Any
 
 
 class BackendCheck(Protocol):

@@ -61,13 +61,14 @@ def check_backend(backend: AnyBackend, settings: RenderSettings, scene: Scene) -
         settings: As for a render by it.
         scene: The clip.
     """
-    weights = _weights_line(backend, settings)
-    if backend.tiny is None and backend.lacks(settings):
+    lacks = backend.lacks(settings)
+    weights = _weights_line(backend, settings.models_dir, lacks)
+    if backend.tiny is None and lacks:
         said = "this backend has no small networks that could stand in for its weights"
         return Findings(backend.name, (weights, Finding("clip", f"not run: {said}")))
     try:
         with tempfile.TemporaryDirectory(prefix="musetalk-") as folder:
-            lines = _run(backend, settings, scene, Path(folder))
+            lines = _run(backend, settings, scene, Path(folder), installed=not lacks)
     except _FAILS as error:
         _log.debug("%s failed", backend.name, exc_info=True)
         lines = [Finding("failed", f"{type(error).__name__}: {' '.join(str(error).split())}", failed=True)]
@@ -75,14 +76,14 @@ def check_backend(backend: AnyBackend, settings: RenderSettings, scene: Scene) -
     return Findings(backend.name, (weights, *lines))
 
 
-def _weights_line(backend: AnyBackend, settings: RenderSettings) -> Finding:
+def _weights_line(backend: AnyBackend, models_dir: Path, lacks: Sequence[str]) -> Finding:
     if not backend.weights:
         return Finding("weights", "needs none")
-    states = {str(file.path): file.state(settings.models_dir) for file in backend.needed}
+    states = {str(file.path): file.state(models_dir) for file in backend.needed}
     damaged = [name for name, state in states.items() if state == "damaged"]
     missing = [name for name, state in states.items() if state == "missing"]
     if damaged:
-        said = "; ".join(backend.lacks(settings))
+        said = "; ".join(lacks)
         used = "" if backend.tiny is None else ", a tiny filled stand-in was used"
         return Finding("weights", f"damaged{used}: {said}", failed=True)
     if missing:
@@ -91,12 +92,13 @@ def _weights_line(backend: AnyBackend, settings: RenderSettings) -> Finding:
     return Finding("weights", "installed")
 
 
-def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Path) -> list[Finding]:
+def _run(
+    backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Path, *, installed: bool
+) -> list[Finding]:
     compute = choose_compute(settings.network.device, settings.network.dtype)
-    installed = not backend.lacks(settings)
     load = backend.load if installed or backend.tiny is None else backend.tiny
-    started = perf_counter()
-    generator = load(backend.options_in(settings))
+    started, options = perf_counter(), backend.options_in(settings)
+    generator = load(options)
     check = None if backend.check is None else backend.check()
     loaded = perf_counter()
     audio_spec = generator.spec.audio_spec
@@ -110,7 +112,7 @@ def _run(backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Pa
     with watched({} if check is None else check.networks(generator)) as calls:
         painted = _paint(generator, masker, scene, speech)
     ended = perf_counter()
-    seen = WatchedClip(calls, painted.crops, speech, settings)
+    seen = WatchedClip(calls, painted.crops, speech, options)
     given = _unwatched(audio_spec) if check is None else check.findings(seen)
     return [
         Finding("clip", f"{shape_of(painted.crops)} {painted.crops.dtype}, {generator.spec.framing}; {scene.origin}"),

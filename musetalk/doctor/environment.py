@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import sys
+from pathlib import Path
 
 import psutil
 
@@ -15,7 +16,7 @@ from musetalk.faces.detection.registry import detector_lacks, detector_name
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.pipeline.report import versions
-from musetalk.settings import EncoderSettings, RenderSettings
+from musetalk.settings import DetectorSettings, EncoderSettings, RenderSettings
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS
 
@@ -38,7 +39,7 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             ("H.264 by x264", _trial(EncoderSettings(codec="x264"))),
             ("H.264 by NVENC", _trial(EncoderSettings(codec="nvenc"))),
         ],
-        "Faces": _faces(settings),
+        "Faces": _faces(settings.detector, settings.models_dir),
         "Backends": [
             *((each.name, "; ".join(each.lacks(settings)) or f"ready: {each.summary}") for each in registry),
             *((each.name, f"installed, and cannot be used ({each.place}: {each.why})") for each in registry.broken),
@@ -46,9 +47,8 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
     }
 
 
-def _faces(settings: RenderSettings) -> list[tuple[str, str]]:
+def _faces(wanted: DetectorSettings, models_dir: Path) -> list[tuple[str, str]]:
     """What finds faces and reads them, and what of it is missing; the detector that "auto" takes is named."""
-    wanted, models_dir = settings.detector, settings.models_dir
     taken = detector_name(wanted, models_dir)
     rows = []
     for name, title in _DETECTORS.items():

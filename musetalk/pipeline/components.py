@@ -168,6 +168,10 @@ class ComponentLoader:
 
     def _load(self, settings: RenderSettings) -> Components:
         backend, fallback = self.check(settings), self._registry.fallback(settings)
+
+        def stand_in(other: AnyBackend) -> Components:
+            return self._assemble(other, self._fallback_generator(other, other.options_in(settings)), settings)
+
         try:
             check_complete(backend, settings)
             generator = self._generator(backend, backend.options_in(settings))
@@ -176,10 +180,10 @@ class ComponentLoader:
                 raise
             reason, kind = str(error), error.kind
         else:
-            further = None if fallback is None else partial(left_alone, partial(self._stand_in, fallback, settings))
+            further = None if fallback is None else partial(left_alone, partial(stand_in, fallback))
             ready = replace(self._assemble(backend, generator, settings), fallback=further)
             return replace(ready, enhancer=self._enhancer(settings.enhance, settings.network, settings.models_dir))
-        ready = self._stand_in(fallback, settings)
+        ready = stand_in(fallback)
         enhancer = self._enhancer(settings.enhance, settings.network, settings.models_dir)
         return replace(ready, fallback_reason=reason, fallback_kind=kind, enhancer=enhancer)
 
@@ -199,11 +203,10 @@ class ComponentLoader:
                 self._drop("fallback")
             return self._cached("generator", backend.load, options)
 
-    def _stand_in(self, backend: AnyBackend, settings: RenderSettings) -> Components:
-        """A fallback's components; its generator is kept beside that of the backend that it stands in for."""
+    def _fallback_generator(self, backend: AnyBackend, options: object) -> FaceGenerator:
+        """A fallback's; kept beside that of the backend that it stands in for."""
         self._litter = True  # it is asked for where the other failed
-        generator = self._cached("fallback", backend.load, backend.options_in(settings))
-        return self._assemble(backend, generator, settings)
+        return self._cached("fallback", backend.load, options)
 
     def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:
         models_dir, device, spec = settings.models_dir, settings.network.device, generator.spec

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import FaceGenerator
-from musetalk.settings import RenderSettings
 
 # MuseTalk's bbox_shift opens the mouth more the larger it is, over some +-9 pixels; the preview has no crop line to
 # shift and opens wider instead.
@@ -12,9 +11,9 @@ _PIXELS_PER_DOUBLING = 12
 _LEAST_OPENING, _MOST_OPENING = 0.25, 2.0
 
 
-def opening_of(settings: RenderSettings) -> float:
+def opening_of(bbox_shift: int) -> float:
     """Return how wide it opens the mouth, as a factor."""
-    return min(max(1 + settings.bbox_shift / _PIXELS_PER_DOUBLING, _LEAST_OPENING), _MOST_OPENING)
+    return min(max(1 + bbox_shift / _PIXELS_PER_DOUBLING, _LEAST_OPENING), _MOST_OPENING)
 
 
 def _load(opening: float) -> FaceGenerator:
@@ -27,7 +26,7 @@ PREVIEW = BackendSpec(
     "preview",
     "an audio-driven mouth warp: no network, no weights, any machine",
     _load,
-    opening_of,
+    lambda settings: opening_of(settings.bbox_shift),
     tiny=_load,
     notice="Preview backend: the mouth is warped to the loudness of the voice, not lip-synced by a network",
 )

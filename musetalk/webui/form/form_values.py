@@ -31,7 +31,7 @@ def values_of(settings: RenderSettings) -> dict[str, Value]:
 
     A restorer that is not asked for is left out: its widget may show any.
     """
-    plain = _without_the_look(settings)
+    plain = _without_the_look(_plain(settings))
     values: dict[str, Value] = {name: widget.held(plain[name]) for name, widget in WIDGETS.items()}
     face, restorer = settings.face, plain[RESTORER]
     values |= {"face": face, POINT: ""} if isinstance(face, str) else {"face": PICKED, POINT: _point(face)}
@@ -45,7 +45,7 @@ def not_in_form(settings: RenderSettings, widgets: SettingsForm) -> list[str]:
     """What is unusual in settings and cannot be shown in the form, by dotted names: only programs set it."""
     held = values_of(settings)
     beyond = [name for name in held if not fits(widgets[name], held[name])]
-    return [*_hidden(settings), *beyond]
+    return [*_hidden(_plain(settings)), *beyond]
 
 
 def fits(widget: gr.Component, value: Value) -> bool:
@@ -82,7 +82,7 @@ def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping
         for name, value in held.items()
         if usual.get(name) != value and (name, value) not in (("face", PICKED), (RESTORE, True))
     ]
-    return shown + [(name, str(value)) for name, value in _hidden(settings).items()]
+    return shown + [(name, str(value)) for name, value in _hidden(_plain(settings)).items()]
 
 
 def labels(widgets: SettingsForm) -> dict[str, str]:
@@ -90,9 +90,9 @@ def labels(widgets: SettingsForm) -> dict[str, str]:
     return {name: _title(widgets[name]) for name in (*WIDGETS, RESTORER)}
 
 
-def _hidden(settings: RenderSettings) -> dict[str, Any]:
+def _hidden(plain: dict[str, Any]) -> dict[str, Any]:
     """What is unusual and has no widget, by dotted names."""
-    plain, usual = _without_the_look(settings), _plain(RenderSettings())
+    plain, usual = _without_the_look(plain), _plain(RenderSettings())
     return {name: plain[name] for name in plain if name not in _SHOWN | _SERVERS and plain[name] != usual[name]}
 
 
@@ -100,16 +100,16 @@ def _point(face: tuple[float, float]) -> str:
     return ", ".join(f"{place:g}" for place in face)
 
 
-def _without_the_look(settings: RenderSettings) -> dict[str, Any]:
+def _without_the_look(plain: dict[str, Any]) -> dict[str, Any]:
     """Settings by dotted names; what the published look decides is as usual, which in a form leaves it to the look."""
-    plain = _plain(settings)
-    if settings.look == "published":
-        usual = _plain(RenderSettings())
-        plain |= {name: usual[name] for name, value in PUBLISHED_LOOK.items() if plain[name] == value}
-    return plain
+    if plain["look"] != "published":
+        return plain
+    usual = _plain(RenderSettings())
+    return plain | {name: usual[name] for name, value in PUBLISHED_LOOK.items() if plain[name] == value}
 
 
 def _plain(settings: RenderSettings) -> dict[str, Any]:
+    """Settings by dotted names."""
     return dict(_leaves(settings.model_dump()))
 
 

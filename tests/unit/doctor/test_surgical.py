@@ -14,6 +14,7 @@ from torch import Tensor
 from hybrid.check import LatentSyncCheck
 from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import keep_mask, latent_mask
+from hybrid.options import LatentSyncOptions
 from hybrid.tiny import UNET3D
 from hybrid.unet3d.unet import UNet3D
 from musetalk.audio.types import LATENTSYNC_FEATURES, MUSETALK_FEATURES
@@ -188,8 +189,8 @@ def latentsync_clip(steps: int = 2, **change: Tensor) -> WatchedClip:
 
 def watched_clip(calls: Sequence[NetworkCall], speech: np.ndarray, frames: int = 2) -> WatchedClip:
     """With the encoder as LatentSync's, or without a network, and two steps asked for."""
-    settings = RenderSettings.parse({"latentsync": {"steps": 2}})
-    return WatchedClip(calls, np.zeros((frames, 64, 64, 3), np.uint8), speech, settings)
+    options = LatentSyncOptions.of(RenderSettings.parse({"latentsync": {"steps": 2}}))
+    return WatchedClip(calls, np.zeros((frames, 64, 64, 3), np.uint8), speech, options)
 
 
 def of_its_network(findings: Sequence[Finding]) -> list[Finding]:
