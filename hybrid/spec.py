@@ -8,7 +8,6 @@ from hybrid.options import LatentSyncOptions, Version
 from musetalk.backends.latent.missing import decoder_missing
 from musetalk.backends.spec import BackendSpec, GpuCost
 from musetalk.backends.types import FaceGenerator
-from musetalk.settings import RenderSettings
 from musetalk.weights.catalog import LATENTSYNC_15, LATENTSYNC_16
 from musetalk.weights.weight_file import WeightFile
 
@@ -16,15 +15,15 @@ if TYPE_CHECKING:
     from musetalk.backends.check import BackendCheck
 
 
-def _share_of_the_loop(settings: RenderSettings) -> float:
-    """Return how much of 20 guided steps, with clips that share 4 of 16 frames, the settings ask for."""
-    wanted = settings.latentsync
+def _share_of_the_loop(options: LatentSyncOptions) -> float:
+    """Return how much of 20 guided steps, with clips that share 4 of 16 frames, the options ask for."""
+    wanted = options.latentsync
     halves = 1 if wanted.guidance == 1 else 2
     return wanted.steps_taken * halves / 40 * 12 / (16 - wanted.overlap)
 
 
-def _falls_back(settings: RenderSettings) -> bool:
-    return settings.latentsync.fallback != "error"
+def _falls_back(options: LatentSyncOptions) -> bool:
+    return options.latentsync.fallback != "error"
 
 
 def _spec(

@@ -28,18 +28,18 @@ class GpuCost:
     Attributes:
         start_seconds: Until it can paint its first frame: loading it, warming it up.
         seconds_per_frame: For each painted frame of one face, with the settings as they usually are.
-        share: Of that work, what other settings take; None: as much with any settings.
+        share: Of that work, what a backend's other options take; None: as much with any.
     """
 
     start_seconds: float
     seconds_per_frame: float
-    share: Callable[[RenderSettings], float] | None = None
+    share: Callable[[Any], float] | None = None
 
-    def of(self, settings: RenderSettings) -> GpuCost:
-        """Return the same with these settings."""
+    def of(self, options: object) -> GpuCost:
+        """Return the same with a backend's options as its settings have them."""
         if self.share is None:
             return self
-        return replace(self, seconds_per_frame=self.seconds_per_frame * self.share(settings))
+        return replace(self, seconds_per_frame=self.seconds_per_frame * self.share(options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,19 @@ class BackendSpec(Generic[Options]):
         summary: One line for people who choose.
         load: Loads its generator. It is given its options and nothing else.
         options: Picks from the settings what `load` looks at: a frozen value, under which the loaded generator is kept,
-            so that it is loaded again when, and only when, that changes. None: nothing, `load` gets None.
+            so that it is loaded again when, and only when, that changes. None: nothing, `load` gets None. What else
+            depends on settings is asked with the same options.
         tiny: Makes a like generator around small networks of the real classes, filled with drawn numbers: for the
             doctor and for tests, where its weights are not here. None: there is no such thing.
         check: What the doctor holds its networks' calls to. None: nothing is known of networks.
         notice: What every result of it has to be labelled with; empty: nothing.
         weights: The files it reads.
         optional: Those of them that it can do without.
-        missing: What else is missing with these settings, one line each with the remedy. None: nothing ever is.
+        missing: What else is missing with its options, one line each with the remedy. None: nothing ever is.
         gpu: What it takes of a GPU. None: it needs none.
         ui_groups: Which settings the page shows with it, of those that not every backend heeds.
         fallbacks: Who may paint what it cannot, the best first: names of backends.
-        falls_back: Whether these settings let them. None: always.
+        falls_back: Whether its options let them. None: always.
     """
 
     name: str
@@ -74,11 +75,11 @@ class BackendSpec(Generic[Options]):
     notice: str = ""
     weights: tuple[WeightFile, ...] = ()
     optional: tuple[WeightFile, ...] = OPTIONAL
-    missing: Callable[[RenderSettings], tuple[str, ...]] | None = None
+    missing: Callable[[Options], tuple[str, ...]] | None = None
     gpu: GpuCost | None = None
     ui_groups: frozenset[UiGroup] = frozenset()
     fallbacks: tuple[str, ...] = ()
-    falls_back: Callable[[RenderSettings], bool] | None = None
+    falls_back: Callable[[Options], bool] | None = None
 
     def options_in(self, settings: RenderSettings) -> Any:  # noqa: ANN401 - whoever loads a backend knows no options
         """Return what `load` and `tiny` are given with these settings."""
@@ -91,12 +92,12 @@ class BackendSpec(Generic[Options]):
 
     def lacks(self, settings: RenderSettings) -> tuple[str, ...]:
         """Return what is missing to run it with these settings, one line each with the remedy; empty: ready."""
-        further = () if self.missing is None else self.missing(settings)
+        further = () if self.missing is None else self.missing(self.options_in(settings))
         return lacking(self.needed, settings.models_dir, self.name) + further
 
     def fallbacks_in(self, settings: RenderSettings) -> tuple[str, ...]:
         """Return who may paint what it cannot with these settings, the best first."""
-        return self.fallbacks if self.falls_back is None or self.falls_back(settings) else ()
+        return self.fallbacks if self.falls_back is None or self.falls_back(self.options_in(settings)) else ()
 
 
 AnyBackend: TypeAlias = BackendSpec[Any]

@@ -153,10 +153,11 @@ class ZeroGpuEngine(LipSync):
         """
         mask, restoring = settings.mask, settings.enhance.wanted
         networks = settings.detector.name == "s3fd" or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or restoring
-        cost = self._loader.check(settings).gpu or (_FACES_COST if networks else None)
-        if cost is None or not restoring:
-            return cost and cost.of(settings)
-        own = cost.of(settings)
+        backend = self._loader.check(settings)
+        own = backend.gpu and backend.gpu.of(backend.options_in(settings))
+        own = own or (_FACES_COST if networks else None)
+        if own is None or not restoring:
+            return own
         return replace(
             own,
             start_seconds=own.start_seconds + _RESTORING.start_seconds,
