@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -76,9 +76,20 @@ class VoiceError(MediaError):
 
 
 class LimitError(MediaError):
-    """An input is larger or longer than the settings allow."""
+    """An input is larger or longer than the settings allow.
+
+    Args:
+        problem: What is wrong.
+        remedy: What to do about it.
+        path: The file.
+        limit: Which of `Limits` it is beyond, by name; empty: none of these.
+    """
 
     kind = "limit"
+
+    def __init__(self, problem: str, remedy: str = "", *, path: Path | None = None, limit: str = "") -> None:
+        super().__init__(problem, remedy, path=path)
+        self.limit = limit
 
 
 class FaceError(MuseTalkError):
@@ -95,10 +106,21 @@ class CoordsError(MuseTalkError):
 
 
 class SettingsError(MuseTalkError):
-    """A setting has a value that cannot work."""
+    """A setting has a value that cannot work.
+
+    Args:
+        problem: What is wrong.
+        remedy: What to do about it.
+        path: The file that the settings come from.
+        names: The settings' names, dotted; empty: it is about none, or about all.
+    """
 
     kind = "settings"
     subject = "settings"
+
+    def __init__(self, problem: str, remedy: str = "", *, path: Path | None = None, names: Iterable[str] = ()) -> None:
+        super().__init__(problem, remedy, path=path)
+        self.names = tuple(names)
 
 
 class BackendError(MuseTalkError):
@@ -127,6 +149,7 @@ class CheckpointError(BackendError):
         problem: What is wrong; `PATH` in it stands for the path.
         remedy: What to do about it; empty: get the file again.
         path: The file.
+        tensors: Names of those that are missing, misshapen or too many; empty: it is about none, or about all.
 
     Attributes:
         get_again: Whether another copy of the file is the remedy.
@@ -134,9 +157,12 @@ class CheckpointError(BackendError):
 
     kind = "checkpoint"
 
-    def __init__(self, problem: str, remedy: str = "", *, path: Path | None = None) -> None:
+    def __init__(
+        self, problem: str, remedy: str = "", *, path: Path | None = None, tensors: Iterable[str] = ()
+    ) -> None:
         super().__init__(problem, remedy or _GET_AGAIN, path=path)
         self.get_again = not remedy
+        self.tensors = tuple(tensors)
 
 
 class PackageError(BackendError):
@@ -182,9 +208,21 @@ class DiskSpaceError(OutputError):
 
 
 class JobError(MuseTalkError):
-    """A job does not exist for whoever asks, or is not in a state for what was asked."""
+    """A job cannot be made, or is not in a state for what was asked."""
 
     kind = "job"
+
+
+class NoJobError(JobError):
+    """There is no such job for whoever asks."""
+
+    kind = "no_job"
+
+
+class QueueError(JobError):
+    """There are as many jobs as may wait."""
+
+    kind = "queue"
 
 
 class Cancelled(MuseTalkError):

@@ -100,7 +100,7 @@ def _said(field: SettingField, values: dict[str, Any]) -> Any:  # noqa: ANN401 -
     """Take what was said of a setting out of the values of options."""
     said, off = values.pop(_name(field)), values.pop(_name(field) + _OFF, None)
     if said and off:
-        raise SettingsError(f"{field.flag} and {_off(field)} cannot both be", "give one of them")
+        raise SettingsError(f"{field.flag} and {_off(field)} cannot both be", "give one of them", names=(field.name,))
     return False if off else said
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from musetalk.errors import Cancelled, MuseTalkError, SettingsError
+from musetalk.errors import PATH, Cancelled, MuseTalkError, SettingsError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import MaskSettings, RenderSettings, current_names
@@ -61,26 +61,32 @@ def read_tasks(config: Path, result_dir: Path, *, result_name: str | None = None
     try:
         content = yaml.safe_load(config.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f'"{config}" cannot be read ({error.strerror})', "give the path of a YAML file") from error
+        raise SettingsError(
+            f'"{PATH}" cannot be read ({error.strerror})', "give the path of a YAML file", path=config
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f'"{config}" is no YAML ({error})', "see configs/inference/test.yaml") from error
+        raise SettingsError(f'"{PATH}" is no YAML ({error})', "see configs/inference/test.yaml", path=config) from error
     if not isinstance(content, dict) or not content:
-        raise SettingsError(f'"{config}" holds no tasks', "see configs/inference/test.yaml")
+        raise SettingsError(f'"{PATH}" holds no tasks', "see configs/inference/test.yaml", path=config)
     tasks = [_task(str(name), values, config, result_dir, result_name) for name, values in content.items()]
     outs = [task.out for task in tasks]
     twice = sorted({out.name for out in outs if outs.count(out) > 1})
     if twice:
-        raise SettingsError(f'"{config}" writes {", ".join(twice)} more than once', "give each task a result_name")
+        raise SettingsError(
+            f'"{PATH}" writes {", ".join(twice)} more than once', "give each task a result_name", path=config
+        )
     return tasks
 
 
 def _task(name: str, values: object, config: Path, result_dir: Path, result_name: str | None) -> Task:
     if not isinstance(values, dict) or not all(isinstance(values.get(key), str) for key in _INPUT_KEYS[:2]):
-        raise SettingsError(f'"{name}" in "{config}" names no video_path and audio_path', "give it both")
+        raise SettingsError(f'"{name}" in "{config}" names no video_path and audio_path', "give it both", path=config)
     video, voice = Path(values["video_path"]), Path(values["audio_path"])
     result = str(values.get("result_name") or result_name or f"{video.stem}_{voice.stem}.mp4")
     if Path(result).name != result:
-        raise SettingsError(f'result_name "{result}" of "{name}" is no plain file name', "leave out the folders")
+        raise SettingsError(
+            f'result_name "{result}" of "{name}" is no plain file name', "leave out the folders", path=config
+        )
     settings = current_names(RenderSettings, {str(k): value for k, value in values.items() if k not in _INPUT_KEYS})
     mask = {key: settings.pop(key) for key in _MASK_KEYS if key in settings}
     if mask:

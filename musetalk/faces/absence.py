@@ -74,20 +74,20 @@ def turned_by(frame: UInt8Array, degrees: int) -> UInt8Array:
     return np.ascontiguousarray(np.rot90(frame, -degrees // 90))
 
 
-def unusual_light(frames: Sequence[UInt8Array]) -> Absence | None:
-    """What the light in some frames (uint8 RGB), or the want of it, explains; None: it is as usual."""
+def unusual_light(frames: Sequence[UInt8Array], what: str = "it") -> Absence | None:
+    """What the light in some frames (uint8 RGB) of `what` explains, or the want of it; None: it is as usual."""
     if not frames:
         return None
     grey = np.concatenate([_grey(frame).ravel() for frame in frames])
     low, high = np.percentile(grey, (5, 95))
     if high < _DARK:
         return Absence(
-            f"it is very dark: nearly all of it is below {round(100 * _DARK / 255)} % of white",
+            f"{what} is very dark: nearly all of it is below {round(100 * _DARK / 255)} % of white",
             "brighten it, or use one with more light on the face",
         )
     if low > _BRIGHT:
         return Absence(
-            f"it is over-exposed: nearly all of it is above {round(100 * _BRIGHT / 255)} % of white",
+            f"{what} is over-exposed: nearly all of it is above {round(100 * _BRIGHT / 255)} % of white",
             "darken it, or use one with less light on the face",
         )
     return None

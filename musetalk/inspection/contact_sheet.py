@@ -52,7 +52,9 @@ def check_sheet(path: Path) -> None:
     """
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise OutputError(
-            f'a sheet cannot be written as "{readable(path.suffix)}"', "name a file that ends with .png or .jpg"
+            f'a sheet cannot be written as "{readable(path.suffix)}"',
+            "name a file that ends with .png or .jpg",
+            path=path,
         )
     make_room_for(path)
 

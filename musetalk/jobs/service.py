@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from musetalk.comparison.types import Comparison
-from musetalk.errors import Cancelled, JobError, MuseTalkError, OutputError
+from musetalk.errors import Cancelled, JobError, MuseTalkError, NoJobError, OutputError, QueueError
 from musetalk.jobs.job import Job
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
@@ -159,13 +159,13 @@ class JobService:
         """Refuse what would be one too many.
 
         Raises:
-            JobError: It would.
+            QueueError: It would.
         """
         waiting = sum(job.active for job in self.jobs(owner))
         if waiting >= self._max_waiting:
-            raise JobError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
+            raise QueueError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
         if self.waiting() >= self._max_queue:
-            raise JobError(f"{self.waiting()} renders are waiting already", "try again when some are done")
+            raise QueueError(f"{self.waiting()} renders are waiting already", "try again when some are done")
 
     def _twin(
         self, owner: str, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
@@ -240,11 +240,12 @@ class JobService:
         """One's own job.
 
         Raises:
-            JobError: There is none of that id, or it is somebody else's.
+            NoJobError: There is none of that id, or it is somebody else's.
         """
         job = self.store.get(job_id, owner)
         if job is None:
-            raise JobError("there is no such render of yours", "it may have been removed; your renders are under Jobs")
+            remedy = "it may have been removed; your renders are under Jobs"
+            raise NoJobError("there is no such render of yours", remedy)
         return job
 
     def jobs(self, owner: str) -> list[Job]:

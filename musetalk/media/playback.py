@@ -59,6 +59,7 @@ def play(
             raise MediaError(
                 f'"{source.path.name}" ends after frame {run.source + count} of {source.frame_count}: it is damaged',
                 "export it again, or cut off its end",
+                path=source.path,
             )
 
 

@@ -119,21 +119,25 @@ def check_file(path: Path, limits: Limits, what: str) -> None:
     """
     try:
         if not path.exists():
-            raise MediaError(f'there is no file "{path}"', f"give the path of an existing {what}")
+            raise MediaError(f'there is no file "{path}"', f"give the path of an existing {what}", path=path)
         if not path.is_file():
-            raise MediaError(f'"{path}" is not a file', f"give the path of a {what} file")
+            raise MediaError(f'"{path}" is not a file', f"give the path of a {what} file", path=path)
         size = path.stat().st_size
         with path.open("rb"):
             pass
     except OSError as error:
-        raise MediaError(f'"{path}" cannot be opened ({error.strerror})', "check its name and permissions") from error
+        raise MediaError(
+            f'"{path}" cannot be opened ({error.strerror})', "check its name and permissions", path=path
+        ) from error
     if size == 0:
-        raise MediaError(f'"{path.name}" is empty (0 bytes)', f"give a {what} with something in it")
+        raise MediaError(f'"{path.name}" is empty (0 bytes)', f"give a {what} with something in it", path=path)
     if size > limits.max_bytes:
         has, allowed = apart(size, limits.max_bytes, size_text)
         raise LimitError(
             f'"{path.name}" has {has}, more than the {allowed} allowed',
             "cut it shorter or raise limits.max_bytes",
+            path=path,
+            limit="max_bytes",
         )
 
 
@@ -181,7 +185,9 @@ def probe_source(
     try:
         is_folder = path.is_dir()
     except OSError as error:
-        raise MediaError(f'"{path}" cannot be opened ({error.strerror})', "check its name and permissions") from error
+        raise MediaError(
+            f'"{path}" cannot be opened ({error.strerror})', "check its name and permissions", path=path
+        ) from error
     if is_folder:
         source = probe_folder(path, fps, limits, alpha_background)
     else:
@@ -202,6 +208,8 @@ def _check_limits(source: Source, limits: Limits) -> None:
         raise LimitError(
             f'"{source.path.name}" is {source.width}x{source.height}, more than the {limits.max_pixels} pixels allowed',
             "scale it down or raise limits.max_pixels",
+            path=source.path,
+            limit="max_pixels",
         )
     check_length(source.path, source.seconds, limits)
 
@@ -213,7 +221,9 @@ def _probe_named_picture(path: Path, limits: Limits, wishes: _Wishes) -> Source:
     except LimitError:
         raise
     except MediaError as error:
-        raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG") from error
+        raise MediaError(
+            f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG", path=path
+        ) from error
 
 
 def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
@@ -228,7 +238,9 @@ def _probe_video(path: Path, limits: Limits, wishes: _Wishes) -> Source:
     stream, cut = first.stream, find_cut(path, file.containers)
     packets = whole_pictures(_with_all_times(file, scanned[stream.index]), cut)
     if not packets.times:
-        raise MediaError(f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4")
+        raise MediaError(
+            f'no picture in "{path.name}" can be found', "convert it, or export it again, as H.264 MP4", path=path
+        )
     witness = _witness(file, packets, None if sound is None else scanned[sound.index])
     clock = _clock(file, packets, first.rate, wishes.fps, limits, witness)
     video = Video(path, stream, file.containers, float(clock.frame_count / clock.fps), limits.max_pixels, cancel)
@@ -321,8 +333,12 @@ def _undecodable(path: Path, complaints: str, limits: Limits) -> MediaError:
         return LimitError(
             f'"{path.name}" has more than the {limits.max_pixels} pixels allowed in a frame',
             "scale it down or raise limits.max_pixels",
+            path=path,
+            limit="max_pixels",
         )
-    return MediaError(f'no picture in "{path.name}" can be decoded', "convert it, or export it again, as H.264 MP4")
+    return MediaError(
+        f'no picture in "{path.name}" can be decoded', "convert it, or export it again, as H.264 MP4", path=path
+    )
 
 
 def _witness(file: MediaFile, pictures: Packets, sound: Packets | None) -> Witness:
@@ -379,14 +395,16 @@ def probe_voice(
     check_file(path, limits, "voice")
     remedy = "give an audio file, or a video with a sound track, as the voice"
     if picture_format(path) is not None:
-        raise VoiceError(f'"{path.name}" is a picture: it has no sound', remedy)
+        raise VoiceError(f'"{path.name}" is a picture: it has no sound', remedy, path=path)
     file = describe_file(path, cancel)
     tracks = file.tracks
     if not tracks:
-        raise VoiceError(f'"{path.name}" has no sound', remedy)
+        raise VoiceError(f'"{path.name}" has no sound', remedy, path=path)
     if track is not None and track > len(tracks):
         have = "one sound track" if len(tracks) == 1 else f"{len(tracks)} sound tracks"
-        raise VoiceError(f'"{path.name}" has {have}, and no voice track {track}', "choose one that it has, from 1 on")
+        raise VoiceError(
+            f'"{path.name}" has {have}, and no voice track {track}', "choose one that it has, from 1 on", path=path
+        )
     best = tuple(stream for stream in file.sounds() if stream.decodable) or tracks[:1]
     streams = best if track is None else (tracks[track - 1],)
     packets = scan_packets(path, streams[:1], limits, cancel)[streams[0].index]
@@ -412,4 +430,6 @@ def check_length(path: Path, seconds: Fraction | float, limits: Limits) -> None:
         raise LimitError(
             f'"{path.name}" lasts {lasts}, more than the {allowed} allowed',
             "cut it shorter or raise limits.max_seconds",
+            path=path,
+            limit="max_seconds",
         )

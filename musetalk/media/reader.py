@@ -181,7 +181,7 @@ def _decode(
                 number = following
                 yield _Decoded(number, picture, astray or late)
         if needed and number < way.skip_pictures:
-            raise MediaError(f'no picture in "{source.path.name}" can be decoded ({child.complaint})')
+            raise MediaError(f'no picture in "{source.path.name}" can be decoded ({child.complaint})', path=source.path)
 
 
 class _Times(NamedTuple):

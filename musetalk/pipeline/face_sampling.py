@@ -91,8 +91,8 @@ def find_oddity(pictures: Sequence[UInt8Array], showing: Sequence[UInt8Array], *
     """
     if len(pictures) < 2 and not alone:
         return ""
-    if odd := unusual_light(pictures):
-        return odd.reason.replace("it is", "the source is", 1)
+    if odd := unusual_light(pictures, "the source"):
+        return odd.reason
     if odd := upside_down(showing):
         return f"the faces in the source look upside down: {odd.remedy}"
     return ""

@@ -212,7 +212,9 @@ def _read_through(use: FileUse) -> Iterator[Path]:
             yield from (item for item in use.path.iterdir() if _is_picture(item))
         yield use.path
     except (OSError, ValueError) as error:
-        raise MediaError(f'"{readable(use.path)}" cannot be opened ({_reason(error)})', "check its name") from error
+        raise MediaError(
+            f'"{readable(use.path)}" cannot be opened ({_reason(error)})', "check its name", path=use.path
+        ) from error
 
 
 def _is_picture(path: Path) -> bool:

@@ -100,19 +100,15 @@ def fill(
         CheckpointError: Tensors are missing, left over, or of other shapes; names the first few of each.
     """
     wanted = module.state_dict()
-    misshapen = (
-        f"{name} {_shape(state[name])} instead of {_shape(value)}"
-        for name, value in wanted.items()
-        if name in state and state[name].shape != value.shape
-    )
-    wrong = [
-        *_listed("missing", (name for name in wanted if name not in state and name not in optional)),
-        *_listed("misshapen", misshapen),
-    ]
-    unexpected = _listed("unexpected", (name for name in state if name not in wanted))
+    missing = [name for name in wanted if name not in state and name not in optional]
+    misshapen = [name for name, value in wanted.items() if name in state and state[name].shape != value.shape]
+    shapes = (f"{name} {_shape(state[name])} instead of {_shape(wanted[name])}" for name in misshapen)
+    wrong = [*_listed("missing", missing), *_listed("misshapen", shapes)]
+    strangers = [name for name in state if name not in wanted]
+    unexpected = _listed("unexpected", strangers)
     if wrong or (unexpected and on_unexpected is None):
-        problems = "; ".join([*wrong, *unexpected])
-        raise CheckpointError(f"{PATH} does not fit {type(module).__name__}: {problems}", path=path)
+        problem = f"{PATH} does not fit {type(module).__name__}: {'; '.join([*wrong, *unexpected])}"
+        raise CheckpointError(problem, path=path, tensors=[*missing, *misshapen, *strangers])
     if unexpected and on_unexpected is not None:
         on_unexpected(f"{path.name} holds tensors that {type(module).__name__} has no place for: {unexpected[0]}")
     known = {name: value for name, value in wanted.items() if name in state}

@@ -99,9 +99,11 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself')
+                raise SettingsError(f'"{name}" is inside "{parent}", which was given a value itself', names=(name,))
         if isinstance(place.get(leaf), dict):
-            raise SettingsError(f'"{name}" is set as a whole and in part', "name each part: network.seed=1")
+            raise SettingsError(
+                f'"{name}" is set as a whole and in part', "name each part: network.seed=1", names=(name,)
+            )
         place[leaf] = value
     return tree
 

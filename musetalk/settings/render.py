@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -193,12 +193,31 @@ class RenderSettings(Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc'] if not str(part).startswith('function'))}: "
-                f"{item['msg'].removeprefix('Value error, ')}"
+            said = [
+                (
+                    ".".join(str(part) for part in item["loc"] if not str(part).startswith("function")),
+                    item["msg"].removeprefix("Value error, "),
+                )
                 for item in error.errors()
-            )
-            raise SettingsError(f"unusable settings ({problems})", "correct the value or leave it out") from error
+            ]
+            problems = "; ".join(f"{name}: {why}" for name, why in said)
+            names = dict.fromkeys(_setting_at(cls, item["loc"]) for item in error.errors())
+            remedy = "correct the value or leave it out"
+            raise SettingsError(f"unusable settings ({problems})", remedy, names=names) from error
+
+
+def _setting_at(model: type[BaseModel], place: Sequence[int | str]) -> str:
+    """The dotted name of the setting that a validation error is about, without which of its forms was tried."""
+    names: list[str] = []
+    for part in map(str, place):
+        if part.startswith("function"):
+            continue
+        names.append(part)
+        field = model.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        model = field.annotation
+    return ".".join(names)
 
 
 def left_to_the_look(values: dict[str, Any]) -> dict[str, Any]:

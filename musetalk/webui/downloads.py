@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from musetalk.backends.spec import AnyBackend
-from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsError
+from musetalk.errors import Cancelled, JobError, MuseTalkError, SettingsError
 from musetalk.progress import CancelToken
 from musetalk.weights import FetchProgress, WeightFile, fetch
 from musetalk.weights.catalog import SD_VAE, WEIGHT_SETS
@@ -104,7 +104,7 @@ class Downloads:
 
         Raises:
             SettingsError: There is no such set, or visitors may not download.
-            BackendError: Another set is being downloaded.
+            JobError: Another set is being downloaded.
         """
         chosen = next((each for each in self.sets if each.name == name), None)
         if chosen is None:
@@ -113,7 +113,7 @@ class Downloads:
             raise SettingsError("downloads are switched off on this server", switched_off(name))
         with self._changed:
             if self._state.active and self._state.name != name:
-                raise BackendError(f"{self._state.name} is being downloaded", "wait until it is here, or cancel it")
+                raise JobError(f"{self._state.name} is being downloaded", "wait until it is here, or cancel it")
             if self._state.active:
                 return
             self._token = CancelToken()

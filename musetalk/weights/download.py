@@ -157,6 +157,7 @@ def _accept(
         raise DownloadError(
             f"{file.path} did not arrive as it should ({why})",
             "download it again; where that does not help, a newer version of this program may know the file",
+            path=models_dir / file.path,
         )
     try:
         part.replace(models_dir / file.path)

@@ -55,11 +55,11 @@ def _load(name: str) -> cv2.CascadeClassifier:
     folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
         raise PackageError(f"OpenCV {cv2.__version__} has no Haar cascades", _REMEDY)
-    problem = f"OpenCV cannot read its face cascade {name}"
+    path, problem = Path(folder) / name, f"OpenCV cannot read its face cascade {name}"
     try:
-        cascade = cv2.CascadeClassifier(str(Path(folder) / name))
+        cascade = cv2.CascadeClassifier(str(path))
     except cv2.error as error:
-        raise PackageError(problem, _REMEDY) from error
+        raise PackageError(problem, _REMEDY, path=path) from error
     if cascade.empty():
-        raise PackageError(problem, _REMEDY)
+        raise PackageError(problem, _REMEDY, path=path)
     return cascade

@@ -113,6 +113,8 @@ def scan_packets(
                     raise LimitError(
                         f'"{path.name}" holds more frames than {in_seconds(limits.max_seconds)} can have',
                         "cut it shorter or raise limits.max_seconds",
+                        path=path,
+                        limit="max_seconds",
                     )
         child.finish()
         complaints = tuple(child.stderr_lines)

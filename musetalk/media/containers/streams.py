@@ -244,16 +244,20 @@ def _unreadable(path: Path, reasons: list[str]) -> MediaError:
         return MediaError(
             f'"{path.name}" is text (perhaps a playlist, or a list of other files), and no video or sound itself',
             "give the video itself, for instance as MP4, MOV, MKV or WebM",
+            path=path,
         )
     if "not on whitelist" in text:
         return MediaError(
             f'"{path.name}" is of a kind of file that is not read here',
             "convert it, for instance to MP4, MOV, MKV or WebM",
+            path=path,
         )
     if "moov atom not found" in text:
-        return MediaError(f'"{path.name}" is no video, or only part of one', "copy, download or export it again")
+        return MediaError(
+            f'"{path.name}" is no video, or only part of one', "copy, download or export it again", path=path
+        )
     reason = reasons[0] if reasons else "ffmpeg gave no reason"
-    return MediaError(f'"{path.name}" cannot be read ({reason})', "convert it, or export it again, as MP4")
+    return MediaError(f'"{path.name}" cannot be read ({reason})', "convert it, or export it again, as MP4", path=path)
 
 
 def _is_text(path: Path) -> bool:

@@ -77,12 +77,16 @@ def format_of(path: Path) -> PictureFormat:
         kind = picture_format(path)
     except OSError as error:
         raise MediaError(
-            f'"{path.name}" cannot be opened ({error.strerror})', "check its name and permissions"
+            f'"{path.name}" cannot be opened ({error.strerror})',
+            "check its name and permissions",
+            path=path,
         ) from error
     if kind is None:
-        raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG")
+        raise MediaError(f'"{path.name}" cannot be read as a picture', "open it and save it again as PNG", path=path)
     if not kind.readable:
-        raise MediaError(f'"{path.name}" is a picture of the kind {kind.name}, which cannot be read here', kind.remedy)
+        raise MediaError(
+            f'"{path.name}" is a picture of the kind {kind.name}, which cannot be read here', kind.remedy, path=path
+        )
     return kind
 
 
@@ -99,7 +103,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except MuseTalkError:
         raise
     except Exception as error:  # of damaged files, they raise all that Python knows
-        raise MediaError(f'"{path.name}" {what}', "open it and save it again as PNG") from error
+        raise MediaError(f'"{path.name}" {what}', "open it and save it again as PNG", path=path) from error
 
 
 @contextmanager
@@ -117,7 +121,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
             image.info.pop("icc_profile", None)  # is for those who do not know the other
     with image:
         if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_raw(image):
-            raise MediaError(f'"{path.name}" is a camera\'s raw picture, which cannot be read here', RAW_REMEDY)
+            raise MediaError(
+                f'"{path.name}" is a camera\'s raw picture, which cannot be read here', RAW_REMEDY, path=path
+            )
         yield image
 
 

@@ -84,6 +84,7 @@ def probe_folder(folder: Path, fps: WantedRate, limits: Limits, background: Back
                 f'the pictures in "{folder.name}" differ in size ("{images[0].name}" is {size[0]}x{size[1]}, '
                 f'"{image.name}" is {other.size[0]}x{other.size[1]})',
                 "bring them to one size",
+                path=image,
             )
     samples = sorted({0, len(images) // 2, len(images) - 1})
     see_through = _laid_over(background) if any(_shows_through(images[at]) for at in samples) else ()
@@ -117,7 +118,12 @@ def _animated(
 ) -> Source:
     _check_size(path, animation.size, limits)
     if animation.largest > limits.max_pixels:
-        raise LimitError(f'"{path.name}" has a frame of {animation.largest} pixels', "save it again as MP4")
+        raise LimitError(
+            f'"{path.name}" has a frame of {animation.largest} pixels',
+            "save it again as MP4",
+            path=path,
+            limit="max_pixels",
+        )
     with reading(path, "is damaged"), opened(path) as image:
         size = animation.size[::-1] if is_sideways(path, image) else animation.size
         colors = profile_note(image)
@@ -210,11 +216,13 @@ def _more_note(image: Image.Image) -> str:
 def _check_size(path: Path, size: tuple[int, int], limits: Limits) -> None:
     width, height = size
     if not width or not height:
-        raise MediaError(f'"{path.name}" is damaged', "open it and save it again as PNG")
+        raise MediaError(f'"{path.name}" is damaged', "open it and save it again as PNG", path=path)
     if width * height > limits.max_pixels:
         raise LimitError(
             f'"{path.name}" is {width}x{height}, more than the {limits.max_pixels} pixels allowed',
             "scale it down or raise limits.max_pixels",
+            path=path,
+            limit="max_pixels",
         )
 
 
@@ -241,7 +249,9 @@ def _pictures_of(folder: Path) -> tuple[tuple[Path, ...], list[str]]:
     if not taken:
         left = f" that can be used ({notes[0]})" if notes else ""
         raise MediaError(
-            f'there is no picture in the folder "{folder}"{left}', "give a video, or a folder of PNG or JPEG files"
+            f'there is no picture in the folder "{folder}"{left}',
+            "give a video, or a folder of PNG or JPEG files",
+            path=folder,
         )
     return tuple(taken), notes
 
@@ -251,7 +261,9 @@ def _files_of(folder: Path) -> list[Path]:
         return sorted((item for item in folder.iterdir() if item.is_file()), key=_natural)
     except OSError as error:
         raise MediaError(
-            f'the folder "{folder}" cannot be opened ({error.strerror})', "check its permissions"
+            f'the folder "{folder}" cannot be opened ({error.strerror})',
+            "check its permissions",
+            path=folder,
         ) from error
 
 

@@ -96,6 +96,7 @@ def extract_probed(facts: VoiceFacts, folder: Path, limits: Limits, cancel: Canc
         raise VoiceError(
             f'the voice "{path.name}" lasts {lasts}, too short to speak with (at least {least})',
             "give a longer recording",
+            path=path,
         )
     return replace(voice, notes=(*facts.notes_on(stream), *voice.notes, *_losses(voice, stream, facts, sound)))
 
@@ -142,7 +143,9 @@ def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelTok
             return index, decode_sound(_stream_of(facts, index), out, span, cancel)
         except VoiceError as error:
             errors.append(error)
-    raise VoiceError(f'the sound of "{path.name}" cannot be decoded ({errors[0]})', "convert it to WAV") from errors[0]
+    raise VoiceError(
+        f'the sound of "{path.name}" cannot be decoded ({errors[0]})', "convert it to WAV", path=path
+    ) from errors[0]
 
 
 def _losses(voice: Voice, index: int, facts: VoiceFacts, sound: DecodedSound) -> Iterator[str]:

@@ -75,7 +75,7 @@ def read_wav(path: Path) -> WavFile:
             if name == b"fmt ":
                 channels, rate = struct.unpack("<HI", body[2:8])
     if not rate or not channels:
-        raise VoiceError(f'the sound in "{path.name}" has no format', "convert it to WAV")
+        raise VoiceError(f'the sound in "{path.name}" has no format', "convert it to WAV", path=path)
     return WavFile(path, rate, channels, size // (_FLOAT_BYTES * channels), offset)
 
 

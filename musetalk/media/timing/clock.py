@@ -147,6 +147,7 @@ def _check_length(seconds: Fraction | float, longest: float) -> None:
         raise LimitError(
             f"the source lasts {float(seconds):.0f} s, more than the {longest:.0f} s allowed",
             "cut it shorter or raise limits.max_seconds",
+            limit="max_seconds",
         )
 
 

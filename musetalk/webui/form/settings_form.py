@@ -139,7 +139,9 @@ def read(
         SettingsError: A value is out of range, or no face was picked.
     """
     if picked(said) and not str(said[POINT] or "").strip():
-        raise SettingsError("no face is picked", "click one in the preview frame, or choose another rule under Face")
+        raise SettingsError(
+            "no face is picked", "click one in the preview frame, or choose another rule under Face", names=("face",)
+        )
     backends = backends or (str(said["backend"]),)
     values = {name: widget.said(said[name]) for name, widget in WIDGETS.items()}
     groups = [each.ui_groups for each in registry or BackendRegistry() if each.name in backends] or [frozenset()]
@@ -182,12 +184,13 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
             foreign += [f"{group}.{leaf}" for leaf in leaves if leaf in within]
             kept[group] = {**within, **{leaf: getattr(getattr(base, group), leaf) for leaf in leaves}}
     if foreign:
-        raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out")
+        raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out", names=foreign)
     settings = RenderSettings.parse({**values, **kept})
     if not may_be_named(settings.enhance.model):
         raise SettingsError(
             "enhance.model is no restorer's name",
             f"give {', '.join(_NAMED_RESTORERS)}, or the bare name of a .pth or .safetensors file on the server",
+            names=("enhance.model",),
         )
     return settings
 

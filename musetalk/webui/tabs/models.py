@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from musetalk.errors import BackendError, MuseTalkError
+from musetalk.errors import JobError, MuseTalkError
 from musetalk.webui.downloads import WeightSet, switched_off
 from musetalk.webui.form.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, fallback_choice
 from musetalk.webui.html.models import ModelRow, ModelSet, models_panel
@@ -54,7 +54,7 @@ class ModelsHandlers:
             elif event.action == "cancel":
                 self._site.downloads.cancel(str(event.set))
         except MuseTalkError as error:
-            told |= {"said": str(error), "busy": isinstance(error, BackendError)}
+            told |= {"said": str(error), "busy": isinstance(error, JobError)}
         return json.dumps(told)
 
 
