@@ -172,7 +172,7 @@ def test_jobs_of_others_are_refused(client: Client, still: Path, speech: Path) -
     ticket = ask(client, "/submit", still, speech)
     for job, key in ((ticket["job"], "guess"), ("0" * 32, ticket["key"]), ("../" + ticket["job"], ticket["key"])):
         for endpoint in ("/status", "/stop"):
-            with refused("job"):
+            with refused("no_job"):
                 client.predict(job=job, key=key, api_name=endpoint)
     assert follow(client, ticket)[0]["state"] == "done"
 
@@ -275,7 +275,7 @@ def test_with_logins_nothing_is_given_away_and_users_see_only_their_own(
             connected(address, auth=("bob", "two")) as bob,
         ):
             ticket = ask(ann, "/submit", still, speech)
-            with refused("job"):
+            with refused("no_job"):
                 bob.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
             assert follow(ann, ticket)[0]["state"] == "done"
             thumbnail = f"gradio_api/file={tmp_path / 'jobs' / ticket['job'] / 'thumbnail.jpg'}"

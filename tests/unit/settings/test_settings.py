@@ -8,6 +8,7 @@ import yaml
 
 from musetalk.errors import SettingsError
 from musetalk.settings import BlendSettings, MaskSettings, RenderSettings, left_to_the_look
+from tests.helpers.errors import fails
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_a_rate_is_a_number_or_a_fraction(said: object, rate: Fraction | None) -
 
 @pytest.mark.parametrize("said", [0, -25, 241, "fast", "1/0", "nan", float("inf"), True, "1e9", "9" * 5000, [25]])
 def test_what_is_no_usable_rate_is_named(said: object) -> None:
-    with pytest.raises(SettingsError, match=r"\(fps: a frame rate"):
+    with fails(SettingsError, names=("fps",)):
         RenderSettings.parse({"fps": said})
 
 
@@ -70,7 +71,7 @@ def test_a_face_is_named_or_pointed_at(text: object, value: object) -> None:
     ],
 )
 def test_a_bad_value_is_named(values: dict[str, object], named: str) -> None:
-    with pytest.raises(SettingsError, match=named) as caught:
+    with fails(SettingsError, names=(named,)) as caught:
         RenderSettings.parse(values)
     assert caught.value.remedy
 
@@ -84,7 +85,7 @@ def test_settings_survive_json() -> None:
 def test_the_old_name_of_a_setting_is_understood() -> None:
     assert RenderSettings.parse({"mask": {"blur": 0.1}}).mask.blur_kernel_ratio == 0.1
     both = {"mask": {"blur": 0.1, "blur_kernel_ratio": 0.07}}
-    with pytest.raises(SettingsError, match=r"mask\.blur"):
+    with fails(SettingsError, names=("mask.blur",)):
         RenderSettings.parse(both)
 
 
@@ -119,9 +120,11 @@ def test_what_is_set_beside_the_look_wins() -> None:
     assert (built.mask.feather, built.mask.occlusion, built.blend.color) == (0.2, False, "none")
 
 
-@pytest.mark.parametrize("said", [{"look": "theirs"}, {"look": "published", "blend": "none"}])
-def test_a_look_that_cannot_be_is_named(said: dict[str, object]) -> None:
-    with pytest.raises(SettingsError, match=r"look|blend"):
+@pytest.mark.parametrize(
+    ("said", "named"), [({"look": "theirs"}, "look"), ({"look": "published", "blend": "none"}, "blend")]
+)
+def test_a_look_that_cannot_be_is_named(said: dict[str, object], named: str) -> None:
+    with fails(SettingsError, names=(named,)):
         RenderSettings.parse(said)
 
 
