@@ -63,7 +63,7 @@ class AlignedCropTransform(RotatedCropTransform):
         )
         return np.asarray(turned, dtype=np.uint8)
 
-    def paste_back(self, generated: UInt8Array) -> UInt8Array:
+    def warp_back(self, generated: UInt8Array) -> UInt8Array:
         """Turn what a generator made of the crop, at any size, back: uint8 RGB [height, width, 3].
 
         Beyond the crop its edge repeats.

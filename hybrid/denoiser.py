@@ -1,4 +1,4 @@
-"""LatentSync as the denoiser of the latent generator: its loop in the place of MuseTalk's one step."""
+"""LatentSync behind the `Denoiser` protocol: runs the sampler's loop, again with less memory where that runs out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The denoising loop: from noise to the latents of a speaking mouth, over any number of frames of one face.
+"""The denoising loop, its guidance and its schedulers: from noise to the latents of a mouth, over all frames of a face.
 
 At every step the network sees the frames clip by clip, and what it says of frames that clips share is cross-faded
 before the step is taken (as MultiDiffusion does in space: https://arxiv.org/abs/2302.08113). So all clips move along

@@ -71,7 +71,7 @@ def make_patch(
     alpha = alpha[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
     x0, y0 = x0 + int(across[0]), y0 + int(down[0])
     x1, y1 = x0 + alpha.shape[1], y0 + alpha.shape[0]
-    face = transform.paste_back(generated)[y0 - transform.y : y1 - transform.y, x0 - transform.x : x1 - transform.x]
+    face = transform.warp_back(generated)[y0 - transform.y : y1 - transform.y, x0 - transform.x : x1 - transform.x]
     borders = Borders(top=y0 == 0, bottom=y1 == height, left=x0 == 0, right=x1 == width)
     return Patch(x0, y0, face, alpha, borders, share)
 

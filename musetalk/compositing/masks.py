@@ -1,4 +1,4 @@
-"""Where, and how strongly, a generated face replaces its source."""
+"""Masks: where, and how strongly, a generated face replaces its source; drawn shapes and their soft edge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Masks from a face's labels, as MuseTalk blends: v1 with skin and lips ("raw"), v1.5 with room for the jaw ("jaw").
+"""Masks from a face's labels and their soft edge, as MuseTalk blends.
+
+Version 1 blends skin and lips ("raw"), version 1.5 with room for the jaw ("jaw").
 
 Labels and crops depend on the source frame alone: a mask made once serves every output frame that shows it.
 """

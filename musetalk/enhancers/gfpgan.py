@@ -1,4 +1,4 @@
-"""GFPGAN by the `gfpgan` package itself, for those who installed it (requirements-gfpgan.txt).
+"""The restorer `gfpgan-original`: GFPGAN by the package of that name (requirements-gfpgan.txt); `gfpgan` is spandrel's.
 
 Only the network is taken from it. Its `GFPGANer` is not: that finds faces on its own, with models that it downloads by
 itself. `basicsr`, under it, was last released in 2022 and imports a module that torchvision has dropped since; that one
@@ -18,13 +18,14 @@ from typing import Any, cast
 
 from torch import nn
 
-from musetalk.enhancers.spandrel import (
+from musetalk.enhancers.network_enhancer import (
     FACE_SIZE,
     NO_MEMORY,
     NetworkEnhancer,
     faces_at_once,
     gfpgan_restoration,
     placed,
+    said_by,
 )
 from musetalk.errors import PATH, OutOfMemoryError, PackageError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
@@ -46,7 +47,6 @@ _CONFIG: dict[str, Any] = {
     "narrow": 1,
     "sft_half": True,
 }
-_REASON = 120  # characters that an error tells of what the packages had to say
 # What a package that is there but does not work may end its import with.
 _BROKEN = (ImportError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
@@ -89,9 +89,8 @@ def original_class() -> Callable[..., nn.Module]:
         with _mended():
             return cast("Callable[..., nn.Module]", importlib.import_module(_ARCHITECTURE).GFPGANv1Clean)
     except _BROKEN as error:
-        reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
         raise PackageError(
-            f"the package gfpgan cannot be imported ({reason})",
+            f"the package gfpgan cannot be imported ({said_by(error)})",
             "pip install -r requirements-gfpgan.txt, or choose gfpgan, which needs no package besides",
         ) from error
 

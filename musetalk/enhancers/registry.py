@@ -65,7 +65,8 @@ def load_enhancer(
         BackendError: Its file is missing, damaged, holds code, or is no restorer that spandrel knows; there is no such
             device; or, for the `gfpgan` package, that cannot be imported.
     """
-    from musetalk.enhancers.spandrel import load_restorer, restoring_compute  # noqa: PLC0415 - loads torch
+    from musetalk.enhancers.network_enhancer import restoring_compute  # noqa: PLC0415 - loads torch
+    from musetalk.enhancers.spandrel import load_restorer  # noqa: PLC0415 - the same
 
     compute, path = restoring_compute(device, dtype), restorer_file(model, models_dir)
     try:

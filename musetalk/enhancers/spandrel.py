@@ -1,163 +1,37 @@
-"""Restorers that spandrel loads: GFPGAN, RestoreFormer, and networks that restore or enlarge pictures of any kind."""
+"""Restorers of any architecture that spandrel knows: GFPGAN, RestoreFormer, and what restores or enlarges pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musetalk.backends.latent.vae import to_crops, to_pixels
-from musetalk.errors import PATH, CheckpointError, ComputeError, NotFiniteError, OutOfMemoryError
-from musetalk.progress import never_stop
-from musetalk.runtime.checkpoint import load_state_dict
-from musetalk.runtime.device import (
-    Batches,
-    Compute,
-    choose_compute,
-    frames_that_fit,
-    is_out_of_memory,
-    out_of_memory_as,
+from musetalk.enhancers.network_enhancer import (
+    FACE_SIZE,
+    MISFITS,
+    NO_MEMORY,
+    NetworkEnhancer,
+    Restoration,
+    faces_at_once,
+    gfpgan_restoration,
+    placed,
+    said_by,
 )
-from musetalk.runtime.stop_points import with_stop_points
-from musetalk.utils.arrays import UInt8Array
+from musetalk.errors import PATH, CheckpointError, OutOfMemoryError
+from musetalk.runtime.checkpoint import load_state_dict
+from musetalk.runtime.device import Compute, out_of_memory_as
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
-Restoration: TypeAlias = Callable[[Tensor], Tensor]
-
-FACE_SIZE = 512  # what GFPGAN and RestoreFormer were trained on, FFHQ's alignment included
 _SMALLER = 256  # for networks that enlarge by more than 2: they make 1024 pixels and more of it
-_MOST_AT_ONCE = 8  # faces on a GPU
-_VALUES_PER_PIXEL = (
-    720  # alive at once in GFPGAN, of the larger of both sides squared: measured on a CPU, 0.73 GB a face
-)
-_REASON = 120  # characters that an error tells of what spandrel had to say
-
 _TAKE_SEVERAL = ("GFPGAN", "RestoreFormer")  # of the others spandrel only promises that they take one picture
 DRAWS = ("AuraSR",)  # draw noise as they run, so that nothing comes out twice the same
 _PURPOSES = ("FaceSR", "SR", "Restoration")
-
-NO_MEMORY = "close other programs, or render without a restorer"
 _CHOOSE = "choose gfpgan, or a file of GFPGAN, RestoreFormer or of a network that enlarges pictures"
-# What spandrel's architectures raise for tensors that are not quite theirs, or when they are run: found by damaging
-# files. Whoever names a file of their own may name one that does not do what its kind does.
-_MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
-
-
-class NetworkEnhancer:
-    """Restores faces with a network. A `FaceEnhancer`.
-
-    Faces do not depend on each other. On a CPU they are restored one at a time: more are no faster, and take memory.
-
-    Args:
-        network: What restores: float32 [N, 3, S, S] from -1 to 1, on the device, to [N, 3, S', S'] in the same range.
-        name: For reports.
-        size: Side S, in pixels.
-        compute: What it runs on.
-        batch: Faces at once.
-    """
-
-    def __init__(self, network: Restoration, *, name: str, size: int, compute: Compute, batch: int = 1) -> None:
-        self._network, self._name, self._size, self._compute = network, name, size, compute
-        self._batches = Batches(batch)
-
-    @property
-    def name(self) -> str:
-        """For reports."""
-        return self._name
-
-    @property
-    def size(self) -> int:
-        """Side of the faces it takes, in pixels."""
-        return self._size
-
-    @property
-    def device(self) -> str:
-        """What it runs on."""
-        return str(self._compute.device)
-
-    def enhance(self, faces: UInt8Array, check: Callable[[], None] = never_stop) -> UInt8Array:
-        """Restore faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
-
-        Raises:
-            ComputeError: A single face does not fit in memory, or becomes something that is no number, or the network
-                cannot be run.
-        """
-        try:
-            with torch.inference_mode():
-                restored = self._batches.run(lambda start, stop: self._restored(faces[start:stop]), len(faces), check)
-        except OutOfMemoryError as error:
-            raise OutOfMemoryError("there is not enough memory to restore a face", NO_MEMORY) from error
-        return np.concatenate(restored)
-
-    def _restored(self, faces: UInt8Array) -> UInt8Array:
-        try:
-            pixels = self._network(to_pixels(faces, self._compute.device).contiguous())
-        except _MISFITS as error:
-            if is_out_of_memory(error):
-                raise
-            reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
-            raise ComputeError(f"the restorer cannot be run ({reason})", "choose another restorer") from error
-        if not bool(torch.isfinite(pixels).all()):
-            raise NotFiniteError(
-                "the restorer's result is not a number", "choose the number type fp32, or verify the weights"
-            )
-        return to_crops(pixels)
-
-
-def restoring_compute(device: str, dtype: str) -> Compute:
-    """What restorers run on: in fp32, or in bf16 where that is asked for; never in fp16.
-
-    Neither GFPGAN nor RestoreFormer stays within fp16's range, so that "fp16" is for the other networks of a render. On
-    GPUs torch computes convolutions in TF32 of its own accord, which is as quick as it gets without another type.
-
-    Raises:
-        DeviceError: There is no such device.
-    """
-    return choose_compute(device, "bf16" if dtype == "bf16" else "fp32")
-
-
-def faces_at_once(compute: Compute, side: int, batch: int | None = None) -> int:
-    """How many faces to restore together.
-
-    Args:
-        compute: What runs it, the network on it already.
-        side: The larger of both sides of a face, in pixels.
-        batch: What the user wishes; None: as many as help and fit.
-    """
-    if compute.device.type == "cpu":
-        return 1
-    return batch or frames_that_fit(compute.device, _VALUES_PER_PIXEL * compute.dtype.itemsize * side**2, _MOST_AT_ONCE)
-
-
-def placed(network: nn.Module, compute: Compute) -> None:
-    """Move a network to its device, ready for inference, its tensors in their usual layout on every device.
-
-    Not `Compute.place`: that chooses channels last on GPUs, which GFPGAN cannot be in. Its kernels have five
-    dimensions, and it takes its features for vectors as they lie in memory.
-    """
-    network.requires_grad_(False).eval()
-    network.to(device=compute.device, dtype=compute.dtype)
-    with_stop_points(network)
-
-
-def gfpgan_restoration(network: nn.Module, compute: Compute) -> Restoration:
-    """GFPGAN's clean architecture, whoever's class it is, with the noise that its checkpoint stores.
-
-    Left to itself it draws noise at every call, and then a face that stands still flickers.
-    """
-
-    def restore(pixels: Tensor) -> Tensor:
-        restored, _ = network(pixels.to(compute.dtype), return_rgb=False, randomize_noise=False)
-        return cast(Tensor, restored)
-
-    return restore
 
 
 def load_restorer(path: Path, compute: Compute, batch: int | None = None) -> NetworkEnhancer:
@@ -207,9 +81,8 @@ def _described(path: Path) -> ImageModelDescriptor[nn.Module]:
         described = MAIN_REGISTRY.load(state)
     except UnsupportedModelError as error:
         raise CheckpointError(f"{PATH} is no restorer that spandrel knows", _CHOOSE, path=path) from error
-    except _MISFITS as error:
-        reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
-        problem = f"{PATH} is damaged, or of another make than spandrel knows ({reason})"
+    except MISFITS as error:
+        problem = f"{PATH} is damaged, or of another make than spandrel knows ({said_by(error)})"
         raise CheckpointError(problem, _CHOOSE, path=path) from error
     takes = described.input_channels, described.output_channels
     if not isinstance(described, ImageModelDescriptor) or described.purpose not in _PURPOSES or takes != (3, 3):

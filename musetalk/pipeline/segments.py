@@ -1,4 +1,7 @@
-"""The output cut into units of work, always at the same places, so that any range comes out the same."""
+"""The output cut into segments: which faces are painted in each, and which pass through untouched.
+
+Always at the same places, so that any range comes out the same.
+"""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class CropTransform(Protocol):
         """Cut the crop out of a frame: uint8 RGB [size, size, 3]."""
         ...
 
-    def paste_back(self, generated: UInt8Array) -> UInt8Array:
+    def warp_back(self, generated: UInt8Array) -> UInt8Array:
         """Bring what a generator made of the crop, at any size, back to the rectangle: uint8 RGB [height, width, 3]."""
         ...
 
@@ -121,7 +121,7 @@ class BoxCropTransform:
         how = cv2.INTER_LANCZOS4 if self.scaling == "upstream" else None
         return _resized(inside, self.size, self.size, how)
 
-    def paste_back(self, generated: UInt8Array) -> UInt8Array:
+    def warp_back(self, generated: UInt8Array) -> UInt8Array:
         """Scale what a generator made of the crop, at any size, back to the rectangle: uint8 RGB [height, width, 3]."""
         if self.back == "upstream":
             return _resized(generated, self.width, self.height, cv2.INTER_LINEAR)

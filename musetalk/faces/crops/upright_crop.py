@@ -29,7 +29,7 @@ class UprightCropTransform(RotatedCropTransform):
         """Cut the crop out of a frame: uint8 RGB [size, size, 3]; beyond the frame's edges, the edge repeats."""
         return _seen_through(frame, self._inverse(), self.size, self.size)
 
-    def paste_back(self, generated: UInt8Array) -> UInt8Array:
+    def warp_back(self, generated: UInt8Array) -> UInt8Array:
         """Turn what was made of the crop, at any size, back: uint8 RGB [height, width, 3].
 
         Beyond the crop its edge repeats.

@@ -206,7 +206,7 @@ def test_patches_show_what_the_whole_crop_would(x: int, y: int, size: int, seed:
     result = frame.copy()
     composite(result, generated, transform, mask)
     face, alpha = (np.zeros((400, 400, *more)) for more in ((3,), (1,)))  # of a larger picture around the frame
-    face[100 + y : 103 + y + size, 100 + x : 100 + x + size] = transform.paste_back(generated)
+    face[100 + y : 103 + y + size, 100 + x : 100 + x + size] = transform.warp_back(generated)
     inside = np.zeros((400, 400), bool)
     inside[100 + y : 103 + y + size, 100 + x : 100 + x + size] = True
     alpha[101 + y : 101 + y + size, 98 + x : 102 + x + size, 0] = mask.alpha
@@ -247,7 +247,7 @@ def test_scaling_back_keeps_more_than_bilinear(size: int) -> None:
         BoxCropTransform(100, 90, 256, 240, size, back="upstream"),
     ]
     fine, plain = (
-        float(np.abs(place.paste_back(place.crop(frame)).astype(int) - frame[90:330, 100:356]).mean())
+        float(np.abs(place.warp_back(place.crop(frame)).astype(int) - frame[90:330, 100:356]).mean())
         for place in transforms
     )
     assert fine < 0.9 * plain
@@ -256,7 +256,7 @@ def test_scaling_back_keeps_more_than_bilinear(size: int) -> None:
 def test_what_shrinks_much_on_its_way_back_is_averaged() -> None:
     stripes = np.zeros((1000, 1000, 3), np.uint8)
     stripes[:, ::2] = 200
-    back = BoxCropTransform(0, 0, 230, 230, 256).paste_back(stripes)
+    back = BoxCropTransform(0, 0, 230, 230, 256).warp_back(stripes)
     assert back.std() < 4
     assert back.mean() == pytest.approx(100, abs=1)
 

@@ -53,7 +53,7 @@ def test_the_blended_square_is_upstreams(golden: Golden, case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_faces_are_scaled_back_as_upstream_scales(golden: Golden, case: str) -> None:
-    np.testing.assert_array_equal(place(golden, case).paste_back(golden["face256"]), golden[f"{case}.face"])
+    np.testing.assert_array_equal(place(golden, case).warp_back(golden["face256"]), golden[f"{case}.face"])
 
 
 @pytest.mark.parametrize("path", PATHS)

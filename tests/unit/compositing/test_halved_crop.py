@@ -45,7 +45,7 @@ def test_crops_are_cut_with_upstream_s_filter_and_can_be_put_back_with_its() -> 
     crop = halved_crop(EXTENT, size=256)
     cut = cv2.resize(frame[130:350, 100:300], (256, 256), interpolation=cv2.INTER_LANCZOS4)
     np.testing.assert_array_equal(crop.crop(frame), cut)
-    np.testing.assert_array_equal(replace(crop, back="upstream").paste_back(cut), cv2.resize(cut, (200, 220)))
+    np.testing.assert_array_equal(replace(crop, back="upstream").warp_back(cut), cv2.resize(cut, (200, 220)))
 
 
 def test_a_crop_that_leaves_the_frame_keeps_its_proportions() -> None:

@@ -9,7 +9,7 @@ import torch
 from spandrel import MAIN_REGISTRY
 from spandrel.architectures.GFPGAN import GFPGAN
 
-from musetalk.enhancers.spandrel import gfpgan_restoration
+from musetalk.enhancers.network_enhancer import gfpgan_restoration
 from tests.golden.read import GOLDEN, Golden, read_golden
 from tests.helpers.filled import CPU, golden_state, holding
 

@@ -16,15 +16,15 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.GFPGAN import GFPGAN
 from spandrel.architectures.RestoreFormer import RestoreFormer
 
-from musetalk.enhancers.registry import lacks, load_enhancer, restorer_file
-from musetalk.enhancers.spandrel import (
+from musetalk.enhancers.network_enhancer import (
     NO_MEMORY,
     NetworkEnhancer,
     gfpgan_restoration,
-    load_restorer,
     placed,
     restoring_compute,
 )
+from musetalk.enhancers.registry import lacks, load_enhancer, restorer_file
+from musetalk.enhancers.spandrel import load_restorer
 from musetalk.errors import Cancelled, CheckpointError, ComputeError, DeviceError, NotFiniteError, OutOfMemoryError
 from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array

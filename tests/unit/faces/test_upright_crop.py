@@ -55,7 +55,7 @@ def test_an_upright_crop_at_its_own_scale_is_a_slice(x: int, y: int, size: int) 
     assert (transform.x, transform.y, transform.width, transform.height) == (x, y, size, size)
     crop = transform.crop(frame)
     assert np.array_equal(crop, BoxCropTransform(x, y, size, size).crop(frame))
-    assert np.array_equal(transform.paste_back(crop), crop)
+    assert np.array_equal(transform.warp_back(crop), crop)
     assert np.array_equal(transform.warp_mask(np.ones((size, size), np.float32)), np.ones((size, size), np.float32))
 
 
@@ -90,7 +90,7 @@ def test_shrinking_averages(side: float) -> None:
     seen = placed(side, 20, 128, (600.0, 600.0)).crop(frame)[30:-30, 30:-30].astype(float)
     assert seen.mean() == pytest.approx(127.5, abs=1.5)
     assert seen.std() < 1.15 * 73.9 / (side / 128)
-    back = placed(128, 20, 256).paste_back(noisy_picture(1024, 1024)).astype(float)[60:120, 60:120]
+    back = placed(128, 20, 256).warp_back(noisy_picture(1024, 1024)).astype(float)[60:120, 60:120]
     assert back.std() < 1.15 * 73.9 / 8
 
 
@@ -144,7 +144,7 @@ def test_rows_above_the_first_one_are_not_looked_at() -> None:
     other = made.copy()
     other[:first] = 255 - other[:first]
     inside = np.s_[part[1] - transform.y : part[3] - transform.y, part[0] - transform.x : part[2] - transform.x]
-    assert np.array_equal(transform.paste_back(made)[inside], transform.paste_back(other)[inside])
+    assert np.array_equal(transform.warp_back(made)[inside], transform.warp_back(other)[inside])
 
 
 def test_masks_can_be_kept_by_it() -> None:

@@ -195,7 +195,7 @@ def test_the_rectangle_holds_the_crop() -> None:
     us, vs = zip(*corners, strict=True)
     assert max(min(us), min(vs)) < 0
     assert min(max(us), max(vs)) > 256
-    assert transform.paste_back(np.zeros((512, 512, 3), np.uint8)).shape == (transform.height, transform.width, 3)
+    assert transform.warp_back(np.zeros((512, 512, 3), np.uint8)).shape == (transform.height, transform.width, 3)
 
 
 def test_a_face_that_leaves_the_frame_is_cut_and_put_back() -> None:

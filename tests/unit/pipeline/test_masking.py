@@ -192,7 +192,7 @@ def test_the_published_look_has_upstreams_masks_and_scaling(tmp_path: Path, pain
     assert isinstance(crop, BoxCropTransform)
     assert replace(crop, back="fine") == fine
     face = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    np.testing.assert_array_equal(crop.paste_back(face), cv2.resize(face, (crop.width, crop.height)))
+    np.testing.assert_array_equal(crop.warp_back(face), cv2.resize(face, (crop.width, crop.height)))
     parsed = shapes.parsed(1, FACE)
     assert parsed is not None
     upstreams = parsed_mask(parsed.labels, parsed.seen, crop, ParsedMaskOptions(shape))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from musetalk.enhancers.spandrel import placed
+from musetalk.enhancers.network_enhancer import placed
 from musetalk.errors import Cancelled
 from musetalk.faces.detection.s3fd import prepared
 from musetalk.progress import CancelToken

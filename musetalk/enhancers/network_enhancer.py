@@ -1,0 +1,144 @@
+"""A restorer of faces over any network: in batches that fit, stopped at once, its numbers looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from musetalk.backends.latent.vae import to_crops, to_pixels
+from musetalk.errors import ComputeError, NotFiniteError, OutOfMemoryError
+from musetalk.progress import never_stop
+from musetalk.runtime.device import Batches, Compute, choose_compute, frames_that_fit, is_out_of_memory
+from musetalk.runtime.stop_points import with_stop_points
+from musetalk.utils.arrays import UInt8Array
+
+Restoration: TypeAlias = Callable[[Tensor], Tensor]
+
+FACE_SIZE = 512  # what GFPGAN and RestoreFormer were trained on, FFHQ's alignment included
+NO_MEMORY = "close other programs, or render without a restorer"
+_MOST_AT_ONCE = 8  # faces on a GPU
+# Alive at once in GFPGAN, of the larger of both sides squared: measured on a CPU, 0.73 GB a face.
+_VALUES_PER_PIXEL = 720
+_REASON = 120  # characters that an error tells of what a network had to say
+# What spandrel's architectures raise for tensors that are not quite theirs, or when they are run: found by damaging
+# files. Whoever names a file of their own may name one that does not do what its kind does.
+MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
+
+
+class NetworkEnhancer:
+    """Restores faces with a network. A `FaceEnhancer`.
+
+    Faces do not depend on each other. On a CPU they are restored one at a time: more are no faster, and take memory.
+
+    Args:
+        network: What restores: float32 [N, 3, S, S] from -1 to 1, on the device, to [N, 3, S', S'] in the same range.
+        name: For reports.
+        size: Side S, in pixels.
+        compute: What it runs on.
+        batch: Faces at once.
+    """
+
+    def __init__(self, network: Restoration, *, name: str, size: int, compute: Compute, batch: int = 1) -> None:
+        self._network, self._name, self._size, self._compute = network, name, size, compute
+        self._batches = Batches(batch)
+
+    @property
+    def name(self) -> str:
+        """For reports."""
+        return self._name
+
+    @property
+    def size(self) -> int:
+        """Side of the faces it takes, in pixels."""
+        return self._size
+
+    @property
+    def device(self) -> str:
+        """What it runs on."""
+        return str(self._compute.device)
+
+    def enhance(self, faces: UInt8Array, check: Callable[[], None] = never_stop) -> UInt8Array:
+        """Restore faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
+
+        Raises:
+            ComputeError: A single face does not fit in memory, or becomes something that is no number, or the network
+                cannot be run.
+        """
+        try:
+            with torch.inference_mode():
+                restored = self._batches.run(lambda start, stop: self._restored(faces[start:stop]), len(faces), check)
+        except OutOfMemoryError as error:
+            raise OutOfMemoryError("there is not enough memory to restore a face", NO_MEMORY) from error
+        return np.concatenate(restored)
+
+    def _restored(self, faces: UInt8Array) -> UInt8Array:
+        try:
+            pixels = self._network(to_pixels(faces, self._compute.device).contiguous())
+        except MISFITS as error:
+            if is_out_of_memory(error):
+                raise
+            reason = said_by(error)
+            raise ComputeError(f"the restorer cannot be run ({reason})", "choose another restorer") from error
+        if not bool(torch.isfinite(pixels).all()):
+            raise NotFiniteError(
+                "the restorer's result is not a number", "choose the number type fp32, or verify the weights"
+            )
+        return to_crops(pixels)
+
+
+def restoring_compute(device: str, dtype: str) -> Compute:
+    """What restorers run on: in fp32, or in bf16 where that is asked for; never in fp16.
+
+    Neither GFPGAN nor RestoreFormer stays within fp16's range, so that "fp16" is for the other networks of a render. On
+    GPUs torch computes convolutions in TF32 of its own accord, which is as quick as it gets without another type.
+
+    Raises:
+        DeviceError: There is no such device.
+    """
+    return choose_compute(device, "bf16" if dtype == "bf16" else "fp32")
+
+
+def faces_at_once(compute: Compute, side: int, batch: int | None = None) -> int:
+    """How many faces to restore together.
+
+    Args:
+        compute: What runs it, the network on it already.
+        side: The larger of both sides of a face, in pixels.
+        batch: What the user wishes; None: as many as help and fit.
+    """
+    if compute.device.type == "cpu":
+        return 1
+    return batch or frames_that_fit(compute.device, _VALUES_PER_PIXEL * compute.dtype.itemsize * side**2, _MOST_AT_ONCE)
+
+
+def placed(network: nn.Module, compute: Compute) -> None:
+    """Move a network to its device, ready for inference, its tensors in their usual layout on every device.
+
+    Not `Compute.place`: that chooses channels last on GPUs, which GFPGAN cannot be in. Its kernels have five
+    dimensions, and it takes its features for vectors as they lie in memory.
+    """
+    network.requires_grad_(False).eval()
+    network.to(device=compute.device, dtype=compute.dtype)
+    with_stop_points(network)
+
+
+def gfpgan_restoration(network: nn.Module, compute: Compute) -> Restoration:
+    """GFPGAN's clean architecture, whoever's class it is, with the noise that its checkpoint stores.
+
+    Left to itself it draws noise at every call, and then a face that stands still flickers.
+    """
+
+    def restore(pixels: Tensor) -> Tensor:
+        restored, _ = network(pixels.to(compute.dtype), return_rgb=False, randomize_noise=False)
+        return cast(Tensor, restored)
+
+    return restore
+
+
+def said_by(error: BaseException) -> str:
+    """What a foreign package had to say, in one line of bearable length."""
+    return " ".join(str(error).split())[:_REASON] or type(error).__name__
