@@ -27,7 +27,12 @@ def _falls_back(options: LatentSyncOptions) -> bool:
 
 
 def _spec(
-    version: Version, summary: str, weights: tuple[WeightFile, ...], seconds_per_frame: float, check_steps: int
+    version: Version,
+    summary: str,
+    weights: tuple[WeightFile, ...],
+    seconds_per_frame: float,
+    check_steps: int,
+    quality: int,
 ) -> BackendSpec[LatentSyncOptions]:
     def load(options: LatentSyncOptions) -> FaceGenerator:
         from hybrid.loading import load_latentsync  # noqa: PLC0415 - loads torch
@@ -56,6 +61,7 @@ def _spec(
         weights=weights,
         missing=decoder_missing,
         gpu=GpuCost(40.0, seconds_per_frame, _share_of_the_loop),
+        quality=quality,
         ui_groups=frozenset({"network", "latentsync", "margin", "own-mask"}),
         fallbacks=("musetalk-v15", "musetalk-v1"),
         falls_back=_falls_back,
@@ -68,6 +74,7 @@ V15 = _spec(
     LATENTSYNC_15,
     seconds_per_frame=0.5,
     check_steps=2,
+    quality=40,
 )
 V16 = _spec(
     "1.6",
@@ -75,4 +82,5 @@ V16 = _spec(
     LATENTSYNC_16,
     seconds_per_frame=2.0,
     check_steps=1,  # at 512 pixels each takes four times as long
+    quality=50,
 )

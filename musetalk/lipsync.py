@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from musetalk.backends.automatic import BackendChoice, Pace, choose_backend
 from musetalk.backends.registry import BackendRegistry
 from musetalk.enhancers.registry import restorer_file
 from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.inspection.debug_videos import DebugVideos
 from musetalk.inspection.frame import FramePreview, preview_frame
+from musetalk.inspection.notes import sentences
 from musetalk.media.damage import note_on_decoding
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_voice, probe_wanted
@@ -25,8 +28,8 @@ from musetalk.metrics.measurer import Measurer
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.borders import borders_in
 from musetalk.pipeline.components import ComponentLoader
-from musetalk.pipeline.cost_guess import BESIDE_NETWORKS
-from musetalk.pipeline.costs import CostBook, RenderKind, Work
+from musetalk.pipeline.cost_guess import BESIDE_NETWORKS, guessed_costs
+from musetalk.pipeline.costs import CostBook, RenderKind, Work, slowdown
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
@@ -35,9 +38,12 @@ from musetalk.pipeline.render import OutputFrame, output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
+from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import Limits, RenderSettings, SourceSettings
 from musetalk.utils.files import cache_folder, temporary_folder
-from musetalk.utils.stopping import ends_by
+from musetalk.utils.stopping import ends_by, left_alone
+
+_log = logging.getLogger(__name__)
 
 
 class LipSync:
@@ -86,6 +92,8 @@ class LipSync:
         run = RenderRun(on_progress, cancel)
         video, voice, out = Path(video), Path(voice), Path(out)
         check_output(out, self.files(video, voice, out, settings), settings.encoder)
+        choice = self._choose(settings, run)
+        settings = choice.of(settings)
         with PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Load the components.  3. Plan the faces.  4. Parse them.  5. Encode the speech.
             preflight, plan = self._prepare(video, voice, settings, folder, settings.coords_in(out.parent), run)
@@ -108,7 +116,17 @@ class LipSync:
         report = report_of(plan, preflight.voice, out, backend, run, peak, outputs.measures)
         work = Work.of(source, float(timeline.frame_count / source.fps))
         self.costs.learn(work, RenderKind.of(settings), report, planned=not settings.use_saved_coords)
-        return report
+        return report.chosen(choice.reason())
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        """Name the backend that paints with these settings: theirs, or where that is `auto`, the best for this machine.
+
+        Which one does not depend on the inputs: with the same settings, a preview gets the same as a render.
+
+        Raises:
+            BackendError: There is none that `auto` may take.
+        """
+        return left_alone(lambda: choose_backend(self.registry, settings, self._pace))
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
         """Which files a render reads, for whoever writes beside it."""
@@ -158,7 +176,7 @@ class LipSync:
         Raises:
             MuseTalkError: The render cannot work.
         """
-        self._loader.check(settings)
+        self._loader.check(self.choose(settings).of(settings))
         with about("source"):
             source = self.check_source(video, settings.source)
         with about("voice"):
@@ -172,6 +190,7 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         settings = settings or RenderSettings()
+        settings = self.choose(settings).of(settings)
         self._loader.check(settings)
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             return run_preflight(
@@ -203,11 +222,14 @@ class LipSync:
         settings, run = settings or RenderSettings(), RenderRun(on_progress, cancel)
         with ends_by(run.cancel.check), temporary_folder(Path(tempfile.gettempdir())) as folder:
             run.emit("preflight", 0, 0)
+            choice = self.choose(settings)
+            settings = choice.of(settings)
             self._loader.check(settings)
             components = self._loader.load(settings)
-            return preview_frame(
+            found = preview_frame(
                 video, voice, settings, components=components, folder=folder, at=at, strict=strict, run=run
             )
+        return told_why(found, choice)
 
     @contextmanager
     def preparing(
@@ -222,9 +244,30 @@ class LipSync:
             folder: An existing folder; a temporary one is made inside it and removed at the end.
             run: Progress, cancellation, timing, warnings.
         """
+        run = run or RenderRun()
+        settings = self._choose(settings, run).of(settings)
         with temporary_folder(folder) as job:
-            _, plan = self._prepare(video, voice, settings, job, settings.coords_in(folder), run or RenderRun())
+            _, plan = self._prepare(video, voice, settings, job, settings.coords_in(folder), run)
             yield plan
+
+    def _choose(self, settings: RenderSettings, run: RenderRun) -> BackendChoice:
+        """Name the backend of a run, and tell why it is that one."""
+        with ends_by(run.cancel.check):
+            choice = self.choose(settings)
+        if reason := choice.reason():
+            _log.info("%s", reason)
+            run.emit("preflight", 0, STEPS, note=reason)
+        return choice
+
+    def _pace(self, settings: RenderSettings) -> Pace:
+        """How quickly renders with settings that name a backend run here: as was learned, else by their work."""
+        kind = RenderKind.of(settings)
+        costs = self.costs.known(kind) or guessed_costs(kind, lambda: self._rate(settings))
+        return Pace(slowdown(kind, costs), learned=costs.frames > 0)
+
+    def _rate(self, settings: RenderSettings) -> float:
+        """GFLOP/s of what networks run on."""
+        return matmul_rate(settings.network.device)
 
     def _prepare(
         self, video: Path, voice: Path, settings: RenderSettings, folder: Path, coords_dir: Path | None, run: RenderRun
@@ -250,6 +293,12 @@ class LipSync:
                 coords_dir=coords_dir,
             )
         return preflight, plan
+
+
+def told_why(found: FramePreview, choice: BackendChoice) -> FramePreview:
+    """Return a preview with why its backend was chosen, where it was."""
+    reason = choice.reason()
+    return replace(found, notes=(*sentences([reason]), *found.notes)) if reason else found
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musetalk.errors import SettingsError
-from musetalk.settings import RenderSettings, setting_fields
+from musetalk.settings import AUTO, RenderSettings, setting_fields
 
 if TYPE_CHECKING:
     from musetalk.cli.tasks import Task
@@ -76,7 +76,7 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
     network, more = _network(flags, count_gpus() if gpus is None else gpus)
     values = _values(flags)
     values |= {"models_dir": models_dir, "network": {**values["network"], **network}}
-    if flags.backend is not None:
+    if flags.backend not in (None, AUTO):
         from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
 
         BackendRegistry().get(flags.backend)
@@ -105,10 +105,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--inference_config", type=Path, default="configs/inference/test_img.yaml", help="YAML file of tasks")
-    add("--result_dir", type=Path, default="./results", help="results go to a folder in it, named as what paints")
+    add(
+        "--result_dir",
+        type=Path,
+        default="./results",
+        help="results go to a folder in it, named as --version or --backend",
+    )
     add("--output_vid_name", help="name of the result, where the task gives none")
     add("--version", choices=tuple(_BACKENDS), default="v15", help="of MuseTalk")
-    add("--backend", help="paints instead of MuseTalk's version: latentsync-1.5, or any other of this project's")
+    add("--backend", help="paints instead of MuseTalk's version: latentsync-1.5, any other of this project's, or auto")
     add("--unet_model_path", type=Path, default="./models/musetalkV15/unet.pth", help="the version's checkpoint")
     add("--unet_config", type=Path, default="./models/musetalk/config.json", help="lies beside the checkpoint here")
     add("--vae_type", default=_VAE, help="only this one")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from musetalk.backends.spec import AnyBackend, BackendSpec
 from musetalk.errors import BackendError, PackageError, WeightsError
-from musetalk.settings import RenderSettings
+from musetalk.settings import AUTO, RenderSettings
 from musetalk.weights import WEIGHT_SETS, WeightFile
 from musetalk.weights.variants import lean_path
 
@@ -118,6 +118,8 @@ class BackendRegistry:
         for entry in (*own, *entry_points(group=GROUP)):
             try:
                 backend = _spec_at(entry)
+                if entry.name == AUTO:
+                    raise ValueError("that name says that one is to be chosen")  # noqa: TRY301
                 if entry.name in self._backends:
                     raise ValueError("there is another backend of that name")  # noqa: TRY301 - one way to be broken
             except Exception as error:  # noqa: BLE001 - importing somebody else's code can end in any way

@@ -60,7 +60,9 @@ class BackendSpec(Generic[Options]):
         weights: The files it reads.
         optional: Those of them that it can do without.
         missing: What else is missing with its options, one line each with the remedy. None: nothing ever is.
-        gpu: What it takes of a GPU. None: it needs none.
+        gpu: What it takes of a GPU. None: it needs none, and has no networks whose work would have to be reckoned with.
+        quality: How good its lips are beside others', for `auto`, which takes the highest that is ready and quick
+            enough: 0 for what is no lip-sync, to 100. None: it is never taken unless it is named.
         ui_groups: Which settings the page shows with it, of those that not every backend heeds.
         fallbacks: Who may paint what it cannot, the best first: names of backends.
         falls_back: Whether its options let them. None: always.
@@ -77,6 +79,7 @@ class BackendSpec(Generic[Options]):
     optional: tuple[WeightFile, ...] = OPTIONAL
     missing: Callable[[Options], tuple[str, ...]] | None = None
     gpu: GpuCost | None = None
+    quality: int | None = None
     ui_groups: frozenset[UiGroup] = frozenset()
     fallbacks: tuple[str, ...] = ()
     falls_back: Callable[[Options], bool] | None = None

@@ -43,6 +43,10 @@ def serve_app(
         float, typer.Option(help="Disk for all of them, in GiB.", min=0.1)
     ] = _DEFAULT.max_disk_gigabytes,
     models_dir: Annotated[Path, typer.Option(help="Where weights are.")] = _DEFAULT.models_dir,
+    max_slowdown: Annotated[
+        float,
+        typer.Option(help="Seconds a second of video may take where the backend is chosen automatically.", min=0.001),
+    ] = _DEFAULT.max_slowdown,
     weights: Annotated[
         list[str] | None,
         typer.Option(envvar="MUSETALK_WEIGHTS", help="Fetch these first, where missing: musetalk-v15, ..."),
@@ -68,6 +72,7 @@ def serve_app(
             keep_hours=keep_hours,
             max_disk_gigabytes=max_disk_gigabytes,
             models_dir=models_dir,
+            max_slowdown=max_slowdown,
             downloads=downloads,
             owner=owner,
             weights=tuple(weights or ()),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _WIDEST = 240  # columns of the table
 
 
-@with_settings(without=("backend", "measure", "use_saved_coords", "coords_dir"))
+@with_settings(without=("backend", "max_slowdown", "measure", "use_saved_coords", "coords_dir"))
 def compare(
     *,
     video: Annotated[Path, typer.Argument(help="Video, picture, or folder of pictures.")],

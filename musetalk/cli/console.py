@@ -73,6 +73,8 @@ def describe(report: RenderReport, notice: str) -> str:
         f"{report.fallback_frames} by a fallback; backend {report.backend} on {report.device}, "
         f"peak memory {size(report.peak_rss_mb * 2**20)}",
     ]
+    if report.choice:
+        lines.append(f"  {report.choice}")
     if report.bbox_shift_range is not None:
         low, high = report.bbox_shift_range
         lines.append(f"  bbox_shift is of use in [{low}~{high}]")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from musetalk.backends.registry import BackendRegistry
 from musetalk.cli.console import print_table
 from musetalk.doctor.environment import examine
-from musetalk.settings import RenderSettings
+from musetalk.lipsync import LipSync
+from musetalk.settings import AUTO, RenderSettings
 
 
 def print_examination(models_dir: Path) -> None:
@@ -16,8 +16,10 @@ def print_examination(models_dir: Path) -> None:
     Args:
         models_dir: Where weights are.
     """
-    for title, rows in examine(BackendRegistry(), RenderSettings(models_dir=models_dir)).items():
+    engine, settings = LipSync(), RenderSettings(models_dir=models_dir)
+    for title, rows in examine(engine.registry, settings).items():
         print_table(title, rows)
+    print_table("Chosen automatically", [(AUTO, engine.choose(settings).reason())])
 
 
 def print_surgical_check(models_dir: Path, backends: str | None = None) -> int:

@@ -14,7 +14,7 @@ from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import EncoderSettings, RenderSettings, SourceSettings
+from musetalk.settings import AUTO, EncoderSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import readable, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 
@@ -92,6 +92,10 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
     twice = sorted({backend for backend in backends if backends.count(backend) > 1})
     if twice:
         raise SettingsError(f"{', '.join(twice)} is named more than once", "name each backend once")
+    if AUTO in backends:
+        raise SettingsError(
+            f'"{AUTO}" is no backend to compare: it stands for one of the others', "name those to compare"
+        )
     if len(backends) < 2:
         raise SettingsError(
             "a comparison takes two backends or more", "name them like this: musetalk-v15,latentsync-1.5"

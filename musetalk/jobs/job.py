@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from musetalk.pipeline.costs import Work
 from musetalk.progress import Stage
-from musetalk.settings import RenderSettings
+from musetalk.settings import AUTO, RenderSettings
 
 JobState: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -59,6 +59,9 @@ class Job(BaseModel):
     title: str
     """For people: what is spoken by whom."""
     settings: RenderSettings
+    """They name what paints, also where `auto` was asked for."""
+    choice: str = ""
+    """Why `auto` took that backend, a sentence; empty: it was named, or several are compared."""
     compare: tuple[str, ...] = ()
     """Backends to compare, each with these settings but for the backend; empty: a render."""
     failed: tuple[str, ...] = ()
@@ -76,6 +79,11 @@ class Job(BaseModel):
     """What each of its renders has to do; None in records of before this was kept."""
     length_seconds: float | None = None
     """How long the video to be made is; None in records of before this was kept."""
+
+    @property
+    def wanted(self) -> RenderSettings:
+        """The settings as they were asked for."""
+        return self.settings.model_copy(update={"backend": AUTO}) if self.choice else self.settings
 
     @property
     def active(self) -> bool:

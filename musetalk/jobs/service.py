@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from musetalk.backends.automatic import BackendChoice
 from musetalk.comparison.types import Comparison
 from musetalk.errors import Cancelled, JobError, MuseTalkError, NoJobError, OutputError, QueueError
 from musetalk.jobs.job import Job
@@ -22,7 +23,7 @@ from musetalk.pipeline.costs import CostBook, Forecast, RenderKind, Work, second
 from musetalk.pipeline.engine import Comparer, Engine
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import RenderSettings
+from musetalk.settings import AUTO, RenderSettings
 from musetalk.utils.files import whole_file
 
 _SWEEP_SECONDS = 60.0
@@ -101,7 +102,9 @@ class JobService:
         backends = self._compared(compare)
         if backends:
             settings = settings.model_copy(update={"backend": backends[0]})
-        if once and (twin := self._twin(owner, video, voice, settings, backends)) is not None:
+        settings, choice = self._named_in(settings)
+        asked = (settings, bool(choice), backends)
+        if once and (twin := self._twin(owner, video, voice, asked)) is not None:
             return twin
         self._check_room(owner)
         title = title or f"{video.stem} + {voice.stem}"
@@ -109,9 +112,9 @@ class JobService:
             title += f": {' beside '.join(map(self._named, backends))}"
         source, length = self._check(video, voice, settings, backends)
         job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length)
-        job = job.model_copy(update={"work": Work.of(source, length)})
+        job = job.model_copy(update={"work": Work.of(source, length), "choice": choice})
         with self._changed:
-            if once and (twin := self._twin(owner, video, voice, settings, backends)) is not None:
+            if once and (twin := self._twin(owner, video, voice, asked)) is not None:
                 self.store.remove(job)
                 return twin
             # The worker renders in the submitter's context: hosts find there on whose account a device is used.
@@ -136,9 +139,25 @@ class JobService:
             raise JobError("backends cannot be compared here", "render with one of them")
         if len(set(backends)) < len(backends):
             raise JobError("a backend is named more than once", "name each backend once")
+        if AUTO in backends:
+            raise JobError(
+                f'"{AUTO}" is no backend to compare: it stands for one of the others', "name those to compare"
+            )
         if len(backends) == 1:
             raise JobError("there is one backend to compare", "choose two or more")
         return backends
+
+    def _named_in(self, settings: RenderSettings) -> tuple[RenderSettings, str]:
+        """Settings that name what paints, and why it is that, where `auto` chose it.
+
+        It is chosen before the job is queued: what was estimated and told then is what is rendered, and a job that a
+        later process takes up is still the one that was asked for.
+
+        Raises:
+            BackendError: There is none that `auto` may take.
+        """
+        choice = self._engines[0].choose(settings) if settings.backend == AUTO else BackendChoice(settings.backend)
+        return choice.of(settings), choice.reason(self._named)
 
     def _check(
         self, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
@@ -168,12 +187,15 @@ class JobService:
             raise QueueError(f"{self.waiting()} renders are waiting already", "try again when some are done")
 
     def _twin(
-        self, owner: str, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
+        self, owner: str, video: Path, voice: Path, asked: tuple[RenderSettings, bool, tuple[str, ...]]
     ) -> Job | None:
-        """A job of one's own with the same inputs and settings that waits, runs, or has just ended well."""
+        """A job of one's own with the same inputs that waits, runs, or has just ended well.
+
+        `asked`: its settings, whether what paints was chosen, and the backends that are compared.
+        """
         for job in self.jobs(owner):
             fresh = job.active or (job.state == "done" and self.store.now() - (job.ended or 0) < _ONCE_SECONDS)
-            if not fresh or (job.settings, job.compare) != (settings, backends):
+            if not fresh or (job.settings, bool(job.choice), job.compare) != asked:
                 continue
             folder = self.store.folder(job)
             if _same_file(video, folder / job.video) and _same_file(voice, folder / job.voice):
@@ -200,7 +222,7 @@ class JobService:
             if self.store.file(job, name) is None:
                 raise JobError(f"the {which} of this render is no longer kept", "give it again in a new render")
         self._check_room(owner)
-        settings = settings or job.settings
+        settings, choice = self._named_in(settings or job.wanted)
         folder = self.store.folder(job)
         _, length = self._check(folder / job.video, folder / job.voice, settings, job.compare)
         with self._changed:
@@ -210,7 +232,8 @@ class JobService:
                 now, over = self.store.now(), {"started": None, "ended": None, "error": "", "error_kind": ""}
                 anew = {"state": "queued", "created": now, **over}
                 self._contexts[job.id] = contextvars.copy_context()
-                self._update(job, {**anew, "settings": settings, "length_seconds": length}, to_disk=True)
+                now = {"settings": settings, "choice": choice, "length_seconds": length}
+                self._update(job, {**anew, **now}, to_disk=True)
                 self._changed.notify_all()
         return self.store.newest(job)
 
@@ -375,7 +398,7 @@ class JobService:
         video, voice = folder / job.video, folder / job.voice
         if not job.compare:
             report = engine.render(video, voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
-            report.save(folder / REPORT)
+            report.chosen(job.choice).save(folder / REPORT)
             self._learn(job, job.settings.backend, report)
             self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
         elif self._compare is None:  # queued by a process that could

@@ -100,6 +100,9 @@ class Work(BaseModel):
         )
 
 
+_SECOND = Work(frames=25, source_frames=25, pixels=1_000_000, seconds=1.0)
+
+
 class Costs(BaseModel):
     """Seconds that a backend's renders take, by what there is to do."""
 
@@ -157,9 +160,12 @@ class CostBook:
 
     def costs(self, kind: RenderKind) -> Costs:
         """What renders of a kind cost here."""
+        return self.known(kind) or self._guess(kind)
+
+    def known(self, kind: RenderKind) -> Costs | None:
+        """What renders of a kind have cost here; None: none was made yet."""
         with self._lock:
-            known = self._known.get(kind.key)
-        return known or self._guess(kind)
+            return self._known.get(kind.key)
 
     def forecast(self, work: Work, kinds: Sequence[RenderKind]) -> Forecast:
         """How long a job should take.
@@ -216,6 +222,15 @@ def stage_seconds(work: Work, kind: RenderKind, costs: Costs) -> dict[Stage, flo
         "render": painting + work.frames * work.pixels / _MEGAPIXEL * costs.other,
         "finish": costs.finish,
     }
+
+
+def slowdown(kind: RenderKind, costs: Costs) -> float:
+    """Return how many seconds of work a second of video takes: an ordinary one, with a face in all of its frames.
+
+    What a render takes however short it is, loading networks for instance, is left out.
+    """
+    stages = stage_seconds(_SECOND, kind, costs)
+    return sum(seconds for stage, seconds in stages.items() if stage not in ("preflight", "finish"))
 
 
 def _costs_of(work: Work, kind: RenderKind, report: RenderReport) -> Costs:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from musetalk.backends.automatic import BackendChoice
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
@@ -17,6 +18,10 @@ class Engine(Protocol):
 
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         """Refuse, in a moment, what cannot be rendered; else say what the source is."""
+        ...
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        """Name the backend that paints with these settings; see `LipSync.choose`."""
         ...
 
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:

@@ -6,7 +6,7 @@ import json
 import platform
 import re
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ import psutil
 import musetalk
 from musetalk.media.ffmpeg_process import Child
 from musetalk.metrics.types import Measures
+from musetalk.settings import AUTO
 from musetalk.utils.files import whole_file
 
 LOUDNESS_BINS = 600
@@ -80,6 +81,8 @@ class RenderReport:
         loudness: Openness of the voice, 0 to 1, over the output's length in evenly wide bins, at most `LOUDNESS_BINS`;
             the largest value of each bin.
         fps: Exact rate as text, "30000/1001".
+        requested: What was asked for: `backend`, or "auto", which chose it.
+        choice: Why `auto` chose it, a sentence; empty: it was named.
         source_fps: The same of the source; of a variable one that of its bursts.
         voice_seconds: Length of the voice.
         video_seconds: Length of the picture.
@@ -127,6 +130,12 @@ class RenderReport:
     restored_frames: int = 0
     unrestored: tuple[Unrestored, ...] = ()
     source_fps: str = ""
+    requested: str = ""
+    choice: str = ""
+
+    def chosen(self, reason: str) -> RenderReport:
+        """The same of a backend that `auto` chose, and why; where the reason is empty, of one that was named."""
+        return replace(self, requested=AUTO, choice=reason) if reason else self
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

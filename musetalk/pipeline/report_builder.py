@@ -84,6 +84,7 @@ def report_of(
         restored_frames=0 if enhancer is None else face_frames - unrestored_frames(unrestored),
         unrestored=unrestored,
         source_fps=rate_text(source.clock.own_fps),
+        requested=backend.name,
     )
 
 

@@ -10,11 +10,15 @@ _SIDE_ON_CPU, _SIDE_ON_GPU = 512, 4096  # on the CPU so short that other work do
 
 
 @functools.cache
-def matmul_rate() -> float:
-    """GFLOP/s in large matrix products, in the numbers that networks run with here: fp16 on a GPU, fp32 on the CPU."""
+def matmul_rate(device: str = "auto") -> float:
+    """GFLOP/s in large matrix products, in the numbers that networks run with here: fp16 on a GPU, fp32 on the CPU.
+
+    Args:
+        device: As settings name it; "auto": a GPU where there is one.
+    """
     import torch  # noqa: PLC0415 - slow to import, and only where a network is asked for
 
-    on_gpu = torch.cuda.is_available()
+    on_gpu = device != "cpu" and torch.cuda.is_available()
     side = _SIDE_ON_GPU if on_gpu else _SIDE_ON_CPU
     device, dtype = ("cuda", torch.float16) if on_gpu else ("cpu", torch.float32)
     with torch.inference_mode():

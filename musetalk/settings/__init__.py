@@ -16,7 +16,7 @@ from musetalk.settings.parts import (
     TrackerSettings,
 )
 from musetalk.settings.picked import CropSettings, SourceSettings
-from musetalk.settings.render import PUBLISHED_LOOK, RenderSettings, left_to_the_look
+from musetalk.settings.render import AUTO, MAX_SLOWDOWN, PUBLISHED_LOOK, RenderSettings, left_to_the_look
 from musetalk.settings.values import (
     FASTEST_RATE,
     PARSED_SHAPES,
@@ -34,7 +34,9 @@ from musetalk.settings.values import (
 )
 
 __all__ = [
+    "AUTO",
     "FASTEST_RATE",
+    "MAX_SLOWDOWN",
     "PARSED_SHAPES",
     "PRESET_STEPS",
     "PUBLISHED_LOOK",

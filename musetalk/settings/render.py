@@ -31,6 +31,10 @@ from musetalk.settings.values import Background, Face, FrameRate, Switch
 _PAINTING, _SOURCE, _FACES = "What paints", "Source and length", "Finding faces"
 _BLENDING, _OUTPUT = "Blending and look", "Output"
 
+# Says of `backend` that the best one is to be chosen.
+AUTO = "auto"
+MAX_SLOWDOWN = 30.0  # seconds of work for a second of video: a quarter of an hour for half a minute
+
 # What the published programs do where this one does more, by dotted names.
 PUBLISHED_LOOK: Mapping[str, str | float | bool] = MappingProxyType(
     {
@@ -50,7 +54,18 @@ class RenderSettings(Settings):
     """All that decides what a render looks like, besides its two inputs."""
 
     backend: str = setting(
-        "preview", "what paints the mouth; `doctor` lists those that can run", values="NAME", panel=_PAINTING
+        AUTO,
+        "what paints the mouth; auto: the best that is ready and quick enough on this machine; `doctor` lists all",
+        values="auto, NAME",
+        panel=_PAINTING,
+    )
+    max_slowdown: float = setting(
+        MAX_SLOWDOWN,
+        "backend auto: how long a second of video may take; what would take longer is passed over",
+        unit="seconds",
+        panel=_PAINTING,
+        gt=0,
+        server_only=True,
     )
     bbox_shift: int = setting(
         0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _SIZES = (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10))
 _MOST_BINARY_DIGITS = 5  # of a size; what needs more is told in bytes
@@ -35,6 +35,31 @@ def in_seconds(seconds: float, digits: int = 3) -> str:
         digits: Significant ones; whole seconds are always shown.
     """
     return f"{number(seconds, digits).replace(',', '')} s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a text, "one", "one and two", "one, two and three"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def roughly(seconds: float) -> str:
+    """A length of time that is an estimate, "a few seconds", "about 40 s", "about 2 h 20 min", "about 3 days"."""
+    return "a few seconds" if seconds < 8 else f"about {_rounded(seconds)}"
+
+
+def _rounded(seconds: float) -> str:
+    if seconds < 57:
+        return f"{max(10, round(seconds / 5) * 5)} s"
+    if seconds < 57 * 60:
+        minutes = round(seconds / 60) if seconds < 600 else round(seconds / 300) * 5
+        return f"{max(1, minutes)} min"
+    tens = round(seconds / 600)
+    if tens < 60:
+        hours, rest = divmod(tens, 6)
+        return f"{max(1, hours)} h" + (f" {rest}0 min" if rest and hours else "")
+    hours = round(seconds / 3600)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
 
 
 def counted(count: int, noun: str) -> str:

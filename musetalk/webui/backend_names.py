@@ -5,10 +5,11 @@ from __future__ import annotations
 from html import escape
 
 from musetalk.backends.preview.spec import PREVIEW
+from musetalk.settings import AUTO
 
 DRAFT = "Draft"
 _LOUDNESS = "The mouth follows the loudness of the voice, which is no lip-sync"
-_TITLES = {PREVIEW.name: DRAFT}
+_TITLES = {PREVIEW.name: DRAFT, AUTO: "Automatic"}
 _SUMMARIES = {PREVIEW.name: "Moves the mouth by loudness, which is no lip-sync: to try things out, on any machine"}
 
 

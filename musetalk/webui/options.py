@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from musetalk.settings import MAX_SLOWDOWN
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
@@ -22,6 +24,7 @@ class ServerOptions:
         keep_hours: How long, after they ended.
         max_disk_gigabytes: Disk that all jobs together may take, in GiB; uploads that are no jobs yet, as much again.
         models_dir: Where weights are.
+        max_slowdown: Seconds of work that a second of video may take where the backend is chosen automatically.
         downloads: Whether visitors may download weights; None: only who sits at this machine or has a login.
         owner: Whether whoever opens the page runs the server; None: while only this machine can open it, and nobody
             comes through a proxy.
@@ -39,6 +42,7 @@ class ServerOptions:
     keep_hours: float = 24.0
     max_disk_gigabytes: float = 10.0
     models_dir: Path = Path("models")
+    max_slowdown: float = MAX_SLOWDOWN
     downloads: bool | None = None
     owner: bool | None = None
     weights: tuple[str, ...] = ()

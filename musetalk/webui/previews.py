@@ -36,10 +36,11 @@ class Wish:
     Attributes:
         source: The video or picture.
         voice: The voice; None: only the faces are shown.
-        settings: Of the render.
+        settings: Of the render; they name what paints.
         at: Seconds into the output; None: wherever the mouth is wide open.
         said: What the page's inputs held, as the page tells it.
         remark: What is to be said beside it of the choice of a face.
+        choice: Why `auto` took the backend, a sentence; empty: it was named.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class Wish:
     at: float | None = None
     said: str = ""
     remark: str = ""
+    choice: str = ""
 
 
 class Preview:

@@ -65,7 +65,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         max_seconds=options.max_seconds,
         max_bytes=options.max_megabytes * 2**20,
     )
-    base = RenderSettings(models_dir=options.models_dir, limits=limits)
+    base = RenderSettings(models_dir=options.models_dir, max_slowdown=options.max_slowdown, limits=limits)
     engine = make_engine(LipSync())
     sets = weight_sets(engine.registry)
     bring_weights(sets, options.weights, options.models_dir)

@@ -15,7 +15,7 @@ import pytest
 from musetalk.assets import PORTRAIT
 from tests.helpers.media import tone, write_video, write_wav
 from tests.helpers.programs import nothing_started_stays
-from tests.helpers.served import PACED, Served, served
+from tests.helpers.served import DRAFTED, PACED, Served, served
 
 if TYPE_CHECKING:
     from tests.browser.drive import Browser, BrowserContext, Clips, Request, ViewportSize, Visit, WebError
@@ -64,7 +64,7 @@ def models_dir(bare_models: Path, jobs_dir: Path) -> Path:
 @pytest.fixture(scope="package")
 def shared_server(browser: Browser, jobs_dir: Path, models_dir: Path) -> Iterator[Served]:
     """One server for the tests of a worker; each test is a visitor of its own."""
-    with served(jobs_dir, "--models-dir", str(models_dir), module=PACED) as server:
+    with served(jobs_dir, "--models-dir", str(models_dir), *DRAFTED, module=PACED) as server:
         yield server
 
 

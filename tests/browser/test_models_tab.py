@@ -69,7 +69,7 @@ def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., V
     visit = new_visitor(shop.address).open()
     radio = visit.page.get_by_role("radio", name="mouth")
     expect(radio).to_be_disabled()
-    card = visit.page.locator(".mt-backend").nth(1)
+    card = visit.page.locator(".mt-backend").nth(2)
     expect(card).to_contain_text("Needs a 5.1 MB download")
     visit.tab("Models")
     mouth, other = section(visit, "mouth"), section(visit, "other")
@@ -108,7 +108,7 @@ def test_a_set_is_downloaded_and_its_backend_chosen(new_visitor: Callable[..., V
 def test_a_card_downloads_what_its_backend_needs(new_visitor: Callable[..., Visit], shop: Shop) -> None:
     shop.hub.pauses = [len(SMALL), 3_000_000]
     visit = new_visitor(shop.address).open()
-    mouth, other = visit.page.locator(".mt-backend").nth(1), visit.page.locator(".mt-backend").nth(2)
+    mouth, other = visit.page.locator(".mt-backend").nth(2), visit.page.locator(".mt-backend").nth(3)
     assert "missing" not in visit.page.locator(".mt-backends").inner_text()
     mouth.get_by_role("button", name="Download mouth").dblclick()  # its second half cancels nothing
     expect(mouth.get_by_role("button", name="Cancel mouth")).to_be_focused()
@@ -132,7 +132,7 @@ def test_a_card_downloads_what_its_backend_needs(new_visitor: Callable[..., Visi
 
 def test_failures_say_what_to_do(new_visitor: Callable[..., Visit], shop: Shop) -> None:
     visit = new_visitor(shop.address).open()
-    visit.page.get_by_role("radio", name="Draft").check()
+    visit.page.get_by_role("radio", name="Draft Ready").check()
     visit.tab("Models")
     other = section(visit, "other")
     other.get_by_role("button", name="Download (25 bytes)").click()
@@ -156,5 +156,5 @@ def test_failures_say_what_to_do(new_visitor: Callable[..., Visit], shop: Shop) 
     expect(other.get_by_role("alert")).to_contain_text("does not have gone.pth of some/net")
     expect(visit.page.get_by_test_id("toast-body")).to_have_count(0)
     visit.tab("Dub")
-    expect(visit.page.get_by_role("radio", name="Draft")).to_be_checked()
-    expect(visit.page.locator(".mt-backend").nth(2).get_by_role("alert")).to_contain_text("does not have gone.pth")
+    expect(visit.page.get_by_role("radio", name="Draft Ready")).to_be_checked()
+    expect(visit.page.locator(".mt-backend").nth(3).get_by_role("alert")).to_contain_text("does not have gone.pth")

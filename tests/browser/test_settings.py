@@ -29,7 +29,7 @@ def test_the_keyboard_leads_past_inputs_and_backends_and_soon_to_what_starts(vis
             reached.append(page.evaluate(FOCUSED))
         expect(generate).to_be_focused()
         assert generate.evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
-        order = [reached.index(name) for name in ("Skip to Generate", "Dub", "preview", "Preview frame", "Generate")]
+        order = [reached.index(name) for name in ("Skip to Generate", "Dub", "auto", "Preview frame", "Generate")]
         assert order == sorted(order), width
 
         skip.focus()

@@ -24,7 +24,7 @@ from tests.helpers.media import (
 from tests.helpers.reports import some_report
 
 FRAMES, RATE = 12, Fraction(30000, 1001)
-SETTINGS = RenderSettings.parse({"encoder": {"preset": "ultrafast"}})
+SETTINGS = RenderSettings.parse({"backend": "preview", "encoder": {"preset": "ultrafast"}})
 
 
 def finished(path: Path, width: int = 64, height: int = 48, frames: int = FRAMES) -> Path:

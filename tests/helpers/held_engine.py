@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.assets import PORTRAIT
+from musetalk.backends.automatic import BackendChoice
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
 from musetalk.errors import Cancelled, MediaError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
+from musetalk.lipsync import LipSync
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
@@ -41,6 +45,9 @@ class Engine:
         if not voice.read_bytes():
             raise MediaError("the voice is empty", "speak up")
         return probe_source(video, settings.limits, fps=settings.fps)
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        return LipSync(BackendRegistry([PREVIEW])).choose(settings)
 
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         return 1.5

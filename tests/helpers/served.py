@@ -22,6 +22,10 @@ ROOT = Path(__file__).parents[2]
 PACED = "tests.helpers.paced_app"
 
 
+# What makes `auto` take the preview, also where networks are quick: for tests that lean on what is chosen at first.
+DRAFTED = ("--max-slowdown", "0.001")
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A running server."""

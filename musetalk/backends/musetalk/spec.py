@@ -45,7 +45,7 @@ def _check() -> BackendCheck:
 
 
 def _spec(
-    version: Version, summary: str, weights: tuple[WeightFile, ...], *further_groups: UiGroup
+    version: Version, summary: str, weights: tuple[WeightFile, ...], quality: int, *further_groups: UiGroup
 ) -> BackendSpec[MuseTalkOptions]:
     def load(options: MuseTalkOptions) -> FaceGenerator:
         from musetalk.backends.musetalk.generator import load_musetalk  # noqa: PLC0415 - loads torch
@@ -79,11 +79,17 @@ def _spec(
         weights=weights,
         missing=decoder_missing,
         gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
+        quality=quality,
         ui_groups=frozenset({"network", "parsed-mask", *further_groups}),
     )
 
 
 V15 = _spec(
-    "v15", "MuseTalk 1.5: a network repaints the lower face, at 256 pixels a face", MUSETALK_V15, "margin", "jaw-mask"
+    "v15",
+    "MuseTalk 1.5: a network repaints the lower face, at 256 pixels a face",
+    MUSETALK_V15,
+    30,
+    "margin",
+    "jaw-mask",
 )
-V1 = _spec("v1", "MuseTalk 1.0: the first version, for results as it made them", MUSETALK_V1)
+V1 = _spec("v1", "MuseTalk 1.0: the first version, for results as it made them", MUSETALK_V1, 20)

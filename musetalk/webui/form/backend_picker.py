@@ -11,7 +11,8 @@ import gradio as gr
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend, UiGroup
-from musetalk.settings import RenderSettings
+from musetalk.lipsync import LipSync
+from musetalk.settings import AUTO, RenderSettings
 from musetalk.webui.backend_names import summary_of, titled
 from musetalk.webui.downloads import DownloadState
 from musetalk.webui.html.card_weights import CardWeights, announced, state_said, weights_part
@@ -67,6 +68,7 @@ class BackendEntry:
         instead: The backend that would paint in its place while it lacks something; empty: none would.
         weights: What its card says of them.
         groups: Which settings are shown with it (see `BackendSpec.ui_groups`).
+        state: What its card says in the place of whether it is ready; empty: that.
     """
 
     name: str
@@ -76,6 +78,7 @@ class BackendEntry:
     instead: str = ""
     weights: CardWeights = field(default_factory=CardWeights)
     groups: frozenset[UiGroup] = frozenset()
+    state: str = ""
 
     @property
     def choosable(self) -> bool:
@@ -100,6 +103,15 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
         said = tuple(plain(line, Reader(downloads=downloads)) for line in lacks)
         entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights, backend.ui_groups))
     return entries
+
+
+def picker_entries(engine: LipSync, base: RenderSettings, downloads: bool) -> list[BackendEntry]:
+    """What there is to choose now for a render: `auto`, and each of the backends; as for `backend_entries`."""
+    entries = backend_entries(engine.registry, base, downloads)
+    choice = engine.choose(base.model_copy(update={"backend": AUTO}))
+    groups = next(entry.groups for entry in entries if entry.name == choice.backend)
+    summary = f"The best backend that is ready and quick enough here. {sentence(choice.reason(titled))}"
+    return [BackendEntry(AUTO, summary, (), groups=groups, state=f"Now {titled(choice.backend)}"), *entries]
 
 
 def lacking_list(entries: Sequence[BackendEntry], ready: Sequence[str]) -> str:
@@ -199,6 +211,7 @@ def _card(index: int, entry: BackendEntry, chosen: bool, download: DownloadState
     described = f"mt-backend-{index}"
     flags = (" checked" if chosen else "") + ("" if entry.choosable else " disabled")
     state, tone = state_said(entry.weights, entry.lacks[0] if entry.lacks else "", titled(entry.instead))
+    state = entry.state or state
     summary = sentence(summary_of(entry.name, entry.summary))
     return (
         f'<div class="mt-backend"><label><input type="radio" name="mt-backend" value="{escape(entry.name)}" '

@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
+from musetalk.backends.automatic import candidates
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import UiGroup
 from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, NONE
 from musetalk.errors import SettingsError
-from musetalk.settings import RenderSettings, current_names, left_to_the_look, nested
+from musetalk.settings import AUTO, RenderSettings, current_names, left_to_the_look, nested
 from musetalk.webui.form.table import SHIFT, WIDGETS
 from musetalk.webui.form.widgets import FIELDS, Value, fields_within
 from musetalk.webui.html.figures import figures
@@ -143,8 +144,10 @@ def read(
             "no face is picked", "click one in the preview frame, or choose another rule under Face", names=("face",)
         )
     backends = backends or (str(said["backend"]),)
+    registry = registry or BackendRegistry()
     values = {name: widget.said(said[name]) for name, widget in WIDGETS.items()}
-    groups = [each.ui_groups for each in registry or BackendRegistry() if each.name in backends] or [frozenset()]
+    meant = candidates(registry, base) if AUTO in backends else [each for each in registry if each.name in backends]
+    groups = [each.ui_groups for each in meant] or [frozenset()]
     values = {name: value for name, value in values.items() if any(_counts(name, said, each) for each in groups)}
     values |= {
         "backend": backends[0],

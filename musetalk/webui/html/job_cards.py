@@ -194,6 +194,7 @@ def _facts(job: Job, now: float) -> str:
     facts = [
         f'<time datetime="{made}">{ago(now - job.created)}</time>',
         escape(" beside ".join(map(titled, job.compare)) or titled(job.settings.backend)),
+        "chosen automatically" if job.choice else "",
     ]
     if job.length_seconds is not None:
         facts.append(f"{clock(job.length_seconds)} long")

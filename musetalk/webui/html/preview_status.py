@@ -10,7 +10,7 @@ from musetalk.webui.backend_names import is_draft, titled
 from musetalk.webui.drawing.shown_frame import ShownFrame
 from musetalk.webui.html.plain_words import VISITOR, Reader
 from musetalk.webui.html.problems import in_sentences
-from musetalk.webui.html.units import clock
+from musetalk.webui.html.units import clock, sentence
 from musetalk.webui.previews import Preview
 
 LOST = MuseTalkError("the preview ended while this page was away", "press Preview frame for a new one")
@@ -82,8 +82,13 @@ def _bar(preview: Preview | None) -> str:
     )
 
 
-def stamp(shown: ShownFrame) -> str:
-    """Whose picture is shown, as HTML."""
+def stamp(shown: ShownFrame, choice: str = "") -> str:
+    """Whose picture is shown, as HTML.
+
+    Args:
+        shown: The picture.
+        choice: Why its backend was chosen, a sentence; empty: it was named.
+    """
     name, by = titled(shown.backend), " and ".join(map(titled, shown.painters))
     if shown.speaking is None:
         text = f"For <b>{escape(name)}</b>: faces only, there is no voice in it yet"
@@ -93,4 +98,5 @@ def stamp(shown: ShownFrame) -> str:
         text = f"Painted by <b>{escape(by)}</b>{', which is no lip-sync' if is_draft(shown.backend) else ''}"
     else:
         text = f"Painted by <b>{escape(by)}</b>, not by {escape(name)} as asked"
-    return f'<p class="mt-stamp">{text}</p>'
+    why = f'<p class="mt-choice">{escape(sentence(choice))}.</p>' if choice else ""
+    return f'<p class="mt-stamp">{text}</p>{why}'

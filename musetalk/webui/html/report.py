@@ -31,7 +31,7 @@ def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
     return (
         f'<section class="mt-report" aria-label="Report of the render">{fallback_banner(report)}'
         f'<p class="mt-summary">{_summary(report)}</p>'
-        f"{said}{_chips(report)}{warnings_list(report)}{timeline_svg(report)}"
+        f"{_choice(report)}{said}{_chips(report)}{warnings_list(report)}{timeline_svg(report)}"
         f'<div class="mt-folds">{_stages(report)}{table_fold("Settings", list(flat(report["settings"])))}'
         f"{table_fold('Versions', list(flat(report['versions'])))}</div></section>"
     )
@@ -58,6 +58,12 @@ def _summary(report: Mapping[str, Any]) -> str:
 
 def _frames_at_rest(report: Mapping[str, Any]) -> int:
     return sum(span["stop"] - span["start"] for span in report["spans"] if span["kind"] == "rest")
+
+
+def _choice(report: Mapping[str, Any]) -> str:
+    """Why this backend was chosen, where that was left to the program."""
+    why = report.get("choice")
+    return f'<p class="mt-choice">{escape(sentence(why))}.</p>' if why else ""
 
 
 def notice_line(notice: str) -> str:

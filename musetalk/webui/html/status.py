@@ -13,9 +13,9 @@ from typing import get_args
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.pipeline.preflight import GUESSED, LEARNED
 from musetalk.progress import STAGE_TITLES, Stage
-from musetalk.utils.units import counted, duration
+from musetalk.utils.units import counted, duration, roughly
 from musetalk.webui.backend_names import titled
-from musetalk.webui.html.units import clock, ratio, roughly, sentence
+from musetalk.webui.html.units import clock, ratio, sentence
 
 # Listens on the component, which outlives its content. "submit" carries {action}: "edit" or "retry".
 STATUS_JS = """
@@ -61,11 +61,13 @@ def status_panel(
     figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress, countdown=own))
     error = problem or (job.error if job is not None and job.state == "failed" else "")
     note = _note(progress) if progress else ""
+    choice = job.choice if job is not None and job.state != "done" else ""  # then its report tells it
     return (
         f'<section class="mt-status" data-state="{state}" data-job="{job.id if job else ""}" '
         f'aria-label="Status of the render">'
         f'<div class="mt-status-head"><p class="mt-state" role="status">{escape(_headline(job, place))}</p>'
         f'<p class="mt-status-title">{escape(hint if job is None else job.title)}</p></div>'
+        f'<p class="mt-note"{_hidden(not choice)}>{escape(sentence(choice))}</p>'
         f'<ol class="mt-steps"{_hidden(state != "running")}>{steps}</ol>'
         f'<p class="mt-figures"{_hidden(not figures)}>{figures}</p>'
         f"{_whole(progress)}"

@@ -12,25 +12,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
-def roughly(seconds: float) -> str:
-    """A length of time that is an estimate, "a few seconds", "about 40 s", "about 2 h 20 min", "about 3 days"."""
-    return "a few seconds" if seconds < 8 else f"about {_rounded(seconds)}"
-
-
-def _rounded(seconds: float) -> str:
-    if seconds < 57:
-        return f"{max(10, round(seconds / 5) * 5)} s"
-    if seconds < 57 * 60:
-        minutes = round(seconds / 60) if seconds < 600 else round(seconds / 300) * 5
-        return f"{max(1, minutes)} min"
-    tens = round(seconds / 600)
-    if tens < 60:
-        hours, rest = divmod(tens, 6)
-        return f"{max(1, hours)} h" + (f" {rest}0 min" if rest and hours else "")
-    hours = round(seconds / 3600)
-    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
-
-
 def ratio(value: float) -> str:
     """A factor or a rate without false precision, "0.042", "1.7", "24.1", "310"."""
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"

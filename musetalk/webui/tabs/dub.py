@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from musetalk.webui.form import settings_form
-from musetalk.webui.form.backend_picker import backend_entries, backend_picker
+from musetalk.webui.form.backend_picker import backend_picker, picker_entries
 from musetalk.webui.form.changed_since import PICKED_IN, PreviewInputs
 from musetalk.webui.form.changes import build_reset, wire_changes
 from musetalk.webui.form.form_values import labels
@@ -57,7 +57,7 @@ def build_dub(site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: Medi
     with gr.Row(elem_classes="dub"):
         with gr.Column(scale=2, min_width=320, elem_classes="given"):
             media = build_media(site, looks)
-            entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
+            entries = picker_entries(site.engine, site.base, site.downloads.allowed)
             picker = backend_picker(entries, site.base.backend)
             problem = problem_slot(".mt-picker")
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):

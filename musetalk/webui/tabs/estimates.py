@@ -14,11 +14,11 @@ from musetalk.errors import MuseTalkError
 from musetalk.pipeline.costs import Forecast, Work, seconds_made
 from musetalk.settings import RenderSettings
 from musetalk.utils.lru_cache import LRUCache
-from musetalk.utils.units import counted, duration
+from musetalk.utils.units import counted, duration, roughly
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import settings_form
 from musetalk.webui.form.widgets import Value
-from musetalk.webui.html.units import roughly, sentence
+from musetalk.webui.html.units import sentence
 from musetalk.webui.site import Site
 
 _ASKED_ABOVE_SECONDS = 3600.0
@@ -65,29 +65,36 @@ class Estimates:
         known = self._known(source, voice, said, compare)
         if known is None:
             return ""
-        return self._panel(*known) + ("" if compare else self._others(known[0], said))
+        work, settings, forecast, why = known
+        panel = self._panel(work, forecast, compare or (settings.backend,))
+        return panel + why + ("" if compare else self._others(work, settings))
 
     def question(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
     ) -> str:
         """What is asked before a job is started that takes over an hour, as HTML; empty: nothing is; see `told`."""
         known = self._known(source, voice, said, compare)
-        if known is None or known[1].seconds <= _ASKED_ABOVE_SECONDS:
+        if known is None or known[2].seconds <= _ASKED_ABOVE_SECONDS:
             return ""
-        return self._panel(*known) + _question(known[1].seconds)
+        work, settings, forecast, why = known
+        return self._panel(work, forecast, compare or (settings.backend,)) + why + _question(forecast.seconds)
 
     def _known(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str]
-    ) -> tuple[Work, Forecast, Sequence[str]] | None:
+    ) -> tuple[Work, RenderSettings, Forecast, str] | None:
+        """The work, settings that name what paints, the forecast, and why it is chosen, as HTML; None as for `told`."""
         if not source or not voice:
             return None
         try:
-            settings = _settings(said, self._site, compare)
+            wanted = _settings(said, self._site, compare)
+            choice = self._site.engine.choose(wanted)
+            settings, reason = choice.of(wanted), choice.reason(titled)
             work = self._of(Path(source), Path(voice), settings)
         except MuseTalkError:
             return None
         forecast = self._site.jobs.forecast(work, settings, compare)
-        return None if forecast is None else (work, forecast, compare or (settings.backend,))
+        why = f'<p class="mt-choice">{escape(sentence(reason))}.</p>' if reason else ""
+        return None if forecast is None else (work, settings, forecast, why)
 
     def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
         seconds, waiting = forecast.seconds, self._site.jobs.waiting()
@@ -101,9 +108,8 @@ class Estimates:
             f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.device)}{queue}: {known}.</p>"
         )
 
-    def _others(self, work: Work, said: Mapping[str, Value]) -> str:
+    def _others(self, work: Work, settings: RenderSettings) -> str:
         """How long the same would take with each other backend, whether it is ready here or not."""
-        settings = _settings(said, self._site)
         others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
         forecasts = [self._site.jobs.forecast(work, settings.model_copy(update={"backend": name})) for name in others]
         told = [(titled(name), each) for name, each in zip(others, forecasts, strict=True) if each is not None]

@@ -100,11 +100,11 @@ class JobInputs:
 
     def settings_of(self, job: Job) -> Update:
         """Give back the settings alone."""
-        hidden = not_in_form(job.settings, self.form)
+        hidden = not_in_form(job.wanted, self.form)
         if hidden:
             said = f"{', '.join(hidden)}: set by a program, and not in the form. A new render leaves it out."
             gr.Warning(escape(said), duration=None)
-        return self._filled(values_of(job.settings))
+        return self._filled(values_of(job.wanted))
 
     def of_kept(self, kept: str, job: Job | None = None) -> Update:
         """Give back what the browser kept of the inputs, where it kept anything.
@@ -147,7 +147,7 @@ class JobInputs:
             settings = settings_form.read(said, self.site.base, registry=self.site.engine.registry)
         except SettingsError:
             return True
-        return not self._is(job, "voice", voice) or settings != settings_form.renewed(job.settings, self.site.base)
+        return not self._is(job, "voice", voice) or settings != settings_form.renewed(job.wanted, self.site.base)
 
     def _filled(self, values: dict[str, Any]) -> Update:
         update: Update = {}

@@ -11,7 +11,7 @@ import gradio as gr
 
 from musetalk.errors import JobError, MuseTalkError
 from musetalk.webui.downloads import WeightSet, switched_off
-from musetalk.webui.form.backend_picker import DOWNLOADS_JS, backend_cards, backend_entries, fallback_choice
+from musetalk.webui.form.backend_picker import DOWNLOADS_JS, backend_cards, fallback_choice, picker_entries
 from musetalk.webui.html.models import ModelRow, ModelSet, models_panel
 from musetalk.webui.html.plain_words import plain
 from musetalk.webui.site import AT_ONCE, Site, anew, in_turn
@@ -34,7 +34,7 @@ class ModelsHandlers:
         """Show the list and the cards as they are now, and go on while a download runs; `acted`: as `act` says it."""
         site, state = self._site, self._site.downloads.state
         problems = problems_of(site, acted)
-        entries = backend_entries(site.engine.registry, site.base, site.downloads.allowed)
+        entries = picker_entries(site.engine, site.base, site.downloads.allowed)
         return {
             self._listing: panel(site, problems),
             self._timer: gr.Timer(active=state.active),

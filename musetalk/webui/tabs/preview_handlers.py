@@ -172,8 +172,9 @@ class PreviewHandlers:
         source, voice, moment, settings = values_of(values)
         try:
             video, sound, at = given(source, "source"), Path(voice) if voice else None, moment_of(moment or "")
-            chosen = settings_form.read(settings, self._site.base, registry=self._site.engine.registry)
-            wish = Wish(video, sound, chosen, at, said, remark)
+            wanted = settings_form.read(settings, self._site.base, registry=self._site.engine.registry)
+            choice = self._site.engine.choose(wanted)
+            wish = Wish(video, sound, choice.of(wanted), at, said, remark, choice.reason(titled))
         except MuseTalkError as error:
             return {self._whole.preview_status: preview_status(None, error=error, reader=self._site.reader)}
         return self._start(visit_of(request), wish)
@@ -240,7 +241,7 @@ class PreviewHandlers:
         place = {stage.column: gr.Column(visible=True), self._whole.video: gr.Video(visible=False)} if instead else {}
         return {
             **place,
-            stage.stamp: stamp(found),
+            stage.stamp: stamp(found, preview.wish.choice),
             stage.said: preview.wish.said,
             stage.speaking: speaking,
             stage.faces: face_picking.face_buttons(found.sketch, preview.wish.remark),

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from musetalk.backends.spec import GpuCost
 from musetalk.errors import LimitError
 from musetalk.faces.detection.registry import name_without_torch
-from musetalk.lipsync import LipSync
+from musetalk.lipsync import LipSync, told_why
+from musetalk.pipeline.cost_guess import LENT_GPU_RATE
 from musetalk.pipeline.file_uses import input_files, output_files
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
@@ -82,10 +83,13 @@ class ZeroGpuEngine(LipSync):
         """
         settings, cancel = settings or RenderSettings(), cancel or CancelToken()
         video, voice, out = Path(video), Path(voice), Path(out)
+        choice = self.choose(settings)
+        settings = choice.of(settings)
         cost = self._cost(settings)
         if cost is None:
             with self._lent.not_forking(cancel):
-                return self._engine.render(video, voice, out, _here(settings), on_progress=on_progress, cancel=cancel)
+                report = self._engine.render(video, voice, out, _here(settings), on_progress=on_progress, cancel=cancel)
+            return report.chosen(choice.reason())
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
         check_output(out, input_files(video, voice) + written, settings.encoder)
         tell = on_progress or _ignore
@@ -102,15 +106,18 @@ class ZeroGpuEngine(LipSync):
             order = RenderOrder(video, voice, folder / out.name, inner, seconds, folder / "lease")
             report = self._lent.do(order, tell, cancel)
             order.out.replace(out)
-        return replace(report, output=str(out), settings=settings.model_dump(mode="json"))
+        report = replace(report, output=str(out), settings=settings.model_dump(mode="json"))
+        return report.chosen(choice.reason())
 
     def release(self) -> None:
         """See `LipSync.release`. Nothing to do: networks lie in the process with the GPU, which keeps one at a time."""
 
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
         """See `LipSync.preflight`; needs no GPU."""
+        settings = settings or RenderSettings()
+        settings = self.choose(settings).of(settings)
         with self._lent.not_forking(CancelToken()):
-            return self._engine.preflight(video, voice, _here(settings or RenderSettings()))
+            return self._engine.preflight(video, voice, _here(settings))
 
     def preview_frame(
         self,
@@ -130,12 +137,15 @@ class ZeroGpuEngine(LipSync):
             MuseTalkError: As `LipSync.preview_frame`.
         """
         settings, cancel = settings or RenderSettings(), cancel or CancelToken()
+        choice = self.choose(settings)
+        settings = choice.of(settings)
         cost = self._cost(settings)
         if cost is None:
             with self._lent.not_forking(cancel):
-                return self._engine.preview_frame(
+                found = self._engine.preview_frame(
                     video, voice, _here(settings), at=at, strict=strict, on_progress=on_progress, cancel=cancel
                 )
+            return told_why(found, choice)
         self._engine.check_source(video, settings.source)
         if voice is not None:
             self._engine.check_voice(voice, settings.limits, settings.voice_track)
@@ -143,7 +153,11 @@ class ZeroGpuEngine(LipSync):
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             order = PreviewOrder(video, voice, at, strict, settings, seconds, folder / "lease")
-            return self._lent.do(order, on_progress or _ignore, cancel)
+            return told_why(self._lent.do(order, on_progress or _ignore, cancel), choice)
+
+    def _rate(self, settings: RenderSettings) -> float:
+        """See `LipSync`: of the GPU that is lent, which cannot be measured before it is."""
+        return LENT_GPU_RATE
 
     def _cost(self, settings: RenderSettings) -> GpuCost | None:
         """What a render takes of a GPU; None: it runs here, without torch.

@@ -72,7 +72,7 @@ def test_it_is_said_with_what_was_set_otherwise() -> None:
     loader = ComponentLoader(BackendRegistry())
 
     def notes(**values: object) -> tuple[str, ...]:
-        return loader.load(RenderSettings.parse({"detector": {"name": "haar"}, **values})).notes
+        return loader.load(RenderSettings.parse({"backend": "preview", "detector": {"name": "haar"}, **values})).notes
 
     assert notes() == ()
     [plain] = notes(look="published")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from musetalk.backends.automatic import BackendChoice
 from musetalk.comparison.compare import compare
 from musetalk.comparison.table import NOTHING, remarks, rows
 from musetalk.comparison.types import Compared, Comparison
@@ -57,6 +58,9 @@ class Engine:
         if settings.backend not in ("one", "two", "three"):
             raise BackendError(f'there is no backend "{settings.backend}"', "choose one of: one, two, three")
         return probe_source(video, settings.limits, fps=settings.fps)
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        return BackendChoice(settings.backend)
 
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         return 1.5

@@ -111,6 +111,8 @@ def test_every_backend_is_checked_before_a_comparison_is_queued(
     with fails(JobError):
         compare(service, voice, "preview")
     with fails(JobError):
+        compare(service, voice, "preview", "auto")
+    with fails(JobError):
         compare(service, voice, "preview", "musetalk-v15", "preview")
     assert service.jobs(ANN) == []
 

@@ -15,7 +15,7 @@ from musetalk.pipeline.costs import CostBook, Costs, Forecast, RenderKind, Work
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
-from musetalk.webui.html.units import roughly
+from musetalk.utils.units import roughly
 from tests.helpers.reports import some_report
 
 GUESS = Costs(begin=2, plan=0.01, parse=0.0, speech=0.0, paint=0.1, other=0.0, finish=1.0)
@@ -27,7 +27,7 @@ def book(folder: Path) -> CostBook:
 
 
 def kind(**said: object) -> RenderKind:
-    return RenderKind.of(RenderSettings.parse(said))
+    return RenderKind.of(RenderSettings.parse({"backend": "preview", **said}))
 
 
 def report(**changes: Any) -> RenderReport:  # noqa: ANN401

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from musetalk.backends.automatic import BackendChoice
 from musetalk.errors import Cancelled, FaceError, JobError, MediaError, NoJobError, OutputError, QueueError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
@@ -225,6 +226,28 @@ def test_what_is_asked_for_once_more_is_the_same_job(
     ]
     assert len({first.id, *(job.id for job in asked)}) == 5
     assert len([path for path in service.store.root.iterdir() if path.is_dir()]) == 5
+
+
+def test_what_paints_is_chosen_before_a_job_is_queued_and_anew_where_it_is_tried_again(
+    start: Callable[..., JobService], engine: Engine, voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start(named=lambda name: f"<{name}>")
+    job = submit(service, voice)
+    assert (job.settings.backend, job.wanted) == ("preview", RenderSettings())
+    assert job.choice == "chosen automatically: <preview>, the best there is"
+    assert submit(service, voice, once=True).id == job.id
+    named = submit(service, voice, once=True, settings=RenderSettings(backend="preview"))
+    assert (named.choice, named.wanted) == ("", RenderSettings(backend="preview"))
+    service.stop(job.id, ANN)
+    service.wait(job, LONGEST)
+    monkeypatch.setattr(engine, "choose", lambda _settings: BackendChoice("better", automatic=True))
+    again = service.retry(job.id, ANN)
+    assert (again.settings.backend, again.wanted) == ("better", RenderSettings())
+    engine.go.release(2)
+    assert service.wait(again, LONGEST).state == "done"
+    made, plain = (json.loads((service.store.folder(each) / REPORT).read_text()) for each in (again, named))
+    assert (made["requested"], made["backend"], made["choice"]) == ("auto", "better", again.choice)
+    assert (plain["backend"], plain["choice"]) == ("preview", "")
 
 
 def test_after_a_while_the_same_is_rendered_anew(

@@ -12,9 +12,16 @@ from musetalk.backends.musetalk.spec import V15
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend
+from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.downloads import DownloadState
-from musetalk.webui.form.backend_picker import BackendEntry, backend_cards, backend_entries, backend_picker
+from musetalk.webui.form.backend_picker import (
+    BackendEntry,
+    backend_cards,
+    backend_entries,
+    backend_picker,
+    picker_entries,
+)
 from musetalk.webui.html.card_weights import CardWeights
 from musetalk.weights import FetchProgress, HubPlace, WeightFile
 from tests.helpers.html_page import Page
@@ -122,6 +129,22 @@ class TestEntries:
             (True, False, ""),
             (True, True, "musetalk-v15"),
         ]
+
+    def test_the_first_card_takes_the_best_and_says_which_that_is_now(self, tmp_path: Path) -> None:
+        base = RenderSettings(models_dir=tmp_path)
+        first, *others = picker_entries(LipSync(), base, downloads=True)
+        assert others == backend_entries(BackendRegistry(), base, downloads=True)
+        page = Page(backend_cards([first], "auto"))
+        assert "Automatic Now Draft The best backend that is ready and quick enough here" in page.text
+        assert "quick enough here. Chosen automatically: Draft, since latentsync-1.6" in page.text
+        [radio] = page.having(name="mt-backend", value="auto")
+        assert ("disabled" in radio, radio["data-groups"]) == (False, "")
+
+    def test_it_shows_the_settings_of_the_one_that_it_takes(self) -> None:
+        ready = replace(V15, weights=())
+        base = RenderSettings(models_dir=Path("no-weights-here"), max_slowdown=1e9)
+        first, *_ = picker_entries(LipSync(BackendRegistry([PREVIEW, ready])), base, downloads=True)
+        assert (first.state, first.groups) == ("Now musetalk-v15", ready.ui_groups)
 
     def test_what_is_missing_is_counted_and_offered_where_it_may_be(self, tmp_path: Path) -> None:
         file = WeightFile(PurePosixPath("net/x.pth"), HubPlace("some/net", "x.pth"), "MIT", size=7_000_000)

@@ -41,9 +41,7 @@ NEURAL, VIDEO = "musetalk-v15", "latentsync-1.5"
 def made_form() -> SettingsForm:
     async def build() -> SettingsForm:
         with gr.Blocks(analytics_enabled=False):
-            return SettingsForm(
-                {**build_mouth(backend_picker([], "preview")), **build_folds(RenderSettings().models_dir)}
-            )
+            return SettingsForm({**build_mouth(backend_picker([], "auto")), **build_folds(RenderSettings().models_dir)})
 
     return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
 

@@ -403,3 +403,18 @@ def test_names_from_people_stay_text(html: str) -> None:
     assert "alert(1)" in page.text
     assert "script" not in {tag for tag, _ in page.elements}
     assert not [name for _, found in page.elements for name in found if name.startswith("on")]
+
+
+def test_why_a_backend_was_chosen_stands_with_the_job_until_its_report_tells_it() -> None:
+    why = "chosen automatically: Draft, since <b> is not ready here"
+    for state in ("queued", "running", "failed"):
+        assert (
+            "Chosen automatically: Draft, since <b> is not ready here"
+            in Page(panels.status_panel(job(state, choice=why))).text
+        )
+    assert "hosen automatically" not in Page(panels.status_panel(job("done", choice=why))).text
+    assert (
+        "Chosen automatically: Draft, since <b> is not ready here."
+        in Page(panels.report_panel(report(choice=why))).text
+    )
+    assert "hosen automatically" not in Page(panels.report_panel(report())).text

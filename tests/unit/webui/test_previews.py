@@ -21,7 +21,7 @@ from musetalk.webui.previews import Preview, Previews, Wish
 from tests.helpers.html_page import Page
 from tests.helpers.programs import HANG_SECONDS
 
-WISH = Wish(Path("a.mp4"), None, RenderSettings(), said="as it was")
+WISH = Wish(Path("a.mp4"), None, RenderSettings(backend="preview"), said="as it was")
 
 
 def found() -> ShownFrame:

@@ -100,6 +100,7 @@ def test_no_network_runs_in_the_process_that_is_forked(tmp_path: Path, gpu: Fork
     here, lent = render(engine, tmp_path, RenderSettings(), *quiet), render(engine, tmp_path, neural())
     assert here.settings["detector"]["name"] == "mtcnn"
     assert lent.settings["detector"]["name"] == "auto"
+    assert (here.requested, here.backend, lent.requested) == ("auto", "preview", "")
     write_all(tmp_path / "models", ["s3fd"])
     asked = RenderSettings.parse({"models_dir": tmp_path / "models", "detector": {"name": "s3fd"}})
     made = render(engine, tmp_path, asked)
@@ -107,9 +108,22 @@ def test_no_network_runs_in_the_process_that_is_forked(tmp_path: Path, gpu: Fork
     assert [made.device, len(gpu.asked)] == [str(gpu.processes[1].pid), 2]
 
 
+@pytest.mark.usefixtures("own_cache")
+def test_what_is_chosen_goes_by_the_gpu_that_is_lent(tmp_path: Path, gpu: ForkingGpu) -> None:
+    inner = FakeEngine()
+    good = replace(inner.registry.get("neural"), quality=10)
+    inner.registry = BackendRegistry((PREVIEW, good))
+    engine = ZeroGpuEngine(inner, gpu)
+    made = render(engine, tmp_path, RenderSettings(models_dir=tmp_path), lambda _event: None, CancelToken())
+    assert (made.requested, made.backend, made.settings["backend"]) == ("auto", "neural", "neural")
+    assert made.choice.startswith("chosen automatically: neural, the best there is; it takes ")
+    assert len(gpu.asked) == 1
+
+
 def test_one_frame_is_shown_by_whatever_would_render_it(tmp_path: Path, gpu: ForkingGpu) -> None:
     engine = ZeroGpuEngine(FakeEngine(), gpu, refusals=(Refused,))
-    assert engine.preview_frame(tmp_path / "a.mp4", None, RenderSettings(), at=1.5) == (os.getpid(), 1.5)
+    draft = RenderSettings(backend="preview")
+    assert engine.preview_frame(tmp_path / "a.mp4", None, draft, at=1.5) == (os.getpid(), 1.5)
     assert gpu.asked == []
     assert engine.preview_frame(tmp_path / "a.mp4", None, neural(), at=1.5) == (gpu.processes[0].pid, 1.5)
     assert gpu.asked == [33]
