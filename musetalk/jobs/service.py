@@ -232,8 +232,8 @@ class JobService:
                 now, over = self.store.now(), {"started": None, "ended": None, "error": "", "error_kind": ""}
                 anew = {"state": "queued", "created": now, **over}
                 self._contexts[job.id] = contextvars.copy_context()
-                now = {"settings": settings, "choice": choice, "length_seconds": length}
-                self._update(job, {**anew, **now}, to_disk=True)
+                asked = {"settings": settings, "choice": choice, "length_seconds": length}
+                self._update(job, {**anew, **asked}, to_disk=True)
                 self._changed.notify_all()
         return self.store.newest(job)
 

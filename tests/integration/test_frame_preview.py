@@ -50,7 +50,7 @@ def test_a_previewed_frame_is_that_of_the_render(
 
 
 def test_the_sample_is_shown_while_it_speaks(engine: LipSync, sample: Path, portrait: Path) -> None:
-    found = engine.preview_frame(sample, VOICE)
+    found = engine.preview_frame(sample, VOICE, RenderSettings(backend="preview"))
     assert found.chosen
     assert found.notes == ()
     assert found.result is not None

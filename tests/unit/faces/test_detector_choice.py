@@ -33,12 +33,12 @@ def test_without_weights_it_is_mtcnn_and_nothing_is_said(tmp_path: Path) -> None
     assert detector_notes(asking("auto"), tmp_path) == []
     detector = ComponentLoader(BackendRegistry()).detector(asking("auto"), "auto", tmp_path)
     assert detector.fingerprint.startswith("mtcnn-")
-    assert ComponentLoader(BackendRegistry()).load(RenderSettings(models_dir=tmp_path)).notes == ()
+    assert ComponentLoader(BackendRegistry()).load(RenderSettings(backend="preview", models_dir=tmp_path)).notes == ()
 
 
 @pytest.mark.usefixtures("no_package")
 def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -> None:
-    settings = RenderSettings(models_dir=tmp_path)
+    settings = RenderSettings(backend="preview", models_dir=tmp_path)
     components = ComponentLoader(BackendRegistry()).load(settings)
     assert components.detector.fingerprint.startswith("haar-")
     [note] = components.notes
@@ -49,7 +49,7 @@ def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -
 
 @pytest.mark.usefixtures("no_package")
 def test_who_asks_for_it_is_told_what_to_install(tmp_path: Path) -> None:
-    settings = RenderSettings(models_dir=tmp_path, detector=asking("mtcnn"))
+    settings = RenderSettings(backend="preview", models_dir=tmp_path, detector=asking("mtcnn"))
     with fails(PackageError):
         ComponentLoader(BackendRegistry()).check(settings)
 

@@ -81,7 +81,7 @@ class Inverter:
 def engine(generator: Inverter | None = None) -> LipSync:
     if generator is None:
         return LipSync(detector=SkinDetector())
-    backend = BackendSpec("preview", "for tests", lambda _: generator)
+    backend = BackendSpec("preview", "for tests", lambda _: generator, quality=0)
     return LipSync(BackendRegistry((backend,)), detector=SkinDetector())
 
 
@@ -102,7 +102,7 @@ def changed(found: FramePreview) -> np.ndarray:
 
 def test_a_telling_moment_has_a_face_and_an_open_mouth(talk: Path, tmp_path: Path) -> None:
     voice = write_wav(tmp_path / "voice.wav", np.concatenate([np.zeros(12 * 640), tone(2.0)]))  # loud from frame 12 on
-    found = engine().preview_frame(talk, voice)
+    found = engine().preview_frame(talk, voice, RenderSettings(backend="preview"))
     assert found.source_frame not in FACELESS
     assert found.frame.shape == (SIDE, 2 * SIDE, 3)
     assert [round(box.center[0]) for box in found.boxes] == [160, 480]
