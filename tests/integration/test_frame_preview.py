@@ -55,7 +55,7 @@ def test_the_sample_is_shown_while_it_speaks(engine: LipSync, sample: Path, port
     assert found.notes == ()
     assert found.result is not None
     assert (found.result != found.frame).any(axis=2).sum() > 1000
-    still = engine.preview_frame(portrait, VOICE)
+    still = engine.preview_frame(portrait, VOICE, RenderSettings(backend="preview"))
     assert (still.source_frame, len(still.chosen), still.notes) == (0, 1, ())
 
 
