@@ -123,7 +123,7 @@ def part(visit: Visit, name: str) -> Locator:
 
 def previewed(visit: Visit, *, by: str) -> None:
     """Wait for the frame that a backend painted."""
-    expect(part(visit, "stamp")).to_have_text(f"Painted by {by}")
+    expect(part(visit, "stamp .mt-stamp")).to_have_text(f"Painted by {by}")
     expect(part(visit, "preview-status").locator("section")).to_be_hidden()
 
 
@@ -149,7 +149,7 @@ def test_the_newest_click_wins_and_a_preview_ends_with_stop_or_with_its_page(
     visit: Visit, clips: Clips, held: Held
 ) -> None:
     visit.give(clips.source, clips.voice)
-    expect(part(visit, "stamp")).to_contain_text("faces only")
+    expect(part(visit, "stamp .mt-stamp")).to_contain_text("faces only")
     expect(part(visit, "stale")).to_contain_text("Not in this picture yet: Voice.")
     held_at_a_quarter(visit, held)
     visit.choose(INVERTED)
@@ -171,7 +171,7 @@ def test_the_newest_click_wins_and_a_preview_ends_with_stop_or_with_its_page(
     assert held.stopped.wait(HANG_SECONDS)
     expect(stop).to_be_disabled()
     assert visit.frame.get_attribute("src") == before
-    expect(part(visit, "stamp")).to_have_text(f"Painted by {INVERTED}")
+    expect(part(visit, "stamp .mt-stamp")).to_have_text(f"Painted by {INVERTED}")
     visit.say("Ready")
 
     held_at_a_quarter(visit, held)
@@ -192,13 +192,13 @@ def test_what_has_changed_since_is_named_and_a_moment_is_taken_as_people_write_i
     visit.set_number("Padding", 0.4)
     visit.choose(INVERTED)
     expect(stale).to_contain_text("Not in this picture yet: Backend, Mask: padding.")
-    visit.choose("preview")
+    visit.choose("auto")
     expect(stale).to_contain_text("Not in this picture yet: Mask: padding.")
     visit.set_number("Padding", 0)
     expect(stale).to_be_hidden()
     visit.page.get_by_label("Preview at (s)").fill("0:01")
     expect(stale).to_contain_text("Not in this picture yet: Preview at.")
-    expect(part(visit, "stamp")).to_have_text(f"Painted by {DRAFT}")
+    expect(part(visit, "stamp .mt-stamp")).to_have_text(f"Painted by {DRAFT}")
 
     moment, error = visit.page.get_by_label("Preview at (s)"), part(visit, "preview-status").get_by_role("alert")
     moment.press("Enter")

@@ -87,7 +87,7 @@ def stamp(shown: ShownFrame, choice: str = "") -> str:
 
     Args:
         shown: The picture.
-        choice: Why its backend was chosen, a sentence; empty: it was named.
+        choice: Why its backend was chosen, a sentence, which needs no room here; empty: it was named.
     """
     name, by = titled(shown.backend), " and ".join(map(titled, shown.painters))
     if shown.speaking is None:
@@ -98,5 +98,5 @@ def stamp(shown: ShownFrame, choice: str = "") -> str:
         text = f"Painted by <b>{escape(by)}</b>{', which is no lip-sync' if is_draft(shown.backend) else ''}"
     else:
         text = f"Painted by <b>{escape(by)}</b>, not by {escape(name)} as asked"
-    why = f'<p class="mt-choice">{escape(sentence(choice))}.</p>' if choice else ""
-    return f'<p class="mt-stamp">{text}</p>{why}'
+    why = f' title="{escape(sentence(choice))}."' if choice else ""
+    return f'<p class="mt-stamp"{why}>{text}</p>'

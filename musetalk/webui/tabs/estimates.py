@@ -65,9 +65,9 @@ class Estimates:
         known = self._known(source, voice, said, compare)
         if known is None:
             return ""
-        work, settings, forecast, why = known
+        work, settings, forecast = known
         panel = self._panel(work, forecast, compare or (settings.backend,))
-        return panel + why + ("" if compare else self._others(work, settings))
+        return panel + ("" if compare else self._others(work, settings))
 
     def question(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
@@ -76,25 +76,23 @@ class Estimates:
         known = self._known(source, voice, said, compare)
         if known is None or known[2].seconds <= _ASKED_ABOVE_SECONDS:
             return ""
-        work, settings, forecast, why = known
-        return self._panel(work, forecast, compare or (settings.backend,)) + why + _question(forecast.seconds)
+        work, settings, forecast = known
+        return self._panel(work, forecast, compare or (settings.backend,)) + _question(forecast.seconds)
 
     def _known(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str]
-    ) -> tuple[Work, RenderSettings, Forecast, str] | None:
-        """The work, settings that name what paints, the forecast, and why it is chosen, as HTML; None as for `told`."""
+    ) -> tuple[Work, RenderSettings, Forecast] | None:
+        """The work, settings that name what paints, and the forecast; None: as for `told`."""
         if not source or not voice:
             return None
         try:
             wanted = _settings(said, self._site, compare)
-            choice = self._site.engine.choose(wanted)
-            settings, reason = choice.of(wanted), choice.reason(titled)
+            settings = self._site.engine.choose(wanted).of(wanted)
             work = self._of(Path(source), Path(voice), settings)
         except MuseTalkError:
             return None
         forecast = self._site.jobs.forecast(work, settings, compare)
-        why = f'<p class="mt-choice">{escape(sentence(reason))}.</p>' if reason else ""
-        return None if forecast is None else (work, settings, forecast, why)
+        return None if forecast is None else (work, settings, forecast)
 
     def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
         seconds, waiting = forecast.seconds, self._site.jobs.waiting()
