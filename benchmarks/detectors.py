@@ -24,9 +24,9 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.faces.detection.five_points import mouth_of
 from musetalk.faces.detection.registry import detector_lacks
 from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.faces.tracking.following import look_through
 from musetalk.faces.tracking.mouth import locate_mouth
 from musetalk.faces.tracking.planner import LOOK_SECONDS, plan_faces
-from musetalk.faces.tracking.propagate import look_through
 from musetalk.faces.tracking.shots import ShotFinder
 from musetalk.faces.types import FaceBox, FaceDetector
 from musetalk.media.pictures.decoding import read_image

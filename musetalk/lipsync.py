@@ -28,9 +28,9 @@ from musetalk.metrics.measurer import Measurer
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.borders import borders_in
 from musetalk.pipeline.components import ComponentLoader
-from musetalk.pipeline.cost_guess import BESIDE_NETWORKS, guessed_costs
-from musetalk.pipeline.costs import CostBook, RenderKind, Work, slowdown
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
+from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
+from musetalk.pipeline.forecast import CostBook, RenderKind, Work, slowdown
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.pipeline.prepare import RenderPlan, prepare

@@ -71,7 +71,7 @@ def load_enhancer(
     compute, path = restoring_compute(device, dtype), restorer_file(model, models_dir)
     try:
         if model == BY_PACKAGE:
-            from musetalk.enhancers.gfpgan import load_original  # noqa: PLC0415
+            from musetalk.enhancers.gfpgan_package import load_original  # noqa: PLC0415
 
             return load_original(path, compute, batch_size)
         return load_restorer(path, compute, batch_size)

@@ -13,7 +13,7 @@ from musetalk.errors import PackageError
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.detection.haar_cascades import WINDOW, load_profile
 from musetalk.faces.detection.opencv import shrunk
-from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
+from musetalk.faces.tracking.following import ANY_FACE, search_frames
 from musetalk.faces.types import FaceDetector
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array

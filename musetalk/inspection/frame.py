@@ -19,7 +19,7 @@ from musetalk.compositing.outline import mask_outline
 from musetalk.errors import SettingsError, about
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.parsing.parsed_faces import ParsedFace
-from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
+from musetalk.faces.tracking.following import ANY_FACE, search_frames
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample
 from musetalk.inspection.notes import end_note, frame_notes, input_notes, run_notes
 from musetalk.inspection.sampling import open_voice, sampled_places, telling_places, window_around

@@ -13,7 +13,7 @@ from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
-from musetalk.pipeline.no_face import absence_note, upside_down_note
+from musetalk.pipeline.no_face_error import absence_note, upside_down_note
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.utils.arrays import UInt8Array

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from musetalk.pipeline.costs import Work
+from musetalk.pipeline.forecast import Work
 from musetalk.progress import Stage
 from musetalk.settings import AUTO, RenderSettings
 

@@ -6,7 +6,7 @@ from collections import deque
 
 from musetalk.jobs.job import JobProgress
 from musetalk.jobs.whole_meter import WholeMeter
-from musetalk.pipeline.costs import Forecast
+from musetalk.pipeline.forecast import Forecast
 from musetalk.progress import ProgressEvent
 
 _WINDOW_SECONDS = 5.0  # a rate is taken over the last few clips, not over one

@@ -19,8 +19,8 @@ from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
-from musetalk.pipeline.costs import CostBook, Forecast, RenderKind, Work, seconds_made
 from musetalk.pipeline.engine import Comparer, Engine
+from musetalk.pipeline.forecast import CostBook, Forecast, RenderKind, Work, seconds_made
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import AUTO, RenderSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from musetalk.pipeline.costs import Forecast
+from musetalk.pipeline.forecast import Forecast
 from musetalk.progress import ProgressEvent
 
 _TRUST_SECONDS = 10.0  # of work, after which a stage's own pace counts as much as its forecast

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from musetalk.errors import Cancelled
 from musetalk.faces.absence import unusual_light, upside_down
 from musetalk.faces.detection.opencv import shrunk
-from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
+from musetalk.faces.tracking.following import ANY_FACE, search_frames
 from musetalk.faces.types import FaceDetector
 from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline

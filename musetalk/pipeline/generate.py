@@ -12,7 +12,7 @@ from musetalk.compositing.masks import FaceMask, scale_alpha
 from musetalk.errors import BackendError, ComputeError
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
-from musetalk.pipeline.fallback import BackendSession
+from musetalk.pipeline.backend_session import BackendSession
 from musetalk.pipeline.masking import first_row_shown
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from musetalk.backends.types import GeneratorSpec
-from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
 from musetalk.compositing.masks import FaceMask, crop_mask, face_mask, intersect_masks, soft_square, visible_mask
+from musetalk.compositing.masks_over_time import time_weights, weighted_mean
 from musetalk.compositing.occlusion import find_occluders, keep_in_front
 from musetalk.compositing.parsed_masks import ParsedMaskOptions, mask_of_shape, shape_map
 from musetalk.faces.crops.crop import CropTransform, square_around

@@ -16,9 +16,9 @@ from musetalk.media.sound.voice import Voice, extract_voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
 from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
-from musetalk.pipeline.costs import Costs, RenderKind, Work, stage_seconds
 from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
+from musetalk.pipeline.forecast import Costs, RenderKind, Work, stage_seconds
 from musetalk.progress import RenderRun
 from musetalk.settings import EncoderSettings, RenderSettings
 from musetalk.utils.files import readable

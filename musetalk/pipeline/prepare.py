@@ -29,13 +29,13 @@ from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
 from musetalk.media.types import Source
+from musetalk.pipeline.backend_session import BackendSession, FallbackBackend
 from musetalk.pipeline.components import Components
 from musetalk.pipeline.cropping import FaceCropper
 from musetalk.pipeline.face_sampling import MAX_SAMPLES, find_oddity
-from musetalk.pipeline.fallback import BackendSession, FallbackBackend
 from musetalk.pipeline.file_uses import coords_file
 from musetalk.pipeline.masking import FaceMasker
-from musetalk.pipeline.no_face import no_face_error
+from musetalk.pipeline.no_face_error import no_face_error
 from musetalk.pipeline.parse import parse_faces
 from musetalk.pipeline.segments import Segment, cut_segments, segment_limits
 from musetalk.pipeline.speech import WHOLE_SECONDS, extract_features

@@ -1,7 +1,7 @@
 """Every setting of a render: typed, validated, the same from a YAML file, the command line and the app."""
 
 from musetalk.settings.fields import SettingField, Settings, current_names, group, nested, setting, setting_fields
-from musetalk.settings.parts import (
+from musetalk.settings.groups import (
     PRESET_STEPS,
     BlendSettings,
     DetectorSettings,

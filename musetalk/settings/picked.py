@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from musetalk.settings.parts import Limits
+from musetalk.settings.groups import Limits
 from musetalk.settings.values import Background, Deinterlace
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 
 from musetalk.errors import SettingsError
 from musetalk.settings.fields import Settings, current_names, group, setting
-from musetalk.settings.parts import (
+from musetalk.settings.groups import (
     BlendSettings,
     DetectorSettings,
     EncoderSettings,

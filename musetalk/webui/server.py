@@ -19,8 +19,8 @@ from musetalk.errors import SettingsError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.cost_guess import LENT_GPU_RATE, guessed_costs
-from musetalk.pipeline.costs import COSTS, CostBook
+from musetalk.pipeline.first_costs import LENT_GPU_RATE, guessed_costs
+from musetalk.pipeline.forecast import COSTS, CostBook
 from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.access import Access, Heeding

@@ -23,8 +23,8 @@ from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.media.playback import play
 from musetalk.metrics.mouth_opening import measure_opening
-from musetalk.pipeline.cost_guess import BESIDE_NETWORKS
-from musetalk.pipeline.costs import CostBook
+from musetalk.pipeline.first_costs import BESIDE_NETWORKS
+from musetalk.pipeline.forecast import CostBook
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun

@@ -12,8 +12,8 @@ import numpy as np
 from musetalk.faces.detection.boxes import same_face, shared_area
 from musetalk.faces.detection.five_points import mouth_of
 from musetalk.faces.tracking.face_plan import FacePlan, rank
+from musetalk.faces.tracking.following import FrameFaces, SearchingDetector, look_through
 from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
-from musetalk.faces.tracking.propagate import FrameFaces, SearchingDetector, look_through
 from musetalk.faces.tracking.shots import ShotFinder
 from musetalk.faces.tracking.tracker import Seen, ShotTracker, Track, at_rest
 from musetalk.faces.types import FaceBox, FaceDetector, MouthShape, Sought

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from musetalk.errors import MuseTalkError
-from musetalk.pipeline.costs import Forecast, Work, seconds_made
+from musetalk.pipeline.forecast import Forecast, Work, seconds_made
 from musetalk.settings import RenderSettings
 from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.units import counted, duration, roughly

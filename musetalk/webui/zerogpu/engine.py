@@ -16,8 +16,8 @@ from musetalk.backends.spec import GpuCost
 from musetalk.errors import LimitError
 from musetalk.faces.detection.registry import name_without_torch
 from musetalk.lipsync import LipSync, told_why
-from musetalk.pipeline.cost_guess import LENT_GPU_RATE
 from musetalk.pipeline.file_uses import input_files, output_files
+from musetalk.pipeline.first_costs import LENT_GPU_RATE
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent

@@ -14,7 +14,7 @@ from musetalk.faces.absence import Absence, explain_absence, turned_by, upside_d
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.types import FaceBox
 from musetalk.media.probe import probe_source
-from musetalk.pipeline.no_face import absence_note, no_face_error
+from musetalk.pipeline.no_face_error import absence_note, no_face_error
 from musetalk.progress import CancelToken
 from musetalk.settings import DetectorSettings, Limits
 from musetalk.utils.arrays import UInt8Array

@@ -20,8 +20,8 @@ from musetalk.faces.detection.mtcnn import MtcnnDetector
 from musetalk.faces.detection.s3fd import S3FDDetector
 from musetalk.faces.detection.s3fd_boxes import find_boxes
 from musetalk.faces.tracking.face_plan import FacePlan, plan_key
+from musetalk.faces.tracking.following import ANY_FACE, search_frames
 from musetalk.faces.tracking.planner import plan_faces
-from musetalk.faces.tracking.propagate import ANY_FACE, search_frames
 from musetalk.faces.types import FaceBox, FaceDetector, Sought
 from musetalk.media.pictures.decoding import read_image
 from musetalk.progress import CancelToken

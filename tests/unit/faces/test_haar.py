@@ -9,7 +9,7 @@ import pytest
 from musetalk.assets import PORTRAIT
 from musetalk.errors import PackageError
 from musetalk.faces.detection.haar import MAX_SIDE, HaarDetector
-from musetalk.faces.tracking.propagate import FollowingDetector
+from musetalk.faces.tracking.following import FollowingDetector
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array

@@ -15,7 +15,7 @@ from musetalk.errors import PackageError
 from musetalk.faces.detection import mtcnn_networks
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.detection.mtcnn import MtcnnDetector
-from musetalk.faces.tracking.propagate import FollowingDetector, SearchingDetector
+from musetalk.faces.tracking.following import FollowingDetector, SearchingDetector
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array

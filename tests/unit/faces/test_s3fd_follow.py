@@ -13,7 +13,7 @@ from musetalk.faces.detection.s3fd import S3FDDetector
 from musetalk.faces.detection.s3fd_boxes import square_box
 from musetalk.faces.detection.s3fd_preprocess import MEAN, Cutout
 from musetalk.faces.proportions import assumed_extent
-from musetalk.faces.tracking.propagate import FollowingDetector
+from musetalk.faces.tracking.following import FollowingDetector
 from musetalk.faces.types import FaceBox
 from tests.helpers.green_faces import CPU, GreenNetwork, Searching, Size, draw, green, tight
 

@@ -11,7 +11,7 @@ import pytest
 from musetalk.backends.registry import BackendRegistry
 from musetalk.errors import CheckpointError
 from musetalk.faces.detection.yunet import YuNetDetector
-from musetalk.faces.tracking.propagate import FollowingDetector, SearchingDetector
+from musetalk.faces.tracking.following import FollowingDetector, SearchingDetector
 from musetalk.faces.types import FaceBox
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings

@@ -10,8 +10,8 @@ import pytest
 
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.whole_meter import WholeMeter
-from musetalk.pipeline.cost_guess import guessed_costs
-from musetalk.pipeline.costs import CostBook, Costs, Forecast, RenderKind, Work
+from musetalk.pipeline.first_costs import guessed_costs
+from musetalk.pipeline.forecast import CostBook, Costs, Forecast, RenderKind, Work
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings

@@ -20,8 +20,8 @@ from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.costs import CostBook, Costs
 from musetalk.pipeline.engine import Engine as AnyEngine
+from musetalk.pipeline.forecast import CostBook, Costs
 from musetalk.pipeline.report import Fallback
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torchvision.transforms.functional import rgb_to_grayscale
 
-from musetalk.enhancers.gfpgan import original_class
+from musetalk.enhancers.gfpgan_package import original_class
 from musetalk.enhancers.registry import lacks, load_enhancer
 from musetalk.errors import CheckpointError, PackageError
 from musetalk.utils.arrays import UInt8Array

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from musetalk.compositing.mask_smoothing import time_weights, weighted_mean
+from musetalk.compositing.masks_over_time import time_weights, weighted_mean
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.pipeline.masking import FaceMasker
 from musetalk.settings import RenderSettings

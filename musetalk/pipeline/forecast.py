@@ -1,4 +1,4 @@
-"""What renders cost here: learned from those that were made, guessed where none was yet."""
+"""How long a render will take: by what renders have cost here, or by a first guess where none was made yet."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from musetalk.pipeline.costs import Costs, RenderKind
+from musetalk.pipeline.forecast import Costs, RenderKind
 
 # GFLOP a frame, at 256 pixels.
 _UNET, _ENCODE, _DECODE = 177.8, 545.4, {"sd": 622.2, "tiny": 21.5}
