@@ -88,6 +88,16 @@ def no_child_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield from nothing_started_stays(psutil.Process(), request)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What small networks cost here is nothing for the user to go by, nor what they have learned for the tests."""
+    fonts = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"  # slow to list anew
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(fonts))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept between renders is kept for one test only."""
