@@ -14,7 +14,7 @@ _Error = TypeVar("_Error", bound=MuseTalkError)
 
 
 @contextmanager
-def fails(kind: type[_Error], **carried: Any) -> Iterator[pytest.ExceptionInfo[_Error]]:  # noqa: ANN401 - whatever it is
+def raises_kind(kind: type[_Error], **carried: Any) -> Iterator[pytest.ExceptionInfo[_Error]]:  # noqa: ANN401 - whatever it is
     """Expect that the `with` block ends with an error of exactly this kind, which carries this: `path`, `limit`, ..."""
     with pytest.raises(kind) as caught:
         yield caught

@@ -25,7 +25,7 @@ from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.film import FACE
 from tests.helpers.media import decode
 from tests.hybrid.parts import ZERO, MuseTalk, Recorder, crops, musetalks_latents, tools, voice
@@ -57,7 +57,7 @@ def test_errors_of_the_program_are_not_taken_for_a_lack_of_memory(error: Excepti
 )
 def test_memory_and_numbers_fall_back_with_the_reason(network: Callable[[], Recorder], why: type[ComputeError]) -> None:
     musetalk, latents, heard, reasons = MuseTalk(), musetalks_latents(3), voice(3), list[str]()
-    with fails(why) as caught:
+    with raises_kind(why) as caught:
         surgical_unet3d_inference(latents, heard, ZERO, tools=tools(network()), face_crops=crops(3))
     done = surgical_unet3d_inference(
         latents,
@@ -252,7 +252,7 @@ def test_without_musetalks_weights_or_by_choice_errors_end_the_render(
     ]
     for wanted, failing, why in cases:
         monkeypatch.setattr(Sampler, "sample", failing)
-        with fails(why):
+        with raises_kind(why):
             LipSync().render(film, words, tmp_path / "out.mp4", wanted)
         assert not (tmp_path / "out.mp4").exists()
 
@@ -267,7 +267,7 @@ def test_where_musetalk_cannot_be_loaded_either_both_reasons_are_told(
     torch.save({"conv_in.weight": torch.zeros(3)}, unet)
     adopt(folder, unet)
     monkeypatch.setattr(Sampler, "sample", no_numbers)
-    with fails(CheckpointError, path=unet):
+    with raises_kind(CheckpointError, path=unet):
         LipSync().render(film, words, tmp_path / "out.mp4", settings(folder))
 
 

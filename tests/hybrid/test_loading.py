@@ -15,7 +15,7 @@ from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D
 from musetalk.errors import BackendError, CheckpointError, WeightsError
 from musetalk.weights.variants import FROM_SIZE, MADE_FROM
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.hybrid.parts import SMALL, inputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -104,15 +104,15 @@ def test_a_stranger_is_held_against_the_published_network(tmp_path: Path, other:
     path = tmp_path / "latentsync_unet.safetensors"
     save_file({name: torch.zeros(shape) for name, shape in other.items()}, path)
     assert config_of(other) == UNet3DConfig(motion="none")
-    with fails(CheckpointError, path=path) as caught:
+    with raises_kind(CheckpointError, path=path) as caught:
         load_unet3d(path)
     assert "conv_in.weight" in caught.value.tensors
 
 
 def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path) -> None:
-    with fails(WeightsError, path=tmp_path):
+    with raises_kind(WeightsError, path=tmp_path):
         load_unet3d(tmp_path)
-    with fails(WeightsError, path=tmp_path / "latentsync_unet.pt"):
+    with raises_kind(WeightsError, path=tmp_path / "latentsync_unet.pt"):
         load_unet3d(tmp_path / "latentsync_unet.pt")
 
 

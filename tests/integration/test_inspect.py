@@ -16,7 +16,7 @@ from musetalk.inspection.frame import FramePreview
 from musetalk.inspection.panels import stages_of
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.film import FACE, FILM
 from tests.helpers.restorers import write_restorer
 
@@ -60,13 +60,13 @@ def test_a_sheet_has_nine_panels_and_a_file_of_it_is_whole(restored: FramePrevie
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.png"]
     with Image.open(tmp_path / "new" / "sheet.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), sheet)
-    with fails(OutputError, path=tmp_path / "sheet.mp4"):
+    with raises_kind(OutputError, path=tmp_path / "sheet.mp4"):
         save_sheet(sheet, tmp_path / "sheet.mp4")
 
 
 def test_without_a_painted_face_there_is_nothing_to_inspect(film: Path, words: Path) -> None:
     preview = LipSync().preview_frame(film, words, RenderSettings.parse({"detector": {"name": "haar"}}), at=0.0)
-    with fails(FaceError):
+    with raises_kind(FaceError):
         contact_sheet(preview)
 
 

@@ -19,7 +19,7 @@ from musetalk.pipeline.components import ComponentLoader
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.everywhere import EverywhereAFace
 from tests.helpers.media import numbered_frames, tone, write_video, write_wav
 from tests.helpers.programs import HANG_SECONDS
@@ -126,7 +126,7 @@ def test_after_a_failed_render_nothing_holds_its_generator(film: Path, voice: Pa
         return painter
 
     engine = LipSync(BackendRegistry((backend("one", load),)), EverywhereAFace())
-    with fails(ComputeError):
+    with raises_kind(ComputeError):
         engine.render(film, voice, tmp_path / "out.mp4", settings("one"))
     engine.release()
     assert [painter() for painter in made] == [None]
@@ -167,7 +167,7 @@ def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, voice: Path,
     def fail(_: Clip) -> None:
         raise ComputeError("the numbers are none")
 
-    with fails(OutOfMemoryError):
+    with raises_kind(OutOfMemoryError):
         ComponentLoader(BackendRegistry((backend("one", no_memory),))).load(settings("one"))
     both = BackendRegistry((backend("one", lambda: Painter(fail), "two"), backend("two", no_memory)))
     with pytest.raises(OutOfMemoryError, match="numbers are none; and who would step in cannot: there is not enough"):

@@ -19,7 +19,7 @@ from musetalk.errors import CheckpointError, WeightsError
 from musetalk.lipsync import LipSync
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import MUSETALK_V15, adopt
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.film import settings, write_film, write_words
 from tests.helpers.media import decode
 
@@ -121,7 +121,7 @@ def test_bad_weights_are_refused_by_name_and_run_nothing(
     def refused(reason: str) -> None:
         known = {file.path: file for file in MUSETALK_V15}
         adopt(known[PurePosixPath("musetalkV15/unet.pth")], models)
-        with fails(CheckpointError, path=unet) as caught:
+        with raises_kind(CheckpointError, path=unet) as caught:
             LipSync().render(film, words, out, settings(models))
         assert reason in caught.value.problem
         assert not out.exists()

@@ -30,7 +30,7 @@ from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import decode, stream_seconds, tone, write_video, write_wav
 
 pytestmark = pytest.mark.integration
@@ -239,9 +239,9 @@ def test_what_cannot_work_fails_before_work_begins(sample: Path, speech: Path, t
         LipSync().render(blank, speech, tmp_path / "out.mp4")
     with pytest.raises(BackendError, match="choose one of: preview"):
         LipSync().render(sample, speech, tmp_path / "out.mp4", RenderSettings(backend="magic"))
-    with fails(OutputError, path=tmp_path / "out.txt"):
+    with raises_kind(OutputError, path=tmp_path / "out.txt"):
         LipSync().render(sample, speech, tmp_path / "out.txt")
-    with fails(OutputError, path=sample):
+    with raises_kind(OutputError, path=sample):
         LipSync().render(sample, speech, sample)
     assert [path.name for path in tmp_path.iterdir()] == ["blank.png"]
 

@@ -17,7 +17,7 @@ from musetalk.audio.whisper import WhisperFeatures, load_whisper
 from musetalk.audio.windows import FeatureTrack
 from musetalk.errors import Cancelled, OutputError
 from musetalk.progress import CancelToken
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.whisper_small import SHAPE, features_of, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -96,5 +96,5 @@ def test_the_work_can_be_cancelled(encoder: WhisperFeatures, tmp_path: Path) -> 
 
 
 def test_a_folder_that_is_not_there(encoder: WhisperFeatures, tmp_path: Path) -> None:
-    with fails(OutputError, path=tmp_path / "none"):
+    with raises_kind(OutputError, path=tmp_path / "none"):
         measure_features([speech(0.5)], encoder, tmp_path / "none" / "voice.npy")

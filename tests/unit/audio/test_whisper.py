@@ -14,7 +14,7 @@ from transformers import WhisperFeatureExtractor, WhisperModel
 from musetalk.audio.types import LATENTSYNC_FEATURES
 from musetalk.audio.whisper import WhisperFeatures, load_whisper, whisper_lacks
 from musetalk.errors import CheckpointError, WeightsError
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.whisper_small import SHAPE, WINDOW, assert_same, copy_of, features_of, reference, speech
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,7 +75,7 @@ def test_a_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> Non
     broken = copy_of(folder, tmp_path / "whisper")
     (broken / name).unlink()
     assert len(whisper_lacks(broken)) == 1
-    with fails(WeightsError, path=broken) as caught:
+    with raises_kind(WeightsError, path=broken) as caught:
         load_whisper(broken, shape=SHAPE)
     assert str(broken / name) in str(caught.value)
 
@@ -85,21 +85,21 @@ def test_a_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> Non
 def test_a_damaged_file_is_named(folder: Path, tmp_path: Path, name: str, content: bytes) -> None:
     broken = copy_of(folder, tmp_path / "whisper")
     (broken / name).write_bytes(content)
-    with fails(CheckpointError, path=broken / name):
+    with raises_kind(CheckpointError, path=broken / name):
         load_whisper(broken, shape=SHAPE)
 
 
 def test_another_model_is_refused(folder: Path, tmp_path: Path, model: WhisperModel) -> None:
-    with fails(CheckpointError, path=folder / "config.json"):
+    with raises_kind(CheckpointError, path=folder / "config.json"):
         load_whisper(folder)
     broken = copy_of(folder, tmp_path / "whisper")
     WhisperFeatureExtractor().save_pretrained(broken)
-    with fails(CheckpointError, path=broken / "preprocessor_config.json"):
+    with raises_kind(CheckpointError, path=broken / "preprocessor_config.json"):
         load_whisper(broken, shape=SHAPE)
     broken = copy_of(folder, tmp_path / "other")
     state = {f"encoder.{name}": value for name, value in model.encoder.state_dict().items() if "layers.2" not in name}
     save_file(state, broken / "model.safetensors")
-    with fails(CheckpointError, path=broken / "model.safetensors") as caught:
+    with raises_kind(CheckpointError, path=broken / "model.safetensors") as caught:
         load_whisper(broken, shape=SHAPE)
     assert {name[: len("layers.2")] for name in caught.value.tensors} == {"layers.2"}
 

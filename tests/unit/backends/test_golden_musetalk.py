@@ -21,7 +21,7 @@ from musetalk.backends.types import Clip
 from musetalk.errors import BackendError, CheckpointError, WeightsError
 from musetalk.settings import V1Speech
 from tests.golden.read import GOLDEN, read_golden
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.filled import CPU, state_for
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
@@ -208,7 +208,7 @@ def test_the_whole_generator_loads_and_listens(models: Path, vae: Golden, decode
 
 @pytest.mark.usefixtures("unet", "vae")
 def test_the_other_version_has_its_own_weights(models: Path) -> None:
-    with fails(WeightsError, path=models / "musetalk"):
+    with raises_kind(WeightsError, path=models / "musetalk"):
         load_musetalk(models, "v1", CPU)
 
 
@@ -233,14 +233,14 @@ def test_a_missing_tensor_is_named(vae: Golden, tmp_path: Path) -> None:
     del state["decoder.conv_out.bias"]
     torch.save(state, tmp_path / "diffusion_pytorch_model.bin")
     (tmp_path / "config.json").write_text(json.dumps(vae.meta["config"]))
-    with fails(CheckpointError, tensors=("decoder.conv_out.bias",)):
+    with raises_kind(CheckpointError, tensors=("decoder.conv_out.bias",)):
         load_vae(tmp_path)
 
 
 def test_another_networks_configuration_is_refused(unet: Golden, tmp_path: Path) -> None:
     (tmp_path / "unet.pth").write_bytes((unet.folder / "unet.pth").read_bytes())
     (tmp_path / "musetalk.json").write_text(json.dumps({**unet.meta["config"], "in_channels": 13}))
-    with fails(CheckpointError, path=tmp_path / "musetalk.json"):
+    with raises_kind(CheckpointError, path=tmp_path / "musetalk.json"):
         load_unet(tmp_path)
 
 
@@ -249,10 +249,10 @@ def test_a_bad_configuration_is_named(tmp_path: Path, content: str | None, kind:
     (tmp_path / "unet.pth").write_bytes(b"never read")
     if content is not None:
         (tmp_path / "musetalk.json").write_text(content)
-    with fails(kind, path=tmp_path / "musetalk.json"):
+    with raises_kind(kind, path=tmp_path / "musetalk.json"):
         load_unet(tmp_path)
 
 
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
-    with fails(WeightsError, path=tmp_path):
+    with raises_kind(WeightsError, path=tmp_path):
         load_unet(tmp_path)

@@ -15,7 +15,7 @@ from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, to_crops, to_pi
 from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import NotFiniteError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.filled import CPU, filled
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -166,7 +166,7 @@ def test_numbers_that_overflow_are_an_error_not_a_black_mouth(vae: AutoencoderKL
         def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
             return latents[:, 4:] * float("nan")
 
-    with fails(NotFiniteError):
+    with raises_kind(NotFiniteError):
         generator(vae, denoiser=Broken()).generate(clip_of(1))
 
 

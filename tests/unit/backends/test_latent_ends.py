@@ -13,7 +13,7 @@ from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
 from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import Cancelled, NotFiniteError
 from musetalk.runtime.device import Compute
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 SIZE, FRAMES = 16, 4
@@ -67,5 +67,5 @@ def test_work_ends_at_the_next_frame_when_asked(after: int) -> None:
 
 def test_pixels_are_not_made_of_what_is_no_number() -> None:
     assert generator(Parts()).generate(CLIP).shape == CLIP.crops.shape
-    with fails(NotFiniteError):
+    with raises_kind(NotFiniteError):
         generator(Parts(broken=True)).generate(CLIP)

@@ -12,7 +12,7 @@ from musetalk.audio.whisper import load_whisper
 from musetalk.backends.latent.vae import load_tiny, load_vae
 from musetalk.backends.musetalk.generator import load_unet
 from musetalk.errors import CheckpointError
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.tiny_checkpoints import write_all
 
 LOADERS: dict[str, Callable[[Path], object]] = {
@@ -46,7 +46,7 @@ def test_what_cannot_be_built_is_named(models: Path, config: str, key: str, valu
     good = path.read_text()
     path.write_text(json.dumps({**json.loads(good), key: value}))
     try:
-        with fails(CheckpointError, path=path):
+        with raises_kind(CheckpointError, path=path):
             LOADERS[config](path.parent)
     finally:
         path.write_text(good)

@@ -9,7 +9,7 @@ from musetalk.cli.tasks import Task, read_tasks, run_tasks
 from musetalk.errors import Cancelled, FaceError, SettingsError
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.reports import some_report
 
 
@@ -75,7 +75,7 @@ def test_what_is_no_batch_says_so(tmp_path: Path, text: str, word: str) -> None:
 
 
 def test_a_missing_config_says_so(tmp_path: Path) -> None:
-    with fails(SettingsError, path=tmp_path / "gone.yaml"):
+    with raises_kind(SettingsError, path=tmp_path / "gone.yaml"):
         read_tasks(tmp_path / "gone.yaml", tmp_path)
 
 

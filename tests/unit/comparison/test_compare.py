@@ -31,7 +31,7 @@ from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import Limits, RenderSettings
 from tests.helpers.compared import FRAMES, SETTINGS, finished, report_of
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import (
     decode,
     numbered_frames,
@@ -234,7 +234,7 @@ def test_where_all_fail_nothing_is_left(
     film: Path, other: MuseTalkError, kind: type[MuseTalkError], words: str
 ) -> None:
     engine = Engine({"one": FaceError("no face"), "two": other})
-    with fails(kind, problem=f"no backend could render this ({words})", remedy=""):
+    with raises_kind(kind, problem=f"no backend could render this ({words})", remedy=""):
         compared(engine, film)
     assert not (film.parent / "out").exists()
 
@@ -282,11 +282,11 @@ def test_an_input_is_never_written_over(film: Path) -> None:
     place = film.parent / "out"
     place.mkdir()
     source = film.rename(place / "one.mp4")
-    with fails(OutputError, path=place / "one.mp4"):
+    with raises_kind(OutputError, path=place / "one.mp4"):
         compare(Engine(), source, film, place, ["one", "two"], SETTINGS)
     assert left(film) == {"one.mp4"}
     (film.parent / "file").touch()
-    with fails(OutputError, path=film.parent / "file"):
+    with raises_kind(OutputError, path=film.parent / "file"):
         compare(Engine(), source, film, film.parent / "file", ["one", "two"], SETTINGS)
 
 

@@ -19,7 +19,7 @@ from musetalk.enhancers.registry import lacks, load_enhancer
 from musetalk.errors import CheckpointError, PackageError
 from musetalk.utils.arrays import UInt8Array
 from tests.golden.read import read_golden
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.filled import golden_state, holding
 from tests.helpers.tiny_checkpoints import GFPGAN_NAME, write_all
 
@@ -122,7 +122,7 @@ def test_faces_go_through_the_packages_network_without_new_noise(packages: Path,
 
 
 def test_another_networks_file_is_refused(packages: Path, tmp_path: Path) -> None:
-    with fails(CheckpointError, tensors=("weight", "bias")):
+    with raises_kind(CheckpointError, tensors=("weight", "bias")):
         load_enhancer("gfpgan-original", checkpoint(tmp_path, bias=torch.zeros(1)), device="cpu")
 
 
@@ -135,7 +135,7 @@ def test_missing_packages_are_told_before_and_when_they_are_needed(
     assert lacks("gfpgan-original", tmp_path) == (
         "gfpgan and basicsr not installed: pip install -r requirements-gfpgan.txt",
     )
-    with fails(PackageError):
+    with raises_kind(PackageError):
         load_enhancer("gfpgan-original", tmp_path, device="cpu")
 
 
@@ -148,7 +148,7 @@ def test_packages_that_are_there_are_not_imported_to_find_out(packages: Path, tm
 @pytest.mark.parametrize("broken", ["import nothing_like_it", "{}['key']", "import torch\ntorch.not_there_any_more"])
 def test_packages_that_break_otherwise_are_told(packages: Path, tmp_path: Path, broken: str) -> None:
     (packages / "basicsr" / "data" / "degradations.py").write_text(broken, encoding="utf-8")
-    with fails(PackageError):
+    with raises_kind(PackageError):
         load_enhancer("gfpgan-original", tmp_path, device="cpu")
     assert GONE not in sys.modules
 

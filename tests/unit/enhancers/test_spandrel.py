@@ -30,7 +30,7 @@ from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import GFPGAN as GFPGAN_FILE
 from musetalk.weights.export import export
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.filled import CPU, filled, state_for
 from tests.helpers.tiny_checkpoints import DOUBLE_NAME, write_all
 
@@ -156,7 +156,7 @@ class TestRefusal:
         ids=["unknown", "misshapen", "grey", "senseless", "a list"],
     )
     def test_what_is_no_restorer_is_refused(self, tmp_path: Path, held: object, again: bool, why: str) -> None:
-        with fails(CheckpointError, path=tmp_path / "net.pth", get_again=again) as caught:
+        with raises_kind(CheckpointError, path=tmp_path / "net.pth", get_again=again) as caught:
             load_restorer(saved(tmp_path / "net.pth", held), CPU)
         assert why in caught.value.problem
 
@@ -168,7 +168,7 @@ class TestRefusal:
         for name, content in {"zip.pth": None, "plain.pth": pickle.dumps(Bait())}.items():
             path = tmp_path / name
             saved(path, {"params": Bait()}) if content is None else path.write_bytes(content)
-            with fails(CheckpointError, path=path, get_again=True):
+            with raises_kind(CheckpointError, path=path, get_again=True):
                 load_restorer(path, CPU)
         assert not (tmp_path / "bitten").exists()
         touch, where = Bait().__reduce__()
@@ -177,11 +177,11 @@ class TestRefusal:
 
     def test_networks_that_draw_noise_are_refused(self, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("musetalk.enhancers.spandrel.DRAWS", ("Compact",))  # AuraSR is too large for a test
-        with fails(CheckpointError, get_again=False):
+        with raises_kind(CheckpointError, get_again=False):
             load_restorer(models / "gfpgan" / DOUBLE_NAME, CPU)
 
     def test_devices_that_are_not_there_are_named(self, models: Path) -> None:
-        with fails(DeviceError):
+        with raises_kind(DeviceError):
             load_enhancer(DOUBLE_NAME, models, device="cuda:7")
 
 
@@ -246,14 +246,14 @@ class TestEnhancing:
         def none_fits(_pixels: torch.Tensor) -> torch.Tensor:
             raise torch.OutOfMemoryError
 
-        with fails(OutOfMemoryError, remedy=NO_MEMORY):
+        with raises_kind(OutOfMemoryError, remedy=NO_MEMORY):
             self.of(none_fits).enhance(faces(2, 8))
 
     def test_a_network_that_does_not_fit_its_pictures_is_an_error(self) -> None:
         def misfit(_pixels: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("The size of tensor a (7) must match the size of tensor b (8)")
 
-        with fails(ComputeError):
+        with raises_kind(ComputeError):
             self.of(misfit).enhance(faces(2, 8))
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -261,7 +261,7 @@ class TestEnhancing:
         def spoiled(pixels: torch.Tensor) -> torch.Tensor:
             return pixels.index_fill(0, torch.tensor([1]), value)
 
-        with fails(NotFiniteError):
+        with raises_kind(NotFiniteError):
             self.of(spoiled).enhance(faces(2, 8))
 
     def test_it_can_be_stopped_between_batches(self) -> None:

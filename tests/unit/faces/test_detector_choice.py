@@ -14,7 +14,7 @@ from musetalk.faces.detection.registry import detector_lacks, detector_name, det
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.weights.catalog import S3FD
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -
 @pytest.mark.usefixtures("no_package")
 def test_who_asks_for_it_is_told_what_to_install(tmp_path: Path) -> None:
     settings = RenderSettings(backend="preview", models_dir=tmp_path, detector=asking("mtcnn"))
-    with fails(PackageError):
+    with raises_kind(PackageError):
         ComponentLoader(BackendRegistry()).check(settings)
 
 

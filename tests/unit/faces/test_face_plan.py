@@ -17,7 +17,7 @@ from musetalk.faces.tracking.face_plan import FacePlan, plan_key
 from musetalk.faces.types import FaceBox
 from musetalk.settings import TrackerSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 Row = tuple[int, int, float, float]  # frame, track, x, size
 
@@ -163,18 +163,18 @@ def test_saving_replaces_what_was_there(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with fails(OutputError, path=tmp_path / "file" / "plan.npz"):
+    with raises_kind(OutputError, path=tmp_path / "file" / "plan.npz"):
         two_people().save(tmp_path / "file" / "plan.npz", "key")
 
 
 def test_another_key_is_refused(tmp_path: Path) -> None:
     two_people().save(tmp_path / "plan.npz", "key")
-    with fails(CoordsError, path=tmp_path / "plan.npz", __cause__=None):
+    with raises_kind(CoordsError, path=tmp_path / "plan.npz", __cause__=None):
         FacePlan.load(tmp_path / "plan.npz", "other")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with fails(CoordsError, path=tmp_path / "plan.npz"):
+    with raises_kind(CoordsError, path=tmp_path / "plan.npz"):
         FacePlan.load(tmp_path / "plan.npz", "key")
 
 
@@ -194,7 +194,7 @@ def test_pickles_are_refused_and_not_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "inside.npz", key=np.array("key"), size=bomb, frame=bomb)
     (tmp_path / "bare.npz").write_bytes(pickle.dumps(Bomb(trace)))
     for name in ("inside.npz", "bare.npz"):
-        with fails(CoordsError, path=tmp_path / name):
+        with raises_kind(CoordsError, path=tmp_path / name):
             FacePlan.load(tmp_path / name, "key")
     assert not trace.exists()
 
@@ -209,7 +209,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     broken += [(tmp_path / name).read_bytes() for name in ("foreign.npz", "single.npy")]
     for content in broken:
         path.write_bytes(content)
-        with fails(CoordsError, path=path):
+        with raises_kind(CoordsError, path=path):
             FacePlan.load(path, "key")
 
 
@@ -219,7 +219,7 @@ def test_a_plan_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     np.savez(path, **{**arrays, "track": arrays["track"][:-1]})
-    with fails(CoordsError, path=path):
+    with raises_kind(CoordsError, path=path):
         FacePlan.load(path, "key")
 
 
@@ -228,7 +228,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("shots.npy", b"x")
         archive.infolist()[0].file_size = 2**40
-    with fails(CoordsError, path=path):
+    with raises_kind(CoordsError, path=path):
         FacePlan.load(path, "key")
 
 

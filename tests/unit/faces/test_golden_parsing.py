@@ -18,7 +18,7 @@ from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import FACE_PARSING
 from musetalk.weights.export import export
 from tests.golden.read import Golden, read_golden
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.filled import golden_state, halved, holding, shapes_by_name
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
@@ -134,7 +134,7 @@ def test_lean_copies_are_read_in_place_of_their_originals(weights: dict[str, Ten
 def test_checkpoints_without_statistics_are_refused(weights: dict[str, Tensor], tmp_path: Path) -> None:
     path = tmp_path / "part.pth"
     torch.save({name: value for name, value in weights.items() if name != "cp.resnet.bn1.running_var"}, path)
-    with fails(CheckpointError, path=path, tensors=("cp.resnet.bn1.running_var",)):
+    with raises_kind(CheckpointError, path=path, tensors=("cp.resnet.bn1.running_var",)):
         load_parser(path, "cpu")
 
 

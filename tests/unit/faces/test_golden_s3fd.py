@@ -18,7 +18,7 @@ from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import catalog
 from musetalk.weights.export import export
 from tests.golden.read import Golden, read_golden
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.filled import golden_state, halved, holding, shapes_by_name
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
@@ -147,7 +147,7 @@ def test_lean_copies_are_read_in_place_of_their_originals(
 def test_another_networks_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "s3fd.pth"
     torch.save({"conv1_1.weight": torch.ones(64, 3, 3, 3)}, path)
-    with fails(CheckpointError, path=path) as caught:
+    with raises_kind(CheckpointError, path=path) as caught:
         load_s3fd(path, "cpu")
     assert "conv1_1.bias" in caught.value.tensors
     assert "conv1_1.weight" not in caught.value.tensors

@@ -13,7 +13,7 @@ from musetalk.faces.tracking.following import FollowingDetector
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 pytestmark = pytest.mark.slow
 
@@ -177,8 +177,8 @@ def test_its_frames_have_a_size_of_their_own_unless_settings_say_otherwise() -> 
 def test_missing_cascades_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = np.zeros((50, 50, 3), np.uint8)
     monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
-    with fails(PackageError, path=tmp_path / "haarcascade_frontalface_alt2.xml"):
+    with raises_kind(PackageError, path=tmp_path / "haarcascade_frontalface_alt2.xml"):
         HaarDetector(DetectorSettings()).detect([frame])
     monkeypatch.delattr(cv2, "CascadeClassifier")
-    with fails(PackageError, path=None):
+    with raises_kind(PackageError, path=None):
         HaarDetector(DetectorSettings()).detect([frame])

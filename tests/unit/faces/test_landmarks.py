@@ -18,7 +18,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.progress import Cancelled, CancelToken
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from tests.helpers.drawn_landmarks import write_landmarks
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 CPU = torch.device("cpu")
 
@@ -174,5 +174,5 @@ def test_a_published_file_is_loaded_as_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changed", [{"l3__bias": None}, {"l3__bias": torch.zeros(98)}], ids=["missing", "misshapen"])
 def test_another_networks_file_is_refused(tmp_path: Path, changed: dict[str, Tensor | None]) -> None:
-    with fails(CheckpointError, tensors=("l3.bias",)):
+    with raises_kind(CheckpointError, tensors=("l3.bias",)):
         load_landmarks(write_landmarks(tmp_path, **changed), "cpu")

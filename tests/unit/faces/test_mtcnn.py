@@ -19,7 +19,7 @@ from musetalk.faces.tracking.following import FollowingDetector, SearchingDetect
 from musetalk.faces.types import FaceBox
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 pytestmark = pytest.mark.slow
 
@@ -240,7 +240,7 @@ def test_nothing_of_the_package_is_run(detector: MtcnnDetector, portrait: UInt8A
 
 def test_a_missing_package_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mtcnn_networks, "find_spec", lambda _name: None)
-    with fails(PackageError, path=None):
+    with raises_kind(PackageError, path=None):
         MtcnnDetector(DetectorSettings())
 
 
@@ -251,5 +251,5 @@ def test_damaged_files_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert mtcnn_networks.find_networks() is None
     for name in ("pnet.onnx", "rnet.onnx", "onet.onnx"):
         (tmp_path / name).write_bytes(b"no network")
-    with fails(PackageError, path=tmp_path / "pnet.onnx"):
+    with raises_kind(PackageError, path=tmp_path / "pnet.onnx"):
         MtcnnDetector(DetectorSettings())

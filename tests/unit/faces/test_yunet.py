@@ -17,7 +17,7 @@ from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import YUNET
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.onnx_small import POINTS, SIDE, write_yunet
 
 pytestmark = pytest.mark.slow
@@ -107,5 +107,5 @@ def test_it_is_loaded_where_settings_name_it(network: Path) -> None:
 
 def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"no network")
-    with fails(CheckpointError, path=tmp_path / "x.onnx"):
+    with raises_kind(CheckpointError, path=tmp_path / "x.onnx"):
         YuNetDetector(DetectorSettings(), tmp_path / "x.onnx")

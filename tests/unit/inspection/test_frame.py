@@ -28,7 +28,7 @@ from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import Limits, MaskSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import BOX, SIDE, drawn_face
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import tone, write_video, write_wav
 
 pytestmark = pytest.mark.slow
@@ -194,7 +194,7 @@ def test_bad_inputs_raise_what_a_render_raises(talk: Path, voice: Path, tmp_path
         engine().preview_frame(tmp_path / "bad.mp4", voice)
     with pytest.raises(MediaError):
         engine().preview_frame(tmp_path / "missing.mp4", None)
-    with fails(VoiceError, path=talk):
+    with raises_kind(VoiceError, path=talk):
         engine().preview_frame(talk, talk)
     with pytest.raises(SettingsError):
         engine().preview_frame(talk, voice, at=float("nan"))

@@ -18,7 +18,7 @@ from musetalk.media.types import Source
 from musetalk.pipeline.engine import Engine as AnyEngine
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.held_engine import ANN, LONGEST, Engine, written_voice
 
 
@@ -106,13 +106,13 @@ def test_every_backend_is_checked_before_a_comparison_is_queued(
         return whole(video, voice, settings)
 
     monkeypatch.setattr(engine, "check", check)
-    with fails(BackendError):
+    with raises_kind(BackendError):
         compare(service, voice, "preview", "broken")
-    with fails(JobError):
+    with raises_kind(JobError):
         compare(service, voice, "preview")
-    with fails(JobError):
+    with raises_kind(JobError):
         compare(service, voice, "preview", "auto")
-    with fails(JobError):
+    with raises_kind(JobError):
         compare(service, voice, "preview", "musetalk-v15", "preview")
     assert service.jobs(ANN) == []
 
@@ -120,7 +120,7 @@ def test_every_backend_is_checked_before_a_comparison_is_queued(
 def test_where_nothing_compares_comparisons_are_refused(tmp_path: Path, engine: Engine, voice: Path) -> None:
     service = JobService([engine], JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8))
     try:
-        with fails(JobError):
+        with raises_kind(JobError):
             compare(service, voice, "preview", "musetalk-v15")
     finally:
         service.close()

@@ -15,7 +15,7 @@ from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
 from musetalk.settings import RenderSettings
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.held_engine import ANN, ASKED_BY, BOB, LONGEST, Engine, submit, written_voice
 
 
@@ -84,7 +84,7 @@ def test_everybody_sees_only_their_own(start: Callable[..., JobService], engine:
     mine, other = submit(service, voice, ANN), submit(service, voice, BOB)
     assert [job.id for job in service.jobs(ANN)] == [mine.id]
     for call in (service.get, service.stop, service.delete):
-        with fails(NoJobError):
+        with raises_kind(NoJobError):
             call(other.id, ANN)
     assert service.get(other.id, BOB).active
     engine.go.release(2)
@@ -168,7 +168,7 @@ def test_a_job_that_cannot_be_recorded_is_refused_and_leaves_nothing(
 ) -> None:
     service = JobService([engine], FullStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8))
     try:
-        with fails(OutputError):
+        with raises_kind(OutputError):
             submit(service, voice)
         assert service.jobs(ANN) == []
         assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == []
@@ -182,7 +182,7 @@ def test_bad_input_is_refused_before_it_is_queued(
 ) -> None:
     service = start()
     voice.write_bytes(b"")
-    with fails(MediaError):
+    with raises_kind(MediaError):
         submit(service, voice)
     assert service.jobs(ANN) == []
     assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == []
@@ -192,10 +192,10 @@ def test_nobody_fills_the_queue(start: Callable[..., JobService], engine: Engine
     service = start(max_waiting=2, max_queue=3)
     for _ in range(2):
         submit(service, voice, ANN)
-    with fails(QueueError):
+    with raises_kind(QueueError):
         submit(service, voice, ANN)
     submit(service, voice, BOB)
-    with fails(QueueError):
+    with raises_kind(QueueError):
         submit(service, voice, owner_digest("eve"))
     engine.go.release(3)
 
@@ -290,9 +290,9 @@ def test_what_did_not_succeed_is_tried_again_under_its_own_name(
     done = service.wait(again, LONGEST)
     assert (done.state, done.error, done.settings.bbox_shift) == ("done", "", 2)
     assert not (service.store.folder(job) / "half.mp4").exists()
-    with fails(JobError):
+    with raises_kind(JobError):
         service.retry(job.id, ANN)
-    with fails(NoJobError):
+    with raises_kind(NoJobError):
         service.retry(job.id, BOB)
 
 
@@ -313,7 +313,7 @@ def test_what_cannot_work_is_not_queued_again(start: Callable[..., JobService], 
     assert engine.begun.acquire(timeout=LONGEST)
     service.stop(stopped.id, ANN)
     (service.store.folder(stopped) / stopped.voice).write_bytes(b"")
-    with fails(MediaError):
+    with raises_kind(MediaError):
         service.retry(stopped.id, ANN)
     assert service.get(stopped.id, ANN).state == "cancelled"
     assert service.get(running.id, ANN).state == "running"
@@ -325,9 +325,9 @@ def test_a_job_gets_another_name(start: Callable[..., JobService], engine: Engin
     assert service.rename(job.id, ANN, "  The  first\ntake ").title == "The first take"
     assert len(service.rename(job.id, ANN, "x" * 5000).title) < 200
     service.rename(job.id, ANN, "Take 1")
-    with fails(JobError):
+    with raises_kind(JobError):
         service.rename(job.id, ANN, " \n")
-    with fails(NoJobError):
+    with raises_kind(NoJobError):
         service.rename(job.id, BOB, "mine")
     engine.go.release()
     done = service.wait(job, LONGEST)
@@ -369,7 +369,7 @@ def test_a_job_says_how_long_its_video_is(start: Callable[..., JobService], engi
 def test_only_an_ended_job_can_be_deleted(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
     service = start()
     job = submit(service, voice)
-    with fails(JobError):
+    with raises_kind(JobError):
         service.delete(job.id, ANN)
     engine.go.release()
     service.wait(job, LONGEST)

@@ -11,7 +11,7 @@ from musetalk.errors import DiskSpaceError, OutputError
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.jobs.store import REPORT, JobStore, owner_digest
 from musetalk.settings import RenderSettings
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 ANN, BOB = owner_digest("ann"), owner_digest("bob")
 
@@ -212,7 +212,7 @@ def test_the_oldest_ended_jobs_make_room_and_active_ones_never_do(
     assert jobs[-1].id in kept
     assert jobs[0].id not in kept
     assert kept == [job.id for job in jobs[-len(kept) :]]
-    with fails(DiskSpaceError):
+    with raises_kind(DiskSpaceError):
         for _ in range(6):
             add(store, inputs)
 
@@ -223,7 +223,7 @@ def test_a_state_that_cannot_be_written_is_kept_in_memory(
     store = open_store(keep_seconds=100)
     job = add(store, inputs)
     shutil.rmtree(store.folder(job))
-    with fails(OutputError, path=store.folder(job) / "job.json"):
+    with raises_kind(OutputError, path=store.folder(job) / "job.json"):
         store.put(job.model_copy(update={"state": "failed", "ended": 5.0}))
     assert store.newest(job).state == "failed"
     store.sweep()
@@ -246,13 +246,13 @@ def test_links_take_no_room(open_store: Callable[..., JobStore], inputs: tuple[P
 
 def test_two_servers_never_share_a_folder(open_store: Callable[..., JobStore], tmp_path: Path) -> None:
     open_store()
-    with fails(OutputError, path=tmp_path / "jobs"):
+    with raises_kind(OutputError, path=tmp_path / "jobs"):
         JobStore(tmp_path / "jobs", keep_seconds=1, max_bytes=1)
 
 
 def test_a_file_in_the_folders_place_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "jobs").write_text("")
-    with fails(OutputError, path=tmp_path / "jobs"):
+    with raises_kind(OutputError, path=tmp_path / "jobs"):
         JobStore(tmp_path / "jobs", keep_seconds=1, max_bytes=1)
 
 

@@ -20,7 +20,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import plan_timeline
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import numbered_frames, read_number, swapped_profile, write_video
 
 WIDTH, HEIGHT = 64, 48
@@ -221,20 +221,20 @@ def test_the_whole_frames_of_one_that_is_cut_off_are_used(tmp_path: Path, suffix
 def test_one_that_is_cut_off_where_nothing_can_be_saved_is_refused(tmp_path: Path, suffix: str) -> None:
     path = animate(tmp_path / f"moving.{suffix}", numbered_frames(12), 40, **LOSSLESS[suffix])
     path.write_bytes(path.read_bytes()[:200])
-    with fails(MediaError, path=path):
+    with raises_kind(MediaError, path=path):
         list(read_frames(probe(path)))
 
 
 def test_limits_count_for_canvas_parts_and_length(tmp_path: Path) -> None:
     path = animate(tmp_path / "moving.gif", numbered_frames(12), 40)
-    with fails(LimitError, path=path, limit="max_pixels"):
+    with raises_kind(LimitError, path=path, limit="max_pixels"):
         probe(path, Limits(max_pixels=WIDTH * HEIGHT - 1))
-    with fails(LimitError, path=path, limit="max_seconds"):
+    with raises_kind(LimitError, path=path, limit="max_seconds"):
         probe(path, Limits(max_seconds=0.2))
     bomb = write_gif(
         tmp_path / "bomb.gif", (8, 8), gif_frame((0, 0, 8, 8), 1, dispose=1), gif_frame((0, 0, 99, 99), 2, dispose=1)
     )
-    with fails(LimitError, path=bomb, limit="max_pixels"):
+    with raises_kind(LimitError, path=bomb, limit="max_pixels"):
         probe(bomb, Limits(max_pixels=1000))
 
 

@@ -9,7 +9,7 @@ import pytest
 from musetalk.errors import LimitError, MediaError, VoiceError
 from musetalk.media.sound.voice import SPEECH_RATE, extract_voice, read_speech
 from musetalk.settings import Limits
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 
 pytestmark = pytest.mark.slow
@@ -69,13 +69,13 @@ def test_a_video_is_a_voice_too_heard_when_it_is_heard_there(tmp_path: Path) -> 
 def test_what_cannot_be_spoken_says_why(tmp_path: Path, clip: Path) -> None:
     blink = write_wav(tmp_path / "blink.wav", tone(0.01))
     nothing = write_wav(tmp_path / "nothing.wav", np.zeros(0))
-    with fails(VoiceError, path=blink):
+    with raises_kind(VoiceError, path=blink):
         extract_voice(blink, tmp_path, Limits())
     with pytest.raises(VoiceError):
         extract_voice(nothing, tmp_path, Limits())
-    with fails(VoiceError, path=clip):
+    with raises_kind(VoiceError, path=clip):
         extract_voice(clip, tmp_path, Limits())
-    with fails(MediaError, path=tmp_path / "gone.wav"):
+    with raises_kind(MediaError, path=tmp_path / "gone.wav"):
         extract_voice(tmp_path / "gone.wav", tmp_path, Limits())
-    with fails(LimitError, path=tmp_path / "long.wav", limit="max_seconds"):
+    with raises_kind(LimitError, path=tmp_path / "long.wav", limit="max_seconds"):
         extract_voice(write_wav(tmp_path / "long.wav", tone(5)), tmp_path, Limits(max_seconds=2))

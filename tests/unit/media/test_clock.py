@@ -13,7 +13,7 @@ from musetalk.media.timing.clock import FrameClock, build_clock
 from musetalk.media.timing.jumps import Witness
 from musetalk.media.timing.rates import STANDARD_RATES
 from musetalk.media.timing.timestamps import NO_TIME
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 
 def ticks_of(fps: Fraction, count: int, tick: Fraction) -> list[int]:
@@ -321,9 +321,9 @@ def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
 
 
 def test_a_source_that_seems_longer_than_allowed_is_refused_before_anything_is_as_long() -> None:
-    with fails(LimitError, limit="max_seconds"):
+    with raises_kind(LimitError, limit="max_seconds"):
         clock_of([0.0, *(10_000.0 + k * 10_000 for k in range(5))])
-    with fails(LimitError, limit="max_seconds"):
+    with raises_kind(LimitError, limit="max_seconds"):
         build_clock([0] * 500, [True] * 500, MS, Fraction(25), longest=10)
 
 

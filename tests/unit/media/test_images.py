@@ -19,7 +19,7 @@ from musetalk.media.pictures.decoding import read_image
 from musetalk.media.probe import probe_source, probe_voice
 from musetalk.media.reader import read_frames
 from musetalk.settings import Limits
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.heif import write_avif_grid, write_heic
 from tests.helpers.media import numbered_frames, swapped_profile, write_video
 
@@ -63,16 +63,16 @@ def test_transparent_parts_are_white(tmp_path: Path) -> None:
 def test_pictures_of_different_size_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
     Image.new("RGB", (9, 8)).save(tmp_path / "2.png")
-    with fails(MediaError, path=tmp_path / "2.png"):
+    with raises_kind(MediaError, path=tmp_path / "2.png"):
         probe_source(tmp_path, Limits())
 
 
 def test_damaged_and_huge_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     Image.new("RGB", (300, 300)).save(tmp_path / "large.png")
-    with fails(MediaError, path=tmp_path / "text.png"):
+    with raises_kind(MediaError, path=tmp_path / "text.png"):
         probe_source(tmp_path / "text.png", Limits())
-    with fails(LimitError, path=tmp_path / "large.png", limit="max_pixels"):
+    with raises_kind(LimitError, path=tmp_path / "large.png", limit="max_pixels"):
         probe_source(tmp_path / "large.png", Limits(max_pixels=10_000))
 
 
@@ -175,7 +175,7 @@ def test_a_folder_is_described_by_headers_alone(tmp_path: Path) -> None:
         (tmp_path / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
     source = probe_source(tmp_path, Limits())
     assert (source.width, source.frame_count) == (16, 3)
-    with fails(MediaError, path=tmp_path / "0.png"):
+    with raises_kind(MediaError, path=tmp_path / "0.png"):
         list(read_frames(source))
 
 
@@ -231,7 +231,7 @@ def test_a_video_under_the_name_of_a_picture_is_a_video(tmp_path: Path) -> None:
 )
 def test_kinds_that_cannot_be_read_are_refused_by_name(tmp_path: Path, name: str, head: bytes, told: str) -> None:
     (tmp_path / name).write_bytes(head.ljust(100, b"\x00"))
-    with fails(MediaError, path=tmp_path / name) as caught:
+    with raises_kind(MediaError, path=tmp_path / name) as caught:
         probe_source(tmp_path / name, Limits())
     assert told in caught.value.problem
     assert "PNG" in caught.value.remedy
@@ -241,7 +241,7 @@ def test_the_small_picture_in_a_raw_one_is_not_taken_for_it(tmp_path: Path) -> N
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[50706] = b"\x01\x04\x00\x00"  # DNGVersion
     Image.new("RGB", (16, 16)).save(tmp_path / "photo.tif", tiffinfo=tags)
-    with fails(MediaError, path=tmp_path / "photo.tif") as caught:
+    with raises_kind(MediaError, path=tmp_path / "photo.tif") as caught:
         probe_source(tmp_path / "photo.tif", Limits())
     assert "raw" in caught.value.problem
 
@@ -399,7 +399,7 @@ def test_a_picture_that_is_cut_off_is_refused_by_its_name(tmp_path: Path) -> Non
         path = tmp_path / f"cut.{suffix}"
         Image.fromarray(noise).save(path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with fails(MediaError, path=path) as caught:
+        with raises_kind(MediaError, path=path) as caught:
             list(read_frames(probe_source(path, Limits())))
         assert caught.value.remedy
 
@@ -409,7 +409,7 @@ def test_limits_are_kept_before_pixels_are_decoded(tmp_path: Path) -> None:
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
     chunks = b"".join(png_chunk(kind, data) for kind, data in parts)
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-    with fails(LimitError, path=tmp_path / "bomb.png", limit="max_pixels"):
+    with raises_kind(LimitError, path=tmp_path / "bomb.png", limit="max_pixels"):
         probe_source(tmp_path / "bomb.png", Limits())
 
 
@@ -432,7 +432,7 @@ def test_what_systems_leave_in_a_folder_is_left_out_and_said(tmp_path: Path) -> 
 
 def test_a_folder_of_nothing_that_can_be_used_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "1.jxl").write_bytes(b"\xff\x0a\x58\x0e")
-    with fails(MediaError, path=tmp_path) as caught:
+    with raises_kind(MediaError, path=tmp_path) as caught:
         probe_source(tmp_path, Limits())
     assert "JPEG XL" in caught.value.problem
 
@@ -488,12 +488,12 @@ def test_odd_names_in_a_folder_are_only_names(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_is_gone_says_so(tmp_path: Path) -> None:
-    with fails(MediaError, path=tmp_path / "gone.png"):
+    with raises_kind(MediaError, path=tmp_path / "gone.png"):
         read_image(tmp_path / "gone.png")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "gif", "avif"])
 def test_a_picture_given_as_the_voice_is_called_one(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(quarters()).save(tmp_path / f"portrait.{suffix}")
-    with fails(VoiceError, path=tmp_path / f"portrait.{suffix}"):
+    with raises_kind(VoiceError, path=tmp_path / f"portrait.{suffix}"):
         probe_voice(tmp_path / f"portrait.{suffix}", Limits())

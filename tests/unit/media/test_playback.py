@@ -14,7 +14,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import ffmpeg, numbered_frames, read_number, write_video
 
 pytestmark = pytest.mark.slow
@@ -108,5 +108,5 @@ def test_shrinking_keeps_the_proportions(clip: Path) -> None:
 def test_a_source_that_ends_early_says_so(clip: Path, tmp_path: Path) -> None:
     source = probe(clip)
     longer = replace(source, clock=replace(source.clock, frame_count=80))
-    with fails(MediaError, path=clip):
+    with raises_kind(MediaError, path=clip):
         list(play(longer, Timeline(80, 80, 80, "hold"), 0, 80, spool_dir=tmp_path))

@@ -13,7 +13,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.timing.timestamps import NO_TIME, complete_times
 from musetalk.media.types import Source
 from musetalk.settings import Limits
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import ffmpeg, numbered_frames, read_number, tone, write_video, write_wav
 
 pytestmark = pytest.mark.slow
@@ -45,7 +45,7 @@ def test_rotation_and_pixel_aspect_give_the_size_that_is_seen(tmp_path: Path) ->
 
 @pytest.mark.skipif(os.name == "nt", reason="other names are too long there")
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
-    with fails(MediaError, path=tmp_path / ("n" * 300)):
+    with raises_kind(MediaError, path=tmp_path / ("n" * 300)):
         probe(tmp_path / ("n" * 300))
 
 
@@ -219,18 +219,18 @@ def test_a_voice_may_come_as_voc(tmp_path: Path) -> None:
 
 
 def test_limits_are_kept(clip: Path) -> None:
-    with fails(LimitError, path=clip, limit="max_pixels"):
+    with raises_kind(LimitError, path=clip, limit="max_pixels"):
         probe(clip, Limits(max_pixels=64 * 47))
-    with fails(LimitError, limit="max_seconds"):
+    with raises_kind(LimitError, limit="max_seconds"):
         probe(clip, Limits(max_seconds=1))
-    with fails(LimitError, path=clip, limit="max_seconds"):
+    with raises_kind(LimitError, path=clip, limit="max_seconds"):
         probe(clip, Limits(max_seconds=0.2))
-    with fails(LimitError, path=clip, limit="max_bytes"):
+    with raises_kind(LimitError, path=clip, limit="max_bytes"):
         probe(clip, Limits(max_bytes=100))
 
 
 def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
-    with fails(MediaError, path=tmp_path):
+    with raises_kind(MediaError, path=tmp_path):
         probe(tmp_path)
 
 

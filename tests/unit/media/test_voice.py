@@ -13,7 +13,7 @@ from musetalk.media.sound.voice import SPEECH_RATE, Voice, extract_voice, read_s
 from musetalk.media.sound.wav import read_wav
 from musetalk.progress import CancelToken
 from musetalk.settings import Limits
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import decode_sound, ffmpeg, tone, write_wav
 
 pytestmark = pytest.mark.slow
@@ -195,9 +195,9 @@ def test_the_default_track_is_heard_or_the_one_that_is_asked_for(tmp_path: Path)
         chosen = extract(path, track)
         assert alike(heard(chosen), expected) > 0.99
         assert chosen.notes == ()
-    with fails(VoiceError, path=path):
+    with raises_kind(VoiceError, path=path):
         extract(path, 3)
-    with fails(VoiceError, path=tmp_path / "track0.wav"):
+    with raises_kind(VoiceError, path=tmp_path / "track0.wav"):
         extract(tmp_path / "track0.wav", 2)
 
 

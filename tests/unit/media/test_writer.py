@@ -15,7 +15,7 @@ from musetalk.media.sound.voice import Voice, extract_sound_of, extract_voice
 from musetalk.media.types import ColorTags
 from musetalk.media.writer import VideoWriter
 from musetalk.settings import EncoderSettings, Limits
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.media import (
     decode,
     decode_sound,
@@ -174,7 +174,7 @@ def test_an_encoder_that_fails_gives_its_reason(tmp_path: Path, sound: Voice) ->
                 video.write(frame)
             video.finish()
 
-    with fails(OutputError, path=tmp_path / "out.mp4"):
+    with raises_kind(OutputError, path=tmp_path / "out.mp4"):
         attempt()
     assert not (tmp_path / "out.mp4").exists()
 

@@ -15,7 +15,7 @@ from musetalk.pipeline.file_uses import FileUses, coords_file, debug_files, inpu
 from musetalk.pipeline.report import save_json
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import whole_file
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 LONG = "n" * 250  # with an ending of four letters the longest name that a file can have
 
@@ -114,9 +114,9 @@ def test_what_is_no_place_for_a_file_is_refused(folder: Path) -> None:
     assert "cannot be written" in refused(uses(folder, "n" * 300))
     assert "cannot be written" in refused(uses(folder, "loop"))
     assert "no file can have such a name" in refused(uses(folder, "a\0b"))
-    with fails(MediaError, path=folder / "\ud800.mp4"):
+    with raises_kind(MediaError, path=folder / "\ud800.mp4"):
         input_files(folder / "\ud800.mp4", folder / "voice.wav").check()
-    with fails(MediaError, path=folder / ("n" * 300)):
+    with raises_kind(MediaError, path=folder / ("n" * 300)):
         input_files(folder / ("n" * 300), folder / "voice.wav").check()
 
 

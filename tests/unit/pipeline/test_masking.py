@@ -27,7 +27,7 @@ from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.drawn import BOX, MOUTH, SIDE, drawn_face, drawn_sample
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.masked import masker
 
 FACE = drawn_sample()
@@ -288,5 +288,5 @@ def test_label_maps_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_no_labels_is_named(tmp_path: Path) -> None:
     reader = ParsedFacesBuilder(LabelStore(tmp_path / "gone" / "labels.bin"))
-    with fails(OutputError, path=tmp_path / "gone"):
+    with raises_kind(OutputError, path=tmp_path / "gone"):
         reader.add(0, FACE, drawn_labels())

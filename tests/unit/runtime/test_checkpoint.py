@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from musetalk.errors import CheckpointError, WeightsError
 from musetalk.runtime.checkpoint import fill, load_state_dict
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 AGAIN = "python -m musetalk weights download"
 
@@ -99,7 +99,7 @@ def test_code_in_a_file_is_never_run(tmp_path: Path, write: Callable[[object], b
     ran, path = tmp_path / "code was run", tmp_path / "net.pth"
     content = write({**tensors(), "extra": Bait(ran)})
     path.write_bytes(content)
-    with fails(CheckpointError, path=path, get_again=True):
+    with raises_kind(CheckpointError, path=path, get_again=True):
         load_state_dict(path)
     assert not ran.exists()
     assert_live(Bait(ran), content)
@@ -111,7 +111,7 @@ def test_code_in_a_file_is_never_run(tmp_path: Path, write: Callable[[object], b
 def test_what_is_no_checkpoint_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with fails(CheckpointError, path=path, get_again=True):
+    with raises_kind(CheckpointError, path=path, get_again=True):
         load_state_dict(path)
 
 
@@ -120,7 +120,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path, name: str, content: byte
 def test_files_cut_short_are_named(tmp_path: Path, name: str, write: Callable[..., bytes], share: float) -> None:
     path, whole = tmp_path / name, write(tensors())
     path.write_bytes(whole[: int(len(whole) * share)])
-    with fails(CheckpointError, path=path, get_again=True):
+    with raises_kind(CheckpointError, path=path, get_again=True):
         load_state_dict(path)
 
 
@@ -144,19 +144,19 @@ def test_damage_is_an_error_with_a_remedy_or_goes_unseen(
 def test_files_that_hold_other_things_are_named(tmp_path: Path, held: object) -> None:
     path = tmp_path / "other.pth"
     path.write_bytes(zipped(held))
-    with fails(CheckpointError, path=path):
+    with raises_kind(CheckpointError, path=path):
         load_state_dict(path)
 
 
 def test_a_pickled_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "whole.pth"
     path.write_bytes(zipped(small_module()))
-    with fails(CheckpointError, path=path):
+    with raises_kind(CheckpointError, path=path):
         load_state_dict(path)
 
 
 def test_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
-    with fails(WeightsError, path=tmp_path / "none.pth") as caught:
+    with raises_kind(WeightsError, path=tmp_path / "none.pth") as caught:
         load_state_dict(tmp_path / "none.pth")
     assert AGAIN in caught.value.remedy
 
@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_listed_and_changes_nothing() -> None:
     module = nn.Sequential(nn.Linear(3, 2), *(nn.Linear(1, 1) for _ in range(5)))
     before = {name: value.clone() for name, value in module.state_dict().items()}
     state = {"0.weight": torch.ones(2, 4), "0.bias": torch.ones(2), "head.scale": torch.ones(1)}
-    with fails(CheckpointError, path=Path("net.pth")) as caught:
+    with raises_kind(CheckpointError, path=Path("net.pth")) as caught:
         fill(module, state, Path("net.pth"))
     text = caught.value.problem
     assert "net.pth does not fit Sequential" in text
@@ -199,5 +199,5 @@ def test_optional_tensors_may_be_missing_but_not_misshapen() -> None:
     bias = module.state_dict()["0.bias"].clone()
     fill(module, {"0.weight": tensors()["0.weight"]}, Path("net.pth"), optional={"0.bias"})
     assert same(module.state_dict(), {"0.weight": tensors()["0.weight"], "0.bias": bias})
-    with fails(CheckpointError, tensors=("0.bias",)):
+    with raises_kind(CheckpointError, tensors=("0.bias",)):
         fill(module, {**tensors(), "0.bias": torch.ones(3)}, Path("net.pth"), optional={"0.bias"})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from musetalk.errors import DeviceError, OutOfMemoryError
 from musetalk.runtime.device import Batches, choose_compute, frames_that_fit
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.filled import CPU
 
 
@@ -52,7 +52,7 @@ def test_a_batch_that_did_not_fit_is_not_tried_again() -> None:
 
 
 def test_one_frame_that_does_not_fit_is_an_error_that_says_so() -> None:
-    with fails(OutOfMemoryError):
+    with raises_kind(OutOfMemoryError):
         Batches(4).run(limited(0, []), 4)
 
 
@@ -71,7 +71,7 @@ def test_the_cpu_computes_in_float32() -> None:
 
 @pytest.mark.parametrize(("device", "dtype"), [("tpu", "auto"), ("cuda:99", "auto"), ("cpu", "fp8"), ("cpu", "fp16")])
 def test_what_is_not_there_cannot_be_chosen(device: str, dtype: str) -> None:
-    with fails(DeviceError) as caught:
+    with raises_kind(DeviceError) as caught:
         choose_compute(device, dtype)
     assert (dtype if device == "cpu" else device) in caught.value.problem
     assert "choose" in caught.value.remedy

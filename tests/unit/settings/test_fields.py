@@ -13,7 +13,7 @@ from musetalk.cli.main import app
 from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.errors import SettingsError
 from musetalk.settings import MaskSettings, RenderSettings, SettingField, current_names, group, setting, setting_fields
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 FIELDS = setting_fields(RenderSettings)
 
@@ -74,7 +74,7 @@ def test_it_is_taken_by_its_names(arguments: tuple[str, ...], mask: dict[str, An
 
 def test_it_is_in_files_and_schema() -> None:
     assert OneMore.parse({"mask": {"shine": 2}}).mask.glow == 2  # type: ignore[attr-defined]
-    with fails(SettingsError, names=("mask.glow",)):
+    with raises_kind(SettingsError, names=("mask.glow",)):
         OneMore.parse({"mask": {"glow": 13}})
     told = OneMore.model_json_schema()["$defs"]["WithGlow"]["properties"]["glow"]
     assert told.items() >= {"description": "how much the mouth glows", "default": 0.25, "maximum": 12.5}.items()
@@ -111,13 +111,13 @@ def whole(field: SettingField, value: object) -> dict[str, Any]:
 def test_what_is_said_of_bounds_is_so(field: SettingField) -> None:
     assert field.low is not None
     if field.open_low:
-        with fails(SettingsError, names=(field.name,)):
+        with raises_kind(SettingsError, names=(field.name,)):
             RenderSettings.parse(whole(field, field.low))
     else:
         RenderSettings.parse(whole(field, field.low))
     if field.high is not None and not field.open_high:
         RenderSettings.parse(whole(field, field.high))
-        with fails(SettingsError, names=(field.name,)):
+        with raises_kind(SettingsError, names=(field.name,)):
             RenderSettings.parse(whole(field, field.high + 1))
 
 
@@ -125,7 +125,7 @@ def test_what_is_said_of_bounds_is_so(field: SettingField) -> None:
 def test_every_word_that_is_told_is_taken(field: SettingField) -> None:
     for word in field.choices:
         RenderSettings.parse(whole(field, word))
-    with fails(SettingsError, names=(field.name,)):
+    with raises_kind(SettingsError, names=(field.name,)):
         RenderSettings.parse(whole(field, "no such word"))
 
 
@@ -172,7 +172,7 @@ def test_switches_are_on_off_or_unsaid(arguments: tuple[str, ...], said: dict[st
 
 
 def test_a_switch_is_not_on_and_off() -> None:
-    with fails(SettingsError, names=("mask.occlusion",)):
+    with raises_kind(SettingsError, names=("mask.occlusion",)):
         ask("--occlusion", "--no-occlusion", model=RenderSettings)
 
 
@@ -183,7 +183,7 @@ def test_old_names_of_settings_give_way_to_new_ones() -> None:
         "mask": {"blur_kernel_ratio": 0.1},
     }
     assert RenderSettings.parse(old).silence.min_pause_seconds == 2
-    with fails(SettingsError, names=("silence.threshold_seconds",)):
+    with raises_kind(SettingsError, names=("silence.threshold_seconds",)):
         RenderSettings.parse({"silence": {"threshold_seconds": 2, "min_pause_seconds": 2}})
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from musetalk.errors import SettingsError
 from musetalk.settings import BlendSettings, MaskSettings, RenderSettings, left_to_the_look
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_rate_is_a_number_or_a_fraction(said: object, rate: Fraction | None) -
 
 @pytest.mark.parametrize("said", [0, -25, 241, "fast", "1/0", "nan", float("inf"), True, "1e9", "9" * 5000, [25]])
 def test_what_is_no_usable_rate_is_named(said: object) -> None:
-    with fails(SettingsError, names=("fps",)):
+    with raises_kind(SettingsError, names=("fps",)):
         RenderSettings.parse({"fps": said})
 
 
@@ -71,7 +71,7 @@ def test_a_face_is_named_or_pointed_at(text: object, value: object) -> None:
     ],
 )
 def test_a_bad_value_is_named(values: dict[str, object], named: str) -> None:
-    with fails(SettingsError, names=(named,)) as caught:
+    with raises_kind(SettingsError, names=(named,)) as caught:
         RenderSettings.parse(values)
     assert caught.value.remedy
 
@@ -85,7 +85,7 @@ def test_settings_survive_json() -> None:
 def test_the_old_name_of_a_setting_is_understood() -> None:
     assert RenderSettings.parse({"mask": {"blur": 0.1}}).mask.blur_kernel_ratio == 0.1
     both = {"mask": {"blur": 0.1, "blur_kernel_ratio": 0.07}}
-    with fails(SettingsError, names=("mask.blur",)):
+    with raises_kind(SettingsError, names=("mask.blur",)):
         RenderSettings.parse(both)
 
 
@@ -124,7 +124,7 @@ def test_what_is_set_beside_the_look_wins() -> None:
     ("said", "named"), [({"look": "theirs"}, "look"), ({"look": "published", "blend": "none"}, "blend")]
 )
 def test_a_look_that_cannot_be_is_named(said: dict[str, object], named: str) -> None:
-    with fails(SettingsError, names=(named,)):
+    with raises_kind(SettingsError, names=(named,)):
         RenderSettings.parse(said)
 
 

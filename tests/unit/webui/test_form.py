@@ -27,7 +27,7 @@ from musetalk.webui.form.sections import build_folds
 from musetalk.webui.form.settings_form import SettingsForm, build_mouth, read, renewed, visitors_settings
 from musetalk.webui.form.table import WIDGETS
 from musetalk.webui.form.widgets import FIELDS, Choose
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 
 BASE = RenderSettings(
     models_dir=Path("weights"),
@@ -134,7 +134,7 @@ def test_what_is_set_for_latentsync_arrives(form: SettingsForm) -> None:
 def test_a_seed_is_a_whole_number_or_nothing(form: SettingsForm) -> None:
     assert read(said(form, {"backend": VIDEO, "network.seed": "0"}), BASE).network.seed == 0
     assert read(said(form, {"backend": VIDEO, "network.seed": " "}), BASE).network.seed is None
-    with fails(SettingsError, names=("network.seed",)):
+    with raises_kind(SettingsError, names=("network.seed",)):
         read(said(form, {"backend": VIDEO, "network.seed": "seven"}), BASE)
 
 
@@ -174,7 +174,7 @@ def test_aligned_faces_have_no_line_to_shift(form: SettingsForm, framing: str, s
 def test_a_picked_face_is_a_point_or_an_error(form: SettingsForm) -> None:
     assert read(said(form, {"face": "picked", "point": "12, 34.5"}), BASE).face == (12.0, 34.5)
     for point in ("", "  ", None):
-        with fails(SettingsError, names=("face",)):
+        with raises_kind(SettingsError, names=("face",)):
             read(said(form, {"face": "picked", "point": point}), BASE)
 
 
@@ -233,7 +233,7 @@ def test_what_the_server_decides_is_refused_by_name(values: dict[str, Any], name
 
 @pytest.mark.parametrize("field", [each for each in FIELDS.values() if each.server_only], ids=lambda field: field.name)
 def test_a_setting_that_is_the_servers_is_nobody_elses(field: SettingField) -> None:
-    with fails(SettingsError) as caught:
+    with raises_kind(SettingsError) as caught:
         visitors_settings(nested({field.name: field.default}), BASE)
     assert caught.value.names in ((field.name,), (field.name.partition(".")[0],))  # or all of its group
     kept = renewed(RenderSettings(), BASE)

@@ -10,7 +10,7 @@ from musetalk.errors import SettingsError
 from musetalk.settings import BlendSettings, EnhanceSettings, MaskSettings, SilenceSettings
 from musetalk.webui.form.enhancement import lacking_list, restorers
 from musetalk.webui.form.settings_form import SettingsForm, read, visitors_settings
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.html_page import Page
 from tests.unit.webui.test_form import BASE, made_form, said
 
@@ -135,9 +135,9 @@ PATHS = [
 
 @pytest.mark.parametrize("model", PATHS)
 def test_no_visitor_names_a_path(form: SettingsForm, model: str) -> None:
-    with fails(SettingsError, names=("enhance.model",)):
+    with raises_kind(SettingsError, names=("enhance.model",)):
         visitors_settings({"enhance": {"model": model}}, BASE)
-    with fails(SettingsError, names=("enhance.model",)):
+    with raises_kind(SettingsError, names=("enhance.model",)):
         read(said(form, {"restore": True, "enhance.model": model}), BASE)
     assert lacking_list(model, BASE.models_dir) == ""
 

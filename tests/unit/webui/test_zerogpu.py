@@ -22,7 +22,7 @@ from musetalk.lipsync import LipSync
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.webui.zerogpu.engine import ZeroGpuEngine, make_engine
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.everywhere import EverywhereAFace
 from tests.helpers.forking_gpu import ForkingGpu, Refused, account
 from tests.helpers.media import numbered_frames, tone, write_video, write_wav
@@ -127,20 +127,20 @@ def test_one_frame_is_shown_by_whatever_would_render_it(tmp_path: Path, gpu: For
     assert gpu.asked == []
     assert engine.preview_frame(tmp_path / "a.mp4", None, neural(), at=1.5) == (gpu.processes[0].pid, 1.5)
     assert gpu.asked == [33]
-    with fails(FaceError, problem="no face", remedy="show one"):
+    with raises_kind(FaceError, problem="no face", remedy="show one"):
         engine.preview_frame(tmp_path / "a.mp4", None, neural("faceless"))
-    with fails(FaceError, problem="the input is broken"):
+    with raises_kind(FaceError, problem="the input is broken"):
         ZeroGpuEngine(FakeEngine(broken_input=True), gpu).preview_frame(tmp_path / "a.mp4", None, neural())
     assert len(gpu.asked) == 2
 
 
 def test_bad_inputs_and_outputs_cost_no_gpu_time(tmp_path: Path, gpu: ForkingGpu) -> None:
-    with fails(FaceError, problem="the input is broken"):
+    with raises_kind(FaceError, problem="the input is broken"):
         render(ZeroGpuEngine(FakeEngine(broken_input=True), gpu), tmp_path, neural())
     engine = ZeroGpuEngine(FakeEngine(), gpu)
-    with fails(OutputError, path=tmp_path / "out.txt"):
+    with raises_kind(OutputError, path=tmp_path / "out.txt"):
         engine.render(tmp_path / "a.mp4", tmp_path / "a.wav", tmp_path / "out.txt", neural())
-    with fails(OutputError, path=tmp_path / "a.mp4"):
+    with raises_kind(OutputError, path=tmp_path / "a.mp4"):
         engine.render(tmp_path / "a.mp4", tmp_path / "a.wav", tmp_path / "a.mp4", neural())
     assert gpu.asked == []
 

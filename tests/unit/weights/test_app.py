@@ -21,7 +21,7 @@ from musetalk.webui.options import ServerOptions
 from musetalk.webui.tabs.models import ModelsHandlers, problems_of
 from musetalk.weights import MUSETALK_V15
 from tests.helpers.downloading import ended, halfway
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.hub import LARGE, SMALL, UNET, Hub, reading
 
 
@@ -61,7 +61,7 @@ class TestDownloads:
     def test_there_is_only_one_at_a_time(self, hub: Hub, downloads: Downloads) -> None:
         halfway(hub, downloads)
         downloads.start("mouth")  # somebody else wants the same
-        with fails(JobError):
+        with raises_kind(JobError):
             downloads.start("other")
         hub.go_on.set()
         assert ended(downloads).phase == "done"

@@ -10,7 +10,7 @@ from musetalk.errors import Cancelled, DownloadError
 from musetalk.progress import CancelToken
 from musetalk.weights import FetchProgress, UrlPlace, WeightFile, fetch
 from musetalk.weights.lock import guarded, read_lock
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.hub import CONFIG, LARGE, SMALL, UNET, Hub, on_hub, sha256
 
 
@@ -94,7 +94,7 @@ class TestDownload:
 
     def test_it_gives_up_on_a_server_that_keeps_failing(self, hub: Hub, tmp_path: Path) -> None:
         hub.status = 503
-        with fails(DownloadError):
+        with raises_kind(DownloadError):
             fetch([on_hub(UNET)], tmp_path)
         assert len(hub.fetched()) == 3
 
@@ -121,7 +121,7 @@ class TestAddresses:
         fetch([self.at(hub)], tmp_path)
         (tmp_path / "net/net.pth").unlink()
         hub.files[UNET] = LARGE[::-1]
-        with fails(DownloadError, path=tmp_path / "net/net.pth"):
+        with raises_kind(DownloadError, path=tmp_path / "net/net.pth"):
             fetch([self.at(hub)], tmp_path)
 
     def test_missing_files_are_named(self, hub: Hub, tmp_path: Path) -> None:

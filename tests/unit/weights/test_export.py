@@ -13,7 +13,7 @@ from musetalk.errors import WeightsError
 from musetalk.weights import MUSETALK_V15, HubPlace, WeightFile, first_of, preferred, verify
 from musetalk.weights.catalog import SD_VAE
 from musetalk.weights.export import export
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.hub import on_hub
 
 
@@ -108,5 +108,5 @@ class TestExport:
         assert [verdict.path for verdict in verify(SD_VAE[1:], tmp_path)].count(copy) == 1
 
     def test_nothing_to_export_is_said_so(self, tmp_path: Path) -> None:
-        with fails(WeightsError):
+        with raises_kind(WeightsError):
             export(MUSETALK_V15, tmp_path, "fp16")

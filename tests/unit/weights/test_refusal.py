@@ -18,7 +18,7 @@ from musetalk.weights import HubPlace, fetch
 from musetalk.weights.disk import unwritable
 from musetalk.weights.hub import hub_errors
 from musetalk.weights.weight_file import UrlPlace
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.hub import CONFIG, LARGE, UNET, Hub, on_hub, sha256
 
 _HAND, _THEIRS = "put the files there by hand", "whoever runs this server has to mend that"
@@ -176,7 +176,7 @@ class TestRefusal:
         mine = tmp_path / file.path
         mine.parent.mkdir()
         mine.write_bytes(b"fine-tuned")
-        with fails(WeightsError):
+        with raises_kind(WeightsError):
             fetch([file], tmp_path, backend="mine")
         assert mine.read_bytes() == b"fine-tuned"
         fetch([file], tmp_path, replace=True)
@@ -187,7 +187,7 @@ class TestRefusal:
         self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None
     ) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
-        with fails(DiskSpaceError):
+        with raises_kind(DiskSpaceError):
             fetch([on_hub(UNET, size=size)], tmp_path)
         assert not hub.fetched()
         assert bool(hub.asked) == (size is None)
@@ -195,5 +195,5 @@ class TestRefusal:
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
     def test_a_disk_that_fills_up_is_said_to(self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("musetalk.weights.download._part_of", lambda target, _: Path("/dev/full"))
-        with fails(DiskSpaceError, path=Path("/dev/full")):
+        with raises_kind(DiskSpaceError, path=Path("/dev/full")):
             fetch([on_hub(UNET)], tmp_path)

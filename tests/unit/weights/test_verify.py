@@ -12,7 +12,7 @@ from musetalk.progress import CancelToken
 from musetalk.weights import MUSETALK_V15, HubPlace, WeightFile, adopt, verify
 from musetalk.weights.catalog import S3FD
 from musetalk.weights.lock import LOCK_NAME
-from tests.helpers.errors import fails
+from tests.helpers.errors import raises_kind
 from tests.helpers.hub import LARGE, sha256
 
 
@@ -63,7 +63,7 @@ class TestVerify:
     def test_a_damaged_record_is_complained_of(self, tmp_path: Path) -> None:
         file = self.placed(tmp_path)
         (tmp_path / LOCK_NAME).write_text("{")
-        with fails(CheckpointError, path=tmp_path / LOCK_NAME):
+        with raises_kind(CheckpointError, path=tmp_path / LOCK_NAME):
             verify([file], tmp_path)
         assert file.state(tmp_path) == "ready"
 
@@ -77,5 +77,5 @@ class TestVerify:
         assert [verdict.state for verdict in verify([file], tmp_path)] == ["damaged"]
 
     def test_only_what_is_there_can_be_adopted(self, tmp_path: Path) -> None:
-        with fails(WeightsError, path=tmp_path / S3FD.path):
+        with raises_kind(WeightsError, path=tmp_path / S3FD.path):
             adopt(S3FD, tmp_path)
