@@ -21,7 +21,7 @@ class FaceAligner:
         return None if found is None else found.array()
 
     def of_landmarks(self, landmarks: Float64Array) -> Float64Array:
-        """The points in 68 landmarks: float64 [3, 2]."""
+        """Return the points in 68 landmarks: float64 [3, 2]."""
         return points_of_landmarks(landmarks).array()
 
     def steady(
@@ -32,7 +32,7 @@ class FaceAligner:
         return [points.array() for points in smooth_points(found, boxes, sigma=sigma)]
 
     def assume(self, box: FaceBox) -> Float64Array:
-        """The points of a typical upright face: float64 [3, 2]."""
+        """Return the points of a typical upright face: float64 [3, 2]."""
         return assumed_points(box).array()
 
     def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[CropTransform]:
@@ -41,12 +41,15 @@ class FaceAligner:
 
 
 def shown(size: int) -> Float32Array:
-    """How strongly what LatentSync painted shows, over crops of a size: float32 [size, size]; kept pixels are 0."""
+    """Return how strongly what LatentSync painted shows, over crops of a size: float32 [size, size].
+
+    Kept pixels are 0.
+    """
     return visible_mask(size, FEATHER)
 
 
 def pasted(crop: CropTransform) -> tuple[int, int, Float32Array]:
-    """How strongly a crop shows as upstream turns it back: all of it but a soft rim (see `pasted_mask`).
+    """Return how strongly a crop shows as upstream turns it back: all of it but a soft rim (see `pasted_mask`).
 
     Raises:
         TypeError: It is no crop of LatentSync's framing.

@@ -65,7 +65,7 @@ def shared_frames(frame_count: int, clip_length: int, overlap: int, stride: int 
 
 
 def clip_weights(clips: tuple[range, ...]) -> tuple[torch.Tensor, ...]:
-    """How much each frame of each clip counts where clips overlap.
+    """Return how much each frame of each clip counts where clips overlap.
 
     From one clip to the next weights run in a straight line; over all clips a frame's weights add up to 1.
 
@@ -108,5 +108,5 @@ def as_clip(frames: torch.Tensor) -> torch.Tensor:
 
 
 def as_frames(clip: torch.Tensor) -> torch.Tensor:
-    """A clip as frames: [1, c, f, h, w] to [f, c, h, w]."""
+    """Return a clip as frames: [1, c, f, h, w] to [f, c, h, w]."""
     return clip[0].transpose(0, 1)

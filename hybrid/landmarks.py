@@ -61,7 +61,7 @@ class FacePoints:
 
     @classmethod
     def of(cls, array: Float64Array) -> FacePoints:
-        """The points in float64 [3, 2], as `array` returns them."""
+        """Return the points in float64 [3, 2], as `array` returns them."""
         left, right, nose = ((float(x), float(y)) for x, y in array)
         return cls(left, right, nose)
 
@@ -127,7 +127,7 @@ def points_of_landmarks(landmarks: Float64Array) -> FacePoints:
 def _triangle(
     left: Float64Array, right: Float64Array, nose: Float64Array, step: float, *, from_eyes: bool
 ) -> FacePoints | None:
-    """The points in a face whose brows, or eyes, are given; None where they cannot belong to one face.
+    """Return the points in a face whose brows, or eyes, are given; None where they cannot belong to one face.
 
     Args:
         left: Places of the brow, or eye, further left: float64 [n, 2].
@@ -151,7 +151,7 @@ def _triangle(
 
 
 def _brow_point(brow: Float64Array, step: float) -> Float64Array:
-    """The middle of a brow, a little below its upper edge, as (along, down): float64 [2]."""
+    """Return the middle of a brow, a little below its upper edge, as (along, down): float64 [2]."""
     columns, which = np.unique(np.floor(brow[:, 0] / step), return_inverse=True)
     upper, lower = np.full(len(columns), np.inf), np.full(len(columns), -np.inf)
     np.minimum.at(upper, which, brow[:, 1])

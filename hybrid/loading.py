@@ -57,7 +57,7 @@ def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
 
 
 def spec_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> GeneratorSpec:
-    """How LatentSync sees and hears: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
+    """Return how LatentSync sees and hears: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
     length, overlap = sampling.clip_length, sampling.overlap
 
     def seams(frames: int, stride: int) -> Sequence[int]:
@@ -81,7 +81,7 @@ def spec_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> Gen
 
 
 def sampling_of(options: LatentSyncOptions) -> Sampling:
-    """How the loop runs: the preset, and what was set beside it."""
+    """Return how the loop runs: the preset, and what was set beside it."""
     wanted = options.latentsync
     preset = FAST if wanted.preset == "fast" else PUBLISHED
     seed = preset.seed if options.network.seed is None else options.network.seed

@@ -27,7 +27,7 @@ PAINTED_BOX = (9, 95, 248, 243)  # x0, y0, x1, y1 of what is painted, half open
 
 @lru_cache(maxsize=4)
 def keep_mask(size: int = SIDE) -> Float32Array:
-    """The mask at a crop's size.
+    """Return the mask at a crop's size.
 
     Args:
         size: Side of the crop in pixels: 256 or 512 in the published models.
@@ -44,7 +44,7 @@ def keep_mask(size: int = SIDE) -> Float32Array:
 
 
 def latent_mask(size: int = SIDE) -> Float32Array:
-    """The mask as the network's channel has it: the pixel at each latent's upper left corner.
+    """Return the mask as the network's channel has it: the pixel at each latent's upper left corner.
 
     Args:
         size: Side of the crop in pixels, a multiple of 8.
@@ -61,7 +61,7 @@ def latent_mask(size: int = SIDE) -> Float32Array:
 
 
 def hide_painted(pixels: torch.Tensor) -> torch.Tensor:
-    """What the network is shown of the frame that it repaints: painted pixels become 0, which is grey.
+    """Return what the network is shown of the frame that it repaints: painted pixels become 0, which is grey.
 
     Args:
         pixels: float [N, 3, S, S] from -1 to 1.

@@ -141,7 +141,7 @@ class Sampler:
         return latents[:, :, [places[frame] for frame in range(count)]]
 
     def _prepare(self, conditioning: Conditioning, audio: torch.Tensor, runs: list[list[int]]) -> list[_Clip]:
-        """What each clip is told at every step; the runs' frames lie one run after the other."""
+        """Return what each clip is told at every step; the runs' frames lie one run after the other."""
         order, planned = list[int](), list[tuple[range, torch.Tensor]]()
         for run in runs:
             clips = plan_clips(len(run), self._sampling.clip_length, self._sampling.overlap)

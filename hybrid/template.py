@@ -25,7 +25,7 @@ def template_size(size: int = SIDE) -> tuple[int, int]:
 
 
 def template_points(size: int = SIDE) -> Float64Array:
-    """Where the points of a face should lie in the crop before it becomes square: float64 [3, 2], (x, y)."""
+    """Return where the points of a face should lie in the crop before it becomes square: float64 [3, 2], (x, y)."""
     return np.asarray(TEMPLATE * (_RATIO * size / SIDE), dtype=np.float64)
 
 

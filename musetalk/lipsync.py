@@ -129,12 +129,12 @@ class LipSync:
         return left_alone(lambda: choose_backend(self.registry, settings, self._pace))
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
-        """Which files a render reads, for whoever writes beside it."""
+        """Return which files a render reads, for whoever writes beside it."""
         restorer = [restorer_file(settings.enhance.model, settings.models_dir)] if settings.enhance.wanted else []
         return input_files(video, voice, (*self.registry.files(settings.models_dir), *restorer))
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
-        """Which files a render reads and writes, for whoever writes beside it: a report, for instance."""
+        """Return which files a render reads and writes, for whoever writes beside it: a report, for instance."""
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
         return self.inputs(video, voice, settings) + written
 
@@ -260,7 +260,7 @@ class LipSync:
         return choice
 
     def _pace(self, settings: RenderSettings) -> Pace:
-        """How quickly renders with settings that name a backend run here: as was learned, else by their work."""
+        """Return how quickly renders with settings that name a backend run here: as was learned, else by their work."""
         kind = RenderKind.of(settings)
         costs = self.costs.known(kind) or guessed_costs(kind, lambda: self._rate(settings))
         return Pace(slowdown(kind, costs), learned=costs.frames > 0)
@@ -378,7 +378,7 @@ class _Outputs:
 
 
 def _sound(plan: RenderPlan, voice: Voice, run: RenderRun) -> SoundTrack:
-    """What is heard: the voice, and behind it the source's own sound, if the source goes on there."""
+    """Return what is heard: the voice, and behind it the source's own sound, if the source goes on there."""
     source, timeline = plan.source, plan.timeline
     spoken = float(voice.seconds)
     if timeline.frame_count <= timeline.spoken_count:

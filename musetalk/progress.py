@@ -197,7 +197,7 @@ class RenderRun:
         self._reached = _Reached()
 
     def branch(self) -> RenderRun:
-        """A part of this run that can be ended on its own; all else is shared."""
+        """Return a part of this run that can be ended on its own; all else is shared."""
         part = copy(self)
         part.cancel = CancelToken(self.cancel)
         return part

@@ -37,7 +37,7 @@ def norm_over_frames(norm: nn.GroupNorm, features: torch.Tensor, frames: int) ->
 
 
 def run_resnet(resnet: ResnetBlock2D, features: torch.Tensor, time: torch.Tensor, frames: int) -> torch.Tensor:
-    """A residual block whose norms see all frames of a clip.
+    """Return a residual block whose norms see all frames of a clip.
 
     Args:
         resnet: Its layers; what it would do itself, frame by frame, is not asked of it.
@@ -148,13 +148,13 @@ class Middle(Layers):
 
 
 def resnet_of(config: UNet3DConfig, width: int, out: int) -> ResnetBlock2D:
-    """A residual block's layers, from `width` channels to `out`."""
+    """Return a residual block's layers, from `width` channels to `out`."""
     time = time_channels(config)
     return ResnetBlock2D(in_channels=width, out_channels=out, temb_channels=time, groups=config.groups, eps=NORM_EPS)
 
 
 def transformer_of(config: UNet3DConfig, channels: int) -> Transformer2DModel:
-    """A transformer of one frame at a time: its places see each other, then the audio."""
+    """Return a transformer of one frame at a time: its places see each other, then the audio."""
     return Transformer2DModel(
         num_attention_heads=config.heads,
         attention_head_dim=channels // config.heads,

@@ -66,7 +66,7 @@ def _layer(index: int) -> str:
 
 
 def _width(shapes: Shapes, name: str) -> int:
-    """The first size of a tensor; 0 where there is no such tensor."""
+    """Return the first size of a tensor; 0 where there is no such tensor."""
     shape = shapes.get(name, ())
     return shape[0] if shape else 0
 

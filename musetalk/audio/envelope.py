@@ -92,7 +92,10 @@ class EnvelopeTrack:
         return self._heard
 
     def window(self, start: int, stop: int) -> Float32Array:
-        """The voice of output frames [start, stop), 0 <= start <= stop: float32 [stop - start, 2]; silence beyond."""
+        """Return the voice of output frames [start, stop), 0 <= start <= stop: float32 [stop - start, 2].
+
+        Silence beyond.
+        """
         result = np.zeros((stop - start, 2), np.float32)
         inside = self._values[start:stop]
         result[: len(inside)] = inside

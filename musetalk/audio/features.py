@@ -185,7 +185,7 @@ def _hear(
 
 
 def _key(digest: str, encoder: SpeechEncoder, seams: Seams) -> str:
-    """What features depend on."""
+    """Return what features depend on."""
     return hashlib.sha256(f"{_REVISION} {seams} {encoder.fingerprint} {digest}".encode()).hexdigest()
 
 

@@ -117,7 +117,7 @@ def _padded(heard: npt.NDArray[np.bool_], frame_count: int) -> npt.NDArray[np.bo
 
 
 def _pauses(heard: npt.NDArray[np.bool_], settings: SilenceSettings, fps: Fraction) -> tuple[range, ...]:
-    """The frames of each pause that is long enough; of a voice that never speaks all of them, however few."""
+    """Return the frames of each pause that is long enough; of a voice that never speaks all of them, however few."""
     edges = np.flatnonzero(np.diff(heard, prepend=True, append=True)).reshape(-1, 2).tolist()
     least = settings.min_pause_seconds * float(fps) - _ROUNDING if heard.any() else 0
     return tuple(range(start, stop) for start, stop in edges if stop - start >= least)

@@ -16,7 +16,7 @@ class SpeechTrack(Protocol):
         ...
 
     def window(self, start: int, stop: int) -> Float32Array:
-        """The voice of output frames [start, stop): float32 [stop - start, ...]. Beyond the voice: silence.
+        """Return the voice of output frames [start, stop): float32 [stop - start, ...]. Beyond the voice: silence.
 
         Envelope tracks give [N, 2]: openness 0 to 1, spread -1 (rounded, "oo") to 1 (wide, "ee").
         Feature tracks give [N, 50, 384] (Whisper hidden states).

@@ -94,7 +94,7 @@ class FeatureTrack:
         return self._frame_count
 
     def window(self, start: int, stop: int) -> Float32Array:
-        """The voice of output frames [start, stop), 0 <= start <= stop: float32 [stop - start, 50, 384].
+        """Return the voice of output frames [start, stop), 0 <= start <= stop: float32 [stop - start, 50, 384].
 
         With other paddings or another encoder: [stop - start, 2 (left + right + 1) states, width]. Reads from disk
         what is asked for and nothing else.

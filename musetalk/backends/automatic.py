@@ -114,7 +114,7 @@ def choose_backend(
 
 
 def _ranked(registry: BackendRegistry) -> list[AnyBackend]:
-    """Those that `auto` may take, the best first; of equal ones, the one that is listed first."""
+    """Return those that `auto` may take, the best first; of equal ones, the one that is listed first."""
     known = [(backend.quality, backend) for backend in registry if backend.quality is not None]
     return [backend for _, backend in sorted(known, key=lambda each: -each[0])]
 

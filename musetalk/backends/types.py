@@ -79,11 +79,11 @@ class GeneratorSpec:
             raise ValueError('the framing "aligned" needs an aligner, and the mask "painted" what is shown')
 
     def stride_at(self, fps: Fraction) -> int:
-        """Every how many frames of a video it should be shown as one clip: 1 at about its own rate and below."""
+        """Return every how many frames of a video it should be shown as one clip: 1 at about its own rate and below."""
         return 1 if self.trained_fps is None else max(1, round(fps / self.trained_fps))
 
     def note_on(self, fps: Fraction) -> str:
-        """What the user should know of painting at a rate, a sentence without its full stop; empty: nothing."""
+        """Return what the user should know of painting at a rate, a sentence without its full stop; empty: nothing."""
         if self.trained_fps is None or fps >= _SLOW * self.trained_fps:
             return ""
         return (

@@ -137,7 +137,7 @@ def comparison_files(
     coords_dir: Path | None = None,
     shown: Sequence[str] = (SIDE_BY_SIDE,),
 ) -> FileUses:
-    """What a comparison reads and writes.
+    """Return what a comparison reads and writes.
 
     Args:
         video: As for `compare`.
@@ -157,7 +157,7 @@ def comparison_files(
 
 
 def _names(backends: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
-    """What a comparison's files are called; what describes the others comes last."""
+    """Return what a comparison's files are called; what describes the others comes last."""
     return (*(f"{backend}.mp4" for backend in backends), *shown, PLOTS, COMPARISON)
 
 
@@ -177,7 +177,7 @@ def _render(
 
 
 def _joined(errors: Sequence[MuseTalkError], problem: str, remedy: str | None = None) -> MuseTalkError:
-    """One error for several: of their kind, if that is one; with each remedy once, or the one that is given."""
+    """Return one error for several: of their kind, if that is one; with each remedy once, or the one that is given."""
     if remedy is None:
         remedy = "; ".join(filter(None, dict.fromkeys(error.remedy for error in errors)))
     alike = len({error.kind for error in errors}) == 1
@@ -187,7 +187,7 @@ def _joined(errors: Sequence[MuseTalkError], problem: str, remedy: str | None = 
 def _all_failed(
     parts: Sequence[Compared], errors: Sequence[MuseTalkError], named: Callable[[str], str]
 ) -> MuseTalkError:
-    """The error of a comparison without a result: each reason once, with whose it is where they differ."""
+    """Return the error of a comparison without a result: each reason once, with whose it is where they differ."""
     reasons = [part.error for part in parts]
     alike = len(set(reasons)) == 1
     each = reasons[:1] if alike else [f"{named(part.backend)}: {part.error}" for part in parts]
@@ -263,7 +263,7 @@ def _with_source(
 
 
 def _plotting() -> Callable[[Comparison, Path, Callable[[str], str]], None]:
-    """What draws plots; loading it takes seconds where a machine is busy, or has never drawn any."""
+    """Return what draws plots; loading it takes seconds where a machine is busy, or has never drawn any."""
     from musetalk.comparison.plots import draw_plots  # noqa: PLC0415 - loads matplotlib
 
     return draw_plots

@@ -34,7 +34,7 @@ class Grid:
 
     @classmethod
     def of(cls, source: Source, remarks: Sequence[str]) -> Grid:
-        """The grid for results of that size.
+        """Return the grid for results of that size.
 
         Args:
             source: One of the results.

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def painter_named(report: Mapping[str, Any], frame: int | None = None, named: Callable[[str], str] = str) -> str:
-    """The backend of a report, and whoever painted in its place: of all, or of one frame.
+    """Return the backend of a report, and whoever painted in its place: of all, or of one frame.
 
     Args:
         report: As for `who_painted`.
@@ -22,7 +22,7 @@ def painter_named(report: Mapping[str, Any], frame: int | None = None, named: Ca
 
 
 def who_painted(report: Mapping[str, Any], named: Callable[[str], str] = str) -> str:
-    """Who painted what the backend of a report could not, in a few words; empty where it painted all.
+    """Return who painted what the backend of a report could not, in a few words; empty where it painted all.
 
     Args:
         report: As `RenderReport.to_dict` gives it, or as its JSON is read.

@@ -75,7 +75,7 @@ def draw_plots(comparison: Comparison, out: Path, named: Callable[[str], str] = 
 
 
 def _seconds(report: RenderReport, measures: Measures, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The moments of a curve's bins, in the middle of each."""
+    """Return the moments of a curve's bins, in the middle of each."""
     step = float(measures.series.frames_per_bin / Fraction(report.fps))
     return (np.arange(count, dtype=np.float64) + 0.5) * step
 

@@ -45,7 +45,7 @@ class Panel:
 
     @classmethod
     def of(cls, video: Path, report: RenderReport, named: Callable[[str], str] = str) -> Panel:
-        """The panel of a finished render; `named` says what backends are called where it is shown."""
+        """Return the panel of a finished render; `named` says what backends are called where it is shown."""
         return cls(video, named(report.backend), who_painted(report.to_dict(), named))
 
 
@@ -106,19 +106,19 @@ def write_side_by_side(
 
 
 def sound_of(result: Source) -> SoundTrack:
-    """The sound of a result, whole."""
+    """Return the sound of a result, whole."""
     return SoundTrack(result.path, _RATE, None, result.seconds, 0.0, result.seconds)
 
 
 def _fitted(picture: UInt8Array, grid: Grid) -> UInt8Array:
-    """A picture as large as its panel: what was not shrunk in decoding is a small one, to be enlarged."""
+    """Return a picture as large as its panel: what was not shrunk in decoding is a small one, to be enlarged."""
     if picture.shape[:2] == (grid.height, grid.width):
         return picture
     return np.asarray(cv2.resize(picture, (grid.width, grid.height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _labelled(panels: Sequence[Panel], grid: Grid) -> UInt8Array:
-    """The whole without its pictures: uint8 RGB [H, W, 3]."""
+    """Return the whole without its pictures: uint8 RGB [H, W, 3]."""
     page = Image.new("RGB", grid.size, _PLATE)
     draw = ImageDraw.Draw(page)
     margin = grid.line / 4

@@ -71,7 +71,7 @@ def rows(comparison: dict[str, Any]) -> tuple[Row, ...]:
 
 
 def remarks(comparison: dict[str, Any]) -> tuple[str, ...]:
-    """What a reader has to know beside the figures: who failed and why, and the notes of each report.
+    """Return what a reader has to know beside the figures: who failed and why, and the notes of each report.
 
     Args:
         comparison: As for `rows`.

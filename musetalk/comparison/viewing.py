@@ -54,6 +54,6 @@ def compare_for_viewing(
 
 
 def telling_name(video: Path, voice: Path, backends: Sequence[str]) -> str:
-    """What the video that shows all results is called, for whoever finds it among downloads."""
+    """Return what the video that shows all results is called, for whoever finds it among downloads."""
     inputs = "_".join(re.sub(r"[^\w.-]+", "_", path.stem)[:_STEM_LENGTH].strip("._-") for path in (video, voice))
     return f"{inputs.strip('_') or 'comparison'}_{'_beside_'.join(backends)}.mp4"

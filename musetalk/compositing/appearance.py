@@ -40,7 +40,7 @@ class AppearanceCorrection:
 
 
 def neutral_correction() -> AppearanceCorrection:
-    """The look that changes nothing."""
+    """Return the look that changes nothing."""
     return AppearanceCorrection(no_correction(), Sharpness())
 
 
@@ -66,7 +66,7 @@ def measure_appearance(
 
 
 def interpolate(before: AppearanceCorrection | None, own: AppearanceCorrection, share: float) -> AppearanceCorrection:
-    """The look on the way from the piece before, at a share of 0, to a piece's own, at 1."""
+    """Return the look on the way from the piece before, at a share of 0, to a piece's own, at 1."""
     if before is None or share >= 1:
         return own
     mixed = (1 - share) * before.correction + share * own.correction
@@ -101,7 +101,7 @@ class _Piece:
         self._rims: dict[int, Boundary | None] = {}
 
     def correction(self) -> Float32Array:
-        """The color correction that some of its frames ask for together."""
+        """Return the color correction that some of its frames ask for together."""
         count = len(self._patches)
         looked = sorted({place * count // _COLOUR_FRAMES for place in range(_COLOUR_FRAMES)} if count else ())
         boundaries = [(at, boundary) for at in looked if (boundary := self._boundary(at))]
@@ -112,7 +112,7 @@ class _Piece:
         return fit_correction(source, generated)
 
     def sharpness(self, correction: Float32Array) -> Sharpness:
-        """What the faces lack once their colors are corrected."""
+        """Return what the faces lack once their colors are corrected."""
         pairs = _pairs(len(self._patches))
         return measure_sharpness(
             [
@@ -134,7 +134,7 @@ class _Piece:
 
 
 def _pairs(count: int) -> list[range]:
-    """The frames of a piece whose detail is looked at: pairs of neighbours, spread evenly."""
+    """Return the frames of a piece whose detail is looked at: pairs of neighbours, spread evenly."""
     pairs = max(1, min(count // _FRAMES_PER_PAIR, _MOST_PAIRS))
     firsts = {(2 * pair + 1) * count // (2 * pairs) - 1 for pair in range(pairs)}
     return [range(max(0, first), min(count, first + 2)) for first in sorted(firsts)] if count else []

@@ -38,7 +38,7 @@ class Patch:
     share: float = 1.0
 
     def of(self, frame: UInt8Array) -> UInt8Array:
-        """The part of the frame that it covers: uint8 RGB [h, w, 3], a view."""
+        """Return the part of the frame that it covers: uint8 RGB [h, w, 3], a view."""
         rows, columns = self.alpha.shape
         return frame[self.y : self.y + rows, self.x : self.x + columns]
 

@@ -48,7 +48,7 @@ class Boundary:
 
 
 def block_size(shape: tuple[int, ...]) -> int:
-    """The side of blocks that suits a patch [h, w, ...]: a power of two."""
+    """Return the side of blocks that suits a patch [h, w, ...]: a power of two."""
     block = 1
     while block < _LARGEST and max(shape[:2]) >= 2 * block * _ACROSS:
         block *= 2
@@ -72,7 +72,7 @@ def block_means(picture: _Picture, block: int) -> _Picture:
 
 
 def shown_blocks(alpha: Float32Array, block: int) -> tuple[_Mask, Float32Array]:
-    """Which blocks the mask shows to their last pixel, bool [rows, columns], and how strongly, float32."""
+    """Return which blocks the mask shows to their last pixel, bool [rows, columns], and how strongly, float32."""
     anywhere = (alpha > 0).view(np.uint8) * np.uint8(255)
     return block_means(anywhere, block) == 255, np.asarray(block_means(alpha, block), dtype=np.float32)
 
@@ -92,7 +92,7 @@ def outermost(shown: _Mask, borders: Borders) -> _Mask:
 
 
 def find_boundary(alpha: Float32Array, borders: Borders) -> Boundary | None:
-    """The boundary of a mask: where it shows weakly, or ends.
+    """Return the boundary of a mask: where it shows weakly, or ends.
 
     Args:
         alpha: float32 [h, w].

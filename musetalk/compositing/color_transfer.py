@@ -32,7 +32,7 @@ _USABLE = (3, 252)  # levels; beyond them values may have been cut
 
 
 def no_correction() -> Float32Array:
-    """The correction that changes nothing: float32 [3, 256]."""
+    """Return the correction that changes nothing: float32 [3, 256]."""
     return np.zeros((3, LEVELS), np.float32)
 
 
@@ -70,7 +70,7 @@ def correct(face: UInt8Array, correction: Float32Array) -> UInt8Array:
 
 
 def green_of(picture: UInt8Array, correction: Float32Array | None = None) -> UInt8Array:
-    """The green of a picture, uint8 RGB [h, w, 3], corrected: uint8 [h, w]."""
+    """Return the green of a picture, uint8 RGB [h, w, 3], corrected: uint8 [h, w]."""
     green = np.asarray(cv2.extractChannel(picture, 1), dtype=np.uint8)
     if correction is None or not correction.any():
         return green
@@ -117,7 +117,7 @@ def _light() -> Float64Array:
 
 
 def _level(light: Float64Array) -> Float64Array:
-    """The grey level, 0 to 255, of linear light; what is out of range is cut."""
+    """Return the grey level, 0 to 255, of linear light; what is out of range is cut."""
     light = np.clip(light, 0, 1)
     value = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.asarray((LEVELS - 1) * value)
@@ -125,11 +125,11 @@ def _level(light: Float64Array) -> Float64Array:
 
 @lru_cache(maxsize=1)
 def _steepness() -> Float64Array:
-    """How much light one level more is, at each grey level."""
+    """Return how much light one level more is, at each grey level."""
     return np.asarray(np.gradient(_light()))
 
 
 @lru_cache(maxsize=1)
 def _terms() -> Float64Array:
-    """What a corrected light is made of, by grey level: float64 [256, 3], light itself, a constant, its root."""
+    """Return what a corrected light is made of, by grey level: float64 [256, 3], light itself, a constant, its root."""
     return np.stack([_light(), np.ones(LEVELS), np.sqrt(_light())], axis=1)

@@ -57,7 +57,7 @@ def crop_mask(crop: CropTransform, settings: MaskSettings) -> FaceMask:
 
 
 def visible_mask(crop: CropTransform, shown: Float32Array) -> FaceMask:
-    """The mask of a crop that shows as a generator says, over no more of the frame than that.
+    """Return the mask of a crop that shows as a generator says, over no more of the frame than that.
 
     Args:
         crop: The crop.
@@ -77,12 +77,12 @@ def trimmed(mask: FaceMask) -> FaceMask:
 
 
 def soft_square(side: int) -> Float32Array:
-    """All of a square crop, fading to 0 at its boundary over a sixteenth of its side: float32 [side, side]."""
+    """Return all of a square crop, fading to 0 at its boundary over a sixteenth of its side: float32 [side, side]."""
     return _soft_shape(side, side, "box", round(side / 16, 1))
 
 
 def intersect_masks(one: FaceMask, other: FaceMask) -> FaceMask:
-    """The mask that shows where, and as strongly as, both do."""
+    """Return the mask that shows where, and as strongly as, both do."""
     tops, bottoms = (one.y, other.y), (one.y + one.alpha.shape[0], other.y + other.alpha.shape[0])
     lefts, rights = (one.x, other.x), (one.x + one.alpha.shape[1], other.x + other.alpha.shape[1])
     x0, y0, x1, y1 = max(lefts), max(tops), min(rights), min(bottoms)
@@ -95,7 +95,7 @@ def intersect_masks(one: FaceMask, other: FaceMask) -> FaceMask:
 
 
 def scale_alpha(mask: FaceMask, share: float) -> FaceMask:
-    """The mask that shows a share of what another does, from 0 (nothing) to 1 (the same mask)."""
+    """Return the mask that shows a share of what another does, from 0 (nothing) to 1 (the same mask)."""
     if share == 1:
         return mask
     alpha = np.multiply(mask.alpha, np.float32(share))
@@ -135,7 +135,7 @@ def _drawn(
 
 @lru_cache(maxsize=64)
 def _soft_shape(width: int, height: int, shape: DrawnShape, feather: float) -> Float32Array:
-    """A shape that fills a rectangle and fades to 0 at its boundary over `feather` pixels (smoothstep)."""
+    """Return a shape that fills a rectangle and fades to 0 at its boundary over `feather` pixels (smoothstep)."""
     y = np.arange(height, dtype=np.float32)[:, None] + 0.5
     x = np.arange(width, dtype=np.float32)[None, :] + 0.5
     if shape == "box":

@@ -131,7 +131,7 @@ def _hair_and_worn(labels: UInt8Array) -> UInt8Array:
 
 
 def _things(labels: UInt8Array) -> UInt8Array | None:
-    """What is no face inside the face's outline, and goes on beyond it; None where there is nothing."""
+    """Return what is no face inside the face's outline, and goes on beyond it; None where there is nothing."""
     hull = _hull(labels)
     if hull is None:
         return None
@@ -151,7 +151,7 @@ def _things(labels: UInt8Array) -> UInt8Array | None:
 
 
 def _open_mouths(labels: UInt8Array, parts: Int32Array, count: int, hull: UInt8Array) -> BoolArray:
-    """Which parts are enclosed by the face and touch the lips, or no lips are seen that they could touch."""
+    """Return which parts are enclosed by the face and touch the lips, or no lips are seen that they could touch."""
     inner = cv2.erode(hull, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     enclosed = ~_marked(parts, count, cv2.subtract(hull, inner))
     lips = select_labels(labels, *LIPS)
@@ -161,7 +161,7 @@ def _open_mouths(labels: UInt8Array, parts: Int32Array, count: int, hull: UInt8A
 
 
 def _marked(parts: Int32Array, count: int, marks: npt.ArrayLike) -> BoolArray:
-    """Which of the numbered parts have a marked pixel; never 0, which is none."""
+    """Return which of the numbered parts have a marked pixel; never 0, which is none."""
     marked = np.zeros(count, np.bool_)
     marked[parts[np.asarray(marks) > 0]] = True
     marked[0] = False
@@ -185,7 +185,7 @@ def _beyond(found: UInt8Array, hull: UInt8Array) -> UInt8Array:
 
 
 def _hull(labels: UInt8Array) -> UInt8Array | None:
-    """The convex hull of the face: uint8 [512, 512], 255 inside; None without a face."""
+    """Return the convex hull of the face: uint8 [512, 512], 255 inside; None without a face."""
     face = _own_face(select_labels(labels, *_FACE))
     rows = np.flatnonzero(face.any(axis=1))
     if len(rows) < 2:
@@ -199,7 +199,7 @@ def _hull(labels: UInt8Array) -> UInt8Array | None:
 
 
 def _own_face(face: UInt8Array) -> UInt8Array:
-    """A face without specks and without other faces beside it; a hand may part it in two."""
+    """Return a face without specks and without other faces beside it; a hand may part it in two."""
     small = np.ascontiguousarray(face[::_COARSE, ::_COARSE])
     count, parts, stats, middles = cv2.connectedComponentsWithStats(small, connectivity=4)
     if count == 1:

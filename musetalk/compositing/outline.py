@@ -10,7 +10,7 @@ from musetalk.utils.arrays import Float32Array
 
 
 def mask_outline(mask: FaceMask) -> Float32Array:
-    """The closed line at which a mask is half.
+    """Return the closed line at which a mask is half.
 
     Returns:
         float32 [N, 2] as (x, y) in pixels of the frame, where the first pixel's middle is at 0.5; empty where the mask

@@ -138,7 +138,7 @@ def _energies(details: Details) -> Float32Array:
 
 
 def _changes(before: Details, after: Details) -> Float32Array:
-    """What changes of the detail, and the detail, in the blocks of a boundary that both frames have.
+    """Return what changes of the detail, and the detail, in the blocks of a boundary that both frames have.
 
     Returns:
         float32 [n, 4], mean squares: change and detail of the source, then of the generated face.
@@ -174,7 +174,7 @@ def _grain(changes: Float32Array) -> tuple[float, float]:
 
 
 def _ratio(source: Float32Array, generated: Float32Array) -> float:
-    """How many times the generated face's detail the source has, block by block; 1 where that is not sure.
+    """Return how many times the generated face's detail the source has, block by block; 1 where that is not sure.
 
     A mouth that is open in only one of both has more detail there, and must not count: so blocks are chosen by what
     both have, and their middle one is taken.
@@ -201,7 +201,7 @@ def _corners(boundary: Boundary) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
 def _blocks(
     detail: npt.NDArray[np.int16], rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], block: int
 ) -> Float32Array:
-    """The pixels of some blocks: float32 [n, block * block]."""
+    """Return the pixels of some blocks: float32 [n, block * block]."""
     width = detail.shape[1]
     inside = (np.arange(block)[:, None] * width + np.arange(block)).ravel()
     return np.asarray(detail.ravel()[(rows * width + columns)[:, None] + inside], dtype=np.float32)
@@ -226,5 +226,5 @@ def _noise() -> UInt8Array:
 
 @lru_cache(maxsize=1)
 def _detail_of_noise() -> float:
-    """How much of the grain's standard deviation is detail."""
+    """Return how much of the grain's standard deviation is detail."""
     return float(_detail(_noise()[..., 1]).std()) / _NOISE_LEVELS

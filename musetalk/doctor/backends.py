@@ -126,14 +126,14 @@ def _run(
 
 
 def _unwatched(audio_spec: AudioFeatureSpec | None) -> list[Finding]:
-    """What is said of a backend that tells of no networks."""
+    """Return what is said of a backend that tells of no networks."""
     if audio_spec is None:
         return [Finding("conditioned", "no network: crops are warped")]
     return [Finding("conditioned", "its networks were not watched: the backend does not say which they are")]
 
 
 def _paint(generator: FaceGenerator, masker: FaceMasker, scene: Scene, speech: Float32Array) -> _Painted:
-    """What rendering does with a clip, without faces to parse: place, cut, generate, mix."""
+    """Return what rendering does with a clip, without faces to parse: place, cut, generate, mix."""
     frames = range(len(scene.frames))
     transforms = masker.cropper.crops(list(frames), scene.faces)
     masks = [masker.mask(*each) for each in zip(frames, scene.faces, transforms, strict=True)]
@@ -153,7 +153,7 @@ def _paint(generator: FaceGenerator, masker: FaceMasker, scene: Scene, speech: F
 
 
 def _shown(mask: FaceMask, frame: UInt8Array) -> npt.NDArray[np.bool_]:
-    """Where a mask shows anything at all of what was generated: bool [H, W]."""
+    """Return where a mask shows anything at all of what was generated: bool [H, W]."""
     height, width = frame.shape[:2]
     rows, columns = mask.alpha.shape
     y0, y1, x0, x1 = max(0, mask.y), min(height, mask.y + rows), max(0, mask.x), min(width, mask.x + columns)

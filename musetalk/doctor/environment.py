@@ -48,7 +48,7 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
 
 
 def _faces(wanted: DetectorSettings, models_dir: Path) -> list[tuple[str, str]]:
-    """What finds faces and reads them, and what of it is missing; the detector that "auto" takes is named."""
+    """Return what finds faces and reads them, and what of it is missing; the detector that "auto" takes is named."""
     taken = detector_name(wanted, models_dir)
     rows = []
     for name, title in _DETECTORS.items():
@@ -59,7 +59,7 @@ def _faces(wanted: DetectorSettings, models_dir: Path) -> list[tuple[str, str]]:
 
 
 def devices() -> tuple[str, ...]:
-    """What networks could run on, as torch sees it; torch is not loaded where there is no driver of a GPU."""
+    """Return what networks could run on, as torch sees it; torch is not loaded where there is no driver of a GPU."""
     if not _has_cuda_driver():
         return ("cpu",)
     import torch  # noqa: PLC0415 - heavy, and only looked for here

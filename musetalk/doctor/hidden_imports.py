@@ -84,7 +84,7 @@ def _module(file: Path, root: Path) -> str:
 
 
 def _failure(module: str, name: str = "") -> str:
-    """What goes wrong when a module, or a name of it, is imported; empty: nothing."""
+    """Return what goes wrong when a module, or a name of it, is imported; empty: nothing."""
     try:
         loaded = importlib.import_module(module)
         if name and not hasattr(loaded, name):

@@ -64,7 +64,7 @@ def source_files(roots: Iterable[Path]) -> list[Path]:
 
 
 def imports_in(file: Path) -> tuple[Import, ...]:
-    """All that a file imports, wherever in it; imports relative to its own package are left out.
+    """Return all that a file imports, wherever in it; imports relative to its own package are left out.
 
     Raises:
         OSError: It cannot be read.
@@ -74,13 +74,13 @@ def imports_in(file: Path) -> tuple[Import, ...]:
 
 
 def foreign(imports: Iterable[Import], own: Iterable[str]) -> list[Import]:
-    """Those that are neither of Python's own library nor of `own` packages."""
+    """Return those that are neither of Python's own library nor of `own` packages."""
     known = {*sys.stdlib_module_names, *own}
     return [each for each in imports if each.package not in known]
 
 
 def eliminated(imports: Iterable[Import]) -> list[Import]:
-    """Those of packages that no file may import, in whatever way."""
+    """Return those of packages that no file may import, in whatever way."""
     names = set(ELIMINATED.values())
     return [each for each in imports if each.package in names]
 
@@ -98,7 +98,10 @@ def _walk(node: ast.AST, file: Path, kind: Kind) -> Iterator[Import]:
 
 
 def _kind_of(node: ast.AST, child: ast.AST, kind: Kind) -> Kind:
-    """What imports are that `child` is, or that stand inside it; it stands in `node`, where they are of `kind`."""
+    """Return what imports are that `child` is, or that stand inside it.
+
+    It stands in `node`, where they are of `kind`.
+    """
     if isinstance(node, ast.If) and child in node.body and "TYPE_CHECKING" in _names(node.test):
         return "typing"
     if isinstance(node, ast.Try) and child in node.body and any(map(_goes_on, node.handlers)):

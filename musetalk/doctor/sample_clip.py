@@ -67,14 +67,14 @@ def make_scene(portrait: Path = PORTRAIT) -> Scene:
 
 
 def envelope_windows() -> Float32Array:
-    """What the preview hears of the voice: float32 [16, 2]."""
+    """Return what the preview hears of the voice: float32 [16, 2]."""
     return measure_envelope([voice()], fps=FPS, frame_count=FRAMES).window(0, FRAMES)
 
 
 def feature_windows(
     audio_spec: AudioFeatureSpec, folder: Path, whisper: Path | None = None, device: str = "cpu"
 ) -> Float32Array:
-    """What networks hear of the voice: float32 [16, 50, 384].
+    """Return what networks hear of the voice: float32 [16, 50, 384].
 
     Args:
         audio_spec: Whose habits to follow.
@@ -103,7 +103,7 @@ def drawn_features(path: Path) -> FeatureFile:
 
 
 def voice() -> Float32Array:
-    """A buzz that comes and goes like syllables: float32 [10240], 16 kHz."""
+    """Return a buzz that comes and goes like syllables: float32 [10240], 16 kHz."""
     t = np.arange(int(FRAMES * _RATE / FPS)) / _RATE
     buzz = sum(np.sin(2 * np.pi * 220 * n * t) / n for n in range(1, 6))
     return np.asarray(0.25 * buzz * (0.5 - 0.5 * np.cos(2 * np.pi * _SYLLABLES * t)), dtype=np.float32)

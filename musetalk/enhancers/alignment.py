@@ -53,7 +53,7 @@ def face_view(face: FaceSample, size: int, five: Float64Array | None = None) -> 
 
 
 def _turn(face: FaceSample) -> float:
-    """How far a face is tilted, in radians, clockwise on the screen.
+    """Return how far a face is tilted, in radians, clockwise on the screen.
 
     The line of the mouth tells, which grimaces bend, and the way from the middle of the box to the mouth, which a head
     that turns aside bends; the mean of both errs less than either.
@@ -65,7 +65,7 @@ def _turn(face: FaceSample) -> float:
 
 @lru_cache(maxsize=4)
 def whole_face(size: int) -> Float32Array:
-    """Where a face lies in the crop that `face_view` places: forehead to chin, cheek to cheek, with a soft rim.
+    """Return where a face lies in the crop that `face_view` places: forehead to chin, cheek to cheek, with a soft rim.
 
     Args:
         size: Side of the crop in pixels.

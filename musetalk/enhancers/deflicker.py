@@ -98,7 +98,10 @@ def _seen(picture: UInt8Array, residual: Int16Array) -> _Seen:
 
 
 def _mean(recent: Sequence[_Seen], steadiness: float) -> Float32Array:
-    """The mean of residuals, float32 [S, S, 3]; the last counts whole, the others as far as their frames agree."""
+    """Return the mean of residuals, float32 [S, S, 3].
+
+    The last counts whole, the others as far as their frames agree.
+    """
     *others, own = recent
     ages = range(len(others), 0, -1)
     shares = [
@@ -113,7 +116,7 @@ def _mean(recent: Sequence[_Seen], steadiness: float) -> Float32Array:
 
 
 def _weight(age: int) -> float:
-    """How much a residual of so many frames ago counts, where the frame's own counts 1.
+    """Return how much a residual of so many frames ago counts, where the frame's own counts 1.
 
     A parabola over all of them: of all weights of one length it lets the mean change least from frame to frame.
     """
@@ -121,7 +124,7 @@ def _weight(age: int) -> float:
 
 
 def _agreement(one: Float32Array, other: Float32Array) -> Float32Array:
-    """How far two small faces look the same around each place: float32 [s, s], 0 to 1."""
+    """Return how far two small faces look the same around each place: float32 [s, s], 0 to 1."""
     difference = cv2.blur(np.abs(one - other).max(axis=-1), (_AROUND, _AROUND))
     worst = cv2.dilate(difference, np.ones((_AROUND, _AROUND), np.uint8))
     return np.asarray(np.clip((_MOVED - worst) / (_MOVED - _STILL), 0, 1), dtype=np.float32)

@@ -80,7 +80,7 @@ def load_original(path: Path, compute: Compute, batch: int | None = None) -> Net
 
 
 def original_class() -> Callable[..., nn.Module]:
-    """The class `GFPGANv1Clean` of the `gfpgan` package.
+    """Return the class `GFPGANv1Clean` of the `gfpgan` package.
 
     Raises:
         PackageError: The package, or one that it needs, cannot be imported.

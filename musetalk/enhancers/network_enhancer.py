@@ -91,7 +91,7 @@ class NetworkEnhancer:
 
 
 def restoring_compute(device: str, dtype: str) -> Compute:
-    """What restorers run on: in fp32, or in bf16 where that is asked for; never in fp16.
+    """Return what restorers run on: in fp32, or in bf16 where that is asked for; never in fp16.
 
     Neither GFPGAN nor RestoreFormer stays within fp16's range, so that "fp16" is for the other networks of a render. On
     GPUs torch computes convolutions in TF32 of its own accord, which is as quick as it gets without another type.
@@ -103,7 +103,7 @@ def restoring_compute(device: str, dtype: str) -> Compute:
 
 
 def faces_at_once(compute: Compute, side: int, batch: int | None = None) -> int:
-    """How many faces to restore together.
+    """Return how many faces to restore together.
 
     Args:
         compute: What runs it, the network on it already.
@@ -140,5 +140,5 @@ def gfpgan_restoration(network: nn.Module, compute: Compute) -> Restoration:
 
 
 def said_by(error: BaseException) -> str:
-    """What a foreign package had to say, in one line of bearable length."""
+    """Return what a foreign package had to say, in one line of bearable length."""
     return " ".join(str(error).split())[:_REASON] or type(error).__name__

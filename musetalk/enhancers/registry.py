@@ -18,7 +18,7 @@ _PACKAGES = ("gfpgan", "basicsr")
 
 
 def lacks(model: str, models_dir: Path) -> tuple[str, ...]:
-    """What is missing to restore faces by a restorer, one sentence each with the remedy; empty: nothing.
+    """Return what is missing to restore faces by a restorer, one sentence each with the remedy; empty: nothing.
 
     Reads no contents, and imports nothing heavy.
 
@@ -37,13 +37,13 @@ def lacks(model: str, models_dir: Path) -> tuple[str, ...]:
 
 
 def lacks_packages(model: str) -> tuple[str, ...]:
-    """Which packages a restorer is missing, in a sentence with the remedy; empty: none."""
+    """Return which packages a restorer is missing, in a sentence with the remedy; empty: none."""
     missing = [name for name in _PACKAGES if find_spec(name) is None] if model == BY_PACKAGE else []
     return (f"{' and '.join(missing)} not installed: pip install -r requirements-gfpgan.txt",) if missing else ()
 
 
 def restorer_file(model: str, models_dir: Path) -> Path:
-    """The file that the settings name: a bare name lies in the models' own folder for restorers."""
+    """Return the file that the settings name: a bare name lies in the models' own folder for restorers."""
     if model in {BY_SPANDREL, BY_PACKAGE}:
         return preferred(models_dir / GFPGAN.path)
     return models_dir / _SET / model if Path(model).name == model else Path(model)
@@ -84,6 +84,6 @@ def load_enhancer(
 
 
 def _named(model: str, models_dir: Path) -> str:
-    """The file as people know it: not where a server keeps its weights."""
+    """Return the file as people know it: not where a server keeps its weights."""
     path = restorer_file(model, models_dir)
     return path.relative_to(models_dir).as_posix() if path.is_relative_to(models_dir) else str(path)

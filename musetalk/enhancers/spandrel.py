@@ -73,7 +73,7 @@ def _restoration(described: ImageModelDescriptor[nn.Module], compute: Compute) -
 
 
 def _described(path: Path) -> ImageModelDescriptor[nn.Module]:
-    """The network of a file, float32 on the CPU, if it is one that can restore faces."""
+    """Return the network of a file, float32 on the CPU, if it is one that can restore faces."""
     from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError  # noqa: PLC0415 - slow to import
 
     state = load_state_dict(path)

@@ -70,12 +70,12 @@ def explain_absence(
 
 
 def turned_by(frame: UInt8Array, degrees: int) -> UInt8Array:
-    """A frame turned clockwise by a multiple of 90 degrees: uint8 RGB."""
+    """Return a frame turned clockwise by a multiple of 90 degrees: uint8 RGB."""
     return np.ascontiguousarray(np.rot90(frame, -degrees // 90))
 
 
 def unusual_light(frames: Sequence[UInt8Array], what: str = "it") -> Absence | None:
-    """What the light in some frames (uint8 RGB) of `what` explains, or the want of it; None: it is as usual."""
+    """Return what the light in some frames (uint8 RGB) of `what` explains, or the want of it; None: it is as usual."""
     if not frames:
         return None
     grey = np.concatenate([_grey(frame).ravel() for frame in frames])
@@ -138,7 +138,7 @@ def _turned(frames: Sequence[UInt8Array], detector: FaceDetector, never_stop: Ca
 def _way_back(
     frames: Sequence[UInt8Array], score: Callable[[UInt8Array], float], never_stop: Callable[[], bool]
 ) -> int | None:
-    """How far frames must be turned to show faces: in one, and in another one to be sure, where there is one."""
+    """Return how far frames must be turned to show faces: in one, and in another one to be sure, where there is one."""
     for number, frame in enumerate(frames):
         scores: dict[int, float] = {}
         for degrees in _TURNS:
@@ -182,7 +182,7 @@ def _tiny(frame: UInt8Array, detector: FaceDetector, never_stop: Callable[[], bo
 
 
 def _other(frames: Sequence[UInt8Array]) -> Absence | None:
-    """What there is to see without the detector."""
+    """Return what there is to see without the detector."""
     try:
         profile = load_profile()
     except PackageError:  # an OpenCV without cascades; other detectors do without

@@ -38,7 +38,7 @@ class BoxProportions:
     below: float
 
     def extent_in(self, box: FaceBox) -> FaceExtent:
-        """The extent in pixels of the frame that the box is in."""
+        """Return the extent in pixels of the frame that the box is in."""
         width, height = box.width, box.height
         return FaceExtent(
             left=box.x0 + self.left * width,

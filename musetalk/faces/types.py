@@ -34,7 +34,7 @@ class FivePoints:
 
     @classmethod
     def of(cls, rows: npt.NDArray[np.floating]) -> FivePoints:
-        """The points in float [5, 2], in the order of the attributes."""
+        """Return the points in float [5, 2], in the order of the attributes."""
         return cls(*((float(x), float(y)) for x, y in rows))
 
     def array(self) -> npt.NDArray[np.float64]:
@@ -134,7 +134,7 @@ class Sought:
         return Sought(self.most, lambda face: self.rank(face.scaled(1 / sx, 1 / sy)))
 
     def in_order(self, faces: Iterable[FaceBox]) -> list[FaceBox]:
-        """What may be faces, those to be looked at first before others."""
+        """Return what may be faces, those to be looked at first before others."""
         return sorted(faces, key=self.rank)
 
 

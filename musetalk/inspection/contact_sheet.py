@@ -24,7 +24,7 @@ _PAPER, _TEXT, _REMARK, _EMPTY = (24, 26, 30), (240, 240, 240), (170, 176, 186),
 
 
 def contact_sheet(preview: FramePreview) -> UInt8Array:
-    """Every stage of each painted face of a previewed frame, nine panels a face, the faces one below the other.
+    """Return every stage of each painted face of a previewed frame, nine panels a face, the faces one below the other.
 
     Returns:
         uint8 RGB [H, W, 3], 992 pixels wide.
@@ -84,7 +84,7 @@ def _page(stages: Sequence[StepPanel]) -> UInt8Array:
 
 
 def letterboxed(picture: UInt8Array | None, width: int, height: int) -> UInt8Array:
-    """A picture as large as fits into [height, width, 3], in the middle; None: an empty panel."""
+    """Return a picture as large as fits into [height, width, 3], in the middle; None: an empty panel."""
     canvas = np.full((height, width, 3), _EMPTY, np.uint8)
     if picture is None:
         return canvas

@@ -108,14 +108,14 @@ class DebugVideos:
         )
 
     def _masks(self, frame: OutputFrame) -> UInt8Array:
-        """The masks of all faces in a frame, as large as the video: uint8 RGB [h, w, 3]."""
+        """Return the masks of all faces in a frame, as large as the video: uint8 RGB [h, w, 3]."""
         whole = BoxCropTransform(0, 0, self._source.width, self._source.height)
         grey = mask_picture(frame.masks, whole)
         return np.asarray(cv2.resize(grey, self._size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _row(source: UInt8Array, steps: FaceSteps) -> UInt8Array:
-    """One face: uint8 RGB [_SIDE, 4 * _SIDE, 3]."""
+    """Return one face: uint8 RGB [_SIDE, 4 * _SIDE, 3]."""
     crop = steps.transform
     restored = None if steps.restored is None else steps.restored.face
     rectangle = BoxCropTransform(crop.x, crop.y, crop.width, crop.height)

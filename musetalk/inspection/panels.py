@@ -34,7 +34,7 @@ class StepPanel:
 
 
 def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[StepPanel, ...]:
-    """Every stage of one face.
+    """Return every stage of one face.
 
     Args:
         frame: The source's: uint8 RGB [H, W, 3].
@@ -65,7 +65,7 @@ def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[
 
 
 def surroundings(steps: FaceSteps) -> BoxCropTransform:
-    """The part of the frame around a crop, in whole pixels."""
+    """Return the part of the frame around a crop, in whole pixels."""
     crop = steps.transform
     room = round(_ROOM * crop.side)
     return BoxCropTransform(crop.x - room, crop.y - room, crop.width + 2 * room, crop.height + 2 * room)

@@ -111,7 +111,7 @@ def stretch_around(frame: int, count: int, source: Source) -> range:
 
 
 def _likely_cut(frame: int, keyframes: tuple[int, ...]) -> int:
-    """The last frame up to `frame` at which a shot seems to begin; 0 if there is none.
+    """Return the last frame up to `frame` at which a shot seems to begin; 0 if there is none.
 
     Encoders set a keyframe at a cut, and others at regular distances.
     """

@@ -30,7 +30,7 @@ class ProgressMeter:
         self._kept: tuple[str, float] = ("", 0.0)
 
     def read(self, event: ProgressEvent) -> JobProgress:
-        """The progress after an event."""
+        """Return the progress after an event."""
         done, total = self._reached
         if event.stage != self._stage or event.done < done or event.total != total:  # the next backend's, if no other
             self._stage = event.stage
@@ -62,7 +62,7 @@ class ProgressMeter:
         )
 
     def worth_keeping(self, event: ProgressEvent) -> bool:
-        """Whether an event should reach the disk: a stage's first, then one a second."""
+        """Return whether an event should reach the disk: a stage's first, then one a second."""
         stage, seconds = self._kept
         if event.stage == stage and event.seconds - seconds < _KEEP_EVERY_SECONDS:
             return False

@@ -129,7 +129,7 @@ class JobService:
         return job
 
     def _compared(self, compare: Sequence[str]) -> tuple[str, ...]:
-        """The backends to compare; empty: none are.
+        """Return the backends to compare; empty: none are.
 
         Raises:
             JobError: They cannot be compared, whatever they are.
@@ -189,7 +189,7 @@ class JobService:
     def _twin(
         self, owner: str, video: Path, voice: Path, asked: tuple[RenderSettings, bool, tuple[str, ...]]
     ) -> Job | None:
-        """A job of one's own with the same inputs that waits, runs, or has just ended well.
+        """Return a job of one's own with the same inputs that waits, runs, or has just ended well.
 
         `asked`: its settings, whether what paints was chosen, and the backends that are compared.
         """
@@ -260,7 +260,7 @@ class JobService:
                     self._contexts[job.id] = contextvars.copy_context()
 
     def get(self, job_id: str, owner: str) -> Job:
-        """One's own job.
+        """Return one's own job.
 
         Raises:
             NoJobError: There is none of that id, or it is somebody else's.
@@ -272,11 +272,11 @@ class JobService:
         return job
 
     def jobs(self, owner: str) -> list[Job]:
-        """One's own jobs, newest first."""
+        """Return one's own jobs, newest first."""
         return [job for job in reversed(self.store.all()) if job.owner == owner]
 
     def place(self, job: Job) -> int:
-        """How many jobs have their turn before this one; 0 where it is not waiting."""
+        """Return how many jobs have their turn before this one; 0 where it is not waiting."""
         active = [other.id for other in self.store.all() if other.active]
         return active.index(job.id) if job.id in active else 0
 
@@ -374,7 +374,7 @@ class JobService:
             self._end(job, "done")
 
     def forecast(self, work: Work, settings: RenderSettings, compare: Sequence[str] = ()) -> Forecast | None:
-        """How long a job should take once its turn comes, see `CostBook.forecast`; None: nobody knows."""
+        """Return how long a job should take once its turn comes, see `CostBook.forecast`; None: nobody knows."""
         if self._costs is None:
             return None
         each = [settings.model_copy(update={"backend": name}) for name in compare or (settings.backend,)]
@@ -434,7 +434,7 @@ class JobService:
 
 
 def _same_file(one: Path, other: Path) -> bool:
-    """Whether two files are one, or of one name and content."""
+    """Return whether two files are one, or of one name and content."""
     try:
         return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
     except OSError:

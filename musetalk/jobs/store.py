@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 def owner_digest(secret: str) -> str:
-    """What is kept of a visitor's secret (or name), so that reading the disk does not let one act as them."""
+    """Return what is kept of a visitor's secret (or name), so that reading the disk does not let one act as them."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -152,18 +152,18 @@ class JobStore:
                 save_json(job.model_dump(mode="json"), self.folder(job) / RECORD)
 
     def get(self, job_id: str, owner: str) -> Job | None:
-        """The job, if there is one of that id and owner; whether it is missing or foreign is not told apart."""
+        """Return the job, if there is one of that id and owner; whether it is missing or foreign is not told apart."""
         with self._lock:
             job = self._jobs.get(job_id) if _ID.fullmatch(job_id) else None
         return job if job is not None and secrets.compare_digest(job.owner, owner) else None
 
     def newest(self, job: Job) -> Job:
-        """The state of a job as it is now."""
+        """Return the state of a job as it is now."""
         with self._lock:
             return self._jobs[job.id]
 
     def all(self) -> list[Job]:
-        """Every job, oldest first."""
+        """Return every job, oldest first."""
         with self._lock:
             return sorted(self._jobs.values(), key=lambda job: job.created)
 
@@ -174,16 +174,16 @@ class JobStore:
             shutil.rmtree(self.folder(job), ignore_errors=True)
 
     def folder(self, job: Job) -> Path:
-        """Where a job's files are."""
+        """Return where a job's files are."""
         return self.root / job.id
 
     def file(self, job: Job, name: str) -> Path | None:
-        """One of a job's files, if it is there."""
+        """Return one of a job's files, if it is there."""
         path = self.folder(job) / name
         return path if path.is_file() else None
 
     def report(self, job: Job) -> Path | None:
-        """The account of what a job did, as JSON, if it is there."""
+        """Return the account of what a job did, as JSON, if it is there."""
         return self.file(job, COMPARISON if job.compare else REPORT)
 
     def name_result(self, job: Job) -> str:
@@ -224,7 +224,7 @@ class JobStore:
                 self.remove(ended[0])
 
     def _load(self) -> dict[str, Job]:
-        """What an earlier process left: interrupted jobs are marked so, what is no job any more is removed."""
+        """Return what an earlier process left: interrupted jobs are marked so, what is no job any more is removed."""
         jobs = {}
         for folder in self.root.iterdir():
             if not (folder.is_dir() and _ID.fullmatch(folder.name)):
@@ -245,13 +245,16 @@ class JobStore:
 
 
 def _result_name(title: str) -> str:
-    """The title as a file name that every system takes; never that of an input, which begins with an underscore."""
+    """Return the title as a file name that every system takes.
+
+    Never that of an input, which begins with an underscore.
+    """
     words = re.sub(r"[^\w.-]+", "_", title)[:_NAME_LENGTH].strip("._-")
     return f"{words or 'result'}.mp4"
 
 
 def _plain(name: str) -> str:
-    """A file's own name, by which reports and errors call it, without what is no text."""
+    """Return a file's own name, by which reports and errors call it, without what is no text."""
     return re.sub(r"[^\w .,()+-]", "_", name)
 
 

@@ -53,5 +53,5 @@ def _frames(source: Source, at: int = 0) -> Iterator[Image.Image]:
 
 
 def _telling(frame: Image.Image) -> float:
-    """How much there is to see: the standard deviation of a frame's grey levels."""
+    """Return how much there is to see: the standard deviation of a frame's grey levels."""
     return float(ImageStat.Stat(frame.convert("L")).stddev[0])

@@ -23,7 +23,7 @@ class WholeMeter:
         self._share = 0.0
 
     def read(self, event: ProgressEvent) -> tuple[float, float]:
-        """The share of all work that is done, 0 to 1, and the seconds that are left, after an event."""
+        """Return the share of all work that is done, 0 to 1, and the seconds that are left, after an event."""
         here = next((n for n, (key, _) in enumerate(self._phases) if key == (event.turn, event.stage)), self._at)
         if here > self._at:
             self._at, self._began = here, event.seconds
@@ -33,7 +33,7 @@ class WholeMeter:
         return self._share, left
 
     def _part(self, event: ProgressEvent) -> float | None:
-        """How much of the present stage is done; None: it does not say."""
+        """Return how much of the present stage is done; None: it does not say."""
         if event.total <= 1:
             return None
         return min(1.0, (event.done + event.part) / event.total)

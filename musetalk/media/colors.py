@@ -16,17 +16,17 @@ _ALPHA_FORMATS = ("yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"
 
 
 def assumed_matrix(width: int, height: int) -> str:
-    """The matrix that players take untagged YCbCr of a stored size for: BT.601 up to SD, BT.709 above."""
+    """Return the matrix that players take untagged YCbCr of a stored size for: BT.601 up to SD, BT.709 above."""
     return "bt709" if width >= _HD_WIDTH or height > _SD_HEIGHT else "smpte170m"
 
 
 def has_matrix(pixel_format: str) -> bool:
-    """Whether pixels are YCbCr, and not RGB, a palette or grey, which mean the same under any matrix."""
+    """Return whether pixels are YCbCr, and not RGB, a palette or grey, which mean the same under any matrix."""
     return not pixel_format.startswith(_RGB_FORMATS) or pixel_format.startswith("yuv")
 
 
 def has_alpha(pixel_format: str) -> bool:
-    """Whether pixels may be transparent."""
+    """Return whether pixels may be transparent."""
     return pixel_format.startswith(_ALPHA_FORMATS)
 
 
@@ -39,7 +39,7 @@ def bits_of(pixel_format: str) -> int:
 
 
 def output_tags(stored: ColorTags, pixel_format: str, matrix: str | None) -> ColorTags:
-    """The tags of an output whose pictures look as the source's do.
+    """Return the tags of an output whose pictures look as the source's do.
 
     Args:
         stored: The source's own.

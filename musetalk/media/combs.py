@@ -79,7 +79,7 @@ def _judge(this: np.ndarray, following: np.ndarray) -> FieldCounts:
 
 
 def _combs(picture: np.ndarray, where: np.ndarray) -> float:
-    """How far lines stand out from both their neighbours to the same side, summed."""
+    """Return how far lines stand out from both their neighbours to the same side, summed."""
     above, below = picture[1:-1] - picture[:-2], picture[1:-1] - picture[2:]
     tooth = np.where(above * below > 0, np.minimum(np.abs(above), np.abs(below)), 0)
     return float(np.minimum(tooth, _STRONGEST)[where].sum())

@@ -152,7 +152,10 @@ def _with_colors(
 
 
 def _tone_mapping(video: Video, first: FirstPicture) -> ToneMapping | None:
-    """How this ffmpeg can tone-map; None: not at all. Without need of Dolby's processing zscale, which needs no GPU."""
+    """Return how this ffmpeg can tone-map.
+
+    None: not at all. Without need of Dolby's processing zscale, which needs no GPU.
+    """
     lowest, highest = _PEAKS
     peak = first.peak if first.peak and lowest <= first.peak <= highest else _USUAL_PEAK
     choices: tuple[Literal["zscale", "libplacebo"], ...] = (

@@ -48,7 +48,7 @@ def copy_voice(voice: Voice, out: Path, cancel: CancelToken | None = None) -> No
 
 
 def copy_suffix(source: Source) -> str:
-    """How the name of a source's copy ends, which is a picture or a video."""
+    """Return how the name of a source's copy ends, which is a picture or a video."""
     return ".jpg" if source.frame_count == 1 else ".mp4"
 
 
@@ -92,7 +92,7 @@ def _copy_video(source: Source, out: Path, folder: Path, limits: Limits, cancel:
 
 
 def _sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken | None) -> Path | None:
-    """The source's own sound as WAV; None: it has none that can be decoded."""
+    """Return the source's own sound as WAV; None: it has none that can be decoded."""
     short = limits.model_copy(update={"max_seconds": float(COPY_SECONDS)})
     try:
         sound = extract_sound_of(source, folder, short, cancel)

@@ -34,7 +34,7 @@ _TOLERATED = 0.1  # seconds that a file may end before it says so
 
 
 def whole_pictures(packets: Packets, cut: Cut | None = None) -> Packets:
-    """The pictures that a file holds whole.
+    """Return the pictures that a file holds whole.
 
     Where it is cut off an incomplete one is left out, and so are those behind a hole that later ones would have filled.
 
@@ -62,7 +62,7 @@ def whole_pictures(packets: Packets, cut: Cut | None = None) -> Packets:
 
 
 def is_cut_off(packets: Packets) -> bool:
-    """Whether a file ends before it should."""
+    """Return whether a file ends before it should."""
     return packets.incomplete or any(_ENDED.search(said) for said in packets.complaints)
 
 
@@ -74,7 +74,7 @@ def with_damage(
     cut: Cut | None,
     cancel: CancelToken | None,
 ) -> Source:
-    """A source as far as it can be used, with what is to be said if that is not all of it.
+    """Return a source as far as it can be used, with what is to be said if that is not all of it.
 
     Args:
         source: As its whole packets say.
@@ -111,7 +111,7 @@ def with_damage(
 
 
 def _is_about_file(complaint: str, file: MediaFile) -> bool:
-    """Whether a line of ffmpeg's is about how a file is laid out, and not about what its codecs wrote."""
+    """Return whether a line of ffmpeg's is about how a file is laid out, and not about what its codecs wrote."""
     label = re.match(r"\[([^\]]*) @ ", complaint)
     return label is not None and (label[1].startswith("in#0") or label[1].split(",")[0] in file.containers)
 
@@ -126,7 +126,7 @@ def without_lost_pictures(clock: FrameClock) -> tuple[FrameClock, int]:
 
 
 def _decodable(source: Source, cancel: CancelToken | None) -> Source:
-    """The source, known to end where decoding does, as far as its last groups of pictures show."""
+    """Return the source, known to end where decoding does, as far as its last groups of pictures show."""
     keys = (0, *source.clock.keyframes)
     for start in (keys[-min(back, len(keys))] for back in (2, 4, len(keys))):
         with closing(read_frames(source, start, max_side=_LOOKED_AT, cancel=cancel)) as frames:
@@ -139,7 +139,7 @@ def _decodable(source: Source, cancel: CancelToken | None) -> Source:
 
 
 def note_on_decoding(experience: Experience) -> str:
-    """What is to be said of frames that could not be decoded; empty: nothing."""
+    """Return what is to be said of frames that could not be decoded; empty: nothing."""
     missing = len(experience.missing)
     if not missing:
         return ""
@@ -148,7 +148,7 @@ def note_on_decoding(experience: Experience) -> str:
 
 
 def note_on_shortening(source: Source, decoded: int) -> str:
-    """What is to be said of a source of which fewer frames came than it announced.
+    """Return what is to be said of a source of which fewer frames came than it announced.
 
     Args:
         source: As it was announced.

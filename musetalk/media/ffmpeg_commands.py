@@ -42,7 +42,7 @@ _RENEWED = ",asetpts=N/SR/TB"  # times that follow from the samples before
 
 
 def file_url(path: Path) -> str:
-    """A path as ffmpeg's file protocol: a leading dash, a colon or a percent sign in it means nothing."""
+    """Return a path as ffmpeg's file protocol: a leading dash, a colon or a percent sign in it means nothing."""
     return f"file:{path.absolute()}"
 
 
@@ -251,7 +251,7 @@ def _read_sound(path: Path, start: float | None, priming: float) -> list[str]:
 
 
 def _used(stream: int | None, seconds: float) -> list[str]:
-    """A second output that goes nowhere, for a stream to be used."""
+    """Return a second output that goes nowhere, for a stream to be used."""
     return [] if stream is None else [*_pick(stream), "-t", f"{seconds:.3f}", "-c", "copy", "-f", "null", "-"]
 
 
@@ -295,7 +295,7 @@ def decode_samples(path: Path, rate: int, *, start: float = 0.0, seconds: float 
 
 
 def rate_text(fps: Fraction) -> str:
-    """A rate as ffmpeg reads it: "30000/1001"."""
+    """Return a rate as ffmpeg reads it: "30000/1001"."""
     return f"{fps.numerator}/{fps.denominator}"
 
 
@@ -361,7 +361,7 @@ def _sound_inputs(sound: SoundTrack) -> list[str]:
 
 
 def _sound_filter(sound: SoundTrack) -> str:
-    """The voice as it is; where a rest follows, that cut to the voice's end; silence where there is no more."""
+    """Return the voice as it is; where a rest follows, that cut to the voice's end; silence where there is no more."""
     rate = sound.rate if sound.rate in (44_100, 48_000) else 48_000  # what players expect of AAC
     voice = f"[1:a]aresample={rate}"
     if sound.seconds <= sound.voice_seconds:

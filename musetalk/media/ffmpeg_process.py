@@ -151,7 +151,7 @@ class Child:
         return filled
 
     def read_line(self, limit: int = -1) -> bytes:
-        """One line of the child's stdout with its line end, or its first `limit` bytes; empty at the end."""
+        """Return one line of the child's stdout with its line end, or its first `limit` bytes; empty at the end."""
         assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
         self._deadline = time.monotonic() + STALL_SECONDS
         line: bytes = self._process.stdout.readline(limit)
@@ -160,7 +160,7 @@ class Child:
         return line
 
     def read_mark(self) -> str | None:
-        """What a group of the pattern held in the next mark on its stderr; None: there are no more."""
+        """Return what a group of the pattern held in the next mark on its stderr; None: there are no more."""
         try:
             mark = self._marks.get(timeout=STALL_SECONDS)
         except Empty:

@@ -25,7 +25,7 @@ BY_ZSCALE = "zscale=matrix=gbr:range=full,format=gbrp"  # from any matrix, those
 
 
 def decode_filters(conversion: Conversion, size: tuple[int, int], resize: Resize | None) -> str:
-    """The chain from stored pictures to rgb24 of `size` (width, height).
+    """Return the chain from stored pictures to rgb24 of `size` (width, height).
 
     Fields become pictures first, while their lines are where they were; alpha is resolved before colors of
     neighbouring pixels mix, so that hidden ones do not bleed in; bars come last, so that they are black.
@@ -93,7 +93,7 @@ def _over_background(conversion: Conversion) -> list[str]:
 
 
 def tone_map_filters(mapping: ToneMapping) -> list[str]:
-    """The steps from HDR to SDR in BT.709, as planar RGB of full range."""
+    """Return the steps from HDR to SDR in BT.709, as planar RGB of full range."""
     if mapping.filter == "libplacebo":
         return [
             f"libplacebo=tonemapping=mobius:tonemapping_param={_KNEE}:gamut_mode=clip:peak_detect=false"
@@ -114,7 +114,7 @@ def tone_map_filters(mapping: ToneMapping) -> list[str]:
 
 
 def encode_filters(size: tuple[int, int], color: ColorTags) -> str:
-    """The chain from rgb24 of `size` to what is encoded, tagged with `color`.
+    """Return the chain from rgb24 of `size` to what is encoded, tagged with `color`.
 
     Odd sides grow by one pixel that repeats the edge (4:2:0 has no odd sizes). An untagged picture stays untagged,
     and is written as players will read it.
@@ -136,7 +136,7 @@ def _tags(color: ColorTags) -> str:
 
 
 def set_tags(color: ColorTags) -> str:
-    """A filter that says what the numbers of its pictures mean, and changes none."""
+    """Return a filter that says what the numbers of its pictures mean, and changes none."""
     return (
         f"setparams=range={color.range or 'unspecified'}:color_primaries={color.primaries or 'unknown'}"
         f":color_trc={color.transfer or 'unknown'}:colorspace={color.space or 'unknown'}"

@@ -81,7 +81,7 @@ class VoiceFacts:
         return len(self.file.tracks)
 
     def notes_on(self, stream: int) -> tuple[str, ...]:
-        """What the user should know of the choice of a stream, a sentence each."""
+        """Return what the user should know of the choice of a stream, a sentence each."""
         tracks = self.file.tracks
         if self.chosen or len(tracks) < 2:
             return ()
@@ -215,7 +215,7 @@ def _check_limits(source: Source, limits: Limits) -> None:
 
 
 def _probe_named_picture(path: Path, limits: Limits, wishes: _Wishes) -> Source:
-    """A video under the name of a picture, or a picture that is damaged from its first byte on."""
+    """Return a video under the name of a picture, or a picture that is damaged from its first byte on."""
     try:
         return _probe_video(path, limits, wishes)
     except LimitError:
@@ -281,7 +281,7 @@ def _with_all_times(file: MediaFile, packets: Packets) -> Packets:
 
 
 def _candidates(file: MediaFile) -> tuple[Stream, ...]:
-    """The streams that may be a file's picture, the best first.
+    """Return the streams that may be a file's picture, the best first.
 
     Raises:
         MediaError: There is none.
@@ -295,7 +295,7 @@ def _candidates(file: MediaFile) -> tuple[Stream, ...]:
 
 
 def _notes_on(file: MediaFile, stream: Stream, sound: Stream | None) -> tuple[str, ...]:
-    """What the user should know of what was taken of a file with several video streams, or left."""
+    """Return what the user should know of what was taken of a file with several video streams, or left."""
     notes = []
     pictures = tuple(sorted(file.pictures, key=lambda each: each.index))
     if len(pictures) > 1:
@@ -314,7 +314,7 @@ def _notes_on(file: MediaFile, stream: Stream, sound: Stream | None) -> tuple[st
 
 
 def _first_decodable(path: Path, streams: Sequence[Stream], limits: Limits, cancel: CancelToken | None) -> FirstPicture:
-    """The first picture of the first stream of which one can be decoded.
+    """Return the first picture of the first stream of which one can be decoded.
 
     Raises:
         MediaError: There is none, with the reason for the first stream.
@@ -379,7 +379,7 @@ def _clock(
 def probe_voice(
     path: Path, limits: Limits, cancel: CancelToken | None = None, *, track: int | None = None
 ) -> VoiceFacts:
-    """What a file offers as a voice, without decoding it.
+    """Return what a file offers as a voice, without decoding it.
 
     Args:
         path: The file.

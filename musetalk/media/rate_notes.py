@@ -46,7 +46,7 @@ def notes_on_rate(source: Source, asked: Fraction | None) -> Iterator[str]:
 
 
 def _skipped(clock: FrameClock) -> int:
-    """How many pictures are missing in a regular sequence; 0 where the sequence is not regular."""
+    """Return how many pictures are missing in a regular sequence; 0 where the sequence is not regular."""
     if not clock.picture_times:
         return 0
     places = (np.array(clock.picture_times) - clock.picture_times[0]) * float(clock.own_fps)
@@ -55,7 +55,10 @@ def _skipped(clock: FrameClock) -> int:
 
 
 def _only_pause(clock: FrameClock) -> tuple[float, float] | None:
-    """When a regular sequence pauses once, and for how long, in seconds; None: it is not regular, or pauses again."""
+    """Return when a regular sequence pauses once, and for how long, in seconds.
+
+    None: it is not regular, or pauses again.
+    """
     gaps = np.diff(clock.picture_times) * float(clock.own_fps)
     uneven = np.flatnonzero(np.abs(gaps - 1) > 2 * EVEN_TOLERANCE)
     if len(uneven) != 1 or gaps[uneven[0]] < 1:

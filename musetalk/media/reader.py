@@ -23,7 +23,7 @@ from musetalk.utils.arrays import UInt8Array
 
 
 def fitted_size(source: Source, max_side: int | None) -> tuple[int, int]:
-    """The source's (width, height), shrunk so that the longer side has at most `max_side` pixels."""
+    """Return the source's (width, height), shrunk so that the longer side has at most `max_side` pixels."""
     longest = max(source.width, source.height)
     if max_side is None or longest <= max_side:
         return source.width, source.height
@@ -73,7 +73,7 @@ def _read_images(source: Source, start: int, stop: int, size: tuple[int, int]) -
 def _read_animation(
     source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
 ) -> Generator[UInt8Array, None, None]:
-    """One picture at a time, shown as often as the clock says."""
+    """Yield one picture at a time, shown as often as the clock says."""
     clock = source.clock
     picture = clock.picture(start)
     shown: UInt8Array | None = None
@@ -93,7 +93,7 @@ def _read_animation(
 
 
 def _fitted(picture: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    """A picture in a size of (width, height), shrunk by averaging."""
+    """Return a picture in a size of (width, height), shrunk by averaging."""
     if (picture.shape[1], picture.shape[0]) == size:
         return picture
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -102,7 +102,10 @@ def _fitted(picture: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 def _read_video(
     source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
 ) -> Generator[UInt8Array, None, None]:
-    """Each picture shown as often as the clock says; in the place of one that cannot be decoded, the one before."""
+    """Yield each picture shown as often as the clock says.
+
+    In the place of one that cannot be decoded, the one before.
+    """
     clock = source.clock
     shown: UInt8Array | None = None
     number = -1  # of the picture shown

@@ -83,7 +83,7 @@ def look_at_fields(video: Video, size: tuple[int, int], decoder: str | None) -> 
 
 
 def is_transparent(video: Video, decoder: str | None) -> bool:
-    """Whether something shows through in a few pictures, here and there in a video with alpha."""
+    """Return whether something shows through in a few pictures, here and there in a video with alpha."""
     alpha = np.empty((_ALPHA_SIDE, _ALPHA_SIDE), np.uint8)
     view = alpha.data.cast("B")
     for start in video.places:
@@ -98,7 +98,7 @@ def is_transparent(video: Video, decoder: str | None) -> bool:
 
 
 def picture_sizes(video: Video, first: tuple[int, int]) -> tuple[tuple[tuple[int, int], ...], tuple[PixelShape, ...]]:
-    """The sizes of a video's pictures, upright and in square pixels, in the order in which they come.
+    """Return the sizes of a video's pictures, upright and in square pixels, in the order in which they come.
 
     Read from the headers of key frames, where sizes are said, without decoding; key frames are decoded only where
     these headers change. Of a codec whose headers are not known here a few pictures are looked at first.
@@ -118,7 +118,7 @@ def picture_sizes(video: Video, first: tuple[int, int]) -> tuple[tuple[tuple[int
 
 
 def _headers_change(video: Video) -> bool:
-    """Whether key frames bring other headers than those before."""
+    """Return whether key frames bring other headers than those before."""
     if video.stream.codec in ("vp8", "vp9"):
         return len(vpx_sizes(video.path, video.stream, video.cancel)) > 1
     arguments = ffmpeg_commands.parameter_sets(video.path, video.stream.index, video.stream.codec)

@@ -97,7 +97,7 @@ class _Keys:
         self._usual = bisect.bisect_right(clock.keyframes, picture, key=clock.picture) - 1
 
     def back(self, steps: int) -> int:
-        """The picture of the usual keyframe, or of one so many before it; 0: there is none."""
+        """Return the picture of the usual keyframe, or of one so many before it; 0: there is none."""
         index = self._usual - steps
         return self._clock.picture(self._clock.keyframes[index]) if 0 <= index < len(self._clock.keyframes) else 0
 
@@ -113,7 +113,7 @@ def _before(picture: int, times: Sequence[float]) -> float:
 
 
 def picture_at(seconds: float, times: Sequence[float], *, repeated: int | None = None) -> int:
-    """The picture that is shown at a time.
+    """Return the picture that is shown at a time.
 
     Args:
         seconds: A time as the decoder gives it.
@@ -134,7 +134,7 @@ def picture_at(seconds: float, times: Sequence[float], *, repeated: int | None =
 
 
 def is_certain(picture: int, seconds: float, times: Sequence[float]) -> bool:
-    """Whether a time can only be that of this picture."""
+    """Return whether a time can only be that of this picture."""
     return abs(times[picture] - seconds) < _SAME * _gap(picture, times)
 
 

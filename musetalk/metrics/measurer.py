@@ -74,7 +74,7 @@ class Measurer:
         self._source.add(frame, source, place, last.joined)
 
     def result(self, borders: Sequence[int]) -> Measures:
-        """What was measured so far.
+        """Return what was measured so far.
 
         Args:
             borders: Output frames whose painting comes from another clip than the frame before, inside one shot.

@@ -65,7 +65,7 @@ class MeasuredPlace:
         return np.asarray(cut, np.float32)
 
     def _surroundings(self, picture: UInt8Array) -> tuple[UInt8Array, int, int]:
-        """The part of a frame around the cutout, however it is turned, and where its upper left corner lies."""
+        """Return the part of a frame around the cutout, however it is turned, and where its upper left corner lies."""
         height, width = picture.shape[:2]
         reach = math.ceil(math.hypot(_MIDDLE_X, ROWS - _MIDDLE_Y) * self.scale) + 2
         x, y = math.floor(self.mouth.cx), math.floor(self.mouth.cy)
@@ -91,7 +91,7 @@ class MeasuredPlaces:
         }
 
     def place(self, source: int) -> MeasuredPlace | None:
-        """Where the first face of a source frame is measured; None where there is none."""
+        """Return where the first face of a source frame is measured; None where there is none."""
         face: FaceSample | None = next(iter(self._plan.faces(source)), None)
         if face is None:
             return None

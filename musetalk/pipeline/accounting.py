@@ -32,24 +32,24 @@ def _stretches(noted: Iterable[tuple[_Why, int, int]]) -> list[tuple[int, int, _
 
 
 def is_all_fallback(segments: Iterable[Segment], noted: Iterable[FallbackEvent]) -> bool:
-    """Whether the chosen backend painted no face in any segment."""
+    """Return whether the chosen backend painted no face in any segment."""
     replaced = {(each.start, each.stop, each.track) for each in noted}
     painted = {(each.first, each.stop, track) for each in segments for track in each.tracks}
     return bool(painted) and painted <= replaced
 
 
 def fallback_names(fallbacks: Iterable[Fallback]) -> str:
-    """Who painted in place of the chosen backend: names, joined."""
+    """Return who painted in place of the chosen backend: names, joined."""
     return " and ".join(dict.fromkeys(each.backend for each in fallbacks))
 
 
 def fallback_frames(fallbacks: Iterable[Fallback]) -> int:
-    """How many output frames fallbacks have a part in, each counted once."""
+    """Return how many output frames fallbacks have a part in, each counted once."""
     return len(_frames(fallbacks))
 
 
 def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: int, *, whole: bool) -> tuple[str, ...]:
-    """What the user should know of fallbacks, a sentence for each backend and reason; of a whole render, one.
+    """Return what the user should know of fallbacks, a sentence for each backend and reason; of a whole render, one.
 
     Args:
         fallbacks: Of one render.
@@ -70,13 +70,13 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
 
 
 def left_unrestored(noted: Iterable[NotRestored]) -> tuple[Unrestored, ...]:
-    """What a restorer failed at, in the output's order, joined as fallbacks are."""
+    """Return what a restorer failed at, in the output's order, joined as fallbacks are."""
     stretches = _stretches(((each.reason, each.kind), each.start, each.stop) for each in noted)
     return tuple(Unrestored(start, stop, *why) for start, stop, why in stretches)
 
 
 def unrestored_sentences(unrestored: Sequence[Unrestored], face_frames: int) -> tuple[str, ...]:
-    """What the user should know of a restorer that failed, a sentence for each reason."""
+    """Return what the user should know of a restorer that failed, a sentence for each reason."""
     reasons = dict.fromkeys(each.reason for each in unrestored)
     counts = {reason: len(_frames(each for each in unrestored if each.reason == reason)) for reason in reasons}
     return tuple(
@@ -86,12 +86,12 @@ def unrestored_sentences(unrestored: Sequence[Unrestored], face_frames: int) -> 
 
 
 def unrestored_frames(unrestored: Iterable[Unrestored]) -> int:
-    """How many output frames have a face that was not restored."""
+    """Return how many output frames have a face that was not restored."""
     return len(_frames(unrestored))
 
 
 def spans_of(plan: RenderPlan, fallbacks: Iterable[Fallback] = ()) -> tuple[Span, ...]:
-    """The output from its first frame to its last, cut where the way it was made changes."""
+    """Return the output from its first frame to its last, cut where the way it was made changes."""
     replaced = _frames(fallbacks)
     spans: list[Span] = []
     for segment in plan.segments:

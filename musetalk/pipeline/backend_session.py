@@ -49,7 +49,7 @@ class FallbackBackend:
         self._painter: BackendSession | None = None
 
     def session(self, cancel: CancelToken) -> BackendSession:
-        """The session.
+        """Return the session.
 
         Raises:
             MuseTalkError: It cannot be made ready.

@@ -36,7 +36,7 @@ def painted_borders(
 
 
 def _between(segments: Iterable[Segment]) -> Iterator[int]:
-    """Where segments of one stretch meet: all the frames over which they are cross-faded."""
+    """Yield where segments of one stretch meet: all the frames over which they are cross-faded."""
     for before, after in pairwise(segments):
         if after.tracks and (after.lead or after.tracks == before.tracks):
             yield from range(after.first, after.start + 1)

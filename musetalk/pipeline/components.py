@@ -105,7 +105,7 @@ class ComponentLoader:
         self._litter = False  # something was dropped, or failed with much in its hands
 
     def check(self, settings: RenderSettings) -> AnyBackend:
-        """The backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
+        """Return the backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
 
         Raises:
             BackendError: It is unknown, or something is missing (`WeightsError`, `PackageError`); names all of it.
@@ -125,7 +125,7 @@ class ComponentLoader:
         return backend
 
     def detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
-        """What finds faces; see `detector_name`.
+        """Return what finds faces; see `detector_name`.
 
         Args:
             wanted: Which, and how it looks.
@@ -139,7 +139,7 @@ class ComponentLoader:
         return left_alone(lambda: self._load_detector(wanted, device, models_dir))
 
     def load(self, settings: RenderSettings) -> Components:
-        """All that a render with these settings works with; where the backend cannot be loaded, its fallback's.
+        """Return all that a render with these settings works with; where the backend cannot be loaded, its fallback's.
 
         Raises:
             BackendError: Something is missing or cannot be loaded.
@@ -194,7 +194,7 @@ class ComponentLoader:
         _release_memory()
 
     def _generator(self, backend: AnyBackend, options: object) -> FaceGenerator:
-        """The backend's; one that is kept as a fallback is taken from there, any other is let go."""
+        """Return the backend's; one that is kept as a fallback is taken from there, any other is let go."""
         key = _key(backend.load, options)
         with self._lock:
             if self._cached_key("generator") != key:
@@ -204,7 +204,7 @@ class ComponentLoader:
             return self._cached("generator", backend.load, options)
 
     def _fallback_generator(self, backend: AnyBackend, options: object) -> FaceGenerator:
-        """A fallback's; kept beside that of the backend that it stands in for."""
+        """Return a fallback's; kept beside that of the backend that it stands in for."""
         self._litter = True  # it is asked for where the other failed
         return self._cached("fallback", backend.load, options)
 
@@ -294,7 +294,7 @@ def _key(load: Callable[..., object], *given: object, **named: object) -> object
 
 
 def _loaded(kind: str, load: Callable[[], _T]) -> _T:
-    """What `load` makes.
+    """Return what `load` makes.
 
     Raises:
         OutOfMemoryError: There is not enough memory for it.

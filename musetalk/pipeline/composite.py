@@ -98,5 +98,5 @@ def _patches(batch: Batch, painted: GeneratedFace) -> list[Patch | None]:
 
 
 def _same(before: _Before | None, painted: GeneratedFace) -> _Before | None:
-    """What is known of a face, if the same network painted it: another has colors of its own."""
+    """Return what is known of a face, if the same network painted it: another has colors of its own."""
     return before if before is not None and before.backend == painted.backend else None

@@ -49,7 +49,10 @@ class FaceCropper:
         return self.crops([frame], [face])[0]
 
     def line(self, frame: int, face: FaceSample) -> float | None:
-        """The height at which the crop of a face is halved for the network, in source pixels; None where it is not."""
+        """Return the height at which the crop of a face is halved for the network, in source pixels.
+
+        None where it is not.
+        """
         if self._spec.framing != "halved":
             return None
         crop = self.own_crop(frame, face)

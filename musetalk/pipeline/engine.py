@@ -25,7 +25,7 @@ class Engine(Protocol):
         ...
 
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
-        """How many seconds a voice lasts; refuses, in a moment, what is none."""
+        """Return how many seconds a voice lasts; refuses, in a moment, what is none."""
         ...
 
     def render(

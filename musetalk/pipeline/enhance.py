@@ -56,7 +56,7 @@ class EnhanceStage:
         return tuple(painted for painted, _ in done), tuple(memory for _, memory in done)
 
     def _views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:
-        """Where the restorer sees a face, frame by frame, from output frame `first` on."""
+        """Return where the restorer sees a face, frame by frame, from output frame `first` on."""
         shapes, source = self._plan.session.cropper.parsed, self._plan.timeline.source_frame
         return [
             face_view(face, self._enhancer.size, shapes.five(source(first + place), face))
@@ -88,7 +88,7 @@ class EnhanceStage:
         return replace(painted, restored=tuple(map(Restored, views, steady, masks))), memory
 
     def _mask(self, painted: GeneratedFace, view: UprightCropTransform, place: int, first: int) -> FaceMask:
-        """Where a restored face shows: where the painted one does, or all over the face."""
+        """Return where a restored face shows: where the painted one does, or all over the face."""
         size, share = self._enhancer.size, self._settings.strength * painted.presence[place]
         if self._settings.region == "mouth":
             return scale_alpha(intersect_masks(painted.masks[place], visible_mask(view, soft_square(size))), share)

@@ -107,11 +107,11 @@ class _Looks:
         self._costs: dict[int, float] = {}  # by side; the least seen, for the first look of a program loads things
 
     def affordable(self) -> bool:
-        """Whether there is time for a look at the smallest size."""
+        """Return whether there is time for a look at the smallest size."""
         return not self._costs or self._costs[self._side] <= self._deadline.left
 
     def show_face(self, picture: UInt8Array) -> bool:
-        """Whether a frame shows a face."""
+        """Return whether a frame shows a face."""
         side = self._side
         while True:
             if self._look(picture, side):
@@ -149,7 +149,7 @@ def _places(source: Source, timeline: Timeline) -> list[int]:
 
 
 def _picture(source: Source, place: int, side: int, deadline: Deadline) -> UInt8Array | None:
-    """One frame, shrunk for a look: uint8 RGB [H, W, 3]; None: it cannot be had in time, or not at all."""
+    """Return one frame, shrunk for a look: uint8 RGB [H, W, 3]; None: it cannot be had in time, or not at all."""
     try:
         with closing(read_frames(source, place, place + 1, max_side=side, cancel=deadline)) as frames:
             return next(frames, None)

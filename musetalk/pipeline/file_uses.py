@@ -95,7 +95,7 @@ class FileUses:
 
 
 def input_files(video: Path, voice: Path, weights: Iterable[Path] = ()) -> FileUses:
-    """What a render reads.
+    """Return what a render reads.
 
     Args:
         video: A video, a picture, or a folder of pictures.
@@ -107,7 +107,7 @@ def input_files(video: Path, voice: Path, weights: Iterable[Path] = ()) -> FileU
 
 
 def output_files(video: Path, out: Path, debug_dir: Path | None = None, coords_dir: Path | None = None) -> FileUses:
-    """What a render writes.
+    """Return what a render writes.
 
     Args:
         video: Its source.
@@ -126,12 +126,12 @@ def output_files(video: Path, out: Path, debug_dir: Path | None = None, coords_d
 
 
 def debug_files(folder: Path, name: str) -> tuple[Path, Path]:
-    """The videos that there will be of a render: its crops, and its masks."""
+    """Return the videos that there will be of a render: its crops, and its masks."""
     return folder / fitting_name(name, "-crops.mp4"), folder / fitting_name(name, "-masks.mp4")
 
 
 def coords_file(folder: Path, video: Path, key: str) -> Path:
-    """Where the faces of a source are kept.
+    """Return where the faces of a source are kept.
 
     Args:
         folder: The folder of such files.
@@ -200,7 +200,7 @@ def _check_patterns(uses: FileUses, folding: _Folding) -> None:
 
 
 def _read_through(use: FileUse) -> Iterator[Path]:
-    """A file that is read, or the pictures of a folder that is.
+    """Yield a file that is read, or the pictures of a folder that is.
 
     Raises:
         MediaError: Its name is none that a file can have, or its folder cannot be looked into.
@@ -222,7 +222,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _identities(path: Path, folding: _Folding) -> tuple[object, ...]:
-    """What tells one file: its place, where that leads over links, and which file there is (device and number).
+    """Return what tells one file: its place, where that leads over links, and which file there is (device and number).
 
     Raises:
         OutputError: The name is none that a file can have.
@@ -237,7 +237,7 @@ def _identities(path: Path, folding: _Folding) -> tuple[object, ...]:
 
 
 def _facts(path: Path) -> os.stat_result | None:
-    """What the system knows of a file; None: there is none.
+    """Return what the system knows of a file; None: there is none.
 
     Raises:
         OSError: It cannot be asked: the name is too long, for instance.
@@ -267,7 +267,7 @@ class _Folding:
         self._ignoring: dict[Path, bool] = {}
 
     def place(self, path: Path, *, followed: bool = False) -> str:
-        """Where a path leads, its last part taken as it is, or followed if it is a link."""
+        """Return where a path leads, its last part taken as it is, or followed if it is a link."""
         real = Path(os.path.realpath(path if followed else path.parent))
         whole = real if followed else real / path.name
         folder = whole.parent
@@ -278,7 +278,10 @@ class _Folding:
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Whether names that differ in capitals only are one name there; asked of folders that exist, writing nothing."""
+    """Return whether names that differ in capitals only are one name there.
+
+    Asked of folders that exist, writing nothing.
+    """
     for place in (folder, *folder.parents):
         swapped = place.with_name(place.name.swapcase()) if place.name else place
         if swapped != place and place.exists():

@@ -26,7 +26,7 @@ BESIDE_NETWORKS = Costs(begin=_BEGIN, plan=_PLAN, parse=0.0, speech=0.0, paint=0
 
 
 def guessed_costs(kind: RenderKind, rate: Callable[[], float]) -> Costs:
-    """What renders of a kind should cost.
+    """Return what renders of a kind should cost.
 
     Args:
         kind: Of the render.

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def seconds_made(source: Source, spoken: float, tail: Literal["cut", "keep"]) -> float:
-    """How long a video will be that is made of a source and a voice of so many seconds."""
+    """Return how long a video will be that is made of a source and a voice of so many seconds."""
     return max(spoken, float(source.frame_count / source.fps)) if tail == "keep" else spoken
 
 
@@ -90,7 +90,7 @@ class Work(BaseModel):
 
     @classmethod
     def of(cls, source: Source, seconds: float) -> Work:
-        """What a source and a voice of so many seconds ask for."""
+        """Return what a source and a voice of so many seconds ask for."""
         frames = max(1, round(seconds * float(source.fps)))
         return cls(
             frames=frames,
@@ -159,16 +159,16 @@ class CostBook:
         self._known = _load(path)
 
     def costs(self, kind: RenderKind) -> Costs:
-        """What renders of a kind cost here."""
+        """Return what renders of a kind cost here."""
         return self.known(kind) or self._guess(kind)
 
     def known(self, kind: RenderKind) -> Costs | None:
-        """What renders of a kind have cost here; None: none was made yet."""
+        """Return what renders of a kind have cost here; None: none was made yet."""
         with self._lock:
             return self._known.get(kind.key)
 
     def forecast(self, work: Work, kinds: Sequence[RenderKind]) -> Forecast:
-        """How long a job should take.
+        """Return how long a job should take.
 
         Args:
             work: What it has to do.
@@ -234,7 +234,7 @@ def slowdown(kind: RenderKind, costs: Costs) -> float:
 
 
 def _costs_of(work: Work, kind: RenderKind, report: RenderReport) -> Costs:
-    """What one render says that its parts cost."""
+    """Return what one render says that its parts cost."""
     stages = report.stages
     before = {name: stages.get(name, 0.0) for name in ("preflight", "load", "plan", "parse", "speech", "finish")}
     rendering = max(0.0, report.wall_seconds - sum(before.values()))
@@ -252,7 +252,7 @@ def _costs_of(work: Work, kind: RenderKind, report: RenderReport) -> Costs:
 
 
 def _mixed(known: Costs | None, seen: Costs) -> Costs:
-    """What was known, and what was seen since: recent and long renders say more."""
+    """Return what was known, and what was seen since: recent and long renders say more."""
     if known is None:
         return seen
     share = max(0.3, seen.frames / (seen.frames + min(known.frames, _TRUST_FRAMES)))

@@ -65,7 +65,7 @@ class FaceMasker:
         self._maps: LRUCache[tuple[int, int], _FaceMaps] = LRUCache(2 * len(self._weights) + _KEPT_BEHIND)
 
     def mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
-        """Where the generated crop of a face shows in a source frame."""
+        """Return where the generated crop of a face shows in a source frame."""
         stop_point()
         key = (frame, face.track, crop)
         mask = self._masks.get(key)
@@ -75,7 +75,7 @@ class FaceMasker:
         return mask
 
     def remove_occluders(self, mask: FaceMask, frame: int, face: FaceSample) -> FaceMask:
-        """A mask without what lies in front of a face in a source frame."""
+        """Return a mask without what lies in front of a face in a source frame."""
         return self._behind(mask, frame, face, self._maps_around(frame, face))
 
     def _make_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
@@ -93,7 +93,7 @@ class FaceMasker:
         return self._behind(mask, frame, face, maps)
 
     def _moved(self, shown: Float32Array, face: FaceSample, crop: CropTransform) -> Float32Array:
-        """What a generator shows of its crops, where the settings want that."""
+        """Return what a generator shows of its crops, where the settings want that."""
         wanted, side = self._settings, shown.shape[0]
         if self._shape != "painted" or not self._moves:
             return shown
@@ -110,7 +110,7 @@ class FaceMasker:
         return (wanted.mouth_scale_factor, wanted.mouth_vertical_offset) != (1, 0)
 
     def _maps_around(self, frame: int, face: FaceSample) -> list[tuple[int, _FaceMaps]]:
-        """What is known of a face in the frames around, ascending, as far as masks are smoothed in time."""
+        """Return what is known of a face in the frames around, ascending, as far as masks are smoothed in time."""
         if self._options is None and self._settings.occlusion is False:
             return []
         places = self._parsed.around(frame, face, len(self._weights) - 1)
@@ -147,7 +147,7 @@ class FaceMasker:
         return mask_of_shape(mean, own, replace(self._options, drop=drop))
 
     def _behind(self, mask: FaceMask, frame: int, face: FaceSample, maps: Sequence[tuple[int, _FaceMaps]]) -> FaceMask:
-        """The mask without what lies in front of the face."""
+        """Return the mask without what lies in front of the face."""
         fronts = [(at - frame, each.front) for at, each in maps]
         present = next((front for distance, front in fronts if distance == 0), None)
         hidden = any(front is not None and front.any() for _, front in fronts)
@@ -156,7 +156,7 @@ class FaceMasker:
         return keep_in_front(mask, parsing_view(face.box), present=present, around=around, edge=edge)
 
     def _mean(self, maps: Iterable[tuple[int, UInt8Array | None]]) -> UInt8Array | None:
-        """The mean of maps, with weights by their distance in frames."""
+        """Return the mean of maps, with weights by their distance in frames."""
         return weighted_mean((self._weights[abs(distance)], each) for distance, each in maps if each is not None)
 
     def _drawn_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
@@ -175,7 +175,7 @@ def first_row_shown(masks: Sequence[FaceMask], crops: Sequence[CropTransform]) -
 
 
 def _parsed_options(wanted: MaskSettings, shape: ShownShape) -> ParsedMaskOptions | None:
-    """How a parsed shape is made; None for others."""
+    """Return how a parsed shape is made; None for others."""
     if shape == "ellipse" or shape == "box" or shape == "painted":  # noqa: PLR1714 - narrows the type
         return None
     return ParsedMaskOptions(

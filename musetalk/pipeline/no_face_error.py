@@ -43,7 +43,7 @@ def no_face_error(source: Source, used: int, detector: FaceDetector, cancel: Can
 
 
 def absence_note(frame: UInt8Array, detector: FaceDetector, cancel: CancelToken) -> str:
-    """Why one frame shows no face, as a sentence; empty where nothing is known.
+    """Return why one frame shows no face, as a sentence; empty where nothing is known.
 
     Args:
         frame: uint8 RGB [H, W, 3], as large as it is.

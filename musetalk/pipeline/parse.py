@@ -56,7 +56,7 @@ class FaceLandmarker(Protocol):
         ...
 
     def crop(self, frame: UInt8Array, box: FaceBox) -> UInt8Array:
-        """What it is to be shown of a face in a frame: uint8 RGB [S, S, 3]."""
+        """Return what it is to be shown of a face in a frame: uint8 RGB [S, S, 3]."""
         ...
 
     def landmarks(
@@ -219,6 +219,6 @@ def _batches(pictures: Iterable[tuple[int, UInt8Array]], plan: FacePlan, readers
 
 
 def _crops(picture: UInt8Array, face: FaceSample, readers: FaceReaders) -> _Crops:
-    """What the readers see of a face: first the parser, last the landmarker."""
+    """Return what the readers see of a face: first the parser, last the landmarker."""
     parsed = () if readers.parser is None else (parsing_view(face.box).crop(picture),)
     return parsed if readers.landmarker is None else (*parsed, readers.landmarker.crop(picture, face.box))

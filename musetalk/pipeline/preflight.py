@@ -153,7 +153,7 @@ def _check_disk(folder: Path, needed: float) -> None:
 
 
 def describe(preflight: Preflight) -> str:
-    """What was found and estimated, in a sentence."""
+    """Return what was found and estimated, in a sentence."""
     source, looked = preflight.source, preflight.sampled_frames
     seen = f"a face in {preflight.sampled_faces} of {counted(looked, 'sampled frame')}; " if looked else ""
     memory, disk = (size(mb * 2**20) for mb in (preflight.estimated_memory_mb, preflight.estimated_disk_mb))

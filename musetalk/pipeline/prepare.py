@@ -107,7 +107,7 @@ class RenderPlan:
     keeps_sources: bool = False
 
     def presence_of(self, frame: int) -> float:
-        """How much of the generated face an output frame shows, 0 to 1."""
+        """Return how much of the generated face an output frame shows, 0 to 1."""
         return 1.0 if self.presence is None else float(self.presence[frame])
 
 
@@ -191,7 +191,10 @@ def _find_faces(
     run: RenderRun,
     window: Window | None,
 ) -> tuple[FacePlan, range]:
-    """All faces in the frames that are wanted, or those that were saved; and which of the frames could be decoded."""
+    """Return all faces in the frames that are wanted, or those that were saved.
+
+    And which of the frames could be decoded.
+    """
     wanted = range(timeline.sources_used) if window is None else window.sources
     saved: Path | None = None
     key, total = "", len(wanted)
@@ -313,7 +316,7 @@ def _hear(
 def _presence(
     envelope: EnvelopeTrack, silence: SilenceSettings, source: Source, timeline: Timeline
 ) -> Float32Array | None:
-    """How much of the generated face each spoken output frame shows."""
+    """Return how much of the generated face each spoken output frame shows."""
     goes_on = timeline.frame_count > timeline.spoken_count
     return find_presence(envelope, silence, source.fps, timeline.spoken_count, goes_on=goes_on)
 
@@ -326,7 +329,7 @@ def _lay_out(
     components: Components,
     speech: SpeechTrack,
 ) -> BackendSession:
-    """A backend with the crops and masks of the faces, and the voice, as it takes them."""
+    """Return a backend with the crops and masks of the faces, and the voice, as it takes them."""
     cropper = FaceCropper(parsed, components.generator, crop)
     masker = FaceMasker(cropper, components.generator.spec, mask, fps=fps)
     return BackendSession(components.backend, components.generator, cropper, masker, speech)

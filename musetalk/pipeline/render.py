@@ -76,7 +76,7 @@ def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Ge
 
 
 def _needed(segments: Sequence[Segment], start: int, stop: int, remembered: int) -> list[Segment]:
-    """The segments of a range, and those before it that the compositor has to know (see there).
+    """Return the segments of a range, and those before it that the compositor has to know (see there).
 
     Args:
         segments: All there are.
@@ -97,7 +97,7 @@ def _needed(segments: Sequence[Segment], start: int, stop: int, remembered: int)
 
 
 def _joined(batches: Iterator[Batch], segments: Sequence[Segment]) -> Iterator[OutputFrame]:
-    """The frames of all segments in order; those that two segments painted cross-faded."""
+    """Yield the frames of all segments in order; those that two segments painted cross-faded."""
     held: list[OutputFrame] = []  # painted by the segment before, and by this one, too
     for batch, after in zip_longest(batches, segments[1:]):
         frames = _finished(batch)
@@ -117,7 +117,7 @@ def _finished(batch: Batch) -> list[OutputFrame]:
 
 
 def _faded(before: OutputFrame, after: OutputFrame, share: float) -> OutputFrame:
-    """One frame painted twice, mixed; `share` is of the second. What both left alone stays as it is."""
+    """Return one frame painted twice, mixed; `share` is of the second. What both left alone stays as it is."""
     mixed = cv2.addWeighted(before.picture, 1 - share, after.picture, share, 0)
     return OutputFrame(before.number, np.asarray(mixed, np.uint8), before.steps + after.steps, before.source)
 

@@ -211,7 +211,7 @@ def versions() -> dict[str, str]:
 
 
 def ffmpeg_version() -> str:
-    """The version that ffmpeg states."""
+    """Return the version that ffmpeg states."""
     with Child(["-version"], stdout=True) as ffmpeg:
         match = re.match(rb"ffmpeg version (\S+)", ffmpeg.read_line())
     return match[1].decode("ascii", "replace") if match else "unknown"

@@ -59,7 +59,7 @@ class SegmentLimits:
 
 
 def segment_limits(generator: FaceGenerator, frame_bytes: int, fps: Fraction) -> SegmentLimits:
-    """How long pieces with a face are: as long as the generator takes them, shorter where frames are large.
+    """Return how long pieces with a face are: as long as the generator takes them, shorter where frames are large.
 
     Args:
         generator: What paints.

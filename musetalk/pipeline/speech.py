@@ -125,14 +125,14 @@ def measure_around(
 
 
 def _samples(voice: Voice, first: int | None, folder: Path, cancel: CancelToken) -> Generator[Float32Array, None, None]:
-    """The samples that are encoded: of all of the voice, or of half a minute from step `first` on."""
+    """Return the samples that are encoded: of all of the voice, or of half a minute from step `first` on."""
     if first is None:
         return read_speech(voice, cancel)
     return read_excerpt(voice, first * SAMPLES_PER_STEP / SPEECH_RATE, float(_EXCERPT_SECONDS), folder, cancel)
 
 
 def _excerpt_start(voice: Voice, fps: Fraction, frame: int) -> int:
-    """The step of Whisper's at which the half minute around an output frame begins."""
+    """Return the step of Whisper's at which the half minute around an output frame begins."""
     middle = int(STEPS_PER_SECOND * frame / fps)
     total = voice.samples * STEPS_PER_SECOND // voice.rate
     last = max(0, total - _EXCERPT_SECONDS * STEPS_PER_SECOND)

@@ -167,7 +167,7 @@ def _tensors(held: object, path: Path) -> dict[str, Tensor]:
 
 
 def _listed(kind: str, items: Iterable[str]) -> list[str]:
-    """One part of the sentence on what does not fit; empty where nothing of the kind is wrong."""
+    """Return one part of the sentence on what does not fit; empty where nothing of the kind is wrong."""
     found = list(items)
     if not found:
         return []

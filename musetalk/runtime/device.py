@@ -85,7 +85,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def frames_that_fit(device: torch.device, bytes_per_frame: int, most: int) -> int:
-    """How many frames to put through a network at once: at least 1, at most `most`.
+    """Return how many frames to put through a network at once: at least 1, at most `most`.
 
     Args:
         device: Where.
@@ -160,7 +160,7 @@ def release_memory() -> None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out."""
+    """Return whether an error says that memory ran out."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return any(words in str(error) for words in _OUT_OF_MEMORY)

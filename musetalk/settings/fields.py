@@ -241,7 +241,7 @@ def _group_of(info: FieldInfo) -> type[BaseModel] | None:
 
 
 def _kind(annotation: Any) -> tuple[type, tuple[Any, ...]]:  # noqa: ANN401 - of any field
-    """What a value is written as, and what it may be."""
+    """Return what a value is written as, and what it may be."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _kind(get_args(annotation)[0])
@@ -257,7 +257,7 @@ def _kind(annotation: Any) -> tuple[type, tuple[Any, ...]]:  # noqa: ANN401 - of
 
 
 def _bounds(info: FieldInfo) -> dict[str, Any]:
-    """The bounds of a number, by the names of `SettingField`."""
+    """Return the bounds of a number, by the names of `SettingField`."""
     found: dict[str, Any] = {}
     for bound in info.metadata:
         for sign, end in (("ge", "low"), ("gt", "low"), ("le", "high"), ("lt", "high")):

@@ -188,7 +188,7 @@ class RenderSettings(Settings):
         return CropSettings(self.bbox_shift, self.extra_margin, self.blend.resampling)
 
     def coords_in(self, folder: Path) -> Path | None:
-        """Where the faces found in a source are kept, for an output in a folder; None: nowhere."""
+        """Return where the faces found in a source are kept, for an output in a folder; None: nowhere."""
         return (self.coords_dir or folder / "coords") if self.use_saved_coords else None
 
     @property
@@ -222,7 +222,7 @@ class RenderSettings(Settings):
 
 
 def _setting_at(model: type[BaseModel], place: Sequence[int | str]) -> str:
-    """The dotted name of the setting that a validation error is about, without which of its forms was tried."""
+    """Return the dotted name of the setting that a validation error is about, without which of its forms was tried."""
     names: list[str] = []
     for part in map(str, place):
         if part.startswith("function"):
@@ -253,6 +253,6 @@ def left_to_the_look(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _at(settings: RenderSettings, name: str) -> object:
-    """The value of a setting by its dotted name."""
+    """Return the value of a setting by its dotted name."""
     group, leaf = name.split(".")
     return getattr(getattr(settings, group), leaf)

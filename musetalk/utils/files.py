@@ -20,7 +20,7 @@ _LONGEST_ENDING = 16  # bytes of an ending that says of which format a file is
 
 
 def readable(path: Path | str) -> str:
-    r"""A path for people: bytes of it that are no UTF-8 are shown as `\xe9`, what does not print as `\n`."""
+    r"""Return a path for people: bytes of it that are no UTF-8 are shown as `\xe9`, what does not print as `\n`."""
     text = os.fspath(path)
     try:
         text = os.fsencode(text).decode("utf-8", "backslashreplace")
@@ -30,7 +30,7 @@ def readable(path: Path | str) -> str:
 
 
 def fitting_name(stem: str, ending: str) -> str:
-    """A file's name with an ending, the stem cut to what a file's name may have."""
+    """Return a file's name with an ending, the stem cut to what a file's name may have."""
     room = _NAME_BYTES - len(os.fsencode(ending))
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]
@@ -112,7 +112,7 @@ def whole_file(path: Path, unwritable: Callable[[Path, OSError], OutputError] = 
 
 
 def _ending(path: Path) -> str:
-    """A file's ending, by which libraries choose the format; none where it is too long to say one."""
+    """Return a file's ending, by which libraries choose the format; none where it is too long to say one."""
     return path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_ENDING else ""
 
 
@@ -135,7 +135,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every file below a folder, with its facts; links are left out, and what vanishes while this walks."""
+    """Yield every file below a folder, with its facts; links are left out, and what vanishes while this walks."""
     for parent, _, names in os.walk(folder):  # unlike Path.rglob, it passes over folders that vanish, too
         for name in names:
             path = Path(parent, name)
@@ -160,5 +160,5 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Where this user's programs keep what can be made again (XDG Base Directory Specification)."""
+    """Return where this user's programs keep what can be made again (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musetalk-hybrid"

@@ -36,7 +36,7 @@ class LRUCache(Generic[K, V]):
                 self._forget(next(iter(self._kept)))
 
     def get(self, key: K) -> V | None:
-        """What is kept under a key; None if there was nothing, or it was let go."""
+        """Return what is kept under a key; None if there was nothing, or it was let go."""
         with self._lock:
             if key not in self._kept:
                 return None

@@ -10,7 +10,7 @@ _MOST_DIGITS = 15  # that a float tells apart
 
 
 def duration(seconds: float, digits: int = 3) -> str:
-    """How long something takes or took, "0.84 s", "18.8 s", "3 min 05 s", "2 h 04 min"; short ones "40 ms".
+    """Return how long something takes or took, "0.84 s", "18.8 s", "3 min 05 s", "2 h 04 min"; short ones "40 ms".
 
     Args:
         seconds: 0 or more.
@@ -28,7 +28,7 @@ def duration(seconds: float, digits: int = 3) -> str:
 
 
 def in_seconds(seconds: float, digits: int = 3) -> str:
-    """A length as settings have it, "0.5 s", "14401 s".
+    """Return a length as settings have it, "0.5 s", "14401 s".
 
     Args:
         seconds: 0 or more.
@@ -63,7 +63,7 @@ def _rounded(seconds: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A count and what is counted, "1 frame", "1,200 frames"."""
+    """Return a count and what is counted, "1 frame", "1,200 frames"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
@@ -81,7 +81,7 @@ def size(count: float, digits: int = 3) -> str:
 
 
 def apart(first: float, second: float, say: Callable[[float, int], str]) -> tuple[str, str]:
-    """Two different amounts with as many digits as tell them apart, three at least.
+    """Return two different amounts with as many digits as tell them apart, three at least.
 
     Args:
         first: An amount.

@@ -15,7 +15,7 @@ _PLACES = ("models_dir", "coords_dir")  # settings that name folders
 
 
 def account_of(site: Site, job: Job) -> dict[str, Any] | None:
-    """The report of a render, or the account of a comparison with the job's title; None: there is none."""
+    """Return the report of a render, or the account of a comparison with the job's title; None: there is none."""
     path = site.jobs.store.report(job)
     if path is None:
         return None
@@ -30,14 +30,14 @@ def account_of(site: Site, job: Job) -> dict[str, Any] | None:
 
 
 def result_of(site: Site, job: Job, account: dict[str, Any] | None) -> Path | None:
-    """The video that a job is asked for, if it is there: of a comparison, the one that shows all results."""
+    """Return the video that a job is asked for, if it is there: of a comparison, the one that shows all results."""
     if job.compare and account is not None:
         return site.jobs.store.file(job, account["side_by_side"])
     return site.jobs.store.file(job, job.result)
 
 
 def result_address(site: Site, job: Job) -> str:
-    """The address of the video that a job is asked for; empty: it is not done, or that is gone."""
+    """Return the address of the video that a job is asked for; empty: it is not done, or that is gone."""
     if job.state != "done":
         return ""
     made = result_of(site, job, account_of(site, job) if job.compare else None)
@@ -45,7 +45,7 @@ def result_address(site: Site, job: Job) -> str:
 
 
 def videos_of(site: Site, job: Job, account: dict[str, Any]) -> dict[str, Path]:
-    """The results of a comparison that are there, by backend."""
+    """Return the results of a comparison that are there, by backend."""
     found = {part["backend"]: site.jobs.store.file(job, part["video"]) for part in account["parts"] if part["report"]}
     return {name: path for name, path in found.items() if path is not None}
 

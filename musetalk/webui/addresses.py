@@ -27,7 +27,7 @@ window.addEventListener("popstate", () => {{
 
 
 def _follow(how: str, before: str = "") -> str:
-    """A script, given the jobs that are shown, that lets the address say what is shown.
+    """Return a script, given the jobs that are shown, that lets the address say what is shown.
 
     A moment later the page shows all of what has changed, the tab as well.
     """
@@ -64,12 +64,15 @@ class View:
 
 
 def view_of(query: str | Mapping[str, str]) -> View:
-    """The view that an address names by its query, be it text or parsed; a tab that there is not counts as not said."""
+    """Return the view that an address names by its query, be it text or parsed.
+
+    A tab that there is not counts as not said.
+    """
     said = {name: values[0] for name, values in parse_qs(query).items()} if isinstance(query, str) else query
     tab = said.get("tab", "")
     return View(tab if tab in TABS else TABS[0], said.get("job", ""))
 
 
 def build_travel() -> gr.HTML:
-    """A component that is not seen: "submit" says that somebody went back or forward, with {query, kept}."""
+    """Return a component that is not seen: "submit" says that somebody went back or forward, with {query, kept}."""
     return gr.HTML("", js_on_load=_GO, visible="hidden")

@@ -14,27 +14,27 @@ _SUMMARIES = {PREVIEW.name: "Moves the mouth by loudness, which is no lip-sync: 
 
 
 def titled(backend: str) -> str:
-    """The page's name of a backend, or of whatever else painted."""
+    """Return the page's name of a backend, or of whatever else painted."""
     return _TITLES.get(backend, backend)
 
 
 def is_draft(backend: str) -> bool:
-    """Whether its results are no lip-sync, which has to be said wherever they are shown."""
+    """Return whether its results are no lip-sync, which has to be said wherever they are shown."""
     return backend == PREVIEW.name
 
 
 def summary_of(backend: str, summary: str) -> str:
-    """One line on a backend for people who choose, as the page says it; `summary`: as the backend says it."""
+    """Return one line on a backend for people who choose, as the page says it; `summary`: as the backend says it."""
     return _SUMMARIES.get(backend, summary)
 
 
 def result_label(backend: str) -> str:
-    """What stands over the player of a result."""
+    """Return what stands over the player of a result."""
     return f"Result: {DRAFT}, no lip-sync" if is_draft(backend) else "Result"
 
 
 def draft_badge() -> str:
-    """What a draft's result is, and the way to the real thing, as HTML with a link of `links.LINKS_JS`."""
+    """Return what a draft's result is, and the way to the real thing, as HTML with a link of `links.LINKS_JS`."""
     link = '<button type="button" class="mt-link" data-tab="Dub" data-lead=".given .mt-picker">'
     return (
         f'<p class="mt-notice"><b class="mt-badge">{DRAFT}</b> {escape(_LOUDNESS)}. '

@@ -191,7 +191,7 @@ class _Tally:
 
 
 def weight_sets(backends: Iterable[AnyBackend]) -> tuple[WeightSet, ...]:
-    """What can be downloaded: what backends need, and what some of them can use besides."""
+    """Return what can be downloaded: what backends need, and what some of them can use besides."""
     sets = [WeightSet(backend.name, backend.summary, backend.weights) for backend in backends if backend.weights]
     if any(set(SD_VAE) <= set(each.files) for each in sets):
         sets += [WeightSet(name, what, WEIGHT_SETS[name]) for name, what in _BESIDES.items()]
@@ -214,7 +214,7 @@ def bring_weights(sets: Iterable[WeightSet], names: Iterable[str], models_dir: P
 
 
 def switched_off(name: str) -> str:
-    """What to do where visitors may not download a set."""
+    """Return what to do where visitors may not download a set."""
     return (
         f"whoever runs this server can fetch them with python -m musetalk weights download {name}, "
         "or start it with --downloads (on a Space: the variable MUSETALK_DOWNLOADS=1)"

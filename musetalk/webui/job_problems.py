@@ -59,7 +59,7 @@ class JobProblems:
             self._kept.keep(owner, {**dict(kept), job_id: told})
 
     def of(self, owner: str, jobs: Iterable[Job]) -> tuple[Mapping[str, str], tuple[str, ...]]:
-        """What is to be said of each of these jobs, and of such as are gone."""
+        """Return what is to be said of each of these jobs, and of such as are gone."""
         there = {job.id: job for job in jobs}
         with self._lock:
             kept = self._kept.get(owner) or {}

@@ -56,7 +56,7 @@ class MediaLooks:
         self._voices_played: LRUCache[Path, Path] = LRUCache(_KEPT_NAMES)
 
     def source(self, path: Path) -> HeldMedia:
-        """A source as its box shows it.
+        """Return a source as its box shows it.
 
         Raises:
             MediaError: It cannot be used.
@@ -86,7 +86,7 @@ class MediaLooks:
         return HeldMedia(path.name, _facts_of(source), shown=made, shown_as="video", copied=said, key=key_of(path))
 
     def voice(self, path: Path) -> VoiceLook:
-        """A voice, listened to from its beginning to its end.
+        """Return a voice, listened to from its beginning to its end.
 
         Raises:
             MediaError: It cannot be used.
@@ -129,20 +129,20 @@ class MediaLooks:
         return source
 
     def _folder_of(self, path: Path) -> Path:
-        """Where copies of a file are."""
+        """Return where copies of a file are."""
         folder = self._folder / COPIES / key_of(path)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
 def key_of(path: Path) -> str:
-    """What tells a file from all others, and from itself after a change."""
+    """Return what tells a file from all others, and from itself after a change."""
     facts = path.stat()
     return hashlib.sha256(f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}".encode()).hexdigest()[:32]
 
 
 def _shown_as(source: Source) -> Literal["video", "picture"]:
-    """What a browser would show it as, if it can."""
+    """Return what a browser would show it as, if it can."""
     return "picture" if source.images or source.animated or source.frame_count == 1 else "video"
 
 

@@ -135,17 +135,17 @@ class Previews:
         return preview
 
     def newest(self, visit: str) -> Preview | None:
-        """The newest preview of a page; None: there is none, or it was long ago."""
+        """Return the newest preview of a page; None: there is none, or it was long ago."""
         with self._lock:
             under_way = self._under_way.get(visit)
         return under_way[0] if under_way else self._kept.get(visit)
 
     def shown(self, visit: str) -> Preview | None:
-        """The last preview of a page that came to its end; None: there is none, or it was long ago."""
+        """Return the last preview of a page that came to its end; None: there is none, or it was long ago."""
         return self._shown.get(visit)
 
     def place(self, preview: Preview) -> int:
-        """How many others are before it."""
+        """Return how many others are before it."""
         with self._lock:
             order = [other for other, _, _ in self._under_way.values() if other.state == "waiting"]
         return order.index(preview) if preview in order else 0

@@ -111,7 +111,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
 
 
 def _uploads_folder(jobs_dir: Path) -> Path:
-    """A folder of our own for Gradio's files: its default is shared with every other app on the machine."""
+    """Return a folder of our own for Gradio's files: its default is shared with every other app on the machine."""
     folder = os.environ.setdefault("GRADIO_TEMP_DIR", str(jobs_dir.resolve().with_name(f"{jobs_dir.name}-uploads")))
     return Path(folder)
 

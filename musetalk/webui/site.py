@@ -127,7 +127,7 @@ def site_header(site: Site) -> str:
 
 
 def owner_of(secret: str | None, request: gr.Request) -> str:
-    """Whose jobs a visitor sees: their name's where they had to log in, else their browser's.
+    """Return whose jobs a visitor sees: their name's where they had to log in, else their browser's.
 
     Raises:
         JobError: Neither is known.
@@ -154,7 +154,7 @@ def with_toasts(handler: Callable[Concatenate[S, P], R]) -> Callable[Concatenate
 
 
 def toast(error: MuseTalkError, reader: Reader) -> gr.Error:
-    """An error in Gradio's form, which stays until it is put away; problem and remedy are in its text."""
+    """Return an error in Gradio's form, which stays until it is put away; problem and remedy are in its text."""
     return gr.Error(for_toast(error, reader), duration=None, print_exception=False)
 
 

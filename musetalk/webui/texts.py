@@ -11,12 +11,12 @@ FOLDER = Path(__file__).with_name("assets")
 
 
 def text(name: str) -> str:
-    """The text of that name."""
+    """Return the text of that name."""
     return (FOLDER / f"{name}.md").read_text(encoding="utf-8")
 
 
 def caps(limits: Limits) -> str:
-    """What uploads may be, in a sentence for people who have not chosen a file yet."""
+    """Return what uploads may be, in a sentence for people who have not chosen a file yet."""
     return (
         f"Up to {_duration(limits.max_seconds)}, {limits.max_pixels / 1e6:.1f} megapixels a frame, "
         f"{_size(limits.max_bytes)} a file."
@@ -24,7 +24,7 @@ def caps(limits: Limits) -> str:
 
 
 def preview_note(found: FramePreview) -> str:
-    """What to know of a previewed frame: where it is, what is odd about it, and what `bbox_shift` may be."""
+    """Return what to know of a previewed frame: where it is, what is odd about it, and what `bbox_shift` may be."""
     sentences = [f"Frame at {found.seconds:.2f} s of the source.", *found.notes]
     if found.chosen and found.shift_range is not None:
         low, high = found.shift_range

@@ -164,7 +164,7 @@ _SETTINGS = {
 
 
 def theme() -> gr.themes.Base:
-    """One calm theme for both schemes; goes to `launch(theme=...)` together with `css_paths=STYLE`."""
+    """Return one calm theme for both schemes; goes to `launch(theme=...)` together with `css_paths=STYLE`."""
     base = gr.themes.Base(
         primary_hue=_ACCENT,
         secondary_hue=_ACCENT,

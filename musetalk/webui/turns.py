@@ -18,7 +18,7 @@ class Turns:
         self._answers: LRUCache[tuple[str, str], bool] = LRUCache(_KEPT)
 
     def begin(self, whose: str) -> int:
-        """A request's turn, after which those before it are no longer wanted."""
+        """Return a request's turn, after which those before it are no longer wanted."""
         turn = next(self._count)
         self._newest.keep(whose, turn)
         return turn

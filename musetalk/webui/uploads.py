@@ -44,7 +44,7 @@ class Uploads:
         return lent
 
     def kept(self, path: str) -> Path | None:
-        """The upload that a browser names, if it is one and still there."""
+        """Return the upload that a browser names, if it is one and still there."""
         named = Path(path)
         inside = named.is_absolute() and named.resolve().is_relative_to(self.folder.resolve())
         return named if inside and named.is_file() else None
@@ -68,5 +68,5 @@ class Uploads:
                 path.parent.rmdir()
 
     def _of_no_use(self, path: Path, age: float) -> bool:
-        """Whether nobody can ask for a file any more: uploads that are whole have folders of their own."""
+        """Return whether nobody can ask for a file any more: uploads that are whole have folders of their own."""
         return path.parent == self.folder or (age > _COPIES_SECONDS and path.is_relative_to(self.folder / COPIES))

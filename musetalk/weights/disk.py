@@ -12,7 +12,7 @@ _ELSEWHERE = "or name another folder with --models-dir"
 
 
 def unwritable(path: Path, error: OSError, doing: str = "written") -> OutputError:
-    """An error that says why a file or folder below the folder of models cannot be written, and what to do.
+    """Return an error that says why a file or folder below the folder of models cannot be written, and what to do.
 
     Args:
         path: Which.

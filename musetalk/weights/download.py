@@ -167,7 +167,7 @@ def _accept(
 
 
 def _part_of(target: Path, remote: Remote) -> Path:
-    """Where a download grows: its name tells contents apart, so that none is continued with another's bytes."""
+    """Return where a download grows: its name tells contents apart, so that none is continued with another's bytes."""
     content = hashlib.sha256(f"{remote.address}\n{remote.size}\n{remote.tag}".encode()).hexdigest()[:8]
     return target.with_name(f"{target.name}.{content}{_PART}")
 

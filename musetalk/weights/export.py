@@ -87,7 +87,7 @@ def _export_one(file: WeightFile, models_dir: Path, dtype: LeanType) -> PurePosi
 
 
 def _lean(state: Mapping[str, Tensor], used: tuple[str, ...], dtype: LeanType) -> dict[str, Tensor]:
-    """The tensors that are used, each with memory of its own, which the format asks for."""
+    """Return the tensors that are used, each with memory of its own, which the format asks for."""
     return {
         name: _narrowed(value) if dtype == "fp16" else value.float().clone() if value.is_floating_point() else value
         for name, value in state.items()

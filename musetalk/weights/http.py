@@ -104,7 +104,7 @@ def _try(
 
 
 def _range_of(answer: httpx2.Response) -> tuple[int, int | None]:
-    """Where the bytes of an answer begin, and how many the file has; None: it does not say."""
+    """Return where the bytes of an answer begin, and how many the file has; None: it does not say."""
     said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if answer.status_code not in {_PARTIAL, _BEYOND} or said is None:
         return 0, None
@@ -126,7 +126,7 @@ def _write(file: BinaryIO, chunk: bytes, part: Path) -> None:
 
 
 def _given_up(error: Exception, remote: Remote) -> Exception:
-    """What is raised once a server has failed too often."""
+    """Return what is raised once a server has failed too often."""
     if not isinstance(error, _BrokenOffError):
         return error  # `told` knows what to say of it
     host = remote.address.split("/")[2]

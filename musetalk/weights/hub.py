@@ -89,7 +89,7 @@ def hub_errors(place: HubPlace | UrlPlace) -> Iterator[None]:
 
 
 def _answered(place: HubPlace | UrlPlace, status: int) -> DownloadError:
-    """What a server's refusal means."""
+    """Return what a server's refusal means."""
     if status in {404, 410}:
         return _gone(place)
     if status in _REFUSED:
@@ -110,20 +110,20 @@ def _name(place: HubPlace | UrlPlace) -> str:
 
 
 def _named(place: HubPlace | UrlPlace) -> str:
-    """Its address for people where it was looked for."""
+    """Return its address for people where it was looked for."""
     mirror = _mirror(place)
     return f"{mirror}/{place.repository}" if mirror and isinstance(place, HubPlace) else place.page
 
 
 def _reaching(place: HubPlace | UrlPlace) -> str:
-    """What to do where a server does not answer, or not as it should."""
+    """Return what to do where a server does not answer, or not as it should."""
     if _mirror(place):
         return _or_by_hand("look at HF_ENDPOINT", "connect")
     return _or_by_hand("connect", *(["name a mirror with HF_ENDPOINT"] if isinstance(place, HubPlace) else []))
 
 
 def _elsewhere(place: HubPlace | UrlPlace) -> list[str]:
-    """What else can be asked where a mirror lacks something."""
+    """Return what else can be asked where a mirror lacks something."""
     return ["unset HF_ENDPOINT"] if _mirror(place) else []
 
 
@@ -132,7 +132,7 @@ def _or_by_hand(*ways: str) -> str:
 
 
 def _mirror(place: HubPlace | UrlPlace) -> str:
-    """The mirror that is asked instead of the hub; empty: none is."""
+    """Return the mirror that is asked instead of the hub; empty: none is."""
     return (_endpoint() or "") if isinstance(place, HubPlace) else ""
 
 
@@ -161,7 +161,7 @@ def _at_address(place: UrlPlace) -> Remote:
 
 
 def _endpoint() -> str | None:
-    """The hub, if not the usual one; read here because the library reads it once, when it is imported."""
+    """Return the hub, if not the usual one; read here because the library reads it once, when it is imported."""
     check_endpoint()
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 

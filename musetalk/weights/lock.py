@@ -42,7 +42,7 @@ class LockEntry:
 
 
 def entry_of(sha256: str, size: int, source: str, *, own: bool = False) -> LockEntry:
-    """An entry of now."""
+    """Return an entry of now."""
     return LockEntry(sha256, size, source, datetime.now(timezone.utc).isoformat(timespec="seconds"), own)
 
 

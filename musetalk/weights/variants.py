@@ -16,17 +16,17 @@ MADE_FROM, FROM_SIZE, FROM_TIME, DTYPE = "made_from", "from_size", "from_mtime_n
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file holds tensors, by its name."""
+    """Return whether a file holds tensors, by its name."""
     return path.suffix in _CHECKPOINTS
 
 
 def lean_path(path: Path) -> Path:
-    """Where the lean copy of a checkpoint is: unet.pth has unet.lean.safetensors beside it."""
+    """Return where the lean copy of a checkpoint is: unet.pth has unet.lean.safetensors beside it."""
     return path.with_name(path.stem + _ENDING)
 
 
 def preferred(path: Path) -> Path:
-    """The lean copy of a checkpoint if there is one that stands for it, else the checkpoint itself.
+    """Return the lean copy of a checkpoint if there is one that stands for it, else the checkpoint itself.
 
     It does where the file it was made from is gone, or is still the very same: as large, and as old or older than the
     copy. Reads a few hundred bytes and no tensors.
@@ -51,7 +51,7 @@ def preferred(path: Path) -> Path:
 
 
 def first_of(folder: Path, *names: str) -> Path | None:
-    """The first of some checkpoints that a folder has, or the lean copy that stands for it; None: it has none.
+    """Return the first of some checkpoints that a folder has, or the lean copy that stands for it; None: it has none.
 
     Args:
         folder: Where they are.
@@ -61,7 +61,7 @@ def first_of(folder: Path, *names: str) -> Path | None:
 
 
 def read_metadata(path: Path) -> Mapping[str, str]:
-    """What a safetensors file says of itself; empty where it says nothing or cannot be read.
+    """Return what a safetensors file says of itself; empty where it says nothing or cannot be read.
 
     The format begins with the length of a JSON header, 8 bytes little-endian, and the header:
     https://huggingface.co/docs/safetensors

@@ -54,7 +54,7 @@ class Verdict:
 
 
 def expected(file: WeightFile, entry: LockEntry | None, tag: str = "") -> tuple[Expectation, ...]:
-    """All that is known of a file's bytes.
+    """Return all that is known of a file's bytes.
 
     Args:
         file: Which.
@@ -111,7 +111,7 @@ def digest(
 
 
 def disagreement(path: Path, said: Iterable[Expectation], sha256: str) -> str:
-    """What contradicts what is said of a file, as half a sentence; empty: nothing.
+    """Return what contradicts what is said of a file, as half a sentence; empty: nothing.
 
     Args:
         path: Which.
@@ -176,7 +176,7 @@ def _verify_one(
     on_bytes: Callable[[PurePosixPath, int], None] | None,
     cancel: CancelToken,
 ) -> list[Verdict]:
-    """The verdicts on what is there of a file: itself or what serves instead, and its lean copy."""
+    """Return the verdicts on what is there of a file: itself or what serves instead, and its lean copy."""
     present = file.present(models_dir)
     verdicts: list[Verdict] = []
     if present is not None:
@@ -215,7 +215,7 @@ def _compare(file: WeightFile, models_dir: Path, sha256: str) -> Verdict:
 
 
 def _doubt(file: WeightFile, sha256: str) -> str:
-    """What the one public source that is known of a file says else of it; empty: nothing."""
+    """Return what the one public source that is known of a file says else of it; empty: nothing."""
     if file.unconfirmed in {"", sha256}:
         return ""
     return (

@@ -82,14 +82,17 @@ class WeightFile:
         return self.place.page
 
     def present(self, models_dir: Path) -> WeightFile | None:
-        """The file that is read: this one if it is there, or else the first alternative that is; None: neither."""
+        """Return the file that is read: this one if it is there, or else the first alternative that is.
+
+        None: neither.
+        """
         for file in (self, *self.alternatives):
             if (models_dir / file.path).is_file():
                 return file
         return None
 
     def state(self, models_dir: Path) -> State:
-        """Whether it, or what serves instead, is there; damaged: it has another size. Reads no contents."""
+        """Return whether it, or what serves instead, is there; damaged: it has another size. Reads no contents."""
         present = self.present(models_dir)
         if present is None:
             copies = (lean_path(models_dir / file.path) for file in (self, *self.alternatives))
@@ -98,7 +101,7 @@ class WeightFile:
         return "ready" if size == present.expected_size(models_dir, size) else "damaged"
 
     def expected_size(self, models_dir: Path, otherwise: int) -> int:
-        """How large the file should be, in bytes; `otherwise` where nobody knows."""
+        """Return how large the file should be, in bytes; `otherwise` where nobody knows."""
         entry = _entry(models_dir, self.path)
         if entry is not None and (entry.own or self.size is None):
             return entry.size
@@ -155,7 +158,7 @@ def _command(words: str, models_dir: Path) -> str:
 
 
 def _entry(models_dir: Path, path: PurePosixPath) -> LockEntry | None:
-    """What is recorded of a file; nothing where the record is damaged, which `verify` complains of."""
+    """Return what is recorded of a file; nothing where the record is damaged, which `verify` complains of."""
     try:
         return read_lock(models_dir).get(str(path))
     except CheckpointError:

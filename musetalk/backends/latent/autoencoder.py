@@ -54,6 +54,6 @@ def load_autoencoder(models_dir: Path, compute: Compute, decoder: DecoderName, s
 
 
 def frames_at_once(compute: Compute, crop_size: int, most: int) -> int:
-    """How many frames the autoencoder can work on together, weights loaded: at most `most`."""
+    """Return how many frames the autoencoder can work on together, weights loaded: at most `most`."""
     needed = _VALUES_PER_FRAME * compute.dtype.itemsize * (crop_size // _SIDE) ** 2
     return frames_that_fit(compute.device, needed, most)

@@ -159,7 +159,7 @@ class LatentGenerator:
         return torch.cat(both.chunk(2), dim=1).cpu()
 
     def _paint(self, clip: Clip, latents: torch.Tensor) -> UInt8Array:
-        """The clip's crops with the decoded latents in them, from its `first_row` down."""
+        """Return the clip's crops with the decoded latents in them, from its `first_row` down."""
         top = clip.first_row
         decoded = self._decoding.run(
             lambda start, stop: to_crops(finite(self._decoder.decode_rows(latents[start:stop], top))),

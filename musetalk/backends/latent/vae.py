@@ -175,12 +175,12 @@ class TinyDecoder:
 
 
 def _growth(layer: nn.Module) -> int:
-    """How many rows of a layer's output one row of its input makes."""
+    """Return how many rows of a layer's output one row of its input makes."""
     return int(cast(float, layer.scale_factor)) if isinstance(layer, nn.Upsample) else 1
 
 
 def _reach(layer: nn.Module) -> int:
-    """How many rows up a layer looks, at most: its convolutions one after the other."""
+    """Return how many rows up a layer looks, at most: its convolutions one after the other."""
     return sum(part.kernel_size[0] // 2 for part in layer.modules() if isinstance(part, nn.Conv2d))
 
 
@@ -223,7 +223,7 @@ def _load(folder: Path, build: Callable[[dict[str, Any]], _Network]) -> _Network
 
 
 def weights_in(folder: Path, *names: str) -> Path:
-    """The first of the files that a folder has, or the lean copy that stands for it.
+    """Return the first of the files that a folder has, or the lean copy that stands for it.
 
     Raises:
         WeightsError: It has none of them.

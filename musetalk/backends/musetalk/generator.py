@@ -32,7 +32,10 @@ _CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop t
 
 
 def spec_of(version: Version, v1_speech: V1Speech = "released") -> GeneratorSpec:
-    """How a version sees and hears. Both were trained on the same crops; 1.5 sees and shows more below the chin."""
+    """Return how a version sees and hears. Both were trained on the same crops.
+
+    1.5 sees and shows more below the chin.
+    """
     if version == "v15":
         return GeneratorSpec(MUSETALK_FEATURES, "halved", margin_below=True, mask="jaw", per_frame=True)
     audio_spec = MUSETALK_V1_FEATURES if v1_speech == "released" else MUSETALK_FEATURES

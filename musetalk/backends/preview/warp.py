@@ -104,7 +104,10 @@ class Field:
     height: Float32Array
 
     def near_opening(self, margin: float) -> tuple[slice, slice] | None:
-        """The rows and columns that hold the opening and `margin` pixels above and below it; None: it is closed."""
+        """Return the rows and columns that hold the opening and `margin` pixels above and below it.
+
+        None: it is closed.
+        """
         near = (self.height > 0) & (self.depth > -margin) & (self.depth < self.height + margin)
         rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
         if rows.size == 0:

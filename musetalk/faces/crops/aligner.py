@@ -18,7 +18,7 @@ class Aligner(Protocol):
         ...
 
     def of_landmarks(self, landmarks: Float64Array) -> Float64Array:
-        """The points in 68 landmarks, float64 [68, 2] in pixels of the frame: float64 [k, 2]."""
+        """Return the points in 68 landmarks, float64 [68, 2] in pixels of the frame: float64 [k, 2]."""
         ...
 
     def steady(
@@ -34,7 +34,7 @@ class Aligner(Protocol):
         ...
 
     def assume(self, box: FaceBox) -> Float64Array:
-        """The points of a typical upright face in its box, for where no labels tell better: float64 [k, 2]."""
+        """Return the points of a typical upright face in its box, for where no labels tell better: float64 [k, 2]."""
         ...
 
     def place(self, points: Sequence[Float64Array], size: int | None, back: Scaling = "fine") -> list[CropTransform]:

@@ -76,7 +76,7 @@ class CropTransform(Protocol):
         ...
 
     def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
-        """The first row of the crop that is looked at for a part of the frame; may be below 0."""
+        """Return the first row of the crop that is looked at for a part of the frame; may be below 0."""
         ...
 
 
@@ -134,7 +134,7 @@ class BoxCropTransform:
         return np.asarray(cv2.resize(alpha, (self.width, self.height), interpolation=how), dtype=np.float32)
 
     def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
-        """The first row of the crop that scaling back looks at for rows of the frame from `y0` on."""
+        """Return the first row of the crop that scaling back looks at for rows of the frame from `y0` on."""
         return (y0 - self.y) * (self.size or self.height) // self.height - _REACH
 
     def to_crop(self, sample: FaceSample) -> FaceSample:
@@ -222,7 +222,7 @@ def _halved(seen: int, wanted: int) -> int:
 
 
 def _blur_for(shrinking: float) -> float:
-    """The standard deviation, in pixels, of the blur that goes before cubic scaling."""
+    """Return the standard deviation, in pixels, of the blur that goes before cubic scaling."""
     return _BLUR * sqrt(max(0.0, shrinking * shrinking - 1))
 
 

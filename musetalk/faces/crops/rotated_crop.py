@@ -109,13 +109,16 @@ class RotatedCropTransform:
         return float(u + 0.5) * self.size / width, float(v + 0.5) * self.size / height
 
     def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
-        """The first row of the square crop that turning back looks at for a part of the frame; may be below 0."""
+        """Return the first row of the square crop that turning back looks at for a part of the frame.
+
+        May be below 0.
+        """
         highest = min(self.point_in_crop(x, y)[1] for x in (x0, x1) for y in (y0, y1))
         row = hypot(self.a, self.b) * self.size / self.template_size[1]  # rows of the crop in one of the frame
         return min(self.size, floor(highest - _REACH * max(row, 1)))
 
     def bounds_of(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
-        """The upright rectangle in the frame around one of the square crop: x0, y0, x1, y1, half open."""
+        """Return the upright rectangle in the frame around one of the square crop: x0, y0, x1, y1, half open."""
         width, height = self.template_size
         corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]]) * (width / self.size, height / self.size) - 0.5
         found = corners @ self._inverse()[:, :2].T + self._inverse()[:, 2] + 0.5

@@ -10,12 +10,12 @@ _SAME_FACE = 1 / 3  # boxes that share more than this part of the smaller one sh
 
 
 def same_face(a: FaceBox, b: FaceBox) -> bool:
-    """Whether two boxes of one frame show the same face; one inside the other counts as such."""
+    """Return whether two boxes of one frame show the same face; one inside the other counts as such."""
     return shared_area(a, b) > _SAME_FACE * min(a.area, b.area)
 
 
 def shared_area(a: FaceBox, b: FaceBox) -> float:
-    """What two boxes of one frame share, in square pixels."""
+    """Return what two boxes of one frame share, in square pixels."""
     width = min(a.x1, b.x1) - max(a.x0, b.x0)
     height = min(a.y1, b.y1) - max(a.y0, b.y0)
     return max(0.0, width) * max(0.0, height)

@@ -54,7 +54,7 @@ def tilt_of(points: FivePoints) -> float:
 
 
 def mouth_of(points: FivePoints) -> MouthShape:
-    """The mouth between its corners."""
+    """Return the mouth between its corners."""
     (x0, y0), (x1, y1) = points.left_mouth, points.right_mouth
     return MouthShape((x0 + x1) / 2, (y0 + y1) / 2, hypot(x1 - x0, y1 - y0) / 2, atan2(y1 - y0, x1 - x0))
 

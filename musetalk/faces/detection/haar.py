@@ -164,7 +164,7 @@ def _places(cascade: cv2.CascadeClassifier, gray: UInt8Array, least: int, turn: 
 
 
 def _confirmed(cascades: Cascades, gray: UInt8Array, places: Sequence[FaceBox], enough: int) -> list[FaceBox]:
-    """The faces near some places, as many as are enough, those of the first places before others; best first."""
+    """Return the faces near some places, as many as are enough, those of the first places before others; best first."""
     kept: list[FaceBox] = []
     for place in places:
         found = _measure(cascades, gray, place)
@@ -199,7 +199,7 @@ def _measure_turned(cascades: Cascades, gray: UInt8Array, expected: FaceBox, tur
 
 
 def _agreed(cascades: Cascades, gray: UInt8Array, box: FaceBox, turn: float) -> bool:
-    """Whether the second cascade, and in doubt the eyes, take `box` for a face as well."""
+    """Return whether the second cascade, and in doubt the eyes, take `box` for a face as well."""
     second = _closer(cascades.second, _patch(gray, box, _CLOSE_FACE, turn))
     count = 0 if second is None else second.count
     if count >= _SECOND_SURE:
@@ -269,7 +269,7 @@ def _largest_cluster(rects: npt.NDArray[np.float64], weights: npt.NDArray[np.flo
 
 
 def _has_eye(cascade: cv2.CascadeClassifier, patch: _Patch) -> bool:
-    """Whether an eye is found where a face in the middle of the patch, `_EYE_FACE` pixels wide, has its eyes."""
+    """Return whether an eye is found where a face in the middle of the patch, `_EYE_FACE` pixels wide, has its eyes."""
     (px, py), half = patch.pivot, _EYE_FACE / 2
     top, bottom = py - 0.7 * half, py + 0.2 * half
     part = patch.pixels[max(0, int(top)) : int(bottom), max(0, int(px - half)) : int(px + half)]

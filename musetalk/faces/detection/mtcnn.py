@@ -92,7 +92,7 @@ class MtcnnDetector(LightDetector):
         return [None if box is None else box.scaled(1 / sx, 1 / sy) for box in found]
 
     def _search(self, small: UInt8Array, sought: Sought | None) -> list[FaceBox]:
-        """The faces in a frame of the searched size, best score first."""
+        """Return the faces in a frame of the searched size, best score first."""
         least = self._least(small, _LEAST_FACE)
         squares = self._refined(small, self._proposals(small, least))  # before it sizes are hardly known
         if sought is not None:
@@ -127,7 +127,7 @@ class MtcnnDetector(LightDetector):
         return squares_around(best_of(every[:, :4], every[:, 4], _SAME_OF_ALL)[:, :4])
 
     def _refined(self, frame: UInt8Array, squares: Float64Array) -> Float64Array:
-        """Those squares that the second network takes for faces, better placed: float64 [n, 4]."""
+        """Return those squares that the second network takes for faces, better placed: float64 [n, 4]."""
         if not len(squares):
             return squares
         crops = np.stack([View.of(square).cut(frame, SECOND_SIDE) for square in squares])
@@ -136,12 +136,12 @@ class MtcnnDetector(LightDetector):
         return squares_around(best_of(moved(squares, offsets)[likely], chances[likely], _SAME_OF_ALL)[:, :4])
 
     def _confirmed(self, frame: UInt8Array, squares: Float64Array) -> list[FaceBox]:
-        """Those squares that the third network takes for faces, each face once."""
+        """Return those squares that the third network takes for faces, each face once."""
         found = self._looked(frame, [View.of(row) for row in squares])
         return distinct(box for box in found if box.score > _CHANCES[2])
 
     def _measure(self, frame: UInt8Array, known: Sequence[FaceBox], least: float) -> list[FaceBox | None]:
-        """The faces near known ones, where they score enough.
+        """Return the faces near known ones, where they score enough.
 
         The first look tells how to turn and place the second, which decides: so it hardly matters where a face was
         known to be, and a stretch of frames is measured the same wherever it begins.
@@ -158,7 +158,7 @@ class MtcnnDetector(LightDetector):
         return found
 
     def _looked(self, frame: UInt8Array, views: Sequence[View]) -> list[FaceBox]:
-        """What the third network sees in each view."""
+        """Return what the third network sees in each view."""
         if not views:
             return []
         chances, offsets, points = self._networks.third(np.stack([view.cut(frame, THIRD_SIDE) for view in views]))
@@ -179,5 +179,5 @@ def _stands(face: FaceBox) -> bool:
 
 
 def _near(found: FaceBox, known: FaceBox) -> bool:
-    """Whether a face may be the known one: where it is, and not half or twice as large."""
+    """Return whether a face may be the known one: where it is, and not half or twice as large."""
     return same_face(found, known) and 0.25 < found.area / known.area < 4

@@ -18,7 +18,7 @@ def moved(squares: Float64Array, offsets: Float32Array) -> Float64Array:
 
 
 def squares_around(boxes: Float64Array) -> Float64Array:
-    """The squares around the middles of boxes, float64 [n, 4], as large as their longer sides."""
+    """Return the squares around the middles of boxes, float64 [n, 4], as large as their longer sides."""
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     halves = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([middles - halves, middles + halves], axis=1)

@@ -33,7 +33,7 @@ _MEAN, _SPREAD = 127.5, 128.0
 
 
 def find_networks() -> tuple[Path, ...] | None:
-    """The files of the three networks; None: the package is not installed."""
+    """Return the files of the three networks; None: the package is not installed."""
     spec = find_spec(_MODULE)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         files = tuple(Path(folder) / name for name in _NAMES)
@@ -96,6 +96,6 @@ def _load(file: Path) -> cv2.dnn.Net:
 
 
 def _run(network: cv2.dnn.Net, pictures: UInt8Array, outputs: Sequence[str]) -> list[_Blob]:
-    """What a network makes of pictures, uint8 RGB [n, H, W, 3]; it learned from transposed ones."""
+    """Return what a network makes of pictures, uint8 RGB [n, H, W, 3]; it learned from transposed ones."""
     network.setInput(np.ascontiguousarray(((pictures.astype(np.float32) - _MEAN) / _SPREAD).transpose(0, 2, 1, 3)))
     return [np.array(blob, np.float32) for blob in network.forward(list(outputs))]  # its own memory is used again

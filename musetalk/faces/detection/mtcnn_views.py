@@ -36,13 +36,13 @@ class View:
 
     @classmethod
     def of(cls, square: Float64Array) -> View:
-        """An upright square, float64 [4] as (x0, y0, x1, y1)."""
+        """Return an upright square, float64 [4] as (x0, y0, x1, y1)."""
         x0, y0, x1, y1 = (float(edge) for edge in square)
         return cls((x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0, 1.0))
 
     @classmethod
     def around(cls, box: FaceBox) -> View:
-        """What the third network is shown of a face: turned upright, where it is known how it is tilted."""
+        """Return what the third network is shown of a face: turned upright, where it is known how it is tilted."""
         turn = 0.0 if box.points is None else tilt_of(box.points)
         return cls(*box.center, max(1.0, _CUT * (box.width + box.height) / 2), turn)
 
@@ -68,7 +68,7 @@ class View:
         )
 
     def face(self, score: float, edges: Float64Array, points: Float64Array) -> FaceBox:
-        """What the third network says of it, in the frame.
+        """Return what the third network says of it, in the frame.
 
         Args:
             score: Its probability.
@@ -82,7 +82,7 @@ class View:
 
 
 def mean_face(faces: Sequence[FaceBox]) -> FaceBox:
-    """The face in the middle of several that are the same; all have points."""
+    """Return the face in the middle of several that are the same; all have points."""
     x0, y0, x1, y1, score = np.mean([(face.x0, face.y0, face.x1, face.y1, face.score) for face in faces], axis=0)
     points = np.mean([face.points.array() for face in faces if face.points is not None], axis=0)
     return FaceBox(float(x0), float(y0), float(x1), float(y1), float(score), FivePoints.of(points))

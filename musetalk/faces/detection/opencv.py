@@ -45,7 +45,7 @@ class LightDetector:
 
 
 def shrunk(frame: UInt8Array, longest: int) -> tuple[UInt8Array, tuple[float, float]]:
-    """A frame, at most so many pixels long, and its size as fractions (across, down) of what it was.
+    """Return a frame, at most so many pixels long, and its size as fractions (across, down) of what it was.
 
     Args:
         frame: uint8 [H, W] or [H, W, 3].

@@ -18,32 +18,38 @@ DetectorName: TypeAlias = Literal["s3fd", "mtcnn", "yunet", "haar"]
 
 
 def detector_name(settings: DetectorSettings, models_dir: Path) -> DetectorName:
-    """The detector that settings ask for; "auto" is S3FD where its weights are, else MTCNN, else Haar's cascades."""
+    """Return the detector that settings ask for.
+
+    "auto" is S3FD where its weights are, else MTCNN, else Haar's cascades.
+    """
     if settings.name != "auto":
         return settings.name
     return "s3fd" if S3FD.state(models_dir) == "ready" else name_without_torch()
 
 
 def name_without_torch() -> DetectorName:
-    """The better of the detectors that need neither torch nor a download."""
+    """Return the better of the detectors that need neither torch nor a download."""
     return "haar" if find_networks() is None else "mtcnn"
 
 
 def detector_lacks(settings: DetectorSettings, models_dir: Path) -> tuple[str, ...]:
-    """What the detector that settings name is missing, a sentence each; empty: nothing. "auto" misses nothing."""
+    """Return what the detector that settings name is missing, a sentence each.
+
+    Empty: nothing. "auto" misses nothing.
+    """
     if settings.name == "s3fd":
         return lacking([S3FD], models_dir, "faces")
     return lacking([YUNET], models_dir, "yunet") if settings.name == "yunet" else detector_lacks_package(settings)
 
 
 def detector_lacks_package(settings: DetectorSettings) -> tuple[str, ...]:
-    """Which package the detector that settings name is missing, in a sentence; empty: none."""
+    """Return which package the detector that settings name is missing, in a sentence; empty: none."""
     missing = settings.name == "mtcnn" and find_networks() is None
     return (f"the package {PACKAGE} is not installed: {REMEDY}",) if missing else ()
 
 
 def detector_notes(settings: DetectorSettings, models_dir: Path) -> list[str]:
-    """What the user should know where "auto" did not take what it would have liked to, a sentence each."""
+    """Return what the user should know where "auto" did not take what it would have liked to, a sentence each."""
     if settings.name != "auto":
         return []
     name, notes = detector_name(settings, models_dir), []

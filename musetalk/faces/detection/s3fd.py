@@ -152,7 +152,7 @@ class S3FDDetector:
         return [[letterbox.box_in_frame(edges, score) for *edges, score in boxes] for boxes in rows]
 
     def _rows(self, pictures: Sequence[UInt8Array]) -> list[list[list[float]]]:
-        """The boxes of cutouts, all of one size, in as few runs as the device likes."""
+        """Return the boxes of cutouts, all of one size, in as few runs as the device likes."""
         size = self._at_once(_ACCELERATOR_CUTS)
         starts = range(0, len(pictures), size)
         return [rows for start in starts for rows in self._run(np.stack(pictures[start : start + size]))]

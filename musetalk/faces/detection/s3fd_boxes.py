@@ -71,7 +71,7 @@ def square_box(tight: FaceBox) -> FaceBox:
 
 
 def tight_box(square: FaceBox) -> FaceBox:
-    """The tall box that S3FD would usually draw where `square_box` makes this square of it."""
+    """Return the tall box that S3FD would usually draw where `square_box` makes this square of it."""
     usual, side = TYPICAL_PROPORTIONS, (square.width + square.height) / 2
     half, middle = side * (usual.right - usual.left) / 2, square.center[0]
     bottom = square.y1 - (1 - usual.chin) * side
@@ -80,7 +80,7 @@ def tight_box(square: FaceBox) -> FaceBox:
 
 
 def _anchors(offsets: Tensor, stride: int) -> Tensor:
-    """One level's anchors, row by row: float [h * w, 4] as (centre x, centre y, width, height)."""
+    """Return one level's anchors, row by row: float [h * w, 4] as (centre x, centre y, width, height)."""
     height, width = offsets.shape[2:]
     y, x = (stride * (torch.arange(n, dtype=torch.float32, device=offsets.device) + 0.5) for n in (height, width))
     centers = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1).reshape(-1, 2)

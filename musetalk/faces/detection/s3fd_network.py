@@ -96,7 +96,7 @@ class S3FD(nn.Module):
         ]
 
     def _vgg(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The backbone up to stride 16: what its third, fourth and fifth blocks end with."""
+        """Return the backbone up to stride 16: what its third, fourth and fifth blocks end with."""
         x = self.conv1_2(_relu(self.conv1_1(x)))
         x = self.conv2_2(_relu(self.conv2_1(_pooled(x))))
         f3 = _relu(self.conv3_3(_relu(self.conv3_2(_relu(self.conv3_1(_pooled(x)))))))

@@ -88,7 +88,7 @@ class YuNetDetector(LightDetector):
         return distinct(box for box in found if box.width >= self._least(frame))
 
     def _measure(self, frame: UInt8Array, known: FaceBox) -> FaceBox | None:
-        """The face near a known one, seen in a cutout of the frame around it; None where it is not found."""
+        """Return the face near a known one, seen in a cutout of the frame around it; None where it is not found."""
         span = max(1.0, _CUT_REACH * (known.width + known.height) / 2)
         (cx, cy), step = known.center, span / _CUT_SIDE
         fold = max(1, ceil(step - 0.25))  # samples that are averaged, each way
@@ -115,7 +115,7 @@ def _load(path: Path) -> cv2.FaceDetectorYN:
 
 
 def _faces(detector: cv2.FaceDetectorYN, picture: npt.NDArray[np.generic]) -> list[FaceBox]:
-    """The faces in a picture, uint8 RGB of the detector's size, in its pixels."""
+    """Return the faces in a picture, uint8 RGB of the detector's size, in its pixels."""
     _, rows = detector.detect(cv2.cvtColor(np.asarray(picture, np.uint8), cv2.COLOR_RGB2BGR))
     if rows is None:
         return []

@@ -90,7 +90,7 @@ class LandmarkFinder:
         return 1 if self._device.type == "cpu" else _ACCELERATOR_BATCH
 
     def crop(self, frame: UInt8Array, box: FaceBox) -> UInt8Array:
-        """What it is to be shown of a face in a frame: uint8 RGB [256, 256, 3]."""
+        """Return what it is to be shown of a face in a frame: uint8 RGB [256, 256, 3]."""
         return LandmarkView.around(box).cut(frame)
 
     def landmarks(

@@ -19,7 +19,7 @@ _OFF = 0.35  # sides of the box by which the middle of all landmarks may miss wh
 
 
 def landmarks_believed(landmarks: Float64Array, box: FaceBox) -> bool:
-    """Whether landmarks, float64 [68, 2] in pixels of the frame, may be those of the face in a box."""
+    """Return whether landmarks, float64 [68, 2] in pixels of the frame, may be those of the face in a box."""
     extent, side = extent_of_landmarks(landmarks), (box.width + box.height) / 2
     if not np.isfinite(landmarks).all() or side <= 0:
         return False
@@ -29,7 +29,7 @@ def landmarks_believed(landmarks: Float64Array, box: FaceBox) -> bool:
 
 
 def extent_of_landmarks(landmarks: Float64Array) -> FaceExtent:
-    """How far a face reaches, as upstream MuseTalk reads it from its own 68 landmarks.
+    """Return how far a face reaches, as upstream MuseTalk reads it from its own 68 landmarks.
 
     Args:
         landmarks: float64 [68, 2], in pixels of the frame.
@@ -40,6 +40,6 @@ def extent_of_landmarks(landmarks: Float64Array) -> FaceExtent:
 
 
 def five_of_landmarks(landmarks: Float64Array) -> Float64Array:
-    """The five points that restorers are aligned by: float64 [5, 2], in the order of `FivePoints`."""
+    """Return the five points that restorers are aligned by: float64 [5, 2], in the order of `FivePoints`."""
     eyes = [landmarks[eye].mean(axis=0) for eye in (_LEFT_EYE, _RIGHT_EYE)]
     return np.stack([*eyes, landmarks[_BRIDGE[2]], *landmarks[_MOUTH_CORNERS]])

@@ -110,7 +110,7 @@ class FeatureFusion(nn.Module):
         self.conv2 = _conv(64, 256, 1)
 
     def forward(self, detail: Tensor, context: Tensor) -> Tensor:
-        """Two of [B, 128, h, w] to [B, 256, h, w]."""
+        """Return two of [B, 128, h, w] to [B, 256, h, w]."""
         joined = self.convblk(torch.cat([detail, context], dim=1))
         weights = torch.sigmoid(self.conv2(functional.relu_(self.conv1(_mean(joined)))))
         return torch.addcmul(joined, joined, weights)

@@ -54,7 +54,7 @@ def smooth_extents(
 
 
 def _believed(frames: Int64Array, rows: Float64Array) -> tuple[Int64Array, Float64Array]:
-    """The frames whose line and chin lie where they usually do, and their rows; at least half of them."""
+    """Return the frames whose line and chin lie where they usually do, and their rows; at least half of them."""
     heights = rows[:, 2:4]
     strays = np.abs(heights - np.median(heights, axis=0)).max(axis=1)
     believed = strays <= max(_STRAY, float(np.median(strays)))

@@ -133,7 +133,7 @@ def shift_range(extents: Sequence[FaceExtent]) -> tuple[int, int]:
 
 
 def _around_nose(labels: UInt8Array) -> UInt8Array | None:
-    """The labels of the one face with the most nose, everything else background; None without a nose."""
+    """Return the labels of the one face with the most nose, everything else background; None without a nose."""
     table = _face_table()
     count, parts = cv2.connectedComponents(table[labels], connectivity=4)
     noses = np.bincount(parts[labels == FaceLabel.NOSE], minlength=count)
@@ -151,7 +151,7 @@ def _face_table() -> UInt8Array:
 
 
 def _upper_mark(own: UInt8Array, nose: _Mask) -> tuple[float, float]:
-    """The row of the best upper mark, and its height in the mean face."""
+    """Return the row of the best upper mark, and its height in the mean face."""
     for labels, height in _UPPER_MARKS:
         rows = [np.nonzero(own == label)[0] for label in labels]
         middles = [float(found.mean()) + 0.5 for found in rows if len(found) >= _LEAST_PIXELS]

@@ -29,14 +29,14 @@ _SHAPES = (0.4, 2.2)  # believed distances of the eyes, in distances from eyes t
 
 
 def own_face(labels: UInt8Array) -> UInt8Array:
-    """The labels, uint8 [h, w], of the one face with the most nose; everything else background."""
+    """Return the labels, uint8 [h, w], of the one face with the most nose; everything else background."""
     count, parts = cv2.connectedComponents(np.isin(labels, _FACE).astype(np.uint8), connectivity=4)
     noses = np.bincount(parts[labels == FaceLabel.NOSE], minlength=count)
     return np.where(parts == int(noses.argmax()), labels, np.uint8(FaceLabel.BACKGROUND))
 
 
 def places_of(mask: _Mask, seen: BoxCropTransform) -> Float64Array:
-    """The middles of a mask's pixels as (x, y) in pixels of the frame: float64 [n, 2]."""
+    """Return the middles of a mask's pixels as (x, y) in pixels of the frame: float64 [n, 2]."""
     rows, columns = np.nonzero(mask)
     x = seen.x + (columns + 0.5) * (seen.width / mask.shape[1])
     return np.stack([x, seen.y + (rows + 0.5) * (seen.height / mask.shape[0])], axis=1)
@@ -65,7 +65,10 @@ def axes_along(left: Float64Array, right: Float64Array) -> Float64Array:
 
 
 def lower_end(nose: Float64Array, step: float) -> float:
-    """How far down a nose's places, (along, down), reach, but for a tip of few pixels; neighbours are `step` apart."""
+    """Return how far down a nose's places, (along, down), reach, but for a tip of few pixels.
+
+    Neighbours are `step` apart.
+    """
     rows, counts = np.unique(np.floor(nose[:, 1] / step), return_counts=True)
     return float((rows[counts >= _NOSE_END * counts.max()][-1] + 1) * step)
 

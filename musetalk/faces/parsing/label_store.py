@@ -47,7 +47,7 @@ class LabelStore:
             raise write_error(error)(problem, "free some space", path=self._path.parent) from error
 
     def read(self, index: int) -> UInt8Array:
-        """The map of that number: uint8 [512, 512]. Not to be written to."""
+        """Return the map of that number: uint8 [512, 512]. Not to be written to."""
         start, stop = self._ends[index], self._ends[index + 1]
         with self._path.open("rb") as file:
             file.seek(start)

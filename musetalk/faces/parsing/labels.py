@@ -115,7 +115,7 @@ def jaw_mask(labels: UInt8Array, *, left_cheek: int = 90, right_cheek: int = 90)
 
 
 def mouth_mask(labels: UInt8Array) -> UInt8Array:
-    """The lips and the jaw below: skin from under the nose to the chin, with room for a jaw that drops.
+    """Return the lips and the jaw below: skin from under the nose to the chin, with room for a jaw that drops.
 
     To the sides it ends between the mouth and the cheeks, on a line that tilts with the eyes. A beard that is labelled
     hair belongs to it. Without lips it is the mask of `jaw_mask`.
@@ -153,7 +153,7 @@ def find_mouth(labels: UInt8Array) -> MouthPlace | None:
 
 
 def is_bearded(labels: UInt8Array, place: MouthPlace) -> bool:
-    """Whether labels, uint8 [512, 512], show hair for skin right below the lips, or between nose and lips."""
+    """Return whether labels, uint8 [512, 512], show hair for skin right below the lips, or between nose and lips."""
     quarter = (place.right - place.left) // 4
     columns = slice(place.left + quarter, max(place.left + quarter + 1, place.right - quarter))
     depth = max(3, round(_BEARD_ROWS * (place.right - place.left)))
@@ -219,7 +219,7 @@ def _cheek_kernel() -> UInt8Array:
 
 
 def _window(labels: UInt8Array, place: MouthPlace) -> UInt8Array:
-    """Where the mask "mouth" may lie: half an ellipse above the lips' middle, and a deeper half below."""
+    """Return where the mask "mouth" may lie: half an ellipse above the lips' middle, and a deeper half below."""
     face = select_labels(labels[place.base : place.bottom], FaceLabel.SKIN, *LIPS)
     width = int(np.count_nonzero(face, axis=1).max())  # of the widest row: a beard or a hand hides others
     x, y = (place.left + place.right) // 2, (place.top + place.bottom) // 2
@@ -232,7 +232,10 @@ def _window(labels: UInt8Array, place: MouthPlace) -> UInt8Array:
 
 
 def _tilt(labels: UInt8Array) -> float:
-    """The angle of the line through both eyes, in degrees, positive clockwise on the screen; 0 where one is hidden."""
+    """Return the angle of the line through both eyes, in degrees, positive clockwise on the screen.
+
+    0 where one is hidden.
+    """
     middles = []
     for eye in (FaceLabel.LEFT_EYE, FaceLabel.RIGHT_EYE):
         found = cv2.moments(select_labels(labels, eye), binaryImage=True)

@@ -64,12 +64,15 @@ class ParsedFaces:
         self._five = five
 
     def extent(self, frame: int, face: FaceSample) -> FaceExtent:
-        """How far a face reaches in a source frame."""
+        """Return how far a face reaches in a source frame."""
         row = self._row(frame, face)
         return assumed_extent(face.box) if row is None else FaceExtent(*self._extents[row].tolist())
 
     def points(self, frame: int, face: FaceSample) -> Float64Array | None:
-        """The points by which a face in a source frame is aligned, float64 [k, 2]; None where nobody asked for them."""
+        """Return the points by which a face in a source frame is aligned, float64 [k, 2].
+
+        None where nobody asked for them.
+        """
         row = self._row(frame, face)
         return None if row is None or self._points is None else self._points[row]
 
@@ -80,7 +83,7 @@ class ParsedFaces:
         return None if found is None or np.isnan(found).any() else found
 
     def parsed(self, frame: int, face: FaceSample) -> ParsedFace | None:
-        """The labels of a face in a source frame; None where it was not parsed, or they show no face."""
+        """Return the labels of a face in a source frame; None where it was not parsed, or they show no face."""
         row = self._row(frame, face)
         if row is None or self._store is None:
             return None
@@ -88,7 +91,7 @@ class ParsedFaces:
         return ParsedFace(labels, parsing_view(face.box)) if shows_face(labels) else None
 
     def around(self, frame: int, face: FaceSample, reach: int) -> list[tuple[int, FaceSample]]:
-        """The face in the frames around a source frame, ascending, and in that frame itself.
+        """Return the face in the frames around a source frame, ascending, and in that frame itself.
 
         Its track is followed both ways, up to the first frame that has no row of it: tracks end with their shot.
 
@@ -198,12 +201,12 @@ class ParsedFacesBuilder:
 
 
 def shows_face(labels: UInt8Array) -> bool:
-    """Whether labels, uint8 [512, 512], show enough skin to be a face's."""
+    """Return whether labels, uint8 [512, 512], show enough skin to be a face's."""
     return bool(np.count_nonzero(labels == FaceLabel.SKIN) >= _LEAST_SKIN * labels.size)
 
 
 def _extent(box: FaceBox, labels: UInt8Array | None, landmarks: Float64Array | None) -> tuple[float, ...]:
-    """How far a face reaches, as landmarks or labels tell; NaN where they do not."""
+    """Return how far a face reaches, as landmarks or labels tell; NaN where they do not."""
     if landmarks is not None:
         return _values(extent_of_landmarks(landmarks))
     found = None if labels is None else measure_extent(labels, parsing_view(box))

@@ -77,7 +77,7 @@ class BiSeNetParser:
 
 
 def _scaled(crop: UInt8Array) -> Tensor:
-    """One crop in the network's size: uint8 [1, 3, 512, 512], channels last in memory."""
+    """Return one crop in the network's size: uint8 [1, 3, 512, 512], channels last in memory."""
     pixels = torch.from_numpy(np.ascontiguousarray(crop))[None].permute(0, 3, 1, 2)
     size = (LABEL_SIDE, LABEL_SIDE)
     if pixels.shape[2:] == size:

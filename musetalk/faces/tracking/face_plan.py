@@ -264,7 +264,7 @@ def choose(summaries: Sequence[TrackSummary], choice: FaceChoice) -> TrackSummar
 
 
 def rank(face: FaceBox, choice: FaceChoice) -> float:
-    """How near a face of one frame comes to what a choice means, in pixels: the least is it.
+    """Return how near a face of one frame comes to what a choice means, in pixels: the least is it.
 
     Args:
         face: The face, in source pixels.

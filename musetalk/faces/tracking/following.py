@@ -72,7 +72,7 @@ ANY_FACE = Sought(1, lambda _face: 0.0)
 def search_frames(
     detector: FaceDetector, frames: Sequence[UInt8Array], sought: Sought | None = None
 ) -> list[list[FaceBox]]:
-    """The faces of each frame, at the least cost: as a search shows them, no face looked at closely.
+    """Return the faces of each frame, at the least cost: as a search shows them, no face looked at closely.
 
     Args:
         detector: What searches.
@@ -147,7 +147,7 @@ def _parted(boxes: Sequence[FaceBox], choose: Choosing) -> FrameFaces:
 
 
 def _without(boxes: Sequence[FaceBox], others: Sequence[FaceBox]) -> list[FaceBox]:
-    """The boxes that show none of the other faces."""
+    """Return the boxes that show none of the other faces."""
     return [box for box in boxes if not any(same_face(box, other) for other in others)]
 
 

@@ -188,7 +188,7 @@ class _Planner:
 
 
 def _as_searched(face: FaceBox) -> Seen:
-    """A face, in source pixels, whose mouth nobody looks for: it is known where the detector told points."""
+    """Return a face, in source pixels, whose mouth nobody looks for: it is known where the detector told points."""
     return Seen(face, None if face.points is None else mouth_of(face.points))
 
 

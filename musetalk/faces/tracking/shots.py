@@ -57,7 +57,7 @@ def frame_change(before: UInt8Array, after: UInt8Array) -> float:
 
 
 def _beyond_range(reference: UInt8Array, values: UInt8Array) -> UInt8Array:
-    """How far each value lies outside the range of the reference around it: uint8 [h, w, 3]."""
+    """Return how far each value lies outside the range of the reference around it: uint8 [h, w, 3]."""
     above = cv2.subtract(values, cv2.dilate(reference, _REACH))
     below = cv2.subtract(cv2.erode(reference, _REACH), values)
     return np.maximum(above, below)

@@ -78,7 +78,7 @@ class _Trail:
         self.total = tuple(a + b for a, b in zip(self.total, row[:5], strict=True))
 
     def summary(self, number: int) -> TrackSummary:
-        """The trail at a glance, before anything is doubted or bridged."""
+        """Return the trail at a glance, before anything is doubted or bridged."""
         count = len(self.frames)
         x0, y0, x1, y1, score = (value / count for value in self.total)
         mean = FaceBox(x0, y0, x1, y1, score)
@@ -221,7 +221,7 @@ def _believed(trails: list[list[_Stretch]]) -> list[list[_Stretch]]:
 
 
 def _together(a: list[_Stretch], b: list[_Stretch]) -> bool:
-    """Whether two trails share a moment; each shares one with itself."""
+    """Return whether two trails share a moment; each shares one with itself."""
     return any(p.frames[0] <= q.frames[-1] and q.frames[0] <= p.frames[-1] for p in a for q in b)
 
 

@@ -14,7 +14,7 @@ _TEXTS, _HELD = (b"tEXt", b"zTXt", b"iTXt"), (b"XML:com.adobe.xmp", b"Raw profil
 
 
 def boxes(file: BinaryIO, kinds: tuple[bytes, ...], start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where the contents of all boxes at a path lie, as (start, end) in the file."""
+    """Yield where the contents of all boxes at a path lie, as (start, end) in the file."""
     while end - start >= 8:
         file.seek(start)
         head = file.read(16)
@@ -35,7 +35,7 @@ def boxes(file: BinaryIO, kinds: tuple[bytes, ...], start: int, end: int) -> Ite
 
 
 def content(file: BinaryIO, kinds: tuple[bytes, ...], start: int, end: int) -> bytes:
-    """The content of the first box at a path below a place in a file; empty: there is none."""
+    """Return the content of the first box at a path below a place in a file; empty: there is none."""
     found = next(boxes(file, kinds, start, end), None)
     if found is None:
         return b""
@@ -44,7 +44,7 @@ def content(file: BinaryIO, kinds: tuple[bytes, ...], start: int, end: int) -> b
 
 
 def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """A PNG's chunks in order, as (kind, data); an empty one where the file ends before IEND."""
+    """Yield a PNG's chunks in order, as (kind, data); an empty one where the file ends before IEND."""
     file.seek(len(PNG_MAGIC))
     while len(start := file.read(8)) == 8:
         size, kind = int.from_bytes(start[:4], "big"), start[4:]
@@ -58,7 +58,7 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 
 def png_chunk(path: Path, kind: bytes) -> bytes:
-    """The first chunk of a kind before a PNG's pixels; empty: there is none."""
+    """Return the first chunk of a kind before a PNG's pixels; empty: there is none."""
     with path.open("rb") as file:
         for found, data in png_chunks(file):
             if found == kind:
@@ -69,7 +69,7 @@ def png_chunk(path: Path, kind: bytes) -> bytes:
 
 
 def png_may_be_turned(path: Path) -> bool:
-    """Whether a PNG carries what may say how it is held: EXIF or XMP, before or behind its pixels."""
+    """Return whether a PNG carries what may say how it is held: EXIF or XMP, before or behind its pixels."""
     with path.open("rb") as file:
         file.seek(len(PNG_MAGIC))
         while len(start := file.read(8)) == 8:

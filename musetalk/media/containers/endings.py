@@ -44,7 +44,7 @@ class Cut:
 
 
 def find_cut(path: Path, containers: tuple[str, ...]) -> Cut | None:
-    """Whether a file's own layout tells that it is cut off; None: it does not.
+    """Return whether a file's own layout tells that it is cut off; None: it does not.
 
     Args:
         path: The file.
@@ -69,7 +69,7 @@ def is_joined(path: Path, containers: tuple[str, ...]) -> bool:
 
 
 def _meets_flv(file: BinaryIO) -> bool:
-    """Whether another file begins behind a tag of this one."""
+    """Return whether another file begins behind a tag of this one."""
     file.seek(_FLV_HEADER)
     while len(tag := file.read(_FLV_TAG)) == _FLV_TAG and not tag.startswith(b"FLV\x01"):
         file.seek(int.from_bytes(tag[1:4], "big") + _FLV_LENGTH, os.SEEK_CUR)

@@ -76,12 +76,12 @@ def look_at_first(
 
 
 def showinfo_label() -> str:
-    """A name for showinfo, so that no text of a file can be taken for what that says."""
+    """Return a name for showinfo, so that no text of a file can be taken for what that says."""
     return secrets.token_hex(_NAME)
 
 
 def showinfo_lines(label: str) -> re.Pattern[str]:
-    """How lines of that showinfo begin."""
+    """Return how lines of that showinfo begin."""
     return re.compile(rf"\[showinfo@{label} ")
 
 
@@ -109,7 +109,7 @@ def _described(said: str, stream: Stream) -> FirstPicture | None:
 
 
 def seen_size(line: str, shapes: tuple[PixelShape, ...]) -> tuple[int, int] | None:
-    """The size, upright and in square pixels, of the picture that a line of showinfo's tells of; None: of none.
+    """Return the size, upright and in square pixels, of the picture that a line of showinfo's tells of; None: of none.
 
     `shapes`: those of its pixels, by time; empty: as the line says.
     """
@@ -128,7 +128,7 @@ def _tag(value: str) -> str | None:
 
 
 def square_pixels(width: int, height: int, sar: str) -> tuple[int, int]:
-    """The size with square pixels; one side grows, none shrinks, so that no detail is lost."""
+    """Return the size with square pixels; one side grows, none shrinks, so that no detail is lost."""
     across, down = sar.split("/")
     ratio = Fraction(int(across) or 1, int(down) or 1)  # 0/1: unknown, taken as square
     return (round(width * ratio), height) if ratio >= 1 else (width, round(height / ratio))

@@ -119,7 +119,7 @@ def picture_format(path: Path) -> PictureFormat | None:
 
 
 def _has_still(path: Path) -> bool:
-    """Whether a HEIC file holds a still, and not only a sequence, which is a video."""
+    """Return whether a HEIC file holds a still, and not only a sequence, which is a video."""
     with path.open("rb") as file:
         return next(boxes(file, (b"meta",), 0, path.stat().st_size), None) is not None
 

@@ -17,7 +17,10 @@ _SRGB = 7  # VP9's color_space
 
 
 def vpx_sizes(path: Path, stream: Stream, cancel: CancelToken | None) -> tuple[tuple[int, int], ...]:
-    """The (width, height) of each key frame of a VP8 or VP9 video, in their order; none where they cannot be read."""
+    """Return the (width, height) of each key frame of a VP8 or VP9 video, in their order.
+
+    None where they cannot be read.
+    """
     read = read_vp8_size if stream.codec == "vp8" else read_vp9_size
     sizes: dict[tuple[int, int], None] = {}
     with Child(ffmpeg_commands.key_frames(path, stream.index), stdout=True, cancel=cancel) as child:
@@ -36,7 +39,7 @@ def vpx_sizes(path: Path, stream: Stream, cancel: CancelToken | None) -> tuple[t
 
 
 def read_vp8_size(frame: bytes) -> tuple[int, int] | None:
-    """The (width, height) that a VP8 key frame states; None: it is none."""
+    """Return the (width, height) that a VP8 key frame states; None: it is none."""
     if len(frame) < 10 or frame[0] & 1 or frame[3:6] != b"\x9d\x01\x2a":
         return None
     width, height = struct.unpack_from("<HH", frame, 6)
@@ -44,7 +47,7 @@ def read_vp8_size(frame: bytes) -> tuple[int, int] | None:
 
 
 def read_vp9_size(frame: bytes) -> tuple[int, int] | None:
-    """The (width, height) that a VP9 key frame states; None: it is none."""
+    """Return the (width, height) that a VP9 key frame states; None: it is none."""
     bits = _Bits(frame)
     if bits.take(2) != 2:
         return None

@@ -39,13 +39,13 @@ def write_parts(path: Path, starts: Sequence[int], name: Path) -> tuple[Path, ..
 
 
 def streams_of_links(path: Path) -> tuple[int, ...]:
-    """How many streams the parts of a chained Ogg file have, part by part; empty between damaged pages."""
+    """Return how many streams the parts of a chained Ogg file have, part by part; empty between damaged pages."""
     with path.open("rb") as file:
         return tuple(streams for _, streams in _links(file))
 
 
 def _links(file: IO[bytes]) -> list[tuple[int, int]]:
-    """Where the parts begin, in bytes, and how many streams each has; empty between damaged pages."""
+    """Return where the parts begin, in bytes, and how many streams each has; empty between damaged pages."""
     links: list[tuple[int, int]] = []
     place, begun = 0, False  # whether the page before was a stream's first one
     while len(head := file.read(_PAGE.size)) == _PAGE.size:

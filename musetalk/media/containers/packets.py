@@ -171,7 +171,7 @@ class _Reader:
         return True
 
     def _is_hidden(self, pts: int, flags: int) -> bool:
-        """Whether a picture of VP8 shares its time with one that is not shown.
+        """Return whether a picture of VP8 shares its time with one that is not shown.
 
         Where files are joined, all of the later ones have one time: rows of them are shown, and key frames.
         """
@@ -182,7 +182,7 @@ class _Reader:
 
 
 def _flags(fields: list[bytes]) -> int:
-    """A packet's flags, which framecrc says of all that is no ordinary key frame."""
+    """Return a packet's flags, which framecrc says of all that is no ordinary key frame."""
     return next((int(f.strip()[2:], 16) for f in fields[6:] if f.strip().startswith(b"F=")), _KEY)
 
 
@@ -199,7 +199,7 @@ def _read_header(text: str, readers: list[_Reader]) -> None:
 def delay_alone(
     path: Path, stream: Stream, scanned: dict[int, Packets], limits: Limits, cancel: CancelToken | None
 ) -> float:
-    """How much later times begin to count where one stream is used alone, in seconds, than in a scan of several.
+    """Return how much later times begin to count where one stream is used alone, in seconds, than in a scan of several.
 
     In broadcasts and some other containers ffmpeg counts from the first moment of the streams that are used.
     """

@@ -114,7 +114,7 @@ class MediaFile:
         return tuple(stream for stream in self.streams if stream.kind == "audio")
 
     def sounds(self, program: int | None = None) -> tuple[Stream, ...]:
-        """Its sound streams, the one to be heard first.
+        """Return its sound streams, the one to be heard first.
 
         Those that can be decoded come before others, those of the `program` before others, the default one before
         others, the film's own before commentaries and the like, and then the earlier one.
@@ -168,7 +168,7 @@ def describe_file(path: Path, cancel: CancelToken | None = None) -> MediaFile:
 
 
 def _stream(line: str, program: int | None) -> Stream | None:
-    """What a line of ffmpeg's says of a stream; None: nothing."""
+    """Return what a line of ffmpeg's says of a stream; None: nothing."""
     found = _STREAM.match(line)
     if found is None:
         return None
@@ -195,7 +195,7 @@ def _stream(line: str, program: int | None) -> Stream | None:
 
 
 def _own_lines(path: Path, reasons: list[str], cancel: CancelToken | None) -> Iterator[str]:
-    """The lines that ffmpeg begins itself when it lists a file; what the file adds to them never begins one.
+    """Yield the lines that ffmpeg begins itself when it lists a file; what the file adds to them never begins one.
 
     Names, languages and keys stand in the list as they stand in the file, line ends and all. So it is made twice, once
     with a label before each message: what has none there is text of the file, even where it looks like a label.
@@ -225,7 +225,7 @@ def _own_lines(path: Path, reasons: list[str], cancel: CancelToken | None) -> It
 
 
 def _next_line(child: Child, reasons: list[str]) -> str | None:
-    """The next line that no demuxer or decoder wrote, without its line end; None: there is no more."""
+    """Return the next line that no demuxer or decoder wrote, without its line end; None: there is no more."""
     while line := child.read_line(_MAX_LINE):
         rest = line
         while rest and not rest.endswith(b"\n"):

@@ -59,7 +59,7 @@ class CodePoints:
 
 
 def code_points(path: Path, image: Image.Image) -> CodePoints | None:
-    """What a picture says of its colors by numbers; None: nothing.
+    """Return what a picture says of its colors by numbers; None: nothing.
 
     Args:
         path: The file.
@@ -75,7 +75,7 @@ def code_points(path: Path, image: Image.Image) -> CodePoints | None:
 
 
 def _png_colors(image: Image.Image) -> CodePoints | None:
-    """What a PNG says by gAMA and cHRM, as far as that is not sRGB; None: nothing, or nothing that can be."""
+    """Return what a PNG says by gAMA and cHRM, as far as that is not sRGB; None: nothing, or nothing that can be."""
     gamma, chromaticities = image.info.get("gamma"), image.info.get("chromaticity")
     if "srgb" in image.info or gamma is None or not _GAMMAS[0] <= gamma <= _GAMMAS[1]:
         return None
@@ -157,7 +157,7 @@ def _light(transfer: int) -> Float32Array:
 
 
 def _compressed(linear: Float32Array) -> Float32Array:
-    """What is brighter than the knee pressed under white, its hue kept."""
+    """Return what is brighter than the knee pressed under white, its hue kept."""
     peak = np.maximum(linear.max(2, keepdims=True), 1e-6)
     room = 1 - _KNEE
     pressed = np.where(peak > _KNEE, 1 - room * np.exp(-np.maximum(peak - _KNEE, 0) / room), peak)

@@ -68,7 +68,7 @@ RAW_REMEDY = "develop it to JPEG, PNG or TIFF and give that"
 
 
 def format_of(path: Path) -> PictureFormat:
-    """The format of a picture.
+    """Return the format of a picture.
 
     Raises:
         MediaError: It is none, or of a format that cannot be read.
@@ -128,13 +128,13 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _is_raw(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether a TIFF is a camera's: its first picture is a preview of what it really holds."""
+    """Return whether a TIFF is a camera's: its first picture is a preview of what it really holds."""
     tags = image.tag_v2
     return _DNG_VERSION in tags or bool(int(tags.get(_SUBFILE_TYPE) or 0) & 1)
 
 
 def is_sideways(path: Path, image: Image.Image) -> bool:
-    """Whether a picture's size, as its header has it, is that of a picture that lies on its side.
+    """Return whether a picture's size, as its header has it, is that of a picture that lies on its side.
 
     Args:
         path: The file.

@@ -92,7 +92,7 @@ def probe_folder(folder: Path, fps: WantedRate, limits: Limits, background: Back
 
 
 def _gathered(images: Sequence[Path], facts: Sequence[_Facts]) -> list[str]:
-    """What is to be said of single pictures of a folder, the same of several in one sentence."""
+    """Return what is to be said of single pictures of a folder, the same of several in one sentence."""
     said: dict[str, list[str]] = {}
     for image, fact in zip(images, facts, strict=True):
         for note in fact.notes:
@@ -227,7 +227,7 @@ def _check_size(path: Path, size: tuple[int, int], limits: Limits) -> None:
 
 
 def _pictures_of(folder: Path) -> tuple[tuple[Path, ...], list[str]]:
-    """A folder's pictures in order, and notes on those that are left out."""
+    """Return a folder's pictures in order, and notes on those that are left out."""
     taken: list[Path] = []
     hidden: list[str] = []
     foreign: list[str] = []

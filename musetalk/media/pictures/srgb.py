@@ -39,12 +39,12 @@ def to_srgb(image: Image.Image, background: Background) -> UInt8Array:
 
 
 def is_transparent(image: Image.Image) -> bool:
-    """Whether a pixel of a picture lets anything through. Decodes it where it may."""
+    """Return whether a pixel of a picture lets anything through. Decodes it where it may."""
     return _may_be_transparent(image) and _split(image)[1] is not None
 
 
 def profile_note(image: Image.Image) -> str:
-    """What is to be said of a file's colors, if anything: a sentence that lacks its subject, the file."""
+    """Return what is to be said of a file's colors, if anything: a sentence that lacks its subject, the file."""
     profile, mode = image.info.get("icc_profile"), _color_mode(image)
     if profile and _fitting(mode, profile) is None:
         return "has a colour profile that cannot be used: it was left aside"
@@ -72,7 +72,7 @@ def _may_be_transparent(image: Image.Image) -> bool:
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """A picture's colors (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it is whole."""
+    """Return a picture's colors (mode RGB, L, CMYK or LAB, 8 bits) and its alpha (mode L), None where it is whole."""
     if _is_deep(image):
         return _eight_bits(image)
     if _may_be_transparent(image):
@@ -98,14 +98,14 @@ def _eight_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _color_mode(image: Image.Image) -> str:
-    """The mode of the colors that `_split` gives."""
+    """Return the mode of the colors that `_split` gives."""
     if image.mode in _SPACES:
         return image.mode
     return "L" if image.mode[0] in "1LIF" else "RGB"
 
 
 def _transform(mode: str, profile: bytes | None) -> ImageCms.ImageCmsTransform | None:
-    """What turns colors of a mode into sRGB; None: they are sRGB, or as good a guess as any."""
+    """Return what turns colors of a mode into sRGB; None: they are sRGB, or as good a guess as any."""
     fitting = _fitting(mode, profile) if profile else None
     if fitting is None and mode == "LAB":
         return _to_srgb(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), mode)
@@ -113,7 +113,7 @@ def _transform(mode: str, profile: bytes | None) -> ImageCms.ImageCmsTransform |
 
 
 def _fitting(mode: str, profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """What a profile makes of a mode's colors; None: it is damaged, or made for another kind of picture."""
+    """Return what a profile makes of a mode's colors; None: it is damaged, or made for another kind of picture."""
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return _to_srgb(opened, mode) if opened.profile.xcolor_space.strip() == _SPACES[mode] else None

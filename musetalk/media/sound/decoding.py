@@ -144,7 +144,7 @@ def _decode(stream: SoundStream, out: Path, span: Span, cancel: CancelToken | No
 
 
 def _richest(formats: tuple[SoundFormat, ...]) -> SoundFormat:
-    """The format into which all of these can be brought: the most channels and the highest rate of them."""
+    """Return the format into which all of these can be brought: the most channels and the highest rate of them."""
     widest = max(formats, key=lambda each: each.channels)
     return SoundFormat(max(each.rate for each in formats), widest.channels, widest.layout)
 

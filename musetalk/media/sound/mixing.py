@@ -38,7 +38,7 @@ _LAYOUTS = {
 
 
 def channel_names(layout: str, channels: int) -> tuple[str, ...]:
-    """What the channels of a layout are, "FL" (front left), "LFE" (bass) and so on; "" where nobody knows."""
+    """Return what the channels of a layout are, "FL" (front left), "LFE" (bass) and so on; "" where nobody knows."""
     names = tuple(_LAYOUTS.get(layout, "").split())
     return names if len(names) == channels else ("",) * channels
 
@@ -58,7 +58,7 @@ class Mixer:
         self._gains: Float64Array = np.full(len(names), 1 / len(names))
 
     def gains(self, block: Float32Array) -> Float32Array:
-        """How much of each channel of the next block is heard: float32 [channels].
+        """Return how much of each channel of the next block is heard: float32 [channels].
 
         Args:
             block: float32 [n, channels], n > 1.
@@ -112,7 +112,7 @@ def mix(blocks: Iterator[Float32Array], gains: Float32Array) -> Iterator[Float32
 
 
 def stereo_gains(names: tuple[str, ...]) -> Float32Array:
-    """How much of each channel is heard left and right, no channel left out: float32 [channels, 2]."""
+    """Return how much of each channel is heard left and right, no channel left out: float32 [channels, 2]."""
     gains = np.full((len(names), 2), np.sqrt(0.5), np.float32)
     for channel, name in enumerate(names):
         if "L" in name and name != "LFE":

@@ -58,7 +58,7 @@ def repair(file: WavFile, what: str, cancel: CancelToken | None = None) -> tuple
 
 
 def _numbers(block: Float32Array) -> tuple[int, int, float]:
-    """How many samples of a block are no numbers, how many too large, and the largest."""
+    """Return how many samples of a block are no numbers, how many too large, and the largest."""
     size = np.abs(block)
     finite = np.isfinite(size)
     return (
@@ -69,7 +69,10 @@ def _numbers(block: Float32Array) -> tuple[int, int, float]:
 
 
 def _filled(samples: Float32Array, wrong: np.ndarray, longest: int) -> Float32Array:
-    """The samples of a channel with the wrong ones on a line between their neighbours; silent where many follow."""
+    """Return the samples of a channel with the wrong ones on a line between their neighbours.
+
+    Silent where many follow.
+    """
     good = np.flatnonzero(~wrong)
     if len(good) == 0:
         return np.zeros_like(samples)

@@ -102,7 +102,10 @@ def extract_probed(facts: VoiceFacts, folder: Path, limits: Limits, cancel: Canc
 
 
 def unextracted_voice(facts: VoiceFacts) -> Voice:
-    """A voice that stays where it is, of which `read_excerpt` reads parts; its length is what its packets say."""
+    """Return a voice that stays where it is, of which `read_excerpt` reads parts.
+
+    Its length is what its packets say.
+    """
     path, index = facts.file.path, facts.streams[0]
     samples, notes = round(facts.seconds * SPEECH_RATE), facts.notes_on(index)
     return Voice(path, SPEECH_RATE, 1, samples, path, notes=notes, stream=_stream_of(facts, index))
@@ -132,7 +135,7 @@ def extract_sound_of(source: Source, folder: Path, limits: Limits, cancel: Cance
 
 
 def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelToken | None) -> tuple[int, DecodedSound]:
-    """The first of the streams to choose from that can be decoded, and what came of it.
+    """Return the first of the streams to choose from that can be decoded, and what came of it.
 
     Raises:
         VoiceError: There is none, with the reason for the first one.
@@ -149,7 +152,7 @@ def _first_decodable(facts: VoiceFacts, out: Path, span: Span, cancel: CancelTok
 
 
 def _losses(voice: Voice, index: int, facts: VoiceFacts, sound: DecodedSound) -> Iterator[str]:
-    """What of a voice is not there to be heard, a sentence each."""
+    """Yield what of a voice is not there to be heard, a sentence each."""
     path = facts.file.path
     # Without times, packets are taken for as long as they would be at the first of the rates.
     counted = len({each.rate for each in sound.formats}) < 2 or _stream_of(facts, index).timed
@@ -201,7 +204,9 @@ def _mix_block(file: WavFile) -> int:
 
 
 def _listened_to(file: WavFile, names: tuple[str, ...], cancel: CancelToken | None) -> tuple[Float32Array, float]:
-    """How much of each channel is listened to, block by block: float32 [blocks, channels]; and the largest sample.
+    """Return how much of each channel is listened to, block by block: float32 [blocks, channels].
+
+    And the largest sample.
 
     Where a sample is no number or far too large, that is the second value, and the first one is of no use.
     """

@@ -69,7 +69,7 @@ class FrameClock:
         return self.source_fps or self.fps
 
     def picture(self, frame: int) -> int:
-        """The picture that a frame shows."""
+        """Return the picture that a frame shows."""
         return frame if self.pictures is None else int(self.pictures[frame])
 
 
@@ -138,7 +138,7 @@ def _stated_rate(length: Fraction, tick: Fraction, hint: Fraction | None) -> Fra
 
 
 def _too_dense(ticks: Int64Array, tick: Fraction) -> bool:
-    """Whether so many pictures are said to be shown in so short a time that it cannot be meant."""
+    """Return whether so many pictures are said to be shown in so short a time that it cannot be meant."""
     return int(ticks[-1] - ticks[0]) * tick * _FASTEST_CAMERA < len(ticks) - 1
 
 
@@ -152,7 +152,10 @@ def _check_length(seconds: Fraction | float, longest: float) -> None:
 
 
 def _even_rate(ticks: Int64Array, tick: Fraction, hint: Fraction | None) -> tuple[Fraction, int] | None:
-    """The rate of evenly spaced pictures, and how many of them miss their place; None where they are not even."""
+    """Return the rate of evenly spaced pictures, and how many of them miss their place.
+
+    None where they are not even.
+    """
     count = len(ticks)
     apart = Fraction(int(ticks[-1] - ticks[0]))
     missing = _missing(ticks, float(apart / (count - 1)))
@@ -169,13 +172,15 @@ def _even_rate(ticks: Int64Array, tick: Fraction, hint: Fraction | None) -> tupl
 
 
 def _missing(ticks: Int64Array, interval: float) -> Float64Array:
-    """How far pictures are from an even grid, in ticks."""
+    """Return how far pictures are from an even grid, in ticks."""
     off = (ticks - ticks[0]) - np.arange(len(ticks)) * interval
     return np.asarray(np.abs(off - np.median(off)), dtype=np.float64)
 
 
 def _agreeing_rate(measured: Fraction, unrest: float, rounding: Fraction, hint: Fraction | None) -> Fraction:
-    """The stated rate, or the nearest standard one, if the times cannot tell it from the measured one; else that.
+    """Return the stated rate, or the nearest standard one, if the times cannot tell it from the measured one.
+
+    Else that.
 
     Args:
         measured: By the first time and the last.
@@ -202,7 +207,7 @@ def _constant(
     *,
     repaired: int,
 ) -> FrameClock:
-    """The clock of evenly spaced pictures, played at the rate that is wanted."""
+    """Return the clock of evenly spaced pictures, played at the rate that is wanted."""
     fps = played_at(own, wanted)
     if fps == own:
         return FrameClock(own, count, seconds, None, tuple(keyframes.tolist()), own, repaired=repaired)
@@ -222,7 +227,7 @@ def _resampled(
     wanted: WantedRate,
     last: int,
 ) -> FrameClock:
-    """The clock of unevenly spaced pictures: every frame shows the picture of its moment."""
+    """Return the clock of unevenly spaced pictures: every frame shows the picture of its moment."""
     own = _rate_of_bursts(known.ticks, tick, hint)
     fps = played_at(own, wanted)
     places = (known.ticks - known.ticks[0]) * float(tick * fps)  # of the pictures, in frames
@@ -244,12 +249,12 @@ def _rate_of_bursts(ticks: Int64Array, tick: Fraction, hint: Fraction | None) ->
 
 
 def _phase(places: Float64Array) -> float:
-    """How far pictures lie behind the frames' beginnings, -0.5 to 0.5 frames, where they agree on it; else 0."""
+    """Return how far pictures lie behind the frames' beginnings, -0.5 to 0.5 frames, where they agree on it; else 0."""
     mean = np.exp(2j * np.pi * places).mean()
     return float(np.angle(mean) / (2 * np.pi)) if abs(mean) > _IN_PHASE else 0.0
 
 
 def _starts(pictures: Int64Array, keyframes: Int64Array) -> tuple[int, ...]:
-    """The first frame that shows each keyframe, or what comes after it."""
+    """Return the first frame that shows each keyframe, or what comes after it."""
     starts = np.searchsorted(pictures, keyframes, side="left")
     return tuple(sorted({*starts.tolist()} - {len(pictures)}))

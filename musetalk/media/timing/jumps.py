@@ -59,11 +59,11 @@ class _Grid:
         return np.diff(self.ticks) / self.step
 
     def uneven(self) -> BoolArray:
-        """Which of them are not the usual one."""
+        """Return which of them are not the usual one."""
         return np.asarray(np.abs(self.gaps() - 1) > _OFF + self.slack)
 
     def is_even(self, gap: float) -> bool:
-        """Whether so many usual distances are one."""
+        """Return whether so many usual distances are one."""
         return abs(gap - 1) <= _OFF + self.slack
 
 
@@ -131,7 +131,7 @@ def _moves(grid: _Grid) -> Iterator[tuple[float, int, int, float]]:
 
 
 def _ease_of_leaving(grid: _Grid, rank: int, *, strange: bool) -> float | None:
-    """How much more even times are without a picture; None: it is not one too many.
+    """Return how much more even times are without a picture; None: it is not one too many.
 
     Args:
         grid: The pictures.
@@ -190,7 +190,9 @@ def _spread_piles(grid: _Grid, few: int) -> int:
 
 
 def _end_of_pile(grid: _Grid, gaps: Float64Array, start: int) -> int | None:
-    """The rank at which pictures are back on the grid that they leave behind rank `start`; None: there is no pile.
+    """Return the rank at which pictures are back on the grid that they leave behind rank `start`.
+
+    None: there is no pile.
 
     Those that piled up at the end of a file need not come back.
     """
@@ -257,7 +259,7 @@ def _close_misordered(grid: _Grid, jump: int) -> int:
 
 
 def _is_contradicted(grid: _Grid, jumps: Int64Array, witness: Witness) -> bool:
-    """Whether what else the file says leaves no room for pauses."""
+    """Return whether what else the file says leaves no room for pauses."""
     decoded = np.asarray(witness.decoded, np.int64)
     if len(decoded) == len(grid.ticks) and float(np.diff(decoded).max()) <= _JUMP * grid.step / 2:
         return True

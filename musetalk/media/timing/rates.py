@@ -25,24 +25,24 @@ _MOST_LEFT = Fraction(60)
 
 
 def nearest_standard(fps: Fraction) -> Fraction:
-    """The standard rate nearest to a rate."""
+    """Return the standard rate nearest to a rate."""
     return min(STANDARD_RATES, key=lambda rate: abs(rate / fps - 1))
 
 
 def believable(stated: Fraction | None) -> Fraction | None:
-    """A rate that a file states, if it can be one."""
+    """Return a rate that a file states, if it can be one."""
     return stated if stated is not None and _STATED[0] <= stated <= _STATED[1] else None
 
 
 def played_at(own: Fraction, wanted: WantedRate) -> Fraction:
-    """The rate at which a source is played whose own one is `own`."""
+    """Return the rate at which a source is played whose own one is `own`."""
     if wanted == "own":
         return own
     return suiting_rate(own) if wanted is None else wanted
 
 
 def suiting_rate(fps: Fraction) -> Fraction:
-    """The rate that suits a source of `fps` frames a second: its own, wherever lips can move at it.
+    """Return the rate that suits a source of `fps` frames a second: its own, wherever lips can move at it.
 
     A slower one is multiplied, so that every picture is shown equally often: to
     25 where that works out, else to the lowest rate from 24 on. A faster one is divided: to the highest rate up to 60.

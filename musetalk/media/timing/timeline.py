@@ -42,7 +42,7 @@ class Timeline:
     mode: Literal["pingpong", "loop", "hold"]
 
     def source_frame(self, frame: int) -> int:
-        """The source frame that output frame `frame` shows."""
+        """Return the source frame that output frame `frame` shows."""
         run = self._run_at(frame)
         return run.source + run.step * (frame - run.start)
 
@@ -60,7 +60,7 @@ class Timeline:
         return min(self.source_count, self.spoken_count)
 
     def _run_at(self, frame: int) -> Run:
-        """The longest run around an output frame, bounded by the source's ends, not by `frame_count`."""
+        """Return the longest run around an output frame, bounded by the source's ends, not by `frame_count`."""
         count = self.source_count
         if frame < count:
             return Run(0, count, 0, 1)

@@ -63,7 +63,7 @@ def order_times(times: Sequence[int], longest_pause: float) -> PictureTimes | No
 
 
 def complete_times(times: Sequence[int], decoded: Sequence[int]) -> list[int]:
-    """The times of pictures with those that a file need not say, and that follow from when pictures are decoded.
+    """Return the times of pictures with those that a file need not say, and that follow from when pictures are decoded.
 
     MPEG gives times to some pictures only. A picture that later ones are predicted from is shown when the next one of
     that kind is decoded, so that pictures are decoded, and shown, at the same moments.
@@ -92,7 +92,9 @@ def complete_times(times: Sequence[int], decoded: Sequence[int]) -> list[int]:
 
 
 def _strays(ticks: Int64Array) -> BoolArray | None:
-    """Which pictures are shown where no codec would put them; None: so many are out of place that the times start over.
+    """Return which pictures are shown where no codec would put them.
+
+    None: so many are out of place that the times start over.
 
     Args:
         ticks: In the order of the file. Codecs move pictures by a few places; a stray lands many places and a long time
@@ -113,7 +115,7 @@ def _strays(ticks: Int64Array) -> BoolArray | None:
 
 
 def _filled(ticks: Int64Array, known: Int64Array) -> Int64Array:
-    """The times with guesses for all that are not `known`: between those of their neighbours in the file."""
+    """Return the times with guesses for all that are not `known`: between those of their neighbours in the file."""
     ordered = np.sort(ticks[known])
     if len(known) == len(ticks):
         return ticks
@@ -128,7 +130,7 @@ def _filled(ticks: Int64Array, known: Int64Array) -> Int64Array:
 
 
 def _without_long_pauses(ticks: Int64Array, longest: float) -> tuple[Int64Array, int]:
-    """The times with pauses beyond belief closed, and how many there were."""
+    """Return the times with pauses beyond belief closed, and how many there were."""
     gaps = np.diff(ticks)
     beyond = gaps > longest
     if not beyond.any():
@@ -145,7 +147,7 @@ def usual_distance(ticks: Int64Array) -> float:
 
 
 def distance_in_bursts(ticks: Int64Array, least: float = 0.0) -> float:
-    """How far apart pictures are where they follow each other without a pause; of several rates a fast one.
+    """Return how far apart pictures are where they follow each other without a pause; of several rates a fast one.
 
     Args:
         ticks: Ascending times of at least two pictures, not all of them the same.

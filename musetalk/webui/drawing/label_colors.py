@@ -65,7 +65,7 @@ def paint_labels(picture: UInt8Array, labels: UInt8Array, place: tuple[float, fl
 
 
 def legend(faces: Iterable[UInt8Array]) -> str:
-    """The colors of what is labelled in any of some faces, as HTML; empty where nothing is.
+    """Return the colors of what is labelled in any of some faces, as HTML; empty where nothing is.
 
     Args:
         faces: uint8 [n, n] each, values of `FaceLabel`.

@@ -9,7 +9,7 @@ from musetalk.webui.drawing.pen import Color
 
 
 def lines_legend(sketch: OverlayBase, overlays: Collection[Overlay]) -> str:
-    """The meaning of the lines that are drawn, as an HTML list; empty where none are.
+    """Return the meaning of the lines that are drawn, as an HTML list; empty where none are.
 
     Args:
         sketch: The frame.

@@ -171,7 +171,7 @@ def _line(picture: UInt8Array) -> float:
 
 
 def _fitted(frame: UInt8Array, max_side: int) -> UInt8Array:
-    """A copy of a frame, shrunk so that its longer side has at most `max_side` pixels."""
+    """Return a copy of a frame, shrunk so that its longer side has at most `max_side` pixels."""
     small, _ = shrunk(frame, max_side)
     return small.copy() if small is frame else small
 
@@ -182,12 +182,12 @@ def _edges(place: CropTransform) -> Points:
 
 
 def _corners(box: FaceBox) -> Points:
-    """The corners of a box, from the upper left one around: float [4, 2] as (x, y)."""
+    """Return the corners of a box, from the upper left one around: float [4, 2] as (x, y)."""
     return np.array([(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)])
 
 
 def _corner_marks(corners: Points) -> list[Points]:
-    """An angle at each corner of a box: float [3, 2] each."""
+    """Return an angle at each corner of a box: float [3, 2] each."""
     length = _CORNER * float(np.abs(corners[2] - corners[0]).min())
     marks = []
     for index, corner in enumerate(corners):

@@ -70,7 +70,7 @@ class Pen:
 
 
 def plate_of(text: str, corner: Points, line: float, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Where `Pen.tag` lays the plate of a text.
+    """Return where `Pen.tag` lays the plate of a text.
 
     Args:
         text: The text.
@@ -89,5 +89,5 @@ def plate_of(text: str, corner: Points, line: float, size: tuple[int, int]) -> t
 
 
 def _font(height: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """What plates of that height are written in."""
+    """Return what plates of that height are written in."""
     return ImageFont.load_default(height * 0.8)

@@ -34,7 +34,7 @@ class ShownFrame:
 
 
 def shown_frame(found: FramePreview, backend: str, *, max_side: int) -> ShownFrame:
-    """What the page needs of a preview.
+    """Return what the page needs of a preview.
 
     Args:
         found: The preview.

@@ -87,7 +87,7 @@ class BackendEntry:
 
 
 def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downloads: bool) -> list[BackendEntry]:
-    """What there is to choose now.
+    """Return what there is to choose now.
 
     Args:
         backends: In the order in which they are shown; each may be the fallback of another.
@@ -106,7 +106,7 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
 
 
 def picker_entries(engine: LipSync, base: RenderSettings, downloads: bool) -> list[BackendEntry]:
-    """What there is to choose now for a render: `auto`, and each of the backends; as for `backend_entries`."""
+    """Return what there is to choose now for a render: `auto`, and each of the backends; as for `backend_entries`."""
     entries = backend_entries(engine.registry, base, downloads)
     choice = engine.choose(base.model_copy(update={"backend": AUTO}))
     groups = next(entry.groups for entry in entries if entry.name == choice.backend)
@@ -115,7 +115,7 @@ def picker_entries(engine: LipSync, base: RenderSettings, downloads: bool) -> li
 
 
 def lacking_list(entries: Sequence[BackendEntry], ready: Sequence[str]) -> str:
-    """The backends that cannot be compared here, each with what it lacks; all texts are escaped.
+    """Return the backends that cannot be compared here, each with what it lacks; all texts are escaped.
 
     Args:
         entries: Of these backends.
@@ -158,13 +158,13 @@ def _weights(backend: AnyBackend, base: RenderSettings, downloads: bool) -> Card
 
 
 def fallback_choice(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
-    """The name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
+    """Return the name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
     fallback = registry.fallback(base.model_copy(update={"backend": name}))
     return fallback.name if fallback else ""
 
 
 def backend_picker(entries: Sequence[BackendEntry], value: str) -> gr.HTML:
-    """A component whose value is the chosen backend's name, as an input and as an output.
+    """Return a component whose value is the chosen backend's name, as an input and as an output.
 
     To show other cards later, return `gr.HTML(cards=backend_cards(entries, value), value=value)` from a handler;
     without a value, what was chosen stays. As with every input, what arrives in a handler is the browser's word: look
@@ -191,7 +191,7 @@ def backend_cards(
     download: DownloadState | None = None,
     errors: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """The cards as HTML; names and messages are escaped.
+    """Return the cards as HTML; names and messages are escaped.
 
     Args:
         entries: As for `backend_picker`.

@@ -46,7 +46,7 @@ class PreviewInputs:
         return [self.source, self.voice, self.moment, *self.form.widgets]
 
     def telling(self, skipped: int = 0, *, alone: bool = False) -> str:
-        """A script that puts what these inputs hold in the place of a handler's first value.
+        """Return a script that puts what these inputs hold in the place of a handler's first value.
 
         Args:
             skipped: How many values come after the first one and before these.
@@ -59,7 +59,7 @@ class PreviewInputs:
         )
 
     def comparing(self) -> str:
-        """A script that takes what was told, and these inputs; it returns what has changed, as HTML.
+        """Return a script that takes what was told, and these inputs; it returns what has changed, as HTML.
 
         To be asked while the page is built, see `titles`.
         """
@@ -78,7 +78,7 @@ class PreviewInputs:
 }}"""
 
     def with_face(self, said: str, values: Sequence[Any], face: str, point: str) -> tuple[str, tuple[Any, ...]]:
-        """What the page told and the values of these inputs, as if another face had been chosen there.
+        """Return what the page told and the values of these inputs, as if another face had been chosen there.
 
         Args:
             said: What the page told.

@@ -54,7 +54,7 @@ def wire_changes(settings: SettingsForm, reset: gr.Button, triggers: Iterable[An
 
 
 def fold_of(widget: Any) -> gr.Accordion | None:  # noqa: ANN401 - any of Gradio's blocks
-    """The fold that a widget is in; None: it is in the open."""
+    """Return the fold that a widget is in; None: it is in the open."""
     fold = widget.parent
     while fold is not None and not isinstance(fold, gr.Accordion):
         fold = fold.parent
@@ -62,7 +62,7 @@ def fold_of(widget: Any) -> gr.Accordion | None:  # noqa: ANN401 - any of Gradio
 
 
 def _facts(widgets: dict[str, Any], folds: list[gr.Accordion]) -> dict[str, Any]:
-    """What the page has to know, by position in the list of widgets."""
+    """Return what the page has to know, by position in the list of widgets."""
     names, within = list(widgets), [fold_of(widget) for widget in widgets.values()]
     return {
         "usual": [widget.value for widget in widgets.values()],

@@ -55,7 +55,7 @@ def restorers(models_dir: Path) -> list[str]:
 
 
 def lacking_list(restorer: str | None, models_dir: Path, reader: Reader = VISITOR) -> str:
-    """What is missing to run a restorer, as HTML; empty: nothing, or none is chosen, or none that can be."""
+    """Return what is missing to run a restorer, as HTML; empty: nothing, or none is chosen, or none that can be."""
     if restorer is None or not may_be_named(restorer):
         return ""
     items = "".join(f"<li>{escape(sentence(plain(line, reader)))}</li>" for line in lacks(restorer, models_dir))

@@ -42,14 +42,14 @@ def values_of(settings: RenderSettings) -> dict[str, Value]:
 
 
 def not_in_form(settings: RenderSettings, widgets: SettingsForm) -> list[str]:
-    """What is unusual in settings and cannot be shown in the form, by dotted names: only programs set it."""
+    """Return what is unusual in settings and cannot be shown in the form, by dotted names: only programs set it."""
     held = values_of(settings)
     beyond = [name for name in held if not fits(widgets[name], held[name])]
     return [*_hidden(_plain(settings)), *beyond]
 
 
 def fits(widget: gr.Component, value: Value) -> bool:
-    """Whether a widget can show a value."""
+    """Return whether a widget can show a value."""
     if isinstance(widget, gr.Slider | gr.Number):
         low, high = widget.minimum, widget.maximum
         return isinstance(value, int | float) and (low is None or low <= value) and (high is None or value <= high)
@@ -61,7 +61,7 @@ def fits(widget: gr.Component, value: Value) -> bool:
 
 
 def titles(widgets: SettingsForm) -> dict[str, str]:
-    """What the page calls each widget, its fold's label included; to be asked while the page is built.
+    """Return what the page calls each widget, its fold's label included; to be asked while the page is built.
 
     A served page's widgets have lost the folds that they are in.
     """
@@ -69,7 +69,7 @@ def titles(widgets: SettingsForm) -> dict[str, str]:
 
 
 def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What is not as usual with the same backend: the form's words for it, and for its value.
+    """Return what is not as usual with the same backend: the form's words for it, and for its value.
 
     Args:
         settings: Of a job.
@@ -86,12 +86,12 @@ def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping
 
 
 def labels(widgets: SettingsForm) -> dict[str, str]:
-    """What the page calls settings, by their dotted names."""
+    """Return what the page calls settings, by their dotted names."""
     return {name: _title(widgets[name]) for name in (*WIDGETS, RESTORER)}
 
 
 def _hidden(plain: dict[str, Any]) -> dict[str, Any]:
-    """What is unusual and has no widget, by dotted names."""
+    """Return what is unusual and has no widget, by dotted names."""
     plain, usual = _without_the_look(plain), _plain(RenderSettings())
     return {name: plain[name] for name in plain if name not in _SHOWN | _SERVERS and plain[name] != usual[name]}
 
@@ -122,7 +122,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _title(widget: gr.Component) -> str:
-    """A widget's label with its fold's, and without the name that its setting has elsewhere."""
+    """Return a widget's label with its fold's, and without the name that its setting has elsewhere."""
     label = short_label(widget)
     fold = fold_of(widget)
     return f"{fold.label}: {label[:1].lower()}{label[1:]}" if fold is not None else f"{label}"

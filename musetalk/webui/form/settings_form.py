@@ -113,12 +113,12 @@ def build_mouth(backend: gr.HTML) -> dict[str, gr.Component]:
 
 
 def short_label(widget: gr.Component) -> str:
-    """A widget's label without the name that its setting has elsewhere."""
+    """Return a widget's label without the name that its setting has elsewhere."""
     return str(widget.label).partition(" (")[0]
 
 
 def picked(said: Mapping[str, Value]) -> bool:
-    """Whether the face is one that was picked in the Dub tab's source; `said` as for `read`."""
+    """Return whether the face is one that was picked in the Dub tab's source; `said` as for `read`."""
     return said["face"] == PICKED
 
 
@@ -158,7 +158,7 @@ def read(
 
 
 def _counts(name: str, said: Mapping[str, Value], groups: frozenset[UiGroup]) -> bool:
-    """Whether a setting is shown with a backend of these groups; where it is hidden, it says nothing."""
+    """Return whether a setting is shown with a backend of these groups; where it is hidden, it says nothing."""
     upright = "latentsync" in groups and said["latentsync.framing"] == "aligned"
     if name == "bbox_shift":
         return not upright
@@ -199,7 +199,7 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
 
 
 def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
-    """A job's settings with what the server decides as it is decided now."""
+    """Return a job's settings with what the server decides as it is decided now."""
     now: dict[str, Any] = {name: getattr(base, name) for name in SERVER_ONLY}
     for group, leaves in SERVER_ONLY_IN.items():
         own = getattr(base, group)

@@ -54,7 +54,7 @@ class SettingWidget:
         return held
 
     def _told(self) -> dict[str, Any]:
-        """What every widget is told."""
+        """Return what every widget is told."""
         value = self.held(self.setting.default)
         return {"value": value, "label": self.label, "info": self.info, "elem_classes": self.shown or None}
 

@@ -35,7 +35,7 @@ class CardWeights:
 
 
 def state_said(weights: CardWeights, problem: str, instead: str) -> tuple[str, str]:
-    """Whether a backend can run, in a few words, and their tone for the style sheet.
+    """Return whether a backend can run, in a few words, and their tone for the style sheet.
 
     Args:
         weights: Its.
@@ -54,7 +54,7 @@ def state_said(weights: CardWeights, problem: str, instead: str) -> tuple[str, s
 
 
 def weights_part(name: str, weights: CardWeights, download: DownloadState, error: str = "") -> str:
-    """The button and the progress of a backend's download as HTML, and what is to be said of either.
+    """Return the button and the progress of a backend's download as HTML, and what is to be said of either.
 
     Args:
         name: Of the backend, which is its set's.
@@ -72,7 +72,7 @@ def weights_part(name: str, weights: CardWeights, download: DownloadState, error
 
 
 def announced(download: DownloadState) -> str:
-    """What a screen reader says; must not change while nothing but the numbers do."""
+    """Return what a screen reader says; must not change while nothing but the numbers do."""
     return {
         "idle": "",
         "running": f"Downloading {download.name}",
@@ -84,7 +84,7 @@ def announced(download: DownloadState) -> str:
 
 
 def figures(download: DownloadState) -> list[str]:
-    """How far a download is that is under way: how much of it, and which of its files it is at."""
+    """Return how far a download is that is under way: how much of it, and which of its files it is at."""
     file = download.file
     if download.phase == "stopping":
         return ["Stopping"]
@@ -99,7 +99,7 @@ def figures(download: DownloadState) -> list[str]:
 
 
 def share_of(download: DownloadState) -> float:
-    """How much of a download is here, 0 to 1."""
+    """Return how much of a download is here, 0 to 1."""
     return min(download.done / download.total, 1.0) if download.total else 0.0
 
 

@@ -20,7 +20,7 @@ def comparison_panel(
     notices: Mapping[str, str] | None = None,
     videos: Mapping[str, str] | None = None,
 ) -> str:
-    """The account of one comparison.
+    """Return the account of one comparison.
 
     Args:
         comparison: `Comparison.to_dict()`, or the same from JSON.
@@ -49,7 +49,7 @@ def comparison_panel(
 
 
 def _failures(parts: Sequence[Mapping[str, Any]]) -> str:
-    """Which backends made nothing, and why; empty: none."""
+    """Return which backends made nothing, and why; empty: none."""
     failed = [part for part in parts if part["error"]]
     if not failed:
         return ""
@@ -69,12 +69,12 @@ def _downloads(videos: Mapping[str, str]) -> str:
 
 
 def _saved_as(name: str, address: str) -> str:
-    """What a file is called among downloads: as the page calls it, where it is called after its backend."""
+    """Return what a file is called among downloads: as the page calls it, where it is called after its backend."""
     return f"{titled(name)}.mp4" if address.endswith(f"/{name}.mp4") else ""
 
 
 def _settings(painted: Sequence[Mapping[str, Any]]) -> str:
-    """What all of them were rendered with; the backend is each one's own."""
+    """Return what all of them were rendered with; the backend is each one's own."""
     if not painted:
         return ""
     return table_fold("Settings", [row for row in flat(painted[0]["report"]["settings"]) if row[0] != "backend"])
@@ -96,7 +96,7 @@ def _table(parts: Sequence[Mapping[str, Any]], measures: Sequence[Row]) -> str:
 
 
 def _head(part: Mapping[str, Any]) -> str:
-    """A backend's name, and below it who else painted, or that it failed."""
+    """Return a backend's name, and below it who else painted, or that it failed."""
     said = "failed" if part["error"] else who_painted(part["report"], titled)
     about = f'<span class="mt-users">{escape(said)}</span>' if said else ""
     return f'<th scope="col">{escape(titled(part["backend"]))}{about}</th>'
@@ -114,7 +114,7 @@ def _title(label: str) -> str:
 
 
 def _part(index: int, part: Mapping[str, Any], notice: str) -> str:
-    """What is to be known of one result: what its report warns of, and where others painted."""
+    """Return what is to be known of one result: what its report warns of, and where others painted."""
     name, report = escape(titled(part["backend"])), part["report"]
     record_fallback = timeline_svg(report) if report["fallbacks"] else ""
     label = draft_badge() if is_draft(part["backend"]) else notice_line(notice)

@@ -15,5 +15,5 @@ _CHOICE = (
 
 
 def ending_box() -> gr.HTML:
-    """The choice of a notification, built where it is called; shown while a watched job waits or runs."""
+    """Return the choice of a notification, built where it is called; shown while a watched job waits or runs."""
     return gr.HTML(_CHOICE, js_on_load=_SCRIPT.read_text(encoding="utf-8"), elem_id="ending")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 
 def file_address(path: Path) -> str:
-    """Where the page finds a file of a static path; relative, so that it holds behind any proxy's prefix."""
+    """Return where the page finds a file of a static path; relative, so that it holds behind any proxy's prefix."""
     return f"gradio_api/file={quote(str(path))}"
 
 

@@ -6,7 +6,7 @@ from html import escape
 
 
 def header(name: str, version: str, device: str, queue: str) -> str:
-    """What this is, what it runs on, how busy it is. All arguments are plain text and are escaped."""
+    """Return what this is, what it runs on, how busy it is. All arguments are plain text and are escaped."""
     return (
         f'<div class="mt-header"><h1 class="mt-name">{_MARK}{escape(name)}</h1>'
         f'<ul class="mt-header-facts" aria-label="About this server"><li>{escape(version)}</li>'

@@ -100,7 +100,7 @@ def media_box(kind: MediaKind, max_bytes: int) -> gr.HTML:
 
 
 def box_html(kind: MediaKind, held: HeldMedia | None) -> str:
-    """A box that holds a file, or none; names and sentences are escaped.
+    """Return a box that holds a file, or none; names and sentences are escaped.
 
     No two are the same, so that the page notices each answer.
     """
@@ -159,6 +159,6 @@ def _bar(kind: MediaKind) -> str:
 
 
 def _button(action: str, word: str, what: str = "") -> str:
-    """A button; `what` is said to those who do not see what it belongs to."""
+    """Return a button; `what` is said to those who do not see what it belongs to."""
     said = f'<span class="mt-unseen">{what}</span>' if what else ""
     return f'<button type="button" class="mt-button" data-action="{action}">{word}{said}</button>'

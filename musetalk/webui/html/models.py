@@ -83,7 +83,7 @@ def models_panel(
     refusal: str = "",
     errors: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """All sets with their files, then the files that several share; all texts are escaped.
+    """Return all sets with their files, then the files that several share; all texts are escaped.
 
     Args:
         sets: In the order in which they are shown.
@@ -115,7 +115,7 @@ def models_panel(
 
 
 def models_table(rows: Sequence[ModelRow], label: str = "Files of weights") -> str:
-    """A table of files, or a sentence where none is needed; all texts are escaped.
+    """Return a table of files, or a sentence where none is needed; all texts are escaped.
 
     The roles repeat what the elements say because narrow screens show rows as cards, and browsers drop the meaning of a
     table that is laid out differently.
@@ -147,7 +147,7 @@ def _section(index: int, each: ModelSet, download: DownloadState, refused: bool,
 
 
 def _button(each: ModelSet, download: DownloadState, refused: bool) -> str:
-    """One button in all states, so that it keeps the focus where it starts something and where it ends it."""
+    """Return one button in all states, so that it keeps the focus where it starts something and where it ends it."""
     mine = download.active and download.name == each.name
     action, word, style = ("cancel", "Cancel", "") if mine else ("download", _offer(each), " mt-button-main")
     hidden = refused or each.absent == 0 or (bool(each.problems) and not mine)

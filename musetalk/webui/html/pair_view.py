@@ -37,7 +37,7 @@ class Side:
 
 
 def pair_view(sides: Sequence[Side], fps: Fraction, frames: int) -> str:
-    """Two results at one moment, with what chooses and moves them.
+    """Return two results at one moment, with what chooses and moves them.
 
     Args:
         sides: Two or more, of the same frames; the first two are shown first.

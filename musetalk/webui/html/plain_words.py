@@ -66,7 +66,7 @@ VISITOR = Reader()  # somebody who can change inputs and settings, and nothing o
 
 
 def plain(text: str, reader: Reader) -> str:
-    """A problem, a remedy or both, in words for `reader`; may be empty, where nothing can be done on a page."""
+    """Return a problem, a remedy or both, in words for `reader`; may be empty, where nothing can be done on a page."""
     text = _LEFT_OUT.sub("", text).replace("HF_HUB_OFFLINE forbids", "this server is set up to forbid")
     text = text.replace("HF_ENDPOINT is no", "the mirror that this server is set up to use is no")
     text = re.sub(r"start it with --downloads \([^)]*\)", "allow downloads", text)
@@ -101,7 +101,7 @@ def _raise_limit(found: re.Match[str], reader: Reader) -> str:
 
 
 def _owners(remedy: str, reader: Reader) -> str:
-    """What only whoever runs the server can do; commands are told to nobody on a page."""
+    """Return what only whoever runs the server can do; commands are told to nobody on a page."""
     if reader.owner and not remedy.startswith(("python", "pip")):
         return remedy
     return "the server's log says what to do" if reader.owner else "whoever runs this server has to mend that"

@@ -29,7 +29,7 @@ _STAGES: dict[Stage, str] = {
 def preview_status(
     preview: Preview | None, before: int = 0, error: MuseTalkError | None = None, reader: Reader = VISITOR
 ) -> str:
-    """How far a preview is.
+    """Return how far a preview is.
 
     The page replaces this several times a second; every state has the same elements, and hides what it has no use for,
     so that screen readers hear of a new state and not of every figure.
@@ -67,7 +67,7 @@ def _doing(preview: Preview, before: int) -> str:
 
 
 def _figures(preview: Preview) -> str:
-    """How long it has taken, and how much of its stage is done where that is known; no guess at what is left."""
+    """Return how long it has taken, and how much of its stage is done where that is known; no guess at what is left."""
     share = "" if preview.share is None else f"{int(preview.share * 100)} %, "
     return f"{share}{clock(int(preview.seconds))} so far"
 
@@ -83,7 +83,7 @@ def _bar(preview: Preview | None) -> str:
 
 
 def stamp(shown: ShownFrame, choice: str = "") -> str:
-    """Whose picture is shown, as HTML.
+    """Return whose picture is shown, as HTML.
 
     Args:
         shown: The picture.

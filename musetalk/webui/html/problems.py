@@ -51,7 +51,7 @@ class ProblemSlots:
         return [self.source, self.voice, self.backend, self.action]
 
     def told(self, error: MuseTalkError, reader: Reader) -> Update:
-        """An error in its place; what was said below the buttons before is over."""
+        """Return an error in its place; what was said below the buttons before is over."""
         places = {"source": self.source, "voice": self.voice, "backend": self.backend}
         return {self.action: "", places.get(error.subject, self.action): problem_html(error, reader)}
 
@@ -61,7 +61,7 @@ class ProblemSlots:
 
 
 def telling(handler: Callable[P, Update], slots: ProblemSlots, reader: Callable[[], Reader]) -> Callable[P, Update]:
-    """A handler whose errors are told in their places, to `reader()`; where it succeeds, all that was told goes.
+    """Return a handler whose errors are told in their places, to `reader()`; where it succeeds, all that was told goes.
 
     Its event has to have the slots among its outputs.
     """
@@ -105,7 +105,7 @@ def wire_telling(
 
 
 def problem_slot(mended_in: str = "") -> gr.HTML:
-    """A place for one problem, which comes into view when there is one; nothing is seen of it while it is empty.
+    """Return a place for one problem, which comes into view when there is one; nothing is seen of it while it is empty.
 
     Args:
         mended_in: Selector of the parts of the page where any change may mend it; empty: only handlers say when it is.
@@ -114,7 +114,7 @@ def problem_slot(mended_in: str = "") -> gr.HTML:
 
 
 def problem_html(error: MuseTalkError, reader: Reader) -> str:
-    """A problem and its remedy in words for `reader`; escaped."""
+    """Return a problem and its remedy in words for `reader`; escaped."""
     turn = secrets.token_hex(4)  # no two are the same: what is told again is heard again
     return f'<p class="mt-problem" role="alert" data-turn="{turn}">{escape(in_sentences(error, reader))}</p>'
 

@@ -16,7 +16,7 @@ _MOST_SHOWN = 5  # fallbacks spelt out; the timeline shows all of them
 
 
 def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
-    """The account of one render.
+    """Return the account of one render.
 
     Args:
         report: `RenderReport.to_dict()`, or the same from JSON; None shows nothing.
@@ -61,13 +61,13 @@ def _frames_at_rest(report: Mapping[str, Any]) -> int:
 
 
 def _choice(report: Mapping[str, Any]) -> str:
-    """Why this backend was chosen, where that was left to the program."""
+    """Return why this backend was chosen, where that was left to the program."""
     why = report.get("choice")
     return f'<p class="mt-choice">{escape(sentence(why))}.</p>' if why else ""
 
 
 def notice_line(notice: str) -> str:
-    """What a result has to be labelled with; empty: nothing."""
+    """Return what a result has to be labelled with; empty: nothing."""
     return f'<p class="mt-notice">{escape(notice)}.</p>' if notice else ""
 
 
@@ -96,7 +96,7 @@ def _chips(report: Mapping[str, Any]) -> str:
 
 
 def _restored(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The figures of enhancement; none where nothing was to be restored."""
+    """Yield the figures of enhancement; none where nothing was to be restored."""
     if report.get("enhancer"):
         yield "restored", f"{report['restored_frames']:,}", "warn" if report["unrestored"] else ""
         yield "restorer", report["enhancer"], ""
@@ -107,7 +107,10 @@ def _range(ends: Sequence[int] | None) -> str:
 
 
 def warnings_list(report: Mapping[str, Any]) -> str:
-    """What the user should know, fallbacks and unrestored frames stretch by stretch; nothing of `whole_fallback`."""
+    """Return what the user should know, fallbacks and unrestored frames stretch by stretch.
+
+    Nothing of `whole_fallback`.
+    """
     whole = whole_fallback(report)
     sentences = [text for text in report["warnings"] if text != whole]
     fallbacks = [] if whole else report["fallbacks"]
@@ -133,12 +136,12 @@ def _stretches(
 
 
 def whole_fallback(report: Mapping[str, Any]) -> str:
-    """The warning that the backend asked for painted nothing of the result; empty: it did."""
+    """Return the warning that the backend asked for painted nothing of the result; empty: it did."""
     return str(report["warnings"][0]) if report.get("instead") else ""
 
 
 def fallback_banner(report: Mapping[str, Any]) -> str:
-    """What `whole_fallback` says, as it stands above all else."""
+    """Return what `whole_fallback` says, as it stands above all else."""
     whole = whole_fallback(report)
     return f'<p class="mt-swapped">{escape(sentence(whole))}.</p>' if whole else ""
 

@@ -40,7 +40,7 @@ class _Step:
 def status_panel(
     job: Job | None, place: int = 0, hint: str = HINT, *, newest: str = "", file: str = "", problem: str = ""
 ) -> str:
-    """The state of one render.
+    """Return the state of one render.
 
     Args:
         job: Whose; None shows what to do first.
@@ -102,21 +102,21 @@ def _download(file: str, title: str) -> str:
 
 
 def _note(progress: JobProgress) -> str:
-    """What was said last, but not how long the trial took it to be where that is known better."""
+    """Return what was said last, but not how long the trial took it to be where that is known better."""
     if not whole_said(progress):
         return progress.note
     return "; ".join(part for part in progress.note.split("; ") if not part.startswith((GUESSED, LEARNED)))
 
 
 def share_done(progress: JobProgress | None) -> float | None:
-    """How much of the present stage is done, 0 to 1; None while its length is unknown."""
+    """Return how much of the present stage is done, 0 to 1; None while its length is unknown."""
     if progress is None or progress.total <= 1:
         return None
     return min(max((progress.done + progress.part) / progress.total, 0.0), 1.0)
 
 
 def _headline(job: Job | None, place: int) -> str:
-    """What a screen reader announces; must not change while nothing but the numbers do."""
+    """Return what a screen reader announces; must not change while nothing but the numbers do."""
     if job is None:
         return "Ready"
     if job.state == "queued":
@@ -145,14 +145,14 @@ def _figures(progress: JobProgress | None, *, countdown: bool = False) -> list[s
 
 
 def whole_said(progress: JobProgress | None) -> str:
-    """How far the whole job is, "34 % of all, about 2 min left"; empty: nobody knows."""
+    """Return how far the whole job is, "34 % of all, about 2 min left"; empty: nobody knows."""
     if progress is None or progress.whole is None or progress.whole_seconds_left is None:
         return ""
     return f"{int(progress.whole * 100)}% of all, {roughly(progress.whole_seconds_left)} left"
 
 
 def _whole(progress: JobProgress | None) -> str:
-    """The bar of all that there is to do."""
+    """Return the bar of all that there is to do."""
     said, share = whole_said(progress), progress.whole if progress and progress.whole is not None else 0.0
     bar = ""
     if said:

@@ -42,7 +42,7 @@ class _Piece:
 
 
 def timeline_svg(report: Mapping[str, Any]) -> str:
-    """The timeline of one render.
+    """Return the timeline of one render.
 
     Fallbacks have a layer of their own, so that none can disappear under what surrounds it. However long the output,
     the result stays under 60 KB.
@@ -90,7 +90,7 @@ def _grid(ticks: Sequence[float], seconds: float) -> str:
 
 
 def _curve(loudness: Sequence[float]) -> str:
-    """The voice as an area; of too many values, the largest of each bin."""
+    """Return the voice as an area; of too many values, the largest of each bin."""
     if not loudness:
         return ""
     bins = min(len(loudness), _POINTS)
@@ -106,7 +106,7 @@ def _curve(loudness: Sequence[float]) -> str:
 
 
 def _bands(pieces: Sequence[_Piece], frames: int) -> str:
-    """What is no fallback; the less was painted, the lower, so that color is not all that tells kinds apart."""
+    """Return what is no fallback; the less was painted, the lower, so that color is not all that tells kinds apart."""
     calm = [piece for piece in pieces if piece.kind != "fallback"]
     shown = calm if len(calm) <= _COLUMNS else _merged(calm, frames)
     heights = {"face": _BAND, "rest": _BAND * 3 / 4, "cutaway": _BAND / 2, "tail": _BAND / 4}
@@ -117,7 +117,7 @@ def _bands(pieces: Sequence[_Piece], frames: int) -> str:
 
 
 def _marks(pieces: Sequence[_Piece], frames: int) -> str:
-    """The fallbacks, as tall as the plot; their outline keeps the shortest one visible."""
+    """Return the fallbacks, as tall as the plot; their outline keeps the shortest one visible."""
     found = [piece for piece in pieces if piece.kind == "fallback"]
     shown = found if len(found) <= _COLUMNS // 2 else _merged(found, frames)
     return _group("fallback", shown, frames, _VOICE + _GAP + _BAND)

@@ -98,7 +98,7 @@ document.addEventListener("seeked", follow, true);
 
 
 def seek_bar(report: Mapping[str, Any], frames: int) -> str:
-    """What lies over the plot of a timeline and answers clicks and keys, and the line that says what a frame is.
+    """Return what lies over the plot of a timeline and answers clicks and keys, and the line that says what a frame is.
 
     Args:
         report: `RenderReport.to_dict()`, or the same from JSON.
@@ -115,7 +115,7 @@ def seek_bar(report: Mapping[str, Any], frames: int) -> str:
 
 
 def readout() -> str:
-    """The line that says what a frame is."""
+    """Return the line that says what a frame is."""
     return f'<p class="mt-readout">{HINT}</p>'
 
 

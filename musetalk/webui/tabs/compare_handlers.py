@@ -95,7 +95,7 @@ class CompareHandlers(JobWatcher):
         return self.compare_anyway(request, source, voice, secret, backends, picked_in, *values)
 
     def estimate(self, source: str | None, voice: str | None, backends: list[str], *values: Value) -> str:
-        """About how long a comparison would take, as HTML; empty: that cannot be said."""
+        """Return about how long a comparison would take, as HTML; empty: that cannot be said."""
         if len(backends) < 2:
             return ""
         return self._estimates.told(source, voice, settings_form.named(values), self._in_order(backends))
@@ -166,7 +166,10 @@ class CompareHandlers(JobWatcher):
         return {**update, stage.pair: self._pair(job, facts, videos)}
 
     def _pair(self, job: Job, facts: Mapping[str, Any], videos: Mapping[str, Path]) -> str:
-        """One frame of two results, or of one and the source; empty: there is nothing to be shown beside another."""
+        """Return one frame of two results, or of one and the source.
+
+        Empty: there is nothing to be shown beside another.
+        """
         reports = {part["backend"]: part["report"] for part in facts["parts"] if part["backend"] in videos}
         sides = [
             Side(
@@ -204,12 +207,12 @@ def named(backends: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def first_of(names: Sequence[str], registry: Iterable[AnyBackend]) -> list[str]:
-    """What is chosen at first: a network and one of LatentSync's; where there are not both, the first two."""
+    """Return what is chosen at first: a network and one of LatentSync's; where there are not both, the first two."""
     networks = [each for each in registry if each.name in names and "network" in each.ui_groups]
     kinds = [[each.name for each in networks if ("latentsync" in each.ui_groups) == latent] for latent in (False, True)]
     return [kind[0] for kind in kinds] if all(kinds) else [*names[:2]]
 
 
 def _others(report: Mapping[str, Any]) -> tuple[tuple[int, int, str], ...]:
-    """Which frames of a result others painted."""
+    """Return which frames of a result others painted."""
     return tuple((each["start"], each["stop"], each["backend"] or "a fallback") for each in report["fallbacks"])

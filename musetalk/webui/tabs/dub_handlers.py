@@ -86,7 +86,7 @@ class DubHandlers(JobWatcher):
         return {**self.open(job), self._stage.estimate: ""}
 
     def estimate(self, source: str | None, voice: str | None, *values: Value) -> str:
-        """About how long a render would take, as HTML; empty: that cannot be said."""
+        """Return about how long a render would take, as HTML; empty: that cannot be said."""
         return self.estimates.told(source, voice, settings_form.named(values))
 
     def leave(self, job_id: str) -> Update:

@@ -54,7 +54,7 @@ class Estimates:
     def told(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
     ) -> str:
-        """The estimate as HTML; empty: an input is missing, or something is wrong, which is told elsewhere.
+        """Return the estimate as HTML; empty: an input is missing, or something is wrong, which is told elsewhere.
 
         Args:
             source: What is to be rendered.
@@ -72,7 +72,10 @@ class Estimates:
     def question(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
     ) -> str:
-        """What is asked before a job is started that takes over an hour, as HTML; empty: nothing is; see `told`."""
+        """Return what is asked before a job is started that takes over an hour, as HTML; empty: nothing is.
+
+        See `told`.
+        """
         known = self._known(source, voice, said, compare)
         if known is None or known[2].seconds <= _ASKED_ABOVE_SECONDS:
             return ""
@@ -82,7 +85,7 @@ class Estimates:
     def _known(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str]
     ) -> tuple[Work, RenderSettings, Forecast] | None:
-        """The work, settings that name what paints, and the forecast; None: as for `told`."""
+        """Return the work, settings that name what paints, and the forecast; None: as for `told`."""
         if not source or not voice:
             return None
         try:
@@ -107,7 +110,7 @@ class Estimates:
         )
 
     def _others(self, work: Work, settings: RenderSettings) -> str:
-        """How long the same would take with each other backend, whether it is ready here or not."""
+        """Return how long the same would take with each other backend, whether it is ready here or not."""
         others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
         forecasts = [self._site.jobs.forecast(work, settings.model_copy(update={"backend": name})) for name in others]
         told = [(titled(name), each) for name, each in zip(others, forecasts, strict=True) if each is not None]
@@ -127,7 +130,7 @@ class Estimates:
 
 
 def _question(seconds: float) -> str:
-    """What is asked before something is started that takes so long, as HTML.
+    """Return what is asked before something is started that takes so long, as HTML.
 
     No two are the same, so that the page notices that it is asked again.
     """
@@ -141,15 +144,15 @@ def _question(seconds: float) -> str:
 
 
 def estimate_box(name: str) -> gr.HTML:
-    """Where the estimate stands, built where it is called."""
+    """Return where the estimate stands, built where it is called."""
     return gr.HTML("", js_on_load=ESTIMATE_JS, elem_id=name)
 
 
 def what_matters(settings: settings_form.SettingsForm) -> list[Any]:
-    """The events after which another estimate is due."""
+    """Return the events after which another estimate is due."""
     return [settings[name].change for name in _MATTERS]
 
 
 def _settings(said: Mapping[str, Value], site: Site, backends: Sequence[str] = ()) -> RenderSettings:
-    """The settings of a form as far as an estimate goes by them: whose face it is does not matter."""
+    """Return the settings of a form as far as an estimate goes by them: whose face it is does not matter."""
     return settings_form.read({**said, "face": settings_form.FACE}, site.base, backends, site.engine.registry)

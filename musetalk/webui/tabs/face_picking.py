@@ -33,7 +33,7 @@ _MARGIN = 0.15  # of a box's size, around it: hair, chin and ears are a face's, 
 
 
 def face_at(sketch: OverlayBase, column: int, row: int) -> int | None:
-    """The face under a pixel of the drawn picture: its place among the sketch's boxes; None: the background.
+    """Return the face under a pixel of the drawn picture: its place among the sketch's boxes; None: the background.
 
     A face's box counts with a little around it, as does its number. Of several the one counts whose middle is nearest,
     as a share of its size.
@@ -49,7 +49,7 @@ def face_at(sketch: OverlayBase, column: int, row: int) -> int | None:
 
 
 def point_of(sketch: OverlayBase, index: int, column: int | None = None, row: int | None = None) -> tuple[float, float]:
-    """A point of the source that means a face to the engine: what was clicked, if that does; else its middle."""
+    """Return a point of the source that means a face to the engine: what was clicked, if that does; else its middle."""
     boxes = sketch.boxes
     if column is not None and row is not None:
         x, y = to_source_point(column, row, (sketch.ground.shape[1], sketch.ground.shape[0]), sketch.size)
@@ -60,7 +60,7 @@ def point_of(sketch: OverlayBase, index: int, column: int | None = None, row: in
 
 
 def face_of(sketch: OverlayBase, asked: object) -> int | None:
-    """The place among the boxes of a face that the page asks for, by number or as the "next"; None: no such."""
+    """Return the place among the boxes of a face that the page asks for, by number or as the "next"; None: no such."""
     boxes = sketch.boxes
     if asked == "next" and boxes:
         chosen = [index for index, box in enumerate(boxes) if box in sketch.chosen]
@@ -69,12 +69,12 @@ def face_of(sketch: OverlayBase, asked: object) -> int | None:
 
 
 def no_such_face(sketch: OverlayBase) -> str:
-    """What is to be said of a number that no face has."""
+    """Return what is to be said of a number that no face has."""
     return f"This frame shows {counted(len(sketch.boxes), 'face')}." if sketch.boxes else "This frame shows no face."
 
 
 def face_buttons(sketch: OverlayBase | None, said: str = "") -> str:
-    """The numbers of the faces in a frame, as HTML for `gr.HTML(js_on_load=FACES_JS)`.
+    """Return the numbers of the faces in a frame, as HTML for `gr.HTML(js_on_load=FACES_JS)`.
 
     Args:
         sketch: The frame; None: none is shown.
@@ -96,6 +96,6 @@ def face_buttons(sketch: OverlayBase | None, said: str = "") -> str:
 
 
 def _reach(box: FaceBox, x: float, y: float) -> float:
-    """How far a point is from a box's middle: 0.5 on its edge."""
+    """Return how far a point is from a box's middle: 0.5 on its edge."""
     across, down = abs(x - box.center[0]) / box.width, abs(y - box.center[1]) / box.height
     return float(max(across, down))

@@ -86,7 +86,7 @@ class JobInputs:
 
     @staticmethod
     def paths(place: int) -> str:
-        """A script for handlers that are told a file's path, which Gradio would else look at at each change.
+        """Return a script for handlers that are told a file's path, which Gradio would else look at at each change.
 
         The text at `place` among a handler's inputs becomes the path of the file that comes after it, which becomes
         none.
@@ -130,19 +130,19 @@ class JobInputs:
         return {**given, **self._filled(values)}
 
     def place(self, job: Job, which: Which) -> Path:
-        """Where among the uploads a file of a job is lent."""
+        """Return where among the uploads a file of a job is lent."""
         return self.site.uploads.folder / job.id / which / Path(_name(job, which)).name
 
     def point_of(self, job: Job) -> str:
-        """The point on the face that was picked for a job, as the form says it; empty: none was."""
+        """Return the point on the face that was picked for a job, as the form says it; empty: none was."""
         return str(values_of(job.settings)[settings_form.POINT])
 
     def owns(self, job: Job, path: str) -> bool:
-        """Whether a source is a job's own."""
+        """Return whether a source is a job's own."""
         return self._is(job, "source", path)
 
     def differ(self, job: Job, voice: str, said: Mapping[str, Value]) -> bool:
-        """Whether the voice or the settings that are given now are not those of a job."""
+        """Return whether the voice or the settings that are given now are not those of a job."""
         try:
             settings = settings_form.read(said, self.site.base, registry=self.site.engine.registry)
         except SettingsError:
@@ -161,7 +161,7 @@ class JobInputs:
         return update
 
     def _lent(self, job: Job, which: Which) -> Update:
-        """A file of a job as if it had been uploaded; none, and told beside its box: it is gone."""
+        """Return a file of a job as if it had been uploaded; none, and told beside its box: it is gone."""
         holder, problem = (self.source, self.problems[0]) if which == "source" else (self.voice, self.problems[1])
         own = self.site.jobs.store.file(job, _name(job, which))
         why = f"the {which} of this render is no longer kept"
@@ -173,7 +173,7 @@ class JobInputs:
         return {holder: None, problem: problem_html(MediaError(why, "choose it again"), self.site.reader)}
 
     def _is(self, job: Job, which: Which, path: str) -> bool:
-        """Whether a path is that of a file of a job, or of an upload that became it."""
+        """Return whether a path is that of a file of a job, or of an upload that became it."""
         own = self.site.jobs.store.file(job, _name(job, which))
         try:
             return path == str(self.place(job, which)) or (own is not None and own.samefile(path))
@@ -186,5 +186,5 @@ def _name(job: Job, which: Which) -> str:
 
 
 def _sentence(text: str) -> str:
-    """A sentence for a toast, the names of files in it escaped."""
+    """Return a sentence for a toast, the names of files in it escaped."""
     return escape(f"{text[:1].upper()}{text[1:]}.")

@@ -125,7 +125,10 @@ class JobViews:
         return {**update, **self._places["dub"].inputs.of_kept(str(event.kept))} if view.tab == "dub" else update
 
     def _draft(self, kept: str) -> Update:
-        """The inputs as they were when no job was shown; where nothing was kept, whatever was given by now stays."""
+        """Return the inputs as they were when no job was shown.
+
+        Where nothing was kept, whatever was given by now stays.
+        """
         return self._places["dub"].inputs.of_kept(kept) if kept else {}
 
     def _job(self, request: gr.Request, job_id: str, secret: str | None) -> Job:

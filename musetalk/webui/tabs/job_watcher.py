@@ -156,7 +156,7 @@ class JobWatcher:
         )
 
     def _newest(self, job: Job) -> str:
-        """The address of a job's newest frame, another one for each; empty: there is none."""
+        """Return the address of a job's newest frame, another one for each; empty: there is none."""
         path = self._site.jobs.store.folder(job) / NEWEST
         try:
             return f"{file_address(path)}?{path.stat().st_mtime_ns}"
@@ -172,7 +172,7 @@ class JobWatcher:
         return {self._watched.video: gr.Video(None, visible=False), self._watched.report: ""}
 
     def _nothing(self) -> Update:
-        """What is watched is gone."""
+        """Return what is watched is gone."""
         stage = self._watched
         return {
             stage.timer: gr.Timer(active=False),

@@ -112,7 +112,7 @@ class JobsHandlers:
 
 
 def keeping(site: Site) -> panels.Keeping:
-    """How long jobs are kept here."""
+    """Return how long jobs are kept here."""
     return panels.Keeping(site.jobs.store.keep_seconds, site.jobs.store.max_bytes)
 
 

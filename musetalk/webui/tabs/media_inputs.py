@@ -160,7 +160,7 @@ class MediaHandlers:
         return update if self._turns.answered(whose, turn, str(said)) else {box: gr.skip()}
 
     def _called(self, path: str, voice: str | None, clock: str) -> str:
-        """What came out of the player, under a name that says what it is."""
+        """Return what came out of the player, under a name that says what it is."""
         sound = self._site.uploads.kept(path)
         if sound is None:
             return path
@@ -178,7 +178,7 @@ class MediaHandlers:
         return {holder: None, box: box_html(kind, None), problem: problem_html(error, self._site.reader)}
 
     def _uploaded(self, said: object) -> Path:
-        """The file that a browser says it has uploaded.
+        """Return the file that a browser says it has uploaded.
 
         Raises:
             MediaError: It is none.

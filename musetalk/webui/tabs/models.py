@@ -86,7 +86,7 @@ def build_models(
 
 
 def panel(site: Site, problems: Mapping[str, str] | None = None) -> str:
-    """The list as it is now; `problems`: what went wrong, by set, where that is not what the downloads say."""
+    """Return the list as it is now; `problems`: what went wrong, by set, where that is not what the downloads say."""
     downloads = site.downloads
     users = Counter(file for each in downloads.sets for file in set(each.files))
     shared = [file for file in dict.fromkeys(file for each in downloads.sets for file in each.files) if users[file] > 1]
@@ -100,7 +100,7 @@ def panel(site: Site, problems: Mapping[str, str] | None = None) -> str:
 
 
 def problems_of(site: Site, acted: str = "") -> dict[str, str]:
-    """Why downloads failed, or the last one was refused on this page, by set, in words for who reads it.
+    """Return why downloads failed, or the last one was refused on this page, by set, in words for who reads it.
 
     Args:
         site: Whose downloads.

@@ -230,7 +230,7 @@ class PreviewHandlers:
             return None
 
     def _made(self, preview: Preview, overlays: Sequence[bool], *, instead: bool) -> Update:
-        """The pictures of a preview that is done, `instead` of a result: not where a job was begun meanwhile."""
+        """Return the pictures of a preview that is done, `instead` of a result: not where a job was begun meanwhile."""
         stage, found = self._stage, preview.found
         if found is None:
             return {}
@@ -254,7 +254,7 @@ class PreviewHandlers:
         }
 
     def _draw(self, sketch: OverlayBase, shown: Sequence[bool]) -> Update:
-        """The frame with the overlays that are switched on; `shown` in the order of the boxes."""
+        """Return the frame with the overlays that are switched on; `shown` in the order of the boxes."""
         stage = self._stage
         overlays = [name for name, on in zip(stage.show, shown, strict=True) if on]
         parsed = (face.labels for face in sketch.parsed) if "parsing" in overlays else ()
@@ -291,12 +291,12 @@ def _work_on(engine: LipSync, wish: Wish) -> Work:
 
 
 def visit_of(request: gr.Request) -> str:
-    """Which open page asks; each has its own preview."""
+    """Return which open page asks; each has its own preview."""
     return request.session_hash or secrets.token_hex()  # who has no page is shown nobody's
 
 
 def given(path: str | None, what: Literal["source", "voice"]) -> Path:
-    """The file that somebody chose.
+    """Return the file that somebody chose.
 
     Raises:
         MediaError: None was chosen.

@@ -27,7 +27,7 @@ element.addEventListener("click", (event) => {
 
 
 def told_line(job: Job | None, more: int = 0, place: int = 0) -> str:
-    """What is said of a job that goes on, or has ended, elsewhere; empty without one.
+    """Return what is said of a job that goes on, or has ended, elsewhere; empty without one.
 
     Args:
         job: Which.

@@ -160,7 +160,7 @@ class ZeroGpuEngine(LipSync):
         return LENT_GPU_RATE
 
     def _cost(self, settings: RenderSettings) -> GpuCost | None:
-        """What a render takes of a GPU; None: it runs here, without torch.
+        """Return what a render takes of a GPU; None: it runs here, without torch.
 
         Raises:
             BackendError: It cannot run.
@@ -188,7 +188,7 @@ class ZeroGpuEngine(LipSync):
 
 
 def make_engine(engine: LipSync, *, max_seconds: int = MAX_GPU_SECONDS) -> LipSync:
-    """The engine to serve with: on ZeroGPU one that borrows its GPU, everywhere else the one given.
+    """Return the engine to serve with: on ZeroGPU one that borrows its GPU, everywhere else the one given.
 
     To be called once, from the main thread, before CUDA is touched and before the app is launched: from then on
     `spaces` stands in for CUDA in the process that serves, and at launch it reports what was decorated.

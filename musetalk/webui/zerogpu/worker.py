@@ -195,7 +195,7 @@ def _seconds_of(order: Order[Any]) -> int:
 
 
 def _words_of(refusal: Exception) -> str:
-    """What a refusal says: gradio's errors have a title and a message, others their text."""
+    """Return what a refusal says: gradio's errors have a title and a message, others their text."""
     parts = (getattr(refusal, "title", ""), getattr(refusal, "message", str(refusal)))
     return ": ".join(str(part) for part in parts if part).rstrip(" .") or type(refusal).__name__
 
