@@ -190,7 +190,7 @@ class OutOfMemoryError(ComputeError):
 
 
 class NotFiniteError(ComputeError):
-    """A network's result holds infinities, or what is no number."""
+    """A network's result holds NaN or infinities."""
 
     kind = "not_finite"
 

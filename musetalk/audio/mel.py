@@ -43,7 +43,7 @@ def scale_log_mel(mel: Float32Array, loudest: float) -> Float32Array:
 
 
 def regroup(blocks: Iterable[Float32Array], size: int) -> Iterator[Float32Array]:
-    """Cut a voice into pieces of `size` samples, the last one shorter; whatever is no number becomes silence."""
+    """Cut a voice into pieces of `size` samples, the last one shorter; NaN becomes silence."""
     pending: list[Float32Array] = []
     waiting = 0
     for block in blocks:

@@ -35,7 +35,7 @@ class NetworkCall:
     Attributes:
         network: Which, as the backend names it.
         given: The tensors it was called with, in their order: float32, on the CPU.
-        finite: Whether all that it returned are numbers.
+        finite: Whether all that it returned is finite.
     """
 
     network: str

@@ -65,7 +65,7 @@ class NetworkEnhancer:
         """Restore faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
 
         Raises:
-            ComputeError: A single face does not fit in memory, or becomes something that is no number, or the network
+            ComputeError: A single face does not fit in memory, or becomes NaN, or the network
                 cannot be run.
         """
         try:

@@ -178,7 +178,7 @@ def finite(values: torch.Tensor) -> torch.Tensor:
     """The same values.
 
     Raises:
-        NotFiniteError: Some are no numbers, of which pixels would be made.
+        NotFiniteError: Some, of which pixels would be made, are NaN or infinite.
     """
     if not bool(torch.isfinite(values).all()):
         raise NotFiniteError(

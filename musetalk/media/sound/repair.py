@@ -1,4 +1,4 @@
-"""What is wrong with a float recording's numbers, set right in place: no numbers, and far too large ones."""
+"""What is wrong with a float recording's numbers, set right in place: NaN, and far too large ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def repair(file: WavFile, what: str, cancel: CancelToken | None = None) -> tuple
 
 
 def _numbers(block: Float32Array) -> tuple[int, int, float]:
-    """Return how many samples of a block are no numbers, how many too large, and the largest."""
+    """Return how many samples of a block are NaN, how many too large, and the largest."""
     size = np.abs(block)
     finite = np.isfinite(size)
     return (

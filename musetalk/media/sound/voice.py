@@ -208,7 +208,7 @@ def _listened_to(file: WavFile, names: tuple[str, ...], cancel: CancelToken | No
 
     And the largest sample.
 
-    Where a sample is no number or far too large, that is the second value, and the first one is of no use.
+    Where a sample is NaN or far too large, that is the second value, and the first one is of no use.
     """
     mixer, gains, peak = Mixer(names), [], 0.0
     for block in file.blocks(_mix_block(file), cancel):
