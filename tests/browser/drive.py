@@ -241,7 +241,7 @@ class Visit:
 
     def held(self, name: Literal["source", "voice"], file: str) -> None:
         """Wait until an input is there."""
-        expect(self.box(name).locator(".mt-media[data-state=held]")).to_contain_text(file)
+        expect(self.box(name).locator(".mt-media[data-state=held]:not([data-busy])")).to_contain_text(file)
 
     def problem(self, name: Literal["source", "voice"]) -> str:
         """Wait until something is wrong with an input, and tell what is said beside it."""

@@ -143,7 +143,8 @@ watch("value", () => {
   }
   file = box.dataset.file;
   shown = props.value;
-  if (busy === "looking") busy = "";
+  // An empty box answers an older wish, such as Remove, while a newer file is looked at; unless that one was refused.
+  if (busy === "looking" && (box.dataset.state === "held" || box.hasAttribute("data-refused"))) busy = "";
   if (find(".mt-media").dataset.state === "held") speaking = false;
   say("");
   paint();

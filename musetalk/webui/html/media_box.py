@@ -99,10 +99,15 @@ def media_box(kind: MediaKind, max_bytes: int) -> gr.HTML:
     )
 
 
-def box_html(kind: MediaKind, held: HeldMedia | None) -> str:
+def box_html(kind: MediaKind, held: HeldMedia | None, *, refused: bool = False) -> str:
     """Return a box that holds a file, or none; names and sentences are escaped.
 
     No two are the same, so that the page notices each answer.
+
+    Args:
+        kind: Of the box.
+        held: What it holds.
+        refused: Whether it holds none because an upload was refused: the page waits for that upload no longer.
     """
     state, key = ("empty", "") if held is None else ("held", held.key)
     word = "Choose a file" if held is None else "Choose another"
@@ -115,7 +120,8 @@ def box_html(kind: MediaKind, held: HeldMedia | None) -> str:
     inside = f'<p class="mt-media-invitation">{kind.invitation}</p>' if held is None else _held(held)
     return (
         f'<section class="mt-media" data-state="{state}" data-file="{key}" data-turn="{secrets.token_hex(4)}" '
-        f'aria-label="{kind.title}"{" data-copied" if held is not None and held.copied else ""}>'
+        f'aria-label="{kind.title}"{" data-copied" if held is not None and held.copied else ""}'
+        f"{' data-refused' if refused else ''}>"
         f'<h2 class="mt-media-title">{kind.title}</h2>'
         f'<div class="mt-media-body">{inside}'
         f'<div class="mt-media-actions">{choose}{speak if held is None else remove}</div></div>'

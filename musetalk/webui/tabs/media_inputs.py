@@ -175,7 +175,7 @@ class MediaHandlers:
     def _refused(
         self, error: MuseTalkError, holder: gr.File, box: gr.HTML, problem: gr.HTML, kind: MediaKind
     ) -> Update:
-        return {holder: None, box: box_html(kind, None), problem: problem_html(error, self._site.reader)}
+        return {holder: None, box: box_html(kind, None, refused=True), problem: problem_html(error, self._site.reader)}
 
     def _uploaded(self, said: object) -> Path:
         """Return the file that a browser says it has uploaded.

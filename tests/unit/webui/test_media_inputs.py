@@ -122,6 +122,10 @@ def test_a_voice_that_is_too_short_is_refused_beside_its_box(
     told = Page(refused[given.inputs.voice_problem])
     assert said in told.text
     assert [found["role"] for _, found in told.elements if found.get("class") == "mt-problem"] == ["alert"]
+    # Only that answer is the upload's: one of Remove, which may come while the next file is looked at, is not.
+    boxes = refused, given.handlers.clear_voice(), given.handlers.show_voice(ANN, None)
+    waited_for = ["data-refused" in dict(Page(each[given.inputs.voice_box]).elements)["section"] for each in boxes]
+    assert waited_for == [True, False, False]
     # The value that goes takes nothing away of what is said.
     assert given.inputs.voice_problem not in given.handlers.show_voice(ANN, None)
 
