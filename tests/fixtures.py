@@ -90,7 +90,10 @@ def no_child_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What small networks cost here is nothing for the user to go by, nor what they have learned for the tests."""
+    """What is kept between renders is kept for the tests of a worker, and nothing of it for the user.
+
+    What small networks cost is nothing to go by, nor is what the user's have cost for the tests.
+    """
     fonts = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"  # slow to list anew
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(fonts))
@@ -102,16 +105,3 @@ def nothing_learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept between renders is kept for one test only."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture(scope="session")
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def one_cache(cache_folder: Path) -> Iterator[None]:
-    """What is kept between renders is kept for all tests of a module, and of others that ask for it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache_folder))
-        yield

@@ -15,7 +15,7 @@ from tests.hybrid.renders import settings
 
 
 @pytest.fixture(autouse=True)
-def tidy(no_child_left: None, one_cache: None) -> None:
+def tidy(no_child_left: None) -> None:
     """Most tests here render, or start programs that do; what was heard of the voices has no part in what they show."""
 
 

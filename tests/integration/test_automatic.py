@@ -35,7 +35,7 @@ def voice(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def tidy(no_child_left: None, one_cache: None) -> None:
+def tidy(no_child_left: None) -> None:
     """What renders cost here is kept between the tests, as between a user's."""
 
 

@@ -37,7 +37,7 @@ def engine() -> LipSync:
 
 
 @pytest.fixture(autouse=True)
-def tidy(no_child_left: None, one_cache: None) -> None:
+def tidy(no_child_left: None) -> None:
     """What was heard of the words is kept between the tests here."""
 
 

@@ -39,7 +39,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def tidy(no_child_left: None, one_cache: None) -> None:
+def tidy(no_child_left: None) -> None:
     """What was heard of the words is kept between the tests here."""
 
 
