@@ -11,6 +11,9 @@ from musetalk.errors import BackendError
 from musetalk.settings import AUTO, RenderSettings
 from musetalk.utils.units import listed, roughly
 
+# Why a comparison takes no `auto`, and what to do: of whatever kind of error its door raises.
+NOT_COMPARED = (f'"{AUTO}" is no backend to compare: it stands for one of the others', "name those to compare")
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
 from musetalk.errors import PATH, BackendError, Cancelled, MuseTalkError, SettingsError, write_error
 from musetalk.pipeline.engine import Engine
@@ -93,9 +94,7 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
     if twice:
         raise SettingsError(f"{', '.join(twice)} is named more than once", "name each backend once")
     if AUTO in backends:
-        raise SettingsError(
-            f'"{AUTO}" is no backend to compare: it stands for one of the others', "name those to compare"
-        )
+        raise SettingsError(*NOT_COMPARED)
     if len(backends) < 2:
         raise SettingsError(
             "a comparison takes two backends or more", "name them like this: musetalk-v15,latentsync-1.5"

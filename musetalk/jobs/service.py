@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from musetalk.backends.automatic import BackendChoice
+from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import Comparison
 from musetalk.errors import Cancelled, JobError, MuseTalkError, NoJobError, OutputError, QueueError
 from musetalk.jobs.job import Job
@@ -140,15 +140,13 @@ class JobService:
         if len(set(backends)) < len(backends):
             raise JobError("a backend is named more than once", "name each backend once")
         if AUTO in backends:
-            raise JobError(
-                f'"{AUTO}" is no backend to compare: it stands for one of the others', "name those to compare"
-            )
+            raise JobError(*NOT_COMPARED)
         if len(backends) == 1:
             raise JobError("there is one backend to compare", "choose two or more")
         return backends
 
     def _named_in(self, settings: RenderSettings) -> tuple[RenderSettings, str]:
-        """Settings that name what paints, and why it is that, where `auto` chose it.
+        """Return settings that name what paints, and why it is that, where `auto` chose it.
 
         It is chosen before the job is queued: what was estimated and told then is what is rendered, and a job that a
         later process takes up is still the one that was asked for.
@@ -156,7 +154,7 @@ class JobService:
         Raises:
             BackendError: There is none that `auto` may take.
         """
-        choice = self._engines[0].choose(settings) if settings.backend == AUTO else BackendChoice(settings.backend)
+        choice = self._engines[0].choose(settings)
         return choice.of(settings), choice.reason(self._named)
 
     def _check(
