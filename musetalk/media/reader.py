@@ -104,7 +104,7 @@ def _read_video(
 ) -> Generator[UInt8Array, None, None]:
     """Yield each picture shown as often as the clock says.
 
-    In the place of one that cannot be decoded, the one before.
+    In the place of one that cannot be decoded, the one before is shown.
     """
     clock = source.clock
     shown: UInt8Array | None = None

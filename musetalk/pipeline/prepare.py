@@ -191,10 +191,7 @@ def _find_faces(
     run: RenderRun,
     window: Window | None,
 ) -> tuple[FacePlan, range]:
-    """Return all faces in the frames that are wanted, or those that were saved.
-
-    And which of the frames could be decoded.
-    """
+    """Return all faces in the frames that are wanted, found or saved, and which of the frames could be decoded."""
     wanted = range(timeline.sources_used) if window is None else window.sources
     saved: Path | None = None
     key, total = "", len(wanted)

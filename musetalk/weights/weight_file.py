@@ -84,7 +84,7 @@ class WeightFile:
     def present(self, models_dir: Path) -> WeightFile | None:
         """Return the file that is read: this one if it is there, or else the first alternative that is.
 
-        None: neither.
+        None: there is neither.
         """
         for file in (self, *self.alternatives):
             if (models_dir / file.path).is_file():

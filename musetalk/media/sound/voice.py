@@ -204,9 +204,7 @@ def _mix_block(file: WavFile) -> int:
 
 
 def _listened_to(file: WavFile, names: tuple[str, ...], cancel: CancelToken | None) -> tuple[Float32Array, float]:
-    """Return how much of each channel is listened to, block by block: float32 [blocks, channels].
-
-    And the largest sample.
+    """Return how much of each channel is listened to by block, float32 [blocks, channels], and the largest sample.
 
     Where a sample is NaN or far too large, that is the second value, and the first one is of no use.
     """

@@ -180,7 +180,7 @@ def _missing(ticks: Int64Array, interval: float) -> Float64Array:
 def _agreeing_rate(measured: Fraction, unrest: float, rounding: Fraction, hint: Fraction | None) -> Fraction:
     """Return the stated rate, or the nearest standard one, if the times cannot tell it from the measured one.
 
-    Else that.
+    Else return the measured one.
 
     Args:
         measured: By the first time and the last.

@@ -109,7 +109,7 @@ def _range(ends: Sequence[int] | None) -> str:
 def warnings_list(report: Mapping[str, Any]) -> str:
     """Return what the user should know, fallbacks and unrestored frames stretch by stretch.
 
-    Nothing of `whole_fallback`.
+    What `whole_fallback` says is left out.
     """
     whole = whole_fallback(report)
     sentences = [text for text in report["warnings"] if text != whole]

@@ -144,7 +144,7 @@ def _question(seconds: float) -> str:
 
 
 def estimate_box(name: str) -> gr.HTML:
-    """Return where the estimate stands, built where it is called."""
+    """Build where the estimate stands, where this is called."""
     return gr.HTML("", js_on_load=ESTIMATE_JS, elem_id=name)
 
 

@@ -68,9 +68,7 @@ class MediaHandlers:
         """Listen to an upload; hold it as the voice, or say why not. The newest wins; none ends what is listened to."""
         return self._taken(request, event.path, VOICE)
 
-    def take_sound(
-        self, request: gr.Request, path: str | None, voice: str | None, clock: str, played: str = ""
-    ) -> Update:
+    def take_sound(self, request: gr.Request, path: str | None, voice: str | None, clock: str, played: str) -> Update:
         """The same with what was recorded or cut in the player, or is played by it once more after a cut.
 
         Args:

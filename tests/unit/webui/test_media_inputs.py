@@ -146,10 +146,10 @@ def test_a_part_that_was_cut_out_becomes_the_voice_and_what_is_played_does_not(g
     assert played == shown[given.inputs.played]
     for voice in (str(whole), str(part), None):  # another may be held by now, or none any more
         assert given.inputs.voice not in given.handlers.take_sound(ANN, played, voice, "14.32.05", played)
-    cut = given.handlers.take_sound(ANN, str(part), str(whole), "14.32.05")[given.inputs.voice]
+    cut = given.handlers.take_sound(ANN, str(part), str(whole), "14.32.05", played)[given.inputs.voice]
     assert cut == str(part.with_name("v cut.wav"))
     assert Path(cut).read_bytes() == part.read_bytes()
-    again = given.handlers.take_sound(ANN, str(part), cut, "14.32.06")[given.inputs.voice]
+    again = given.handlers.take_sound(ANN, str(part), cut, "14.32.06", cut)[given.inputs.voice]
     assert again == cut  # a cut of a cut
     whole_again = given.handlers.take_sound(ANN, played, cut, "14.32.07", cut)[given.inputs.voice]
     assert whole_again == str(whole)  # the cut was undone
@@ -160,7 +160,7 @@ def test_a_part_that_was_cut_out_becomes_the_voice_and_what_is_played_does_not(g
 )
 def test_a_recording_has_a_name_that_tells_it_apart(given: Given, tmp_path: Path, clock: str, name: str) -> None:
     spoken = given.upload(write_wav(tmp_path / "audio.wav", tone(0.5)))  # as browsers call all of them
-    voice = given.handlers.take_sound(ANN, str(spoken), None, clock)[given.inputs.voice]
+    voice = given.handlers.take_sound(ANN, str(spoken), None, clock, "")[given.inputs.voice]
     assert voice == str(spoken.with_name(name))
     shown = given.handlers.show_voice(ANN, voice)
     assert name in Page(shown[given.inputs.voice_box]).text
