@@ -93,7 +93,7 @@ class LipSync:
         video, voice, out = Path(video), Path(voice), Path(out)
         check_output(out, self.files(video, voice, out, settings), settings.encoder)
         choice = self._choose(settings, run)
-        settings = choice.of(settings)
+        settings = settings.with_backend(choice.backend)
         with PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Load the components.  3. Plan the faces.  4. Parse them.  5. Encode the speech.
             preflight, plan = self._prepare(video, voice, settings, folder, settings.coords_in(out.parent), run)
@@ -176,7 +176,7 @@ class LipSync:
         Raises:
             MuseTalkError: The render cannot work.
         """
-        self._loader.check(self.choose(settings).of(settings))
+        self._loader.check(settings.with_backend(self.choose(settings).backend))
         with about("source"):
             source = self.check_source(video, settings.source)
         with about("voice"):
@@ -190,15 +190,17 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         settings = settings or RenderSettings()
-        settings = self.choose(settings).of(settings)
+        settings = settings.with_backend(self.choose(settings).backend)
         self._loader.check(settings)
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
+            kind = RenderKind.of(settings)
             return run_preflight(
                 video,
                 voice,
-                settings,
+                settings.inputs,
                 self._loader.detector(settings.detector, settings.network.device, settings.models_dir),
-                self.costs.costs(RenderKind.of(settings)),
+                kind,
+                self.costs.costs(kind),
                 folder=folder,
                 run=RenderRun(),
             )
@@ -223,7 +225,7 @@ class LipSync:
         with ends_by(run.cancel.check), temporary_folder(Path(tempfile.gettempdir())) as folder:
             run.emit("preflight", 0, 0)
             choice = self.choose(settings)
-            settings = choice.of(settings)
+            settings = settings.with_backend(choice.backend)
             self._loader.check(settings)
             components = self._loader.load(settings)
             found = preview_frame(
@@ -245,7 +247,7 @@ class LipSync:
             run: Progress, cancellation, timing, warnings.
         """
         run = run or RenderRun()
-        settings = self._choose(settings, run).of(settings)
+        settings = settings.with_backend(self._choose(settings, run).backend)
         with temporary_folder(folder) as job:
             _, plan = self._prepare(video, voice, settings, job, settings.coords_in(folder), run)
             yield plan
@@ -262,12 +264,12 @@ class LipSync:
     def _pace(self, settings: RenderSettings) -> Pace:
         """Return how quickly renders with settings that name a backend run here: as was learned, else by their work."""
         kind = RenderKind.of(settings)
-        costs = self.costs.known(kind) or guessed_costs(kind, lambda: self._rate(settings))
+        costs = self.costs.known(kind) or guessed_costs(kind, lambda: self._rate(kind.device))
         return Pace(slowdown(kind, costs), learned=costs.frames > 0)
 
-    def _rate(self, settings: RenderSettings) -> float:
-        """GFLOP/s of what networks run on."""
-        return matmul_rate(settings.network.device)
+    def _rate(self, device: str) -> float:
+        """Return the GFLOP/s of what networks run on."""
+        return matmul_rate(device)
 
     def _prepare(
         self, video: Path, voice: Path, settings: RenderSettings, folder: Path, coords_dir: Path | None, run: RenderRun
@@ -277,8 +279,9 @@ class LipSync:
             self._loader.check(settings)
             with run.clock.measure("preflight"):
                 run.emit("preflight", 0, STEPS)
-                costs = self.costs.costs(RenderKind.of(settings))
-                preflight = run_preflight(video, voice, settings, None, costs, folder=folder, run=run)
+                kind = RenderKind.of(settings)
+                costs = self.costs.costs(kind)
+                preflight = run_preflight(video, voice, settings.inputs, None, kind, costs, folder=folder, run=run)
             with run.clock.measure("load"):
                 components = self._loader.load(settings)
             run.emit("preflight", STEPS, STEPS)

@@ -59,10 +59,6 @@ class BackendChoice:
     better: tuple[PassedOver, ...] = ()
     limit: float = 0.0
 
-    def of(self, settings: RenderSettings) -> RenderSettings:
-        """Return settings that name it."""
-        return settings.model_copy(update={"backend": self.backend}) if self.automatic else settings
-
     def reason(self, named: Callable[[str], str] = str) -> str:
         """Return why it is this one, in a sentence; empty: it was named.
 
@@ -106,7 +102,7 @@ def choose_backend(
         if backend.lacks(settings):
             better.append(PassedOver(backend.name))
             continue
-        own = None if backend.gpu is None else pace(settings.model_copy(update={"backend": backend.name}))
+        own = None if backend.gpu is None else pace(settings.with_backend(backend.name))
         if own is None or own.slowdown <= settings.max_slowdown:
             return BackendChoice(backend.name, True, own, tuple(better), settings.max_slowdown)
         better.append(PassedOver(backend.name, own))

@@ -16,10 +16,10 @@ def print_examination(models_dir: Path) -> None:
     Args:
         models_dir: Where weights are.
     """
-    engine, settings = LipSync(), RenderSettings(models_dir=models_dir)
-    for title, rows in examine(engine.registry, settings).items():
+    engine = LipSync()
+    for title, rows in examine(engine.registry, models_dir).items():
         print_table(title, rows)
-    print_table("Chosen automatically", [(AUTO, engine.choose(settings).reason())])
+    print_table("Chosen automatically", [(AUTO, engine.choose(RenderSettings(models_dir=models_dir)).reason())])
 
 
 def print_surgical_check(models_dir: Path, backends: str | None = None) -> int:

@@ -136,10 +136,7 @@ def render_tasks(
     from musetalk.settings import RenderSettings  # noqa: PLC0415
     from musetalk.utils.units import counted  # noqa: PLC0415
 
-    def files(task: Task, settings: RenderSettings) -> FileUses:
-        return engine.files(task.video, task.voice, task.out, settings)
-
-    check_batch(tasks, overrides, files, beside)
+    check_batch(tasks, overrides, engine.files, beside)
     with cancel_on_signal() as cancel:
 
         def render_task(task: Task, settings: RenderSettings) -> RenderReport:

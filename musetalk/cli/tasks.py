@@ -106,7 +106,7 @@ def merge_settings(values: dict[str, Any], overrides: dict[str, Any]) -> dict[st
 def check_batch(
     tasks: Sequence[Task],
     overrides: dict[str, Any],
-    files: Callable[[Task, RenderSettings], FileUses],
+    files: Callable[[Path, Path, Path, RenderSettings], FileUses],
     beside: FileUses,
 ) -> None:
     """Make sure, before any work, that no task and nothing beside them writes over what another one reads or writes.
@@ -116,7 +116,7 @@ def check_batch(
     Args:
         tasks: What is to be done.
         overrides: As for `run_tasks`.
-        files: What a task reads and writes.
+        files: What a render of a source and a voice to an output reads and writes; see `LipSync.files`.
         beside: What is read and written beside the tasks: their YAML file, the report.
 
     Raises:
@@ -129,7 +129,7 @@ def check_batch(
             settings = RenderSettings.parse(merge_settings(task.settings, overrides))
         except SettingsError:
             continue
-        uses += files(task, settings).of(task.name).present()
+        uses += files(task.video, task.voice, task.out, settings).of(task.name).present()
     uses.check_conflicts()
 
 

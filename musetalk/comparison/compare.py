@@ -15,7 +15,7 @@ from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import AUTO, EncoderSettings, RenderSettings, SourceSettings
+from musetalk.settings import AUTO, EncoderSettings, InputSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import readable, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 
@@ -61,7 +61,7 @@ def compare(
     cancel, told = cancel or CancelToken(), _Told(on_progress)
     _check(engine, video, voice, backends, settings)
     shown = tuple(filter(None, (side_by_side, source_in_step)))
-    kept = settings.coords_in(folder)
+    inputs, encoder, kept = settings.inputs, settings.encoder, settings.coords_in(folder)
     with _workplace(folder, comparison_files(video, voice, folder, backends, settings.debug_dir, kept, shown)) as work:
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
         own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
@@ -69,15 +69,15 @@ def compare(
         made = list[RenderReport | MuseTalkError]()
         for number, backend in enumerate(backends, 1):
             told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
-            chosen, out = shared.model_copy(update={"backend": backend}), work / f"{backend}.mp4"
+            chosen, out = shared.with_backend(backend), work / f"{backend}.mp4"
             made.append(_render(engine, video, voice, out, chosen, told, cancel))
         parts = [_as_given(each, backend, own, work, folder) for each, backend in zip(made, backends, strict=True)]
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
             raise _all_failed(parts, [each for each in made if isinstance(each, MuseTalkError)], named)
-        comparison = _add_views(comparison, work, settings.source, settings.encoder, told, cancel, side_by_side, named)
+        comparison = _add_views(comparison, work, inputs.source, encoder, told, cancel, side_by_side, named)
         if source_in_step:
-            comparison = _with_source(comparison, video, work / source_in_step, settings, told, cancel)
+            comparison = _with_source(comparison, video, work / source_in_step, inputs, encoder, told, cancel)
         comparison.save(work / COMPARISON)
         cancel.check()
         _move(work, folder, _names(backends, shown))
@@ -102,7 +102,7 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
     refused = list[MuseTalkError]()
     for backend in backends:
         try:
-            engine.check(video, voice, settings.model_copy(update={"backend": backend}))
+            engine.check(video, voice, settings.with_backend(backend))
         except BackendError as error:
             refused.append(error)
     if refused:
@@ -241,7 +241,13 @@ def _add_views(
 
 
 def _with_source(
-    comparison: Comparison, video: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+    comparison: Comparison,
+    video: Path,
+    out: Path,
+    wanted: InputSettings,
+    encoder: EncoderSettings,
+    told: _Told,
+    cancel: CancelToken,
 ) -> Comparison:
     """Add the source as the results show it."""
     from musetalk.comparison.source_in_step import write_source_in_step  # noqa: PLC0415
@@ -252,9 +258,9 @@ def _with_source(
         out.with_name(comparison.rendered[0][0].video),
         out,
         folder=out.parent,
-        wanted=settings.source,
-        length=settings.length,
-        encoder=settings.encoder,
+        wanted=wanted.source,
+        length=wanted.length,
+        encoder=encoder,
         on_frame=told.finishing,
         cancel=cancel,
     )

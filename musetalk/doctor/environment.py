@@ -24,8 +24,17 @@ _DETECTORS = {"s3fd": "S3FD", "mtcnn": "MTCNN", "yunet": "YuNet", "haar": "Haar"
 _CUDA_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
-def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, list[tuple[str, str]]]:
-    """Look at versions, machine, ffmpeg and backends: tables of (name, finding), by title."""
+def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple[str, str]]]:
+    """Look at versions, machine, ffmpeg and backends with the settings as they usually are.
+
+    Args:
+        registry: The backends.
+        models_dir: Where weights are.
+
+    Returns:
+        Tables of (name, finding), by title.
+    """
+    settings = RenderSettings(models_dir=models_dir)
     return {
         "Versions": list(versions().items()),
         "Machine": [
@@ -39,7 +48,7 @@ def examine(registry: BackendRegistry, settings: RenderSettings) -> dict[str, li
             ("H.264 by x264", _trial(EncoderSettings(codec="x264"))),
             ("H.264 by NVENC", _trial(EncoderSettings(codec="nvenc"))),
         ],
-        "Faces": _faces(settings.detector, settings.models_dir),
+        "Faces": _faces(settings.detector, models_dir),
         "Backends": [
             *((each.name, "; ".join(each.lacks(settings)) or f"ready: {each.summary}") for each in registry),
             *((each.name, f"installed, and cannot be used ({each.place}: {each.why})") for each in registry.broken),

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from musetalk.compositing.outline import mask_outline
 from musetalk.errors import SettingsError, about
@@ -34,7 +33,7 @@ from musetalk.pipeline.prepare import RenderPlan, prepare
 from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.speech import measure_around
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.settings import RenderSettings, SourceSettings
+from musetalk.settings import InputSettings, RenderSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _ROUNDING = 1e-6  # frames by which seconds, as floats, may fall short of a frame's start
@@ -113,8 +112,8 @@ def preview_frame(
         raise SettingsError(f"{at} is no moment", "give a number of seconds")
     run = run or RenderRun()
     run.emit("plan", 0, 0)
-    source, sound = _open(video, voice, settings.source, settings.voice_track, folder, run.cancel)
-    timeline = _timeline(source, sound, length=settings.length, tail=settings.tail)
+    source, sound = _open(video, voice, settings.inputs, folder, run.cancel)
+    timeline = _timeline(source, sound, settings.inputs)
     if at is not None and strict:
         _check_inside(at, timeline, source, sound)
     wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
@@ -140,28 +139,23 @@ def preview_frame(
 
 
 def _open(
-    video: Path, voice: Path | None, wanted: SourceSettings, track: int | None, folder: Path, cancel: CancelToken
+    video: Path, voice: Path | None, wanted: InputSettings, folder: Path, cancel: CancelToken
 ) -> tuple[Source, Voice | None]:
     """Probe the source, and meanwhile extract the voice."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="voice") as pool:
-        opening = None if voice is None else pool.submit(open_voice, voice, folder, wanted.limits, cancel, track)
+        limits, track = wanted.source.limits, wanted.voice_track
+        opening = None if voice is None else pool.submit(open_voice, voice, folder, limits, cancel, track)
         with about("source"):
-            source = probe_wanted(video, wanted, cancel)
+            source = probe_wanted(video, wanted.source, cancel)
         with about("voice"):
             return source, None if opening is None else opening.result()
 
 
-def _timeline(
-    source: Source,
-    voice: Voice | None,
-    *,
-    length: Literal["pingpong", "loop", "hold"],
-    tail: Literal["cut", "keep"],
-) -> Timeline:
+def _timeline(source: Source, voice: Voice | None, wanted: InputSettings) -> Timeline:
     """Return the output's timeline; without a voice the source's as it is."""
     if voice is None:
-        return Timeline(source.frame_count, 0, source.frame_count, length)
-    return plan_timeline(source.frame_count, source.fps, voice.seconds, length=length, tail=tail)
+        return Timeline(source.frame_count, 0, source.frame_count, wanted.length)
+    return plan_timeline(source.frame_count, source.fps, voice.seconds, length=wanted.length, tail=wanted.tail)
 
 
 def _check_inside(at: float, timeline: Timeline, source: Source, voice: Voice | None) -> None:

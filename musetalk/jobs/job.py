@@ -83,7 +83,7 @@ class Job(BaseModel):
     @property
     def wanted(self) -> RenderSettings:
         """The settings as they were asked for."""
-        return self.settings.model_copy(update={"backend": AUTO}) if self.choice else self.settings
+        return self.settings.with_backend(AUTO) if self.choice else self.settings
 
     @property
     def active(self) -> bool:

@@ -101,7 +101,7 @@ class JobService:
         """
         backends = self._compared(compare)
         if backends:
-            settings = settings.model_copy(update={"backend": backends[0]})
+            settings = settings.with_backend(backends[0])
         settings, choice = self._named_in(settings)
         asked = (settings, bool(choice), backends)
         if once and (twin := self._twin(owner, video, voice, asked)) is not None:
@@ -155,7 +155,7 @@ class JobService:
             BackendError: There is none that `auto` may take.
         """
         choice = self._engines[0].choose(settings)
-        return choice.of(settings), choice.reason(self._named)
+        return settings.with_backend(choice.backend), choice.reason(self._named)
 
     def _check(
         self, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
@@ -168,7 +168,7 @@ class JobService:
         engine = self._engines[0]
         source = engine.check(video, voice, settings)
         for backend in backends[1:]:
-            engine.check(video, voice, settings.model_copy(update={"backend": backend}))
+            engine.check(video, voice, settings.with_backend(backend))
         spoken = engine.check_voice(voice, settings.limits, settings.voice_track)
         return source, seconds_made(source, spoken, settings.tail)
 
@@ -351,7 +351,8 @@ class JobService:
         return None
 
     def _render(self, engine: Engine, job: Job) -> None:
-        meter = ProgressMeter(self.forecast(job.work, job.settings, job.compare) if job.work else None)
+        kinds = [RenderKind.of(job.settings.with_backend(name)) for name in job.compare or (job.settings.backend,)]
+        meter = ProgressMeter(self.forecast(job.work, kinds) if job.work else None)
 
         def note(event: ProgressEvent) -> None:
             if event.picture:
@@ -371,16 +372,13 @@ class JobService:
         else:
             self._end(job, "done")
 
-    def forecast(self, work: Work, settings: RenderSettings, compare: Sequence[str] = ()) -> Forecast | None:
-        """Return how long a job should take once its turn comes, see `CostBook.forecast`; None: nobody knows."""
-        if self._costs is None:
-            return None
-        each = [settings.model_copy(update={"backend": name}) for name in compare or (settings.backend,)]
-        return self._costs.forecast(work, [RenderKind.of(one) for one in each])
+    def forecast(self, work: Work, kinds: Sequence[RenderKind]) -> Forecast | None:
+        """Return how long a job should take once its turn comes, see `CostBook.forecast`; None: costs are not kept."""
+        return None if self._costs is None else self._costs.forecast(work, kinds)
 
     def _learn(self, job: Job, backend: str, report: RenderReport, *, planned: bool = True) -> None:
         if self._costs is not None and job.work is not None:
-            settings = job.settings.model_copy(update={"backend": backend})
+            settings = job.settings.with_backend(backend)
             self._costs.learn(job.work, RenderKind.of(settings), report, planned=planned)
 
     def _show(self, job: Job, picture: bytes) -> None:

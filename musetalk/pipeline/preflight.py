@@ -20,7 +20,7 @@ from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.forecast import Costs, RenderKind, Work, stage_seconds
 from musetalk.progress import RenderRun
-from musetalk.settings import EncoderSettings, RenderSettings
+from musetalk.settings import EncoderSettings, InputSettings
 from musetalk.utils.files import readable
 from musetalk.utils.units import apart, counted, duration, number, size
 
@@ -85,8 +85,9 @@ def check_output(out: Path, uses: FileUses, settings: EncoderSettings) -> None:
 def run_preflight(
     video: Path,
     voice: Path,
-    settings: RenderSettings,
+    wanted: InputSettings,
     detector: FaceDetector | None,
+    kind: RenderKind,
     costs: Costs,
     *,
     folder: Path,
@@ -97,9 +98,10 @@ def run_preflight(
     Args:
         video: The source.
         voice: The voice.
-        settings: Of the render.
+        wanted: How they are read.
         detector: What looks for faces in a few frames; None: nothing does, for a render looks at all of them next.
-        costs: Of renders with these settings.
+        kind: Of the render.
+        costs: Of renders of that kind.
         folder: The job's temporary directory; the voice is extracted into it.
         run: Gets the warnings.
 
@@ -108,17 +110,16 @@ def run_preflight(
         OutputError: There is too little disk.
     """
     with about("source"):
-        source = probe_wanted(video, settings.source, run.cancel)
+        source = probe_wanted(video, wanted.source, run.cancel)
     run.emit("preflight", 1, STEPS)
     with about("voice"):
-        sound = extract_voice(voice, folder, settings.limits, run.cancel, track=settings.voice_track)
+        sound = extract_voice(voice, folder, wanted.source.limits, run.cancel, track=wanted.voice_track)
     run.emit("preflight", 2, STEPS)
-    timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=settings.length, tail=settings.tail)
+    timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=wanted.length, tail=wanted.tail)
     sampled = Sampling(0, 0) if detector is None else sample_faces(source, timeline, detector, run.cancel)
     if sampled.oddity:
         run.warn(sampled.oddity)
     run.emit("preflight", 3, STEPS)
-    kind = RenderKind.of(settings)
     seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), kind, costs)
     whole = sum(seconds.values())
     beside = whole - timeline.frame_count * costs.paint * kind.loop_steps
@@ -126,7 +127,7 @@ def run_preflight(
     _check_disk(folder, disk)
     for note in sound.notes:
         run.warn(note)
-    _note_facts(source, settings.fps, run)
+    _note_facts(source, wanted.source.fps, run)
     preflight = Preflight(
         source=source,
         voice=sound,

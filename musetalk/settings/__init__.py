@@ -15,7 +15,7 @@ from musetalk.settings.groups import (
     SpeechSettings,
     TrackerSettings,
 )
-from musetalk.settings.picked import CropSettings, SourceSettings
+from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
 from musetalk.settings.render import AUTO, MAX_SLOWDOWN, PUBLISHED_LOOK, RenderSettings, left_to_the_look
 from musetalk.settings.values import (
     FASTEST_RATE,
@@ -50,6 +50,7 @@ __all__ = [
     "EncoderSettings",
     "EnhanceSettings",
     "FaceChoice",
+    "InputSettings",
     "LatentSyncSettings",
     "Limits",
     "MaskSettings",

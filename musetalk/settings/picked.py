@@ -28,6 +28,23 @@ class SourceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InputSettings:
+    """How source and voice are read, and how long what is made of them is.
+
+    Attributes:
+        source: How the source is read; its limits are the voice's, too.
+        voice_track: Which sound track of the voice is heard; None: its default one.
+        length: What the picture does where the voice is longer.
+        tail: What becomes of the rest of the source where the voice is shorter.
+    """
+
+    source: SourceSettings = field(default_factory=SourceSettings)
+    voice_track: int | None = None
+    length: Literal["pingpong", "loop", "hold"] = "pingpong"
+    tail: Literal["cut", "keep"] = "cut"
+
+
+@dataclass(frozen=True, slots=True)
 class CropSettings:
     """How faces are cropped for what paints them.
 

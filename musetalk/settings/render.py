@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from musetalk.settings.groups import (
     SpeechSettings,
     TrackerSettings,
 )
-from musetalk.settings.picked import CropSettings, SourceSettings
+from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
 from musetalk.settings.values import Background, Face, FrameRate, Switch
 
 # Themes that hold settings of several groups, or of none.
@@ -183,9 +183,22 @@ class RenderSettings(Settings):
         return SourceSettings(self.limits, self.fps, self.alpha_background, self.deinterlace)
 
     @property
+    def inputs(self) -> InputSettings:
+        """How source and voice are read, and how long what is made of them is."""
+        return InputSettings(self.source, self.voice_track, self.length, self.tail)
+
+    @property
     def crop(self) -> CropSettings:
         """How faces are cropped."""
         return CropSettings(self.bbox_shift, self.extra_margin, self.blend.resampling)
+
+    def with_backend(self, name: str) -> RenderSettings:
+        """Return the same settings with another backend."""
+        return self if name == self.backend else self.model_copy(update={"backend": name})
+
+    def by_name(self) -> dict[str, Any]:
+        """Return each setting's value by its dotted name."""
+        return dict(_leaves(self.model_dump()))
 
     def coords_in(self, folder: Path) -> Path | None:
         """Return where the faces found in a source are kept, for an output in a folder; None: nowhere."""
@@ -196,7 +209,8 @@ class RenderSettings(Settings):
         """What was set otherwise than the published look has it, by dotted names; none where that is not the look."""
         if self.look != "published":
             return ()
-        return tuple(name for name, value in PUBLISHED_LOOK.items() if _at(self, name) != value)
+        own = self.by_name()
+        return tuple(name for name, value in PUBLISHED_LOOK.items() if own[name] != value)
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> RenderSettings:
@@ -243,16 +257,18 @@ def left_to_the_look(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("look") != "published":
         return values
     left = dict(values)
-    usual = RenderSettings()
+    usual = RenderSettings().by_name()
     for name in PUBLISHED_LOOK:
         group, leaf = name.split(".")
         within = left.get(group)
-        if isinstance(within, dict) and leaf in within and within[leaf] == _at(usual, name):
+        if isinstance(within, dict) and leaf in within and within[leaf] == usual[name]:
             left[group] = {key: value for key, value in within.items() if key != leaf}
     return left
 
 
-def _at(settings: RenderSettings, name: str) -> object:
-    """Return the value of a setting by its dotted name."""
-    group, leaf = name.split(".")
-    return getattr(getattr(settings, group), leaf)
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

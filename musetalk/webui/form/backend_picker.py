@@ -108,7 +108,7 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
 def picker_entries(engine: LipSync, base: RenderSettings, downloads: bool) -> list[BackendEntry]:
     """Return what there is to choose now for a render: `auto`, and each of the backends; as for `backend_entries`."""
     entries = backend_entries(engine.registry, base, downloads)
-    choice = engine.choose(base.model_copy(update={"backend": AUTO}))
+    choice = engine.choose(base.with_backend(AUTO))
     groups = next(entry.groups for entry in entries if entry.name == choice.backend)
     summary = f"The best backend that is ready and quick enough here. {sentence(choice.reason(titled))}"
     return [BackendEntry(AUTO, summary, (), groups=groups, state=f"Now {titled(choice.backend)}"), *entries]
@@ -159,7 +159,7 @@ def _weights(backend: AnyBackend, base: RenderSettings, downloads: bool) -> Card
 
 def fallback_choice(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
     """Return the name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
-    fallback = registry.fallback(base.model_copy(update={"backend": name}))
+    fallback = registry.fallback(base.with_backend(name))
     return fallback.name if fallback else ""
 
 

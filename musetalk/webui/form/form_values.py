@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -26,26 +27,35 @@ _SHOWN = {"backend", "face", RESTORER, *WIDGETS}
 _SERVERS = {name for name, field in FIELDS.items() if field.server_only}
 
 
-def values_of(settings: RenderSettings) -> dict[str, Value]:
-    """Return what the widgets hold where a form says these settings, by name.
+@dataclass(frozen=True, slots=True)
+class FormValues:
+    """Settings as a form has them.
 
-    A restorer that is not asked for is left out: its widget may show any.
+    Attributes:
+        shown: What the widgets hold, by name. A restorer that is not asked for is left out: its widget may show any.
+        hidden: What is unusual and has no widget, by dotted names: only programs set it.
     """
-    plain = _without_the_look(_plain(settings))
+
+    shown: dict[str, Value]
+    hidden: dict[str, Any]
+
+
+def values_of(settings: RenderSettings) -> FormValues:
+    """Return settings as a form has them."""
+    plain = _without_the_look(settings.by_name())
     values: dict[str, Value] = {name: widget.held(plain[name]) for name, widget in WIDGETS.items()}
     face, restorer = settings.face, plain[RESTORER]
     values |= {"face": face, POINT: ""} if isinstance(face, str) else {"face": PICKED, POINT: _point(face)}
     values |= {"backend": settings.backend, RESTORE: restorer != NONE}
     if restorer != NONE:
         values[RESTORER] = restorer
-    return {name: values[name] for name in NAMES if name in values}
+    return FormValues({name: values[name] for name in NAMES if name in values}, _hidden(plain))
 
 
-def not_in_form(settings: RenderSettings, widgets: SettingsForm) -> list[str]:
-    """Return what is unusual in settings and cannot be shown in the form, by dotted names: only programs set it."""
-    held = values_of(settings)
-    beyond = [name for name in held if not fits(widgets[name], held[name])]
-    return [*_hidden(_plain(settings)), *beyond]
+def not_in_form(values: FormValues, widgets: SettingsForm) -> list[str]:
+    """Return what is unusual in settings and cannot be shown in the form, by dotted names."""
+    beyond = [name for name, value in values.shown.items() if not fits(widgets[name], value)]
+    return [*values.hidden, *beyond]
 
 
 def fits(widget: gr.Component, value: Value) -> bool:
@@ -68,21 +78,21 @@ def titles(widgets: SettingsForm) -> dict[str, str]:
     return {name: _title(widget) for name, widget in widgets.by_name.items()}
 
 
-def differences(settings: RenderSettings, widgets: SettingsForm, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+def differences(values: FormValues, widgets: SettingsForm, titles: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what is not as usual with the same backend: the form's words for it, and for its value.
 
     Args:
-        settings: Of a job.
+        values: Of a job.
         widgets: The form.
         titles: Of `titles`.
     """
-    usual, held = values_of(RenderSettings(backend=settings.backend)), values_of(settings)
+    usual = values_of(RenderSettings(backend=str(values.shown["backend"]))).shown
     shown = [
         (titles[name], _choice_words(widgets[name], value))
-        for name, value in held.items()
+        for name, value in values.shown.items()
         if usual.get(name) != value and (name, value) not in (("face", PICKED), (RESTORE, True))
     ]
-    return shown + [(name, str(value)) for name, value in _hidden(_plain(settings)).items()]
+    return shown + [(name, str(value)) for name, value in values.hidden.items()]
 
 
 def labels(widgets: SettingsForm) -> dict[str, str]:
@@ -92,7 +102,7 @@ def labels(widgets: SettingsForm) -> dict[str, str]:
 
 def _hidden(plain: dict[str, Any]) -> dict[str, Any]:
     """Return what is unusual and has no widget, by dotted names."""
-    plain, usual = _without_the_look(plain), _plain(RenderSettings())
+    usual = RenderSettings().by_name()
     return {name: plain[name] for name in plain if name not in _SHOWN | _SERVERS and plain[name] != usual[name]}
 
 
@@ -104,21 +114,8 @@ def _without_the_look(plain: dict[str, Any]) -> dict[str, Any]:
     """Settings by dotted names; what the published look decides is as usual, which in a form leaves it to the look."""
     if plain["look"] != "published":
         return plain
-    usual = _plain(RenderSettings())
+    usual = RenderSettings().by_name()
     return plain | {name: usual[name] for name, value in PUBLISHED_LOOK.items() if plain[name] == value}
-
-
-def _plain(settings: RenderSettings) -> dict[str, Any]:
-    """Settings by dotted names."""
-    return dict(_leaves(settings.model_dump()))
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _title(widget: gr.Component) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 
 from musetalk.errors import MuseTalkError
-from musetalk.pipeline.forecast import Forecast, Work, seconds_made
-from musetalk.settings import RenderSettings
+from musetalk.pipeline.forecast import Forecast, RenderKind, Work, seconds_made
+from musetalk.settings import InputSettings, RenderSettings
 from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.units import counted, duration, roughly
 from musetalk.webui.backend_names import titled
@@ -67,7 +67,10 @@ class Estimates:
             return ""
         work, settings, forecast = known
         panel = self._panel(work, forecast, compare or (settings.backend,))
-        return panel + ("" if compare else self._others(work, settings))
+        if compare:
+            return panel
+        others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
+        return panel + self._others(work, [RenderKind.of(settings.with_backend(name)) for name in others])
 
     def question(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
@@ -90,11 +93,12 @@ class Estimates:
             return None
         try:
             wanted = _settings(said, self._site, compare)
-            settings = self._site.engine.choose(wanted).of(wanted)
-            work = self._of(Path(source), Path(voice), settings)
+            settings = wanted.with_backend(self._site.engine.choose(wanted).backend)
+            work = self._of(Path(source), Path(voice), settings.inputs)
         except MuseTalkError:
             return None
-        forecast = self._site.jobs.forecast(work, settings, compare)
+        kinds = [RenderKind.of(settings.with_backend(name)) for name in compare or (settings.backend,)]
+        forecast = self._site.jobs.forecast(work, kinds)
         return None if forecast is None else (work, settings, forecast)
 
     def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
@@ -109,22 +113,21 @@ class Estimates:
             f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.device)}{queue}: {known}.</p>"
         )
 
-    def _others(self, work: Work, settings: RenderSettings) -> str:
+    def _others(self, work: Work, kinds: Sequence[RenderKind]) -> str:
         """Return how long the same would take with each other backend, whether it is ready here or not."""
-        others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
-        forecasts = [self._site.jobs.forecast(work, settings.model_copy(update={"backend": name})) for name in others]
-        told = [(titled(name), each) for name, each in zip(others, forecasts, strict=True) if each is not None]
+        forecasts = [(kind.backend, self._site.jobs.forecast(work, [kind])) for kind in kinds]
+        told = [(titled(name), each) for name, each in forecasts if each is not None]
         guess = "" if all(each.learned for _, each in told) else ", by a first guess"
         listed = ", ".join(f"{escape(name)} {roughly(each.seconds)}" for name, each in told)
         return f'<p class="mt-estimate-others">With others{guess}: {listed}.</p>' if listed else ""
 
-    def _of(self, video: Path, voice: Path, settings: RenderSettings) -> Work:
-        key = (video, voice, settings.source, settings.voice_track, settings.tail)
+    def _of(self, video: Path, voice: Path, wanted: InputSettings) -> Work:
+        key = (video, voice, wanted.source, wanted.voice_track, wanted.tail)
         known = self._work.get(key)
         if known is None:
-            source = self._site.engine.check_source(video, settings.source)
-            spoken = self._site.engine.check_voice(voice, settings.limits, settings.voice_track)
-            known = Work.of(source, seconds_made(source, spoken, settings.tail))
+            source = self._site.engine.check_source(video, wanted.source)
+            spoken = self._site.engine.check_voice(voice, wanted.source.limits, wanted.voice_track)
+            known = Work.of(source, seconds_made(source, spoken, wanted.tail))
             self._work.keep(key, known)
         return known
 

@@ -100,11 +100,12 @@ class JobInputs:
 
     def settings_of(self, job: Job) -> Update:
         """Give back the settings alone."""
-        hidden = not_in_form(job.wanted, self.form)
+        values = values_of(job.wanted)
+        hidden = not_in_form(values, self.form)
         if hidden:
             said = f"{', '.join(hidden)}: set by a program, and not in the form. A new render leaves it out."
             gr.Warning(escape(said), duration=None)
-        return self._filled(values_of(job.wanted))
+        return self._filled(values.shown)
 
     def of_kept(self, kept: str, job: Job | None = None) -> Update:
         """Give back what the browser kept of the inputs, where it kept anything.
@@ -135,7 +136,7 @@ class JobInputs:
 
     def point_of(self, job: Job) -> str:
         """Return the point on the face that was picked for a job, as the form says it; empty: none was."""
-        return str(values_of(job.settings)[settings_form.POINT])
+        return str(values_of(job.settings).shown[settings_form.POINT])
 
     def owns(self, job: Job, path: str) -> bool:
         """Return whether a source is a job's own."""

@@ -10,7 +10,7 @@ from musetalk.errors import JobError, MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.jobs.store import THUMBNAIL
 from musetalk.webui.accounts import result_address, shown_job
-from musetalk.webui.form.form_values import differences, titles
+from musetalk.webui.form.form_values import differences, titles, values_of
 from musetalk.webui.form.settings_form import SettingsForm
 from musetalk.webui.html import panels
 from musetalk.webui.html.figures import file_address
@@ -105,7 +105,7 @@ class JobsHandlers:
             place=self._site.jobs.place(job),
             picture=file_address(picture) if picture else "",
             file=result_address(self._site, job),
-            differing=differences(job.settings, self._form, self._titles),
+            differing=differences(values_of(job.settings), self._form, self._titles),
             problem=problem,
             inputs_kept=all(store.file(job, name) for name in (job.video, job.voice)),
         )

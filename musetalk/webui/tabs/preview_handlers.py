@@ -174,7 +174,7 @@ class PreviewHandlers:
             video, sound, at = given(source, "source"), Path(voice) if voice else None, moment_of(moment or "")
             wanted = settings_form.read(settings, self._site.base, registry=self._site.engine.registry)
             choice = self._site.engine.choose(wanted)
-            wish = Wish(video, sound, choice.of(wanted), at, said, remark, choice.reason(titled))
+            wish = Wish(video, sound, wanted.with_backend(choice.backend), at, said, remark, choice.reason(titled))
         except MuseTalkError as error:
             return {self._whole.preview_status: preview_status(None, error=error, reader=self._site.reader)}
         return self._start(visit_of(request), wish)

@@ -84,7 +84,7 @@ class ZeroGpuEngine(LipSync):
         settings, cancel = settings or RenderSettings(), cancel or CancelToken()
         video, voice, out = Path(video), Path(voice), Path(out)
         choice = self.choose(settings)
-        settings = choice.of(settings)
+        settings = settings.with_backend(choice.backend)
         cost = self._cost(settings)
         if cost is None:
             with self._lent.not_forking(cancel):
@@ -103,7 +103,7 @@ class ZeroGpuEngine(LipSync):
         with temporary_folder(out.parent) as folder:
             coords_dir = settings.coords_dir or out.parent / "coords"  # where a render to `out` itself keeps them
             inner = settings.model_copy(update={"coords_dir": coords_dir})
-            order = RenderOrder(video, voice, folder / out.name, inner, seconds, folder / "lease")
+            order = RenderOrder(seconds, folder / "lease", video, inner, voice, folder / out.name)
             report = self._lent.do(order, tell, cancel)
             order.out.replace(out)
         report = replace(report, output=str(out), settings=settings.model_dump(mode="json"))
@@ -115,7 +115,7 @@ class ZeroGpuEngine(LipSync):
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
         """See `LipSync.preflight`; needs no GPU."""
         settings = settings or RenderSettings()
-        settings = self.choose(settings).of(settings)
+        settings = settings.with_backend(self.choose(settings).backend)
         with self._lent.not_forking(CancelToken()):
             return self._engine.preflight(video, voice, _here(settings))
 
@@ -138,7 +138,7 @@ class ZeroGpuEngine(LipSync):
         """
         settings, cancel = settings or RenderSettings(), cancel or CancelToken()
         choice = self.choose(settings)
-        settings = choice.of(settings)
+        settings = settings.with_backend(choice.backend)
         cost = self._cost(settings)
         if cost is None:
             with self._lent.not_forking(cancel):
@@ -152,10 +152,10 @@ class ZeroGpuEngine(LipSync):
         painting = cost.start_seconds + cost.seconds_per_frame * _PREVIEW_FRAMES
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            order = PreviewOrder(video, voice, at, strict, settings, seconds, folder / "lease")
+            order = PreviewOrder(seconds, folder / "lease", video, settings, voice, at, strict)
             return told_why(self._lent.do(order, on_progress or _ignore, cancel), choice)
 
-    def _rate(self, settings: RenderSettings) -> float:
+    def _rate(self, device: str) -> float:
         """See `LipSync`: of the GPU that is lent, which cannot be measured before it is."""
         return LENT_GPU_RATE
 

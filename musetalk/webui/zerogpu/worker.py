@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from musetalk.errors import BackendError, MuseTalkError
 from musetalk.lipsync import LipSync
@@ -34,34 +35,33 @@ R_co = TypeVar("R_co", covariant=True)
 _POLL_SECONDS = 0.1
 
 
-class Order(Protocol[R_co]):
-    """What a process with a GPU is asked to do; can be pickled, and so can its result."""
+@dataclass(frozen=True, slots=True)
+class Order(ABC, Generic[R_co]):
+    """What a process with a GPU is asked to do; can be pickled, and so can its result.
 
-    @property
-    def seconds(self) -> int:
-        """How long it may hold the GPU."""
-        ...
+    Attributes:
+        seconds: How long it may hold the GPU.
+        lease: Where a file exists for as long as the result is wanted; its folder is there.
+        video: The source.
+        settings: Of the render; they name what paints.
+    """
 
-    @property
-    def lease(self) -> Path:
-        """Where a file exists for as long as the result is wanted; its folder is there."""
-        ...
+    seconds: int
+    lease: Path
+    video: Path
+    settings: RenderSettings
 
+    @abstractmethod
     def run(self, engine: LipSync, on_progress: ProgressCallback, cancel: CancelToken) -> R_co:
         """Do it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
-class RenderOrder:
-    """Render `video` and `voice` to `out`. See `Order` for the rest."""
+class RenderOrder(Order[RenderReport]):
+    """Render `video` and `voice` to `out`."""
 
-    video: Path
     voice: Path
     out: Path
-    settings: RenderSettings
-    seconds: int
-    lease: Path
 
     def run(self, engine: LipSync, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
@@ -69,16 +69,12 @@ class RenderOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewOrder:
-    """Show one frame, `at` seconds into the output; see `frame_preview.preview_frame`, and `Order` for the rest."""
+class PreviewOrder(Order["FramePreview"]):
+    """Show one frame, `at` seconds into the output; see `LipSync.preview_frame`."""
 
-    video: Path
     voice: Path | None
     at: float | None
     strict: bool
-    settings: RenderSettings
-    seconds: int
-    lease: Path
 
     def run(self, engine: LipSync, on_progress: ProgressCallback, cancel: CancelToken) -> FramePreview:
         """Do it."""

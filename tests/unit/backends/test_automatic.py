@@ -71,9 +71,7 @@ def test_what_states_no_quality_is_taken_only_by_its_name() -> None:
 
 def test_a_named_backend_stays_whatever_it_lacks_and_takes() -> None:
     lacking = network("finest", 40, "its weights are missing")
-    settings = RenderSettings(backend="finest", max_slowdown=0.1)
-    assert chosen(PREVIEW, lacking, backend="finest").of(settings) is settings
-    assert chosen(PREVIEW).of(RenderSettings()) == RenderSettings(backend="preview")
+    assert chosen(PREVIEW, lacking, backend="finest", max_slowdown=0.1) == BackendChoice("finest")
 
 
 def test_no_backend_can_be_called_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

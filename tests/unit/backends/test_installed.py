@@ -106,7 +106,7 @@ def test_a_broken_one_is_logged_and_told_and_the_others_stay(
         registry.ready(RenderSettings(backend="red-mouth"))
     assert f"red_mouth:SPEC: {why}" in caught.value.problem
     assert caught.value.remedy == "mend or remove the package that it comes from"
-    told = dict(examine(registry, RenderSettings(models_dir=tmp_path))["Backends"])
+    told = dict(examine(registry, tmp_path)["Backends"])
     assert told["red-mouth"] == f"installed, and cannot be used (red_mouth:SPEC: {why})"
 
 

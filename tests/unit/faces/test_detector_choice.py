@@ -70,7 +70,7 @@ def test_every_detector_that_can_run_says_so(tmp_path: Path) -> None:
 
 
 def test_doctor_shows_which_is_taken(tmp_path: Path) -> None:
-    faces = dict(examine(BackendRegistry(()), RenderSettings(models_dir=tmp_path))["Faces"])
+    faces = dict(examine(BackendRegistry(()), tmp_path)["Faces"])
     assert faces["MTCNN detector"] == "ready, taken"
     assert faces["Haar detector"] == "ready"
     assert "weights download yunet" in faces["YuNet detector"]

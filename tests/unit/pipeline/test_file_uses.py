@@ -138,10 +138,9 @@ def check_tasks(folder: Path, *tasks: tuple[str, str, str], report: str = "repor
     ]
     beside = FileUses().reading(folder / "tasks.yaml", "the file of tasks").writing(folder / report, "the report")
 
-    def files(task: Task, settings: RenderSettings) -> FileUses:
-        return input_files(task.video, task.voice) + output_files(
-            task.video, task.out, settings.debug_dir, settings.coords_in(task.out.parent)
-        )
+    def files(video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
+        written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
+        return input_files(video, voice) + written
 
     check_batch(made, {}, files, beside)
 

@@ -81,7 +81,7 @@ class Comparing:
                 )
                 continue
             out = finished(folder / f"{name}.mp4")
-            chosen = settings.model_copy(update={"backend": name})
+            chosen = settings.with_backend(name)
             parts.append(Compared(name, out.name, report_of(out, chosen, **self.changes.get(name, {}))))
         together = "" if self.fail else SIDE_BY_SIDE
         if together:
@@ -225,7 +225,7 @@ def test_a_picked_face_is_of_one_file(tab: Tab, picked_in: str, refused: bool) -
 
 def usual() -> tuple[Value, ...]:
     """The form as it is at first."""
-    held = values_of(RenderSettings())
+    held = values_of(RenderSettings()).shown
     return tuple(held.get(name) for name in settings_form.NAMES)
 
 

@@ -46,17 +46,18 @@ def test_what_a_form_said_is_what_it_shows_again(form: SettingsForm, backend: st
     for _ in range(30):
         values = filled(form, backend, draw)
         settings = read(values, base)
-        again = {**at_first, **form_values.values_of(settings)}
+        again = {**at_first, **form_values.values_of(settings).shown}
         assert read(again, base) == settings
-        assert form_values.not_in_form(settings, form) == []
+        assert form_values.not_in_form(form_values.values_of(settings), form) == []
         assert all(form_values.fits(form[name], value) for name, value in again.items())
 
 
 def test_an_untouched_form_has_nothing_unusual(form: SettingsForm) -> None:
     for backend in BACKENDS:
-        assert form_values.differences(RenderSettings(backend=backend), form, form_values.titles(form)) == []
+        usual = form_values.values_of(RenderSettings(backend=backend))
+        assert form_values.differences(usual, form, form_values.titles(form)) == []
     published = RenderSettings.parse({"look": "published", "backend": "musetalk-v15"})
-    assert form_values.differences(published, form, form_values.titles(form)) == [
+    assert form_values.differences(form_values.values_of(published), form, form_values.titles(form)) == [
         ("Blending: look", "The published programs'")
     ]
 
@@ -73,7 +74,7 @@ def test_what_is_unusual_is_said_in_the_forms_words(form: SettingsForm) -> None:
             "encoder": {"crf": 3},
         }
     )
-    assert form_values.differences(settings, form, form_values.titles(form)) == [
+    assert form_values.differences(form_values.values_of(settings), form, form_values.titles(form)) == [
         ("Mouth opening", "5"),
         ("Point on the picked face", "30, 40.5"),
         ("Mask: shape", "Jaw"),
@@ -83,4 +84,4 @@ def test_what_is_unusual_is_said_in_the_forms_words(form: SettingsForm) -> None:
         ("Output: compression", "3"),
         ("detector.min_face", "0.2"),
     ]
-    assert form_values.not_in_form(settings, form) == ["detector.min_face", "encoder.crf"]
+    assert form_values.not_in_form(form_values.values_of(settings), form) == ["detector.min_face", "encoder.crf"]
