@@ -92,7 +92,9 @@ class LipSync:
         run = RenderRun(on_progress, cancel)
         video, voice, out = Path(video), Path(voice), Path(out)
         check_output(out, self.files(video, voice, out, settings), settings.encoder)
-        choice = self._choose(settings, run)
+        with ends_by(run.cancel.check):
+            choice = self.choose(settings)
+        _tell_why(choice, run)
         settings = settings.with_backend(choice.backend)
         with PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Load the components.  3. Plan the faces.  4. Parse them.  5. Encode the speech.
@@ -126,7 +128,11 @@ class LipSync:
         Raises:
             BackendError: There is none that `auto` may take.
         """
-        return left_alone(lambda: choose_backend(self.registry, settings, self._pace))
+
+        def pace(backend: str) -> Pace:
+            return self._pace(RenderKind.of(settings.with_backend(backend)))
+
+        return left_alone(lambda: choose_backend(self.registry, settings, pace))
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads, for whoever writes beside it."""
@@ -247,23 +253,16 @@ class LipSync:
             run: Progress, cancellation, timing, warnings.
         """
         run = run or RenderRun()
-        settings = settings.with_backend(self._choose(settings, run).backend)
+        with ends_by(run.cancel.check):
+            choice = self.choose(settings)
+        _tell_why(choice, run)
+        settings = settings.with_backend(choice.backend)
         with temporary_folder(folder) as job:
             _, plan = self._prepare(video, voice, settings, job, settings.coords_in(folder), run)
             yield plan
 
-    def _choose(self, settings: RenderSettings, run: RenderRun) -> BackendChoice:
-        """Name the backend of a run, and tell why it is that one."""
-        with ends_by(run.cancel.check):
-            choice = self.choose(settings)
-        if reason := choice.reason():
-            _log.info("%s", reason)
-            run.emit("preflight", 0, STEPS, note=reason)
-        return choice
-
-    def _pace(self, settings: RenderSettings) -> Pace:
-        """Return how quickly renders with settings that name a backend run here: as was learned, else by their work."""
-        kind = RenderKind.of(settings)
+    def _pace(self, kind: RenderKind) -> Pace:
+        """Return how quickly renders of a kind run here: as was learned, else by their work."""
         costs = self.costs.known(kind) or guessed_costs(kind, lambda: self._rate(kind.device))
         return Pace(slowdown(kind, costs), learned=costs.frames > 0)
 
@@ -296,6 +295,13 @@ class LipSync:
                 coords_dir=coords_dir,
             )
         return preflight, plan
+
+
+def _tell_why(choice: BackendChoice, run: RenderRun) -> None:
+    """Tell why a run has the backend that was chosen for it."""
+    if reason := choice.reason():
+        _log.info("%s", reason)
+        run.emit("preflight", 0, STEPS, note=reason)
 
 
 def told_why(found: FramePreview, choice: BackendChoice) -> FramePreview:

@@ -78,19 +78,17 @@ class BackendChoice:
 
 def candidates(registry: BackendRegistry, settings: RenderSettings) -> tuple[AnyBackend, ...]:
     """Return the backends among which `auto` chooses with these settings: those that lack nothing, the best first."""
-    return tuple(backend for backend in _ranked(registry) if not backend.lacks(settings))
+    return tuple(backend for backend in _ranked(registry) if not backend.configured(settings).lacks())
 
 
-def choose_backend(
-    registry: BackendRegistry, settings: RenderSettings, pace: Callable[[RenderSettings], Pace]
-) -> BackendChoice:
+def choose_backend(registry: BackendRegistry, settings: RenderSettings, pace: Callable[[str], Pace]) -> BackendChoice:
     """Name the backend that paints with these settings.
 
     Args:
         registry: The backends that there are.
         settings: Of a render; where they name a backend, it is that one, whatever it lacks.
-        pace: How quickly a render with settings that name a backend runs here; asked only of those with networks that
-            lack nothing. What needs no network is always quick enough.
+        pace: How quickly the same render runs here with the backend of that name; asked only of those with networks
+            that lack nothing. What needs no network is always quick enough.
 
     Raises:
         BackendError: There is none that `auto` may take.
@@ -99,10 +97,10 @@ def choose_backend(
         return BackendChoice(settings.backend)
     better: list[PassedOver] = []
     for backend in _ranked(registry):
-        if backend.lacks(settings):
+        if backend.configured(settings).lacks():
             better.append(PassedOver(backend.name))
             continue
-        own = None if backend.gpu is None else pace(settings.with_backend(backend.name))
+        own = None if backend.gpu is None else pace(backend.name)
         if own is None or own.slowdown <= settings.max_slowdown:
             return BackendChoice(backend.name, True, own, tuple(better), settings.max_slowdown)
         better.append(PassedOver(backend.name, own))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from musetalk.backends.spec import AnyBackend, BackendSpec
-from musetalk.errors import BackendError, PackageError, WeightsError
+from musetalk.backends.spec import AnyBackend, BackendSpec, ConfiguredBackend
+from musetalk.errors import BackendError, PackageError
 from musetalk.settings import AUTO, RenderSettings
 from musetalk.weights import WEIGHT_SETS, WeightFile
 from musetalk.weights.variants import lean_path
@@ -92,26 +92,18 @@ class BackendRegistry:
         places = [models_dir / file.path for file in known]
         return tuple(dict.fromkeys((*places, *map(lean_path, places))))
 
-    def ready(self, settings: RenderSettings) -> AnyBackend:
-        """Return the backend that the settings name, if it can run, or another one can paint what it cannot.
+    def configured(self, settings: RenderSettings) -> ConfiguredBackend:
+        """Return the backend that the settings name, with the best ready one of those that may paint what it cannot.
 
         Raises:
-            BackendError: It is unknown, or lacks something; names all of it.
+            BackendError: It is unknown.
         """
-        backend = self.get(settings.backend)
-        if self.fallback(settings) is None:
-            check_complete(backend, settings)
-        return backend
-
-    def fallback(self, settings: RenderSettings) -> AnyBackend | None:
-        """Return who paints what the backend of the settings cannot; None: nobody, so that its errors end the render.
-
-        Raises:
-            BackendError: That backend is unknown.
-        """
-        names = self.get(settings.backend).fallbacks_in(settings)
-        known = (self._backends[name] for name in names if name in self._backends)
-        return next((backend for backend in known if not backend.lacks(settings)), None)
+        spec = self.get(settings.backend)
+        backend = spec.configured(settings)
+        falls_back = spec.falls_back is None or spec.falls_back(backend.options)
+        names = [name for name in spec.fallbacks if name in self._backends] if falls_back else []
+        others = (self._backends[name].configured(settings) for name in names)
+        return replace(backend, fallback=next((other for other in others if not other.lacks()), None))
 
     def _find(self) -> None:
         own = [EntryPoint(name, place, GROUP) for name, place in BUILT_IN.items()]
@@ -128,20 +120,6 @@ class BackendRegistry:
                 self._broken.append(BrokenBackend(entry.name, entry.value, why))
             else:
                 self._backends[backend.name] = backend
-
-
-def check_complete(backend: AnyBackend, settings: RenderSettings) -> None:
-    """Make sure that a backend has what it needs.
-
-    Raises:
-        WeightsError: It lacks files of weights; names all that it lacks.
-        BackendError: It lacks something else.
-    """
-    missing = backend.lacks(settings)
-    if missing:
-        ready = all(file.state(settings.models_dir) == "ready" for file in backend.weights)
-        kind = BackendError if ready else WeightsError
-        raise kind(f'backend "{backend.name}" cannot run', "; ".join(missing))
 
 
 def _spec_at(entry: EntryPoint) -> AnyBackend:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from musetalk.backends.types import FaceGenerator
+from musetalk.errors import BackendError, WeightsError
 from musetalk.settings import RenderSettings
 from musetalk.weights.catalog import OPTIONAL
 from musetalk.weights.weight_file import WeightFile, lacking
@@ -84,23 +86,69 @@ class BackendSpec(Generic[Options]):
     fallbacks: tuple[str, ...] = ()
     falls_back: Callable[[Options], bool] | None = None
 
-    def options_in(self, settings: RenderSettings) -> Any:  # noqa: ANN401 - whoever loads a backend knows no options
-        """Return what `load` and `tiny` are given with these settings."""
-        return None if self.options is None else self.options(settings)
+    def configured(self, settings: RenderSettings) -> ConfiguredBackend:
+        """Return it with its part of a render's settings, and without a fallback: see `BackendRegistry.configured`."""
+        options = None if self.options is None else self.options(settings)
+        return ConfiguredBackend(self, options, settings.models_dir)
 
     @property
     def needed(self) -> tuple[WeightFile, ...]:
         """The weights that it cannot do without."""
         return tuple(file for file in self.weights if file not in self.optional)
 
-    def lacks(self, settings: RenderSettings) -> tuple[str, ...]:
-        """Return what is missing to run it with these settings, one line each with the remedy; empty: ready."""
-        further = () if self.missing is None else self.missing(self.options_in(settings))
-        return lacking(self.needed, settings.models_dir, self.name) + further
-
-    def fallbacks_in(self, settings: RenderSettings) -> tuple[str, ...]:
-        """Return who may paint what it cannot with these settings, the best first."""
-        return self.fallbacks if self.falls_back is None or self.falls_back(self.options_in(settings)) else ()
-
 
 AnyBackend: TypeAlias = BackendSpec[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredBackend:
+    """A backend with its part of a render's settings.
+
+    Attributes:
+        spec: The backend.
+        options: What its `load` and `tiny` are given.
+        models_dir: Where weights are.
+        fallback: What paints what it cannot; None: nothing does, so that its errors end the render.
+    """
+
+    spec: AnyBackend
+    options: Any
+    models_dir: Path
+    fallback: ConfiguredBackend | None = None
+
+    @property
+    def name(self) -> str:
+        """As settings name it."""
+        return self.spec.name
+
+    @property
+    def gpu(self) -> GpuCost | None:
+        """What it takes of a GPU with these options; None: it needs none."""
+        return None if self.spec.gpu is None else self.spec.gpu.of(self.options)
+
+    def lacks(self) -> tuple[str, ...]:
+        """Return what is missing to run it, one line each with the remedy; empty: ready."""
+        further = () if self.spec.missing is None else self.spec.missing(self.options)
+        return lacking(self.spec.needed, self.models_dir, self.name) + further
+
+    def check_complete(self) -> None:
+        """Make sure that it has what it needs itself.
+
+        Raises:
+            WeightsError: It lacks files of weights; names all that it lacks.
+            BackendError: It lacks something else.
+        """
+        missing = self.lacks()
+        if missing:
+            ready = all(file.state(self.models_dir) == "ready" for file in self.spec.weights)
+            kind = BackendError if ready else WeightsError
+            raise kind(f'backend "{self.name}" cannot run', "; ".join(missing))
+
+    def check_ready(self) -> None:
+        """Make sure that it can run, or that its fallback can.
+
+        Raises:
+            BackendError: Neither can; names all that it lacks.
+        """
+        if self.fallback is None:
+            self.check_complete()

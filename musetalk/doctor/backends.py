@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from musetalk.audio.types import AudioFeatureSpec
 from musetalk.backends.check import Finding, NetworkCall, WatchedClip, judged, shape_of
-from musetalk.backends.spec import AnyBackend
+from musetalk.backends.spec import AnyBackend, ConfiguredBackend
 from musetalk.backends.types import Clip, FaceGenerator
 from musetalk.compositing.blending import composite
 from musetalk.compositing.masks import FaceMask
@@ -26,7 +26,7 @@ from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.pipeline.cropping import FaceCropper
 from musetalk.pipeline.masking import FaceMasker, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
-from musetalk.settings import RenderSettings
+from musetalk.settings import CropSettings, MaskSettings, NetworkSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _log = logging.getLogger(__name__)
@@ -53,22 +53,26 @@ class _Painted:
     inside: int
 
 
-def check_backend(backend: AnyBackend, settings: RenderSettings, scene: Scene) -> Findings:
+def check_backend(
+    backend: ConfiguredBackend, scene: Scene, network: NetworkSettings, crop: CropSettings, mask: MaskSettings
+) -> Findings:
     """Run the clip through a backend.
 
     Args:
         backend: Which.
-        settings: As for a render by it.
         scene: The clip.
+        network: How networks run, as in the backend's options.
+        crop: How faces are cropped.
+        mask: Where the generated face replaces the source.
     """
-    lacks = backend.lacks(settings)
-    weights = _weights_line(backend, settings.models_dir, lacks)
-    if backend.tiny is None and lacks:
+    lacks = backend.lacks()
+    weights = _weights_line(backend.spec, backend.models_dir, lacks)
+    if backend.spec.tiny is None and lacks:
         said = "this backend has no small networks that could stand in for its weights"
         return Findings(backend.name, (weights, Finding("clip", f"not run: {said}")))
     try:
         with tempfile.TemporaryDirectory(prefix="musetalk-") as folder:
-            lines = _run(backend, settings, scene, Path(folder), installed=not lacks)
+            lines = _run(backend, scene, network, crop, mask, Path(folder), installed=not lacks)
     except _FAILS as error:
         _log.debug("%s failed", backend.name, exc_info=True)
         lines = [Finding("failed", f"{type(error).__name__}: {' '.join(str(error).split())}", failed=True)]
@@ -93,21 +97,29 @@ def _weights_line(backend: AnyBackend, models_dir: Path, lacks: Sequence[str]) -
 
 
 def _run(
-    backend: AnyBackend, settings: RenderSettings, scene: Scene, folder: Path, *, installed: bool
+    backend: ConfiguredBackend,
+    scene: Scene,
+    network: NetworkSettings,
+    crop: CropSettings,
+    mask: MaskSettings,
+    folder: Path,
+    *,
+    installed: bool,
 ) -> list[Finding]:
-    compute = choose_compute(settings.network.device, settings.network.dtype)
-    load = backend.load if installed or backend.tiny is None else backend.tiny
-    started, options = perf_counter(), backend.options_in(settings)
+    spec, options = backend.spec, backend.options
+    compute = choose_compute(network.device, network.dtype)
+    load = spec.load if installed or spec.tiny is None else spec.tiny
+    started = perf_counter()
     generator = load(options)
-    check = None if backend.check is None else backend.check()
+    check = None if spec.check is None else spec.check()
     loaded = perf_counter()
     audio_spec = generator.spec.audio_spec
-    whisper = settings.models_dir / "whisper" if installed and audio_spec is not None else None
+    whisper = backend.models_dir / "whisper" if installed and audio_spec is not None else None
     speech = (
         envelope_windows() if audio_spec is None else feature_windows(audio_spec, folder, whisper, str(compute.device))
     )
     heard = "its envelope" if audio_spec is None else "heard by Whisper" if whisper else "drawn numbers for Whisper's"
-    masker = FaceMasker(FaceCropper(ParsedFaces(), generator, settings.crop), generator.spec, settings.mask)
+    masker = FaceMasker(FaceCropper(ParsedFaces(), generator, crop), generator.spec, mask)
     begun = perf_counter()
     with watched({} if check is None else check.networks(generator)) as calls:
         painted = _paint(generator, masker, scene, speech)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import ConfiguredBackend
 from musetalk.errors import OutputError
 from musetalk.faces.detection.registry import detector_lacks, detector_name
 from musetalk.media.ffmpeg_process import ffmpeg_executable
@@ -50,10 +51,14 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
         ],
         "Faces": _faces(settings.detector, models_dir),
         "Backends": [
-            *((each.name, "; ".join(each.lacks(settings)) or f"ready: {each.summary}") for each in registry),
+            *((each.name, _lacking(each.configured(settings)) or f"ready: {each.summary}") for each in registry),
             *((each.name, f"installed, and cannot be used ({each.place}: {each.why})") for each in registry.broken),
         ],
     }
+
+
+def _lacking(backend: ConfiguredBackend) -> str:
+    return "; ".join(backend.lacks())
 
 
 def _faces(wanted: DetectorSettings, models_dir: Path) -> list[tuple[str, str]]:

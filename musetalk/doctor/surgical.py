@@ -39,4 +39,5 @@ def surgical_check(models_dir: Path, backends: Sequence[str] = ()) -> Iterator[F
     for backend in chosen:
         quick = {} if backend.check is None else backend.check().settings
         values = {"backend": backend.name, "models_dir": models_dir, **quick}
-        yield check_backend(backend, RenderSettings.parse(values), scene)
+        settings = RenderSettings.parse(values)
+        yield check_backend(backend.configured(settings), scene, settings.network, settings.crop, settings.mask)

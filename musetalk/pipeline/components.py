@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.types import AudioFeatureSpec, SpeechEncoder
-from musetalk.backends.registry import BackendRegistry, check_complete
-from musetalk.backends.spec import AnyBackend
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import AnyBackend, ConfiguredBackend
 from musetalk.backends.types import FaceGenerator, GeneratorSpec
 from musetalk.enhancers.registry import lacks as enhancer_lacks
 from musetalk.enhancers.registry import lacks_packages, load_enhancer
@@ -104,13 +104,14 @@ class ComponentLoader:
         self._cache: dict[str, tuple[object, object]] = {}
         self._litter = False  # something was dropped, or failed with much in its hands
 
-    def check(self, settings: RenderSettings) -> AnyBackend:
+    def check(self, settings: RenderSettings) -> ConfiguredBackend:
         """Return the backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
 
         Raises:
             BackendError: It is unknown, or something is missing (`WeightsError`, `PackageError`); names all of it.
         """
-        backend = self._registry.ready(settings)
+        backend = self._registry.configured(settings)
+        backend.check_ready()
         if backend.gpu is not None and settings.network.device != "auto":
             left_alone(lambda: _device(settings.network.device))
         asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
@@ -167,21 +168,22 @@ class ComponentLoader:
         return self._cached("detector", load_s3fd, path, _device(device), longest=longest, smallest=wanted.min_face)
 
     def _load(self, settings: RenderSettings) -> Components:
-        backend, fallback = self.check(settings), self._registry.fallback(settings)
+        backend = self.check(settings)
+        fallback = backend.fallback
 
-        def stand_in(other: AnyBackend) -> Components:
-            return self._assemble(other, self._fallback_generator(other, other.options_in(settings)), settings)
+        def stand_in(other: ConfiguredBackend) -> Components:
+            return self._assemble(other.spec, self._fallback_generator(other.spec, other.options), settings)
 
         try:
-            check_complete(backend, settings)
-            generator = self._generator(backend, backend.options_in(settings))
+            backend.check_complete()
+            generator = self._generator(backend.spec, backend.options)
         except BackendError as error:
             if fallback is None:
                 raise
             reason, kind = str(error), error.kind
         else:
             further = None if fallback is None else partial(left_alone, partial(stand_in, fallback))
-            ready = replace(self._assemble(backend, generator, settings), fallback=further)
+            ready = replace(self._assemble(backend.spec, generator, settings), fallback=further)
             return replace(ready, enhancer=self._enhancer(settings.enhance, settings.network, settings.models_dir))
         ready = stand_in(fallback)
         enhancer = self._enhancer(settings.enhance, settings.network, settings.models_dir)

@@ -96,7 +96,7 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
     """
     registry, entries = BackendRegistry(tuple(backends)), []
     for backend in registry:
-        lacks = backend.lacks(base)
+        lacks = backend.configured(base).lacks()
         weights = _weights(backend, base, downloads) if lacks else CardWeights()
         size = readable_size(weights.left) if weights.left and downloads else ""
         instead = fallback_choice(registry, backend.name, base) if lacks else ""
@@ -159,7 +159,7 @@ def _weights(backend: AnyBackend, base: RenderSettings, downloads: bool) -> Card
 
 def fallback_choice(registry: BackendRegistry, name: str, base: RenderSettings) -> str:
     """Return the name of who would paint in the place of a backend, as settings are at first; empty: nobody."""
-    fallback = registry.fallback(base.with_backend(name))
+    fallback = registry.configured(base.with_backend(name)).fallback
     return fallback.name if fallback else ""
 
 

@@ -123,7 +123,7 @@ def _model_set(site: Site, each: WeightSet, shared: set[WeightFile]) -> ModelSet
     missing = [file for file, state in states.items() if state == "missing"]
     damaged = [file for file, state in states.items() if state == "damaged"]
     backend = next((backend for backend in site.engine.registry if backend.name == each.name), None)
-    usable = not (missing or damaged if backend is None else backend.lacks(site.base))
+    usable = not (missing or damaged if backend is None else backend.configured(site.base).lacks())
     return ModelSet(
         name=each.name,
         summary=each.summary,

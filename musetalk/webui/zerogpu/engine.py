@@ -168,8 +168,7 @@ class ZeroGpuEngine(LipSync):
         mask, restoring = settings.mask, settings.enhance.wanted
         networks = settings.detector.name == "s3fd" or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or restoring
         backend = self._loader.check(settings)
-        own = backend.gpu and backend.gpu.of(backend.options_in(settings))
-        own = own or (_FACES_COST if networks else None)
+        own = backend.gpu or (_FACES_COST if networks else None)
         if own is None or not restoring:
             return own
         return replace(

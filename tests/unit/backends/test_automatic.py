@@ -26,8 +26,8 @@ GOOD, BETTER, BEST = network("good", 10), network("better", 20), network("best",
 
 
 def chosen(*backends: AnyBackend, paces: dict[str, float] | None = None, **said: object) -> BackendChoice:
-    def pace(settings: RenderSettings) -> Pace:
-        return Pace((paces or {})[settings.backend], learned=False)
+    def pace(backend: str) -> Pace:
+        return Pace((paces or {})[backend], learned=False)
 
     return choose_backend(BackendRegistry(backends), RenderSettings.parse(said), pace)
 
@@ -53,7 +53,7 @@ def test_it_is_said_what_was_passed_over_and_why() -> None:
 
 
 def test_no_pace_is_asked_of_what_lacks_something_or_needs_no_network() -> None:
-    def nobody(_settings: RenderSettings) -> Pace:
+    def nobody(_backend: str) -> Pace:
         raise AssertionError
 
     registry = BackendRegistry([PREVIEW, network("best", 30, "its weights are missing")])

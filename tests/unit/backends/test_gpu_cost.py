@@ -24,8 +24,8 @@ def test_latentsync_takes_as_long_as_its_loop(wanted: dict[str, float], share: f
     settings = RenderSettings.parse({"latentsync": wanted})
     for backend in (hybrid.spec.V15, hybrid.spec.V16):
         assert backend.gpu is not None
-        cost = backend.gpu.of(backend.options_in(settings))
+        cost = backend.configured(settings).gpu
         assert cost.seconds_per_frame == pytest.approx(share * backend.gpu.seconds_per_frame)
         assert cost.start_seconds == backend.gpu.start_seconds
     assert V15.gpu is not None
-    assert V15.gpu.of(V15.options_in(settings)).seconds_per_frame == V15.gpu.seconds_per_frame
+    assert V15.configured(settings).gpu.seconds_per_frame == V15.gpu.seconds_per_frame

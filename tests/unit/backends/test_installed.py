@@ -38,9 +38,10 @@ def test_an_installed_backend_is_listed_last_and_loads(tmp_path: Path, monkeypat
     install(tmp_path, monkeypatch)
     registry = BackendRegistry()
     assert [backend.name for backend in registry] == [*BUILT_IN, "red-mouth"]
-    backend = registry.ready(RenderSettings(backend="red-mouth"))
-    generator = backend.load(backend.options_in(RenderSettings()))
-    assert (generator.crop_size, backend.summary) == (64, "a mouth painted red")
+    backend = registry.configured(RenderSettings(backend="red-mouth"))
+    backend.check_ready()
+    generator = backend.spec.load(backend.options)
+    assert (generator.crop_size, backend.spec.summary) == (64, "a mouth painted red")
 
 
 WITH_WEIGHTS = """
@@ -76,7 +77,9 @@ def test_it_renders_and_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     install(tmp_path, monkeypatch)
     registry = BackendRegistry()
     settings = RenderSettings.parse({"backend": "red-mouth", "detector": {"name": "haar"}, "models_dir": tmp_path})
-    assert check_backend(registry.get("red-mouth"), settings, make_scene()).failures == ()
+    chosen = registry.configured(settings)
+    found = check_backend(chosen, make_scene(), settings.network, settings.crop, settings.mask)
+    assert found.failures == ()
     voice = write_wav(tmp_path / "voice.wav", tone(0.2))
     compared = compare(LipSync(registry), PORTRAIT, voice, tmp_path / "both", ["preview", "red-mouth"], settings)
     assert [(part.backend, report.face_frames) for part, report in compared.rendered] == [
@@ -103,7 +106,7 @@ def test_a_broken_one_is_logged_and_told_and_the_others_stay(
     assert [backend.name for backend in registry] == list(BUILT_IN)
     assert f'the backend "red-mouth" (red_mouth:SPEC) cannot be used: {why}' in caplog.text
     with pytest.raises(BackendError) as caught:
-        registry.ready(RenderSettings(backend="red-mouth"))
+        registry.configured(RenderSettings(backend="red-mouth"))
     assert f"red_mouth:SPEC: {why}" in caught.value.problem
     assert caught.value.remedy == "mend or remove the package that it comes from"
     told = dict(examine(registry, tmp_path)["Backends"])

@@ -48,7 +48,8 @@ def settings(backend: str, models: Path) -> RenderSettings:
 
 
 def checked(backend: AnyBackend, scene: Scene, models: Path) -> Findings:
-    return check_backend(backend, settings(backend.name, models), scene)
+    wanted = settings(backend.name, models)
+    return check_backend(backend.configured(wanted), scene, wanted.network, wanted.crop, wanted.mask)
 
 
 def failed(lines: Sequence[Finding]) -> list[str]:
