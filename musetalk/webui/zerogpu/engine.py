@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musetalk.backends.spec import GpuCost
+from musetalk.backends.spec import ConfiguredBackend, GpuCost
 from musetalk.errors import LimitError
 from musetalk.faces.detection.registry import name_without_torch
 from musetalk.lipsync import LipSync, told_why
@@ -21,7 +21,7 @@ from musetalk.pipeline.first_costs import LENT_GPU_RATE
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import PARSED_SHAPES, RenderSettings
+from musetalk.settings import PARSED_SHAPES, DetectorSettings, EnhanceSettings, MaskSettings, RenderSettings
 from musetalk.utils.files import temporary_folder
 from musetalk.webui.zerogpu.worker import Gpu, LentGpu, PreviewOrder, RenderOrder
 
@@ -33,7 +33,7 @@ _MARGIN = 1.25  # a process that overruns the time asked for is killed; what it 
 _BEGINNING_SECONDS = 5.0  # until CUDA runs in a new process, and the inputs are looked at again there
 _PREVIEW_FRAMES = 16  # the longest clip a backend paints at once
 _PREVIEW_SECONDS = 10.0  # to look for the face and hear the voice
-_RESTORING = GpuCost(start_seconds=5.0, seconds_per_frame=0.06)  # besides: a restorer, a guess
+_ENHANCER_COST = GpuCost(start_seconds=5.0, seconds_per_frame=0.06)  # besides, a guess
 _FACES_COST = GpuCost(start_seconds=5.0, seconds_per_frame=0.02)  # of S3FD or face parsing alone
 _log = logging.getLogger(__name__)
 
@@ -85,17 +85,18 @@ class ZeroGpuEngine(LipSync):
         video, voice, out = Path(video), Path(voice), Path(out)
         choice = self.choose(settings)
         settings = settings.with_backend(choice.backend)
-        cost = self._cost(settings)
+        here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
+        cost = _cost(self._loader.check(settings), settings.detector, settings.mask, settings.enhance)
         if cost is None:
             with self._lent.not_forking(cancel):
-                report = self._engine.render(video, voice, out, _here(settings), on_progress=on_progress, cancel=cancel)
+                report = self._engine.render(video, voice, out, here, on_progress=on_progress, cancel=cancel)
             return report.chosen(choice.reason())
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
         check_output(out, input_files(video, voice) + written, settings.encoder)
         tell = on_progress or _ignore
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):
-            preflight = self._engine.preflight(video, voice, _here(settings))
+            preflight = self._engine.preflight(video, voice, here)
         cancel.check()
         seconds = self._affordable(gpu_seconds(preflight, cost))
         tell(ProgressEvent("preflight", 1, 1, note=f"asking for {seconds} s of GPU time"))
@@ -116,8 +117,9 @@ class ZeroGpuEngine(LipSync):
         """See `LipSync.preflight`; needs no GPU."""
         settings = settings or RenderSettings()
         settings = settings.with_backend(self.choose(settings).backend)
+        here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
         with self._lent.not_forking(CancelToken()):
-            return self._engine.preflight(video, voice, _here(settings))
+            return self._engine.preflight(video, voice, here)
 
     def preview_frame(
         self,
@@ -139,11 +141,12 @@ class ZeroGpuEngine(LipSync):
         settings, cancel = settings or RenderSettings(), cancel or CancelToken()
         choice = self.choose(settings)
         settings = settings.with_backend(choice.backend)
-        cost = self._cost(settings)
+        here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
+        cost = _cost(self._loader.check(settings), settings.detector, settings.mask, settings.enhance)
         if cost is None:
             with self._lent.not_forking(cancel):
                 found = self._engine.preview_frame(
-                    video, voice, _here(settings), at=at, strict=strict, on_progress=on_progress, cancel=cancel
+                    video, voice, here, at=at, strict=strict, on_progress=on_progress, cancel=cancel
                 )
             return told_why(found, choice)
         self._engine.check_source(video, settings.source)
@@ -158,24 +161,6 @@ class ZeroGpuEngine(LipSync):
     def _rate(self, device: str) -> float:
         """See `LipSync`: of the GPU that is lent, which cannot be measured before it is."""
         return LENT_GPU_RATE
-
-    def _cost(self, settings: RenderSettings) -> GpuCost | None:
-        """Return what a render takes of a GPU; None: it runs here, without torch.
-
-        Raises:
-            BackendError: It cannot run.
-        """
-        mask, restoring = settings.mask, settings.enhance.wanted
-        networks = settings.detector.name == "s3fd" or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or restoring
-        backend = self._loader.check(settings)
-        own = backend.gpu or (_FACES_COST if networks else None)
-        if own is None or not restoring:
-            return own
-        return replace(
-            own,
-            start_seconds=own.start_seconds + _RESTORING.start_seconds,
-            seconds_per_frame=own.seconds_per_frame + _RESTORING.seconds_per_frame,
-        )
 
     def _affordable(self, seconds: int) -> int:
         if seconds > self._max_seconds:
@@ -216,15 +201,29 @@ def gpu_seconds(preflight: Preflight, cost: GpuCost) -> int:
     return math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + preflight.estimated_seconds))
 
 
-def _here(settings: RenderSettings) -> RenderSettings:
-    """The same without networks, as far as the settings leave that open.
+def _cost(
+    backend: ConfiguredBackend, detector: DetectorSettings, mask: MaskSettings, enhance: EnhanceSettings
+) -> GpuCost | None:
+    """Return what a render takes of a GPU; None: it runs here, without torch."""
+    networks = detector.name == "s3fd" or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or enhance.wanted
+    own = backend.gpu or (_FACES_COST if networks else None)
+    if own is None or not enhance.wanted:
+        return own
+    return replace(
+        own,
+        start_seconds=own.start_seconds + _ENHANCER_COST.start_seconds,
+        seconds_per_frame=own.seconds_per_frame + _ENHANCER_COST.seconds_per_frame,
+    )
+
+
+def _without_torch(detector: DetectorSettings) -> DetectorSettings:
+    """Return a detector that is no network of torch, where the settings leave that open.
 
     A process that has run torch's threads must not be forked, and what this one sees as a GPU is a stand-in.
     """
-    if settings.detector.name not in ("auto", "s3fd"):
-        return settings
-    detector = settings.detector.model_copy(update={"name": name_without_torch()})
-    return settings.model_copy(update={"detector": detector})
+    if detector.name not in ("auto", "s3fd"):
+        return detector
+    return detector.model_copy(update={"name": name_without_torch()})
 
 
 def _ignore(_event: ProgressEvent) -> None:
