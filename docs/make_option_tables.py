@@ -4,7 +4,8 @@ python -m docs.make_option_tables
 
 In a document, a table stands between `<!-- settings: NAME ... -->` and `<!-- end of settings -->`. A name is that of a
 setting, of a group (mask), or "all", which makes one table per theme. The app's own options stand between
-`<!-- options of the app -->` and `<!-- end of options -->`.
+`<!-- options of the app -->` and `<!-- end of options -->`, those of frame steps behind
+`<!-- options of frame steps -->`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import get_args
 
 from musetalk.cli.app import serve_app
+from musetalk.frame_steps.registry import FrameStepRegistry, options_of
 from musetalk.settings import RenderSettings, SettingField, setting_fields
+from musetalk.utils.extensions import FRAME_STEPS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "settings.md")
@@ -26,6 +29,8 @@ _TABLE = re.compile(r"(<!-- settings: (?P<names>[^>]*?) -->\n).*?(<!-- end of se
 _HEAD = ("option", "setting", "meaning", "values")
 _APP = re.compile(r"(<!-- options of the app -->\n).*?(<!-- end of options -->)", re.DOTALL)
 _APP_HEAD = ("option", "meaning")
+_STEPS = re.compile(r"(<!-- options of frame steps -->\n).*?(<!-- end of options -->)", re.DOTALL)
+_STEPS_HEAD = ("step", "option", "meaning", "values")
 
 
 def with_tables(document: str, fields: Sequence[SettingField] | None = None) -> str:
@@ -45,7 +50,8 @@ def with_tables(document: str, fields: Sequence[SettingField] | None = None) -> 
         table = "\n".join(_by_theme(known)) if names == [ALL] else option_table(_chosen(names, known))
         return f"{match[1]}{table}{match[3]}"
 
-    return _APP.sub(lambda match: f"{match[1]}{app_table()}{match[2]}", _TABLE.sub(made, document))
+    document = _STEPS.sub(lambda match: f"{match[1]}{steps_table()}{match[2]}", _TABLE.sub(made, document))
+    return _APP.sub(lambda match: f"{match[1]}{app_table()}{match[2]}", document)
 
 
 def option_table(fields: Sequence[SettingField]) -> str:
@@ -57,6 +63,16 @@ def app_table() -> str:
     """Return the table of the app's own options, in Markdown."""
     options = inspect.signature(serve_app, eval_str=True).parameters.values()
     return _table(_APP_HEAD, map(_app_row, options))
+
+
+def steps_table() -> str:
+    """Return the table of the frame steps that are built in, and their options, in Markdown."""
+    rows = list[tuple[str, str, str, str]]()
+    for name in FRAME_STEPS.built_in:
+        spec = FrameStepRegistry().get(name)
+        rows.append((f"`{name}`", "", spec.summary, ""))
+        rows += [("", f"`{field.name}`", field.text, _values(field)) for field in options_of(spec)]
+    return _table(_STEPS_HEAD, rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -99,7 +115,7 @@ def _row(field: SettingField) -> tuple[str, str, str, str]:
 def _values(field: SettingField) -> str:
     """What a setting may be, and what it is where nobody says so."""
     words = [f"`{word}`" for word in field.words.split(", ") if word]
-    named = f"`{field.usual}`" if words and field.default is not None else field.usual
+    named = f"`{field.usual}`" if words and field.default not in (None, ()) else field.usual
     usual = f"default: {named}" if named else ""
     return "; ".join(filter(None, [", ".join(words), field.bounds, usual]))
 

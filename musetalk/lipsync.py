@@ -15,6 +15,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.enhancers.registry import restorer_file
 from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
+from musetalk.frame_steps.registry import FrameStepRegistry, size_after
 from musetalk.inspection.debug_videos import DebugVideos
 from musetalk.inspection.frame import FramePreview, preview_frame
 from musetalk.inspection.notes import sentences
@@ -187,6 +188,7 @@ class LipSync:
             source = self.check_source(video, settings.source)
         with about("voice"):
             self.check_voice(voice, settings.limits, settings.voice_track)
+        size_after(FrameStepRegistry().chosen(settings.frame_steps), (source.width, source.height), settings.limits)
         return source
 
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
@@ -325,7 +327,7 @@ def _open_outputs(plan: RenderPlan, voice: Voice, out: Path, notice: str, run: R
     writer = VideoWriter(
         out,
         folder=plan.folder,
-        size=(source.width, source.height),
+        size=plan.output_size,
         fps=source.fps,
         sound=sound,
         color=source.output_color,
@@ -363,13 +365,13 @@ class _Outputs:
     def add(self, frame: OutputFrame) -> None:
         """Write the next frame."""
         with self.run.clock.measure("encode"):
-            self.writer.write(frame.picture)
+            self.writer.write(frame.output)
         if self.measurer is not None and frame.source is not None:
             with self.run.clock.measure("measure"):
                 self.measurer.add(frame.number, frame.picture, frame.source, frame.masks)
         if self.debug_videos is not None:
             self.debug_videos.add(frame)
-        self.run.show(partial(small_jpeg, frame.picture))
+        self.run.show(partial(small_jpeg, frame.output))
 
     def finish(self) -> None:
         """Let the files appear, whole."""

@@ -75,6 +75,9 @@ def describe(report: RenderReport, notice: str) -> str:
     ]
     if report.choice:
         lines.append(f"  {report.choice}")
+    if report.frame_steps and report.size:
+        steps = ", ".join(step["name"] for step in report.frame_steps)
+        lines.append(f"  every frame went through {steps}: {report.size[0]}x{report.size[1]} pixels")
     if report.bbox_shift_range is not None:
         low, high = report.bbox_shift_range
         lines.append(f"  bbox_shift is of use in [{low}~{high}]")

@@ -80,7 +80,8 @@ def _name(field: SettingField) -> str:
 def _parameters(field: SettingField) -> Iterator[inspect.Parameter]:
     """Yield the option of a setting, as typer reads it, and the one that switches it off; None: it was not given."""
     option = typer.Option(field.flag, help=_help(field), metavar=field.metavar, rich_help_panel=field.panel)
-    annotation = Annotated[field.kind | None, option]  # type: ignore[name-defined]
+    kind: Any = list[field.kind] if field.many else field.kind  # type: ignore[name-defined]
+    annotation = Annotated[kind | None, option]
     yield inspect.Parameter(_name(field), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
     if field.kind is bool:  # hidden, and told by the first one: in a column of its own it would leave no room for names
         off = Annotated[bool | None, typer.Option(_off(field), hidden=True)]
@@ -101,7 +102,7 @@ def _said(field: SettingField, values: dict[str, Any]) -> Any:  # noqa: ANN401 -
     said, off = values.pop(_name(field)), values.pop(_name(field) + _OFF, None)
     if said and off:
         raise SettingsError(f"{field.flag} and {_off(field)} cannot both be", "give one of them", names=(field.name,))
-    return False if off else said
+    return False if off else None if field.many and not said else said
 
 
 def _further() -> inspect.Parameter:

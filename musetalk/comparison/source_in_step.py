@@ -7,12 +7,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
+import cv2
+import numpy as np
+
 from musetalk.comparison.side_by_side import sound_of
 from musetalk.media.playback import play_over
 from musetalk.media.probe import probe_source, probe_wanted
+from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings, SourceSettings
+from musetalk.utils.arrays import UInt8Array
 
 
 def write_source_in_step(
@@ -45,11 +50,11 @@ def write_source_in_step(
     """
     made = probe_source(result, wanted.limits, fps=wanted.fps, cancel=cancel)
     source = probe_wanted(video, wanted, cancel)
-    count = made.frame_count
+    count, size = made.frame_count, _size_beside(source, made)
     writer = VideoWriter(
         out,
         folder=folder,
-        size=(source.width, source.height),
+        size=size,
         fps=made.fps,
         sound=sound_of(made),
         color=source.output_color,
@@ -60,6 +65,18 @@ def write_source_in_step(
     frames = play_over(source, count, length, spool_dir=folder, cancel=cancel)
     with writer, closing(frames):
         for done, frame in enumerate(frames, 1):
-            writer.write(frame)
+            writer.write(_scaled(frame, size))
             on_frame(done, count)
         writer.finish()
+
+
+def _size_beside(source: Source, made: Source) -> tuple[int, int]:
+    """Return the size of the source beside a result: its own, unless frame steps have given that another one."""
+    padded = (source.width + source.width % 2, source.height + source.height % 2)  # as an encoder does to odd sides
+    return (source.width, source.height) if (made.width, made.height) == padded else (made.width, made.height)
+
+
+def _scaled(frame: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    if (frame.shape[1], frame.shape[0]) == size:
+        return frame
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), np.uint8)

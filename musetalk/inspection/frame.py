@@ -60,6 +60,7 @@ class FramePreview:
         parsed: The labels of each chosen face; None where it was not parsed.
         shift_range: Lowest and highest `bbox_shift` of use; None where it moves no line.
         steps: How each chosen face came to look as in `result`; empty where none was painted.
+        finished: What the frame steps make of the result: uint8 RGB [H', W', 3]; None: there are none, or no voice.
     """
 
     number: int
@@ -76,6 +77,12 @@ class FramePreview:
     parsed: tuple[ParsedFace | None, ...] = ()
     shift_range: tuple[int, int] | None = None
     steps: tuple[FaceSteps, ...] = ()
+    finished: UInt8Array | None = None
+
+    @property
+    def output(self) -> UInt8Array | None:
+        """The result as it is written: what the frame steps make of it; None without a voice."""
+        return self.result if self.finished is None else self.finished
 
 
 def preview_frame(
@@ -226,6 +233,7 @@ def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], run: RenderRun) 
         parsed=tuple(cropper.parsed.parsed(place, face) for face in chosen),
         shift_range=cropper.shift_range([place] * len(chosen), chosen),
         steps=tuple(_with_input(steps, plan, picture, run.cancel) for steps in output.steps),
+        finished=None if plan.voice is None else output.finished,
     )
 
 

@@ -28,11 +28,13 @@ from musetalk.faces.detection.registry import (
     load_light,
 )
 from musetalk.faces.types import FaceDetector
+from musetalk.frame_steps.registry import FrameStepRegistry, LoadedStep
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
 from musetalk.settings import (
     PARSED_SHAPES,
     DetectorSettings,
     EnhanceSettings,
+    FrameStepChoice,
     MaskSettings,
     NetworkSettings,
     RenderSettings,
@@ -67,6 +69,7 @@ class Components:
         fallback_kind: The kind of the error behind that.
         fallback: Loads what generates what the backend cannot; None: nothing does.
         enhancer: Restores painted faces; None: nothing does.
+        frame_steps: What is done to finished frames, in this order.
     """
 
     detector: FaceDetector
@@ -81,6 +84,7 @@ class Components:
     fallback_kind: str = ""
     fallback: Callable[[], Components] | None = None
     enhancer: FaceEnhancer | None = None
+    frame_steps: tuple[LoadedStep, ...] = ()
 
     @property
     def readers(self) -> FaceReaders:
@@ -100,6 +104,7 @@ class ComponentLoader:
     def __init__(self, registry: BackendRegistry, detector: FaceDetector | None = None) -> None:
         self._registry = registry
         self._detector = detector
+        self._steps = FrameStepRegistry()
         self._lock = threading.RLock()
         self._cache: dict[str, tuple[object, object]] = {}
         self._litter = False  # something was dropped, or failed with much in its hands
@@ -109,11 +114,13 @@ class ComponentLoader:
 
         Raises:
             BackendError: It is unknown, or something is missing (`WeightsError`, `PackageError`); names all of it.
+            SettingsError: The settings name a frame step that there is not, or options that it has not.
         """
         backend = self._registry.configured(settings)
         backend.check_ready()
         if backend.gpu is not None and settings.network.device != "auto":
             left_alone(lambda: _device(settings.network.device))
+        self._steps.chosen(settings.frame_steps)
         asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
         missing = lacking(asked, settings.models_dir, "faces")
         missing += detector_lacks(settings.detector, settings.models_dir) if self._detector is None else ()
@@ -236,6 +243,13 @@ class ComponentLoader:
             None if audio_spec is None else FeatureCache(cache_folder() / "features"),
             tuple(notes),
             backend.name,
+            frame_steps=self._frame_steps(settings.frame_steps),
+        )
+
+    def _frame_steps(self, wanted: Sequence[FrameStepChoice]) -> tuple[LoadedStep, ...]:
+        return tuple(
+            LoadedStep(each, self._cached(f"frame step {each.spec.name}", each.spec.load, each.options))
+            for each in self._steps.chosen(wanted)
         )
 
     def _parser(self, device: str, models_dir: Path) -> FaceParser | None:

@@ -43,6 +43,7 @@ class RenderKind:
         decoder: What decodes their latents.
         detector: What finds faces.
         restorer: What restores painted faces; "none": nothing does.
+        frame_steps: What is done to finished frames; empty: nothing.
         loop_steps: How many times the backend's network sees a frame, as a share of once without guidance.
     """
 
@@ -53,6 +54,7 @@ class RenderKind:
     detector: str
     restorer: str
     loop_steps: float
+    frame_steps: str = ""
 
     @classmethod
     def of(cls, settings: RenderSettings) -> RenderKind:
@@ -66,12 +68,13 @@ class RenderKind:
             detector=settings.detector.name,
             restorer=enhance.model if enhance.wanted else "none",
             loop_steps=_loop_steps(settings.latentsync) if settings.backend.startswith(_LATENTSYNC) else 1.0,
+            frame_steps="+".join(step.name for step in settings.frame_steps),
         )
 
     @property
     def key(self) -> str:
         """Under which its costs are kept: all of it but the steps, for what one step costs is what is kept."""
-        return " ".join(value for value in asdict(self).values() if isinstance(value, str))
+        return " ".join(value for value in asdict(self).values() if value and isinstance(value, str))
 
 
 class Work(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from musetalk.errors import DiskSpaceError, OutputError, about
 from musetalk.faces.types import FaceDetector
+from musetalk.frame_steps.registry import FrameStepRegistry, size_after
 from musetalk.media.playback import largest_spool
 from musetalk.media.probe import probe_wanted
 from musetalk.media.rate_notes import notes_on_rate
@@ -31,6 +32,7 @@ LEARNED, GUESSED = "by renders made here it takes about", "by a first guess, the
 # decoder and encoder hold, counted in decoded frames (120 with short clips, 150 with a video network's long pieces).
 _BASE_BYTES = 160 * 2**20
 _FRAMES_IN_FLIGHT = 150
+_FRAMES_BEHIND_STEPS = 30  # of these behind frame steps, in what queues and encoder hold: a guess
 _HEARD_BYTES = 225_000  # per second of a voice: its spectrum and its features, for backends that hear them
 _LABEL_BYTES = 5_000  # per source frame whose face is parsed
 _BITS_PER_PIXEL = 0.15  # generous for H.264 at crf 18
@@ -123,7 +125,8 @@ def run_preflight(
     seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), kind, costs)
     whole = sum(seconds.values())
     beside = whole - timeline.frame_count * costs.paint * kind.loop_steps
-    memory, disk = _estimate_space(source, timeline)
+    steps = FrameStepRegistry().chosen(settings.frame_steps)
+    memory, disk = _estimate_space(source, timeline, size_after(steps, (source.width, source.height), settings.limits))
     _check_disk(folder, disk)
     for note in sound.notes:
         run.warn(note)
@@ -172,9 +175,10 @@ def _estimate(preflight: Preflight) -> str:
     return f"{GUESSED} {duration(max(1, round(preflight.estimated_seconds)))}"
 
 
-def _estimate_space(source: Source, timeline: Timeline) -> tuple[float, float]:
-    memory = _BASE_BYTES + _FRAMES_IN_FLIGHT * source.frame_bytes
-    picture = timeline.frame_count * source.width * source.height * _BITS_PER_PIXEL / 8
+def _estimate_space(source: Source, timeline: Timeline, output: tuple[int, int]) -> tuple[float, float]:
+    larger = max(0, 3 * output[0] * output[1] - source.frame_bytes)
+    memory = _BASE_BYTES + _FRAMES_IN_FLIGHT * source.frame_bytes + _FRAMES_BEHIND_STEPS * larger
+    picture = timeline.frame_count * output[0] * output[1] * _BITS_PER_PIXEL / 8
     backwards = timeline.mode == "pingpong" and timeline.frame_count > source.frame_count > 1
     spool = largest_spool(source) if backwards else 0
     listening = timeline.spoken_count / source.fps * _HEARD_BYTES + timeline.sources_used * _LABEL_BYTES

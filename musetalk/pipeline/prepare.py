@@ -23,6 +23,7 @@ from musetalk.faces.tracking.face_plan import FacePlan, plan_key
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.tracker import smoothing_sigma
 from musetalk.faces.types import FaceDetector
+from musetalk.frame_steps.registry import size_after
 from musetalk.media.damage import note_on_shortening
 from musetalk.media.digest import content_digest
 from musetalk.media.reader import read_frames
@@ -43,6 +44,7 @@ from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import (
     CropSettings,
     FaceChoice,
+    Limits,
     MaskSettings,
     RenderSettings,
     SilenceSettings,
@@ -89,6 +91,7 @@ class RenderPlan:
         settings: Of the render.
         folder: The job's temporary directory.
         keeps_sources: Whether frames are wanted as they were decoded, too, beside the result.
+        output_size: (width, height) of what is written: the source's, but for what frame steps make of it.
     """
 
     source: Source
@@ -104,6 +107,7 @@ class RenderPlan:
     fallback: FallbackBackend | None
     settings: RenderSettings
     folder: Path
+    output_size: tuple[int, int]
     keeps_sources: bool = False
 
     def presence_of(self, frame: int) -> float:
@@ -167,10 +171,15 @@ def prepare(
         fallback=_fallback(components.fallback, hear, lay_out, folder),
         settings=settings,
         folder=folder,
+        output_size=_output_size(source, components, settings.limits),
         keeps_sources=window is not None or settings.measure or settings.debug_dir is not None,
     )
     _warn(plan, run)
     return plan
+
+
+def _output_size(source: Source, components: Components, limits: Limits) -> tuple[int, int]:
+    return size_after([each.chosen for each in components.frame_steps], (source.width, source.height), limits)
 
 
 def _warn(plan: RenderPlan, run: RenderRun) -> None:

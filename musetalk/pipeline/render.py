@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice, repeat, zip_longest
 
@@ -21,6 +21,7 @@ from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.prefetch import map_closing, prefetch
+from musetalk.utils.stopping import ends_by, stop_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,22 @@ class OutputFrame:
 
     Attributes:
         number: Which.
-        picture: uint8 RGB [H, W, 3].
+        picture: uint8 RGB [H, W, 3], as large as the source, with the painted faces.
         steps: How each face in it was made; none: it passed through.
         source: As it was decoded, where somebody wants to see it beside the result.
+        finished: What the frame steps made of it, as it is written: uint8 RGB [H', W', 3]; None: there are none.
     """
 
     number: int
     picture: UInt8Array
     steps: tuple[FaceSteps, ...]
     source: UInt8Array | None = None
+    finished: UInt8Array | None = None
+
+    @property
+    def output(self) -> UInt8Array:
+        """The picture as it is written."""
+        return self.picture if self.finished is None else self.finished
 
     @property
     def masks(self) -> tuple[FaceMask, ...]:
@@ -46,10 +54,10 @@ class OutputFrame:
 
 
 def render_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Generator[UInt8Array, None, None]:
-    """Make output frames [start, stop): uint8 RGB [H, W, 3]; see `output_frames`."""
+    """Make output frames [start, stop): uint8 RGB [H, W, 3], as they are written; see `output_frames`."""
     with closing(output_frames(plan, start, stop, run)) as frames:
         for frame in frames:
-            yield frame.picture
+            yield frame.output
 
 
 def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Generator[OutputFrame, None, None]:
@@ -65,14 +73,35 @@ def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Ge
     decoded = prefetch(_decode(plan, segments, run), capacity=1, name="decode")
     generated = prefetch(map_closing(partial(generate, plan, run), decoded), capacity=1, name="generate")
     compositor = Compositor(plan, run)
-    finished = prefetch(map_closing(compositor.finish, generated), capacity=1, name="finish")
-    with closing(finished):
+    composited = prefetch(map_closing(compositor.finish, generated), capacity=1, name="finish")
+    frames = _asked_for(composited, segments, start, stop)
+    if plan.components.frame_steps:
+        frames = prefetch(map_closing(partial(_finish, plan, run), frames), capacity=2, name="frame steps")
+    with closing(frames):
         try:
-            for frame in _joined(finished, segments):
-                if start <= frame.number < stop:
-                    yield frame
+            yield from frames
         finally:
             run.cancel.cancel()
+
+
+def _asked_for(
+    batches: Generator[Batch, None, None], segments: Sequence[Segment], start: int, stop: int
+) -> Generator[OutputFrame, None, None]:
+    """Yield output frames [start, stop) of the segments."""
+    with closing(batches):
+        for frame in _joined(batches, segments):
+            if start <= frame.number < stop:
+                yield frame
+
+
+def _finish(plan: RenderPlan, run: RenderRun, frame: OutputFrame) -> OutputFrame:
+    """Return a frame with what the frame steps make of it."""
+    with run.clock.measure("frame steps"), ends_by(run.cancel.check):
+        picture = frame.picture
+        for step in plan.components.frame_steps:
+            stop_point()
+            picture = step.apply(picture, frame.number)
+    return replace(frame, finished=picture)
 
 
 def _needed(segments: Sequence[Segment], start: int, stop: int, remembered: int) -> list[Segment]:

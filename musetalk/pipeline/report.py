@@ -73,7 +73,7 @@ class RenderReport:
         output: The file that was made.
         frames: Output frames.
         face_frames: Of these, frames with a painted face.
-        passthrough_frames: Frames that went through untouched.
+        passthrough_frames: Frames that went through untouched, but for the frame steps.
         fallback_frames: Frames in `fallbacks`.
         fallbacks: Each with its reason.
         instead: Which backend painted all faces, where the one that was asked for painted none; else empty.
@@ -99,6 +99,8 @@ class RenderReport:
             reason.
         measures: Of the result, frame by frame, where the settings ask for them.
         warnings: What the user should know, a sentence each.
+        size: (width, height) of the picture.
+        frame_steps: What was done to every finished frame, in this order: the name of each step and its options.
         settings: All settings, as plain values.
         versions: Of this package and what it stands on.
     """
@@ -132,6 +134,8 @@ class RenderReport:
     source_fps: str = ""
     requested: str = ""
     choice: str = ""
+    size: tuple[int, int] | None = None
+    frame_steps: tuple[dict[str, Any], ...] = ()
 
     def chosen(self, reason: str) -> RenderReport:
         """The same of a backend that `auto` chose, and why; where the reason is empty, of one that was named."""

@@ -85,6 +85,8 @@ def report_of(
         unrestored=unrestored,
         source_fps=rate_text(source.clock.own_fps),
         requested=backend.name,
+        size=plan.output_size,
+        frame_steps=tuple(each.chosen.account() for each in plan.components.frame_steps),
     )
 
 

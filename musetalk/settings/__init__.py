@@ -17,6 +17,7 @@ from musetalk.settings.groups import (
 )
 from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
 from musetalk.settings.render import AUTO, MAX_SLOWDOWN, PUBLISHED_LOOK, RenderSettings, left_to_the_look
+from musetalk.settings.steps import FrameStepChoice
 from musetalk.settings.values import (
     FASTEST_RATE,
     PARSED_SHAPES,
@@ -50,6 +51,7 @@ __all__ = [
     "EncoderSettings",
     "EnhanceSettings",
     "FaceChoice",
+    "FrameStepChoice",
     "InputSettings",
     "LatentSyncSettings",
     "Limits",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from musetalk.errors import SettingsError
+from musetalk.utils.extensions import Extension
 
 _Group = TypeVar("_Group", bound="Settings")
 _SHORT = 14  # longest list of words that stands beside an option
@@ -52,6 +53,13 @@ def setting(
     lists = {"option_also": list(also), "old_names": list(old)}
     extra: dict[str, Any] = {key: value for key, value in {**said, **lists}.items() if value}
     return Field(default, description=text, json_schema_extra=extra or None, **bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesOf:
+    """Says of a field, inside `Annotated`, that it names what can be added: these stand for NAMES in its `values`."""
+
+    extension: Extension
 
 
 def group(model: type[_Group], panel: str, *, server_only: bool = False) -> _Group:
@@ -128,6 +136,7 @@ class SettingField:
         unit: Of its number; may be empty.
         unset: What happens where it is None; may be empty.
         server_only: Whether visitors of the app may not set it.
+        many: Whether it is a list: its option may repeat, once for each of these.
     """
 
     name: str
@@ -147,6 +156,7 @@ class SettingField:
     unit: str = ""
     unset: str = ""
     server_only: bool = False
+    many: bool = False
 
     @property
     def bounds(self) -> str:
@@ -163,7 +173,7 @@ class SettingField:
     @property
     def usual(self) -> str:
         """Its default, in words; empty: none that could be said."""
-        if self.default is None:
+        if self.default is None or self.default == ():
             return self.unset
         if isinstance(self.default, bool):
             return "on" if self.default else "off"
@@ -223,11 +233,12 @@ def _field(name: str, info: FieldInfo, extra: Mapping[str, Any]) -> SettingField
         aliases=tuple(alias for alias in aliases if alias != flag),
         old=tuple(f"{name.rpartition('.')[0]}.{old}".strip(".") for old in extra.get("old_names", ())),
         choices=choices,
-        values=extra.get("values", ""),
+        values=_values(info, extra.get("values", "")),
         **_bounds(info),
         unit=extra.get("unit", ""),
         unset=extra.get("unset", ""),
         server_only=extra.get("server_only", False),
+        many=get_origin(info.annotation) is tuple,
     )
 
 
@@ -254,6 +265,14 @@ def _kind(annotation: Any) -> tuple[type, tuple[Any, ...]]:  # noqa: ANN401 - of
         choices = tuple(choice for _, part in parts for choice in part) if all(part for _, part in parts) else ()
         return (kinds.pop() if len(kinds) == 1 else str), choices
     return (annotation if annotation in (bool, int, float, str, Path) else str), ()
+
+
+def _values(info: FieldInfo, said: str) -> str:
+    """Return what a setting may be, with the names of what is there to be named."""
+    for each in info.metadata:
+        if isinstance(each, NamesOf):
+            return said.replace("NAMES", ", ".join(each.extension.names()))
+    return said
 
 
 def _bounds(info: FieldInfo) -> dict[str, Any]:

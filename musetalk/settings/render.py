@@ -25,6 +25,7 @@ from musetalk.settings.groups import (
     TrackerSettings,
 )
 from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
+from musetalk.settings.steps import FrameSteps
 from musetalk.settings.values import Background, Face, FrameRate, Switch
 
 # Themes that hold settings of several groups, or of none.
@@ -128,6 +129,15 @@ class RenderSettings(Settings):
         "published: nothing that the published programs do not do, but for what is set beside it; to compare with "
         "their demos",
         panel=_BLENDING,
+    )
+    frame_steps: FrameSteps = setting(
+        (),
+        "what is done to finished frames, in this order: a step, or one with options of its own, as in "
+        "label:text=AI generated,corner=top-left",
+        values="NAMES, NAME:key=value,...",
+        unset="nothing",
+        panel=_OUTPUT,
+        flag="frame-step",
     )
     measure: bool = setting(False, "measure sharpness, jitter and more of the result; in the report", panel=_OUTPUT)
     debug_dir: Path | None = setting(

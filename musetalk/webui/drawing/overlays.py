@@ -110,8 +110,8 @@ def draw(sketch: OverlayBase, overlays: Collection[Overlay] = USUAL) -> UInt8Arr
 
 
 def show_result(preview: FramePreview, *, max_side: int = 1280) -> UInt8Array:
-    """Scale the result as `sketch_of` scales the frame: uint8 RGB [h, w, 3]; without a voice, the frame itself."""
-    return _fitted(preview.frame if preview.result is None else preview.result, max_side)
+    """Return the result as it is written, with at most `max_side` pixels; without a voice, the frame itself."""
+    return _fitted(preview.frame if preview.output is None else preview.output, max_side)
 
 
 def number_plates(sketch: OverlayBase) -> list[tuple[float, float, float, float]]:

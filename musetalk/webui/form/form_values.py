@@ -67,7 +67,7 @@ def fits(widget: gr.Component, value: Value) -> bool:
         return value in [choice for _, choice in widget.choices]
     if isinstance(widget, gr.Checkbox):
         return isinstance(value, bool)
-    return isinstance(value, str)
+    return isinstance(value, list if isinstance(widget, gr.Dropdown) and widget.multiselect else str)
 
 
 def titles(widgets: SettingsForm) -> dict[str, str]:
@@ -128,6 +128,8 @@ def _title(widget: gr.Component) -> str:
 def _choice_words(widget: gr.Component, value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(widget, gr.Radio | gr.Dropdown):
+    if isinstance(widget, gr.Radio | gr.Dropdown) and not isinstance(value, list):
         return str(next((label for label, choice in widget.choices if choice == value), value))
+    if isinstance(value, list):
+        return "; ".join(value)
     return f"{value:g}" if isinstance(value, int | float) else str(value)

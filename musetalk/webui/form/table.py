@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musetalk.webui.form.widgets import Choose, ChooseOrNot, Count, Pick, SettingWidget, Slide, Tick, Write
+from musetalk.webui.form.widgets import Choose, ChooseOrNot, Count, Pick, PickSteps, SettingWidget, Slide, Tick, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +337,11 @@ OUTPUT = Section(
             "Encoder's speed",
             "How long is spent on squeezing: slower makes smaller files.",
             choices={speed: speed for speed in ("ultrafast", "veryfast", "fast", "medium", "slow")},
+        ),
+        PickSteps(
+            "frame_steps",
+            "Finishing",
+            "What is done to each finished picture, in this order; options are typed, as in label:text=Made by AI.",
         ),
         Choose(
             "alpha_background",

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from musetalk.settings import RenderSettings, SettingField, setting_fields
+from musetalk.frame_steps.registry import FrameStepRegistry
+from musetalk.settings import FrameStepChoice, RenderSettings, SettingField, setting_fields
 
-Value: TypeAlias = str | float | bool | None  # what a widget of the form holds
+Value: TypeAlias = str | float | bool | list[str] | None  # what a widget of the form holds
 FIELDS: Mapping[str, SettingField] = MappingProxyType({each.name: each for each in setting_fields(RenderSettings)})
 
 
@@ -150,6 +151,20 @@ class Pick(Write):
         """Build the list where this is called."""
         choices = [(label, value) for value, label in self.choices.items()]
         return gr.Dropdown(choices, allow_custom_value=self.free, **self._told())
+
+
+@dataclass(frozen=True)
+class PickSteps(SettingWidget):
+    """Frame steps in a row, from a list of those there are; one with options is typed."""
+
+    def build(self) -> gr.Component:
+        """Build the list where this is called."""
+        names = [spec.name for spec in FrameStepRegistry()]
+        return gr.Dropdown(names, multiselect=True, allow_custom_value=True, **self._told())
+
+    def held(self, value: Any) -> Value:  # noqa: ANN401
+        """Return each step in one line."""
+        return [FrameStepChoice.model_validate(step).text for step in value]
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ def _chips(report: Mapping[str, Any]) -> str:
         ("frames/s rendered", ratio(report["frames"] / wall) if wall else "", ""),
         ("useful bbox_shift", _range(report.get("bbox_shift_range")), ""),
         ("peak memory", size(int(report["peak_rss_mb"] * 2**20)), ""),
+        ("size", _size(report.get("size")), ""),
+        ("frame steps", ", ".join(step["name"] for step in report.get("frame_steps", ())), ""),
         ("backend", f"{painter_named(report, named=titled)}, {report['device']}", ""),
     ]
     items = "".join(
@@ -100,6 +102,10 @@ def _restored(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     if report.get("enhancer"):
         yield "restored", f"{report['restored_frames']:,}", "warn" if report["unrestored"] else ""
         yield "restorer", report["enhancer"], ""
+
+
+def _size(size: Sequence[int] | None) -> str:
+    return "" if size is None else f"{size[0]}\u00d7{size[1]}"
 
 
 def _range(ends: Sequence[int] | None) -> str:
@@ -177,4 +183,11 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", "" if value is None else str(value)
+            yield f"{prefix}{name}", _written(value)
+
+
+def _written(value: object) -> str:
+    """Return a value as it is read in a line; of a list of settings, one after the other."""
+    if isinstance(value, list) and all(isinstance(part, Mapping) for part in value):
+        return ", ".join(" ".join(f"{name}={said}" for name, said in part.items()) for part in value)
+    return "" if value is None else str(value)

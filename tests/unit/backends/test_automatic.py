@@ -13,7 +13,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend, GpuCost
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
-from tests.helpers.toy_backend import SOURCE, install
+from tests.helpers.toys import SOURCE, install
 
 COST = GpuCost(start_seconds=1.0, seconds_per_frame=0.1)
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from musetalk.assets import PORTRAIT
-from musetalk.backends.registry import BUILT_IN, BackendRegistry
+from musetalk.backends.registry import BackendRegistry
 from musetalk.comparison.compare import compare
 from musetalk.doctor.backends import check_backend
 from musetalk.doctor.environment import examine
@@ -18,6 +18,7 @@ from musetalk.doctor.sample_clip import make_scene
 from musetalk.errors import BackendError
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.utils.extensions import BACKENDS
 from musetalk.webui.downloads import Downloads, weight_sets
 from musetalk.webui.form.backend_picker import backend_entries
 from musetalk.webui.html.plain_words import Reader
@@ -25,19 +26,19 @@ from musetalk.webui.tabs.compare_handlers import choices
 from musetalk.webui.tabs.models import panel
 from tests.helpers.command import musetalk
 from tests.helpers.media import tone, write_wav
-from tests.helpers.toy_backend import SOURCE, install
+from tests.helpers.toys import SOURCE, install
 
 
 def test_those_built_in_are_called_as_they_are_listed() -> None:
     registry = BackendRegistry()
-    assert [backend.name for backend in registry] == list(BUILT_IN)
+    assert [backend.name for backend in registry] == list(BACKENDS.built_in)
     assert registry.broken == ()
 
 
 def test_an_installed_backend_is_listed_last_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, monkeypatch)
     registry = BackendRegistry()
-    assert [backend.name for backend in registry] == [*BUILT_IN, "red-mouth"]
+    assert [backend.name for backend in registry] == [*BACKENDS.built_in, "red-mouth"]
     backend = registry.configured(RenderSettings(backend="red-mouth"))
     backend.check_ready()
     generator = backend.spec.load(backend.options)
@@ -103,7 +104,7 @@ def test_a_broken_one_is_logged_and_told_and_the_others_stay(
     install(tmp_path, monkeypatch, source)
     with caplog.at_level(logging.WARNING):
         registry = BackendRegistry()
-    assert [backend.name for backend in registry] == list(BUILT_IN)
+    assert [backend.name for backend in registry] == list(BACKENDS.built_in)
     assert f'the backend "red-mouth" (red_mouth:SPEC) cannot be used: {why}' in caplog.text
     with pytest.raises(BackendError) as caught:
         registry.configured(RenderSettings(backend="red-mouth"))

@@ -1,0 +1,1 @@
+"""What happens to finished frames before they are encoded: labels, overlays, another size."""

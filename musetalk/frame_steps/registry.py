@@ -1,0 +1,123 @@
+"""Which frame steps there are, and those that settings choose, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from musetalk.errors import PackageError, SettingsError
+from musetalk.frame_steps.spec import AnyFrameStep, FrameStep, FrameStepSpec, Size
+from musetalk.settings import FrameStepChoice, Limits, SettingField, setting_fields
+from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.extensions import FRAME_STEPS, Registry
+
+_SETTING = "frame_steps"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenStep:
+    """A step with its options.
+
+    Attributes:
+        spec: Which.
+        options: Of its own model.
+    """
+
+    spec: AnyFrameStep
+    options: BaseModel
+
+    def size_of(self, size: Size) -> Size:
+        """Return how large frames come out of it."""
+        return size if self.spec.size is None else self.spec.size(self.options, size)
+
+    def account(self) -> dict[str, Any]:
+        """Return it as plain values, for reports."""
+        return {"name": self.spec.name, **self.options.model_dump(mode="json")}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStep:
+    """A chosen step that is ready to run."""
+
+    chosen: ChosenStep
+    step: FrameStep
+
+    def apply(self, picture: UInt8Array, number: int) -> UInt8Array:
+        """Return what it makes of one frame.
+
+        Raises:
+            PackageError: That is no picture, or not as large as was said.
+        """
+        height, width = picture.shape[:2]
+        made = self.step(picture, number)
+        wide, high = self.chosen.size_of((width, height))
+        if made.dtype != picture.dtype or made.shape != (high, wide, 3):
+            raise PackageError(
+                f'the frame step "{self.chosen.spec.name}" made {made.dtype} {list(made.shape)} of a frame, and not '
+                f"uint8 {[high, wide, 3]}",
+                "leave it out, or mend the package that it comes from",
+            )
+        return made
+
+
+class FrameStepRegistry(Registry[AnyFrameStep]):
+    """The frame steps that can be chosen, by name; see `Registry`."""
+
+    extension, spec_type = FRAME_STEPS, FrameStepSpec
+
+    def chosen(self, wanted: Sequence[FrameStepChoice]) -> tuple[ChosenStep, ...]:
+        """Return the steps that settings choose, in their order.
+
+        Raises:
+            SettingsError: One is unknown, or an option of it is.
+            PackageError: One is installed and broken.
+        """
+        return tuple(self._chosen(choice) for choice in wanted)
+
+    def _chosen(self, choice: FrameStepChoice) -> ChosenStep:
+        try:
+            spec = self.get(choice.name)
+        except SettingsError as error:
+            raise SettingsError(error.problem, error.remedy, names=(_SETTING,)) from error
+        try:
+            return ChosenStep(spec, spec.options.model_validate(choice.options))
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            raise SettingsError(
+                f'the frame step "{spec.name}" cannot work so ({problems})',
+                f"its options are: {'; '.join(map(_option_text, options_of(spec))) or 'none'}",
+                names=(_SETTING,),
+            ) from error
+
+
+def size_after(steps: Iterable[ChosenStep], size: Size, limits: Limits) -> Size:
+    """Return how large frames are after all steps that are so large before them.
+
+    Raises:
+        SettingsError: They would be larger than frames may be.
+    """
+    for step in steps:
+        size = step.size_of(size)
+        if size[0] * size[1] > limits.max_pixels:
+            raise SettingsError(
+                f'the frame step "{step.spec.name}" would make frames of {size[0]}x{size[1]} pixels, and '
+                f"{limits.max_pixels} pixels are the most that are accepted",
+                "let it make smaller ones, or allow more (limits.max_pixels)",
+                names=(_SETTING,),
+            )
+    return size
+
+
+def options_of(spec: AnyFrameStep) -> tuple[SettingField, ...]:
+    """Return which options a step has."""
+    model: type[BaseModel] = spec.options
+    return setting_fields(model)
+
+
+def _option_text(field: SettingField) -> str:
+    usual = f"default: {field.usual}" if field.usual else ""
+    beside = "; ".join(filter(None, [field.words, field.bounds, usual]))
+    return f"{field.name} ({beside})" if beside else field.name

@@ -1,0 +1,46 @@
+"""What a frame step says of itself before anything of it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+from musetalk.settings import Settings
+from musetalk.utils.arrays import UInt8Array
+
+# From a finished frame, uint8 RGB [H, W, 3], and its number in the output, from 0, to what goes on: uint8 RGB
+# [H', W', 3]. A pure function of the two, and called from several threads: any range of frames comes out the same. The
+# frame that is given must not be written to.
+FrameStep: TypeAlias = Callable[[UInt8Array, int], UInt8Array]
+Size: TypeAlias = tuple[int, int]  # (width, height) in pixels
+Options = TypeVar("Options", bound=BaseModel)
+
+
+class NoOptions(Settings):
+    """Of a step that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameStepSpec(Generic[Options]):
+    """A way to change finished frames.
+
+    Attributes:
+        name: As settings name it.
+        summary: One line for people who choose.
+        load: Makes the step with its options; it is kept until these change.
+        options: The model of its options: frozen, with a default for each, so that the name alone is enough. Visitors
+            of the app may set them.
+        size: How large frames come out of it that go into it so large, with its options. None: as they were.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[Options], FrameStep]
+    options: type[Options] = NoOptions  # type: ignore[assignment]  # whoever names no model is given that one
+    size: Callable[[Options, Size], Size] | None = None
+
+
+AnyFrameStep: TypeAlias = FrameStepSpec[Any]

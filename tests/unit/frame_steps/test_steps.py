@@ -1,0 +1,98 @@
+"""What is done to finished frames: chosen by name with options, in order, and held to the size that they announce."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from musetalk.errors import PackageError, SettingsError
+from musetalk.frame_steps.label import LABEL, LabelOptions
+from musetalk.frame_steps.registry import ChosenStep, FrameStepRegistry, LoadedStep, size_after
+from musetalk.frame_steps.spec import FrameStepSpec, NoOptions
+from musetalk.frame_steps.upscale import UPSCALE, UpscaleOptions
+from musetalk.settings import Limits, RenderSettings
+from musetalk.utils.arrays import UInt8Array
+from tests.helpers.errors import raises_kind
+
+
+def noise(height: int = 90, width: int = 160) -> UInt8Array:
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["upscale:height=200", "label:text=Hello, world,corner=top-left"],
+        [{"name": "upscale", "height": 200}, {"name": "label", "text": "Hello, world", "corner": "top-left"}],
+    ],
+)
+def test_steps_are_said_in_one_line_or_as_a_file_has_them(said: list[object]) -> None:
+    settings = RenderSettings.parse({"frame_steps": said})
+    upscale, label = FrameStepRegistry().chosen(settings.frame_steps)
+    assert upscale.options == UpscaleOptions(height=200)
+    assert label.options == LabelOptions(text="Hello, world", corner="top-left")
+    assert RenderSettings.parse(settings.model_dump(mode="json")) == settings
+    written = RenderSettings.parse({"frame_steps": [step.text for step in settings.frame_steps]})
+    assert FrameStepRegistry().chosen(written.frame_steps) == (upscale, label)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["sparkle", "label:colour=red", "label:text=", "label:text=漢", "upscale:factor=9", "label:red", "label:name=x"],
+)
+def test_what_is_no_step_or_no_option_is_refused(said: str) -> None:
+    with raises_kind(SettingsError, names=("frame_steps",)):
+        FrameStepRegistry().chosen(RenderSettings.parse({"frame_steps": said}).frame_steps)
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "made"),
+    [
+        (UpscaleOptions(), (160, 90), (320, 180)),
+        (UpscaleOptions(factor=1.5), (101, 51), (152, 76)),
+        (UpscaleOptions(height=1080), (640, 360), (1920, 1080)),
+        (UpscaleOptions(height=1080), (1921, 1081), (1921, 1081)),
+    ],
+)
+def test_frames_become_as_large_as_was_asked_and_never_smaller(
+    options: UpscaleOptions, size: tuple[int, int], made: tuple[int, int]
+) -> None:
+    step = LoadedStep(ChosenStep(UPSCALE, options), UPSCALE.load(options))
+    assert step.chosen.size_of(size) == made
+    picture = noise(size[1], size[0])
+    assert step.apply(picture, 0).shape == (made[1], made[0], 3)
+
+
+def test_frames_beyond_the_limit_are_refused() -> None:
+    steps = [ChosenStep(UPSCALE, UpscaleOptions(factor=4))]
+    assert size_after(steps, (100, 100), Limits(max_pixels=160_000)) == (400, 400)
+    with raises_kind(SettingsError, names=("frame_steps",)):
+        size_after(steps, (100, 100), Limits(max_pixels=159_999))
+
+
+@pytest.mark.parametrize("corner", ["top-left", "top-right", "bottom-left", "bottom-right"])
+@pytest.mark.parametrize("ground", [0, 128, 255])
+def test_a_label_is_read_in_its_corner_on_any_ground(corner: str, ground: int) -> None:
+    options = LabelOptions.model_validate({"corner": corner, "opacity": 0.5})
+    picture = np.full((360, 640, 3), ground, np.uint8)
+    before = picture.copy()
+    labelled = LABEL.load(options)(picture, 0)
+    np.testing.assert_array_equal(picture, before)
+    rows, columns = np.nonzero((labelled != picture).any(axis=2))
+    assert (rows.mean() < 180, columns.mean() < 320) == (corner.startswith("top"), corner.endswith("left"))
+    plate = labelled[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert int(np.percentile(plate, 99)) - int(np.percentile(plate, 20)) > 90
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (40, 400)])
+def test_a_label_keeps_inside_the_smallest_picture(size: tuple[int, int]) -> None:
+    options = LabelOptions(text="A long line that no small picture can hold")
+    assert LABEL.load(options)(noise(*size), 0).shape == (*size, 3)
+
+
+def test_a_step_that_makes_another_size_than_it_says_is_told_by_its_name() -> None:
+    spec = FrameStepSpec("half", "half of it", load=lambda _: lambda picture, _number: picture[::2])
+    step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions()))
+    with raises_kind(PackageError) as caught:
+        step.apply(noise(), 0)
+    assert '"half"' in caught.value.problem
