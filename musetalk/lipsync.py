@@ -211,6 +211,7 @@ class LipSync:
                 self.costs.costs(kind),
                 folder=folder,
                 run=RenderRun(),
+                frame_steps=settings.frame_steps,
             )
 
     def preview_frame(
@@ -282,7 +283,17 @@ class LipSync:
                 run.emit("preflight", 0, STEPS)
                 kind = RenderKind.of(settings)
                 costs = self.costs.costs(kind)
-                preflight = run_preflight(video, voice, settings.inputs, None, kind, costs, folder=folder, run=run)
+                preflight = run_preflight(
+                    video,
+                    voice,
+                    settings.inputs,
+                    None,
+                    kind,
+                    costs,
+                    folder=folder,
+                    run=run,
+                    frame_steps=settings.frame_steps,
+                )
             with run.clock.measure("load"):
                 components = self._loader.load(settings)
             run.emit("preflight", STEPS, STEPS)

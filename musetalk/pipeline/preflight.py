@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.forecast import Costs, RenderKind, Work, stage_seconds
 from musetalk.progress import RenderRun
-from musetalk.settings import EncoderSettings, InputSettings
+from musetalk.settings import EncoderSettings, FrameStepChoice, InputSettings
 from musetalk.utils.files import readable
 from musetalk.utils.units import apart, counted, duration, number, size
 
@@ -94,6 +95,7 @@ def run_preflight(
     *,
     folder: Path,
     run: RenderRun,
+    frame_steps: Sequence[FrameStepChoice] = (),
 ) -> Preflight:
     """Probe both inputs, and estimate what the render will take.
 
@@ -106,9 +108,11 @@ def run_preflight(
         costs: Of renders of that kind.
         folder: The job's temporary directory; the voice is extracted into it.
         run: Gets the warnings.
+        frame_steps: What will be done to finished frames.
 
     Raises:
         MediaError: An input cannot be used (see its subclasses).
+        SettingsError: A frame step cannot work.
         OutputError: There is too little disk.
     """
     with about("source"):
@@ -125,8 +129,8 @@ def run_preflight(
     seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), kind, costs)
     whole = sum(seconds.values())
     beside = whole - timeline.frame_count * costs.paint * kind.loop_steps
-    steps = FrameStepRegistry().chosen(settings.frame_steps)
-    memory, disk = _estimate_space(source, timeline, size_after(steps, (source.width, source.height), settings.limits))
+    steps, limits = FrameStepRegistry().chosen(frame_steps), wanted.source.limits
+    memory, disk = _estimate_space(source, timeline, size_after(steps, (source.width, source.height), limits))
     _check_disk(folder, disk)
     for note in sound.notes:
         run.warn(note)

@@ -92,8 +92,8 @@ def test_an_installed_step_is_in_options_form_preview_report_and_output(
     assert [value for _, value in widget.choices] == ["upscale", "label", "border"]
     held = {name: each.value for name, each in form.by_name.items()}
     settings = read({**held, "frame_steps": ["border:width=20", "label"]}, RenderSettings.parse(QUICK))
-    assert fits(widget, values_of(settings)["frame_steps"])
-    assert ("Output: finishing", "border:width=20; label") in differences(settings, form, titles(form))
+    assert fits(widget, values_of(settings).shown["frame_steps"])
+    assert ("Output: finishing", "border:width=20; label") in differences(values_of(settings), form, titles(form))
 
     preview = LipSync().preview_frame(PORTRAIT, voice, settings, at=0.1)
     assert preview.output is not None and preview.output.shape == (size[1], size[0], 3)
