@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from musetalk.compositing.outline import mask_outline
@@ -22,6 +22,7 @@ from musetalk.faces.tracking.following import ANY_FACE, search_frames
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample
 from musetalk.inspection.notes import end_note, frame_notes, input_notes, run_notes
 from musetalk.inspection.sampling import open_voice, sampled_places, telling_places, window_around
+from musetalk.media.inputs import open_inputs
 from musetalk.media.probe import probe_wanted
 from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice
@@ -148,14 +149,12 @@ def preview_frame(
 def _open(
     video: Path, voice: Path | None, wanted: InputSettings, folder: Path, cancel: CancelToken
 ) -> tuple[Source, Voice | None]:
-    """Probe the source, and meanwhile extract the voice."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="voice") as pool:
-        limits, track = wanted.source.limits, wanted.voice_track
-        opening = None if voice is None else pool.submit(open_voice, voice, folder, limits, cancel, track)
+    """Open the source, and the voice where there is one."""
+    if voice is None:
         with about("source"):
-            source = probe_wanted(video, wanted.source, cancel)
-        with about("voice"):
-            return source, None if opening is None else opening.result()
+            return probe_wanted(video, wanted.source, cancel), None
+    opening = partial(open_voice, voice, folder, wanted.source.limits, track=wanted.voice_track)
+    return open_inputs(video, wanted.source, opening, cancel)
 
 
 def _timeline(source: Source, voice: Voice | None, wanted: InputSettings) -> Timeline:

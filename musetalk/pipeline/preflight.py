@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
-from musetalk.errors import DiskSpaceError, OutputError, about
+from musetalk.errors import DiskSpaceError, OutputError
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
+from musetalk.media.inputs import open_inputs
 from musetalk.media.playback import largest_spool
-from musetalk.media.probe import probe_wanted
 from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.sound.voice import Voice, extract_voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
@@ -115,11 +116,8 @@ def run_preflight(
         SettingsError: A frame step cannot work.
         OutputError: There is too little disk.
     """
-    with about("source"):
-        source = probe_wanted(video, wanted.source, run.cancel)
-    run.emit("preflight", 1, STEPS)
-    with about("voice"):
-        sound = extract_voice(voice, folder, wanted.source.limits, run.cancel, track=wanted.voice_track)
+    extract = partial(extract_voice, voice, folder, wanted.source.limits, track=wanted.voice_track)
+    source, sound = open_inputs(video, wanted.source, extract, run.cancel)
     run.emit("preflight", 2, STEPS)
     timeline = plan_timeline(source.frame_count, source.fps, sound.seconds, length=wanted.length, tail=wanted.tail)
     sampled = Sampling(0, 0) if detector is None else sample_faces(source, timeline, detector, run.cancel)
