@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.common import ASSETS, machine, publish, table
 from musetalk.backends.registry import BackendRegistry
 from musetalk.faces.detection.five_points import mouth_of
-from musetalk.faces.detection.registry import detector_lacks
+from musetalk.faces.detection.registry import DetectorRegistry
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.following import look_through
 from musetalk.faces.tracking.mouth import locate_mouth
@@ -135,11 +135,8 @@ def main() -> None:
     parser.add_argument("--models-dir", type=Path, default=Path("models"))
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    wanted = [
-        name
-        for name in NAMES
-        if not detector_lacks(DetectorSettings.model_validate({"name": name}), options.models_dir)
-    ]
+    registry = DetectorRegistry()
+    wanted = [name for name in NAMES if not registry.get(name).lacks(options.models_dir)]
     detectors = {name: _load(name, options.models_dir) for name in wanted}
     for detector in detectors.values():
         detector.detect([np.zeros((240, 320, 3), np.uint8)])  # loads what is loaded late

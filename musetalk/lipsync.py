@@ -12,7 +12,7 @@ from pathlib import Path
 
 from musetalk.backends.automatic import BackendChoice, Pace, choose_backend
 from musetalk.backends.registry import BackendRegistry
-from musetalk.enhancers.registry import restorer_file
+from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
@@ -38,6 +38,7 @@ from musetalk.pipeline.prepare import RenderPlan, prepare
 from musetalk.pipeline.render import OutputFrame, output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
+from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import Limits, RenderSettings, SourceSettings
@@ -137,8 +138,10 @@ class LipSync:
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads, for whoever writes beside it."""
-        restorer = [restorer_file(settings.enhance.model, settings.models_dir)] if settings.enhance.wanted else []
-        return input_files(video, voice, (*self.registry.files(settings.models_dir), *restorer))
+        models_dir, model = settings.models_dir, settings.enhance.model
+        added = [models_dir / file.path for files in added_sets().values() for file in files]
+        restorer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
+        return input_files(video, voice, (*self.registry.files(models_dir), *added, *restorer))
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads and writes, for whoever writes beside it: a report, for instance."""

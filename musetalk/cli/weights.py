@@ -147,8 +147,9 @@ def _chosen(names: list[str] | None) -> dict[str, tuple[WeightFile, ...]]:
         SettingsError: There is none of a name.
     """
     from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
+    from musetalk.pipeline.weight_sets import all_weight_sets  # noqa: PLC0415
 
-    sets = BackendRegistry().weight_sets()
+    sets = all_weight_sets(BackendRegistry())
     unknown = [name for name in names or () if name not in sets]
     if unknown:
         raise SettingsError(f'there are no weights for "{unknown[0]}"', f"choose from: {', '.join(sets)}")

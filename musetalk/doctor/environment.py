@@ -13,15 +13,15 @@ import psutil
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import ConfiguredBackend
 from musetalk.errors import OutputError
-from musetalk.faces.detection.registry import detector_lacks, detector_name
+from musetalk.faces.detection.registry import DetectorRegistry, detector_name
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.pipeline.report import versions
 from musetalk.settings import DetectorSettings, EncoderSettings, RenderSettings
+from musetalk.utils.extensions import Broken
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS
 
-_DETECTORS = {"s3fd": "S3FD", "mtcnn": "MTCNN", "yunet": "YuNet", "haar": "Haar"}
 _CUDA_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
@@ -52,9 +52,13 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
         "Faces": _faces(settings.detector, models_dir),
         "Backends": [
             *((each.name, _lacking(each.configured(settings)) or f"ready: {each.summary}") for each in registry),
-            *((each.name, f"installed, and cannot be used ({each.place}: {each.why})") for each in registry.broken),
+            *((each.name, _unusable(each)) for each in registry.broken),
         ],
     }
+
+
+def _unusable(broken: Broken) -> str:
+    return f"installed, and cannot be used ({broken.place}: {broken.why})"
 
 
 def _lacking(backend: ConfiguredBackend) -> str:
@@ -63,11 +67,12 @@ def _lacking(backend: ConfiguredBackend) -> str:
 
 def _faces(wanted: DetectorSettings, models_dir: Path) -> list[tuple[str, str]]:
     """Return what finds faces and reads them, and what of it is missing; the detector that "auto" takes is named."""
-    taken = detector_name(wanted, models_dir)
+    taken, registry = detector_name(wanted, models_dir), DetectorRegistry()
     rows = []
-    for name, title in _DETECTORS.items():
-        lacks = detector_lacks(wanted.model_copy(update={"name": name}), models_dir)
-        rows.append((f"{title} detector", "; ".join(lacks) or ("ready, taken" if name == taken else "ready")))
+    for detector in registry:
+        ready = "ready, taken" if detector.name == taken else "ready"
+        rows.append((f"{detector.title} detector", "; ".join(detector.lacks(models_dir)) or ready))
+    rows += [(f"{each.name} detector", _unusable(each)) for each in registry.broken]
     readers = (("face parsing", FACE_PARSING, "faces"), ("landmarks", LANDMARKS, "landmarks"))
     return rows + [(title, "; ".join(lacking([file], models_dir, part)) or "ready") for title, file, part in readers]
 

@@ -105,7 +105,7 @@ def size_after(steps: Iterable[ChosenStep], size: Size, limits: Limits) -> Size:
             raise SettingsError(
                 f'the frame step "{step.spec.name}" would make frames of {size[0]}x{size[1]} pixels, and '
                 f"{limits.max_pixels} pixels are the most that are accepted",
-                "let it make smaller ones, or allow more (limits.max_pixels)",
+                "let it make smaller ones",
                 names=(_SETTING,),
             )
     return size

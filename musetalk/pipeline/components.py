@@ -16,17 +16,11 @@ from musetalk.audio.types import AudioFeatureSpec, SpeechEncoder
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend, ConfiguredBackend
 from musetalk.backends.types import FaceGenerator, GeneratorSpec
-from musetalk.enhancers.registry import lacks as enhancer_lacks
-from musetalk.enhancers.registry import lacks_packages, load_enhancer
+from musetalk.enhancers.registry import EnhancerRegistry
+from musetalk.enhancers.spec import EnhancerPlace
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, OutOfMemoryError, PackageError, WeightsError, about
-from musetalk.faces.detection.registry import (
-    detector_lacks,
-    detector_lacks_package,
-    detector_name,
-    detector_notes,
-    load_light,
-)
+from musetalk.faces.detection.registry import DetectorRegistry, detector_notes
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, LoadedStep
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
@@ -42,7 +36,7 @@ from musetalk.settings import (
 from musetalk.utils.files import cache_folder
 from musetalk.utils.stopping import left_alone, stop_point
 from musetalk.weights import lacking
-from musetalk.weights.catalog import FACE_PARSING, LANDMARKS, S3FD
+from musetalk.weights.catalog import FACE_PARSING, LANDMARKS
 from musetalk.weights.hub import check_endpoint
 
 if TYPE_CHECKING:
@@ -104,7 +98,7 @@ class ComponentLoader:
     def __init__(self, registry: BackendRegistry, detector: FaceDetector | None = None) -> None:
         self._registry = registry
         self._detector = detector
-        self._steps = FrameStepRegistry()
+        self._detectors, self._enhancers, self._steps = DetectorRegistry(), EnhancerRegistry(), FrameStepRegistry()
         self._lock = threading.RLock()
         self._cache: dict[str, tuple[object, object]] = {}
         self._litter = False  # something was dropped, or failed with much in its hands
@@ -123,17 +117,21 @@ class ComponentLoader:
         self._steps.chosen(settings.frame_steps)
         asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
         missing = lacking(asked, settings.models_dir, "faces")
-        missing += detector_lacks(settings.detector, settings.models_dir) if self._detector is None else ()
-        missing += enhancer_lacks(settings.enhance.model, settings.models_dir) if settings.enhance.wanted else ()
+        detectors, enhancers, models_dir = self._detectors, self._enhancers, settings.models_dir
+        missing += detectors.lacks(settings.detector, models_dir) if self._detector is None else ()
+        missing += enhancers.lacks(settings.enhance.model, models_dir) if settings.enhance.wanted else ()
         if missing:
-            packages = {*detector_lacks_package(settings.detector), *lacks_packages(settings.enhance.model)}
+            packages = {
+                *detectors.lacks_packages(settings.detector),
+                *enhancers.lacks_packages(settings.enhance.model),
+            }
             kind = PackageError if packages.issuperset(missing) else WeightsError
             with about("settings"):
                 raise kind("the settings ask for what is not there", "; ".join(missing))
         return backend
 
     def detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
-        """Return what finds faces; see `detector_name`.
+        """Return what finds faces; see `DetectorRegistry.taken`.
 
         Args:
             wanted: Which, and how it looks.
@@ -166,13 +164,9 @@ class ComponentLoader:
     def _load_detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
         if self._detector is not None:
             return self._detector
-        name = detector_name(wanted, models_dir)
-        if name != "s3fd":
-            return self._cached("detector", load_light, name, wanted, models_dir)
-        from musetalk.faces.detection.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
-
-        longest, path = wanted.max_side or LONGEST, models_dir / S3FD.path
-        return self._cached("detector", load_s3fd, path, _device(device), longest=longest, smallest=wanted.min_face)
+        spec = self._detectors.taken(wanted, models_dir)
+        named = wanted.model_copy(update={"name": spec.name})  # one that "auto" took is the same when it is named
+        return self._cached("detector", spec.load, named, device, models_dir)
 
     def _load(self, settings: RenderSettings) -> Components:
         backend = self.check(settings)
@@ -269,10 +263,8 @@ class ComponentLoader:
     def _enhancer(self, wanted: EnhanceSettings, network: NetworkSettings, models_dir: Path) -> FaceEnhancer | None:
         if not wanted.wanted:
             return None
-        device, dtype, batch = network.device, network.dtype, network.batch_size
-        return self._cached(
-            "restorer", load_enhancer, wanted.model, models_dir, device=device, dtype=dtype, batch_size=batch
-        )
+        place = EnhancerPlace(models_dir, network.device, network.dtype, network.batch_size)
+        return self._cached("restorer", self._enhancers.load, wanted.model, place)
 
     def _encoder(self, audio_spec: AudioFeatureSpec, device: str, models_dir: Path) -> SpeechEncoder:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch

@@ -16,9 +16,10 @@ from musetalk.settings.groups import (
     TrackerSettings,
 )
 from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
-from musetalk.settings.render import AUTO, MAX_SLOWDOWN, PUBLISHED_LOOK, RenderSettings, left_to_the_look
+from musetalk.settings.render import MAX_SLOWDOWN, PUBLISHED_LOOK, RenderSettings, left_to_the_look
 from musetalk.settings.steps import FrameStepChoice
 from musetalk.settings.values import (
+    AUTO,
     FASTEST_RATE,
     PARSED_SHAPES,
     SLOWEST_RATE,

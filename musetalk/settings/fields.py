@@ -9,8 +9,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from musetalk.errors import SettingsError
 from musetalk.utils.extensions import Extension
@@ -57,9 +59,34 @@ def setting(
 
 @dataclass(frozen=True, slots=True)
 class NamesOf:
-    """Says of a field, inside `Annotated`, that it names what can be added: these stand for NAMES in its `values`."""
+    """Says of a field, inside `Annotated`, that it names what can be added.
+
+    Attributes:
+        extension: What: the names of all there are stand for NAMES in the field's `values`.
+        or_else: Words that it may be instead of a name. Where there are any, it may be nothing else.
+    """
 
     extension: Extension
+    or_else: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What the field may be; empty: that is not known here."""
+        return (*self.or_else, *self.extension.names()) if self.or_else else ()
+
+    def __get_pydantic_core_schema__(self, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema) | ({"enum": list(self.choices)} if self.or_else else {})
+
+    def _known(self, value: Any) -> Any:  # noqa: ANN401 - of any field
+        built_in = (*self.or_else, *self.extension.built_in)
+        if not self.or_else or value in built_in or value in self.choices:
+            return value
+        *others, last = map(repr, self.choices)
+        expected = f"{', '.join(others)} or {last}"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
 
 
 def group(model: type[_Group], panel: str, *, server_only: bool = False) -> _Group:
@@ -220,6 +247,10 @@ def _fields(model: type[BaseModel], prefix: str, of_group: Mapping[str, Any]) ->
 
 def _field(name: str, info: FieldInfo, extra: Mapping[str, Any]) -> SettingField:
     kind, choices = _kind(info.annotation)
+    named = next((each for each in info.metadata if isinstance(each, NamesOf)), None)
+    values = extra.get("values", "")
+    if named is not None:
+        choices, values = named.choices, values.replace("NAMES", ", ".join(named.extension.names()))
     dotted = f"--{name.replace('.', '-').replace('_', '-')}"
     flag = f"--{extra['option']}" if "option" in extra else dotted
     aliases = (dotted, *(f"--{also}" for also in extra.get("option_also", ())))
@@ -233,7 +264,7 @@ def _field(name: str, info: FieldInfo, extra: Mapping[str, Any]) -> SettingField
         aliases=tuple(alias for alias in aliases if alias != flag),
         old=tuple(f"{name.rpartition('.')[0]}.{old}".strip(".") for old in extra.get("old_names", ())),
         choices=choices,
-        values=_values(info, extra.get("values", "")),
+        values=values,
         **_bounds(info),
         unit=extra.get("unit", ""),
         unset=extra.get("unset", ""),
@@ -265,14 +296,6 @@ def _kind(annotation: Any) -> tuple[type, tuple[Any, ...]]:  # noqa: ANN401 - of
         choices = tuple(choice for _, part in parts for choice in part) if all(part for _, part in parts) else ()
         return (kinds.pop() if len(kinds) == 1 else str), choices
     return (annotation if annotation in (bool, int, float, str, Path) else str), ()
-
-
-def _values(info: FieldInfo, said: str) -> str:
-    """Return what a setting may be, with the names of what is there to be named."""
-    for each in info.metadata:
-        if isinstance(each, NamesOf):
-            return said.replace("NAMES", ", ".join(each.extension.names()))
-    return said
 
 
 def _bounds(info: FieldInfo) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from musetalk.settings.fields import Settings, setting
-from musetalk.settings.values import MaskShape, ShownShape, V1Speech
+from musetalk.settings.fields import NamesOf, Settings, setting
+from musetalk.settings.values import AUTO, MaskShape, ShownShape, V1Speech
+from musetalk.utils.extensions import DETECTORS, RESTORERS
 
 _SECONDS, _FACE_WIDTHS, _SQUARE = "seconds", "face widths", "of the blended square"
 
@@ -13,8 +14,8 @@ _SECONDS, _FACE_WIDTHS, _SQUARE = "seconds", "face widths", "of the blended squa
 class DetectorSettings(Settings):
     """How faces are looked for."""
 
-    name: Literal["auto", "s3fd", "mtcnn", "yunet", "haar"] = setting(
-        "auto",
+    name: Annotated[str, NamesOf(DETECTORS, (AUTO,))] = setting(
+        AUTO,
         "what finds faces; auto: s3fd where its weights are, else mtcnn (a package), else haar (OpenCV's own)",
         flag="detector",
     )
@@ -139,10 +140,10 @@ class BlendSettings(Settings):
 class EnhanceSettings(Settings):
     """How a restorer improves the painted faces."""
 
-    model: str = setting(
+    model: Annotated[str, NamesOf(RESTORERS)] = setting(
         "none",
         "restores painted faces by gfpgan, or by any other restorer's file (.pth, .safetensors)",
-        values="none, gfpgan, gfpgan-original, FILE",
+        values="none, NAMES, FILE",
         also=("enhance",),
         min_length=1,
     )

@@ -26,14 +26,12 @@ from musetalk.settings.groups import (
 )
 from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
 from musetalk.settings.steps import FrameSteps
-from musetalk.settings.values import Background, Face, FrameRate, Switch
+from musetalk.settings.values import AUTO, Background, Face, FrameRate, Switch
 
 # Themes that hold settings of several groups, or of none.
 _PAINTING, _SOURCE, _FACES = "What paints", "Source and length", "Finding faces"
 _BLENDING, _OUTPUT = "Blending and look", "Output"
 
-# Says of `backend` that the best one is to be chosen.
-AUTO = "auto"
 MAX_SLOWDOWN = 30.0  # seconds of work for a second of video: a quarter of an hour for half a minute
 
 # What the published programs do where this one does more, by dotted names.

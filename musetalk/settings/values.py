@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
+AUTO = "auto"  # says of a backend, or of a detector, that one is to be chosen
 NamedChoice = Literal["largest", "leftmost", "rightmost", "all"]
 FaceChoice = NamedChoice | tuple[float, float]
 ParsedShape = Literal["raw", "jaw", "neck", "mouth"]

@@ -55,6 +55,26 @@ BACKENDS = Extension(
     },
     frozenset({"auto"}),
 )
+DETECTORS = Extension(
+    "face detector",
+    "musetalk.detectors",
+    {
+        "s3fd": "musetalk.faces.detection.built_in:S3FD_SPEC",
+        "mtcnn": "musetalk.faces.detection.built_in:MTCNN_SPEC",
+        "yunet": "musetalk.faces.detection.built_in:YUNET_SPEC",
+        "haar": "musetalk.faces.detection.built_in:HAAR_SPEC",
+    },
+    frozenset({"auto"}),
+)
+RESTORERS = Extension(
+    "restorer",
+    "musetalk.enhancers",
+    {
+        "gfpgan": "musetalk.enhancers.built_in:BY_SPANDREL",
+        "gfpgan-original": "musetalk.enhancers.built_in:BY_PACKAGE",
+    },
+    frozenset({"none"}),
+)
 FRAME_STEPS = Extension(
     "frame step",
     "musetalk.frame_steps",

@@ -11,6 +11,7 @@ from typing import Literal
 
 from musetalk.backends.spec import AnyBackend
 from musetalk.errors import Cancelled, JobError, MuseTalkError, SettingsError
+from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken
 from musetalk.weights import FetchProgress, WeightFile, fetch
 from musetalk.weights.catalog import SD_VAE, WEIGHT_SETS
@@ -195,6 +196,7 @@ def weight_sets(backends: Iterable[AnyBackend]) -> tuple[WeightSet, ...]:
     sets = [WeightSet(backend.name, backend.summary, backend.weights) for backend in backends if backend.weights]
     if any(set(SD_VAE) <= set(each.files) for each in sets):
         sets += [WeightSet(name, what, WEIGHT_SETS[name]) for name, what in _BESIDES.items()]
+    sets += [WeightSet(name, "finds or restores faces, for any backend", files) for name, files in added_sets().items()]
     return tuple(sets)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 
 import gradio as gr
 
-from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, lacks
+from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.webui.form.settings_form import RESTORE, RESTORER, may_be_named
 from musetalk.webui.form.table import ENHANCEMENT
 from musetalk.webui.html.plain_words import VISITOR, Reader, plain
@@ -48,7 +47,7 @@ def build_enhancement(models_dir: Path, reader: Callable[[], Reader]) -> dict[st
 
 def restorers(models_dir: Path) -> list[str]:
     """Names of the restorers that can be chosen: GFPGAN, and the files of others that lie beside it."""
-    names = [BY_SPANDREL] if find_spec("gfpgan") is None else [BY_SPANDREL, BY_PACKAGE]
+    names = [spec.name for spec in EnhancerRegistry() if not spec.missing()]
     own = models_dir / GFPGAN.path
     files = {path.name for pattern in _FILES for path in own.parent.glob(pattern)} - {own.name, lean_path(own).name}
     return [*names, *sorted(name for name in files if may_be_named(name))]
@@ -58,5 +57,7 @@ def lacking_list(restorer: str | None, models_dir: Path, reader: Reader = VISITO
     """Return what is missing to run a restorer, as HTML; empty: nothing, or none is chosen, or none that can be."""
     if restorer is None or not may_be_named(restorer):
         return ""
-    items = "".join(f"<li>{escape(sentence(plain(line, reader)))}</li>" for line in lacks(restorer, models_dir))
+    items = "".join(
+        f"<li>{escape(sentence(plain(line, reader)))}</li>" for line in EnhancerRegistry().lacks(restorer, models_dir)
+    )
     return f'<ul class="mt-lacks" aria-label="What the restorer lacks">{items}</ul>' if items else ""

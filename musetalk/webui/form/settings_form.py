@@ -12,9 +12,10 @@ import gradio as gr
 from musetalk.backends.automatic import candidates
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import UiGroup
-from musetalk.enhancers.registry import BY_PACKAGE, BY_SPANDREL, NONE
+from musetalk.enhancers.registry import NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import AUTO, RenderSettings, current_names, left_to_the_look, nested
+from musetalk.utils.extensions import RESTORERS
 from musetalk.webui.form.table import SHIFT, WIDGETS
 from musetalk.webui.form.widgets import FIELDS, Value, fields_within
 from musetalk.webui.html.figures import figures
@@ -45,8 +46,7 @@ SERVER_ONLY_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         and (leaves := tuple(each.name.removeprefix(f"{top}.") for each in fields_within(top) if each.server_only))
     }
 )
-# Which restorers visitors may name: those that have a name, and files by their bare name, never by a path.
-_NAMED_RESTORERS = (NONE, BY_SPANDREL, BY_PACKAGE)
+# Which files of restorers visitors may name: by their bare name, never by a path.
 _RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
 # The form's values by name: of most settings their dotted names. "face" may say that one is picked, and "point" where;
 # whether faces are restored at all ("restore") is asked beside the restorer.
@@ -192,7 +192,8 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
     if not may_be_named(settings.enhance.model):
         raise SettingsError(
             "enhance.model is no restorer's name",
-            f"give {', '.join(_NAMED_RESTORERS)}, or the bare name of a .pth or .safetensors file on the server",
+            f"give {', '.join((NONE, *RESTORERS.names()))}, "
+            "or the bare name of a .pth or .safetensors file on the server",
             names=("enhance.model",),
         )
     return settings
@@ -209,4 +210,4 @@ def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
 
 def may_be_named(restorer: str) -> bool:
     """Whether visitors may name a restorer: by its name, or by that of a file in the server's folder, no path."""
-    return restorer in _NAMED_RESTORERS or _RESTORER_FILE.fullmatch(restorer) is not None
+    return restorer == NONE or restorer in RESTORERS.names() or _RESTORER_FILE.fullmatch(restorer) is not None

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musetalk.webui.form.widgets import Choose, ChooseOrNot, Count, Pick, PickSteps, SettingWidget, Slide, Tick, Write
+from musetalk.webui.form.widgets import (
+    Choose,
+    ChooseDetector,
+    ChooseOrNot,
+    Count,
+    Pick,
+    PickSteps,
+    SettingWidget,
+    Slide,
+    Tick,
+    Write,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +271,10 @@ NETWORK = Section(
 FACES = Section(
     "Faces",
     (
-        Choose(
+        ChooseDetector(
             "detector.name",
             "Face detector",
             "What looks for faces: try another where none is found; S3FD and YuNet need a download.",
-            choices={"auto": "Auto", "s3fd": "S3FD", "mtcnn": "MTCNN", "yunet": "YuNet", "haar": "Haar"},
         ),
     ),
 )

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
+from musetalk.faces.detection.registry import DetectorRegistry
 from musetalk.frame_steps.registry import FrameStepRegistry
-from musetalk.settings import FrameStepChoice, RenderSettings, SettingField, setting_fields
+from musetalk.settings import AUTO, FrameStepChoice, RenderSettings, SettingField, setting_fields
 
 Value: TypeAlias = str | float | bool | list[str] | None  # what a widget of the form holds
 FIELDS: Mapping[str, SettingField] = MappingProxyType({each.name: each for each in setting_fields(RenderSettings)})
@@ -151,6 +152,16 @@ class Pick(Write):
         """Build the list where this is called."""
         choices = [(label, value) for value, label in self.choices.items()]
         return gr.Dropdown(choices, allow_custom_value=self.free, **self._told())
+
+
+@dataclass(frozen=True)
+class ChooseDetector(SettingWidget):
+    """What finds faces: one of those there are."""
+
+    def build(self) -> gr.Component:
+        """Build the buttons where this is called."""
+        choices = [("Auto", AUTO), *((spec.title, spec.name) for spec in DetectorRegistry())]
+        return gr.Radio(choices, **self._told())
 
 
 @dataclass(frozen=True)

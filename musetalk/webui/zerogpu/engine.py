@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from musetalk.backends.spec import ConfiguredBackend, GpuCost
 from musetalk.errors import LimitError
-from musetalk.faces.detection.registry import name_without_torch
+from musetalk.faces.detection.registry import DetectorRegistry, name_without_torch
 from musetalk.lipsync import LipSync, told_why
 from musetalk.pipeline.file_uses import input_files, output_files
 from musetalk.pipeline.first_costs import LENT_GPU_RATE
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import PARSED_SHAPES, DetectorSettings, EnhanceSettings, MaskSettings, RenderSettings
+from musetalk.settings import AUTO, PARSED_SHAPES, DetectorSettings, EnhanceSettings, MaskSettings, RenderSettings
 from musetalk.utils.files import temporary_folder
 from musetalk.webui.zerogpu.worker import Gpu, LentGpu, PreviewOrder, RenderOrder
 
@@ -205,7 +205,7 @@ def _cost(
     backend: ConfiguredBackend, detector: DetectorSettings, mask: MaskSettings, enhance: EnhanceSettings
 ) -> GpuCost | None:
     """Return what a render takes of a GPU; None: it runs here, without torch."""
-    networks = detector.name == "s3fd" or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or enhance.wanted
+    networks = _on_torch(detector) or mask.shape in PARSED_SHAPES or bool(mask.occlusion) or enhance.wanted
     own = backend.gpu or (_FACES_COST if networks else None)
     if own is None or not enhance.wanted:
         return own
@@ -221,9 +221,13 @@ def _without_torch(detector: DetectorSettings) -> DetectorSettings:
 
     A process that has run torch's threads must not be forked, and what this one sees as a GPU is a stand-in.
     """
-    if detector.name not in ("auto", "s3fd"):
+    if detector.name != AUTO and not _on_torch(detector):
         return detector
     return detector.model_copy(update={"name": name_without_torch()})
+
+
+def _on_torch(detector: DetectorSettings) -> bool:
+    return detector.name != AUTO and DetectorRegistry().get(detector.name).torch
 
 
 def _ignore(_event: ProgressEvent) -> None:

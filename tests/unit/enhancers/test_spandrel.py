@@ -23,8 +23,9 @@ from musetalk.enhancers.network_enhancer import (
     placed,
     restoring_compute,
 )
-from musetalk.enhancers.registry import lacks, load_enhancer, restorer_file
+from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.enhancers.spandrel import load_restorer
+from musetalk.enhancers.spec import EnhancerPlace
 from musetalk.errors import Cancelled, CheckpointError, ComputeError, DeviceError, NotFiniteError, OutOfMemoryError
 from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array
@@ -61,28 +62,28 @@ def saved(path: Path, held: object) -> Path:
 
 class TestChoice:
     def test_without_a_restorer_nothing_is_lacking(self, tmp_path: Path) -> None:
-        assert lacks("none", tmp_path) == ()
+        assert EnhancerRegistry().lacks("none", tmp_path) == ()
 
     def test_the_published_file_is_named_with_its_command(self, tmp_path: Path, models: Path) -> None:
-        (sentence,) = lacks("gfpgan", tmp_path)
+        (sentence,) = EnhancerRegistry().lacks("gfpgan", tmp_path)
         assert "gfpgan/GFPGANv1.4.pth missing (349 MB): python -m musetalk weights download gfpgan" in sentence
-        assert lacks("gfpgan", models) == ()
-        assert restorer_file("gfpgan", models) == models / "gfpgan" / "GFPGANv1.4.pth"
+        assert EnhancerRegistry().lacks("gfpgan", models) == ()
+        assert EnhancerRegistry().files("gfpgan", models) == (models / "gfpgan" / "GFPGANv1.4.pth",)
 
     def test_a_file_of_another_size_is_not_taken_for_it(self, tmp_path: Path) -> None:
         saved(tmp_path / "gfpgan" / "GFPGANv1.4.pth", {"params_ema": {}})
-        (sentence,) = lacks("gfpgan", tmp_path)
+        (sentence,) = EnhancerRegistry().lacks("gfpgan", tmp_path)
         assert "instead of 348632874" in sentence
 
     @pytest.mark.parametrize("given", ["folder/mine.pth", "./mine.pth"])
     def test_files_are_taken_as_they_are_given(self, tmp_path: Path, given: str) -> None:
-        assert restorer_file(given, tmp_path) == Path(given)
-        assert restorer_file(str(tmp_path / given), tmp_path) == tmp_path / given
+        assert EnhancerRegistry().files(given, tmp_path) == (Path(given),)
+        assert EnhancerRegistry().files(str(tmp_path / given), tmp_path) == (tmp_path / given,)
 
     def test_bare_names_lie_among_the_models(self, tmp_path: Path, models: Path) -> None:
-        (sentence,) = lacks(DOUBLE_NAME, tmp_path)
+        (sentence,) = EnhancerRegistry().lacks(DOUBLE_NAME, tmp_path)
         assert f"there is no restorer gfpgan/{DOUBLE_NAME} among the models: put it there" in sentence
-        assert lacks(DOUBLE_NAME, models) == ()
+        assert EnhancerRegistry().lacks(DOUBLE_NAME, models) == ()
 
     @pytest.mark.parametrize(
         ("asked", "taken"),
@@ -94,13 +95,13 @@ class TestChoice:
 
 class TestLoading:
     def test_gfpgan_loads_in_its_published_shapes_and_from_its_lean_copy(self, models: Path, tmp_path: Path) -> None:
-        chosen = load_enhancer("gfpgan", models, device="cpu")
+        chosen = EnhancerRegistry().load("gfpgan", EnhancerPlace(models, "cpu"))
         assert (chosen.name, chosen.size, chosen.device) == ("GFPGANv1.4.pth by spandrel (GFPGAN)", 512, "cpu")
         write_all(tmp_path, ["gfpgan"])
         (copy,) = export([GFPGAN_FILE], tmp_path, "fp16")
         (tmp_path / GFPGAN_FILE.path).unlink()
-        assert lacks("gfpgan", tmp_path) == ()
-        assert restorer_file("gfpgan", tmp_path) == tmp_path / copy
+        assert EnhancerRegistry().lacks("gfpgan", tmp_path) == ()
+        assert EnhancerRegistry().files("gfpgan", tmp_path) == (tmp_path / copy,)
 
     @pytest.mark.parametrize(("scale", "size"), [(1, 512), (2, 512), (4, 256)])
     def test_networks_that_enlarge_take_what_they_make_about_a_thousand_of(
@@ -114,7 +115,7 @@ class TestLoading:
         np.testing.assert_array_equal(chosen.enhance(seen), seen.repeat(scale, axis=1).repeat(scale, axis=2))
 
     def test_what_it_makes_is_what_spandrel_makes(self, models: Path) -> None:
-        chosen = load_enhancer(DOUBLE_NAME, models, device="cpu")
+        chosen = EnhancerRegistry().load(DOUBLE_NAME, EnhancerPlace(models, "cpu"))
         seen = faces(1, chosen.size)
         network = compact(2)
         network.load_state_dict(torch.load(models / "gfpgan" / DOUBLE_NAME, weights_only=True)["params"])
@@ -182,7 +183,7 @@ class TestRefusal:
 
     def test_devices_that_are_not_there_are_named(self, models: Path) -> None:
         with raises_kind(DeviceError):
-            load_enhancer(DOUBLE_NAME, models, device="cuda:7")
+            EnhancerRegistry().load(DOUBLE_NAME, EnhancerPlace(models, "cuda:7"))
 
 
 @dataclass(frozen=True, slots=True)

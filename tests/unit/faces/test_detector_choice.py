@@ -10,7 +10,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.doctor.environment import examine
 from musetalk.errors import PackageError
 from musetalk.faces.detection import mtcnn_networks
-from musetalk.faces.detection.registry import detector_lacks, detector_name, detector_notes, load_light
+from musetalk.faces.detection.registry import DetectorRegistry, detector_name, detector_notes
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.weights.catalog import S3FD
@@ -62,11 +62,11 @@ def test_a_damaged_s3fd_is_named_with_what_looked_instead(tmp_path: Path) -> Non
 
 
 def test_every_detector_that_can_run_says_so(tmp_path: Path) -> None:
-    assert detector_lacks(asking("haar"), tmp_path) == detector_lacks(asking("mtcnn"), tmp_path) == ()
-    [sentence] = detector_lacks(asking("yunet"), tmp_path)
+    registry = DetectorRegistry()
+    assert registry.lacks(asking("auto"), tmp_path) == ()
+    assert registry.lacks(asking("haar"), tmp_path) == registry.lacks(asking("mtcnn"), tmp_path) == ()
+    [sentence] = registry.lacks(asking("yunet"), tmp_path)
     assert "weights download yunet" in sentence
-    with pytest.raises(ValueError, match="s3fd"):
-        load_light("s3fd", asking("s3fd"), tmp_path)
 
 
 def test_doctor_shows_which_is_taken(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""The restorers that come with the program by name: GFPGAN, run by spandrel or by its own package."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from musetalk.enhancers.spec import EnhancerPlace, EnhancerSpec
+from musetalk.enhancers.types import FaceEnhancer
+from musetalk.weights.catalog import GFPGAN
+from musetalk.weights.variants import preferred
+
+WEIGHT_SET = "gfpgan"  # of weights, and their folder
+_PACKAGES = ("gfpgan", "basicsr")
+
+
+def load_file(path: Path, place: EnhancerPlace) -> FaceEnhancer:
+    """Load the restorer in a file, of any architecture that spandrel knows.
+
+    Raises:
+        BackendError: It is missing, damaged, holds code, or is no restorer; or there is no such device.
+    """
+    from musetalk.enhancers.network_enhancer import restoring_compute  # noqa: PLC0415 - loads torch
+    from musetalk.enhancers.spandrel import load_restorer  # noqa: PLC0415 - the same
+
+    return load_restorer(path, restoring_compute(place.device, place.dtype), place.batch_size)
+
+
+def _by_spandrel(place: EnhancerPlace) -> FaceEnhancer:
+    return load_file(preferred(place.models_dir / GFPGAN.path), place)
+
+
+def _by_package(place: EnhancerPlace) -> FaceEnhancer:
+    from musetalk.enhancers.gfpgan_package import load_original  # noqa: PLC0415 - loads torch
+    from musetalk.enhancers.network_enhancer import restoring_compute  # noqa: PLC0415 - the same
+
+    compute = restoring_compute(place.device, place.dtype)
+    return load_original(preferred(place.models_dir / GFPGAN.path), compute, place.batch_size)
+
+
+def _lacks_packages() -> tuple[str, ...]:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    return (f"{' and '.join(missing)} not installed: pip install -r requirements-gfpgan.txt",) if missing else ()
+
+
+BY_SPANDREL = EnhancerSpec("gfpgan", _by_spandrel, weights=(GFPGAN,), weight_set=WEIGHT_SET)
+BY_PACKAGE = EnhancerSpec(
+    "gfpgan-original", _by_package, weights=(GFPGAN,), weight_set=WEIGHT_SET, missing=_lacks_packages
+)
