@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from musetalk.backends.spec import AnyBackend, BackendSpec, ConfiguredBackend
+from musetalk.backends.spec import AnyBackend, BackendSpec, ConfiguredBackend, check_own_settings
 from musetalk.errors import BackendError
 from musetalk.settings import RenderSettings
 from musetalk.utils.extensions import BACKENDS, Registry
@@ -35,7 +35,9 @@ class BackendRegistry(Registry[AnyBackend]):
 
         Raises:
             BackendError: It is unknown.
+            SettingsError: What is said of backends' own settings cannot be.
         """
+        check_own_settings(self.by_name, settings)
         spec = self.get(settings.backend)
         backend = spec.configured(settings)
         falls_back = spec.falls_back is None or spec.falls_back(backend.options)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
 from musetalk.backends.types import FaceGenerator
-from musetalk.errors import BackendError, WeightsError
-from musetalk.settings import RenderSettings
+from musetalk.errors import BackendError, SettingsError, WeightsError
+from musetalk.settings import RenderSettings, problems_in, said_of
+from musetalk.utils.extensions import settings_key
 from musetalk.weights.catalog import OPTIONAL
 from musetalk.weights.weight_file import WeightFile, lacking
 
 if TYPE_CHECKING:
     from musetalk.backends.check import BackendCheck
 
+OWN = "backend_options"  # the setting that holds what backends of other packages are told of their own settings
 Options = TypeVar("Options", bound=Hashable)
 # "network", "latentsync": the settings of that name. "margin": `extra_margin`. How its mask is shaped where settings
 # leave that to it, and so which of the mask's settings say anything: "parsed-mask", "jaw-mask" (which is parsed, too),
@@ -55,6 +59,9 @@ class BackendSpec(Generic[Options]):
         options: Picks from the settings what `load` looks at: a frozen value, under which the loaded generator is kept,
             so that it is loaded again when, and only when, that changes. None: nothing, `load` gets None. What else
             depends on settings is asked with the same options.
+        own_settings: A model of settings of its own (frozen, each with a default), for a backend of another package:
+            they are options, keys of files and widgets as all others are. `own` returns them; where `options` is None,
+            `load` gets them.
         tiny: Makes a like generator around small networks of the real classes, filled with drawn numbers: for the
             doctor and for tests, where its weights are not here. None: there is no such thing.
         check: What the doctor holds its networks' calls to. None: nothing is known of networks.
@@ -74,6 +81,7 @@ class BackendSpec(Generic[Options]):
     summary: str
     load: Callable[[Options], FaceGenerator]
     options: Callable[[RenderSettings], Options] | None = None
+    own_settings: type[BaseModel] | None = None
     tiny: Callable[[Options], FaceGenerator] | None = None
     check: Callable[[], BackendCheck] | None = None
     notice: str = ""
@@ -88,13 +96,64 @@ class BackendSpec(Generic[Options]):
 
     def configured(self, settings: RenderSettings) -> ConfiguredBackend:
         """Return it with its part of a render's settings, and without a fallback: see `BackendRegistry.configured`."""
-        options = None if self.options is None else self.options(settings)
+        options = self.own(settings) if self.options is None else self.options(settings)
         return ConfiguredBackend(self, options, settings.models_dir)
+
+    def own(self, settings: RenderSettings) -> Any:  # noqa: ANN401 - whatever model it has
+        """Return its own settings as a render has them; None: it has none.
+
+        Raises:
+            SettingsError: One is unknown, or out of range.
+        """
+        key = settings_key(self.name)
+        said = settings.backend_options.get(key, {})
+        if self.own_settings is None:
+            if said:
+                raise _no_such(key, said)
+            return None
+        try:
+            return self.own_settings.model_validate(said)
+        except ValidationError as error:
+            told = problems_in(error)
+            raise SettingsError(
+                f'unusable settings of the backend "{self.name}" ({said_of(told)})',
+                "correct the value or leave it out",
+                names=tuple(f"{OWN}.{key}.{name}" for name, _ in told),
+            ) from error
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Which settings the page shows with it: `ui_groups`, and its own."""
+        own = () if self.own_settings is None else (own_group(settings_key(self.name)),)
+        return self.ui_groups.union(own)
 
     @property
     def needed(self) -> tuple[WeightFile, ...]:
         """The weights that it cannot do without."""
         return tuple(file for file in self.weights if file not in self.optional)
+
+
+def own_group(key: str) -> str:
+    """Return the group, beside those of `ui_groups`, of what only one backend has, by the key of its settings."""
+    return f"own-{''.join(letter if letter.isalnum() else '-' for letter in key)}"
+
+
+def _no_such(key: str, said: Mapping[str, object]) -> SettingsError:
+    names = [f"{OWN}.{key}.{name}" for name in said] or [f"{OWN}.{key}"]
+    return SettingsError(f"there is no setting {', '.join(names)}", "leave it out", names=names)
+
+
+def check_own_settings(backends: Mapping[str, AnyBackend], settings: RenderSettings) -> None:
+    """Make sure that what settings say of backends' own settings is about backends that there are, and can be.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    by_key = {settings_key(name): backend for name, backend in backends.items()}
+    for key, said in settings.backend_options.items():
+        if key not in by_key:
+            raise _no_such(key, said)
+        by_key[key].own(settings)
 
 
 AnyBackend: TypeAlias = BackendSpec[Any]

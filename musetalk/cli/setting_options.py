@@ -74,7 +74,7 @@ def option_context(model: type[BaseModel] = RenderSettings) -> dict[str, Any]:
 
 
 def _name(field: SettingField) -> str:
-    return field.name.replace(".", "__")
+    return field.name.replace(".", "__").replace("-", "_")
 
 
 def _parameters(field: SettingField) -> Iterator[inspect.Parameter]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from musetalk.errors import PackageError, SettingsError
 from musetalk.frame_steps.spec import AnyFrameStep, FrameStep, FrameStepSpec, Size
-from musetalk.settings import FrameStepChoice, Limits, SettingField, setting_fields
+from musetalk.settings import FrameStepChoice, Limits, SettingField, problems_in, said_of, setting_fields
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.extensions import FRAME_STEPS, Registry
 
@@ -85,9 +85,8 @@ class FrameStepRegistry(Registry[AnyFrameStep]):
         try:
             return ChosenStep(spec, spec.options.model_validate(choice.options))
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
             raise SettingsError(
-                f'the frame step "{spec.name}" cannot work so ({problems})',
+                f'the frame step "{spec.name}" cannot work so ({said_of(problems_in(error))})',
                 f"its options are: {'; '.join(map(_option_text, options_of(spec))) or 'none'}",
                 names=(_SETTING,),
             ) from error

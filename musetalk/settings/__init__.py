@@ -1,6 +1,16 @@
 """Every setting of a render: typed, validated, the same from a YAML file, the command line and the app."""
 
-from musetalk.settings.fields import SettingField, Settings, current_names, group, nested, setting, setting_fields
+from musetalk.settings.fields import (
+    SettingField,
+    Settings,
+    current_names,
+    group,
+    nested,
+    problems_in,
+    said_of,
+    setting,
+    setting_fields,
+)
 from musetalk.settings.groups import (
     PRESET_STEPS,
     BlendSettings,
@@ -75,6 +85,8 @@ __all__ = [
     "left_to_the_look",
     "nested",
     "parse_rate",
+    "problems_in",
+    "said_of",
     "setting",
     "setting_fields",
 ]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
@@ -89,6 +97,13 @@ class NamesOf:
         raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsOf:
+    """Says of a field, inside `Annotated`, that it holds the settings that what can be added brings itself, by name."""
+
+    extension: Extension
+
+
 def group(model: type[_Group], panel: str, *, server_only: bool = False) -> _Group:
     """Declare a group of settings, made of its defaults where nobody says anything; `panel` is its theme."""
     extra: dict[str, Any] = {"panel": panel} | ({"server_only": True} if server_only else {})
@@ -141,6 +156,22 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
             )
         place[leaf] = value
     return tree
+
+
+def problems_in(error: ValidationError) -> list[tuple[str, str]]:
+    """Return what is wrong with settings, by their dotted names."""
+    return [
+        (
+            ".".join(str(part) for part in each["loc"] if not str(part).startswith("function")),
+            each["msg"].removeprefix("Value error, "),
+        )
+        for each in error.errors()
+    ]
+
+
+def said_of(problems: Iterable[tuple[str, str]]) -> str:
+    """Return what is wrong with settings, as it is written."""
+    return "; ".join(f"{name}: {why}" for name, why in problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +270,21 @@ def setting_fields(model: type[BaseModel]) -> tuple[SettingField, ...]:
 def _fields(model: type[BaseModel], prefix: str, of_group: Mapping[str, Any]) -> Iterator[SettingField]:
     for leaf, info in model.model_fields.items():
         extra, part = {**of_group, **_extra(info)}, _group_of(info)
-        if part is not None:
+        added = next((each for each in info.metadata if isinstance(each, SettingsOf)), None)
+        if added is not None:
+            for name, model_of_it in added.extension.own_settings().items():
+                yield from (_named_after(name, field) for field in _fields(model_of_it, f"{prefix}{leaf}.{name}.", {}))
+        elif part is not None:
             yield from _fields(part, f"{prefix}{leaf}.", extra)
         else:
             yield _field(f"{prefix}{leaf}", info, extra)
+
+
+def _named_after(owner: str, field: SettingField) -> SettingField:
+    """Return a setting that something brings itself as it is told: in its panel, with an option that begins with it."""
+    flag = f"--{owner}-{field.name.rpartition('.')[2]}".replace("_", "-")
+    dotted = f"--{field.name}".replace(".", "-").replace("_", "-")
+    return replace(field, panel=owner, flag=flag, aliases=(dotted,))
 
 
 def _field(name: str, info: FieldInfo, extra: Mapping[str, Any]) -> SettingField:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ValidationError, model_validator
 
 from musetalk.errors import SettingsError
-from musetalk.settings.fields import Settings, current_names, group, setting
+from musetalk.settings.fields import Settings, SettingsOf, current_names, group, problems_in, said_of, setting
 from musetalk.settings.groups import (
     BlendSettings,
     DetectorSettings,
@@ -27,6 +27,7 @@ from musetalk.settings.groups import (
 from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
 from musetalk.settings.steps import FrameSteps
 from musetalk.settings.values import AUTO, Background, Face, FrameRate, Switch
+from musetalk.utils.extensions import BACKENDS
 
 # Themes that hold settings of several groups, or of none.
 _PAINTING, _SOURCE, _FACES = "What paints", "Source and length", "Finding faces"
@@ -65,6 +66,11 @@ class RenderSettings(Settings):
         panel=_PAINTING,
         gt=0,
         server_only=True,
+    )
+    backend_options: Annotated[dict[str, dict[str, Any]], SettingsOf(BACKENDS)] = setting(
+        {},
+        "what backends of other packages are told of their own settings, by their names",
+        panel=_PAINTING,
     )
     bbox_shift: int = setting(
         0,
@@ -230,14 +236,7 @@ class RenderSettings(Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            said = [
-                (
-                    ".".join(str(part) for part in item["loc"] if not str(part).startswith("function")),
-                    item["msg"].removeprefix("Value error, "),
-                )
-                for item in error.errors()
-            ]
-            problems = "; ".join(f"{name}: {why}" for name, why in said)
+            problems = said_of(problems_in(error))
             names = dict.fromkeys(_setting_at(cls, item["loc"]) for item in error.errors())
             remedy = "correct the value or leave it out"
             raise SettingsError(f"unusable settings ({problems})", remedy, names=names) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -41,6 +42,24 @@ class Extension:
     def names(self) -> tuple[str, ...]:
         """Return what they are called, without a look at whether they can be used."""
         return tuple(dict.fromkeys(entry.name for entry in self.entries() if entry.name not in self.reserved))
+
+    def own_settings(self) -> dict[str, type[Any]]:
+        """Return the models of settings that packages bring with theirs, by what these are called (see `settings_key`).
+
+        What cannot be imported has none here: a registry tells why.
+        """
+        models: dict[str, type[Any]] = {}
+        for entry in entry_points(group=self.group):
+            with suppress(Exception):  # importing somebody else's code can end in any way
+                model = getattr(entry.load(), "own_settings", None)
+                if model is not None and entry.name not in self.built_in:
+                    models.setdefault(settings_key(entry.name), model)
+        return models
+
+
+def settings_key(name: str) -> str:
+    """Return what the settings of something are called that brings its own: its name; a dot would part it."""
+    return name.replace(".", "_")
 
 
 BACKENDS = Extension(

@@ -26,6 +26,7 @@ from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.access import Access, Heeding
 from musetalk.webui.backend_names import titled
 from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
+from musetalk.webui.form.table import OWN_STYLE
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
@@ -91,6 +92,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
             max_file_size=limits.max_bytes,
             theme=theme(),
             css_paths=STYLE,
+            css=OWN_STYLE or None,
             footer_links=["api"],
             run_history=False,
             enable_monitoring=False,

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import gradio as gr
 
 from musetalk.backends.registry import BackendRegistry
-from musetalk.backends.spec import AnyBackend, UiGroup
+from musetalk.backends.spec import AnyBackend
 from musetalk.lipsync import LipSync
 from musetalk.settings import AUTO, RenderSettings
 from musetalk.webui.backend_names import summary_of, titled
@@ -67,7 +67,7 @@ class BackendEntry:
         download: How much the Models tab would download to make it ready, for people; empty: nothing.
         instead: The backend that would paint in its place while it lacks something; empty: none would.
         weights: What its card says of them.
-        groups: Which settings are shown with it (see `BackendSpec.ui_groups`).
+        groups: Which settings are shown with it (see `BackendSpec.groups`).
         state: What its card says in the place of whether it is ready; empty: that.
     """
 
@@ -77,7 +77,7 @@ class BackendEntry:
     download: str = ""
     instead: str = ""
     weights: CardWeights = field(default_factory=CardWeights)
-    groups: frozenset[UiGroup] = frozenset()
+    groups: frozenset[str] = frozenset()
     state: str = ""
 
     @property
@@ -101,7 +101,7 @@ def backend_entries(backends: Iterable[AnyBackend], base: RenderSettings, downlo
         size = readable_size(weights.left) if weights.left and downloads else ""
         instead = fallback_choice(registry, backend.name, base) if lacks else ""
         said = tuple(plain(line, Reader(downloads=downloads)) for line in lacks)
-        entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights, backend.ui_groups))
+        entries.append(BackendEntry(backend.name, backend.summary, said, size, instead, weights, backend.groups))
     return entries
 
 

@@ -43,7 +43,9 @@ class FormValues:
 def values_of(settings: RenderSettings) -> FormValues:
     """Return settings as a form has them."""
     plain = _without_the_look(settings.by_name())
-    values: dict[str, Value] = {name: widget.held(plain[name]) for name, widget in WIDGETS.items()}
+    values: dict[str, Value] = {
+        name: widget.held(plain.get(name, FIELDS[name].default)) for name, widget in WIDGETS.items()
+    }
     face, restorer = settings.face, plain[RESTORER]
     values |= {"face": face, POINT: ""} if isinstance(face, str) else {"face": PICKED, POINT: _point(face)}
     values |= {"backend": settings.backend, RESTORE: restorer != NONE}
@@ -103,7 +105,7 @@ def labels(widgets: SettingsForm) -> dict[str, str]:
 def _hidden(plain: dict[str, Any]) -> dict[str, Any]:
     """Return what is unusual and has no widget, by dotted names."""
     usual = RenderSettings().by_name()
-    return {name: plain[name] for name in plain if name not in _SHOWN | _SERVERS and plain[name] != usual[name]}
+    return {name: plain[name] for name in plain if name not in _SHOWN | _SERVERS and plain[name] != usual.get(name)}
 
 
 def _point(face: tuple[float, float]) -> str:

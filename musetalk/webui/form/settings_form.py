@@ -11,7 +11,7 @@ import gradio as gr
 
 from musetalk.backends.automatic import candidates
 from musetalk.backends.registry import BackendRegistry
-from musetalk.backends.spec import UiGroup
+from musetalk.backends.spec import OWN, own_group
 from musetalk.enhancers.registry import NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import AUTO, RenderSettings, current_names, left_to_the_look, nested
@@ -36,16 +36,17 @@ _FACES = [
 # What only whoever runs the server decides, as the settings say it of themselves: settings and whole groups, and those
 # of other groups.
 SERVER_ONLY: tuple[str, ...] = tuple(
-    top for top in RenderSettings.model_fields if all(field.server_only for field in fields_within(top))
+    top for top in RenderSettings.model_fields if top != OWN and all(each.server_only for each in fields_within(top))
 )
 SERVER_ONLY_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         top: leaves
         for top in RenderSettings.model_fields
-        if top not in SERVER_ONLY
+        if top not in (*SERVER_ONLY, OWN)
         and (leaves := tuple(each.name.removeprefix(f"{top}.") for each in fields_within(top) if each.server_only))
     }
 )
+_SERVERS_OWN = tuple(name for name, field in FIELDS.items() if field.server_only and name.startswith(f"{OWN}."))
 # Which files of restorers visitors may name: by their bare name, never by a path.
 _RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
 # The form's values by name: of most settings their dotted names. "face" may say that one is picked, and "point" where;
@@ -147,7 +148,7 @@ def read(
     registry = registry or BackendRegistry()
     values = {name: widget.said(said[name]) for name, widget in WIDGETS.items()}
     meant = candidates(registry, base) if AUTO in backends else [each for each in registry if each.name in backends]
-    groups = [each.ui_groups for each in meant] or [frozenset()]
+    groups = [each.groups for each in meant] or [frozenset()]
     values = {name: value for name, value in values.items() if any(_counts(name, said, each) for each in groups)}
     values |= {
         "backend": backends[0],
@@ -157,7 +158,7 @@ def read(
     return visitors_settings(left_to_the_look(nested(values)), base)
 
 
-def _counts(name: str, said: Mapping[str, Value], groups: frozenset[UiGroup]) -> bool:
+def _counts(name: str, said: Mapping[str, Value], groups: frozenset[str]) -> bool:
     """Return whether a setting is shown with a backend of these groups; where it is hidden, it says nothing."""
     upright = "latentsync" in groups and said["latentsync.framing"] == "aligned"
     if name == "bbox_shift":
@@ -166,7 +167,9 @@ def _counts(name: str, said: Mapping[str, Value], groups: frozenset[UiGroup]) ->
         return "margin" in groups and not upright
     if name.startswith("enhance."):
         return bool(said[RESTORE])
-    group = name.partition(".")[0]
+    group, _, leaf = name.partition(".")
+    if group == OWN:
+        return own_group(leaf.partition(".")[0]) in groups
     return group not in ("network", "latentsync") or group in groups
 
 
@@ -186,6 +189,10 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
         if isinstance(within, Mapping):  # what else it may be, validation refuses
             foreign += [f"{group}.{leaf}" for leaf in leaves if leaf in within]
             kept[group] = {**within, **{leaf: getattr(getattr(base, group), leaf) for leaf in leaves}}
+    own = values.get(OWN, {})
+    if isinstance(own, Mapping):
+        foreign += [name for name in _SERVERS_OWN if _leaf_of(name) in (own.get(_key_of(name)) or ())]
+        kept[OWN] = _with_servers_own(own, base)
     if foreign:
         raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out", names=foreign)
     settings = RenderSettings.parse({**values, **kept})
@@ -205,7 +212,31 @@ def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
     for group, leaves in SERVER_ONLY_IN.items():
         own = getattr(base, group)
         now[group] = getattr(settings, group).model_copy(update={leaf: getattr(own, leaf) for leaf in leaves})
+    now[OWN] = _with_servers_own(settings.backend_options, base)
     return settings.model_copy(update=now)
+
+
+def _with_servers_own(own: Mapping[str, Any], base: RenderSettings) -> dict[str, Any]:
+    """Return backends' own settings with those that only the server decides as it has them."""
+    kept: dict[str, Any] = {key: dict(within) if isinstance(within, Mapping) else within for key, within in own.items()}
+    for name in _SERVERS_OWN:
+        key, leaf = _key_of(name), _leaf_of(name)
+        servers = base.backend_options.get(key, {})
+        if not isinstance(kept.get(key, {}), dict):  # which validation refuses
+            continue
+        kept.get(key, {}).pop(leaf, None)
+        if leaf in servers:
+            kept.setdefault(key, {})[leaf] = servers[leaf]
+    return kept
+
+
+def _key_of(name: str) -> str:
+    """Return which backend brings a setting."""
+    return name.split(".")[1]
+
+
+def _leaf_of(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def may_be_named(restorer: str) -> bool:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from musetalk.backends.spec import OWN, own_group
 from musetalk.webui.form.widgets import (
+    FIELDS,
     Choose,
     ChooseDetector,
     ChooseOrNot,
     Count,
+    Made,
     Pick,
     PickSteps,
     SettingWidget,
@@ -367,7 +370,27 @@ OUTPUT = Section(
         ),
     ),
 )
-SECTIONS = (MASK, BLENDING, ENHANCEMENT, MUSETALK, LATENTSYNC, NETWORK, FACES, PAUSES, LENGTH, OUTPUT)
+
+
+def _own_sections() -> tuple[Section, ...]:
+    """Return a fold for each backend of another package that brings settings of its own, those for visitors."""
+    own: dict[str, list[SettingWidget]] = {}
+    for name, field in FIELDS.items():
+        if name.startswith(f"{OWN}.") and not field.server_only:
+            label = name.rpartition(".")[2].replace("_", " ")
+            info = f"{field.text[:1].upper()}{field.text[1:]}."
+            own.setdefault(field.panel, []).append(Made(name, f"{label[:1].upper()}{label[1:]}", info))
+    return tuple(Section(key, tuple(widgets), f"when-{own_group(key)}") for key, widgets in own.items())
+
+
+OWN_SECTIONS = _own_sections()
+# Which fold shows is the style sheet's to say; it cannot know those of other packages, so their part of it is made.
+OWN_STYLE = "\n".join(
+    f'.dub:not(:has(.mt-picker input[data-groups~="{each.shown.removeprefix("when-")}"]:checked)) .{each.shown} '
+    "{ display: none !important; }"
+    for each in OWN_SECTIONS
+)
+SECTIONS = (MASK, BLENDING, ENHANCEMENT, MUSETALK, LATENTSYNC, *OWN_SECTIONS, NETWORK, FACES, PAUSES, LENGTH, OUTPUT)
 WIDGETS: dict[str, SettingWidget] = {
     widget.name: widget for widget in (SHIFT, *(widget for section in SECTIONS for widget in section.widgets))
 }

@@ -113,6 +113,33 @@ class Write(SettingWidget):
 
 
 @dataclass(frozen=True)
+class Made(SettingWidget):
+    """A setting that says itself what kind of widget it needs, for settings that other packages bring."""
+
+    def build(self) -> gr.Component:
+        """Build the widget where this is called."""
+        field, told = self.setting, self._told()
+        if field.choices and None not in (field.default, *field.choices):
+            return gr.Radio([(str(each), each) for each in field.choices], **told)
+        if field.kind is bool:
+            return gr.Checkbox(**told)
+        if field.kind not in (int, float) or field.default is None:
+            return gr.Textbox(**told)
+        step = 1 if field.kind is int else 0.01
+        if field.low is None or field.high is None:
+            return gr.Number(minimum=field.low, maximum=field.high, precision=0 if step == 1 else None, **told)
+        return gr.Slider(field.low, field.high, step=step, **told)
+
+    def held(self, value: Any) -> Value:  # noqa: ANN401
+        """Return an empty text for nothing."""
+        return "" if value is None else value
+
+    def said(self, held: Value) -> Any:  # noqa: ANN401
+        """Return nothing for an empty text."""
+        return None if held == "" and self.setting.default is None else held
+
+
+@dataclass(frozen=True)
 class Choose(SettingWidget):
     """One of a few words, all of them in sight.
 
