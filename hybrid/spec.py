@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hybrid.options import LatentSyncOptions, Version
 from musetalk.backends.latent.missing import decoder_missing
-from musetalk.backends.spec import BackendSpec, GpuCost
+from musetalk.backends.latent.work import DECODE, ENCODE, LARGE
+from musetalk.backends.spec import BackendSpec, GpuCost, NetworkWork
 from musetalk.backends.types import FaceGenerator
 from musetalk.weights.catalog import LATENTSYNC_15, LATENTSYNC_16
 from musetalk.weights.weight_file import WeightFile
@@ -15,11 +17,24 @@ if TYPE_CHECKING:
     from musetalk.backends.check import BackendCheck
 
 
-def _share_of_the_loop(options: LatentSyncOptions) -> float:
-    """Return how much of 20 guided steps, with clips that share 4 of 16 frames, the options ask for."""
+_STEP_GFLOP, _LARGE_STEP = 253.1, 4.35  # a frame at 256 pixels, without guidance; times as much at 512 (hybrid.md)
+_USUAL_STEPS = 40 * 16 / 12  # 20 with guidance, of clips that share 4 of 16 frames
+
+
+def _loop_steps(options: LatentSyncOptions) -> float:
+    """Return how often the network sees a frame: twice a step with guidance, and again where clips share it."""
     wanted = options.latentsync
-    halves = 1 if wanted.guidance == 1 else 2
-    return wanted.steps_taken * halves / 40 * 12 / (16 - wanted.overlap)
+    return wanted.steps_taken * (1 if wanted.guidance == 1 else 2) * 16 / (16 - wanted.overlap)
+
+
+def _share_of_the_loop(options: LatentSyncOptions) -> float:
+    return _loop_steps(options) / _USUAL_STEPS
+
+
+def _work(options: LatentSyncOptions, version: Version) -> NetworkWork:
+    large = version == "1.6"  # paints at 512 pixels
+    pictures = (2 * ENCODE + DECODE[options.network.decoder]) * (LARGE if large else 1.0)
+    return NetworkWork(25.0, pictures, _STEP_GFLOP * (_LARGE_STEP if large else 1.0), _loop_steps(options))
 
 
 def _falls_back(options: LatentSyncOptions) -> bool:
@@ -61,6 +76,7 @@ def _spec(
         weights=weights,
         missing=decoder_missing,
         gpu=GpuCost(40.0, seconds_per_frame, _share_of_the_loop),
+        work=partial(_work, version=version),
         quality=quality,
         ui_groups=frozenset({"network", "latentsync", "margin", "own-mask"}),
         fallbacks=("musetalk-v15", "musetalk-v1"),

@@ -119,7 +119,7 @@ class LipSync:
         # 10. Report what was done, and what was noticed.
         report = report_of(plan, preflight.voice, out, backend, run, peak, outputs.measures)
         work = Work.of(source, float(timeline.frame_count / source.fps))
-        self.costs.learn(work, RenderKind.of(settings), report, planned=not settings.use_saved_coords)
+        self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not settings.use_saved_coords)
         return report.chosen(choice.reason())
 
     def choose(self, settings: RenderSettings) -> BackendChoice:
@@ -132,7 +132,7 @@ class LipSync:
         """
 
         def pace(backend: str) -> Pace:
-            return self._pace(RenderKind.of(settings.with_backend(backend)))
+            return self._pace(RenderKind.of(settings.with_backend(backend), self.registry))
 
         return left_alone(lambda: choose_backend(self.registry, settings, pace))
 
@@ -204,7 +204,7 @@ class LipSync:
         settings = settings.with_backend(self.choose(settings).backend)
         self._loader.check(settings)
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            kind = RenderKind.of(settings)
+            kind = RenderKind.of(settings, self.registry)
             return run_preflight(
                 video,
                 voice,
@@ -284,7 +284,7 @@ class LipSync:
             self._loader.check(settings)
             with run.clock.measure("preflight"):
                 run.emit("preflight", 0, STEPS)
-                kind = RenderKind.of(settings)
+                kind = RenderKind.of(settings, self.registry)
                 costs = self.costs.costs(kind)
                 preflight = run_preflight(
                     video,

@@ -49,6 +49,26 @@ class GpuCost:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkWork:
+    """What a backend's networks have to do, for how long a render should take where none was made yet.
+
+    Attributes:
+        start_seconds: Until they are loaded.
+        gflop: For each frame of one face, once.
+        step_gflop: For each frame, by one step of the loop in which it is refined.
+        steps: Of that loop, frames that are seen twice included; costs of single steps are what is learned.
+    """
+
+    start_seconds: float
+    gflop: float
+    step_gflop: float = 0.0
+    steps: float = 1.0
+
+
+_USUAL_WORK = NetworkWork(start_seconds=12.0, gflop=1350.0)  # of a backend that says no more: as much as MuseTalk's
+
+
+@dataclass(frozen=True, slots=True)
 class BackendSpec(Generic[Options]):
     """A way to paint mouths.
 
@@ -70,6 +90,7 @@ class BackendSpec(Generic[Options]):
         optional: Those of them that it can do without.
         missing: What else is missing with its options, one line each with the remedy. None: nothing ever is.
         gpu: What it takes of a GPU. None: it needs none, and has no networks whose work would have to be reckoned with.
+        work: What its networks have to do. None: as much as MuseTalk's where `gpu` is given, else nothing.
         quality: How good its lips are beside others', for `auto`, which takes the highest that is ready and quick
             enough: 0 for what is no lip-sync, to 100. None: it is never taken unless it is named.
         ui_groups: Which settings the page shows with it, of those that not every backend heeds.
@@ -89,6 +110,7 @@ class BackendSpec(Generic[Options]):
     optional: tuple[WeightFile, ...] = OPTIONAL
     missing: Callable[[Options], tuple[str, ...]] | None = None
     gpu: GpuCost | None = None
+    work: Callable[[Options], NetworkWork] | None = None
     quality: int | None = None
     ui_groups: frozenset[UiGroup] = frozenset()
     fallbacks: tuple[str, ...] = ()
@@ -184,6 +206,13 @@ class ConfiguredBackend:
     def gpu(self) -> GpuCost | None:
         """What it takes of a GPU with these options; None: it needs none."""
         return None if self.spec.gpu is None else self.spec.gpu.of(self.options)
+
+    @property
+    def work(self) -> NetworkWork | None:
+        """What its networks have to do with these options; None: it has none."""
+        if self.spec.work is not None:
+            return self.spec.work(self.options)
+        return None if self.spec.gpu is None else _USUAL_WORK
 
     def lacks(self) -> tuple[str, ...]:
         """Return what is missing to run it, one line each with the remedy; empty: ready."""

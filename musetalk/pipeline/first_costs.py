@@ -1,25 +1,23 @@
-"""What renders should cost where none was made yet: the work of published networks, by the speed of this machine.
+"""What renders should cost where none was made yet: the work of networks, by the speed of this machine.
 
-The work is counted, and seconds are measured, by the programs in benchmarks/ (networks.md, hybrid.md, stages.md).
+What a backend's networks have to do, it says itself. The work is counted, and seconds are measured, by the programs in
+benchmarks/ (networks.md, hybrid.md, stages.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from musetalk.faces.detection.registry import DetectorRegistry
 from musetalk.pipeline.forecast import Costs, RenderKind
+from musetalk.settings import AUTO
 
-# GFLOP a frame, at 256 pixels.
-_UNET, _ENCODE, _DECODE = 177.8, 545.4, {"sd": 622.2, "tiny": 21.5}
-_STEP = 253.1  # of LatentSync's network, without guidance
-_PARSE, _DETECT, _RESTORE = 26.8, 42.6, 206.0
-_LARGE, _LARGE_STEP = 4.0, 4.35  # times as much at 512 pixels
+_PARSE, _RESTORE = 26.8, 206.0  # GFLOP a frame
 _SHARE_ON_CPU, _SHARE_ON_GPU = 0.55, 0.35  # of the rate of matrix products that networks reach
 _GPU_RATE = 3000.0  # GFLOP/s: no processor multiplies as quickly
 LENT_GPU_RATE = 60_000.0  # GFLOP/s of what Hugging Face lends; it cannot be measured before it is lent
 # Seconds.
-_BEGIN, _LOAD_MUSETALK, _LOAD_LATENTSYNC = 3.0, 12.0, 25.0
-_PLAN, _WARP, _OTHER, _FINISH, _HEAR = 0.008, 0.004, 0.02, 0.5, 0.03
+_BEGIN, _PLAN, _WARP, _OTHER, _FINISH, _HEAR = 3.0, 0.008, 0.004, 0.02, 0.5, 0.03
 _LOOK_EVERY = 12.0  # frames between looks of a detector that is heavy; faces are followed between
 # What renders should cost beside the work of their networks.
 BESIDE_NETWORKS = Costs(begin=_BEGIN, plan=_PLAN, parse=0.0, speech=0.0, paint=0.0, other=_OTHER, finish=_FINISH)
@@ -32,34 +30,27 @@ def guessed_costs(kind: RenderKind, rate: Callable[[], float]) -> Costs:
         kind: Of the render.
         rate: The machine's GFLOP/s in large matrix products; asked only where a network runs.
     """
-    backend = kind.backend
-    neural = backend != "preview"
+    work = kind.work
     restored = _RESTORE if kind.restorer != "none" else 0.0
-    heavy = kind.detector in ("auto", "s3fd") and neural
-    seconds = _seconds_a_gflop(rate()) if neural or restored else 0.0
-    latentsync = backend.startswith("latentsync-")
-    load = _LOAD_LATENTSYNC if latentsync else _LOAD_MUSETALK if neural else 0.0
-    painting = _painting(kind) * seconds if neural else _WARP
+    seconds = _seconds_a_gflop(rate()) if work is not None or restored else 0.0
+    look = _look_gflop(kind.detector) if work is not None else 0.0
+    painting = _WARP if work is None else (work.gflop + work.steps * work.step_gflop) * seconds
     return Costs(
-        begin=_BEGIN + load,
-        plan=_PLAN + (_DETECT / _LOOK_EVERY * seconds if heavy else 0.0),
-        parse=_PARSE * seconds if neural else 0.0,
-        speech=_HEAR if neural else 0.0,
-        paint=painting / kind.loop_steps + restored * seconds / kind.loop_steps,
+        begin=_BEGIN + (0.0 if work is None else work.start_seconds),
+        plan=_PLAN + look / _LOOK_EVERY * seconds,
+        parse=0.0 if work is None else _PARSE * seconds,
+        speech=0.0 if work is None else _HEAR,
+        paint=(painting + restored * seconds) / kind.loop_steps,
         other=_OTHER,
         finish=_FINISH,
     )
 
 
+def _look_gflop(detector: str) -> float:
+    """Return the work of a look of the detector that settings name; of what "auto" takes where weights are."""
+    spec = DetectorRegistry().by_name.get("s3fd" if detector == AUTO else detector)
+    return 0.0 if spec is None else spec.gflop
+
+
 def _seconds_a_gflop(rate: float) -> float:
     return 1 / (max(rate, 1.0) * (_SHARE_ON_GPU if rate > _GPU_RATE else _SHARE_ON_CPU))
-
-
-def _painting(kind: RenderKind) -> float:
-    """GFLOP of painting one frame."""
-    decode = _DECODE[kind.decoder]
-    if not kind.backend.startswith("latentsync-"):
-        return _UNET + _ENCODE + decode
-    large = kind.backend.endswith("1.6")
-    pictures = (2 * _ENCODE + decode) * (_LARGE if large else 1.0)
-    return kind.loop_steps * _STEP * (_LARGE_STEP if large else 1.0) + pictures

@@ -12,18 +12,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import NetworkWork
 from musetalk.errors import OutputError
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport, save_json
 from musetalk.progress import Stage
-from musetalk.settings import LatentSyncSettings, RenderSettings
+from musetalk.settings import RenderSettings
 
 COSTS = ".costs.json"  # a file beside the jobs
 _MEGAPIXEL = 1e6
 _TOGETHER = 0.02  # seconds a megapixel: one more result in the video that shows all
 _PLOTS_SECONDS = 4.0
 _TRUST_FRAMES = 200  # what so many frames have cost counts as much as all that was learned before
-_LATENTSYNC = "latentsync"
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +45,7 @@ class RenderKind:
         detector: What finds faces.
         restorer: What restores painted faces; "none": nothing does.
         frame_steps: What is done to finished frames; empty: nothing.
-        loop_steps: How many times the backend's network sees a frame, as a share of once without guidance.
+        work: What the backend's networks have to do; None: it has none.
     """
 
     backend: str
@@ -53,12 +54,18 @@ class RenderKind:
     decoder: str
     detector: str
     restorer: str
-    loop_steps: float
     frame_steps: str = ""
+    work: NetworkWork | None = None
 
     @classmethod
-    def of(cls, settings: RenderSettings) -> RenderKind:
-        """Pick it from the settings of a render."""
+    def of(cls, settings: RenderSettings, registry: BackendRegistry | None = None) -> RenderKind:
+        """Pick it from the settings of a render.
+
+        Args:
+            settings: Of the render.
+            registry: The backends that there are; None: those built in, and those installed.
+        """
+        backend = (registry or BackendRegistry()).by_name.get(settings.backend)
         network, enhance = settings.network, settings.enhance
         return cls(
             backend=settings.backend,
@@ -67,9 +74,14 @@ class RenderKind:
             decoder=network.decoder,
             detector=settings.detector.name,
             restorer=enhance.model if enhance.wanted else "none",
-            loop_steps=_loop_steps(settings.latentsync) if settings.backend.startswith(_LATENTSYNC) else 1.0,
             frame_steps="+".join(step.name for step in settings.frame_steps),
+            work=None if backend is None else backend.configured(settings).work,
         )
+
+    @property
+    def loop_steps(self) -> float:
+        """How many times the backend's network sees a frame, as a share of once without guidance."""
+        return 1.0 if self.work is None else self.work.steps
 
     @property
     def key(self) -> str:
@@ -207,11 +219,6 @@ class CostBook:
                 save_json(kept, self._path)
             except OutputError as error:
                 _log.warning("what a render has cost is kept in memory only (%s)", error)
-
-
-def _loop_steps(chosen: LatentSyncSettings) -> float:
-    clips = 1.0 if chosen.overlap == 0 else 16 / (16 - chosen.overlap)  # frames that clips share are seen twice
-    return chosen.steps_taken * (2.0 if chosen.guidance > 1 else 1.0) * clips
 
 
 def stage_seconds(work: Work, kind: RenderKind, costs: Costs) -> dict[Stage, float]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetalk.backends.latent.missing import decoder_missing
-from musetalk.backends.spec import BackendSpec, GpuCost, UiGroup
+from musetalk.backends.latent.work import DECODE, ENCODE
+from musetalk.backends.spec import BackendSpec, GpuCost, NetworkWork, UiGroup
 from musetalk.backends.types import FaceGenerator
 from musetalk.settings import NetworkSettings, RenderSettings, V1Speech
 from musetalk.weights.catalog import MUSETALK_V1, MUSETALK_V15
@@ -16,6 +17,8 @@ from musetalk.weights.weight_file import WeightFile
 if TYPE_CHECKING:
     from musetalk.backends.check import BackendCheck
     from musetalk.backends.musetalk.generator import Version
+
+_UNET_GFLOP = 177.8  # a frame, counted by benchmarks/ (networks.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class MuseTalkOptions:
     def of(cls, settings: RenderSettings) -> MuseTalkOptions:
         """Pick them from the settings of a render."""
         return cls(settings.models_dir, settings.network, settings.speech.musetalk_v1)
+
+
+def _work(options: MuseTalkOptions) -> NetworkWork:
+    return NetworkWork(start_seconds=12.0, gflop=_UNET_GFLOP + ENCODE + DECODE[options.network.decoder])
 
 
 def _check() -> BackendCheck:
@@ -79,6 +86,7 @@ def _spec(
         weights=weights,
         missing=decoder_missing,
         gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
+        work=_work,
         quality=quality,
         ui_groups=frozenset({"network", "parsed-mask", *further_groups}),
     )

@@ -70,7 +70,9 @@ class Estimates:
         if compare:
             return panel
         others = [each.name for each in self._site.engine.registry if each.name != settings.backend]
-        return panel + self._others(work, [RenderKind.of(settings.with_backend(name)) for name in others])
+        return panel + self._others(
+            work, [RenderKind.of(settings.with_backend(name), self._site.engine.registry) for name in others]
+        )
 
     def question(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str] = ()
@@ -97,7 +99,10 @@ class Estimates:
             work = self._of(Path(source), Path(voice), settings.inputs)
         except MuseTalkError:
             return None
-        kinds = [RenderKind.of(settings.with_backend(name)) for name in compare or (settings.backend,)]
+        kinds = [
+            RenderKind.of(settings.with_backend(name), self._site.engine.registry)
+            for name in compare or (settings.backend,)
+        ]
         forecast = self._site.jobs.forecast(work, kinds)
         return None if forecast is None else (work, settings, forecast)
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import BackendSpec, GpuCost, NetworkWork
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.whole_meter import WholeMeter
 from musetalk.pipeline.first_costs import guessed_costs
@@ -122,6 +125,23 @@ def test_guesses_follow_from_the_speed_of_the_machine() -> None:
     assert 1000 < seconds(200.0, backend="musetalk-v15") < slow / 10
     assert seconds(200.0, backend="musetalk-v15", network={"decoder": "tiny"}) < seconds(200.0, backend="musetalk-v15")
     assert seconds(700_000.0, backend="latentsync-1.5") < 120
+
+
+def test_a_backend_of_another_package_says_itself_what_its_network_has_to_do() -> None:
+    def spec(name: str, **more: Any) -> BackendSpec[Any]:  # noqa: ANN401
+        return BackendSpec(name, "another one", load=lambda _: PREVIEW.load(1.0), **more)
+
+    heavy = NetworkWork(start_seconds=5.0, gflop=100.0, step_gflop=50.0, steps=2.0)
+    gpu = GpuCost(start_seconds=1.0, seconds_per_frame=0.1)
+    registry = BackendRegistry([spec("own", gpu=gpu, work=lambda _: heavy), spec("unsaid", gpu=gpu), spec("none")])
+
+    def costs(name: str) -> Costs:
+        return guessed_costs(RenderKind.of(RenderSettings(backend=name), registry), lambda: 200.0)
+
+    own, unsaid, none, warp = costs("own"), costs("unsaid"), costs("none"), guessed_costs(kind(), lambda: 200.0)
+    assert 2 * own.paint * 0.55 * 200 == pytest.approx(200.0)  # by one of two steps
+    assert (own.begin - warp.begin, none) == (5.0, warp)
+    assert unsaid.paint > own.paint * 2
 
 
 def event(stage: Any, done: int, total: int, seconds: float, **more: Any) -> ProgressEvent:  # noqa: ANN401
