@@ -92,6 +92,10 @@ def never_stop() -> None:
     """Nobody wants the work to end: what is called between its pieces where there is no token."""
 
 
+def noop(*_told: object) -> None:
+    """Nobody wants to know: what is told where there is no callback."""
+
+
 class CancelToken:
     """Set once, from any thread, by whoever wants the work to end; polled by the work itself.
 

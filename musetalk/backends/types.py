@@ -11,7 +11,7 @@ from musetalk.audio.types import AudioFeatureSpec
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
-from musetalk.progress import never_stop
+from musetalk.progress import never_stop, noop
 from musetalk.settings import ShownShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
@@ -20,12 +20,7 @@ Shown: TypeAlias = Callable[[int], Float32Array]
 Pasted: TypeAlias = Callable[[CropTransform], tuple[int, int, Float32Array]]
 Masked: TypeAlias = Callable[[UInt8Array], UInt8Array]
 
-
 _SLOW = 0.8  # of the rate that a network was trained at: below, it is told
-
-
-def _no_seams(_frames: int, _stride: int) -> Sequence[int]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +42,7 @@ class GeneratorSpec:
         clip_overlap: Frames that consecutive clips of one stretch should share, to be cross-faded.
         min_clip: Clips of fewer frames come out worse.
         seams: Frames of a clip of N frames, painted with a stride, at which its parts meet inside the generator.
+            None: there are none.
         trained_fps: Frames a second of what it was trained on, where it sees how frames follow each other; None: it
             sees each by itself. Lengths of clips are in frames at about that rate.
         notes: What the user should know of how it was loaded, a sentence each.
@@ -64,7 +60,7 @@ class GeneratorSpec:
     pasted: Pasted | None = None
     clip_overlap: int = 0
     min_clip: int = 1
-    seams: Callable[[int, int], Sequence[int]] = _no_seams
+    seams: Callable[[int, int], Sequence[int]] | None = None
     trained_fps: int | None = None
     masked_input: Masked | None = None
     notes: tuple[str, ...] = ()
@@ -92,14 +88,6 @@ class GeneratorSpec:
         )
 
 
-def _nobody_counts(_done: int, _total: int) -> None:
-    """Nobody wants to know how far the work has come."""
-
-
-def _nobody_hears(_sentence: str) -> None:
-    """Nobody wants to know what was noticed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Clip:
     """Consecutive output frames of one face inside one shot.
@@ -121,8 +109,8 @@ class Clip:
     faces: tuple[FaceSample, ...]
     first_row: int = 0
     check: Callable[[], None] = never_stop
-    step: Callable[[int, int], None] = _nobody_counts
-    note: Callable[[str], None] = _nobody_hears
+    step: Callable[[int, int], None] = noop
+    note: Callable[[str], None] = noop
     stride: int = 1
 
 

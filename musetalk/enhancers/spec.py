@@ -27,10 +27,6 @@ class EnhancerPlace:
     batch_size: int | None = None
 
 
-def _no_package() -> tuple[str, ...]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class EnhancerSpec:
     """A way to restore faces.
@@ -47,7 +43,7 @@ class EnhancerSpec:
     load: Callable[[EnhancerPlace], FaceEnhancer]
     weights: tuple[WeightFile, ...] = ()
     weight_set: str = ""
-    missing: Callable[[], tuple[str, ...]] = _no_package
+    missing: Callable[[], tuple[str, ...]] = tuple
 
     def lacks(self, models_dir: Path) -> tuple[str, ...]:
         """Return what is missing to run it, a sentence each with the remedy; empty: nothing."""

@@ -45,14 +45,14 @@ class Absence:
 
 
 def explain_absence(
-    frames: Sequence[UInt8Array], detector: FaceDetector, never_stop: Callable[[], bool] = lambda: True
+    frames: Sequence[UInt8Array], detector: FaceDetector, has_time: Callable[[], bool] = lambda: True
 ) -> Absence | None:
     """Look closer at frames in which no face was found.
 
     Args:
         frames: uint8 RGB [H, W, 3] each, as large as can be had; a few, the most telling one first.
         detector: What found none.
-        never_stop: Asked before each look; False: there is no time for more.
+        has_time: Asked before each look; False: there is no time for more.
 
     Returns:
         What keeps faces from being found; None: nothing that is known.
@@ -63,8 +63,8 @@ def explain_absence(
     # What light says comes first: a detector sees what it likes in the dark.
     return (
         unusual_light(small)
-        or _turned(small, detector, never_stop)
-        or _tiny(frames[0], detector, never_stop)
+        or _turned(small, detector, has_time)
+        or _tiny(frames[0], detector, has_time)
         or _other(small)
     )
 
@@ -126,28 +126,28 @@ class _Upright:
             return 0.0
 
 
-def _turned(frames: Sequence[UInt8Array], detector: FaceDetector, never_stop: Callable[[], bool]) -> Absence | None:
+def _turned(frames: Sequence[UInt8Array], detector: FaceDetector, has_time: Callable[[], bool]) -> Absence | None:
     """Faces that stand upright in turned frames: the cascades tell best which way, else the detector itself does."""
     score: Callable[[UInt8Array], float]
     for score in (_Upright().score, lambda frame: _best_score(frame, detector)):
-        if (degrees := _way_back(frames, score, never_stop)) is not None:
+        if (degrees := _way_back(frames, score, has_time)) is not None:
             return _absence(degrees)
     return None
 
 
 def _way_back(
-    frames: Sequence[UInt8Array], score: Callable[[UInt8Array], float], never_stop: Callable[[], bool]
+    frames: Sequence[UInt8Array], score: Callable[[UInt8Array], float], has_time: Callable[[], bool]
 ) -> int | None:
     """Return how far frames must be turned to show faces: in one, and in another one to be sure, where there is one."""
     for number, frame in enumerate(frames):
         scores: dict[int, float] = {}
         for degrees in _TURNS:
-            if not never_stop():
+            if not has_time():
                 return None
             scores[degrees] = score(turned_by(frame, degrees))
         best = max(scores, key=lambda degrees: scores[degrees])
         others = [*frames[:number], *frames[number + 1 :]]
-        if scores[best] and (not others or any(never_stop() and score(turned_by(other, best)) for other in others)):
+        if scores[best] and (not others or any(has_time() and score(turned_by(other, best)) for other in others)):
             return best
     return None
 
@@ -163,11 +163,11 @@ def _best_score(frame: UInt8Array, detector: FaceDetector) -> float:
     return max((face.score for face in search_frames(detector, [frame])[0]), default=0.0)
 
 
-def _tiny(frame: UInt8Array, detector: FaceDetector, never_stop: Callable[[], bool]) -> Absence | None:
+def _tiny(frame: UInt8Array, detector: FaceDetector, has_time: Callable[[], bool]) -> Absence | None:
     """Faces that are seen only where parts of a frame are looked at on their own."""
     for side in _TILES:
         for part in _parts(frame, side) if max(frame.shape[:2]) > side else ():
-            if not never_stop():
+            if not has_time():
                 return None
             scale = _TILES[0] / side
             faces = search_frames(detector, [_resized(part, scale)], ANY_FACE)[0]

@@ -43,6 +43,8 @@ def _between(segments: Iterable[Segment]) -> Iterator[int]:
 
 
 def _inside(segments: Iterable[Segment], spec: GeneratorSpec, stride: int) -> Iterator[int]:
+    if spec.seams is None:
+        return
     for segment in segments:
         if segment.tracks:
             seams = (segment.first + seam for seam in spec.seams(segment.stop - segment.first, stride))

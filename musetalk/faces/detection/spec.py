@@ -11,10 +11,6 @@ from musetalk.settings import DetectorSettings
 from musetalk.weights.weight_file import WeightFile, lacking
 
 
-def _no_package() -> tuple[str, ...]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class DetectorSpec:
     """A way to find faces.
@@ -36,7 +32,7 @@ class DetectorSpec:
     load: Callable[[DetectorSettings, str, Path], FaceDetector]
     weights: tuple[WeightFile, ...] = ()
     weight_set: str = ""
-    missing: Callable[[], tuple[str, ...]] = _no_package
+    missing: Callable[[], tuple[str, ...]] = tuple
     torch: bool = False
     gflop: float = 0.0
 

@@ -20,7 +20,7 @@ from musetalk.pipeline.file_uses import input_files, output_files
 from musetalk.pipeline.first_costs import LENT_GPU_RATE
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
-from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
 from musetalk.settings import AUTO, PARSED_SHAPES, DetectorSettings, EnhanceSettings, MaskSettings, RenderSettings
 from musetalk.utils.files import temporary_folder
 from musetalk.webui.zerogpu.worker import Gpu, LentGpu, PreviewOrder, RenderOrder
@@ -93,7 +93,7 @@ class ZeroGpuEngine(LipSync):
             return report.chosen(choice.reason())
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
         check_output(out, input_files(video, voice) + written, settings.encoder)
-        tell = on_progress or _ignore
+        tell = on_progress or noop
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):
             preflight = self._engine.preflight(video, voice, here)
@@ -156,7 +156,7 @@ class ZeroGpuEngine(LipSync):
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             order = PreviewOrder(seconds, folder / "lease", video, settings, voice, at, strict)
-            return told_why(self._lent.do(order, on_progress or _ignore, cancel), choice)
+            return told_why(self._lent.do(order, on_progress or noop, cancel), choice)
 
     def _rate(self, device: str) -> float:
         """See `LipSync`: of the GPU that is lent, which cannot be measured before it is."""
@@ -228,7 +228,3 @@ def _without_torch(detector: DetectorSettings) -> DetectorSettings:
 
 def _on_torch(detector: DetectorSettings) -> bool:
     return detector.name != AUTO and DetectorRegistry().get(detector.name).torch
-
-
-def _ignore(_event: ProgressEvent) -> None:
-    pass
