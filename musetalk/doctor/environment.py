@@ -6,14 +6,17 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import ConfiguredBackend
+from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.errors import OutputError
 from musetalk.faces.detection.registry import DetectorRegistry, detector_name
+from musetalk.frame_steps.registry import FrameStepRegistry
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.pipeline.report import versions
@@ -35,7 +38,7 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
     Returns:
         Tables of (name, finding), by title.
     """
-    settings = RenderSettings(models_dir=models_dir)
+    settings, restorers, steps = RenderSettings(models_dir=models_dir), EnhancerRegistry(), FrameStepRegistry()
     return {
         "Versions": list(versions().items()),
         "Machine": [
@@ -52,13 +55,18 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
         "Faces": _faces(settings.detector, models_dir),
         "Backends": [
             *((each.name, _lacking(each.configured(settings)) or f"ready: {each.summary}") for each in registry),
-            *((each.name, _unusable(each)) for each in registry.broken),
+            *_unusable(registry.broken),
         ],
+        "Restorers": [
+            *((each.name, "; ".join(each.lacks(models_dir)) or "ready") for each in restorers),
+            *_unusable(restorers.broken),
+        ],
+        "Frame steps": [*((each.name, f"ready: {each.summary}") for each in steps), *_unusable(steps.broken)],
     }
 
 
-def _unusable(broken: Broken) -> str:
-    return f"installed, and cannot be used ({broken.place}: {broken.why})"
+def _unusable(broken: Iterable[Broken]) -> list[tuple[str, str]]:
+    return [(each.name, f"installed, and cannot be used ({each.place}: {each.why})") for each in broken]
 
 
 def _lacking(backend: ConfiguredBackend) -> str:
@@ -72,7 +80,7 @@ def _faces(wanted: DetectorSettings, models_dir: Path) -> list[tuple[str, str]]:
     for detector in registry:
         ready = "ready, taken" if detector.name == taken else "ready"
         rows.append((f"{detector.title} detector", "; ".join(detector.lacks(models_dir)) or ready))
-    rows += [(f"{each.name} detector", _unusable(each)) for each in registry.broken]
+    rows += [(f"{name} detector", why) for name, why in _unusable(registry.broken)]
     readers = (("face parsing", FACE_PARSING, "faces"), ("landmarks", LANDMARKS, "landmarks"))
     return rows + [(title, "; ".join(lacking([file], models_dir, part)) or "ready") for title, file, part in readers]
 

@@ -8,7 +8,7 @@ from musetalk.enhancers.built_in import WEIGHT_SET, load_file
 from musetalk.enhancers.spec import EnhancerPlace, EnhancerSpec
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import CheckpointError, OutOfMemoryError, WeightsError
-from musetalk.utils.extensions import RESTORERS, Registry
+from musetalk.utils.extensions import ENHANCERS, Registry
 from musetalk.weights.variants import preferred
 
 NONE = "none"  # what settings say where nothing is to be restored; what is neither that nor a name is a file
@@ -18,7 +18,7 @@ USUAL = "gfpgan"
 class EnhancerRegistry(Registry[EnhancerSpec]):
     """The restorers that can be chosen by name; see `Registry`. Any other restorer is chosen by its file."""
 
-    extension, spec_type = RESTORERS, EnhancerSpec
+    extension, spec_type = ENHANCERS, EnhancerSpec
 
     def named(self, model: str) -> EnhancerSpec | None:
         """Return the restorer of that name; None: it is a file.

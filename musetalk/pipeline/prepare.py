@@ -17,6 +17,7 @@ from typing import Literal
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
 from musetalk.audio.track import SpeechTrack
+from musetalk.backends.types import FaceGenerator
 from musetalk.errors import CoordsError
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.tracking.face_plan import FacePlan, plan_key
@@ -156,7 +157,6 @@ def prepare(
     speech, envelope = hear(components, folder, run)
     lay_out = partial(_lay_out, parsed, settings.crop, settings.mask, source.fps)
     presence = _presence(envelope, settings.silence, source, timeline)
-    limits = segment_limits(components.generator, source.frame_bytes, source.fps)
     plan = RenderPlan(
         source=source,
         voice=voice,
@@ -165,7 +165,7 @@ def prepare(
         face_plan=face_plan,
         envelope=envelope,
         presence=presence,
-        segments=cut_segments(face_plan, timeline, limits, presence, None if window is None else window.clip),
+        segments=_cut(face_plan, source, timeline, components.generator, presence, window),
         components=components,
         session=lay_out(components, speech),
         fallback=_fallback(components.fallback, hear, lay_out, folder),
@@ -176,6 +176,19 @@ def prepare(
     )
     _warn(plan, run)
     return plan
+
+
+def _cut(
+    face_plan: FacePlan,
+    source: Source,
+    timeline: Timeline,
+    generator: FaceGenerator,
+    presence: Float32Array | None,
+    window: Window | None,
+) -> tuple[Segment, ...]:
+    """Cut the output, or what the window shows of it, into units of work as long as the generator takes them."""
+    limits = segment_limits(generator, source.frame_bytes, source.fps)
+    return cut_segments(face_plan, timeline, limits, presence, None if window is None else window.clip)
 
 
 def _output_size(source: Source, components: Components, limits: Limits) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from musetalk.settings.fields import NamesOf, Settings, setting
 from musetalk.settings.values import AUTO, MaskShape, ShownShape, V1Speech
-from musetalk.utils.extensions import DETECTORS, RESTORERS
+from musetalk.utils.extensions import DETECTORS, ENHANCERS
 
 _SECONDS, _FACE_WIDTHS, _SQUARE = "seconds", "face widths", "of the blended square"
 
@@ -140,7 +140,7 @@ class BlendSettings(Settings):
 class EnhanceSettings(Settings):
     """How a restorer improves the painted faces."""
 
-    model: Annotated[str, NamesOf(RESTORERS)] = setting(
+    model: Annotated[str, NamesOf(ENHANCERS)] = setting(
         "none",
         "restores painted faces by gfpgan, or by any other restorer's file (.pth, .safetensors)",
         values="none, NAMES, FILE",

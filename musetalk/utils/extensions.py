@@ -85,7 +85,7 @@ DETECTORS = Extension(
     },
     frozenset({"auto"}),
 )
-RESTORERS = Extension(
+ENHANCERS = Extension(
     "restorer",
     "musetalk.enhancers",
     {

@@ -133,10 +133,28 @@ def tell_and_reset(visit: Visit) -> None:
     expect(fold).not_to_contain_text("changed")
 
 
+def finish_and_reset(visit: Visit) -> None:
+    """Frame steps are picked from a list or typed with their options, in a row."""
+    visit.unfold("Output")
+    steps = visit.page.get_by_label("Finishing")
+    fold = visit.page.get_by_role("button", name=re.compile("^Output"))
+    steps.click()
+    visit.page.get_by_role("option", name="upscale", exact=True).click()
+    steps.fill("label:text=Made by AI")
+    steps.press("Enter")
+    expect(fold).to_contain_text("Output (1 changed)")
+    for text in ("upscale", "label:text=Made by AI"):
+        expect(visit.page.locator(".dub .token", has_text=text)).to_be_visible()
+    visit.page.locator("#reset").click()
+    expect(visit.page.locator(".dub .token")).to_have_count(0)
+    expect(fold).not_to_contain_text("changed")
+
+
 def test_only_what_is_of_use_is_asked_and_what_was_changed_is_told_and_reset(visit: Visit) -> None:
     ask_by_backend(visit)
     ask_by_mask(visit)
     tell_and_reset(visit)
+    finish_and_reset(visit)
     expect(visit.page.get_by_role("radio", name="Largest")).to_be_checked()
     visit.unfold("Mask")
     expect(visit.page.get_by_role("radio", name="As published", exact=True)).to_be_checked()

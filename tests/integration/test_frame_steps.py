@@ -24,6 +24,7 @@ from musetalk.webui.form.backend_picker import backend_picker
 from musetalk.webui.form.form_values import differences, fits, titles, values_of
 from musetalk.webui.form.sections import build_folds
 from musetalk.webui.form.settings_form import SettingsForm, build_mouth, read
+from musetalk.webui.html.report import report_panel
 from tests.helpers.command import musetalk
 from tests.helpers.media import tone, write_wav
 from tests.helpers.toys import first_example, install
@@ -77,6 +78,8 @@ def test_an_installed_step_is_in_options_form_preview_report_and_output(
     portrait, made, report = looked_at(PORTRAIT), looked_at(out), json.loads(account.read_text(encoding="utf-8"))
     size = (portrait.width + 40, portrait.height + 40)
     assert (made.width, made.height) == size == tuple(report["size"])
+    assert "border" in musetalk("doctor", "--models-dir", tmp_path)[1]
+    assert "all went through border and label at the end" in report_panel(report)
     assert f"border, label: {size[0]}x{size[1]} pixels" in printed
     assert [step["name"] for step in report["frame_steps"]] == ["border", "label"]
     assert report["frame_steps"][0]["width"] == 20

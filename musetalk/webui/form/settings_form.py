@@ -15,7 +15,7 @@ from musetalk.backends.spec import OWN, own_group
 from musetalk.enhancers.registry import NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import AUTO, RenderSettings, current_names, left_to_the_look, nested
-from musetalk.utils.extensions import RESTORERS
+from musetalk.utils.extensions import ENHANCERS
 from musetalk.webui.form.table import SHIFT, WIDGETS
 from musetalk.webui.form.widgets import FIELDS, Value, fields_within
 from musetalk.webui.html.figures import figures
@@ -199,7 +199,7 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
     if not may_be_named(settings.enhance.model):
         raise SettingsError(
             "enhance.model is no restorer's name",
-            f"give {', '.join((NONE, *RESTORERS.names()))}, "
+            f"give {', '.join((NONE, *ENHANCERS.names()))}, "
             "or the bare name of a .pth or .safetensors file on the server",
             names=("enhance.model",),
         )
@@ -241,4 +241,4 @@ def _leaf_of(name: str) -> str:
 
 def may_be_named(restorer: str) -> bool:
     """Whether visitors may name a restorer: by its name, or by that of a file in the server's folder, no path."""
-    return restorer == NONE or restorer in RESTORERS.names() or _RESTORER_FILE.fullmatch(restorer) is not None
+    return restorer == NONE or restorer in ENHANCERS.names() or _RESTORER_FILE.fullmatch(restorer) is not None

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from musetalk.comparison.labels import painter_named, who_painted
-from musetalk.utils.units import counted, duration, size
+from musetalk.utils.units import counted, duration, listed, size
 from musetalk.webui.backend_names import draft_badge, is_draft, titled
 from musetalk.webui.html.timeline import timeline_svg
 from musetalk.webui.html.units import ratio, sentence
@@ -52,6 +52,8 @@ def _summary(report: Mapping[str, Any]) -> str:
         how = "none of them shows a face to paint, all are untouched"
     if not report.get("instead") and (by_others := who_painted(report, titled)):
         how += f"; {by_others}"
+    if steps := report.get("frame_steps"):
+        how += f"; all went through {listed([step['name'] for step in steps])} at the end"
     made = f"{counted(frames, 'frame')} ({duration(report['video_seconds'])} of video)"
     return f"{made} in {duration(report['wall_seconds'])}: {how}."
 
