@@ -79,7 +79,8 @@ def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Ge
         frames = prefetch(map_closing(partial(_finish, plan, run), frames), capacity=2, name="frame steps")
     with closing(frames):
         try:
-            yield from frames
+            for frame in frames:  # noqa: UP028 - `yield from` would close them before the work is told to end
+                yield frame
         finally:
             run.cancel.cancel()
 
