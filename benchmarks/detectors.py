@@ -147,7 +147,8 @@ def main() -> None:
 
 def _load(name: str, models_dir: Path) -> FaceDetector:
     wanted = DetectorSettings.model_validate({"name": name})
-    return ComponentLoader(BackendRegistry()).detector(wanted, "cpu", models_dir)
+    with ComponentLoader(BackendRegistry()).detector(wanted, "cpu", models_dir) as detector:
+        return detector
 
 
 def _real(folder: Path) -> Iterator[Clip]:

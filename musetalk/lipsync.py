@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -99,28 +99,44 @@ class LipSync:
         _tell_why(choice, run)
         settings = settings.with_backend(choice.backend)
         with PeakMemory() as memory, temporary_folder(out.parent) as folder:
-            # 1. Probe the inputs.  2. Load the components.  3. Plan the faces.  4. Parse them.  5. Encode the speech.
-            preflight, plan = self._prepare(video, voice, settings, folder, settings.coords_in(out.parent), run)
+            # 1. Probe the inputs.  2. Wait until no other render has the device.
+            preflight = self._preflight(video, voice, settings, folder, run)
+            with self._loader.turn(settings, run):
+                report = self._render_in_turn(preflight, out, settings, folder, run, memory)
+        return report.chosen(choice.reason())
+
+    def _render_in_turn(
+        self,
+        preflight: Preflight,
+        out: Path,
+        settings: RenderSettings,
+        folder: Path,
+        run: RenderRun,
+        memory: PeakMemory,
+    ) -> RenderReport:
+        """Render what was probed; on return nothing is left of what it was rendered with but what the loader keeps."""
+        # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
+        with self._preparing(preflight, settings, folder, settings.coords_in(out.parent), run) as plan:
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
             with (
                 _open_outputs(plan, preflight.voice, out, backend.notice, run) as outputs,
-                # 6. Generate the faces.  7. Composite them.  8. Enhance them.
+                # 7. Generate the faces.  8. Composite them.  9. Enhance them.
                 closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
             ):
                 run.emit("render", 0, timeline.frame_count)
                 for done, frame in enumerate(frames, 1):
-                    outputs.add(frame)  # 9. Encode the frames and the voice.
+                    outputs.add(frame)  # 10. Encode the frames and the voice.
                     run.emit("render", done, timeline.frame_count)
                 outputs.finish()
             peak = memory.mb
         if note := note_on_decoding(source.experience):
             run.warn(note)
-        # 10. Report what was done, and what was noticed.
+        # 11. Report what was done, and what was noticed.
         report = report_of(plan, preflight.voice, out, backend, run, peak, outputs.measures)
         work = Work.of(source, float(timeline.frame_count / source.fps))
         self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not settings.use_saved_coords)
-        return report.chosen(choice.reason())
+        return report
 
     def choose(self, settings: RenderSettings) -> BackendChoice:
         """Name the backend that paints with these settings: theirs, or where that is `auto`, the best for this machine.
@@ -149,7 +165,10 @@ class LipSync:
         return self.inputs(video, voice, settings) + written
 
     def release(self) -> None:
-        """Let go of what renders were made with, for others to have the memory; it is loaded again when needed."""
+        """Let go of what renders were made with, for others to have the memory; it is loaded again when needed.
+
+        What somebody works with goes as soon as they are done.
+        """
         self._loader.release()
 
     def check_source(self, video: Path, wanted: SourceSettings) -> Source:
@@ -203,13 +222,16 @@ class LipSync:
         settings = settings or RenderSettings()
         settings = settings.with_backend(self.choose(settings).backend)
         self._loader.check(settings)
-        with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            kind = RenderKind.of(settings, self.registry)
+        kind, device = RenderKind.of(settings, self.registry), settings.network.device
+        with (
+            temporary_folder(Path(tempfile.gettempdir())) as folder,
+            self._loader.detector(settings.detector, device, settings.models_dir) as detector,
+        ):
             return run_preflight(
                 video,
                 voice,
                 settings.inputs,
-                self._loader.detector(settings.detector, settings.network.device, settings.models_dir),
+                detector,
                 kind,
                 self.costs.costs(kind),
                 folder=folder,
@@ -238,12 +260,25 @@ class LipSync:
             run.emit("preflight", 0, 0)
             choice = self.choose(settings)
             settings = settings.with_backend(choice.backend)
-            self._loader.check(settings)
-            components = self._loader.load(settings)
-            found = preview_frame(
+            with self._loader.turn(settings, run):
+                found = self._preview_in_turn(video, voice, settings, folder, run, at=at, strict=strict)
+        return told_why(found, choice)
+
+    def _preview_in_turn(
+        self,
+        video: Path,
+        voice: Path | None,
+        settings: RenderSettings,
+        folder: Path,
+        run: RenderRun,
+        *,
+        at: float | None,
+        strict: bool,
+    ) -> FramePreview:
+        with self._loader.lease(settings, run) as components:
+            return preview_frame(
                 video, voice, settings, components=components, folder=folder, at=at, strict=strict, run=run
             )
-        return told_why(found, choice)
 
     @contextmanager
     def preparing(
@@ -264,8 +299,12 @@ class LipSync:
         _tell_why(choice, run)
         settings = settings.with_backend(choice.backend)
         with temporary_folder(folder) as job:
-            _, plan = self._prepare(video, voice, settings, job, settings.coords_in(folder), run)
-            yield plan
+            preflight = self._preflight(video, voice, settings, job, run)
+            with (
+                self._loader.turn(settings, run),
+                self._preparing(preflight, settings, job, settings.coords_in(folder), run) as plan,
+            ):
+                yield plan
 
     def _pace(self, kind: RenderKind) -> Pace:
         """Return how quickly renders of a kind run here: as was learned, else by their work."""
@@ -276,17 +315,15 @@ class LipSync:
         """Return the GFLOP/s of what networks run on."""
         return matmul_rate(device)
 
-    def _prepare(
-        self, video: Path, voice: Path, settings: RenderSettings, folder: Path, coords_dir: Path | None, run: RenderRun
-    ) -> tuple[Preflight, RenderPlan]:
-        """Do all that comes before the first frame is generated, with temporary files in `folder`."""
+    def _preflight(self, video: Path, voice: Path, settings: RenderSettings, folder: Path, run: RenderRun) -> Preflight:
+        """Refuse what cannot be rendered, and probe the inputs; the voice is extracted into `folder`."""
         with ends_by(run.cancel.check):
             self._loader.check(settings)
             with run.clock.measure("preflight"):
                 run.emit("preflight", 0, STEPS)
                 kind = RenderKind.of(settings, self.registry)
                 costs = self.costs.costs(kind)
-                preflight = run_preflight(
+                return run_preflight(
                     video,
                     voice,
                     settings.inputs,
@@ -297,20 +334,28 @@ class LipSync:
                     run=run,
                     frame_steps=settings.frame_steps,
                 )
-            with run.clock.measure("load"):
-                components = self._loader.load(settings)
-            run.emit("preflight", STEPS, STEPS)
-            plan = prepare(
-                preflight.source,
-                preflight.voice,
-                preflight.timeline,
-                components,
-                settings,
-                folder=folder,
-                run=run,
-                coords_dir=coords_dir,
-            )
-        return preflight, plan
+
+    @contextmanager
+    def _preparing(
+        self, preflight: Preflight, settings: RenderSettings, folder: Path, coords_dir: Path | None, run: RenderRun
+    ) -> Iterator[RenderPlan]:
+        """Do all that comes before the first frame is generated; what it is rendered with is lent to the block."""
+        with ExitStack() as leases:
+            with ends_by(run.cancel.check):
+                with run.clock.measure("load"):
+                    components = leases.enter_context(self._loader.lease(settings, run))
+                run.emit("preflight", STEPS, STEPS)
+                plan = prepare(
+                    preflight.source,
+                    preflight.voice,
+                    preflight.timeline,
+                    components,
+                    settings,
+                    folder=folder,
+                    run=run,
+                    coords_dir=coords_dir,
+                )
+            yield plan
 
 
 def _tell_why(choice: BackendChoice, run: RenderRun) -> None:

@@ -42,6 +42,7 @@ class ProgressEvent:
         steps: How many it has; 0: there is none.
         turn: Which of several renders that are made one after the other, from 0; what shows all comes last.
         picture: The newest frame, now and then, as a small JPEG; mostly empty.
+        before: How many others have their turn on the device before this render; 0: it does not wait for one.
     """
 
     stage: Stage
@@ -54,6 +55,7 @@ class ProgressEvent:
     steps: int = 0
     turn: int = 0
     picture: bytes = b""
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,12 @@ class StageClock:
         try:
             yield
         finally:
-            with self._lock:
-                self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start
+            self.add(stage, time.perf_counter() - start)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Count seconds towards a stage."""
+        with self._lock:
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -174,6 +180,7 @@ class StageClock:
 class _Reached:
     """How far a render has come: output frames finished, of how many; painted; steps of the loop, of how many."""
 
+    stage: tuple[Stage, int, int] = ("preflight", 0, 0)
     rendered: tuple[int, int] = (0, 0)
     painted: float = 0.0
     loop: tuple[int, int] = (0, 0)
@@ -241,13 +248,25 @@ class RenderRun:
         with self._telling:
             self._reached.picture, self._reached.next_picture = picture, self.elapsed + _PICTURE_SECONDS
 
-    def _tell(self, stage: Stage, done: int, total: int, note: str = "") -> None:
+    def say(self, note: str) -> None:
+        """Tell the user something, wherever the work is."""
+        with self._telling:
+            self._tell(*self._reached.stage, note)
+
+    def wait(self, before: int) -> None:
+        """Report how many others have their turn on the device before this render; 0: it waits no longer."""
+        with self._telling:
+            self._tell(*self._reached.stage, before=before)
+
+    def _tell(self, stage: Stage, done: int, total: int, note: str = "", before: int = 0) -> None:
+        self._reached.stage = (stage, done, total)
         if self._on_progress is not None:
             part, loop = 0.0, (0, 0)
             if stage == "render":
                 part, loop = max(0.0, self._reached.painted - done), self._reached.loop
             picture, self._reached.picture = self._reached.picture, b""
-            self._on_progress(ProgressEvent(stage, done, total, self.elapsed, note, part, *loop, picture=picture))
+            told = ProgressEvent(stage, done, total, self.elapsed, note, part, *loop, picture=picture, before=before)
+            self._on_progress(told)
 
     def warn(self, sentence: str) -> None:
         """Note something the user should know; once, however often it is noticed."""

@@ -35,6 +35,8 @@ class JobProgress(BaseModel):
     """Of a backend's loop for each piece, the last one done."""
     steps: int = 0
     """How many it has; 0: it has none."""
+    before: int = 0
+    """How many others have their turn on the device before it; 0: it does not wait for one."""
     whole: float | None = None
     """Share of the whole job that is done, 0 to 1; None while unknown."""
     whole_seconds_left: float | None = None

@@ -57,6 +57,7 @@ class ProgressMeter:
             note=self._note,
             step=event.step,
             steps=event.steps,
+            before=event.before,
             whole=None if whole is None else round(whole, 4),
             whole_seconds_left=None if whole_left is None else round(whole_left, 1),
         )

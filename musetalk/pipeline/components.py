@@ -1,11 +1,9 @@
-"""What a render works with besides its inputs: detector, parser, speech encoder, generator; loaded once and shared."""
+"""What a render works with besides its inputs: detector, parser, speech encoder, generator; loaded once and leased."""
 
 from __future__ import annotations
 
-import gc
-import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +22,9 @@ from musetalk.faces.detection.registry import DetectorRegistry, detector_notes
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, LoadedStep
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
+from musetalk.progress import RenderRun
+from musetalk.runtime.device_queue import DeviceQueue
+from musetalk.runtime.leases import ComponentStore, Leases, Wanted
 from musetalk.settings import (
     PARSED_SHAPES,
     DetectorSettings,
@@ -34,7 +35,7 @@ from musetalk.settings import (
     RenderSettings,
 )
 from musetalk.utils.files import cache_folder
-from musetalk.utils.stopping import left_alone, stop_point
+from musetalk.utils.stopping import ends_by, left_alone
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS
 from musetalk.weights.hub import check_endpoint
@@ -88,7 +89,7 @@ class Components:
 
 
 class ComponentLoader:
-    """Loads what renders work with, and keeps the last of each kind. Safe to share between threads.
+    """Loads what renders work with, and lends it to them. Safe to share between threads.
 
     Args:
         registry: The backends that settings may name.
@@ -99,9 +100,8 @@ class ComponentLoader:
         self._registry = registry
         self._detector = detector
         self._detectors, self._enhancers, self._steps = DetectorRegistry(), EnhancerRegistry(), FrameStepRegistry()
-        self._lock = threading.RLock()
-        self._cache: dict[str, tuple[object, object]] = {}
-        self._litter = False  # something was dropped, or failed with much in its hands
+        self._store = ComponentStore()
+        self._queue = DeviceQueue()
 
     def check(self, settings: RenderSettings) -> ConfiguredBackend:
         """Return the backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
@@ -130,8 +130,9 @@ class ComponentLoader:
                 raise kind("the settings ask for what is not there", "; ".join(missing))
         return backend
 
-    def detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
-        """Return what finds faces; see `DetectorRegistry.taken`.
+    @contextmanager
+    def detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> Iterator[FaceDetector]:
+        """Lend, for as long as the `with` block runs, what finds faces; see `DetectorRegistry.taken`.
 
         Args:
             wanted: Which, and how it looks.
@@ -142,82 +143,106 @@ class ComponentLoader:
             BackendError: It cannot be loaded.
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
-        return left_alone(lambda: self._load_detector(wanted, device, models_dir))
+        with self._store.leases() as leases:
+            yield left_alone(lambda: self._load_detector(leases, wanted, device, models_dir))
 
-    def load(self, settings: RenderSettings) -> Components:
-        """Return all that a render with these settings works with; where the backend cannot be loaded, its fallback's.
+    @contextmanager
+    def turn(self, settings: RenderSettings, run: RenderRun) -> Iterator[None]:
+        """Wait until the device is free for the networks of these settings; see `DeviceQueue.turn`.
+
+        What works with them is to be called inside the `with` block, so that all that it held is gone at its end.
+
+        Args:
+            settings: Of the render.
+            run: Is told of the waiting, which it counts as a stage of its own; what ends it, ends that.
+
+        Raises:
+            BackendError: Something is missing.
+            Cancelled: The work was to end.
+        """
+        with ExitStack() as turn:
+            with ends_by(run.cancel.check):
+                if networks := self._networks(settings):
+                    device = left_alone(lambda: str(_device(settings.network.device)))
+                    waited = turn.enter_context(self._queue.turn(device, networks, run.wait))
+                    if waited:
+                        run.clock.add("wait", waited)
+            yield
+
+    @contextmanager
+    def lease(self, settings: RenderSettings, run: RenderRun | None = None) -> Iterator[Components]:
+        """Lend, for as long as the `with` block runs, all that a render with these settings works with.
+
+        Where the backend cannot be loaded, it is its fallback's.
+
+        Args:
+            settings: Of the render.
+            run: Is told what is to be known of what is in memory.
 
         Raises:
             BackendError: Something is missing or cannot be loaded.
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
-        return left_alone(lambda: self._load(settings))
+        with self._store.leases(None if run is None else run.say) as leases:
+            yield left_alone(lambda: self._load(leases, settings))
 
     def release(self) -> None:
-        """Let go of everything that was loaded; while something still loads, as soon as that has ended."""
-        if self._lock.acquire(blocking=False):
-            self._lock.release()
-            self._clear()
-        else:
-            threading.Thread(target=self._clear, name="release").start()
+        """Let go of everything that nobody works with, and of the rest as soon as nobody does. Waits for nobody."""
+        self._store.release()
 
-    def _load_detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
+    def _networks(self, settings: RenderSettings) -> Mapping[str, Hashable]:
+        """Return the large networks of a render, by kind, as far as they are known before they are loaded."""
+        backend = self.check(settings)
+        if backend.fallback is not None and backend.lacks():
+            backend = backend.fallback
+        networks: dict[str, Hashable] = {}
+        if backend.gpu is not None:
+            networks[_generator_kind(backend)] = (backend.spec.load, backend.options)
+        if settings.enhance.wanted:
+            network, wanted = settings.network, settings.enhance.model
+            networks["restorer"] = (wanted, settings.models_dir, network.device, network.dtype, network.batch_size)
+        return networks
+
+    def _load_detector(self, leases: Leases, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
         if self._detector is not None:
             return self._detector
         spec = self._detectors.taken(wanted, models_dir)
         named = wanted.model_copy(update={"name": spec.name})  # one that "auto" took is the same when it is named
-        return self._cached("detector", spec.load, named, device, models_dir)
+        return _leased(leases, "detector", spec.load, named, device, models_dir)
 
-    def _load(self, settings: RenderSettings) -> Components:
+    def _load(self, leases: Leases, settings: RenderSettings) -> Components:
         backend = self.check(settings)
         fallback = backend.fallback
 
         def stand_in(other: ConfiguredBackend) -> Components:
-            return self._assemble(other.spec, self._fallback_generator(other.spec, other.options), settings)
+            """Load a fallback; it stays beside that of the backend that it stands in for."""
+            return self._assemble(leases, other.spec, _generator(leases, other, beside=True), settings)
 
         try:
             backend.check_complete()
-            generator = self._generator(backend.spec, backend.options)
+            generator = _generator(leases, backend)
         except BackendError as error:
             if fallback is None:
                 raise
             reason, kind = str(error), error.kind
         else:
             further = None if fallback is None else partial(left_alone, partial(stand_in, fallback))
-            ready = replace(self._assemble(backend.spec, generator, settings), fallback=further)
-            return replace(ready, enhancer=self._enhancer(settings.enhance, settings.network, settings.models_dir))
+            ready = replace(self._assemble(leases, backend.spec, generator, settings), fallback=further)
+            enhancer = self._enhancer(leases, settings.enhance, settings.network, settings.models_dir)
+            return replace(ready, enhancer=enhancer)
         ready = stand_in(fallback)
-        enhancer = self._enhancer(settings.enhance, settings.network, settings.models_dir)
+        enhancer = self._enhancer(leases, settings.enhance, settings.network, settings.models_dir)
         return replace(ready, fallback_reason=reason, fallback_kind=kind, enhancer=enhancer)
 
-    def _clear(self) -> None:
-        with self._lock:
-            self._cache.clear()
-            self._litter = False
-        _release_memory()
-
-    def _generator(self, backend: AnyBackend, options: object) -> FaceGenerator:
-        """Return the backend's; one that is kept as a fallback is taken from there, any other is let go."""
-        key = _key(backend.load, options)
-        with self._lock:
-            if self._cached_key("generator") != key:
-                if self._cached_key("fallback") == key:
-                    self._cache["generator"] = self._cache["fallback"]
-                self._drop("fallback")
-            return self._cached("generator", backend.load, options)
-
-    def _fallback_generator(self, backend: AnyBackend, options: object) -> FaceGenerator:
-        """Return a fallback's; kept beside that of the backend that it stands in for."""
-        self._litter = True  # it is asked for where the other failed
-        return self._cached("fallback", backend.load, options)
-
-    def _assemble(self, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings) -> Components:
+    def _assemble(
+        self, leases: Leases, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings
+    ) -> Components:
         models_dir, device, spec = settings.models_dir, settings.network.device, generator.spec
         audio_spec, restored = spec.audio_spec, settings.enhance.wanted
         parsed = _needs_labels(settings.mask, spec)
         landmarked = spec.framing != "square" or restored
-        parser = self._parser(device, models_dir) if parsed or restored else None
-        landmarker = self._landmarker(device, models_dir) if landmarked else None
+        parser = self._parser(leases, device, models_dir) if parsed or restored else None
+        landmarker = self._landmarker(leases, device, models_dir) if landmarked else None
         notes = [] if self._detector is not None else detector_notes(settings.detector, models_dir)
         notes += [*spec.notes, *_look_notes(settings.look, settings.beside_the_look)]
         if parser is None and parsed:
@@ -229,71 +254,70 @@ class ComponentLoader:
         if audio_spec is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
         return Components(
-            self._load_detector(settings.detector, device, models_dir),
+            self._load_detector(leases, settings.detector, device, models_dir),
             generator,
             parser,
             landmarker,
-            None if audio_spec is None else self._encoder(audio_spec, device, models_dir),
+            None if audio_spec is None else self._encoder(leases, audio_spec, device, models_dir),
             None if audio_spec is None else FeatureCache(cache_folder() / "features"),
             tuple(notes),
             backend.name,
-            frame_steps=self._frame_steps(settings.frame_steps),
+            frame_steps=self._frame_steps(leases, settings.frame_steps),
         )
 
-    def _frame_steps(self, wanted: Sequence[FrameStepChoice]) -> tuple[LoadedStep, ...]:
+    def _frame_steps(self, leases: Leases, wanted: Sequence[FrameStepChoice]) -> tuple[LoadedStep, ...]:
         return tuple(
-            LoadedStep(each, self._cached(f"frame step {each.spec.name}", each.spec.load, each.options))
+            LoadedStep(each, _leased(leases, f"frame step {each.spec.name}", each.spec.load, each.options))
             for each in self._steps.chosen(wanted)
         )
 
-    def _parser(self, device: str, models_dir: Path) -> FaceParser | None:
+    def _parser(self, leases: Leases, device: str, models_dir: Path) -> FaceParser | None:
         if FACE_PARSING.state(models_dir) != "ready":
             return None
         from musetalk.faces.parsing.parser import load_parser  # noqa: PLC0415 - loads torch
 
-        return self._cached("parser", load_parser, models_dir / FACE_PARSING.path, _device(device))
+        return _leased(leases, "parser", load_parser, models_dir / FACE_PARSING.path, _device(device))
 
-    def _landmarker(self, device: str, models_dir: Path) -> FaceLandmarker | None:
+    def _landmarker(self, leases: Leases, device: str, models_dir: Path) -> FaceLandmarker | None:
         if LANDMARKS.state(models_dir) != "ready":
             return None
         from musetalk.faces.landmarks.fan import load_landmarks  # noqa: PLC0415 - loads torch
 
-        return self._cached("landmarker", load_landmarks, models_dir / LANDMARKS.path, _device(device))
+        return _leased(leases, "landmarker", load_landmarks, models_dir / LANDMARKS.path, _device(device))
 
-    def _enhancer(self, wanted: EnhanceSettings, network: NetworkSettings, models_dir: Path) -> FaceEnhancer | None:
+    def _enhancer(
+        self, leases: Leases, wanted: EnhanceSettings, network: NetworkSettings, models_dir: Path
+    ) -> FaceEnhancer | None:
         if not wanted.wanted:
             return None
         place = EnhancerPlace(models_dir, network.device, network.dtype, network.batch_size)
-        return self._cached("restorer", self._enhancers.load, wanted.model, place)
+        return _leased(leases, "restorer", self._enhancers.load, wanted.model, place)
 
-    def _encoder(self, audio_spec: AudioFeatureSpec, device: str, models_dir: Path) -> SpeechEncoder:
+    def _encoder(self, leases: Leases, audio_spec: AudioFeatureSpec, device: str, models_dir: Path) -> SpeechEncoder:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch
 
-        return self._cached("encoder", load_whisper, models_dir / "whisper", audio_spec, device=str(_device(device)))
+        return _leased(leases, "encoder", load_whisper, models_dir / "whisper", audio_spec, device=str(_device(device)))
 
-    def _cached(self, kind: str, load: Callable[_Given, _T], /, *given: _Given.args, **named: _Given.kwargs) -> _T:
-        """What `load` makes of what it is given: the last of its kind, if that was made of the same, or a new one.
 
-        Two of a kind never lie in memory at once.
-        """
-        key = _key(load, *given, **named)
-        with self._lock:
-            stop_point()
-            if self._cached_key(kind) != key:
-                self._drop(kind)
-                if self._litter:  # collecting takes longer than many a thing takes to load
-                    _release_memory()
-                self._litter = True  # unless it is loaded
-                self._cache[kind] = (key, _loaded(kind, partial(load, *given, **named)))
-                self._litter = False
-            return self._cache[kind][1]  # type: ignore[return-value]  # one kind, one type
+def _generator(leases: Leases, backend: ConfiguredBackend, *, beside: bool = False) -> FaceGenerator:
+    """Return what a backend paints with; `beside`: as a fallback, which takes the place of no other."""
+    kind, load = _generator_kind(backend), backend.spec.load
+    wanted = Wanted(kind, _key(load, backend.options), backend.name, beside)
+    return leases.take(wanted, partial(_loaded, kind, partial(load, backend.options)))
 
-    def _drop(self, kind: str) -> None:
-        self._litter |= self._cache.pop(kind, None) is not None
 
-    def _cached_key(self, kind: str) -> object:
-        """Under which key something of this kind is kept; nothing of it stays in the caller's hands."""
-        return self._cache[kind][0] if kind in self._cache else None
+def _generator_kind(backend: ConfiguredBackend) -> str:
+    """Return of which one generator stays in memory: one without networks pushes out none that took long to load."""
+    return "light generator" if backend.gpu is None else "generator"
+
+
+def _leased(
+    leases: Leases, kind: str, load: Callable[_Given, _T], /, *given: _Given.args, **named: _Given.kwargs
+) -> _T:
+    """Return what `load` makes of what it is given."""
+    return leases.take(
+        Wanted(kind, _key(load, *given, **named)), partial(_loaded, kind, partial(load, *given, **named))
+    )
 
 
 def _key(load: Callable[..., object], *given: object, **named: object) -> object:
@@ -321,15 +345,6 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
         raise OutOfMemoryError(
             f"there is not enough memory to load the {kind}", "close other programs, or choose another device"
         ) from error
-
-
-def _release_memory() -> None:
-    """Collect what only refers to itself, such as errors and what they held, and give its memory back."""
-    gc.collect()
-    if "torch" in sys.modules:  # else there is nothing that it could keep
-        from musetalk.runtime.device import release_memory  # noqa: PLC0415 - loads torch
-
-        release_memory()
 
 
 def _look_notes(look: str, others: Sequence[str]) -> list[str]:

@@ -216,9 +216,10 @@ class CostBook:
             self._known[kind.key] = _mixed(self._known.get(kind.key), seen)
             kept = {key: cost.model_dump() for key, cost in self._known.items()}
             try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
                 save_json(kept, self._path)
-            except OutputError as error:
-                _log.warning("what a render has cost is kept in memory only (%s)", error)
+            except (OSError, OutputError) as error:
+                _log.warning("what a render has cost is kept in memory only (%s)", str(error))  # not where it came by
 
 
 def stage_seconds(work: Work, kind: RenderKind, costs: Costs) -> dict[Stage, float]:
@@ -247,7 +248,7 @@ def _costs_of(work: Work, kind: RenderKind, report: RenderReport) -> Costs:
     """Return what one render says that its parts cost."""
     stages = report.stages
     before = {name: stages.get(name, 0.0) for name in ("preflight", "load", "plan", "parse", "speech", "finish")}
-    rendering = max(0.0, report.wall_seconds - sum(before.values()))
+    rendering = max(0.0, report.wall_seconds - sum(before.values()) - stages.get("wait", 0.0))
     painting = min(stages.get("generate", 0.0), rendering)
     return Costs(
         begin=before["preflight"] + before["load"],

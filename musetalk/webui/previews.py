@@ -1,7 +1,7 @@
 """Previews under way: of each open page the newest one, and what was last shown there.
 
 A preview runs in a thread of its own, like a job, and is watched. So nothing that it takes holds up the page, and the
-next click ends it, as does closing the page.
+next click ends it, as does closing the page. One that waits for its turn on a device holds up none that needs none.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Condition
 from typing import Literal, TypeAlias
 
 from musetalk.errors import Cancelled, MuseTalkError
@@ -24,7 +25,8 @@ from musetalk.webui.drawing.shown_frame import ShownFrame
 
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
 Work: TypeAlias = Callable[[ProgressCallback, CancelToken], ShownFrame]
-_AT_ONCE = 2  # previews that run at the same time, everybody's together
+_AT_ONCE = 2  # previews that are made at the same time, everybody's together
+_THREADS = 64  # of those, and of those that wait
 _VISITS = 16  # whose last preview is kept, so that overlays are drawn without another one; some 10 MiB each
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Preview:
         state: How far it is.
         stage: What it is at; None: nothing yet.
         share: How much of that is done, 0 to 1; None while its length is unknown.
+        before: How many others have their turn on the device before it; 0: it does not wait for one.
         found: What came of it; None until it is done.
         error: Why it failed; None: it did not.
     """
@@ -69,6 +72,7 @@ class Preview:
         self.state: State = "waiting"
         self.stage: Stage | None = None
         self.share: float | None = None
+        self.before = 0
         self.found: ShownFrame | None = None
         self.error: MuseTalkError | None = None
         self._now = now
@@ -92,6 +96,7 @@ class Preview:
         if event.stage != self.stage:
             self.stage, self._first = event.stage, float(event.done)
         span = event.total - self._first
+        self.before = event.before
         self.share = min(max((come - self._first) / span, 0.0), 1.0) if span > 0 else None
 
     def end(self, state: State, found: ShownFrame | None = None, error: MuseTalkError | None = None) -> None:
@@ -104,14 +109,16 @@ class Previews:
     """Makes previews, two at a time; each page has one at most. Safe to share between threads.
 
     Args:
-        at_once: How many at a time.
+        at_once: How many at a time; those that wait for a device do not count.
         now: A clock, in seconds.
     """
 
     def __init__(self, at_once: int = _AT_ONCE, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._pool = ThreadPoolExecutor(at_once, "preview")
-        self._lock = Lock()
+        self._at_once = at_once
+        self._pool = ThreadPoolExecutor(_THREADS, "preview")
+        self._lock = Condition()
+        self._at_work: set[Preview] = set()
         self._under_way: dict[str, tuple[Preview, CancelToken, Future[None]]] = {}
         self._kept: LRUCache[str, Preview] = LRUCache(_VISITS)
         self._shown: LRUCache[str, Preview] = LRUCache(_VISITS)
@@ -178,16 +185,20 @@ class Previews:
         cancel.cancel()
         preview.end("stopped")
         self._kept.keep(visit, preview)
+        self._lock.notify_all()
         return future
 
     def _make(self, visit: str, preview: Preview, work: Work, cancel: CancelToken) -> None:
         with self._lock:
+            self._lock.wait_for(lambda: cancel.cancelled or self._is_next(preview))
             if cancel.cancelled:
                 return
             preview.state = "running"
+            self._at_work.add(preview)
+            self._lock.notify_all()
         found, error = None, None
         try:
-            found = work(preview.note, cancel)
+            found = work(partial(self._note, preview), cancel)
         except Cancelled:
             return
         except MuseTalkError as failure:
@@ -195,6 +206,8 @@ class Previews:
         except Exception:  # noqa: BLE001 - whatever a backend throws, the page is told and the log says what happened
             _log.exception("a preview failed")
             error = MuseTalkError("an error that we did not foresee", "please report it, with the server's log")
+        finally:
+            self._rest(preview)
         with self._lock:
             if cancel.cancelled:
                 return
@@ -203,3 +216,22 @@ class Previews:
             self._kept.keep(visit, preview)
             if error is None:
                 self._shown.keep(visit, preview)
+
+    def _is_next(self, preview: Preview) -> bool:
+        """Return whether there is room for one more, and none waits that came before."""
+        waiting = (other for other, _, _ in self._under_way.values() if other.state == "waiting")
+        return len(self._at_work) < self._at_once and next(waiting, None) is preview
+
+    def _note(self, preview: Preview, event: ProgressEvent) -> None:
+        """Take note of an event; while a preview waits for a device, others are made."""
+        preview.note(event)
+        if event.before:
+            self._rest(preview)
+        elif preview not in self._at_work:
+            with self._lock:
+                self._at_work.add(preview)
+
+    def _rest(self, preview: Preview) -> None:
+        with self._lock:
+            self._at_work.discard(preview)
+            self._lock.notify_all()

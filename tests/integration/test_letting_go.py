@@ -62,6 +62,12 @@ def settings(name: str) -> RenderSettings:
     return RenderSettings.parse({"backend": name, "detector": {"name": "haar"}, "encoder": {"preset": "ultrafast"}})
 
 
+def load_with(loader: ComponentLoader, name: str) -> None:
+    """Work with a backend for a moment."""
+    with loader.lease(settings(name)):
+        pass
+
+
 def test_one_generator_is_gone_before_the_next_is_loaded() -> None:
     made: list[weakref.ref[Painter]] = []
 
@@ -73,7 +79,7 @@ def test_one_generator_is_gone_before_the_next_is_loaded() -> None:
 
     loader = ComponentLoader(BackendRegistry((backend("one", load), backend("two", load))))
     for name in ("one", "two", "two", "one"):
-        loader.load(settings(name))
+        load_with(loader, name)
     assert len(made) == 3
 
 
@@ -99,16 +105,16 @@ def test_memory_is_collected_where_something_was_dropped_or_failed_and_nowhere_e
     gc.disable()
     try:
         litter = left_behind()
-        loader.load(settings("one"))
-        loader.load(settings("one"))
+        load_with(loader, "one")
+        load_with(loader, "one")
         assert litter() is not None
-        loader.load(settings("two"))
+        load_with(loader, "two")
         assert litter() is None
         litter = left_behind()
-        loader.load(settings("broken"))  # lets "two" go, fails, and loads "one"
+        load_with(loader, "broken")  # lets "two" go, fails, and loads "one"
         assert litter() is None
         fresh, litter = ComponentLoader(BackendRegistry(backends)), left_behind()
-        fresh.load(settings("broken"))
+        load_with(fresh, "broken")
         assert litter() is None
     finally:
         gc.enable()
@@ -168,7 +174,7 @@ def test_a_lack_of_memory_while_loading_is_told_as_such(film: Path, voice: Path,
         raise ComputeError("the numbers are none")
 
     with raises_kind(OutOfMemoryError):
-        ComponentLoader(BackendRegistry((backend("one", no_memory),))).load(settings("one"))
+        load_with(ComponentLoader(BackendRegistry((backend("one", no_memory),))), "one")
     both = BackendRegistry((backend("one", lambda: Painter(fail), "two"), backend("two", no_memory)))
     with pytest.raises(OutOfMemoryError, match="numbers are none; and who would step in cannot: there is not enough"):
         LipSync(both, EverywhereAFace()).render(film, voice, tmp_path / "out.mp4", settings("one"))

@@ -14,6 +14,7 @@ import torch
 from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.backends.latent.vae import VaeEncoder
 from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.types import FaceGenerator
 from musetalk.errors import WeightsError
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.parsing.parser import BiSeNetParser
@@ -165,13 +166,15 @@ def test_bbox_shift_and_margin_move_the_crop(engine: LipSync, film: Path, bare_m
 
 def test_s3fd_is_taken_where_its_weights_are(models: Path, bare_models: Path, small_portrait: UInt8Array) -> None:
     loader = ComponentLoader(BackendRegistry())
-    [boxes] = loader.detector(DetectorSettings(name="s3fd"), "cpu", models).detect([small_portrait[:96, :96]])
+    with loader.detector(DetectorSettings(name="s3fd"), "cpu", models) as s3fd:
+        [boxes] = s3fd.detect([small_portrait[:96, :96]])
     assert all(np.isfinite([box.x0, box.y0, box.x1, box.y1]).all() for box in boxes)
-    found = [
-        loader.detector(DetectorSettings.model_validate({"name": name}), "auto", folder).fingerprint.split("-")[0]
-        for folder, name in ((models, "auto"), (models, "haar"), (bare_models, "auto"))
-    ]
-    assert found == ["s3fd", "haar", "mtcnn"]
+
+    def found(folder: Path, name: str) -> str:
+        with loader.detector(DetectorSettings.model_validate({"name": name}), "auto", folder) as detector:
+            return detector.fingerprint.split("-")[0]
+
+    assert [found(models, "auto"), found(models, "haar"), found(bare_models, "auto")] == ["s3fd", "haar", "mtcnn"]
     with pytest.raises(WeightsError, match=r"s3fd-619a316812\.pth missing.*weights download"):
         loader.check(settings(bare_models, detector={"name": "s3fd"}))
     with pytest.raises(WeightsError, match=r"79999_iter\.pth missing"):
@@ -180,10 +183,15 @@ def test_s3fd_is_taken_where_its_weights_are(models: Path, bare_models: Path, sm
 
 def test_the_generator_is_loaded_once(bare_models: Path) -> None:
     loader = ComponentLoader(BackendRegistry())
-    first = loader.load(settings(bare_models)).generator
+
+    def generator(**values: object) -> FaceGenerator:
+        with loader.lease(settings(bare_models, **values)) as components:
+            return components.generator
+
+    first = generator()
     assert isinstance(first, LatentGenerator)
-    assert loader.load(settings(bare_models, bbox_shift=7, mask={"shape": "ellipse"})).generator is first
-    assert loader.load(settings(bare_models, network={"batch_size": 2})).generator is not first
+    assert generator(bbox_shift=7, mask={"shape": "ellipse"}) is first
+    assert generator(network={"batch_size": 2}) is not first
 
 
 def test_odd_rates_keep_every_frame(

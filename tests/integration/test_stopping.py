@@ -23,6 +23,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.comparison.compare import compare
+from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.errors import Cancelled, ComputeError
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
@@ -206,7 +207,7 @@ def test_no_piece_of_work_begins_after_a_stop(
         monkeypatch.setattr(composite, "make_patch", counting(stop, composite.make_patch))
     else:
         values = {"enhance": {"model": "gfpgan"}}
-        monkeypatch.setattr("musetalk.pipeline.components.enhancer_lacks", lambda *_: ())
+        monkeypatch.setattr(EnhancerRegistry, "lacks", lambda *_: ())
         monkeypatch.setattr(ComponentLoader, "_enhancer", lambda *_: Enhancer(Layers(stop)))
     out = tmp_path / "out" / "out.mp4"
     out.parent.mkdir()

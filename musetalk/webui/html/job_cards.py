@@ -9,10 +9,9 @@ from datetime import datetime, timezone
 from html import escape
 
 from musetalk.jobs.job import Job
-from musetalk.progress import STAGE_TITLES
 from musetalk.utils.units import counted, duration, size
 from musetalk.webui.backend_names import titled
-from musetalk.webui.html.status import share_done, whole_said
+from musetalk.webui.html.status import doing, share_done, whole_said
 from musetalk.webui.html.units import ago, clock, in_time, sentence
 
 _STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
@@ -185,7 +184,7 @@ def _state(job: Job, place: int) -> str:
     if job.state == "queued" and place > 0:
         return f"Waiting, {place} before it"
     if job.state == "running" and job.progress:
-        return STAGE_TITLES[job.progress.stage]
+        return doing(job.progress)
     return _STATES[job.state]
 
 
@@ -214,7 +213,7 @@ def _bar(job: Job) -> str:
     if job.state != "running":
         return ""
     share = share_done(job.progress)
-    title = STAGE_TITLES[job.progress.stage if job.progress else "preflight"]
+    title = doing(job.progress)
     value = "" if share is None else f' aria-valuenow="{int(share * 100)}"'
     fill = " data-unknown" if share is None else f' style="width:{share:.1%}"'
     return (

@@ -10,6 +10,7 @@ from musetalk.webui.backend_names import is_draft, titled
 from musetalk.webui.drawing.shown_frame import ShownFrame
 from musetalk.webui.html.plain_words import VISITOR, Reader
 from musetalk.webui.html.problems import in_sentences
+from musetalk.webui.html.status import waiting_for_device
 from musetalk.webui.html.units import clock, sentence
 from musetalk.webui.previews import Preview
 
@@ -63,6 +64,8 @@ def preview_status(
 def _doing(preview: Preview, before: int) -> str:
     if preview.state == "waiting" or preview.stage is None:
         return f"waiting for {before} other{'s' if before > 1 else ''}" if before else "waiting for its turn"
+    if preview.before:
+        return waiting_for_device(preview.before).lower()
     return _STAGES[preview.stage].lower()
 
 

