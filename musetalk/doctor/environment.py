@@ -61,7 +61,10 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
             *((each.name, "; ".join(each.lacks(models_dir)) or "ready") for each in restorers),
             *_unusable(restorers.broken),
         ],
-        "Frame steps": [*((each.name, f"ready: {each.summary}") for each in steps), *_unusable(steps.broken)],
+        "Frame steps": [
+            *((each.name, "; ".join(each.lacks(models_dir)) or f"ready: {each.summary}") for each in steps),
+            *_unusable(steps.broken),
+        ],
     }
 
 

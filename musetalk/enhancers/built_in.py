@@ -5,16 +5,17 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from musetalk.enhancers.spec import EnhancerPlace, EnhancerSpec
+from musetalk.enhancers.spec import EnhancerSpec
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.weights.catalog import GFPGAN
+from musetalk.weights.part_spec import Place
 from musetalk.weights.variants import preferred
 
 WEIGHT_SET = "gfpgan"  # of weights, and their folder
 _PACKAGES = ("gfpgan", "basicsr")
 
 
-def load_file(path: Path, place: EnhancerPlace) -> FaceEnhancer:
+def load_file(path: Path, place: Place) -> FaceEnhancer:
     """Load the restorer in a file, of any architecture that spandrel knows.
 
     Raises:
@@ -26,11 +27,11 @@ def load_file(path: Path, place: EnhancerPlace) -> FaceEnhancer:
     return load_restorer(path, restoring_compute(place.device, place.dtype), place.batch_size)
 
 
-def _by_spandrel(place: EnhancerPlace) -> FaceEnhancer:
+def _by_spandrel(place: Place) -> FaceEnhancer:
     return load_file(preferred(place.models_dir / GFPGAN.path), place)
 
 
-def _by_package(place: EnhancerPlace) -> FaceEnhancer:
+def _by_package(place: Place) -> FaceEnhancer:
     from musetalk.enhancers.gfpgan_package import load_original  # noqa: PLC0415 - loads torch
     from musetalk.enhancers.network_enhancer import restoring_compute  # noqa: PLC0415 - the same
 

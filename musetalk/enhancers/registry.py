@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from musetalk.enhancers.built_in import WEIGHT_SET, load_file
-from musetalk.enhancers.spec import EnhancerPlace, EnhancerSpec
+from musetalk.enhancers.spec import EnhancerSpec
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import CheckpointError, OutOfMemoryError, WeightsError
 from musetalk.utils.extensions import ENHANCERS, Registry
+from musetalk.weights.part_spec import Place
 from musetalk.weights.variants import preferred
 
 NONE = "none"  # what settings say where nothing is to be restored; what is neither that nor a name is a file
@@ -58,7 +59,7 @@ class EnhancerRegistry(Registry[EnhancerSpec]):
             return (file_of(model, models_dir),)
         return tuple(preferred(models_dir / file.path) for file in spec.weights)
 
-    def load(self, model: str, place: EnhancerPlace) -> FaceEnhancer:
+    def load(self, model: str, place: Place) -> FaceEnhancer:
         """Load a restorer.
 
         Args:

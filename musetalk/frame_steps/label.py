@@ -80,6 +80,6 @@ def label(options: LabelOptions, picture: UInt8Array, _number: int) -> UInt8Arra
 LABEL = FrameStepSpec(
     "label",
     "a line of text in a corner, such as: AI generated",
-    load=lambda options: partial(label, options),
+    load=lambda options, _place: partial(label, options),
     options=LabelOptions,
 )

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from musetalk.settings import Settings
 from musetalk.utils.arrays import UInt8Array
+from musetalk.weights.part_spec import PartSpec, Place
 
 # From a finished frame, uint8 RGB [H, W, 3], and its number in the output, from 0, to what goes on: uint8 RGB
 # [H', W', 3]. A pure function of the two, and called from several threads: any range of frames comes out the same. The
@@ -24,21 +25,19 @@ class NoOptions(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class FrameStepSpec(Generic[Options]):
+class FrameStepSpec(PartSpec, Generic[Options]):
     """A way to change finished frames.
 
     Attributes:
-        name: As settings name it.
         summary: One line for people who choose.
-        load: Makes the step with its options; it is kept until these change.
+        load: Makes the step with its options, where it runs; it is kept until one of both changes.
         options: The model of its options: frozen, with a default for each, so that the name alone is enough. Visitors
             of the app may set them.
         size: How large frames come out of it that go into it so large, with its options. None: as they were.
     """
 
-    name: str
     summary: str
-    load: Callable[[Options], FrameStep]
+    load: Callable[[Options, Place], FrameStep]
     options: type[Options] = NoOptions  # type: ignore[assignment]  # whoever names no model is given that one
     size: Callable[[Options, Size], Size] | None = None
 

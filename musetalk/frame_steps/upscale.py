@@ -40,7 +40,7 @@ def upscale(options: UpscaleOptions, picture: UInt8Array, _number: int) -> UInt8
 UPSCALE = FrameStepSpec(
     "upscale",
     "larger frames, by Lanczos' filter: more pixels, no more detail",
-    load=lambda options: partial(upscale, options),
+    load=lambda options, _place: partial(upscale, options),
     options=UpscaleOptions,
     size=scaled_size,
 )

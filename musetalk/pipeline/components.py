@@ -15,7 +15,6 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend, ConfiguredBackend
 from musetalk.backends.types import FaceGenerator, GeneratorSpec
 from musetalk.enhancers.registry import EnhancerRegistry
-from musetalk.enhancers.spec import EnhancerPlace
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, OutOfMemoryError, PackageError, WeightsError, about
 from musetalk.faces.detection.registry import DetectorRegistry, detector_notes
@@ -39,6 +38,7 @@ from musetalk.utils.stopping import ends_by, left_alone
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS
 from musetalk.weights.hub import check_endpoint
+from musetalk.weights.part_spec import Place
 
 if TYPE_CHECKING:
     import torch
@@ -114,14 +114,16 @@ class ComponentLoader:
         backend.check_ready()
         if backend.gpu is not None and settings.network.device != "auto":
             left_alone(lambda: _device(settings.network.device))
-        self._steps.chosen(settings.frame_steps)
+        steps = self._steps.chosen(settings.frame_steps)
         asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
         missing = lacking(asked, settings.models_dir, "faces")
         detectors, enhancers, models_dir = self._detectors, self._enhancers, settings.models_dir
         missing += detectors.lacks(settings.detector, models_dir) if self._detector is None else ()
         missing += enhancers.lacks(settings.enhance.model, models_dir) if settings.enhance.wanted else ()
+        missing += tuple(line for step in steps for line in step.spec.lacks(models_dir))
         if missing:
             packages = {
+                *(line for step in steps for line in step.spec.missing()),
                 *detectors.lacks_packages(settings.detector),
                 *enhancers.lacks_packages(settings.enhance.model),
             }
@@ -208,7 +210,7 @@ class ComponentLoader:
             return self._detector
         spec = self._detectors.taken(wanted, models_dir)
         named = wanted.model_copy(update={"name": spec.name})  # one that "auto" took is the same when it is named
-        return _leased(leases, "detector", spec.load, named, device, models_dir)
+        return _leased(leases, "detector", spec.load, named, Place(models_dir, device))
 
     def _load(self, leases: Leases, settings: RenderSettings) -> Components:
         backend = self.check(settings)
@@ -253,6 +255,7 @@ class ComponentLoader:
             notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], models_dir, 'landmarks')[0]}")
         if audio_spec is not None and settings.network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
+        place = Place(models_dir, device, settings.network.dtype)
         return Components(
             self._load_detector(leases, settings.detector, device, models_dir),
             generator,
@@ -262,12 +265,12 @@ class ComponentLoader:
             None if audio_spec is None else FeatureCache(cache_folder() / "features"),
             tuple(notes),
             backend.name,
-            frame_steps=self._frame_steps(leases, settings.frame_steps),
+            frame_steps=self._frame_steps(leases, settings.frame_steps, place),
         )
 
-    def _frame_steps(self, leases: Leases, wanted: Sequence[FrameStepChoice]) -> tuple[LoadedStep, ...]:
+    def _frame_steps(self, leases: Leases, wanted: Sequence[FrameStepChoice], place: Place) -> tuple[LoadedStep, ...]:
         return tuple(
-            LoadedStep(each, _leased(leases, f"frame step {each.spec.name}", each.spec.load, each.options))
+            LoadedStep(each, _leased(leases, f"frame step {each.spec.name}", each.spec.load, each.options, place))
             for each in self._steps.chosen(wanted)
         )
 
@@ -290,7 +293,7 @@ class ComponentLoader:
     ) -> FaceEnhancer | None:
         if not wanted.wanted:
             return None
-        place = EnhancerPlace(models_dir, network.device, network.dtype, network.batch_size)
+        place = Place(models_dir, network.device, network.dtype, network.batch_size)
         return _leased(leases, "restorer", self._enhancers.load, wanted.model, place)
 
     def _encoder(self, leases: Leases, audio_spec: AudioFeatureSpec, device: str, models_dir: Path) -> SpeechEncoder:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from musetalk.backends.registry import BackendRegistry
 from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.faces.detection.registry import DetectorRegistry
+from musetalk.frame_steps.registry import FrameStepRegistry
 from musetalk.weights import WeightFile
+from musetalk.weights.part_spec import PartSpec
 
 
 def all_weight_sets(registry: BackendRegistry) -> dict[str, tuple[WeightFile, ...]]:
-    """Return the sets of this package, of backends, and of the detectors and restorers of other packages."""
+    """Return the sets of this package, of backends, and of detectors, restorers and frame steps of other packages."""
     return {**registry.weight_sets(), **added_sets()}
 
 
 def added_sets() -> dict[str, tuple[WeightFile, ...]]:
-    """Return the sets that detectors and restorers bring which come with other packages."""
-    finders_and_restorers = (*DetectorRegistry(), *EnhancerRegistry())
-    return {each.name: each.weights for each in finders_and_restorers if each.weights and not each.weight_set}
+    """Return the sets that detectors, restorers and frame steps bring which come with other packages."""
+    parts: tuple[PartSpec, ...] = (*DetectorRegistry(), *EnhancerRegistry(), *FrameStepRegistry())
+    return {each.name: each.weights for each in parts if each.weights and not each.weight_set}

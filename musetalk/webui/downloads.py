@@ -196,7 +196,9 @@ def weight_sets(backends: Iterable[AnyBackend]) -> tuple[WeightSet, ...]:
     sets = [WeightSet(backend.name, backend.summary, backend.weights) for backend in backends if backend.weights]
     if any(set(SD_VAE) <= set(each.files) for each in sets):
         sets += [WeightSet(name, what, WEIGHT_SETS[name]) for name, what in _BESIDES.items()]
-    sets += [WeightSet(name, "finds or restores faces, for any backend", files) for name, files in added_sets().items()]
+    sets += [
+        WeightSet(name, "what another package reads, for any backend", files) for name, files in added_sets().items()
+    ]
     return tuple(sets)
 
 

@@ -33,7 +33,7 @@ class Middle:
     def detect(self, frames):
         return [[FaceBox(0.3 * w, 0.2 * h, 0.7 * w, 0.2 * h + 0.4 * w, 1.0)] for h, w, _ in (f.shape for f in frames)]
 
-SPEC = DetectorSpec("middle", "The middle", lambda _settings, _device, _models_dir: Middle())
+SPEC = DetectorSpec("middle", "The middle", lambda _settings, _place: Middle())
 """
 NEGATIVE = """
 from musetalk.enhancers.spec import EnhancerSpec
@@ -70,6 +70,23 @@ def test_they_are_found_by_name_through_every_door(tmp_path: Path, monkeypatch: 
     assert dict(examine(BackendRegistry(()), tmp_path)["Faces"])["The middle detector"] == "ready"
     assert ("The middle", "middle") in WIDGETS["detector.name"].build().choices  # type: ignore[attr-defined]
     assert "negative" in restorers(tmp_path) and may_be_named("negative")
+
+
+WITH_WEIGHTS = """
+from dataclasses import replace
+from pathlib import PurePosixPath
+from musetalk.weights import HubPlace, WeightFile
+SPEC = replace(SPEC, weights=(WeightFile(PurePosixPath("mid/net.pth"), HubPlace("some/mid", "net.pth"), "MIT", 7),))
+"""
+
+
+def test_what_it_reads_is_listed_and_missed_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, MIDDLE + WITH_WEIGHTS, "middle", "musetalk.detectors")
+    models = tmp_path / "models"
+    assert "mid/net.pth" in musetalk("weights", "list", "--models-dir", models)[1]
+    wanted = ("--backend", "preview", "--detector", "middle", "--models-dir", models)
+    code, _, complaint = musetalk("render", PORTRAIT, PORTRAIT, "-o", tmp_path / "x.mp4", *wanted)
+    assert code == 1 and "weights download middle" in complaint
 
 
 def test_an_unknown_detector_is_refused_with_those_there_are() -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from musetalk.faces.detection import mtcnn_networks
 from musetalk.faces.detection.spec import DetectorSpec
 from musetalk.faces.types import FaceDetector
 from musetalk.settings import DetectorSettings
 from musetalk.weights.catalog import S3FD, YUNET
+from musetalk.weights.part_spec import Place
 
 
-def _s3fd(settings: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
+def _s3fd(settings: DetectorSettings, place: Place) -> FaceDetector:
     from musetalk.faces.detection.s3fd import LONGEST, load_s3fd  # noqa: PLC0415 - loads torch
     from musetalk.runtime.device import choose_compute  # noqa: PLC0415 - the same
 
-    place = choose_compute(device, "fp32").device
-    return load_s3fd(models_dir / S3FD.path, place, longest=settings.max_side or LONGEST, smallest=settings.min_face)
+    device = choose_compute(place.device, "fp32").device
+    return load_s3fd(
+        place.models_dir / S3FD.path, device, longest=settings.max_side or LONGEST, smallest=settings.min_face
+    )
 
 
-def _mtcnn(settings: DetectorSettings, _device: str, _models_dir: Path) -> FaceDetector:
+def _mtcnn(settings: DetectorSettings, _place: Place) -> FaceDetector:
     from musetalk.faces.detection.mtcnn import MtcnnDetector  # noqa: PLC0415
 
     return MtcnnDetector(settings)
@@ -31,13 +32,13 @@ def _mtcnn_lacks() -> tuple[str, ...]:
     return (f"the package {mtcnn_networks.PACKAGE} is not installed: {mtcnn_networks.REMEDY}",)
 
 
-def _yunet(settings: DetectorSettings, _device: str, models_dir: Path) -> FaceDetector:
+def _yunet(settings: DetectorSettings, place: Place) -> FaceDetector:
     from musetalk.faces.detection.yunet import YuNetDetector  # noqa: PLC0415
 
-    return YuNetDetector(settings, models_dir / YUNET.path)
+    return YuNetDetector(settings, place.models_dir / YUNET.path)
 
 
-def _haar(settings: DetectorSettings, _device: str, _models_dir: Path) -> FaceDetector:
+def _haar(settings: DetectorSettings, _place: Place) -> FaceDetector:
     from musetalk.faces.detection.haar import HaarDetector  # noqa: PLC0415
 
     return HaarDetector(settings)

@@ -16,9 +16,9 @@ from torchvision.transforms.functional import rgb_to_grayscale
 
 from musetalk.enhancers.gfpgan_package import original_class
 from musetalk.enhancers.registry import EnhancerRegistry
-from musetalk.enhancers.spec import EnhancerPlace
 from musetalk.errors import CheckpointError, PackageError
 from musetalk.utils.arrays import UInt8Array
+from musetalk.weights.part_spec import Place
 from tests.golden.read import read_golden
 from tests.helpers.errors import raises_kind
 from tests.helpers.filled import golden_state, holding
@@ -113,7 +113,7 @@ def test_somebody_elses_mending_stays(packages: Path, monkeypatch: pytest.Monkey
 
 def test_faces_go_through_the_packages_network_without_new_noise(packages: Path, tmp_path: Path) -> None:
     halves = torch.tensor([1.0, 0.5, -1.0])[:, None, None]
-    restorer = EnhancerRegistry().load("gfpgan-original", EnhancerPlace(checkpoint(tmp_path, weight=halves), "cpu"))
+    restorer = EnhancerRegistry().load("gfpgan-original", Place(checkpoint(tmp_path, weight=halves), "cpu"))
     assert (restorer.name, restorer.size, restorer.device) == (f"{GFPGAN_NAME} by the gfpgan package", 512, "cpu")
     seen = faces(2)
     restored = restorer.enhance(seen)
@@ -124,7 +124,7 @@ def test_faces_go_through_the_packages_network_without_new_noise(packages: Path,
 
 def test_another_networks_file_is_refused(packages: Path, tmp_path: Path) -> None:
     with raises_kind(CheckpointError, tensors=("weight", "bias")):
-        EnhancerRegistry().load("gfpgan-original", EnhancerPlace(checkpoint(tmp_path, bias=torch.zeros(1)), "cpu"))
+        EnhancerRegistry().load("gfpgan-original", Place(checkpoint(tmp_path, bias=torch.zeros(1)), "cpu"))
 
 
 def test_missing_packages_are_told_before_and_when_they_are_needed(
@@ -137,7 +137,7 @@ def test_missing_packages_are_told_before_and_when_they_are_needed(
         "gfpgan and basicsr not installed: pip install -r requirements-gfpgan.txt",
     )
     with raises_kind(PackageError):
-        EnhancerRegistry().load("gfpgan-original", EnhancerPlace(tmp_path, "cpu"))
+        EnhancerRegistry().load("gfpgan-original", Place(tmp_path, "cpu"))
 
 
 def test_packages_that_are_there_are_not_imported_to_find_out(packages: Path, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_packages_that_are_there_are_not_imported_to_find_out(packages: Path, tm
 def test_packages_that_break_otherwise_are_told(packages: Path, tmp_path: Path, broken: str) -> None:
     (packages / "basicsr" / "data" / "degradations.py").write_text(broken, encoding="utf-8")
     with raises_kind(PackageError):
-        EnhancerRegistry().load("gfpgan-original", EnhancerPlace(tmp_path, "cpu"))
+        EnhancerRegistry().load("gfpgan-original", Place(tmp_path, "cpu"))
     assert GONE not in sys.modules
 
 

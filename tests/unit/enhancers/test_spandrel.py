@@ -25,12 +25,12 @@ from musetalk.enhancers.network_enhancer import (
 )
 from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.enhancers.spandrel import load_restorer
-from musetalk.enhancers.spec import EnhancerPlace
 from musetalk.errors import Cancelled, CheckpointError, ComputeError, DeviceError, NotFiniteError, OutOfMemoryError
 from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.catalog import GFPGAN as GFPGAN_FILE
 from musetalk.weights.export import export
+from musetalk.weights.part_spec import Place
 from tests.helpers.errors import raises_kind
 from tests.helpers.filled import CPU, filled, state_for
 from tests.helpers.tiny_checkpoints import DOUBLE_NAME, write_all
@@ -95,7 +95,7 @@ class TestChoice:
 
 class TestLoading:
     def test_gfpgan_loads_in_its_published_shapes_and_from_its_lean_copy(self, models: Path, tmp_path: Path) -> None:
-        chosen = EnhancerRegistry().load("gfpgan", EnhancerPlace(models, "cpu"))
+        chosen = EnhancerRegistry().load("gfpgan", Place(models, "cpu"))
         assert (chosen.name, chosen.size, chosen.device) == ("GFPGANv1.4.pth by spandrel (GFPGAN)", 512, "cpu")
         write_all(tmp_path, ["gfpgan"])
         (copy,) = export([GFPGAN_FILE], tmp_path, "fp16")
@@ -115,7 +115,7 @@ class TestLoading:
         np.testing.assert_array_equal(chosen.enhance(seen), seen.repeat(scale, axis=1).repeat(scale, axis=2))
 
     def test_what_it_makes_is_what_spandrel_makes(self, models: Path) -> None:
-        chosen = EnhancerRegistry().load(DOUBLE_NAME, EnhancerPlace(models, "cpu"))
+        chosen = EnhancerRegistry().load(DOUBLE_NAME, Place(models, "cpu"))
         seen = faces(1, chosen.size)
         network = compact(2)
         network.load_state_dict(torch.load(models / "gfpgan" / DOUBLE_NAME, weights_only=True)["params"])
@@ -183,7 +183,7 @@ class TestRefusal:
 
     def test_devices_that_are_not_there_are_named(self, models: Path) -> None:
         with raises_kind(DeviceError):
-            EnhancerRegistry().load(DOUBLE_NAME, EnhancerPlace(models, "cuda:7"))
+            EnhancerRegistry().load(DOUBLE_NAME, Place(models, "cuda:7"))
 
 
 @dataclass(frozen=True, slots=True)

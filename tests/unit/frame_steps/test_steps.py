@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,10 @@ from musetalk.frame_steps.spec import FrameStepSpec, NoOptions
 from musetalk.frame_steps.upscale import UPSCALE, UpscaleOptions
 from musetalk.settings import Limits, RenderSettings
 from musetalk.utils.arrays import UInt8Array
+from musetalk.weights.part_spec import Place
 from tests.helpers.errors import raises_kind
+
+HERE = Place(Path("models"))
 
 
 def noise(height: int = 90, width: int = 160) -> UInt8Array:
@@ -57,7 +62,7 @@ def test_what_is_no_step_or_no_option_is_refused(said: str) -> None:
 def test_frames_become_as_large_as_was_asked_and_never_smaller(
     options: UpscaleOptions, size: tuple[int, int], made: tuple[int, int]
 ) -> None:
-    step = LoadedStep(ChosenStep(UPSCALE, options), UPSCALE.load(options))
+    step = LoadedStep(ChosenStep(UPSCALE, options), UPSCALE.load(options, HERE))
     assert step.chosen.size_of(size) == made
     picture = noise(size[1], size[0])
     assert step.apply(picture, 0).shape == (made[1], made[0], 3)
@@ -76,7 +81,7 @@ def test_a_label_is_read_in_its_corner_on_any_ground(corner: str, ground: int) -
     options = LabelOptions.model_validate({"corner": corner, "opacity": 0.5})
     picture = np.full((360, 640, 3), ground, np.uint8)
     before = picture.copy()
-    labelled = LABEL.load(options)(picture, 0)
+    labelled = LABEL.load(options, HERE)(picture, 0)
     np.testing.assert_array_equal(picture, before)
     rows, columns = np.nonzero((labelled != picture).any(axis=2))
     assert (rows.mean() < 180, columns.mean() < 320) == (corner.startswith("top"), corner.endswith("left"))
@@ -87,12 +92,12 @@ def test_a_label_is_read_in_its_corner_on_any_ground(corner: str, ground: int) -
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (40, 400)])
 def test_a_label_keeps_inside_the_smallest_picture(size: tuple[int, int]) -> None:
     options = LabelOptions(text="A long line that no small picture can hold")
-    assert LABEL.load(options)(noise(*size), 0).shape == (*size, 3)
+    assert LABEL.load(options, HERE)(noise(*size), 0).shape == (*size, 3)
 
 
 def test_a_step_that_makes_another_size_than_it_says_is_told_by_its_name() -> None:
-    spec = FrameStepSpec("half", "half of it", load=lambda _: lambda picture, _number: picture[::2])
-    step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions()))
+    spec = FrameStepSpec("half", "half of it", load=lambda _, __: lambda picture, _number: picture[::2])
+    step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
     with raises_kind(PackageError) as caught:
         step.apply(noise(), 0)
     assert '"half"' in caught.value.problem
