@@ -239,6 +239,11 @@ def write_error(error: OSError) -> type[OutputError]:
     return DiskSpaceError if error.errno in {errno.ENOSPC, errno.EDQUOT} else OutputError
 
 
+def one_line(said: object) -> str:
+    """Return what an error says in one line, whatever line breaks and indents it has."""
+    return " ".join(str(said).split())
+
+
 @contextmanager
 def about(subject: Subject) -> Iterator[None]:
     """Errors that leave the `with` block are about this part of the request, unless a block inside said of what."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,12 +129,10 @@ class FeatureCache:
             if features.path.stat().st_size > self._max_bytes:
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".features-", dir=self._folder) as scratch:
-                copy = Path(scratch) / "copy"
-                link_or_copy(features.path, copy)
-                copy.replace(self._kept(key))
+            with whole_file(self._kept(key)) as partial:
+                link_or_copy(features.path, partial)
             self._shrink()
-        except OSError as error:
+        except (OSError, OutputError) as error:
             _log.warning("the voice's features are not kept in %s: %s", self._folder, error)
 
     def _kept(self, key: str) -> Path:

@@ -19,7 +19,7 @@ from musetalk.cli.inspect import inspect
 from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal
 from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.weights import app as weights_app
-from musetalk.errors import Cancelled, MuseTalkError, SettingsError
+from musetalk.errors import Cancelled, MuseTalkError, SettingsError, one_line
 
 if TYPE_CHECKING:
     from musetalk.cli.tasks import Task, TaskResult
@@ -196,7 +196,7 @@ def run(command: Callable[[], object]) -> NoReturn:
         code, text = FAILED, "there is not enough memory: scale the source down, or close other programs"
     except KeyboardInterrupt:
         code, text = CANCELLED, "cancelled"
-    sys.stderr.write(f"musetalk: {' '.join(text.split())}\n")
+    sys.stderr.write(f"musetalk: {one_line(text)}\n")
     sys.exit(code)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from musetalk.errors import SettingsError
+from musetalk.errors import SettingsError, one_line
 from musetalk.settings import nested
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _setting(text: str) -> tuple[str, Any]:
         if name and equals:
             return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise SettingsError(f"--set {text}: the value cannot be read ({' '.join(str(error).split())})") from error
+        raise SettingsError(f"--set {text}: the value cannot be read ({one_line(error)})") from error
     raise SettingsError(f"--set {text} is not of the form NAME=VALUE", "for example: --set network.seed=1")
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
-from musetalk.errors import PATH, BackendError, Cancelled, MuseTalkError, SettingsError, write_error
+from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsError
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import AUTO, EncoderSettings, InputSettings, RenderSettings, SourceSettings
-from musetalk.utils.files import readable, temporary_folder
+from musetalk.utils.files import put_in_place, readable, remove_file, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 
 _OF_EACH = {"measure": True, "use_saved_coords": True}  # settings of every render, whatever the user's are
@@ -280,16 +280,12 @@ def _move(work: Path, folder: Path, names: Sequence[str]) -> None:
     Raises:
         OutputError: They cannot be moved.
     """
-    (folder / COMPARISON).unlink(missing_ok=True)
+    remove_file(folder / COMPARISON)
     for name in names:
-        try:
-            if (work / name).exists():
-                (work / name).replace(folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            problem = f'"{PATH}" cannot be replaced ({error.strerror})'
-            raise write_error(error)(problem, "write elsewhere", path=folder / name) from error
+        if (work / name).exists():
+            put_in_place(work / name, folder / name)
+        else:
+            remove_file(folder / name)
 
 
 class _Told:

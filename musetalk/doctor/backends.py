@@ -21,7 +21,7 @@ from musetalk.compositing.masks import FaceMask
 from musetalk.doctor.findings import Findings
 from musetalk.doctor.network_hooks import watched
 from musetalk.doctor.sample_clip import Scene, envelope_windows, feature_windows
-from musetalk.errors import MuseTalkError
+from musetalk.errors import MuseTalkError, one_line
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.pipeline.cropping import FaceCropper
 from musetalk.pipeline.masking import FaceMasker, first_row_shown
@@ -75,7 +75,7 @@ def check_backend(
             lines = _run(backend, scene, network, crop, mask, Path(folder), installed=not lacks)
     except _FAILS as error:
         _log.debug("%s failed", backend.name, exc_info=True)
-        lines = [Finding("failed", f"{type(error).__name__}: {' '.join(str(error).split())}", failed=True)]
+        lines = [Finding("failed", f"{type(error).__name__}: {one_line(error)}", failed=True)]
     release_memory()
     return Findings(backend.name, (weights, *lines))
 

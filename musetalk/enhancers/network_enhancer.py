@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from musetalk.backends.latent.vae import to_crops, to_pixels
-from musetalk.errors import ComputeError, NotFiniteError, OutOfMemoryError
+from musetalk.errors import ComputeError, NotFiniteError, OutOfMemoryError, one_line
 from musetalk.progress import never_stop
 from musetalk.runtime.device import Batches, Compute, choose_compute, frames_that_fit, is_out_of_memory
 from musetalk.runtime.stop_points import with_stop_points
@@ -141,4 +141,4 @@ def gfpgan_restoration(network: nn.Module, compute: Compute) -> Restoration:
 
 def said_by(error: BaseException) -> str:
     """Return what a foreign package had to say, in one line of bearable length."""
-    return " ".join(str(error).split())[:_REASON] or type(error).__name__
+    return one_line(error)[:_REASON] or type(error).__name__

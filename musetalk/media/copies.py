@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from musetalk.errors import DiskSpaceError, OutputError, VoiceError
+from musetalk.errors import OutputError, VoiceError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_process import Child
 from musetalk.media.probe import VoiceFacts
@@ -102,5 +102,4 @@ def _sound_of(source: Source, folder: Path, limits: Limits, cancel: CancelToken 
 
 
 def _failure(child: Child, out: Path) -> OutputError:
-    kind = DiskSpaceError if child.ran_out_of_disk else OutputError
-    return kind(f'the copy "{out.name}" cannot be written ({child.complaint})', "free some space")
+    return child.disk_error(out.parent) or OutputError(f'the copy "{out.name}" cannot be written ({child.complaint})')

@@ -7,13 +7,14 @@ import subprocess
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
 import imageio_ffmpeg
 import psutil
 
-from musetalk.errors import MediaError
+from musetalk.errors import PATH, DiskSpaceError, MediaError
 from musetalk.progress import CancelToken
 
 STALL_SECONDS = 120.0  # a child that neither gives nor takes a byte for so long, nor computes, is taken for dead
@@ -227,10 +228,15 @@ class Child:
         """The first lines of its stderr that begin as was asked for (all of them once `finish` has returned)."""
         return list(self._kept)
 
-    @property
-    def ran_out_of_disk(self) -> bool:
-        """Whether it says so: it has no code of its own for that."""
-        return any(_DISK_FULL in line for line in self.stderr_lines)
+    def disk_error(self, folder: Path) -> DiskSpaceError | None:
+        """Return the error to raise where it failed to write into a folder because the disk is full; None: it is not.
+
+        ffmpeg has no exit code for that; its messages tell.
+        """
+        if not any(_DISK_FULL in line for line in self.stderr_lines):
+            return None
+        remedy = "free some space, or write elsewhere"
+        return DiskSpaceError(f'the disk under "{PATH}" is full', remedy, path=folder)
 
     @property
     def complaint(self) -> str:

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
+from musetalk.errors import OutputError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.ffmpeg_process import Child
@@ -17,6 +17,7 @@ from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings
 from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.files import put_in_place
 
 OUTPUT_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
 
@@ -133,14 +134,8 @@ class VideoWriter:
         """
         if self._child.finish() != 0 or not self._partial.is_file():
             raise self._failure()
-        try:
-            self._partial.replace(self._out)
-        except OSError as error:
-            problem = f'"{PATH}" cannot be replaced ({error.strerror})'
-            raise write_error(error)(problem, "give another name", path=self._out) from error
+        put_in_place(self._partial, self._out)
 
     def _failure(self) -> OutputError:
-        if self._child.ran_out_of_disk:
-            remedy = "free some space, or write elsewhere"
-            return DiskSpaceError(f'the disk under "{PATH}" is full', remedy, path=self._out.parent)
-        return OutputError(f'"{self._out.name}" cannot be encoded ({self._child.complaint})', path=self._out)
+        other = OutputError(f'"{self._out.name}" cannot be encoded ({self._child.complaint})', path=self._out)
+        return self._child.disk_error(self._out.parent) or other

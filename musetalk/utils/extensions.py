@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from musetalk.errors import MuseTalkError, PackageError, SettingsError
+from musetalk.errors import MuseTalkError, PackageError, SettingsError, one_line
 
 _log = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ class Registry(Generic[Spec]):
                 if entry.name in specs:
                     raise ValueError(f"there is another {self.extension.noun} of that name")  # noqa: TRY301
             except Exception as error:  # noqa: BLE001 - importing somebody else's code can end in any way
-                why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                why = f"{type(error).__name__}: {one_line(error)}"
                 _log.warning('the %s "%s" (%s) cannot be used: %s', self.extension.noun, entry.name, entry.value, why)
                 broken.append(Broken(entry.name, entry.value, why))
             else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from musetalk.errors import PATH, OutputError, write_error
+from musetalk.errors import PATH, OutputError, one_line, write_error
 
 _NAME_BYTES = 255  # that a file's name may have, on nearly every file system
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
@@ -78,12 +78,46 @@ def _names_a_stream(path: Path) -> bool:
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or " ".join(str(error).split())
+    reason = error.strerror or one_line(error)
     return _refused(path, f'"{PATH}" cannot be written ({reason})', "write it elsewhere", write_error(error))
 
 
 def _refused(path: Path, problem: str, remedy: str, kind: type[OutputError] = OutputError) -> OutputError:
     return kind(problem, remedy, path=path).called(readable(path))
+
+
+def _irreplaceable(path: Path, error: OSError) -> OutputError:
+    problem = f'"{PATH}" cannot be replaced ({error.strerror})'
+    return _refused(path, problem, "write elsewhere", write_error(error))
+
+
+def put_in_place(made: Path, path: Path, unwritable: Callable[[Path, OSError], OutputError] = _irreplaceable) -> None:
+    """Give a file that is whole its name, in place of what is there.
+
+    Args:
+        made: The file; on the same file system.
+        path: Its name.
+        unwritable: What to say where it cannot be.
+
+    Raises:
+        OutputError: It cannot be.
+    """
+    try:
+        made.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        OutputError: It cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _irreplaceable(path, error) from error
 
 
 @contextmanager
@@ -103,7 +137,7 @@ def whole_file(path: Path, unwritable: Callable[[Path, OSError], OutputError] = 
     partial = path.with_name(f".partial-{secrets.token_hex(4)}{_ending(path)}")
     try:
         yield partial
-        partial.replace(path)
+        put_in_place(partial, path, unwritable)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.errors import PATH, DiskSpaceError, VoiceError
+from musetalk.errors import VoiceError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.containers.flac import write_joined
 from musetalk.media.containers.ogg import write_links
@@ -208,7 +208,5 @@ def _extract(
 
 def _check(child: Child, out: Path) -> None:
     status = child.finish()
-    if status != 0 and child.ran_out_of_disk:
-        raise DiskSpaceError(f'the disk under "{PATH}" is full', "free some space", path=out.parent)
     if status != 0 or not out.is_file():
-        raise VoiceError(child.complaint)
+        raise child.disk_error(out.parent) or VoiceError(child.complaint)

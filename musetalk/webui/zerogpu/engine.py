@@ -22,7 +22,7 @@ from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
 from musetalk.settings import AUTO, PARSED_SHAPES, DetectorSettings, EnhanceSettings, MaskSettings, RenderSettings
-from musetalk.utils.files import temporary_folder
+from musetalk.utils.files import put_in_place, temporary_folder
 from musetalk.webui.zerogpu.worker import Gpu, LentGpu, PreviewOrder, RenderOrder
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class ZeroGpuEngine(LipSync):
             inner = settings.model_copy(update={"coords_dir": coords_dir})
             order = RenderOrder(seconds, folder / "lease", video, inner, voice, folder / out.name)
             report = self._lent.do(order, tell, cancel)
-            order.out.replace(out)
+            put_in_place(order.out, out)
         report = replace(report, output=str(out), settings=settings.model_dump(mode="json"))
         return report.chosen(choice.reason())
 
