@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.doctor.imports import ELIMINATED, foreign, imports_in, source_files
-from musetalk.errors import one_line
 
 OWN = ("musetalk", "hybrid")
 # What a module, or a package that is there but does not work, may end its import with.
@@ -91,7 +90,7 @@ def _failure(module: str, name: str = "") -> str:
         if name and not hasattr(loaded, name):
             importlib.import_module(f"{module}.{name}")
     except _FAILS as error:
-        return f"{module}: {one_line(error)}"
+        return f"{module}: {' '.join(str(error).split())}"
     return ""
 
 
