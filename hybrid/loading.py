@@ -50,7 +50,7 @@ def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
     clip_length = sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap)
     sizes = LatentOptions.on(compute, size, clip_length, frames)
     denoiser = LatentSyncDenoiser(unet, compute, sampling)
-    spec = replace(spec_of(options.latentsync, sampling), notes=tuple(notes))
+    spec = replace(spec_of(options.latentsync, sampling), notes=(*notes, *compute.notes))
     paste = None if spec.pasted is None else paste_kept
     parts = autoencoder.encoder, autoencoder.decoder, denoiser
     return LatentGenerator(*parts, compute, sizes, spec, hide_painted, paste)

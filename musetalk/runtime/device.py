@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from musetalk.errors import DeviceError, OutOfMemoryError
+from musetalk.runtime.speed import cpu_numbers
 from musetalk.runtime.stop_points import with_stop_points
 
 _T = TypeVar("_T")
@@ -49,6 +50,13 @@ class Compute:
         return values.to(device=self.device, dtype=self.dtype, memory_format=layout)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it, a sentence each."""
+        if self.device.type != "cpu" or self.dtype != torch.bfloat16:
+            return ()
+        return ("the networks calculated in bfloat16, which costs digits (about 40 dB); --dtype fp32 is exact",)
+
+    @property
     def _layout(self) -> torch.memory_format:
         """Channels last is what tensor cores read. torch's CPU GroupNorm loses three digits in it."""
         return torch.contiguous_format if self.device.type == "cpu" else torch.channels_last
@@ -59,7 +67,8 @@ def choose_compute(device: str = "auto", dtype: str = "auto") -> Compute:
 
     Args:
         device: "auto" (the first CUDA device if there is one, else the CPU), "cpu", "cuda" or "cuda:N".
-        dtype: "auto" (fp16 on CUDA, as MuseTalk is published and run; fp32 on the CPU), "fp32", "fp16" or "bf16".
+        dtype: "auto" (fp16 on CUDA, as MuseTalk is published and run; on the CPU as `cpu_numbers`), "fp32", "fp16" or
+            "bf16".
 
     Raises:
         DeviceError: There is no such device, or no such number type on it.
@@ -69,7 +78,7 @@ def choose_compute(device: str = "auto", dtype: str = "auto") -> Compute:
     known = {"cpu", *(f"cuda:{index}" for index in range(gpus))}
     if name not in known:
         raise DeviceError(f'there is no device "{device}" here', f"choose one of: auto, {', '.join(sorted(known))}")
-    number = ("fp16" if name != "cpu" else "fp32") if dtype == "auto" else dtype
+    number = dtype if dtype != "auto" else "fp16" if name != "cpu" else cpu_numbers()
     if number not in _DTYPES:
         raise DeviceError(f'there is no number type "{dtype}"', f"choose one of: auto, {', '.join(_DTYPES)}")
     if name == "cpu" and number == "fp16":

@@ -212,7 +212,9 @@ class NetworkSettings(Settings):
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
     )
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = setting(
-        "auto", "how exactly they calculate; auto: fp16 on a GPU, fp32 on the CPU", flag="dtype"
+        "auto",
+        "how exactly they calculate; auto: fp16 on a GPU; on a CPU bf16 if quicker, else fp32",
+        flag="dtype",
     )
     decoder: Literal["sd", "tiny"] = setting(
         "sd", "sd: Stable Diffusion's; tiny: TAESD, a few percent of the work, softer", flag="decoder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -135,5 +136,5 @@ def load_musetalk(
     frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
     options = LatentOptions.on(compute, CROP_SIZE, frames, frames)
     denoiser = MuseTalkDenoiser(unet, compute, frames if on_gpu else min(frames, _CPU_BATCH))
-    spec = spec_of(version, v1_speech)
+    spec = replace(spec_of(version, v1_speech), notes=compute.notes)
     return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, spec)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import DeviceError, OutOfMemoryError
+from musetalk.runtime import device
 from musetalk.runtime.device import Batches, choose_compute, frames_that_fit
 from tests.helpers.errors import raises_kind
 from tests.helpers.filled import CPU
@@ -64,9 +65,15 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
         Batches(4).run(work, 4)
 
 
-def test_the_cpu_computes_in_float32() -> None:
-    assert choose_compute("cpu") == CPU
+@pytest.mark.parametrize(("quickest", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_the_cpu_computes_in_what_it_is_quickest_in_unless_told(
+    monkeypatch: pytest.MonkeyPatch, quickest: str, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(device, "cpu_numbers", lambda: quickest)
+    assert choose_compute("cpu").dtype == dtype
+    assert choose_compute("cpu", "fp32") == CPU
     assert choose_compute("cpu", "bf16").dtype == torch.bfloat16
+    assert bool(choose_compute("cpu").notes) == (quickest == "bf16")
 
 
 @pytest.mark.parametrize(("device", "dtype"), [("tpu", "auto"), ("cuda:99", "auto"), ("cpu", "fp8"), ("cpu", "fp16")])
