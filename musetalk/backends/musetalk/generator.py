@@ -29,7 +29,7 @@ AUDIO_CHANNELS = 384  # of each of Whisper-tiny's hidden states
 _FOLDERS: dict[Version, str] = {"v1": "musetalk", "v15": "musetalkV15"}
 _WEIGHTS = ("unet.safetensors", "unet.pth", "pytorch_model.bin")
 _CPU_CLIP, _GPU_CLIP = 8, 16
-_CPU_BATCH = 2  # of the UNet: more are a third quicker, but nobody could stop them for seconds
+_COMPILED_CPU_BATCH = 2  # of the UNet: nobody could stop more of them for seconds, since compiled it has no stop points
 
 
 def spec_of(version: Version, v1_speech: V1Speech = "released") -> GeneratorSpec:
@@ -135,6 +135,7 @@ def load_musetalk(
     on_gpu = compute.device.type != "cpu"
     frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
     options = LatentOptions.on(compute, CROP_SIZE, frames, frames)
-    denoiser = MuseTalkDenoiser(unet, compute, frames if on_gpu else min(frames, _CPU_BATCH))
+    stoppable = on_gpu or not compiled
+    denoiser = MuseTalkDenoiser(unet, compute, frames if stoppable else min(frames, _COMPILED_CPU_BATCH))
     spec = replace(spec_of(version, v1_speech), notes=compute.notes)
     return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, spec)
