@@ -7,10 +7,13 @@ before somebody asks.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from musetalk.errors import MuseTalkError, PackageError, SettingsError, one_line
@@ -37,7 +40,7 @@ class Extension:
     def entries(self) -> tuple[EntryPoint, ...]:
         """Return all that there are: those built in first."""
         own = (EntryPoint(name, place, self.group) for name, place in self.built_in.items())
-        return (*own, *entry_points(group=self.group))
+        return (*own, *_installed(self.group))
 
     def names(self) -> tuple[str, ...]:
         """Return what they are called, without a look at whether they can be used."""
@@ -49,12 +52,30 @@ class Extension:
         What cannot be imported has none here: a registry tells why.
         """
         models: dict[str, type[Any]] = {}
-        for entry in entry_points(group=self.group):
+        for entry in _installed(self.group):
             with suppress(Exception):  # importing somebody else's code can end in any way
                 model = getattr(entry.load(), "own_settings", None)
                 if model is not None and entry.name not in self.built_in:
                     models.setdefault(settings_key(entry.name), model)
         return models
+
+
+def _installed(group: str) -> EntryPoints:
+    """Return what packages add, which are read once, and again where one comes or goes."""
+    found: EntryPoints = _entry_points(tuple((place, _changed(place)) for place in sys.path)).select(group=group)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _entry_points(_found_in: tuple[tuple[str, int], ...]) -> Any:  # noqa: ANN401 - of Python 3.10 another class
+    return entry_points()
+
+
+def _changed(place: str) -> int:
+    try:
+        return os.stat(place or ".").st_mtime_ns  # noqa: PTH116 - as often as anything is asked for by its name
+    except OSError:
+        return 0
 
 
 def settings_key(name: str) -> str:
