@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from musetalk.pipeline.forecast import Forecast
 from musetalk.progress import ProgressEvent
 
@@ -19,11 +21,17 @@ class WholeMeter:
     def __init__(self, forecast: Forecast) -> None:
         self._phases = [((turn, stage), s) for turn, stages in enumerate(forecast.turns) for stage, s in stages.items()]
         self._at = 0
+        self._waited = 0.0
+        self._waits_since: float | None = None
         self._began = 0.0
         self._share = 0.0
 
     def read(self, event: ProgressEvent) -> tuple[float, float]:
-        """Return the share of all work that is done, 0 to 1, and the seconds that are left, after an event."""
+        """Return the share of all work that is done, 0 to 1, and the seconds that are left, after an event.
+
+        What is waited for a device is no work.
+        """
+        event = replace(event, seconds=self._working_seconds(event))
         here = next((n for n, (key, _) in enumerate(self._phases) if key == (event.turn, event.stage)), self._at)
         if here > self._at:
             self._at, self._began = here, event.seconds
@@ -31,6 +39,15 @@ class WholeMeter:
         done = max(0.0, event.seconds)
         self._share = max(self._share, done / (done + left) if done + left > 0 else 0.0)
         return self._share, left
+
+    def _working_seconds(self, event: ProgressEvent) -> float:
+        """Return the seconds of an event without those in which the job waited for a device."""
+        if self._waits_since is None:
+            self._waits_since = event.seconds if event.before else None
+        elif not event.before:
+            self._waited += event.seconds - self._waits_since
+            self._waits_since = None
+        return (event.seconds if self._waits_since is None else self._waits_since) - self._waited
 
     def _part(self, event: ProgressEvent) -> float | None:
         """Return how much of the present stage is done; None: it does not say."""

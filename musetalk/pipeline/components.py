@@ -19,7 +19,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, OutOfMemoryError, PackageError, WeightsError, about
 from musetalk.faces.detection.registry import DetectorRegistry, detector_notes
 from musetalk.faces.types import FaceDetector
-from musetalk.frame_steps.registry import FrameStepRegistry, LoadedStep
+from musetalk.frame_steps.registry import ChosenStep, FrameStepRegistry, LoadedStep
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
 from musetalk.progress import RenderRun
 from musetalk.runtime.device_queue import DeviceQueue
@@ -64,6 +64,7 @@ class Components:
         fallback_kind: The kind of the error behind that.
         fallback: Loads what generates what the backend cannot; None: nothing does.
         enhancer: Restores painted faces; None: nothing does.
+        make_room: Lets go of what lies in memory and nobody uses, and returns its names; for where memory runs out.
         frame_steps: What is done to finished frames, in this order.
     """
 
@@ -79,6 +80,7 @@ class Components:
     fallback_kind: str = ""
     fallback: Callable[[], Components] | None = None
     enhancer: FaceEnhancer | None = None
+    make_room: Callable[[], Sequence[str]] = tuple
     frame_steps: tuple[LoadedStep, ...] = ()
 
     @property
@@ -203,6 +205,9 @@ class ComponentLoader:
         if settings.enhance.wanted:
             network, wanted = settings.network, settings.enhance.model
             networks["restorer"] = (wanted, settings.models_dir, network.device, network.dtype, network.batch_size)
+        for step in self._steps.chosen(settings.frame_steps):
+            if step.spec.weights:
+                networks[_step_kind(step)] = (step.spec.load, step.options)
         return networks
 
     def _load_detector(self, leases: Leases, wanted: DetectorSettings, device: str, models_dir: Path) -> FaceDetector:
@@ -214,15 +219,15 @@ class ComponentLoader:
 
     def _load(self, leases: Leases, settings: RenderSettings) -> Components:
         backend = self.check(settings)
-        fallback = backend.fallback
+        fallback, device = backend.fallback, settings.network.device
 
         def stand_in(other: ConfiguredBackend) -> Components:
             """Load a fallback; it stays beside that of the backend that it stands in for."""
-            return self._assemble(leases, other.spec, _generator(leases, other, beside=True), settings)
+            return self._assemble(leases, other.spec, _generator(leases, other, device, beside=True), settings)
 
         try:
             backend.check_complete()
-            generator = _generator(leases, backend)
+            generator = _generator(leases, backend, device)
         except BackendError as error:
             if fallback is None:
                 raise
@@ -265,12 +270,13 @@ class ComponentLoader:
             None if audio_spec is None else FeatureCache(cache_folder() / "features"),
             tuple(notes),
             backend.name,
+            make_room=leases.make_room,
             frame_steps=self._frame_steps(leases, settings.frame_steps, place),
         )
 
     def _frame_steps(self, leases: Leases, wanted: Sequence[FrameStepChoice], place: Place) -> tuple[LoadedStep, ...]:
         return tuple(
-            LoadedStep(each, _leased(leases, f"frame step {each.spec.name}", each.spec.load, each.options, place))
+            LoadedStep(each, _leased(leases, _step_kind(each), each.spec.load, each.options, place))
             for each in self._steps.chosen(wanted)
         )
 
@@ -302,16 +308,29 @@ class ComponentLoader:
         return _leased(leases, "encoder", load_whisper, models_dir / "whisper", audio_spec, device=str(_device(device)))
 
 
-def _generator(leases: Leases, backend: ConfiguredBackend, *, beside: bool = False) -> FaceGenerator:
+def _generator(leases: Leases, backend: ConfiguredBackend, device: str, *, beside: bool = False) -> FaceGenerator:
     """Return what a backend paints with; `beside`: as a fallback, which takes the place of no other."""
     kind, load = _generator_kind(backend), backend.spec.load
-    wanted = Wanted(kind, _key(load, backend.options), backend.name, beside)
+    fits = None if backend.gpu is None else partial(_fits, backend, device)
+    wanted = Wanted(kind, _key(load, backend.options), backend.name, beside, fits)
     return leases.take(wanted, partial(_loaded, kind, partial(load, backend.options)))
+
+
+def _fits(backend: ConfiguredBackend, device: str) -> bool:
+    """Return whether as much memory is free as a backend's weights have on disk: where a CPU has less, it swaps."""
+    from musetalk.runtime.device import free_memory  # noqa: PLC0415 - loads torch
+
+    files = (backend.models_dir / file.path for file in backend.spec.needed)
+    return sum(file.stat().st_size for file in files if file.is_file()) <= free_memory(_device(device))
 
 
 def _generator_kind(backend: ConfiguredBackend) -> str:
     """Return of which one generator stays in memory: one without networks pushes out none that took long to load."""
     return "light generator" if backend.gpu is None else "generator"
+
+
+def _step_kind(step: ChosenStep) -> str:
+    return f"frame step {step.spec.name}"
 
 
 def _leased(

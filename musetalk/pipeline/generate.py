@@ -9,7 +9,7 @@ import numpy as np
 
 from musetalk.backends.types import Clip, FaceGenerator
 from musetalk.compositing.masks import FaceMask, scale_alpha
-from musetalk.errors import BackendError, ComputeError
+from musetalk.errors import BackendError, ComputeError, OutOfMemoryError
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
 from musetalk.pipeline.backend_session import BackendSession
@@ -19,6 +19,7 @@ from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.stopping import ends_by, left_alone
+from musetalk.utils.units import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -
     segment, fallback = batch.segment, plan.fallback
     reason, kind = plan.components.fallback_reason, plan.components.fallback_kind
     try:
-        painted = _generate_by(plan.session, batch, track, plan, run)
+        painted = _generate_by_chosen(batch, track, plan, run)
     except ComputeError as error:
         if fallback is None:
             raise
@@ -151,6 +152,19 @@ def _generate_face(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -
         raise error.retold(f"{reason}; and who would step in cannot: {error.problem}") from error
     run.record_fallback(segment.first, segment.stop, track, session.backend, reason, kind)
     return painted
+
+
+def _generate_by_chosen(batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:
+    """Let the chosen backend paint one face over a segment; where memory runs out, once more with what others left."""
+    try:
+        return _generate_by(plan.session, batch, track, plan, run)
+    except OutOfMemoryError:
+        if not (gone := plan.components.make_room()):
+            raise
+    # Out here what the failed call held is gone.
+    backend = plan.session.backend
+    run.warn(f"memory ran out while {backend} painted: {listed(gone)} went, and it was tried once more")
+    return _generate_by(plan.session, batch, track, plan, run)
 
 
 def _generate_by(session: BackendSession, batch: Batch, track: int, plan: RenderPlan, run: RenderRun) -> GeneratedFace:

@@ -40,12 +40,14 @@ class Wanted:
         key: What tells it from others of all kinds: all that it depends on.
         name: What people call it.
         beside: Whether it is to stand beside another of its kind, and not in its place.
+        fits: Says whether there is memory for it now; None: nobody knows before it is tried.
     """
 
     kind: str
     key: object
     name: str = ""
     beside: bool = False
+    fits: Callable[[], bool] | None = None
 
     @property
     def title(self) -> str:
@@ -119,7 +121,7 @@ class ComponentStore:
         Args:
             told: Is given what the user should know of what is taken, a sentence each.
         """
-        return Leases(self._take, self._leave, told)
+        return Leases(self, told)
 
     def release(self) -> None:
         """Let go of everything that nobody holds, and of the rest as soon as nobody does. Waits for nobody."""
@@ -131,7 +133,7 @@ class ComponentStore:
         del gone
         _release_memory()
 
-    def _take(self, wanted: Wanted, load: Callable[[], object]) -> tuple[_Entry, tuple[str, ...]]:
+    def take(self, wanted: Wanted, load: Callable[[], object]) -> tuple[_Entry, tuple[str, ...]]:
         """Return what is wanted, ready, with the caller among its askers, and what there is to say of that.
 
         It is loaded where it is not there.
@@ -146,12 +148,12 @@ class ComponentStore:
             try:
                 self._wait(entry)
             except BaseException:
-                self._leave(entry)
+                self.leave(entry)
                 raise
             if entry.state == "ready":
                 return entry, tuple(filter(None, (entry.note if waits else "", self._note_on_others(entry))))
             error = self._failure(entry)
-            self._leave(entry)
+            self.leave(entry)
             if not isinstance(error, Cancelled):  # it was ended for want of askers, just before this one came
                 try:
                     raise error
@@ -214,7 +216,7 @@ class ComponentStore:
             entry.error = error.retold(error.problem) if isinstance(error, MuseTalkError) else error
         return error
 
-    def _leave(self, entry: _Entry) -> None:
+    def leave(self, entry: _Entry) -> None:
         """Count one asker less; without any, drop what is not to stay."""
         with self._changed:
             entry.askers -= 1
@@ -236,12 +238,15 @@ class ComponentStore:
 
         with ends_by(check):
             self._collect()
+            title, fits = entry.wanted.title, entry.wanted.fits
+            if fits is not None and not fits() and (names := self.make_room()):
+                self._note(entry, f"{listed(names)} went from memory, which was short, before {title} was loaded")
             error = _attempt(entry, load)
-            if isinstance(error, OutOfMemoryError) and (names := self._make_room()):
+            if isinstance(error, OutOfMemoryError) and (names := self.make_room()):
                 error = None  # else it would hold what it happened in
-                gone = f"memory ran out while {entry.wanted.title} was loaded: {listed(names)} went"
-                entry.note = f"{gone}, and it was loaded once more"
-                _log.warning("%s", entry.note)
+                self._note(
+                    entry, f"memory ran out while {title} was loaded: {listed(names)} went, and it was loaded once more"
+                )
                 self._collect()
                 error = _attempt(entry, load)
         self._end(entry, error)
@@ -261,6 +266,10 @@ class ComponentStore:
             self._changed.notify_all()
         del gone
 
+    def _note(self, entry: _Entry, sentence: str) -> None:
+        _log.warning("%s", sentence)
+        entry.note = sentence
+
     def _note_on_others(self, entry: _Entry) -> str:
         """Return that there are more of a kind in memory, where there are, and how much each takes; else nothing."""
         with self._changed:
@@ -272,12 +281,13 @@ class ComponentStore:
         _log.info("in memory at once, for all are in use: %s", each)
         return f"in memory at once, for all are in use: {each}"
 
-    def _make_room(self) -> list[str]:
+    def make_room(self) -> list[str]:
         """Let go of whatever nobody holds; returns what people call it."""
         with self._changed:
             idle = [entry for entry in self._entries if entry.idle]
             gone = self._drop(idle)
         del gone
+        self._collect()
         return [entry.wanted.title for entry in idle]
 
     def _drop(self, entries: Iterable[_Entry]) -> list[object]:
@@ -302,18 +312,12 @@ class Leases:
     """What one piece of work holds of a store; for a `with` block, at whose end it holds nothing any more.
 
     Args:
-        take: Takes something.
-        leave: Gives it back.
+        store: Which.
         told: See `ComponentStore.leases`.
     """
 
-    def __init__(
-        self,
-        take: Callable[[Wanted, Callable[[], object]], tuple[_Entry, tuple[str, ...]]],
-        leave: Callable[[_Entry], None],
-        told: Callable[[str], None] | None,
-    ) -> None:
-        self._take, self._leave, self._told = take, leave, told
+    def __init__(self, store: ComponentStore, told: Callable[[str], None] | None) -> None:
+        self._store, self._told = store, told
         self._lock = threading.Lock()
         self._held: list[_Entry] = []
         self._closed = False
@@ -327,7 +331,11 @@ class Leases:
         with self._lock:
             self._closed, held, self._held = True, self._held, []
         for entry in held:
-            self._leave(entry)
+            self._store.leave(entry)
+
+    def make_room(self) -> list[str]:
+        """Let go of whatever nobody holds, where memory ran out in the work; returns what people call it."""
+        return self._store.make_room()
 
     def take(self, wanted: Wanted, load: Callable[[], _T]) -> _T:
         """Return what `load` makes, or has made before: held until the end of the `with` block.
@@ -337,13 +345,13 @@ class Leases:
             OutOfMemoryError: There is not enough memory for it.
             Cancelled: The work was to end, or has ended.
         """
-        entry, notes = self._take(wanted, load)
+        entry, notes = self._store.take(wanted, load)
         with self._lock:
             late, again = self._closed, entry in self._held
             if not late and not again:
                 self._held.append(entry)
         if late or again:
-            self._leave(entry)
+            self._store.leave(entry)
         if late:  # who was waited for has left
             raise Cancelled
         if self._told is not None and not again:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import AnyBackend, BackendSpec, GpuCost
 from musetalk.backends.types import Clip, GeneratorSpec
-from musetalk.errors import Cancelled, ComputeError
+from musetalk.errors import Cancelled, ComputeError, OutOfMemoryError
 from musetalk.inspection.frame import FramePreview
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.report import RenderReport
@@ -49,6 +49,8 @@ class Network:
             clip.check()
         if self._backend.fails:
             raise ComputeError("the numbers are none")
+        if not self._backend.fits():
+            raise OutOfMemoryError("there is not enough memory")
         return np.copy(clip.crops)
 
 
@@ -57,6 +59,7 @@ class Backend:
 
     def __init__(self, name: str, *fallbacks: str, gpu: bool = True, held: bool = False) -> None:
         self.name, self.fails, self.kilobytes = name, False, 1024
+        self.fits: Callable[[], bool] = lambda: True
         self.painting, self.go = threading.Event(), threading.Event()
         if not held:
             self.go.set()
@@ -240,3 +243,19 @@ def test_previews_that_wait_for_a_device_hold_up_no_draft(tmp_path: Path, pool: 
     finally:
         one.go.set()
         previews.close()
+
+
+def test_where_memory_runs_out_while_painting_what_nobody_uses_goes_first(
+    tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    one, two, told = Backend("one", "two"), Backend("two"), Told()
+    renders = Renders(tmp_path, pool, one, two)
+    one.fails = True
+    renders.render(one).result(HANG_SECONDS)
+    assert two.alive == 1
+    one.fails, one.fits = False, lambda: two.alive == 0
+    report = renders.render(one, told).result(HANG_SECONDS)
+    assert (report.fallback_frames, two.alive) == (0, 0)
+    assert "memory ran out while one painted: two went, and it was tried once more" in report.warnings
+    one.fits = lambda: False
+    assert renders.render(one).result(HANG_SECONDS).fallbacks[0].kind == OutOfMemoryError.kind

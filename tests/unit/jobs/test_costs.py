@@ -156,6 +156,17 @@ def test_a_job_that_goes_as_forecast_is_told_so() -> None:
     assert (share, left) == pytest.approx((0.3, 70.0))
 
 
+def test_waiting_for_a_device_makes_no_forecast_longer() -> None:
+    meter = WholeMeter(Forecast(({"preflight": 2.0, "render": 10.0},), learned=True))
+    meter.read(ProgressEvent("preflight", 0, 5, 0.0))
+    meter.read(ProgressEvent("preflight", 4, 5, 1.0, before=2))
+    meter.read(ProgressEvent("preflight", 4, 5, 600.0, before=1))
+    share, left = meter.read(ProgressEvent("preflight", 4, 5, 1200.0))
+    assert (share, left) == (pytest.approx(1 / 12, abs=0.02), pytest.approx(11.0, abs=1.5))
+    _, left = meter.read(ProgressEvent("render", 0, 100, 1201.0))
+    assert left == pytest.approx(10.0, abs=1.5)
+
+
 def test_a_forecast_that_is_wrong_is_corrected() -> None:
     meter = WholeMeter(Forecast(({"preflight": 1.0, "render": 10.0},), learned=False))
     meter.read(event("preflight", 0, 5, 0.0))

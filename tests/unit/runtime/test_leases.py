@@ -306,3 +306,18 @@ def test_who_has_ended_takes_nothing_any_more(store: ComponentStore) -> None:
         loads.taken(leases)
     store.release()
     assert loads.alive == 0
+
+
+def test_where_memory_is_short_what_nobody_holds_goes_before_something_is_loaded(store: ComponentStore) -> None:
+    idle, alive, notes = Loads("the restorer", kind="restorer"), list[int](), list[str]()
+    loads = Loads("the network", lambda: alive.append(idle.alive))
+
+    def take(*, fits: bool) -> None:
+        with store.leases(notes.append) as leases:
+            leases.take(Wanted("generator", fits, "the network", fits=lambda: fits), loads)
+
+    work_with(store, idle)
+    take(fits=True)
+    take(fits=False)
+    assert alive == [1, 0]
+    assert notes == ["the restorer went from memory, which was short, before the network was loaded"]
