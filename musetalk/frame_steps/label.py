@@ -7,17 +7,16 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pydantic import field_validator
 
 from musetalk.frame_steps.spec import FrameStepSpec, Size
 from musetalk.settings import Settings, setting
 from musetalk.utils.arrays import UInt8Array
-from musetalk.utils.text import fitted_font
+from musetalk.utils.text import fitted_font, unwritable
 
 _MARGIN, _PADDING = 0.6, 0.35  # from the picture's edge, and of the plate around the text, in heights of the text
 _WIDEST = 0.9  # of the picture's width
-_NO_LETTER = "\U0010ffff"  # which no font has
 _LEAST = 9.0  # pixels of height: below, no letter can be read
 _PLATE, _INK = (16, 20, 26), (240, 240, 240)  # RGB
 _SOFT = 4  # plate and letters are drawn so many times as large, for smooth edges of any picture
@@ -26,7 +25,13 @@ _SOFT = 4  # plate and letters are drawn so many times as large, for smooth edge
 class LabelOptions(Settings):
     """What is written, and where."""
 
-    text: str = setting("AI generated", "what is written, in Latin letters", values="TEXT", min_length=1, max_length=80)
+    text: str = setting(
+        "AI generated",
+        "what is written: one line, of Latin, Greek or Cyrillic letters",
+        values="TEXT",
+        min_length=1,
+        max_length=80,
+    )
     corner: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = setting(
         "bottom-right", "the corner of the picture in which it stands"
     )
@@ -37,10 +42,10 @@ class LabelOptions(Settings):
     @classmethod
     def _can_be_written(cls, text: str) -> str:
         """Refuse what would come out as empty boxes."""
-        font = ImageFont.load_default(_LEAST)
-        nothing = bytes(font.getmask(_NO_LETTER))
-        if unknown := dict.fromkeys(letter for letter in text if bytes(font.getmask(letter)) == nothing):
-            raise ValueError(f"there are no letters here for {' '.join(unknown)}")
+        if unknown := unwritable(text):
+            raise ValueError(f"there are no letters here for {unknown!r}")
+        if text.isspace():
+            raise ValueError("there is nothing to write")
         return text
 
 

@@ -87,7 +87,7 @@ class FrameStepRegistry(Registry[AnyFrameStep]):
         except ValidationError as error:
             raise SettingsError(
                 f'the frame step "{spec.name}" cannot work so ({said_of(problems_in(error))})',
-                f"its options are: {'; '.join(map(_option_text, options_of(spec))) or 'none'}",
+                f"its options are: {options_text(spec)}",
                 names=(_SETTING,),
             ) from error
 
@@ -114,6 +114,11 @@ def options_of(spec: AnyFrameStep) -> tuple[SettingField, ...]:
     """Return which options a step has."""
     model: type[BaseModel] = spec.options
     return setting_fields(model)
+
+
+def options_text(spec: AnyFrameStep) -> str:
+    """Return which options a step has and what they may be, for people."""
+    return "; ".join(map(_option_text, options_of(spec))) or "none"
 
 
 def _option_text(field: SettingField) -> str:

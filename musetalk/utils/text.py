@@ -2,10 +2,57 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeAlias
+
 from PIL import ImageFont
 
+Font: TypeAlias = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
-def fitted_font(text: str, room: float, height: float) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """The font that comes with Pillow, of a height in pixels, or smaller where the text would take more than `room`."""
-    length = ImageFont.load_default(height).getlength(text)
-    return ImageFont.load_default(max(1.0, height * min(1.0, max(1.0, room) / max(1.0, length))))
+_NO_LETTER = "\U0010ffff"  # which no font has
+_LOOKED_AT = 20.0  # pixels: height at which letters are told apart from what stands for none
+
+
+def fitted_font(text: str, room: float, height: float) -> Font:
+    """Return a font of a height in pixels, or smaller where the text would take more than `room`.
+
+    It is the one that comes with Pillow, which has the letters of English, or, for other texts, DejaVu, which comes
+    with matplotlib and has all of Latin, Greek, Cyrillic and more.
+    """
+    file = _file_for(text)
+    length = _font(file, height).getlength(text)
+    return _font(file, max(1.0, height * min(1.0, max(1.0, room) / max(1.0, length))))
+
+
+def unwritable(text: str) -> str:
+    """Return the letters of a text that would come out as empty boxes, each once."""
+    return _missing(text, _file_for(text))
+
+
+@lru_cache(maxsize=64)
+def _file_for(text: str) -> Path | None:
+    """Return the font's file that has most of a text's letters; None: Pillow's own."""
+    wide = _wide_font()
+    return wide if wide is not None and len(_missing(text, wide)) < len(_missing(text, None)) else None
+
+
+def _missing(text: str, file: Path | None) -> str:
+    font = _font(file, _LOOKED_AT)
+    nothing = bytes(font.getmask(_NO_LETTER))
+    return "".join(letter for letter in dict.fromkeys(text) if bytes(font.getmask(letter)) == nothing)
+
+
+def _font(file: Path | None, height: float) -> Font:
+    return ImageFont.load_default(height) if file is None else ImageFont.truetype(file, height)
+
+
+@lru_cache(maxsize=1)
+def _wide_font() -> Path | None:
+    package = find_spec("matplotlib")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        file = Path(folder) / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+        if file.is_file():
+            return file
+    return None

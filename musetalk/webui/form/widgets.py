@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import gradio as gr
 
 from musetalk.faces.detection.registry import DetectorRegistry
-from musetalk.frame_steps.registry import FrameStepRegistry
+from musetalk.frame_steps.registry import FrameStepRegistry, options_text
 from musetalk.settings import AUTO, FrameStepChoice, RenderSettings, SettingField, setting_fields
+from musetalk.webui.html.units import sentence
 
 Value: TypeAlias = str | float | bool | list[str] | None  # what a widget of the form holds
 FIELDS: Mapping[str, SettingField] = MappingProxyType({each.name: each for each in setting_fields(RenderSettings)})
@@ -197,8 +199,16 @@ class PickSteps(SettingWidget):
 
     def build(self) -> gr.Component:
         """Build the list where this is called."""
-        names = [spec.name for spec in FrameStepRegistry()]
-        return gr.Dropdown(names, multiselect=True, allow_custom_value=True, **self._told())
+        specs = list(FrameStepRegistry())
+        picked = gr.Dropdown([spec.name for spec in specs], multiselect=True, allow_custom_value=True, **self._told())
+        said = "".join(
+            f"<dt>{escape(spec.name)}</dt><dd>{escape(sentence(spec.summary))}. Options: {escape(options_text(spec))}.</dd>"
+            for spec in specs
+        )
+        gr.HTML(
+            f'<details class="mt-finishing"><summary>Which there are, and their options</summary><dl>{said}</dl></details>'
+        )
+        return picked
 
     def held(self, value: Any) -> Value:  # noqa: ANN401
         """Return each step in one line."""

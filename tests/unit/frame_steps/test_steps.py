@@ -43,7 +43,16 @@ def test_steps_are_said_in_one_line_or_as_a_file_has_them(said: list[object]) ->
 
 @pytest.mark.parametrize(
     "said",
-    ["sparkle", "label:colour=red", "label:text=", "label:text=漢", "upscale:factor=9", "label:red", "label:name=x"],
+    [
+        "sparkle",
+        "label:colour=red",
+        "label:text=",
+        "label:text=漢",
+        "label:text= ",
+        "upscale:factor=9",
+        "label:red",
+        "label:name=x",
+    ],
 )
 def test_what_is_no_step_or_no_option_is_refused(said: str) -> None:
     with raises_kind(SettingsError, names=("frame_steps",)):
