@@ -202,12 +202,12 @@ class PickSteps(SettingWidget):
         specs = list(FrameStepRegistry())
         picked = gr.Dropdown([spec.name for spec in specs], multiselect=True, allow_custom_value=True, **self._told())
         said = "".join(
-            f"<dt>{escape(spec.name)}</dt><dd>{escape(sentence(spec.summary))}. Options: {escape(options_text(spec))}.</dd>"
+            f"<dt>{escape(spec.name)}</dt>"
+            f"<dd>{escape(sentence(spec.summary))}. Options: {escape(options_text(spec))}.</dd>"
             for spec in specs
         )
-        gr.HTML(
-            f'<details class="mt-finishing"><summary>Which there are, and their options</summary><dl>{said}</dl></details>'
-        )
+        summary = "<summary>Which there are, and their options</summary>"
+        gr.HTML(f'<details class="mt-finishing">{summary}<dl>{said}</dl></details>')
         return picked
 
     def held(self, value: Any) -> Value:  # noqa: ANN401
