@@ -282,8 +282,8 @@ def _fields(model: type[BaseModel], prefix: str, of_group: Mapping[str, Any]) ->
 
 def _named_after(owner: str, field: SettingField) -> SettingField:
     """Return a setting that something brings itself as it is told: in its panel, with an option that begins with it."""
-    flag = f"--{owner}-{field.name.rpartition('.')[2]}".replace("_", "-")
-    dotted = f"--{field.name}".replace(".", "-").replace("_", "-")
+    own = field.name.partition(f".{owner}.")[2]
+    flag, dotted = (f"--{name}".replace(".", "-").replace("_", "-") for name in (f"{owner}-{own}", field.name))
     return replace(field, panel=owner, flag=flag, aliases=(dotted,))
 
 

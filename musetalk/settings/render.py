@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ValidationError, model_validator
 
 from musetalk.errors import SettingsError
-from musetalk.settings.fields import Settings, SettingsOf, current_names, group, problems_in, said_of, setting
+from musetalk.settings.fields import NamesOf, Settings, SettingsOf, current_names, group, problems_in, said_of, setting
 from musetalk.settings.groups import (
     BlendSettings,
     DetectorSettings,
@@ -53,10 +53,10 @@ PUBLISHED_LOOK: Mapping[str, str | float | bool] = MappingProxyType(
 class RenderSettings(Settings):
     """All that decides what a render looks like, besides its two inputs."""
 
-    backend: str = setting(
+    backend: Annotated[str, NamesOf(BACKENDS)] = setting(
         AUTO,
         "what paints the mouth; auto: the best that is ready and quick enough on this machine; `doctor` lists all",
-        values="auto, NAME",
+        values="auto, NAMES",
         panel=_PAINTING,
     )
     max_slowdown: float = setting(

@@ -15,7 +15,7 @@ from musetalk.backends.spec import OWN, own_group
 from musetalk.enhancers.registry import NONE
 from musetalk.errors import SettingsError
 from musetalk.settings import AUTO, RenderSettings, current_names, left_to_the_look, nested
-from musetalk.utils.extensions import ENHANCERS
+from musetalk.utils.extensions import BACKENDS, ENHANCERS
 from musetalk.webui.form.table import SHIFT, WIDGETS
 from musetalk.webui.form.widgets import FIELDS, Value, fields_within
 from musetalk.webui.html.figures import figures
@@ -46,6 +46,7 @@ SERVER_ONLY_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         and (leaves := tuple(each.name.removeprefix(f"{top}.") for each in fields_within(top) if each.server_only))
     }
 )
+_NOTHING = object()  # where nothing is said
 _SERVERS_OWN = tuple(name for name, field in FIELDS.items() if field.server_only and name.startswith(f"{OWN}."))
 # Which files of restorers visitors may name: by their bare name, never by a path.
 _RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
@@ -189,9 +190,9 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
         if isinstance(within, Mapping):  # what else it may be, validation refuses
             foreign += [f"{group}.{leaf}" for leaf in leaves if leaf in within]
             kept[group] = {**within, **{leaf: getattr(getattr(base, group), leaf) for leaf in leaves}}
-    own = values.get(OWN, {})
+    own = _own_by_present_names(values.get(OWN, {}))
     if isinstance(own, Mapping):
-        foreign += [name for name in _SERVERS_OWN if _leaf_of(name) in (own.get(_key_of(name)) or ())]
+        foreign += [name for name in _SERVERS_OWN if _at(own, name) is not _NOTHING]
         kept[OWN] = _with_servers_own(own, base)
     if foreign:
         raise SettingsError(f"{', '.join(foreign)} cannot be set from outside", "leave it out", names=foreign)
@@ -216,27 +217,43 @@ def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
     return settings.model_copy(update=now)
 
 
+def _own_by_present_names(own: Any) -> Any:  # noqa: ANN401 - from a program, anything that JSON can say
+    """Return what is said of backends' own settings, none of them by a former name."""
+    if not isinstance(own, Mapping):
+        return own
+    models = BACKENDS.own_settings()
+    return {
+        key: current_names(models[key], within) if key in models and isinstance(within, Mapping) else within
+        for key, within in own.items()
+    }
+
+
 def _with_servers_own(own: Mapping[str, Any], base: RenderSettings) -> dict[str, Any]:
     """Return backends' own settings with those that only the server decides as it has them."""
-    kept: dict[str, Any] = {key: dict(within) if isinstance(within, Mapping) else within for key, within in own.items()}
+    kept = dict(own)
     for name in _SERVERS_OWN:
-        key, leaf = _key_of(name), _leaf_of(name)
-        servers = base.backend_options.get(key, {})
-        if not isinstance(kept.get(key, {}), dict):  # which validation refuses
-            continue
-        kept.get(key, {}).pop(leaf, None)
-        if leaf in servers:
-            kept.setdefault(key, {})[leaf] = servers[leaf]
+        kept = _put(kept, name.split(".")[1:], _at(base.backend_options, name))
     return kept
 
 
-def _key_of(name: str) -> str:
-    """Return which backend brings a setting."""
-    return name.split(".")[1]
+def _at(own: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - whatever a setting is
+    """Return what is said of a backend's own setting, by its dotted name; `_NOTHING`: nothing is."""
+    found: Any = own
+    for part in name.split(".")[1:]:
+        found = found.get(part, _NOTHING) if isinstance(found, Mapping) else _NOTHING
+    return found
 
 
-def _leaf_of(name: str) -> str:
-    return name.rpartition(".")[2]
+def _put(values: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return values with another one at a place, or, where that is `_NOTHING`, without any."""
+    first, *rest = path
+    within = values.get(first, {})
+    if rest and isinstance(within, Mapping):  # what else it may be, validation refuses
+        value = _put(within, rest, value) or _NOTHING
+    elif rest:
+        value = within
+    others = {key: held for key, held in values.items() if key != first}
+    return others if value is _NOTHING else {**others, first: value}
 
 
 def may_be_named(restorer: str) -> bool:

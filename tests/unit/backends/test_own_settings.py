@@ -19,12 +19,17 @@ from tests.helpers.toys import first_example, install
 
 GUIDE = "adding_a_backend.md"
 OWN = """
-from musetalk.settings import Settings, setting
+from musetalk.settings import Settings, group, setting
+
+class Brush(Settings):
+    width: int = setting(3, "how wide it is", ge=1, le=9)
+    file: str = setting("brush", "where it is", server_only=True)
 
 class Paint(Settings):
     strength: float = setting(1.0, "how red it is", ge=0, le=1)
     tone: str = setting("warm", "what kind of red", values="WORD", max_length=8)
-    folder: str = setting("pots", "where the paint is", server_only=True)
+    folder: str = setting("pots", "where the paint is", old=("pots",), server_only=True)
+    brush: Brush = group(Brush, "Brush")
 
 from dataclasses import replace
 SPEC = replace(SPEC, own_settings=Paint, load=lambda paint: (RedMouth(), paint))
@@ -49,15 +54,17 @@ name = "backend_options.red-mouth.strength"
 base = RenderSettings.parse({"backend_options": {"red-mouth": {"folder": "mine"}}})
 chosen = read({**held, "backend": "red-mouth", name: 0.5}, base)
 other = read({**held, "backend": "preview", name: 0.5}, base)
-try:
-    visitors_settings({"backend_options": {"red-mouth": {"folder": "/etc"}}}, base)
-    refused = ()
-except SettingsError as error:
-    refused = error.names
+def refused(**said):
+    try:
+        return visitors_settings({"backend_options": {"red-mouth": said}}, base).backend_options
+    except SettingsError as error:
+        return error.names
 print(json.dumps({
     "widget": [type(form[name]).__name__, form[name].minimum, form[name].maximum, form[name].label],
     "folder": "backend_options.red-mouth.folder" in form.by_name,
-    "chosen": chosen.backend_options, "other": other.backend_options, "refused": refused,
+    "chosen": chosen.backend_options, "other": other.backend_options,
+    "refused": [refused(folder="/etc"), refused(pots="/etc"), refused(brush={"file": "/etc"})],
+    "taken": refused(tone="cold", brush={"width": 5}),
     "renewed": renewed(chosen, RenderSettings()).backend_options,
     "told": differences(values_of(chosen), form, titles(form)),
     "style": OWN_STYLE,
@@ -105,13 +112,16 @@ def test_they_are_options_and_widgets_of_a_program_that_begins(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), str(ROOT))))
     monkeypatch.setenv("COLUMNS", "200")
     said = run_program([sys.executable, "-m", "musetalk", "render", "--help"]).stdout
+    assert "--red-mouth-brush-width" in said
     assert "--red-mouth-strength" in said and "How red it is (0 to 1; default: 1)." in said
     told = json.loads(run_program([sys.executable, "-c", ASKS_THE_FORM]).stdout)
     assert told["widget"] == ["Slider", 0, 1, "Strength"]
     assert not told["folder"]
-    assert told["chosen"] == {"red-mouth": {"strength": 0.5, "tone": "warm", "folder": "mine"}}
+    assert told["chosen"] == {"red-mouth": {"strength": 0.5, "tone": "warm", "brush": {"width": 3}, "folder": "mine"}}
     assert told["other"] == {"red-mouth": {"folder": "mine"}}
-    assert told["refused"] == ["backend_options.red-mouth.folder"]
-    assert told["renewed"] == {"red-mouth": {"strength": 0.5, "tone": "warm"}}
+    servers = [f"backend_options.red-mouth.{name}" for name in ("folder", "brush.file")]
+    assert told["refused"] == [servers[:1], servers[:1], servers[1:]]
+    assert told["taken"] == {"red-mouth": {"tone": "cold", "brush": {"width": 5}, "folder": "mine"}}
+    assert told["renewed"] == {"red-mouth": {"strength": 0.5, "tone": "warm", "brush": {"width": 3}}}
     assert ["red-mouth: strength", "0.5"] in told["told"]
     assert ".when-own-red-mouth" in told["style"]
