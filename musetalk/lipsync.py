@@ -31,7 +31,7 @@ from musetalk.pipeline.borders import borders_in
 from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
-from musetalk.pipeline.forecast import CostBook, RenderKind, Work, slowdown
+from musetalk.pipeline.forecast import CostBook, Costs, RenderKind, Work, slowdown
 from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.pipeline.prepare import RenderPlan, prepare
@@ -64,7 +64,7 @@ class LipSync:
         costs: CostBook | None = None,
     ) -> None:
         self.registry = registry or BackendRegistry()
-        self.costs = costs or CostBook(cache_folder() / "costs.json", lambda _kind: BESIDE_NETWORKS)
+        self.costs = costs or CostBook(cache_folder() / "costs.json", _guess)
         self._loader = ComponentLoader(self.registry, detector)
 
     def render(
@@ -135,7 +135,7 @@ class LipSync:
         # 11. Report what was done, and what was noticed.
         report = report_of(plan, preflight.voice, out, backend, run, peak, outputs.measures)
         work = Work.of(source, float(timeline.frame_count / source.fps))
-        self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not settings.use_saved_coords)
+        self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not plan.saved)
         return report
 
     def choose(self, settings: RenderSettings) -> BackendChoice:
@@ -233,7 +233,7 @@ class LipSync:
                 settings.inputs,
                 detector,
                 kind,
-                self.costs.costs(kind),
+                self.costs.known(kind) or BESIDE_NETWORKS,
                 folder=folder,
                 run=RenderRun(),
                 frame_steps=settings.frame_steps,
@@ -308,10 +308,10 @@ class LipSync:
 
     def _pace(self, kind: RenderKind) -> Pace:
         """Return how quickly renders of a kind run here: as was learned, else by their work."""
-        costs = self.costs.known(kind) or guessed_costs(kind, lambda: self._rate(kind.device))
+        costs = self.costs.known(kind) or guessed_costs(kind, lambda: self.rate(kind.device))
         return Pace(slowdown(kind, costs), learned=costs.frames > 0)
 
-    def _rate(self, device: str) -> float:
+    def rate(self, device: str) -> float:
         """Return the GFLOP/s of what networks run on."""
         return matmul_rate(device)
 
@@ -322,7 +322,7 @@ class LipSync:
             with run.clock.measure("preflight"):
                 run.emit("preflight", 0, STEPS)
                 kind = RenderKind.of(settings, self.registry)
-                costs = self.costs.costs(kind)
+                costs = self.costs.known(kind) or BESIDE_NETWORKS
                 return run_preflight(
                     video,
                     voice,
@@ -363,6 +363,11 @@ def _tell_why(choice: BackendChoice, run: RenderRun) -> None:
     if reason := choice.reason():
         _log.info("%s", reason)
         run.emit("preflight", 0, STEPS, note=reason)
+
+
+def _guess(kind: RenderKind) -> Costs:
+    """Return what renders of a kind should cost on this machine."""
+    return guessed_costs(kind, lambda: matmul_rate(kind.device))
 
 
 def told_why(found: FramePreview, choice: BackendChoice) -> FramePreview:

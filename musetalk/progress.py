@@ -249,7 +249,8 @@ class RenderRun:
             self._reached.picture, self._reached.next_picture = picture, self.elapsed + _PICTURE_SECONDS
 
     def say(self, note: str) -> None:
-        """Tell the user something, wherever the work is."""
+        """Tell the user something, wherever the work is; end here if it was cancelled."""
+        self.cancel.check()
         with self._telling:
             self._tell(*self._reached.stage, note)
 

@@ -21,7 +21,6 @@ from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
 from musetalk.pipeline.engine import Comparer, Engine
 from musetalk.pipeline.forecast import CostBook, Forecast, RenderKind, Work, seconds_made
-from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import AUTO, RenderSettings
 from musetalk.utils.files import whole_file
@@ -40,7 +39,7 @@ class JobService:
         store: Where jobs are kept; queued ones from an earlier process are taken up again.
         compare: What carries out comparisons; None: they are refused.
         named: From backends' names to what titles call them.
-        costs: What renders cost here, which learns from each; None: nobody is told how long a whole job takes.
+        costs: What renders cost here, as the engines learn it; None: nobody is told how long a whole job takes.
         max_waiting: Jobs that one owner may have waiting or running.
         max_queue: Jobs that everybody together may.
     """
@@ -376,11 +375,6 @@ class JobService:
         """Return how long a job should take once its turn comes, see `CostBook.forecast`; None: costs are not kept."""
         return None if self._costs is None else self._costs.forecast(work, kinds)
 
-    def _learn(self, job: Job, backend: str, report: RenderReport, *, planned: bool = True) -> None:
-        if self._costs is not None and job.work is not None:
-            settings = job.settings.with_backend(backend)
-            self._costs.learn(job.work, RenderKind.of(settings), report, planned=planned)
-
     def _show(self, job: Job, picture: bytes) -> None:
         """Keep the newest frame of a job for whoever watches; where it cannot be kept, none is shown."""
         try:
@@ -395,7 +389,6 @@ class JobService:
         if not job.compare:
             report = engine.render(video, voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
             report.chosen(job.choice).save(folder / REPORT)
-            self._learn(job, job.settings.backend, report)
             self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
         elif self._compare is None:  # queued by a process that could
             raise JobError("backends cannot be compared here", "render with one of them")
@@ -404,8 +397,6 @@ class JobService:
                 engine, video, voice, folder, job.compare, job.settings, on_progress=note, cancel=cancel
             )
             if isinstance(made, Comparison):
-                for turn, (part, report) in enumerate(made.rendered):
-                    self._learn(job, part.backend, report, planned=turn == 0)
                 failed = tuple(part.backend for part in made.parts if part.error)
                 self._update(job, {"failed": failed}, to_disk=False)
 

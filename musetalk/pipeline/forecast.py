@@ -198,6 +198,13 @@ class CostBook:
             turns.append({"finish": _PLOTS_SECONDS + _TOGETHER * panels})
         return Forecast(tuple(turns), all(cost.frames for cost in costs))
 
+    def share(self, kind: RenderKind, other: RenderKind) -> None:
+        """Take what renders of a kind have cost for what those of another cost, which are made just as these."""
+        with self._lock:
+            if kind.key in self._known:
+                self._known[other.key] = self._known[kind.key]
+                self._keep()
+
     def learn(self, work: Work, kind: RenderKind, report: RenderReport, *, planned: bool = True) -> None:
         """Take in what a finished render has cost.
 
@@ -214,12 +221,15 @@ class CostBook:
             seen = seen.model_copy(update={"plan": self.costs(kind).plan})
         with self._lock:
             self._known[kind.key] = _mixed(self._known.get(kind.key), seen)
-            kept = {key: cost.model_dump() for key, cost in self._known.items()}
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                save_json(kept, self._path)
-            except (OSError, OutputError) as error:
-                _log.warning("what a render has cost is kept in memory only (%s)", str(error))  # not where it came by
+            self._keep()
+
+    def _keep(self) -> None:
+        kept = {key: cost.model_dump() for key, cost in self._known.items()}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            save_json(kept, self._path)
+        except (OSError, OutputError) as error:
+            _log.warning("what a render has cost is kept in memory only (%s)", str(error))  # not where it came by
 
 
 def stage_seconds(work: Work, kind: RenderKind, costs: Costs) -> dict[Stage, float]:

@@ -92,6 +92,7 @@ class RenderPlan:
         settings: Of the render.
         folder: The job's temporary directory.
         keeps_sources: Whether frames are wanted as they were decoded, too, beside the result.
+        saved: Whether its faces were found by an earlier render, and read from where that kept them.
         output_size: (width, height) of what is written: the source's, but for what frame steps make of it.
     """
 
@@ -110,6 +111,7 @@ class RenderPlan:
     folder: Path
     output_size: tuple[int, int]
     keeps_sources: bool = False
+    saved: bool = False
 
     def presence_of(self, frame: int) -> float:
         """Return how much of the generated face an output frame shows, 0 to 1."""
@@ -146,7 +148,9 @@ def prepare(
     """
     with run.clock.measure("plan"):
         detector, tracker = components.detector, settings.tracker
-        every_face, found = _find_faces(source, timeline, detector, tracker, settings.face, coords_dir, run, window)
+        every_face, found, read = _find_faces(
+            source, timeline, detector, tracker, settings.face, coords_dir, run, window
+        )
         face_plan = every_face.select(settings.face)
     if window is None:
         source, timeline = _shorten(source, voice, timeline, found, run, length=settings.length, tail=settings.tail)
@@ -173,6 +177,7 @@ def prepare(
         folder=folder,
         output_size=_output_size(source, components, settings.limits),
         keeps_sources=window is not None or settings.measure or settings.debug_dir is not None,
+        saved=read,
     )
     _warn(plan, run)
     return plan
@@ -212,8 +217,8 @@ def _find_faces(
     coords_dir: Path | None,
     run: RenderRun,
     window: Window | None,
-) -> tuple[FacePlan, range]:
-    """Return all faces in the frames that are wanted, found or saved, and which of the frames could be decoded."""
+) -> tuple[FacePlan, range, bool]:
+    """Return all faces in the frames that are wanted, which of these could be decoded, and whether they were saved."""
     wanted = range(timeline.sources_used) if window is None else window.sources
     saved: Path | None = None
     key, total = "", len(wanted)
@@ -228,7 +233,7 @@ def _find_faces(
                 run.warn(f"saved coords were not used: {error}")
             else:
                 run.emit("plan", total, total)
-                return plan, wanted[: plan.frame_count]
+                return plan, wanted[: plan.frame_count], True
     frames = read_frames(source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
     judged: dict[int, UInt8Array] = {}
     with closing(frames):
@@ -249,7 +254,7 @@ def _find_faces(
     if oddity := find_oddity(list(judged.values()), showing, alone=total == 1):
         run.warn(oddity)
     decoded = wanted[: plan.frame_count]
-    return (plan if window is None else plan.placed(wanted.start, source.frame_count)), decoded
+    return (plan if window is None else plan.placed(wanted.start, source.frame_count)), decoded, False
 
 
 def _keeping(

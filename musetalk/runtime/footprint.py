@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from inspect import isroutine
 
 import torch
 from torch import nn
@@ -38,7 +39,7 @@ def _parts(thing: object) -> Iterable[object]:
         return list(thing.values())
     if isinstance(thing, (list, tuple)):
         return thing
-    if isinstance(thing, type) or callable(thing):
+    if isinstance(thing, type) or isroutine(thing):
         return ()
     slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ()) if hasattr(thing, name)]
     return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, name) for name in slots)]

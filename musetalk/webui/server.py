@@ -19,9 +19,8 @@ from musetalk.errors import SettingsError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
-from musetalk.pipeline.first_costs import LENT_GPU_RATE, guessed_costs
+from musetalk.pipeline.first_costs import guessed_costs
 from musetalk.pipeline.forecast import COSTS, CostBook
-from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.access import Access, Heeding
 from musetalk.webui.backend_names import titled
@@ -33,7 +32,7 @@ from musetalk.webui.site import Site
 from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
 from musetalk.webui.uploads import Uploads
-from musetalk.webui.zerogpu.engine import ZeroGpuEngine, make_engine
+from musetalk.webui.zerogpu.engine import make_engine
 
 # Gradio keeps some 110 KiB a visit, and the newest 10,000 of them by default. A forgotten one loses nothing of ours.
 _SESSIONS = 500
@@ -67,13 +66,12 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         max_bytes=options.max_megabytes * 2**20,
     )
     base = RenderSettings(models_dir=options.models_dir, max_slowdown=options.max_slowdown, limits=limits)
-    engine = make_engine(LipSync())
+    costs = CostBook(options.jobs_dir / COSTS, lambda kind: guessed_costs(kind, lambda: engine.rate(kind.device)))
+    engine = make_engine(LipSync(costs=costs))
     sets = weight_sets(engine.registry)
     bring_weights(sets, options.weights, options.models_dir)
     max_bytes = round(options.max_disk_gigabytes * 2**30)
     store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
-    rate = (lambda: LENT_GPU_RATE) if isinstance(engine, ZeroGpuEngine) else matmul_rate
-    costs = CostBook(options.jobs_dir / COSTS, lambda kind: guessed_costs(kind, rate))
     comparing = partial(compare_for_viewing, named=titled)
     jobs = JobService([engine], store, compare=comparing, named=titled, costs=costs)
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)

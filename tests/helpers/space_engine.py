@@ -43,7 +43,8 @@ class FakeEngine(LipSync):
         if self.broken_input:
             raise FaceError("the input is broken", "mend it")
         timeline = plan_timeline(9, Fraction(25), Fraction(self.frames, 25), length="loop", tail="cut")
-        return SimpleNamespace(timeline=timeline, estimated_seconds=5.0)  # type: ignore[return-value]
+        source = SimpleNamespace(fps=Fraction(25), frame_count=9, width=64, height=48)
+        return SimpleNamespace(source=source, timeline=timeline, estimated_seconds=5.0)  # type: ignore[return-value]
 
     def render(
         self,

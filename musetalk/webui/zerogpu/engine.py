@@ -18,6 +18,7 @@ from musetalk.faces.detection.registry import DetectorRegistry, name_without_tor
 from musetalk.lipsync import LipSync, told_why
 from musetalk.pipeline.file_uses import input_files, output_files
 from musetalk.pipeline.first_costs import LENT_GPU_RATE
+from musetalk.pipeline.forecast import RenderKind, Work
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
@@ -59,7 +60,7 @@ class ZeroGpuEngine(LipSync):
         max_seconds: int = MAX_GPU_SECONDS,
         refusals: tuple[type[Exception], ...] = (),
     ) -> None:
-        super().__init__(engine.registry)
+        super().__init__(engine.registry, costs=engine.costs)
         self._engine = engine
         self._max_seconds = max_seconds
         self._lent = LentGpu(engine, gpu, refusals)
@@ -85,11 +86,13 @@ class ZeroGpuEngine(LipSync):
         video, voice, out = Path(video), Path(voice), Path(out)
         choice = self.choose(settings)
         settings = settings.with_backend(choice.backend)
+        kind = RenderKind.of(settings, self.registry)
         here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
         cost = _cost(self._loader.check(settings), settings.detector, settings.mask, settings.enhance)
         if cost is None:
             with self._lent.not_forking(cancel):
                 report = self._engine.render(video, voice, out, here, on_progress=on_progress, cancel=cancel)
+            self.costs.share(RenderKind.of(here, self.registry), kind)
             return report.chosen(choice.reason())
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
         check_output(out, input_files(video, voice) + written, settings.encoder)
@@ -107,6 +110,9 @@ class ZeroGpuEngine(LipSync):
             order = RenderOrder(seconds, folder / "lease", video, inner, voice, folder / out.name)
             report = self._lent.do(order, tell, cancel)
             put_in_place(order.out, out)
+        source, timeline = preflight.source, preflight.timeline
+        work = Work.of(source, float(timeline.frame_count / source.fps))
+        self.costs.learn(work, kind, report, planned=not settings.use_saved_coords)
         report = replace(report, output=str(out), settings=settings.model_dump(mode="json"))
         return report.chosen(choice.reason())
 
@@ -158,7 +164,7 @@ class ZeroGpuEngine(LipSync):
             order = PreviewOrder(seconds, folder / "lease", video, settings, voice, at, strict)
             return told_why(self._lent.do(order, on_progress or noop, cancel), choice)
 
-    def _rate(self, device: str) -> float:
+    def rate(self, device: str) -> float:
         """See `LipSync`: of the GPU that is lent, which cannot be measured before it is."""
         return LENT_GPU_RATE
 

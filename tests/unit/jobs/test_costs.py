@@ -11,14 +11,22 @@ import pytest
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import BackendSpec, GpuCost, NetworkWork
+from musetalk.comparison.compare import compare
 from musetalk.jobs.meter import ProgressMeter
+from musetalk.jobs.service import JobService
+from musetalk.jobs.store import JobStore
 from musetalk.jobs.whole_meter import WholeMeter
+from musetalk.lipsync import LipSync
 from musetalk.pipeline.first_costs import guessed_costs
 from musetalk.pipeline.forecast import CostBook, Costs, Forecast, RenderKind, Work
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.units import roughly
+from tests.helpers.everywhere import EverywhereAFace
+from tests.helpers.held_engine import ANN
+from tests.helpers.media import numbered_frames, tone, write_video, write_wav
+from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.reports import some_report
 
 GUESS = Costs(begin=2, plan=0.01, parse=0.0, speech=0.0, paint=0.1, other=0.0, finish=1.0)
@@ -29,8 +37,12 @@ def book(folder: Path) -> CostBook:
     return CostBook(folder / "costs.json", lambda _: GUESS)
 
 
+def kind_settings(**said: object) -> RenderSettings:
+    return RenderSettings.parse({"backend": "preview", **said})
+
+
 def kind(**said: object) -> RenderKind:
-    return RenderKind.of(RenderSettings.parse({"backend": "preview", **said}))
+    return RenderKind.of(kind_settings(**said))
 
 
 def report(**changes: Any) -> RenderReport:  # noqa: ANN401
@@ -64,6 +76,33 @@ def test_what_a_render_has_cost_is_what_the_next_one_should_cost(tmp_path: Path)
     longer = again.forecast(WORK.model_copy(update={"frames": 1000}), [kind()])
     assert longer.turns[0]["render"] == pytest.approx(10 * forecast.turns[0]["render"])
     assert not again.forecast(WORK, [kind(backend="musetalk-v15")]).learned
+
+
+@pytest.mark.slow
+def test_jobs_teach_the_one_book_that_engine_and_queue_ask(tmp_path: Path) -> None:
+    """Each render once; a comparison looks for faces once, and knows of the others what that cost."""
+    costs = book(tmp_path)
+    twin = replace(PREVIEW, name="twin")
+    engine = LipSync(BackendRegistry((PREVIEW, twin)), EverywhereAFace(), costs)
+    store = JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8)
+    service = JobService([engine], store, compare=compare, costs=costs)
+    video = write_video(tmp_path / "a.mp4", numbered_frames(5, 96, 96))
+    voice = write_wav(tmp_path / "a.wav", tone(0.2))
+    try:
+        for compared in ((), ("preview", "twin")):
+            job = service.submit(ANN, video, voice, kind_settings(), compare=compared)
+            assert service.wait(job, HANG_SECONDS).state == "done"
+    finally:
+        service.close()
+    first, second = costs.known(kind()), costs.known(kind(backend="twin"))
+    assert first is not None
+    assert second is not None
+    assert (first.frames, second.frames) == (10, 5)
+    assert second.plan == GUESS.plan
+    assert first.plan != GUESS.plan
+    forecast = service.forecast(WORK, [kind()])
+    assert forecast is not None
+    assert forecast.learned
 
 
 def test_newer_renders_count_more(tmp_path: Path) -> None:

@@ -92,6 +92,10 @@ class TestStatus:
     def test_says_its_place_in_the_queue(self, place: int, says: str) -> None:
         assert announced(panels.status_panel(job(), place)) == [says, ""]
 
+    def test_says_for_how_many_it_waits_at_the_device(self) -> None:
+        says = "Waiting for the device: 1 with other networks has it first"
+        assert announced(panels.status_panel(running("preflight", 4, 5, before=1))) == [says, ""]
+
     def test_progress_has_values_and_figures(self) -> None:
         page = Page(panels.status_panel(running("render", 120, 400, frames_per_second=24.13, seconds_left=11.7)))
         [bar] = page.having(role="progressbar")

@@ -194,6 +194,16 @@ def test_progress_is_told_as_the_share_of_what_is_painted_and_the_time_it_took()
     assert bar["aria-valuenow"] == "25"
 
 
+def test_who_waits_for_a_device_is_told_for_how_many() -> None:
+    preview = Preview(WISH, lambda: 0.0)
+    preview.state = "running"
+    preview.note(ProgressEvent("preflight", 0, 0, before=2))
+    said = Page(preview_status(preview)).text
+    assert "Preview by Draft: waiting for the device: 2 with other networks have it first" in said
+    preview.note(ProgressEvent("preflight", 0, 0))
+    assert "loading what it needs" in Page(preview_status(preview)).text
+
+
 def test_every_state_has_the_same_elements() -> None:
     states = [preview_status(None), preview_status(None, error=MediaError("no", "yes"))]
     preview = Preview(WISH, lambda: 0.0)

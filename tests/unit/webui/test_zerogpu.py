@@ -19,6 +19,8 @@ from musetalk.backends.spec import GpuCost
 from musetalk.comparison.compare import compare
 from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, MuseTalkError, OutputError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.first_costs import guessed_costs
+from musetalk.pipeline.forecast import CostBook, RenderKind
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.webui.zerogpu.engine import ZeroGpuEngine, make_engine
@@ -247,11 +249,17 @@ def test_on_zerogpu_the_engine_borrows_its_gpu(
 
 def test_a_comparison_asks_for_a_gpu_for_each_render_that_needs_one(tmp_path: Path, gpu: ForkingGpu) -> None:
     lent = replace(PREVIEW, name="neural", summary="", notice="", gpu=FAST)
-    engine = ZeroGpuEngine(LipSync(BackendRegistry((PREVIEW, lent)), EverywhereAFace()), gpu, refusals=(Refused,))
+    costs = CostBook(tmp_path / "costs.json", lambda kind: guessed_costs(kind, lambda: 1.0))
+    inner = LipSync(BackendRegistry((PREVIEW, lent)), EverywhereAFace(), costs)
+    engine = ZeroGpuEngine(inner, gpu, refusals=(Refused,))
     video = write_video(tmp_path / "a.mp4", numbered_frames(5, 96, 96))
     voice = write_wav(tmp_path / "a.wav", tone(0.2))
     made = compare(engine, video, voice, tmp_path / "made", ["preview", "neural"], RenderSettings())
     assert [(part.backend, part.error) for part in made.parts] == [("preview", ""), ("neural", "")]
     assert len(gpu.asked) == 1
+    for backend in ("preview", "neural"):  # wherever it was rendered, it is learned from, once
+        known = costs.known(RenderKind.of(RenderSettings(backend=backend), engine.registry))
+        assert known is not None
+        assert known.frames == 5
     names = {path.name for path in (tmp_path / "made").iterdir()}
     assert names == {"preview.mp4", "neural.mp4", "side-by-side.mp4", "plots.png", "comparison.json"}
