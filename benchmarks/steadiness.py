@@ -102,9 +102,9 @@ def measure(clip: Path) -> Iterator[tuple[str, ...]]:
             ratios = []
             for steadiness in STEADINESS if enhancer else STEADINESS[:1]:
                 enhance = settings.enhance.model_copy(update={"steadiness": steadiness})
-                chosen = settings.model_copy(update={"enhance": enhance})
+                finish = replace(plan.finish, enhance=enhance)
                 components = replace(plan.components, enhancer=enhancer)
-                work = replace(plan, settings=chosen, components=components)
+                work = replace(plan, finish=finish, components=components)
                 ratios.append(f"{changes(work, lambda frame: frame.picture) / own:.2f}")
             yield (clip.name, kind, f"{own:.2f}", *ratios, *[""] * (len(STEADINESS) - len(ratios)))
 

@@ -41,7 +41,7 @@ from musetalk.pipeline.report_builder import report_of
 from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.runtime.speed import matmul_rate
-from musetalk.settings import Limits, RenderSettings, SourceSettings
+from musetalk.settings import FrameStepChoice, InputSettings, Limits, OutputSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone
 
@@ -96,11 +96,13 @@ class LipSync:
         check_output(out, self.files(video, voice, out, settings), settings.encoder)
         with ends_by(run.cancel.check):
             choice = self.choose(settings)
-        _tell_why(choice, run)
-        settings = settings.with_backend(choice.backend)
+            _tell_why(choice, run)
+            settings = settings.with_backend(choice.backend)
+            self._loader.check(settings)
+        kind = RenderKind.of(settings, self.registry)
         with PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
-            preflight = self._preflight(video, voice, settings, folder, run)
+            preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, folder, run)
             with self._loader.turn(settings, run):
                 report = self._render_in_turn(preflight, out, settings, folder, run, memory)
         return report.chosen(choice.reason())
@@ -119,8 +121,9 @@ class LipSync:
         with self._preparing(preflight, settings, folder, settings.coords_in(out.parent), run) as plan:
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
+            sound = _sound(plan, preflight.voice, settings.limits, run)
             with (
-                _open_outputs(plan, preflight.voice, out, backend.notice, run) as outputs,
+                _open_outputs(plan, out, settings.output, sound, backend.notice, run) as outputs,
                 # 7. Generate the faces.  8. Composite them.  9. Enhance them.
                 closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
             ):
@@ -133,7 +136,9 @@ class LipSync:
         if note := note_on_decoding(source.experience):
             run.warn(note)
         # 11. Report what was done, and what was noticed.
-        report = report_of(plan, preflight.voice, out, backend, run, peak, outputs.measures)
+        report = report_of(
+            plan, preflight.voice, out, backend, settings.model_dump(mode="json"), run, peak, outputs.measures
+        )
         work = Work.of(source, float(timeline.frame_count / source.fps))
         self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not plan.saved)
         return report
@@ -277,7 +282,16 @@ class LipSync:
     ) -> FramePreview:
         with self._loader.lease(settings, run) as components:
             return preview_frame(
-                video, voice, settings, components=components, folder=folder, at=at, strict=strict, run=run
+                video,
+                voice,
+                settings.plan,
+                settings.finish,
+                backend=settings.backend,
+                components=components,
+                folder=folder,
+                at=at,
+                strict=strict,
+                run=run,
             )
 
     @contextmanager
@@ -296,10 +310,12 @@ class LipSync:
         run = run or RenderRun()
         with ends_by(run.cancel.check):
             choice = self.choose(settings)
-        _tell_why(choice, run)
-        settings = settings.with_backend(choice.backend)
+            _tell_why(choice, run)
+            settings = settings.with_backend(choice.backend)
+            self._loader.check(settings)
+        kind = RenderKind.of(settings, self.registry)
         with temporary_folder(folder) as job:
-            preflight = self._preflight(video, voice, settings, job, run)
+            preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, job, run)
             with (
                 self._loader.turn(settings, run),
                 self._preparing(preflight, settings, job, settings.coords_in(folder), run) as plan,
@@ -315,25 +331,23 @@ class LipSync:
         """Return the GFLOP/s of what networks run on."""
         return matmul_rate(device)
 
-    def _preflight(self, video: Path, voice: Path, settings: RenderSettings, folder: Path, run: RenderRun) -> Preflight:
-        """Refuse what cannot be rendered, and probe the inputs; the voice is extracted into `folder`."""
-        with ends_by(run.cancel.check):
-            self._loader.check(settings)
-            with run.clock.measure("preflight"):
-                run.emit("preflight", 0, STEPS)
-                kind = RenderKind.of(settings, self.registry)
-                costs = self.costs.known(kind) or BESIDE_NETWORKS
-                return run_preflight(
-                    video,
-                    voice,
-                    settings.inputs,
-                    None,
-                    kind,
-                    costs,
-                    folder=folder,
-                    run=run,
-                    frame_steps=settings.frame_steps,
-                )
+    def _preflight(
+        self,
+        video: Path,
+        voice: Path,
+        wanted: InputSettings,
+        frame_steps: tuple[FrameStepChoice, ...],
+        kind: RenderKind,
+        folder: Path,
+        run: RenderRun,
+    ) -> Preflight:
+        """Probe the inputs; the voice is extracted into `folder`."""
+        with ends_by(run.cancel.check), run.clock.measure("preflight"):
+            run.emit("preflight", 0, STEPS)
+            costs = self.costs.known(kind) or BESIDE_NETWORKS
+            return run_preflight(
+                video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=frame_steps
+            )
 
     @contextmanager
     def _preparing(
@@ -350,7 +364,8 @@ class LipSync:
                     preflight.voice,
                     preflight.timeline,
                     components,
-                    settings,
+                    settings.plan,
+                    settings.finish,
                     folder=folder,
                     run=run,
                     coords_dir=coords_dir,
@@ -377,17 +392,20 @@ def told_why(found: FramePreview, choice: BackendChoice) -> FramePreview:
 
 
 @contextmanager
-def _open_outputs(plan: RenderPlan, voice: Voice, out: Path, notice: str, run: RenderRun) -> Iterator[_Outputs]:
+def _open_outputs(
+    plan: RenderPlan, out: Path, wanted: OutputSettings, sound: SoundTrack, notice: str, run: RenderRun
+) -> Iterator[_Outputs]:
     """Open what a render writes; left without `finish`, no file appears.
 
     Args:
         plan: Of the render.
-        voice: That is spoken.
         out: The file to make.
+        wanted: What is to be made of the frames.
+        sound: What is heard.
         notice: What the result has to be labelled with; empty: nothing.
         run: Progress, timing, warnings.
     """
-    source, settings, sound = plan.source, plan.settings, _sound(plan, voice, run)
+    source = plan.source
     writer = VideoWriter(
         out,
         folder=plan.folder,
@@ -395,19 +413,20 @@ def _open_outputs(plan: RenderPlan, voice: Voice, out: Path, notice: str, run: R
         fps=source.fps,
         sound=sound,
         color=source.output_color,
-        settings=settings.encoder,
+        settings=wanted.encoder,
         comment=f"MuseTalk Hybrid. {notice}".strip(),
         cancel=run.cancel,
     )
-    measurer = Measurer(plan.timeline, plan.face_plan, plan.envelope) if settings.measure else None
-    with writer, _open_debug_videos(plan, out, sound, run) as debug_videos:
+    measurer = Measurer(plan.timeline, plan.face_plan, plan.envelope) if wanted.measure else None
+    with writer, _open_debug_videos(plan, wanted.debug_dir, out, sound, run) as debug_videos:
         yield _Outputs(plan, run, writer, debug_videos, measurer)
 
 
 @contextmanager
-def _open_debug_videos(plan: RenderPlan, out: Path, sound: SoundTrack, run: RenderRun) -> Iterator[DebugVideos | None]:
-    """Open what shows crops and masks of the whole render, where the settings ask for it."""
-    folder = plan.settings.debug_dir
+def _open_debug_videos(
+    plan: RenderPlan, folder: Path | None, out: Path, sound: SoundTrack, run: RenderRun
+) -> Iterator[DebugVideos | None]:
+    """Open what shows crops and masks of the whole render in a folder, if there is one."""
     if folder is None:
         yield None
         return
@@ -452,7 +471,7 @@ class _Outputs:
         return None if self.measurer is None else self.measurer.result(borders_in(self.plan, self.run.fallbacks))
 
 
-def _sound(plan: RenderPlan, voice: Voice, run: RenderRun) -> SoundTrack:
+def _sound(plan: RenderPlan, voice: Voice, limits: Limits, run: RenderRun) -> SoundTrack:
     """Return what is heard: the voice, and behind it the source's own sound, if the source goes on there."""
     source, timeline = plan.source, plan.timeline
     spoken = float(voice.seconds)
@@ -460,7 +479,7 @@ def _sound(plan: RenderPlan, voice: Voice, run: RenderRun) -> SoundTrack:
         return SoundTrack(voice.path, voice.rate, None, spoken, 0.0, spoken)
     own: Voice | None = None
     try:
-        own = extract_sound_of(source, plan.folder, plan.settings.limits, run.cancel)
+        own = extract_sound_of(source, plan.folder, limits, run.cancel)
     except VoiceError as error:
         run.warn(f"the source's own sound is not heard behind the voice: {error.problem}")
     for note in () if own is None else own.notes:

@@ -76,11 +76,6 @@ class BackendChoice:
         return f"chosen automatically: {named(self.backend)}, {why}{own}"
 
 
-def candidates(registry: BackendRegistry, settings: RenderSettings) -> tuple[AnyBackend, ...]:
-    """Return the backends among which `auto` chooses with these settings: those that lack nothing, the best first."""
-    return tuple(backend for backend in _ranked(registry) if not backend.configured(settings).lacks())
-
-
 def choose_backend(registry: BackendRegistry, settings: RenderSettings, pace: Callable[[str], Pace]) -> BackendChoice:
     """Name the backend that paints with these settings.
 
@@ -96,7 +91,7 @@ def choose_backend(registry: BackendRegistry, settings: RenderSettings, pace: Ca
     if settings.backend != AUTO:
         return BackendChoice(settings.backend)
     better: list[PassedOver] = []
-    for backend in _ranked(registry):
+    for backend in ranked(registry):
         if backend.configured(settings).lacks():
             better.append(PassedOver(backend.name))
             continue
@@ -110,7 +105,7 @@ def choose_backend(registry: BackendRegistry, settings: RenderSettings, pace: Ca
     )
 
 
-def _ranked(registry: BackendRegistry) -> list[AnyBackend]:
+def ranked(registry: BackendRegistry) -> list[AnyBackend]:
     """Return those that `auto` may take, the best first; of equal ones, the one that is listed first."""
     known = [(backend.quality, backend) for backend in registry if backend.quality is not None]
     return [backend for _, backend in sorted(known, key=lambda each: -each[0])]

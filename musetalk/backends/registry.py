@@ -37,7 +37,7 @@ class BackendRegistry(Registry[AnyBackend]):
             BackendError: It is unknown.
             SettingsError: What is said of backends' own settings cannot be.
         """
-        check_own_settings(self.by_name, settings)
+        check_own_settings(self.by_name, settings.backend_options)
         spec = self.get(settings.backend)
         backend = spec.configured(settings)
         falls_back = spec.falls_back is None or spec.falls_back(backend.options)

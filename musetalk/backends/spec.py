@@ -118,17 +118,20 @@ class BackendSpec(Generic[Options]):
 
     def configured(self, settings: RenderSettings) -> ConfiguredBackend:
         """Return it with its part of a render's settings, and without a fallback: see `BackendRegistry.configured`."""
-        options = self.own(settings) if self.options is None else self.options(settings)
+        options = self.own(settings.backend_options) if self.options is None else self.options(settings)
         return ConfiguredBackend(self, options, settings.models_dir)
 
-    def own(self, settings: RenderSettings) -> Any:  # noqa: ANN401 - whatever model it has
-        """Return its own settings as a render has them; None: it has none.
+    def own(self, options: Mapping[str, Mapping[str, Any]]) -> Any:  # noqa: ANN401 - whatever model it has
+        """Return its own settings; None: it has none.
+
+        Args:
+            options: What a render says of backends' own settings, by the key of each.
 
         Raises:
             SettingsError: One is unknown, or out of range.
         """
         key = settings_key(self.name)
-        said = settings.backend_options.get(key, {})
+        said = options.get(key, {})
         if self.own_settings is None:
             if said:
                 raise _no_such(key, said)
@@ -165,17 +168,21 @@ def _no_such(key: str, said: Mapping[str, object]) -> SettingsError:
     return SettingsError(f"there is no setting {', '.join(names)}", "leave it out", names=names)
 
 
-def check_own_settings(backends: Mapping[str, AnyBackend], settings: RenderSettings) -> None:
-    """Make sure that what settings say of backends' own settings is about backends that there are, and can be.
+def check_own_settings(backends: Mapping[str, AnyBackend], options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make sure that what a render says of backends' own settings is about backends that there are, and can be.
+
+    Args:
+        backends: Those there are, by name.
+        options: What it says, by the key of each.
 
     Raises:
         SettingsError: It is not.
     """
     by_key = {settings_key(name): backend for name, backend in backends.items()}
-    for key, said in settings.backend_options.items():
+    for key, said in options.items():
         if key not in by_key:
             raise _no_such(key, said)
-        by_key[key].own(settings)
+        by_key[key].own(options)
 
 
 AnyBackend: TypeAlias = BackendSpec[Any]

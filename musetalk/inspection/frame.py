@@ -34,7 +34,7 @@ from musetalk.pipeline.prepare import RenderPlan, prepare
 from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.speech import measure_around
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.settings import InputSettings, RenderSettings
+from musetalk.settings import FinishSettings, InputSettings, PlanSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _ROUNDING = 1e-6  # frames by which seconds, as floats, may fall short of a frame's start
@@ -89,8 +89,10 @@ class FramePreview:
 def preview_frame(
     video: Path,
     voice: Path | None,
-    settings: RenderSettings,
+    wanted: PlanSettings,
+    finish: FinishSettings,
     *,
+    backend: str,
     components: Components,
     folder: Path,
     at: float | None = None,
@@ -104,7 +106,9 @@ def preview_frame(
     Args:
         video: The source.
         voice: The voice; None: only the faces are shown.
-        settings: Of the render.
+        wanted: What is decided before painting, and how.
+        finish: What is done to generated faces.
+        backend: What is asked to paint.
         components: What finds, reads, listens and paints.
         folder: An existing directory for temporary files.
         at: Seconds of the output, held inside its length; without a voice of the source. None: a moment near the
@@ -120,30 +124,43 @@ def preview_frame(
         raise SettingsError(f"{at} is no moment", "give a number of seconds")
     run = run or RenderRun()
     run.emit("plan", 0, 0)
-    source, sound = _open(video, voice, settings.inputs, folder, run.cancel)
-    timeline = _timeline(source, sound, settings.inputs)
+    source, sound = _open(video, voice, wanted.inputs, folder, run.cancel)
+    timeline = _timeline(source, sound, wanted.inputs)
     if at is not None and strict:
         _check_inside(at, timeline, source, sound)
-    wanted = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
-    notes = input_notes(source, sound, settings.fps)
-    notes += (end_note(source, timeline, sound),) if wanted >= timeline.frame_count else ()
+    asked = 0 if at is None else math.floor(at * float(source.fps) + _ROUNDING)
+    notes = input_notes(source, sound, wanted.inputs.source.fps)
+    notes += (end_note(source, timeline, sound),) if asked >= timeline.frame_count else ()
 
-    def prepare_around(frame: int) -> RenderPlan:
-        window = window_around(frame, source, timeline, components.generator)
-        own = Path(tempfile.mkdtemp(prefix="frame-", dir=folder))
-        return prepare(source, sound, timeline, components, settings, folder=own, run=run, window=window)
-
-    frame = min(max(0, wanted), timeline.frame_count - 1)
+    prepare_around = partial(_prepare_around, folder, run, source, sound, timeline, components, wanted, finish)
+    frame = min(max(0, asked), timeline.frame_count - 1)
     if at is not None:
-        return _show(prepare_around(frame), frame, notes, run)
+        return _show(prepare_around(frame), frame, notes, backend, run)
     frame, *others = _telling_frames(source, sound, timeline, folder, run.cancel)
     plan = prepare_around(frame)
     if not plan.face_plan.faces(timeline.source_frame(frame)):
         for other in _with_face(others, source, timeline, components.detector, run.cancel):
             found = prepare_around(other)
             if found.face_plan.faces(timeline.source_frame(other)):
-                return _show(found, other, notes, run)
-    return _show(plan, frame, notes, run)
+                return _show(found, other, notes, backend, run)
+    return _show(plan, frame, notes, backend, run)
+
+
+def _prepare_around(
+    folder: Path,
+    run: RenderRun,
+    source: Source,
+    voice: Voice | None,
+    timeline: Timeline,
+    components: Components,
+    wanted: PlanSettings,
+    finish: FinishSettings,
+    frame: int,
+) -> RenderPlan:
+    """Prepare what one output frame is rendered of, in a folder of its own."""
+    window = window_around(frame, source, timeline, components.generator)
+    own = Path(tempfile.mkdtemp(prefix="frame-", dir=folder))
+    return prepare(source, voice, timeline, components, wanted, finish, folder=own, run=run, window=window)
 
 
 def _open(
@@ -203,7 +220,7 @@ def _with_face(
                 yield frame
 
 
-def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], run: RenderRun) -> FramePreview:
+def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], backend: str, run: RenderRun) -> FramePreview:
     """Render one output frame, and say what is to be known of it."""
     place, cropper, masker = plan.timeline.source_frame(frame), plan.session.cropper, plan.session.masker
     spoken = plan.voice is None or frame < plan.timeline.spoken_count
@@ -216,7 +233,7 @@ def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], run: RenderRun) 
     with closing(output_frames(plan, frame, frame + 1, run)) as frames:
         output = next(frames)
     picture = output.picture if output.source is None else output.source
-    further = run_notes(run, plan.settings.backend) if chosen else ()
+    further = run_notes(run, backend) if chosen else ()
     return FramePreview(
         number=frame,
         seconds=float(place / plan.source.fps),

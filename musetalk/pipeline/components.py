@@ -26,6 +26,7 @@ from musetalk.runtime.device_queue import DeviceQueue
 from musetalk.runtime.leases import ComponentStore, Leases, Wanted
 from musetalk.settings import (
     PARSED_SHAPES,
+    ComponentSettings,
     DetectorSettings,
     EnhanceSettings,
     FrameStepChoice,
@@ -66,6 +67,7 @@ class Components:
         enhancer: Restores painted faces; None: nothing does.
         make_room: Lets go of what lies in memory and nobody uses, and returns its names; for where memory runs out.
         frame_steps: What is done to finished frames, in this order.
+        compiled: Whether networks are compiled, which their first calls wait for.
     """
 
     detector: FaceDetector
@@ -82,6 +84,7 @@ class Components:
     enhancer: FaceEnhancer | None = None
     make_room: Callable[[], Sequence[str]] = tuple
     frame_steps: tuple[LoadedStep, ...] = ()
+    compiled: bool = False
 
     @property
     def readers(self) -> FaceReaders:
@@ -166,8 +169,9 @@ class ComponentLoader:
         """
         with ExitStack() as turn:
             with ends_by(run.cancel.check):
-                if networks := self._networks(settings):
-                    device = left_alone(lambda: str(_device(settings.network.device)))
+                wanted = settings.components
+                if networks := self._networks(self.check(settings), wanted):
+                    device = left_alone(lambda: str(_device(wanted.network.device)))
                     waited = turn.enter_context(self._queue.turn(device, networks, run.wait))
                     if waited:
                         run.clock.add("wait", waited)
@@ -188,24 +192,23 @@ class ComponentLoader:
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
         with self._store.leases(None if run is None else run.say) as leases:
-            yield left_alone(lambda: self._load(leases, settings))
+            yield left_alone(lambda: self._load(leases, self.check(settings), settings.components))
 
     def release(self) -> None:
         """Let go of everything that nobody works with, and of the rest as soon as nobody does. Waits for nobody."""
         self._store.release()
 
-    def _networks(self, settings: RenderSettings) -> Mapping[str, Hashable]:
+    def _networks(self, backend: ConfiguredBackend, wanted: ComponentSettings) -> Mapping[str, Hashable]:
         """Return the large networks of a render, by kind, as far as they are known before they are loaded."""
-        backend = self.check(settings)
         if backend.fallback is not None and backend.lacks():
             backend = backend.fallback
         networks: dict[str, Hashable] = {}
         if backend.gpu is not None:
             networks[_generator_kind(backend)] = (backend.spec.load, backend.options)
-        if settings.enhance.wanted:
-            network, wanted = settings.network, settings.enhance.model
-            networks["restorer"] = (wanted, settings.models_dir, network.device, network.dtype, network.batch_size)
-        for step in self._steps.chosen(settings.frame_steps):
+        if wanted.enhance.wanted:
+            network, model = wanted.network, wanted.enhance.model
+            networks["restorer"] = (model, wanted.models_dir, network.device, network.dtype, network.batch_size)
+        for step in self._steps.chosen(wanted.frame_steps):
             if step.spec.weights:
                 networks[_step_kind(step)] = (step.spec.load, step.options)
         return networks
@@ -217,13 +220,12 @@ class ComponentLoader:
         named = wanted.model_copy(update={"name": spec.name})  # one that "auto" took is the same when it is named
         return _leased(leases, "detector", spec.load, named, Place(models_dir, device))
 
-    def _load(self, leases: Leases, settings: RenderSettings) -> Components:
-        backend = self.check(settings)
-        fallback, device = backend.fallback, settings.network.device
+    def _load(self, leases: Leases, backend: ConfiguredBackend, wanted: ComponentSettings) -> Components:
+        fallback, device = backend.fallback, wanted.network.device
 
         def stand_in(other: ConfiguredBackend) -> Components:
             """Load a fallback; it stays beside that of the backend that it stands in for."""
-            return self._assemble(leases, other.spec, _generator(leases, other, device, beside=True), settings)
+            return self._assemble(leases, other.spec, _generator(leases, other, device, beside=True), wanted)
 
         try:
             backend.check_complete()
@@ -234,35 +236,35 @@ class ComponentLoader:
             reason, kind = str(error), error.kind
         else:
             further = None if fallback is None else partial(left_alone, partial(stand_in, fallback))
-            ready = replace(self._assemble(leases, backend.spec, generator, settings), fallback=further)
-            enhancer = self._enhancer(leases, settings.enhance, settings.network, settings.models_dir)
+            ready = replace(self._assemble(leases, backend.spec, generator, wanted), fallback=further)
+            enhancer = self._enhancer(leases, wanted.enhance, wanted.network, wanted.models_dir)
             return replace(ready, enhancer=enhancer)
         ready = stand_in(fallback)
-        enhancer = self._enhancer(leases, settings.enhance, settings.network, settings.models_dir)
+        enhancer = self._enhancer(leases, wanted.enhance, wanted.network, wanted.models_dir)
         return replace(ready, fallback_reason=reason, fallback_kind=kind, enhancer=enhancer)
 
     def _assemble(
-        self, leases: Leases, backend: AnyBackend, generator: FaceGenerator, settings: RenderSettings
+        self, leases: Leases, backend: AnyBackend, generator: FaceGenerator, wanted: ComponentSettings
     ) -> Components:
-        models_dir, device, spec = settings.models_dir, settings.network.device, generator.spec
-        audio_spec, restored = spec.audio_spec, settings.enhance.wanted
-        parsed = _needs_labels(settings.mask, spec)
+        models_dir, network, spec = wanted.models_dir, wanted.network, generator.spec
+        device, audio_spec, restored = network.device, spec.audio_spec, wanted.enhance.wanted
+        parsed = _needs_labels(wanted.mask, spec)
         landmarked = spec.framing != "square" or restored
         parser = self._parser(leases, device, models_dir) if parsed or restored else None
         landmarker = self._landmarker(leases, device, models_dir) if landmarked else None
-        notes = [] if self._detector is not None else detector_notes(settings.detector, models_dir)
-        notes += [*spec.notes, *_look_notes(settings.look, settings.beside_the_look)]
+        notes = [] if self._detector is not None else detector_notes(wanted.detector, models_dir)
+        notes += [*spec.notes, *_look_notes(wanted.beside_the_look)]
         if parser is None and parsed:
             missing = lacking([FACE_PARSING], models_dir, "faces")[0]
             drawn = "crops and masks follow" if landmarker is None else "masks follow"
             notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
         if LANDMARKS.state(models_dir) == "damaged" and landmarked:
             notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], models_dir, 'landmarks')[0]}")
-        if audio_spec is not None and settings.network.decoder == "tiny":
+        if audio_spec is not None and network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
-        place = Place(models_dir, device, settings.network.dtype)
+        place = Place(models_dir, device, network.dtype)
         return Components(
-            self._load_detector(leases, settings.detector, device, models_dir),
+            self._load_detector(leases, wanted.detector, device, models_dir),
             generator,
             parser,
             landmarker,
@@ -271,7 +273,8 @@ class ComponentLoader:
             tuple(notes),
             backend.name,
             make_room=leases.make_room,
-            frame_steps=self._frame_steps(leases, settings.frame_steps, place),
+            frame_steps=self._frame_steps(leases, wanted.frame_steps, place),
+            compiled=network.compile,
         )
 
     def _frame_steps(self, leases: Leases, wanted: Sequence[FrameStepChoice], place: Place) -> tuple[LoadedStep, ...]:
@@ -369,8 +372,8 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
         ) from error
 
 
-def _look_notes(look: str, others: Sequence[str]) -> list[str]:
-    if look == "ours":
+def _look_notes(others: Sequence[str] | None) -> list[str]:
+    if others is None:
         return []
     but = f", but for {', '.join(others)}, which {'was' if len(others) == 1 else 'were'} set otherwise"
     return [

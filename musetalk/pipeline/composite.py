@@ -38,7 +38,7 @@ class Compositor:
     """
 
     def __init__(self, plan: RenderPlan, run: RenderRun) -> None:
-        self._settings, self._run = plan.settings.blend, run
+        self._settings, self._run = plan.finish.blend, run
         enhancer = plan.components.enhancer
         self._enhancing = None if enhancer is None else EnhanceStage(enhancer, plan, run)
         self._before: dict[int, _Before] = {}

@@ -34,7 +34,7 @@ class EnhanceStage:
 
     def __init__(self, enhancer: FaceEnhancer, plan: RenderPlan, run: RenderRun) -> None:
         self._enhancer, self._plan, self._run = enhancer, plan, run
-        self._settings = plan.settings.enhance
+        self._settings = plan.finish.enhance
 
     def restore(
         self, batch: Batch, before: Sequence[Memory | None]

@@ -216,7 +216,7 @@ def _generate_clip(
         transforms=transforms,
         masks=masks,
         presence=presence,
-        generated=tuple(_generate(session.generator, clip, compiled=plan.settings.network.compile)),
+        generated=tuple(_generate(session.generator, clip, compiled=plan.components.compiled)),
     )
 
 

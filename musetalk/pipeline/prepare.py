@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
@@ -44,10 +43,11 @@ from musetalk.pipeline.speech import WHOLE_SECONDS, extract_features
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import (
     CropSettings,
-    FaceChoice,
+    FinishSettings,
+    InputSettings,
     Limits,
     MaskSettings,
-    RenderSettings,
+    PlanSettings,
     SilenceSettings,
     SpeechSettings,
     TrackerSettings,
@@ -89,7 +89,7 @@ class RenderPlan:
         components: What it is rendered with.
         session: The backend, with the crops and the voice as it takes them.
         fallback: What generates faces that the backend cannot; None: nothing does, its errors end the work.
-        settings: Of the render.
+        finish: What is done to generated faces.
         folder: The job's temporary directory.
         keeps_sources: Whether frames are wanted as they were decoded, too, beside the result.
         saved: Whether its faces were found by an earlier render, and read from where that kept them.
@@ -107,7 +107,7 @@ class RenderPlan:
     components: Components
     session: BackendSession
     fallback: FallbackBackend | None
-    settings: RenderSettings
+    finish: FinishSettings
     folder: Path
     output_size: tuple[int, int]
     keeps_sources: bool = False
@@ -123,7 +123,8 @@ def prepare(
     voice: Voice | None,
     timeline: Timeline,
     components: Components,
-    settings: RenderSettings,
+    wanted: PlanSettings,
+    finish: FinishSettings,
     *,
     folder: Path,
     run: RenderRun,
@@ -134,38 +135,34 @@ def prepare(
 
     Args:
         source: The video or picture.
-        voice: The voice; None: there is none.
+        voice: The voice, if there is one.
         timeline: Which source frame each output frame shows.
         components: What detects, parses, encodes and generates.
-        settings: Of the render.
+        wanted: What is to be decided, and how.
+        finish: What is done to generated faces.
         folder: The job's temporary directory, of its own.
         run: Progress, cancellation, warnings.
         coords_dir: Where face plans are kept; None: nowhere.
-        window: The part of the output that will be rendered; None: all of it, and a source without a face is an error.
+        window: The part of the output that will be rendered; None: all of it.
 
     Raises:
-        FaceError: There is no face to work on.
+        FaceError: All of it is wanted, and there is no face to work on.
     """
     with run.clock.measure("plan"):
-        detector, tracker = components.detector, settings.tracker
-        every_face, found, read = _find_faces(
-            source, timeline, detector, tracker, settings.face, coords_dir, run, window
-        )
-        face_plan = every_face.select(settings.face)
+        faces, found, saved = _find_faces(source, timeline, components.detector, wanted, coords_dir, run, window)
+    face_plan = faces.select(wanted.face)
     if window is None:
-        source, timeline = _shorten(source, voice, timeline, found, run, length=settings.length, tail=settings.tail)
-        if face_plan.face_frames == 0:
-            raise no_face_error(source, timeline.sources_used, detector, run.cancel)
-    parsed = _parse(source, timeline, face_plan, components, tracker, found, window, folder=folder, run=run)
-    hear = partial(_hear, voice, settings.speech, settings.silence, source, timeline, window)
+        source, timeline = _whole(source, voice, timeline, found, face_plan, wanted.inputs, components.detector, run)
+    parsed = _parse(source, timeline, face_plan, components, wanted.tracker, found, window, folder=folder, run=run)
+    lay_out = partial(_lay_out, parsed, wanted.crop, wanted.mask, source.fps)
+    hear = partial(_hear, voice, wanted.speech, wanted.silence, source, timeline, window)
     speech, envelope = hear(components, folder, run)
-    lay_out = partial(_lay_out, parsed, settings.crop, settings.mask, source.fps)
-    presence = _presence(envelope, settings.silence, source, timeline)
+    presence = _presence(envelope, wanted.silence, source, timeline)
     plan = RenderPlan(
         source=source,
         voice=voice,
         timeline=timeline,
-        every_face=every_face,
+        every_face=faces,
         face_plan=face_plan,
         envelope=envelope,
         presence=presence,
@@ -173,11 +170,11 @@ def prepare(
         components=components,
         session=lay_out(components, speech),
         fallback=_fallback(components.fallback, hear, lay_out, folder),
-        settings=settings,
+        finish=finish,
         folder=folder,
-        output_size=_output_size(source, components, settings.limits),
-        keeps_sources=window is not None or settings.measure or settings.debug_dir is not None,
-        saved=read,
+        output_size=_output_size(source, components, wanted.inputs.source.limits),
+        keeps_sources=finish.keep_sources or window is not None,
+        saved=saved,
     )
     _warn(plan, run)
     return plan
@@ -212,8 +209,7 @@ def _find_faces(
     source: Source,
     timeline: Timeline,
     detector: FaceDetector,
-    tracker: TrackerSettings,
-    choice: FaceChoice,
+    settings: PlanSettings,
     coords_dir: Path | None,
     run: RenderRun,
     window: Window | None,
@@ -224,7 +220,7 @@ def _find_faces(
     key, total = "", len(wanted)
     if coords_dir is not None:
         digest = content_digest(source, run.cancel)
-        key = plan_key(digest, detector, tracker, total, source.fps, choice)
+        key = plan_key(digest, detector, settings.tracker, total, source.fps, settings.face)
         saved = coords_file(coords_dir, source.path, key)
         if saved.is_file():
             try:
@@ -242,8 +238,8 @@ def _find_faces(
             frame_size=(source.width, source.height),
             fps=source.fps,
             detector=detector,
-            settings=tracker,
-            choice=choice,
+            settings=settings.tracker,
+            choice=settings.face,
             every=window is not None,
             on_frame=lambda done: run.emit("plan", done, total),
             cancel=run.cancel,
@@ -268,22 +264,28 @@ def _keeping(
         yield frame
 
 
-def _shorten(
+def _whole(
     source: Source,
     voice: Voice | None,
     timeline: Timeline,
     found: range,
+    face_plan: FacePlan,
+    wanted: InputSettings,
+    detector: FaceDetector,
     run: RenderRun,
-    *,
-    length: Literal["pingpong", "loop", "hold"],
-    tail: Literal["cut", "keep"],
 ) -> tuple[Source, Timeline]:
-    """Source and timeline without what cannot be decoded."""
-    if voice is None or len(found) >= timeline.sources_used:
-        return source, timeline
-    run.warn(note_on_shortening(source, len(found)))
-    source = source.shortened(len(found))
-    return source, plan_timeline(source.frame_count, source.fps, voice.seconds, length=length, tail=tail)
+    """Return source and timeline without what cannot be decoded.
+
+    Raises:
+        FaceError: There is no face in what can.
+    """
+    if voice is not None and len(found) < timeline.sources_used:
+        run.warn(note_on_shortening(source, len(found)))
+        source = source.shortened(len(found))
+        timeline = plan_timeline(source.frame_count, source.fps, voice.seconds, length=wanted.length, tail=wanted.tail)
+    if face_plan.face_frames == 0:
+        raise no_face_error(source, timeline.sources_used, detector, run.cancel)
+    return source, timeline
 
 
 def _parse(

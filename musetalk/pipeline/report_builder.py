@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from musetalk.pipeline.accounting import (
     unrestored_sentences,
 )
 from musetalk.pipeline.prepare import RenderPlan
-from musetalk.pipeline.report import LOUDNESS_BINS, RenderReport, versions
+from musetalk.pipeline.report import LOUDNESS_BINS, Fallback, RenderReport, Unrestored, versions
 from musetalk.progress import RenderRun
 
 _SAMPLED_SEGMENTS = 200
@@ -33,6 +34,7 @@ def report_of(
     voice: Voice,
     out: Path,
     backend: AnyBackend,
+    settings: dict[str, Any],
     run: RenderRun,
     peak_mb: float,
     measures: Measures | None,
@@ -44,6 +46,7 @@ def report_of(
         voice: That was spoken.
         out: What was made.
         backend: That was asked for.
+        settings: As plain values, all of them.
         run: What was noticed.
         peak_mb: Most resident memory, in MiB.
         measures: Of the result; None: nobody asked for them.
@@ -71,12 +74,8 @@ def report_of(
         device=plan.session.generator.device,
         detector=plan.components.detector.fingerprint,
         bbox_shift_range=_shift_range(plan),
-        warnings=(
-            *fallback_sentences(fallbacks, backend.name, face_frames, whole=whole),
-            *unrestored_sentences(unrestored, face_frames),
-            *run.warnings,
-        ),
-        settings=plan.settings.model_dump(mode="json"),
+        warnings=_warnings(run, backend.name, face_frames, fallbacks, unrestored, whole=whole),
+        settings=settings,
         versions=versions(),
         measures=measures,
         instead=fallback_names(fallbacks) if whole else "",
@@ -88,6 +87,23 @@ def report_of(
         size=plan.output_size,
         frame_steps=tuple(each.chosen.account() for each in plan.components.frame_steps),
     )
+
+
+def _warnings(
+    run: RenderRun,
+    backend: str,
+    face_frames: int,
+    fallbacks: tuple[Fallback, ...],
+    unrestored: tuple[Unrestored, ...],
+    *,
+    whole: bool,
+) -> tuple[str, ...]:
+    """Return what the user should know, a sentence each: what failed first."""
+    failed = (
+        *fallback_sentences(fallbacks, backend, face_frames, whole=whole),
+        *unrestored_sentences(unrestored, face_frames),
+    )
+    return (*failed, *run.warnings)
 
 
 def _shift_range(plan: RenderPlan) -> tuple[int, int] | None:

@@ -25,7 +25,15 @@ from musetalk.settings.groups import (
     SpeechSettings,
     TrackerSettings,
 )
-from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
+from musetalk.settings.picked import (
+    ComponentSettings,
+    CropSettings,
+    FinishSettings,
+    InputSettings,
+    OutputSettings,
+    PlanSettings,
+    SourceSettings,
+)
 from musetalk.settings.render import MAX_SLOWDOWN, PUBLISHED_LOOK, RenderSettings, left_to_the_look
 from musetalk.settings.steps import FrameStepChoice
 from musetalk.settings.values import (
@@ -55,6 +63,7 @@ __all__ = [
     "SLOWEST_RATE",
     "Background",
     "BlendSettings",
+    "ComponentSettings",
     "CropSettings",
     "Deinterlace",
     "DetectorSettings",
@@ -62,6 +71,7 @@ __all__ = [
     "EncoderSettings",
     "EnhanceSettings",
     "FaceChoice",
+    "FinishSettings",
     "FrameStepChoice",
     "InputSettings",
     "LatentSyncSettings",
@@ -70,7 +80,9 @@ __all__ = [
     "MaskShape",
     "NamedChoice",
     "NetworkSettings",
+    "OutputSettings",
     "ParsedShape",
+    "PlanSettings",
     "RenderSettings",
     "SettingField",
     "Settings",

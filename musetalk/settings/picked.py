@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
-from musetalk.settings.groups import Limits
-from musetalk.settings.values import Background, Deinterlace
+from musetalk.settings.groups import (
+    BlendSettings,
+    DetectorSettings,
+    EncoderSettings,
+    EnhanceSettings,
+    Limits,
+    MaskSettings,
+    NetworkSettings,
+    SilenceSettings,
+    SpeechSettings,
+    TrackerSettings,
+)
+from musetalk.settings.steps import FrameStepChoice
+from musetalk.settings.values import Background, Deinterlace, FaceChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +70,79 @@ class CropSettings:
     bbox_shift: int = 0
     extra_margin: int = 10
     resampling: Literal["fine", "upstream"] = "fine"
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSettings:
+    """What is loaded for a render beside its backend, and how it runs.
+
+    Attributes:
+        models_dir: Where weights are.
+        network: How networks run.
+        detector: How faces are looked for.
+        mask: Where generated faces show: some of it is told from parsed faces.
+        enhance: How painted faces are enhanced.
+        frame_steps: What is done to finished frames.
+        beside_the_look: What is set otherwise than the published look has it; None: that is not the look.
+    """
+
+    models_dir: Path
+    network: NetworkSettings
+    detector: DetectorSettings
+    mask: MaskSettings
+    enhance: EnhanceSettings
+    frame_steps: tuple[FrameStepChoice, ...]
+    beside_the_look: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """What is decided before the first frame is generated.
+
+    Attributes:
+        inputs: How source and voice are read, and how long what is made of them is.
+        face: Who speaks where several faces are seen.
+        tracker: How detections become one face per shot.
+        crop: How faces are cropped.
+        mask: Where the generated face replaces the source.
+        speech: How networks hear the voice.
+        silence: What the mouth does while the voice pauses.
+    """
+
+    inputs: InputSettings
+    face: FaceChoice
+    tracker: TrackerSettings
+    crop: CropSettings
+    mask: MaskSettings
+    speech: SpeechSettings
+    silence: SilenceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FinishSettings:
+    """What is done to generated faces.
+
+    Attributes:
+        blend: How they are made to look like their surroundings.
+        enhance: How they are enhanced.
+        keep_sources: Whether frames are wanted as they were decoded, too.
+    """
+
+    blend: BlendSettings
+    enhance: EnhanceSettings
+    keep_sources: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """What is made of finished frames.
+
+    Attributes:
+        encoder: How they are written.
+        measure: Whether they are measured.
+        debug_dir: Where crops and masks go, as videos; None: nowhere.
+    """
+
+    encoder: EncoderSettings
+    measure: bool
+    debug_dir: Path | None

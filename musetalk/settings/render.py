@@ -24,7 +24,15 @@ from musetalk.settings.groups import (
     SpeechSettings,
     TrackerSettings,
 )
-from musetalk.settings.picked import CropSettings, InputSettings, SourceSettings
+from musetalk.settings.picked import (
+    ComponentSettings,
+    CropSettings,
+    FinishSettings,
+    InputSettings,
+    OutputSettings,
+    PlanSettings,
+    SourceSettings,
+)
 from musetalk.settings.steps import FrameSteps
 from musetalk.settings.values import AUTO, Background, Face, FrameRate, Switch
 from musetalk.utils.extensions import BACKENDS
@@ -205,6 +213,29 @@ class RenderSettings(Settings):
     def crop(self) -> CropSettings:
         """How faces are cropped."""
         return CropSettings(self.bbox_shift, self.extra_margin, self.blend.resampling)
+
+    @property
+    def components(self) -> ComponentSettings:
+        """What is loaded for a render beside its backend, and how it runs."""
+        beside = None if self.look == "ours" else self.beside_the_look
+        return ComponentSettings(
+            self.models_dir, self.network, self.detector, self.mask, self.enhance, self.frame_steps, beside
+        )
+
+    @property
+    def plan(self) -> PlanSettings:
+        """What is decided before the first frame is generated."""
+        return PlanSettings(self.inputs, self.face, self.tracker, self.crop, self.mask, self.speech, self.silence)
+
+    @property
+    def finish(self) -> FinishSettings:
+        """What is done to generated faces."""
+        return FinishSettings(self.blend, self.enhance, self.measure or self.debug_dir is not None)
+
+    @property
+    def output(self) -> OutputSettings:
+        """What is made of finished frames."""
+        return OutputSettings(self.encoder, self.measure, self.debug_dir)
 
     def with_backend(self, name: str) -> RenderSettings:
         """Return the same settings with another backend."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.backends.automatic import candidates
+from musetalk.backends.automatic import ranked
 from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import OWN, own_group
 from musetalk.enhancers.registry import NONE
@@ -148,7 +148,10 @@ def read(
     backends = backends or (str(said["backend"]),)
     registry = registry or BackendRegistry()
     values = {name: widget.said(said[name]) for name, widget in WIDGETS.items()}
-    meant = candidates(registry, base) if AUTO in backends else [each for each in registry if each.name in backends]
+    if AUTO in backends:
+        meant = [each for each in ranked(registry) if not each.configured(base).lacks()]
+    else:
+        meant = [each for each in registry if each.name in backends]
     groups = [each.groups for each in meant] or [frozenset()]
     values = {name: value for name, value in values.items() if any(_counts(name, said, each) for each in groups)}
     values |= {
