@@ -236,19 +236,21 @@ class ComponentStore:
             if entry.abandoned:
                 raise Cancelled
 
-        with ends_by(check):
+        def where_it_fits() -> object:
             self._collect()
-            title, fits = entry.wanted.title, entry.wanted.fits
-            if fits is not None and not fits() and (names := self.make_room()):
+            if entry.wanted.fits is not None and not entry.wanted.fits() and (names := self.make_room()):
                 self._note(entry, f"{listed(names)} went from memory, which was short, before {title} was loaded")
-            error = _attempt(entry, load)
+            return load()
+
+        title = entry.wanted.title
+        with ends_by(check):
+            error = _attempt(entry, where_it_fits)
             if isinstance(error, OutOfMemoryError) and (names := self.make_room()):
                 error = None  # else it would hold what it happened in
                 self._note(
                     entry, f"memory ran out while {title} was loaded: {listed(names)} went, and it was loaded once more"
                 )
-                self._collect()
-                error = _attempt(entry, load)
+                error = _attempt(entry, where_it_fits)
         self._end(entry, error)
         del error
 
@@ -274,10 +276,10 @@ class ComponentStore:
         """Return that there are more of a kind in memory, where there are, and how much each takes; else nothing."""
         with self._changed:
             alike = [each for each in self._entries if each.wanted.kind == entry.wanted.kind and each.thing is not None]
-            sizes = {each.wanted.title: each.size for each in alike if each.askers}
-        if len(sizes) < 2 or not any(sizes.values()):
+            used = [(each.wanted.title, each.size) for each in alike if each.askers]
+        if len(used) < 2 or not any(taken for _, taken in used):
             return ""
-        each = listed([f"{title} ({size(taken)})" if taken else title for title, taken in sizes.items()])
+        each = listed([f"{title} ({size(taken)})" if taken else title for title, taken in used])
         _log.info("in memory at once, for all are in use: %s", each)
         return f"in memory at once, for all are in use: {each}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -295,6 +296,7 @@ def test_it_is_said_where_two_of_a_kind_are_in_memory_and_how_much_they_take(sto
         with store.leases(notes.append) as leases:
             leases.take(Wanted("generator", 1, "large"), network(2000))
             leases.take(Wanted("generator", 2, "small", beside=True), network(500))
+            leases.take(Wanted("restorer", 3, "small"), network(500))
     assert notes == ["in memory at once, for all are in use: large (1.95 MiB) and small (500 KiB)"] * 2
 
 
@@ -321,3 +323,32 @@ def test_where_memory_is_short_what_nobody_holds_goes_before_something_is_loaded
     take(fits=False)
     assert alive == [1, 0]
     assert notes == ["the restorer went from memory, which was short, before the network was loaded"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="ZeroGPU forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_what_was_being_loaded_when_a_process_was_forked_is_loaded_anew_in_it(
+    store: ComponentStore, pool: ThreadPoolExecutor
+) -> None:
+    """There is no thread in it that would ever end that load."""
+    begun, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go.wait(HANG_SECONDS)  # and looks at nothing
+
+    asker = Asker(store, Loads("one", hold))
+    asked = pool.submit(asker)
+    try:
+        assert begun.wait(HANG_SECONDS)
+        asker.token.cancel()
+        with pytest.raises(Cancelled):
+            asked.result(HANG_SECONDS)
+        child = os.fork()
+        if child == 0:
+            anew = Loads("one")
+            with store.leases() as leases:
+                os._exit(0 if anew.taken(leases) is anew.made[0]() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        go.set()
