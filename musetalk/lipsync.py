@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from musetalk.errors import VoiceError, about
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
 from musetalk.inspection.debug_videos import DebugVideos
-from musetalk.inspection.frame import FramePreview, preview_frame
-from musetalk.inspection.notes import sentences
+from musetalk.inspection.frame import FramePreview, preview_frame, with_reason
 from musetalk.media.damage import note_on_decoding
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_voice, probe_wanted
@@ -28,7 +27,7 @@ from musetalk.media.writer import VideoWriter
 from musetalk.metrics.measurer import Measurer
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.borders import borders_in
-from musetalk.pipeline.components import ComponentLoader
+from musetalk.pipeline.components import ComponentLoader, Components
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
 from musetalk.pipeline.forecast import CostBook, Costs, RenderKind, Work, slowdown
@@ -41,7 +40,16 @@ from musetalk.pipeline.report_builder import report_of
 from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.runtime.speed import matmul_rate
-from musetalk.settings import FrameStepChoice, InputSettings, Limits, OutputSettings, RenderSettings, SourceSettings
+from musetalk.settings import (
+    FinishSettings,
+    FrameStepChoice,
+    InputSettings,
+    Limits,
+    OutputSettings,
+    PlanSettings,
+    RenderSettings,
+    SourceSettings,
+)
 from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone
 
@@ -118,7 +126,8 @@ class LipSync:
     ) -> RenderReport:
         """Render what was probed; on return nothing is left of what it was rendered with but what the loader keeps."""
         # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
-        with self._preparing(preflight, settings, folder, settings.coords_in(out.parent), run) as plan:
+        lease, coords_dir = self._loader.lease(settings, run), settings.coords_in(out.parent)
+        with self._preparing(preflight, lease, settings.plan, settings.finish, folder, coords_dir, run) as plan:
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
             sound = _sound(plan, preflight.voice, settings.limits, run)
@@ -266,33 +275,10 @@ class LipSync:
             choice = self.choose(settings)
             settings = settings.with_backend(choice.backend)
             with self._loader.turn(settings, run):
-                found = self._preview_in_turn(video, voice, settings, folder, run, at=at, strict=strict)
-        return told_why(found, choice)
-
-    def _preview_in_turn(
-        self,
-        video: Path,
-        voice: Path | None,
-        settings: RenderSettings,
-        folder: Path,
-        run: RenderRun,
-        *,
-        at: float | None,
-        strict: bool,
-    ) -> FramePreview:
-        with self._loader.lease(settings, run) as components:
-            return preview_frame(
-                video,
-                voice,
-                settings.plan,
-                settings.finish,
-                backend=settings.backend,
-                components=components,
-                folder=folder,
-                at=at,
-                strict=strict,
-                run=run,
-            )
+                show = partial(preview_frame, video, voice, settings.plan, settings.finish, backend=settings.backend)
+                look = partial(show, folder=folder, at=at, strict=strict, run=run)
+                found = _leased(self._loader.lease(settings, run), look)
+        return with_reason(found, choice.reason())
 
     @contextmanager
     def preparing(
@@ -316,9 +302,10 @@ class LipSync:
         kind = RenderKind.of(settings, self.registry)
         with temporary_folder(folder) as job:
             preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, job, run)
+            lease, coords_dir = self._loader.lease(settings, run), settings.coords_in(folder)
             with (
                 self._loader.turn(settings, run),
-                self._preparing(preflight, settings, job, settings.coords_in(folder), run) as plan,
+                self._preparing(preflight, lease, settings.plan, settings.finish, job, coords_dir, run) as plan,
             ):
                 yield plan
 
@@ -351,21 +338,28 @@ class LipSync:
 
     @contextmanager
     def _preparing(
-        self, preflight: Preflight, settings: RenderSettings, folder: Path, coords_dir: Path | None, run: RenderRun
+        self,
+        preflight: Preflight,
+        lease: AbstractContextManager[Components],
+        wanted: PlanSettings,
+        finish: FinishSettings,
+        folder: Path,
+        coords_dir: Path | None,
+        run: RenderRun,
     ) -> Iterator[RenderPlan]:
         """Do all that comes before the first frame is generated; what it is rendered with is lent to the block."""
         with ExitStack() as leases:
             with ends_by(run.cancel.check):
                 with run.clock.measure("load"):
-                    components = leases.enter_context(self._loader.lease(settings, run))
+                    components = leases.enter_context(lease)
                 run.emit("preflight", STEPS, STEPS)
                 plan = prepare(
                     preflight.source,
                     preflight.voice,
                     preflight.timeline,
                     components,
-                    settings.plan,
-                    settings.finish,
+                    wanted,
+                    finish,
                     folder=folder,
                     run=run,
                     coords_dir=coords_dir,
@@ -385,10 +379,10 @@ def _guess(kind: RenderKind) -> Costs:
     return guessed_costs(kind, lambda: matmul_rate(kind.device))
 
 
-def told_why(found: FramePreview, choice: BackendChoice) -> FramePreview:
-    """Return a preview with why its backend was chosen, where it was."""
-    reason = choice.reason()
-    return replace(found, notes=(*sentences([reason]), *found.notes)) if reason else found
+def _leased(lease: AbstractContextManager[Components], work: Callable[..., FramePreview]) -> FramePreview:
+    """Return what comes of work with components; of these, nothing is left here then."""
+    with lease as components:
+        return work(components=components)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.parsing.parsed_faces import ParsedFace
 from musetalk.faces.tracking.following import ANY_FACE, search_frames
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample
-from musetalk.inspection.notes import end_note, frame_notes, input_notes, run_notes
+from musetalk.inspection.notes import end_note, frame_notes, input_notes, run_notes, sentences
 from musetalk.inspection.sampling import open_voice, sampled_places, telling_places, window_around
 from musetalk.media.inputs import open_inputs
 from musetalk.media.probe import probe_wanted
@@ -84,6 +84,11 @@ class FramePreview:
     def output(self) -> UInt8Array | None:
         """The result as it is written: what the frame steps make of it; None without a voice."""
         return self.result if self.finished is None else self.finished
+
+
+def with_reason(preview: FramePreview, reason: str) -> FramePreview:
+    """Return a preview with why its backend was chosen, before its other notes; empty: it was named."""
+    return replace(preview, notes=(*sentences([reason]), *preview.notes)) if reason else preview
 
 
 def preview_frame(

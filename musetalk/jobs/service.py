@@ -101,7 +101,10 @@ class JobService:
         backends = self._compared(compare)
         if backends:
             settings = settings.with_backend(backends[0])
-        settings, choice = self._named_in(settings)
+        # Chosen before the job is queued: what was estimated and told then is what is rendered, and a job that a later
+        # process takes up is still the one that was asked for.
+        chosen = self._engines[0].choose(settings)
+        settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
         asked = (settings, bool(choice), backends)
         if once and (twin := self._twin(owner, video, voice, asked)) is not None:
             return twin
@@ -143,18 +146,6 @@ class JobService:
         if len(backends) == 1:
             raise JobError("there is one backend to compare", "choose two or more")
         return backends
-
-    def _named_in(self, settings: RenderSettings) -> tuple[RenderSettings, str]:
-        """Return settings that name what paints, and why it is that, where `auto` chose it.
-
-        It is chosen before the job is queued: what was estimated and told then is what is rendered, and a job that a
-        later process takes up is still the one that was asked for.
-
-        Raises:
-            BackendError: There is none that `auto` may take.
-        """
-        choice = self._engines[0].choose(settings)
-        return settings.with_backend(choice.backend), choice.reason(self._named)
 
     def _check(
         self, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
@@ -219,7 +210,9 @@ class JobService:
             if self.store.file(job, name) is None:
                 raise JobError(f"the {which} of this render is no longer kept", "give it again in a new render")
         self._check_room(owner)
-        settings, choice = self._named_in(settings or job.wanted)
+        settings = settings or job.wanted
+        chosen = self._engines[0].choose(settings)
+        settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
         folder = self.store.folder(job)
         _, length = self._check(folder / job.video, folder / job.voice, settings, job.compare)
         with self._changed:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from musetalk.backends.spec import ConfiguredBackend, GpuCost
 from musetalk.errors import LimitError
 from musetalk.faces.detection.registry import DetectorRegistry, name_without_torch
-from musetalk.lipsync import LipSync, told_why
+from musetalk.inspection.frame import with_reason
+from musetalk.lipsync import LipSync
 from musetalk.pipeline.file_uses import input_files, output_files
 from musetalk.pipeline.first_costs import LENT_GPU_RATE
 from musetalk.pipeline.forecast import RenderKind, Work
@@ -154,7 +155,7 @@ class ZeroGpuEngine(LipSync):
                 found = self._engine.preview_frame(
                     video, voice, here, at=at, strict=strict, on_progress=on_progress, cancel=cancel
                 )
-            return told_why(found, choice)
+            return with_reason(found, choice.reason())
         self._engine.check_source(video, settings.source)
         if voice is not None:
             self._engine.check_voice(voice, settings.limits, settings.voice_track)
@@ -162,7 +163,7 @@ class ZeroGpuEngine(LipSync):
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             order = PreviewOrder(seconds, folder / "lease", video, settings, voice, at, strict)
-            return told_why(self._lent.do(order, on_progress or noop, cancel), choice)
+            return with_reason(self._lent.do(order, on_progress or noop, cancel), choice.reason())
 
     def rate(self, device: str) -> float:
         """See `LipSync`: of the GPU that is lent, which cannot be measured before it is."""
