@@ -150,6 +150,7 @@ class RenderSettings(Settings):
         unset="nothing",
         panel=_OUTPUT,
         flag="frame-step",
+        max_length=8,
     )
     measure: bool = setting(False, "measure sharpness, jitter and more of the result; in the report", panel=_OUTPUT)
     debug_dir: Path | None = setting(

@@ -77,6 +77,12 @@ def test_frames_become_as_large_as_was_asked_and_never_smaller(
     assert step.apply(picture, 0).shape == (made[1], made[0], 3)
 
 
+def test_there_are_a_few_steps_at_most() -> None:
+    RenderSettings.parse({"frame_steps": ["label"] * 8})
+    with raises_kind(SettingsError, names=("frame_steps",)):
+        RenderSettings.parse({"frame_steps": ["label"] * 9})
+
+
 def test_frames_beyond_the_limit_are_refused() -> None:
     steps = [ChosenStep(UPSCALE, UpscaleOptions(factor=4))]
     assert size_after(steps, (100, 100), Limits(max_pixels=160_000)) == (400, 400)
