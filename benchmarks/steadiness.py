@@ -1,4 +1,4 @@
-"""What masks and a restorer add to a face's change from frame to frame, where the generator changes nothing.
+"""What masks and an enhancer add to a face's change from frame to frame, where the generator changes nothing.
 
 python -m benchmarks.steadiness [VIDEO]...
 """
@@ -28,7 +28,7 @@ from musetalk.utils.arrays import UInt8Array
 FRAMES = 30
 STEADINESS = (0.0, 0.7, 1.0)
 SHARPEN, FLICKER = 0.7, 2.0  # amount of an unsharp mask; standard deviation of noise, in levels
-KINDS = {"no restorer": (0.0, 0.0), "sharpens": (SHARPEN, 0.0), "flickers": (0.0, FLICKER), "both": (SHARPEN, FLICKER)}
+KINDS = {"no enhancer": (0.0, 0.0), "sharpens": (SHARPEN, 0.0), "flickers": (0.0, FLICKER), "both": (SHARPEN, FLICKER)}
 
 
 class Copier:
@@ -43,7 +43,7 @@ class Copier:
 
 @dataclass(frozen=True)
 class StandIn:
-    """A restorer that sharpens, and flickers like one that sees each frame alone.
+    """An enhancer that sharpens, and flickers like one that sees each frame alone.
 
     Attributes:
         sharpen: Amount of an unsharp mask.
@@ -60,9 +60,9 @@ class StandIn:
     def enhance(self, faces: UInt8Array, check: Callable[[], None] = lambda: None) -> UInt8Array:
         """See `FaceEnhancer`."""
         check()
-        return np.stack([self._restored(face.astype(np.float32)) for face in faces])
+        return np.stack([self._enhanced(face.astype(np.float32)) for face in faces])
 
-    def _restored(self, face: np.ndarray) -> UInt8Array:
+    def _enhanced(self, face: np.ndarray) -> UInt8Array:
         better = face + self.sharpen * (face - cv2.GaussianBlur(face, (0, 0), 2))
         if self.flicker:
             side = self.size
@@ -80,16 +80,16 @@ def main() -> None:
 
 Change of the painted region from frame to frame (mean absolute difference of consecutive frames), relative to the
 source's own, over at most {FRAMES} frames. The generator gives back its crops, so that all there is comes from mask,
-matching and restorer. The restorers are stand-ins: an unsharp mask of {SHARPEN}, noise of {FLICKER:g} levels that is
+matching and enhancer. The enhancers are stand-ins: an unsharp mask of {SHARPEN}, noise of {FLICKER:g} levels that is
 new in every frame, and both; at a strength of 0.8, over the mouth's region. Clips that hardly move show most of it.
 
-{table(("clip", "restorer", "own change, levels", "undamped", "steadiness 0.7", "steadiness 1"), rows)}
+{table(("clip", "enhancer", "own change, levels", "undamped", "steadiness 0.7", "steadiness 1"), rows)}
 """
     publish("steadiness.md", text)
 
 
 def measure(clip: Path) -> Iterator[tuple[str, ...]]:
-    """A row for each kind of restorer."""
+    """A row for each kind of enhancer."""
     registry = BackendRegistry((BackendSpec("copier", "gives crops back", lambda _: Copier()),))
     settings = RenderSettings.parse({"backend": "copier", "detector": {"name": "haar"}, "measure": True})
     with (
@@ -98,7 +98,7 @@ def measure(clip: Path) -> Iterator[tuple[str, ...]]:
     ):
         own = changes(plan, lambda frame: frame.source)
         for kind, (sharpen, flicker) in KINDS.items():
-            enhancer = None if kind == "no restorer" else StandIn(sharpen, flicker)
+            enhancer = None if kind == "no enhancer" else StandIn(sharpen, flicker)
             ratios = []
             for steadiness in STEADINESS if enhancer else STEADINESS[:1]:
                 enhance = settings.enhance.model_copy(update={"steadiness": steadiness})

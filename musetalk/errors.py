@@ -124,7 +124,7 @@ class SettingsError(MuseTalkError):
 
 
 class BackendError(MuseTalkError):
-    """What finds, paints or restores faces is unknown, lacks something, or failed; mostly one of the kinds below."""
+    """What finds, paints or enhances faces is unknown, lacks something, or failed; mostly one of the kinds below."""
 
     kind = "backend"
     subject = "backend"

@@ -170,8 +170,8 @@ class LipSync:
         """Return which files a render reads, for whoever writes beside it."""
         models_dir, model = settings.models_dir, settings.enhance.model
         added = [models_dir / file.path for files in added_sets().values() for file in files]
-        restorer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
-        return input_files(video, voice, (*self.registry.files(models_dir), *added, *restorer))
+        enhancer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
+        return input_files(video, voice, (*self.registry.files(models_dir), *added, *enhancer))
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads and writes, for whoever writes beside it: a report, for instance."""

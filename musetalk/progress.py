@@ -74,8 +74,8 @@ class FallbackEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class NotRestored:
-    """Output frames [start, stop) in which the face `track` stayed as it was painted, since a restorer failed; why.
+class EnhanceFailureEvent:
+    """Output frames [start, stop) in which the face `track` stayed as it was painted, since an enhancer failed; why.
 
     `kind` is that of the error behind the reason; see `MuseTalkError`.
     """
@@ -203,7 +203,7 @@ class RenderRun:
         self._started = time.perf_counter()
         self._warnings: list[str] = []
         self._fallback_events: set[FallbackEvent] = set()
-        self._not_restored: set[NotRestored] = set()
+        self._enhance_failures: set[EnhanceFailureEvent] = set()
         self._lock, self._telling = threading.Lock(), threading.Lock()
         self._reached = _Reached()
 
@@ -286,16 +286,16 @@ class RenderRun:
         with self._lock:
             return tuple(sorted(self._fallback_events, key=lambda each: (each.start, each.stop, each.track)))
 
-    def not_restored(self, start: int, stop: int, track: int, reason: str, kind: str = "") -> None:
-        """Note that a face in output frames [start, stop) was to be restored and was not, and why."""
+    def record_enhance_failure(self, start: int, stop: int, track: int, reason: str, kind: str = "") -> None:
+        """Note that a face in output frames [start, stop) was to be enhanced and was not, and why."""
         with self._lock:
-            self._not_restored.add(NotRestored(start, stop, track, reason, kind))
+            self._enhance_failures.add(EnhanceFailureEvent(start, stop, track, reason, kind))
 
     @property
-    def unrestored(self) -> tuple[NotRestored, ...]:
-        """What was not restored so far, in the output's order."""
+    def enhance_failures(self) -> tuple[EnhanceFailureEvent, ...]:
+        """What was not enhanced so far, in the output's order."""
         with self._lock:
-            return tuple(sorted(self._not_restored, key=lambda each: (each.start, each.stop, each.track)))
+            return tuple(sorted(self._enhance_failures, key=lambda each: (each.start, each.stop, each.track)))
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
     Returns:
         Tables of (name, finding), by title.
     """
-    settings, restorers, steps = RenderSettings(models_dir=models_dir), EnhancerRegistry(), FrameStepRegistry()
+    settings, enhancers, steps = RenderSettings(models_dir=models_dir), EnhancerRegistry(), FrameStepRegistry()
     return {
         "Versions": list(versions().items()),
         "Machine": [
@@ -57,9 +57,9 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
             *((each.name, _lacking(each.configured(settings)) or f"ready: {each.summary}") for each in registry),
             *_unusable(registry.broken),
         ],
-        "Restorers": [
-            *((each.name, "; ".join(each.lacks(models_dir)) or "ready") for each in restorers),
-            *_unusable(restorers.broken),
+        "Enhancers": [
+            *((each.name, "; ".join(each.lacks(models_dir)) or "ready") for each in enhancers),
+            *_unusable(enhancers.broken),
         ],
         "Frame steps": [
             *((each.name, "; ".join(each.lacks(models_dir)) or f"ready: {each.summary}") for each in steps),

@@ -1,1 +1,1 @@
-"""Restorers: networks that give painted faces the detail they lack."""
+"""Enhancers: networks that give painted faces the detail they lack."""

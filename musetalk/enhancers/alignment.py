@@ -1,4 +1,4 @@
-"""Where a restorer wants a face: upright, and as large as in the pictures that it was trained on."""
+"""Where an enhancer wants a face: upright, and as large as in the pictures that it was trained on."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _DOUBT = 0.35  # radians by which the two signs of a tilt may disagree; what is 
 
 
 def face_view(face: FaceSample, size: int, five: Float64Array | None = None) -> UprightCropTransform:
-    """Place the crop that a restorer takes.
+    """Place the crop that an enhancer takes.
 
     By the five points, where they are known: they come as close as they can to where they lie in the pictures that
-    restorers were trained on. Else by box and mouth: its scale is that of the box, for the mouth's width and height
+    enhancers were trained on. Else by box and mouth: its scale is that of the box, for the mouth's width and height
     change with speech; it lies where the eyes, judged by the box, and the mouth together come closest to their places.
     All it is made of is smoothed over the shot, so the crop is as steady as that.
 

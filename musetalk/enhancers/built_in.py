@@ -1,4 +1,4 @@
-"""The restorers that come with the program by name: GFPGAN, run by spandrel or by its own package."""
+"""The enhancers that come with the program by name: GFPGAN, run by spandrel or by its own package."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _PACKAGES = ("gfpgan", "basicsr")
 
 
 def load_file(path: Path, place: Place) -> FaceEnhancer:
-    """Load the restorer in a file, of any architecture that spandrel knows.
+    """Load the enhancer in a file, of any architecture that spandrel knows.
 
     Raises:
-        BackendError: It is missing, damaged, holds code, or is no restorer; or there is no such device.
+        BackendError: It is missing, damaged, holds code, or is no enhancer; or there is no such device.
     """
-    from musetalk.enhancers.network_enhancer import restoring_compute  # noqa: PLC0415 - loads torch
-    from musetalk.enhancers.spandrel import load_restorer  # noqa: PLC0415 - the same
+    from musetalk.enhancers.network_enhancer import enhancer_compute  # noqa: PLC0415 - loads torch
+    from musetalk.enhancers.spandrel import load_spandrel_enhancer  # noqa: PLC0415 - the same
 
-    return load_restorer(path, restoring_compute(place.device, place.dtype), place.batch_size)
+    return load_spandrel_enhancer(path, enhancer_compute(place.device, place.dtype), place.batch_size)
 
 
 def _by_spandrel(place: Place) -> FaceEnhancer:
@@ -33,9 +33,9 @@ def _by_spandrel(place: Place) -> FaceEnhancer:
 
 def _by_package(place: Place) -> FaceEnhancer:
     from musetalk.enhancers.gfpgan_package import load_original  # noqa: PLC0415 - loads torch
-    from musetalk.enhancers.network_enhancer import restoring_compute  # noqa: PLC0415 - the same
+    from musetalk.enhancers.network_enhancer import enhancer_compute  # noqa: PLC0415 - the same
 
-    compute = restoring_compute(place.device, place.dtype)
+    compute = enhancer_compute(place.device, place.dtype)
     return load_original(preferred(place.models_dir / GFPGAN.path), compute, place.batch_size)
 
 

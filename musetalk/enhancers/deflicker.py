@@ -1,6 +1,6 @@
-"""Calming a restorer's flicker: what it adds to a face is averaged over a few frames, wherever the face holds still.
+"""Calming an enhancer's flicker: what it adds to a face is averaged over a few frames, wherever the face holds still.
 
-A restorer sees each frame alone, so what it adds (its residual) changes from frame to frame although the face hardly
+An enhancer sees each frame alone, so what it adds (its residual) changes from frame to frame although the face hardly
 does. Here the residual of each frame is replaced by a weighted mean of its own and those of the frames just before it.
 The mean is over a fixed number of frames and never over means, so a frame comes out the same wherever work began.
 """
@@ -30,8 +30,8 @@ class Memory:
     """What the next piece of the same face needs to know of the frames before it, oldest first.
 
     Attributes:
-        inputs: uint8 RGB [S, S, 3] each, what was restored; `REMEMBERED` of them at most.
-        residuals: int16 [S, S, 3] each, what the restorer added to them, -255 to 255.
+        inputs: uint8 RGB [S, S, 3] each, what was enhanced; `REMEMBERED` of them at most.
+        residuals: int16 [S, S, 3] each, what the enhancer added to them, -255 to 255.
     """
 
     inputs: tuple[UInt8Array, ...]
@@ -50,20 +50,20 @@ class _Seen:
 
 def deflicker(
     inputs: UInt8Array,
-    restored: UInt8Array,
+    enhanced: UInt8Array,
     before: Memory | None,
     steadiness: float,
     check: Callable[[], None] = never_stop,
 ) -> tuple[UInt8Array, Memory]:
-    """Calm what a restorer made of consecutive frames of one face.
+    """Calm what an enhancer made of consecutive frames of one face.
 
     Earlier residuals count as `steadiness` says where the face looks the same as it did then, and not at all where it
     moved. Of flicker that has nothing to do with that of the frame before, 0.7 takes out 76 % of the change between
     frames, 1.0 87 %, where nothing moves.
 
     Args:
-        inputs: uint8 RGB [N, S, S, 3], the faces before restoring, at the size of the restored ones.
-        restored: uint8 RGB [N, S, S, 3].
+        inputs: uint8 RGB [N, S, S, 3], the faces before enhancing, at the size of the enhanced ones.
+        enhanced: uint8 RGB [N, S, S, 3].
         before: What this returned for the frames just before these; None: there are none in this run of frames.
         steadiness: 0 leaves everything as it is; 1 has earlier residuals count as much as the frame's own.
         check: Called before each frame; raises where the work is to end.
@@ -76,10 +76,10 @@ def deflicker(
         ValueError: The arrays, or those remembered, are not of one size.
     """
     before = before or Memory((), ())
-    _check(inputs, restored, before)
+    _check(inputs, enhanced, before)
     recent = deque(map(_seen, before.inputs, before.residuals), REMEMBERED + 1)
-    calm = np.empty(restored.shape, np.uint8)
-    for picture, better, result in zip(inputs, restored, calm, strict=True):
+    calm = np.empty(enhanced.shape, np.uint8)
+    for picture, better, result in zip(inputs, enhanced, calm, strict=True):
         check()
         recent.append(_seen(picture, np.subtract(better, picture, dtype=np.int16)))
         if steadiness > 0:
@@ -130,9 +130,9 @@ def _agreement(one: Float32Array, other: Float32Array) -> Float32Array:
     return np.asarray(np.clip((_MOVED - worst) / (_MOVED - _STILL), 0, 1), dtype=np.float32)
 
 
-def _check(inputs: UInt8Array, restored: UInt8Array, before: Memory) -> None:
-    if inputs.shape != restored.shape:
-        raise ValueError(f"faces of shape {inputs.shape} cannot have become {restored.shape}")
+def _check(inputs: UInt8Array, enhanced: UInt8Array, before: Memory) -> None:
+    if inputs.shape != enhanced.shape:
+        raise ValueError(f"faces of shape {inputs.shape} cannot have become {enhanced.shape}")
     for frame in before.inputs:
         if frame.shape != inputs.shape[1:]:
             raise ValueError(f"faces of shape {inputs.shape[1:]} do not follow faces of {frame.shape}")

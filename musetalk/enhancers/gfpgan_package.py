@@ -1,4 +1,4 @@
-"""The restorer `gfpgan-original`: GFPGAN by the package of that name (requirements-gfpgan.txt); `gfpgan` is spandrel's.
+"""The enhancer `gfpgan-original`: GFPGAN by the package of that name (requirements-gfpgan.txt); `gfpgan` is spandrel's.
 
 Only the network is taken from it. Its `GFPGANer` is not: that finds faces on its own, with models that it downloads by
 itself. `basicsr`, under it, was last released in 2022 and imports a module that torchvision has dropped since; that one
@@ -23,7 +23,7 @@ from musetalk.enhancers.network_enhancer import (
     NO_MEMORY,
     NetworkEnhancer,
     faces_at_once,
-    gfpgan_restoration,
+    gfpgan_enhancement,
     placed,
     said_by,
 )
@@ -71,7 +71,7 @@ def load_original(path: Path, compute: Compute, batch: int | None = None) -> Net
         fill(network, load_state_dict(path), path)
         placed(network, compute)
     return NetworkEnhancer(
-        gfpgan_restoration(network, compute),
+        gfpgan_enhancement(network, compute),
         name=f"{path.name} by the gfpgan package",
         size=FACE_SIZE,
         compute=compute,

@@ -1,4 +1,4 @@
-"""A restorer of faces over any network: in batches that fit, stopped at once, its numbers looked at."""
+"""An enhancer of faces over any network: in batches that fit, stopped at once, its numbers looked at."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from musetalk.runtime.device import Batches, Compute, choose_compute, frames_tha
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array
 
-Restoration: TypeAlias = Callable[[Tensor], Tensor]
+Enhancement: TypeAlias = Callable[[Tensor], Tensor]
 
 FACE_SIZE = 512  # what GFPGAN and RestoreFormer were trained on, FFHQ's alignment included
-NO_MEMORY = "close other programs, or render without a restorer"
+NO_MEMORY = "close other programs, or render without an enhancer"
 _MOST_AT_ONCE = 8  # faces on a GPU
 # Alive at once in GFPGAN, of the larger of both sides squared: measured on a CPU, 0.73 GB a face.
 _VALUES_PER_PIXEL = 720
@@ -30,19 +30,19 @@ MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, 
 
 
 class NetworkEnhancer:
-    """Restores faces with a network. A `FaceEnhancer`.
+    """Enhances faces with a network. A `FaceEnhancer`.
 
-    Faces do not depend on each other. On a CPU they are restored one at a time: more are no faster, and take memory.
+    Faces do not depend on each other. On a CPU they are enhanced one at a time: more are no faster, and take memory.
 
     Args:
-        network: What restores: float32 [N, 3, S, S] from -1 to 1, on the device, to [N, 3, S', S'] in the same range.
+        network: What enhances: float32 [N, 3, S, S] from -1 to 1, on the device, to [N, 3, S', S'] in the same range.
         name: For reports.
         size: Side S, in pixels.
         compute: What it runs on.
         batch: Faces at once.
     """
 
-    def __init__(self, network: Restoration, *, name: str, size: int, compute: Compute, batch: int = 1) -> None:
+    def __init__(self, network: Enhancement, *, name: str, size: int, compute: Compute, batch: int = 1) -> None:
         self._network, self._name, self._size, self._compute = network, name, size, compute
         self._batches = Batches(batch)
 
@@ -62,7 +62,7 @@ class NetworkEnhancer:
         return str(self._compute.device)
 
     def enhance(self, faces: UInt8Array, check: Callable[[], None] = never_stop) -> UInt8Array:
-        """Restore faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
+        """Enhance faces: uint8 RGB [N, S, S, 3] to [N, S', S', 3]; at least one.
 
         Raises:
             ComputeError: A single face does not fit in memory, or becomes NaN, or the network
@@ -70,28 +70,28 @@ class NetworkEnhancer:
         """
         try:
             with torch.inference_mode():
-                restored = self._batches.run(lambda start, stop: self._restored(faces[start:stop]), len(faces), check)
+                enhanced = self._batches.run(lambda start, stop: self._enhanced(faces[start:stop]), len(faces), check)
         except OutOfMemoryError as error:
-            raise OutOfMemoryError("there is not enough memory to restore a face", NO_MEMORY) from error
-        return np.concatenate(restored)
+            raise OutOfMemoryError("there is not enough memory to enhance a face", NO_MEMORY) from error
+        return np.concatenate(enhanced)
 
-    def _restored(self, faces: UInt8Array) -> UInt8Array:
+    def _enhanced(self, faces: UInt8Array) -> UInt8Array:
         try:
             pixels = self._network(to_pixels(faces, self._compute.device).contiguous())
         except MISFITS as error:
             if is_out_of_memory(error):
                 raise
             reason = said_by(error)
-            raise ComputeError(f"the restorer cannot be run ({reason})", "choose another restorer") from error
+            raise ComputeError(f"the enhancer cannot be run ({reason})", "choose another enhancer") from error
         if not bool(torch.isfinite(pixels).all()):
             raise NotFiniteError(
-                "the restorer's result is not a number", "choose the number type fp32, or verify the weights"
+                "the enhancer's result is not a number", "choose the number type fp32, or verify the weights"
             )
         return to_crops(pixels)
 
 
-def restoring_compute(device: str, dtype: str) -> Compute:
-    """Return what restorers run on: in fp32, or in bf16 where that is asked for; never in fp16.
+def enhancer_compute(device: str, dtype: str) -> Compute:
+    """Return what enhancers run on: in fp32, or in bf16 where that is asked for; never in fp16.
 
     Neither GFPGAN nor RestoreFormer stays within fp16's range, so that "fp16" is for the other networks of a render. On
     GPUs torch computes convolutions in TF32 of its own accord, which is as quick as it gets without another type.
@@ -103,7 +103,7 @@ def restoring_compute(device: str, dtype: str) -> Compute:
 
 
 def faces_at_once(compute: Compute, side: int, batch: int | None = None) -> int:
-    """Return how many faces to restore together.
+    """Return how many faces to enhance together.
 
     Args:
         compute: What runs it, the network on it already.
@@ -126,17 +126,17 @@ def placed(network: nn.Module, compute: Compute) -> None:
     with_stop_points(network)
 
 
-def gfpgan_restoration(network: nn.Module, compute: Compute) -> Restoration:
+def gfpgan_enhancement(network: nn.Module, compute: Compute) -> Enhancement:
     """GFPGAN's clean architecture, whoever's class it is, with the noise that its checkpoint stores.
 
     Left to itself it draws noise at every call, and then a face that stands still flickers.
     """
 
-    def restore(pixels: Tensor) -> Tensor:
-        restored, _ = network(pixels.to(compute.dtype), return_rgb=False, randomize_noise=False)
-        return cast(Tensor, restored)
+    def enhance(pixels: Tensor) -> Tensor:
+        enhanced, _ = network(pixels.to(compute.dtype), return_rgb=False, randomize_noise=False)
+        return cast(Tensor, enhanced)
 
-    return restore
+    return enhance
 
 
 def said_by(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Which restorers there are, which one settings ask for, what it lacks here, and how it is loaded."""
+"""Which enhancers there are, which one settings ask for, what it lacks here, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from musetalk.utils.extensions import ENHANCERS, Registry
 from musetalk.weights.part_spec import Place
 from musetalk.weights.variants import preferred
 
-NONE = "none"  # what settings say where nothing is to be restored; what is neither that nor a name is a file
+NONE = "none"  # what settings say where nothing is to be enhanced; what is neither that nor a name is a file
 USUAL = "gfpgan"
 
 
 class EnhancerRegistry(Registry[EnhancerSpec]):
-    """The restorers that can be chosen by name; see `Registry`. Any other restorer is chosen by its file."""
+    """The enhancers that can be chosen by name; see `Registry`. Any other enhancer is chosen by its file."""
 
     extension, spec_type = ENHANCERS, EnhancerSpec
 
     def named(self, model: str) -> EnhancerSpec | None:
-        """Return the restorer of that name; None: it is a file.
+        """Return the enhancer of that name; None: it is a file.
 
         Raises:
             PackageError: It is installed and broken.
@@ -31,7 +31,7 @@ class EnhancerRegistry(Registry[EnhancerSpec]):
         return self.get(model) if is_name else None
 
     def lacks(self, model: str, models_dir: Path) -> tuple[str, ...]:
-        """Return what is missing to restore faces by a restorer, one sentence each with the remedy; empty: nothing.
+        """Return what is missing to enhance faces by an enhancer, one sentence each with the remedy; empty: nothing.
 
         Reads no contents, and imports nothing heavy.
 
@@ -46,28 +46,28 @@ class EnhancerRegistry(Registry[EnhancerSpec]):
             return ()
         among = " among the models" if Path(model).name == model else ""
         file = _shown(file_of(model, models_dir), models_dir)
-        return (f"there is no restorer {file}{among}: put it there, or choose {USUAL}",)
+        return (f"there is no enhancer {file}{among}: put it there, or choose {USUAL}",)
 
     def lacks_packages(self, model: str) -> tuple[str, ...]:
-        """Return which packages a restorer is missing, in a sentence with the remedy; empty: none."""
+        """Return which packages an enhancer is missing, in a sentence with the remedy; empty: none."""
         spec = None if model == NONE else self.named(model)
         return () if spec is None else spec.missing()
 
     def files(self, model: str, models_dir: Path) -> tuple[Path, ...]:
-        """Return the files that a restorer reads; of a bare name, that lie in the models' own folder for restorers."""
+        """Return the files that an enhancer reads; of a bare name, that lie in the models' own folder for enhancers."""
         if (spec := self.named(model)) is None:
             return (file_of(model, models_dir),)
         return tuple(preferred(models_dir / file.path) for file in spec.weights)
 
     def load(self, model: str, place: Place) -> FaceEnhancer:
-        """Load a restorer.
+        """Load an enhancer.
 
         Args:
             model: As the settings name it; not "none".
             place: Where it runs.
 
         Raises:
-            BackendError: Its file is missing, damaged, holds code, or is no restorer that spandrel knows; there is no
+            BackendError: Its file is missing, damaged, holds code, or is no enhancer that spandrel knows; there is no
                 such device; or its package cannot be imported.
         """
         spec = self.named(model)
@@ -84,7 +84,7 @@ class EnhancerRegistry(Registry[EnhancerSpec]):
 
 
 def file_of(model: str, models_dir: Path) -> Path:
-    """Return the file that settings name: a bare name lies in the models' own folder for restorers."""
+    """Return the file that settings name: a bare name lies in the models' own folder for enhancers."""
     return models_dir / WEIGHT_SET / model if Path(model).name == model else Path(model)
 
 

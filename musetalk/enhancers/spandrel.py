@@ -1,4 +1,4 @@
-"""Restorers of any architecture that spandrel knows: GFPGAN, RestoreFormer, and what restores or enlarges pictures."""
+"""Enhancers of any architecture that spandrel knows: GFPGAN, RestoreFormer, and what enhances or enlarges pictures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from musetalk.enhancers.network_enhancer import (
     FACE_SIZE,
     MISFITS,
     NO_MEMORY,
+    Enhancement,
     NetworkEnhancer,
-    Restoration,
     faces_at_once,
-    gfpgan_restoration,
+    gfpgan_enhancement,
     placed,
     said_by,
 )
@@ -34,10 +34,10 @@ _PURPOSES = ("FaceSR", "SR", "Restoration")
 _CHOOSE = "choose gfpgan, or a file of GFPGAN, RestoreFormer or of a network that enlarges pictures"
 
 
-def load_restorer(path: Path, compute: Compute, batch: int | None = None) -> NetworkEnhancer:
-    """Load a restorer of whichever architecture spandrel finds its tensors to be.
+def load_spandrel_enhancer(path: Path, compute: Compute, batch: int | None = None) -> NetworkEnhancer:
+    """Load an enhancer of whichever architecture spandrel finds its tensors to be.
 
-    Face restorers, and networks that leave pictures their size or double it, take faces of 512 pixels; those that
+    Face enhancers, and networks that leave pictures their size or double it, take faces of 512 pixels; those that
     enlarge further take 256.
 
     Args:
@@ -47,7 +47,7 @@ def load_restorer(path: Path, compute: Compute, batch: int | None = None) -> Net
 
     Raises:
         WeightsError: There is no such file.
-        CheckpointError: It is damaged, holds code, or no network that can restore faces.
+        CheckpointError: It is damaged, holds code, or no network that can enhance faces.
         OutOfMemoryError: It does not fit.
     """
     with out_of_memory_as(OutOfMemoryError(f"there is not enough memory to load {PATH}", NO_MEMORY, path=path)):
@@ -55,32 +55,32 @@ def load_restorer(path: Path, compute: Compute, batch: int | None = None) -> Net
         numbers = compute if described.supports_bfloat16 else replace(compute, dtype=torch.float32)
         placed(described.model, numbers)
     kind = described.architecture.id
-    restoration = gfpgan_restoration(described.model, numbers) if kind == "GFPGAN" else _restoration(described, numbers)
+    enhancement = gfpgan_enhancement(described.model, numbers) if kind == "GFPGAN" else _enhancement(described, numbers)
     size = FACE_SIZE if described.scale <= 2 else _SMALLER
     several = faces_at_once(numbers, size * described.scale, batch) if kind in _TAKE_SEVERAL else 1
     name = f"{path.name} by spandrel ({described.architecture.name})"
-    return NetworkEnhancer(restoration, name=name, size=size, compute=numbers, batch=several)
+    return NetworkEnhancer(enhancement, name=name, size=size, compute=numbers, batch=several)
 
 
-def _restoration(described: ImageModelDescriptor[nn.Module], compute: Compute) -> Restoration:
+def _enhancement(described: ImageModelDescriptor[nn.Module], compute: Compute) -> Enhancement:
     """Any other network, by spandrel's own call, which is from 0 to 1 and pads what does not fit."""
 
-    def restore(pixels: Tensor) -> Tensor:
-        restored: Tensor = described(pixels.add(1).div_(2).to(compute.dtype))
-        return restored.float().mul_(2).sub_(1)
+    def enhance(pixels: Tensor) -> Tensor:
+        enhanced: Tensor = described(pixels.add(1).div_(2).to(compute.dtype))
+        return enhanced.float().mul_(2).sub_(1)
 
-    return restore
+    return enhance
 
 
 def _described(path: Path) -> ImageModelDescriptor[nn.Module]:
-    """Return the network of a file, float32 on the CPU, if it is one that can restore faces."""
+    """Return the network of a file, float32 on the CPU, if it is one that can enhance faces."""
     from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError  # noqa: PLC0415 - slow to import
 
     state = load_state_dict(path)
     try:
         described = MAIN_REGISTRY.load(state)
     except UnsupportedModelError as error:
-        raise CheckpointError(f"{PATH} is no restorer that spandrel knows", _CHOOSE, path=path) from error
+        raise CheckpointError(f"{PATH} is no enhancer that spandrel knows", _CHOOSE, path=path) from error
     except MISFITS as error:
         problem = f"{PATH} is damaged, or of another make than spandrel knows ({said_by(error)})"
         raise CheckpointError(problem, _CHOOSE, path=path) from error

@@ -1,4 +1,4 @@
-"""What a restorer says of itself before anything of it is loaded."""
+"""What an enhancer says of itself before anything of it is loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from musetalk.weights.part_spec import PartSpec, Place
 
 @dataclass(frozen=True, slots=True)
 class EnhancerSpec(PartSpec):
-    """A way to restore faces.
+    """A way to enhance faces.
 
     Attributes:
         load: Loads it; kept until its place changes.

@@ -1,4 +1,4 @@
-"""What restores faces, as those who call it know it."""
+"""What enhances faces, as those who call it know it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from musetalk.utils.arrays import UInt8Array
 
 
 class FaceEnhancer(Protocol):
-    """Restores faces. A pure function of its faces: no state between calls."""
+    """Enhances faces. A pure function of its faces: no state between calls."""
 
     @property
     def name(self) -> str:
@@ -28,7 +28,7 @@ class FaceEnhancer(Protocol):
         ...
 
     def enhance(self, faces: UInt8Array, check: Callable[[], None] = never_stop) -> UInt8Array:
-        """Restore faces.
+        """Enhance faces.
 
         Args:
             faces: uint8 RGB [N, S, S, 3], aligned as those of FFHQ are.

@@ -31,7 +31,7 @@ _LONGEST = 960  # pixels of the masks' video
 class DebugVideos:
     """Writes `NAME-crops.mp4` and `NAME-masks.mp4` into a folder.
 
-    In the first each row is a face: the crop that its painter saw, what that made of it, what a restorer made of that,
+    In the first each row is a face: the crop that its painter saw, what that made of it, what an enhancer made of that,
     and where it shows; a frame without a painted face is empty. In the second there are the masks, in grey, where they
     lie in the frame. Both have the render's rate, length and sound. Use it as a context manager: leaving it without
     `finish` leaves no file.
@@ -117,7 +117,7 @@ class DebugVideos:
 def _row(source: UInt8Array, steps: FaceSteps) -> UInt8Array:
     """Return one face: uint8 RGB [_SIDE, 4 * _SIDE, 3]."""
     crop = steps.transform
-    restored = None if steps.restored is None else steps.restored.face
+    enhanced = None if steps.enhanced is None else steps.enhanced.face
     rectangle = BoxCropTransform(crop.x, crop.y, crop.width, crop.height)
-    pictures = (crop.crop(source), steps.generated, restored, mask_picture(steps.shown, rectangle))
+    pictures = (crop.crop(source), steps.generated, enhanced, mask_picture(steps.shown, rectangle))
     return np.concatenate([letterboxed(picture, _SIDE, _SIDE) for picture in pictures], axis=1)

@@ -30,7 +30,9 @@ def run_notes(run: RenderRun, backend: str) -> tuple[str, ...]:
         backend: The name of the backend that was asked for.
     """
     others = (f"this is {each.backend}'s: {backend} could not paint it ({each.reason})" for each in run.fallbacks)
-    failed = (f"the face stays as it was painted: it could not be restored ({each.reason})" for each in run.unrestored)
+    failed = (
+        f"the face stays as it was painted: it could not be enhanced ({each.reason})" for each in run.enhance_failures
+    )
     return sentences((*dict.fromkeys((*others, *failed)), *run.warnings))
 
 

@@ -44,7 +44,7 @@ def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[
     crop, around = steps.transform.crop(frame), surroundings(steps)
     before, after = around.crop(frame), around.crop(result)
     changed = cv2.absdiff(before, after)
-    restored = None if steps.restored is None else steps.restored.face
+    enhanced = None if steps.enhanced is None else steps.enhanced.face
     return (
         StepPanel("source", before),
         StepPanel("box and crop", _outlined(before, around, steps)),
@@ -53,7 +53,7 @@ def stages_of(frame: UInt8Array, result: UInt8Array, steps: FaceSteps) -> tuple[
             "masked crop", steps.masked, "" if steps.masked is not None else "nothing is hidden from this backend"
         ),
         StepPanel("generated", steps.generated, f"{steps.backend}, {_size(steps.generated)}"),
-        StepPanel("enhanced", restored, "no enhancement" if restored is None else _size(restored)),
+        StepPanel("enhanced", enhanced, "no enhancement" if enhanced is None else _size(enhanced)),
         StepPanel("mask", mask_picture(steps.shown, around)),
         StepPanel("composite", after),
         StepPanel(

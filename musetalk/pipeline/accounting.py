@@ -7,9 +7,9 @@ from itertools import chain
 from typing import Literal, TypeAlias, TypeVar
 
 from musetalk.pipeline.prepare import RenderPlan
-from musetalk.pipeline.report import Fallback, Span, Unrestored
+from musetalk.pipeline.report import EnhanceFailure, Fallback, Span
 from musetalk.pipeline.segments import Segment
-from musetalk.progress import FallbackEvent, NotRestored
+from musetalk.progress import EnhanceFailureEvent, FallbackEvent
 
 _Why = TypeVar("_Why", bound=Hashable)
 _Kind: TypeAlias = Literal["face", "fallback", "rest", "cutaway", "tail"]
@@ -69,25 +69,25 @@ def fallback_sentences(fallbacks: Sequence[Fallback], asked: str, face_frames: i
     )
 
 
-def left_unrestored(noted: Iterable[NotRestored]) -> tuple[Unrestored, ...]:
-    """Return what a restorer failed at, in the output's order, joined as fallbacks are."""
+def join_enhance_failures(noted: Iterable[EnhanceFailureEvent]) -> tuple[EnhanceFailure, ...]:
+    """Return what an enhancer failed at, in the output's order, joined as fallbacks are."""
     stretches = _stretches(((each.reason, each.kind), each.start, each.stop) for each in noted)
-    return tuple(Unrestored(start, stop, *why) for start, stop, why in stretches)
+    return tuple(EnhanceFailure(start, stop, *why) for start, stop, why in stretches)
 
 
-def unrestored_sentences(unrestored: Sequence[Unrestored], face_frames: int) -> tuple[str, ...]:
-    """Return what the user should know of a restorer that failed, a sentence for each reason."""
-    reasons = dict.fromkeys(each.reason for each in unrestored)
-    counts = {reason: len(_frames(each for each in unrestored if each.reason == reason)) for reason in reasons}
+def enhance_failure_sentences(failures: Sequence[EnhanceFailure], face_frames: int) -> tuple[str, ...]:
+    """Return what the user should know of an enhancer that failed, a sentence for each reason."""
+    reasons = dict.fromkeys(each.reason for each in failures)
+    counts = {reason: len(_frames(each for each in failures if each.reason == reason)) for reason in reasons}
     return tuple(
-        f"{count} of {face_frames} frames keep the face as it was painted: it could not be restored ({reason})"
+        f"{count} of {face_frames} frames keep the face as it was painted: it could not be enhanced ({reason})"
         for reason, count in counts.items()
     )
 
 
-def unrestored_frames(unrestored: Iterable[Unrestored]) -> int:
-    """Return how many output frames have a face that was not restored."""
-    return len(_frames(unrestored))
+def count_unenhanced_frames(failures: Iterable[EnhanceFailure]) -> int:
+    """Return how many output frames have a face that was not enhanced."""
+    return len(_frames(failures))
 
 
 def spans_of(plan: RenderPlan, fallbacks: Iterable[Fallback] = ()) -> tuple[Span, ...]:
@@ -111,5 +111,5 @@ def _unpainted(plan: RenderPlan, frame: int) -> _Kind:
     return "rest" if plan.face_plan.faces(timeline.source_frame(frame)) else "cutaway"
 
 
-def _frames(stretches: Iterable[Fallback | Unrestored]) -> set[int]:
+def _frames(stretches: Iterable[Fallback | EnhanceFailure]) -> set[int]:
     return {frame for each in stretches for frame in range(each.start, each.stop)}

@@ -64,7 +64,7 @@ class Components:
         fallback_reason: Why it is another backend than the settings name; empty: it is that one.
         fallback_kind: The kind of the error behind that.
         fallback: Loads what generates what the backend cannot; None: nothing does.
-        enhancer: Restores painted faces; None: nothing does.
+        enhancer: Enhances painted faces; None: nothing does.
         make_room: Lets go of what lies in memory and nobody uses, and returns its names; for where memory runs out.
         frame_steps: What is done to finished frames, in this order.
         compiled: Whether networks are compiled, which their first calls wait for.
@@ -207,7 +207,7 @@ class ComponentLoader:
             networks[_generator_kind(backend)] = (backend.spec.load, backend.options)
         if wanted.enhance.wanted:
             network, model = wanted.network, wanted.enhance.model
-            networks["restorer"] = (model, wanted.models_dir, network.device, network.dtype, network.batch_size)
+            networks["enhancer"] = (model, wanted.models_dir, network.device, network.dtype, network.batch_size)
         for step in self._steps.chosen(wanted.frame_steps):
             if step.spec.weights:
                 networks[_step_kind(step)] = (step.spec.load, step.options)
@@ -247,10 +247,10 @@ class ComponentLoader:
         self, leases: Leases, backend: AnyBackend, generator: FaceGenerator, wanted: ComponentSettings
     ) -> Components:
         models_dir, network, spec = wanted.models_dir, wanted.network, generator.spec
-        device, audio_spec, restored = network.device, spec.audio_spec, wanted.enhance.wanted
+        device, audio_spec, enhanced = network.device, spec.audio_spec, wanted.enhance.wanted
         parsed = _needs_labels(wanted.mask, spec)
-        landmarked = spec.framing != "square" or restored
-        parser = self._parser(leases, device, models_dir) if parsed or restored else None
+        landmarked = spec.framing != "square" or enhanced
+        parser = self._parser(leases, device, models_dir) if parsed or enhanced else None
         landmarker = self._landmarker(leases, device, models_dir) if landmarked else None
         notes = [] if self._detector is not None else detector_notes(wanted.detector, models_dir)
         notes += [*spec.notes, *_look_notes(wanted.beside_the_look)]
@@ -303,7 +303,7 @@ class ComponentLoader:
         if not wanted.wanted:
             return None
         place = Place(models_dir, network.device, network.dtype, network.batch_size)
-        return _leased(leases, "restorer", self._enhancers.load, wanted.model, place)
+        return _leased(leases, "enhancer", self._enhancers.load, wanted.model, place)
 
     def _encoder(self, leases: Leases, audio_spec: AudioFeatureSpec, device: str, models_dir: Path) -> SpeechEncoder:
         from musetalk.audio.whisper import load_whisper  # noqa: PLC0415 - loads torch

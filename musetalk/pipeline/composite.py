@@ -1,4 +1,4 @@
-"""From painted faces to finished frames: matched to their surroundings, laid over, restored.
+"""From painted faces to finished frames: matched to their surroundings, laid over, enhanced.
 
 Each piece is judged by itself, and passes smoothly from the one before it. So what a frame looks like depends on its
 own piece and on those shortly before it in the same stretch, and never on where rendering began.
@@ -47,7 +47,7 @@ class Compositor:
     def finish(self, batch: Batch) -> Batch:
         """Finish one segment; its frames are changed in place.
 
-        All faces are judged before any is laid, and laid before any is restored, so that none depends on what came
+        All faces are judged before any is laid, and laid before any is enhanced, so that none depends on what came
         before another one.
         """
         with ends_by(self._run.cancel.check):
@@ -66,7 +66,7 @@ class Compositor:
         if self._enhancing is not None:
             # Where pieces share frames, these are cross-faded, and say enough.
             remembered = [None if each is None or segment.lead else each.memory for each in before]
-            painted, memories = self._enhancing.restore(batch, remembered)
+            painted, memories = self._enhancing.enhance(batch, remembered)
         ends = zip(painted, looks, memories, strict=True)
         self._last = segment
         self._before = {face.track: _Before(face.backend, look, memory) for face, look, memory in ends}

@@ -15,55 +15,55 @@ from musetalk.enhancers.deflicker import Memory, deflicker
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import ComputeError
 from musetalk.faces.crops.upright_crop import UprightCropTransform
-from musetalk.pipeline.generate import Batch, GeneratedFace, Restored
+from musetalk.pipeline.generate import Batch, EnhancedFace, GeneratedFace
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 
-_BASE = 256  # pixels of a restored face's side at an upscale of 1: what most networks paint
+_BASE = 256  # pixels of an enhanced face's side at an upscale of 1: what most networks paint
 
 
 class EnhanceStage:
-    """Restores the painted faces of one render.
+    """Enhances the painted faces of one render.
 
     Args:
-        enhancer: What restores.
+        enhancer: What enhances.
         plan: Of the render.
-        run: Cancellation, and where it is noted what was not restored.
+        run: Cancellation, and where it is noted what was not enhanced.
     """
 
     def __init__(self, enhancer: FaceEnhancer, plan: RenderPlan, run: RenderRun) -> None:
         self._enhancer, self._plan, self._run = enhancer, plan, run
         self._settings = plan.finish.enhance
 
-    def restore(
+    def enhance(
         self, batch: Batch, before: Sequence[Memory | None]
     ) -> tuple[tuple[GeneratedFace, ...], tuple[Memory | None, ...]]:
-        """Restore the faces of a piece, in place; what fails stays as it was painted, and is noted.
+        """Enhance the faces of a piece, in place; what fails stays as it was painted, and is noted.
 
         Args:
             batch: The piece; its faces are laid over its frames already.
             before: What the piece before it leaves, for each of them; None: nothing that follows on.
 
         Returns:
-            The faces with what was restored, and what is left of each for the piece after it.
+            The faces with what was enhanced, and what is left of each for the piece after it.
         """
         with self._run.clock.measure("enhance"):
             views = [self._views(painted, batch.segment.first) for painted in batch.painted]
             crops = [np.stack(list(map(UprightCropTransform.crop, own, batch.frames))) for own in views]
             parts = zip(batch.painted, views, crops, before, strict=True)
-            done = [self._restore(batch, *part) for part in parts]
+            done = [self._enhance(batch, *part) for part in parts]
         return tuple(painted for painted, _ in done), tuple(memory for _, memory in done)
 
     def _views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:
-        """Return where the restorer sees a face, frame by frame, from output frame `first` on."""
+        """Return where the enhancer sees a face, frame by frame, from output frame `first` on."""
         shapes, source = self._plan.session.cropper.parsed, self._plan.timeline.source_frame
         return [
             face_view(face, self._enhancer.size, shapes.five(source(first + place), face))
             for place, face in enumerate(painted.faces)
         ]
 
-    def _restore(
+    def _enhance(
         self,
         batch: Batch,
         painted: GeneratedFace,
@@ -73,22 +73,22 @@ class EnhanceStage:
     ) -> tuple[GeneratedFace, Memory | None]:
         segment, check = batch.segment, self._run.cancel.check
         try:
-            restored = self._enhancer.enhance(crops, check)
+            enhanced = self._enhancer.enhance(crops, check)
         except ComputeError as error:
-            self._run.not_restored(segment.first, segment.stop, painted.track, error.problem, error.kind)
+            self._run.record_enhance_failure(segment.first, segment.stop, painted.track, error.problem, error.kind)
             return painted, None
-        side = min(restored.shape[1], _BASE * self._settings.upscale)
+        side = min(enhanced.shape[1], _BASE * self._settings.upscale)
         steadiness = self._settings.steadiness
-        steady, memory = deflicker(_scaled(crops, side), _scaled(restored, side), before, steadiness, check)
+        steady, memory = deflicker(_scaled(crops, side), _scaled(enhanced, side), before, steadiness, check)
         masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
         for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
             patch = make_patch(frame, face, view, mask)
             if patch is not None:
                 blend(frame, patch)
-        return replace(painted, restored=tuple(map(Restored, views, steady, masks))), memory
+        return replace(painted, enhanced=tuple(map(EnhancedFace, views, steady, masks))), memory
 
     def _mask(self, painted: GeneratedFace, view: UprightCropTransform, place: int, first: int) -> FaceMask:
-        """Return where a restored face shows: where the painted one does, or all over the face."""
+        """Return where an enhanced face shows: where the painted one does, or all over the face."""
         size, share = self._enhancer.size, self._settings.strength * painted.presence[place]
         if self._settings.region == "mouth":
             return scale_alpha(intersect_masks(painted.masks[place], visible_mask(view, soft_square(size))), share)

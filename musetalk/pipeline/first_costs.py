@@ -12,7 +12,7 @@ from musetalk.faces.detection.registry import DetectorRegistry
 from musetalk.pipeline.forecast import Costs, RenderKind
 from musetalk.settings import AUTO
 
-_PARSE, _RESTORE = 26.8, 206.0  # GFLOP a frame
+_PARSE, _ENHANCE = 26.8, 206.0  # GFLOP a frame
 _SHARE_ON_CPU, _SHARE_ON_GPU = 0.55, 0.35  # of the rate of matrix products that networks reach
 _GPU_RATE = 3000.0  # GFLOP/s: no processor multiplies as quickly
 LENT_GPU_RATE = 60_000.0  # GFLOP/s of what Hugging Face lends; it cannot be measured before it is lent
@@ -31,8 +31,8 @@ def guessed_costs(kind: RenderKind, rate: Callable[[], float]) -> Costs:
         rate: The machine's GFLOP/s in large matrix products; asked only where a network runs.
     """
     work = kind.work
-    restored = _RESTORE if kind.restorer != "none" else 0.0
-    seconds = _seconds_a_gflop(rate()) if work is not None or restored else 0.0
+    enhanced = _ENHANCE if kind.enhancer != "none" else 0.0
+    seconds = _seconds_a_gflop(rate()) if work is not None or enhanced else 0.0
     look = _look_gflop(kind.detector) if work is not None else 0.0
     painting = _WARP if work is None else (work.gflop + work.steps * work.step_gflop) * seconds
     return Costs(
@@ -40,7 +40,7 @@ def guessed_costs(kind: RenderKind, rate: Callable[[], float]) -> Costs:
         plan=_PLAN + look / _LOOK_EVERY * seconds,
         parse=0.0 if work is None else _PARSE * seconds,
         speech=0.0 if work is None else _HEAR,
-        paint=(painting + restored * seconds) / kind.loop_steps,
+        paint=(painting + enhanced * seconds) / kind.loop_steps,
         other=_OTHER,
         finish=_FINISH,
     )

@@ -43,7 +43,7 @@ class RenderKind:
         dtype: How exactly they calculate.
         decoder: What decodes their latents.
         detector: What finds faces.
-        restorer: What restores painted faces; "none": nothing does.
+        enhancer: What enhances painted faces; "none": nothing does.
         frame_steps: What is done to finished frames; empty: nothing.
         work: What the backend's networks have to do; None: it has none.
     """
@@ -53,7 +53,7 @@ class RenderKind:
     dtype: str
     decoder: str
     detector: str
-    restorer: str
+    enhancer: str
     frame_steps: str = ""
     work: NetworkWork | None = None
 
@@ -73,7 +73,7 @@ class RenderKind:
             dtype=network.dtype,
             decoder=network.decoder,
             detector=settings.detector.name,
-            restorer=enhance.model if enhance.wanted else "none",
+            enhancer=enhance.model if enhance.wanted else "none",
             frame_steps="+".join(step.name for step in settings.frame_steps),
             work=None if backend is None else backend.configured(settings).work,
         )

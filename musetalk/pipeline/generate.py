@@ -23,8 +23,8 @@ from musetalk.utils.units import listed
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """What a restorer made of one face in one frame.
+class EnhancedFace:
+    """What an enhancer made of one face in one frame.
 
     Attributes:
         transform: The part of the frame that it was shown.
@@ -47,7 +47,7 @@ class FaceSteps:
         transform: Where its crop lies.
         mask: Where that shows.
         generated: What the generator made of it.
-        restored: What a restorer made of that; None: nothing was restored.
+        enhanced: What an enhancer made of that; None: nothing was enhanced.
         masked: The crop as its generator was shown it, uint8 RGB [S, S, 3]; None: nothing was hidden, or nobody asked.
     """
 
@@ -56,13 +56,13 @@ class FaceSteps:
     transform: CropTransform
     mask: FaceMask
     generated: UInt8Array
-    restored: Restored | None
+    enhanced: EnhancedFace | None
     masked: UInt8Array | None = None
 
     @property
     def shown(self) -> tuple[FaceMask, ...]:
         """Where anything of it shows."""
-        return (self.mask,) if self.restored is None else (self.mask, self.restored.mask)
+        return (self.mask,) if self.enhanced is None else (self.mask, self.enhanced.mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class GeneratedFace:
         masks: Where they show.
         presence: How much of them shows, 0 to 1: less than 1 while they fade into a pause, or out of one.
         generated: What the generator made of them.
-        restored: What a restorer made of that; empty: nothing was restored.
+        enhanced: What an enhancer made of that; empty: nothing was enhanced.
     """
 
     track: int
@@ -87,16 +87,16 @@ class GeneratedFace:
     masks: tuple[FaceMask, ...]
     presence: tuple[float, ...]
     generated: tuple[UInt8Array, ...]
-    restored: tuple[Restored, ...] = ()
+    enhanced: tuple[EnhancedFace, ...] = ()
 
     def steps(self) -> list[FaceSteps]:
         """The same frame by frame."""
-        restored = self.restored or (None,) * len(self.faces)
+        enhanced = self.enhanced or (None,) * len(self.faces)
         masks = map(scale_alpha, self.masks, self.presence)
-        parts = zip(self.faces, self.transforms, masks, self.generated, restored, strict=True)
+        parts = zip(self.faces, self.transforms, masks, self.generated, enhanced, strict=True)
         return [
             FaceSteps(
-                backend=self.backend, face=face, transform=transform, mask=mask, generated=generated, restored=own
+                backend=self.backend, face=face, transform=transform, mask=mask, generated=generated, enhanced=own
             )
             for face, transform, mask, generated, own in parts
         ]

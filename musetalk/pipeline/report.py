@@ -39,8 +39,8 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
-class Unrestored:
-    """Output frames [start, stop) in which a face stayed as it was painted, since the restorer failed, and why.
+class EnhanceFailure:
+    """Output frames [start, stop) in which a face stayed as it was painted, since the enhancer failed, and why.
 
     `kind` is that of the error behind the reason, for programs; see `MuseTalkError`.
     """
@@ -93,9 +93,9 @@ class RenderReport:
         device: What it ran on.
         detector: What found the faces, and by which settings.
         bbox_shift_range: Lowest and highest `bbox_shift` of use, in source pixels; None where it moves no line.
-        enhancer: What restored the painted faces; empty: nothing was to.
-        restored_frames: Of `face_frames`, those in which all painted faces were restored.
-        unrestored: Output frames in which a face stayed as it was painted, since the restorer failed, each with its
+        enhancer: What enhanced the painted faces; empty: nothing was to.
+        restored_frames: Of `face_frames`, those in which all painted faces were enhanced.
+        unrestored: Output frames in which a face stayed as it was painted, since the enhancer failed, each with its
             reason.
         measures: Of the result, frame by frame, where the settings ask for them.
         warnings: What the user should know, a sentence each.
@@ -130,7 +130,7 @@ class RenderReport:
     instead: str = ""
     enhancer: str = ""
     restored_frames: int = 0
-    unrestored: tuple[Unrestored, ...] = ()
+    unrestored: tuple[EnhanceFailure, ...] = ()
     source_fps: str = ""
     requested: str = ""
     choice: str = ""

@@ -12,18 +12,18 @@ from musetalk.media.ffmpeg_commands import rate_text
 from musetalk.media.sound.voice import Voice
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.accounting import (
+    count_unenhanced_frames,
+    enhance_failure_sentences,
     fallback_frames,
     fallback_names,
     fallback_sentences,
     is_all_fallback,
+    join_enhance_failures,
     join_fallbacks,
-    left_unrestored,
     spans_of,
-    unrestored_frames,
-    unrestored_sentences,
 )
 from musetalk.pipeline.prepare import RenderPlan
-from musetalk.pipeline.report import LOUDNESS_BINS, Fallback, RenderReport, Unrestored, versions
+from musetalk.pipeline.report import LOUDNESS_BINS, EnhanceFailure, Fallback, RenderReport, versions
 from musetalk.progress import RenderRun
 
 _SAMPLED_SEGMENTS = 200
@@ -54,7 +54,7 @@ def report_of(
     source, timeline = plan.source, plan.timeline
     face_frames = sum(s.stop - s.start for s in plan.segments if s.tracks)
     fallbacks, whole = join_fallbacks(run.fallbacks), is_all_fallback(plan.segments, run.fallbacks)
-    enhancer, unrestored = plan.components.enhancer, left_unrestored(run.unrestored)
+    enhancer, unrestored = plan.components.enhancer, join_enhance_failures(run.enhance_failures)
     return RenderReport(
         output=str(out),
         frames=timeline.frame_count,
@@ -80,7 +80,7 @@ def report_of(
         measures=measures,
         instead=fallback_names(fallbacks) if whole else "",
         enhancer="" if enhancer is None else enhancer.name,
-        restored_frames=0 if enhancer is None else face_frames - unrestored_frames(unrestored),
+        restored_frames=0 if enhancer is None else face_frames - count_unenhanced_frames(unrestored),
         unrestored=unrestored,
         source_fps=rate_text(source.clock.own_fps),
         requested=backend.name,
@@ -94,14 +94,14 @@ def _warnings(
     backend: str,
     face_frames: int,
     fallbacks: tuple[Fallback, ...],
-    unrestored: tuple[Unrestored, ...],
+    unrestored: tuple[EnhanceFailure, ...],
     *,
     whole: bool,
 ) -> tuple[str, ...]:
     """Return what the user should know, a sentence each: what failed first."""
     failed = (
         *fallback_sentences(fallbacks, backend, face_frames, whole=whole),
-        *unrestored_sentences(unrestored, face_frames),
+        *enhance_failure_sentences(unrestored, face_frames),
     )
     return (*failed, *run.warnings)
 

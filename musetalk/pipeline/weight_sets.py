@@ -11,11 +11,11 @@ from musetalk.weights.part_spec import PartSpec
 
 
 def all_weight_sets(registry: BackendRegistry) -> dict[str, tuple[WeightFile, ...]]:
-    """Return the sets of this package, of backends, and of detectors, restorers and frame steps of other packages."""
+    """Return the sets of this package, of backends, and of detectors, enhancers and frame steps of other packages."""
     return {**registry.weight_sets(), **added_sets()}
 
 
 def added_sets() -> dict[str, tuple[WeightFile, ...]]:
-    """Return the sets that detectors, restorers and frame steps bring which come with other packages."""
+    """Return the sets that detectors, enhancers and frame steps bring which come with other packages."""
     parts: tuple[PartSpec, ...] = (*DetectorRegistry(), *EnhancerRegistry(), *FrameStepRegistry())
     return {each.name: each.weights for each in parts if each.weights and not each.weight_set}

@@ -138,25 +138,25 @@ class BlendSettings(Settings):
 
 
 class EnhanceSettings(Settings):
-    """How a restorer improves the painted faces."""
+    """How an enhancer improves the painted faces."""
 
     model: Annotated[str, NamesOf(ENHANCERS)] = setting(
         "none",
-        "restores painted faces by gfpgan, or by any other restorer's file (.pth, .safetensors)",
+        "enhances painted faces by gfpgan, or by any other enhancer's file (.pth, .safetensors)",
         values="none, NAMES, FILE",
         also=("enhance",),
         min_length=1,
     )
-    strength: float = setting(0.8, "how much of the restored face is taken", ge=0, le=1)
+    strength: float = setting(0.8, "how much of the enhanced face is taken", ge=0, le=1)
     region: Literal["mouth", "face"] = setting("mouth", "mouth: what was painted; face: all of the face")
     upscale: Literal[1, 2, 4] = setting(
-        2, "side of the restored face: 256 pixels times this, or what the model makes", flag="upscale"
+        2, "side of the enhanced face: 256 pixels times this, or what the model makes", flag="upscale"
     )
-    steadiness: float = setting(0.7, "how much of the restorer's flicker is taken out; 0: nothing", ge=0, le=1)
+    steadiness: float = setting(0.7, "how much of the enhancer's flicker is taken out; 0: nothing", ge=0, le=1)
 
     @property
     def wanted(self) -> bool:
-        """Whether anything is restored."""
+        """Whether anything is enhanced."""
         return self.model != "none" and self.strength > 0
 
 

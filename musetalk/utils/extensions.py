@@ -107,7 +107,7 @@ DETECTORS = Extension(
     frozenset({"auto"}),
 )
 ENHANCERS = Extension(
-    "restorer",
+    "enhancer",
     "musetalk.enhancers",
     {
         "gfpgan": "musetalk.enhancers.built_in:BY_SPANDREL",

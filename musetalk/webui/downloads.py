@@ -21,7 +21,7 @@ _CLOSE_SECONDS = 15.0  # a server that has fallen silent is noticed after ten
 _BESIDES = {
     "faces": "a better face detector, and face parsing, for any backend",
     "taesd": "the tiny decoder: quicker and softer than Stable Diffusion's",
-    "gfpgan": "GFPGAN, which restores painted faces, for any backend",
+    "gfpgan": "GFPGAN, which enhances painted faces, for any backend",
     "landmarks": "68 landmarks: closer crops of faces",
     "yunet": "YuNet, a small face detector, for any backend",
 }

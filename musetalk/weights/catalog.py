@@ -205,7 +205,7 @@ GFPGAN = WeightFile(
 
 # What `python -m musetalk weights` knows besides the files that registered backends name: taesd is no backend but the
 # quick decoder that MuseTalk's can be told to use, faces what any backend may find and mask faces with, and gfpgan what
-# may restore the faces that any of them painted.
+# may enhance the faces that any of them painted.
 WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
     {
         "musetalk-v15": MUSETALK_V15,

@@ -51,13 +51,13 @@ def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def models_dir(bare_models: Path, jobs_dir: Path) -> Path:
-    """Small networks for every backend, and a restorer; neither face parsing nor what is downloaded for restoring."""
-    from tests.browser.drive import RESTORER  # noqa: PLC0415 - skips without Playwright
-    from tests.helpers.restorers import write_restorer  # noqa: PLC0415 - slow to import
+    """Small networks for every backend, and an enhancer; neither face parsing nor what is downloaded for enhancing."""
+    from tests.browser.drive import ENHANCER  # noqa: PLC0415 - skips without Playwright
+    from tests.helpers.enhancers import write_enhancer  # noqa: PLC0415 - slow to import
 
     folder = jobs_dir.with_name("models")
     shutil.copytree(bare_models, folder, copy_function=os.link, ignore=shutil.ignore_patterns("gfpgan"))
-    write_restorer(folder / "gfpgan" / RESTORER, 0.25)
+    write_enhancer(folder / "gfpgan" / ENHANCER, 0.25)
     return folder
 
 

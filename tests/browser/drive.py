@@ -45,7 +45,7 @@ from playwright.sync_api import Error as PlaywrightError
 __all__ = [
     "BY_OTHERS",
     "BY_THE_APP",
-    "RESTORER",
+    "ENHANCER",
     "APIResponse",
     "Browser",
     "BrowserContext",
@@ -70,7 +70,7 @@ __all__ = [
 # Tests of files with one of these marks share the server, or the engine, of one worker.
 BY_THE_APP = pytest.mark.xdist_group("browser, by the app")
 BY_OTHERS = pytest.mark.xdist_group("browser, by other servers")
-RESTORER = "brighter.pth"
+ENHANCER = "brighter.pth"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # By the page's own clock: a second press counts from 0.3 to 3 seconds after the first.
 _PRESS_TWICE = """async (selector) => {

@@ -155,10 +155,10 @@ def test_a_phone_reaches_everything(new_visitor: Callable[..., Visit], server: S
     for fold in ("What bbox_shift does", "Mask", "Blending", "Enhancement", "Pauses", "Length", "Output"):
         visit.page.get_by_role("button", name=fold).tap()
     visit.page.get_by_role("radio", name="Come to rest").tap()
-    visit.page.get_by_role("checkbox", name="Restore faces").check()
-    expect(visit.page.locator("#restorer-lacks")).to_be_visible()
+    visit.page.get_by_role("checkbox", name="Enhance faces").check()
+    expect(visit.page.locator("#enhancer-lacks")).to_be_visible()
     assert sticking_out(visit) == []
-    visit.page.get_by_role("checkbox", name="Restore faces").uncheck()
+    visit.page.get_by_role("checkbox", name="Enhance faces").uncheck()
     for width in (390, 820):
         visit.page.set_viewport_size({"width": width, "height": 844})
         assert visit.page.evaluate(SQUEEZED) == [], width

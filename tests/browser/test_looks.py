@@ -1,11 +1,11 @@
-"""Masks and restorers: what the previewed frame makes of them, and its stages."""
+"""Masks and enhancers: what the previewed frame makes of them, and its stages."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.browser.drive import BY_THE_APP, RESTORER, Clips, Visit, expect
+from tests.browser.drive import BY_THE_APP, ENHANCER, Clips, Visit, expect
 from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
 from tests.helpers.media import decode
 
@@ -30,13 +30,13 @@ def pick(visit: Visit, choice: str) -> None:
     visit.page.get_by_role("radio", name=choice, exact=True).click()
 
 
-def choose(visit: Visit, restorer: str) -> None:
+def choose(visit: Visit, enhancer: str) -> None:
     model = visit.page.get_by_role("combobox", name="Model")
     model.click()
-    visit.page.get_by_role("option", name=restorer).click()
+    visit.page.get_by_role("option", name=enhancer).click()
 
 
-def test_masks_and_a_restorer_change_the_previewed_frame_and_its_stages(visit: Visit, clips: Clips) -> None:
+def test_masks_and_an_enhancer_change_the_previewed_frame_and_its_stages(visit: Visit, clips: Clips) -> None:
     visit.give(clips.source, clips.voice)
     expect(visit.page.locator("#stages")).to_be_hidden()
     visit.unfold("Mask")
@@ -54,28 +54,28 @@ def test_masks_and_a_restorer_change_the_previewed_frame_and_its_stages(visit: V
     np.testing.assert_array_equal(padded[:, 400:], usual[:, 400:])  # the other face
     visit.set_number("Padding", 0)
 
-    hint, restore = visit.page.locator("#restorer-lacks"), visit.page.get_by_role("checkbox", name="Restore faces")
+    hint, enhance = visit.page.locator("#enhancer-lacks"), visit.page.get_by_role("checkbox", name="Enhance faces")
     visit.unfold("Enhancement")
     expect(visit.page.get_by_role("combobox", name="Model")).to_be_hidden()
     expect(hint).to_be_hidden()
-    restore.check()
+    enhance.check()
     expect(hint).to_contain_text("GFPGANv1.4.pth")
     visit.button("Preview frame").click()
     assert "GFPGANv1.4.pth" in visit.preview_error()
-    choose(visit, RESTORER)
+    choose(visit, ENHANCER)
     expect(hint).to_be_hidden()
     visit.set_number("Strength", 1)
-    restored = visit.preview()
+    enhanced = visit.preview()
     assert np.ptp(panel(visit, "enhanced")) > 100
-    brighter = (restored - usual).mean(axis=2)
+    brighter = (enhanced - usual).mean(axis=2)
     assert brighter[clips.left[1] + 40, clips.left[0]] > 40  # the chin
-    np.testing.assert_array_equal(restored[:, 400:], usual[:, 400:])
+    np.testing.assert_array_equal(enhanced[:, 400:], usual[:, 400:])
     visit.page.set_viewport_size({"width": 390, "height": 900})
     assert sticking_out(visit) == []
     assert others(severe_by_day_and_night(visit)) == set()
 
     choose(visit, "gfpgan")
     expect(hint).to_be_visible()
-    restore.uncheck()
+    enhance.uncheck()
     expect(hint).to_be_hidden()
     np.testing.assert_array_equal(visit.preview(), usual)

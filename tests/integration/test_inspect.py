@@ -16,9 +16,9 @@ from musetalk.inspection.frame import FramePreview
 from musetalk.inspection.panels import stages_of
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
+from tests.helpers.enhancers import write_enhancer
 from tests.helpers.errors import raises_kind
 from tests.helpers.film import FACE, FILM
-from tests.helpers.restorers import write_restorer
 
 pytestmark = pytest.mark.integration
 NAMES = [
@@ -28,16 +28,16 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def restored(film: Path, words: Path, tmp_path_factory: pytest.TempPathFactory) -> FramePreview:
-    model = write_restorer(tmp_path_factory.mktemp("models") / "brighter.pth", 0.1)
+def enhanced(film: Path, words: Path, tmp_path_factory: pytest.TempPathFactory) -> FramePreview:
+    model = write_enhancer(tmp_path_factory.mktemp("models") / "brighter.pth", 0.1)
     wanted = RenderSettings.parse({"enhance": {"model": str(model)}, "detector": {"name": "haar"}})
     return LipSync().preview_frame(film, words, wanted, at=(FACE.start + 4) / 25)
 
 
-def test_every_stage_is_there(restored: FramePreview) -> None:
-    assert restored.result is not None
-    [steps] = restored.steps
-    stages = {stage.name: stage for stage in stages_of(restored.frame, restored.result, steps)}
+def test_every_stage_is_there(enhanced: FramePreview) -> None:
+    assert enhanced.result is not None
+    [steps] = enhanced.steps
+    stages = {stage.name: stage for stage in stages_of(enhanced.frame, enhanced.result, steps)}
     assert list(stages) == NAMES
     assert [name for name, stage in stages.items() if stage.picture is None] == ["masked crop"]
     assert "nothing is hidden" in stages["masked crop"].remark
@@ -54,8 +54,8 @@ def test_every_stage_is_there(restored: FramePreview) -> None:
     assert (difference > 0).any()
 
 
-def test_a_sheet_has_nine_panels_and_a_file_of_it_is_whole(restored: FramePreview, tmp_path: Path) -> None:
-    sheet = contact_sheet(restored)
+def test_a_sheet_has_nine_panels_and_a_file_of_it_is_whole(enhanced: FramePreview, tmp_path: Path) -> None:
+    sheet = contact_sheet(enhanced)
     save_sheet(sheet, tmp_path / "new" / "sheet.png")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.png"]
     with Image.open(tmp_path / "new" / "sheet.png") as picture:

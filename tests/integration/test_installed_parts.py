@@ -1,4 +1,4 @@
-"""A detector and a restorer of other packages are chosen by their names, as those built in are."""
+"""A detector and an enhancer of other packages are chosen by their names, as those built in are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from musetalk.doctor.environment import examine
 from musetalk.errors import SettingsError
 from musetalk.faces.detection.registry import DetectorRegistry
 from musetalk.settings import RenderSettings, setting_fields
-from musetalk.webui.form.enhancement import restorers
+from musetalk.webui.form.enhancement import enhancers
 from musetalk.webui.form.settings_form import may_be_named
 from musetalk.webui.form.table import WIDGETS
 from tests.helpers.command import musetalk
@@ -69,7 +69,7 @@ def test_they_are_found_by_name_through_every_door(tmp_path: Path, monkeypatch: 
     assert RenderSettings.model_json_schema()["$defs"]["DetectorSettings"]["properties"]["name"]["enum"][-1] == "middle"
     assert dict(examine(BackendRegistry(()), tmp_path)["Faces"])["The middle detector"] == "ready"
     assert ("The middle", "middle") in WIDGETS["detector.name"].build().choices  # type: ignore[attr-defined]
-    assert "negative" in restorers(tmp_path) and may_be_named("negative")
+    assert "negative" in enhancers(tmp_path) and may_be_named("negative")
 
 
 WITH_WEIGHTS = """

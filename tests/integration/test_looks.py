@@ -1,4 +1,4 @@
-"""How results look, through the library's door: masks, color, restorers, pauses, and what shows all of it."""
+"""How results look, through the library's door: masks, color, enhancers, pauses, and what shows all of it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from musetalk.pipeline.render import OutputFrame, output_frames, render_frames
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
+from tests.helpers.enhancers import write_enhancer
 from tests.helpers.film import write_film, write_words
 from tests.helpers.media import decode, tone, write_video, write_wav
-from tests.helpers.restorers import write_restorer
 
 pytestmark = pytest.mark.integration
 Frames = list[UInt8Array]
@@ -106,14 +106,14 @@ def test_a_cast_is_taken_out_where_the_face_meets_the_source(film: Path, words: 
     assert left["match"] <= 1
 
 
-def restored(folder: Path, added: float, **values: object) -> RenderSettings:
-    model = str(write_restorer(folder / f"adds {added}.pth", added))
+def enhanced(folder: Path, added: float, **values: object) -> RenderSettings:
+    model = str(write_enhancer(folder / f"adds {added}.pth", added))
     return settings(enhance={"model": model, "strength": 1.0, **values})
 
 
 @pytest.mark.parametrize("region", ["mouth", "face"])
-def test_a_restorer_changes_the_painted_face(film: Path, words: Path, tmp_path: Path, region: str) -> None:
-    wanted = restored(tmp_path / "models", 0.1, region=region)
+def test_an_enhancer_changes_the_painted_face(film: Path, words: Path, tmp_path: Path, region: str) -> None:
+    wanted = enhanced(tmp_path / "models", 0.1, region=region)
     report = engine_with(Copier()).render(film, words, tmp_path / "out.mp4", wanted)
     assert (report.restored_frames, report.unrestored) == (len(FACE), ())
     assert "adds 0.1.pth" in report.enhancer
@@ -124,8 +124,8 @@ def test_a_restorer_changes_the_painted_face(film: Path, words: Path, tmp_path: 
     for number in FACE:
         frame, source = frames[number], sources[number]
         [steps] = frame.steps
-        assert steps.restored is not None
-        mask = steps.restored.mask
+        assert steps.enhanced is not None
+        mask = steps.enhanced.mask
         rows, columns = mask.alpha.shape
         part = np.s_[max(0, mask.y) : mask.y + rows, max(0, mask.x) : mask.x + columns]
         outside = np.ones(source.shape[:2], bool)
@@ -139,8 +139,8 @@ def test_a_restorer_changes_the_painted_face(film: Path, words: Path, tmp_path: 
         assert (lifted > 30) == (region == "face")
 
 
-def test_a_restorer_that_fails_is_counted_and_leaves_the_painted_face(film: Path, words: Path, tmp_path: Path) -> None:
-    broken = restored(tmp_path / "models", math.nan)
+def test_an_enhancer_that_fails_is_counted_and_leaves_the_painted_face(film: Path, words: Path, tmp_path: Path) -> None:
+    broken = enhanced(tmp_path / "models", math.nan)
     report = engine_with(Copier()).render(film, words, tmp_path / "out.mp4", broken)
     assert report.restored_frames == 0
     assert [(each.start, each.stop) for each in report.unrestored] == [(FACE.start, FACE.stop)]
@@ -151,7 +151,7 @@ def test_a_restorer_that_fails_is_counted_and_leaves_the_painted_face(film: Path
         assert max(map(change, rendered, sources_of(plan))) == 0
 
 
-def test_no_restorer_is_an_error_that_says_what_to_do(film: Path, words: Path, tmp_path: Path) -> None:
+def test_no_enhancer_is_an_error_that_says_what_to_do(film: Path, words: Path, tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("no weights")
     for model, kind, said in (
         ("gfpgan", WeightsError, "weights download gfpgan"),
@@ -167,7 +167,7 @@ def test_no_restorer_is_an_error_that_says_what_to_do(film: Path, words: Path, t
 
 
 def test_any_range_looks_the_same(film: Path, words: Path, tmp_path: Path) -> None:
-    wanted = restored(tmp_path / "models", 0.05)
+    wanted = enhanced(tmp_path / "models", 0.05)
     with engine_with(Copier(added=12, crop_size=64)).preparing(film, words, wanted, tmp_path) as plan:
         whole = list(render_frames(plan, 0, FILM, RenderRun()))
         for start, stop in ((3, 4), (7, 8), (6, 9), (8, 13), (10, 11)):
@@ -189,7 +189,7 @@ def test_any_range_of_faces_side_by_side_looks_the_same(
     both = np.concatenate([close, close[:, ::-1]], axis=1)
     both = both[:, : both.shape[1] // 2 * 2]
     pair = write_video(tmp_path / "pair.mp4", np.stack([np.roll(both, k // 3, axis=1) for k in range(14)]), 25)
-    model = write_restorer(tmp_path / "sharpens.pth", sharpen=0.8)
+    model = write_enhancer(tmp_path / "sharpens.pth", sharpen=0.8)
     wanted = settings(enhance={"model": str(model), "strength": 1.0, "region": "face"}, face="all")
     with engine_with(Unsteady(clip_length=4)).preparing(pair, words, wanted, tmp_path) as plan:
         whole = list(output_frames(plan, 0, 14, RenderRun()))

@@ -40,6 +40,6 @@ def extent_of_landmarks(landmarks: Float64Array) -> FaceExtent:
 
 
 def five_of_landmarks(landmarks: Float64Array) -> Float64Array:
-    """Return the five points that restorers are aligned by: float64 [5, 2], in the order of `FivePoints`."""
+    """Return the five points that enhancers are aligned by: float64 [5, 2], in the order of `FivePoints`."""
     eyes = [landmarks[eye].mean(axis=0) for eye in (_LEFT_EYE, _RIGHT_EYE)]
     return np.stack([*eyes, landmarks[_BRIDGE[2]], *landmarks[_MOUTH_CORNERS]])

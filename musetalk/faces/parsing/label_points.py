@@ -79,7 +79,7 @@ def lower_nose(nose: Float64Array, base: float, height: float) -> Float64Array:
 
 
 def five_of_labels(labels: UInt8Array, seen: BoxCropTransform) -> Float64Array | None:
-    """Find the five points that restorers are aligned by in a face's labels.
+    """Find the five points that enhancers are aligned by in a face's labels.
 
     Args:
         labels: uint8 [512, 512], values of `FaceLabel`.

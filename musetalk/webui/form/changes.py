@@ -8,12 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from musetalk.webui.form.settings_form import PICKED, POINT, RESTORE, RESTORER, TOLD, SettingsForm
+from musetalk.webui.form.settings_form import ENHANCE, ENHANCER, PICKED, POINT, TOLD, SettingsForm
 
 RESET = "Reset all"
 _KEPT = "backend"  # chosen on cards, which show what is chosen
 # Settings that say nothing unless another has a certain value.
-_UNLESS = {POINT: ("face", PICKED), RESTORER: (RESTORE, True)}
+_UNLESS = {POINT: ("face", PICKED), ENHANCER: (ENHANCE, True)}
 
 _COUNT = """(...values) => {
   %s

@@ -12,18 +12,18 @@ from musetalk.enhancers.registry import NONE
 from musetalk.settings import PUBLISHED_LOOK, RenderSettings
 from musetalk.webui.form.changes import fold_of
 from musetalk.webui.form.settings_form import (
+    ENHANCE,
+    ENHANCER,
     NAMES,
     PICKED,
     POINT,
-    RESTORE,
-    RESTORER,
     SettingsForm,
     short_label,
 )
 from musetalk.webui.form.table import WIDGETS
 from musetalk.webui.form.widgets import FIELDS, Value
 
-_SHOWN = {"backend", "face", RESTORER, *WIDGETS}
+_SHOWN = {"backend", "face", ENHANCER, *WIDGETS}
 _SERVERS = {name for name, field in FIELDS.items() if field.server_only}
 
 
@@ -32,7 +32,7 @@ class FormValues:
     """Settings as a form has them.
 
     Attributes:
-        shown: What the widgets hold, by name. A restorer that is not asked for is left out: its widget may show any.
+        shown: What the widgets hold, by name. An enhancer that is not asked for is left out: its widget may show any.
         hidden: What is unusual and has no widget, by dotted names: only programs set it.
     """
 
@@ -46,11 +46,11 @@ def values_of(settings: RenderSettings) -> FormValues:
     values: dict[str, Value] = {
         name: widget.held(plain.get(name, FIELDS[name].default)) for name, widget in WIDGETS.items()
     }
-    face, restorer = settings.face, plain[RESTORER]
+    face, enhancer = settings.face, plain[ENHANCER]
     values |= {"face": face, POINT: ""} if isinstance(face, str) else {"face": PICKED, POINT: _point(face)}
-    values |= {"backend": settings.backend, RESTORE: restorer != NONE}
-    if restorer != NONE:
-        values[RESTORER] = restorer
+    values |= {"backend": settings.backend, ENHANCE: enhancer != NONE}
+    if enhancer != NONE:
+        values[ENHANCER] = enhancer
     return FormValues({name: values[name] for name in NAMES if name in values}, _hidden(plain))
 
 
@@ -92,14 +92,14 @@ def differences(values: FormValues, widgets: SettingsForm, titles: Mapping[str, 
     shown = [
         (titles[name], _choice_words(widgets[name], value))
         for name, value in values.shown.items()
-        if usual.get(name) != value and (name, value) not in (("face", PICKED), (RESTORE, True))
+        if usual.get(name) != value and (name, value) not in (("face", PICKED), (ENHANCE, True))
     ]
     return shown + [(name, str(value)) for name, value in values.hidden.items()]
 
 
 def labels(widgets: SettingsForm) -> dict[str, str]:
     """Return what the page calls settings, by their dotted names."""
-    return {name: _title(widgets[name]) for name in (*WIDGETS, RESTORER)}
+    return {name: _title(widgets[name]) for name in (*WIDGETS, ENHANCER)}
 
 
 def _hidden(plain: dict[str, Any]) -> dict[str, Any]:

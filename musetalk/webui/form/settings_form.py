@@ -48,12 +48,12 @@ SERVER_ONLY_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _NOTHING = object()  # where nothing is said
 _SERVERS_OWN = tuple(name for name, field in FIELDS.items() if field.server_only and name.startswith(f"{OWN}."))
-# Which files of restorers visitors may name: by their bare name, never by a path.
-_RESTORER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
+# Which files of enhancers visitors may name: by their bare name, never by a path.
+_ENHANCER_FILE = re.compile(r"(?!.*\.\.)\w[\w .+-]*\.(?:pth|safetensors)")
 # The form's values by name: of most settings their dotted names. "face" may say that one is picked, and "point" where;
-# whether faces are restored at all ("restore") is asked beside the restorer.
-RESTORE, RESTORER, POINT = "restore", "enhance.model", "point"
-_BEFORE: Mapping[str, tuple[str, ...]] = {"enhance.strength": (RESTORE, RESTORER)}
+# whether faces are enhanced at all ("enhance") is asked beside the enhancer.
+ENHANCE, ENHANCER, POINT = "enhance", "enhance.model", "point"
+_BEFORE: Mapping[str, tuple[str, ...]] = {"enhance.strength": (ENHANCE, ENHANCER)}
 NAMES: tuple[str, ...] = (
     *("backend", "bbox_shift", "face", POINT),
     *(each for name in WIDGETS if name != "bbox_shift" for each in (*_BEFORE.get(name, ()), name)),
@@ -157,7 +157,7 @@ def read(
     values |= {
         "backend": backends[0],
         "face": said[POINT] if picked(said) else said["face"],
-        RESTORER: said[RESTORER] if said[RESTORE] else NONE,
+        ENHANCER: said[ENHANCER] if said[ENHANCE] else NONE,
     }
     return visitors_settings(left_to_the_look(nested(values)), base)
 
@@ -170,7 +170,7 @@ def _counts(name: str, said: Mapping[str, Value], groups: frozenset[str]) -> boo
     if name == "extra_margin":
         return "margin" in groups and not upright
     if name.startswith("enhance."):
-        return bool(said[RESTORE])
+        return bool(said[ENHANCE])
     group, _, leaf = name.partition(".")
     if group == OWN:
         return own_group(leaf.partition(".")[0]) in groups
@@ -202,7 +202,7 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
     settings = RenderSettings.parse({**values, **kept})
     if not may_be_named(settings.enhance.model):
         raise SettingsError(
-            "enhance.model is no restorer's name",
+            "enhance.model is no enhancer's name",
             f"give {', '.join((NONE, *ENHANCERS.names()))}, "
             "or the bare name of a .pth or .safetensors file on the server",
             names=("enhance.model",),
@@ -259,6 +259,6 @@ def _put(values: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str
     return others if value is _NOTHING else {**others, first: value}
 
 
-def may_be_named(restorer: str) -> bool:
-    """Whether visitors may name a restorer: by its name, or by that of a file in the server's folder, no path."""
-    return restorer == NONE or restorer in ENHANCERS.names() or _RESTORER_FILE.fullmatch(restorer) is not None
+def may_be_named(enhancer: str) -> bool:
+    """Whether visitors may name an enhancer: by its name, or by that of a file in the server's folder, no path."""
+    return enhancer == NONE or enhancer in ENHANCERS.names() or _ENHANCER_FILE.fullmatch(enhancer) is not None

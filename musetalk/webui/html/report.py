@@ -82,7 +82,7 @@ def _chips(report: Mapping[str, Any]) -> str:
         ("untouched", f"{report['passthrough_frames']:,}", ""),
         ("at rest", f"{resting:,}" if resting else "", ""),
         ("by a fallback", f"{fallbacks:,}", "warn" if fallbacks else ""),
-        *_restored(report),
+        *_enhanced(report),
         ("real time", f"{ratio(report['video_seconds'] / wall)}\u00d7" if wall else "", ""),
         ("frames/s rendered", ratio(report["frames"] / wall) if wall else "", ""),
         ("useful bbox_shift", _range(report.get("bbox_shift_range")), ""),
@@ -99,11 +99,11 @@ def _chips(report: Mapping[str, Any]) -> str:
     return f'<dl class="mt-chips">{items}</dl>'
 
 
-def _restored(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield the figures of enhancement; none where nothing was to be restored."""
+def _enhanced(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the figures of enhancement; none where nothing was to be enhanced."""
     if report.get("enhancer"):
-        yield "restored", f"{report['restored_frames']:,}", "warn" if report["unrestored"] else ""
-        yield "restorer", report["enhancer"], ""
+        yield "enhanced", f"{report['restored_frames']:,}", "warn" if report["unrestored"] else ""
+        yield "enhancer", report["enhancer"], ""
 
 
 def _size(size: Sequence[int] | None) -> str:
@@ -115,7 +115,7 @@ def _range(ends: Sequence[int] | None) -> str:
 
 
 def warnings_list(report: Mapping[str, Any]) -> str:
-    """Return what the user should know, fallbacks and unrestored frames stretch by stretch.
+    """Return what the user should know, fallbacks and frames that were not enhanced, stretch by stretch.
 
     What `whole_fallback` says is left out.
     """

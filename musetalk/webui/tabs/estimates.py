@@ -25,7 +25,7 @@ _ASKED_ABOVE_SECONDS = 3600.0
 _FILES = 32  # that are not looked at anew with every change of a setting
 # Of the form, what changes how long a render takes.
 _MATTERS = (
-    *("backend", settings_form.RESTORE, settings_form.RESTORER, "network.decoder", "network.dtype", "detector.name"),
+    *("backend", settings_form.ENHANCE, settings_form.ENHANCER, "network.decoder", "network.dtype", "detector.name"),
     *("latentsync.preset", "latentsync.steps", "latentsync.guidance", "latentsync.overlap"),
     *("tail", "fps", "voice_track"),
 )

@@ -1,4 +1,4 @@
-"""Where a restorer sees a face."""
+"""Where an enhancer sees a face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `gfpgan` package behind the restorers' protocol: stand-ins that break as it does, and itself where installed."""
+"""The `gfpgan` package behind the enhancers' protocol: stand-ins that break as it does, and itself where installed."""
 
 from __future__ import annotations
 
@@ -113,13 +113,13 @@ def test_somebody_elses_mending_stays(packages: Path, monkeypatch: pytest.Monkey
 
 def test_faces_go_through_the_packages_network_without_new_noise(packages: Path, tmp_path: Path) -> None:
     halves = torch.tensor([1.0, 0.5, -1.0])[:, None, None]
-    restorer = EnhancerRegistry().load("gfpgan-original", Place(checkpoint(tmp_path, weight=halves), "cpu"))
-    assert (restorer.name, restorer.size, restorer.device) == (f"{GFPGAN_NAME} by the gfpgan package", 512, "cpu")
+    enhancer = EnhancerRegistry().load("gfpgan-original", Place(checkpoint(tmp_path, weight=halves), "cpu"))
+    assert (enhancer.name, enhancer.size, enhancer.device) == (f"{GFPGAN_NAME} by the gfpgan package", 512, "cpu")
     seen = faces(2)
-    restored = restorer.enhance(seen)
-    np.testing.assert_array_equal(restored[..., 0], seen[..., 0])
-    assert np.abs(restored[..., 1] - (63.75 + seen[..., 1] / 2)).max() <= 0.51
-    np.testing.assert_array_equal(restored[..., 2], 255 - seen[..., 2])
+    enhanced = enhancer.enhance(seen)
+    np.testing.assert_array_equal(enhanced[..., 0], seen[..., 0])
+    assert np.abs(enhanced[..., 1] - (63.75 + seen[..., 1] / 2)).max() <= 0.51
+    np.testing.assert_array_equal(enhanced[..., 2], 255 - seen[..., 2])
 
 
 def test_another_networks_file_is_refused(packages: Path, tmp_path: Path) -> None:
@@ -163,5 +163,5 @@ def test_the_real_package_gives_upstreams_pictures(case: str) -> None:
     make = original_class()
     network = holding(lambda: make(**facts["config"]), golden_state({"meta": facts}))
     with torch.inference_mode():
-        restored, _ = network(torch.from_numpy(golden[f"{case}.input"]), return_rgb=False, randomize_noise=False)
-    np.testing.assert_allclose(restored.numpy(), golden[f"{case}.output"], atol=1e-4, rtol=0)
+        enhanced, _ = network(torch.from_numpy(golden[f"{case}.input"]), return_rgb=False, randomize_noise=False)
+    np.testing.assert_allclose(enhanced.numpy(), golden[f"{case}.output"], atol=1e-4, rtol=0)

@@ -9,7 +9,7 @@ import torch
 from spandrel import MAIN_REGISTRY
 from spandrel.architectures.GFPGAN import GFPGAN
 
-from musetalk.enhancers.network_enhancer import gfpgan_restoration
+from musetalk.enhancers.network_enhancer import gfpgan_enhancement
 from tests.golden.read import GOLDEN, Golden, read_golden
 from tests.helpers.filled import CPU, golden_state, holding
 
@@ -50,17 +50,17 @@ def test_the_published_names_and_shapes_load_strictly() -> None:
 def test_the_network_gives_upstreams_pictures(golden: Golden, case: str) -> None:
     seen = torch.from_numpy(golden[f"{case}.input"])
     with torch.inference_mode():
-        restored, steps = network(golden, case)(seen, return_rgb=True, randomize_noise=False)
+        enhanced, steps = network(golden, case)(seen, return_rgb=True, randomize_noise=False)
     assert len(steps) == sum(key.startswith(f"{case}.rgb") for key in golden)
-    assert off_by(restored, golden, f"{case}.output") <= TOLERANCE
+    assert off_by(enhanced, golden, f"{case}.output") <= TOLERANCE
     assert max(off_by(step, golden, f"{case}.rgb{i}") for i, step in enumerate(steps)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("case", ["a", "b"])
 def test_it_is_called_as_the_pictures_were_made(golden: Golden, case: str) -> None:
-    restore = gfpgan_restoration(network(golden, case), CPU)
+    enhance = gfpgan_enhancement(network(golden, case), CPU)
     with torch.inference_mode():
         for seed in (0, 1):  # the noise is the stored one, whatever was drawn before
             torch.manual_seed(seed)
-            restored = restore(torch.from_numpy(golden[f"{case}.input"]))
-            assert off_by(restored, golden, f"{case}.output") <= TOLERANCE
+            enhanced = enhance(torch.from_numpy(golden[f"{case}.input"]))
+            assert off_by(enhanced, golden, f"{case}.output") <= TOLERANCE

@@ -1,4 +1,4 @@
-"""Restorers: which file the settings mean, what is read of it, and how faces go through."""
+"""Enhancers: which file the settings mean, what is read of it, and how faces go through."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from spandrel.architectures.RestoreFormer import RestoreFormer
 from musetalk.enhancers.network_enhancer import (
     NO_MEMORY,
     NetworkEnhancer,
-    gfpgan_restoration,
+    enhancer_compute,
+    gfpgan_enhancement,
     placed,
-    restoring_compute,
 )
 from musetalk.enhancers.registry import EnhancerRegistry
-from musetalk.enhancers.spandrel import load_restorer
+from musetalk.enhancers.spandrel import load_spandrel_enhancer
 from musetalk.errors import Cancelled, CheckpointError, ComputeError, DeviceError, NotFiniteError, OutOfMemoryError
 from musetalk.runtime.device import Compute
 from musetalk.utils.arrays import UInt8Array
@@ -61,7 +61,7 @@ def saved(path: Path, held: object) -> Path:
 
 
 class TestChoice:
-    def test_without_a_restorer_nothing_is_lacking(self, tmp_path: Path) -> None:
+    def test_without_an_enhancer_nothing_is_lacking(self, tmp_path: Path) -> None:
         assert EnhancerRegistry().lacks("none", tmp_path) == ()
 
     def test_the_published_file_is_named_with_its_command(self, tmp_path: Path, models: Path) -> None:
@@ -82,15 +82,15 @@ class TestChoice:
 
     def test_bare_names_lie_among_the_models(self, tmp_path: Path, models: Path) -> None:
         (sentence,) = EnhancerRegistry().lacks(DOUBLE_NAME, tmp_path)
-        assert f"there is no restorer gfpgan/{DOUBLE_NAME} among the models: put it there" in sentence
+        assert f"there is no enhancer gfpgan/{DOUBLE_NAME} among the models: put it there" in sentence
         assert EnhancerRegistry().lacks(DOUBLE_NAME, models) == ()
 
     @pytest.mark.parametrize(
         ("asked", "taken"),
         [("auto", torch.float32), ("fp32", torch.float32), ("fp16", torch.float32), ("bf16", torch.bfloat16)],
     )
-    def test_restorers_never_run_in_fp16(self, asked: str, taken: torch.dtype) -> None:
-        assert restoring_compute("cpu", asked).dtype is taken
+    def test_enhancers_never_run_in_fp16(self, asked: str, taken: torch.dtype) -> None:
+        assert enhancer_compute("cpu", asked).dtype is taken
 
 
 class TestLoading:
@@ -108,7 +108,7 @@ class TestLoading:
         self, tmp_path: Path, scale: int, size: int
     ) -> None:
         nothing = {name: torch.zeros_like(value) for name, value in compact(scale).state_dict().items()}
-        chosen = load_restorer(saved(tmp_path / "net.pth", {"params": nothing}), CPU)
+        chosen = load_spandrel_enhancer(saved(tmp_path / "net.pth", {"params": nothing}), CPU)
         assert (chosen.name, chosen.size) == ("net.pth by spandrel (RealESRGAN Compact)", size)
         seen = faces(1, size)
         # Without weights it repeats pixels: values come through as they are, in the right place and order of colors.
@@ -125,21 +125,23 @@ class TestLoading:
         assert np.abs(chosen.enhance(seen).astype(np.float32) - expected).max() <= 0.51
         assert np.abs(expected - seen.repeat(2, axis=1).repeat(2, axis=2)).mean() > 1
 
-    def test_restoreformer_loads_and_restores_at_512(self, tmp_path: Path) -> None:
+    def test_restoreformer_loads_and_enhances_at_512(self, tmp_path: Path) -> None:
         narrow = RestoreFormer(
             n_embed=16, embed_dim=32, ch=32, ch_mult=(1, 1, 1, 1, 1, 1), num_res_blocks=1, z_channels=32
         )
         path = tmp_path / "former.safetensors"
         save_file(state_for(narrow, 3), path)
-        chosen = load_restorer(path, CPU)
+        chosen = load_spandrel_enhancer(path, CPU)
         assert (chosen.name, chosen.size) == ("former.safetensors by spandrel (RestoreFormer)", 512)
-        restored = chosen.enhance(faces(1, 512))
-        assert restored.shape == (1, 512, 512, 3)
-        assert restored.std() > 1
+        enhanced = chosen.enhance(faces(1, 512))
+        assert enhanced.shape == (1, 512, 512, 3)
+        assert enhanced.std() > 1
 
     def test_number_types_that_do_not_suit_are_not_taken(self, models: Path) -> None:
         seen, brain = faces(1, 512), Compute(torch.device("cpu"), torch.bfloat16)
-        exact, rounded = (load_restorer(models / "gfpgan" / DOUBLE_NAME, how).enhance(seen) for how in (CPU, brain))
+        exact, rounded = (
+            load_spandrel_enhancer(models / "gfpgan" / DOUBLE_NAME, how).enhance(seen) for how in (CPU, brain)
+        )
         difference = np.abs(exact.astype(int) - rounded)
         assert 0 < difference.max() < 8
 
@@ -148,7 +150,7 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("held", "again", "why"),
         [
-            ({"some.weight": torch.zeros(3)}, False, "is no restorer that spandrel knows"),
+            ({"some.weight": torch.zeros(3)}, False, "is no enhancer that spandrel knows"),
             (state_for(GFPGAN(**SMALL), 1), False, "Missing key"),
             (compact(2, channels=1).state_dict(), False, "one picture in colour"),
             ({"body.0.weight": torch.zeros(3), "body.1.weight": torch.zeros(3)}, False, "of another make"),
@@ -156,9 +158,9 @@ class TestRefusal:
         ],
         ids=["unknown", "misshapen", "grey", "senseless", "a list"],
     )
-    def test_what_is_no_restorer_is_refused(self, tmp_path: Path, held: object, again: bool, why: str) -> None:
+    def test_what_is_no_enhancer_is_refused(self, tmp_path: Path, held: object, again: bool, why: str) -> None:
         with raises_kind(CheckpointError, path=tmp_path / "net.pth", get_again=again) as caught:
-            load_restorer(saved(tmp_path / "net.pth", held), CPU)
+            load_spandrel_enhancer(saved(tmp_path / "net.pth", held), CPU)
         assert why in caught.value.problem
 
     def test_code_in_a_file_is_not_run(self, tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ class TestRefusal:
             path = tmp_path / name
             saved(path, {"params": Bait()}) if content is None else path.write_bytes(content)
             with raises_kind(CheckpointError, path=path, get_again=True):
-                load_restorer(path, CPU)
+                load_spandrel_enhancer(path, CPU)
         assert not (tmp_path / "bitten").exists()
         touch, where = Bait().__reduce__()
         touch(*where)  # that the bait would bite
@@ -179,7 +181,7 @@ class TestRefusal:
     def test_networks_that_draw_noise_are_refused(self, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("musetalk.enhancers.spandrel.DRAWS", ("Compact",))  # AuraSR is too large for a test
         with raises_kind(CheckpointError, get_again=False):
-            load_restorer(models / "gfpgan" / DOUBLE_NAME, CPU)
+            load_spandrel_enhancer(models / "gfpgan" / DOUBLE_NAME, CPU)
 
     def test_devices_that_are_not_there_are_named(self, models: Path) -> None:
         with raises_kind(DeviceError):
@@ -200,20 +202,20 @@ class TestEnhancing:
         network = filled(GFPGAN(**SMALL), 5)
         placed(network, compute)
         return NetworkEnhancer(
-            gfpgan_restoration(network, compute), name="small", size=32, compute=compute, batch=batch
+            gfpgan_enhancement(network, compute), name="small", size=32, compute=compute, batch=batch
         )
 
     def test_faces_come_out_the_same_each_time_and_in_any_company(self) -> None:
         seen, alone = faces(5, 32), self.small()
-        restored = alone.enhance(seen)
-        assert restored.shape == seen.shape
-        assert restored.std() > 10
-        assert len({face.tobytes() for face in restored}) == 5
+        enhanced = alone.enhance(seen)
+        assert enhanced.shape == seen.shape
+        assert enhanced.std() > 10
+        assert len({face.tobytes() for face in enhanced}) == 5
         torch.manual_seed(1)
-        np.testing.assert_array_equal(alone.enhance(seen), restored)
-        np.testing.assert_array_equal(alone.enhance(seen[2:4]), restored[2:4])
+        np.testing.assert_array_equal(alone.enhance(seen), enhanced)
+        np.testing.assert_array_equal(alone.enhance(seen[2:4]), enhanced[2:4])
         together = self.small(batch=4).enhance(seen)
-        assert np.abs(together.astype(int) - restored).max() <= 1
+        assert np.abs(together.astype(int) - enhanced).max() <= 1
 
     def test_the_layout_that_gpus_are_given_does_not_matter(self) -> None:
         seen = faces(2, 32)

@@ -1,4 +1,4 @@
-"""What landmarks and labels tell of a face: how far it reaches, what it is aligned by, and where a restorer sees it."""
+"""What landmarks and labels tell of a face: how far it reaches, what it is aligned by, where an enhancer sees it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TestLandmarks:
         wanted = [landmarks[part].mean(axis=0) for part in (slice(17, 22), slice(22, 27), slice(27, 36))]
         np.testing.assert_allclose(FaceAligner().of_landmarks(landmarks), wanted)
 
-    def test_the_restorers_five(self) -> None:
+    def test_the_enhancers_five(self) -> None:
         landmarks = mean_landmarks(FACE.box)
         wanted = [landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0), *landmarks[[30, 48, 54]]]
         np.testing.assert_allclose(five_of_landmarks(landmarks), wanted)

@@ -11,17 +11,17 @@ import numpy as np
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.accounting import (
+    count_unenhanced_frames,
+    enhance_failure_sentences,
     fallback_frames,
     fallback_sentences,
     is_all_fallback,
+    join_enhance_failures,
     join_fallbacks,
-    left_unrestored,
     spans_of,
-    unrestored_frames,
-    unrestored_sentences,
 )
 from musetalk.pipeline.prepare import RenderPlan
-from musetalk.pipeline.report import Fallback, Unrestored
+from musetalk.pipeline.report import EnhanceFailure, Fallback
 from musetalk.pipeline.segments import Segment, SegmentLimits, cut_segments
 from musetalk.progress import RenderRun
 
@@ -122,7 +122,7 @@ def test_a_silent_voice_is_rest_throughout() -> None:
     assert kinds(prepared([True] * 9, [0.0] * 9, 9)) == [(0, 9, "rest")]
 
 
-def test_what_was_not_restored_is_told_by_its_reason() -> None:
+def test_what_was_not_enhanced_is_told_by_its_reason() -> None:
     run = RenderRun()
     for start, stop, track, reason in (
         (4, 8, 0, "memory"),
@@ -130,12 +130,12 @@ def test_what_was_not_restored_is_told_by_its_reason() -> None:
         (0, 4, 1, "memory"),
         (9, 10, 0, "NaN"),
     ):
-        run.not_restored(start, stop, track, reason, "compute")
-    left = left_unrestored(run.unrestored)
-    assert left == (Unrestored(0, 8, "memory", "compute"), Unrestored(9, 10, "NaN", "compute"))
-    assert unrestored_frames(left) == 9
-    assert unrestored_sentences(left, 12) == (
-        "8 of 12 frames keep the face as it was painted: it could not be restored (memory)",
-        "1 of 12 frames keep the face as it was painted: it could not be restored (NaN)",
+        run.record_enhance_failure(start, stop, track, reason, "compute")
+    left = join_enhance_failures(run.enhance_failures)
+    assert left == (EnhanceFailure(0, 8, "memory", "compute"), EnhanceFailure(9, 10, "NaN", "compute"))
+    assert count_unenhanced_frames(left) == 9
+    assert enhance_failure_sentences(left, 12) == (
+        "8 of 12 frames keep the face as it was painted: it could not be enhanced (memory)",
+        "1 of 12 frames keep the face as it was painted: it could not be enhanced (NaN)",
     )
-    assert left_unrestored(()) == unrestored_sentences((), 12) == ()
+    assert join_enhance_failures(()) == enhance_failure_sentences((), 12) == ()

@@ -14,18 +14,18 @@ from tests.helpers.tiny_checkpoints import DOUBLE_NAME, write_all
 
 
 @pytest.mark.slow
-def test_a_restorer_is_loaded_anew_for_another_file_or_device_and_for_nothing_else(tmp_path: Path) -> None:
+def test_an_enhancer_is_loaded_anew_for_another_file_or_device_and_for_nothing_else(tmp_path: Path) -> None:
     write_all(tmp_path, ["gfpgan"])
     loader, usual = ComponentLoader(BackendRegistry()), {"device": "cpu"}
 
-    def restorer(model: str = DOUBLE_NAME, **network: object) -> FaceEnhancer | None:
+    def enhancer(model: str = DOUBLE_NAME, **network: object) -> FaceEnhancer | None:
         values = {"models_dir": tmp_path, "detector": {"name": "haar"}, "enhance": {"model": model, "strength": 0.5}}
         settings = RenderSettings.parse({"backend": "preview", **values, "network": {**usual, **network}})
         with loader.lease(settings) as components:
             return components.enhancer
 
-    first = restorer()
+    first = enhancer()
     assert first is not None
-    assert restorer(compile=True, decoder="tiny", seed=3) is first
-    seen = [first, restorer(dtype="bf16"), restorer(batch_size=2), restorer(model="gfpgan"), restorer()]
+    assert enhancer(compile=True, decoder="tiny", seed=3) is first
+    seen = [first, enhancer(dtype="bf16"), enhancer(batch_size=2), enhancer(model="gfpgan"), enhancer()]
     assert len(set(map(id, seen))) == len(seen)

@@ -71,7 +71,7 @@ def test_who_needs_other_networks_waits_and_knows_for_how_many(come: Come) -> No
     assert job.works()
     second = come(generator="b")
     assert second.waits() == 1
-    third = come(generator="a", restorer="r")  # as the first, and more
+    third = come(generator="a", enhancer="r")  # as the first, and more
     assert third.works()
     fourth = come(generator="c")
     assert fourth.waits() == 3
@@ -107,7 +107,7 @@ def test_who_comes_later_keeps_nobody_waiting_for_long(come: Come) -> None:
 def test_devices_have_queues_of_their_own(come: Come) -> None:
     assert come(generator="a").works()
     assert come(generator="b", device="cpu").works()
-    assert come(restorer="r").works()  # nothing is in its place
+    assert come(enhancer="r").works()  # nothing is in its place
 
 
 def test_who_stops_waiting_is_out_of_the_queue(come: Come) -> None:

@@ -258,7 +258,7 @@ def test_a_load_that_nobody_waits_for_ends(store: ComponentStore, pool: ThreadPo
 
 
 def test_where_memory_runs_out_what_nobody_holds_goes_and_it_is_tried_once_more(store: ComponentStore) -> None:
-    idle, held, notes = Loads("the restorer", kind="restorer"), Loads("the detector", kind="detector"), list[str]()
+    idle, held, notes = Loads("the enhancer", kind="enhancer"), Loads("the detector", kind="detector"), list[str]()
 
     def fits() -> None:
         if idle.alive:
@@ -269,7 +269,7 @@ def test_where_memory_runs_out_what_nobody_holds_goes_and_it_is_tried_once_more(
         held.taken(leases)
         Loads("the network", fits).taken(leases)
         assert held.alive == 1
-    assert notes == ["memory ran out while the network was loaded: the restorer went, and it was loaded once more"]
+    assert notes == ["memory ran out while the network was loaded: the enhancer went, and it was loaded once more"]
 
 
 def test_where_memory_runs_out_and_everything_is_held_that_is_the_error(store: ComponentStore) -> None:
@@ -282,7 +282,7 @@ def test_where_memory_runs_out_and_everything_is_held_that_is_the_error(store: C
     with store.leases() as leases:
         Loads("held").taken(leases)
         with pytest.raises(OutOfMemoryError):
-            Loads("network", fail, kind="restorer").taken(leases)
+            Loads("network", fail, kind="enhancer").taken(leases)
     assert tries == ["one"]
 
 
@@ -296,7 +296,7 @@ def test_it_is_said_where_two_of_a_kind_are_in_memory_and_how_much_they_take(sto
         with store.leases(notes.append) as leases:
             leases.take(Wanted("generator", 1, "large"), network(2000))
             leases.take(Wanted("generator", 2, "small", beside=True), network(500))
-            leases.take(Wanted("restorer", 3, "small"), network(500))
+            leases.take(Wanted("enhancer", 3, "small"), network(500))
     assert notes == ["in memory at once, for all are in use: large (1.95 MiB) and small (500 KiB)"] * 2
 
 
@@ -311,7 +311,7 @@ def test_who_has_ended_takes_nothing_any_more(store: ComponentStore) -> None:
 
 
 def test_where_memory_is_short_what_nobody_holds_goes_before_something_is_loaded(store: ComponentStore) -> None:
-    idle, alive, notes = Loads("the restorer", kind="restorer"), list[int](), list[str]()
+    idle, alive, notes = Loads("the enhancer", kind="enhancer"), list[int](), list[str]()
     loads = Loads("the network", lambda: alive.append(idle.alive))
 
     def take(*, fits: bool) -> None:
@@ -322,7 +322,7 @@ def test_where_memory_is_short_what_nobody_holds_goes_before_something_is_loaded
     take(fits=True)
     take(fits=False)
     assert alive == [1, 0]
-    assert notes == ["the restorer went from memory, which was short, before the network was loaded"]
+    assert notes == ["the enhancer went from memory, which was short, before the network was loaded"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="ZeroGPU forks")

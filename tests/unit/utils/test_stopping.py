@@ -35,7 +35,7 @@ class Layer(nn.Linear):
         return x
 
 
-@pytest.mark.parametrize("way", ["Compute.place", "S3FD", "restorers", "parser, Whisper"])
+@pytest.mark.parametrize("way", ["Compute.place", "S3FD", "enhancers", "parser, Whisper"])
 def test_networks_look_before_each_layer_however_they_were_placed(way: str) -> None:
     token, ran = CancelToken(), list[int]()
     network: nn.Module = nn.Sequential(*(nn.Sequential(Layer(token, ran)) for _ in range(LAYERS)))
@@ -43,7 +43,7 @@ def test_networks_look_before_each_layer_however_they_were_placed(way: str) -> N
         CPU.place(network)
     elif way == "S3FD":
         network = prepared(network, torch.device("cpu"))
-    elif way == "restorers":
+    elif way == "enhancers":
         placed(network, CPU)
     else:
         with_stop_points(network)

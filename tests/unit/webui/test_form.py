@@ -203,7 +203,7 @@ def test_widgets_reach_no_further_than_the_settings(form: SettingsForm) -> None:
                 {
                     "backend": backend,
                     "latentsync.framing": "musetalk",
-                    "restore": True,
+                    "enhance": True,
                     "silence.mode": "rest",
                     **limits,
                 },

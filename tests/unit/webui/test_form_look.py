@@ -1,4 +1,4 @@
-"""What the form says of masks, blending, pauses and restorers, and which restorers visitors may name."""
+"""What the form says of masks, blending, pauses and enhancers, and which enhancers visitors may name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from musetalk.errors import SettingsError
 from musetalk.settings import BlendSettings, EnhanceSettings, MaskSettings, SilenceSettings
-from musetalk.webui.form.enhancement import lacking_list, restorers
+from musetalk.webui.form.enhancement import enhancers, lacking_list
 from musetalk.webui.form.settings_form import SettingsForm, read, visitors_settings
 from tests.helpers.errors import raises_kind
 from tests.helpers.html_page import Page
@@ -87,7 +87,7 @@ def test_the_published_look_reaches_past_widgets_that_nobody_touched(form: Setti
     assert visitors_settings({"look": "published"}, BASE).blend.color == "none"
 
 
-RESTORER_SAID = {
+ENHANCER_SAID = {
     "enhance.model": "other.pth",
     "enhance.strength": 0.5,
     "enhance.region": "face",
@@ -96,15 +96,15 @@ RESTORER_SAID = {
 }
 
 
-def test_a_restorer_says_nothing_until_it_is_switched_on(form: SettingsForm) -> None:
-    assert read(said(form, {**RESTORER_SAID}), BASE).enhance == EnhanceSettings()
+def test_an_enhancer_says_nothing_until_it_is_switched_on(form: SettingsForm) -> None:
+    assert read(said(form, {**ENHANCER_SAID}), BASE).enhance == EnhanceSettings()
     asked = EnhanceSettings(model="other.pth", strength=0.5, region="face", upscale=4, steadiness=0.1)
-    assert read(said(form, {"restore": True, **RESTORER_SAID}), BASE).enhance == asked
-    assert read(said(form, {"restore": True}), BASE).enhance == EnhanceSettings(model="gfpgan")
+    assert read(said(form, {"enhance": True, **ENHANCER_SAID}), BASE).enhance == asked
+    assert read(said(form, {"enhance": True}), BASE).enhance == EnhanceSettings(model="gfpgan")
 
 
 @pytest.mark.parametrize("model", ["none", "gfpgan", "gfpgan-original", "RestoreFormer.pth", "x4 v1.2.safetensors"])
-def test_restorers_are_named_by_name(model: str) -> None:
+def test_enhancers_are_named_by_name(model: str) -> None:
     assert visitors_settings({"enhance": {"model": model}}, BASE).enhance.model == model
 
 
@@ -138,27 +138,27 @@ def test_no_visitor_names_a_path(form: SettingsForm, model: str) -> None:
     with raises_kind(SettingsError, names=("enhance.model",)):
         visitors_settings({"enhance": {"model": model}}, BASE)
     with raises_kind(SettingsError, names=("enhance.model",)):
-        read(said(form, {"restore": True, "enhance.model": model}), BASE)
+        read(said(form, {"enhance": True, "enhance.model": model}), BASE)
     assert lacking_list(model, BASE.models_dir) == ""
 
 
 @pytest.mark.parametrize("enhance", [{"model": ""}, {"model": None}, {"model": ["gfpgan"]}, {"path": "x"}, "gfpgan"])
-def test_what_is_no_restorer_at_all_is_refused_in_words(enhance: object) -> None:
+def test_what_is_no_enhancer_at_all_is_refused_in_words(enhance: object) -> None:
     with pytest.raises(SettingsError, match="enhance"):
         visitors_settings({"enhance": enhance}, BASE)
 
 
-def test_restorers_that_are_there_are_offered_by_their_names(tmp_path: Path) -> None:
-    offered = restorers(tmp_path)
+def test_enhancers_that_are_there_are_offered_by_their_names(tmp_path: Path) -> None:
+    offered = enhancers(tmp_path)
     assert offered[0] == "gfpgan"
     folder = tmp_path / "gfpgan"
     folder.mkdir()
     for name in ("b.safetensors", "a.pth", "a.txt", ".a.pth", "half.pth.partial"):
         (folder / name).touch()
-    assert restorers(tmp_path) == [*offered, "a.pth", "b.safetensors"]
+    assert enhancers(tmp_path) == [*offered, "a.pth", "b.safetensors"]
 
 
-def test_what_a_restorer_lacks_is_said_in_words(tmp_path: Path) -> None:
+def test_what_an_enhancer_lacks_is_said_in_words(tmp_path: Path) -> None:
     assert "GFPGANv1.4.pth" in Page(lacking_list("gfpgan", tmp_path)).text
     assert "other.pth" in Page(lacking_list("other.pth", tmp_path)).text
     assert lacking_list(None, tmp_path) == lacking_list("none", tmp_path) == ""

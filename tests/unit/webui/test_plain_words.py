@@ -94,7 +94,7 @@ def test_each_reader_is_told_what_they_can_do(text: str, visitor: str, owner: st
 
 def test_settings_are_called_as_on_the_page() -> None:
     reader = Reader(labels={"enhance.model": "Enhancement: model", "fps": "Frame rate"})
-    assert plain("enhance.model is no restorer's name", reader) == "“Enhancement: model” is no restorer's name"
+    assert plain("enhance.model is no enhancer's name", reader) == "“Enhancement: model” is no enhancer's name"
     assert (
         plain('the setting "fps" (--fps) chooses another rate', reader)
         == "the setting “Frame rate” chooses another rate"

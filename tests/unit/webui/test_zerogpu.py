@@ -24,11 +24,11 @@ from musetalk.pipeline.forecast import CostBook, RenderKind
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.webui.zerogpu.engine import ZeroGpuEngine, make_engine
+from tests.helpers.enhancers import write_enhancer
 from tests.helpers.errors import raises_kind
 from tests.helpers.everywhere import EverywhereAFace
 from tests.helpers.forking_gpu import ForkingGpu, Refused, account
 from tests.helpers.media import numbered_frames, tone, write_video, write_wav
-from tests.helpers.restorers import write_restorer
 from tests.helpers.space_engine import FAST, FakeEngine, neural, render
 from tests.helpers.tiny_checkpoints import write_all
 
@@ -89,8 +89,10 @@ def test_the_preview_backend_asks_for_no_gpu(tmp_path: Path, gpu: ForkingGpu) ->
 
 
 @pytest.mark.parametrize(("backend", "seconds"), [("preview", 35), ("neural", 45)])
-def test_a_restorer_asks_for_a_gpu_whatever_paints(tmp_path: Path, gpu: ForkingGpu, backend: str, seconds: int) -> None:
-    model = write_restorer(tmp_path / "restores.pth")
+def test_an_enhancer_asks_for_a_gpu_whatever_paints(
+    tmp_path: Path, gpu: ForkingGpu, backend: str, seconds: int
+) -> None:
+    model = write_enhancer(tmp_path / "enhances.pth")
     wanted = RenderSettings.parse({"backend": backend, "enhance": {"model": str(model)}})
     render(ZeroGpuEngine(FakeEngine(frames=100), gpu), tmp_path, wanted)
     assert gpu.asked == [seconds]

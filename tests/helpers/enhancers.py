@@ -1,4 +1,4 @@
-"""Small restorers in a published format: networks that spandrel knows as "compact", and that do as they are told."""
+"""Small enhancers in a published format: networks that spandrel knows as "compact", and that do as they are told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 _FEATURES = 4
 
 
-def write_restorer(path: Path, added: float = 0.0, *, sharpen: float = 0.0, scale: int = 1) -> Path:
+def write_enhancer(path: Path, added: float = 0.0, *, sharpen: float = 0.0, scale: int = 1) -> Path:
     """Write one that adds a constant to its pictures, in parts of the range from 0 to 1 (NaN: that fails), or sharpens.
 
     Such networks add what they make to their input, so that where their last layer's weights are 0 no more comes of it.

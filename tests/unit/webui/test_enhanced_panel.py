@@ -7,19 +7,19 @@ from tests.helpers.html_page import Page
 from tests.unit.webui.test_panels import report
 
 
-def test_without_a_restorer_nothing_is_said_of_one() -> None:
+def test_without_an_enhancer_nothing_is_said_of_one() -> None:
     known = report(enhancer="", restored_frames=0, unrestored=[])
     assert panels.report_panel(known) == panels.report_panel(report())
-    assert "restore" not in panels.report_panel(known)
+    assert "enhance" not in panels.report_panel(known)
 
 
-def test_what_was_restored_is_counted_and_by_whom() -> None:
+def test_what_was_enhanced_is_counted_and_by_whom() -> None:
     html = panels.report_panel(report(enhancer="a.pth by spandrel", restored_frames=1200, unrestored=[]))
-    assert "restored 1,200 restorer a.pth by spandrel" in Page(html).text
+    assert "enhanced 1,200 enhancer a.pth by spandrel" in Page(html).text
     assert "warn" not in html
 
 
-def test_what_was_not_restored_is_spelt_out_up_to_a_point() -> None:
+def test_what_was_not_enhanced_is_spelt_out_up_to_a_point() -> None:
     stretches = [{"start": index * 10, "stop": index * 10 + 4, "reason": "out of memory"} for index in range(7)]
     known = report(enhancer="a.pth", restored_frames=172, unrestored=stretches)
     page = Page(panels.report_panel(known))
