@@ -39,6 +39,7 @@ from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
+from musetalk.runtime.allocator import give_memory_back, keep_large_buffers
 from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import (
     FinishSettings,
@@ -63,6 +64,8 @@ class LipSync:
         registry: The backends that settings may name.
         detector: What finds faces; None: as the settings say.
         costs: What renders have cost here; None: what this user's programs keep of it.
+        own_process: Whether the process is there for this, so that it may keep memory as networks need it: see
+            `keep_large_buffers`.
     """
 
     def __init__(
@@ -70,8 +73,11 @@ class LipSync:
         registry: BackendRegistry | None = None,
         detector: FaceDetector | None = None,
         costs: CostBook | None = None,
+        *,
+        own_process: bool = False,
     ) -> None:
         self.registry = registry or BackendRegistry()
+        self._own_process = own_process
         self.costs = costs or CostBook(cache_folder() / "costs.json", _guess)
         self._loader = ComponentLoader(self.registry, detector)
 
@@ -108,12 +114,22 @@ class LipSync:
             settings = settings.with_backend(choice.backend)
             self._loader.check(settings)
         kind = RenderKind.of(settings, self.registry)
-        with PeakMemory() as memory, temporary_folder(out.parent) as folder:
+        with self._network_memory(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
             preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, folder, run)
             with self._loader.turn(settings, run):
                 report = self._render_in_turn(preflight, out, settings, folder, run, memory)
         return report.chosen(choice.reason())
+
+    @contextmanager
+    def _network_memory(self, backend: str) -> Iterator[None]:
+        """Keep large buffers while a backend's networks run, where the process may be changed so."""
+        kept = self._own_process and self.registry.get(backend).gpu is not None and keep_large_buffers()
+        try:
+            yield
+        finally:
+            if kept:
+                give_memory_back()
 
     def _render_in_turn(
         self,
@@ -274,7 +290,7 @@ class LipSync:
             run.emit("preflight", 0, 0)
             choice = self.choose(settings)
             settings = settings.with_backend(choice.backend)
-            with self._loader.turn(settings, run):
+            with self._network_memory(settings.backend), self._loader.turn(settings, run):
                 show = partial(preview_frame, video, voice, settings.plan, settings.finish, backend=settings.backend)
                 look = partial(show, folder=folder, at=at, strict=strict, run=run)
                 found = _leased(self._loader.lease(settings, run), look)

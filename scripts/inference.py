@@ -25,7 +25,7 @@ def _render(argv: Sequence[str] | None) -> None:
     from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415 - so that --help is quick
 
     beside = FileUses().reading(request.config, "the file of tasks")
-    results = render_tasks(list(request.tasks), {}, LipSync(), beside, quiet=False)
+    results = render_tasks(list(request.tasks), {}, LipSync(own_process=True), beside, quiet=False)
     if any(result.report is None for result in results):
         sys.exit(FAILED)
 

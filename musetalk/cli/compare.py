@@ -37,7 +37,7 @@ def compare(
     from musetalk.lipsync import LipSync  # noqa: PLC0415
 
     names = [name.strip() for name in backends.split(",") if name.strip()]
-    engine = LipSync()
+    engine = LipSync(own_process=True)
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
         comparison = compare_backends(engine, video, voice, out, names, chosen, on_progress=show, cancel=cancel)
     notices = {part.backend: engine.registry.get(part.backend).notice for part in comparison.parts}

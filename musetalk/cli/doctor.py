@@ -16,7 +16,7 @@ def print_examination(models_dir: Path) -> None:
     Args:
         models_dir: Where weights are.
     """
-    engine = LipSync()
+    engine = LipSync(own_process=True)
     for title, rows in examine(engine.registry, models_dir).items():
         print_table(title, rows)
     print_table("Chosen automatically", [(AUTO, engine.choose(RenderSettings(models_dir=models_dir)).reason())])

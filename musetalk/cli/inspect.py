@@ -29,7 +29,7 @@ def inspect(
     from musetalk.inspection.contact_sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
 
-    engine = LipSync()
+    engine = LipSync(own_process=True)
     check_sheet(out)
     engine.inputs(video, voice, chosen).writing(out, "the sheet").check()
     with cancel_on_signal() as cancel:

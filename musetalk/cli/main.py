@@ -80,7 +80,7 @@ def _render_one(
     from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
 
-    engine = LipSync()
+    engine = LipSync(own_process=True)
     engine.files(video, voice, out, settings).writing(report_path, "the report").check()
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
         report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel)
@@ -98,7 +98,7 @@ def _render_config(
     from musetalk.pipeline.report import save_json  # noqa: PLC0415
 
     beside = FileUses().reading(config, "the file of tasks").writing(report_path, "the report")
-    results = render_tasks(read_tasks(config, result_dir), values, LipSync(), beside, quiet=quiet)
+    results = render_tasks(read_tasks(config, result_dir), values, LipSync(own_process=True), beside, quiet=quiet)
     if report_path is not None:
         entries = [
             {

@@ -13,6 +13,7 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
+from musetalk.backends.registry import BackendRegistry
 from musetalk.comparison.viewing import compare_for_viewing
 from musetalk.doctor.environment import devices
 from musetalk.errors import SettingsError
@@ -21,6 +22,7 @@ from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.first_costs import guessed_costs
 from musetalk.pipeline.forecast import COSTS, CostBook
+from musetalk.runtime.allocator import keep_large_buffers
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.access import Access, Heeding
 from musetalk.webui.backend_names import titled
@@ -50,6 +52,9 @@ def serve(options: ServerOptions) -> None:
         MuseTalkError: It cannot be served like that.
     """
     _end_in_order_on_sigterm()
+    settings = RenderSettings(models_dir=options.models_dir)
+    if any(backend.gpu is not None and not backend.configured(settings).lacks() for backend in BackendRegistry()):
+        keep_large_buffers()  # before the page's threads begin
     with running(options) as page:
         page.block_thread()
 
@@ -67,7 +72,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     )
     base = RenderSettings(models_dir=options.models_dir, max_slowdown=options.max_slowdown, limits=limits)
     costs = CostBook(options.jobs_dir / COSTS, lambda kind: guessed_costs(kind, lambda: engine.rate(kind.device)))
-    engine = make_engine(LipSync(costs=costs))
+    engine = make_engine(LipSync(costs=costs, own_process=True))
     sets = weight_sets(engine.registry)
     bring_weights(sets, options.weights, options.models_dir)
     max_bytes = round(options.max_disk_gigabytes * 2**30)
