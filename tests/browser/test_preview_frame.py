@@ -108,7 +108,7 @@ def engine(held: Held) -> Engine:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[str]:
-    with opened_with(lambda: engine, tmp_path_factory.mktemp("previews") / "jobs") as address:
+    with opened_with(lambda **_: engine, tmp_path_factory.mktemp("previews") / "jobs") as address:
         yield address
 
 
