@@ -1,4 +1,4 @@
-"""LatentSync's framing, as the pipeline asks for it: crops turned upright, and what of them shows."""
+"""LatentSync's crops: faces aligned upright, and the part of the crop that is pasted back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What LatentSync's networks are given, held against what they were trained on."""
+"""Checks that LatentSync's networks get the input they were trained on."""
 
 from __future__ import annotations
 

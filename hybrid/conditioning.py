@@ -1,4 +1,4 @@
-"""What LatentSync's network is given beside the noise, and the way from its result back to single frames.
+"""LatentSync's conditioning: what its network gets beside the noise, and its output as single frames.
 
 Its input has 13 channels: 4 of noise that become the face, 1 of the mask (1 keeps, 0 paints), 4 of the frame with the
 painted pixels hidden, 4 of a reference that shows the face with its mouth: the frame itself. MuseTalk's 8 channels are
@@ -63,7 +63,7 @@ class Conditioning:
         return int(self.reference.shape[2])
 
     def known(self, frames: Sequence[int]) -> torch.Tensor:
-        """Return what the network is told of some frames beside the noise, in this order: float [1, 9, n, h, w]."""
+        """Return the conditioning of some frames, in this order: float [1, 9, n, h, w]."""
         return torch.cat([self.mask, self.masked, self.reference], dim=1)[:, :, frames]
 
     def start(self, frames: Sequence[int]) -> torch.Tensor:

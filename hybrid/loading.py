@@ -57,7 +57,7 @@ def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
 
 
 def spec_of(settings: LatentSyncSettings, sampling: Sampling = PUBLISHED) -> GeneratorSpec:
-    """Return how LatentSync sees and hears: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
+    """Return LatentSync's spec: aligned faces, as it was trained; or MuseTalk's crops, the plain swap."""
     length, overlap = sampling.clip_length, sampling.overlap
 
     def seams(frames: int, stride: int) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""What LatentSync says of itself as a backend."""
+"""LatentSync as a `BackendSpec`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LatentSync around small networks."""
+"""LatentSync with tiny networks, for the doctor and tests."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ class JobError(MuseTalkError):
 
 
 class NoJobError(JobError):
-    """There is no such job for whoever asks."""
+    """The job does not exist, or belongs to somebody else."""
 
     kind = "no_job"
 
@@ -246,7 +246,7 @@ def one_line(said: object) -> str:
 
 @contextmanager
 def about(subject: Subject) -> Iterator[None]:
-    """Errors that leave the `with` block are about this part of the request, unless a block inside said of what."""
+    """Mark errors that leave the `with` block as about this part of the request, unless an inner block did."""
     try:
         yield
     except MuseTalkError as error:

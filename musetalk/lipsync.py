@@ -183,19 +183,19 @@ class LipSync:
         return left_alone(lambda: choose_backend(self.registry, settings, pace))
 
     def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
-        """Return which files a render reads, for whoever writes beside it."""
+        """Return which files a render reads, for callers that write files, too."""
         models_dir, model = settings.models_dir, settings.enhance.model
         added = [models_dir / file.path for files in added_sets().values() for file in files]
         enhancer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
         return input_files(video, voice, (*self.registry.files(models_dir), *added, *enhancer))
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
-        """Return which files a render reads and writes, for whoever writes beside it: a report, for instance."""
+        """Return which files a render reads and writes, for callers that write files, too, such as a report."""
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
         return self.inputs(video, voice, settings) + written
 
     def release(self) -> None:
-        """Let go of what renders were made with, for others to have the memory; it is loaded again when needed.
+        """Free the memory of loaded components; they are loaded again when needed.
 
         What somebody works with goes as soon as they are done.
         """

@@ -91,15 +91,15 @@ ProgressCallback: TypeAlias = Callable[[ProgressEvent], None]
 
 
 def never_stop() -> None:
-    """Nobody wants the work to end: what is called between its pieces where there is no token."""
+    """Do nothing: the check for cancellation where there is no token."""
 
 
 def noop(*_told: object) -> None:
-    """Nobody wants to know: what is told where there is no callback."""
+    """Do nothing: the callback where none was given."""
 
 
 class CancelToken:
-    """Set once, from any thread, by whoever wants the work to end; polled by the work itself.
+    """Cancels work: set once, from any thread; polled by the work itself.
 
     Args:
         whole: Of the work that this is a part of: what ends it, ends the part.
@@ -238,7 +238,7 @@ class RenderRun:
             self._tell("render", *self._reached.rendered)
 
     def show(self, jpeg: Callable[[], bytes]) -> None:
-        """Let whoever watches see the newest frame with the next event; now and then, so that it costs next to nothing.
+        """Send the newest frame with the next event; now and then only, so that it costs next to nothing.
 
         `jpeg` makes it, small; it is not called where nobody watches, or a moment after the last one.
         """

@@ -1,4 +1,4 @@
-"""LatentSync's network: the noise in a clip's latents, told from what is known of the clip and from its voice."""
+"""LatentSync's UNet3D: predicts the noise in a clip's latents from the clip's conditioning and its voice."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a voice tells a face: its envelope now, Whisper features later."""
+"""Audio: the envelope of a voice, its pauses, and its Whisper features."""

@@ -1,4 +1,4 @@
-"""Where a voice pauses, how much of the painted face shows there, and what networks hear of it."""
+"""Pauses of a voice: where they are, how the painted face fades there, and which samples are silenced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seam between a voice and what drives a face with it."""
+"""The encoded voice by output frames, as generators get it."""
 
 from __future__ import annotations
 

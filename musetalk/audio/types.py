@@ -1,4 +1,4 @@
-"""How a voice reaches a network: the seam to the encoder, and the habits of each family of networks."""
+"""Interfaces for audio features: the encoder, and which features each family of networks takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Seams: TypeAlias = Literal["smooth", "upstream"]
 
 @dataclass(frozen=True, slots=True)
 class AudioFeatureSpec:
-    """What a family of networks was taught to hear. Found by reading each project's inference code.
+    """The audio features that a family of networks takes, as its project's inference code computes them.
 
     Attributes:
         closing_norm: Whether the last hidden state is taken after the encoder's closing layer norm (as transformers

@@ -1,4 +1,4 @@
-"""What each output frame hears: windows of encoder steps, at any frame rate."""
+"""The window of encoder steps for each output frame, at any frame rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STEPS_PER_FRAME = 2  # at the 25 fps that both were trained on
 def step_numbers(
     start: int, stop: int, fps: Fraction, left: int = PADDING_LEFT, right: int = PADDING_RIGHT
 ) -> Int64Array:
-    """Say which encoder steps output frames [start, stop) hear.
+    """Return which encoder steps belong to output frames [start, stop).
 
     Frame k hears steps [floor(50 k / fps) - 2 left, floor(50 k / fps) + 2 (right + 1)): its own 40 ms, and what is
     around them. Numbers below 0 and beyond the voice's last step are not left out. In whole numbers, so that nothing

@@ -1,4 +1,4 @@
-"""What the doctor asks a backend: which of its networks to watch, and what is right about their calls."""
+"""What a backend provides for the doctor: which networks to watch, and how to judge their calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend says of itself before anything of it is loaded: light to import, so that all of them can be listed."""
+"""`BackendSpec`: the description of a backend; light to import, so that all backends can be listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one thing that is swappable: what paints the mouth."""
+"""Interfaces of generators, which paint the mouth: `FaceGenerator`, `GeneratorSpec`, `Clip`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SLOW = 0.8  # of the rate that a network was trained at: below, it is told
 
 @dataclass(frozen=True, slots=True)
 class GeneratorSpec:
-    """How a generator was made to see, to hear and to be shown.
+    """The input that a generator takes, and how its result is shown: framing, audio features, mask.
 
     Attributes:
         audio_spec: How it hears Whisper's features; None: it listens to the envelope.

@@ -1,4 +1,4 @@
-"""What a terminal shows of a render: bars where there is one, plain lines elsewhere."""
+"""Progress and results in a terminal: bars if it is interactive, else plain lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share: settings out of options, and an end in order."""
+"""What the commands share: common options, `--set`, exit codes, cancelling on signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the panels of a side-by-side video lie, and how large what is written above them is."""
+"""Layout of a side-by-side video: panels and the size of their labels."""
 
 from __future__ import annotations
 

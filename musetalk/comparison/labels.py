@@ -1,4 +1,4 @@
-"""What a backend's result has to be called, where others may have painted parts of it."""
+"""Labels of a backend's result, which name a fallback that painted parts of it."""
 
 from __future__ import annotations
 

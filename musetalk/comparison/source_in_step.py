@@ -1,4 +1,4 @@
-"""The source as results show it: the same frames in the same order, unpainted, with the voice of the results."""
+"""The source as a video in step with the results: the same frames in the same order, with their voice."""
 
 from __future__ import annotations
 

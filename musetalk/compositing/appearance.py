@@ -1,4 +1,4 @@
-"""How the faces of a piece are made to look like their surroundings, judged over the whole piece."""
+"""Appearance correction: color and sharpness of generated faces, fitted over a whole segment."""
 
 from __future__ import annotations
 

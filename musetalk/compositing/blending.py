@@ -1,4 +1,4 @@
-"""Putting a generated face back into its frame: the one place where pixels are mixed."""
+"""Blending: pastes a generated face back into its frame; the only place where pixels are mixed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BlendMethod: TypeAlias = Literal["alpha", "poisson"]
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What is laid over a frame: no more of it than the mask shows inside the frame.
+    """The pixels to blend over a frame: only where the mask shows them inside the frame.
 
     Attributes:
         x, y: Its upper left corner, in pixels of the frame.

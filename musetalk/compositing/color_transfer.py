@@ -1,4 +1,4 @@
-"""Colors of a generated face made those of its surroundings.
+"""Color transfer: matches the colors of a generated face to its surroundings.
 
 Light adds and scales, so both are compared in linear light: a gain and an offset per channel. A third term, by the root
 of the light, holds what shifts grey levels, as a network's cast may. All three are drawn towards "no change" by as much

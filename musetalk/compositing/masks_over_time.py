@@ -1,4 +1,4 @@
-"""Maps of neighbouring frames averaged over time: what a parser sees flickers.
+"""Smoothing of masks over time, against the parser's flicker.
 
 Every average is made of the frames around it alone, the same ones whatever was asked for before.
 """

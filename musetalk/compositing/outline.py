@@ -1,4 +1,4 @@
-"""The line that a mask would be drawn with."""
+"""The outline of a mask, for drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A generated face that meets its surroundings at the mask's boundary, with its own gradients inside.
+"""Poisson blending: keeps the generated face's gradients and meets the source at the mask's boundary.
 
 Poisson image editing (Perez, Gangnet and Blake, 2003) asks for the face's gradients and, on the boundary, for the
 source's values. That is the face plus a membrane, which on the boundary is the difference of both and harmonic inside.

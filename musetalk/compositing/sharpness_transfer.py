@@ -1,4 +1,4 @@
-"""A generated face made as sharp, and as grainy, as the picture around it.
+"""Sharpness transfer: makes a generated face as sharp and as grainy as the picture around it.
 
 Detail is what a small blur takes away, in the green channel, which holds most of what is seen of it. Part of it is
 grain: what of it changes from one frame to the next where the picture is flat.

@@ -1,4 +1,4 @@
-"""Where an enhancer wants a face: upright, and as large as in the pictures that it was trained on."""
+"""Alignment of faces for enhancers: upright, and as large as in FFHQ."""
 
 from __future__ import annotations
 

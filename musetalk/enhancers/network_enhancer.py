@@ -127,7 +127,7 @@ def placed(network: nn.Module, compute: Compute) -> None:
 
 
 def gfpgan_enhancement(network: nn.Module, compute: Compute) -> Enhancement:
-    """GFPGAN's clean architecture, whoever's class it is, with the noise that its checkpoint stores.
+    """Return GFPGAN's clean architecture, of either implementation, with the noise that its checkpoint stores.
 
     Left to itself it draws noise at every call, and then a face that stands still flickers.
     """

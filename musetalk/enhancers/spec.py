@@ -1,4 +1,4 @@
-"""What an enhancer says of itself before anything of it is loaded."""
+"""`EnhancerSpec`: the description of an enhancer, light to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What enhances faces, as those who call it know it."""
+"""`FaceEnhancer`: the interface of what enhances faces."""
 
 from __future__ import annotations
 

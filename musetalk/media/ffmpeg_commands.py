@@ -301,7 +301,7 @@ def rate_text(fps: Fraction) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SoundTrack:
-    """What is heard.
+    """The sound of an output: the voice, and behind it the source's own sound.
 
     Attributes:
         voice: WAV of the voice.

@@ -195,7 +195,7 @@ class ComponentLoader:
             yield left_alone(lambda: self._load(leases, self.check(settings), settings.components))
 
     def release(self) -> None:
-        """Let go of everything that nobody works with, and of the rest as soon as nobody does. Waits for nobody."""
+        """Free everything that is not leased, and the rest as soon as its leases end. Does not wait."""
         self._store.release()
 
     def _networks(self, backend: ConfiguredBackend, wanted: ComponentSettings) -> Mapping[str, Hashable]:

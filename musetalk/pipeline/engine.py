@@ -42,7 +42,7 @@ class Engine(Protocol):
         ...
 
     def release(self) -> None:
-        """Let go of what is loaded; see `LipSync.release`."""
+        """Free the memory of what is loaded; see `LipSync.release`."""
         ...
 
 

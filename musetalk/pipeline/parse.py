@@ -93,7 +93,7 @@ class FaceReaders:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody looks."""
+        """Whether there is nothing to run."""
         return self.parser is None and self.landmarker is None
 
     @property

@@ -1,4 +1,4 @@
-"""What was loaded, and who works with it: loaded once for all who ask, and kept while somebody holds it.
+"""Leases of loaded components: each is loaded once, shared, and kept while a lease is held.
 
 Nobody owns a network that renders share. Whoever works with one takes a lease of it and gives that back at the end, and
 `ComponentStore` counts. What nobody holds stays as the last of its kind, so that the next render with the same settings
@@ -124,7 +124,7 @@ class ComponentStore:
         return Leases(self, told)
 
     def release(self) -> None:
-        """Let go of everything that nobody holds, and of the rest as soon as nobody does. Waits for nobody."""
+        """Free everything that is not leased, and the rest as soon as its leases end. Does not wait."""
         with self._changed:
             for entry in self._entries:
                 entry.kept = False

@@ -1,4 +1,4 @@
-"""How a setting is declared, and what of it options, forms and tables show: all from the one place that declares it."""
+"""Declaration of settings: the text, bounds and names from which options, forms and tables are made."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def said_of(problems: Iterable[tuple[str, str]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SettingField:
-    """A setting, as people are told of it.
+    """A setting as options, forms and tables show it.
 
     Attributes:
         name: Dotted: "mask.feather".

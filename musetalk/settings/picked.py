@@ -1,4 +1,4 @@
-"""Settings that stages take together and that stand by themselves in files and on the command line."""
+"""Parts of the settings as stages take them; in files and on the command line they are separate settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to finished frames, as settings say it: steps by name, each with options of its own."""
+"""The setting `frame_steps`: steps by name, each with options of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names for the array types that the seams exchange."""
+"""Names for array types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be added to this program by its name: what is built in, and what other packages bring by entry points.
+"""Registries of what is chosen by name: built-in, or from other packages through entry points.
 
 One line here, or one entry point of the group, adds a backend, or another of these kinds. Nothing of it is imported
 before somebody asks.

@@ -1,4 +1,4 @@
-"""How long work ends soon after nobody wants it any more: by points at which it looks, or by being left alone.
+"""Cancellation deep inside of work: stop points that check for it, and threads that are abandoned.
 
 Whoever begins work says once what ends it (`ends_by`), for the thread that does it. Deep inside, between the layers of
 a network, the tensors of a checkpoint or the frames of a piece, `stop_point` asks; so no signature on the way there has

@@ -16,7 +16,7 @@ _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip
 
 
 class Access:
-    """What those may who open the page. One server, one answer: nobody is known before their first request.
+    """What people who open the page may do. One answer per server, from where its requests come.
 
     Where nobody said, who opens a page that only this machine can open is taken for whoever runs the server, until
     somebody comes from elsewhere, through a proxy on this machine; from then on everybody is a visitor.

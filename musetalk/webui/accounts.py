@@ -1,4 +1,4 @@
-"""What jobs leave behind as JSON, as visitors may see it: no word of where the server keeps things, or of commands."""
+"""Reports and comparisons as visitors may see them: without paths of the server and without commands."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants to see.
+    """A request for a preview.
 
     Attributes:
         source: The video or picture.
@@ -166,7 +166,7 @@ class Previews:
         return future is not None
 
     def forget(self, visit: str) -> None:
-        """End what is under way on a page, and let go of what was shown there."""
+        """Cancel a page's preview, and forget what was shown there."""
         self.stop(visit)
         self._kept.drop(visit)
         self._shown.drop(visit)

@@ -1,4 +1,4 @@
-"""Which of several requests of a visitor is the newest: what comes of older ones comes too late."""
+"""Which of several requests of a visitor is the newest; results of older ones are dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said where a folder of models cannot be written: the remedy fits the cause."""
+"""Errors for a folder of models that cannot be written, with a remedy that fits the cause."""
 
 from __future__ import annotations
 

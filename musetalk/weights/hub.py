@@ -1,4 +1,4 @@
-"""What servers say of files, and of failures, in our words."""
+"""Metadata of files on the hub, and the hub's errors as this program's."""
 
 from __future__ import annotations
 

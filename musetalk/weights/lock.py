@@ -1,4 +1,4 @@
-"""What is known of the files in a folder of models: weights.lock.json, written as they arrive."""
+"""weights.lock.json: sizes and hashes of the files in a folder of models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a part of a render that is chosen by its name says of itself: a detector, an enhancer, a frame step."""
+"""`PartSpec`: the common description of detectors, enhancers and frame steps."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What backends share that paint in latents."""
+"""What backends that generate in latent space share."""

@@ -1,4 +1,4 @@
-"""What lies on both sides of every denoiser: pictures to latents, and latents to pictures."""
+"""Interfaces for encoding pictures to latents and decoding latents to pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the networks around every denoiser are given, held against what they were trained on."""
+"""Checks that autoencoder and audio features get and give what they were trained on."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def encoded_finding(clip: WatchedClip, hidden: torch.Tensor, value: float, how: 
 
 
 def unlike(heard: torch.Tensor, wanted: torch.Tensor, what: str) -> list[str]:
-    """Return what is wrong with what a network heard; empty: nothing."""
+    """Return what is wrong with a network's audio features; empty: nothing."""
     if heard.shape == wanted.shape and torch.allclose(heard, wanted, rtol=_CLOSE, atol=_CLOSE):
         return []
     return [f"it is not the {what}"]

@@ -120,7 +120,7 @@ class LatentGenerator:
 
     @property
     def spec(self) -> GeneratorSpec:
-        """How its denoiser sees and hears."""
+        """The input that its denoiser takes."""
         return self._spec
 
     @property

@@ -1,4 +1,4 @@
-"""What every backend of latents needs besides its own weights."""
+"""What latent backends need besides their own weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in a sequence a value stands, told to networks by sines and cosines."""
+"""Sinusoidal positional encoding."""
 
 from __future__ import annotations
 

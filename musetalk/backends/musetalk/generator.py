@@ -33,7 +33,7 @@ _COMPILED_CPU_BATCH = 2  # of the UNet: nobody could stop more of them for secon
 
 
 def spec_of(version: Version, v1_speech: V1Speech = "released") -> GeneratorSpec:
-    """Return how a version sees and hears. Both were trained on the same crops.
+    """Return the spec of a version. Both were trained on the same crops.
 
     1.5 sees and shows more below the chin.
     """

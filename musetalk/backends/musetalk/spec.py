@@ -1,4 +1,4 @@
-"""What MuseTalk says of itself."""
+"""MuseTalk 1.0 and 1.5 as `BackendSpec`s."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MuseTalk around small networks."""
+"""MuseTalk with tiny networks, for the doctor and tests."""
 
 from __future__ import annotations
 

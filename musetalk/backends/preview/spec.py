@@ -1,4 +1,4 @@
-"""What the preview says of itself."""
+"""The preview backend as a `BackendSpec`."""
 
 from __future__ import annotations
 

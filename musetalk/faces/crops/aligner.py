@@ -1,4 +1,4 @@
-"""The seam for generators that see a face turned upright: from its labels to points, and from those to crops."""
+"""Interface for generators that take aligned faces: from labels to points, and from points to crops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What crops that are seen turned have in common: a similarity from the frame, and the ways along it."""
+"""Rotated crops: a similarity transform from the frame, and its inverse."""
 
 from __future__ import annotations
 

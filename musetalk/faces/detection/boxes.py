@@ -1,4 +1,4 @@
-"""When two boxes show the same face."""
+"""Whether two boxes show the same face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What five points of a face tell: its box, its tilt and its mouth."""
+"""Box, tilt and mouth of a face from five points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines and tags that show on any picture: light, in a dark casing."""
+"""Lines and tags that are visible on any picture: light, with a dark outline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""About how long a job would take, told before it is asked for; what takes over an hour is asked about first."""
+"""Estimates of how long a job would take, shown beforehand; above an hour, a confirmation is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JobWatcher one job: what every tab that starts jobs does with the one it shows."""
+"""`JobWatcher`: follows the job that a tab shows."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class PreviewHandlers:
         return self._site.previews.stop(visit_of(request), _STOP_SECONDS)
 
     def leave(self, request: gr.Request) -> None:
-        """Nobody looks at this page any more."""
+        """End the previews of a page that was closed."""
         self._site.previews.forget(visit_of(request))
 
     def redraw(self, request: gr.Request, *shown: bool) -> Update:

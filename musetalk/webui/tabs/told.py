@@ -1,4 +1,4 @@
-"""One's own work that goes on where nobody looks: told above the tabs, with the way there."""
+"""A line above the tabs about a job of one's own that runs or ended on another tab."""
 
 from __future__ import annotations
 
