@@ -1,4 +1,4 @@
-"""How far a face reaches as MuseTalk crops it, and where that lies in the box of a typical one."""
+"""Proportions of a typical face: its extent relative to its box, as MuseTalk crops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smoothing in time without lag: a robust line fitted around every frame."""
+"""Zero-phase smoothing in time: a robust line fitted around every frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a frame step says of itself before anything of it is loaded."""
+"""`FrameStepSpec`: the description of a frame step, light to import."""
 
 from __future__ import annotations
 

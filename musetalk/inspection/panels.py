@@ -1,4 +1,4 @@
-"""What one face in one frame was, stage by stage, as pictures."""
+"""Pictures of one face in one frame, stage by stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frames of an output a preview looks at, and which frames of the source around them."""
+"""Which output frame a preview shows, and the window of source frames around it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Renders that outlive whoever asked for them: on disk, in a queue, watched from anywhere."""
+"""Jobs: renders in a queue on disk, which go on when the page that started them is closed."""

@@ -1,4 +1,4 @@
-"""What is known of a job, and its form on disk."""
+"""`Job`: the record of a job, as kept on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From progress events to what a watcher wants to know: how fast, how long still."""
+"""Speed and remaining time of a stage, from progress events."""
 
 from __future__ import annotations
 

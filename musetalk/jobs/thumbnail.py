@@ -1,4 +1,4 @@
-"""A small picture by which a job is recognised."""
+"""Thumbnails of jobs."""
 
 from __future__ import annotations
 

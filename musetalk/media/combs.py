@@ -1,4 +1,4 @@
-"""Whether pictures hold two moments in their even and odd lines, told from the pictures themselves.
+"""Detection of interlacing from the pictures themselves.
 
 What moves is torn into combs where lines of two moments meet. So each picture's two fields are put together as they
 are, and with the fields of the next picture: in a whole picture only its own fields agree; in an interlaced one they

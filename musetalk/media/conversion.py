@@ -1,4 +1,4 @@
-"""What has to be done to a video's pictures before anything else can look at them, found out by looking at a few."""
+"""The conversion that a video's pictures need (deinterlacing, HDR, alpha, sizes), from a few samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a source or a voice, found out before any work is done with it."""
+"""Probing of sources and voices."""
 
 from __future__ import annotations
 

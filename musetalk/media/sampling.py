@@ -1,4 +1,4 @@
-"""Looks into a video here and there: at its fields, its alpha, the sizes of its pictures."""
+"""Samples of a video: its fields, its alpha, the sizes of its pictures."""
 
 from __future__ import annotations
 

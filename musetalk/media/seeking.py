@@ -1,4 +1,4 @@
-"""How decoding comes to a picture in the middle of a file, and how it is known that this picture came.
+"""Verified seeking: decoding from the middle of a file, and checking that the right picture came.
 
 Keyframes are not always what they are called: the pictures that a decoder gives after a seek may begin later than the
 keyframe (open groups of pictures, gradual refresh), and containers look keyframes up by other times than those at which

@@ -1,4 +1,4 @@
-"""How well a mouth keeps to its voice."""
+"""Correlation of mouth opening and voice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account of how each output frame was made: who painted it, and if it was another than was asked, why."""
+"""Accounting of how each output frame was made: by which backend, and why by a fallback."""
 
 from __future__ import annotations
 

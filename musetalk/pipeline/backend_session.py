@@ -1,4 +1,4 @@
-"""What painting needs of one backend; a fallback's is made ready when it is first needed (`generate.py` decides when).
+"""`BackendSession`: a backend with crops, masks and voice; a fallback's is made when first needed.
 
 The fallback is a whole other session, not another network behind the same crops: each network was trained on crops and
 on a voice of its own, and would make something worse of another's than it can.

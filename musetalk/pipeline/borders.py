@@ -1,4 +1,4 @@
-"""Where the painting of one call, or of one clip inside it, passes into that of the next: there a jump might show."""
+"""Borders between generator calls and clips, where a jump might show."""
 
 from __future__ import annotations
 

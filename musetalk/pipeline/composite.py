@@ -1,4 +1,4 @@
-"""From painted faces to finished frames: matched to their surroundings, laid over, enhanced.
+"""Compositing: corrects, blends and enhances generated faces.
 
 Each piece is judged by itself, and passes smoothly from the one before it. So what a frame looks like depends on its
 own piece and on those shortly before it in the same stretch, and never on where rendering began.

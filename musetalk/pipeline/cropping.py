@@ -1,4 +1,4 @@
-"""Where the crop of each face lies, by the habits of the generator and the wishes of the user."""
+"""`FaceCropper`: the crop of each face, by the generator's spec and the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What renders and what compares, as the queue and comparisons know them."""
+"""Interfaces of what renders and what compares, for the queue and comparisons."""
 
 from __future__ import annotations
 

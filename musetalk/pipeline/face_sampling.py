@@ -1,4 +1,4 @@
-"""A few looks at a source before a render: whether there are faces, and how they stand; bounded in time."""
+"""Sampling of a few source frames for faces, before a render and for errors; bounded in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Painting: what the generator makes of the faces of a segment, and who steps in where it cannot."""
+"""Generation: faces of a segment by the generator, or by the fallback where it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the mask of each face lies, by the habits of the generator and the wishes of the user."""
+"""`FaceMasker`: the mask of each face, by the generator's spec and the settings."""
 
 from __future__ import annotations
 

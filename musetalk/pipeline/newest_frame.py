@@ -1,4 +1,4 @@
-"""The newest frame of a render, small, for whoever watches it."""
+"""A small JPEG of the newest frame of a render, for progress displays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The look at every planned face's pixels: each source frame is parsed once, however often it is shown."""
+"""Face parsing of every planned face; each source frame is parsed once, however often it is shown."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FaceLandmarker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FaceReaders:
-    """What looks at planned faces, and what for.
+    """What reads planned faces: the parser and the landmarker.
 
     Attributes:
         parser: Parses them; None: nobody does.

@@ -1,4 +1,4 @@
-"""The look at everything before long work begins: what cannot work fails here, in seconds."""
+"""Preflight: probes the inputs and estimates the work; what cannot work fails here, in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a voice to what drives the faces: its envelope always, and Whisper features where the generator hears them."""
+"""Speech: the voice's envelope always, and Whisper features if the generator takes them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Crops of faces, and the way back into the frame."""
+"""Crops of faces: cropping, and pasting back into the frame."""

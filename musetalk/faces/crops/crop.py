@@ -1,4 +1,4 @@
-"""Where a face's crop lies in its frame, and the way there and back."""
+"""The transform of a face's crop: cropping from the frame, and pasting back."""
 
 from __future__ import annotations
 

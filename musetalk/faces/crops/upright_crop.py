@@ -1,4 +1,4 @@
-"""A square crop in which a face stands upright, seen without squeezing it."""
+"""A square crop with the face upright, without distortion."""
 
 from __future__ import annotations
 

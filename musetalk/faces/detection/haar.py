@@ -1,4 +1,4 @@
-"""Faces by the Haar cascades that OpenCV 4 carries: nothing to download, near-frontal faces.
+"""Face detection by the Haar cascades of OpenCV 4: nothing to download, near-frontal faces.
 
 A search proposes places, a closer search around each place measures the face, and a second cascade has to agree.
 The same closer search follows a known face from frame to frame at a fraction of the cost of a whole search.

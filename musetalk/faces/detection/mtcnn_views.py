@@ -1,4 +1,4 @@
-"""Squares of a frame as the networks of MTCNN are shown them: turned upright, mirrored, and back."""
+"""Square views of a frame for MTCNN: rotated upright, mirrored, and mapped back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the detectors that OpenCV runs have in common: their name, how large they see frames, and shrinking these."""
+"""What the detectors run by OpenCV share: name, size of the frames they see, and downscaling to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which detectors there are, which one looks for faces, and what the user should know of it."""
+"""The registry of detectors, the choice of `auto`, and notes on it for the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces by the S3FD network: any pose and light, at the price of a VGG for each look at a whole frame.
+"""Face detection by S3FD: any pose and light, at the cost of a VGG for each pass over a whole frame.
 
 A look finds the faces; a closer one at each, cut out of the frame, places it. The same closer look follows a known face
 from frame to frame, at a sixth of the cost of the first look or less.

@@ -1,4 +1,4 @@
-"""How frames, and the surroundings of known faces, are brought to the S3FD network, and boxes back."""
+"""Preprocessing for S3FD: whole frames and cutouts around known faces, and mapping boxes back."""
 
 from __future__ import annotations
 

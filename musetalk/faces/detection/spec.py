@@ -1,4 +1,4 @@
-"""What a detector says of itself before anything of it is loaded."""
+"""`DetectorSpec`: the description of a detector, light to import."""
 
 from __future__ import annotations
 

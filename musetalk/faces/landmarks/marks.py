@@ -1,4 +1,4 @@
-"""What landmarks and labels of a face tell those who crop it: how far it reaches, and its five points."""
+"""A face's extent and five points, from landmarks or from labels."""
 
 from __future__ import annotations
 

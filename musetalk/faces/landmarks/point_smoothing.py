@@ -1,4 +1,4 @@
-"""Points of a face through a shot: what was measured frame by frame, made steady, and filled in where it was not."""
+"""Smoothing of a face's points over a shot; missing ones are filled in."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a face's pixels show: labels, and what is told from them."""
+"""Face parsing: labels of pixels, and extent and points derived from them."""

@@ -1,4 +1,4 @@
-"""A face's extent through a shot: what was measured frame by frame, made steady, and filled in where it was not."""
+"""Smoothing of a face's extent over a shot; missing values are filled in."""
 
 from __future__ import annotations
 

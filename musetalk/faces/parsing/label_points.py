@@ -1,4 +1,4 @@
-"""Where the parts of a face lie that its labels show."""
+"""Positions of a face's parts, from its labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of each planned face beyond its box: how far it reaches, and what its pixels show."""
+"""`ParsedFaces`: extent, points and labels of each planned face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a video's frames hold: shots, and per frame the faces; saved and loaded as coords."""
+"""`FacePlan`: the shots of a video and the faces of each frame; saved and loaded as coords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks through a few consecutive frames: whole searches at both ends, some known faces followed in between."""
+"""Detection in a few consecutive frames: full searches at both ends, some faces followed in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches a video once and plans its faces, holding a handful of frames at most."""
+"""Plans the faces of a video in one pass, with few frames in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cuts, found while the frames pass by: the share of the picture that motion cannot explain."""
+"""Shot detection in one pass: the share of the picture that motion cannot explain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ffmpeg says of a video's first picture."""
+"""ffmpeg's description of a video's first picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is, told by how it begins: names and suffixes may say anything."""
+"""File formats by their first bytes, since names and suffixes may be wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What packets tell without being decoded: when pictures are shown, which stand alone, where sound ends."""
+"""Packets without decoding: times of pictures, keyframes, the end of the sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decoders of Windows Media Audio give before the sound begins.
+"""Priming samples that decoders of Windows Media Audio output before the sound.
 
 ffmpeg leaves out two frames there, as many as Microsoft's encoder puts in front, and its clock goes on meanwhile; its
 own encoder puts in one.

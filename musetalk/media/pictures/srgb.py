@@ -1,4 +1,4 @@
-"""A picture's pixels as people see them: 8-bit sRGB, color profile applied, laid over a background."""
+"""A picture as 8-bit sRGB: color profile applied, composited over a background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channels of a sound made one, to be listened to: whichever of them speaks is heard, and none cancels another."""
+"""Downmix to mono for speech features: no channel cancels another."""
 
 from __future__ import annotations
 

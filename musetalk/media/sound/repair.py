@@ -1,4 +1,4 @@
-"""What is wrong with a float recording's numbers, set right in place: NaN, and far too large ones."""
+"""Repair of float samples in place: NaN, and far too large values."""
 
 from __future__ import annotations
 
