@@ -6,47 +6,38 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from musetalk.backends.automatic import BackendChoice, Pace, choose_backend
 from musetalk.backends.registry import BackendRegistry
 from musetalk.enhancers.registry import EnhancerRegistry
-from musetalk.errors import VoiceError, about
+from musetalk.errors import about
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
-from musetalk.inspection.debug_videos import DebugVideos
 from musetalk.inspection.frame import FramePreview, preview_frame, with_reason
 from musetalk.media.damage import note_on_decoding
-from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_voice, probe_wanted
-from musetalk.media.sound.voice import Voice, extract_sound_of
 from musetalk.media.types import Source
-from musetalk.media.writer import VideoWriter
-from musetalk.metrics.measurer import Measurer
-from musetalk.metrics.types import Measures
-from musetalk.pipeline.borders import borders_in
+from musetalk.outputs import open_outputs, sound_of
 from musetalk.pipeline.components import ComponentLoader, Components
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
 from musetalk.pipeline.forecast import CostBook, Costs, RenderKind, Work, slowdown
-from musetalk.pipeline.newest_frame import small_jpeg
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.pipeline.prepare import RenderPlan, prepare
-from musetalk.pipeline.render import OutputFrame, output_frames
+from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
-from musetalk.runtime.allocator import give_memory_back, keep_large_buffers
+from musetalk.runtime.allocator import large_buffers_kept
 from musetalk.runtime.speed import matmul_rate
 from musetalk.settings import (
     FinishSettings,
     FrameStepChoice,
     InputSettings,
     Limits,
-    OutputSettings,
     PlanSettings,
     RenderSettings,
     SourceSettings,
@@ -114,22 +105,12 @@ class LipSync:
             settings = settings.with_backend(choice.backend)
             self._loader.check(settings)
         kind = RenderKind.of(settings, self.registry)
-        with self._network_memory(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
+        with self._buffers_kept(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
             preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, folder, run)
             with self._loader.turn(settings, run):
                 report = self._render_in_turn(preflight, out, settings, folder, run, memory)
         return report.chosen(choice.reason())
-
-    @contextmanager
-    def _network_memory(self, backend: str) -> Iterator[None]:
-        """Keep large buffers while a backend's networks run, where the process may be changed so."""
-        kept = self._own_process and self.registry.get(backend).gpu is not None and keep_large_buffers()
-        try:
-            yield
-        finally:
-            if kept:
-                give_memory_back()
 
     def _render_in_turn(
         self,
@@ -146,9 +127,9 @@ class LipSync:
         with self._preparing(preflight, lease, settings.plan, settings.finish, folder, coords_dir, run) as plan:
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
-            sound = _sound(plan, preflight.voice, settings.limits, run)
+            sound = sound_of(plan, preflight.voice, settings.limits, run)
             with (
-                _open_outputs(plan, out, settings.output, sound, backend.notice, run) as outputs,
+                open_outputs(plan, out, settings.output, sound, backend.notice, run) as outputs,
                 # 7. Generate the faces.  8. Composite them.  9. Enhance them.
                 closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
             ):
@@ -290,7 +271,7 @@ class LipSync:
             run.emit("preflight", 0, 0)
             choice = self.choose(settings)
             settings = settings.with_backend(choice.backend)
-            with self._network_memory(settings.backend), self._loader.turn(settings, run):
+            with self._buffers_kept(settings.backend), self._loader.turn(settings, run):
                 show = partial(preview_frame, video, voice, settings.plan, settings.finish, backend=settings.backend)
                 look = partial(show, folder=folder, at=at, strict=strict, run=run)
                 found = _leased(self._loader.lease(settings, run), look)
@@ -352,6 +333,9 @@ class LipSync:
                 video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=frame_steps
             )
 
+    def _buffers_kept(self, backend: str) -> AbstractContextManager[None]:
+        return large_buffers_kept(wanted=self._own_process and self.registry.get(backend).gpu is not None)
+
     @contextmanager
     def _preparing(
         self,
@@ -399,100 +383,3 @@ def _leased(lease: AbstractContextManager[Components], work: Callable[..., Frame
     """Return what comes of work with components; of these, nothing is left here then."""
     with lease as components:
         return work(components=components)
-
-
-@contextmanager
-def _open_outputs(
-    plan: RenderPlan, out: Path, wanted: OutputSettings, sound: SoundTrack, notice: str, run: RenderRun
-) -> Iterator[_Outputs]:
-    """Open what a render writes; left without `finish`, no file appears.
-
-    Args:
-        plan: Of the render.
-        out: The file to make.
-        wanted: What is to be made of the frames.
-        sound: What is heard.
-        notice: What the result has to be labelled with; empty: nothing.
-        run: Progress, timing, warnings.
-    """
-    source = plan.source
-    writer = VideoWriter(
-        out,
-        folder=plan.folder,
-        size=plan.output_size,
-        fps=source.fps,
-        sound=sound,
-        color=source.output_color,
-        settings=wanted.encoder,
-        comment=f"MuseTalk Hybrid. {notice}".strip(),
-        cancel=run.cancel,
-    )
-    measurer = Measurer(plan.timeline, plan.face_plan, plan.envelope) if wanted.measure else None
-    with writer, _open_debug_videos(plan, wanted.debug_dir, out, sound, run) as debug_videos:
-        yield _Outputs(plan, run, writer, debug_videos, measurer)
-
-
-@contextmanager
-def _open_debug_videos(
-    plan: RenderPlan, folder: Path | None, out: Path, sound: SoundTrack, run: RenderRun
-) -> Iterator[DebugVideos | None]:
-    """Open what shows crops and masks of the whole render in a folder, if there is one."""
-    if folder is None:
-        yield None
-        return
-    faces = max((len(segment.tracks) for segment in plan.segments), default=0)
-    with DebugVideos(folder, out.stem, source=plan.source, faces=faces, sound=sound, cancel=run.cancel) as videos:
-        yield videos
-
-
-@dataclass(frozen=True, slots=True)
-class _Outputs:
-    """What a render writes: the video, and measures and debug videos where the settings ask for them."""
-
-    plan: RenderPlan
-    run: RenderRun
-    writer: VideoWriter
-    debug_videos: DebugVideos | None
-    measurer: Measurer | None
-
-    def add(self, frame: OutputFrame) -> None:
-        """Write the next frame."""
-        with self.run.clock.measure("encode"):
-            self.writer.write(frame.output)
-        if self.measurer is not None and frame.source is not None:
-            with self.run.clock.measure("measure"):
-                self.measurer.add(frame.number, frame.picture, frame.source, frame.masks)
-        if self.debug_videos is not None:
-            self.debug_videos.add(frame)
-        self.run.show(partial(small_jpeg, frame.output))
-
-    def finish(self) -> None:
-        """Let the files appear, whole."""
-        with self.run.clock.measure("finish"):
-            self.run.emit("finish", 0, 1)
-            if self.debug_videos is not None:
-                self.debug_videos.finish()
-            self.writer.finish()
-        self.run.emit("finish", 1, 1)
-
-    @property
-    def measures(self) -> Measures | None:
-        """Of the result; None: nobody asked for them."""
-        return None if self.measurer is None else self.measurer.result(borders_in(self.plan, self.run.fallbacks))
-
-
-def _sound(plan: RenderPlan, voice: Voice, limits: Limits, run: RenderRun) -> SoundTrack:
-    """Return what is heard: the voice, and behind it the source's own sound, if the source goes on there."""
-    source, timeline = plan.source, plan.timeline
-    spoken = float(voice.seconds)
-    if timeline.frame_count <= timeline.spoken_count:
-        return SoundTrack(voice.path, voice.rate, None, spoken, 0.0, spoken)
-    own: Voice | None = None
-    try:
-        own = extract_sound_of(source, plan.folder, limits, run.cancel)
-    except VoiceError as error:
-        run.warn(f"the source's own sound is not heard behind the voice: {error.problem}")
-    for note in () if own is None else own.notes:
-        run.warn(note)
-    whole, rest = float(timeline.frame_count / source.fps), None if own is None else own.path
-    return SoundTrack(voice.path, voice.rate, rest, spoken, spoken + source.picture_start, whole)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Of glibc's mallopt (malloc.h).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -28,6 +30,21 @@ def keep_large_buffers() -> bool:
     wanted = ((_MMAP_THRESHOLD, _LARGEST_KEPT), (_TRIM_THRESHOLD, _MOST_KEPT), (_ARENA_MAX, 1))
     done = [libc.mallopt(option, value) == 1 for option, value in wanted]  # all of them, whatever one says
     return all(done)
+
+
+@contextmanager
+def large_buffers_kept(*, wanted: bool) -> Iterator[None]:
+    """Keep large buffers while the `with` block runs, and give back at its end what was kept: see `keep_large_buffers`.
+
+    Args:
+        wanted: Whether networks run in it, in a process that may be changed; else nothing happens.
+    """
+    kept = wanted and keep_large_buffers()
+    try:
+        yield
+    finally:
+        if kept:
+            give_memory_back()
 
 
 def give_memory_back() -> None:
