@@ -13,7 +13,7 @@ from pydantic import field_validator
 from musetalk.frame_steps.spec import FrameStepSpec, Size
 from musetalk.settings import Settings, setting
 from musetalk.utils.arrays import UInt8Array
-from musetalk.utils.text import fitted_font, unwritable
+from musetalk.utils.text import fitted_height, font_for, is_blank, unwritable
 
 _MARGIN, _PADDING = 0.6, 0.35  # from the picture's edge, and of the plate around the text, in heights of the text
 _WIDEST = 0.9  # of the picture's width
@@ -44,7 +44,7 @@ class LabelOptions(Settings):
         """Refuse what would come out as empty boxes."""
         if unknown := unwritable(text):
             raise ValueError(f"there are no letters here for {unknown!r}")
-        if text.isspace():
+        if is_blank(text):
             raise ValueError("there is nothing to write")
         return text
 
@@ -53,24 +53,28 @@ class LabelOptions(Settings):
 def _plate(options: LabelOptions, size: Size) -> tuple[int, int, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the label of frames of a size: x, y, its colors [h, w, 3], and how much they show [h, w, 1]."""
     width, height = size
-    letters = max(_LEAST, options.height * min(size))
-    font = fitted_font(options.text, _WIDEST * width - 2 * _PADDING * letters, letters)
+    asked = max(_LEAST, options.height * min(size))
+    letters = fitted_height(options.text, _WIDEST * width - 2 * _PADDING * asked, asked)
+    font = font_for(options.text, letters)
     left, top, right, bottom = font.getbbox(options.text)
     room = _PADDING * letters
     box = (min(width, round(right - left + 2 * room)), min(height, round(bottom - top + 2 * room)))
+    # Of the ink, not of the line: letters that all stand low or high would lie partly outside of the plate.
+    middle = (round((box[0] - left - right) / 2), round((box[1] - top - bottom) / 2))
     page = Image.new("RGB", box, _PLATE)
-    ImageDraw.Draw(page).text((box[0] / 2, box[1] / 2), options.text, fill=_INK, font=font, anchor="mm")
+    ImageDraw.Draw(page).text(middle, options.text, fill=_INK, font=font)
     ink = Image.new("L", box, 0)
-    ImageDraw.Draw(ink).text((box[0] / 2, box[1] / 2), options.text, fill=255, font=font, anchor="mm")
+    ImageDraw.Draw(ink).text(middle, options.text, fill=255, font=font)
     shape = Image.new("L", (box[0] * _SOFT, box[1] * _SOFT), 0)
     edges = (0, 0, box[0] * _SOFT - 1, box[1] * _SOFT - 1)
     ImageDraw.Draw(shape).rounded_rectangle(edges, _SOFT * letters / 4, fill=255)
     plate = np.asarray(shape.resize(box, Image.Resampling.BOX), np.float32) / 255 * options.opacity
     alpha = np.maximum(plate, np.asarray(ink, np.float32) / 255)
-    margin = round(_MARGIN * letters)
-    x = margin if options.corner.endswith("left") else width - box[0] - margin
-    y = margin if options.corner.startswith("top") else height - box[1] - margin
-    return max(0, x), max(0, y), np.asarray(page, np.float32), alpha[..., None]
+    free = (width - box[0], height - box[1])
+    across, down = (min(round(_MARGIN * letters), each) for each in free)
+    x = across if options.corner.endswith("left") else free[0] - across
+    y = down if options.corner.startswith("top") else free[1] - down
+    return x, y, np.asarray(page, np.float32), alpha[..., None]
 
 
 def label(options: LabelOptions, picture: UInt8Array, _number: int) -> UInt8Array:

@@ -34,8 +34,11 @@ class FrameStepChoice(BaseModel):
 
 
 def parse_frame_steps(value: object) -> object:
-    """Turn steps that are written in one line into names and options; leave everything else to the validator."""
-    if isinstance(value, str):
+    """Turn one step into a list, and steps written in one line into names and options.
+
+    Everything else is left to the validator.
+    """
+    if isinstance(value, str | Mapping):
         value = [value]
     if isinstance(value, Sequence):
         return tuple(_parse_step(each) if isinstance(each, str) else each for each in value)

@@ -16,14 +16,28 @@ _LOOKED_AT = 20.0  # pixels: height at which letters are told apart from what st
 
 
 def fitted_font(text: str, room: float, height: float) -> Font:
-    """Return a font of a height in pixels, or smaller where the text would take more than `room`.
+    """Return a font for a text, of a height in pixels, or smaller where the text would take more than `room`."""
+    return font_for(text, fitted_height(text, room, height))
+
+
+def fitted_height(text: str, room: float, height: float) -> float:
+    """Return how high, in pixels, a font for a text is: as given, or less where it would take more than `room`."""
+    length = font_for(text, height).getlength(text)
+    return max(1.0, height * min(1.0, max(1.0, room) / max(1.0, length)))
+
+
+def font_for(text: str, height: float) -> Font:
+    """Return a font for a text, of a height in pixels.
 
     It is the one that comes with Pillow, which has the letters of English, or, for other texts, DejaVu, which comes
     with matplotlib and has all of Latin, Greek, Cyrillic and more.
     """
-    file = _file_for(text)
-    length = _font(file, height).getlength(text)
-    return _font(file, max(1.0, height * min(1.0, max(1.0, room) / max(1.0, length))))
+    return _font(_file_for(text), height)
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing of a text would be seen: it has only spaces, or signs that take no room."""
+    return not any(font_for(text, _LOOKED_AT).getmask(text))
 
 
 def unwritable(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from musetalk.errors import PackageError, SettingsError
@@ -49,6 +50,7 @@ def test_steps_are_said_in_one_line_or_as_a_file_has_them(said: list[object]) ->
         "label:text=",
         "label:text=漢",
         "label:text= ",
+        "label:text=\u200b\u2060",
         "upscale:factor=9",
         "label:red",
         "label:name=x",
@@ -75,6 +77,12 @@ def test_frames_become_as_large_as_was_asked_and_never_smaller(
     assert step.chosen.size_of(size) == made
     picture = noise(size[1], size[0])
     assert step.apply(picture, 0).shape == (made[1], made[0], 3)
+
+
+@pytest.mark.parametrize("said", ["label:corner=top-left", {"name": "label", "corner": "top-left"}])
+def test_one_step_needs_no_list(said: object) -> None:
+    (label,) = FrameStepRegistry().chosen(RenderSettings.parse({"frame_steps": said}).frame_steps)
+    assert label.options == LabelOptions(corner="top-left")
 
 
 def test_there_are_a_few_steps_at_most() -> None:
@@ -104,10 +112,31 @@ def test_a_label_is_read_in_its_corner_on_any_ground(corner: str, ground: int) -
     assert int(np.percentile(plate, 99)) - int(np.percentile(plate, 20)) > 90
 
 
-@pytest.mark.parametrize("size", [(1, 1), (8, 8), (40, 400)])
-def test_a_label_keeps_inside_the_smallest_picture(size: tuple[int, int]) -> None:
-    options = LabelOptions(text="A long line that no small picture can hold")
+@pytest.mark.parametrize("corner", ["top-left", "bottom-right"])
+@pytest.mark.parametrize("text", ["i", "A long line that no small picture can hold"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (16, 16), (300, 7), (7, 300), (40, 400)])
+def test_a_label_keeps_inside_the_smallest_picture(size: tuple[int, int], text: str, corner: str) -> None:
+    options = LabelOptions.model_validate({"text": text, "corner": corner, "height": 0.3})
     assert LABEL.load(options, HERE)(noise(*size), 0).shape == (*size, 3)
+
+
+@pytest.mark.parametrize("text", ["...", "____", "gy", "\u1ea4"])
+def test_letters_stand_on_their_plate(text: str) -> None:
+    """Also where all of them stand low, or high: none is cut off at the plate's edge."""
+    rows, plate = _rows_of_letters_and_plate(LabelOptions(text=text, height=0.2, opacity=1))
+    assert rows.min() - plate.min() >= 0.1 * 72
+    assert plate.max() - rows.max() >= 0.1 * 72
+
+
+def test_the_plate_of_letters_that_had_to_shrink_shrinks_with_them() -> None:
+    rows, plate = _rows_of_letters_and_plate(LabelOptions(text="W" * 80, height=0.3, opacity=1))
+    assert np.ptp(plate) < 4 * np.ptp(rows)
+
+
+def _rows_of_letters_and_plate(options: LabelOptions) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    picture = np.full((360, 640, 3), 120, np.uint8)
+    gray = LABEL.load(options, HERE)(picture, 0)[..., 1]
+    return np.nonzero((gray > 150).any(axis=1))[0], np.nonzero((gray < 60).any(axis=1))[0]
 
 
 def test_a_step_that_makes_another_size_than_it_says_is_told_by_its_name() -> None:
