@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from musetalk.errors import PackageError, SettingsError
@@ -15,6 +17,7 @@ from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.extensions import FRAME_STEPS, Registry
 
 _SETTING = "frame_steps"
+_REMEDY = "leave it out, or mend the package that it comes from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,25 @@ class ChosenStep:
     options: BaseModel
 
     def size_of(self, size: Size) -> Size:
-        """Return how large frames come out of it."""
-        return size if self.spec.size is None else self.spec.size(self.options, size)
+        """Return how large frames come out of it.
+
+        Raises:
+            PackageError: It says what is no size.
+        """
+        if self.spec.size is None:
+            return size
+        said = self.spec.size(self.options, size)
+        try:
+            width, height = map(operator.index, said)
+        except (TypeError, ValueError):
+            width = height = 0
+        if min(width, height) < 1:
+            raise PackageError(
+                f'the frame step "{self.spec.name}" says that frames of {size[0]}x{size[1]} pixels become {said!r}, '
+                "which is no width and height in whole pixels",
+                _REMEDY,
+            )
+        return width, height
 
     def account(self) -> dict[str, Any]:
         """Return it as plain values, for reports."""
@@ -54,13 +74,16 @@ class LoadedStep:
         height, width = picture.shape[:2]
         made = self.step(picture, number)
         wide, high = self.chosen.size_of((width, height))
-        if made.dtype != picture.dtype or made.shape != (high, wide, 3):
+        wanted = f"uint8 {[high, wide, 3]}"
+        if (what := _said_of_array(made)) != wanted:
             raise PackageError(
-                f'the frame step "{self.chosen.spec.name}" made {made.dtype} {list(made.shape)} of a frame, and not '
-                f"uint8 {[high, wide, 3]}",
-                "leave it out, or mend the package that it comes from",
+                f'the frame step "{self.chosen.spec.name}" made {what} of a frame, and not {wanted}', _REMEDY
             )
         return made
+
+
+def _said_of_array(made: object) -> str:
+    return f"{made.dtype} {list(made.shape)}" if isinstance(made, np.ndarray) else type(made).__name__
 
 
 class FrameStepRegistry(Registry[AnyFrameStep]):
@@ -97,6 +120,7 @@ def size_after(steps: Iterable[ChosenStep], size: Size, limits: Limits) -> Size:
 
     Raises:
         SettingsError: They would be larger than frames may be.
+        PackageError: One says what is no size.
     """
     for step in steps:
         size = step.size_of(size)

@@ -31,8 +31,8 @@ class FrameStepSpec(PartSpec, Generic[Options]):
     Attributes:
         summary: One line for people who choose.
         load: Makes the step with its options, where it runs; it is kept until one of both changes.
-        options: The model of its options: frozen, with a default for each, so that the name alone is enough. Visitors
-            of the app may set them.
+        options: The model of its options: frozen, with a default for each, so that the name alone is enough, and none
+            called "name", which is the step's own. Visitors of the app may set them.
         size: How large frames come out of it that go into it so large, with its options. None: as they were.
     """
 
@@ -40,6 +40,18 @@ class FrameStepSpec(PartSpec, Generic[Options]):
     load: Callable[[Options, Place], FrameStep]
     options: type[Options] = NoOptions  # type: ignore[assignment]  # whoever names no model is given that one
     size: Callable[[Options, Size], Size] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that could not be said.
+
+        Raises:
+            ValueError: One is called as the step's name is, or has no default.
+        """
+        fields = self.options.model_fields
+        if "name" in fields:
+            raise ValueError('none of its options may be called "name"')
+        if needed := [name for name, field in fields.items() if field.is_required()]:
+            raise ValueError(f"its options have no default: {', '.join(needed)}")
 
 
 AnyFrameStep: TypeAlias = FrameStepSpec[Any]

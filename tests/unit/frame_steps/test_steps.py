@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from musetalk.frame_steps.label import LABEL, LabelOptions
 from musetalk.frame_steps.registry import ChosenStep, FrameStepRegistry, LoadedStep, size_after
 from musetalk.frame_steps.spec import FrameStepSpec, NoOptions
 from musetalk.frame_steps.upscale import UPSCALE, UpscaleOptions
-from musetalk.settings import Limits, RenderSettings
+from musetalk.settings import Limits, RenderSettings, Settings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.part_spec import Place
 from tests.helpers.errors import raises_kind
@@ -145,3 +146,39 @@ def test_a_step_that_makes_another_size_than_it_says_is_told_by_its_name() -> No
     with raises_kind(PackageError) as caught:
         step.apply(noise(), 0)
     assert '"half"' in caught.value.problem
+
+
+def test_a_step_that_makes_no_picture_is_told_by_its_name() -> None:
+    spec = FrameStepSpec("none", "nothing", load=lambda _, __: lambda _picture, _number: None)  # type: ignore[arg-type,return-value]
+    step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
+    with raises_kind(PackageError) as caught:
+        step.apply(noise(), 0)
+    assert '"none" made NoneType' in caught.value.problem
+
+
+@pytest.mark.parametrize("said", [None, (80.0, 45.0), (0, 90), (-160, -90), (160,)])
+def test_a_step_that_says_no_size_is_told_by_its_name_before_the_work(said: Any) -> None:  # noqa: ANN401
+    spec = FrameStepSpec(
+        "odd", "odd sizes", load=lambda _, __: lambda picture, _number: picture, size=lambda _, __: said
+    )
+    with raises_kind(PackageError) as caught:
+        size_after([ChosenStep(spec, NoOptions())], (160, 90), Limits())
+    assert '"odd"' in caught.value.problem
+
+
+class NamedOptions(Settings):
+    """Of which one has the step's own name."""
+
+    name: str = "x"
+
+
+class NeededOptions(Settings):
+    """Of which one has no default."""
+
+    width: int
+
+
+@pytest.mark.parametrize("options", [NamedOptions, NeededOptions])
+def test_options_that_could_not_be_said_are_refused(options: type[Settings]) -> None:
+    with pytest.raises(ValueError, match=r"name|width"):
+        FrameStepSpec("step", "a step", load=lambda _, __: lambda picture, _number: picture, options=options)
