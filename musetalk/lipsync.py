@@ -231,6 +231,7 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         settings = settings or RenderSettings()
+        video, voice = Path(video), Path(voice)
         settings = settings.with_backend(self.choose(settings).backend)
         self._loader.check(settings)
         kind, device = RenderKind.of(settings, self.registry), settings.network.device
@@ -267,6 +268,7 @@ class LipSync:
             MuseTalkError: The render cannot work.
         """
         settings, run = settings or RenderSettings(), RenderRun(on_progress, cancel)
+        video, voice = Path(video), None if voice is None else Path(voice)
         with ends_by(run.cancel.check), temporary_folder(Path(tempfile.gettempdir())) as folder:
             run.emit("preflight", 0, 0)
             choice = self.choose(settings)

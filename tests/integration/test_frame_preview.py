@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ def test_the_sample_is_shown_while_it_speaks(engine: LipSync, sample: Path, port
     assert (found.result != found.frame).any(axis=2).sum() > 1000
     still = engine.preview_frame(portrait, VOICE, RenderSettings(backend="preview"))
     assert (still.source_frame, len(still.chosen), still.notes) == (0, 1, ())
+
+
+def test_inputs_may_be_named_by_text_as_in_a_render(engine: LipSync, sample: Path) -> None:
+    settings = RenderSettings(backend="preview")
+    video, voice = cast("Path", str(sample)), cast("Path", str(VOICE))
+    found = engine.preview_frame(video, voice, settings, at=0.5)
+    assert np.array_equal(found.frame, engine.preview_frame(sample, VOICE, settings, at=0.5).frame)
+    assert engine.preflight(video, voice, settings).source == engine.preflight(sample, VOICE, settings).source
 
 
 def test_the_cutaway_has_no_face(engine: LipSync, sample: Path) -> None:
