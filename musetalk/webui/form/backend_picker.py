@@ -46,12 +46,14 @@ show();
 """
 # The button that starts a download becomes the one that cancels it: the second half of a double click must not.
 DOWNLOADS_JS = """
-let last = -1000;
+let last = "", at = 0; // a double click's second half may find another button; another set's is another press
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
-  if (!button || performance.now() - last < 500) return;
-  last = performance.now();
-  trigger("submit", { action: button.dataset.action, set: button.dataset.set });
+  if (!button) return;
+  const { action, set } = button.dataset, now = performance.now();
+  if (last === set && now - at < 500) return;
+  [last, at] = [set, now];
+  trigger("submit", { action, set });
 });
 """
 

@@ -14,7 +14,7 @@ from musetalk.webui.downloads import WeightSet, switched_off
 from musetalk.webui.form.backend_picker import DOWNLOADS_JS, backend_cards, fallback_choice, picker_entries
 from musetalk.webui.html.models import ModelRow, ModelSet, models_panel
 from musetalk.webui.html.plain_words import plain
-from musetalk.webui.site import AT_ONCE, Site, anew, in_turn
+from musetalk.webui.site import EACH, Site, anew, in_turn
 from musetalk.weights import WeightFile, lacking, left
 
 Update: TypeAlias = dict[Any, Any]
@@ -82,7 +82,7 @@ def build_models(
     asked = [page.load, tab.select, picker_tab.select, timer.tick, acted.change]
     in_turn(asked, handlers.refresh, acted, [listing, timer, picker])
     for buttons in (listing, picker):
-        buttons.submit(handlers.act, None, acted, **AT_ONCE)
+        buttons.submit(handlers.act, None, acted, **EACH)
 
 
 def panel(site: Site, problems: Mapping[str, str] | None = None) -> str:
