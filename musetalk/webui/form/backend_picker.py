@@ -46,14 +46,13 @@ show();
 """
 # The button that starts a download becomes the one that cancels it: the second half of a double click must not.
 DOWNLOADS_JS = """
-let last = "", at = 0; // a double click's second half may find another button; another set's is another press
+// Where a double click or a held key has begun something, the rest of it does not press the button that came instead.
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
-  if (!button) return;
-  const { action, set } = button.dataset, now = performance.now();
-  if (last === set && now - at < 500) return;
-  [last, at] = [set, now];
-  trigger("submit", { action, set });
+  if (button && event.detail < 2) trigger("submit", { action: button.dataset.action, set: button.dataset.set });
+});
+element.addEventListener("keydown", (event) => {
+  if (event.repeat && event.target.matches("button[data-action]")) event.preventDefault();
 });
 """
 
