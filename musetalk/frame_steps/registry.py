@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from musetalk.errors import PackageError, SettingsError
+from musetalk.errors import MuseTalkError, PackageError, SettingsError, one_line
 from musetalk.frame_steps.spec import AnyFrameStep, FrameStep, FrameStepSpec, Size
 from musetalk.settings import FrameStepChoice, Limits, SettingField, problems_in, said_of, setting_fields
 from musetalk.utils.arrays import UInt8Array
@@ -36,11 +37,12 @@ class ChosenStep:
         """Return how large frames come out of it.
 
         Raises:
-            PackageError: It says what is no size.
+            PackageError: It failed, or says what is no size.
         """
         if self.spec.size is None:
             return size
-        said = self.spec.size(self.options, size)
+        with naming(self.spec):
+            said = self.spec.size(self.options, size)
         try:
             width, height = map(operator.index, said)
         except (TypeError, ValueError):
@@ -69,10 +71,11 @@ class LoadedStep:
         """Return what it makes of one frame.
 
         Raises:
-            PackageError: That is no picture, or not as large as was said.
+            PackageError: It failed, or that is no picture, or not as large as was said.
         """
         height, width = picture.shape[:2]
-        made = self.step(picture, number)
+        with naming(self.chosen.spec):
+            made = self.step(picture, number)
         wide, high = self.chosen.size_of((width, height))
         wanted = f"uint8 {[high, wide, 3]}"
         if (what := _said_of_array(made)) != wanted:
@@ -80,6 +83,24 @@ class LoadedStep:
                 f'the frame step "{self.chosen.spec.name}" made {what} of a frame, and not {wanted}', _REMEDY
             )
         return made
+
+
+@contextmanager
+def naming(spec: AnyFrameStep) -> Iterator[None]:
+    """Tell an error that a step did not mean to raise as its own, whatever package it comes from.
+
+    Raises:
+        PackageError: There was one.
+    """
+    try:
+        yield
+    except (MuseTalkError, MemoryError):
+        raise
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's own
+            raise
+        said = one_line(error) or type(error).__name__
+        raise PackageError(f'the frame step "{spec.name}" failed ({said})', _REMEDY) from error
 
 
 def _said_of_array(made: object) -> str:

@@ -113,17 +113,23 @@ def tone_map_filters(mapping: ToneMapping) -> list[str]:
     ]
 
 
+def encoded_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return how large pictures of a size are in a file: 4:2:0 has no odd sides, so they grow by one pixel."""
+    width, height = size
+    return width + width % 2, height + height % 2
+
+
 def encode_filters(size: tuple[int, int], color: ColorTags) -> str:
     """Return the chain from rgb24 of `size` to what is encoded, tagged with `color`.
 
-    Odd sides grow by one pixel that repeats the edge (4:2:0 has no odd sizes). An untagged picture stays untagged,
+    Sides that grow (see `encoded_size`) do so by a pixel that repeats the edge. An untagged picture stays untagged,
     and is written as players will read it.
     """
     width, height = size
     steps = []
-    if width % 2 or height % 2:
-        steps.append(f"pad={width + width % 2}:{height + height % 2}")
-        steps.append(f"fillborders=right={width % 2}:bottom={height % 2}:mode=smear")
+    if (grown := encoded_size(size)) != size:
+        steps.append(f"pad={grown[0]}:{grown[1]}")
+        steps.append(f"fillborders=right={grown[0] - width}:bottom={grown[1] - height}:mode=smear")
     matrix = color.space if color.space in SWSCALE_MATRICES else assumed_matrix(width, height)
     output_range = "pc" if color.range == "pc" else "tv"
     steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags=bicubic+{_EXACT},format=yuv420p")

@@ -19,7 +19,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import BackendError, OutOfMemoryError, PackageError, WeightsError, about
 from musetalk.faces.detection.registry import DetectorRegistry, detector_notes
 from musetalk.faces.types import FaceDetector
-from musetalk.frame_steps.registry import ChosenStep, FrameStepRegistry, LoadedStep
+from musetalk.frame_steps.registry import ChosenStep, FrameStepRegistry, LoadedStep, naming
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
 from musetalk.progress import RenderRun
 from musetalk.runtime.device_queue import DeviceQueue
@@ -278,10 +278,7 @@ class ComponentLoader:
         )
 
     def _frame_steps(self, leases: Leases, wanted: Sequence[FrameStepChoice], place: Place) -> tuple[LoadedStep, ...]:
-        return tuple(
-            LoadedStep(each, _leased(leases, _step_kind(each), each.spec.load, each.options, place))
-            for each in self._steps.chosen(wanted)
-        )
+        return tuple(_frame_step(leases, each, place) for each in self._steps.chosen(wanted))
 
     def _parser(self, leases: Leases, device: str, models_dir: Path) -> FaceParser | None:
         if FACE_PARSING.state(models_dir) != "ready":
@@ -330,6 +327,11 @@ def _fits(backend: ConfiguredBackend, device: str) -> bool:
 def _generator_kind(backend: ConfiguredBackend) -> str:
     """Return of which one generator stays in memory: one without networks pushes out none that took long to load."""
     return "light generator" if backend.gpu is None else "generator"
+
+
+def _frame_step(leases: Leases, chosen: ChosenStep, place: Place) -> LoadedStep:
+    with naming(chosen.spec):
+        return LoadedStep(chosen, _leased(leases, _step_kind(chosen), chosen.spec.load, chosen.options, place))
 
 
 def _step_kind(step: ChosenStep) -> str:

@@ -99,7 +99,7 @@ class RenderReport:
             reason.
         measures: Of the result, frame by frame, where the settings ask for them.
         warnings: What the user should know, a sentence each.
-        size: (width, height) of the picture.
+        size: (width, height) of the video.
         frame_steps: What was done to every finished frame, in this order: the name of each step and its options.
         settings: All settings, as plain values.
         versions: Of this package and what it stands on.

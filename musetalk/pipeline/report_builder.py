@@ -9,6 +9,7 @@ import numpy as np
 
 from musetalk.backends.spec import AnyBackend
 from musetalk.media.ffmpeg_commands import rate_text
+from musetalk.media.filters import encoded_size
 from musetalk.media.sound.voice import Voice
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.accounting import (
@@ -84,7 +85,7 @@ def report_of(
         unrestored=unrestored,
         source_fps=rate_text(source.clock.own_fps),
         requested=backend.name,
-        size=plan.output_size,
+        size=encoded_size(plan.output_size),
         frame_steps=tuple(each.chosen.account() for each in plan.components.frame_steps),
     )
 

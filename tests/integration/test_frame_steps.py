@@ -7,6 +7,7 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import gradio as gr
 import numpy as np
 import pytest
@@ -137,3 +138,11 @@ def test_without_steps_frames_are_what_they_were(tmp_path: Path, voice: Path) ->
     settings = RenderSettings.parse(QUICK)
     preview = LipSync().preview_frame(PORTRAIT, voice, settings, at=0.1)
     assert preview.finished is None and preview.output is preview.result
+
+
+def test_a_report_says_how_large_the_file_is(tmp_path: Path, voice: Path) -> None:
+    source = tmp_path / "odd.png"
+    cv2.imwrite(str(source), cv2.imread(str(PORTRAIT))[:399, :379])
+    report = LipSync().render(source, voice, tmp_path / "out.mp4", RenderSettings.parse(QUICK))
+    made = looked_at(tmp_path / "out.mp4")
+    assert report.size == (made.width, made.height) == (380, 400)

@@ -156,6 +156,17 @@ def test_a_step_that_makes_no_picture_is_told_by_its_name() -> None:
     assert '"none" made NoneType' in caught.value.problem
 
 
+def test_a_step_that_fails_is_told_by_its_name() -> None:
+    def fail(_picture: UInt8Array, _number: int) -> UInt8Array:
+        raise ZeroDivisionError("division\n by zero")
+
+    spec = FrameStepSpec("bad", "fails", load=lambda _, __: fail)
+    step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
+    with raises_kind(PackageError) as caught:
+        step.apply(noise(), 0)
+    assert caught.value.problem == 'the frame step "bad" failed (division by zero)'
+
+
 @pytest.mark.parametrize("said", [None, (80.0, 45.0), (0, 90), (-160, -90), (160,)])
 def test_a_step_that_says_no_size_is_told_by_its_name_before_the_work(said: Any) -> None:  # noqa: ANN401
     spec = FrameStepSpec(
