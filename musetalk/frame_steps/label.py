@@ -10,10 +10,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from pydantic import field_validator
 
+from musetalk.errors import SettingsError
 from musetalk.frame_steps.spec import FrameStepSpec, Size
 from musetalk.settings import Settings, setting
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.text import fitted_height, font_for, is_blank, unwritable
+from musetalk.utils.units import counted
 
 _MARGIN, _PADDING = 0.6, 0.35  # from the picture's edge, and of the plate around the text, in heights of the text
 _WIDEST = 0.9  # of the picture's width
@@ -49,12 +51,33 @@ class LabelOptions(Settings):
         return text
 
 
+def readable_size(options: LabelOptions, size: Size) -> Size:
+    """Return the same size.
+
+    Raises:
+        SettingsError: In pictures so large nobody could read the text.
+    """
+    if (letters := _letters(options, size)) < _LEAST:
+        raise SettingsError(
+            f"in pictures {size[0]} pixels wide a label of {counted(len(options.text), 'character')} is "
+            f"{letters:.1f} pixels high, and nobody can read it",
+            "shorten it, or let a step before it make larger pictures",
+            names=("frame_steps",),
+        )
+    return size
+
+
+def _letters(options: LabelOptions, size: Size) -> float:
+    """Return how high the letters are, in pixels: as asked for, or less where the line would be too long."""
+    asked = max(_LEAST, options.height * min(size))
+    return fitted_height(options.text, _WIDEST * size[0] - 2 * _PADDING * asked, asked)
+
+
 @lru_cache(maxsize=8)
 def _plate(options: LabelOptions, size: Size) -> tuple[int, int, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the label of frames of a size: x, y, its colors [h, w, 3], and how much they show [h, w, 1]."""
     width, height = size
-    asked = max(_LEAST, options.height * min(size))
-    letters = fitted_height(options.text, _WIDEST * width - 2 * _PADDING * asked, asked)
+    letters = _letters(options, size)
     font = font_for(options.text, letters)
     left, top, right, bottom = font.getbbox(options.text)
     room = _PADDING * letters
@@ -91,4 +114,5 @@ LABEL = FrameStepSpec(
     "a line of text in a corner, such as: AI generated",
     load=lambda options, _place: partial(label, options),
     options=LabelOptions,
+    size=readable_size,
 )

@@ -121,6 +121,15 @@ def test_a_label_keeps_inside_the_smallest_picture(size: tuple[int, int], text: 
     assert LABEL.load(options, HERE)(noise(*size), 0).shape == (*size, 3)
 
 
+def test_a_label_that_nobody_could_read_is_refused_before_the_work() -> None:
+    steps = FrameStepRegistry().chosen(
+        RenderSettings.parse({"frame_steps": [{"name": "label", "text": "W" * 80}]}).frame_steps
+    )
+    with raises_kind(SettingsError, names=("frame_steps",)):
+        size_after(steps, (640, 360), Limits())
+    assert size_after(steps, (1920, 1080), Limits()) == (1920, 1080)
+
+
 @pytest.mark.parametrize("text", ["...", "____", "gy", "\u1ea4"])
 def test_letters_stand_on_their_plate(text: str) -> None:
     """Also where all of them stand low, or high: none is cut off at the plate's edge."""
