@@ -67,6 +67,7 @@ def readable_size(options: LabelOptions, size: Size) -> Size:
     return size
 
 
+@lru_cache(maxsize=8)  # it is asked for each frame
 def _letters(options: LabelOptions, size: Size) -> float:
     """Return how high the letters are, in pixels: as asked for, or less where the line would be too long."""
     asked = max(_LEAST, options.height * min(size))
