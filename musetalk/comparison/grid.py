@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from musetalk.media.filters import encoded_size
 from musetalk.media.types import Source
 
 WIDEST = 3840  # pixels of the whole
@@ -56,10 +57,10 @@ class Grid:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the whole; even, as video asks."""
+        """(width, height) of the whole, as large as it is in a file."""
         width = self.columns * (self.width + _GAP) - _GAP
         height = self.rows * (self.label + self.height + _GAP) - _GAP
-        return width + width % 2, height + height % 2
+        return encoded_size((width, height))
 
     def corner(self, number: int) -> tuple[int, int]:
         """(x, y) of a panel's label; its picture lies below."""

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from musetalk.comparison.side_by_side import sound_of
+from musetalk.media.filters import encoded_size
 from musetalk.media.playback import play_over
 from musetalk.media.probe import probe_source, probe_wanted
 from musetalk.media.types import Source
@@ -72,8 +73,8 @@ def write_source_in_step(
 
 def _size_beside(source: Source, made: Source) -> tuple[int, int]:
     """Return the size of the source beside a result: its own, unless frame steps have given that another one."""
-    padded = (source.width + source.width % 2, source.height + source.height % 2)  # as an encoder does to odd sides
-    return (source.width, source.height) if (made.width, made.height) == padded else (made.width, made.height)
+    own, beside = (source.width, source.height), (made.width, made.height)
+    return own if beside == encoded_size(own) else beside
 
 
 def _scaled(frame: UInt8Array, size: tuple[int, int]) -> UInt8Array:

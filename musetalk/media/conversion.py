@@ -147,7 +147,7 @@ def _with_colors(
         assumed = colors.assumed_matrix(*first.stored)
         conversion = replace(conversion, matrix=assumed)
         # Players guess by size: what is not as large as it was must say what it is.
-        matrix = assumed if first.stored != (size[0] + size[0] % 2, size[1] + size[1] % 2) else None
+        matrix = assumed if first.stored != filters.encoded_size(size) else None
     return conversion, colors.output_tags(stored, first.pixel_format, matrix)
 
 
