@@ -97,8 +97,11 @@ def naming(spec: AnyFrameStep) -> Iterator[None]:
     except (MuseTalkError, MemoryError):
         raise
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's own
-            raise
+        if isinstance(error, RuntimeError):
+            from musetalk.runtime.device import is_out_of_memory  # noqa: PLC0415 - loads torch
+
+            if is_out_of_memory(error):
+                raise
         said = one_line(error) or type(error).__name__
         raise PackageError(f'the frame step "{spec.name}" failed ({said})', _REMEDY) from error
 

@@ -176,6 +176,16 @@ def test_a_step_that_fails_is_told_by_its_name() -> None:
     assert caught.value.problem == 'the frame step "bad" failed (division by zero)'
 
 
+def test_a_step_that_runs_out_of_memory_is_told_as_that() -> None:
+    def fail(_picture: UInt8Array, _number: int) -> UInt8Array:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    spec = FrameStepSpec("large", "fails", load=lambda _, __: fail)
+    step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        step.apply(noise(), 0)
+
+
 @pytest.mark.parametrize("said", [None, (80.0, 45.0), (0, 90), (-160, -90), (160,)])
 def test_a_step_that_says_no_size_is_told_by_its_name_before_the_work(said: Any) -> None:  # noqa: ANN401
     spec = FrameStepSpec(
