@@ -14,6 +14,7 @@ from musetalk.errors import Cancelled
 from musetalk.faces.detection.s3fd import prepared
 from musetalk.progress import CancelToken
 from musetalk.runtime.checkpoint import fill
+from musetalk.runtime.device import Compute
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 from tests.helpers.filled import CPU
@@ -60,6 +61,14 @@ def test_networks_look_before_each_layer_however_they_were_placed(way: str) -> N
     with ends_by(fresh.check), pytest.raises(Cancelled):
         network(torch.zeros(1, 2))
     assert len(ran) == 1
+
+
+def test_a_network_that_is_not_on_the_cpu_does_not_look() -> None:
+    network = Compute(torch.device("meta"), torch.float32).place(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
+    token = CancelToken()
+    token.cancel()
+    with ends_by(token.check):
+        assert network(torch.zeros(1, 2, device="meta")).shape == (1, 2)
 
 
 def test_a_compiled_network_is_one_graph_all_the_same() -> None:
