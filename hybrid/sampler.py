@@ -128,12 +128,14 @@ class Sampler:
         clips = self._prepare(conditioning, audio, filled)
         scheduler = make_scheduler(self._sampling.solver, self._sampling.steps)
         latents: torch.Tensor = conditioning.start(order).to(self._compute.device) * scheduler.init_noise_sigma
+        # For the network, all at once: each move would wait for what the device has to do. The scheduler has its own.
+        times = scheduler.timesteps.to(self._compute.device)
         for step, timestep in enumerate(scheduler.timesteps):
             told = torch.zeros_like(latents)
             for clip in clips:
                 if check is not None:
                     check()
-                told[:, :, clip.frames] += self._guided(latents[:, :, clip.frames], timestep, clip) * clip.weight
+                told[:, :, clip.frames] += self._guided(latents[:, :, clip.frames], times[step], clip) * clip.weight
             latents = scheduler.step(told, timestep, latents, return_dict=False)[0]
             if on_step is not None:
                 on_step(step + 1, self._sampling.steps)
@@ -164,16 +166,15 @@ class Sampler:
         """Noise of a clip, away from what silence says (https://arxiv.org/abs/2207.12598): float32 [1, 4, f, h, w]."""
         guidance = self._sampling.guidance
         sample = torch.cat([self._compute.tensor(latents), clip.known], dim=1)
-        time = timestep.to(self._compute.device)
         if guidance == 1:
-            return self._predict(sample, time, clip.audio).float()
+            return self._predict(sample, timestep, clip.audio).float()
         silence = torch.zeros_like(clip.audio)
         if self._sampling.paired:
-            both = self._predict(sample.repeat(2, 1, 1, 1, 1), time, torch.cat([silence, clip.audio]))
+            both = self._predict(sample.repeat(2, 1, 1, 1, 1), timestep, torch.cat([silence, clip.audio]))
             without, heard = both.float().chunk(2)
         else:
-            without = self._predict(sample, time, silence).float()
-            heard = self._predict(sample, time, clip.audio).float()
+            without = self._predict(sample, timestep, silence).float()
+            heard = self._predict(sample, timestep, clip.audio).float()
         return without + guidance * (heard - without)
 
 
