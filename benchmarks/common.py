@@ -16,6 +16,8 @@ from musetalk.media.ffmpeg_process import ffmpeg_executable
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "musetalk" / "assets"
 HERE = Path(__file__).parent
+# The last section of a page about networks on the CPU.
+GPU_NOTE = "\n## On a GPU\n\n`benchmarks/on_gpu.sh` measures the same there: see [README.md](README.md#on-a-gpu).\n"
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -73,16 +75,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def verdict(kept: bool) -> str:
     """Whether a floor is kept, for a table."""
     return "kept" if kept else "**missed**"
-
-
-def gpu_note(name: str) -> str:
-    """The last section of a page about the CPU: where the figures of a GPU are."""
-    if (HERE / f"{name}_gpu.md").exists():
-        return f"\n## On a GPU\n\nSee [{name}_gpu.md]({name}_gpu.md).\n"
-    return (
-        f"\n## On a GPU\n\nNo figures exist yet: no GPU was at hand. `python -m benchmarks.{name} --device cuda` "
-        "takes them; its code has\nrun on a CPU only (`--smoke`).\n"
-    )
 
 
 def publish(name: str, text: str) -> None:

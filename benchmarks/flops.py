@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -89,14 +89,14 @@ def against_parts(work: Work, watch: Stopwatch) -> Timing:
         return Timing(flop, min(before, watch.once(work)), parts)
 
 
-def matmul_rate(watch: Stopwatch, dtype: torch.dtype = torch.float32) -> float:
-    """FLOP per second of large matrix products, the best of a few sizes.
+def matmul_rate(watch: Stopwatch, dtype: torch.dtype = torch.float32, sides: Sequence[int] = ()) -> float:
+    """FLOP per second of large matrix products, the best of a few sizes: `sides`, or those that suit the device.
 
     On the CPU by either of torch's libraries, through mm (MKL) and as a convolution of one pixel (oneDNN): on AMD's
     processors the first is half as fast.
     """
-    sides = _MATRIX_SIDES if watch.device.type == "cpu" else (4096, 8192, 16384)
-    return max(_product_rate(side, watch, dtype) for side in sides)
+    usual = _MATRIX_SIDES if watch.device.type == "cpu" else (4096, 8192, 16384)
+    return max(_product_rate(side, watch, dtype) for side in sides or usual)
 
 
 def _product_rate(side: int, watch: Stopwatch, dtype: torch.dtype) -> float:

@@ -11,8 +11,9 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import AutoencoderTiny
@@ -26,6 +27,7 @@ from musetalk.faces.parsing.bisenet import BiSeNet
 from musetalk.weights.lock import entry_of, record
 
 Shapes = Mapping[str, Sequence[int]]
+_Network = TypeVar("_Network", bound=nn.Module)
 
 _GOLDEN = ROOT / "tests" / "golden"
 _DRAWN = 2**22  # different values; a larger tensor repeats them, as drawing 850 million takes half a minute
@@ -43,7 +45,7 @@ def write_models(folder: Path) -> None:
     _check_room(folder, 5)
     keys = _keys("musetalk_unet")
     _write(folder / "musetalkV15" / "unet.pth", keys["state_dict"], ("musetalk.json", keys["config"]))
-    _write_vae(folder)
+    write_vae(folder)
     config, shapes = _tiny()
     _write(folder / "taesd" / "diffusion_pytorch_model.bin", shapes, ("config.json", config))
     _write(folder / "s3fd" / "s3fd-619a316812.pth", _shapes(S3FD))
@@ -56,7 +58,7 @@ def write_models(folder: Path) -> None:
 
 
 def write_latentsync(folder: Path) -> None:
-    """Write LatentSync's network, with motion modules at all levels, and the autoencoder, about 5.4 GB.
+    """Write LatentSync's network, with motion modules at all levels, about 5 GB.
 
     Args:
         folder: Where to; becomes a folder of models.
@@ -67,18 +69,21 @@ def write_latentsync(folder: Path) -> None:
     _check_room(folder, 6)
     keys = _keys("latentsync_unet3d")
     _write(folder / "latentsync-1.5" / "latentsync_unet.pt", keys["state_dicts"]["stage2"])
-    _write_vae(folder)
+
+
+def write_vae(folder: Path) -> None:
+    """Write the autoencoder, 0.3 GB."""
+    vae = _keys("musetalk_unet")["vae"]
+    _write(folder / "sd-vae" / "diffusion_pytorch_model.bin", vae["state_dict"], ("config.json", vae["config"]))
 
 
 def claim_models(folder: Path) -> None:
     """Record the files as the user's own: a backend takes files that are not the published ones only then."""
-    for path in sorted(path for path in folder.glob("*/*") if path.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(2**20):
-                digest.update(block)
-        entry = entry_of(digest.hexdigest(), path.stat().st_size, "benchmarks.full_size", own=True)
-        record(folder, PurePosixPath(*path.relative_to(folder).parts), entry)
+    paths = sorted(path for path in folder.glob("*/*") if path.is_file())
+    with ThreadPoolExecutor() as threads:
+        for path, digest in zip(paths, threads.map(_digest, paths), strict=True):
+            entry = entry_of(digest, path.stat().st_size, "benchmarks.full_size", own=True)
+            record(folder, PurePosixPath(*path.relative_to(folder).parts), entry)
 
 
 def random_values(shapes: Shapes) -> Iterator[tuple[str, Tensor]]:
@@ -100,11 +105,19 @@ def random_values(shapes: Shapes) -> Iterator[tuple[str, Tensor]]:
             yield name, torch.full(tuple(shape), float(leaf in {"weight", "running_var"}))
 
 
-def random_s3fd() -> S3FD:
-    """The face detector, on the CPU."""
-    network = S3FD()
-    network.load_state_dict(dict(random_values(_shapes(S3FD))))
+def random_network(build: Callable[[], _Network]) -> _Network:
+    """Build a network, on the CPU, with random values of its own."""
+    network = build()
+    network.load_state_dict(dict(random_values(_shapes(build))))
     return network
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _check_room(folder: Path, gigabytes: int) -> None:
@@ -115,11 +128,6 @@ def _check_room(folder: Path, gigabytes: int) -> None:
 def _keys(network: str) -> dict[str, Any]:
     keys: dict[str, Any] = json.loads((_GOLDEN / f"{network}_keys.json").read_text(encoding="utf-8"))
     return keys
-
-
-def _write_vae(folder: Path) -> None:
-    vae = _keys("musetalk_unet")["vae"]
-    _write(folder / "sd-vae" / "diffusion_pytorch_model.bin", vae["state_dict"], ("config.json", vae["config"]))
 
 
 def _write(path: Path, shapes: Shapes, config: tuple[str, Mapping[str, Any]] | None = None) -> None:

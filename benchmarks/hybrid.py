@@ -1,8 +1,7 @@
 """What LatentSync's network computes and how fast, in its published size with random weights.
 
-python -m benchmarks.hybrid                    on the CPU, ten minutes: hybrid.md
-python -m benchmarks.hybrid --device cuda      on a GPU: hybrid_gpu.md
-python -m benchmarks.hybrid --smoke            both ways on the CPU with small networks: do they run?
+python -m benchmarks.hybrid              ten minutes: hybrid.md
+python -m benchmarks.hybrid --smoke      with small networks: does it run?
 """
 
 from __future__ import annotations
@@ -19,10 +18,9 @@ from typing import Any
 import psutil
 import torch
 
-from benchmarks import hybrid_gpu
-from benchmarks.common import gpu_note, machine, measured, publish, table, verdict
+from benchmarks.common import GPU_NOTE, machine, measured, publish, table, verdict
 from benchmarks.flops import Stopwatch, Timing, against_parts, count_flop, matmul_rate
-from benchmarks.full_size import write_latentsync
+from benchmarks.full_size import write_latentsync, write_vae
 from benchmarks.hybrid_work import CLIP, FOLDER, FULL, LONG, SMALL, Sizes, call_flop, random_conditions
 from hybrid.clips import plan_clips
 from hybrid.conditioning import format_for_musetalk
@@ -206,19 +204,17 @@ The limit for one step of one clip is {ROOM / 1e9:.0f} GB: {verdict(most <= ROOM
 
 
 def smoke(folder: Path) -> str:
-    """Run both ways on the CPU, with small networks written into a folder; their pages."""
+    """Run it with small networks written into a folder; the page."""
     from tests.helpers.tiny_checkpoints import write_all  # noqa: PLC0415 - only where the tests are
 
     write_all(folder, _SMALL_PARTS)
-    page = measure_cpu(folder, SMALL)
-    return page + "\n" + hybrid_gpu.measure(folder, choose_compute("cpu"), hybrid_gpu.SMOKE)
+    return measure_cpu(folder, SMALL)
 
 
 def main() -> None:
     """Write the files, measure, write the page, and remove the files."""
     parser = argparse.ArgumentParser(description="Measure LatentSync's network in its published size.")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--smoke", action="store_true", help="try both ways with small networks; publishes nothing")
+    parser.add_argument("--smoke", action="store_true", help="try it with small networks; publishes nothing")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the files are removed then, too
     with tempfile.TemporaryDirectory(prefix="musetalk-hybrid-") as name:
@@ -227,10 +223,8 @@ def main() -> None:
             sys.stdout.write(smoke(models))
             return
         write_latentsync(models)
-        if given.device == "cuda":
-            publish("hybrid_gpu.md", hybrid_gpu.measure(models, choose_compute("cuda"), hybrid_gpu.FULL))
-        else:
-            publish("hybrid.md", measure_cpu(models, FULL) + gpu_note("hybrid"))
+        write_vae(models)
+        publish("hybrid.md", measure_cpu(models, FULL) + GPU_NOTE)
 
 
 if __name__ == "__main__":

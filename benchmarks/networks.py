@@ -1,13 +1,10 @@
 """What each network of MuseTalk computes and how fast, in its published size with random weights.
 
-python -m benchmarks.networks                    on the CPU, five minutes: networks.md
-python -m benchmarks.networks --device cuda      on a GPU: networks_gpu.md
-python -m benchmarks.networks --smoke            the GPU's way on the CPU, one frame at a time: does it run?
+python -m benchmarks.networks      on the CPU, five minutes: networks.md
 """
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import tempfile
@@ -19,8 +16,7 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks import networks_gpu
-from benchmarks.common import gpu_note, machine, measured, publish, table, verdict
+from benchmarks.common import GPU_NOTE, machine, measured, publish, table, verdict
 from benchmarks.flops import Stopwatch, Timing, against_parts, count_flop, matmul_rate
 from benchmarks.full_size import write_models
 from benchmarks.networks_faces import PLANNED, Stage, composites, detection, parsing, video
@@ -166,21 +162,12 @@ mapped files, which count as resident but which the system takes back when it ne
 
 def main() -> None:
     """Write the files, measure, write the page, and remove the files."""
-    parser = argparse.ArgumentParser(description="Measure the networks in their published size.")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--smoke", action="store_true", help="try the GPU's way on the CPU; publishes nothing")
-    given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the files are removed then, too
     with tempfile.TemporaryDirectory(prefix="musetalk-networks-") as name:
         models = Path(name) / "models"
         models.mkdir()
         write_models(models)
-        if given.smoke:
-            sys.stdout.write(networks_gpu.measure(Path(name), choose_compute("cpu"), networks_gpu.SMOKE))
-        elif given.device == "cuda":
-            publish("networks_gpu.md", networks_gpu.measure(Path(name), choose_compute("cuda"), networks_gpu.FULL))
-        else:
-            publish("networks.md", measure_cpu(Path(name)) + gpu_note("networks"))
+        publish("networks.md", measure_cpu(Path(name)) + GPU_NOTE)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.common import ASSETS, make_clip
 from benchmarks.flops import Stopwatch, count_flop
-from benchmarks.full_size import random_s3fd
+from benchmarks.full_size import random_network
 from musetalk.compositing.blending import composite
 from musetalk.compositing.parsed_masks import parsed_mask
 from musetalk.faces.detection.s3fd import S3FDDetector, prepared
@@ -109,7 +109,7 @@ def detection(watch: Stopwatch) -> tuple[Stage, int]:
     plan = plan_faces(frames, frame_size=(WIDTH, HEIGHT), fps=FPS, detector=detector, settings=TrackerSettings())
     if plan.frame.tolist() != list(range(PLANNED)):
         raise RuntimeError("the planner lost the drawn face: what it looked at says nothing")
-    network = prepared(random_s3fd(), CPU)
+    network = prepared(random_network(S3FD), CPU)
     with torch.inference_mode():
         costs = {size: _look(network, size, watch) for size in spot.shown}
     planned = Stage(
