@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from musetalk.backends.latent.upsampling import with_quick_upsampling
 from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Compute
@@ -121,12 +122,15 @@ class VaeDecoder:
     Its normalisations and its attention span the picture, so that every row costs the whole.
 
     Args:
-        vae: A diffusers AutoencoderKL, placed on `compute`. Only its decoder is kept.
+        vae: A diffusers AutoencoderKL, placed on `compute`. Only its decoder is kept; on a CPU quicker layers take the
+            place of those that upsample.
         compute: What to run on.
     """
 
     def __init__(self, vae: AutoencoderKL, compute: Compute) -> None:
-        self._decoder, self._post_quant = vae.decoder, vae.post_quant_conv
+        quick = compute.device.type == "cpu"
+        self._decoder = with_quick_upsampling(vae.decoder) if quick else vae.decoder
+        self._post_quant = vae.post_quant_conv
         self._compute = compute
 
     def decode_rows(self, latents: torch.Tensor, top: int) -> torch.Tensor:
@@ -147,6 +151,8 @@ class TinyDecoder:
     """
 
     def __init__(self, tiny: AutoencoderTiny, compute: Compute) -> None:
+        # With no normalisation in it, it loses nothing to the layout that is quicker on every device.
+        nn.Module.to(tiny.decoder, memory_format=torch.channels_last)
         self._layers: tuple[nn.Module, ...] = tuple(tiny.decoder.layers)
         self._compute = compute
 
@@ -156,7 +162,8 @@ class TinyDecoder:
         A row that a cut has made wrong (its layer padded where there was picture) is never one that a later row
         depends on.
         """
-        features = self._compute.tensor(latents)  # TAESD takes them scaled
+        taken = self._compute.tensor(latents)  # TAESD takes them scaled
+        features = taken.contiguous(memory_format=torch.channels_last)
         features = torch.tanh(features / 3) * 3  # its own soft limit, before the first layer
         first = 0  # the row of the whole map that the features begin with
         for layer, needed in zip(self._layers, self._rows_needed(top), strict=True):

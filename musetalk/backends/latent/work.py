@@ -7,5 +7,5 @@ from types import MappingProxyType
 
 # GFLOP a picture of 256 pixels.
 ENCODE = 545.4
-DECODE: Mapping[str, float] = MappingProxyType({"sd": 622.2, "tiny": 21.5})  # by network.decoder
+DECODE: Mapping[str, float] = MappingProxyType({"sd": 527.7, "tiny": 21.5})  # by network.decoder
 LARGE = 4.0  # times as much at 512 pixels
