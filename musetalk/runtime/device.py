@@ -21,8 +21,9 @@ _Module = TypeVar("_Module", bound=nn.Module)
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _SHARE_OF_FREE = 0.5  # of the free memory that one batch may take: others use the device, and peaks are estimates
 LESS_MEMORY = "close other programs, or choose a backend that needs less"  # what to do where it runs out
-# How torch words a failed allocation where it raises a plain RuntimeError: its CPU allocator, cuBLAS and cuDNN.
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+# How torch words a failed allocation where it raises a plain RuntimeError: its CPU allocator, cuBLAS, and cuDNN before
+# version 9 and since.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,22 @@ def test_batches_cover_everything_once_and_in_order(n: int, size: int, most: int
     assert sum(stop - start for start, stop in seen) == n  # nothing that was done is done again
 
 
-def test_a_batch_that_did_not_fit_is_not_tried_again() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    ],
+)
+def test_a_batch_that_did_not_fit_is_not_tried_again(said: str) -> None:
     tried: list[int] = []
 
     def work(start: int, stop: int) -> int:
         tried.append(stop - start)
         if stop - start > 3:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+            raise RuntimeError(said)
         return stop - start
 
     batches = Batches(8)
