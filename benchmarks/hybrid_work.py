@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -56,6 +57,7 @@ def random_input(clips: int, side: int, device: torch.device, dtype: torch.dtype
     )
 
 
+@cache
 def call_flop(config: UNet3DConfig, side: int) -> int:
     """Floating point operations of one call for one clip of crops of `side` pixels; computes nothing."""
     meta = torch.device("meta")

@@ -9,7 +9,7 @@ import psutil
 import torch
 
 from benchmarks.flops import Work
-from musetalk.runtime.device import release_memory
+from musetalk.runtime.device import is_out_of_memory, release_memory
 
 _WARM_UPS = 3  # before a graph is recorded: libraries choose kernels first, and take their own memory
 
@@ -77,8 +77,9 @@ def fits(work: Callable[[], float]) -> float | None:
     """What some work returns; None: memory ran out."""
     try:
         return work()
-    except torch.OutOfMemoryError:
-        pass
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
     # Out here what it held is gone.
     release_memory()
     return None

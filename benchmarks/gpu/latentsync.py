@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.flops import Stopwatch, matmul_rate
-from benchmarks.gpu.device import captured, forget_peaks, memory_of
+from benchmarks.gpu.device import captured, fits, forget_peaks, memory_of
 from benchmarks.gpu.networks import LAYOUTS
 from benchmarks.gpu.part import Task
 from benchmarks.hybrid_work import CLIP, FOLDER, LONG, call_flop, random_conditions, random_input
@@ -24,6 +24,8 @@ from hybrid.unet3d.loading import load_unet3d
 from hybrid.unet3d.unet import UNet3D
 from musetalk.backends.latent.autoencoder import load_autoencoder
 from musetalk.runtime.device import Compute
+
+_HEAD = ("crops", "way", "clips a call", "ms a call", "clips/s", "limit", "of limit", "frames/s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Plan:
         compiling: Seconds that compiling takes at least.
         sampling: Of whole clips.
         decoded: Frames decoded at once, and encoded.
+        together: Clips in one call, each with both halves of guidance; renders have one.
         matrices: Sides of those whose products are the measure; none: as usual.
     """
 
@@ -46,11 +49,12 @@ class Plan:
     compiling: float
     sampling: Sampling
     decoded: int
+    together: tuple[int, ...]
     matrices: tuple[int, ...] = ()
 
 
-FULL = Plan((256, 512), 5, {}, 45.0, PUBLISHED, 8)
-SMOKE = Plan((32,), 1, {"disable": True}, 0.0, Sampling(steps=2), 2, (64,))
+FULL = Plan((256, 512), 5, {}, 45.0, PUBLISHED, 8, (1, 2, 4))
+SMOKE = Plan((32,), 1, {"disable": True}, 0.0, Sampling(steps=2), 2, (1, 2), (64,))
 
 
 def measure(task: Task) -> None:
@@ -81,12 +85,13 @@ class _Bench:
         """One guided step."""
         findings = self.task.findings
         findings.say(
-            f"Clips of {CLIP} frames. One call for both halves of guidance, the best of {self.plan.repeats} runs; "
-            f"clips/s: of {self.plan.sampling.steps} such calls each, and what they would be at the rate of the best "
-            f"large matrix product in this number type, {self._rate / 1e12:.4g} TFLOP/s here. Frames/s: of a long "
-            "stretch, where clips share a quarter of their frames; the goal on an H100 is 50 at 256 pixels."
+            f"Clips of {CLIP} frames, both halves of guidance in one call; renders have one clip a call. The best of "
+            f"{self.plan.repeats} runs; clips/s: of {self.plan.sampling.steps} steps each, and what they would be at "
+            f"the rate of the best large matrix product in this number type, {self._rate / 1e12:.4g} TFLOP/s here. "
+            "Frames/s: of a long stretch, where clips share a quarter of their frames; the goal on an H100 is 50 at "
+            "256 pixels."
         )
-        findings.head("crops", "way", "ms a step", "clips/s", "limit", "of limit", "frames/s")
+        findings.head(*_HEAD)
         for side in self.plan.sides:
             for way, layout in LAYOUTS.items():
                 findings.attempt(f"a step at {side} pixels, {way}", partial(self._step, side, way, layout))
@@ -118,45 +123,48 @@ class _Bench:
         """One guided step, compiled: minutes, so it comes last."""
         findings = self.task.findings
         findings.say("Compiled by torch.compile, channels last.")
-        findings.head("crops", "way", "ms a step", "clips/s", "limit", "of limit", "frames/s")
+        findings.head(*_HEAD)
         for side in self.plan.sides:
             findings.attempt(
                 f"a step at {side} pixels, compiled", partial(self._compiled_step, side), self.plan.compiling
             )
 
-    def _call(self, side: int) -> Callable[[], object]:
-        given = random_input(2, side, self.compute.device, self.compute.dtype)
+    def _call(self, side: int, together: int) -> Callable[[], object]:
+        given = random_input(2 * together, side, self.compute.device, self.compute.dtype)
         return lambda: self.unet(*given)
+
+    def _seconds(self, side: int, together: int) -> float:
+        return self._watch.warm_seconds(self._call(side, together))
 
     def _step(self, side: int, way: str, layout: torch.memory_format) -> None:
         nn.Module.to(self.unet, memory_format=layout)
-        with torch.inference_mode():
-            self._tell(side, way, self._watch.warm_seconds(self._call(side)))
+        for together in self.plan.together:
+            with torch.inference_mode():
+                seconds = fits(partial(self._seconds, side, together))
+            if seconds is None:
+                self.task.findings.row(side, way, together, "memory ran out")
+                break
+            self._tell(side, way, together, seconds)
 
     def _graph(self, side: int, way: str) -> None:
         with torch.inference_mode():
-            self._tell(side, way, self._watch.warm_seconds(captured(self._call(side), self.compute.device)))
+            work = captured(self._call(side, 1), self.compute.device)
+            self._tell(side, way, 1, self._watch.warm_seconds(work))
 
     def _compiled_step(self, side: int) -> None:
         torch.compiler.reset()
         self.unet.compile(dynamic=False, **self.plan.compiler)
-        self._step(side, "compiled", torch.channels_last)
+        with torch.inference_mode():
+            self._tell(side, "compiled", 1, self._seconds(side, 1))
         self._graph(side, "compiled, CUDA graph")
 
-    def _tell(self, side: int, way: str, seconds: float) -> None:
+    def _tell(self, side: int, way: str, together: int, seconds: float) -> None:
         steps = self.plan.sampling.steps
         limit = self._rate / (steps * 2 * call_flop(self.unet.config, side))
-        clips = 1 / (steps * seconds)
+        clips = together / (steps * seconds)
         fresh = CLIP - self.plan.sampling.overlap
-        self.task.findings.row(
-            side,
-            way,
-            f"{1000 * seconds:.1f}",
-            f"{clips:.3g}",
-            f"{limit:.3g}",
-            f"{clips / limit:.0%}",
-            f"{fresh * clips:.1f}",
-        )
+        figures = (f"{clips:.3g}", f"{limit:.3g}", f"{clips / limit:.0%}", f"{fresh * clips:.1f}")
+        self.task.findings.row(side, way, together, f"{1000 * seconds:.1f}", *figures)
 
     def _clip(self, side: int) -> None:
         watch = Stopwatch(1, self.compute.device)

@@ -32,7 +32,7 @@ def test_each_part_comes_to_its_end(name: str, models: Path, tmp_path: Path) -> 
 
 def test_the_script_writes_the_page_where_it_is_told_to(tmp_path: Path) -> None:
     done = subprocess.run(
-        [ROOT / "benchmarks" / "on_gpu.sh", "--smoke", "--only", "machine"],
+        [ROOT / "benchmarks" / "on_gpu.sh", "--seconds", "3000", "--smoke", "--only", "machine"],
         capture_output=True,
         text=True,
         check=False,
