@@ -36,13 +36,14 @@ class Part:
     needed: bool = False
 
 
+# With most of the time that compiling takes for MuseTalk's networks; what a part does not need, those after it have.
 PARTS = (
     Part("machine", "The machine", 0.07),
     Part("files", "Weights", 0.25, needed=True),
     Part("numbers", "Every network in fp16 and bf16, against fp32", 0.14),
-    Part("networks", "MuseTalk: UNet and decoders", 0.26),
+    Part("networks", "MuseTalk: UNet and decoders", 0.40),
     Part("latentsync", "LatentSync", 0.19),
-    Part("renders", "Whole renders", 0.18),
+    Part("renders", "Whole renders", 0.19),
     Part("memory", "Memory over many segments", 0.07),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
 from dataclasses import dataclass
@@ -21,6 +22,17 @@ from musetalk.settings import EncoderSettings, RenderSettings
 
 _REASON = 120  # characters of what ffmpeg says where it cannot do something
 _NO_SPEED = 1000.0  # GFLOP/s that forecasts assume: nobody looks at them here
+# Of ffmpeg alone: options before the clip, and after it.
+_WAYS = {
+    "decoding": ([], ["-f", "null", "-"]),
+    "decoding by NVDEC": (["-hwaccel", "cuda"], ["-f", "null", "-"]),
+    "x264": ([], ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-f", "null", "-"]),
+    "NVENC": ([], ["-c:v", "h264_nvenc", "-preset", "p4", "-f", "null", "-"]),
+    "NVDEC to NVENC": (
+        ["-hwaccel", "cuda", "-hwaccel_output_format", "cuda"],
+        ["-c:v", "h264_nvenc", "-f", "null", "-"],
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +104,12 @@ def measure(task: Task) -> None:
             task.findings.attempt(what, partial(_ffmpeg, task, size, 25 * plan.seconds, by, before, after))
 
 
-_WAYS = {
-    "decoding": ([], ["-f", "null", "-"]),
-    "decoding by NVDEC": (["-hwaccel", "cuda"], ["-f", "null", "-"]),
-    "x264": ([], ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-f", "null", "-"]),
-    "NVENC": ([], ["-c:v", "h264_nvenc", "-preset", "p4", "-f", "null", "-"]),
-    "NVDEC to NVENC": (
-        ["-hwaccel", "cuda", "-hwaccel_output_format", "cuda"],
-        ["-c:v", "h264_nvenc", "-f", "null", "-"],
-    ),
-}
-
-
 def _wanted(plan: Plan, encoders: list[str]) -> list[Wanted]:
     renders = []
-    for size in plan.sizes:
-        for decoder in plan.decoders:
-            for codec in encoders:
-                name = f"MuseTalk 1.5, {size[0]}x{size[1]}, decoder {decoder}, {codec}"
-                settings = {"backend": "musetalk-v15", "network": {"decoder": decoder}, "encoder": {"codec": codec}}
-                renders.append(Wanted(name, size, settings))
+    for decoder, size, codec in itertools.product(plan.decoders, plan.sizes, encoders):  # each decoder is loaded once
+        name = f"MuseTalk 1.5, {size[0]}x{size[1]}, decoder {decoder}, {codec}"
+        settings = {"backend": "musetalk-v15", "network": {"decoder": decoder}, "encoder": {"codec": codec}}
+        renders.append(Wanted(name, size, settings))
     size = plan.sizes[0]
     latentsync = {"backend": "latentsync-1.5", "latentsync": plan.latentsync}
     needs = 3 * plan.seconds
