@@ -38,6 +38,7 @@ class Part:
 
 # With most of the time that compiling takes for MuseTalk's networks; what a part does not need, those after it have.
 PARTS = (
+    Part("packages", "Packages", 0.06),
     Part("machine", "The machine", 0.07),
     Part("files", "Weights", 0.25, needed=True),
     Part("numbers", "Every network in fp16 and bf16, against fp32", 0.14),
