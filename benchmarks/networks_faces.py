@@ -27,8 +27,9 @@ from musetalk.faces.parsing.parser import load_parser
 from musetalk.faces.proportions import assumed_extent
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox
+from musetalk.media.frames import Frame
 from musetalk.media.probe import probe_source
-from musetalk.media.reader import read_frames
+from musetalk.media.reader import decode
 from musetalk.media.writer import trial_encode
 from musetalk.settings import EncoderSettings, Limits, TrackerSettings
 from musetalk.utils.arrays import UInt8Array
@@ -164,8 +165,8 @@ def video(folder: Path) -> tuple[Stage, Stage]:
     """Decoding and encoding a 1080p frame of the shipped sample, each in its ffmpeg."""
     clip = make_clip(folder / "clip.mp4", seconds=4, fps=str(FPS), size=(WIDTH, HEIGHT), picture=ASSETS / "sample.mp4")
     source = probe_source(clip, Limits())
-    frames: list[UInt8Array] = []
-    decoding = _with_children(lambda: frames.extend(read_frames(source)))
+    frames: list[Frame] = []
+    decoding = _with_children(lambda: frames.extend(decode(source)))
     encoding = _with_children(lambda: trial_encode(frames, FPS, EncoderSettings()))
     return Stage(decoding / len(frames)), Stage(encoding / len(frames))
 

@@ -96,7 +96,7 @@ def measure(clip: Path) -> Iterator[tuple[str, ...]]:
         tempfile.TemporaryDirectory() as name,
         LipSync(registry).preparing(clip, ASSETS / "voice.wav", settings, Path(name)) as plan,
     ):
-        own = changes(plan, lambda frame: frame.source)
+        own = changes(plan, lambda frame: None if frame.source is None else frame.source.rgb())
         for kind, (sharpen, flicker) in KINDS.items():
             enhancer = None if kind == "no enhancer" else StandIn(sharpen, flicker)
             ratios = []
@@ -105,7 +105,7 @@ def measure(clip: Path) -> Iterator[tuple[str, ...]]:
                 finish = replace(plan.finish, enhance=enhance)
                 components = replace(plan.components, enhancer=enhancer)
                 work = replace(plan, finish=finish, components=components)
-                ratios.append(f"{changes(work, lambda frame: frame.picture) / own:.2f}")
+                ratios.append(f"{changes(work, lambda frame: frame.picture.rgb()) / own:.2f}")
             yield (clip.name, kind, f"{own:.2f}", *ratios, *[""] * (len(STEADINESS) - len(ratios)))
 
 

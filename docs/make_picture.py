@@ -14,6 +14,7 @@ from PIL import Image
 
 from musetalk.assets import SAMPLE, VOICE
 from musetalk.lipsync import LipSync
+from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
@@ -41,7 +42,7 @@ def main() -> None:
         LipSync().preparing(SAMPLE, VOICE, RenderSettings(), Path(folder)) as ready,
     ):
         for k in FRAMES:
-            source = play(ready.source, ready.timeline, k, k + 1, spool_dir=ready.folder)
+            source = map(Frame.rgb, play(ready.source, ready.timeline, k, k + 1, spool_dir=ready.folder))
             for row, frames in zip(rows, (source, render_frames(ready, k, k + 1, RenderRun())), strict=True):
                 row.extend(small(frame) for frame in islice(frames, 1))
     picture = np.concatenate([np.concatenate(row, axis=1) for row in rows])

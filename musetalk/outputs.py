@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from musetalk.errors import VoiceError
@@ -42,7 +41,7 @@ class Outputs:
                 self.measurer.add(frame.number, frame.picture, frame.source, frame.masks)
         if self.debug_videos is not None:
             self.debug_videos.add(frame)
-        self.run.show(partial(small_jpeg, frame.output))
+        self.run.show(lambda: small_jpeg(frame.output.rgb()))
 
     def finish(self) -> None:
         """Let the files appear, whole."""
@@ -77,7 +76,7 @@ def open_outputs(
     writer = VideoWriter(
         out,
         folder=plan.folder,
-        size=plan.output_size,
+        layout=plan.output_layout,
         fps=source.fps,
         sound=sound,
         color=source.output_color,

@@ -15,6 +15,7 @@ from musetalk.comparison.grid import Grid
 from musetalk.comparison.labels import who_painted
 from musetalk.errors import MediaError
 from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.media.frames import FrameLayout, frame_of
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
@@ -81,7 +82,7 @@ def write_side_by_side(
     writer = VideoWriter(
         out,
         folder=folder,
-        size=grid.size,
+        layout=FrameLayout(*grid.size),
         fps=first.fps,
         sound=sound_of(first),
         color=first.output_color,
@@ -100,7 +101,7 @@ def write_side_by_side(
             for number, picture in enumerate(pictures):
                 x, y = grid.corner(number)
                 canvas[y + grid.label : y + grid.label + grid.height, x : x + grid.width] = _fitted(picture, grid)
-            writer.write(canvas)
+            writer.write(frame_of(canvas))
             on_frame(done, first.frame_count)
         writer.finish()
 

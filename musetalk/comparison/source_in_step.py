@@ -12,13 +12,13 @@ import numpy as np
 
 from musetalk.comparison.side_by_side import sound_of
 from musetalk.media.filters import encoded_size
+from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.playback import play_over
 from musetalk.media.probe import probe_source, probe_wanted
 from musetalk.media.types import Source
 from musetalk.media.writer import VideoWriter
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings, SourceSettings
-from musetalk.utils.arrays import UInt8Array
 
 
 def write_source_in_step(
@@ -51,11 +51,11 @@ def write_source_in_step(
     """
     made = probe_source(result, wanted.limits, fps=wanted.fps, cancel=cancel)
     source = probe_wanted(video, wanted, cancel)
-    count, size = made.frame_count, _size_beside(source, made)
+    count, layout = made.frame_count, _layout_beside(source, made)
     writer = VideoWriter(
         out,
         folder=folder,
-        size=size,
+        layout=layout,
         fps=made.fps,
         sound=sound_of(made),
         color=source.output_color,
@@ -66,18 +66,19 @@ def write_source_in_step(
     frames = play_over(source, count, length, spool_dir=folder, cancel=cancel)
     with writer, closing(frames):
         for done, frame in enumerate(frames, 1):
-            writer.write(_scaled(frame, size))
+            writer.write(_scaled(frame, layout))
             on_frame(done, count)
         writer.finish()
 
 
-def _size_beside(source: Source, made: Source) -> tuple[int, int]:
-    """Return the size of the source beside a result: its own, unless frame steps have given that another one."""
+def _layout_beside(source: Source, made: Source) -> FrameLayout:
+    """Return how the source is written beside a result: as it is, unless frame steps have given that another size."""
     own, beside = (source.width, source.height), (made.width, made.height)
-    return own if beside == encoded_size(own) else beside
+    return source.layout if beside == encoded_size(own) else FrameLayout(*beside)
 
 
-def _scaled(frame: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    if (frame.shape[1], frame.shape[0]) == size:
+def _scaled(frame: Frame, layout: FrameLayout) -> Frame:
+    if frame.layout == layout:
         return frame
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    size = (layout.width, layout.height)
+    return frame_of(np.asarray(cv2.resize(frame.rgb(), size, interpolation=cv2.INTER_CUBIC), np.uint8))

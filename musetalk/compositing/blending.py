@@ -37,6 +37,11 @@ class Patch:
     borders: Borders
     share: float = 1.0
 
+    @property
+    def weight(self) -> Float32Array:
+        """How much of it is mixed in, pixel by pixel: float32 [h, w]."""
+        return self.alpha if self.share == 1 else self.alpha * np.float32(self.share)
+
     def of(self, frame: UInt8Array) -> UInt8Array:
         """Return the part of the frame that it covers: uint8 RGB [h, w, 3], a view."""
         rows, columns = self.alpha.shape
@@ -90,7 +95,7 @@ def blend(frame: UInt8Array, patch: Patch, method: BlendMethod = "alpha") -> Non
     under = patch.of(frame)
     if method == "poisson":
         patch = replace(patch, face=on_the_boundary_of(under, patch.face, patch.alpha, patch.borders))
-    alpha = patch.alpha if patch.share == 1 else patch.alpha * np.float32(patch.share)
+    alpha = patch.weight
     mixed = cv2.blendLinear(patch.face, under, alpha, 1 - alpha)
     # blendLinear works in float32 and rounds: exact at alpha 0 and 1 and for equal pixels, within half a level else.
     under[...] = np.asarray(mixed, dtype=np.uint8)

@@ -31,6 +31,10 @@ class FaceMask:
     y: int
     alpha: Float32Array
 
+    def moved(self, dx: int, dy: int) -> FaceMask:
+        """Return the same mask over a frame whose pixels lie so much further right and down."""
+        return FaceMask(self.x + dx, self.y + dy, self.alpha)
+
 
 def face_mask(box: FaceBox, settings: MaskSettings, crop: CropTransform | None = None) -> FaceMask:
     """The mask of a face from its `box` alone, in pixels of the frame: for shapes that need labels, too, an ellipse.

@@ -13,8 +13,10 @@ from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.inspection.contact_sheet import letterboxed
 from musetalk.inspection.panels import mask_picture
 from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.types import ColorTags, Source
 from musetalk.media.writer import VideoWriter
+from musetalk.pipeline.cropping import crop_from
 from musetalk.pipeline.file_uses import debug_files
 from musetalk.pipeline.generate import FaceSteps
 from musetalk.pipeline.render import OutputFrame
@@ -82,8 +84,8 @@ class DebugVideos:
         faces = {steps.face.track: steps for steps in frame.steps}  # of a face painted twice the later one
         rows = [_row(source, steps) for steps in list(faces.values())[: self._rows]]
         empty = [np.zeros((_SIDE, 4 * _SIDE, 3), np.uint8)] * (self._rows - len(rows))
-        crops.write(np.ascontiguousarray(np.concatenate([*rows, *empty])))
-        masks.write(self._masks(frame))
+        crops.write(frame_of(np.concatenate([*rows, *empty])))
+        masks.write(frame_of(self._masks(frame)))
 
     def finish(self) -> None:
         """Give both files their names.
@@ -98,7 +100,7 @@ class DebugVideos:
         return VideoWriter(
             out,
             folder=work,
-            size=size,
+            layout=FrameLayout(*size),
             fps=self._source.fps,
             sound=self._sound,
             color=ColorTags(),
@@ -114,10 +116,10 @@ class DebugVideos:
         return np.asarray(cv2.resize(grey, self._size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _row(source: UInt8Array, steps: FaceSteps) -> UInt8Array:
+def _row(source: Frame, steps: FaceSteps) -> UInt8Array:
     """Return one face: uint8 RGB [_SIDE, 4 * _SIDE, 3]."""
     crop = steps.transform
     enhanced = None if steps.enhanced is None else steps.enhanced.face
     rectangle = BoxCropTransform(crop.x, crop.y, crop.width, crop.height)
-    pictures = (crop.crop(source), steps.generated, enhanced, mask_picture(steps.shown, rectangle))
+    pictures = (crop_from(source, crop), steps.generated, enhanced, mask_picture(steps.shown, rectangle))
     return np.concatenate([letterboxed(picture, _SIDE, _SIDE) for picture in pictures], axis=1)

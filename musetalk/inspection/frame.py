@@ -237,7 +237,7 @@ def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], backend: str, ru
     run.emit("render", segment.start, segment.stop)
     with closing(output_frames(plan, frame, frame + 1, run)) as frames:
         output = next(frames)
-    picture = output.picture if output.source is None else output.source
+    picture = (output.picture if output.source is None else output.source).rgb()
     further = run_notes(run, backend) if chosen else ()
     return FramePreview(
         number=frame,
@@ -247,14 +247,14 @@ def _show(plan: RenderPlan, frame: int, notes: tuple[str, ...], backend: str, ru
         boxes=tuple(boxes),
         chosen=chosen,
         outlines=tuple(mask_outline(mask) for mask in masks),
-        result=None if plan.voice is None else output.picture,
+        result=None if plan.voice is None else output.picture.rgb(),
         notes=(*notes, *frame_notes(plan, frame, picture, chosen, run.cancel), *further),
         crops=tuple(crops),
         lines=tuple(cropper.line(place, face) for face in chosen),
         parsed=tuple(cropper.parsed.parsed(place, face) for face in chosen),
         shift_range=cropper.shift_range([place] * len(chosen), chosen),
         steps=tuple(_with_input(steps, plan, picture, run.cancel) for steps in output.steps),
-        finished=None if plan.voice is None else output.finished,
+        finished=None if plan.voice is None or output.finished is None else output.finished.rgb(),
     )
 
 

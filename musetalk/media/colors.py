@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from musetalk.media.frames import LUMA_WEIGHTS
 from musetalk.media.types import ColorTags
 
-# YCbCr matrices (ITU-T H.273, table 4) that swscale reads and writes.
-SWSCALE_MATRICES = frozenset({"bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"})
+SWSCALE_MATRICES = frozenset(LUMA_WEIGHTS)  # matrices that swscale reads and writes: the same as `frames` does
 SDR = ColorTags("tv", "bt709", "bt709", "bt709")
 
 _HD_WIDTH, _SD_HEIGHT = 1280, 576  # players take untagged pictures from this width or above this height for BT.709

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -11,7 +12,7 @@ from musetalk.errors import OutputError, VoiceError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_process import Child
 from musetalk.media.probe import VoiceFacts
-from musetalk.media.reader import fitted_size, read_frames
+from musetalk.media.reader import decode, fitted_size, read_frames
 from musetalk.media.sound.voice import Voice, extract_sound_of
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -76,15 +77,16 @@ def copy_source(source: Source, out: Path, folder: Path, limits: Limits, cancel:
 def _copy_video(source: Source, out: Path, folder: Path, limits: Limits, cancel: CancelToken | None) -> None:
     count = min(source.frame_count, max(1, round(COPY_SECONDS * source.fps)))
     sound, seconds = _sound_of(source, folder, limits, cancel), float(count / source.fps)
-    size = fitted_size(source, _COPY_SIDE)
-    arguments = ffmpeg_commands.encode_copy(out, size=size, fps=source.fps, sound=sound, seconds=seconds)
+    width, height = fitted_size(source, _COPY_SIDE)
+    layout = replace(source.layout, width=width, height=height)
+    arguments = ffmpeg_commands.encode_copy(out, layout=layout, fps=source.fps, sound=sound, seconds=seconds)
     with (
         Child(arguments, stdin=True, cancel=cancel) as child,
-        closing(read_frames(source, 0, count, max_side=_COPY_SIDE, cancel=cancel)) as frames,
+        closing(decode(source, 0, count, max_side=_COPY_SIDE, cancel=cancel)) as frames,
     ):
         try:
             for frame in frames:
-                child.write(frame.data.cast("B"))
+                child.write(frame.view)
         except BrokenPipeError as error:
             raise _failure(child, out) from error
         if child.finish() != 0:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from musetalk.media.filters import Resize, decode_filters, encode_filters, set_tags
+from musetalk.media.frames import FrameLayout
 from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags, Conversion
 from musetalk.settings import EncoderSettings
@@ -161,25 +162,25 @@ def decode_frames(
     path: Path,
     stream: int,
     *,
-    size: tuple[int, int],
+    layout: FrameLayout,
     way: Way,
     resize: Resize | None = None,
     conversion: Conversion = Conversion(),  # noqa: B008 - frozen
 ) -> list[str]:
-    """Decode a stream's pictures to rgb24 on stdout, each once, upright, `size` (width, height) large.
+    """Decode a stream's pictures to stdout, each once, upright, in a layout.
 
     Their times, counted from the file's beginning wherever decoding begins, are written to stderr before they are
     (see `PICTURE_TIME`): "shown"; and before these that of the first picture that was decoded: "begun".
     `resize` says how, where that is not the stored size: "area" averages (to shrink for detection), "bicubic" keeps
-    detail (to square pixels). Else only chroma is interpolated, for which bilinear is as good and a third cheaper.
+    detail (to square pixels). Else at most chroma is interpolated, for which bilinear is as good and a third cheaper.
     """
     device = ["-init_hw_device", "vulkan"] if conversion.on_vulkan else []
     begun = _say_time("begun", ":enable='eq(n,0)'")
-    filters = ",".join([begun, *_dropped(way), decode_filters(conversion, size, resize), _say_time("shown")])
+    filters = ",".join([begun, *_dropped(way), decode_filters(conversion, layout, resize), _say_time("shown")])
     entry = [] if way.seek is None else ["-noaccurate_seek", "-copyts", "-start_at_zero"]
     frames = [*_pick(stream), "-vf", filters, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", *_SHORT_QUEUE]
     source = read_input(path, start=way.seek, decoder=conversion.decoder)
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+    raw = ["-f", "rawvideo", "-pix_fmt", layout.pixel_format, "pipe:1"]
     return [*_quiet(), *device, *entry, *source, *frames, *raw]
 
 
@@ -323,19 +324,19 @@ class SoundTrack:
 def encode(
     out: Path,
     *,
-    size: tuple[int, int],
+    layout: FrameLayout,
     fps: Fraction,
     sound: SoundTrack,
     color: ColorTags,
     settings: EncoderSettings,
     comment: str,
 ) -> list[str]:
-    """Encode rgb24 frames from stdin with a sound track to a file."""
+    """Encode frames of a layout from stdin with a sound track to a file."""
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
-        *_raw_frames(size, fps),
+        *_raw_frames(layout, fps),
         *_sound_inputs(sound),
-        *["-filter_complex", f"[0:v]{encode_filters(size, color)}[v];{_sound_filter(sound)}[a]"],
+        *["-filter_complex", f"[0:v]{encode_filters(layout, color)}[v];{_sound_filter(sound)}[a]"],
         *["-map", "[v]", "-map", "[a]"],
         *_video_codec(settings, fps),
         *["-c:a", "aac", "-b:a", f"{settings.audio_kbps}k"],
@@ -343,8 +344,9 @@ def encode(
     ]
 
 
-def _raw_frames(size: tuple[int, int], fps: Fraction) -> list[str]:
-    form = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-framerate", rate_text(fps)]
+def _raw_frames(layout: FrameLayout, fps: Fraction) -> list[str]:
+    size = f"{layout.width}x{layout.height}"
+    form = ["-f", "rawvideo", "-pix_fmt", layout.pixel_format, "-s", size, "-framerate", rate_text(fps)]
     return [*form, *_SHORT_QUEUE, "-i", "pipe:0"]
 
 
@@ -374,22 +376,22 @@ def _sound_filter(sound: SoundTrack) -> str:
     return f"{voice},{layout}[s1];{rest};[s1][s2]concat=n=2:v=0:a=1,atrim=end={sound.seconds:.6f},{end}"
 
 
-def encode_trial(*, size: tuple[int, int], fps: Fraction, settings: EncoderSettings) -> list[str]:
-    """Encode rgb24 frames from stdin to nowhere, as `encode` would."""
+def encode_trial(*, layout: FrameLayout, fps: Fraction, settings: EncoderSettings) -> list[str]:
+    """Encode frames of a layout from stdin to nowhere, as `encode` would."""
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error"],
-        *_raw_frames(size, fps),
-        *["-vf", encode_filters(size, ColorTags()), *_video_codec(settings, fps), "-f", "null", "-"],
+        *_raw_frames(layout, fps),
+        *["-vf", encode_filters(layout, ColorTags()), *_video_codec(settings, fps), "-f", "null", "-"],
     ]
 
 
-def encode_copy(out: Path, *, size: tuple[int, int], fps: Fraction, sound: Path | None, seconds: float) -> list[str]:
-    """Encode rgb24 frames from stdin, with a WAV file cut to `seconds` if there is one, as MP4: quick and small."""
+def encode_copy(out: Path, *, layout: FrameLayout, fps: Fraction, sound: Path | None, seconds: float) -> list[str]:
+    """Encode frames from stdin, with a WAV file cut to `seconds` if there is one, as MP4: quick and small."""
     heard = [] if sound is None else [*read_input(sound), "-t", f"{seconds:.3f}", "-c:a", "aac", "-b:a", "128k"]
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
-        *_raw_frames(size, fps),
-        *[*heard, "-vf", encode_filters(size, ColorTags())],
+        *_raw_frames(layout, fps),
+        *[*heard, "-vf", encode_filters(layout, ColorTags())],
         *["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-movflags", "+faststart", file_url(out)],
     ]
 

@@ -1,4 +1,4 @@
-"""ffmpeg's filters between stored pictures and plain RGB: one chain, a pure function of what is known of the source."""
+"""ffmpeg's filters between stored pictures and frames: one chain, a pure function of what is known of the source."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from musetalk.media.colors import SWSCALE_MATRICES, assumed_matrix
+from musetalk.media.frames import FrameLayout
 from musetalk.media.types import ColorTags, Conversion, Deinterlacing, PixelShape, ToneMapping
 
 Resize = Literal["area", "bicubic"]
@@ -19,22 +20,29 @@ _EXACT = "accurate_rnd+full_chroma_int"
 WHITE_NITS = 203.0
 _KNEE = 0.4
 
+_ENCODED = "yuv420p"  # what every player shows
+
 _NEARLY = 0.001  # seconds, by which times are rounded
 
 BY_ZSCALE = "zscale=matrix=gbr:range=full,format=gbrp"  # from any matrix, those that swscale does not know included
 
 
-def decode_filters(conversion: Conversion, size: tuple[int, int], resize: Resize | None) -> str:
-    """Return the chain from stored pictures to rgb24 of `size` (width, height).
+def decode_filters(conversion: Conversion, layout: FrameLayout, resize: Resize | None) -> str:
+    """Return the chain from stored pictures to frames of a layout.
 
     Fields become pictures first, while their lines are where they were; alpha is resolved before colors of
     neighbouring pixels mix, so that hidden ones do not bleed in; bars come last, so that they are black.
 
     Args:
         conversion: What is to be done.
-        size: Of the result.
-        resize: How, where `size` is not the stored one: "area" averages, "bicubic" keeps detail.
+        layout: Of the result; planar where nothing but fields has to be converted: then samples stay as they are.
+        resize: How, where its size is not the stored one: "area" averages, "bicubic" keeps detail.
     """
+    size = (layout.width, layout.height)
+    if layout.planar:
+        fields = [] if conversion.deinterlacing is None else [_deinterlace(conversion.deinterlacing)]
+        scaled = [] if resize is None else [_scale(conversion, size, resize)]
+        return ",".join([*fields, *scaled, f"format={layout.pixel_format}"])
     steps = [] if conversion.matrix is None else [f"setparams=colorspace={conversion.matrix}"]
     if conversion.deinterlacing is not None:
         steps.append(_deinterlace(conversion.deinterlacing))
@@ -119,20 +127,23 @@ def encoded_size(size: tuple[int, int]) -> tuple[int, int]:
     return width + width % 2, height + height % 2
 
 
-def encode_filters(size: tuple[int, int], color: ColorTags) -> str:
-    """Return the chain from rgb24 of `size` to what is encoded, tagged with `color`.
+def encode_filters(layout: FrameLayout, color: ColorTags) -> str:
+    """Return the chain from frames of a layout to what is encoded, tagged with `color`: 4:2:0 of 8 bits.
 
     Sides that grow (see `encoded_size`) do so by a pixel that repeats the edge. An untagged picture stays untagged,
-    and is written as players will read it.
+    and is written as players will read it. Planes of 4:2:0 with 8 bits are encoded as they are.
     """
-    width, height = size
+    width, height = size = (layout.width, layout.height)
     steps = []
     if (grown := encoded_size(size)) != size:
         steps.append(f"pad={grown[0]}:{grown[1]}")
         steps.append(f"fillborders=right={grown[0] - width}:bottom={grown[1] - height}:mode=smear")
+    if layout.planar:
+        converted = [] if layout.pixel_format == _ENCODED else [f"scale=flags=bicubic+{_EXACT},format={_ENCODED}"]
+        return ",".join([*steps, *converted, _tags(color)])
     matrix = color.space if color.space in SWSCALE_MATRICES else assumed_matrix(width, height)
     output_range = "pc" if color.range == "pc" else "tv"
-    steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags=bicubic+{_EXACT},format=yuv420p")
+    steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags=bicubic+{_EXACT},format={_ENCODED}")
     return ",".join([*steps, _tags(color)])
 
 

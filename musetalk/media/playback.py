@@ -10,14 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Literal
 
-import numpy as np
-
 from musetalk.errors import MediaError, write_error
-from musetalk.media.reader import read_frames
+from musetalk.media.frames import Frame
+from musetalk.media.reader import decode
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
-from musetalk.utils.arrays import UInt8Array
 
 SPOOL_BYTES = 2**30  # disk that backward playing may take at a time
 _LEAST_PIECE = 24  # frames
@@ -32,8 +30,8 @@ def play(
     spool_dir: Path,
     spool_bytes: int = SPOOL_BYTES,
     cancel: CancelToken | None = None,
-) -> Generator[UInt8Array, None, None]:
-    """Yield output frames [start, stop): uint8 RGB [H, W, 3], each an array of its own.
+) -> Generator[Frame, None, None]:
+    """Yield output frames [start, stop), as they are decoded, each in memory of its own.
 
     Backwards, the source is decoded forwards from keyframe to keyframe into a spool file in `spool_dir`, which is
     then read from its end: mostly one decoding per frame, one frame in memory, at most `spool_bytes` (one frame at
@@ -45,7 +43,7 @@ def play(
     for run in timeline.runs(start, stop):
         length = run.stop - run.start
         if run.step == 1:
-            frames = read_frames(source, run.source, run.source + length, cancel=cancel)
+            frames = decode(source, run.source, run.source + length, cancel=cancel)
         elif run.step == -1:
             frames = _read_backwards(source, run.source - length + 1, run.source + 1, spool_dir, spool_bytes, cancel)
         else:
@@ -70,15 +68,15 @@ def play_over(
     *,
     spool_dir: Path,
     cancel: CancelToken | None = None,
-) -> Generator[UInt8Array, None, None]:
+) -> Generator[Frame, None, None]:
     """Yield what `count` output frames show of a source; see `play`, and `Timeline` for `length`."""
     yield from play(
         source, Timeline(count, count, source.frame_count, length), 0, count, spool_dir=spool_dir, cancel=cancel
     )
 
 
-def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -> Generator[UInt8Array, None, None]:
-    with closing(read_frames(source, frame, frame + 1, cancel=cancel)) as frames:
+def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -> Generator[Frame, None, None]:
+    with closing(decode(source, frame, frame + 1, cancel=cancel)) as frames:
         for held in frames:
             for _ in range(length):
                 yield held.copy()
@@ -86,25 +84,25 @@ def _hold(source: Source, frame: int, length: int, cancel: CancelToken | None) -
 
 def _read_backwards(
     source: Source, start: int, stop: int, spool_dir: Path, spool_bytes: int, cancel: CancelToken | None
-) -> Generator[UInt8Array, None, None]:
+) -> Generator[Frame, None, None]:
     for low, high in reversed(_segments(source, start, stop, spool_bytes)):
         with tempfile.TemporaryFile(dir=spool_dir) as spool:
-            if _spool(read_frames(source, low, high, cancel=cancel), spool) != high - low:
+            if _spool(decode(source, low, high, cancel=cancel), spool) != high - low:
                 return
             for index in reversed(range(high - low)):
-                picture: UInt8Array = np.empty((source.height, source.width, 3), np.uint8)
+                frame = Frame(source.layout)
                 spool.seek(index * source.frame_bytes)
-                spool.readinto(picture.data.cast("B"))
-                yield picture
+                spool.readinto(frame.view)
+                yield frame
 
 
-def _spool(frames: Generator[UInt8Array, None, None], spool: IO[bytes]) -> int:
+def _spool(frames: Generator[Frame, None, None], spool: IO[bytes]) -> int:
     """Write frames to a file; returns how many there were."""
     count = 0
     try:
         with closing(frames):
             for frame in frames:
-                spool.write(frame.data.cast("B"))
+                spool.write(frame.view)
                 count += 1
         spool.flush()
     except OSError as error:

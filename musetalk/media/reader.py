@@ -1,4 +1,4 @@
-"""Frames out of a source, in order, a few at a time."""
+"""Frames out of a source, in order, a few at a time: as they are stored, or as RGB."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from musetalk.errors import MediaError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_process import Child
 from musetalk.media.filters import Resize
+from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.pictures.decoding import read_animated, read_image
 from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.prefetch import map_closing
 
 
 def fitted_size(source: Source, max_side: int | None) -> tuple[int, int]:
@@ -30,14 +32,14 @@ def fitted_size(source: Source, max_side: int | None) -> tuple[int, int]:
     return max(1, round(source.width * max_side / longest)), max(1, round(source.height * max_side / longest))
 
 
-def read_frames(
+def decode(
     source: Source,
     start: int = 0,
     stop: int | None = None,
     *,
     max_side: int | None = None,
     cancel: CancelToken | None = None,
-) -> Generator[UInt8Array, None, None]:
+) -> Generator[Frame, None, None]:
     """Decode frames [start, stop) at the source's constant rate.
 
     Args:
@@ -48,7 +50,7 @@ def read_frames(
         cancel: Ends the decoder.
 
     Yields:
-        uint8 RGB [H, W, 3], each an array of its own that the caller may write to.
+        Frames of the source's layout, where that is not shrunk, each in memory of its own that the caller may write to.
 
     Raises:
         MediaError: Nothing can be decoded.
@@ -56,27 +58,40 @@ def read_frames(
     stop = source.frame_count if stop is None else min(stop, source.frame_count)
     if start >= stop:
         return
-    size = fitted_size(source, max_side)
+    width, height = fitted_size(source, max_side)
+    layout = replace(source.layout, width=width, height=height)
     if source.images:
-        yield from _read_images(source, start, stop, size)
+        yield from _read_images(source, start, stop, layout)
     elif source.animated:
-        yield from _read_animation(source, start, stop, size, cancel)
+        yield from _read_animation(source, start, stop, layout, cancel)
     else:
-        yield from _read_video(source, start, stop, size, cancel)
+        yield from _read_video(source, start, stop, layout, cancel)
 
 
-def _read_images(source: Source, start: int, stop: int, size: tuple[int, int]) -> Generator[UInt8Array, None, None]:
+def read_frames(
+    source: Source,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    max_side: int | None = None,
+    cancel: CancelToken | None = None,
+) -> Generator[UInt8Array, None, None]:
+    """Decode frames [start, stop) as `decode` does: uint8 RGB [H, W, 3], each an array of its own."""
+    yield from map_closing(Frame.rgb, decode(source, start, stop, max_side=max_side, cancel=cancel))
+
+
+def _read_images(source: Source, start: int, stop: int, layout: FrameLayout) -> Generator[Frame, None, None]:
     for path in source.images[start:stop]:
-        yield _fitted(read_image(path, source.alpha_background), size)
+        yield _fitted(read_image(path, source.alpha_background), layout)
 
 
 def _read_animation(
-    source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
-) -> Generator[UInt8Array, None, None]:
+    source: Source, start: int, stop: int, layout: FrameLayout, cancel: CancelToken | None
+) -> Generator[Frame, None, None]:
     """Yield one picture at a time, shown as often as the clock says."""
     clock = source.clock
     picture = clock.picture(start)
-    shown: UInt8Array | None = None
+    shown: Frame | None = None
     with closing(read_animated(source.path, source.alpha_background, picture)) as pictures:
         for frame in range(start, stop):
             repeated = True
@@ -86,32 +101,33 @@ def _read_animation(
                 decoded = next(pictures, None)
                 if decoded is None:
                     return
-                shown = _fitted(decoded, size)
+                shown = _fitted(decoded, layout)
                 picture += 1
                 repeated = False
             yield shown.copy() if repeated else shown
 
 
-def _fitted(picture: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    """Return a picture in a size of (width, height), shrunk by averaging."""
-    if (picture.shape[1], picture.shape[0]) == size:
-        return picture
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+def _fitted(picture: UInt8Array, layout: FrameLayout) -> Frame:
+    """Return a picture, uint8 RGB [H, W, 3], in the size of a layout, shrunk by averaging."""
+    size = (layout.width, layout.height)
+    if (picture.shape[1], picture.shape[0]) != size:
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return frame_of(picture)
 
 
 def _read_video(
-    source: Source, start: int, stop: int, size: tuple[int, int], cancel: CancelToken | None
-) -> Generator[UInt8Array, None, None]:
+    source: Source, start: int, stop: int, layout: FrameLayout, cancel: CancelToken | None
+) -> Generator[Frame, None, None]:
     """Yield each picture shown as often as the clock says.
 
     In the place of one that cannot be decoded, the one before is shown.
     """
     clock = source.clock
-    shown: UInt8Array | None = None
+    shown: Frame | None = None
     number = -1  # of the picture shown
-    coming: tuple[int, UInt8Array] | None = None
+    coming: tuple[int, Frame] | None = None
     first = max(0, clock.picture(start) - source.conversion.lead)
-    with closing(_pictures_from(source, first, size, cancel)) as pictures:
+    with closing(_pictures_from(source, first, layout, cancel)) as pictures:
         for frame in range(start, stop):
             wanted, repeated = clock.picture(frame), True
             while number < wanted:
@@ -129,14 +145,14 @@ def _read_video(
 
 
 def _pictures_from(
-    source: Source, wanted: int, size: tuple[int, int], cancel: CancelToken | None
-) -> Generator[tuple[int, UInt8Array], None, None]:
+    source: Source, wanted: int, layout: FrameLayout, cancel: CancelToken | None
+) -> Generator[tuple[int, Frame], None, None]:
     """Decoded pictures with their numbers, ascending, from `wanted` or one before it on, if there is any."""
     experience = source.experience
     ways = tuple(ways_to(wanted, source.clock, seekable=source.seekable, keys_back=experience.keys_back))
     for way in ways:
         last = way is ways[-1]
-        with closing(_decode(source, way, size, cancel, needed=last)) as pictures:
+        with closing(_decode(source, way, layout, cancel, needed=last)) as pictures:
             first = next(pictures, None)
             if first is None or (not last and (first.astray or first.number > wanted)):
                 continue
@@ -149,29 +165,29 @@ def _pictures_from(
 
 class _Decoded(NamedTuple):
     number: int
-    picture: UInt8Array
+    picture: Frame
     astray: bool  # nothing shows that it is what decoding from the file's beginning would give as this number
 
 
 def _decode(
-    source: Source, way: Way, size: tuple[int, int], cancel: CancelToken | None, *, needed: bool
+    source: Source, way: Way, layout: FrameLayout, cancel: CancelToken | None, *, needed: bool
 ) -> Generator[_Decoded, None, None]:
     """Decode on one way; numbers ascend.
 
     Raises:
         MediaError: No picture comes, and one is needed.
     """
-    whole = size == (source.width, source.height)
+    whole = (layout.width, layout.height) == (source.width, source.height)
     resize: Resize | None = "area" if not whole else None if source.square_pixels else "bicubic"
     if source.conversion.letterbox:  # ffmpeg would leave out as many pictures again where the size changes
         way = replace(way, skip_pictures=0)
     arguments = ffmpeg_commands.decode_frames(
-        source.path, source.stream, size=size, way=way, resize=resize, conversion=source.conversion
+        source.path, source.stream, layout=layout, way=way, resize=resize, conversion=source.conversion
     )
     times, number, late = source.clock.picture_times, way.skip_pictures - 1, False
     before: float | None = None
     with Child(arguments, stdout=True, marks=ffmpeg_commands.PICTURE_TIME, cancel=cancel) as child:
-        while (picture := _next_picture(child, size)) is not None:
+        while (picture := _next_picture(child, layout)) is not None:
             said = _next_times(child, source.delay)
             following, astray = number + 1, False
             if times and said.shown is not None:
@@ -203,7 +219,7 @@ def _next_times(child: Child, delay: float) -> _Times:
     return _Times(said.get("begun"), said.get("shown"))
 
 
-def _next_picture(child: Child, size: tuple[int, int]) -> UInt8Array | None:
-    picture: UInt8Array = np.empty((size[1], size[0], 3), np.uint8)
-    view = picture.data.cast("B")
+def _next_picture(child: Child, layout: FrameLayout) -> Frame | None:
+    picture = Frame(layout)
+    view = picture.view
     return picture if child.read_into(view) == len(view) else None

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from musetalk.media.frames import LUMA_WEIGHTS, PLANAR, FrameLayout
 from musetalk.media.seeking import Experience
 from musetalk.media.timing.clock import FrameClock
 from musetalk.settings import Background
@@ -60,7 +61,7 @@ class PixelShape:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What is done to a video's stored pictures so that they are upright 8-bit RGB of one size.
+    """What is done to a video's stored pictures so that they are upright, whole, opaque, SDR and of one size.
 
     Attributes:
         decoder: The decoder to use in place of ffmpeg's own choice; None: that.
@@ -88,6 +89,11 @@ class Conversion:
     def on_vulkan(self) -> bool:
         """Whether a Vulkan device is needed."""
         return self.tone_mapping is not None and self.tone_mapping.filter == "libplacebo"
+
+    @property
+    def keeps_planes(self) -> bool:
+        """Whether pictures stay what they are stored as, but for their fields."""
+        return self.tone_mapping is None and self.background is None and not self.by_zscale and not self.letterbox
 
     @property
     def lead(self) -> int:
@@ -170,9 +176,23 @@ class Source:
         return self.clock.picture_times[0] if self.clock.picture_times else 0.0
 
     @property
+    def layout(self) -> FrameLayout:
+        """How its frames are decoded: to the planes that are stored, or, where these have to be converted, to RGB."""
+        matrix = self.conversion.matrix or self.color.space
+        stored = self.pixel_format.replace("yuvj", "yuv")
+        if self.images or self.animated or not self.conversion.keeps_planes:
+            return FrameLayout(self.width, self.height)
+        if stored not in PLANAR or matrix not in LUMA_WEIGHTS:
+            return FrameLayout(self.width, self.height)
+        full_range = self.color.range == "pc"
+        if stored != self.pixel_format and not full_range:  # its name says what its tag does not, and what players miss
+            return FrameLayout(self.width, self.height)
+        return FrameLayout(self.width, self.height, stored, matrix, full_range)
+
+    @property
     def frame_bytes(self) -> int:
-        """Bytes of one decoded frame (uint8 RGB)."""
-        return self.width * self.height * 3
+        """Bytes of one decoded frame."""
+        return self.layout.frame_bytes
 
     def shortened(self, frame_count: int) -> Source:
         """The same source, known to end after `frame_count` frames."""

@@ -13,10 +13,10 @@ from musetalk.errors import OutputError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.ffmpeg_process import Child
+from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings
-from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.files import put_in_place
 
 OUTPUT_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
@@ -42,23 +42,22 @@ def try_encoder(settings: EncoderSettings) -> None:
     Raises:
         OutputError: That does not work, with the encoder's reason.
     """
-    trial_encode([np.zeros((256, 256, 3), np.uint8)] * 4, Fraction(25), settings)
+    trial_encode([frame_of(np.zeros((256, 256, 3), np.uint8))] * 4, Fraction(25), settings)
 
 
 def trial_encode(
-    frames: Sequence[UInt8Array], fps: Fraction, settings: EncoderSettings, cancel: CancelToken | None = None
+    frames: Sequence[Frame], fps: Fraction, settings: EncoderSettings, cancel: CancelToken | None = None
 ) -> None:
-    """Encode frames to nowhere, to see whether and how fast it works.
+    """Encode frames of one layout to nowhere, to see whether and how fast it works.
 
     Raises:
         OutputError: It does not work, with the encoder's reason.
     """
-    size = (frames[0].shape[1], frames[0].shape[0])
-    arguments = ffmpeg_commands.encode_trial(size=size, fps=fps, settings=settings)
+    arguments = ffmpeg_commands.encode_trial(layout=frames[0].layout, fps=fps, settings=settings)
     with Child(arguments, stdin=True, cancel=cancel) as child:
         try:
             for frame in frames:
-                child.write(frame.data.cast("B"))
+                child.write(frame.view)
         except BrokenPipeError as error:
             child.finish()
             raise OutputError(child.complaint) from error
@@ -74,7 +73,7 @@ class VideoWriter:
     Args:
         out: The file to make.
         folder: Where it is written until it is whole; on the same file system as `out`.
-        size: (width, height) of the frames.
+        layout: Of the frames.
         fps: Their exact rate.
         sound: What is heard.
         color: Color tags to write.
@@ -88,7 +87,7 @@ class VideoWriter:
         out: Path,
         *,
         folder: Path,
-        size: tuple[int, int],
+        layout: FrameLayout,
         fps: Fraction,
         sound: SoundTrack,
         color: ColorTags,
@@ -98,9 +97,9 @@ class VideoWriter:
     ) -> None:
         self._out = out
         self._partial = folder / f"partial{out.suffix.lower()}"
-        self._shape = (size[1], size[0], 3)
+        self._layout = layout
         arguments = ffmpeg_commands.encode(
-            self._partial, size=size, fps=fps, sound=sound, color=color, settings=settings, comment=comment
+            self._partial, layout=layout, fps=fps, sound=sound, color=color, settings=settings, comment=comment
         )
         self._child = Child(arguments, stdin=True, cancel=cancel)
 
@@ -112,16 +111,16 @@ class VideoWriter:
     ) -> None:
         self._child.kill()
 
-    def write(self, frame: UInt8Array) -> None:
-        """Hand on one frame: uint8 RGB [H, W, 3], C-contiguous.
+    def write(self, frame: Frame) -> None:
+        """Hand on one frame.
 
         Raises:
             OutputError: The encoder has ended (disk full, for instance), with its reason.
         """
-        if frame.shape != self._shape:
-            raise ValueError(f"a frame of shape {frame.shape} was handed to a writer of {self._shape}")
+        if frame.layout != self._layout:
+            raise ValueError(f"a frame of {frame.layout} was handed to a writer of {self._layout}")
         try:
-            self._child.write(frame.data.cast("B"))
+            self._child.write(frame.view)
         except BrokenPipeError as error:
             self._child.finish()
             raise self._failure() from error

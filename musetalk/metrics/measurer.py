@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.tracking.face_plan import FacePlan
+from musetalk.media.frames import Frame
 from musetalk.media.timing.timeline import Timeline
 from musetalk.metrics.face_metrics import FaceCurves, border_jump
 from musetalk.metrics.mouth_region import MeasuredPlaces
+from musetalk.metrics.outside import difference_outside
 from musetalk.metrics.types import Curves, Figures, Measures, Outside, Series
 from musetalk.metrics.voice_sync import voice_correlation
-from musetalk.utils.arrays import Float32Array, Int64Array, UInt8Array
+from musetalk.utils.arrays import Float32Array, Int64Array
 
 MOST_BINS = 1500  # of a curve, however long the render
 _NOBODY = -1
@@ -53,13 +54,13 @@ class Measurer:
         self._outside = Outside(0, 0, 0)
         self._frames = 0
 
-    def add(self, frame: int, picture: UInt8Array, source: UInt8Array, masks: Sequence[FaceMask]) -> None:
+    def add(self, frame: int, picture: Frame, source: Frame, masks: Sequence[FaceMask]) -> None:
         """Measure one output frame; they come in order, from 0.
 
         Args:
             frame: Its number.
-            picture: uint8 RGB [H, W, 3], as it goes to the encoder. Not written to, nor kept.
-            source: uint8 RGB [H, W, 3], the source's frame that it shows. The same.
+            picture: As it goes to the encoder. Not written to, nor kept.
+            source: The source's frame that it shows, laid out as it. The same.
             masks: Of every face painted in it; none: it passed through.
         """
         self._frames += 1
@@ -70,8 +71,10 @@ class Measurer:
             return
         last = self._last = self._follow(frame, shown, place.track)
         self._track[frame] = place.track
-        self._picture.add(frame, picture, place, last.joined)
-        self._source.add(frame, source, place, last.joined)
+        x0, y0, x1, y1 = place.surroundings(picture.size)
+        here = place.moved(-x0, -y0)
+        self._picture.add(frame, picture.read(x0, y0, x1, y1), here, last.joined)
+        self._source.add(frame, source.read(x0, y0, x1, y1), here, last.joined)
 
     def result(self, borders: Sequence[int]) -> Measures:
         """Return what was measured so far.
@@ -102,16 +105,10 @@ class Measurer:
         steady = last.joined > 0 and step == last.step  # where the source turns back, so does its motion
         return _Last(frame, source, step, track, 2 if steady else 1)
 
-    def _look_outside(self, picture: UInt8Array, source: UInt8Array, masks: Sequence[FaceMask]) -> None:
-        changed = np.asarray(cv2.absdiff(picture, source))
-        for mask in masks:
-            x0, y0 = max(0, mask.x), max(0, mask.y)
-            alpha = mask.alpha[y0 - mask.y :, x0 - mask.x :]
-            part = changed[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
-            part[alpha[: part.shape[0], : part.shape[1]] > 0] = 0
-        greatest = int(changed.max())
+    def _look_outside(self, picture: Frame, source: Frame, masks: Sequence[FaceMask]) -> None:
+        greatest, pixels = difference_outside(picture, source, masks)
         if greatest:
-            pixels, so_far = int(np.count_nonzero(changed.any(axis=2))), self._outside
+            so_far = self._outside
             self._outside = Outside(max(so_far.greatest, greatest), so_far.pixels + pixels, so_far.frames + 1)
 
     def _figures(self, curves: FaceCurves, borders: Int64Array) -> Figures:

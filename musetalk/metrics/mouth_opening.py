@@ -18,6 +18,7 @@ _Floats: TypeAlias = npt.NDArray[np.floating]
 _COLUMNS = np.linspace(-0.3, 0.3, 13)
 _ROWS = np.linspace(-0.5, 1.1, 129)  # short of the nostrils and of the shadow under the chin
 _CHEEKS = (np.array([-1.4, -1.3, -1.2, 1.2, 1.3, 1.4]), np.linspace(-0.5, 0.1, 13))
+MOUTH_REACH = 1.5  # half widths from its middle: no further is looked
 _TEETH = 32  # rows: 0.4 half widths, more than teeth ever show
 
 # Of the skin's brightness: at or below the first nothing but the hollow of a mouth is that dark, above the second

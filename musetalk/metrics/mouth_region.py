@@ -10,6 +10,7 @@ import numpy as np
 
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceSample, MouthShape
+from musetalk.metrics.mouth_opening import MOUTH_REACH
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 # The cutout: so many pixels to a face's width, the middle of the mouth in the same place in each. It reaches from
@@ -17,6 +18,7 @@ from musetalk.utils.arrays import Float32Array, UInt8Array
 _PIXELS_PER_FACE = 200
 ROWS, COLUMNS = 120, 160
 _MIDDLE_Y, _MIDDLE_X = 52.0, 80.0
+_REACH = math.hypot(_MIDDLE_X, ROWS - _MIDDLE_Y)  # from the middle of the mouth to the furthest corner
 MOUTH = (slice(24, 96), slice(32, 128))
 _AVERAGED_FROM = 1.5  # source pixels per pixel of the cutout; sampling single ones would miss what lies between
 
@@ -44,7 +46,8 @@ class MeasuredPlace:
         Returns:
             Its luma (ITU-R BT.601) in grey levels: float32 [ROWS, COLUMNS], 0 to 255.
         """
-        part, left, top = self._surroundings(picture)
+        left, top, right, bottom = self._around((picture.shape[1], picture.shape[0]), _REACH * self.scale)
+        part = picture[top:bottom, left:right]
         scale, x, y = self.scale, self.mouth.cx - left, self.mouth.cy - top
         if scale > _AVERAGED_FROM:
             size = (max(1, round(part.shape[1] / scale)), max(1, round(part.shape[0] / scale)))
@@ -64,14 +67,22 @@ class MeasuredPlace:
         cut = cv2.warpAffine(luma, matrix, (COLUMNS, ROWS), flags=how, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(cut, np.float32)
 
-    def _surroundings(self, picture: UInt8Array) -> tuple[UInt8Array, int, int]:
-        """Return the part of a frame around the cutout, however it is turned, and where its upper left corner lies."""
-        height, width = picture.shape[:2]
-        reach = math.ceil(math.hypot(_MIDDLE_X, ROWS - _MIDDLE_Y) * self.scale) + 2
+    def surroundings(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return all that is looked at of a frame of a size (width, height): x0, y0, x1, y1, half open."""
+        return self._around(size, max(_REACH * self.scale, MOUTH_REACH * self.mouth.half_width))
+
+    def moved(self, dx: int, dy: int) -> MeasuredPlace:
+        """Return the same place in a frame whose pixels lie so much further right and down."""
+        return replace(self, mouth=replace(self.mouth, cx=self.mouth.cx + dx, cy=self.mouth.cy + dy))
+
+    def _around(self, size: tuple[int, int], reach: float) -> tuple[int, int, int, int]:
+        """Return the part of a frame that is no further from the mouth than so many pixels, and a few more."""
+        width, height = size
+        room = math.ceil(reach) + 2
         x, y = math.floor(self.mouth.cx), math.floor(self.mouth.cy)
-        x0, y0 = min(max(0, x - reach), width - 1), min(max(0, y - reach), height - 1)
-        x1, y1 = max(x0 + 1, min(width, x + reach + 1)), max(y0 + 1, min(height, y + reach + 1))
-        return picture[y0:y1, x0:x1], x0, y0
+        x0, y0 = min(max(0, x - room), width - 1), min(max(0, y - room), height - 1)
+        x1, y1 = max(x0 + 1, min(width, x + room + 1)), max(y0 + 1, min(height, y + room + 1))
+        return x0, y0, x1, y1
 
 
 class MeasuredPlaces:

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from musetalk.compositing.appearance import AppearanceCorrection, apply_correction, interpolate, measure_appearance
 from musetalk.compositing.blending import Patch, blend, make_patch
 from musetalk.enhancers.deflicker import Memory
+from musetalk.faces.crops.crop import CropTransform
+from musetalk.media.frames import Part
+from musetalk.pipeline.cropping import AROUND
 from musetalk.pipeline.enhance import EnhanceStage
 from musetalk.pipeline.generate import Batch, GeneratedFace
 from musetalk.pipeline.prepare import RenderPlan
@@ -59,41 +64,63 @@ class Compositor:
         follows = last is not None and segment.joined and last.stop == segment.start
         known = self._before if follows else {}
         before = [_same(known.get(painted.track), painted) for painted in batch.painted]
+        painted, memories = batch.painted, list[Memory | None]([None] * len(before))
+        views = [] if self._enhancing is None else [self._enhancing.views(face, segment.first) for face in painted]
         with self._run.clock.measure("composite"):
-            looks = self._composite(batch, before)
-        painted = batch.painted
-        memories: tuple[Memory | None, ...] = (None,) * len(before)
+            parts = _open_parts(batch, views)
+            looks = self._composite(segment.first, parts, painted, before)
         if self._enhancing is not None:
             # Where pieces share frames, these are cross-faded, and say enough.
             remembered = [None if each is None or segment.lead else each.memory for each in before]
-            painted, memories = self._enhancing.enhance(batch, remembered)
+            painted, memories = self._enhancing.enhance(segment, parts, painted, views, remembered)
+        with self._run.clock.measure("composite"):
+            for frame, part in zip(batch.frames, parts, strict=False):
+                frame.paint(part)
         ends = zip(painted, looks, memories, strict=True)
         self._last = segment
         self._before = {face.track: _Before(face.backend, look, memory) for face, look, memory in ends}
         return replace(batch, painted=painted)
 
-    def _composite(self, batch: Batch, before: Sequence[_Before | None]) -> list[AppearanceCorrection]:
+    def _composite(
+        self, first: int, parts: Sequence[Part], painted: Sequence[GeneratedFace], before: Sequence[_Before | None]
+    ) -> list[AppearanceCorrection]:
         """Lay the faces over the frames of their piece, the look of each passing from the one before to its own."""
-        patches = [_patches(batch, painted) for painted in batch.painted]
-        looks = [self._look(batch, own) for own in patches]
+        patches = [_patches(parts, face) for face in painted]
+        looks = [self._look(parts, own) for own in patches]
         for each, own, look in zip(before, patches, looks, strict=True):
-            for place, (frame, patch) in enumerate(zip(batch.frames, own, strict=True)):
+            for place, (part, patch) in enumerate(zip(parts, own, strict=True)):
                 stop_point()
                 if patch is not None:
                     passing = interpolate(None if each is None else each.look, look, (place + 1) / len(own))
-                    blend(frame, apply_correction(patch, passing, batch.segment.first + place), self._settings.method)
+                    blend(part.rgb, apply_correction(patch, passing, first + place), self._settings.method)
+                    part.cover(patch.x, patch.y, patch.weight)
         return looks
 
-    def _look(self, batch: Batch, patches: Sequence[Patch | None]) -> AppearanceCorrection:
-        shown = [(frame, patch) for frame, patch in zip(batch.frames, patches, strict=True) if patch is not None]
-        return measure_appearance([frame for frame, _ in shown], [patch for _, patch in shown], self._settings)
+    def _look(self, parts: Sequence[Part], patches: Sequence[Patch | None]) -> AppearanceCorrection:
+        shown = [(part.rgb, patch) for part, patch in zip(parts, patches, strict=True) if patch is not None]
+        return measure_appearance([picture for picture, _ in shown], [patch for _, patch in shown], self._settings)
 
 
-def _patches(batch: Batch, painted: GeneratedFace) -> list[Patch | None]:
+def _open_parts(batch: Batch, views: Sequence[Sequence[CropTransform]]) -> list[Part]:
+    """Open what is painted of the frames of a piece: the same rectangle of each, so that faces keep their places."""
+    masks = [(mask.x, mask.y, *reversed(mask.alpha.shape)) for face in batch.painted for mask in face.masks]
+    seen = [(view.x, view.y, view.width, view.height) for own in views for view in own]
+    if not masks:
+        return []
+    places = np.array([*masks, *seen])
+    x0, y0 = (places[:, :2].min(axis=0) - AROUND).tolist()
+    x1, y1 = ((places[:, :2] + places[:, 2:]).max(axis=0) + AROUND).tolist()
+    return [frame.part(x0, y0, x1, y1) for frame in batch.frames]
+
+
+def _patches(parts: Sequence[Part], painted: GeneratedFace) -> list[Patch | None]:
+    """Return what is laid over each part, in its pixels."""
     patches = list[Patch | None]()
-    for part in zip(batch.frames, painted.generated, painted.transforms, painted.masks, painted.presence, strict=True):
+    faces = zip(parts, painted.generated, painted.transforms, painted.masks, painted.presence, strict=True)
+    for part, generated, transform, mask, presence in faces:
         stop_point()
-        patches.append(make_patch(*part))
+        here = (-part.x, -part.y)
+        patches.append(make_patch(part.rgb, generated, transform.moved(*here), mask.moved(*here), presence))
     return patches
 
 

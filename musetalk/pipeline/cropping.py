@@ -1,4 +1,4 @@
-"""`FaceCropper`: the crop of each face, by the generator's spec and the settings."""
+"""The crop of each face: where it lies, by the generator's spec and the settings, and cutting it out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ from musetalk.faces.crops.crop import CropTransform, place_crops
 from musetalk.faces.parsing.face_extent import halved_crop, shift_range
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.types import FaceSample
+from musetalk.media.frames import Frame
 from musetalk.settings import CropSettings
+from musetalk.utils.arrays import UInt8Array
+
+AROUND = 4  # pixels around a crop that turning it looks at
+
+
+def crop_from(frame: Frame, transform: CropTransform) -> UInt8Array:
+    """Cut a crop out of a frame: uint8 RGB [S, S, 3]. No more of the frame becomes RGB than it takes."""
+    width, height = frame.size
+    x0, y0 = min(max(0, transform.x - AROUND), width - 1), min(max(0, transform.y - AROUND), height - 1)
+    x1 = min(width, max(x0 + 1, transform.x + transform.width + AROUND))
+    y1 = min(height, max(y0 + 1, transform.y + transform.height + AROUND))
+    return transform.moved(-x0, -y0).crop(frame.read(x0, y0, x1, y1))
 
 
 class FaceCropper:

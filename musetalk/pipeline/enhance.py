@@ -15,8 +15,10 @@ from musetalk.enhancers.deflicker import Memory, deflicker
 from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import ComputeError
 from musetalk.faces.crops.upright_crop import UprightCropTransform
-from musetalk.pipeline.generate import Batch, EnhancedFace, GeneratedFace
+from musetalk.media.frames import Part
+from musetalk.pipeline.generate import EnhancedFace, GeneratedFace
 from musetalk.pipeline.prepare import RenderPlan
+from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 
@@ -37,25 +39,32 @@ class EnhanceStage:
         self._settings = plan.finish.enhance
 
     def enhance(
-        self, batch: Batch, before: Sequence[Memory | None]
-    ) -> tuple[tuple[GeneratedFace, ...], tuple[Memory | None, ...]]:
+        self,
+        segment: Segment,
+        parts: Sequence[Part],
+        painted: Sequence[GeneratedFace],
+        views: Sequence[Sequence[UprightCropTransform]],
+        before: Sequence[Memory | None],
+    ) -> tuple[tuple[GeneratedFace, ...], list[Memory | None]]:
         """Enhance the faces of a piece, in place; what fails stays as it was painted, and is noted.
 
         Args:
-            batch: The piece; its faces are laid over its frames already.
+            segment: The piece.
+            parts: Of its frames, with the painted faces laid over them.
+            painted: These faces.
+            views: Where each of them is seen, frame by frame.
             before: What the piece before it leaves, for each of them; None: nothing that follows on.
 
         Returns:
             The faces with what was enhanced, and what is left of each for the piece after it.
         """
         with self._run.clock.measure("enhance"):
-            views = [self._views(painted, batch.segment.first) for painted in batch.painted]
-            crops = [np.stack(list(map(UprightCropTransform.crop, own, batch.frames))) for own in views]
-            parts = zip(batch.painted, views, crops, before, strict=True)
-            done = [self._enhance(batch, *part) for part in parts]
-        return tuple(painted for painted, _ in done), tuple(memory for _, memory in done)
+            crops = [np.stack([_seen(part, view) for part, view in zip(parts, own, strict=True)]) for own in views]
+            faces = zip(painted, views, crops, before, strict=True)
+            done = [self._enhance(segment, parts, *face) for face in faces]
+        return tuple(face for face, _ in done), [memory for _, memory in done]
 
-    def _views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:
+    def views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:
         """Return where the enhancer sees a face, frame by frame, from output frame `first` on."""
         shapes, source = self._plan.session.cropper.parsed, self._plan.timeline.source_frame
         return [
@@ -65,13 +74,14 @@ class EnhanceStage:
 
     def _enhance(
         self,
-        batch: Batch,
+        segment: Segment,
+        parts: Sequence[Part],
         painted: GeneratedFace,
         views: Sequence[UprightCropTransform],
         crops: UInt8Array,
         before: Memory | None,
     ) -> tuple[GeneratedFace, Memory | None]:
-        segment, check = batch.segment, self._run.cancel.check
+        check = self._run.cancel.check
         try:
             enhanced = self._enhancer.enhance(crops, check)
         except ComputeError as error:
@@ -81,10 +91,11 @@ class EnhanceStage:
         steadiness = self._settings.steadiness
         steady, memory = deflicker(_scaled(crops, side), _scaled(enhanced, side), before, steadiness, check)
         masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
-        for frame, face, view, mask in zip(batch.frames, steady, views, masks, strict=True):
-            patch = make_patch(frame, face, view, mask)
+        for part, face, view, mask in zip(parts, steady, views, masks, strict=True):
+            patch = make_patch(part.rgb, face, view.moved(-part.x, -part.y), mask.moved(-part.x, -part.y))
             if patch is not None:
-                blend(frame, patch)
+                blend(part.rgb, patch)
+                part.cover(patch.x, patch.y, patch.weight)
         return replace(painted, enhanced=tuple(map(EnhancedFace, views, steady, masks))), memory
 
     def _mask(self, painted: GeneratedFace, view: UprightCropTransform, place: int, first: int) -> FaceMask:
@@ -97,6 +108,10 @@ class EnhanceStage:
             visible_mask(view, whole_face(size)), source, painted.faces[place]
         )
         return scale_alpha(mask, share)
+
+
+def _seen(part: Part, view: UprightCropTransform) -> UInt8Array:
+    return view.moved(-part.x, -part.y).crop(part.rgb)
 
 
 def _scaled(faces: UInt8Array, side: int) -> UInt8Array:

@@ -12,7 +12,9 @@ from musetalk.compositing.masks import FaceMask, scale_alpha
 from musetalk.errors import BackendError, ComputeError, OutOfMemoryError
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.faces.types import FaceSample
+from musetalk.media.frames import Frame
 from musetalk.pipeline.backend_session import BackendSession
+from musetalk.pipeline.cropping import crop_from
 from musetalk.pipeline.masking import first_row_shown
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
@@ -108,14 +110,14 @@ class Batch:
 
     Attributes:
         segment: Which.
-        frames: uint8 RGB [H, W, 3] each; compositing changes them in place.
+        frames: As they are decoded; compositing changes them in place.
         sources: The same as they were decoded, where somebody wants to see them beside the result; else empty.
         painted: What the generator made of each face.
     """
 
     segment: Segment
-    frames: list[UInt8Array]
-    sources: tuple[UInt8Array, ...] = ()
+    frames: list[Frame]
+    sources: tuple[Frame, ...] = ()
     painted: tuple[GeneratedFace, ...] = ()
 
 
@@ -195,7 +197,7 @@ def _generate_clip(
     masks = tuple(masker.mask(*each) for each in zip(sources, faces, transforms, strict=True))
     presence = tuple(plan.presence_of(start + frame) for frame in part)
     frames = batch.frames[part.start : part.stop]
-    crops = np.stack([p.crop(frame) for p, frame in zip(transforms, frames, strict=True)])
+    crops = np.stack([crop_from(frame, place) for frame, place in zip(frames, transforms, strict=True)])
     in_crop = tuple(p.to_crop(face) for p, face in zip(transforms, faces, strict=True))
     speech = session.speech.window(start + part.start, start + part.stop)
     before, share = _progress_of(batch.segment, part, track)

@@ -26,6 +26,7 @@ from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import size_after
 from musetalk.media.damage import note_on_shortening
 from musetalk.media.digest import content_digest
+from musetalk.media.frames import FrameLayout
 from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
@@ -93,7 +94,7 @@ class RenderPlan:
         folder: The job's temporary directory.
         keeps_sources: Whether frames are wanted as they were decoded, too, beside the result.
         saved: Whether its faces were found by an earlier render, and read from where that kept them.
-        output_size: (width, height) of what is written: the source's, but for what frame steps make of it.
+        output_layout: Of the frames that are written: the source's, but for what frame steps make of them.
     """
 
     source: Source
@@ -109,7 +110,7 @@ class RenderPlan:
     fallback: FallbackBackend | None
     finish: FinishSettings
     folder: Path
-    output_size: tuple[int, int]
+    output_layout: FrameLayout
     keeps_sources: bool = False
     saved: bool = False
 
@@ -172,7 +173,7 @@ def prepare(
         fallback=_fallback(components.fallback, hear, lay_out, folder),
         finish=finish,
         folder=folder,
-        output_size=_output_size(source, components, wanted.inputs.source.limits),
+        output_layout=_output_layout(source, components, wanted.inputs.source.limits),
         keeps_sources=finish.keep_sources or window is not None,
         saved=saved,
     )
@@ -193,8 +194,11 @@ def _cut(
     return cut_segments(face_plan, timeline, limits, presence, None if window is None else window.clip)
 
 
-def _output_size(source: Source, components: Components, limits: Limits) -> tuple[int, int]:
-    return size_after([each.chosen for each in components.frame_steps], (source.width, source.height), limits)
+def _output_layout(source: Source, components: Components, limits: Limits) -> FrameLayout:
+    if not components.frame_steps:
+        return source.layout
+    steps = [each.chosen for each in components.frame_steps]
+    return FrameLayout(*size_after(steps, (source.width, source.height), limits))
 
 
 def _warn(plan: RenderPlan, run: RenderRun) -> None:

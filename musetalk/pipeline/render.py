@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice, repeat, zip_longest
 
-import cv2
-import numpy as np
-
 from musetalk.compositing.masks import FaceMask
 from musetalk.enhancers.deflicker import REMEMBERED
+from musetalk.media.frames import Frame, frame_of, mixed
 from musetalk.media.playback import play
 from musetalk.pipeline.composite import Compositor
 from musetalk.pipeline.generate import Batch, FaceSteps, generate
@@ -30,20 +28,20 @@ class OutputFrame:
 
     Attributes:
         number: Which.
-        picture: uint8 RGB [H, W, 3], as large as the source, with the painted faces.
+        picture: As large as the source, and laid out as it, with the painted faces.
         steps: How each face in it was made; none: it passed through.
         source: As it was decoded, where somebody wants to see it beside the result.
-        finished: What the frame steps made of it, as it is written: uint8 RGB [H', W', 3]; None: there are none.
+        finished: What the frame steps made of it, as it is written, in RGB; None: there are none.
     """
 
     number: int
-    picture: UInt8Array
+    picture: Frame
     steps: tuple[FaceSteps, ...]
-    source: UInt8Array | None = None
-    finished: UInt8Array | None = None
+    source: Frame | None = None
+    finished: Frame | None = None
 
     @property
-    def output(self) -> UInt8Array:
+    def output(self) -> Frame:
         """The picture as it is written."""
         return self.picture if self.finished is None else self.finished
 
@@ -57,7 +55,7 @@ def render_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Ge
     """Make output frames [start, stop): uint8 RGB [H, W, 3], as they are written; see `output_frames`."""
     with closing(output_frames(plan, start, stop, run)) as frames:
         for frame in frames:
-            yield frame.output
+            yield frame.output.rgb()
 
 
 def output_frames(plan: RenderPlan, start: int, stop: int, run: RenderRun) -> Generator[OutputFrame, None, None]:
@@ -98,11 +96,11 @@ def _asked_for(
 def _finish(plan: RenderPlan, run: RenderRun, frame: OutputFrame) -> OutputFrame:
     """Return a frame with what the frame steps make of it."""
     with run.clock.measure("frame steps"), ends_by(run.cancel.check):
-        picture = frame.picture
+        picture = frame.picture.rgb()
         for step in plan.components.frame_steps:
             stop_point()
             picture = step.apply(picture, frame.number)
-    return replace(frame, finished=picture)
+    return replace(frame, finished=frame_of(picture))
 
 
 def _needed(segments: Sequence[Segment], start: int, stop: int, remembered: int) -> list[Segment]:
@@ -148,8 +146,8 @@ def _finished(batch: Batch) -> list[OutputFrame]:
 
 def _faded(before: OutputFrame, after: OutputFrame, share: float) -> OutputFrame:
     """Return one frame painted twice, mixed; `share` is of the second. What both left alone stays as it is."""
-    mixed = cv2.addWeighted(before.picture, 1 - share, after.picture, share, 0)
-    return OutputFrame(before.number, np.asarray(mixed, np.uint8), before.steps + after.steps, before.source)
+    picture = mixed(before.picture, after.picture, share)
+    return OutputFrame(before.number, picture, before.steps + after.steps, before.source)
 
 
 def _decode(plan: RenderPlan, segments: list[Segment], run: RenderRun) -> Generator[Batch, None, None]:
@@ -163,7 +161,7 @@ def _decode(plan: RenderPlan, segments: list[Segment], run: RenderRun) -> Genera
         spool_dir=plan.folder,
         cancel=run.cancel,
     )
-    shared: list[UInt8Array] = []  # with the segment before, which paints into its own
+    shared: list[Frame] = []  # with the segment before, which paints into its own
     with closing(frames):
         for segment, after in zip_longest(segments, segments[1:]):
             with run.clock.measure("decode"):

@@ -85,7 +85,7 @@ def report_of(
         unrestored=unrestored,
         source_fps=rate_text(source.clock.own_fps),
         requested=backend.name,
-        size=encoded_size(plan.output_size),
+        size=encoded_size((plan.output_layout.width, plan.output_layout.height)),
         frame_steps=tuple(each.chosen.account() for each in plan.components.frame_steps),
     )
 

@@ -24,6 +24,7 @@ from musetalk.backends.latent.generator import LatentGenerator
 from musetalk.errors import Cancelled, ComputeError
 from musetalk.faces.crops.crop import BoxCropTransform, CropTransform
 from musetalk.lipsync import LipSync
+from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
@@ -34,6 +35,7 @@ from tests.helpers.filled import CPU, filled
 from tests.helpers.film import FACE, FILM
 from tests.helpers.media import decode_sound, write_video, write_wav
 from tests.helpers.tiny_checkpoints import UNET3D
+from tests.helpers.unpainted import unpainted
 from tests.hybrid.parts import (
     LATENT,
     QUICK,
@@ -172,12 +174,13 @@ def rendered(prepared: RenderPlan) -> list[UInt8Array]:
 
 def check_only_faces_are_painted(plan: RenderPlan, made: list[UInt8Array], faces: range) -> None:
     count = plan.timeline.frame_count
-    source = list(play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder))
+    source = list(map(Frame.rgb, play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder)))
     for frame, (before, after) in enumerate(zip(source, made, strict=True)):
         assert (frame in faces) != np.array_equal(before, after)
-        outside = np.ones(before.shape[:2], bool)
+        covered = np.zeros(before.shape[:2], bool)
         for place in painted_places(plan, frame):
-            outside[place] = False
+            covered[place] = True
+        outside = unpainted(covered)
         assert np.array_equal(before[outside], after[outside])
 
 

@@ -11,6 +11,7 @@ import pytest
 from hybrid.unet3d.unet import UNet3D
 from musetalk.assets import VOICE
 from musetalk.lipsync import LipSync
+from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import render_frames
@@ -60,7 +61,7 @@ def made(prepared: RenderPlan) -> list[UInt8Array]:
 
 
 def test_cutaways_pass_to_the_byte_and_faces_are_painted(prepared: RenderPlan, made: list[UInt8Array]) -> None:
-    source = list(play(prepared.source, prepared.timeline, 0, LENGTH, spool_dir=prepared.folder))
+    source = list(map(Frame.rgb, play(prepared.source, prepared.timeline, 0, LENGTH, spool_dir=prepared.folder)))
     assert len(made) == len(source) == LENGTH
     untouched = [k for k, (before, after) in enumerate(zip(source, made, strict=True)) if np.array_equal(before, after)]
     assert untouched == [frame for frame in range(LENGTH) if frame not in SEEN]

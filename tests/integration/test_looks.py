@@ -14,6 +14,7 @@ from musetalk.backends.spec import BackendSpec
 from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import CheckpointError, OutputError, WeightsError
 from musetalk.lipsync import LipSync
+from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.pipeline.accounting import spans_of
 from musetalk.pipeline.prepare import RenderPlan
@@ -24,6 +25,7 @@ from musetalk.utils.arrays import UInt8Array
 from tests.helpers.enhancers import write_enhancer
 from tests.helpers.film import write_film, write_words
 from tests.helpers.media import decode, tone, write_video, write_wav
+from tests.helpers.unpainted import unpainted
 
 pytestmark = pytest.mark.integration
 Frames = list[UInt8Array]
@@ -65,7 +67,7 @@ def settings(**values: object) -> RenderSettings:
 
 def sources_of(plan: RenderPlan) -> Frames:
     count = plan.timeline.frame_count
-    return list(play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder))
+    return list(map(Frame.rgb, play(plan.source, plan.timeline, 0, count, spool_dir=plan.folder)))
 
 
 def change(one: UInt8Array, other: UInt8Array) -> int:
@@ -91,7 +93,7 @@ def at_the_rim(frames: list[OutputFrame], sources: Frames) -> float:
             rows, columns = mask.alpha.shape
             part = np.s_[mask.y : mask.y + rows, mask.x : mask.x + columns]
             rim = (mask.alpha > 0.3) & (mask.alpha < 0.9)
-            differences.append(np.abs(frame.picture[part].astype(float) - source[part])[rim].mean())
+            differences.append(np.abs(frame.picture.rgb()[part].astype(float) - source[part])[rim].mean())
     return float(np.mean(differences))
 
 
@@ -128,14 +130,16 @@ def test_an_enhancer_changes_the_painted_face(film: Path, words: Path, tmp_path:
         mask = steps.enhanced.mask
         rows, columns = mask.alpha.shape
         part = np.s_[max(0, mask.y) : mask.y + rows, max(0, mask.x) : mask.x + columns]
-        outside = np.ones(source.shape[:2], bool)
-        outside[part] = False
-        np.testing.assert_array_equal(frame.picture[outside], source[outside])
+        covered = np.zeros(source.shape[:2], bool)
+        covered[part] = True
+        picture, outside = frame.picture.rgb(), unpainted(covered)
+        np.testing.assert_array_equal(picture[outside], source[outside])
         middle = int(steps.face.mouth.cy), int(steps.face.mouth.cx)
-        assert frame.picture[middle].astype(int) - source[middle] == pytest.approx(25, abs=4)
+        lifted = picture[middle].astype(int) - source[middle]
+        assert lifted @ (0.2126, 0.7152, 0.0722) == pytest.approx(25, abs=4)  # red is at its end beside it, and shared
         forehead = int(steps.face.box.y0 + 0.2 * steps.face.box.height), middle[1]
         grown[forehead] = True
-        lifted = int(frame.picture[forehead].astype(int).sum() - source[forehead].astype(int).sum())
+        lifted = int(picture[forehead].astype(int).sum() - source[forehead].astype(int).sum())
         assert (lifted > 30) == (region == "face")
 
 
@@ -196,7 +200,7 @@ def test_any_range_of_faces_side_by_side_looks_the_same(
         assert max(len(frame.steps) for frame in whole) == 2
         for start in (6, 9, 13):
             [alone] = render_frames(plan, start, start + 1, RenderRun())
-            np.testing.assert_array_equal(alone, whole[start].picture)
+            np.testing.assert_array_equal(alone, whole[start].picture.rgb())
 
 
 @pytest.mark.parametrize("mode", ["keep", "rest"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atan2, cos, hypot, sin, sqrt
 from typing import Literal, Protocol, TypeAlias
 
@@ -79,6 +79,10 @@ class CropTransform(Protocol):
         """Return the first row of the crop that is looked at for a part of the frame; may be below 0."""
         ...
 
+    def moved(self, dx: int, dy: int) -> CropTransform:
+        """Return the same crop of a frame whose pixels lie so much further right and down."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BoxCropTransform:
@@ -136,6 +140,10 @@ class BoxCropTransform:
     def first_row(self, x0: int, y0: int, x1: int, y1: int) -> int:
         """Return the first row of the crop that scaling back looks at for rows of the frame from `y0` on."""
         return (y0 - self.y) * (self.size or self.height) // self.height - _REACH
+
+    def moved(self, dx: int, dy: int) -> BoxCropTransform:
+        """Return the same crop of a frame whose pixels lie so much further right and down."""
+        return replace(self, x=self.x + dx, y=self.y + dy)
 
     def to_crop(self, sample: FaceSample) -> FaceSample:
         """The same face in pixels of the crop."""

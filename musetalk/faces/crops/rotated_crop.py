@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atan2, ceil, cos, floor, hypot, sin
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.utils.arrays import Float64Array
+
+_Rotated = TypeVar("_Rotated", bound="RotatedCropTransform")
 
 _REACH = 3  # pixels, of the frame or of the crop, whichever are larger, that turning back looks at around a place
 
@@ -116,6 +119,10 @@ class RotatedCropTransform:
         highest = min(self.point_in_crop(x, y)[1] for x in (x0, x1) for y in (y0, y1))
         row = hypot(self.a, self.b) * self.size / self.template_size[1]  # rows of the crop in one of the frame
         return min(self.size, floor(highest - _REACH * max(row, 1)))
+
+    def moved(self: _Rotated, dx: int, dy: int) -> _Rotated:
+        """Return the same crop of a frame whose pixels lie so much further right and down."""
+        return replace(self, tx=self.tx - self.a * dx + self.b * dy, ty=self.ty - self.b * dx - self.a * dy)
 
     def bounds_of(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
         """Return the upright rectangle in the frame around one of the square crop: x0, y0, x1, y1, half open."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.media.damage import note_on_decoding
+from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
@@ -138,7 +139,9 @@ def test_a_damaged_film_is_played_backwards_as_forwards(tmp_path: Path) -> None:
     source = probe(overwritten(film(tmp_path / "a.mov", "-c:v", "prores_ks"), 0.5, 0.6))
     shown = numbers(source)
     timeline = Timeline(2 * COUNT - 1, 2 * COUNT - 1, COUNT, "pingpong")
-    played = play(source, timeline, COUNT, 2 * COUNT - 1, spool_dir=tmp_path, spool_bytes=17 * source.frame_bytes)
+    played = map(
+        Frame.rgb, play(source, timeline, COUNT, 2 * COUNT - 1, spool_dir=tmp_path, spool_bytes=17 * source.frame_bytes)
+    )
     assert [read_number(frame) for frame in played] == shown[-2::-1]
     for k in (29, 31, 33, 35):
         assert [read_number(frame) for frame in read_frames(source, k, k + 1)] == [shown[k]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_commands import CONTAINERS, SoundTrack
+from musetalk.media.frames import FrameLayout
 from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags
 from musetalk.settings import EncoderSettings
@@ -52,15 +53,15 @@ def test_decoding() -> None:
     )
     begun += ":enable='eq(n,0)'"
     exact = f"{begun},scale=704:1216:flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24,{shown}"
-    assert ffmpeg_commands.decode_frames(Path("/a.mp4"), 0, size=(704, 1216), way=Way()) == [
+    assert ffmpeg_commands.decode_frames(Path("/a.mp4"), 0, layout=FrameLayout(704, 1216), way=Way()) == [
         *QUIET, *GUARD, "-i", "file:/a.mp4", "-map", "0:0", "-vf", exact, *tail
     ]  # fmt: skip
     way = Way(seek=1.5, begins_by=30, skip_seconds=1.98)
-    assert ffmpeg_commands.decode_frames(Path("/a.mp4"), 2, size=(278, 480), way=way, resize="area") == [
+    assert ffmpeg_commands.decode_frames(Path("/a.mp4"), 2, layout=FrameLayout(278, 480), way=way, resize="area") == [
         *QUIET, "-noaccurate_seek", "-copyts", "-start_at_zero", *GUARD, "-ss", "1.500000", "-i", "file:/a.mp4",
         "-map", "0:2", "-vf", f"{begun},trim=start=1.980000,scale=278:480:flags=area,format=rgb24,{shown}", *tail
     ]  # fmt: skip
-    counted = ffmpeg_commands.decode_frames(Path("/a.h264"), 0, size=(704, 1216), way=Way(skip_pictures=7))
+    counted = ffmpeg_commands.decode_frames(Path("/a.h264"), 0, layout=FrameLayout(704, 1216), way=Way(skip_pictures=7))
     assert ",trim=start_frame=7," in counted[counted.index("-vf") + 1]
 
 
@@ -72,7 +73,7 @@ def test_key_frames_come_as_often_as_asked() -> None:
         (EncoderSettings(keyframe_seconds=0.001), "1"),
         (EncoderSettings(codec="nvenc", keyframe_seconds=2), "60"),
     ):
-        arguments = ffmpeg_commands.encode_trial(size=(64, 64), fps=fps, settings=settings)
+        arguments = ffmpeg_commands.encode_trial(layout=FrameLayout(64, 64), fps=fps, settings=settings)
         assert (arguments[arguments.index("-g") + 1] if "-g" in arguments else None) == most
 
 
@@ -80,7 +81,7 @@ def test_encoding() -> None:
     sound = SoundTrack(Path("/job/voice.wav"), 16_000, None, 2.0, 0.0, 2.0)
     arguments = ffmpeg_commands.encode(
         Path("/job/partial.mp4"),
-        size=(355, 473),
+        layout=FrameLayout(355, 473),
         fps=Fraction(30000, 1001),
         sound=sound,
         color=ColorTags("tv", "bt709", "bt709", "bt709"),
@@ -106,11 +107,13 @@ def test_encoding() -> None:
 
 def test_nvenc_only_when_asked() -> None:
     settings = EncoderSettings(codec="nvenc", crf=23)
-    trial = ffmpeg_commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=settings)
+    trial = ffmpeg_commands.encode_trial(layout=FrameLayout(64, 48), fps=Fraction(25), settings=settings)
     assert trial[trial.index("-c:v") :] == [
         "-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", "23", "-b:v", "0", "-f", "null", "-"
     ]  # fmt: skip
-    assert "h264_nvenc" not in ffmpeg_commands.encode_trial(size=(64, 48), fps=Fraction(25), settings=EncoderSettings())
+    assert "h264_nvenc" not in ffmpeg_commands.encode_trial(
+        layout=FrameLayout(64, 48), fps=Fraction(25), settings=EncoderSettings()
+    )
 
 
 def test_an_excerpt_seeks_before_it_decodes(tmp_path: Path) -> None:

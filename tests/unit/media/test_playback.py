@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from musetalk.errors import MediaError
+from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
@@ -51,9 +52,9 @@ def test_any_range_of_a_timeline_is_what_it_says(clip: Path, tmp_path: Path, mod
     source = probe(clip)
     timeline = Timeline(170, 170, 50, mode)  # type: ignore[arg-type]
     spool = {"spool_dir": tmp_path, "spool_bytes": spool_bytes}
-    played = [read_number(frame) for frame in play(source, timeline, 0, 170, **spool)]  # type: ignore[arg-type]
+    played = [read_number(frame) for frame in map(Frame.rgb, play(source, timeline, 0, 170, **spool))]  # type: ignore[arg-type]
     assert played == [timeline.source_frame(k) for k in range(170)]
-    part = [read_number(frame) for frame in play(source, timeline, 61, 64, **spool)]  # type: ignore[arg-type]
+    part = [read_number(frame) for frame in map(Frame.rgb, play(source, timeline, 61, 64, **spool))]  # type: ignore[arg-type]
     assert part == played[61:64]
     assert list(tmp_path.iterdir()) == []
 
@@ -62,12 +63,12 @@ def test_backwards_is_byte_for_byte_what_forwards_was(clip: Path, tmp_path: Path
     source = probe(clip)
     forwards = list(read_frames(source))
     timeline = Timeline(99, 99, 50, "pingpong")
-    for k, frame in enumerate(play(source, timeline, 0, 99, spool_dir=tmp_path)):
+    for k, frame in enumerate(map(Frame.rgb, play(source, timeline, 0, 99, spool_dir=tmp_path))):
         np.testing.assert_array_equal(frame, forwards[timeline.source_frame(k)])
 
 
 def test_frames_may_be_written_to(clip: Path, tmp_path: Path) -> None:
-    frames = play(probe(clip), Timeline(60, 60, 50, "hold"), 48, 60, spool_dir=tmp_path)
+    frames = map(Frame.rgb, play(probe(clip), Timeline(60, 60, 50, "hold"), 48, 60, spool_dir=tmp_path))
     numbers = []
     for frame in frames:
         numbers.append(read_number(frame))
@@ -109,4 +110,4 @@ def test_a_source_that_ends_early_says_so(clip: Path, tmp_path: Path) -> None:
     source = probe(clip)
     longer = replace(source, clock=replace(source.clock, frame_count=80))
     with raises_kind(MediaError, path=clip):
-        list(play(longer, Timeline(80, 80, 80, "hold"), 0, 80, spool_dir=tmp_path))
+        list(map(Frame.rgb, play(longer, Timeline(80, 80, 80, "hold"), 0, 80, spool_dir=tmp_path)))

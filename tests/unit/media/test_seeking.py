@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from musetalk.media import reader
 from musetalk.media.ffmpeg_process import Child
+from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
@@ -124,7 +125,7 @@ def test_every_frame_is_the_one_asked_for(tmp_path: Path, kind: str, decodings: 
         assert any("-ss" in arguments for arguments in decodings) == (KINDS[kind][0].partition(".")[2] in PRECISE)
     timeline = Timeline(2 * COUNT - 1, 2 * COUNT - 1, COUNT, "pingpong")
     spool = {"spool_dir": tmp_path, "spool_bytes": source.frame_bytes * 17}
-    backwards = list(play(source, timeline, COUNT - 3, 2 * COUNT - 1, **spool))  # type: ignore[arg-type]
+    backwards = list(map(Frame.rgb, play(source, timeline, COUNT - 3, 2 * COUNT - 1, **spool)))  # type: ignore[arg-type]
     for k, frame in enumerate(backwards, COUNT - 3):
         np.testing.assert_array_equal(frame, whole[timeline.source_frame(k)])
     assert source.experience.missing == set()
@@ -295,7 +296,7 @@ def test_short_groups_are_played_backwards_together(tmp_path: Path, decodings: l
     """Where every picture is a keyframe, not every picture costs a decoder."""
     source = probe(write_kind(tmp_path, "ProRes"))
     timeline = Timeline(2 * COUNT - 1, 2 * COUNT - 1, COUNT, "pingpong")
-    played = numbers(play(source, timeline, COUNT, 2 * COUNT - 1, spool_dir=tmp_path))
+    played = numbers(map(Frame.rgb, play(source, timeline, COUNT, 2 * COUNT - 1, spool_dir=tmp_path)))
     assert played == list(reversed(range(COUNT - 1)))
     assert len(decodings) <= 3
     assert bisect.bisect(source.clock.keyframes, COUNT) == COUNT

@@ -13,7 +13,7 @@ from musetalk.media import sampling
 from musetalk.media.colors import assumed_matrix, output_tags
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.probe import probe_source
-from musetalk.media.reader import read_frames
+from musetalk.media.reader import decode, read_frames
 from musetalk.media.types import ColorTags, Source
 from musetalk.media.writer import VideoWriter
 from musetalk.settings import Background, EncoderSettings, Limits
@@ -45,11 +45,11 @@ def copied(path: Path, tmp_path: Path, background: Background = "white") -> tupl
     source = probe_source(path, Limits(), alpha_background=background)
     voice = write_wav(tmp_path / "voice.wav", tone(0.2))
     out = tmp_path / "out.mp4"
-    frame = next(read_frames(source))
+    frame = next(decode(source))
     with VideoWriter(
         out,
         folder=tmp_path,
-        size=(source.width, source.height),
+        layout=source.layout,
         fps=Fraction(25),
         sound=SoundTrack(voice, 16_000, None, 0.2, 0.0, 0.2),
         color=source.output_color,
@@ -58,7 +58,7 @@ def copied(path: Path, tmp_path: Path, background: Background = "white") -> tupl
     ) as video:
         video.write(frame)
         video.finish()
-    return source, frame, out
+    return source, frame.rgb(), out
 
 
 @pytest.mark.parametrize(

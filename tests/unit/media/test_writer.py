@@ -9,6 +9,7 @@ import pytest
 
 from musetalk.errors import OutputError
 from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.media.frames import FrameLayout, frame_of
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice, extract_sound_of, extract_voice
@@ -50,7 +51,7 @@ def writer(
     return VideoWriter(
         out,
         folder=track.voice.parent,
-        size=(frames.shape[2], frames.shape[1]),
+        layout=FrameLayout(frames.shape[2], frames.shape[1]),
         fps=fps,
         sound=track,
         color=color or ColorTags(),
@@ -62,7 +63,7 @@ def writer(
 def write(out: Path, frames: np.ndarray, track: SoundTrack, **options: object) -> Path:
     with writer(out, frames, track, **options) as video:  # type: ignore[arg-type]
         for frame in frames:
-            video.write(frame)
+            video.write(frame_of(frame))
         video.finish()
     return out
 
@@ -158,7 +159,7 @@ def test_a_writer_left_early_leaves_nothing(tmp_path: Path, sound: Voice) -> Non
     out = tmp_path / "out.mp4"
     out.write_text("an older result")
     with pytest.raises(RuntimeError, match="stop"), writer(out, numbered_frames(50), alone(sound)) as video:
-        video.write(numbered_frames(1)[0])
+        video.write(frame_of(numbered_frames(1)[0]))
         raise RuntimeError("stop")
     assert out.read_text() == "an older result"
     assert not list(tmp_path.glob("*.part*"))
@@ -171,7 +172,7 @@ def test_an_encoder_that_fails_gives_its_reason(tmp_path: Path, sound: Voice) ->
     def attempt() -> None:
         with writer(tmp_path / "out.mp4", frames, alone(sound)) as video:
             for frame in frames:
-                video.write(frame)
+                video.write(frame_of(frame))
             video.finish()
 
     with raises_kind(OutputError, path=tmp_path / "out.mp4"):
@@ -182,6 +183,6 @@ def test_an_encoder_that_fails_gives_its_reason(tmp_path: Path, sound: Voice) ->
 def test_a_frame_of_another_size_is_refused(tmp_path: Path, sound: Voice) -> None:
     check: Callable[[], object]
     with writer(tmp_path / "out.mp4", numbered_frames(2), alone(sound)) as video:
-        check = lambda: video.write(np.zeros((10, 10, 3), np.uint8))  # noqa: E731
-        with pytest.raises(ValueError, match="shape"):
+        check = lambda: video.write(frame_of(np.zeros((10, 10, 3), np.uint8)))  # noqa: E731
+        with pytest.raises(ValueError, match="a writer of"):
             check()

@@ -16,6 +16,7 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import MouthShape
+from musetalk.media.frames import frame_of
 from musetalk.media.timing.timeline import Timeline
 from musetalk.metrics.measurer import MOST_BINS, Measurer
 from musetalk.metrics.mouth_region import MOUTH, MeasuredPlaces
@@ -68,7 +69,7 @@ def measured(pairs: Iterable[Pair], frames: int, borders: Sequence[int] = (), **
     """Of pairs of picture and source, masked everywhere."""
     each = measurer(frames, **options)
     for frame, (picture, source) in enumerate(pairs):
-        each.add(frame, picture, source, EVERYWHERE)
+        each.add(frame, frame_of(picture), frame_of(source), EVERYWHERE)
     return each.result(borders)
 
 
@@ -165,10 +166,10 @@ def test_one_pixel_outside_the_mask_is_found(face: UInt8Array) -> None:
     under, beside = face.copy(), face.copy()
     under[110:260, 30:180] += 9
     beside[109, 30, 1] += 7
-    each.add(0, under, face, (mask,))
+    each.add(0, frame_of(under), frame_of(face), (mask,))
     assert each.result(()).outside.pixels == 0
-    each.add(1, beside, face, (mask,))
-    each.add(2, beside, face, ())
+    each.add(1, frame_of(beside), frame_of(face), (mask,))
+    each.add(2, frame_of(beside), frame_of(face), ())
     assert asdict(each.result(()).outside) == {"greatest": 7, "pixels": 2, "frames": 2}
     assert each.result(()).face_frames == 2
 
@@ -247,7 +248,7 @@ def test_nothing_is_carried_across_frames_without_a_face(face: UInt8Array) -> No
     for frame in range(8):
         level = 40 if frame >= 5 else 0
         masks = () if frame in (3, 4) else EVERYWHERE
-        each.add(frame, lit(face, level), lit(face, level), masks)
+        each.add(frame, frame_of(lit(face, level)), frame_of(lit(face, level)), masks)
     found = each.result((5,))
     assert (found.face_frames, found.border_frames) == (6, 0)
     assert found.picture.jitter == 0
@@ -260,7 +261,7 @@ def test_a_long_render_is_told_in_few_numbers() -> None:
     voice = np.arange(frames) % 5 / 4
     each = measurer(frames, voice=voice, plan=plan_of(frames))
     for frame in range(frames):
-        each.add(frame, picture, picture, ())
+        each.add(frame, frame_of(picture), frame_of(picture), ())
     series = each.result(range(0, frames, 2)).series
     assert series.frames_per_bin == 5
     assert len(series.voice) == len(series.picture.opening) == math.ceil(frames / 5) <= MOST_BINS
