@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.media.ffmpeg_process import ffmpeg_executable
+from musetalk.settings import EncoderSettings
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "musetalk" / "assets"
@@ -51,6 +52,13 @@ def render(video: Path, voice: Path, out: Path, *options: str) -> dict[str, Any]
     subprocess.run([*command, "--report", str(report), *options], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     result: dict[str, Any] = json.loads(report.read_text())
     return result
+
+
+def transcode(video: Path, frames: int, out: Path) -> None:
+    """Decode and encode as many frames of a clip, looped, by one ffmpeg with a render's default codec settings."""
+    settings = EncoderSettings()
+    codec = ["-an", "-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf), "-pix_fmt", "yuv420p"]
+    ffmpeg("-stream_loop", "-1", "-i", str(video), "-frames:v", str(frames), *codec, str(out))
 
 
 def measured(module: str, *arguments: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import ASSETS, ffmpeg, machine, publish, render, table
+from benchmarks.common import ASSETS, machine, publish, render, table, transcode
 
 STAGES = ("preflight", "plan", "speech", "decode", "generate", "composite", "encode", "finish")
 ROUNDS = 3
@@ -19,8 +19,7 @@ ROUNDS = 3
 def transcode_seconds(video: Path, frames: int, out: Path) -> float:
     """Seconds that one ffmpeg takes to decode and encode as many frames, with the same codec settings."""
     started = time.perf_counter()
-    codec = ["-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p"]
-    ffmpeg("-stream_loop", "-1", "-i", str(video), "-frames:v", str(frames), *codec, str(out))
+    transcode(video, frames, out)
     return time.perf_counter() - started
 
 

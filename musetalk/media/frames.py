@@ -169,7 +169,7 @@ class Frame:
             return
         x0, y0, before, after, changed, kept = found
         matrix = _to_ycbcr_matrix(self.layout)
-        was, now = (cv2.split(cv2.transform(each.astype(np.float32), matrix)) for each in (before, after))
+        was, now = _to_ycbcr(before, matrix), _to_ycbcr(after, matrix)
         luma, *chroma = self.planes
         _overlay(luma[y0:, x0:], changed, was[0], now[0], kept, self.layout)
         across, down = self.layout.subsampling
@@ -193,24 +193,31 @@ class Part:
         self.x, self.y, self.rgb = x, y, rgb
         self.before = rgb.copy()
         self.coverage: Float32Array = np.zeros(rgb.shape[:2], np.float32)
+        self._covered: tuple[int, int, int, int] | None = None
 
     def cover(self, x: int, y: int, alpha: Float32Array) -> None:
-        """Note that something was laid over a rectangle that begins at (x, y), in its own pixels."""
-        part = self.coverage[y : y + alpha.shape[0], x : x + alpha.shape[1]]
+        """Note that something was laid over a rectangle that begins at (x, y), in its own pixels.
+
+        What is painted elsewhere does not count.
+        """
+        right, bottom = x + alpha.shape[1], y + alpha.shape[0]
+        part = self.coverage[y:bottom, x:right]
         part += alpha * (1 - part)
+        x0, y0, x1, y1 = self._covered or (x, y, right, bottom)
+        self._covered = min(x0, x), min(y0, y), max(x1, right), max(y1, bottom)
 
     def painted(self, block: tuple[int, int]) -> Painted | None:
         """Return what was painted, as little as holds it in whole blocks of (width, height); None: nothing was."""
-        changed = cv2.transform(cv2.absdiff(self.before, self.rgb), np.ones((1, 3), np.float32))
-        x, y, width, height = cv2.boundingRect(changed)
-        if not width:
+        if self._covered is None:
             return None
+        left, top, right, bottom = self._covered
         # Blocks around it, too, for what is filtered.
-        x0, y0 = (max(0, start // step - 1) * step for start, step in zip((x, y), block, strict=True))
-        x1, y1 = ((-(-end // step) + 1) * step for end, step in zip((x + width, y + height), block, strict=True))
+        x0, y0 = (max(0, start // step - 1) * step for start, step in zip((left, top), block, strict=True))
+        x1, y1 = ((-(-end // step) + 1) * step for end, step in zip((right, bottom), block, strict=True))
         here = np.s_[y0:y1, x0:x1]
-        kept = np.float32(1) - self.coverage[here]
-        return Painted(self.x + x0, self.y + y0, self.before[here], self.rgb[here], np.asarray(changed)[here], kept)
+        before, after, kept = self.before[here], self.rgb[here], np.float32(1) - self.coverage[here]
+        changed = np.asarray(cv2.transform(cv2.absdiff(before, after), np.ones((1, 3), np.float32)))
+        return Painted(self.x + x0, self.y + y0, before, after, changed, kept) if changed.any() else None
 
 
 class Painted(NamedTuple):
@@ -279,6 +286,16 @@ def _to_rgb(luma: _Samples, blue: _Samples, red: _Samples, matrix: Float32Array)
         cv2.addWeighted(scaled, 1, blue, float(matrix[2, 1]), float(matrix[2, 3]), dtype=cv2.CV_8U),
     )
     return np.asarray(cv2.merge(channels), np.uint8)
+
+
+def _to_ycbcr(rgb: UInt8Array, matrix: Float32Array) -> list[_Samples]:
+    """Return luma and both chromas of every pixel, in samples and not rounded: float32 [h, w] each."""
+    red, green, blue = cv2.split(rgb)
+    planes: list[_Samples] = []
+    for row in matrix.tolist():  # channel by channel: cv2.transform of floats takes six times as long
+        part = cv2.addWeighted(red, row[0], green, row[1], row[3], dtype=cv2.CV_32F)
+        planes.append(np.asarray(cv2.addWeighted(part, 1.0, blue, row[2], 0.0, dtype=cv2.CV_32F)))
+    return planes
 
 
 def _overlay(
