@@ -74,6 +74,7 @@ def measure(parts: Sequence[Part], folder: Path, seconds: float, pages: Sequence
         good = good and not told and not names(found, "failed")
         text = _title(smoke=smoke) + "\n".join(sections)
         for page in pages:
+            page.mkdir(parents=True, exist_ok=True)
             (page / _PAGE).write_text(text, encoding="utf-8")
             if page != HERE:
                 shutil.copyfile(log, page / log.name)
