@@ -35,7 +35,7 @@ class FivePoints:
     @classmethod
     def of(cls, rows: npt.NDArray[np.floating]) -> FivePoints:
         """Return the points in float [5, 2], in the order of the attributes."""
-        return cls(*((float(x), float(y)) for x, y in rows))
+        return cls(*((x, y) for x, y in rows.tolist()))
 
     def array(self) -> npt.NDArray[np.float64]:
         """float64 [5, 2], in the order of the attributes."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import atan2, hypot, pi
 
-import numpy as np
-
 from musetalk.faces.types import FaceBox, FivePoints, MouthShape
 from musetalk.utils.arrays import Float64Array
 
@@ -30,25 +28,26 @@ def square_of(points: Float64Array, tight: tuple[float, float], score: float) ->
             from forehead to chin.
         score: Of the box.
     """
-    (left, right), mouth = points[:2], points[3:].mean(axis=0)
-    eyes = (left + right) / 2
-    down, across = mouth - eyes, right - left
+    (left_x, left_y), (right_x, right_y), _, (x0, y0), (x1, y1) = points.tolist()
+    eyes_x, eyes_y = (left_x + right_x) / 2, (left_y + right_y) / 2
+    down_x, down_y = (x0 + x1) / 2 - eyes_x, (y0 + y1) / 2 - eyes_y
     sides = (
-        hypot(*down) / _EYES_TO_MOUTH,
-        hypot(*across) / _EYES_APART,
+        hypot(down_x, down_y) / _EYES_TO_MOUTH,
+        hypot(right_x - left_x, right_y - left_y) / _EYES_APART,
         tight[0] / _TIGHT_WIDTH,
         tight[1] / _TIGHT_HEIGHT,
     )
-    half = float(sum(sides)) / len(sides) / 2
-    x, y = (float(value) for value in eyes + _MIDDLE * down)
+    half = sum(sides) / len(sides) / 2
+    x, y = eyes_x + _MIDDLE * down_x, eyes_y + _MIDDLE * down_y
     return FaceBox(x - half, y - half, x + half, y + half, score, FivePoints.of(points))
 
 
 def tilt_of(points: FivePoints) -> float:
     """How far a face is tilted, in radians, clockwise on the screen: between what its eyes and its middle line say."""
-    rows = points.array()
-    eyes, mouth = rows[:2].mean(axis=0), rows[3:].mean(axis=0)
-    (across_x, across_y), (down_x, down_y) = rows[1] - rows[0], mouth - eyes
+    (left_x, left_y), (right_x, right_y) = points.left_eye, points.right_eye
+    (x0, y0), (x1, y1) = points.left_mouth, points.right_mouth
+    across_x, across_y = right_x - left_x, right_y - left_y
+    down_x, down_y = (x0 + x1 - left_x - right_x) / 2, (y0 + y1 - left_y - right_y) / 2
     by_eyes, by_middle = atan2(across_y, across_x), atan2(down_y, down_x) - pi / 2
     return by_eyes + _wrapped(by_middle - by_eyes) / 2
 
@@ -61,4 +60,4 @@ def mouth_of(points: FivePoints) -> MouthShape:
 
 def _wrapped(angle: float) -> float:
     """The same angle from -pi to pi."""
-    return float(np.remainder(angle + pi, 2 * pi) - pi)
+    return (angle + pi) % (2 * pi) - pi

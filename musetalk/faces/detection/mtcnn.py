@@ -149,19 +149,22 @@ class MtcnnDetector(LightDetector):
         first = self._looked(frame, [View.around(box) for box in known])
         near = [index for index, (new, old) in enumerate(zip(first, known, strict=True)) if _near(new, old)]
         views = [View.around(first[index]) for index in near]
-        second = self._looked(frame, [view for one in views for view in (one, one.mirror())])
+        second = self._looked(frame, views, mirrored=True)
         found: list[FaceBox | None] = [None] * len(known)
         for place, index in enumerate(near):
-            box = mean_face(second[2 * place : 2 * place + 2])
+            box = mean_face(second[place :: len(near)])
             if box.score >= least and _near(box, known[index]) and _stands(box):
                 found[index] = box
         return found
 
-    def _looked(self, frame: UInt8Array, views: Sequence[View]) -> list[FaceBox]:
-        """Return what the third network sees in each view."""
+    def _looked(self, frame: UInt8Array, views: Sequence[View], *, mirrored: bool = False) -> list[FaceBox]:
+        """Return what the third network sees in each view; and behind these, in each as a mirror shows it."""
         if not views:
             return []
-        chances, offsets, points = self._networks.third(np.stack([view.cut(frame, THIRD_SIDE) for view in views]))
+        crops = np.stack([view.cut(frame, THIRD_SIDE) for view in views])
+        if mirrored:
+            views, crops = [*views, *(view.mirror() for view in views)], np.concatenate([crops, crops[:, :, ::-1]])
+        chances, offsets, points = self._networks.third(crops)
         parts = zip(views, chances.tolist(), offsets.astype(np.float64), points.astype(np.float64), strict=True)
         return [view.face(score, edges, at) for view, score, edges, at in parts]
 

@@ -53,10 +53,10 @@ class View:
     def matrix(self, pixels: int) -> Float64Array:
         """From pixels of a crop of so many each way to those of the frame, both by their middles: float64 [2, 3]."""
         step = self.side / pixels
-        across = np.array([cos(self.turn), sin(self.turn)]) * (-step if self.mirrored else step)
-        down = np.array([-sin(self.turn), cos(self.turn)]) * step
-        first = np.array([self.x, self.y]) - 0.5 - (across + down) * (pixels - 1) / 2
-        return np.column_stack([across, down, first])
+        c, s = step * cos(self.turn), step * sin(self.turn)
+        ax, ay = (-c, -s) if self.mirrored else (c, s)  # of a step across; one down is (-s, c)
+        half = (pixels - 1) / 2
+        return np.array([(ax, -s, self.x - 0.5 - (ax - s) * half), (ay, c, self.y - 0.5 - (ay + c) * half)])
 
     def cut(self, frame: UInt8Array, pixels: int) -> UInt8Array:
         """Cut it out of a frame: uint8 RGB [pixels, pixels, 3]; black beyond the frame, as the networks learned it."""
@@ -83,6 +83,9 @@ class View:
 
 def mean_face(faces: Sequence[FaceBox]) -> FaceBox:
     """Return the face in the middle of several that are the same; all have points."""
-    x0, y0, x1, y1, score = np.mean([(face.x0, face.y0, face.x1, face.y1, face.score) for face in faces], axis=0)
-    points = np.mean([face.points.array() for face in faces if face.points is not None], axis=0)
-    return FaceBox(float(x0), float(y0), float(x1), float(y1), float(score), FivePoints.of(points))
+    count = len(faces)
+    x0, y0, x1, y1, score = (
+        sum(edge) / count for edge in zip(*((f.x0, f.y0, f.x1, f.y1, f.score) for f in faces), strict=True)
+    )
+    points = sum(face.points.array() for face in faces if face.points is not None) / count
+    return FaceBox(x0, y0, x1, y1, score, FivePoints.of(np.asarray(points)))

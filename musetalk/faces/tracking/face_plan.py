@@ -21,7 +21,7 @@ from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import Float32Array, Int32Array, Int64Array
 from musetalk.utils.files import whole_file
 
-PLAN_REVISION = 2  # raise with every change of what a plan holds or how tracks are made
+PLAN_REVISION = 3  # raise with every change of what a plan holds or how tracks are made
 _ARRAYS = ("shots", "frame", "track", "boxes", "mouths")
 _LARGEST = 2**31  # bytes that a file of coords may unpack to: far beyond the longest video, short of harm
 _REMEDY = "delete it, or leave out the request to use saved coords, and the faces are looked for again"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+
 from musetalk.faces.detection.boxes import distinct, same_face
-from musetalk.faces.types import FaceBox, FaceDetector, Sought
+from musetalk.faces.types import FaceBox, FaceDetector, FivePoints, Sought
 from musetalk.progress import never_stop
 from musetalk.utils.arrays import UInt8Array
+
+_EDGES = ("x0", "y0", "x1", "y1")
+_REST = 0.02  # how far edges and points of a face at rest move in two frames, as a fraction of its width
 
 
 @runtime_checkable
@@ -165,21 +170,56 @@ def _paired(start: Sequence[FaceBox], end: Sequence[FaceBox]) -> list[tuple[Face
 
 def _on_the_way(a: FaceBox, b: FaceBox, share: float) -> FaceBox:
     """So far on the straight way from one box to another, 0 to 1."""
-    return FaceBox(
-        *((1 - share) * getattr(a, name) + share * getattr(b, name) for name in ("x0", "y0", "x1", "y1", "score"))
-    )
+    edges = ((1 - share) * getattr(a, name) + share * getattr(b, name) for name in (*_EDGES, "score"))
+    points = None
+    if a.points is not None and b.points is not None:
+        points = FivePoints.of((1 - share) * a.points.array() + share * b.points.array())
+    return replace(FaceBox(*edges), points=points)
 
 
 def _followed(
     detector: FollowingDetector, frames: Sequence[UInt8Array], boxes: Sequence[FaceBox], check: Callable[[], None]
 ) -> list[list[FaceBox]]:
-    """Follow faces through frames, and where one is lost look on in the same place: faces per frame."""
+    """Follow faces through frames, and where one is lost look on in the same place: faces per frame.
+
+    Of each two frames the second is looked at first. Where it shows all faces as they were, they are halfway in the
+    first; else that is looked at, too.
+    """
     last = list(boxes)
-    found: list[list[FaceBox]] = []
-    for frame in frames:
-        if last:
+    found: list[list[FaceBox | None]] = []
+    ahead: list[FaceBox | None] | None = None  # what the next frame shows, where it was looked at before this one
+    for position, frame in enumerate(frames):
+        if not last:
+            found.append([])
+            continue
+        seen, ahead = ahead, None
+        if seen is None and position + 1 < len(frames):
             check()
-        seen = detector.follow(frame, last) if last else []
+            ahead = detector.follow(frames[position + 1], last)
+            seen = _halfway(last, ahead)
+        if seen is None:
+            check()
+            seen = detector.follow(frame, last)
+            if ahead is not None and any(new is None and old is not None for new, old in zip(ahead, seen, strict=True)):
+                ahead = None  # it may be found from where it is now
         last = [old if new is None else new for old, new in zip(last, seen, strict=True)]
-        found.append(distinct(box for box in seen if box is not None))
-    return found
+        found.append(seen)
+    return [distinct(box for box in seen if box is not None) for seen in found]
+
+
+def _halfway(before: Sequence[FaceBox], after: Sequence[FaceBox | None]) -> list[FaceBox | None] | None:
+    """Return the faces of the frame between two; None: one of them is lost, or has moved."""
+    middle: list[FaceBox | None] = []
+    for a, b in zip(before, after, strict=True):
+        if b is None or not _at_rest(a, b):
+            return None
+        middle.append(_on_the_way(a, b, 0.5))
+    return middle
+
+
+def _at_rest(a: FaceBox, b: FaceBox) -> bool:
+    """Whether a face is where and as it was, by all that is known of it."""
+    ways = [abs(getattr(a, name) - getattr(b, name)) for name in _EDGES]
+    if a.points is not None and b.points is not None:
+        ways.append(float(np.abs(a.points.array() - b.points.array()).max()))
+    return bool(max(ways) <= _REST * b.width)

@@ -23,8 +23,9 @@ from musetalk.utils.arrays import UInt8Array
 
 LOOK_SECONDS = 0.4  # time between two searches of the whole frame; in between, known faces are followed
 _LEAD = 0.1  # by how much, in sides of a face, another one has to come before it to be followed as well
-_CROWD_SPANS = 3  # times as long until the next search where the last one has shown more faces than were wanted,
-_CROWD_BYTES = 2**26  # of the pictures that are held so long, at most
+_LONGER_SPANS = 3  # times as long until the next search where the last one gave no reason to search again soon,
+_LONGER_BYTES = 2**26  # of the pictures that are held so long, at most
+_SPARSE = 32  # of so many lines one is compared first
 _SOUGHT = 6  # faces of a frame that come first by what is chosen: of a crowd the others need not be known
 
 
@@ -92,6 +93,7 @@ class _Planner:
         self._detector = detector
         self._settings = settings
         self._choice = choice
+        self._searches = isinstance(detector, SearchingDetector)
         self._check = check
         self._every = every
         self._finder = ShotFinder(settings.shot_threshold)
@@ -106,7 +108,7 @@ class _Planner:
         if self._shots and shot != self._shots[-1]:
             self._end_shot()
         self._shots.append(shot)
-        repeated = bool(self._span) and np.array_equal(self._span[-1], frame)
+        repeated = bool(self._span) and _same_picture(self._span[-1], frame)
         if not repeated:
             self._span.append(np.array(frame))
         self._shown.append(len(self._span) - 1)
@@ -122,11 +124,15 @@ class _Planner:
         return _as_plan(self._tracks, np.array(self._shots, dtype=np.int32), width, height)
 
     def _spans(self) -> int:
-        """How many times the usual time passes to the next search, of which each face that is shown has its price."""
-        if self._every or self._known is None or not isinstance(self._detector, SearchingDetector):
+        """How many times the usual time passes to the next search.
+
+        More than once where the last one has shown the faces that were known before, or a crowd, of which each face
+        that is shown has its price. Where every face is wanted, those that are there for a moment are, too.
+        """
+        if self._every or self._known is None or not self._searches:
             return 1
-        affordable = _CROWD_SPANS * self._span_length * self._span[-1].nbytes <= _CROWD_BYTES
-        return _CROWD_SPANS if affordable and len(self._known.every) >= _SOUGHT else 1
+        affordable = _LONGER_SPANS * self._span_length * self._span[-1].nbytes <= _LONGER_BYTES
+        return _LONGER_SPANS if affordable and (self._settled or len(self._known.every) >= _SOUGHT) else 1
 
     def _start_shot(self) -> None:
         self._tracker = ShotTracker()
@@ -135,6 +141,7 @@ class _Planner:
         self._pictures: array[int] = array("q")  # of each frame of the shot a number that those of one picture share
         self._known: FrameFaces | None = None  # faces of the span's first frame, where it has been looked at
         self._seen: list[Seen] | None = None  # these in source pixels
+        self._settled = False  # whether the last search has shown faces, and only those that were known before
         self._shot_start = len(self._shots)
 
     def _end_shot(self) -> None:
@@ -161,6 +168,7 @@ class _Planner:
         first = last - len(self._shown) + 1
         for position in range(0 if self._known is None else 1, len(self._shown)):
             self._tracker.add(first + position, seen[self._shown[position]])
+        self._settled = len(found) > 1 and _same_faces(found[0].every, found[-1].every)
         self._known, self._seen = found[-1], seen[-1]
         del self._span[:-1]
         self._shown = [0]
@@ -185,6 +193,17 @@ class _Planner:
             return Seen(face, mouth_of(face.points))
         mouth = locate_mouth(frame, box)
         return Seen(face, None if mouth is None else _stretched(mouth, sx, sy))
+
+
+def _same_picture(a: UInt8Array, b: UInt8Array) -> bool:
+    """Whether two frames hold the same; a few of their lines mostly tell that they do not."""
+    return np.array_equal(a[::_SPARSE], b[::_SPARSE]) and np.array_equal(a, b)
+
+
+def _same_faces(before: Sequence[FaceBox], after: Sequence[FaceBox]) -> bool:
+    """Whether there are faces, and each is about where it was."""
+    known = (any(same_face(a, b) for a in before) for b in after)
+    return len(before) == len(after) > 0 and all(known)
 
 
 def _as_searched(face: FaceBox) -> Seen:

@@ -35,7 +35,7 @@ class ShotFinder:
 
     def next(self, frame: UInt8Array) -> int:
         """Return the shot that the next frame (uint8 RGB [H, W, 3], of any size) belongs to."""
-        tiny = np.asarray(cv2.resize(frame, (_GRID, _GRID), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        tiny = _tiny(frame)
         if self._last is not None:
             change = frame_change(self._last, tiny)
             if change >= max(self._threshold, _STANDS_OUT * self._usual):
@@ -43,6 +43,14 @@ class ShotFinder:
             self._usual = _MEMORY * self._usual + (1 - _MEMORY) * min(change, _MOST_USUAL)
         self._last = tiny
         return self._shot
+
+
+def _tiny(frame: UInt8Array) -> UInt8Array:
+    """Average a frame to the grid; by halves first, which takes a quarter of the time where they come out even."""
+    height, width = frame.shape[:2]
+    if height % 2 == width % 2 == 0 and min(height, width) >= 4 * _GRID:
+        return _tiny(np.asarray(cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8))
+    return np.asarray(cv2.resize(frame, (_GRID, _GRID), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def frame_change(before: UInt8Array, after: UInt8Array) -> float:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from musetalk.errors import Cancelled
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.planner import plan_faces
-from musetalk.faces.types import FaceBox
+from musetalk.faces.types import FaceBox, Sought
 from musetalk.progress import CancelToken
-from musetalk.settings import TrackerSettings
+from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import UInt8Array
 
 Script = Mapping[int, Sequence[FaceBox]]
@@ -55,6 +55,21 @@ class Following(Scripted):
     def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
         here = self.script.get(number_of(frame), [])
         return [next((face for face in here if abs(face.x0 - box.x0) < 6), None) for box in boxes]
+
+
+class Searching(Following):
+    """Its search is cheaper than a look at each face; tells in which frames faces were followed."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.followed: list[int] = []
+
+    def search(self, frames: Sequence[UInt8Array], _sought: Sought | None = None) -> list[list[FaceBox]]:
+        return self.detect(frames)
+
+    def follow(self, frame: UInt8Array, boxes: Sequence[FaceBox]) -> list[FaceBox | None]:
+        self.followed.append(number_of(frame))
+        return super().follow(frame, boxes)
 
 
 def face(x: float, score: float = 50) -> FaceBox:
@@ -172,6 +187,39 @@ def test_a_second_face_that_comes_later_is_found() -> None:
     script = {k: [face(5), *([face(40)] if k >= 15 else [])] for k in range(40)}
     plan = plan_of(Following(script), [40] * 40)
     assert [(summary.first, summary.last) for summary in plan.tracks] == [(0, 39), (15, 39)]
+
+
+def test_a_face_that_moves_is_looked_at_in_every_frame_and_one_at_rest_in_every_other() -> None:
+    def looked_at(step: float) -> Searching:
+        detector = Searching({k: [face(20 + step * (k % 5))] for k in range(60)})
+        assert frames_with_face(plan_of(detector, [40] * 60)) == list(range(60))
+        return detector
+
+    assert set(looked_at(1.0).followed) == set(range(60))
+    assert len(set(looked_at(0.02).followed)) < 40
+
+
+def test_of_a_face_at_rest_what_lies_between_two_looks_is_halfway() -> None:
+    plan = plan_of(Searching({k: [face(20 + 0.01 * k)] for k in range(30)}), [40] * 30, smoothing_seconds=0)
+    np.testing.assert_allclose(plan.boxes[:, 0], 20 + 0.01 * np.arange(30), atol=1e-4)
+
+
+@pytest.mark.parametrize("choice", ["largest", "all"])
+def test_searches_are_rarer_while_they_show_what_is_known_and_one_face_is_wanted(choice: FaceChoice) -> None:
+    script = {k: [face(20), *([face(40)] if k >= 75 else [])] for k in range(150)}
+    detector = Searching(script)
+    plan = plan_faces(
+        frames_of([40] * 150),
+        frame_size=(WIDTH, HEIGHT),
+        fps=Fraction(25),
+        detector=detector,
+        settings=TrackerSettings(),
+        choice=choice,
+    )
+    searched = sorted(set(detector.searched))
+    assert searched == ([0, 10, 40, 70, 100, 110, 140, 149] if choice == "largest" else [*range(0, 150, 10), 149])
+    come = 100 if choice == "largest" else 75  # one that cannot be chosen is not followed back from its search
+    assert [(summary.first, summary.last) for summary in plan.tracks] == [(0, 149), (come, 149)]
 
 
 def test_a_video_of_one_frame_has_its_face() -> None:
