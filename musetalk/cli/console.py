@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import STAGE_TITLES, ProgressCallback, ProgressEvent
 from musetalk.utils.units import counted, duration, number, size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _PLAIN_STEPS = 10  # lines per stage
 
@@ -23,6 +23,15 @@ def shown_progress(quiet: bool = False) -> Iterator[ProgressCallback | None]:
     if quiet:
         yield None
     elif sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415 - lines are written without it
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (TextColumn("{task.description:15}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bars:
             yield _Bars(bars).update
@@ -87,6 +96,9 @@ def describe(report: RenderReport, notice: str) -> str:
 
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:
     """Print two columns of text on stdout."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock, Timeout
-
 from musetalk.errors import PATH, CheckpointError
 from musetalk.progress import CancelToken
 from musetalk.utils.files import whole_file
@@ -88,6 +86,8 @@ def guarded(models_dir: Path, cancel: CancelToken) -> Iterator[None]:
         OutputError: The folder cannot be written.
         Cancelled: While it waited.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - whoever only reads weights starts without it
+
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
         guard = FileLock(models_dir / _GUARD)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pi_heif
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -34,6 +33,14 @@ from musetalk.media.pictures.srgb import to_srgb
 from musetalk.settings import Background
 from musetalk.utils.arrays import UInt8Array
 
+
+def _open_heif(path: Path) -> Image.Image:
+    import pi_heif  # noqa: PLC0415 - loads a library of its own, for few files
+
+    image: Image.Image = pi_heif.HeifImageFile(path)
+    return image
+
+
 # Called one by one, by what a file begins with: Pillow's own choice goes by names, too, and knows formats that start
 # other programs. Stills alone: of files that hold more, the first picture, or the one that they call the main one.
 _READERS: dict[str, Callable[[Path], Image.Image]] = {
@@ -50,7 +57,7 @@ _READERS: dict[str, Callable[[Path], Image.Image]] = {
     "PPM": PpmImagePlugin.PpmImageFile,
     "TGA": TgaImagePlugin.TgaImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
-    "HEIF": pi_heif.HeifImageFile,
+    "HEIF": _open_heif,
 }
 _ORIENTATION = 0x0112  # of EXIF
 _TURNS = {
