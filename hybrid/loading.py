@@ -36,6 +36,7 @@ def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
 
     Raises:
         BackendError: A file is missing, damaged or another network's.
+        DeviceError: The networks are to be compiled, which int8 does not allow.
     """
     models_dir, network, size = options.models_dir, options.network, CROP_SIZES[version]
     autoencoder = load_autoencoder(models_dir, compute, network.decoder, network.seed)
@@ -43,8 +44,7 @@ def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
     unet = load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype, note=notes.append)
     unet = compute.place(unet)
     if network.compile:
-        for each in (*autoencoder.networks, unet):
-            each.compile()
+        compute.compile(*autoencoder.networks, unet)
     sampling = sampling_of(options)
     frames = network.batch_size or frames_at_once(compute, size, _MOST_AT_ONCE)
     clip_length = sampling.clip_length + (_CLIPS - 1) * (sampling.clip_length - sampling.overlap)

@@ -202,4 +202,5 @@ def finite_line(calls: Sequence[NetworkCall], result: UInt8Array) -> Finding:
 def _where(generator: FaceGenerator, compute: Compute) -> str:
     if generator.spec.audio_spec is None:
         return generator.device
-    return f"{generator.device} in {str(compute.dtype).removeprefix('torch.')}"
+    numbers = str(compute.dtype).removeprefix("torch.")
+    return f"{generator.device} in {numbers}" + (" and int8" if compute.int8 else "")

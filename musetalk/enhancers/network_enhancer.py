@@ -91,9 +91,10 @@ class NetworkEnhancer:
 
 
 def enhancer_compute(device: str, dtype: str) -> Compute:
-    """Return what enhancers run on: in fp32, or in bf16 where that is asked for; never in fp16.
+    """Return what enhancers run on: in fp32, or in bf16 where that is asked for; never in fp16 or int8.
 
-    Neither GFPGAN nor RestoreFormer stays within fp16's range, so that "fp16" is for the other networks of a render. On
+    Neither GFPGAN nor RestoreFormer stays within fp16's range, so that "fp16" is for the other networks of a render; so
+    is "int8". On
     GPUs torch computes convolutions in TF32 of its own accord, which is as quick as it gets without another type.
 
     Raises:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from musetalk.errors import DeviceError, OutOfMemoryError
-from musetalk.runtime.speed import cpu_numbers
+from musetalk.runtime.speed import cpu_numbers, multiplies_int8
 from musetalk.runtime.stop_points import with_stop_points
 
 _T = TypeVar("_T")
@@ -33,10 +33,12 @@ class Compute:
     Attributes:
         device: As torch names it.
         dtype: float32, float16 or bfloat16.
+        int8: Whether networks that can do so multiply in int8, and calculate in float32 otherwise (see `in_int8`).
     """
 
     device: torch.device
     dtype: torch.dtype
+    int8: bool = False
 
     def place(self, module: _Module) -> _Module:
         """Move a network there, ready for inference: no gradients, no dropout, in the layout that suits the device."""
@@ -44,6 +46,19 @@ class Compute:
         # Not the method itself: diffusers overrides it to warn of every change of dtype, needed or not.
         nn.Module.to(module, device=self.device, dtype=self.dtype)
         return with_stop_points(nn.Module.to(module, memory_format=self._layout))
+
+    def compile(self, *networks: nn.Module) -> None:
+        """Let torch compile networks when they are first called.
+
+        Raises:
+            DeviceError: They multiply in int8: torch compiles no such layers.
+        """
+        if self.int8:
+            raise DeviceError(
+                "networks that multiply in int8 cannot be compiled", "choose another number type, or do not compile"
+            )
+        for network in networks:
+            network.compile()
 
     def tensor(self, values: torch.Tensor) -> torch.Tensor:
         """Move values there, in its number type; pictures [N, C, H, W] in the layout that suits the device."""
@@ -53,6 +68,10 @@ class Compute:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of it, a sentence each."""
+        if self.int8:
+            return (
+                "networks multiplied in int8 where they can, which costs digits (about 40 dB); --dtype fp32 is exact",
+            )
         if self.device.type != "cpu" or self.dtype != torch.bfloat16:
             return ()
         return ("the networks calculated in bfloat16, which costs digits (about 40 dB); --dtype fp32 is exact",)
@@ -68,8 +87,8 @@ def choose_compute(device: str = "auto", dtype: str = "auto") -> Compute:
 
     Args:
         device: "auto" (the first CUDA device if there is one, else the CPU), "cpu", "cuda" or "cuda:N".
-        dtype: "auto" (fp16 on CUDA, as MuseTalk is published and run; on the CPU as `cpu_numbers`), "fp32", "fp16" or
-            "bf16".
+        dtype: "auto" (fp16 on CUDA, as MuseTalk is published and run; on the CPU as `cpu_numbers`), "fp32", "fp16",
+            "bf16" or "int8" (on a CPU, float32 with some networks' largest layers in int8).
 
     Raises:
         DeviceError: There is no such device, or no such number type on it.
@@ -80,11 +99,21 @@ def choose_compute(device: str = "auto", dtype: str = "auto") -> Compute:
     if name not in known:
         raise DeviceError(f'there is no device "{device}" here', f"choose one of: auto, {', '.join(sorted(known))}")
     number = dtype if dtype != "auto" else "fp16" if name != "cpu" else cpu_numbers()
+    if number == "int8":
+        return _int8_on(name)
     if number not in _DTYPES:
-        raise DeviceError(f'there is no number type "{dtype}"', f"choose one of: auto, {', '.join(_DTYPES)}")
+        raise DeviceError(f'there is no number type "{dtype}"', f"choose one of: auto, {', '.join(_DTYPES)}, int8")
     if name == "cpu" and number == "fp16":
         raise DeviceError("fp16 is for GPUs", "choose fp32, or bf16 where the processor has it")
     return Compute(torch.device(name), _DTYPES[number])
+
+
+def _int8_on(device: str) -> Compute:
+    if device != "cpu":
+        raise DeviceError("int8 is for CPUs", "choose auto, or fp16")
+    if not multiplies_int8():
+        raise DeviceError("this processor does not multiply int8 (it has no VNNI), or this torch cannot", "choose auto")
+    return Compute(torch.device(device), torch.float32, int8=True)
 
 
 def free_memory(device: torch.device) -> int:

@@ -15,6 +15,8 @@ CpuNumbers: TypeAlias = Literal["fp32", "bf16"]
 _ROUNDS = 24  # the best one counts
 _SIDE_ON_CPU, _SIDE_ON_GPU = 512, 4096  # on the CPU so short that other work does not fall into each of them
 _BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16")  # as `torch.cpu.get_capabilities` calls them
+_INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni")  # those that add up without clipping in between
+_INT8_OPERATIONS = ("qconv2d_pointwise", "qlinear_pointwise")  # of oneDNN, as torch calls them
 _SIDE_OF_PAIRS, _PAIRS = 768, 15
 _WORTH_DIGITS = 1.3  # times as quick as float32 that bfloat16, which has 8 bits for its digits, has to be
 
@@ -45,10 +47,21 @@ def cpu_numbers() -> CpuNumbers:
 
 def multiplies_bf16() -> bool:
     """Return whether the processor has instructions that multiply bfloat16, as far as torch can tell."""
+    return _has_one_of(_BF16_INSTRUCTIONS)
+
+
+def multiplies_int8() -> bool:
+    """Return whether the processor has instructions that multiply int8, and torch what uses them, as far as it says."""
+    import torch  # noqa: PLC0415 - slow to import, and only where a network is asked for
+
+    return _has_one_of(_INT8_INSTRUCTIONS) and all(hasattr(torch.ops.onednn, name) for name in _INT8_OPERATIONS)
+
+
+def _has_one_of(instructions: tuple[str, ...]) -> bool:
     import torch  # noqa: PLC0415 - slow to import, and only where a network is asked for
 
     ask = getattr(torch.cpu, "get_capabilities", None)  # not every torch has it
-    return ask is not None and any(ask().get(name, False) for name in _BF16_INSTRUCTIONS)
+    return ask is not None and any(ask().get(name, False) for name in instructions)
 
 
 def _gain_by_bf16() -> float:

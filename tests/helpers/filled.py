@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import pytest
 import torch
 
 from musetalk.runtime.device import Compute
+from musetalk.runtime.speed import multiplies_int8
 from tests.golden.fill import fill_state_dict, shapes_of
 from tests.golden.read import Golden
 
 CPU = Compute(torch.device("cpu"), torch.float32)
+INT8 = Compute(torch.device("cpu"), torch.float32, int8=True)
+needs_int8 = pytest.mark.skipif(not multiplies_int8(), reason="this processor does not multiply int8")
 
 State = dict[str, torch.Tensor]
 Network = TypeVar("Network", bound=torch.nn.Module)

@@ -15,6 +15,7 @@ from musetalk.backends.latent.upsampling import with_quick_upsampling
 from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Compute
+from musetalk.runtime.int8 import in_int8
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import first_of
 
@@ -123,13 +124,13 @@ class VaeDecoder:
 
     Args:
         vae: A diffusers AutoencoderKL, placed on `compute`. Only its decoder is kept; on a CPU quicker layers take the
-            place of those that upsample.
+            place of those that upsample, and of those that can multiply in int8 if that is wanted.
         compute: What to run on.
     """
 
     def __init__(self, vae: AutoencoderKL, compute: Compute) -> None:
-        quick = compute.device.type == "cpu"
-        self._decoder = with_quick_upsampling(vae.decoder) if quick else vae.decoder
+        decoder = with_quick_upsampling(vae.decoder) if compute.device.type == "cpu" else vae.decoder
+        self._decoder = in_int8(decoder) if compute.int8 else decoder
         self._post_quant = vae.post_quant_conv
         self._compute = compute
 

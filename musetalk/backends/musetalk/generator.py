@@ -17,6 +17,7 @@ from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import PATH, CheckpointError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Batches, Compute
+from musetalk.runtime.int8 import in_int8
 from musetalk.settings import V1Speech
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class MuseTalkDenoiser:
     """One call of MuseTalk's UNet at timestep 0. Frames do not depend on each other.
 
     Args:
-        unet: A diffusers UNet2DConditionModel, placed on `compute`.
+        unet: A diffusers UNet2DConditionModel, placed on `compute`; where int8 is wanted, layers that can multiply so
+            are replaced.
         compute: What to run on.
         batch: Frames at once.
     """
 
     def __init__(self, unet: UNet2DConditionModel, compute: Compute, batch: int) -> None:
-        self._unet, self._compute = unet, compute
+        self._unet, self._compute = in_int8(unet) if compute.int8 else unet, compute
         self._batches = Batches(batch)
         self._timestep = torch.zeros(1, dtype=torch.long, device=compute.device)
 
@@ -126,12 +128,12 @@ def load_musetalk(
 
     Raises:
         BackendError: A file is missing, damaged, or another network's.
+        DeviceError: The networks are to be compiled, which int8 does not allow.
     """
     autoencoder = load_autoencoder(models_dir, compute, decoder, seed)
     unet = compute.place(load_unet(models_dir / _FOLDERS[version]))
     if compiled:
-        for network in (*autoencoder.networks, unet):
-            network.compile()
+        compute.compile(*autoencoder.networks, unet)
     on_gpu = compute.device.type != "cpu"
     frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
     options = LatentOptions.on(compute, CROP_SIZE, frames, frames)

@@ -255,7 +255,7 @@ NETWORK = Section(
             "network.dtype",
             "Precision",
             "How exactly the network calculates; auto takes what suits this machine.",
-            choices={"auto": "Auto", "fp32": "fp32", "fp16": "fp16", "bf16": "bf16"},
+            choices={"auto": "Auto", "fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8 (CPU)"},
         ),
         Count(
             "network.batch_size",

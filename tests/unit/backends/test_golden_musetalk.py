@@ -18,11 +18,11 @@ from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, blacken_lower_half, load_vae, to_crops, to_pixels
 from musetalk.backends.musetalk.generator import MuseTalkDenoiser, Version, load_musetalk, load_unet, spec_of
 from musetalk.backends.types import Clip
-from musetalk.errors import BackendError, CheckpointError, WeightsError
+from musetalk.errors import BackendError, CheckpointError, DeviceError, WeightsError
 from musetalk.settings import V1Speech
 from tests.golden.read import GOLDEN, read_golden
 from tests.helpers.errors import raises_kind
-from tests.helpers.filled import CPU, state_for
+from tests.helpers.filled import CPU, INT8, needs_int8, state_for
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 NO_CLIP = Clip(np.zeros((3, 256, 256, 3), np.uint8), np.zeros((3, 50, 384), np.float32), ())
@@ -158,6 +158,31 @@ def test_the_decoder_paints_what_upstreams_does(vae: Golden) -> None:
     levels = to_crops(raw).astype(int) - vae["decoded_uint8_bgr"][..., ::-1]
     assert np.abs(levels).max() <= 1
     assert np.count_nonzero(levels) <= 20  # of 98304; upstream differs from itself in 5
+
+
+@needs_int8
+def test_in_int8_the_unet_stays_near_upstreams(unet: Golden) -> None:
+    denoiser = MuseTalkDenoiser(INT8.place(load_unet(unet.folder)), INT8, 2)
+    with torch.inference_mode():
+        painted = denoiser.denoise(unet["latents"], unet["audio"], NO_CLIP)
+    error = painted - unet["output"]
+    assert 0 < error.std() < unet["output"].std() / 10 ** (30 / 20)
+
+
+@needs_int8
+def test_in_int8_the_decoder_stays_near_upstreams(vae: Golden) -> None:
+    decoder = VaeDecoder(INT8.place(load_vae(vae.folder)), INT8)
+    with torch.inference_mode():
+        raw = decoder.decode_rows(torch.from_numpy(vae["latents"]), 0)
+    levels = to_crops(raw).astype(float) - vae["decoded_uint8_bgr"][..., ::-1]
+    assert 0 < np.square(levels).mean() < 255**2 / 10 ** (35 / 10)
+
+
+@needs_int8
+def test_in_int8_nothing_is_compiled(models: Path, unet: Golden, vae: Golden) -> None:
+    assert unet.folder.parent == vae.folder.parent == models
+    with raises_kind(DeviceError):
+        load_musetalk(models, "v15", INT8, compiled=True)
 
 
 @pytest.mark.parametrize("part", ["unet", "vae"])

@@ -87,7 +87,13 @@ class TestChoice:
 
     @pytest.mark.parametrize(
         ("asked", "taken"),
-        [("auto", torch.float32), ("fp32", torch.float32), ("fp16", torch.float32), ("bf16", torch.bfloat16)],
+        [
+            ("auto", torch.float32),
+            ("fp32", torch.float32),
+            ("fp16", torch.float32),
+            ("int8", torch.float32),
+            ("bf16", torch.bfloat16),
+        ],
     )
     def test_enhancers_never_run_in_fp16(self, asked: str, taken: torch.dtype) -> None:
         assert enhancer_compute("cpu", asked).dtype is taken
