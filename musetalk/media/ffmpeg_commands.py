@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.media.filters import Resize, decode_filters, encode_filters, set_tags
+from musetalk.media.filters import Resize, decode_filters, encode_filters, set_tags, shrink_filters
 from musetalk.media.frames import FrameLayout
 from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags, Conversion
@@ -166,6 +166,7 @@ def decode_frames(
     way: Way,
     resize: Resize | None = None,
     conversion: Conversion = Conversion(),  # noqa: B008 - frozen
+    kept: tuple[FrameLayout, Path] | None = None,
 ) -> list[str]:
     """Decode a stream's pictures to stdout, each once, upright, in a layout.
 
@@ -173,15 +174,30 @@ def decode_frames(
     (see `PICTURE_TIME`): "shown"; and before these that of the first picture that was decoded: "begun".
     `resize` says how, where that is not the stored size: "area" averages (to shrink for detection), "bicubic" keeps
     detail (to square pixels). Else at most chroma is interpolated, for which bilinear is as good and a third cheaper.
+    `kept`: a layout in which they are written to a file, too; then `resize` is about these, and what is given is made
+    of them, by averaging.
     """
     device = ["-init_hw_device", "vulkan"] if conversion.on_vulkan else []
-    begun = _say_time("begun", ":enable='eq(n,0)'")
-    filters = ",".join([begun, *_dropped(way), decode_filters(conversion, layout, resize), _say_time("shown")])
+    first = [_say_time("begun", ":enable='eq(n,0)'"), *_dropped(way)]
     entry = [] if way.seek is None else ["-noaccurate_seek", "-copyts", "-start_at_zero"]
-    frames = [*_pick(stream), "-vf", filters, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", *_SHORT_QUEUE]
-    source = read_input(path, start=way.seek, decoder=conversion.decoder)
-    raw = ["-f", "rawvideo", "-pix_fmt", layout.pixel_format, "pipe:1"]
-    return [*_quiet(), *device, *entry, *source, *frames, *raw]
+    opened = [*_quiet(), *device, *entry, *read_input(path, start=way.seek, decoder=conversion.decoder)]
+    if kept is None:
+        filters = ",".join([*first, decode_filters(conversion, layout, resize), _say_time("shown")])
+        return [*opened, *_pick(stream), "-vf", filters, *_raw_pictures(layout, "pipe:1")]
+    whole, out = kept
+    shared = ",".join([*first, decode_filters(conversion, whole, resize)])
+    shrunk = ",".join([shrink_filters(layout), _say_time("shown")])
+    return [
+        *opened,
+        *["-filter_complex", f"[0:{stream}]{shared},split[kept][whole];[whole]{shrunk}[given]"],
+        *["-map", "[given]", *_raw_pictures(layout, "pipe:1")],
+        *["-map", "[kept]", *_raw_pictures(whole, file_url(out)), "-y"],
+    ]
+
+
+def _raw_pictures(layout: FrameLayout, out: str) -> list[str]:
+    times = ["-fps_mode", "passthrough", "-enc_time_base", "1:1000000", *_SHORT_QUEUE]
+    return [*times, "-f", "rawvideo", "-pix_fmt", layout.pixel_format, out]
 
 
 def _say_time(name: str, options: str = "") -> str:

@@ -60,6 +60,11 @@ def decode_filters(conversion: Conversion, layout: FrameLayout, resize: Resize |
     return ",".join(steps)
 
 
+def shrink_filters(layout: FrameLayout) -> str:
+    """Return the chain from larger frames of a layout to those of its size, by averaging."""
+    return f"scale={layout.width}:{layout.height}:flags=area,format={layout.pixel_format}"
+
+
 def _deinterlace(fields: Deinterlacing) -> str:
     which = "interlaced" if fields.only_marked else "all"
     return f"bwdif=mode=send_frame:parity={fields.parity}:deint={which}"

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +17,7 @@ from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_process import Child
 from musetalk.media.filters import Resize
 from musetalk.media.frames import Frame, FrameLayout, frame_of
+from musetalk.media.kept_pictures import KeptPictures, keep_pictures
 from musetalk.media.pictures.decoding import read_animated, read_image
 from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
@@ -38,15 +40,18 @@ def decode(
     stop: int | None = None,
     *,
     max_side: int | None = None,
+    keep_in: Path | None = None,
     cancel: CancelToken | None = None,
 ) -> Generator[Frame, None, None]:
-    """Decode frames [start, stop) at the source's constant rate.
+    """Decode frames [start, stop) at the source's constant rate; what was kept of them is not decoded again.
 
     Args:
         source: Where from.
         start: First frame.
         stop: End, exclusive; None: all. Fewer frames come where the file holds fewer than it announced.
         max_side: Shrink so that the longer side has at most so many pixels (area average).
+        keep_in: A folder where whole pictures are kept, if there is room, for whoever reads the source next; it has to
+            last as long as the source is used. None: nothing is kept.
         cancel: Ends the decoder.
 
     Yields:
@@ -65,7 +70,11 @@ def decode(
     elif source.animated:
         yield from _read_animation(source, start, stop, layout, cancel)
     else:
-        yield from _read_video(source, start, stop, layout, cancel)
+        kept = None
+        if keep_in is not None and layout != source.layout:
+            count = source.clock.picture(stop - 1) - source.clock.picture(start) + 1
+            kept = source.experience.kept = keep_pictures(keep_in, source.layout, count)
+        yield from _read_video(source, start, stop, layout, kept, cancel)
 
 
 def read_frames(
@@ -74,10 +83,12 @@ def read_frames(
     stop: int | None = None,
     *,
     max_side: int | None = None,
+    keep_in: Path | None = None,
     cancel: CancelToken | None = None,
 ) -> Generator[UInt8Array, None, None]:
     """Decode frames [start, stop) as `decode` does: uint8 RGB [H, W, 3], each an array of its own."""
-    yield from map_closing(Frame.rgb, decode(source, start, stop, max_side=max_side, cancel=cancel))
+    frames = decode(source, start, stop, max_side=max_side, keep_in=keep_in, cancel=cancel)
+    yield from map_closing(Frame.rgb, frames)
 
 
 def _read_images(source: Source, start: int, stop: int, layout: FrameLayout) -> Generator[Frame, None, None]:
@@ -116,18 +127,18 @@ def _fitted(picture: UInt8Array, layout: FrameLayout) -> Frame:
 
 
 def _read_video(
-    source: Source, start: int, stop: int, layout: FrameLayout, cancel: CancelToken | None
+    source: Source, start: int, stop: int, layout: FrameLayout, kept: KeptPictures | None, cancel: CancelToken | None
 ) -> Generator[Frame, None, None]:
     """Yield each picture shown as often as the clock says.
 
-    In the place of one that cannot be decoded, the one before is shown.
+    In the place of one that cannot be decoded, the one before is shown. `kept`: where whole ones are kept meanwhile.
     """
     clock = source.clock
     shown: Frame | None = None
     number = -1  # of the picture shown
     coming: tuple[int, Frame] | None = None
     first = max(0, clock.picture(start) - source.conversion.lead)
-    with closing(_pictures_from(source, first, layout, cancel)) as pictures:
+    with closing(_pictures_from(source, first, layout, kept, cancel)) as pictures:
         for frame in range(start, stop):
             wanted, repeated = clock.picture(frame), True
             while number < wanted:
@@ -145,14 +156,22 @@ def _read_video(
 
 
 def _pictures_from(
-    source: Source, wanted: int, layout: FrameLayout, cancel: CancelToken | None
+    source: Source, wanted: int, layout: FrameLayout, keeping: KeptPictures | None, cancel: CancelToken | None
 ) -> Generator[tuple[int, Frame], None, None]:
     """Decoded pictures with their numbers, ascending, from `wanted` or one before it on, if there is any."""
-    experience = source.experience
+    experience, kept = source.experience, source.experience.kept
+    if kept is not None and kept.layout == layout:
+        for number, picture in kept.pictures_from(wanted):
+            if cancel is not None:
+                cancel.check()
+            yield number, picture
+            wanted = number + 1
+        if kept.to_the_end and kept.numbers and wanted > kept.numbers[-1]:
+            return
     ways = tuple(ways_to(wanted, source.clock, seekable=source.seekable, keys_back=experience.keys_back))
     for way in ways:
         last = way is ways[-1]
-        with closing(_decode(source, way, layout, cancel, needed=last)) as pictures:
+        with closing(_decode(source, way, layout, keeping, cancel, needed=last)) as pictures:
             first = next(pictures, None)
             if first is None or (not last and (first.astray or first.number > wanted)):
                 continue
@@ -170,7 +189,13 @@ class _Decoded(NamedTuple):
 
 
 def _decode(
-    source: Source, way: Way, layout: FrameLayout, cancel: CancelToken | None, *, needed: bool
+    source: Source,
+    way: Way,
+    layout: FrameLayout,
+    kept: KeptPictures | None,
+    cancel: CancelToken | None,
+    *,
+    needed: bool,
 ) -> Generator[_Decoded, None, None]:
     """Decode on one way; numbers ascend.
 
@@ -181,13 +206,24 @@ def _decode(
     resize: Resize | None = "area" if not whole else None if source.square_pixels else "bicubic"
     if source.conversion.letterbox:  # ffmpeg would leave out as many pictures again where the size changes
         way = replace(way, skip_pictures=0)
+    if kept is not None:
+        kept.forget()
+        resize = None if source.square_pixels else "bicubic"
     arguments = ffmpeg_commands.decode_frames(
-        source.path, source.stream, layout=layout, way=way, resize=resize, conversion=source.conversion
+        source.path,
+        source.stream,
+        layout=layout,
+        way=way,
+        resize=resize,
+        conversion=source.conversion,
+        kept=None if kept is None else (kept.layout, kept.path),
     )
     times, number, late = source.clock.picture_times, way.skip_pictures - 1, False
     before: float | None = None
     with Child(arguments, stdout=True, marks=ffmpeg_commands.PICTURE_TIME, cancel=cancel) as child:
-        while (picture := _next_picture(child, layout)) is not None:
+        for place in itertools.count():
+            if (picture := _next_picture(child, layout)) is None:
+                break
             said = _next_times(child, source.delay)
             following, astray = number + 1, False
             if times and said.shown is not None:
@@ -198,9 +234,36 @@ def _decode(
                 late = picture_at(said.begun, times) > way.begins_by
             if following > number:  # else it was shown before
                 number = following
-                yield _Decoded(number, picture, astray or late)
+                if kept is not None:
+                    kept.add(number, place)
+                try:
+                    yield _Decoded(number, picture, astray or late)
+                except GeneratorExit:
+                    if kept is not None:
+                        _let_write(child, kept, layout)
+                    raise
+        if kept is not None:
+            _end_keeping(child, kept)
         if needed and number < way.skip_pictures:
             raise MediaError(f'no picture in "{source.path.name}" can be decoded ({child.complaint})', path=source.path)
+
+
+def _let_write(child: Child, kept: KeptPictures, layout: FrameLayout) -> None:
+    """Decode on until all that was given is on disk, too: a few pictures at most, that ffmpeg holds in its queues."""
+    while not kept.whole and _next_picture(child, layout) is not None:
+        pass
+
+
+def _end_keeping(child: Child, kept: KeptPictures) -> None:
+    """Wait until all that was decoded is on disk.
+
+    Raises:
+        DiskSpaceError: The disk is full.
+    """
+    child.finish()
+    if error := child.disk_error(kept.path.parent):
+        raise error
+    kept.to_the_end = True
 
 
 class _Times(NamedTuple):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from musetalk.media.kept_pictures import KeptPictures
 from musetalk.media.timing.clock import FrameClock
 
 # How far behind a keyframe to seek, so that this keyframe is found. ffmpeg itself looks 3/23 s earlier than asked
@@ -52,11 +53,13 @@ class Experience:
         keys_back: How many keyframes before the usual one decoding has to begin.
         frames: How many frames were read: the last one and all before.
         missing: Those of them whose picture cannot be decoded: they show the one before, or the first one.
+        kept: What was decoded, where that is kept for whoever reads next; None: nothing is.
     """
 
     keys_back: int = 0
     frames: int = 0
     missing: set[int] = field(default_factory=set)
+    kept: KeptPictures | None = None
 
 
 def ways_to(picture: int, clock: FrameClock, *, seekable: bool, keys_back: int = 0) -> Iterator[Way]:

@@ -150,7 +150,9 @@ def prepare(
         FaceError: All of it is wanted, and there is no face to work on.
     """
     with run.clock.measure("plan"):
-        faces, found, saved = _find_faces(source, timeline, components.detector, wanted, coords_dir, run, window)
+        faces, found, saved = _find_faces(
+            source, timeline, components.detector, wanted, coords_dir, run, window, keep_in=folder
+        )
     face_plan = faces.select(wanted.face)
     if window is None:
         source, timeline = _whole(source, voice, timeline, found, face_plan, wanted.inputs, components.detector, run)
@@ -217,6 +219,8 @@ def _find_faces(
     coords_dir: Path | None,
     run: RenderRun,
     window: Window | None,
+    *,
+    keep_in: Path,
 ) -> tuple[FacePlan, range, bool]:
     """Return all faces in the frames that are wanted, which of these could be decoded, and whether they were saved."""
     wanted = range(timeline.sources_used) if window is None else window.sources
@@ -234,7 +238,8 @@ def _find_faces(
             else:
                 run.emit("plan", total, total)
                 return plan, wanted[: plan.frame_count], True
-    frames = read_frames(source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
+    read = partial(read_frames, source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
+    frames = read(keep_in=keep_in) if window is None else read()  # a window's are few, and seen once
     judged: dict[int, UInt8Array] = {}
     with closing(frames):
         plan = plan_faces(

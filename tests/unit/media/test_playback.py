@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from musetalk.errors import MediaError
+from musetalk.media import kept_pictures
 from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.media.probe import probe_source
-from musetalk.media.reader import read_frames
+from musetalk.media.reader import decode, read_frames
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
 from musetalk.settings import Limits
@@ -111,3 +112,36 @@ def test_a_source_that_ends_early_says_so(clip: Path, tmp_path: Path) -> None:
     longer = replace(source, clock=replace(source.clock, frame_count=80))
     with raises_kind(MediaError, path=clip):
         list(map(Frame.rgb, play(longer, Timeline(80, 80, 80, "hold"), 0, 80, spool_dir=tmp_path)))
+
+
+def kept_after(source: Source, frames: int, folder: Path) -> list[int]:
+    """Read some frames small, keep them whole, and return the numbers of those kept."""
+    read = read_frames(source, 0, frames, max_side=32, keep_in=folder)
+    assert len(list(read)) == frames
+    assert source.experience.kept is not None
+    return list(source.experience.kept.numbers)
+
+
+def test_what_was_read_small_is_not_decoded_again(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, plain = probe(clip), list(map(Frame.rgb, decode(probe(clip))))
+    assert kept_after(source, 40, tmp_path) == list(range(40))
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no such program"))
+    for start, stop in ((0, 40), (7, 8), (31, 40)):
+        for frame, before in zip(decode(source, start, stop), plain[start:stop], strict=True):
+            np.testing.assert_array_equal(frame.rgb(), before)
+
+
+def test_behind_what_is_kept_decoding_goes_on(clip: Path, tmp_path: Path) -> None:
+    source, plain = probe(clip), list(map(Frame.rgb, decode(probe(clip))))
+    kept_after(source, 20, tmp_path)
+    np.testing.assert_array_equal(np.stack([frame.rgb() for frame in decode(source, 15, 30)]), np.stack(plain[15:30]))
+    (tmp_path / "pictures.raw").write_bytes(b"")  # as if the disk had lost them
+    np.testing.assert_array_equal(np.stack([frame.rgb() for frame in decode(source, 0, 5)]), np.stack(plain[:5]))
+
+
+def test_no_more_is_kept_than_there_is_room_for(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = probe(clip)
+    monkeypatch.setattr(kept_pictures, "MOST_BYTES", 40 * source.frame_bytes - 1)
+    assert len(list(read_frames(source, 0, 40, max_side=32, keep_in=tmp_path))) == 40
+    assert source.experience.kept is None
+    assert list(tmp_path.iterdir()) == []
