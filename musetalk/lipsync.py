@@ -33,6 +33,7 @@ from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.runtime.allocator import large_buffers_kept
 from musetalk.runtime.speed import matmul_rate
+from musetalk.runtime.threads import bound_threads
 from musetalk.settings import (
     FinishSettings,
     FrameStepChoice,
@@ -55,8 +56,8 @@ class LipSync:
         registry: The backends that settings may name.
         detector: What finds faces; None: as the settings say.
         costs: What renders have cost here; None: what this user's programs keep of it.
-        own_process: Whether the process is there for this, so that it may keep memory as networks need it: see
-            `keep_large_buffers`.
+        own_process: Whether the process is there for this, so that it may keep memory as networks need it, and bound
+            its libraries' threads: see `keep_large_buffers` and `bound_threads`.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class LipSync:
             settings = settings.with_backend(choice.backend)
             self._loader.check(settings)
         kind = RenderKind.of(settings, self.registry)
-        with self._buffers_kept(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
+        with self._process_tuned(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
             preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, folder, run)
             with self._loader.turn(settings, run):
@@ -273,7 +274,7 @@ class LipSync:
             run.emit("preflight", 0, 0)
             choice = self.choose(settings)
             settings = settings.with_backend(choice.backend)
-            with self._buffers_kept(settings.backend), self._loader.turn(settings, run):
+            with self._process_tuned(settings.backend), self._loader.turn(settings, run):
                 show = partial(preview_frame, video, voice, settings.plan, settings.finish, backend=settings.backend)
                 look = partial(show, folder=folder, at=at, strict=strict, run=run)
                 found = _leased(self._loader.lease(settings, run), look)
@@ -335,7 +336,9 @@ class LipSync:
                 video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=frame_steps
             )
 
-    def _buffers_kept(self, backend: str) -> AbstractContextManager[None]:
+    def _process_tuned(self, backend: str) -> AbstractContextManager[None]:
+        if self._own_process:
+            bound_threads()
         return large_buffers_kept(wanted=self._own_process and self.registry.get(backend).gpu is not None)
 
     @contextmanager

@@ -167,6 +167,7 @@ def decode_frames(
     resize: Resize | None = None,
     conversion: Conversion = Conversion(),  # noqa: B008 - frozen
     kept: tuple[FrameLayout, Path] | None = None,
+    threads: int | None = None,
 ) -> list[str]:
     """Decode a stream's pictures to stdout, each once, upright, in a layout.
 
@@ -175,12 +176,13 @@ def decode_frames(
     `resize` says how, where that is not the stored size: "area" averages (to shrink for detection), "bicubic" keeps
     detail (to square pixels). Else at most chroma is interpolated, for which bilinear is as good and a third cheaper.
     `kept`: a layout in which they are written to a file, too; then `resize` is about these, and what is given is made
-    of them, by averaging.
+    of them, by averaging. `threads`: of the decoder; None: ffmpeg's own choice.
     """
     device = ["-init_hw_device", "vulkan"] if conversion.on_vulkan else []
     first = [_say_time("begun", ":enable='eq(n,0)'"), *_dropped(way)]
     entry = [] if way.seek is None else ["-noaccurate_seek", "-copyts", "-start_at_zero"]
-    opened = [*_quiet(), *device, *entry, *read_input(path, start=way.seek, decoder=conversion.decoder)]
+    bounded = [] if threads is None else ["-threads", str(threads)]
+    opened = [*_quiet(), *device, *entry, *bounded, *read_input(path, start=way.seek, decoder=conversion.decoder)]
     if kept is None:
         filters = ",".join([*first, decode_filters(conversion, layout, resize), _say_time("shown")])
         return [*opened, *_pick(stream), "-vf", filters, *_raw_pictures(layout, "pipe:1")]
@@ -346,6 +348,7 @@ def encode(
     color: ColorTags,
     settings: EncoderSettings,
     comment: str,
+    threads: int | None = None,
 ) -> list[str]:
     """Encode frames of a layout from stdin with a sound track to a file."""
     return [
@@ -355,6 +358,7 @@ def encode(
         *["-filter_complex", f"[0:v]{encode_filters(layout, color)}[v];{_sound_filter(sound)}[a]"],
         *["-map", "[v]", "-map", "[a]"],
         *_video_codec(settings, fps),
+        *([] if threads is None or settings.codec != "x264" else ["-threads", str(threads)]),
         *["-c:a", "aac", "-b:a", f"{settings.audio_kbps}k"],
         *["-map_metadata", "-1", "-metadata", f"comment={comment}", "-movflags", "+faststart", file_url(out)],
     ]

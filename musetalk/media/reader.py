@@ -23,6 +23,7 @@ from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.cores import share_threads, usable_cores
 from musetalk.utils.prefetch import map_closing
 
 
@@ -217,6 +218,7 @@ def _decode(
         resize=resize,
         conversion=source.conversion,
         kept=None if kept is None else (kept.layout, kept.path),
+        threads=share_threads(usable_cores()).decoder,
     )
     times, number, late = source.clock.picture_times, way.skip_pictures - 1, False
     before: float | None = None

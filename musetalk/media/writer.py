@@ -17,6 +17,7 @@ from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings
+from musetalk.utils.cores import share_threads, usable_cores
 from musetalk.utils.files import put_in_place
 
 OUTPUT_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
@@ -99,7 +100,14 @@ class VideoWriter:
         self._partial = folder / f"partial{out.suffix.lower()}"
         self._layout = layout
         arguments = ffmpeg_commands.encode(
-            self._partial, layout=layout, fps=fps, sound=sound, color=color, settings=settings, comment=comment
+            self._partial,
+            layout=layout,
+            fps=fps,
+            sound=sound,
+            color=color,
+            settings=settings,
+            comment=comment,
+            threads=share_threads(usable_cores()).encoder,
         )
         self._child = Child(arguments, stdin=True, cancel=cancel)
 

@@ -121,3 +121,45 @@ def test_an_excerpt_seeks_before_it_decodes(tmp_path: Path) -> None:
     assert arguments.index("-ss") < arguments.index("-i")
     assert arguments[arguments.index("-t") + 1] == "10.000"
     assert "-ss" not in ffmpeg_commands.decode_samples(tmp_path / "a.wav", 16_000)
+
+
+def test_threads_are_bounded_where_they_are_used() -> None:
+    """The decoder's before its input, the encoder's behind its codec; NVENC has none."""
+    layout = FrameLayout(64, 48, "yuv420p")
+    decoding = ffmpeg_commands.decode_frames(Path("/a.mp4"), 0, layout=layout, way=Way(), threads=3)
+    assert decoding[decoding.index("-threads") + 1] == "3"
+    assert decoding.index("-threads") < decoding.index("-i")
+    sound = SoundTrack(Path("/job/voice.wav"), 16_000, None, 2.0, 0.0, 2.0)
+    for codec, expected in (("x264", True), ("nvenc", False)):
+        encoding = ffmpeg_commands.encode(
+            Path("/out.mp4"),
+            layout=layout,
+            fps=Fraction(25),
+            sound=sound,
+            color=ColorTags(),
+            settings=EncoderSettings.model_validate({"codec": codec}),
+            comment="",
+            threads=5,
+        )
+        assert ("-threads" in encoding) == expected
+        if expected:
+            assert encoding[encoding.index("-c:v") : encoding.index("-threads") + 2][-1] == "5"
+
+
+def test_planes_are_neither_converted_on_the_way_in_nor_out() -> None:
+    layout = FrameLayout(64, 48, "yuv420p", "bt709")
+    decoding = ffmpeg_commands.decode_frames(Path("/a.mp4"), 0, layout=layout, way=Way())
+    assert "scale" not in " ".join(decoding)
+    trial = ffmpeg_commands.encode_trial(layout=layout, fps=Fraction(25), settings=EncoderSettings())
+    assert "scale" not in " ".join(trial)
+
+
+def test_what_is_kept_is_decoded_beside_what_is_given() -> None:
+    small, whole = FrameLayout(32, 24, "yuv420p"), FrameLayout(64, 48, "yuv420p")
+    way, kept = Way(), (whole, Path("/job/pictures.raw"))
+    arguments = ffmpeg_commands.decode_frames(Path("/a.mp4"), 2, layout=small, way=way, kept=kept)
+    [filters] = [each for each in arguments if "split" in each]
+    assert filters.startswith("[0:2]")
+    assert filters.index("format=yuv420p,split") < filters.index("scale=32:24:flags=area")
+    assert [arguments[k + 1] for k, each in enumerate(arguments) if each == "-map"] == ["[given]", "[kept]"]
+    assert arguments[-2:] == ["file:/job/pictures.raw", "-y"]
