@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 
 from hybrid.clips import clip_weights, mirrored, phases, plan_clips
 from hybrid.conditioning import PUBLISHED_SEED, Conditioning
+from hybrid.unet3d.deep import DeepFeatures
 from musetalk.runtime.device import Compute
 from musetalk.settings import PRESET_STEPS
 
@@ -38,16 +39,26 @@ _SCHEDULE: dict[str, Any] = {
 class NoisePredictor(Protocol):
     """LatentSync's network, or what stands in for it."""
 
-    def __call__(self, sample: torch.Tensor, timestep: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
-        """Tell the noise in a clip.
+    def __call__(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        audio: torch.Tensor,
+        *,
+        silent: int = 0,
+        deep: DeepFeatures | None = None,
+    ) -> torch.Tensor:
+        """Tell the noise in a clip, as each of some voices has it.
 
         Args:
-            sample: float [b, 13, f, h, w]: noisy latents 4, mask 1, masked image 4, reference 4.
+            sample: float [1, 13, f, h, w]: noisy latents 4, mask 1, masked image 4, reference 4.
             timestep: int64 [].
-            audio: float [(b f), 50, 384].
+            audio: float [(n f), 50, 384], of n voices.
+            silent: Voices at the beginning of `audio` that are zeros.
+            deep: Filled where it is empty; else what it holds stands for most of the network's work.
 
         Returns:
-            float [b, 4, f, h, w].
+            float [n, 4, f, h, w].
         """
         ...
 
@@ -66,6 +77,7 @@ class Sampling:
         clip_length: Frames that the network sees together: 16, as it was trained, at most 24.
         overlap: Frames that each clip at least shares with the one before.
         paired: Whether both halves of guidance are one call. Two calls give the same, in half the memory.
+        cache: At how many steps the network's deep features are used: 1: they are computed at each; 2: at every other.
     """
 
     solver: Solver = "ddim"
@@ -75,6 +87,7 @@ class Sampling:
     clip_length: int = 16
     overlap: int = 4
     paired: bool = True
+    cache: int = 1
 
 
 PUBLISHED = Sampling()
@@ -131,6 +144,9 @@ class Sampler:
         # For the network, all at once: each move would wait for what the device has to do. The scheduler has its own.
         times = scheduler.timesteps.to(self._compute.device)
         for step, timestep in enumerate(scheduler.timesteps):
+            if step % self._sampling.cache == 0:
+                for clip in clips:
+                    clip.forget()
             told = torch.zeros_like(latents)
             for clip in clips:
                 if check is not None:
@@ -166,26 +182,36 @@ class Sampler:
         """Noise of a clip, away from what silence says (https://arxiv.org/abs/2207.12598): float32 [1, 4, f, h, w]."""
         guidance = self._sampling.guidance
         sample = torch.cat([self._compute.tensor(latents), clip.known], dim=1)
+        of_silence, of_voice = clip.deep if self._sampling.cache > 1 else (None, None)
         if guidance == 1:
-            return self._predict(sample, timestep, clip.audio).float()
+            return self._predict(sample, timestep, clip.audio, deep=of_voice).float()
         silence = torch.zeros_like(clip.audio)
         if self._sampling.paired:
-            both = self._predict(sample.repeat(2, 1, 1, 1, 1), timestep, torch.cat([silence, clip.audio]))
+            both = self._predict(sample, timestep, torch.cat([silence, clip.audio]), silent=1, deep=of_voice)
             without, heard = both.float().chunk(2)
         else:
-            without = self._predict(sample, timestep, silence).float()
-            heard = self._predict(sample, timestep, clip.audio).float()
+            without = self._predict(sample, timestep, silence, silent=1, deep=of_silence).float()
+            heard = self._predict(sample, timestep, clip.audio, deep=of_voice).float()
         return without + guidance * (heard - without)
 
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """Frames that the network sees together, what it is told of them, and how much its word counts for each."""
+    """Frames that the network sees together, what it is told of them, and how much its word counts for each.
+
+    And what is kept of one step for the next: of silence, and of the voice; the latter of both where they are one call.
+    """
 
     frames: slice
     known: torch.Tensor
     audio: torch.Tensor
     weight: torch.Tensor
+    deep: tuple[DeepFeatures, DeepFeatures] = field(default_factory=lambda: (DeepFeatures(), DeepFeatures()))
+
+    def forget(self) -> None:
+        """Let the next step compute everything anew."""
+        for each in self.deep:
+            each.features = None
 
 
 def make_scheduler(solver: Solver, steps: int) -> Any:  # noqa: ANN401 - diffusers is untyped

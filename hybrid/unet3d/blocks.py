@@ -1,13 +1,17 @@
 """The levels of the network: diffusers' blocks for pictures, led over the frames of a clip.
 
 Frames are folded into the batch, [(b f), c, h, w], so that whatever looks at one frame at a time is diffusers' own.
-What does not is here: the residual blocks normalise a clip's frames together, also where there are no motion modules.
+What does not is here: the residual blocks normalise a clip's frames together, also where there are no motion modules;
+and the transformers hear several voices beside the same picture (see `Voices`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
+from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.downsampling import Downsample2D
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
@@ -18,6 +22,21 @@ from hybrid.unet3d.config import AUDIO_CHANNELS, UNet3DConfig
 from hybrid.unet3d.motion import MotionModule
 
 NORM_EPS = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """What clips are told in their cross-attention, the only place where a voice comes in.
+
+    Up to the first of these, clips that show the same and are told different voices are one clip.
+
+    Attributes:
+        audio: float [(n f), 50, 384], of n clips.
+        silent: Frames at its beginning that are told zeros.
+    """
+
+    audio: torch.Tensor
+    silent: int
 
 
 def norm_over_frames(norm: nn.GroupNorm, features: torch.Tensor, frames: int) -> torch.Tensor:
@@ -42,18 +61,59 @@ def run_resnet(resnet: ResnetBlock2D, features: torch.Tensor, time: torch.Tensor
     Args:
         resnet: Its layers; what it would do itself, frame by frame, is not asked of it.
         features: [(b f), c, h, w].
-        time: [b, t], after its SiLU.
+        time: [b, t], after its SiLU; or of fewer clips, whose number divides b.
         frames: f.
 
     Returns:
         [(b f), c', h, w].
     """
     inner = resnet.conv1(F.silu(norm_over_frames(resnet.norm1, features, frames)))
-    shift = resnet.time_emb_proj(time).repeat_interleave(frames, dim=0)
+    shift = repeated(resnet.time_emb_proj(time).repeat_interleave(frames, dim=0), len(features))
     inner = resnet.conv2(F.silu(norm_over_frames(resnet.norm2, inner + shift[:, :, None, None], frames)))
     kept = features if resnet.conv_shortcut is None else resnet.conv_shortcut(features)
     changed: torch.Tensor = kept + inner
     return changed
+
+
+def run_transformer(transformer: Transformer2DModel, features: torch.Tensor, voices: Voices) -> torch.Tensor:
+    """Let the places of each frame see each other, then hear the voice.
+
+    Args:
+        transformer: Its layers.
+        features: [(b f), c, h, w].
+        voices: Of b clips, or of several times as many.
+
+    Returns:
+        [(n f), c, h, w], a clip for each voice.
+    """
+    height, width = features.shape[2:]
+    places = transformer.proj_in(transformer.norm(features)).permute(0, 2, 3, 1).flatten(1, 2)  # [(b f), (h w), c]
+    for block in transformer.transformer_blocks:
+        places = places + block.attn1(block.norm1(places))
+        places = _hear(block, repeated(places, len(voices.audio)), voices)
+        places = places + block.ff(block.norm3(places))
+    maps = places.unflatten(1, (height, width)).permute(0, 3, 1, 2).contiguous()
+    changed: torch.Tensor = repeated(features, len(maps)) + transformer.proj_out(maps)
+    return changed
+
+
+def _hear(block: BasicTransformerBlock, places: torch.Tensor, voices: Voices) -> torch.Tensor:
+    """Add what cross-attention hears: float [(n f), (h w), c].
+
+    Of zeros its keys and values, which have no bias, are zeros, and the last layer's bias is all that comes of them.
+    """
+    hushed, spoken = places[: voices.silent], places[voices.silent :]
+    parts = []
+    if len(hushed):
+        parts.append(hushed + block.attn2.to_out[0].bias)
+    if len(spoken):
+        parts.append(spoken + block.attn2(block.norm2(spoken), encoder_hidden_states=voices.audio[voices.silent :]))
+    return torch.cat(parts)
+
+
+def repeated(values: torch.Tensor, count: int) -> torch.Tensor:
+    """Repeat the rows of a tensor, all of them in their order each time, until there are `count`."""
+    return values if len(values) == count else values.repeat(count // len(values), *[1] * (values.ndim - 1))
 
 
 class Layers(nn.Module):
@@ -74,12 +134,12 @@ class Layers(nn.Module):
         self.motion_modules = nn.ModuleList([MotionModule(out, config.positions) for _ in ins if moves])
 
     def layer(
-        self, index: int, features: torch.Tensor, time: torch.Tensor, audio: torch.Tensor, frames: int
+        self, index: int, features: torch.Tensor, time: torch.Tensor, voices: Voices, frames: int
     ) -> torch.Tensor:
         """Run one residual block and what follows it."""
         features = run_resnet(self.resnets[index], features, time, frames)
         if len(self.attentions) > 0:
-            features = self.attentions[index](features, encoder_hidden_states=audio, return_dict=False)[0]
+            features = run_transformer(self.attentions[index], features, voices)
         if len(self.motion_modules) > 0:
             features = self.motion_modules[index](features, frames)
         return features
@@ -97,13 +157,11 @@ class DownLevel(Layers):
         halvers = [] if lowest else [Downsample2D(out, use_conv=True, out_channels=out, padding=1, name="op")]
         self.downsamplers = nn.ModuleList(halvers)
 
-    def forward(
-        self, features: torch.Tensor, time: torch.Tensor, audio: torch.Tensor, frames: int
-    ) -> list[torch.Tensor]:
+    def forward(self, features: torch.Tensor, time: torch.Tensor, voices: Voices, frames: int) -> list[torch.Tensor]:
         """Return what each layer made, and the smaller map after them: each is handed across to the way up."""
         made = []
         for index in range(len(self.resnets)):
-            features = self.layer(index, features, time, audio, frames)
+            features = self.layer(index, features, time, voices, frames)
             made.append(features)
         for halve in self.downsamplers:
             made.append(halve(made[-1]))
@@ -124,11 +182,12 @@ class UpLevel(Layers):
         self.upsamplers = nn.ModuleList(doublers)
 
     def forward(
-        self, features: torch.Tensor, handed: list[torch.Tensor], time: torch.Tensor, audio: torch.Tensor, frames: int
+        self, features: torch.Tensor, handed: list[torch.Tensor], time: torch.Tensor, voices: Voices, frames: int
     ) -> torch.Tensor:
         """Return the map for the next level up; takes what was handed across off the end of the list."""
         for index in range(len(self.resnets)):
-            features = self.layer(index, torch.cat([features, handed.pop()], dim=1), time, audio, frames)
+            joined = torch.cat([features, repeated(handed.pop(), len(features))], dim=1)
+            features = self.layer(index, joined, time, voices, frames)
         for double in self.upsamplers:
             features = double(features)
         return features
@@ -142,9 +201,9 @@ class Middle(Layers):
         super().__init__(config, (width,), width, attends=True, moves=False)
         self.resnets.append(resnet_of(config, width, width))
 
-    def forward(self, features: torch.Tensor, time: torch.Tensor, audio: torch.Tensor, frames: int) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, time: torch.Tensor, voices: Voices, frames: int) -> torch.Tensor:
         """Return the map, changed."""
-        return run_resnet(self.resnets[1], self.layer(0, features, time, audio, frames), time, frames)
+        return run_resnet(self.resnets[1], self.layer(0, features, time, voices, frames), time, frames)
 
 
 def resnet_of(config: UNet3DConfig, width: int, out: int) -> ResnetBlock2D:

@@ -51,7 +51,7 @@ class _TemporalTransformer(nn.Module):
     def forward(self, features: torch.Tensor, frames: int) -> torch.Tensor:
         height, width = features.shape[2:]
         places = self.norm(features).unflatten(0, (-1, frames)).permute(0, 3, 4, 1, 2).flatten(0, 2)  # [(b h w), f, c]
-        places = self.proj_in(places)
+        places = self.proj_in(places.contiguous())  # of one clip they are a view, on which the CPU's products are slow
         for block in self.transformer_blocks:
             places = block(places)
         places = self.proj_out(places).unflatten(0, (-1, height, width))  # [b, h, w, f, c]

@@ -7,8 +7,9 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import nn
 
-from hybrid.unet3d.blocks import NORM_EPS, DownLevel, Middle, UpLevel, norm_over_frames, time_channels
+from hybrid.unet3d.blocks import NORM_EPS, DownLevel, Middle, UpLevel, Voices, norm_over_frames, time_channels
 from hybrid.unet3d.config import AUDIO_CHANNELS, IN_CHANNELS, OUT_CHANNELS, UNet3DConfig
+from hybrid.unet3d.deep import DeepFeatures
 
 
 class UNet3D(nn.Module):
@@ -31,37 +32,62 @@ class UNet3D(nn.Module):
         self.conv_norm_out = nn.GroupNorm(config.groups, first, eps=NORM_EPS)
         self.conv_out = nn.Conv2d(first, OUT_CHANNELS, 3, padding=1)
 
-    def forward(self, sample: torch.Tensor, timestep: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        audio: torch.Tensor,
+        *,
+        silent: int = 0,
+        deep: DeepFeatures | None = None,
+    ) -> torch.Tensor:
         """Tell the noise.
 
         Args:
             sample: float [b, 13, f, h, w]: noise 4, mask 1, masked image 4 and reference 4. Height and width are
                 multiples of 8 (of 2 for each level but one).
             timestep: int64 [] or [b], 0 to 999.
-            audio: float [(b f), 50, 384]: clip by clip, and in each clip frame by frame.
+            audio: float [(n f), 50, 384]: clip by clip, and in each clip frame by frame. Where it is of several times
+                as many clips as the sample, all of these are told again and again, and what no voice has touched yet is
+                computed once.
+            silent: Clips at the beginning of `audio` that are zeros, which spares what attention to them would take.
+            deep: What is kept of one call for the next ones, of the same clips at other timesteps: where it is empty,
+                the levels below the uppermost fill it; where it is not, it stands for them.
 
         Returns:
-            float [b, 4, f, h, w].
+            float [n, 4, f, h, w].
 
         Raises:
             ValueError: The inputs are other than that.
         """
-        self._check(sample, audio)
+        self._check(sample, audio, silent)
         clips, _, frames = sample.shape[:3]
+        voices = Voices(audio, silent * frames)
         told = self.time_proj(timestep.reshape(-1).expand(clips)).to(sample.dtype)
         time = F.silu(self.time_embedding(told))  # [b, t]: every residual block would begin with this SiLU
-        features = self.conv_in(sample.transpose(1, 2).flatten(0, 1))  # [(b f), c, h, w] from here
-        handed = [features]
-        for down in self.down_blocks:
-            handed.extend(down(handed[-1], time, audio, frames))
-        features = self.mid_block(handed[-1], time, audio, frames)
-        for up in self.up_blocks:
-            features = up(features, handed, time, audio, frames)
+        handed = [self.conv_in(sample.transpose(1, 2).flatten(0, 1))]  # [(b f), c, h, w] from here
+        handed.extend(self.down_blocks[0](handed[-1], time, voices, frames))
+        features = None if deep is None else deep.features
+        if features is None:
+            features = self._below(handed, time, voices, frames)
+            if deep is not None:
+                deep.features = features
+        features = self.up_blocks[-1](features, handed[: self.config.layers + 1], time, voices, frames)
         features = F.silu(norm_over_frames(self.conv_norm_out, features, frames))
-        noise: torch.Tensor = torch.unflatten(self.conv_out(features), 0, (clips, frames)).transpose(1, 2)
+        noise: torch.Tensor = torch.unflatten(self.conv_out(features), 0, (-1, frames)).transpose(1, 2)
         return noise
 
-    def _check(self, sample: torch.Tensor, audio: torch.Tensor) -> None:
+    def _below(self, handed: list[torch.Tensor], time: torch.Tensor, voices: Voices, frames: int) -> torch.Tensor:
+        """Return what the levels below the uppermost make of what it hands down, as it takes it on the way up."""
+        handed = handed.copy()
+        for down in self.down_blocks[1:]:
+            handed.extend(down(handed[-1], time, voices, frames))
+        features: torch.Tensor = self.mid_block(handed[-1], time, voices, frames)
+        for up in self.up_blocks[:-1]:
+            features = up(features, handed, time, voices, frames)
+        return features
+
+    def _check(self, sample: torch.Tensor, audio: torch.Tensor, silent: int) -> None:
         if sample.ndim != 5:
             raise ValueError(f"clips are [b, {IN_CHANNELS}, f, h, w], not {list(sample.shape)}")
         clips, channels, frames, height, width = sample.shape
@@ -70,11 +96,14 @@ class UNet3D(nn.Module):
                 f"this network takes {IN_CHANNELS} channels (noise 4, mask 1, masked image 4, reference 4), "
                 f"not {channels}: MuseTalk's latents have to be conditioned for it first"
             )
-        if audio.ndim != 3 or audio.shape[0] != clips * frames or audio.shape[2] != AUDIO_CHANNELS:
+        rows = clips * frames
+        if audio.ndim != 3 or not len(audio) or len(audio) % rows or audio.shape[2] != AUDIO_CHANNELS:
             raise ValueError(
-                f"audio for {clips} x {frames} frames is [{clips * frames}, 50, {AUDIO_CHANNELS}], "
+                f"audio for {clips} x {frames} frames is [{rows}, 50, {AUDIO_CHANNELS}], or several times as many, "
                 f"not {list(audio.shape)}"
             )
+        if not 0 <= silent * frames <= len(audio):
+            raise ValueError(f"of {len(audio) // frames} clips of audio, {silent} cannot be silent")
         if self.config.motion != "none" and frames > self.config.positions:
             raise ValueError(f"{frames} frames are more than the {self.config.positions} that a clip may have")
         step = 2 ** (len(self.config.channels) - 1)

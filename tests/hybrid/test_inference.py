@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor
 
 from hybrid.conditioning import Conditioning
@@ -17,7 +16,9 @@ from hybrid.crop import AlignedCropTransform
 from hybrid.denoiser import LatentSyncDenoiser, lighter_sampling
 from hybrid.drop_in import surgical_unet3d_inference
 from hybrid.sampler import PUBLISHED, Sampler, Sampling
+from hybrid.unet3d import blocks
 from hybrid.unet3d.config import UNet3DConfig
+from hybrid.unet3d.deep import DeepFeatures
 from hybrid.unet3d.unet import UNet3D
 from musetalk.assets import VOICE
 from musetalk.backends.latent.generator import LatentGenerator
@@ -44,6 +45,7 @@ from tests.hybrid.parts import (
     clip,
     crops,
     inputs,
+    latents_alone,
     musetalks_latents,
     network_of,
     tools,
@@ -73,6 +75,48 @@ def test_each_frame_hears_its_own_voice(state: dict[str, Tensor]) -> None:
     with torch.inference_mode():
         change = (unet(sample, timestep, louder) - unet(sample, timestep, audio)).abs().mean(dim=(0, 1, 3, 4))
     assert int(change.argmax()) == 1
+
+
+def test_several_clips_are_told_silence_and_voices_in_one_call(state: dict[str, Tensor]) -> None:
+    unet = network_of(state)
+    sample, timestep, audio = inputs(clips=2)
+    silence = torch.zeros_like(audio)
+    with torch.inference_mode():
+        both = unet(sample, timestep, torch.cat([silence, audio]), silent=2)
+        apart = [unet(sample, timestep, heard) for heard in (silence, audio)]
+        hushed = unet(sample, timestep, silence, silent=2)
+    assert torch.allclose(both, torch.cat(apart), atol=1e-5)
+    assert torch.allclose(hushed, apart[0], atol=1e-5)
+
+
+def test_deep_features_that_are_kept_stand_for_the_levels_below(state: dict[str, Tensor]) -> None:
+    unet, kept = network_of(state), DeepFeatures()
+    sample, timestep, audio = inputs()
+    middle: list[int] = []
+    unet.mid_block.register_forward_hook(lambda *_: middle.append(1))
+    with torch.inference_mode():
+        whole = unet(sample, timestep, audio)
+        filling, again = (unet(sample, timestep, audio, deep=kept) for _ in range(2))
+        later = unet(sample, timestep - 300, audio, deep=kept)
+        exactly = unet(sample, timestep - 300, audio)
+    assert len(middle) == 3
+    assert torch.equal(filling, whole)
+    assert torch.equal(again, whole)
+    assert not torch.equal(later, exactly)
+    assert (later - exactly).abs().mean() < (whole - exactly).abs().mean()
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_longer_deep_features_are_used_the_further_off_is_the_result(
+    state: dict[str, Tensor], paired: bool
+) -> None:
+    unet = network_of(state)
+    latents, heard = torch.randn(28, 8, LATENT, LATENT), voice(28)
+    apart, cached, coarse = (
+        LatentSyncDenoiser(unet, CPU, Sampling(steps=4, paired=paired, cache=cache)).denoise(latents, heard, clip(28))
+        for cache in (1, 2, 4)
+    )
+    assert 0 < (cached - apart).abs().mean() < (coarse - apart).abs().mean()
 
 
 def test_a_step_is_one_graph() -> None:
@@ -106,11 +150,11 @@ def test_less_memory_means_smaller_calls_and_shorter_clips_are_told(most: int, l
     done = denoiser.denoise(latents, heard, clip(20))
     whole = LatentSyncDenoiser(Recorder(value=0.2), CPU, QUICK).denoise(latents, heard, clip(20))
     assert torch.allclose(done, whole, atol=1e-5)
-    first, told, steps = [sample.shape for sample in network.seen], list[str](), list[tuple[int, int]]()
+    first, told, steps = list(network.told), list[str](), list[tuple[int, int]]()
     denoiser.denoise(latents, heard, replace(clip(20), note=told.append, step=lambda *at: steps.append(at)))
     assert steps == [(1, 2), (2, 2)]
-    assert [sample.shape for sample in network.seen] == 2 * first  # what one call ran into changes no other
-    assert first[-1][0] * first[-1][2] <= most
+    assert network.told == 2 * first  # what one call ran into changes no other
+    assert first[-1] <= most
     assert [f"clips of {length} frames instead of 16" in note for note in told] == [True] * (length < 16)
 
 
@@ -210,7 +254,7 @@ def test_so_are_they_in_other_crops(
     framing: str,
 ) -> None:
     """Attention, which has no part in where faces lie, is left out: at 512 pixels it takes nearly all of the time."""
-    monkeypatch.setattr(Transformer2DModel, "forward", lambda _self, features, **_: (features,))
+    monkeypatch.setattr(blocks, "run_transformer", lambda _, maps, voices: blocks.repeated(maps, len(voices.audio)))
     frames = np.repeat(small_portrait[None], 6, axis=0)
     frames[:2] = 128
     film = write_video(tmp_path / "film.mp4", frames, 25, "-qp", "0")
@@ -268,7 +312,7 @@ def test_two_calls_meet_softly_and_each_frame_alone_is_the_same(
 
     Whatever the network makes of them.
     """
-    monkeypatch.setattr(UNet3D, "forward", lambda _self, sample, *_: sample[:, :4])
+    monkeypatch.setattr(UNet3D, "forward", lambda _self, sample, _, audio, **__: latents_alone(sample, audio))
     sample = Sampler.sample
     fails: Callable[[Tensor], bool] = lambda _audio: True  # noqa: E731
 

@@ -18,6 +18,7 @@ from musetalk.pipeline.render import render_frames
 from musetalk.progress import RenderRun
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.media import decode_sound, write_video, write_wav
+from tests.hybrid.parts import latents_alone
 from tests.hybrid.renders import settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
@@ -71,7 +72,7 @@ def test_the_report_accounts_for_every_frame(
     engine: LipSync, mixed: Path, talk: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the network makes of them."""
-    monkeypatch.setattr(UNet3D, "forward", lambda _self, sample, *_: sample[:, :4])
+    monkeypatch.setattr(UNet3D, "forward", lambda _self, sample, _, audio, **__: latents_alone(sample, audio))
     report = engine.render(mixed, talk, tmp_path / "out.mp4", settings(bare_models))
     assert (report.frames, report.face_frames, report.passthrough_frames) == (LENGTH, len(SEEN), LENGTH - len(SEEN))
     assert (report.fallback_frames, report.fallbacks) == (0, ())

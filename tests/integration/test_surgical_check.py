@@ -61,7 +61,7 @@ def test_without_weights_every_backend_is_run_with_a_stand_in(tmp_path: Path) ->
     for name, side in (("latentsync-1.5", 256), ("latentsync-1.6", 512)):
         steps, calls = loops[side]
         assert f"latentsync-{name[-3:]}/latentsync_unet.pt" in line(tables[name], "weights")
-        shape = f"[2, 13, 16, {side // 8}, {side // 8}]"
+        shape = f"[1, 13, 16, {side // 8}, {side // 8}]"
         assert line(tables[name], "sample") == f"{shape} = noise 4 + mask 1 + masked image 4 + reference 4, {calls}"
         assert line(tables[name], "encoded") == "16 crops with the painted pixels grey (0), 16 whole"
         assert line(tables[name], "timesteps") == steps

@@ -7,6 +7,7 @@ import torch
 
 from hybrid.conditioning import Conditioning
 from hybrid.sampler import Sampler, Sampling, make_scheduler
+from hybrid.unet3d.deep import DeepFeatures
 from musetalk.runtime.device import Compute
 from tests.unit.hybrid.test_golden_unet3d import Golden, furthest, one_thread
 
@@ -26,10 +27,18 @@ class Overheard:
         self.latents: list[torch.Tensor] = []
         self.clips = 0
 
-    def __call__(self, sample: torch.Tensor, timestep: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
-        self.latents.append(sample[:1, :4].clone())
-        self.clips += len(sample)
-        noise: torch.Tensor = self.network(sample, timestep, audio)
+    def __call__(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        audio: torch.Tensor,
+        *,
+        silent: int = 0,
+        deep: DeepFeatures | None = None,
+    ) -> torch.Tensor:
+        self.latents.append(sample[:, :4].clone())
+        noise: torch.Tensor = self.network(sample, timestep, audio, silent=silent, deep=deep)
+        self.clips += len(noise)
         return noise
 
 

@@ -105,6 +105,19 @@ def test_without_a_voice(golden: Golden) -> None:
     assert furthest(silent, golden["b.output"]) > 0.01
 
 
+def test_silence_and_a_voice_over_the_same_frames_in_one_call(golden: Golden) -> None:
+    """Both come out as upstream has each by itself; the frames go through the network's beginning once."""
+    entered: list[int] = []
+    first = golden.unet.down_blocks[0].resnets[0].conv2  # type: ignore[union-attr, index]
+    handle = first.register_forward_pre_hook(lambda _, given: entered.append(len(given[0])))  # type: ignore[union-attr, operator]
+    silence = torch.zeros_like(golden["b.audio"])
+    with torch.inference_mode():
+        both = golden.unet(golden["b.sample"], torch.tensor(1), torch.cat([silence, golden["b.audio"]]), silent=1)
+    handle.remove()  # type: ignore[union-attr]
+    assert entered == [5]
+    assert furthest(both, torch.cat([golden["b.output_zero_audio"], golden["b.output"]])) <= TOLERANCE
+
+
 def test_a_frame_alone_is_another_than_in_its_clip(golden: Golden) -> None:
     alone = golden.run(golden["b.sample"][:, :, :1], 1, golden["b.audio"][:1])
     assert furthest(alone, golden["b.output_first_frame"]) <= TOLERANCE

@@ -15,6 +15,7 @@ from torch import Tensor
 from hybrid.clips import as_clip, as_frames, clip_weights, plan_clips
 from hybrid.conditioning import Conditioning, draw_noise
 from hybrid.sampler import FAST, PUBLISHED, NoisePredictor, Sampler, Sampling, Solver, make_scheduler
+from hybrid.unet3d.deep import DeepFeatures
 from musetalk.errors import Cancelled
 from musetalk.progress import CancelToken
 from musetalk.runtime.device import Compute
@@ -31,19 +32,19 @@ def noise_around(shown: Tensor, sample: Tensor, timestep: Tensor) -> Tensor:
     return (sample[:, :4] - kept.sqrt() * shown) / (1 - kept).sqrt()
 
 
-def knows_each_frame(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+def knows_each_frame(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
     """Frames by themselves: the reference, raised by what is heard."""
-    heard = audio.mean(dim=(1, 2)).view(len(sample), 1, -1, 1, 1)
+    heard = audio.mean(dim=(1, 2)).view(-1, 1, sample.shape[2], 1, 1)
     return noise_around(sample[:, 9:] + heard, sample, timestep)
 
 
-def leans_on_its_clip(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+def leans_on_its_clip(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
     """The reference, moved by what the clip shows as a whole: it jumps where one clip ends and the next begins."""
     reference = sample[:, 9:]
     return noise_around(reference + 2 * reference.mean(dim=2, keepdim=True), sample, timestep)
 
 
-def settles(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+def settles(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
     """One above or one below the reference, every clip as its noisy latents lean already."""
     kept, reference = KEPT[int(timestep)], sample[:, 9:]
     leans = (sample[:, :4] - kept.sqrt() * reference).mean(dim=2, keepdim=True)
@@ -140,28 +141,28 @@ def test_every_frame_gets_its_own_latents(count: int) -> None:
 def test_a_short_run_is_one_whole_clip() -> None:
     seen: list[tuple[int, ...]] = []
 
-    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
         seen.append((*sample.shape, len(audio)))
-        return sample[:, :4]
+        return torch.cat([sample[:, :4]] * 2)
 
     conditions = frames(3)
     painted(predict, conditions, Sampling(steps=2))
-    assert seen == [(2, 13, 16, SIDE, SIDE, 32)] * 2
+    assert seen == [(1, 13, 16, SIDE, SIDE, 32)] * 2
 
 
 def test_the_network_is_given_what_it_was_trained_on() -> None:
     calls: list[tuple[Tensor, int, Tensor]] = []
 
-    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
         calls.append((sample.clone(), int(timestep), audio.clone()))
-        return torch.zeros_like(sample[:, :4])
+        return torch.zeros_like(torch.cat([sample[:, :4]] * 2))
 
     conditions = frames(16)
     painted(predict, conditions, Sampling(steps=4))
     sample, timestep, audio = calls[0]
     assert [call[1] for call in calls] == [751, 501, 251, 1]
     assert timestep == 751
-    assert torch.equal(sample[0], sample[1])
+    assert len(sample) == 1  # of both halves of guidance
     assert torch.equal(sample[0, :4], draw_noise(PUBLISHED.seed, SIDE, SIDE)[0].expand(4, 16, SIDE, SIDE))
     assert (sample[0, 4] == 1).all()
     assert torch.equal(sample[0, 5:9].transpose(0, 1), conditions.masked)
@@ -184,12 +185,32 @@ def test_guidance_goes_beyond_what_the_voice_says(paired: bool) -> None:
 def test_what_a_step_costs(guidance: float, paired: bool, clips: list[int]) -> None:
     seen: list[int] = []
 
-    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
-        seen.append(len(sample))
-        return sample[:, :4]
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
+        seen.append(len(audio) // 16)
+        return torch.cat([sample[:, :4]] * seen[-1])
 
     painted(predict, frames(16), Sampling(steps=1, guidance=guidance, paired=paired))
     assert seen == clips
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_what_is_kept_of_a_clip_is_its_own_and_renewed_at_every_nth_step(paired: bool) -> None:
+    renewed: list[bool] = []
+
+    def predict(
+        sample: Tensor, timestep: Tensor, audio: Tensor, *, silent: int = 0, deep: DeepFeatures | None = None
+    ) -> Tensor:
+        which = torch.stack([sample[:, 9:].mean(), audio.mean()])  # of which clip, and of which half
+        assert deep is not None
+        renewed.append(deep.features is None)
+        if deep.features is None:
+            deep.features = which
+        assert torch.equal(deep.features, which)
+        return sample[:, :4].repeat(len(audio) // 16, 1, 1, 1, 1)
+
+    painted(predict, frames(28), Sampling(steps=5, cache=2, paired=paired))
+    calls = 2 if paired else 4  # of two clips, a step
+    assert renewed == [step % 2 == 0 for step in range(5) for _ in range(calls)]
 
 
 @pytest.mark.parametrize(("count", "stride"), [(80, 2), (75, 2), (33, 2), (20, 2), (130, 5), (3, 4), (1, 2)])
@@ -205,7 +226,7 @@ def test_every_nth_frame_is_painted_as_if_the_others_were_not_there(count: int, 
 def test_twice_the_rate_takes_no_more_work_than_twice_the_frames() -> None:
     seen: list[Tensor] = []
 
-    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
         seen.append(sample)
         return sample[:, :4]
 
@@ -229,7 +250,7 @@ def test_the_same_seed_paints_the_same_and_another_does_not() -> None:
 def test_every_frame_begins_with_its_own_noise_where_it_has_some() -> None:
     seen: list[Tensor] = []
 
-    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
         seen.append(sample[:, :4])
         return sample[:, :4]
 
@@ -299,9 +320,9 @@ def test_steps_are_told_and_cancelling_ends_the_loop_before_the_next_call() -> N
     calls: list[int] = []
     token = CancelToken()
 
-    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
         calls.append(int(timestep))
-        return sample[:, :4]
+        return torch.cat([sample[:, :4]] * 2)
 
     def on_step(done: int, total: int) -> None:
         told.append((done, total))
@@ -317,7 +338,7 @@ def test_steps_are_told_and_cancelling_ends_the_loop_before_the_next_call() -> N
 def test_the_network_computes_in_its_own_numbers_and_the_loop_in_wide_ones() -> None:
     seen: set[torch.dtype] = set()
 
-    def predict(sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+    def predict(sample: Tensor, timestep: Tensor, audio: Tensor, **_: object) -> Tensor:
         seen.update((sample.dtype, audio.dtype))
         return knows_each_frame(sample, timestep, audio).to(sample.dtype)
 
