@@ -85,4 +85,11 @@ def sampling_of(options: LatentSyncOptions) -> Sampling:
     wanted = options.latentsync
     preset = FAST if wanted.preset == "fast" else PUBLISHED
     seed = preset.seed if options.network.seed is None else options.network.seed
-    return replace(preset, steps=wanted.steps_taken, guidance=wanted.guidance, seed=seed, overlap=wanted.overlap)
+    return replace(
+        preset,
+        steps=wanted.steps_taken,
+        guidance=wanted.guidance,
+        seed=seed,
+        overlap=wanted.overlap,
+        cache=wanted.cache,
+    )

@@ -260,6 +260,14 @@ class LatentSyncSettings(Settings):
         ge=0,
         le=12,
     )
+    cache: int = setting(
+        1,
+        "steps for which what the network's deep levels say is used; 1: they are computed at every step; 2 takes two "
+        "thirds of the time, at a loss",
+        unit="steps",
+        ge=1,
+        le=20,
+    )
     paste: Literal["painted", "crop"] = setting(
         "painted", "what shows of an aligned crop: what was painted; or all of it, turned back as upstream"
     )

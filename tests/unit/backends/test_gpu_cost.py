@@ -18,6 +18,8 @@ from musetalk.settings import RenderSettings
         ({"guidance": 1}, 0.5),
         ({"overlap": 10}, 2),
         ({"overlap": 0, "steps": 10}, 0.375),
+        ({"cache": 2}, 0.655),
+        ({"cache": 3, "steps": 1}, 0.05),
     ],
 )
 def test_latentsync_takes_as_long_as_its_loop(wanted: dict[str, float], share: float) -> None:
