@@ -26,7 +26,7 @@ from hybrid.clips import plan_clips
 from hybrid.conditioning import format_for_musetalk
 from hybrid.sampler import FAST, PUBLISHED, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
-from hybrid.unet3d.loading import load_unet3d
+from hybrid.unet3d.loading import place_unet3d
 from musetalk.backends.latent.autoencoder import load_autoencoder
 from musetalk.runtime.device import choose_compute
 
@@ -62,7 +62,7 @@ class Ends:
 def time_steps(models: Path, side: int) -> tuple[Steps, UNet3DConfig]:
     """Time one step of a clip in each way, and tell the network's sizes."""
     compute, watch = choose_compute("cpu"), Stopwatch()
-    unet = compute.place(load_unet3d(models / FOLDER, dtype=compute.dtype))
+    unet = place_unet3d(models / FOLDER, compute)
     conditions = random_conditions(CLIP, side, compute)
 
     def work(sampling: Sampling) -> None:

@@ -17,7 +17,7 @@ from benchmarks.hybrid_work import CLIP, FOLDER, LONG, random_conditions
 from benchmarks.networks_memory import Memory
 from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.sampler import PUBLISHED
-from hybrid.unet3d.loading import load_unet3d
+from hybrid.unet3d.loading import place_unet3d
 from musetalk.runtime.device import choose_compute
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     ]
     with Memory() as memory, torch.inference_mode():
         memory.phase = "load"
-        unet = compute.place(load_unet3d(models / FOLDER, dtype=compute.dtype))
+        unet = place_unet3d(models / FOLDER, compute)
         for name, frames, pixels, sampling in phases:
             memory.phase = name
             LatentSyncDenoiser(unet, compute, sampling).paint(*random_conditions(frames, pixels, compute))

@@ -29,7 +29,7 @@ from hybrid.conditioning import LATENT_CHANNELS, Conditioning, conditioning_of, 
 from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import LATENT_PIXELS, hide_painted
 from hybrid.sampler import PUBLISHED, Sampling
-from hybrid.unet3d.loading import load_unet3d
+from hybrid.unet3d.loading import place_unet3d
 from musetalk.backends.latent.generator import finite
 from musetalk.backends.latent.vae import VaeEncoder, to_pixels
 from musetalk.errors import ComputeError, OutOfMemoryError
@@ -96,7 +96,7 @@ def load_latentsync_unet3d(checkpoint: Path, vae: AutoencoderKL, sampling: Sampl
         BackendError: The file is missing, damaged or another network's.
     """
     compute = Compute(vae.device, vae.dtype)
-    unet = compute.place(load_unet3d(checkpoint, dtype=compute.dtype))
+    unet = place_unet3d(checkpoint, compute)
     return SurgicalTools(LatentSyncDenoiser(unet, compute, sampling), VaeEncoder(vae, compute), compute)
 
 

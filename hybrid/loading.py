@@ -11,7 +11,7 @@ from hybrid.denoiser import LatentSyncDenoiser
 from hybrid.mask import hide_painted, paste_kept
 from hybrid.options import LatentSyncOptions, Version
 from hybrid.sampler import FAST, PUBLISHED, Sampling
-from hybrid.unet3d.loading import load_unet3d
+from hybrid.unet3d.loading import place_unet3d
 from musetalk.audio.types import LATENTSYNC_FEATURES
 from musetalk.backends.latent.autoencoder import frames_at_once, load_autoencoder
 from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
@@ -41,8 +41,7 @@ def load_latentsync(options: LatentSyncOptions, version: Version, compute: Compu
     models_dir, network, size = options.models_dir, options.network, CROP_SIZES[version]
     autoencoder = load_autoencoder(models_dir, compute, network.decoder, network.seed)
     notes: list[str] = []
-    unet = load_unet3d(models_dir / f"latentsync-{version}", dtype=compute.dtype, note=notes.append)
-    unet = compute.place(unet)
+    unet = place_unet3d(models_dir / f"latentsync-{version}", compute, notes.append)
     if network.compile:
         compute.compile(*autoencoder.networks, unet)
     sampling = sampling_of(options)

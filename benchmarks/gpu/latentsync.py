@@ -130,8 +130,9 @@ class _Bench:
             )
 
     def _call(self, side: int, together: int) -> Callable[[], object]:
-        given = random_input(2 * together, side, self.compute.device, self.compute.dtype)
-        return lambda: self.unet(*given)
+        sample, timestep, voice = random_input(together, side, self.compute.device, self.compute.dtype)
+        heard = torch.cat([torch.zeros_like(voice), voice])
+        return lambda: self.unet(sample, timestep, heard, silent=together)
 
     def _seconds(self, side: int, together: int) -> float:
         return self._watch.warm_seconds(self._call(side, together))

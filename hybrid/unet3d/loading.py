@@ -11,12 +11,14 @@ import torch
 
 from hybrid.unet3d.config import UNet3DConfig, config_of
 from musetalk.backends.latent.positional_encoding import position_table
+from musetalk.backends.latent.upsampling import with_quick_upsampling
 from musetalk.backends.latent.vae import weights_in
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.weights import preferred
 
 if TYPE_CHECKING:
     from hybrid.unet3d.unet import UNet3D
+    from musetalk.runtime.device import Compute
 
 _log = logging.getLogger(__name__)
 
@@ -54,3 +56,15 @@ def load_unet3d(
     lacking = {name: position_table(*shape[1:])[None] for name, shape in tables.items() if name not in state}
     fill(unet, {**state, **lacking}, path, on_unexpected=note)
     return unet
+
+
+def place_unet3d(path: Path, compute: Compute, note: Callable[[str], None] = _log.warning) -> UNet3D:
+    """Load a network as `load_unet3d` does, ready to run; on a CPU quicker layers take the place of some.
+
+    Args:
+        path: As there.
+        compute: What to run on.
+        note: As there.
+    """
+    unet = compute.place(load_unet3d(path, dtype=compute.dtype, note=note))
+    return with_quick_upsampling(unet) if compute.device.type == "cpu" else unet

@@ -11,11 +11,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hybrid.unet3d.config import Motion, UNet3DConfig, config_of
-from hybrid.unet3d.loading import load_unet3d
+from hybrid.unet3d.loading import load_unet3d, place_unet3d
 from hybrid.unet3d.unet import UNet3D
 from musetalk.errors import BackendError, CheckpointError, WeightsError
 from musetalk.weights.variants import FROM_SIZE, MADE_FROM
 from tests.helpers.errors import raises_kind
+from tests.helpers.filled import CPU
 from tests.hybrid.parts import SMALL, inputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,6 +56,14 @@ def test_a_lean_copy_stands_for_its_original(tmp_path: Path, state: dict[str, Te
     os.utime(path, ns=(0, 0))
     unet = load_unet3d(path)
     assert same(unet, {name: tensor.half().float() for name, tensor in state.items()})
+
+
+def test_placed_on_a_cpu_it_says_the_same(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "latentsync_unet.safetensors"
+    save_file(state, path)
+    with torch.inference_mode():
+        placed, plain = (unet(*inputs()) for unet in (place_unet3d(path, CPU), load_unet3d(path)))
+    assert torch.allclose(placed, plain, atol=1e-4)
 
 
 def test_numbers_may_be_made_narrower_as_they_are_read(tmp_path: Path, state: dict[str, Tensor]) -> None:
