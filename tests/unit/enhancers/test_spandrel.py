@@ -95,7 +95,7 @@ class TestChoice:
             ("bf16", torch.bfloat16),
         ],
     )
-    def test_enhancers_never_run_in_fp16(self, asked: str, taken: torch.dtype) -> None:
+    def test_enhancers_never_run_in_fp16_or_int8(self, asked: str, taken: torch.dtype) -> None:
         assert enhancer_compute("cpu", asked).dtype is taken
 
 
