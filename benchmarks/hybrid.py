@@ -10,6 +10,7 @@ import argparse
 import signal
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +22,15 @@ import torch
 from benchmarks.common import GPU_NOTE, machine, measured, publish, table, verdict
 from benchmarks.flops import Stopwatch, Timing, against_parts, count_flop, matmul_rate
 from benchmarks.full_size import write_latentsync, write_vae
-from benchmarks.hybrid_work import CLIP, FOLDER, FULL, LONG, SMALL, Sizes, call_flop, random_conditions
+from benchmarks.hybrid_quality import quality_text
+from benchmarks.hybrid_work import CLIP, FOLDER, FULL, LONG, SMALL, Sizes, StepFlop, random_conditions, step_flop
 from hybrid.clips import plan_clips
-from hybrid.conditioning import format_for_musetalk
+from hybrid.conditioning import Conditioning, format_for_musetalk
 from hybrid.sampler import FAST, PUBLISHED, Sampler, Sampling
 from hybrid.unet3d.config import UNet3DConfig
 from hybrid.unet3d.loading import place_unet3d
 from musetalk.backends.latent.autoencoder import load_autoencoder
+from musetalk.runtime.allocator import keep_large_buffers
 from musetalk.runtime.device import choose_compute
 
 ROOM = 12e9  # bytes that a step of one clip may take
@@ -41,12 +44,16 @@ class Steps:
     Attributes:
         alone: At guidance 1, and of its own parts.
         paired: Guided, both halves in one call: seconds.
+        kept: The same with the deep features of the step before: seconds.
         halves: Guided, one half after the other: seconds.
+        flop: Counted.
     """
 
     alone: Timing
     paired: float
+    kept: float
     halves: float
+    flop: StepFlop
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,16 @@ def time_steps(models: Path, side: int) -> tuple[Steps, UNet3DConfig]:
 
     alone = against_parts(partial(work, replace(PUBLISHED, guidance=1)), watch)
     with torch.inference_mode():
-        paired = watch.once(partial(work, PUBLISHED))
+        paired, kept = two_steps(Sampler(unet, compute, replace(PUBLISHED, steps=2, cache=2)), conditions)
         halves = watch.once(partial(work, replace(PUBLISHED, paired=False)))
-    return Steps(alone, paired, halves), unet.config
+    return Steps(alone, paired, kept, halves, step_flop(unet.config, side)), unet.config
+
+
+def two_steps(sampler: Sampler, conditions: tuple[Conditioning, torch.Tensor]) -> tuple[float, float]:
+    """Seconds of a step that computes everything, and of the next, which has the deep features of the first."""
+    ends = [time.process_time()]
+    sampler.sample(*conditions, on_step=lambda *_: ends.append(time.process_time()))
+    return ends[1] - ends[0], ends[2] - ends[1]
 
 
 def time_ends(models: Path, side: int) -> Ends:
@@ -90,6 +104,7 @@ def time_ends(models: Path, side: int) -> Ends:
 def measure_cpu(models: Path, sizes: Sizes) -> str:
     """Measure all on one thread of the CPU, save for memory; the page."""
     memory = measured("hybrid_memory", str(models), str(sizes.side), str(sizes.long_side))
+    keep_large_buffers()
     torch.set_num_threads(1)
     rate = matmul_rate(Stopwatch(repeats=4))
     steps, config = time_steps(models, sizes.side)
@@ -100,6 +115,7 @@ def measure_cpu(models: Path, sizes: Sizes) -> str:
         _guidance_text(steps),
         _clip_text(steps, ends),
         _overlap_text(),
+        quality_text(sizes.many_steps),
         _flop_text(config, sizes.side),
         _memory_text(memory),
     )
@@ -107,16 +123,14 @@ def measure_cpu(models: Path, sizes: Sizes) -> str:
 
 
 def _steps_text(steps: Steps, rate: float, side: int) -> str:
-    flop = steps.alone.flop
+    flop = steps.flop
     ways = (
-        ("guidance 1", steps.alone.whole, flop, f"{steps.alone.share:.2f}"),
-        ("guided, both halves in one call", steps.paired, 2 * flop, ""),
-        ("guided, one half after the other", steps.halves, 2 * flop, ""),
+        ("guidance 1", steps.alone.whole, flop.alone, f"{steps.alone.share:.2f}"),
+        ("guided, both halves in one call", steps.paired, flop.guided, ""),
+        ("guided, deep features of the step before", steps.kept, flop.kept, ""),
+        ("guided, one half after the other", steps.halves, None, ""),
     )
-    rows = [
-        [name, f"{s:.1f}", f"{done / 1e9:.0f}", f"{done / s / 1e9:.0f}", f"{done / s / rate:.0%}", share]
-        for name, s, done, share in ways
-    ]
+    rows = [[name, f"{s:.1f}", *_rates(done, s, rate), share] for name, s, done, share in ways]
     load = psutil.getloadavg()[0]
     return f"""# LatentSync's network
 
@@ -127,15 +141,24 @@ against that of the best large fp32 matrix product, {rate / 1e9:.0f} GFLOP/s her
 quicker; torch's linear layers, most of the work here, go to MKL, which is slow on AMD's processors). The cores were
 shared: time in which other programs had them is not counted, but they slow it all the same (load average {load:.1f} at
 the end). Parts / whole: the time of the same convolutions, matrix products and attention, each by itself in the same
-shapes and memory layout, against the time of the network in the same run. Published sizes, motion modules at all
-levels, random weights, fp32. torch {torch.__version__}, {machine()}.
+shapes and memory layout, against the time of the network in the same run. Large buffers are kept, as the command line
+and the app do. Published sizes, motion modules at all levels, random weights, fp32. torch {torch.__version__},
+{machine()}.
 
 {table(["step", "s", "GFLOP", "GFLOP/s", "of matmul", "parts / whole"], rows)}"""
+
+
+def _rates(done: int | None, seconds: float, best: float) -> tuple[str, str, str]:
+    """GFLOP, GFLOP/s, and the share of the best rate; nothing where it was not counted."""
+    if done is None:
+        return "", "", ""
+    return f"{done / 1e9:.0f}", f"{done / seconds / 1e9:.0f}", f"{done / seconds / best:.0%}"
 
 
 def _guidance_text(steps: Steps) -> str:
     rows = [
         ["guided, one call for both halves, against two calls", f"{steps.paired / steps.halves:.2f}"],
+        ["guided, deep features of the step before, against all anew", f"{steps.kept / steps.paired:.2f}"],
         ["guidance 1, which skips a half, against guided in one call", f"{steps.alone.whole / steps.paired:.2f}"],
     ]
     return f"## Guidance\n\n{table(['what', 'ratio of seconds'], rows)}"
@@ -147,7 +170,7 @@ def _clip_text(steps: Steps, ends: Ends) -> str:
     for name, sampling in presets:
         skips = sampling.guidance == 1
         loop = sampling.steps * (steps.alone.whole if skips else steps.paired)
-        flop = sampling.steps * steps.alone.flop * (1 if skips else 2)
+        flop = sampling.steps * (steps.flop.alone if skips else steps.flop.guided)
         whole = ends.encode + loop + ends.decode
         shares = (f"{seconds:.0f} ({seconds / whole:.0%})" for seconds in (ends.encode, loop, ends.decode))
         total = ends.encode_flop + flop + ends.decode_flop
@@ -178,11 +201,18 @@ frame shown. The longer the stretch, the closer this comes to {CLIP / (CLIP - PU
 def _flop_text(config: UNet3DConfig, side: int) -> str:
     rows = []
     for pixels in (side, 2 * side):
-        flop = call_flop(config, pixels)
-        counts = [flop / 1e9, 2 * flop / 1e9]
-        tera = 2 * flop * PUBLISHED.steps / 1e12
+        flop = step_flop(config, pixels)
+        counts = [flop.alone / 1e9, flop.guided / 1e9, flop.kept / 1e9]
+        tera = flop.guided * PUBLISHED.steps / 1e12
         rows.append([pixels, *(f"{count:.0f}" for count in counts), f"{tera:.0f}", f"{tera / CLIP:.1f}"])
-    head = ["crops", "GFLOP a step", "guided", f"TFLOP of {PUBLISHED.steps} guided steps", "a frame"]
+    head = [
+        "crops",
+        "GFLOP a step",
+        "guided",
+        "deep features kept",
+        f"TFLOP of {PUBLISHED.steps} guided steps",
+        "a frame",
+    ]
     return f"## Counted, not run\n\nOne clip of {CLIP} frames.\n\n{table(head, rows)}"
 
 

@@ -13,7 +13,9 @@ from hybrid.conditioning import LATENT_CHANNELS, Conditioning, conditioning_of
 from hybrid.mask import LATENT_PIXELS
 from hybrid.sampler import PUBLISHED, NoisePredictor
 from hybrid.unet3d.config import AUDIO_CHANNELS, AUDIO_STEPS, IN_CHANNELS, UNet3DConfig
+from hybrid.unet3d.deep import DeepFeatures
 from hybrid.unet3d.unet import UNet3D
+from musetalk.backends.latent.upsampling import with_quick_upsampling
 from musetalk.runtime.device import Compute
 
 CLIP = PUBLISHED.clip_length
@@ -29,14 +31,16 @@ class Sizes:
     Attributes:
         side: Pixels, where time and memory of one clip are measured.
         long_side: Pixels, where memory over many frames is.
+        many_steps: Of the loop that others are held against.
     """
 
     side: int
     long_side: int
+    many_steps: int
 
 
-FULL = Sizes(256, 64)
-SMALL = Sizes(128, 64)
+FULL = Sizes(256, 64, 500)
+SMALL = Sizes(128, 64, 20)
 
 
 def random_conditions(frames: int, side: int, compute: Compute) -> tuple[Conditioning, Tensor]:
@@ -58,6 +62,34 @@ def random_input(clips: int, side: int, device: torch.device, dtype: torch.dtype
 
 
 @cache
+@dataclass(frozen=True, slots=True)
+class StepFlop:
+    """Floating point operations of one step of a clip, as the CPU computes it.
+
+    Attributes:
+        alone: At guidance 1.
+        guided: Both halves in one call.
+        kept: The same where the deep features are kept of the step before.
+    """
+
+    alone: int
+    guided: int
+    kept: int
+
+
+def step_flop(config: UNet3DConfig, side: int) -> StepFlop:
+    """Count a step of a clip of crops of `side` pixels; computes nothing."""
+    meta = torch.device("meta")
+    with meta:
+        unet = with_quick_upsampling(UNet3D(config))
+    sample, timestep, voice = random_input(1, side, meta, torch.float32)
+    both, deep = torch.cat([voice, voice]), DeepFeatures()
+    with torch.inference_mode():
+        alone = count_flop(lambda: unet(sample, timestep, voice))
+        guided, kept = (count_flop(lambda: unet(sample, timestep, both, silent=1, deep=deep)) for _ in range(2))
+    return StepFlop(alone, guided, kept)
+
+
 def call_flop(config: UNet3DConfig, side: int) -> int:
     """Floating point operations of one call for one clip of crops of `side` pixels; computes nothing."""
     meta = torch.device("meta")

@@ -12,7 +12,7 @@ import pytest
 import safetensors
 import torch
 
-from hybrid.unet3d.config import UNet3DConfig, config_of
+from hybrid.unet3d.config import Motion, UNet3DConfig, config_of
 from hybrid.unet3d.unet import UNet3D
 from tests.golden.fill import fill_state_dict, shapes_of
 
@@ -26,7 +26,9 @@ STAGES = ("stage1", "stage1_512", "stage2", "stage2_512", "stage2_efficient")
 
 def config_from(model: dict[str, Any]) -> UNet3DConfig:
     """LatentSync's own configuration in our words."""
-    motion = "none" if not model["use_motion_module"] else "decoder" if model["motion_module_decoder_only"] else "all"
+    motion: Motion = (
+        "none" if not model["use_motion_module"] else "decoder" if model["motion_module_decoder_only"] else "all"
+    )
     return UNet3DConfig(
         tuple(model["block_out_channels"]),
         model["layers_per_block"],
@@ -43,7 +45,8 @@ class Golden:
     def __init__(self, name: str) -> None:
         with safetensors.safe_open(GOLDEN / name, "pt") as file:
             self.meta = json.loads(file.metadata()["json"])
-            self.tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+        self.tensors: dict[str, torch.Tensor] = tensors
         self.unet = UNet3D(config_from(self.meta["config"])).eval().requires_grad_(False)
         state = fill_state_dict(shapes_of(self.unet.state_dict()), self.meta["fill_seed"])
         left = self.unet.load_state_dict(state, strict=False)
@@ -109,11 +112,11 @@ def test_silence_and_a_voice_over_the_same_frames_in_one_call(golden: Golden) ->
     """Both come out as upstream has each by itself; the frames go through the network's beginning once."""
     entered: list[int] = []
     first = golden.unet.down_blocks[0].resnets[0].conv2  # type: ignore[union-attr, index]
-    handle = first.register_forward_pre_hook(lambda _, given: entered.append(len(given[0])))  # type: ignore[union-attr, operator]
+    handle = first.register_forward_pre_hook(lambda _, given: entered.append(len(given[0])))
     silence = torch.zeros_like(golden["b.audio"])
     with torch.inference_mode():
         both = golden.unet(golden["b.sample"], torch.tensor(1), torch.cat([silence, golden["b.audio"]]), silent=1)
-    handle.remove()  # type: ignore[union-attr]
+    handle.remove()
     assert entered == [5]
     assert furthest(both, torch.cat([golden["b.output_zero_audio"], golden["b.output"]])) <= TOLERANCE
 
