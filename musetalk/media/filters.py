@@ -42,7 +42,8 @@ def decode_filters(conversion: Conversion, layout: FrameLayout, resize: Resize |
     if layout.planar:
         fields = [] if conversion.deinterlacing is None else [_deinterlace(conversion.deinterlacing)]
         scaled = [] if resize is None else [_scale(conversion, size, resize)]
-        return ",".join([*fields, *scaled, f"format={layout.pixel_format}"])
+        # Where stored formats change on the way, what is shrunk is the same as what is kept and shrunk then.
+        return ",".join([*fields, f"format={layout.pixel_format}", *scaled])
     steps = [] if conversion.matrix is None else [f"setparams=colorspace={conversion.matrix}"]
     if conversion.deinterlacing is not None:
         steps.append(_deinterlace(conversion.deinterlacing))

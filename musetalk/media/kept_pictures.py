@@ -24,6 +24,7 @@ class KeptPictures:
         numbers: Those of the pictures that count, ascending.
         places: Of each of these its place in the file.
         to_the_end: Whether after the last of them the source has no more.
+        failed: Whether the decoder ended in trouble, for which writing them may be the reason.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class KeptPictures:
     numbers: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     to_the_end: bool = False
+    failed: bool = False
 
     @property
     def whole(self) -> bool:

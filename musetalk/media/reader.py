@@ -26,6 +26,8 @@ from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.cores import share_threads, usable_cores
 from musetalk.utils.prefetch import map_closing
 
+_MOST_QUEUED = 64  # pictures that ffmpeg holds between its decoder and a file, far more than it does
+
 
 def fitted_size(source: Source, max_side: int | None) -> tuple[int, int]:
     """Return the source's (width, height), shrunk so that the longer side has at most `max_side` pixels."""
@@ -72,10 +74,18 @@ def decode(
         yield from _read_animation(source, start, stop, layout, cancel)
     else:
         kept = None
-        if keep_in is not None and layout != source.layout:
+        if keep_in is not None and layout != source.layout and _is_kept_alike(source):
             count = source.clock.picture(stop - 1) - source.clock.picture(start) + 1
             kept = source.experience.kept = keep_pictures(keep_in, source.layout, count)
         yield from _read_video(source, start, stop, layout, kept, cancel)
+
+
+def _is_kept_alike(source: Source) -> bool:
+    """Return whether shrinking what would be kept gives what shrinking the stored pictures does.
+
+    What is seen of a source must not depend on whether there is room on the disk, nor on how much of it is read.
+    """
+    return source.layout.planar and source.square_pixels
 
 
 def read_frames(
@@ -159,20 +169,54 @@ def _read_video(
 def _pictures_from(
     source: Source, wanted: int, layout: FrameLayout, keeping: KeptPictures | None, cancel: CancelToken | None
 ) -> Generator[tuple[int, Frame], None, None]:
-    """Decoded pictures with their numbers, ascending, from `wanted` or one before it on, if there is any."""
-    experience, kept = source.experience, source.experience.kept
+    """Pictures with their numbers, ascending, from `wanted` or one before it on, if there is any: kept or decoded.
+
+    Raises:
+        MediaError: There is none.
+    """
+    kept, following = source.experience.kept, wanted
     if kept is not None and kept.layout == layout:
         for number, picture in kept.pictures_from(wanted):
             if cancel is not None:
                 cancel.check()
             yield number, picture
-            wanted = number + 1
-        if kept.to_the_end and kept.numbers and wanted > kept.numbers[-1]:
+            following = number + 1
+        if kept.to_the_end and kept.numbers and following > kept.numbers[-1]:
             return
+    if following == wanted:
+        with closing(_decoded_from(source, wanted, layout, keeping, cancel)) as pictures:
+            for number, picture in pictures:
+                yield number, picture
+                following = number + 1
+        if keeping is None or not keeping.failed:
+            return
+    # Behind those, if there are more; with what they depend on.
+    first = max(0, following - source.conversion.lead)
+    with closing(_decoded_from(source, first, layout, None, cancel, needed=False)) as pictures:
+        for number, picture in pictures:
+            if number >= following:
+                yield number, picture
+
+
+def _decoded_from(
+    source: Source,
+    wanted: int,
+    layout: FrameLayout,
+    keeping: KeptPictures | None,
+    cancel: CancelToken | None,
+    *,
+    needed: bool = True,
+) -> Generator[tuple[int, Frame], None, None]:
+    """Decoded pictures with their numbers, ascending, from `wanted` or one before it on, if there is any.
+
+    Raises:
+        MediaError: There is none, and one is needed.
+    """
+    experience = source.experience
     ways = tuple(ways_to(wanted, source.clock, seekable=source.seekable, keys_back=experience.keys_back))
     for way in ways:
         last = way is ways[-1]
-        with closing(_decode(source, way, layout, keeping, cancel, needed=last)) as pictures:
+        with closing(_decode(source, way, layout, keeping, cancel, needed=needed and last)) as pictures:
             first = next(pictures, None)
             if first is None or (not last and (first.astray or first.number > wanted)):
                 continue
@@ -251,21 +295,19 @@ def _decode(
 
 
 def _let_write(child: Child, kept: KeptPictures, layout: FrameLayout) -> None:
-    """Decode on until all that was given is on disk, too: a few pictures at most, that ffmpeg holds in its queues."""
-    while not kept.whole and _next_picture(child, layout) is not None:
-        pass
+    """Decode on until all that was given is on disk, too: a few pictures at most, that ffmpeg holds in its queues.
+
+    Where they cannot be written, it would go on for the rest of the source.
+    """
+    for _ in range(_MOST_QUEUED):
+        if kept.whole or _next_picture(child, layout) is None:
+            return
 
 
 def _end_keeping(child: Child, kept: KeptPictures) -> None:
-    """Wait until all that was decoded is on disk.
-
-    Raises:
-        DiskSpaceError: The disk is full.
-    """
-    child.finish()
-    if error := child.disk_error(kept.path.parent):
-        raise error
-    kept.to_the_end = True
+    """Wait until all that was decoded is on disk, or nothing more comes there: it is full, or files are limited."""
+    kept.failed = child.finish() != 0
+    kept.to_the_end = not kept.failed
 
 
 class _Times(NamedTuple):

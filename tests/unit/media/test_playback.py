@@ -145,3 +145,33 @@ def test_no_more_is_kept_than_there_is_room_for(clip: Path, tmp_path: Path, monk
     assert len(list(read_frames(source, 0, 40, max_side=32, keep_in=tmp_path))) == 40
     assert source.experience.kept is None
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("most", [0, 1_000_000])
+def test_where_pictures_cannot_be_written_all_are_still_seen(tmp_path: Path, most: int) -> None:
+    """The disk is full, or files are limited: then the decoder that writes them ends in the middle."""
+    resource = pytest.importorskip("resource")
+    clip = write_video(tmp_path / "clip.mp4", numbered_frames(48, 320, 240))
+    source, plain = probe(clip), list(read_frames(probe(clip), max_side=240))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if most:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    else:
+        (tmp_path / "pictures.raw").symlink_to("/dev/full")
+    try:
+        seen = list(read_frames(source, max_side=240, keep_in=tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    np.testing.assert_array_equal(np.stack(seen), np.stack(plain))
+    whole = [frame.rgb() for frame in decode(source)]
+    np.testing.assert_array_equal(np.stack(whole), np.stack([frame.rgb() for frame in decode(probe(clip))]))
+
+
+@pytest.mark.parametrize("form", [("-pix_fmt", "nv12"), ("-pix_fmt", "yuv420p", "-vf", "setsar=4/3")])
+def test_what_is_seen_small_does_not_depend_on_what_is_kept(tmp_path: Path, form: tuple[str, ...]) -> None:
+    colorful = np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), np.uint8)
+    path = write_video(tmp_path / "clip.avi", colorful, 25, "-c:v", "ffv1" if "-vf" in form else "rawvideo", *form)
+    alone = list(read_frames(probe(path), max_side=32))
+    np.testing.assert_array_equal(
+        np.stack(list(read_frames(probe(path), max_side=32, keep_in=tmp_path))), np.stack(alone)
+    )

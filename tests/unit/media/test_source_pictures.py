@@ -87,6 +87,14 @@ def test_interlaced_sources_are_deinterlaced(tmp_path: Path, name: str, codec: t
         np.testing.assert_array_equal(next(read_frames(source, start, start + 1)), whole[start])
 
 
+def test_interlaced_pictures_behind_those_that_are_kept_know_their_neighbours(tmp_path: Path) -> None:
+    path = interlaced(tmp_path / "clip.mpg", "tff", *MPEG2)
+    source, plain = probe(path), list(read_frames(probe(path)))
+    assert len(list(read_frames(source, 0, 9, max_side=32, keep_in=tmp_path))) == 9
+    assert source.experience.kept is not None
+    np.testing.assert_array_equal(np.stack(list(read_frames(source))), np.stack(plain))
+
+
 def test_pictures_that_are_only_marked_stay_as_they_are(tmp_path: Path) -> None:
     path = write_raw(tmp_path / "clip.mpg", moving(48), 25, "setparams=field_mode=tff", *MPEG2)
     source = probe(path)
