@@ -151,7 +151,7 @@ def prepare(
     """
     with run.clock.measure("plan"):
         faces, found, saved = _find_faces(
-            source, timeline, components.detector, wanted, coords_dir, run, window, keep_in=folder
+            source, timeline, components.detector, wanted, coords_dir, run, window, folder
         )
     face_plan = faces.select(wanted.face)
     if window is None:
@@ -219,7 +219,6 @@ def _find_faces(
     coords_dir: Path | None,
     run: RenderRun,
     window: Window | None,
-    *,
     keep_in: Path,
 ) -> tuple[FacePlan, range, bool]:
     """Return all faces in the frames that are wanted, which of these could be decoded, and whether they were saved."""
