@@ -149,10 +149,7 @@ def prepare(
     Raises:
         FaceError: All of it is wanted, and there is no face to work on.
     """
-    with run.clock.measure("plan"):
-        faces, found, saved = _find_faces(
-            source, timeline, components.detector, wanted, coords_dir, run, window, folder
-        )
+    faces, found, saved = _find_faces(source, timeline, components.detector, wanted, coords_dir, run, window, folder)
     face_plan = faces.select(wanted.face)
     if window is None:
         source, timeline = _whole(source, voice, timeline, found, face_plan, wanted.inputs, components.detector, run)
@@ -222,43 +219,44 @@ def _find_faces(
     keep_in: Path,
 ) -> tuple[FacePlan, range, bool]:
     """Return all faces in the frames that are wanted, which of these could be decoded, and whether they were saved."""
-    wanted = range(timeline.sources_used) if window is None else window.sources
-    saved: Path | None = None
-    key, total = "", len(wanted)
-    if coords_dir is not None:
-        digest = content_digest(source, run.cancel)
-        key = plan_key(digest, detector, settings.tracker, total, source.fps, settings.face)
-        saved = coords_file(coords_dir, source.path, key)
-        if saved.is_file():
-            try:
-                plan = FacePlan.load(saved, key)
-            except CoordsError as error:
-                run.warn(f"saved coords were not used: {error}")
-            else:
-                run.emit("plan", total, total)
-                return plan, wanted[: plan.frame_count], True
-    read = partial(read_frames, source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
-    frames = read(keep_in=keep_in) if window is None else read()  # a window's are few, and seen once
-    judged: dict[int, UInt8Array] = {}
-    with closing(frames):
-        plan = plan_faces(
-            frames if window is not None else _keeping(frames, total, judged),
-            frame_size=(source.width, source.height),
-            fps=source.fps,
-            detector=detector,
-            settings=settings.tracker,
-            choice=settings.face,
-            every=window is not None,
-            on_frame=lambda done: run.emit("plan", done, total),
-            cancel=run.cancel,
-        )
-    if saved is not None:
-        plan.save(saved, key)
-    showing = [picture for frame, picture in judged.items() if plan.faces(frame)]
-    if oddity := find_oddity(list(judged.values()), showing, alone=total == 1):
-        run.warn(oddity)
-    decoded = wanted[: plan.frame_count]
-    return (plan if window is None else plan.placed(wanted.start, source.frame_count)), decoded, False
+    with run.clock.measure("plan"):
+        wanted = range(timeline.sources_used) if window is None else window.sources
+        saved: Path | None = None
+        key, total = "", len(wanted)
+        if coords_dir is not None:
+            digest = content_digest(source, run.cancel)
+            key = plan_key(digest, detector, settings.tracker, total, source.fps, settings.face)
+            saved = coords_file(coords_dir, source.path, key)
+            if saved.is_file():
+                try:
+                    plan = FacePlan.load(saved, key)
+                except CoordsError as error:
+                    run.warn(f"saved coords were not used: {error}")
+                else:
+                    run.emit("plan", total, total)
+                    return plan, wanted[: plan.frame_count], True
+        read = partial(read_frames, source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
+        frames = read(keep_in=keep_in) if window is None else read()  # a window's are few, and seen once
+        judged: dict[int, UInt8Array] = {}
+        with closing(frames):
+            plan = plan_faces(
+                frames if window is not None else _keeping(frames, total, judged),
+                frame_size=(source.width, source.height),
+                fps=source.fps,
+                detector=detector,
+                settings=settings.tracker,
+                choice=settings.face,
+                every=window is not None,
+                on_frame=lambda done: run.emit("plan", done, total),
+                cancel=run.cancel,
+            )
+        if saved is not None:
+            plan.save(saved, key)
+        showing = [picture for frame, picture in judged.items() if plan.faces(frame)]
+        if oddity := find_oddity(list(judged.values()), showing, alone=total == 1):
+            run.warn(oddity)
+        decoded = wanted[: plan.frame_count]
+        return (plan if window is None else plan.placed(wanted.start, source.frame_count)), decoded, False
 
 
 def _keeping(
