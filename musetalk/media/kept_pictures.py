@@ -48,6 +48,12 @@ class KeptPictures:
         """Begin anew: the decoder does."""
         self.numbers.clear()
         self.places.clear()
+        self.to_the_end = self.failed = False
+
+    def give_up(self) -> None:
+        """Keep none of them: the room they take is free again."""
+        self.forget()
+        self.path.unlink(missing_ok=True)
 
     def _written(self) -> int:
         size = self.path.stat().st_size if self.path.is_file() else 0

@@ -297,17 +297,22 @@ def _decode(
 def _let_write(child: Child, kept: KeptPictures, layout: FrameLayout) -> None:
     """Decode on until all that was given is on disk, too: a few pictures at most, that ffmpeg holds in its queues.
 
-    Where they cannot be written, it would go on for the rest of the source.
+    Where they cannot be written, it would go on for the rest of the source: then none is kept.
     """
     for _ in range(_MOST_QUEUED):
         if kept.whole or _next_picture(child, layout) is None:
-            return
+            break
+    if not kept.whole:
+        kept.give_up()
 
 
 def _end_keeping(child: Child, kept: KeptPictures) -> None:
-    """Wait until all that was decoded is on disk, or nothing more comes there: it is full, or files are limited."""
-    kept.failed = child.finish() != 0
-    kept.to_the_end = not kept.failed
+    """Wait until all that was decoded is on disk; where that fails (it is full, or files are limited), keep none."""
+    if child.finish() == 0:
+        kept.to_the_end = True
+    else:
+        kept.give_up()
+        kept.failed = True
 
 
 class _Times(NamedTuple):

@@ -163,6 +163,8 @@ def test_where_pictures_cannot_be_written_all_are_still_seen(tmp_path: Path, mos
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     np.testing.assert_array_equal(np.stack(seen), np.stack(plain))
+    assert not (tmp_path / "pictures.raw").is_symlink()  # what little there is of room is free again
+    assert not (tmp_path / "pictures.raw").exists()
     whole = [frame.rgb() for frame in decode(source)]
     np.testing.assert_array_equal(np.stack(whole), np.stack([frame.rgb() for frame in decode(probe(clip))]))
 
