@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _STEP_GFLOP, _LARGE_STEP = 238.4, 4.33  # a frame at 256 pixels, one half of guidance; times as much at 512 (hybrid.md)
-_SHALLOW = 0.31  # of a step's work that is left where its deep features are those of the step before
+_SHALLOW = 0.37  # of a step's time that is left where its deep features are those of the step before
 _USUAL_STEPS = 40 * 16 / 12  # 20 with guidance, of clips that share 4 of 16 frames
 
 

@@ -18,7 +18,7 @@ from musetalk.settings import RenderSettings
         ({"guidance": 1}, 0.5),
         ({"overlap": 10}, 2),
         ({"overlap": 0, "steps": 10}, 0.375),
-        ({"cache": 2}, 0.655),
+        ({"cache": 2}, 0.685),
         ({"cache": 3, "steps": 1}, 0.05),
     ],
 )
