@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import TypeAlias
 
 from musetalk.compositing.appearance import AppearanceCorrection, apply_correction, interpolate, measure_appearance
 from musetalk.compositing.blending import Patch, blend, make_patch
@@ -23,6 +22,8 @@ from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
 from musetalk.utils.stopping import ends_by, stop_point
+
+_Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, x1, y1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +66,36 @@ class Compositor:
         known = self._before if follows else {}
         before = [_same(known.get(painted.track), painted) for painted in batch.painted]
         painted, memories = batch.painted, list[Memory | None]([None] * len(before))
-        views = [] if self._enhancing is None else [self._enhancing.views(face, segment.first) for face in painted]
+        enhancing = self._enhancing
+        views = [[] if enhancing is None else enhancing.views(face, segment.first) for face in painted]
         with self._run.clock.measure("composite"):
             parts = _open_parts(batch, views)
             looks = self._composite(segment.first, parts, painted, before)
-        if self._enhancing is not None:
+        if enhancing is not None:
             # Where pieces share frames, these are cross-faded, and say enough.
             remembered = [None if each is None or segment.lead else each.memory for each in before]
-            painted, memories = self._enhancing.enhance(segment, parts, painted, views, remembered)
+            painted, memories = enhancing.enhance(segment, parts, painted, views, remembered)
         with self._run.clock.measure("composite"):
-            for frame, part in zip(batch.frames, parts, strict=False):
-                frame.paint(part)
+            for own in {id(own): own for own in parts}.values():
+                for frame, part in zip(batch.frames, own, strict=True):
+                    frame.paint(part)
         ends = zip(painted, looks, memories, strict=True)
         self._last = segment
         self._before = {face.track: _Before(face.backend, look, memory) for face, look, memory in ends}
         return replace(batch, painted=painted)
 
     def _composite(
-        self, first: int, parts: Sequence[Part], painted: Sequence[GeneratedFace], before: Sequence[_Before | None]
+        self,
+        first: int,
+        parts: Sequence[Sequence[Part]],
+        painted: Sequence[GeneratedFace],
+        before: Sequence[_Before | None],
     ) -> list[AppearanceCorrection]:
-        """Lay the faces over the frames of their piece, the look of each passing from the one before to its own."""
-        patches = [_patches(parts, face) for face in painted]
-        looks = [self._look(parts, own) for own in patches]
-        for each, own, look in zip(before, patches, looks, strict=True):
-            for place, (part, patch) in enumerate(zip(parts, own, strict=True)):
+        """Lay each face over its parts of the frames, its look passing from the one before to its own."""
+        patches = [_patches(own, face) for own, face in zip(parts, painted, strict=True)]
+        looks = list(map(self._look, parts, patches))
+        for each, own, laid, look in zip(before, parts, patches, looks, strict=True):
+            for place, (part, patch) in enumerate(zip(own, laid, strict=True)):
                 stop_point()
                 if patch is not None:
                     passing = interpolate(None if each is None else each.look, look, (place + 1) / len(own))
@@ -101,16 +108,29 @@ class Compositor:
         return measure_appearance([picture for picture, _ in shown], [patch for _, patch in shown], self._settings)
 
 
-def _open_parts(batch: Batch, views: Sequence[Sequence[CropTransform]]) -> list[Part]:
-    """Open what is painted of the frames of a piece: the same rectangle of each, so that faces keep their places."""
-    masks = [(mask.x, mask.y, *reversed(mask.alpha.shape)) for face in batch.painted for mask in face.masks]
-    seen = [(view.x, view.y, view.width, view.height) for own in views for view in own]
-    if not masks:
-        return []
-    places = np.array([*masks, *seen])
-    x0, y0 = (places[:, :2].min(axis=0) - AROUND).tolist()
-    x1, y1 = ((places[:, :2] + places[:, 2:]).max(axis=0) + AROUND).tolist()
-    return [frame.part(x0, y0, x1, y1) for frame in batch.frames]
+def _open_parts(batch: Batch, views: Sequence[Sequence[CropTransform]]) -> list[list[Part]]:
+    """Open what is painted of the frames of a piece, for each face: the same rectangle of each, so that it stays put.
+
+    Faces that touch share their parts; what lies between others stays as it is.
+    """
+    parts = [list[Part]()] * len(batch.painted)
+    for rectangle, faces in _groups(list(map(_surroundings, batch.painted, views))):
+        opened = [frame.part(*rectangle) for frame in batch.frames]
+        for face in faces:
+            parts[face] = opened
+    return parts
+
+
+def _groups(rectangles: Sequence[_Rectangle]) -> list[tuple[_Rectangle, list[int]]]:
+    """Return rectangles that do not touch, each with the places of those in `rectangles` that it holds."""
+    groups: list[tuple[_Rectangle, list[int]]] = []
+    for place, rectangle in enumerate(rectangles):
+        whole, places = rectangle, [place]
+        while touching := next((group for group in groups if _touch(whole, group[0])), None):
+            groups.remove(touching)
+            whole, places = _around(whole, touching[0]), [*touching[1], *places]
+        groups.append((whole, places))
+    return groups
 
 
 def _patches(parts: Sequence[Part], painted: GeneratedFace) -> list[Patch | None]:
@@ -122,6 +142,24 @@ def _patches(parts: Sequence[Part], painted: GeneratedFace) -> list[Patch | None
         here = (-part.x, -part.y)
         patches.append(make_patch(part.rgb, generated, transform.moved(*here), mask.moved(*here), presence))
     return patches
+
+
+def _surroundings(painted: GeneratedFace, views: Sequence[CropTransform]) -> _Rectangle:
+    """Return what is looked at of a face in any frame of its piece."""
+    seen = [(view.x, view.y, view.x + view.width, view.y + view.height) for view in views]
+    masks = [(mask.x, mask.y, mask.x + mask.alpha.shape[1], mask.y + mask.alpha.shape[0]) for mask in painted.masks]
+    x0, y0, x1, y1 = _around(*masks, *seen)
+    return x0 - AROUND, y0 - AROUND, x1 + AROUND, y1 + AROUND
+
+
+def _around(*rectangles: _Rectangle) -> _Rectangle:
+    """Return the smallest rectangle that holds all of some."""
+    left, top, right, bottom = zip(*rectangles, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def _touch(one: _Rectangle, other: _Rectangle) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
 
 
 def _same(before: _Before | None, painted: GeneratedFace) -> _Before | None:

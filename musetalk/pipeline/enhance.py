@@ -41,7 +41,7 @@ class EnhanceStage:
     def enhance(
         self,
         segment: Segment,
-        parts: Sequence[Part],
+        parts: Sequence[Sequence[Part]],
         painted: Sequence[GeneratedFace],
         views: Sequence[Sequence[UprightCropTransform]],
         before: Sequence[Memory | None],
@@ -50,7 +50,7 @@ class EnhanceStage:
 
         Args:
             segment: The piece.
-            parts: Of its frames, with the painted faces laid over them.
+            parts: For each face those of its frames, with the painted faces laid over them.
             painted: These faces.
             views: Where each of them is seen, frame by frame.
             before: What the piece before it leaves, for each of them; None: nothing that follows on.
@@ -59,9 +59,9 @@ class EnhanceStage:
             The faces with what was enhanced, and what is left of each for the piece after it.
         """
         with self._run.clock.measure("enhance"):
-            crops = [np.stack([_seen(part, view) for part, view in zip(parts, own, strict=True)]) for own in views]
-            faces = zip(painted, views, crops, before, strict=True)
-            done = [self._enhance(segment, parts, *face) for face in faces]
+            crops = [np.stack(list(map(_seen, own, seen))) for own, seen in zip(parts, views, strict=True)]
+            faces = zip(parts, painted, views, crops, before, strict=True)
+            done = [self._enhance(segment, *face) for face in faces]
         return tuple(face for face, _ in done), [memory for _, memory in done]
 
     def views(self, painted: GeneratedFace, first: int) -> list[UprightCropTransform]:

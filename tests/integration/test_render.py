@@ -21,7 +21,7 @@ from musetalk.errors import BackendError, Cancelled, DiskSpaceError, FaceError, 
 from musetalk.faces.detection.haar import HaarDetector
 from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
-from musetalk.media.frames import Frame
+from musetalk.media.frames import Frame, Part
 from musetalk.media.playback import play
 from musetalk.metrics.mouth_opening import measure_opening
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS
@@ -235,6 +235,31 @@ def test_all_faces_speak_or_the_chosen_one(small_portrait: UInt8Array, tmp_path:
             changed = np.abs(frame.astype(int) - source_frames(plan)[7].astype(int)).max(axis=(0, 2)) > 50
         halves = (changed[: single.width].any(), changed[single.width :].any())
         assert {side for side, spoke in enumerate(halves) if spoke} == sides, choice
+
+
+def test_what_lies_between_two_faces_is_not_converted(
+    small_portrait: UInt8Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice, width = write_wav(tmp_path / "short.wav", tone(0.2)), small_portrait.shape[1]
+    between = np.zeros_like(small_portrait).repeat(2, axis=1)
+    wide = np.concatenate([small_portrait, between, small_portrait], axis=1)[: len(small_portrait) // 2 * 2]
+    path = write_video(tmp_path / "two.mp4", wide[None].repeat(5, axis=0))
+    opened, part = list[int](), Frame.part
+
+    def noting(frame: Frame, x0: int, y0: int, x1: int, y1: int) -> Part:
+        opened.append(x1 - x0)
+        return part(frame, x0, y0, x1, y1)
+
+    monkeypatch.setattr(Frame, "part", noting)
+    settings = RenderSettings.parse({"backend": "inverter", "face": "all"})
+    with engine_with(Inverter()).preparing(path, voice, settings, tmp_path) as plan:
+        [frame] = render_frames(plan, 2, 3, RenderRun())
+        changed = np.abs(frame.astype(int) - source_frames(plan)[2].astype(int)).max(axis=(0, 2)) > 50
+    assert changed[:width].any()
+    assert changed[-width:].any()
+    assert not changed[width:-width].any()
+    assert len(opened) == 2 * 5  # one for each face in each frame
+    assert max(opened) <= width
 
 
 def test_what_cannot_work_fails_before_work_begins(sample: Path, speech: Path, tmp_path: Path) -> None:
