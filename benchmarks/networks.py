@@ -25,6 +25,7 @@ from musetalk.audio.whisper import load_whisper
 from musetalk.backends.latent.vae import TinyDecoder, VaeDecoder, VaeEncoder, load_tiny, load_vae
 from musetalk.backends.musetalk.generator import MuseTalkDenoiser, load_unet
 from musetalk.backends.types import Clip
+from musetalk.runtime.allocator import keep_large_buffers
 from musetalk.runtime.device import choose_compute
 
 UPSTREAM = 1.9e12  # FLOP of one frame, first or again: upstream MuseTalk measured on two CPU cores, 704x1216
@@ -63,6 +64,7 @@ def hearing(models: Path, watch: Stopwatch) -> Stage:
 def measure_cpu(folder: Path) -> str:
     """Measure all on one thread of the CPU; the page."""
     memory = measured("networks_memory", str(folder / "models"))
+    keep_large_buffers()
     torch.set_num_threads(1)
     watch = Stopwatch()
     rate = matmul_rate(Stopwatch(repeats=4))
@@ -104,7 +106,8 @@ oneDNN or MKL, whichever is quicker; torch's linear layers go to MKL, which is s
 other programs have the core is not counted, but they slow it all the same (load average {load:.1f} at the end).
 Parts / whole: the time of the same convolutions, matrix products and attention, each by itself in the same shapes and
 memory layout, against the time of the network in the same run. UNet in batches of {FRAMES}, all else one frame at a
-time; both decoders for the rows from {ROW_SHOWN} down. Published sizes, random weights, fp32.
+time; both decoders for the rows from {ROW_SHOWN} down. Published sizes, random weights, fp32,
+large buffers kept as the command line and the app keep them.
 torch {torch.__version__}, {machine()}.
 
 {table(head, rows)}"""
