@@ -227,6 +227,7 @@ def test_a_long_render_is_asked_about_before_it_starts_and_a_comparison_is_stopp
     visit.tab("Compare")
     expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
     choose(visit, "preview", "latentsync-1.6")
+    expect(visit.page.locator("#compare-estimate")).to_contain_text("with Draft and latentsync-1.6 on")
     visit.button("Compare").click()
     visit.button("Start all the same").click()
     expect(state(visit)).to_contain_text("Rendering")
