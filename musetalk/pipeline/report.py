@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import threading
@@ -196,20 +197,25 @@ class PeakMemory:
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
-    """Return the children of a process and theirs.
+    """Return the children of this process and theirs.
 
     By Linux's own lists where there are any: looking through all processes costs milliseconds, many times a second.
     """
-    tasks = Path(f"/proc/{process.pid}/task")
-    if not (tasks / str(process.pid) / "children").is_file():
-        return process.children(recursive=True)
+    if Path(f"/proc/{process.pid}/task/{process.pid}/children").is_file():
+        return _listed_children(process.pid)
+    return process.children(recursive=True)
+
+
+def _listed_children(pid: int) -> list[psutil.Process]:
+    """Return the children of a process and theirs, by Linux's lists; what ends meanwhile is left out."""
     found: list[psutil.Process] = []
-    for listed in tasks.glob("*/children"):
-        try:
-            own = [psutil.Process(int(pid)) for pid in listed.read_text().split()]
-        except (OSError, psutil.Error):
-            continue  # the thread or the child has ended
-        found += [each for child in own for each in (child, *_children(child))]
+    tasks = Path(f"/proc/{pid}/task")
+    try:
+        for task in os.listdir(tasks):  # noqa: PTH208 - `iterdir` is lazy in some versions, and raises later
+            for child in (tasks / task / "children").read_text().split():
+                found += [psutil.Process(int(child)), *_listed_children(int(child))]
+    except (OSError, psutil.Error):
+        return found  # a thread or a child has ended
     return found
 
 
