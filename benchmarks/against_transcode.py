@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.common import ASSETS, machine, publish, render, table, transcode
+from benchmarks.common import machine, pairs_from, publish, render, table, transcode
 
 ROUNDS = 5
 
@@ -53,15 +54,15 @@ def cost_of(work: Callable[[], object]) -> Cost:
 
 def measure(video: Path, voice: Path, folder: Path) -> list[object]:
     """Render and transcode in turns: one row of the table."""
-    out, rounds, reports = folder / "out.mp4", list[Round](), list[dict[str, object]]()
+    out, rounds, reports = folder / "out.mp4", list[Round](), list[dict[str, Any]]()
     for _ in range(ROUNDS):
         whole = cost_of(lambda: reports.append(render(video, voice, out, "--backend", "preview")))
         report = reports[-1]
-        frames, inside = int(str(report["frames"])), float(str(report["wall_seconds"]))
+        frames = report["frames"]
         plain = cost_of(lambda: transcode(video, frames, folder / "plain.mp4"))  # noqa: B023 - called at once
-        rounds.append(Round(whole, inside, plain))
-    frames, seconds = int(str(reports[-1]["frames"])), float(str(reports[-1]["video_seconds"]))
-    peak = max(float(str(report["peak_rss_mb"])) for report in reports)
+        rounds.append(Round(whole, report["wall_seconds"], plain))
+    frames, seconds = reports[-1]["frames"], reports[-1]["video_seconds"]
+    peak = max(report["peak_rss_mb"] for report in reports)
 
     def middle(value: Callable[[Round], float]) -> float:
         return statistics.median(map(value, rounds))
@@ -80,13 +81,12 @@ def measure(video: Path, voice: Path, folder: Path) -> list[object]:
 
 def main() -> None:
     """Measure each pair and write the table."""
-    paths = [Path(argument) for argument in sys.argv[1:]] or [ASSETS / "sample.mp4", ASSETS / "voice.wav"]
     head = [
         *("clip", "frames", "transcode, ms a frame", "render / transcode", "whole process / transcode"),
         *("processor seconds", "x real time", "peak MiB"),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measure(video, voice, Path(folder)) for video, voice in zip(paths[::2], paths[1::2], strict=True)]
+        rows = [measure(*pair, Path(folder)) for pair in pairs_from(sys.argv[1:])]
     publish(
         "against_transcode.md",
         "# Against a transcode\n\n`preview` backend against one ffmpeg that decodes and encodes as many frames of the "

@@ -54,6 +54,12 @@ def render(video: Path, voice: Path, out: Path, *options: str) -> dict[str, Any]
     return result
 
 
+def pairs_from(arguments: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Return the videos of a command line with their voices; none are named: the shipped sample with its own."""
+    paths = [Path(argument) for argument in arguments] or [ASSETS / "sample.mp4", ASSETS / "voice.wav"]
+    return list(zip(paths[::2], paths[1::2], strict=True))
+
+
 def transcode(video: Path, frames: int, out: Path) -> None:
     """Decode and encode as many frames of a clip, looped, by one ffmpeg with a render's default codec settings."""
     settings = EncoderSettings()

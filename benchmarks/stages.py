@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import ASSETS, machine, publish, render, table, transcode
+from benchmarks.common import machine, pairs_from, publish, render, table, transcode
 
 STAGES = ("preflight", "plan", "speech", "decode", "generate", "composite", "encode", "finish")
 ROUNDS = 3
@@ -45,10 +45,9 @@ def measure(video: Path, voice: Path, folder: Path) -> list[object]:
 
 def main() -> None:
     """Measure each pair and write the table."""
-    paths = [Path(argument) for argument in sys.argv[1:]] or [ASSETS / "sample.mp4", ASSETS / "voice.wav"]
     head = ["clip", "frames", *STAGES, "wall", "x real time", "x transcode", "peak MiB"]
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measure(video, voice, Path(folder)) for video, voice in zip(paths[::2], paths[1::2], strict=True)]
+        rows = [measure(*pair, Path(folder)) for pair in pairs_from(sys.argv[1:])]
     publish(
         "stages.md",
         f"# Stages\n\n`preview` backend. Per stage: milliseconds of work per output frame (stages overlap), best of "
