@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from musetalk.compositing.appearance import AppearanceCorrection, apply_correction, interpolate, measure_appearance
-from musetalk.compositing.blending import Patch, blend, make_patch
+from musetalk.compositing.blending import Patch, blend
 from musetalk.enhancers.deflicker import Memory
 from musetalk.faces.crops.crop import CropTransform
 from musetalk.media.frames import Part
-from musetalk.pipeline.cropping import AROUND
+from musetalk.pipeline.cropping import AROUND, patch_in
 from musetalk.pipeline.enhance import EnhanceStage
 from musetalk.pipeline.generate import Batch, GeneratedFace
 from musetalk.pipeline.prepare import RenderPlan
@@ -137,10 +137,9 @@ def _patches(parts: Sequence[Part], painted: GeneratedFace) -> list[Patch | None
     """Return what is laid over each part, in its pixels."""
     patches = list[Patch | None]()
     faces = zip(parts, painted.generated, painted.transforms, painted.masks, painted.presence, strict=True)
-    for part, generated, transform, mask, presence in faces:
+    for face in faces:
         stop_point()
-        here = (-part.x, -part.y)
-        patches.append(make_patch(part.rgb, generated, transform.moved(*here), mask.moved(*here), presence))
+        patches.append(patch_in(*face))
     return patches
 
 

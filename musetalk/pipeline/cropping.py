@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from musetalk.backends.types import FaceGenerator
+from musetalk.compositing.blending import Patch, make_patch
+from musetalk.compositing.masks import FaceMask
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import CropTransform, place_crops
 from musetalk.faces.parsing.face_extent import halved_crop, shift_range
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.types import FaceSample
-from musetalk.media.frames import Frame
+from musetalk.media.frames import Frame, Part
 from musetalk.settings import CropSettings
 from musetalk.utils.arrays import UInt8Array
 
@@ -25,6 +27,14 @@ def crop_from(frame: Frame, transform: CropTransform) -> UInt8Array:
     x1 = min(width, max(x0 + 1, transform.x + transform.width + AROUND))
     y1 = min(height, max(y0 + 1, transform.y + transform.height + AROUND))
     return transform.moved(-x0, -y0).crop(frame.read(x0, y0, x1, y1))
+
+
+def patch_in(
+    part: Part, generated: UInt8Array, transform: CropTransform, mask: FaceMask, share: float = 1.0
+) -> Patch | None:
+    """Bring a generated crop back to a part of its frame, in the part's pixels: see `make_patch`."""
+    here = (-part.x, -part.y)
+    return make_patch(part.rgb, generated, transform.moved(*here), mask.moved(*here), share)
 
 
 class FaceCropper:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from musetalk.compositing.blending import blend, make_patch
+from musetalk.compositing.blending import blend
 from musetalk.compositing.masks import FaceMask, intersect_masks, scale_alpha, soft_square, visible_mask
 from musetalk.enhancers.alignment import face_view, whole_face
 from musetalk.enhancers.deflicker import Memory, deflicker
@@ -16,6 +16,7 @@ from musetalk.enhancers.types import FaceEnhancer
 from musetalk.errors import ComputeError
 from musetalk.faces.crops.upright_crop import UprightCropTransform
 from musetalk.media.frames import Part
+from musetalk.pipeline.cropping import patch_in
 from musetalk.pipeline.generate import EnhancedFace, GeneratedFace
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
@@ -92,7 +93,7 @@ class EnhanceStage:
         steady, memory = deflicker(_scaled(crops, side), _scaled(enhanced, side), before, steadiness, check)
         masks = [self._mask(painted, view, place, segment.first) for place, view in enumerate(views)]
         for part, face, view, mask in zip(parts, steady, views, masks, strict=True):
-            patch = make_patch(part.rgb, face, view.moved(-part.x, -part.y), mask.moved(-part.x, -part.y))
+            patch = patch_in(part, face, view, mask)
             if patch is not None:
                 blend(part.rgb, patch)
                 part.cover(patch.x, patch.y, patch.weight)
