@@ -204,7 +204,7 @@ def test_no_piece_of_work_begins_after_a_stop(
         network = Layers(stop)
         painter = Painter(lambda: network(torch.zeros(1)))
     elif stage == "compositing":
-        monkeypatch.setattr(composite, "make_patch", counting(stop, composite.make_patch))
+        monkeypatch.setattr(composite, "patch_in", counting(stop, composite.patch_in))
     else:
         values = {"enhance": {"model": "gfpgan"}}
         monkeypatch.setattr(EnhancerRegistry, "lacks", lambda *_: ())
