@@ -105,6 +105,13 @@ class CoordsError(MuseTalkError):
     kind = "coords"
 
 
+class AvatarError(MuseTalkError):
+    """An avatar does not exist, cannot be made, or is damaged."""
+
+    kind = "avatar"
+    subject = "source"
+
+
 class SettingsError(MuseTalkError):
     """A setting has a value that cannot work.
 

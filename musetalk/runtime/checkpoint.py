@@ -28,7 +28,7 @@ _SHOWN = 4  # tensors an error names of each kind
 _REASON = 120  # characters it tells of what a reader had to say
 
 # What the readers raise for files that are cut short, damaged, or not checkpoints: found by damaging files.
-_UNREADABLE = (
+UNREADABLE = (
     pickle.UnpicklingError,
     SafetensorError,
     RuntimeError,
@@ -63,13 +63,13 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"there is no file {PATH}", "download it: python -m musetalk weights download", path=path)
     try:
-        held = load_file(path, device="cpu") if path.suffix == ".safetensors" else _load_pickled(path)
+        held = load_file(path, device="cpu") if path.suffix == ".safetensors" else load_pickled(path)
     except OSError as error:
         problem = f"{PATH} cannot be read ({error.strerror or error})"
         raise CheckpointError(problem, "make it readable", path=path) from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{PATH} is damaged, or holds code, which is not run", path=path) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_REASON]
         raise CheckpointError(f"{PATH} is damaged or no checkpoint ({reason})", path=path) from error
     return _tensors(held, path)
@@ -140,7 +140,7 @@ def built(config: Path, make: Callable[[], _Network]) -> _Network:
         raise CheckpointError(f'"{PATH}" describes no network that can be built ({reason})', path=config) from error
 
 
-def _load_pickled(path: Path) -> object:
+def load_pickled(path: Path) -> object:
     """Read what torch.save wrote: tensors and plain containers only, everything else is refused before it is made."""
     with path.open("rb") as file:
         mapped = file.read(len(_ZIP)) == _ZIP

@@ -1,0 +1,1 @@
+"""MuseTalk's own cache of a prepared avatar: reading and writing it."""
