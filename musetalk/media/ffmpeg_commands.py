@@ -306,13 +306,6 @@ def unify_sound(
     ]
 
 
-def decode_samples(path: Path, rate: int, *, start: float = 0.0, seconds: float | None = None) -> list[str]:
-    """Decode a WAV file, or so many seconds of it, to float32 little-endian mono at `rate` Hz on stdout."""
-    part = [] if seconds is None else ["-t", f"{seconds:.3f}"]
-    tail = [*_pick(0), *part, "-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
-    return [*_quiet(), *read_input(path, start=start if start > 0 else None), *tail]
-
-
 def rate_text(fps: Fraction) -> str:
     """Return a rate as ffmpeg reads it: "30000/1001"."""
     return f"{fps.numerator}/{fps.denominator}"

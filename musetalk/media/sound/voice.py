@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from musetalk.errors import VoiceError
-from musetalk.media import ffmpeg_commands
 from musetalk.media.containers.endings import is_joined
-from musetalk.media.ffmpeg_process import Child
 from musetalk.media.probe import VoiceFacts, check_length, probe_voice
 from musetalk.media.sound.decoding import DecodedSound, SoundStream, Span, decode_sound
 from musetalk.media.sound.mixing import Mixer, channel_names, is_plain_mean, mix, stereo_gains
 from musetalk.media.sound.repair import LOUDEST, repair
+from musetalk.media.sound.resampler import Resampler
 from musetalk.media.sound.wav import WavFile, read_wav, write_wav
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -30,7 +29,7 @@ MIN_VOICE_SECONDS = Fraction(1, 10)  # two or three video frames; less is no spe
 _SILENT = 0.001  # of full scale, -60 dB: a voice that never exceeds it is none
 _BLOCK_SECONDS = 4
 _MIX_SECONDS = 0.25  # for which channels keep their relation
-_FLOAT_BYTES = 4
+_HIGHEST_RATE = 768_000  # Hz: twice what recorders have; a file may claim anything
 _SHORTFALL = Fraction(1, 2)  # seconds by which less may be decoded than a file's packets announce
 
 
@@ -229,8 +228,12 @@ def _in_stereo(file: WavFile, gains: Float32Array, cancel: CancelToken | None) -
 
 
 def read_speech(voice: Voice, cancel: CancelToken | None = None) -> Generator[Float32Array, None, None]:
-    """Yield a voice that was extracted as float32 mono blocks at `SPEECH_RATE`, about -1 to 1."""
-    return _read_blocks(ffmpeg_commands.decode_samples(voice.speech, SPEECH_RATE), cancel)
+    """Yield a voice that was extracted as float32 mono blocks at `SPEECH_RATE`, about -1 to 1.
+
+    Raises:
+        VoiceError: Its rate is none that a recorder has.
+    """
+    yield from _resample(voice.speech, 0, None, cancel)
 
 
 def read_excerpt(
@@ -238,12 +241,12 @@ def read_excerpt(
 ) -> Generator[Float32Array, None, None]:
     """As `read_speech`, from the middle of any voice; `start` and length in seconds.
 
-    What has to be decoded for it goes into a temporary directory in `folder`.
+    Of a voice that was extracted these are the samples that `read_speech` yields there. What has to be decoded goes
+    into a temporary directory in `folder`.
     """
     if voice.stream is None:
-        yield from _read_blocks(
-            ffmpeg_commands.decode_samples(voice.speech, SPEECH_RATE, start=start, seconds=seconds), cancel
-        )
+        first = max(0, round(start * SPEECH_RATE))
+        yield from _resample(voice.speech, first, first + round(seconds * SPEECH_RATE), cancel)
         return
     with tempfile.TemporaryDirectory(dir=folder) as work:
         span = Span(start if start > 0 else None, seconds)
@@ -256,10 +259,29 @@ def read_excerpt(
         yield from read_speech(_finished(sound, f'the voice "{voice.path.name}"', cancel), cancel)
 
 
-def _read_blocks(arguments: list[str], cancel: CancelToken | None) -> Generator[Float32Array, None, None]:
-    block = np.empty(SPEECH_RATE * _BLOCK_SECONDS, np.float32)
-    with Child(arguments, stdout=True, cancel=cancel) as child:
-        while filled := child.read_into(block.data.cast("B")):
-            yield block[: filled // _FLOAT_BYTES].copy()
-        if child.finish() != 0:
-            raise VoiceError(f"the voice cannot be decoded ({child.complaint})", "convert it to WAV")
+def _resample(
+    path: Path, start: int, stop: int | None, cancel: CancelToken | None
+) -> Generator[Float32Array, None, None]:
+    """Yield samples [start, stop) at `SPEECH_RATE` of a WAV file, as far as there are any."""
+    file = read_wav(path)
+    if file.rate > _HIGHEST_RATE:
+        raise VoiceError(
+            f'the sound in "{path.name}" claims {file.rate} samples a second', "convert it to WAV at 48 kHz", path=path
+        )
+    # At whole seconds every rate is in step, and a second before, all is known that a sample is made of.
+    skipped = max(0, start // SPEECH_RATE - 1)
+    resampler = Resampler(file.rate, SPEECH_RATE)
+    at = skipped * SPEECH_RATE
+    for part in _resampled(file.blocks(_BLOCK_SECONDS * file.rate, cancel, first=skipped * file.rate), resampler):
+        wanted = part[max(0, start - at) : None if stop is None else max(0, stop - at)]
+        at += len(part)
+        if len(wanted):
+            yield wanted
+        if stop is not None and at >= stop:
+            return
+
+
+def _resampled(blocks: Iterator[Float32Array], resampler: Resampler) -> Iterator[Float32Array]:
+    for block in blocks:
+        yield resampler.push(block.mean(axis=1))
+    yield resampler.finish()

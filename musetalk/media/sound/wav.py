@@ -38,15 +38,17 @@ class WavFile:
     samples: int
     offset: int
 
-    def blocks(self, size: int, cancel: CancelToken | None = None) -> Iterator[Float32Array]:
-        """Yield its samples, float32 [n, channels], `size` at a time and fewer at the end; writing changes the file.
+    def blocks(self, size: int, cancel: CancelToken | None = None, *, first: int = 0) -> Iterator[Float32Array]:
+        """Yield its samples from the `first` on, float32 [n, channels], `size` at a time and fewer at the end.
+
+        Writing to them changes the file.
 
         Raises:
             Cancelled: `cancel` was set.
         """
         frame = self.channels * _FLOAT_BYTES
         length = max(1, _MAPPED_BYTES // (size * frame)) * size
-        for start in range(0, self.samples, length):
+        for start in range(first, self.samples, length):
             count = min(length, self.samples - start)
             mapped = np.memmap(self.path, np.dtype("<f4"), "r+", self.offset + start * frame, (count, self.channels))
             for place in range(0, count, size):
@@ -59,9 +61,9 @@ def read_wav(path: Path) -> WavFile:
     """Read the RIFF or RF64 chunks that ffmpeg wrote (the format: EBU Tech 3306).
 
     Raises:
-        VoiceError: It has no format.
+        VoiceError: It has no format, or another one than these files have.
     """
-    rate = channels = size = offset = 0
+    rate = channels = bits = size = offset = 0
     with path.open("rb") as file:
         total = path.stat().st_size
         file.seek(12)
@@ -73,9 +75,9 @@ def read_wav(path: Path) -> WavFile:
                 break
             body = file.read(length + length % 2)
             if name == b"fmt ":
-                channels, rate = struct.unpack("<HI", body[2:8])
-    if not rate or not channels:
-        raise VoiceError(f'the sound in "{path.name}" has no format', "convert it to WAV", path=path)
+                channels, rate, bits = struct.unpack("<HI6xH", body[2:16])
+    if not rate or not channels or bits != 8 * _FLOAT_BYTES:
+        raise VoiceError(f'the sound in "{path.name}" is not in 32-bit floats', "convert it to WAV", path=path)
     return WavFile(path, rate, channels, size // (_FLOAT_BYTES * channels), offset)
 
 

@@ -19,11 +19,11 @@ from musetalk.audio.features import measure_features
 from musetalk.audio.mel import FFT_SIZE
 from musetalk.audio.silence import find_presence, silence_samples, silent_samples
 from musetalk.audio.types import MUSETALK_FEATURES, SAMPLES_PER_STEP
-from musetalk.media.sound.voice import Voice
+from musetalk.media.sound.voice import extract_voice
 from musetalk.pipeline.components import Components
 from musetalk.pipeline.speech import extract_features
 from musetalk.progress import RenderRun
-from musetalk.settings import SilenceSettings, SpeechSettings
+from musetalk.settings import Limits, SilenceSettings, SpeechSettings
 from musetalk.utils.arrays import Float32Array
 from tests.helpers.media import write_wav
 
@@ -265,11 +265,8 @@ def test_networks_hear_true_silence_in_a_noisy_pause_and_the_words_as_they_are(t
 
 def test_only_what_comes_to_rest_is_heard_otherwise_in_a_render_and_around_a_frame(tmp_path: Path) -> None:
     samples = np.concatenate([vowel(2.0), np.zeros(2 * RATE, np.float32), vowel(2.0)]) + noise(6.0, 3e-3)
-    path = write_wav(tmp_path / "voice.wav", samples)
-    voice, components = (
-        Voice(path, RATE, 1, len(samples), path),
-        cast(Components, SimpleNamespace(encoder=Ear(), features=None)),
-    )
+    voice = extract_voice(write_wav(tmp_path / "said.wav", samples), tmp_path, Limits())
+    components = cast(Components, SimpleNamespace(encoder=Ear(), features=None))
 
     def heard(silence: SilenceSettings | None) -> tuple[Float32Array, Float32Array]:
         speech, _ = extract_features(

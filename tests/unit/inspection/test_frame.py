@@ -21,6 +21,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.inspection.frame import FramePreview
 from musetalk.inspection.sampling import open_voice, sampled_places, stretch_around, telling_places
 from musetalk.lipsync import LipSync
+from musetalk.media.sound.voice import extract_voice
 from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import ColorTags, Source
 from musetalk.pipeline.speech import measure_around, measure_voice
@@ -275,7 +276,7 @@ def test_a_long_voice_is_heard_around_the_frame(tmp_path: Path) -> None:
     token, fps = CancelToken(), Fraction(25)
     voice = open_voice(path, tmp_path, Limits(), token)
     assert (voice.path, voice.seconds) == (path, 150)
-    whole = measure_voice(voice, fps, 3750, token)
+    whole = measure_voice(extract_voice(path, tmp_path, Limits()), fps, 3750, token)
     for frame in (0, 3000, 3749):
         near = range(max(0, frame - 10), min(3750, frame + 10))
         heard = measure_around(voice, fps, 3750, frame, tmp_path, token)

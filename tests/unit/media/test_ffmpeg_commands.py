@@ -116,13 +116,6 @@ def test_nvenc_only_when_asked() -> None:
     )
 
 
-def test_an_excerpt_seeks_before_it_decodes(tmp_path: Path) -> None:
-    arguments = ffmpeg_commands.decode_samples(tmp_path / "a.wav", 16_000, start=2.5, seconds=10)
-    assert arguments.index("-ss") < arguments.index("-i")
-    assert arguments[arguments.index("-t") + 1] == "10.000"
-    assert "-ss" not in ffmpeg_commands.decode_samples(tmp_path / "a.wav", 16_000)
-
-
 def test_threads_are_bounded_where_they_are_used() -> None:
     """The decoder's before its input, the encoder's behind its codec; NVENC has none."""
     layout = FrameLayout(64, 48, "yuv420p")
