@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from musetalk.errors import PATH, OutputError, write_error
 from musetalk.utils.arrays import Float32Array
@@ -87,8 +88,13 @@ def write_features(path: Path, shape: tuple[int, int, int], pieces: Iterable[Flo
         header = {"descr": _DTYPE.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for piece in pieces:
-            file.write(np.clip(piece, -_LARGEST, _LARGEST).astype(_DTYPE).tobytes())
+            file.write(in_half_precision(piece).tobytes())
     return FeatureFile.open(path)
+
+
+def in_half_precision(states: Float32Array) -> npt.NDArray[np.float16]:
+    """Return hidden states as they are kept; values beyond what half precision holds become its largest."""
+    return np.clip(states, -_LARGEST, _LARGEST).astype(_DTYPE)
 
 
 def _no_room(path: Path, error: OSError) -> OutputError:

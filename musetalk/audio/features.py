@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from musetalk.audio.feature_store import FeatureCache, FeatureFile, write_features
 from musetalk.audio.mel import SILENCE, mel_of_segments, mel_of_voice, regroup, scale_log_mel
-from musetalk.audio.types import SAMPLES_PER_STEP, Seams, SpeechEncoder
-from musetalk.errors import PATH, OutputError, write_error
+from musetalk.audio.spool import Spool
+from musetalk.audio.types import FRAMES_PER_STEP, SAMPLES_PER_STEP, Seams, SpeechEncoder
 from musetalk.progress import CancelToken
 from musetalk.utils.arrays import Float32Array
 
 _REVISION = 1  # raise with every change of what the features of a voice are
-_FRAMES_PER_STEP = 2
-_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,21 @@ def plan_seams(steps: int, window_steps: int, seams: Seams) -> SeamPlan:
     """
     if seams == "upstream":
         return SeamPlan(tuple(range(0, steps, window_steps)), 0, 0)
-    overlap = window_steps // 3
+    overlap = overlap_of(window_steps)
     hop = window_steps - overlap
     last = max(steps - window_steps, 0)
     starts = (*range(0, last, hop), last) if steps else ()
-    return SeamPlan(starts, overlap // 4, max(window_steps // 150, 1))
+    return SeamPlan(starts, overlap // 4, fade_of(window_steps))
+
+
+def overlap_of(window_steps: int) -> int:
+    """Return the steps that windows share with the one before: a third, 10 s of Whisper's 30."""
+    return window_steps // 3
+
+
+def fade_of(window_steps: int) -> int:
+    """Return the length of the passage from one window to the next, in steps: 200 ms of Whisper's 30 s."""
+    return max(window_steps // 150, 1)
 
 
 def measure_features(
@@ -88,7 +95,7 @@ def measure_features(
         OutputError: The disk is full or cannot be written to.
         Cancelled: `cancel` was set.
     """
-    with _Scratch(path.parent, encoder.filters.shape[1]) as scratch:
+    with Spool(path.parent, encoder.filters.shape[1], "the voice's spectrum") as scratch:
         heard = _hear(blocks, encoder, seams, scratch, cancel)
         key = _key(heard.digest, encoder, seams)
         found = cache.fetch(key, path) if cache else None
@@ -118,46 +125,8 @@ class _Heard:
     digest: str
 
 
-class _Scratch:
-    """A voice's log-mel in a temporary file: float32 [frames, bands], appended to, then read by range."""
-
-    def __init__(self, folder: Path, bands: int) -> None:
-        self._folder = folder
-        self._bands = bands
-        self._file: BinaryIO
-
-    def __enter__(self) -> _Scratch:
-        try:
-            self._file = tempfile.TemporaryFile(dir=self._folder)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def append(self, mel: Float32Array) -> None:
-        try:
-            self._file.write(mel.tobytes())
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def read(self, start: int, count: int) -> Float32Array:
-        """Frames [start, start + count), fewer at the end."""
-        try:
-            self._file.seek(start * self._bands * _FLOAT_BYTES)
-            held = self._file.read(count * self._bands * _FLOAT_BYTES)
-        except OSError as error:  # what was still buffered is written here
-            raise self._unwritable(error) from error
-        return np.frombuffer(held, np.float32).reshape(-1, self._bands)
-
-    def _unwritable(self, error: OSError) -> OutputError:
-        problem = f'the voice\'s spectrum cannot be written to "{PATH}" ({error})'
-        return write_error(error)(problem, "free some space", path=self._folder)
-
-
 def _hear(
-    blocks: Iterable[Float32Array], encoder: SpeechEncoder, seams: Seams, scratch: _Scratch, cancel: CancelToken | None
+    blocks: Iterable[Float32Array], encoder: SpeechEncoder, seams: Seams, scratch: Spool, cancel: CancelToken | None
 ) -> _Heard:
     """Read the voice, and put its log-mel into `scratch`."""
     digest = hashlib.sha256()
@@ -174,7 +143,7 @@ def _hear(
 
     alone = seams == "upstream" and encoder.audio_spec.floor == "segment"
     if alone:
-        mels = mel_of_segments(pieces(), encoder.filters, encoder.window_steps * _FRAMES_PER_STEP)
+        mels = mel_of_segments(pieces(), encoder.filters, encoder.window_steps * FRAMES_PER_STEP)
     else:
         mels = mel_of_voice(pieces(), encoder.filters, encoder.audio_spec.after_voice)
     loudest = SILENCE
@@ -205,7 +174,7 @@ class _Window:
 
 
 def _encode_windows(
-    scratch: _Scratch,
+    scratch: Spool,
     heard: _Heard,
     plan: SeamPlan,
     encoder: SpeechEncoder,
@@ -218,24 +187,30 @@ def _encode_windows(
     for start in plan.starts:
         if cancel is not None:
             cancel.check()
-        mel = scratch.read(start * _FRAMES_PER_STEP, length * _FRAMES_PER_STEP)
+        mel = scratch.read(start * FRAMES_PER_STEP, length * FRAMES_PER_STEP)
         loudest = float(mel.max(initial=SILENCE)) if heard.loudest is None else heard.loudest
-        spectrum = _fill_window(mel, loudest, encoder)
-        loudness = spectrum.mean(axis=0).reshape(length, _FRAMES_PER_STEP).mean(axis=1)
+        spectrum = fill_window(mel, loudest, encoder)
+        loudness = loudness_of(spectrum)
         stop = min(start + length, heard.steps)
         yield _Window(start, encoder.encode(spectrum)[: stop - start], loudness[: stop - start])
         if on_step is not None:
             on_step(stop, heard.steps)
 
 
-def _fill_window(mel: Float32Array, loudest: float, encoder: SpeechEncoder) -> Float32Array:
+def fill_window(mel: Float32Array, loudest: float, encoder: SpeechEncoder) -> Float32Array:
     """Scale the log-mel of one window, and fill what the voice leaves of it: float32 [bands, frames]."""
     scaled = scale_log_mel(mel, loudest)
     nothing = scale_log_mel(np.array([SILENCE], np.float32), loudest)[0]
     after = nothing if encoder.audio_spec.after_voice == "silence" else np.float32(0)
-    spectrum = np.full((mel.shape[1], encoder.window_steps * _FRAMES_PER_STEP), after, np.float32)
+    spectrum = np.full((mel.shape[1], encoder.window_steps * FRAMES_PER_STEP), after, np.float32)
     spectrum[:, : len(scaled)] = scaled.T
     return spectrum
+
+
+def loudness_of(spectrum: Float32Array) -> Float32Array:
+    """Return how loud each step of a scaled log-mel, float32 [bands, frames], is: float32 [frames / 2]."""
+    steps = spectrum.mean(axis=0).reshape(-1, FRAMES_PER_STEP)
+    return np.asarray(steps.mean(axis=1), np.float32)
 
 
 def _join(windows: Iterable[_Window], plan: SeamPlan) -> Iterator[Float32Array]:
@@ -248,7 +223,8 @@ def _join(windows: Iterable[_Window], plan: SeamPlan) -> Iterator[Float32Array]:
             seam = _quietest(window.loudness[: len(before.states) - hop], plan) if plan.fade else 0
             yield before.states[used : hop + seam]
             used = seam + plan.fade
-            yield _mix(before.states[hop + seam : hop + used], window.states[seam:used])
+            share = np.arange(1, plan.fade + 1) / (plan.fade + 1)
+            yield mix(before.states[hop + seam : hop + used], window.states[seam:used], share)
         before = window
     if before is not None:
         yield before.states[used:]
@@ -261,7 +237,6 @@ def _quietest(loudness: Float32Array, plan: SeamPlan) -> int:
     return plan.margin + int(average.argmin()) + plan.fade // 2
 
 
-def _mix(before: Float32Array, after: Float32Array) -> Float32Array:
-    """Pass from one to the other in even steps."""
-    share = (np.arange(len(after), dtype=np.float32) + 1) / np.float32(len(after) + 1)
-    return np.asarray(before + share[:, None, None] * (after - before), np.float32)
+def mix(before: Float32Array, after: Float32Array, share: npt.NDArray[np.float64]) -> Float32Array:
+    """Return states between two windows': float32 [n, states, width], of which `share` [n] is `after`'s."""
+    return np.asarray(before + share.astype(np.float32)[:, None, None] * (after - before), np.float32)

@@ -47,7 +47,7 @@ def regroup(blocks: Iterable[Float32Array], size: int) -> Iterator[Float32Array]
     pending: list[Float32Array] = []
     waiting = 0
     for block in blocks:
-        pending.append(np.nan_to_num(np.asarray(block, np.float32), nan=0.0, posinf=0.0, neginf=0.0))
+        pending.append(numbers_only(block))
         waiting += len(block)
         if waiting < size:
             continue
@@ -60,13 +60,18 @@ def regroup(blocks: Iterable[Float32Array], size: int) -> Iterator[Float32Array]
         yield np.concatenate(pending)
 
 
+def numbers_only(samples: Float32Array) -> Float32Array:
+    """Return the samples with silence where there is no finite number, as float32."""
+    return np.nan_to_num(np.asarray(samples, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
 def mel_of_voice(
     pieces: Iterable[Float32Array], filters: npt.NDArray[np.float64], after_voice: Literal["silence", "zero"]
 ) -> Iterator[Float32Array]:
     """Measure a voice as one: no frame depends on where the pieces end.
 
     Args:
-        pieces: float32 [n] each, all but the last of at least 400 samples.
+        pieces: float32 [n] each, all but the last of at least 201 samples.
         filters: See `log_mel`.
         after_voice: "silence": zero samples follow the voice, up to the last frame that hears any of it.
             "zero": the end is mirrored, and frames end with the voice (see `AudioFeatureSpec.after_voice`).
@@ -74,21 +79,53 @@ def mel_of_voice(
     Yields:
         float32 [frames, bands] as `log_mel` does; frame i of all is centred on sample 160 i of the voice.
     """
-    rest: Float32Array | None = None
+    stream = MelStream(filters, after_voice)
     for piece in pieces:
-        samples = _mirrored_start(piece) if rest is None else np.concatenate([rest, piece])
-        mel = log_mel(samples, filters)
-        rest = samples[len(mel) * HOP :]
-        yield mel
-    if rest is None:
-        return
-    if after_voice == "silence":
-        yield log_mel(np.pad(rest, (0, FFT_SIZE - 1)), filters)
-        return
-    # Without this frame count, a voice of a length that 160 does not divide would end in one frame more.
-    frames = max(len(rest) - _REACH, 0) // HOP
-    ending = np.concatenate([rest, rest[-_REACH - 1 : -1][::-1]])
-    yield log_mel(ending, filters)[:frames]
+        yield stream.push(piece)
+    if stream.started:
+        yield stream.ending()
+
+
+class MelStream:
+    """A voice's log-mel, measured while it is heard: each frame once, from less than 25 ms of samples that are kept.
+
+    How the voice is cut into pieces changes no bit of it. `copy.copy` keeps it as it is now.
+
+    Args:
+        filters: See `log_mel`.
+        after_voice: See `mel_of_voice`.
+    """
+
+    def __init__(self, filters: npt.NDArray[np.float64], after_voice: Literal["silence", "zero"]) -> None:
+        self._filters = filters
+        self._after_voice = after_voice
+        self._rest: Float32Array | None = None  # replaced, never written to
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was heard."""
+        return self._rest is not None
+
+    def push(self, piece: Float32Array) -> Float32Array:
+        """Return the frames, float32 [frames, bands], that are known with this piece, float32 [n].
+
+        The first piece has at least 201 samples, unless it is all of the voice.
+        """
+        samples = _mirrored_start(piece) if self._rest is None else np.concatenate([self._rest, piece])
+        mel = log_mel(samples, self._filters)
+        self._rest = samples[len(mel) * HOP :].copy()
+        return mel
+
+    def ending(self) -> Float32Array:
+        """Return the frames that are left if the voice ends here: float32 [frames, bands]. It may go on."""
+        if self._rest is None:
+            return np.zeros((0, self._filters.shape[1]), np.float32)
+        if self._after_voice == "silence":
+            return log_mel(np.pad(self._rest, (0, FFT_SIZE - 1)), self._filters)
+        # Without this frame count, a voice of a length that 160 does not divide would end in one frame more.
+        frames = max(len(self._rest) - _REACH, 0) // HOP
+        ending = np.concatenate([self._rest, self._rest[-_REACH - 1 : -1][::-1]])
+        return log_mel(ending, self._filters)[:frames]
 
 
 def mel_of_segments(

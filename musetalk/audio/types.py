@@ -12,6 +12,7 @@ from musetalk.utils.arrays import Float32Array
 
 STEPS_PER_SECOND = 50  # encoder steps: two hops of 10 ms each
 SAMPLES_PER_STEP = 320  # at 16 kHz
+FRAMES_PER_STEP = 2  # of the log-mel
 
 Seams: TypeAlias = Literal["smooth", "upstream"]
 
@@ -77,4 +78,27 @@ class SpeechEncoder(Protocol):
 
     def encode(self, mel: Float32Array) -> Float32Array:
         """Return the hidden states, float32 [W, states, width], of a scaled log-mel spectrum, float32 [bands, 2 W]."""
+        ...
+
+
+class HiddenStates(Protocol):
+    """A voice's hidden states, of which any part can be read."""
+
+    @property
+    def steps(self) -> int:
+        """Encoder steps T, 50 a second."""
+        ...
+
+    @property
+    def states(self) -> int:
+        """Hidden states per step."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Size of a hidden state."""
+        ...
+
+    def read(self, start: int, stop: int) -> Float32Array:
+        """Return steps [start, stop), 0 <= start <= stop <= steps: float32 [stop - start, states, width]."""
         ...

@@ -6,8 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from musetalk.audio.feature_store import FeatureFile
-from musetalk.audio.types import MUSETALK_FEATURES, STEPS_PER_SECOND, AudioFeatureSpec
+from musetalk.audio.types import MUSETALK_FEATURES, STEPS_PER_SECOND, AudioFeatureSpec, HiddenStates
 from musetalk.utils.arrays import Float32Array, Int64Array
 
 # MuseTalk's audio_padding_length_left and _right, LatentSync's audio_feat_length: in video frames at 25 fps.
@@ -72,7 +71,7 @@ class FeatureTrack:
 
     def __init__(
         self,
-        features: FeatureFile,
+        features: HiddenStates,
         *,
         fps: Fraction,
         frame_count: int,
@@ -96,8 +95,8 @@ class FeatureTrack:
     def window(self, start: int, stop: int) -> Float32Array:
         """Return the voice of output frames [start, stop), 0 <= start <= stop: float32 [stop - start, 50, 384].
 
-        With other paddings or another encoder: [stop - start, 2 (left + right + 1) states, width]. Reads from disk
-        what is asked for and nothing else.
+        With other paddings or another encoder: [stop - start, 2 (left + right + 1) states, width]. Reads what is asked
+        for and nothing else.
         """
         numbers = step_numbers(start, stop, self._fps, self._left, self._right) - self._first_step
         total = self._features.steps
