@@ -1,0 +1,252 @@
+"""One voice's hidden states while it is heard: from a window that slides over it, or from the whole once it ended."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from musetalk.audio.feature_store import in_half_precision
+from musetalk.audio.features import fill_window, loudness_of, mix
+from musetalk.audio.mel import SILENCE, MelStream, numbers_only
+from musetalk.audio.sliding import SlidingWindow
+from musetalk.audio.types import FRAMES_PER_STEP, SAMPLES_PER_STEP, HiddenStates, SpeechEncoder
+from musetalk.utils.arrays import Float32Array
+
+
+class LiveVoice(HiddenStates, Protocol):
+    """A voice while it is heard. Its `steps` are those that are known for good; they grow."""
+
+    @property
+    def samples(self) -> int:
+        """Samples of it; those that were cut off do not count."""
+        ...
+
+    @property
+    def held_bytes(self) -> int:
+        """What its arrays take in memory."""
+        ...
+
+    def push(self, samples: Float32Array) -> None:
+        """Hear more: float32 [n], 16 kHz mono, about -1 to 1; what is no finite number is silence."""
+        ...
+
+    def end(self) -> None:
+        """Know all steps: nothing follows."""
+        ...
+
+    def cut(self, sample: int) -> None:
+        """End the voice after `sample` samples, whether or not it has ended: those that follow were never said."""
+        ...
+
+    def forget(self, step: int) -> None:
+        """Let go of the steps before `step`, but for the last one of all."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Samples that were measured, and how things stood before.
+
+    Attributes:
+        start: The first one's number.
+        samples: float32 [n].
+        stream: What the log-mel goes on from.
+        frames: Frames of the log-mel that were known.
+        loudest: The largest value in it.
+    """
+
+    start: int
+    samples: Float32Array
+    stream: MelStream
+    frames: int
+    loudest: float
+
+
+class SlidingVoice:
+    """A voice whose steps are known as soon as a bounded look-ahead was heard beyond them. A `LiveVoice`.
+
+    After each hop the encoder hears what its window holds of the voice so far, and then silence: as if the voice ended
+    there. Steps at least the look-ahead away from that end are taken and kept, in half precision. Memory: the log-mel
+    of one window, the samples of hop and look-ahead, and the steps that were not forgotten.
+
+    Args:
+        encoder: Makes the states.
+        hop: Steps between two calls of the encoder.
+        lookahead: Steps that are heard beyond a step before it is known.
+    """
+
+    def __init__(self, encoder: SpeechEncoder, hop: int, lookahead: int) -> None:
+        self._encoder = encoder
+        self._hop, self._lookahead = hop, lookahead
+        self._window = SlidingWindow(encoder.window_steps, hop, lookahead)
+        self._stream = MelStream(encoder.filters, encoder.audio_spec.after_voice)
+        self._mel = np.zeros((0, encoder.filters.shape[1]), np.float32)  # from the window's first frame on
+        self._loudest = SILENCE
+        self._measured = 0  # samples
+        self._waiting = np.zeros(0, np.float32)  # less than a hop of them
+        self._blocks: deque[_Block] = deque()  # those that reach beyond the known steps
+        self._kept: deque[npt.NDArray[np.float16]] = deque()  # [states, width] each, the last of the known steps
+        self._steps = 0
+        self._ended = False
+
+    @property
+    def states(self) -> int:
+        """Hidden states per step."""
+        return self._encoder.states
+
+    @property
+    def width(self) -> int:
+        """Size of a hidden state."""
+        return self._encoder.width
+
+    @property
+    def steps(self) -> int:
+        """Steps that are known for good."""
+        return self._steps
+
+    @property
+    def samples(self) -> int:
+        """Samples of it; those that were cut off do not count."""
+        return self._measured + len(self._waiting)
+
+    @property
+    def held_bytes(self) -> int:
+        """What its arrays take in memory."""
+        arrays: Iterable[npt.NDArray[np.generic]] = (
+            self._mel,
+            self._waiting,
+            *(block.samples for block in self._blocks),
+            *self._kept,
+        )
+        return sum(array.nbytes for array in arrays)
+
+    def push(self, samples: Float32Array) -> None:
+        """Hear more; calls the encoder once for each hop that is complete with it, twice in passages."""
+        size = self._hop * SAMPLES_PER_STEP
+        samples = np.concatenate([self._waiting, numbers_only(samples)])
+        whole = len(samples) - len(samples) % size
+        for start in range(0, whole, size):
+            self._measure(samples[start : start + size].copy())
+            self._know(self._measured // SAMPLES_PER_STEP - self._lookahead)
+        self._waiting = samples[whole:].copy()
+
+    def end(self) -> None:
+        """Know all steps: nothing follows."""
+        if self._ended:
+            return
+        self._ended = True
+        if len(self._waiting):
+            waiting, self._waiting = self._waiting, self._waiting[:0]
+            self._measure(waiting)
+        self._know(self._measured // SAMPLES_PER_STEP)
+        self._finish()
+
+    def cut(self, sample: int) -> None:
+        """End the voice after `sample` samples, whether or not it has ended: those that follow were never said.
+
+        Steps before that which are known stay as they are; the others become what they are if the voice ends there.
+        """
+        known = sample // SAMPLES_PER_STEP
+        if sample >= self.samples:
+            self.end()
+        elif self._ended or known <= self._steps:
+            self._drop(known)
+            self._measured = sample
+            self._finish()
+        else:
+            self._unhear(sample)
+            self.end()
+
+    def read(self, start: int, stop: int) -> Float32Array:
+        """Return steps [start, stop) of those known and not forgotten: float32 [stop - start, states, width]."""
+        first = self._steps - len(self._kept)
+        held = list(islice(self._kept, start - first, stop - first))
+        return np.array(held, np.float32).reshape(stop - start, self.states, self.width)
+
+    def forget(self, step: int) -> None:
+        """Let go of the steps before `step`, but for the last one of all."""
+        while len(self._kept) > 1 and self._steps - len(self._kept) < step:
+            self._kept.popleft()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.cut(0)
+
+    def _drop(self, stop: int) -> None:
+        """Take back the steps from `stop` on; all, where those before were forgotten."""
+        held = self._kept
+        self._kept = deque(islice(held, max(len(held) - max(self._steps - stop, 0), 0)))
+        self._steps = min(self._steps, stop) if self._kept else 0
+
+    def _finish(self) -> None:
+        """Let go of what only a voice that goes on needs."""
+        self._ended = True
+        self._mel, self._waiting = self._mel[:0].copy(), self._waiting[:0].copy()
+        self._blocks.clear()
+
+    def _measure(self, samples: Float32Array) -> None:
+        first = FRAMES_PER_STEP * self._window.start
+        self._blocks.append(_Block(self._measured, samples, copy(self._stream), first + len(self._mel), self._loudest))
+        mel = self._stream.push(samples)
+        self._mel = np.concatenate([self._mel, mel])
+        self._loudest = max(self._loudest, float(mel.max(initial=SILENCE)))
+        self._measured += len(samples)
+
+    def _unhear(self, sample: int) -> None:
+        """Go back to where `sample` samples had been heard, beyond the known steps."""
+        if sample < self._measured:
+            while (block := self._blocks.pop()).start > sample:
+                pass
+            self._stream, self._loudest, self._measured = block.stream, block.loudest, block.start
+            self._mel = self._mel[: block.frames - FRAMES_PER_STEP * self._window.start]
+            self._waiting = block.samples
+        self._waiting = self._waiting[: sample - self._measured]
+
+    def _know(self, stop: int) -> None:
+        """Take the steps before `stop` that are not known yet."""
+        if stop <= self._steps:
+            return
+        first, window = self._steps, self._window
+        ending = self._stream.ending()
+        mel = np.concatenate([self._mel, ending])
+        if not self._ended:
+            window.settle(first, lambda start, end: self._loudness(mel, start, end))
+        states = self._encode(mel, window.start)[first - window.start : stop - window.start]
+        if window.following is not None:
+            after = self._encode(mel, window.following)[first - window.following : stop - window.following]
+            states = mix(states, after, window.shares(first, stop))
+        self._kept.extend(in_half_precision(states))
+        self._steps = stop
+        start = window.start
+        window.took(stop)
+        self._mel = self._mel[FRAMES_PER_STEP * (window.start - start) :].copy()
+        while self._blocks and self._blocks[0].start + len(self._blocks[0].samples) <= stop * SAMPLES_PER_STEP:
+            self._blocks.popleft()
+
+    def _encode(self, mel: Float32Array, start: int) -> Float32Array:
+        """Return the states of the window that begins with step `start`."""
+        length = FRAMES_PER_STEP * self._encoder.window_steps
+        part = mel[FRAMES_PER_STEP * (start - self._window.start) :][:length]
+        return self._encoder.encode(fill_window(part, self._reference(part), self._encoder))
+
+    def _reference(self, mel: Float32Array) -> float:
+        """Return the value that the floor lies below: the largest in the window, or in the voice so far."""
+        loudest = float(mel.max(initial=SILENCE))
+        return max(loudest, self._loudest) if self._encoder.audio_spec.floor == "voice" else loudest
+
+    def _loudness(self, mel: Float32Array, start: int, stop: int) -> Float32Array:
+        """Return how loud steps [start, stop) are, as far as they are known."""
+        spectrum = fill_window(mel[: FRAMES_PER_STEP * self._encoder.window_steps], self._reference(mel), self._encoder)
+        stop = min(stop, self._measured // SAMPLES_PER_STEP)
+        return loudness_of(spectrum)[start - self._window.start : stop - self._window.start]
