@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,6 +16,7 @@ import numpy as np
 from musetalk.errors import PATH, CoordsError, OutputError, write_error
 from musetalk.faces.types import FaceBox, FaceDetector, FaceSample, MouthShape
 from musetalk.settings import FaceChoice, TrackerSettings
+from musetalk.utils.array_files import read_arrays
 from musetalk.utils.arrays import Float32Array, Int32Array, Int64Array
 from musetalk.utils.files import whole_file
 
@@ -184,7 +183,7 @@ class FacePlan:
         except FileNotFoundError as error:
             problem, remedy = f"there are no saved coords at {PATH}", "render once without asking for them"
             raise CoordsError(problem, remedy, path=path) from error
-        except (OSError, EOFError, KeyError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, ValueError) as error:
             raise CoordsError(f"the coords file {PATH} is damaged or no coords file", _REMEDY, path=path) from error
         if stored != key:
             raise CoordsError(f"the coords file {PATH} belongs to another video or other settings", _REMEDY, path=path)
@@ -241,12 +240,9 @@ def plan_key(
 
 def _read(path: Path) -> tuple[str, tuple[int, int, int], dict[str, Any]]:
     """Read key, (frame count, width, height) and arrays without trusting any of it."""
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        if sum(item.file_size for item in archive.infolist()) > _LARGEST:
-            raise ValueError("unpacks to too much")
-    with np.load(path, allow_pickle=False) as stored:
-        count, width, height = (int(value) for value in stored["size"])
-        return str(stored["key"]), (count, width, height), {name: stored[name] for name in _ARRAYS}
+    stored = read_arrays(path, ("key", "size", *_ARRAYS), _LARGEST)
+    count, width, height = (int(value) for value in stored["size"])
+    return str(stored["key"]), (count, width, height), {name: stored[name] for name in _ARRAYS}
 
 
 def choose(summaries: Sequence[TrackSummary], choice: FaceChoice) -> TrackSummary:
