@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musetalk.errors import SettingsError
-from musetalk.settings import AUTO, RenderSettings, setting_fields
+from musetalk.settings import AUTO, RenderSettings, merge_settings, setting_fields
 
 if TYPE_CHECKING:
     from musetalk.cli.tasks import Task
@@ -212,7 +212,7 @@ def _without_effect(parser: argparse.ArgumentParser, flags: argparse.Namespace) 
 
 def _tasks(flags: argparse.Namespace, values: dict[str, Any]) -> list[Task]:
     """The file's tasks, with the flags below what they say themselves, and results where MuseTalk puts them."""
-    from musetalk.cli.tasks import merge_settings, read_tasks  # noqa: PLC0415
+    from musetalk.cli.tasks import read_tasks  # noqa: PLC0415
 
     place = flags.result_dir / (flags.backend or flags.version)
     tasks = read_tasks(flags.inference_config, place, result_name=flags.output_vid_name)

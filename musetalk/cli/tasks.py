@@ -12,7 +12,7 @@ import yaml
 from musetalk.errors import PATH, Cancelled, MuseTalkError, SettingsError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
-from musetalk.settings import MaskSettings, RenderSettings, current_names
+from musetalk.settings import MaskSettings, RenderSettings, current_names, merge_settings
 
 _INPUT_KEYS = ("video_path", "audio_path", "result_name")
 # Stand beside the paths in the files of MuseTalk's forks; here they are settings of the mask.
@@ -92,15 +92,6 @@ def _task(name: str, values: object, config: Path, result_dir: Path, result_name
     if mask:
         settings = merge_settings({"mask": mask}, settings)
     return Task(name, video, voice, result_dir / result, settings)
-
-
-def merge_settings(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Values with the overrides on top; groups such as `encoder` are merged, not replaced."""
-    merged = dict(values)
-    for key, value in overrides.items():
-        below = merged.get(key)
-        merged[key] = merge_settings(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def check_batch(

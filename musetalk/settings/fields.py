@@ -136,6 +136,15 @@ def current_names(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str
     return named
 
 
+def merge_settings(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with the overrides on top; groups such as `encoder` are merged, not replaced."""
+    merged = dict(values)
+    for key, value in overrides.items():
+        below, both = merged.get(key), isinstance(value, Mapping)
+        merged[key] = merge_settings(below, value) if both and isinstance(below, Mapping) else value
+    return merged
+
+
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values by their dotted names as a tree, as files have them.
 
