@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from musetalk.audio.types import AudioFeatureSpec
 from musetalk.faces.crops.aligner import Aligner
@@ -88,6 +88,14 @@ class GeneratorSpec:
         )
 
 
+class KeptLatents(Protocol):
+    """Latents of crops that were encoded before, by a digest of their pixels. Safe between threads."""
+
+    def get(self, digest: bytes) -> Float32Array | None:
+        """Return the latents of one crop, float32 [8, h, w] as `EncodesCrops` tells them; None: they are not kept."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """Consecutive output frames of one face inside one shot.
@@ -102,6 +110,7 @@ class Clip:
         note: To be told what the user should know, a sentence.
         stride: Every how many frames a network that sees how frames follow each other should take for neighbours:
             more than 1 at rates of so many times that which it was trained at.
+        kept: Latents of the crops, as far as they were encoded before; None: nobody kept any.
     """
 
     crops: UInt8Array
@@ -112,6 +121,7 @@ class Clip:
     step: Callable[[int, int], None] = noop
     note: Callable[[str], None] = noop
     stride: int = 1
+    kept: KeptLatents | None = None
 
 
 class FaceGenerator(Protocol):
@@ -139,4 +149,21 @@ class FaceGenerator(Protocol):
 
     def generate(self, clip: Clip) -> UInt8Array:
         """Return the clip's crops speaking: uint8 RGB [N, S, S, 3]."""
+        ...
+
+
+@runtime_checkable
+class EncodesCrops(Protocol):
+    """A generator that works on latents, which can be made before there is a voice, and kept."""
+
+    def latents(self, crops: UInt8Array, check: Callable[[], None] = never_stop) -> tuple[list[bytes], Float32Array]:
+        """Encode crops.
+
+        Args:
+            crops: uint8 RGB [N, S, S, 3].
+            check: Called between pieces of the work; raises where it is to end.
+
+        Returns:
+            The digest of each crop's pixels, and float32 [N, 8, h, w].
+        """
         ...

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from musetalk.audio.track import SpeechTrack
-from musetalk.backends.types import FaceGenerator
+from musetalk.backends.types import FaceGenerator, KeptLatents
 from musetalk.pipeline.cropping import FaceCropper
 from musetalk.pipeline.masking import FaceMasker
 from musetalk.progress import CancelToken
@@ -27,6 +27,7 @@ class BackendSession:
         cropper: Where its crops lie.
         masker: Where its masks lie.
         speech: The voice, as it hears it.
+        latents: Of its crops, as far as they were kept; None: nobody kept any.
     """
 
     backend: str
@@ -34,6 +35,7 @@ class BackendSession:
     cropper: FaceCropper
     masker: FaceMasker
     speech: SpeechTrack
+    latents: KeptLatents | None = None
 
 
 class FallbackBackend:

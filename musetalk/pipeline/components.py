@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -20,6 +20,7 @@ from musetalk.errors import BackendError, OutOfMemoryError, PackageError, Weight
 from musetalk.faces.detection.registry import DetectorRegistry, detector_notes
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import ChosenStep, FrameStepRegistry, LoadedStep, naming
+from musetalk.pipeline.findings import Findings, Reading
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
 from musetalk.progress import RenderRun
 from musetalk.runtime.device_queue import DeviceQueue
@@ -57,9 +58,11 @@ class Components:
         generator: Paints mouths.
         parser: Parses faces; None: nothing here needs it, or its weights are not there.
         landmarker: Finds landmarks of faces; None: nothing here asks for them, or its weights are not there.
+        reading: What is to be known of planned faces; they may have been read before, and then nothing here does.
         encoder: Hears the voice; None: the generator listens to the envelope.
         features: Where features of voices are kept.
         notes: What the user should know of the choice, a sentence each.
+        look_notes: The same of what finds and reads faces; none where that was done before.
         backend: The name of what paints.
         fallback_reason: Why it is another backend than the settings name; empty: it is that one.
         fallback_kind: The kind of the error behind that.
@@ -74,9 +77,11 @@ class Components:
     generator: FaceGenerator
     parser: FaceParser | None = None
     landmarker: FaceLandmarker | None = None
+    reading: Reading = field(default_factory=Reading)
     encoder: SpeechEncoder | None = None
     features: FeatureCache | None = None
     notes: tuple[str, ...] = ()
+    look_notes: tuple[str, ...] = ()
     backend: str = ""
     fallback_reason: str = ""
     fallback_kind: str = ""
@@ -90,7 +95,7 @@ class Components:
     def readers(self) -> FaceReaders:
         """What looks at planned faces before they are painted, and what for."""
         aligner = self.generator.spec.aligner
-        return FaceReaders(self.parser, self.landmarker, aligner, five=self.enhancer is not None)
+        return FaceReaders(self.parser, self.landmarker, aligner, five=self.reading.five)
 
 
 class ComponentLoader:
@@ -178,7 +183,9 @@ class ComponentLoader:
             yield
 
     @contextmanager
-    def lease(self, settings: RenderSettings, run: RenderRun | None = None) -> Iterator[Components]:
+    def lease(
+        self, settings: RenderSettings, run: RenderRun | None = None, found: Findings | None = None
+    ) -> Iterator[Components]:
         """Lend, for as long as the `with` block runs, all that a render with these settings works with.
 
         Where the backend cannot be loaded, it is its fallback's.
@@ -186,13 +193,14 @@ class ComponentLoader:
         Args:
             settings: Of the render.
             run: Is told what is to be known of what is in memory.
+            found: What is known of the source: nothing is lent that would look for it again.
 
         Raises:
             BackendError: Something is missing or cannot be loaded.
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
         with self._store.leases(None if run is None else run.say) as leases:
-            yield left_alone(lambda: self._load(leases, self.check(settings), settings.components))
+            yield left_alone(lambda: self._load(leases, self.check(settings), settings.components, found))
 
     def release(self) -> None:
         """Free everything that is not leased, and the rest as soon as its leases end. Does not wait."""
@@ -220,12 +228,14 @@ class ComponentLoader:
         named = wanted.model_copy(update={"name": spec.name})  # one that "auto" took is the same when it is named
         return _leased(leases, "detector", spec.load, named, Place(models_dir, device))
 
-    def _load(self, leases: Leases, backend: ConfiguredBackend, wanted: ComponentSettings) -> Components:
+    def _load(
+        self, leases: Leases, backend: ConfiguredBackend, wanted: ComponentSettings, found: Findings | None
+    ) -> Components:
         fallback, device = backend.fallback, wanted.network.device
 
         def stand_in(other: ConfiguredBackend) -> Components:
             """Load a fallback; it stays beside that of the backend that it stands in for."""
-            return self._assemble(leases, other.spec, _generator(leases, other, device, beside=True), wanted)
+            return self._assemble(leases, other.spec, _generator(leases, other, device, beside=True), wanted, found)
 
         try:
             backend.check_complete()
@@ -236,7 +246,7 @@ class ComponentLoader:
             reason, kind = str(error), error.kind
         else:
             further = None if fallback is None else partial(left_alone, partial(stand_in, fallback))
-            ready = replace(self._assemble(leases, backend.spec, generator, wanted), fallback=further)
+            ready = replace(self._assemble(leases, backend.spec, generator, wanted, found), fallback=further)
             enhancer = self._enhancer(leases, wanted.enhance, wanted.network, wanted.models_dir)
             return replace(ready, enhancer=enhancer)
         ready = stand_in(fallback)
@@ -244,33 +254,42 @@ class ComponentLoader:
         return replace(ready, fallback_reason=reason, fallback_kind=kind, enhancer=enhancer)
 
     def _assemble(
-        self, leases: Leases, backend: AnyBackend, generator: FaceGenerator, wanted: ComponentSettings
+        self,
+        leases: Leases,
+        backend: AnyBackend,
+        generator: FaceGenerator,
+        wanted: ComponentSettings,
+        found: Findings | None,
     ) -> Components:
         models_dir, network, spec = wanted.models_dir, wanted.network, generator.spec
         device, audio_spec, enhanced = network.device, spec.audio_spec, wanted.enhance.wanted
         parsed = _needs_labels(wanted.mask, spec)
-        landmarked = spec.framing != "square" or enhanced
-        parser = self._parser(leases, device, models_dir) if parsed or enhanced else None
-        landmarker = self._landmarker(leases, device, models_dir) if landmarked else None
-        notes = [] if self._detector is not None else detector_notes(wanted.detector, models_dir)
-        notes += [*spec.notes, *_look_notes(wanted.beside_the_look)]
-        if parser is None and parsed:
+        reading = Reading(parsed or enhanced, spec.framing != "square" or enhanced, enhanced)
+        look = found is None or not found.covers(backend.name, reading)
+        parser = self._parser(leases, device, models_dir) if reading.labels and look else None
+        landmarker = self._landmarker(leases, device, models_dir) if reading.landmarks and look else None
+        known = self._detector is not None or found is not None
+        look_notes = [] if known else detector_notes(wanted.detector, models_dir)
+        notes = [*spec.notes, *_published_notes(wanted.beside_the_look)]
+        if parser is None and parsed and look:
             missing = lacking([FACE_PARSING], models_dir, "faces")[0]
             drawn = "crops and masks follow" if landmarker is None else "masks follow"
-            notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
-        if LANDMARKS.state(models_dir) == "damaged" and landmarked:
-            notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], models_dir, 'landmarks')[0]}")
+            look_notes.append(f"faces are not parsed: {drawn} the boxes ({missing})")
+        if LANDMARKS.state(models_dir) == "damaged" and reading.landmarks and look:
+            look_notes.append(f"no landmarks were looked for: {lacking([LANDMARKS], models_dir, 'landmarks')[0]}")
         if audio_spec is not None and network.decoder == "tiny":
             notes.append("faces were decoded by TAESD: quicker, and softer than by Stable Diffusion's own decoder")
         place = Place(models_dir, device, network.dtype)
         return Components(
-            self._load_detector(leases, wanted.detector, device, models_dir),
+            self._load_detector(leases, wanted.detector, device, models_dir) if found is None else found.detector,
             generator,
             parser,
             landmarker,
+            reading,
             None if audio_spec is None else self._encoder(leases, audio_spec, device, models_dir),
             None if audio_spec is None else FeatureCache(cache_folder() / "features"),
             tuple(notes),
+            tuple(look_notes),
             backend.name,
             make_room=leases.make_room,
             frame_steps=self._frame_steps(leases, wanted.frame_steps, place),
@@ -374,7 +393,7 @@ def _loaded(kind: str, load: Callable[[], _T]) -> _T:
         ) from error
 
 
-def _look_notes(others: Sequence[str] | None) -> list[str]:
+def _published_notes(others: Sequence[str] | None) -> list[str]:
     if others is None:
         return []
     but = f", but for {', '.join(others)}, which {'was' if len(others) == 1 else 'were'} set otherwise"

@@ -210,6 +210,7 @@ def _generate_clip(
         step=lambda done, total: run.painting(before + share * done / total, (done, total)),
         note=run.warn,
         stride=session.generator.spec.stride_at(plan.source.fps),
+        kept=session.latents,
     )
     return GeneratedFace(
         track=track,

@@ -22,20 +22,20 @@ from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.tracking.face_plan import FacePlan, plan_key
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.tracking.tracker import smoothing_sigma
-from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import size_after
 from musetalk.media.damage import note_on_shortening
 from musetalk.media.digest import content_digest
 from musetalk.media.frames import FrameLayout
 from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice
-from musetalk.media.timing.timeline import Timeline, plan_timeline
+from musetalk.media.timing.timeline import Timeline, plan_source, plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.backend_session import BackendSession, FallbackBackend
 from musetalk.pipeline.components import Components
 from musetalk.pipeline.cropping import FaceCropper
 from musetalk.pipeline.face_sampling import MAX_SAMPLES, find_oddity
 from musetalk.pipeline.file_uses import coords_file
+from musetalk.pipeline.findings import Findings
 from musetalk.pipeline.masking import FaceMasker
 from musetalk.pipeline.no_face_error import no_face_error
 from musetalk.pipeline.parse import parse_faces
@@ -131,12 +131,13 @@ def prepare(
     run: RenderRun,
     coords_dir: Path | None = None,
     window: Window | None = None,
+    findings: Findings | None = None,
 ) -> RenderPlan:
     """Find the faces, parse them, and measure the voice.
 
     Args:
         source: The video or picture.
-        voice: The voice, if there is one.
+        voice: The voice, if there is one; without one, nothing is said of pauses.
         timeline: Which source frame each output frame shows.
         components: What detects, parses, encodes and generates.
         wanted: What is to be decided, and how.
@@ -145,19 +146,19 @@ def prepare(
         run: Progress, cancellation, warnings.
         coords_dir: Where face plans are kept; None: nowhere.
         window: The part of the output that will be rendered; None: all of it.
+        findings: What is known of the whole source: nothing of that is looked for again. None: nothing is.
 
     Raises:
         FaceError: All of it is wanted, and there is no face to work on.
     """
-    faces, found, saved = _find_faces(source, timeline, components.detector, wanted, coords_dir, run, window, folder)
+    faces, found, saved = _find_faces(source, timeline, components, wanted, coords_dir, run, window, folder, findings)
     face_plan = faces.select(wanted.face)
-    if window is None:
-        source, timeline = _whole(source, voice, timeline, found, face_plan, wanted.inputs, components.detector, run)
-    parsed = _parse(source, timeline, face_plan, components, wanted.tracker, found, window, folder=folder, run=run)
-    lay_out = partial(_lay_out, parsed, wanted.crop, wanted.mask, source.fps)
+    source, timeline = _whole(source, voice, timeline, found, face_plan, wanted.inputs, components, window, run)
+    parsed = _parse(source, timeline, face_plan, components, wanted.tracker, found, window, findings, folder, run)
+    lay_out = partial(_lay_out, parsed, findings, wanted.crop, wanted.mask, source.fps)
     hear = partial(_hear, voice, wanted.speech, wanted.silence, source, timeline, window)
     speech, envelope = hear(components, folder, run)
-    presence = _presence(envelope, wanted.silence, source, timeline)
+    presence = None if voice is None else _presence(envelope, wanted.silence, source, timeline)
     plan = RenderPlan(
         source=source,
         voice=voice,
@@ -202,23 +203,33 @@ def _output_layout(source: Source, components: Components, limits: Limits) -> Fr
 
 def _warn(plan: RenderPlan, run: RenderRun) -> None:
     """Say what the result will lack, and why."""
-    components = plan.components
-    for note in (_note_on_size(plan), *components.notes, components.generator.spec.note_on(plan.source.fps)):
+    size, *others = passing_notes(plan)
+    for note in (size, *plan.components.look_notes, *plan.components.notes, *others):
         if note:
             run.warn(note)
+
+
+def passing_notes(plan: RenderPlan) -> tuple[str, str]:
+    """Return what is said of a plan and its generator alone, which says nothing of another plan; may be empty."""
+    return _note_on_size(plan), plan.components.generator.spec.note_on(plan.source.fps)
 
 
 def _find_faces(
     source: Source,
     timeline: Timeline,
-    detector: FaceDetector,
+    components: Components,
     settings: PlanSettings,
     coords_dir: Path | None,
     run: RenderRun,
     window: Window | None,
     keep_in: Path,
+    findings: Findings | None,
 ) -> tuple[FacePlan, range, bool]:
-    """Return all faces in the frames that are wanted, which of these could be decoded, and whether they were saved."""
+    """Return all faces in the frames that are wanted, which of these could be decoded, and whether they were known."""
+    if findings is not None:
+        findings.check(source)
+        return findings.faces, range(min(timeline.sources_used, findings.faces.frame_count)), True
+    detector = components.detector
     with run.clock.measure("plan"):
         wanted = range(timeline.sources_used) if window is None else window.sources
         saved: Path | None = None
@@ -277,20 +288,26 @@ def _whole(
     found: range,
     face_plan: FacePlan,
     wanted: InputSettings,
-    detector: FaceDetector,
+    components: Components,
+    window: Window | None,
     run: RenderRun,
 ) -> tuple[Source, Timeline]:
-    """Return source and timeline without what cannot be decoded.
+    """Return source and timeline without what cannot be decoded, where all of it is wanted; as they are for a window.
 
     Raises:
-        FaceError: There is no face in what can.
+        FaceError: All of it is wanted, and there is no face in what can be decoded.
     """
-    if voice is not None and len(found) < timeline.sources_used:
+    if window is not None:
+        return source, timeline
+    if len(found) < timeline.sources_used:
         run.warn(note_on_shortening(source, len(found)))
         source = source.shortened(len(found))
-        timeline = plan_timeline(source.frame_count, source.fps, voice.seconds, length=wanted.length, tail=wanted.tail)
-    if face_plan.face_frames == 0:
-        raise no_face_error(source, timeline.sources_used, detector, run.cancel)
+        count, length, tail = source.frame_count, wanted.length, wanted.tail
+        timeline = plan_source(count, length)
+        if voice is not None:
+            timeline = plan_timeline(count, source.fps, voice.seconds, length=length, tail=tail)
+    if not (face_plan.frame < timeline.sources_used).any():
+        raise no_face_error(source, timeline.sources_used, components.detector, run.cancel)
     return source, timeline
 
 
@@ -302,11 +319,16 @@ def _parse(
     tracker: TrackerSettings,
     found: range,
     window: Window | None,
-    *,
+    findings: Findings | None,
     folder: Path,
     run: RenderRun,
 ) -> ParsedFaces:
-    """Parse the faces that will be painted, as far as anybody asks for what is seen."""
+    """Parse the faces that will be painted, as far as anybody asks for what is seen, and nobody knows it."""
+    if findings is not None:
+        if findings.covers(components.backend, components.reading):
+            with run.clock.measure("parse"):
+                return findings.parsed(components.backend, components.reading)
+        findings.lacked(components.backend)
     frames = range(timeline.spoken_count) if window is None else window.clip
     shown = sorted(set(map(timeline.source_frame, frames)) & set(found))
     sources = range(shown[0], shown[-1] + 1) if shown else range(0)
@@ -355,6 +377,7 @@ def _presence(
 
 def _lay_out(
     parsed: ParsedFaces,
+    findings: Findings | None,
     crop: CropSettings,
     mask: MaskSettings,
     fps: Fraction,
@@ -364,7 +387,8 @@ def _lay_out(
     """Return a backend with the crops and masks of the faces, and the voice, as it takes them."""
     cropper = FaceCropper(parsed, components.generator, crop)
     masker = FaceMasker(cropper, components.generator.spec, mask, fps=fps)
-    return BackendSession(components.backend, components.generator, cropper, masker, speech)
+    latents = None if findings is None else findings.latents(components.backend)
+    return BackendSession(components.backend, components.generator, cropper, masker, speech, latents)
 
 
 def _fallback(

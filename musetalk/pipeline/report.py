@@ -102,6 +102,8 @@ class RenderReport:
         warnings: What the user should know, a sentence each.
         size: (width, height) of the video.
         frame_steps: What was done to every finished frame, in this order: the name of each step and its options.
+        avatar: The name of the avatar that spoke; empty: a source was rendered.
+        avatar_id: Its id.
         settings: All settings, as plain values.
         versions: Of this package and what it stands on.
     """
@@ -137,6 +139,8 @@ class RenderReport:
     choice: str = ""
     size: tuple[int, int] | None = None
     frame_steps: tuple[dict[str, Any], ...] = ()
+    avatar: str = ""
+    avatar_id: str = ""
 
     def chosen(self, reason: str) -> RenderReport:
         """The same of a backend that `auto` chose, and why; where the reason is empty, of one that was named."""

@@ -10,12 +10,14 @@ from typing import Protocol
 import torch
 
 from musetalk.backends.latent.vae import LatentDecoder, VaeEncoder, blacken_lower_half, to_crops, to_pixels
-from musetalk.backends.types import Clip, GeneratorSpec
-from musetalk.errors import NotFiniteError, OutOfMemoryError
+from musetalk.backends.types import Clip, GeneratorSpec, KeptLatents
+from musetalk.errors import BackendError, NotFiniteError, OutOfMemoryError
+from musetalk.progress import never_stop
 from musetalk.runtime.device import LESS_MEMORY, Batches, Compute, out_of_memory_as
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.utils.lru_cache import LRUCache
 
+_SCALE = 8  # from the side of latents to that of their crop
 CACHE_BYTES = 128 * 2**20  # 4096 frames of 256 x 256 in float32
 
 
@@ -137,21 +139,36 @@ class LatentGenerator:
         no_memory = OutOfMemoryError("there is not enough memory to paint a clip", LESS_MEMORY)
         with out_of_memory_as(no_memory), torch.inference_mode():
             audio = torch.tensor(clip.speech).to(self._compute.device)
-            latents = self._source_latents(clip)
+            latents = self._compute.tensor(self._source_latents(clip.crops, clip.check, clip.kept))
             painted = finite(self._denoiser.denoise(latents, audio, clip))
             return self._paint(clip, painted)
 
-    def _source_latents(self, clip: Clip) -> torch.Tensor:
-        """Latents of the masked crops and of the crops: float [N, 8, h, w]."""
-        crops = clip.crops
-        digests = [blake2b(crop.tobytes(), digest_size=16).digest() for crop in crops]
-        known = {digest: latents for digest in digests if (latents := self._cache.get(digest)) is not None}
+    def latents(self, crops: UInt8Array, check: Callable[[], None] = never_stop) -> tuple[list[bytes], Float32Array]:
+        """Encode crops: their digests, and float32 [N, 8, h, w]; see `EncodesCrops`.
+
+        Raises:
+            ComputeError: Memory ran out, or the network's numbers are none.
+        """
+        no_memory = OutOfMemoryError("there is not enough memory to encode faces", LESS_MEMORY)
+        with out_of_memory_as(no_memory), torch.inference_mode():
+            encoded = finite(self._source_latents(crops, check, None))
+        return [_digest(crop) for crop in crops], encoded.float().numpy()
+
+    def _source_latents(self, crops: UInt8Array, check: Callable[[], None], kept: KeptLatents | None) -> torch.Tensor:
+        """Latents of the masked crops and of the crops: float [N, 8, h, w], on the CPU."""
+        digests = [_digest(crop) for crop in crops]
+        known: dict[bytes, torch.Tensor] = {}
+        for digest in dict.fromkeys(digests):
+            own = None if kept is None else _fitting(kept.get(digest), crops.shape[1])
+            latents = self._cache.get(digest) if own is None else torch.from_numpy(own)
+            if latents is not None:
+                known[digest] = latents
         missing = {digest: row for row, digest in enumerate(digests) if digest not in known}
         rows = list(missing.values())
-        encoded = self._encoding.run(lambda start, stop: self._encode(crops[rows[start:stop]]), len(rows), clip.check)
+        encoded = self._encoding.run(lambda start, stop: self._encode(crops[rows[start:stop]]), len(rows), check)
         for digest, latents in zip(missing, (each for batch in encoded for each in batch), strict=True):
             known[digest] = self._cache.put(digest, latents)
-        return self._compute.tensor(torch.stack([known[digest] for digest in digests]))
+        return torch.stack([known[digest] for digest in digests])
 
     def _encode(self, crops: UInt8Array) -> torch.Tensor:
         pixels = to_pixels(crops, self._compute.device)
@@ -172,6 +189,24 @@ class LatentGenerator:
             result[start : start + len(rows), top:] = rows
             start += len(rows)
         return result if self._paste is None else self._paste(result, clip.crops)
+
+
+def _digest(crop: UInt8Array) -> bytes:
+    """Return what crops are told apart by: their pixels'."""
+    return blake2b(crop.tobytes(), digest_size=16).digest()
+
+
+def _fitting(kept: Float32Array | None, side: int) -> Float32Array | None:
+    """Return kept latents as they are.
+
+    Raises:
+        BackendError: They are not those of a crop of this side.
+    """
+    if kept is not None and kept.shape[1:] != (side // _SCALE, side // _SCALE):
+        raise BackendError(
+            f"kept latents are {list(kept.shape)}, not those of crops of {side} pixels", "make them again"
+        )
+    return kept
 
 
 def finite(values: torch.Tensor) -> torch.Tensor:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.errors import PATH, write_error
-from musetalk.faces.parsing.labels import LABEL_SIDE
-from musetalk.utils.arrays import UInt8Array
+from musetalk.errors import PATH, CoordsError, write_error
+from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
+from musetalk.utils.arrays import Int64Array, UInt8Array
 
 _LEVEL = 1  # of compression: label maps are mostly level areas
+_PIXELS = LABEL_SIDE * LABEL_SIDE
 
 
 class LabelStore:
@@ -20,11 +21,17 @@ class LabelStore:
 
     Args:
         path: The file to make; its folder exists.
+        ends: Where it is there already: where in it each map ends, after a 0 (see `ends`). None: it is to be made.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._ends = array("q", [0])
+    def __init__(self, path: Path, ends: Int64Array | None = None) -> None:
+        self.path = path
+        self._ends = array("q", [0] if ends is None else ends.tolist())
+
+    @property
+    def ends(self) -> Int64Array:
+        """Where in the file each map ends, after a 0: int64 [maps + 1]."""
+        return np.array(self._ends, np.int64)
 
     def __len__(self) -> int:
         """Maps that it holds."""
@@ -37,19 +44,30 @@ class LabelStore:
             OutputError: The disk is full or cannot be written to.
         """
         try:
-            with self._path.open("ab") as file:
+            with self.path.open("ab") as file:
                 for each in labels:
                     packed = zlib.compress(each.tobytes(), _LEVEL)
                     file.write(packed)
                     self._ends.append(self._ends[-1] + len(packed))
         except OSError as error:
             problem = f'face labels cannot be written to "{PATH}" ({error.strerror})'
-            raise write_error(error)(problem, "free some space", path=self._path.parent) from error
+            raise write_error(error)(problem, "free some space", path=self.path.parent) from error
 
     def read(self, index: int) -> UInt8Array:
-        """Return the map of that number: uint8 [512, 512]. Not to be written to."""
+        """Return the map of that number: uint8 [512, 512]. Not to be written to.
+
+        Raises:
+            CoordsError: It is damaged.
+        """
         start, stop = self._ends[index], self._ends[index + 1]
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             file.seek(start)
             packed = file.read(stop - start)
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(LABEL_SIDE, LABEL_SIDE)
+        try:
+            labels = np.frombuffer(zlib.decompressobj().decompress(packed, _PIXELS + 1), np.uint8)
+            whole = labels.size == _PIXELS and labels.max() <= max(FaceLabel)
+        except zlib.error:
+            whole = False
+        if not whole:
+            raise CoordsError(f'the face labels in "{PATH}" are damaged', "make them again", path=self.path)
+        return labels.reshape(LABEL_SIDE, LABEL_SIDE)

@@ -6,9 +6,13 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import nan
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from musetalk.errors import PATH, CoordsError
 from musetalk.faces.crops.aligner import Aligner
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.landmarks.marks import extent_of_landmarks, five_of_landmarks, landmarks_believed
@@ -19,12 +23,17 @@ from musetalk.faces.parsing.label_points import five_of_labels
 from musetalk.faces.parsing.label_store import LabelStore
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.proportions import FaceExtent, assumed_extent
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceSample
+from musetalk.utils.array_files import names_in, read_arrays
 from musetalk.utils.arrays import Float64Array, Int64Array, UInt8Array
+from musetalk.utils.files import whole_file
 
 _LEAST_SKIN = 0.04  # of the labels' area: with less, the parser has not seen the face
 _WIDTHS = (0.45, 1.3)  # believed widths from cheek to cheek, in widths of the box; 0.8 is typical
 _TRACKS = 2**20  # more than a frame ever has
+_MOST_POINTS = 68  # of a face
+_LARGEST = 2**31  # bytes that a file of them may unpack to: far beyond the longest video, short of harm
 _ROW = 12  # frame, track; x0, y0, x1, y1 of the box; the six of FaceExtent, NaN where it was not measured
 
 
@@ -117,6 +126,58 @@ class ParsedFaces:
                 found.append((frame + step * distance, replace(face, box=box)))
         return sorted(found, key=lambda each: each[0])
 
+    @property
+    def labels(self) -> LabelStore | None:
+        """The labels of all faces; None: faces were not parsed."""
+        return self._store
+
+    def reduced(self, *, labels: bool, five: bool) -> ParsedFaces:
+        """Return the same without labels, without the five points, or without either, as if nobody had asked."""
+        store, found = self._store if labels else None, self._five if five else None
+        return ParsedFaces(self._keys, self._extents, store, self._points, self._boxes, found)
+
+    def with_labels(self, labels: LabelStore) -> ParsedFaces:
+        """Return the same with labels that lie elsewhere, of the same faces in the same order."""
+        return ParsedFaces(self._keys, self._extents, labels, self._points, self._boxes, self._five)
+
+    def save(self, path: Path) -> None:
+        """Write all but the labels, which have a file of their own, as `.npz`.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        ends = None if self._store is None else self._store.ends
+        stored = {"keys": self._keys, "extents": self._extents, "boxes": self._boxes, "ends": ends}
+        stored |= {"points": self._points, "five": self._five}
+        arrays: dict[str, Any] = {name: values for name, values in stored.items() if values is not None}
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: Path, labels: Path | None, faces: FacePlan) -> ParsedFaces:
+        """Read what `save` wrote. Nothing in the file is ever executed.
+
+        Args:
+            path: The file.
+            labels: The labels' own; None: faces were not parsed.
+            faces: That it is about, all of them.
+
+        Raises:
+            CoordsError: It is damaged, or about other faces.
+        """
+        try:
+            known = names_in(path)
+            stored = read_arrays(path, known, _LARGEST)
+            keys = faces.frame * _TRACKS + faces.track
+            _check_arrays(stored, keys, 0 if labels is None else labels.stat().st_size)
+        except (OSError, ValueError) as error:
+            raise CoordsError(
+                f'"{PATH}" holds no parsed faces of these ({error})', "make it again", path=path
+            ) from error
+        store = None if labels is None or "ends" not in stored else LabelStore(labels, stored["ends"])
+        extents, points, boxes = (stored.get(name) for name in ("extents", "points", "boxes"))
+        return cls(keys, extents, store, points, boxes, stored.get("five"))
+
     def _row(self, frame: int, face: FaceSample) -> int | None:
         key = frame * _TRACKS + face.track
         row = int(np.searchsorted(self._keys, key))
@@ -203,6 +264,37 @@ class ParsedFacesBuilder:
 def shows_face(labels: UInt8Array) -> bool:
     """Return whether labels, uint8 [512, 512], show enough skin to be a face's."""
     return bool(np.count_nonzero(labels == FaceLabel.SKIN) >= _LEAST_SKIN * labels.size)
+
+
+def _check_arrays(stored: dict[str, npt.NDArray[Any]], keys: Int64Array, labels_bytes: int) -> None:
+    """Check that what was read fits together, and the faces that it is about.
+
+    Args:
+        stored: By names.
+        keys: Of the faces.
+        labels_bytes: Size of their labels' file.
+
+    Raises:
+        ValueError: It does not; the text says where.
+    """
+    rows, points = len(keys), stored.get("points")
+    count = 0 if points is None or points.ndim != 3 else points.shape[1]
+    shapes: dict[str, tuple[int, ...]] = {"keys": (rows,), "extents": (rows, 6), "boxes": (rows, 4)}
+    further = {"points": (rows, count, 2), "five": (rows, 5, 2), "ends": (rows + 1,)}
+    wanted = shapes | {name: shape for name, shape in further.items() if name in stored}
+    if set(stored) != set(wanted) or count > _MOST_POINTS:
+        raise ValueError("other arrays")
+    for name, shape in wanted.items():
+        dtype = np.int64 if name in ("keys", "ends") else np.float64
+        if stored[name].dtype != dtype or stored[name].shape != shape:
+            raise ValueError(f"{name} is {stored[name].dtype}{list(stored[name].shape)}")
+        if name in ("extents", "boxes", "points") and not np.isfinite(stored[name]).all():
+            raise ValueError(f"{name} are no numbers")
+    if not np.array_equal(stored["keys"], keys):
+        raise ValueError("other faces")
+    ends = stored.get("ends", np.zeros(1, np.int64))
+    if ends[0] != 0 or (np.diff(ends) < 0).any() or ends[-1] != labels_bytes:
+        raise ValueError("the labels' file has another size")
 
 
 def _extent(box: FaceBox, labels: UInt8Array | None, landmarks: Float64Array | None) -> tuple[float, ...]:

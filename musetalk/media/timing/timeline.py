@@ -95,3 +95,13 @@ def plan_timeline(
     spoken = max(1, round(voice_seconds * fps))
     count = max(spoken, source_count) if tail == "keep" else spoken
     return Timeline(count, spoken, source_count, length)
+
+
+def plan_source(source_count: int, length: Literal["pingpong", "loop", "hold"]) -> Timeline:
+    """Lay out a source once, from its first frame to its last, as if a voice of its length spoke.
+
+    Args:
+        source_count: Frames of the source, at least one.
+        length: How it goes on for whoever asks for later frames.
+    """
+    return Timeline(source_count, source_count, source_count, length)
