@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from musetalk.avatars.bundle import Avatar, open_avatar
+from musetalk.avatars.create import AvatarDraft, create_folder
+from musetalk.avatars.manifest import check_name
+from musetalk.avatars.plan import plan_avatar
 from musetalk.backends.automatic import BackendChoice, Pace, choose_backend
 from musetalk.backends.registry import BackendRegistry
 from musetalk.enhancers.registry import EnhancerRegistry
@@ -22,8 +28,9 @@ from musetalk.media.types import Source
 from musetalk.outputs import open_outputs, sound_of
 from musetalk.pipeline.components import ComponentLoader, Components
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
+from musetalk.pipeline.findings import Findings
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
-from musetalk.pipeline.forecast import CostBook, Costs, RenderKind, Work, slowdown
+from musetalk.pipeline.forecast import CostBook, RenderKind, Work, slowdown
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.pipeline.prepare import RenderPlan, prepare
 from musetalk.pipeline.render import output_frames
@@ -47,6 +54,7 @@ from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone
 
 _log = logging.getLogger(__name__)
+_Made = TypeVar("_Made")
 
 
 class LipSync:
@@ -70,7 +78,9 @@ class LipSync:
     ) -> None:
         self.registry = registry or BackendRegistry()
         self._own_process = own_process
-        self.costs = costs or CostBook(cache_folder() / "costs.json", _guess)
+        self.costs = costs or CostBook(
+            cache_folder() / "costs.json", lambda kind: guessed_costs(kind, lambda: matmul_rate(kind.device))
+        )
         self._loader = ComponentLoader(self.registry, detector)
 
     def render(
@@ -96,21 +106,98 @@ class LipSync:
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
-        settings = settings or RenderSettings()
-        run = RenderRun(on_progress, cancel)
-        video, voice, out = Path(video), Path(voice), Path(out)
-        check_output(out, self.files(video, voice, out, settings), settings.encoder)
-        with ends_by(run.cancel.check):
-            choice = self.choose(settings)
-            _tell_why(choice, run)
-            settings = settings.with_backend(choice.backend)
-            self._loader.check(settings)
+        settings, video, voice, out = settings or RenderSettings(), Path(video), Path(voice), Path(out)
+        uses = self.files(video, voice, out, settings)
+        return self._render(video, voice, out, settings, None, uses, RenderRun(on_progress, cancel))
+
+    def create_avatar(
+        self,
+        source: Path,
+        folder: Path,
+        settings: RenderSettings | None = None,
+        *,
+        name: str | None = None,
+        backends: Sequence[str] = (),
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Avatar:
+        """Prepare a source once, for all that it will ever speak.
+
+        Args:
+            source: A video, a picture, or a folder of pictures.
+            folder: The folder to make; appears whole or not at all.
+            settings: How faces are found, and the look that speaking starts from.
+            name: What the avatar is called; None: as its folder.
+            backends: What it is prepared for, the one first that speaks where none is named; none: that of the
+                settings.
+            on_progress: See `render`.
+            cancel: See `render`.
+
+        Raises:
+            MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
+        """
+        settings, run = settings or RenderSettings(), RenderRun(on_progress, cancel)
+        name = check_name(Path(folder).name if name is None else name)
+        each = (settings.with_backend(backend) for backend in dict.fromkeys(backends or (settings.backend,)))
+        wanted = [self._chosen(one, run)[0] for one in each]
+        with create_folder(Path(folder)) as made:
+            with ends_by(run.cancel.check), run.clock.measure("preflight"), about("source"):
+                probed = probe_wanted(Path(source), settings.source, run.cancel)
+            draft = AvatarDraft(probed, made, run)
+            for one in wanted:
+                with self._process_tuned(one.backend), self._loader.turn(one, run):
+                    _leased(self._loader.lease(one, run, draft.findings), partial(draft.add, settings=one))
+            draft.finish(name, wanted[0])
+        return open_avatar(Path(folder), run.cancel)
+
+    def speak(
+        self,
+        avatar: Avatar,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """Make an avatar speak `voice`, and write it to `out`: as `render` with its source, which it knows already.
+
+        Args:
+            avatar: From `create_avatar` or `open_avatar`.
+            voice: Any file with sound.
+            out: The file to make; see `render`.
+            settings: What it should look like, from `Avatar.settings_with`; None: its own.
+            on_progress: See `render`.
+            cancel: See `render`.
+
+        Raises:
+            MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
+        """
+        settings, voice, out = settings or avatar.settings, Path(voice), Path(out)
+        avatar.check(settings)
+        uses, run = self.files(avatar.source, voice, out, settings) + avatar.uses, RenderRun(on_progress, cancel)
+        report = self._render(avatar.source, voice, out, settings, avatar.findings(settings), uses, run)
+        return replace(report, avatar=avatar.name, avatar_id=avatar.id)
+
+    def _render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings,
+        findings: Findings | None,
+        uses: FileUses,
+        run: RenderRun,
+    ) -> RenderReport:
+        """Render what is at hand, with what is known of the source already."""
+        check_output(out, uses, settings.encoder)
+        settings, choice = self._chosen(settings, run)
         kind = RenderKind.of(settings, self.registry)
         with self._process_tuned(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
             preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, folder, run)
             with self._loader.turn(settings, run):
-                report = self._render_in_turn(preflight, out, settings, folder, run, memory)
+                report = self._render_in_turn(preflight, out, settings, findings, folder, run, memory)
         return report.chosen(choice.reason())
 
     def _render_in_turn(
@@ -118,14 +205,16 @@ class LipSync:
         preflight: Preflight,
         out: Path,
         settings: RenderSettings,
+        findings: Findings | None,
         folder: Path,
         run: RenderRun,
         memory: PeakMemory,
     ) -> RenderReport:
         """Render what was probed; on return nothing is left of what it was rendered with but what the loader keeps."""
         # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
-        lease, coords_dir = self._loader.lease(settings, run), settings.coords_in(out.parent)
-        with self._preparing(preflight, lease, settings.plan, settings.finish, folder, coords_dir, run) as plan:
+        lease, coords_dir = self._loader.lease(settings, run, findings), settings.coords_in(out.parent)
+        plan_of = partial(self._preparing, preflight, lease, settings.plan, settings.finish)
+        with plan_of(folder, coords_dir, run, findings) as plan:
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
             sound = sound_of(plan, preflight.voice, settings.limits, run)
@@ -140,14 +229,15 @@ class LipSync:
                     run.emit("render", done, timeline.frame_count)
                 outputs.finish()
             peak = memory.mb
-        if note := note_on_decoding(source.experience):
+        for note in filter(None, (note_on_decoding(source.experience), *(findings.notes() if findings else ()))):
             run.warn(note)
         # 11. Report what was done, and what was noticed.
         report = report_of(
             plan, preflight.voice, out, backend, settings.model_dump(mode="json"), run, peak, outputs.measures
         )
-        work = Work.of(source, float(timeline.frame_count / source.fps))
-        self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not plan.saved)
+        if findings is None:  # what was known already tells nothing of what renders cost
+            work = Work.of(source, float(timeline.frame_count / source.fps))
+            self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not plan.saved)
         return report
 
     def choose(self, settings: RenderSettings) -> BackendChoice:
@@ -233,8 +323,7 @@ class LipSync:
         """
         settings = settings or RenderSettings()
         video, voice = Path(video), Path(voice)
-        settings = settings.with_backend(self.choose(settings).backend)
-        self._loader.check(settings)
+        settings, _ = self._chosen(settings, RenderRun())
         kind, device = RenderKind.of(settings, self.registry), settings.network.device
         with (
             temporary_folder(Path(tempfile.gettempdir())) as folder,
@@ -294,11 +383,7 @@ class LipSync:
             run: Progress, cancellation, timing, warnings.
         """
         run = run or RenderRun()
-        with ends_by(run.cancel.check):
-            choice = self.choose(settings)
-            _tell_why(choice, run)
-            settings = settings.with_backend(choice.backend)
-            self._loader.check(settings)
+        settings, _ = self._chosen(settings, run)
         kind = RenderKind.of(settings, self.registry)
         with temporary_folder(folder) as job:
             preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, job, run)
@@ -308,6 +393,40 @@ class LipSync:
                 self._preparing(preflight, lease, settings.plan, settings.finish, job, coords_dir, run) as plan,
             ):
                 yield plan
+
+    @contextmanager
+    def preparing_avatar(
+        self, avatar: Avatar, settings: RenderSettings, folder: Path, run: RenderRun | None = None
+    ) -> Iterator[RenderPlan]:
+        """Do all that comes before an avatar is given a voice: inside the `with` block it can be spoken with live.
+
+        Args:
+            avatar: The avatar.
+            settings: From `Avatar.settings_with`.
+            folder: An existing folder; a temporary one is made inside it and removed at the end.
+            run: Progress, cancellation, timing, warnings.
+        """
+        run = run or RenderRun()
+        avatar.check(settings)
+        settings, _ = self._chosen(settings, run)
+        findings, wanted, finish = avatar.findings(settings), settings.plan, settings.finish
+        with (
+            temporary_folder(folder) as job,
+            self._loader.turn(settings, run),
+            self._loader.lease(settings, run, findings) as components,
+        ):
+            yield plan_avatar(avatar, findings, components, wanted, finish, folder=job, run=run)
+
+    def _chosen(self, settings: RenderSettings, run: RenderRun) -> tuple[RenderSettings, BackendChoice]:
+        """Name the backend of a run, tell why it is that one, and make sure that it can work."""
+        with ends_by(run.cancel.check):
+            choice = self.choose(settings)
+            if reason := choice.reason():
+                _log.info("%s", reason)
+                run.emit("preflight", 0, STEPS, note=reason)
+            settings = settings.with_backend(choice.backend)
+            self._loader.check(settings)
+        return settings, choice
 
     def _pace(self, kind: RenderKind) -> Pace:
         """Return how quickly renders of a kind run here: as was learned, else by their work."""
@@ -351,6 +470,7 @@ class LipSync:
         folder: Path,
         coords_dir: Path | None,
         run: RenderRun,
+        findings: Findings | None = None,
     ) -> Iterator[RenderPlan]:
         """Do all that comes before the first frame is generated; what it is rendered with is lent to the block."""
         with ExitStack() as leases:
@@ -368,23 +488,12 @@ class LipSync:
                     folder=folder,
                     run=run,
                     coords_dir=coords_dir,
+                    findings=findings,
                 )
             yield plan
 
 
-def _tell_why(choice: BackendChoice, run: RenderRun) -> None:
-    """Tell why a run has the backend that was chosen for it."""
-    if reason := choice.reason():
-        _log.info("%s", reason)
-        run.emit("preflight", 0, STEPS, note=reason)
-
-
-def _guess(kind: RenderKind) -> Costs:
-    """Return what renders of a kind should cost on this machine."""
-    return guessed_costs(kind, lambda: matmul_rate(kind.device))
-
-
-def _leased(lease: AbstractContextManager[Components], work: Callable[..., FramePreview]) -> FramePreview:
+def _leased(lease: AbstractContextManager[Components], work: Callable[..., _Made]) -> _Made:
     """Return what comes of work with components; of these, nothing is left here then."""
     with lease as components:
         return work(components=components)

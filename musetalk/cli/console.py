@@ -82,6 +82,8 @@ def describe(report: RenderReport, notice: str) -> str:
         f"{report.fallback_frames} by a fallback; backend {report.backend} on {report.device}, "
         f"peak memory {size(report.peak_rss_mb * 2**20)}",
     ]
+    if report.avatar:
+        lines.append(f"  spoken by the avatar {report.avatar} ({report.avatar_id[:12]})")
     if report.choice:
         lines.append(f"  {report.choice}")
     if report.frame_steps and report.size:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from musetalk.cli.app import serve_app
+from musetalk.cli.avatar import app as avatar_app
+from musetalk.cli.avatar import speak
 from musetalk.cli.compare import compare
 from musetalk.cli.inspect import inspect
 from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal
@@ -34,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(weights_app)
+app.add_typer(avatar_app)
 
 
 @app.callback()
@@ -157,6 +160,7 @@ def render_tasks(
 
 
 app.command("app")(serve_app)
+app.command(context_settings=option_context())(speak)
 app.command(context_settings=option_context())(compare)
 app.command(context_settings=option_context())(inspect)
 

@@ -193,6 +193,11 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def data_folder() -> Path:
+    """Return where this user's programs keep what they were asked to keep (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "musetalk-hybrid"
+
+
 def cache_folder() -> Path:
     """Return where this user's programs keep what can be made again (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musetalk-hybrid"
