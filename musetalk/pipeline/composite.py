@@ -1,7 +1,8 @@
 """Compositing: corrects, blends and enhances generated faces.
 
 Each piece is judged by itself, and passes smoothly from the one before it. So what a frame looks like depends on its
-own piece and on those shortly before it in the same stretch, and never on where rendering began.
+own piece and on those shortly before it in the same stretch, and never on where rendering began. Where a generator
+takes clips of any length, a piece is judged by its first frames, and may be finished in parts, as its frames come.
 """
 
 from __future__ import annotations
@@ -25,13 +26,33 @@ from musetalk.utils.stopping import ends_by, stop_point
 
 _Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, x1, y1
 
+JUDGED = 2  # first frames by which a piece is judged: sharpness needs two neighbours
+_PASSING = 4  # frames over which one look passes to the next
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a face is corrected in one piece.
+
+    Attributes:
+        own: What the piece asks for.
+        before: What the piece before it asked for, from where its look passes to its own; None: there is none.
+    """
+
+    own: AppearanceCorrection
+    before: AppearanceCorrection | None
+
+    def at(self, place: int, passing: int) -> AppearanceCorrection:
+        """Return the look of the frame at a place in the piece, where passing takes so many frames."""
+        return interpolate(self.before, self.own, min(1.0, (place + 1) / passing))
+
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What is known of one face at the end of a piece, for the piece after it."""
+    """What is known of one face at the end of a piece, or of a part of it, for what comes after it."""
 
     backend: str
-    look: AppearanceCorrection
+    look: _Look
     memory: Memory | None
 
 
@@ -45,6 +66,7 @@ class Compositor:
 
     def __init__(self, plan: RenderPlan, run: RenderRun) -> None:
         self._settings, self._run = plan.finish.blend, run
+        self._whole = plan.components.generator.spec.min_clip > 1  # whether pieces are judged by all of their frames
         enhancer = plan.components.enhancer
         self._enhancing = None if enhancer is None else EnhanceStage(enhancer, plan, run)
         self._before: dict[int, _Before] = {}
@@ -70,7 +92,7 @@ class Compositor:
         views = [[] if enhancing is None else enhancing.views(face, segment.first) for face in painted]
         with self._run.clock.measure("composite"):
             parts = _open_parts(batch, views)
-            looks = self._composite(segment.first, parts, painted, before)
+            looks = self._composite(segment, parts, painted, before)
         if enhancing is not None:
             # Where pieces share frames, these are cross-faded, and say enough.
             remembered = [None if each is None or segment.lead else each.memory for each in before]
@@ -86,26 +108,36 @@ class Compositor:
 
     def _composite(
         self,
-        first: int,
+        segment: Segment,
         parts: Sequence[Sequence[Part]],
         painted: Sequence[GeneratedFace],
         before: Sequence[_Before | None],
-    ) -> list[AppearanceCorrection]:
+    ) -> list[_Look]:
         """Lay each face over its parts of the frames, its look passing from the one before to its own."""
         patches = [_patches(own, face) for own, face in zip(parts, painted, strict=True)]
-        looks = list(map(self._look, parts, patches))
-        for each, own, laid, look in zip(before, parts, patches, looks, strict=True):
+        looks = [self._look(segment, *each) for each in zip(parts, patches, before, strict=True)]
+        passing = segment.stop - segment.first if self._whole else _PASSING
+        for own, laid, look in zip(parts, patches, looks, strict=True):
             for place, (part, patch) in enumerate(zip(own, laid, strict=True)):
                 stop_point()
                 if patch is not None:
-                    passing = interpolate(None if each is None else each.look, look, (place + 1) / len(own))
-                    blend(part.rgb, apply_correction(patch, passing, first + place), self._settings.method)
+                    shown = look.at(segment.handed_on + place, passing)
+                    corrected = apply_correction(patch, shown, segment.first + place)
+                    blend(part.rgb, corrected, self._settings.method)
                     part.cover(patch.x, patch.y, patch.weight)
         return looks
 
-    def _look(self, parts: Sequence[Part], patches: Sequence[Patch | None]) -> AppearanceCorrection:
-        shown = [(part.rgb, patch) for part, patch in zip(parts, patches, strict=True) if patch is not None]
-        return measure_appearance([picture for picture, _ in shown], [patch for _, patch in shown], self._settings)
+    def _look(
+        self, segment: Segment, parts: Sequence[Part], patches: Sequence[Patch | None], before: _Before | None
+    ) -> _Look:
+        """Return the look of a face: what its piece asks for, or, where a part was laid already, what that had."""
+        if segment.handed_on and before is not None:
+            return before.look
+        judged = len(parts) if self._whole else JUDGED
+        pairs = list(zip(parts, patches, strict=True))[:judged]
+        shown = [(part.rgb, patch) for part, patch in pairs if patch is not None]
+        own = measure_appearance([picture for picture, _ in shown], [patch for _, patch in shown], self._settings)
+        return _Look(own, None if before is None else before.look.own)
 
 
 def _open_parts(batch: Batch, views: Sequence[Sequence[CropTransform]]) -> list[list[Part]]:

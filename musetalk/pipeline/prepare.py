@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
@@ -74,6 +75,14 @@ class Window:
     sources: range
 
 
+class Presence(Protocol):
+    """How much of the generated face each output frame shows: an array, or what learns of the voice as it arrives."""
+
+    def __getitem__(self, frame: int, /) -> float:
+        """Return it for one frame, 0 to 1."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RenderPlan:
     """Everything that is known of a render before it paints. Shared by threads.
@@ -103,7 +112,7 @@ class RenderPlan:
     every_face: FacePlan
     face_plan: FacePlan
     envelope: EnvelopeTrack
-    presence: Float32Array | None
+    presence: Presence | None
     segments: tuple[Segment, ...]
     components: Components
     session: BackendSession

@@ -128,7 +128,7 @@ def _joined(batches: Iterator[Batch], segments: Sequence[Segment]) -> Iterator[O
     """Yield the frames of all segments in order; those that two segments painted cross-faded."""
     held: list[OutputFrame] = []  # painted by the segment before, and by this one, too
     for batch, after in zip_longest(batches, segments[1:]):
-        frames = _finished(batch)
+        frames = frames_of(batch)
         for place, (before, own) in enumerate(zip(held, frames, strict=False), 1):
             frames[place - 1] = _faded(before, own, place / (len(held) + 1))
         own_frames = frames[batch.segment.lead - len(held) :]
@@ -137,7 +137,8 @@ def _joined(batches: Iterator[Batch], segments: Sequence[Segment]) -> Iterator[O
         held = own_frames[len(own_frames) - shared :]
 
 
-def _finished(batch: Batch) -> list[OutputFrame]:
+def frames_of(batch: Batch) -> list[OutputFrame]:
+    """Return the output frames that a finished segment holds, those that it shares with others among them."""
     steps = zip(*(painted.steps() for painted in batch.painted), strict=True) if batch.painted else repeat(())
     sources = batch.sources or repeat(None)
     parts = zip(count(batch.segment.first), batch.frames, steps, sources, strict=False)

@@ -29,6 +29,8 @@ class Segment:
             before made of them, so that no jump shows.
         joined: Whether it goes on with what the segment before it shows: the same faces of the same shot, with no jump
             in the source.
+        handed_on: Frames before `first` that belong to it, and were handed on already: where they are painted as the
+            voice arrives, in parts.
     """
 
     start: int
@@ -36,6 +38,7 @@ class Segment:
     tracks: tuple[int, ...]
     lead: int = 0
     joined: bool = False
+    handed_on: int = 0
 
     @property
     def first(self) -> int:
