@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from musetalk.avatars.given_crops import GivenCropsFile
 from musetalk.avatars.latents import LatentsFile
 from musetalk.avatars.manifest import FACES, LABELS, MANIFEST, SOURCE, FileFacts, Manifest, damaged, read_manifest
 from musetalk.avatars.settings import check_decided, settings_of
@@ -80,6 +81,17 @@ class Avatar:
             SettingsError: They differ in what was decided when it was made.
         """
         check_decided(settings, self.settings, self.name)
+
+    def given_crops(self, backend: str) -> GivenCropsFile | None:
+        """Return crops and masks for a backend that were placed elsewhere; None: they are placed here.
+
+        Raises:
+            AvatarError: They are damaged.
+        """
+        prepared, source = self.manifest.prepared(backend), self.manifest.source
+        if prepared is None or prepared.crops is None or prepared.masks is None:
+            return None
+        return GivenCropsFile(self.folder / prepared.crops, self.folder / prepared.masks, (source.width, source.height))
 
     def findings(self, settings: RenderSettings) -> AvatarFindings:
         """Return what it knows, for one render with these settings."""
@@ -164,6 +176,14 @@ class AvatarFindings:
         if backend not in self._latents:
             self._latents[backend] = LatentsFile(self._avatar.folder / prepared.latents)
         return self._latents[backend]
+
+    def crops(self, backend: str) -> GivenCropsFile | None:
+        """Return crops and masks that were placed elsewhere; None: they are placed here.
+
+        Raises:
+            AvatarError: They are damaged.
+        """
+        return self._avatar.given_crops(backend)
 
     def notes(self) -> tuple[str, ...]:
         """Return what was noted when the avatar was made, and which latents it lacked."""

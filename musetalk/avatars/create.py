@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from musetalk.avatars.bundle import file_facts, source_digest
 from musetalk.avatars.latents import LatentsFile, LatentsWriter
-from musetalk.avatars.manifest import FACES, LABELS, SOURCE, FileFacts, check_name, make_manifest
+from musetalk.avatars.manifest import FACES, LABELS, SOURCE, check_name, make_manifest
 from musetalk.avatars.settings import kept_values
 from musetalk.backends.types import EncodesCrops
 from musetalk.errors import PATH, AvatarError, BackendError, write_error
@@ -29,7 +29,7 @@ from musetalk.pipeline.components import Components
 from musetalk.pipeline.cropping import crop_from
 from musetalk.pipeline.findings import KnownDetector, Reading
 from musetalk.pipeline.prepare import RenderPlan, passing_notes, prepare
-from musetalk.progress import RenderRun
+from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.files import readable, temporary_folder
@@ -126,6 +126,8 @@ class AvatarDraft:
                 "parsed": self._keep_parsed(plan.session.cropper.parsed, components, number),
                 "latents": self._keep_latents(plan, number),
                 "seed": settings.network.seed,
+                "crops": None,
+                "masks": None,
             }
         )
 
@@ -146,29 +148,19 @@ class AvatarDraft:
             stored = self._keep_source()
             if self._labels is not None:
                 shutil.move(self._labels.path, self.folder / LABELS)
-            files = {path.relative_to(self.folder).as_posix(): self._facts(path) for path in sorted(self._written())}
-            self._faces.save(self.folder / FACES, source_digest(files))
-            files[FACES] = self._facts(self.folder / FACES)
-            noticed = [note for note in run.warnings if note not in self._passing]
-            make_manifest(
-                {
-                    "name": check_name(name),
-                    "source": {
-                        "file": stored,
-                        "name": readable(source.path.name),
-                        "width": source.width,
-                        "height": source.height,
-                        "fps": rate_text(source.fps),
-                        "frames": source.frame_count,
-                        "sound": source.has_sound,
-                    },
-                    "settings": kept_values(settings),
-                    "detector": self._detector,
-                    "backends": self._backends,
-                    "notes": noticed,
-                    "files": {name: each.model_dump() for name, each in sorted(files.items())},
-                }
-            ).save(self.folder)
+            complete_folder(
+                self.folder,
+                name,
+                source,
+                self._faces,
+                file=stored,
+                called=source.path.name,
+                detector=self._detector,
+                backends=self._backends,
+                settings=settings,
+                notes=[note for note in run.warnings if note not in self._passing],
+                cancel=run.cancel,
+            )
         run.emit("finish", 1, 1)
 
     @property
@@ -199,6 +191,9 @@ class AvatarDraft:
     def latents(self, backend: str) -> LatentsFile | None:
         """Return none: they are made later."""
         return None
+
+    def crops(self, backend: str) -> None:
+        """Return none: they are placed here."""
 
     def notes(self) -> tuple[str, ...]:
         """Return none."""
@@ -251,11 +246,62 @@ class AvatarDraft:
             problem = f'the source cannot be copied to "{PATH}" ({error.strerror})'
             raise write_error(error)(problem, "free some space", path=self.folder.parent.parent) from error
 
-    def _written(self) -> Iterator[Path]:
-        return (path for path in self.folder.rglob("*") if path.is_file())
 
-    def _facts(self, path: Path) -> FileFacts:
-        return file_facts(path, self.run.cancel)
+def complete_folder(
+    folder: Path,
+    name: str,
+    source: Source,
+    faces: FacePlan,
+    *,
+    file: str,
+    called: str,
+    detector: str,
+    backends: Sequence[Mapping[str, Any]],
+    settings: RenderSettings,
+    notes: Sequence[str],
+    cancel: CancelToken,
+) -> None:
+    """Write an avatar's faces and its manifest; all its other files are in the folder.
+
+    Args:
+        folder: Where they are.
+        name: Of the avatar.
+        source: What it is made of.
+        faces: All faces of the source.
+        file: The source in the folder, see `SourceFacts`.
+        called: What its file was called.
+        detector: What found the faces.
+        backends: What was prepared, see `PreparedBackend`.
+        settings: That the avatar keeps.
+        notes: What the user should know, a sentence each.
+        cancel: Ends it.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): file_facts(path, cancel) for path in written}
+    faces.save(folder / FACES, source_digest(files))
+    files[FACES] = file_facts(folder / FACES, cancel)
+    make_manifest(
+        {
+            "name": check_name(name),
+            "source": {
+                "file": file,
+                "name": readable(Path(called)),
+                "width": source.width,
+                "height": source.height,
+                "fps": rate_text(source.fps),
+                "frames": source.frame_count,
+                "sound": source.has_sound,
+            },
+            "settings": kept_values(settings),
+            "detector": detector,
+            "backends": [*backends],
+            "notes": [*notes],
+            "files": {name: each.model_dump() for name, each in sorted(files.items())},
+        }
+    ).save(folder)
 
 
 def _crops_of(plan: RenderPlan, run: RenderRun) -> Iterator[tuple[int, UInt8Array]]:

@@ -76,6 +76,8 @@ class PreparedBackend(_Part):
         parsed: The file of parsed faces; None: nothing was to be read.
         latents: The file of latents; None: there are none.
         seed: With which latents were sampled; None: they are their mode.
+        crops: The file of crops that were placed elsewhere; None: they are placed here.
+        masks: The file of their masks.
     """
 
     name: str
@@ -85,6 +87,8 @@ class PreparedBackend(_Part):
     parsed: str | None
     latents: str | None
     seed: int | None
+    crops: str | None = None
+    masks: str | None = None
 
     @property
     def reading(self) -> Reading:
@@ -206,7 +210,8 @@ def _check(folder: Path, manifest: Manifest, values: Mapping[str, Any]) -> None:
         if not _FILE.fullmatch(name) or name == MANIFEST:
             raise damaged(folder, f"no file of it can be called {name[:80]!r}")
     files, source = set(manifest.files), manifest.source.file
-    named = {name for each in manifest.backends for name in (each.parsed, each.latents) if name is not None}
+    parts = [(each.parsed, each.latents, each.crops, each.masks) for each in manifest.backends]
+    named = {name for each in parts for name in each if name is not None}
     pictured = source == SOURCE and any(name.startswith(f"{SOURCE}/") for name in files)
     lacking = sorted((named | {FACES} | (set() if pictured else {source})) - files)
     if lacking:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetalk.avatars.settings import decided
-from musetalk.cli.options import cancel_on_signal
+from musetalk.cli.options import AvatarsDir, Named, cancel_on_signal
 from musetalk.cli.setting_options import option_context, with_settings
+from musetalk.cli.upstream_avatars import export_cache, import_cache
 
 if TYPE_CHECKING:
     from musetalk.avatars.manifest import Manifest
@@ -25,11 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-AvatarsDir = Annotated[
-    Path | None,
-    typer.Option("--avatars-dir", envvar="MUSETALK_AVATARS", help="Where avatars are (default: the user's data)."),
-]
-Named = Annotated[str, typer.Argument(metavar="AVATAR", help="Its name, its id, or its folder.")]
+app.command("import")(import_cache)
+app.command("export", context_settings=option_context())(export_cache)
 
 
 @app.command(context_settings=option_context())

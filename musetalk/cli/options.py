@@ -6,13 +6,22 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
 
 from musetalk.errors import SettingsError, one_line
 from musetalk.settings import nested
 
 if TYPE_CHECKING:
     from musetalk.progress import CancelToken
+
+AvatarsDir = Annotated[
+    Path | None,
+    typer.Option("--avatars-dir", envvar="MUSETALK_AVATARS", help="Where avatars are (default: the user's data)."),
+]
+Named = Annotated[str, typer.Argument(metavar="AVATAR", help="Its name, its id, or its folder.")]
 
 FAILED, USAGE, CANCELLED = 1, 2, 130  # exit codes
 

@@ -409,6 +409,16 @@ def encode_copy(out: Path, *, layout: FrameLayout, fps: Fraction, sound: Path | 
     ]
 
 
+def encode_lossless(out: Path, *, size: tuple[int, int], fps: Fraction) -> list[str]:
+    """Encode RGB pictures from stdin so that every value comes back; a key frame a second."""
+    return [
+        *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
+        *_raw_frames(FrameLayout(*size), fps),
+        *["-c:v", "libx264rgb", "-qp", "0", "-preset", "veryfast", "-g", str(max(1, round(fps)))],
+        *["-map_metadata", "-1", file_url(out)],
+    ]
+
+
 def encode_flac(sound: Path, out: Path) -> list[str]:
     """Encode a WAV file as FLAC with 16 bits a sample."""
     return [*_quiet(), "-y", *read_input(sound), "-c:a", "flac", "-sample_fmt", "s16", file_url(out)]

@@ -263,8 +263,9 @@ class ComponentLoader:
     ) -> Components:
         models_dir, network, spec = wanted.models_dir, wanted.network, generator.spec
         device, audio_spec, enhanced = network.device, spec.audio_spec, wanted.enhance.wanted
-        parsed = _needs_labels(wanted.mask, spec)
-        reading = Reading(parsed or enhanced, spec.framing != "square" or enhanced, enhanced)
+        given = spec.framing == "halved" and found is not None and found.crops(backend.name) is not None
+        parsed = _needs_labels(wanted.mask, spec, given=given)
+        reading = Reading(parsed or enhanced, (spec.framing != "square" and not given) or enhanced, enhanced)
         look = found is None or not found.covers(backend.name, reading)
         parser = self._parser(leases, device, models_dir) if reading.labels and look else None
         landmarker = self._landmarker(leases, device, models_dir) if reading.landmarks and look else None
@@ -403,7 +404,10 @@ def _published_notes(others: Sequence[str] | None) -> list[str]:
     ]
 
 
-def _needs_labels(wanted: MaskSettings, spec: GeneratorSpec) -> bool:
+def _needs_labels(wanted: MaskSettings, spec: GeneratorSpec, *, given: bool) -> bool:
+    """Return whether faces have to be parsed; `given`: their crops are there, and masks where none is named."""
+    if given:
+        return wanted.shape in PARSED_SHAPES or bool(wanted.occlusion)
     return spec.framing != "square" or wanted.shape_of(spec.mask) in PARSED_SHAPES or bool(wanted.occlusion)
 
 

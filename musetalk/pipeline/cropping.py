@@ -9,11 +9,12 @@ from musetalk.backends.types import FaceGenerator
 from musetalk.compositing.blending import Patch, make_patch
 from musetalk.compositing.masks import FaceMask
 from musetalk.faces.crops.aligner import Aligner
-from musetalk.faces.crops.crop import CropTransform, place_crops
+from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, place_crops
 from musetalk.faces.parsing.face_extent import halved_crop, shift_range
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.types import FaceSample
 from musetalk.media.frames import Frame, Part
+from musetalk.pipeline.given_crops import GivenCrops
 from musetalk.settings import CropSettings
 from musetalk.utils.arrays import UInt8Array
 
@@ -44,10 +45,14 @@ class FaceCropper:
         parsed: Extents, landmarks and labels.
         generator: What paints.
         settings: How faces are cropped for it.
+        given: Crops between cheeks and chin that were placed before, and are not placed here; None: there are none.
     """
 
-    def __init__(self, parsed: ParsedFaces, generator: FaceGenerator, settings: CropSettings) -> None:
+    def __init__(
+        self, parsed: ParsedFaces, generator: FaceGenerator, settings: CropSettings, given: GivenCrops | None = None
+    ) -> None:
         self.parsed = parsed
+        self.given = given if generator.spec.framing == "halved" else None
         self._size, self._spec, self._settings = generator.crop_size, generator.spec, settings
 
     def crops(self, frames: Sequence[int], faces: Sequence[FaceSample]) -> list[CropTransform]:
@@ -61,11 +66,7 @@ class FaceCropper:
             return [*place_crops(faces, self._size)]
         if self._spec.aligner is not None and self._spec.framing == "aligned":
             return self._aligned(frames, faces, self._spec.aligner)
-        margin = self._settings.extra_margin if self._spec.margin_below else 0
-        extents = (self.parsed.extent(frame, face) for frame, face in zip(frames, faces, strict=True))
-        shift = self._settings.bbox_shift
-        crops = [halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin) for extent in extents]
-        return [replace(crop, back=self._settings.resampling) for crop in crops]
+        return [self._halved(frame, face) for frame, face in zip(frames, faces, strict=True)]
 
     def own_crop(self, frame: int, face: FaceSample) -> CropTransform:
         """Place the crop of a face as it is without other frames: native crops of a clip share their size."""
@@ -86,6 +87,16 @@ class FaceCropper:
         if self._spec.framing != "halved":
             return None
         return shift_range([self.parsed.extent(frame, face) for frame, face in zip(frames, faces, strict=True)])
+
+    def _halved(self, frame: int, face: FaceSample) -> CropTransform:
+        back = self._settings.resampling
+        given = None if self.given is None else self.given.box(frame)
+        if given is not None:
+            x0, y0, x1, y1 = given
+            return BoxCropTransform(x0, y0, x1 - x0, y1 - y0, self._size, "upstream", back)
+        margin, shift = self._settings.extra_margin if self._spec.margin_below else 0, self._settings.bbox_shift
+        extent = self.parsed.extent(frame, face)
+        return replace(halved_crop(extent, size=self._size, bbox_shift=shift, extra_margin=margin), back=back)
 
     def _aligned(self, frames: Sequence[int], faces: Sequence[FaceSample], aligner: Aligner) -> list[CropTransform]:
         found = [self.parsed.points(frame, face) for frame, face in zip(frames, faces, strict=True)]

@@ -11,6 +11,7 @@ from musetalk.faces.parsing.parsed_faces import ParsedFaces
 from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox, FaceDetector
 from musetalk.media.types import Source
+from musetalk.pipeline.given_crops import GivenCrops
 from musetalk.utils.arrays import UInt8Array
 
 
@@ -80,6 +81,14 @@ class Findings(Protocol):
 
     def latents(self, backend: str) -> KeptLatents | None:
         """Return latents of the crops that a backend is shown; None: there are none."""
+        ...
+
+    def crops(self, backend: str) -> GivenCrops | None:
+        """Return crops for a backend that were placed elsewhere; None: they are placed here.
+
+        Raises:
+            MuseTalkError: They cannot be read back.
+        """
         ...
 
     def notes(self) -> tuple[str, ...]:

@@ -79,6 +79,9 @@ class FaceMasker:
         return self._behind(mask, frame, face, self._maps_around(frame, face))
 
     def _make_mask(self, frame: int, face: FaceSample, crop: CropTransform) -> FaceMask:
+        given = None if self.cropper.given is None or self._settings.shape != "auto" else self.cropper.given.mask(frame)
+        if given is not None:
+            return given
         maps = self._maps_around(frame, face)
         shown, pasted = self._spec.paste_mask, self._spec.pasted
         if shown is None or crop.size is None:

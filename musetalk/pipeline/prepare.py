@@ -394,7 +394,8 @@ def _lay_out(
     speech: SpeechTrack,
 ) -> BackendSession:
     """Return a backend with the crops and masks of the faces, and the voice, as it takes them."""
-    cropper = FaceCropper(parsed, components.generator, crop)
+    given = None if findings is None else findings.crops(components.backend)
+    cropper = FaceCropper(parsed, components.generator, crop, given)
     masker = FaceMasker(cropper, components.generator.spec, mask, fps=fps)
     latents = None if findings is None else findings.latents(components.backend)
     return BackendSession(components.backend, components.generator, cropper, masker, speech, latents)

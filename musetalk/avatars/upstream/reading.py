@@ -43,7 +43,6 @@ _MOST_INFO = 2**20  # bytes of the facts
 _LONGEST_NAME = 1024  # characters of what the facts say
 _FARTHEST_SHIFT = 2**15  # pixels
 _INSIDE = 0.5  # least share of a box that lies in its picture
-_SLACK = 2  # pixels by which a box may leave its blended square, for rounding
 _WIDEST = 4  # times as wide as its box that a blended square may be
 
 
@@ -201,7 +200,7 @@ def _check_masks(masks: Sequence[Path], mask_boxes: Int32Array, boxes: Int32Arra
                 f"{wanted[0]}x{wanted[1]}"
             )
             raise AvatarError(problem, AGAIN, path=mask)
-        around = all(square[at] <= box[at] + _SLACK and square[at + 2] >= box[at + 2] - _SLACK for at in (0, 1))
+        around = all(square[at] <= box[at] and square[at + 2] >= box[at + 2] for at in (0, 1))
         if not around or max(wanted) > _WIDEST * max(box[2] - box[0], box[3] - box[1]):
             problem = f'"{path.name}" has the mask of frame {number} elsewhere than its face'
             raise AvatarError(problem, AGAIN, path=path)

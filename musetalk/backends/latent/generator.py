@@ -152,11 +152,11 @@ class LatentGenerator:
         no_memory = OutOfMemoryError("there is not enough memory to encode faces", LESS_MEMORY)
         with out_of_memory_as(no_memory), torch.inference_mode():
             encoded = finite(self._source_latents(crops, check, None))
-        return [_digest(crop) for crop in crops], encoded.float().numpy()
+        return [crop_digest(crop) for crop in crops], encoded.float().numpy()
 
     def _source_latents(self, crops: UInt8Array, check: Callable[[], None], kept: KeptLatents | None) -> torch.Tensor:
         """Latents of the masked crops and of the crops: float [N, 8, h, w], on the CPU."""
-        digests = [_digest(crop) for crop in crops]
+        digests = [crop_digest(crop) for crop in crops]
         known: dict[bytes, torch.Tensor] = {}
         for digest in dict.fromkeys(digests):
             own = None if kept is None else _fitting(kept.get(digest), crops.shape[1])
@@ -191,7 +191,7 @@ class LatentGenerator:
         return result if self._paste is None else self._paste(result, clip.crops)
 
 
-def _digest(crop: UInt8Array) -> bytes:
+def crop_digest(crop: UInt8Array) -> bytes:
     """Return what crops are told apart by: their pixels'."""
     return blake2b(crop.tobytes(), digest_size=16).digest()
 
