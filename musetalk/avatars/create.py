@@ -115,7 +115,8 @@ class AvatarDraft:
             self._passing.add(note_on_shortening(self.source, plan.source.frame_count))
             self.source, self._faces = plan.source, plan.every_face
             self._detector = components.detector.fingerprint
-        self._passing.update((*passing_notes(plan), *components.notes))
+        self._passing.update(passing_notes(plan))
+        self._passing.update(note for note in components.notes if note not in components.look_notes)
         reading = components.reading
         self._backends.append(
             {

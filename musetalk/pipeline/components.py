@@ -62,7 +62,7 @@ class Components:
         encoder: Hears the voice; None: the generator listens to the envelope.
         features: Where features of voices are kept.
         notes: What the user should know of the choice, a sentence each.
-        look_notes: The same of what finds and reads faces; none where that was done before.
+        look_notes: Those of them that are about finding and reading faces; none where that was done before.
         backend: The name of what paints.
         fallback_reason: Why it is another backend than the settings name; empty: it is that one.
         fallback_kind: The kind of the error behind that.
@@ -289,7 +289,7 @@ class ComponentLoader:
             reading,
             None if audio_spec is None else self._encoder(leases, audio_spec, device, models_dir),
             None if audio_spec is None else FeatureCache(cache_folder() / "features"),
-            tuple(notes),
+            (*look_notes, *notes),
             tuple(look_notes),
             backend.name,
             make_room=leases.make_room,

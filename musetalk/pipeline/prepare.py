@@ -213,7 +213,7 @@ def _output_layout(source: Source, components: Components, limits: Limits) -> Fr
 def _warn(plan: RenderPlan, run: RenderRun) -> None:
     """Say what the result will lack, and why."""
     size, *others = passing_notes(plan)
-    for note in (size, *plan.components.look_notes, *plan.components.notes, *others):
+    for note in (size, *plan.components.notes, *others):
         if note:
             run.warn(note)
 
