@@ -139,18 +139,45 @@ def encode_filters(layout: FrameLayout, color: ColorTags) -> str:
     Sides that grow (see `encoded_size`) do so by a pixel that repeats the edge. An untagged picture stays untagged,
     and is written as players will read it. Planes of 4:2:0 with 8 bits are encoded as they are.
     """
-    width, height = size = (layout.width, layout.height)
-    steps = []
-    if (grown := encoded_size(size)) != size:
-        steps.append(f"pad={grown[0]}:{grown[1]}")
-        steps.append(f"fillborders=right={grown[0] - width}:bottom={grown[1] - height}:mode=smear")
+    steps = _grown(layout)
     if layout.planar:
         converted = [] if layout.pixel_format == _ENCODED else [f"scale=flags=bicubic+{_EXACT},format={_ENCODED}"]
         return ",".join([*steps, *converted, _tags(color)])
-    matrix = color.space if color.space in SWSCALE_MATRICES else assumed_matrix(width, height)
+    matrix = color.space if color.space in SWSCALE_MATRICES else assumed_matrix(layout.width, layout.height)
     output_range = "pc" if color.range == "pc" else "tv"
     steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags=bicubic+{_EXACT},format={_ENCODED}")
     return ",".join([*steps, _tags(color)])
+
+
+def _grown(layout: FrameLayout) -> list[str]:
+    """Return the steps by which odd sides grow (see `encoded_size`) by a pixel that repeats the edge."""
+    size = (layout.width, layout.height)
+    grown = encoded_size(size)
+    if grown == size:
+        return []
+    if layout.subsampling == (1, 1):
+        return [_smeared(size, grown)]
+    # `pad` leaves out the last column and row where pixels share chroma: so each plane grows by itself.
+    names = ("luma", "blue", "red")
+    stored = [(shape[1], shape[0]) for shape in layout.shapes]
+    wanted = [grown, *[tuple(-(-side // step) for side, step in zip(grown, layout.subsampling, strict=True))] * 2]
+    planes = [
+        f"[{name}]{_smeared(before, (after[0], after[1]))}[{name}_grown]"
+        for name, before, after in zip(names, stored, wanted, strict=True)
+    ]
+    order = ":".join(f"map{place}s={place}:map{place}p=0" for place in range(3))
+    return [
+        f"extractplanes=y+u+v{''.join(f'[{name}]' for name in names)};{';'.join(planes)};"
+        f"{''.join(f'[{name}_grown]' for name in names)}mergeplanes={order}:format={layout.pixel_format}"
+    ]
+
+
+def _smeared(size: tuple[int, int], grown: tuple[int, int]) -> str:
+    """Return the step from pictures of a size to larger ones, whose last pixels repeat the edge."""
+    if grown == size:
+        return "null"
+    beyond = f"right={grown[0] - size[0]}:bottom={grown[1] - size[1]}"
+    return f"pad={grown[0]}:{grown[1]},fillborders={beyond}:mode=smear"
 
 
 def _tags(color: ColorTags) -> str:

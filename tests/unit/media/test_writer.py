@@ -9,7 +9,7 @@ import pytest
 
 from musetalk.errors import OutputError
 from musetalk.media.ffmpeg_commands import SoundTrack
-from musetalk.media.frames import FrameLayout, frame_of
+from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice, extract_sound_of, extract_voice
@@ -46,12 +46,18 @@ def alone(voice: Voice) -> SoundTrack:
 
 
 def writer(
-    out: Path, frames: np.ndarray, track: SoundTrack, *, fps: Fraction = Fraction(25), color: ColorTags | None = None
+    out: Path,
+    frames: np.ndarray,
+    track: SoundTrack,
+    *,
+    fps: Fraction = Fraction(25),
+    color: ColorTags | None = None,
+    layout: FrameLayout | None = None,
 ) -> VideoWriter:
     return VideoWriter(
         out,
         folder=track.voice.parent,
-        layout=FrameLayout(frames.shape[2], frames.shape[1]),
+        layout=layout or FrameLayout(frames.shape[2], frames.shape[1]),
         fps=fps,
         sound=track,
         color=color or ColorTags(),
@@ -114,6 +120,22 @@ def test_odd_sizes_grow_by_one_pixel_that_repeats_the_edge(
     out = write(tmp_path / "out.mp4", frames, alone(sound))
     assert picture_size(out) == (64, 48)
     assert decode(out).min() > 190
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "yuv444p"])
+def test_odd_planes_lose_neither_their_last_column_nor_their_last_row(
+    tmp_path: Path, sound: Voice, pixel_format: str
+) -> None:
+    layout = FrameLayout(63, 47, pixel_format)
+    frame = Frame(layout)
+    for plane, level in zip(frame.planes, (180, 128, 128), strict=True):
+        plane[...] = level << (layout.bits - 8)
+    with writer(tmp_path / "out.mp4", frame.data, alone(sound), layout=layout) as video:
+        for _ in range(50):
+            video.write(frame)
+        video.finish()
+    assert picture_size(tmp_path / "out.mp4") == (64, 48)
+    assert decode(tmp_path / "out.mp4").min() > 180
 
 
 @pytest.mark.parametrize(
