@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.media.filters import Resize, decode_filters, encode_filters, set_tags, shrink_filters
+from musetalk.media.filters import Resize, decode_filters, encode_filters, live_filters, set_tags, shrink_filters
 from musetalk.media.frames import FrameLayout
 from musetalk.media.seeking import Way
 from musetalk.media.types import ColorTags, Conversion
@@ -22,6 +22,8 @@ CONTAINERS = (
     "mxf,nsv,nut,obu,ogg,oma,png_pipe,rm,shn,smjpeg,sox,tak,truehd,tta,vc1,vob,voc,vvc,w64,wav,webp_pipe,wtv,wv,"
     "yuv4mpegpipe"
 )
+
+LIVE_RATE = 48_000  # samples a second of live sound
 
 # ffmpeg would queue eight raw frames on either side of a pipe, beside the ones that the pipeline holds.
 _SHORT_QUEUE = ("-thread_queue_size", "1")
@@ -416,6 +418,53 @@ def encode_lossless(out: Path, *, size: tuple[int, int], fps: Fraction) -> list[
         *_raw_frames(FrameLayout(*size), fps),
         *["-c:v", "libx264rgb", "-qp", "0", "-preset", "veryfast", "-g", str(max(1, round(fps)))],
         *["-map_metadata", "-1", file_url(out)],
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveQuality:
+    """How live pictures and sound are encoded.
+
+    Attributes:
+        crf: Quality of the pictures, lower is better.
+        max_kbps: The most that a second of pictures takes, in kbit/s, whatever the quality; None: no limit.
+        preset: x264's.
+        max_height: Higher pictures are made smaller, in their proportions; None: as large as they are.
+        keyframe_seconds: The most between pictures that a player can begin with.
+        audio_kbps: Bit rate of the sound.
+        threads: On which a picture is encoded.
+    """
+
+    crf: int = 23
+    max_kbps: int | None = None
+    preset: str = "veryfast"
+    max_height: int | None = None
+    keyframe_seconds: float = 1.0
+    audio_kbps: int = 96
+    threads: int = 1
+
+
+def encode_live(*, layout: FrameLayout, fps: Fraction, quality: LiveQuality) -> list[str]:
+    """Encode an AVI of raw frames of a layout, with mono sound, from stdin to two FLV in turns on stdout.
+
+    No packet waits for what comes after it. A muxer of two streams holds a packet back until the other stream has one,
+    too, or until a much later one is there; so one such is put there, of a third stream, which goes nowhere.
+    """
+    limit = quality.max_kbps
+    bounded = [] if limit is None else ["-maxrate", f"{limit}k", "-bufsize", f"{max(1, limit // 2)}k"]
+    flv = "f=flv:flush_packets=1:flvflags=no_duration_filesize"
+    return [
+        *["-hide_banner", "-nostats", "-loglevel", "error"],
+        *["-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0"],
+        *["-f", "avi", "-c:v", "rawvideo", "-i", "pipe:0"],
+        *["-itsoffset", "1000000000", "-f", "lavfi", "-i", "anullsrc=duration=0.02"],
+        *["-map", "0:v", "-map", "0:a", "-map", "1:a", "-max_interleave_delta", "1"],
+        *["-vf", live_filters(layout, quality.max_height), "-fps_mode", "passthrough"],
+        *["-c:v", "libx264", "-preset", quality.preset, "-tune", "zerolatency", "-threads:v", str(quality.threads)],
+        *["-crf", str(quality.crf), *bounded, "-g", str(max(1, round(quality.keyframe_seconds * fps)))],
+        *["-c:a:0", "aac", "-b:a:0", f"{quality.audio_kbps}k", "-ar:a:0", str(LIVE_RATE), "-ac:a:0", "1"],
+        *["-flags:v", "+global_header", "-flags:a:0", "+global_header", "-c:a:1", "pcm_s16le"],
+        *["-f", "tee", f"[select=0:{flv}]pipe\\:1|[select=1:{flv}]pipe\\:1|[select=2:f=null]-"],
     ]
 
 

@@ -21,6 +21,7 @@ STALL_SECONDS = 120.0  # a child that neither gives nor takes a byte for so long
 FINISH_SECONDS = 1800.0  # an encoder may rewrite a long file to move its index to the front
 _POLL_SECONDS = 0.1
 _SIGN_OF_LIFE = 0.1  # seconds of processor time in STALL_SECONDS: on a busy machine a child may get no more
+_READ_BYTES = 2**16
 _MAX_LINE = 4096  # bytes of stderr that are taken for a line
 _MAX_KEPT = 1000  # lines
 _DISK_FULL = "No space left"  # how the system words it, which ffmpeg repeats
@@ -151,6 +152,16 @@ class Child:
         self._check_cancel()
         return filled
 
+    def read_some(self) -> bytes:
+        """Return what its stdout holds, as soon as that is anything; empty at the end.
+
+        There is no limit to how long that takes: what is fed live rightly waits for what comes next.
+        """
+        assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
+        data: bytes = self._process.stdout.read1(_READ_BYTES)  # type: ignore[attr-defined]
+        self._check_cancel()
+        return data
+
     def read_line(self, limit: int = -1) -> bytes:
         """Return one line of the child's stdout with its line end, or its first `limit` bytes; empty at the end."""
         assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
@@ -171,8 +182,12 @@ class Child:
         self._check_cancel()
         return mark
 
-    def write(self, data: memoryview) -> None:
+    def write(self, data: bytes | memoryview, *, at_once: bool = False) -> None:
         """Hand bytes to the child's stdin.
+
+        Args:
+            data: The bytes.
+            at_once: Keep none of them back until there are more.
 
         Raises:
             BrokenPipeError: The child has ended; `finish` tells why.
@@ -181,6 +196,8 @@ class Child:
         self._deadline = time.monotonic() + STALL_SECONDS
         try:
             self._process.stdin.write(data)
+            if at_once:
+                self._process.stdin.flush()
         finally:
             self._deadline = None
         self._check_cancel()
@@ -203,11 +220,15 @@ class Child:
         self._check_cancel()
         return status
 
-    def kill(self) -> None:
-        """End it now, whatever it does, and reap it. Harmless when it has ended."""
+    def end(self) -> None:
+        """End it now, whatever it does: threads that read or write find the end. `kill` has to follow."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+
+    def kill(self) -> None:
+        """End it now, whatever it does, and reap it. Harmless when it has ended."""
+        self.end()
         self._ended.set()
         self._drainer.join()
         self._watchdog.join()

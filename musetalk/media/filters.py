@@ -21,6 +21,7 @@ WHITE_NITS = 203.0
 _KNEE = 0.4
 
 _ENCODED = "yuv420p"  # what every player shows
+_LIVE = ColorTags("tv", "bt709", "bt709", "bt709")  # what browsers take for granted
 
 _NEARLY = 0.001  # seconds, by which times are rounded
 
@@ -147,6 +148,32 @@ def encode_filters(layout: FrameLayout, color: ColorTags) -> str:
     output_range = "pc" if color.range == "pc" else "tv"
     steps.append(f"scale=out_color_matrix={matrix}:out_range={output_range}:flags=bicubic+{_EXACT},format={_ENCODED}")
     return ",".join([*steps, _tags(color)])
+
+
+def live_size(size: tuple[int, int], max_height: int | None) -> tuple[int, int]:
+    """Return how large pictures of a size are sent: no higher than asked for, in the same proportions, sides even."""
+    width, height = size
+    if max_height is None or height <= max_height:
+        return encoded_size(size)
+    shown = max(2, max_height // 2 * 2)
+    return max(2, 2 * round(width * shown / height / 2)), shown
+
+
+def live_filters(layout: FrameLayout, max_height: int | None) -> str:
+    """Return the chain from frames of a layout to what browsers expect: 4:2:0 of 8 bits, BT.709, limited range.
+
+    Sides that are odd grow as in files (see `encode_filters`). What is smaller is made by averaging.
+    """
+    size = (layout.width, layout.height)
+    shown = live_size(size, max_height)
+    smaller = shown != encoded_size(size)
+    grown = [] if smaller else _grown(layout)
+    if not smaller and (layout.pixel_format, layout.matrix, layout.full_range) == (_ENCODED, "bt709", False):
+        return ",".join([*grown, _tags(_LIVE)])
+    stored = f":in_color_matrix={layout.matrix}:in_range={'pc' if layout.full_range else 'tv'}" if layout.planar else ""
+    sides = f"{shown[0]}:{shown[1]}:flags=area" if smaller else "flags=bicubic"
+    scale = f"scale={sides}+{_EXACT}{stored}:out_color_matrix=bt709:out_range=tv"
+    return ",".join([*grown, scale, f"format={_ENCODED}", _tags(_LIVE)])
 
 
 def _grown(layout: FrameLayout) -> list[str]:
