@@ -371,7 +371,7 @@ def _hear(
             around=None if window is None else window.frame,
         )
     whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
-    if voice is not None and not voice.silent and whole and not envelope.heard.any():
+    if voice is not None and not voice.silent and whole and not envelope.speaks:
         run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
     return speech, envelope
 

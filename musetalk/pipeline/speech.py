@@ -107,8 +107,8 @@ def measure_around(
         cancel: Ends the decoder.
 
     Returns:
-        The envelope of a whole voice; of a long one that of some 100 seconds before the frame to 20 after it, judged
-        against its own loud parts, and silence elsewhere.
+        The envelope of a whole voice; of a long one that of some 100 seconds before the frame, in which the voice gets
+        known as it is there, to 20 after it, and silence elsewhere.
 
     Raises:
         VoiceError: It cannot be decoded.
@@ -121,7 +121,8 @@ def measure_around(
     with closing(read_excerpt(voice, start, seconds, folder, cancel)) as blocks:
         heard = measure_envelope(blocks, fps=fps, frame_count=stop - first)
     values = np.pad(heard.window(0, stop - first), ((first, 0), (0, 0)))
-    return EnvelopeTrack(values, np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0)))
+    activity, audible = np.pad(heard.activity, (first, 0)), np.pad(heard.heard, (first, 0))
+    return EnvelopeTrack(values, activity, audible, speaks=heard.speaks)
 
 
 def _samples(voice: Voice, first: int | None, folder: Path, cancel: CancelToken) -> Generator[Float32Array, None, None]:

@@ -169,7 +169,7 @@ def test_a_pause_between_words_is_found_in_room_noise() -> None:
     found = find_presence(measured(voice), KEEP, FPS)
     assert found is not None
     assert (found[:50] == 1).all()
-    assert (found[60:90] == 0).all()
+    assert (found[65:90] == 0).all()  # the first time that the room is heard alone, a quarter second is not known yet
     assert (found[100:] == 1).all()
 
 
@@ -282,5 +282,6 @@ def test_only_what_comes_to_rest_is_heard_otherwise_in_a_render_and_around_a_fra
     assert np.array_equal(heard(KEEP)[0], usual)
     assert np.array_equal(rested[0], rested[1])
     changed = np.flatnonzero((rested[0] != usual).any(axis=(1, 2)))
-    assert (changed.min(), changed.max()) == pytest.approx((52, 100), abs=3)  # windows reach 0.1 s beyond a pause
-    assert len(np.unique(rested[0][58:94], axis=0)) == 1
+    # Windows reach 0.1 s beyond a pause; and that the room's noise is none is known only after 0.25 s of it alone.
+    assert (changed.min(), changed.max()) == pytest.approx((57, 100), abs=3)
+    assert len(np.unique(rested[0][63:94], axis=0)) == 1

@@ -86,11 +86,11 @@ def test_what_is_handed_out_is_behind_by_no_more_than_the_lookahead(rate: int) -
         assert made >= (pushed / rate - resampler.lookahead) * WANTED - 1
 
 
-def test_an_hour_does_not_drift() -> None:
-    """Fed a second at a time, it says after 2000 s what it says of the same sound after one."""
+def test_ten_minutes_do_not_drift() -> None:
+    """Fed a second at a time, it says after 10 minutes what it says of the same sound after one second."""
     rate = 44_100
     resampler, second = Resampler(rate, WANTED), sine(440, rate, rate)
-    made = [resampler.push(second) for _ in range(2_000)]
+    made = [resampler.push(second) for _ in range(600)]
     seconds = np.concatenate(made[-2:])
     late = sum(map(len, made)) % WANTED
     wanted = sine(440, WANTED, WANTED)
