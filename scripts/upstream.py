@@ -6,7 +6,7 @@ Names, defaults and their meaning: TMElyralab/MuseTalk, scripts/inference.py, as
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from musetalk.settings import AUTO, RenderSettings, merge_settings, setting_fiel
 if TYPE_CHECKING:
     from musetalk.cli.tasks import Task
 
-_BACKENDS = {"v15": "musetalk-v15", "v1": "musetalk-v1"}
+BACKENDS = {"v15": "musetalk-v15", "v1": "musetalk-v1"}
 _CHECKPOINTS = {"v15": Path("musetalkV15", "unet.pth"), "v1": Path("musetalk", "pytorch_model.bin")}
 _VAE = "sd-vae"
 # Flags that are settings, by the settings' dotted names; what else they are called there.
@@ -72,21 +72,34 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
     """
     parser = _parser()
     flags = parser.parse_args(argv)
-    models_dir, notices = _models_dir(flags)
-    network, more = _network(flags, count_gpus() if gpus is None else gpus)
-    values = _values(flags)
-    values |= {"models_dir": models_dir, "network": {**values["network"], **network}}
+    values, notices = values_of(flags, gpus)
     if flags.backend not in (None, AUTO):
         from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
 
         BackendRegistry().get(flags.backend)
     RenderSettings.parse(values)  # before any task: a flag that cannot work is no task's fault
     tasks = _tasks(flags, values)
-    notices += [*more, *_without_effect(parser, flags)]
+    notices += without_effect(parser, flags)
     if flags.version == "v15" and (flags.bbox_shift or any(task.settings["bbox_shift"] for task in tasks)):
         notices.append("bbox_shift has no effect with --version v15, as in MuseTalk; python -m musetalk heeds it")
         tasks = [replace(task, settings={**task.settings, "bbox_shift": 0}) for task in tasks]
     return Request(tuple(tasks), tuple(notices), flags.inference_config)
+
+
+def values_of(flags: argparse.Namespace, gpus: int | None = None) -> tuple[dict[str, Any], list[str]]:
+    """Return what flags ask for, as settings; and what the user should know of them.
+
+    Args:
+        flags: As a parser with `add_shared_flags` has read them.
+        gpus: How many GPUs there are; None: asks torch.
+
+    Raises:
+        SettingsError: A path, or a GPU, is not where it can be.
+    """
+    models_dir, notices = _models_dir(flags)
+    network, more = _network(flags, count_gpus() if gpus is None else gpus)
+    values = _values(flags)
+    return values | {"models_dir": models_dir, "network": {**values["network"], **network}}, [*notices, *more]
 
 
 def count_gpus() -> int:
@@ -112,8 +125,18 @@ def _parser() -> argparse.ArgumentParser:
         help="results go to a folder in it, named as --version or --backend",
     )
     add("--output_vid_name", help="name of the result, where the task gives none")
-    add("--version", choices=tuple(_BACKENDS), default="v15", help="of MuseTalk")
     add("--backend", help="paints instead of MuseTalk's version: latentsync-1.5, any other of this project's, or auto")
+    add_shared_flags(parser)
+    add("--use_float16", action="store_true", help="on a GPU: half precision")
+    add("--use_saved_coord", action="store_true", help="use the faces found earlier, and keep them")
+    add("--saved_coord", action="store_true", help="the same")
+    return parser
+
+
+def add_shared_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that all of MuseTalk's scripts have."""
+    add = parser.add_argument
+    add("--version", choices=tuple(BACKENDS), default="v15", help="of MuseTalk")
     add("--unet_model_path", type=Path, default="./models/musetalkV15/unet.pth", help="the version's checkpoint")
     add("--unet_config", type=Path, default="./models/musetalk/config.json", help="lies beside the checkpoint here")
     add("--vae_type", default=_VAE, help="only this one")
@@ -125,18 +148,14 @@ def _parser() -> argparse.ArgumentParser:
         version = "v15: " if flag in _V15_ONLY else "v1: " if flag == "bbox_shift" else ""
         add(f"--{flag}", **{**told, "help": version + str(told["help"])})
     add("--gpu_id", type=int, default=0, help="which GPU")
-    add("--use_float16", action="store_true", help="on a GPU: half precision")
-    add("--use_saved_coord", action="store_true", help="use the faces found earlier, and keep them")
-    add("--saved_coord", action="store_true", help="the same")
     add("--ffmpeg_path", default="./ffmpeg-4.4-amd64-static/", help="not used: ffmpeg comes with a package")
-    return parser
 
 
 def _values(flags: argparse.Namespace) -> dict[str, Any]:
     """What the flags say of the picture and the voice, as settings."""
     first = flags.version == "v1"
     values: dict[str, Any] = {
-        "backend": flags.backend or _BACKENDS[flags.version],
+        "backend": flags.backend or BACKENDS[flags.version],
         "use_saved_coords": flags.use_saved_coord or flags.saved_coord,
     }
     for name, flag in _SETTINGS.items():
@@ -199,9 +218,17 @@ def _network(flags: argparse.Namespace, gpus: int) -> tuple[dict[str, Any], list
     return {"device": f"cuda:{flags.gpu_id}", "dtype": dtype}, []
 
 
-def _without_effect(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> list[str]:
-    """Notices of the flags that were given and do nothing."""
-    why = {"ffmpeg_path": ": ffmpeg comes with a package"}
+def without_effect(
+    parser: argparse.ArgumentParser, flags: argparse.Namespace, further: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return notices of the flags that were given and do nothing.
+
+    Args:
+        parser: What has read them.
+        flags: As it has.
+        further: Flags of this command that do nothing, and the end of a sentence that says why.
+    """
+    why = {"ffmpeg_path": ": ffmpeg comes with a package", **(further or {})}
     if flags.backend:
         why |= dict.fromkeys(_MASKS, " with --backend: the mask is the backend's own")
     if flags.version == "v1":

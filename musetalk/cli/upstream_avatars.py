@@ -14,6 +14,7 @@ from musetalk.cli.setting_options import with_settings
 
 if TYPE_CHECKING:
     from musetalk.avatars.bundle import Avatar
+    from musetalk.avatars.upstream.cache import UpstreamInfo
     from musetalk.lipsync import LipSync
     from musetalk.progress import CancelToken, ProgressCallback
     from musetalk.settings import RenderSettings
@@ -83,6 +84,7 @@ def export_to(
     folder: Path,
     settings: RenderSettings,
     *,
+    info: UpstreamInfo | None = None,
     replace: bool = False,
     on_progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
@@ -94,6 +96,7 @@ def export_to(
         avatar: The avatar.
         folder: What to make; appears whole or not at all.
         settings: From `Avatar.settings_with`, for one of MuseTalk's backends.
+        info: The facts that MuseTalk keeps; None: as the avatar's own are.
         replace: Whether a cache that is there goes.
         on_progress: Called as work goes on, from this thread.
         cancel: Ends the work.
@@ -110,7 +113,7 @@ def export_to(
     from musetalk.utils.stopping import ends_by  # noqa: PLC0415
 
     run = RenderRun(on_progress, cancel)
-    info = upstream_info(avatar, settings)
+    info = info or upstream_info(avatar, settings)
     check_place(folder, replace=replace)
     with engine.preparing_avatar(avatar, settings, Path(tempfile.gettempdir()), run) as plan, ends_by(run.cancel.check):
         export_avatar(plan, info, folder, run=run, replace=replace)
