@@ -12,7 +12,7 @@ import numpy as np
 
 from musetalk.audio.live_voice import LiveVoice, SlidingVoice
 from musetalk.audio.sliding import SlidingWindow
-from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, SpeechEncoder
+from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, Seams, SpeechEncoder
 from musetalk.audio.whole_voice import WholeVoice
 from musetalk.audio.windows import PADDING_LEFT, PADDING_RIGHT, FeatureTrack, step_numbers
 from musetalk.utils.arrays import Float32Array
@@ -55,7 +55,8 @@ class LiveFeatures:
         hop_steps: Steps between two calls of the encoder; a frame waits for the next one.
         left: Context before each frame, in frames at 25 fps.
         right: Context after it, in frames at 25 fps.
-        folder: For temporary files where `lookahead_steps` is None; None: the system's.
+        seams: How the encoder's windows are joined where `lookahead_steps` is None.
+        folder: For temporary files then; None: the system's.
 
     Raises:
         ValueError: The encoder's window is too short for the look-ahead and the hop.
@@ -70,12 +71,14 @@ class LiveFeatures:
         hop_steps: int = HOP_STEPS,
         left: int = PADDING_LEFT,
         right: int = PADDING_RIGHT,
+        seams: Seams = "smooth",
         folder: Path | None = None,
     ) -> None:
         self._encoder = encoder
         self._fps = fps
         self._hop, self._lookahead = hop_steps, lookahead_steps or 0
         self._left, self._right = left, right
+        self._seams: Seams = seams
         self._turns: deque[_Turn] = deque()
         self._speaking = False  # whether the last turn goes on
         self._next = 0  # else: the frame that the next one begins with
@@ -205,7 +208,7 @@ class LiveFeatures:
     def _new_turn(self) -> _Turn:
         voice: LiveVoice
         if self._files is not None:
-            voice = WholeVoice(self._encoder, Path(self._files.name) / f"voice-{self._made}.npy")
+            voice = WholeVoice(self._encoder, Path(self._files.name) / f"voice-{self._made}.npy", self._seams)
         else:
             voice = SlidingVoice(self._encoder, self._hop, self._lookahead)
         self._made += 1

@@ -9,7 +9,7 @@ from musetalk.audio.feature_store import FeatureFile
 from musetalk.audio.features import measure_features
 from musetalk.audio.mel import numbers_only
 from musetalk.audio.spool import Spool
-from musetalk.audio.types import SAMPLES_PER_STEP, SpeechEncoder
+from musetalk.audio.types import SAMPLES_PER_STEP, Seams, SpeechEncoder
 from musetalk.utils.arrays import Float32Array
 
 _READ = 2**16  # samples at once
@@ -23,14 +23,16 @@ class WholeVoice:
     Args:
         encoder: Makes the states.
         path: The file for them, in an existing folder.
+        seams: How the encoder's windows are joined.
 
     Raises:
         OutputError: The disk is full or cannot be written to; so do `push`, `end` and `cut`.
     """
 
-    def __init__(self, encoder: SpeechEncoder, path: Path) -> None:
+    def __init__(self, encoder: SpeechEncoder, path: Path, seams: Seams) -> None:
         self._encoder = encoder
         self._path = path
+        self._seams = seams
         self._spool = Spool(path.parent, 1, "the voice")
         self._samples = 0
         self._features: FeatureFile | None = None
@@ -69,7 +71,7 @@ class WholeVoice:
     def end(self) -> None:
         """Measure all of it."""
         if self._features is None:
-            self._features = measure_features(self._blocks(), self._encoder, self._path)
+            self._features = measure_features(self._blocks(), self._encoder, self._path, seams=self._seams)
             self._steps = self._features.steps
             self._spool.close()
 

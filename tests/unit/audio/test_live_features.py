@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from musetalk.audio.features import measure_features
 from musetalk.audio.live_features import LiveFeatures
-from musetalk.audio.types import LATENTSYNC_FEATURES, MUSETALK_FEATURES, AudioFeatureSpec
+from musetalk.audio.types import LATENTSYNC_FEATURES, MUSETALK_FEATURES, AudioFeatureSpec, Seams
 from musetalk.audio.whisper import WhisperFeatures, load_whisper
 from musetalk.audio.windows import FeatureTrack
 from musetalk.utils.arrays import Float32Array
@@ -89,14 +89,14 @@ def test_cutting_into_pieces_changes_nothing(
 
 @pytest.mark.parametrize("fps", [PAL, NTSC])
 @pytest.mark.parametrize("audio_spec", [MUSETALK_FEATURES, LATENTSYNC_FEATURES])
-@pytest.mark.parametrize("seconds", [0.01, 1.0, 7.3])
+@pytest.mark.parametrize(("seconds", "seams"), [(0.01, "smooth"), (1.0, "smooth"), (7.3, "smooth"), (7.3, "upstream")])
 def test_with_the_whole_voice_ahead_it_is_a_files(
-    folder: Path, tmp_path: Path, fps: Fraction, audio_spec: AudioFeatureSpec, seconds: float
+    folder: Path, tmp_path: Path, fps: Fraction, audio_spec: AudioFeatureSpec, seconds: float, seams: Seams
 ) -> None:
     encoder = load_whisper(folder, audio_spec, shape=SHAPE)
     samples = speech(seconds)
-    file = measure_features([samples], encoder, tmp_path / "voice.npy")
-    with LiveFeatures(encoder, fps, lookahead_steps=None, folder=tmp_path) as live:
+    file = measure_features([samples], encoder, tmp_path / "voice.npy", seams=seams)
+    with LiveFeatures(encoder, fps, lookahead_steps=None, seams=seams, folder=tmp_path) as live:
         live.push(samples)
         assert live.frames_ready == 0
         live.end()
