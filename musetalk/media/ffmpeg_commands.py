@@ -430,7 +430,7 @@ class LiveQuality:
         max_kbps: The most that a second of pictures takes, in kbit/s, whatever the quality; None: no limit.
         preset: x264's.
         max_height: Higher pictures are made smaller, in their proportions; None: as large as they are.
-        keyframe_seconds: The most between pictures that a player can begin with.
+        keyframe_seconds: The most between pictures that a player can begin with, where none is asked for.
         audio_kbps: Bit rate of the sound.
         threads: On which a picture is encoded.
     """
@@ -439,13 +439,16 @@ class LiveQuality:
     max_kbps: int | None = None
     preset: str = "veryfast"
     max_height: int | None = None
-    keyframe_seconds: float = 1.0
+    keyframe_seconds: float = 2.0
     audio_kbps: int = 96
     threads: int = 1
 
 
 def encode_live(*, layout: FrameLayout, fps: Fraction, quality: LiveQuality) -> list[str]:
     """Encode an AVI of raw frames of a layout, with mono sound, from stdin to two FLV in turns on stdout.
+
+    The AVI counts half frames: of each frame one half is empty, and where that is the first one, the picture in the
+    second one becomes a key frame. There is no other way to tell ffmpeg while it runs.
 
     No packet waits for what comes after it. A muxer of two streams holds a packet back until the other stream has one,
     too, or until a much later one is there; so one such is put there, of a third stream, which goes nowhere.
@@ -461,7 +464,9 @@ def encode_live(*, layout: FrameLayout, fps: Fraction, quality: LiveQuality) -> 
         *["-map", "0:v", "-map", "0:a", "-map", "1:a", "-max_interleave_delta", "1"],
         *["-vf", live_filters(layout, quality.max_height), "-fps_mode", "passthrough"],
         *["-c:v", "libx264", "-preset", quality.preset, "-tune", "zerolatency", "-threads:v", str(quality.threads)],
-        *["-crf", str(quality.crf), *bounded, "-g", str(max(1, round(quality.keyframe_seconds * fps)))],
+        *["-crf", str(quality.crf), *bounded, "-x264-params", f"fps={rate_text(fps)}"],  # and not of half frames
+        *["-g", str(max(1, round(quality.keyframe_seconds * fps)))],
+        *["-force_key_frames", f"expr:eq(mod(round(t*2*{rate_text(fps)}),2),1)"],
         *["-c:a:0", "aac", "-b:a:0", f"{quality.audio_kbps}k", "-ar:a:0", str(LIVE_RATE), "-ac:a:0", "1"],
         *["-flags:v", "+global_header", "-flags:a:0", "+global_header", "-c:a:1", "pcm_s16le"],
         *["-f", "tee", f"[select=0:{flv}]pipe\\:1|[select=1:{flv}]pipe\\:1|[select=2:f=null]-"],

@@ -20,6 +20,7 @@ from musetalk.media.live.fragments import Fragment, FragmentWriter
 from musetalk.utils.arrays import Float32Array
 
 _RATES = range(8_000, 192_001)
+_NOTHING = memoryview(b"")
 
 
 class LiveEncoder:
@@ -58,7 +59,7 @@ class LiveEncoder:
         self._child = Child(encode_live(layout=layout, fps=fps, quality=quality), stdin=True, stdout=True)
         self._reader = threading.Thread(target=self._read, name="live-encoder", daemon=True)
         self._reader.start()
-        self._child.write(avi.header(layout, fps, rate))
+        self._child.write(avi.header(layout, 2 * fps, rate))  # in half frames, see `encode_live`
 
     def __enter__(self) -> LiveEncoder:
         """Return it; `close` follows."""
@@ -75,13 +76,14 @@ class LiveEncoder:
         """What browsers are told that it is; known as soon as the first fragment is."""
         return self._fragments.mime_type
 
-    def push(self, frame: Frame, sound: Float32Array) -> None:
+    def push(self, frame: Frame, sound: Float32Array, *, key: bool = False) -> None:
         """Hand on the next frame with its sound; waits while the encoder is behind.
 
         Args:
             frame: Of the layout.
             sound: float32 [n], mono, about -1 to 1: what is heard while it is shown. How many samples that is may
                 differ from frame to frame where the rate asks for it; together they must not drift from the frames.
+            key: Whether a player has to be able to begin with it.
 
         Raises:
             OutputError: The encoder has ended, with its reason, or it was closed.
@@ -94,8 +96,9 @@ class LiveEncoder:
         if samples.ndim != 1 or abs(total - due) > 1:
             raise ValueError(f"{self._frames + 1} frames need {float(due):.1f} samples of sound, and got {total}")
         self._check()
+        halves = [(avi.PICTURE, _NOTHING), (avi.PICTURE, frame.view)]
         pieces: list[bytes | memoryview] = []
-        for kind, data in ((avi.SOUND, samples.view(np.uint8).data), (avi.PICTURE, frame.view)):
+        for kind, data in ((avi.SOUND, samples.view(np.uint8).data), *(halves if key else reversed(halves))):
             before, behind = avi.around(kind, len(data))
             pieces += [before, data, behind]
         try:

@@ -59,3 +59,13 @@ def test_the_last_word_is_the_reason() -> None:
     with Child(["-hide_banner", "-loglevel", "error", "-i", "file:/nowhere/at/all.mp4", "-f", "null", "-"]) as child:
         assert child.finish() != 0
         assert "No such file" in child.complaint
+
+
+def test_a_child_that_is_fed_live_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "STALL_SECONDS", 0.2)
+    with Child(ENDLESS, stdout=True) as child:  # the second frame comes after a second
+        assert child.read_some() != b""
+        assert child.read_some() != b""
+        child.end()
+        assert child.read_some() == b""
+    assert running() == []

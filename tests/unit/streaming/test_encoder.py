@@ -130,6 +130,30 @@ def test_who_comes_later_begins_at_a_key_frame(tmp_path: Path) -> None:
     assert [read_number(frame) for frame in decode(late)] == list(range(10, 30))
 
 
+def test_a_key_frame_comes_when_it_is_asked_for(tmp_path: Path) -> None:
+    given: list[Fragment] = []
+    layout = FrameLayout(64, 48, "yuv420p")
+    still, asked = Frame(layout, np.full(layout.frame_bytes, 100, np.uint8)), {7, 8, 20}
+    with LiveEncoder(layout, Fraction(30000, 1001), RATE, given.append) as encoder:
+        for number in range(30):
+            encoder.push(still, sound_of(number, Fraction(30000, 1001)), key=number in asked)
+        encoder.finish()
+    pictures = [fragment for fragment in given if fragment.kind == "picture"]
+    assert [picture.number for picture in pictures if picture.key] == [0, *sorted(asked)]
+    assert [picture.time for picture in pictures] == [number / Fraction(30000, 1001) for number in range(30)]
+    assert len(decode(written(tmp_path / "live.mp4", given))) == 30
+
+
+def test_bits_are_limited_where_that_is_asked_for() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 96, 128, 3), np.uint8)
+    free, limited = (
+        sum(len(each.data) for each in encoded(frames_of(noise), quality=LiveQuality(crf=10, max_kbps=limit)))
+        for limit in (None, 500)
+    )
+    assert free > 3 * limited
+    assert 60_000 < limited < 180_000  # bytes in two seconds: 500 kbit/s of pictures, sound, and what is around them
+
+
 def test_a_browser_is_told_what_it_gets() -> None:
     given: list[Fragment] = []
     with LiveEncoder(LAYOUT, Fraction(25), RATE, given.append) as encoder:
