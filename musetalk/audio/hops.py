@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.utils.arrays import BoolArray, Float32Array
+from musetalk.utils.arrays import Float32Array
 
 _Floats: TypeAlias = npt.NDArray[np.floating]
 
@@ -23,7 +23,7 @@ NOTHING = 1e-12  # mean square; the level of digital silence is taken as -120 dB
 # The first holds the first two formants of open vowels but neither the hum of closed lips (m, b, v) nor hissing.
 _BANDS = ((300, 2500), (1700, 3200), (500, 1400), (150, 550), (800, 3000))
 LOUD, FRONT, MIDDLE, LOW, UPPER = range(5)
-NOISINESS = 5  # geometric over arithmetic mean of the spectrum between 200 and 3500 Hz
+NOISINESS, _VOICED = 5, (200, 3500)  # geometric over arithmetic mean of the spectrum in between
 HISSING, _HISS = 6, (3500, 7600)  # s, f and sh, which the loud band leaves out
 FEATURES = 7
 
@@ -63,21 +63,22 @@ class HopAnalyser:
 
 
 @lru_cache(maxsize=1)
-def _tables() -> tuple[_Floats, _Floats, BoolArray]:
+def _tables() -> tuple[_Floats, _Floats, slice]:
     """Return the window, what turns a power spectrum into mean squares in bands and in hiss, the bins of noisiness."""
     window = np.hanning(WINDOW + 1)[:-1]
     frequency = np.arange(WINDOW // 2 + 1) * RATE / WINDOW
     low, high = np.transpose((*_BANDS, _HISS))
     inside = (frequency[:, None] >= low) & (frequency[:, None] < high)
     bands = inside * (2 / (WINDOW * np.square(window).sum()))
-    return window, bands, (frequency >= 200) & (frequency < 3500)
+    return window, bands, slice(*np.searchsorted(frequency, _VOICED).tolist())
 
 
 def _features(samples: Float32Array) -> Float32Array:
     """Return the features of the hops that fill BLOCK windows: float32 [BLOCK, FEATURES]."""
     window, bands, speech = _tables()
     windows = np.stack([samples[hop * HOP : hop * HOP + WINDOW] for hop in range(BLOCK)])
-    power = np.square(np.abs(np.fft.rfft(windows * window, axis=1)))
+    spectrum = np.fft.rfft(windows * window, axis=1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
     features = np.empty((BLOCK, FEATURES), np.float32)
     energy = power @ bands
     features[:, :NOISINESS], features[:, HISSING] = energy[:, :-1], energy[:, -1]
