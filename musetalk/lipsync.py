@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,8 +31,9 @@ from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.findings import Findings
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
 from musetalk.pipeline.forecast import CostBook, RenderKind, Work, slowdown
+from musetalk.pipeline.leased_plan import plan_leased
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
-from musetalk.pipeline.prepare import RenderPlan, prepare
+from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
@@ -42,14 +43,15 @@ from musetalk.runtime.allocator import large_buffers_kept
 from musetalk.runtime.speed import matmul_rate
 from musetalk.runtime.threads import bound_threads
 from musetalk.settings import (
-    FinishSettings,
     FrameStepChoice,
     InputSettings,
     Limits,
-    PlanSettings,
     RenderSettings,
     SourceSettings,
 )
+from musetalk.streaming.hearing import hear_voice
+from musetalk.streaming.session import StreamingSession
+from musetalk.streaming.types import LiveOptions
 from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone
 
@@ -213,7 +215,7 @@ class LipSync:
         """Render what was probed; on return nothing is left of what it was rendered with but what the loader keeps."""
         # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
         lease, coords_dir = self._loader.lease(settings, run, findings), settings.coords_in(out.parent)
-        plan_of = partial(self._preparing, preflight, lease, settings.plan, settings.finish)
+        plan_of = partial(plan_leased, preflight, lease, settings.plan, settings.finish)
         with plan_of(folder, coords_dir, run, findings) as plan:
             source, timeline = plan.source, plan.timeline
             backend = self.registry.get(settings.backend)
@@ -390,7 +392,7 @@ class LipSync:
             lease, coords_dir = self._loader.lease(settings, run), settings.coords_in(folder)
             with (
                 self._loader.turn(settings, run),
-                self._preparing(preflight, lease, settings.plan, settings.finish, job, coords_dir, run) as plan,
+                plan_leased(preflight, lease, settings.plan, settings.finish, job, coords_dir, run) as plan,
             ):
                 yield plan
 
@@ -416,6 +418,36 @@ class LipSync:
             self._loader.lease(settings, run, findings) as components,
         ):
             yield plan_avatar(avatar, findings, components, wanted, finish, folder=job, run=run)
+
+    @contextmanager
+    def live(
+        self,
+        avatar: Avatar,
+        settings: RenderSettings | None = None,
+        options: LiveOptions | None = None,
+        *,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[StreamingSession]:
+        """Let an avatar speak live: inside the `with` block a voice is pushed as it arrives, and frames are taken.
+
+        Args:
+            avatar: From `create_avatar` or `open_avatar`.
+            settings: What it should look like, from `Avatar.settings_with`; None: its own.
+            options: Rate of the sound, look-ahead, limits; None: as usual.
+            cancel: Ends the session.
+
+        Raises:
+            MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
+        """
+        settings, options, run = settings or avatar.settings, options or LiveOptions(), RenderRun(None, cancel)
+        with (
+            temporary_folder(Path(tempfile.gettempdir())) as folder,
+            self.preparing_avatar(avatar, settings, folder, run) as plan,
+            self._process_tuned(plan.session.backend),
+        ):
+            hear = partial(hear_voice, plan.components.encoder, settings.speech, plan.source.fps, options)
+            with StreamingSession(plan, hear, options, run) as session:
+                yield session
 
     def _chosen(self, settings: RenderSettings, run: RenderRun) -> tuple[RenderSettings, BackendChoice]:
         """Name the backend of a run, tell why it is that one, and make sure that it can work."""
@@ -459,38 +491,6 @@ class LipSync:
         if self._own_process:
             bound_threads()
         return large_buffers_kept(wanted=self._own_process and self.registry.get(backend).gpu is not None)
-
-    @contextmanager
-    def _preparing(
-        self,
-        preflight: Preflight,
-        lease: AbstractContextManager[Components],
-        wanted: PlanSettings,
-        finish: FinishSettings,
-        folder: Path,
-        coords_dir: Path | None,
-        run: RenderRun,
-        findings: Findings | None = None,
-    ) -> Iterator[RenderPlan]:
-        """Do all that comes before the first frame is generated; what it is rendered with is lent to the block."""
-        with ExitStack() as leases:
-            with ends_by(run.cancel.check):
-                with run.clock.measure("load"):
-                    components = leases.enter_context(lease)
-                run.emit("preflight", STEPS, STEPS)
-                plan = prepare(
-                    preflight.source,
-                    preflight.voice,
-                    preflight.timeline,
-                    components,
-                    wanted,
-                    finish,
-                    folder=folder,
-                    run=run,
-                    coords_dir=coords_dir,
-                    findings=findings,
-                )
-            yield plan
 
 
 def _leased(lease: AbstractContextManager[Components], work: Callable[..., _Made]) -> _Made:

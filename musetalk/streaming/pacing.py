@@ -1,0 +1,57 @@
+"""Frames of a live session at the times when they are due; where nobody speaks, the source goes on moving."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from musetalk.streaming.session import StreamingSession
+from musetalk.streaming.types import LiveFrame
+
+_PATIENCE = 0.1  # seconds that a frame may be late before a voice that falters is taken to have ended
+_POLL = 1.0  # seconds after which is looked whether the session was closed
+
+
+def paced(
+    session: StreamingSession,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[LiveFrame]:
+    """Yield a session's frames in real time, one after the other, until it is closed.
+
+    The voice is the clock: a frame goes out with its sound, and where one is late, all that follow are as late, so that
+    nothing is stretched or skipped. Where nothing is pushed, or a voice arrives too slowly to be spoken, frames
+    in which nobody speaks fill the time.
+
+    Args:
+        session: The session.
+        now: Seconds of a clock that never goes back.
+        sleep: Waits so many seconds.
+
+    Raises:
+        MuseTalkError: The session has failed.
+    """
+    period = float(1 / session.fps)
+    due = now()
+    while not session.closed:
+        frame = _next(session, max(0.0, due - now()))
+        if frame is None:
+            continue
+        if session.waiting == 0:
+            session.idle(1)  # is finished when it is due; a voice that goes on needs none
+        if (early := due - now()) > 0:
+            sleep(early)
+        yield frame
+        due = max(due + period, now() - period / 2)
+
+
+def _next(session: StreamingSession, time_left: float) -> LiveFrame | None:
+    """Return the next frame; where none comes in time, one in which nobody speaks; None: the session was closed."""
+    frame = session.take(timeout=time_left)
+    if frame is None:
+        session.idle(1)
+        frame = session.take(timeout=_PATIENCE)
+    if frame is None and session.speaks:
+        session.flush()  # what is known of the voice is spoken, the rest as another voice once it arrives
+    return frame if frame is not None else session.take(timeout=_POLL)

@@ -1,0 +1,306 @@
+"""`StreamingSession`: a voice is pushed as it arrives, frames with their sound are taken as soon as they are known."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from musetalk.errors import Cancelled, VoiceError
+from musetalk.media.frames import Frame
+from musetalk.pipeline.prepare import RenderPlan
+from musetalk.pipeline.segments import Segment
+from musetalk.progress import RenderRun
+from musetalk.streaming.metrics import LiveMetrics, Meter
+from musetalk.streaming.renderer import LiveRenderer
+from musetalk.streaming.types import LiveFrame, LiveOptions, LiveSpeech
+from musetalk.streaming.voice_timeline import VoiceTimeline
+from musetalk.utils.arrays import Float32Array
+from musetalk.utils.stopping import ends_by
+
+_RATES = range(8_000, 192_001)
+_LOUDEST = 4.0  # of full scale: more is no voice but an error
+_FADE_SECONDS = 0.01  # of sound that is left of a voice that is interrupted: no click is heard
+
+
+class StreamingSession:
+    """An avatar that speaks live. Its methods may be called from any thread.
+
+    Frames come in order and without end, as long as there is something to show: the voices that were pushed, and the
+    silence that `idle` asks for between them. A frame and its sound belong together, so the two cannot drift.
+
+    Attributes:
+        options: How it speaks.
+        fps: Frames a second.
+        layout: Of the pictures.
+
+    Args:
+        plan: Of the whole source; what it knows of a voice does not count. Kept for as long as the session lasts.
+        hear: Makes what hears a new voice for the plan's generator.
+        options: How it speaks; None: as usual.
+        run: Ends the session from outside, is told what is noticed.
+        now: Seconds of a clock that never goes back.
+
+    Raises:
+        BackendError: The backend cannot paint live.
+    """
+
+    def __init__(
+        self,
+        plan: RenderPlan,
+        hear: Callable[[], LiveSpeech],
+        options: LiveOptions | None = None,
+        run: RenderRun | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options, self._run, self._now = options or LiveOptions(), (run or RenderRun()).branch(), now
+        self.fps, self.layout = plan.source.fps, plan.source.layout
+        self._voice = VoiceTimeline(self.fps, hear, self.options)
+        self._renderer = LiveRenderer(plan, self._voice, self._run)
+        self._changed = threading.Condition()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._ready: deque[LiveFrame] = deque()
+        self._dropped: list[Frame] = []  # of the source, of frames that were made and are shown again
+        self._epoch = self._taken = 0
+        self._backlog = 0.0  # seconds of voice that were pushed and are not yet painted
+        self._speaking: int | None = None  # the rate of the voice that is pushed
+        self._voices = 0
+        self._working = self._closed = False
+        self._failure: BaseException | None = None
+        self._meter = Meter(now)
+        self._thread = threading.Thread(target=self._work, name="live", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> StreamingSession:
+        """Return it; `close` follows."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        self.close()
+
+    def push(self, pcm: npt.ArrayLike, rate: int | None = None, timeout: float | None = None) -> None:
+        """Take more of a voice; waits while more of it is waiting than `LiveOptions.most_waiting`.
+
+        Args:
+            pcm: int16 or float (-1 to 1), [n] or [n, channels], of any length.
+            rate: Its samples a second; None: the session's.
+            timeout: Most seconds to wait for room; None: as long as it takes.
+
+        Raises:
+            VoiceError: It is no sound, or there was no room in time.
+            MuseTalkError: The session has failed.
+        """
+        samples, rate = _mono(pcm), self.options.rate if rate is None else rate
+        if rate not in _RATES:
+            raise VoiceError(f"a voice of {rate} samples a second cannot be spoken", "send 8,000 to 192,000")
+        seconds = len(samples) / rate
+        with self._changed:
+            if not self._changed.wait_for(self._has_room, timeout):
+                raise VoiceError(
+                    f"the voice arrives quicker than it is spoken: {self._backlog:.0f} s are waiting", "send it later"
+                )
+            self._check()
+            if self._speaking != rate:
+                self._speaking, self._voices = rate, self._voices + 1
+                self._meter.voice_begins(self._voices - 1)
+            self._backlog += seconds
+            self._inbox.append(partial(self._voice.push, self._voices - 1, samples, rate))
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """The voice that was pushed has ended: what is left of it comes without waiting for more."""
+        self._tell(self._voice.end)
+        with self._changed:
+            self._speaking = None
+
+    def idle(self, frames: int) -> None:
+        """Let so many frames follow in which nobody speaks, where no voice goes on."""
+        self._tell(partial(self._voice.add_silence, frames))
+
+    def interrupt(self) -> None:
+        """Drop all that was pushed and not yet taken, sound and frames; the mouth closes, within 0.2 s."""
+        with self._changed:
+            self._epoch += 1
+            self._inbox.clear()
+            dropped = list(self._ready)
+            self._ready.clear()
+            self._dropped += [frame.source for frame in dropped]
+            sound = np.concatenate([np.zeros(0, np.float32), *(frame.sound for frame in dropped)])
+            self._inbox.append(partial(self._voice.cut, self._taken, _faded_out(sound, self.options.rate)))
+            self._backlog, self._speaking = 0.0, None
+            self._meter.interrupted()
+            self._changed.notify_all()
+
+    def take(self, timeout: float | None = None) -> LiveFrame | None:
+        """Return the next frame; None: there is none in time, or the session was closed.
+
+        Args:
+            timeout: Most seconds to wait; None: as long as it takes.
+
+        Raises:
+            MuseTalkError: The session has failed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._closed or self._failure, timeout)
+            if not self._ready:
+                self._check()
+                return None
+            frame = self._ready.popleft()
+            self._taken += 1
+            painted = frame.picture is not frame.source
+            self._meter.taken(frame.utterance, rests=not painted)
+            self._changed.notify_all()
+            return frame
+
+    def spoken(self) -> Iterator[LiveFrame]:
+        """Yield the frames of all that was pushed, until nothing of it is left that can be painted."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ready or self._at_rest() or self._closed or self._failure)
+                if not self._ready:
+                    self._check()
+                    return
+            frame = self.take()
+            if frame is not None:
+                yield frame
+
+    @property
+    def waiting(self) -> int:
+        """Frames that are finished and were not taken."""
+        return len(self._ready)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self._closed
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a voice is being pushed that was not flushed."""
+        return self._speaking is not None
+
+    @property
+    def metrics(self) -> LiveMetrics:
+        """How quick it has been so far."""
+        with self._changed:
+            return self._meter.metrics
+
+    def close(self) -> None:
+        """End the session: nothing more is painted, and what it held is free. May be called twice."""
+        with self._changed:
+            self._closed = True
+            self._inbox.clear()
+            self._changed.notify_all()
+        self._run.cancel.cancel()
+        self._thread.join()
+
+    def _tell(self, command: Callable[[], None]) -> None:
+        with self._changed:
+            self._check()
+            self._inbox.append(command)
+            self._changed.notify_all()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _has_room(self) -> bool:
+        return self._closed or self._failure is not None or self._backlog <= self.options.most_waiting
+
+    def _at_rest(self) -> bool:
+        return not self._working and not self._inbox
+
+    def _work(self) -> None:
+        try:
+            with ends_by(self._run.cancel.check):
+                while (found := self._next_segment()) is not None:
+                    self._paint(*found)
+        except Cancelled:
+            pass  # it was closed
+        except BaseException as error:  # noqa: BLE001 - handed to whoever takes frames
+            with self._changed:
+                self._failure = error
+        finally:
+            self._renderer.close()
+            self._voice.close()
+            with self._changed:
+                self._working = False
+                self._changed.notify_all()
+
+    def _next_segment(self) -> tuple[Segment, int] | None:
+        """Wait until something can be painted, and return it, with how often was interrupted; None: it was closed."""
+        with self._changed:
+            while not self._closed:
+                while self._inbox:
+                    command = self._inbox.popleft()
+                    self._working = True
+                    self._obey(command)
+                full = len(self._ready) >= self.options.most_ahead
+                segment = None if full else self._renderer.next_segment(self._voice)
+                if segment is not None:
+                    self._working = True
+                    return segment, self._epoch
+                self._working = full
+                self._changed.notify_all()
+                self._changed.wait()
+        return None
+
+    def _obey(self, command: Callable[[], None]) -> None:
+        if self._dropped:
+            self._renderer.go_back(self._taken, self._dropped)
+            self._dropped = []
+        command()
+
+    def _paint(self, segment: Segment, epoch: int) -> None:
+        began = self._now()
+        painted = self._renderer.paint(segment)
+        seconds = self._now() - began
+        with self._changed:
+            if epoch != self._epoch:  # it was interrupted meanwhile
+                self._dropped += [source for _, source in painted]
+                return
+            for number, (picture, source) in enumerate(painted, segment.first):
+                utterance, last = self._voice.spoken(number)
+                sound = self._voice.take_sound(number)
+                self._ready.append(LiveFrame(number, picture, sound, utterance, last, source))
+                if utterance is not None:
+                    self._backlog = max(0.0, self._backlog - float(1 / self.fps))
+            if segment.tracks:
+                self._meter.made(len(painted), seconds)
+            self._voice.forget(self._taken - 1)
+            self._changed.notify_all()
+
+
+def _faded_out(sound: Float32Array, rate: int) -> Float32Array:
+    fading = sound[: round(_FADE_SECONDS * rate)]
+    return np.asarray(fading * np.linspace(1, 0, len(fading), dtype=np.float32), np.float32)
+
+
+def _mono(pcm: npt.ArrayLike) -> Float32Array:
+    """Return samples as float32 [n], -1 to 1, mono; what is no number is silence.
+
+    Raises:
+        VoiceError: They are of another type or shape.
+    """
+    given = np.asarray(pcm)
+    if given.dtype == np.int16:
+        samples = given.astype(np.float32) / np.float32(32768)
+    elif np.issubdtype(given.dtype, np.floating):
+        samples = given.astype(np.float32)
+    else:
+        raise VoiceError(f"sound of the type {given.dtype} cannot be spoken", "send int16, or float32 from -1 to 1")
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1)
+    if samples.ndim != 1:
+        raise VoiceError("sound has to be [samples] or [samples, channels]", "send one of them")
+    return np.asarray(np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -_LOUDEST, _LOUDEST), np.float32)
