@@ -214,6 +214,12 @@ class DiskSpaceError(OutputError):
     kind = "disk_space"
 
 
+class LiveError(MuseTalkError):
+    """A live session cannot be had, or not go on."""
+
+    kind = "live"
+
+
 class JobError(MuseTalkError):
     """A job cannot be made, or is not in a state for what was asked."""
 

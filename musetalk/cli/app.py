@@ -21,6 +21,13 @@ _OWNER = typer.Option(
     help="Whether whoever opens the page runs this server (default: while it listens on this machine only and nobody "
     "comes through a proxy).",
 )
+_MAX_SLOWDOWN = typer.Option(
+    help="Seconds a second of video may take where the backend is chosen automatically.", min=0.001
+)
+_WEIGHTS = typer.Option(envvar="MUSETALK_WEIGHTS", help="Fetch these first, where missing: musetalk-v15, ...")
+_AVATARS = typer.Option(
+    envvar="MUSETALK_AVATARS", help="Where the avatars are that speak live (default: where this user keeps them)."
+)
 
 
 def serve_app(
@@ -43,14 +50,12 @@ def serve_app(
         float, typer.Option(help="Disk for all of them, in GiB.", min=0.1)
     ] = _DEFAULT.max_disk_gigabytes,
     models_dir: Annotated[Path, typer.Option(help="Where weights are.")] = _DEFAULT.models_dir,
-    max_slowdown: Annotated[
-        float,
-        typer.Option(help="Seconds a second of video may take where the backend is chosen automatically.", min=0.001),
-    ] = _DEFAULT.max_slowdown,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(envvar="MUSETALK_WEIGHTS", help="Fetch these first, where missing: musetalk-v15, ..."),
-    ] = None,
+    max_slowdown: Annotated[float, _MAX_SLOWDOWN] = _DEFAULT.max_slowdown,
+    weights: Annotated[list[str] | None, _WEIGHTS] = None,
+    avatars_dir: Annotated[Path | None, _AVATARS] = _DEFAULT.avatars_dir,
+    live_sessions: Annotated[
+        int, typer.Option(help="Most that speak live at once; 0: nobody may.", min=0)
+    ] = _DEFAULT.live_sessions,
     downloads: Annotated[bool | None, _DOWNLOADS] = _DEFAULT.downloads,
     owner: Annotated[bool | None, _OWNER] = _DEFAULT.owner,
 ) -> None:
@@ -76,6 +81,8 @@ def serve_app(
             downloads=downloads,
             owner=owner,
             weights=tuple(weights or ()),
+            avatars_dir=avatars_dir,
+            live_sessions=live_sessions,
         )
     )
 

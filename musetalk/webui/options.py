@@ -29,6 +29,8 @@ class ServerOptions:
         owner: Whether whoever opens the page runs the server; None: while only this machine can open it, and nobody
             comes through a proxy.
         weights: Sets of weights to fetch, as far as they are missing, before anything is served.
+        avatars_dir: Where the avatars are that speak live; None: where this user keeps avatars.
+        live_sessions: Most that speak live at once; 0: nobody may.
     """
 
     host: str | None = None
@@ -46,3 +48,5 @@ class ServerOptions:
     downloads: bool | None = None
     owner: bool | None = None
     weights: tuple[str, ...] = ()
+    avatars_dir: Path | None = None
+    live_sessions: int = 4

@@ -13,6 +13,7 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
+from musetalk.avatars.store import AvatarStore
 from musetalk.backends.registry import BackendRegistry
 from musetalk.comparison.viewing import compare_for_viewing
 from musetalk.doctor.environment import devices
@@ -20,6 +21,8 @@ from musetalk.errors import SettingsError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
+from musetalk.live.host import LiveHost
+from musetalk.live.limits import LiveLimits
 from musetalk.pipeline.first_costs import guessed_costs
 from musetalk.pipeline.forecast import COSTS, CostBook
 from musetalk.runtime.allocator import keep_large_buffers
@@ -28,6 +31,7 @@ from musetalk.webui.access import Access, Heeding
 from musetalk.webui.backend_names import titled
 from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
 from musetalk.webui.form.table import OWN_STYLE
+from musetalk.webui.live import add_live_route
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
@@ -85,6 +89,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     access = Access(options)
     downloads = Downloads(sets, options.models_dir, allowed=access.downloads)
     site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access)
+    live = LiveHost(engine, AvatarStore(options.avatars_dir), LiveLimits(sessions=max(1, options.live_sessions)))
     page = build_page(site)
     try:
         page.launch(
@@ -106,10 +111,13 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
             app_kwargs={"middleware": [Middleware(Heeding, heed=site.heed)]},
         )
         page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = _LOOK_SECONDS
+        if options.live_sessions:
+            add_live_route(page, live)
         _log.info("serving on %s", page.local_url)
         yield page
     finally:
         page.close(verbose=False)
+        live.close()
         site.previews.close()
         downloads.close()
         jobs.close()

@@ -1,0 +1,84 @@
+"""What clients and server say to each other beside sound and video, as JSON. Told in docs/live.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from musetalk.errors import LiveError, MuseTalkError
+
+_Message = ConfigDict(frozen=True, extra="forbid")
+
+
+class Start(BaseModel):
+    """The first message: who is to speak, and how.
+
+    Attributes:
+        avatar: The avatar's name.
+        rate: Samples a second of the voice, which is sent as int16, little-endian, mono.
+        lookahead_chunks: How much of a voice is waited for before it begins, in chunks of 80 ms.
+        max_height: Largest height of the video in pixels; None: the avatar's own.
+    """
+
+    model_config = _Message
+
+    type: Literal["start"]
+    avatar: str = Field(min_length=1, max_length=200)
+    rate: int = Field(16_000, ge=8_000, le=48_000)
+    lookahead_chunks: int = Field(2, ge=0, le=50)
+    max_height: int | None = Field(None, ge=64, le=4320)
+
+
+class Flush(BaseModel):
+    """What was sent is the end of a voice: it is spoken without waiting for more."""
+
+    model_config = _Message
+
+    type: Literal["flush"]
+
+
+class Interrupt(BaseModel):
+    """What was sent and is not yet spoken is dropped."""
+
+    model_config = _Message
+
+    type: Literal["interrupt"]
+
+
+class Stop(BaseModel):
+    """The session ends."""
+
+    model_config = _Message
+
+    type: Literal["stop"]
+
+
+ClientMessage: TypeAlias = Start | Flush | Interrupt | Stop
+_CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+
+
+def read_message(text: str) -> ClientMessage:
+    """Return a client's message.
+
+    Raises:
+        LiveError: It is none.
+    """
+    try:
+        return _CLIENT.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        problem = f"this is no message that is known here ({f'{place}: ' if place else ''}{first['msg']})"
+        raise LiveError(problem, "see docs/live.md for what may be sent") from error
+
+
+def event(kind: str, /, **facts: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    """Return a message of the server."""
+    return json.dumps({"type": kind, **facts})
+
+
+def error_event(error: MuseTalkError) -> str:
+    """Return what a client is told of an error."""
+    return event("error", kind=error.kind, problem=error.problem, remedy=error.remedy)

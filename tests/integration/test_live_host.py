@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from musetalk.avatars.store import AvatarStore
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.lipsync import LipSync
+from musetalk.live.host import LiveHost
+from musetalk.live.limits import LiveLimits
+from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
+from tests.helpers.everywhere import EverywhereAFace
+from tests.helpers.media import decode, decode_sound, write_video
+from tests.helpers.programs import HANG_SECONDS
+
+pytestmark = pytest.mark.integration
+RATE, SIDE, FRAMES = 16_000, 64, 20
+START = {"type": "start", "avatar": "anna", "rate": RATE}
+
+
+class Client:
+    """A socket whose client is the test."""
+
+    def __init__(self, *sent: dict[str, Any] | str | bytes | None) -> None:
+        self.sent: asyncio.Queue[bytes | str | None] = asyncio.Queue()
+        self.told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.video, self.reason = b"", "open"
+        self.reads = True
+        for message in sent:
+            self.say(message)
+
+    def say(self, message: dict[str, Any] | str | bytes | None) -> None:
+        self.sent.put_nowait(json.dumps(message) if isinstance(message, dict) else message)
+
+    async def told_of(self, kind: str) -> dict[str, Any]:
+        """The next message of that type."""
+        while (message := await asyncio.wait_for(self.told.get(), HANG_SECONDS))["type"] != kind:
+            pass
+        return message
+
+    async def receive(self) -> bytes | str | None:
+        return await self.sent.get()
+
+    async def send(self, message: bytes | str) -> None:
+        if not self.reads:
+            await asyncio.Event().wait()
+        if isinstance(message, bytes):
+            self.video += message
+        else:
+            self.told.put_nowait(json.loads(message))
+
+    async def close(self, reason: str) -> None:
+        self.reason = reason
+
+
+@pytest.fixture(scope="module")
+def avatars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LipSync, AvatarStore]]:
+    folder = tmp_path_factory.mktemp("avatars")
+    engine = LipSync(BackendRegistry((PREVIEW,)), EverywhereAFace())
+    for name, level in (("anna", 80), ("ben", 180)):
+        picture = np.random.default_rng(level).integers(level - 20, level + 20, (SIDE, SIDE, 3), np.uint8)
+        film = write_video(folder / f"{name}.mp4", np.stack([picture] * FRAMES), 25)
+        engine.create_avatar(film, folder / "store" / name, RenderSettings.parse({"backend": "preview"}), name=name)
+    yield engine, AvatarStore(folder / "store")
+
+
+def serve(avatars: tuple[LipSync, AvatarStore], *clients: Client, talk: Any = None, **limits: Any) -> None:  # noqa: ANN401
+    """Let clients converse, and what `talk` makes of them, until all were served."""
+
+    async def run() -> None:
+        host = LiveHost(*avatars, LiveLimits(**limits))
+        serving = [asyncio.create_task(host.serve(client)) for client in clients]
+        if talk is not None:
+            await talk(*clients)
+        await asyncio.wait_for(asyncio.gather(*serving), HANG_SECONDS)
+        host.close()
+
+    asyncio.run(run())
+
+
+def words(seconds: float) -> bytes:
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (9000 * np.sin(900 * time) * np.sin(7 * time) ** 2).astype("<i2").tobytes()
+
+
+def pictures(video: bytes, folder: Path) -> UInt8Array:
+    path = folder / "video.mp4"
+    path.write_bytes(video)
+    return decode(path)
+
+
+def test_a_voice_is_spoken_and_told_of(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
+    client, told = Client(START), list[dict[str, Any]]()
+
+    async def talk(client: Client) -> None:
+        told.append(await client.told_of("video"))
+        voice = words(1)
+        for cut in range(0, len(voice), 999):  # in the middle of samples, too
+            client.say(voice[cut : cut + 999])
+        client.say({"type": "flush"})
+        told.extend([await client.told_of("speaking"), await client.told_of("spoken")])
+        client.say({"type": "stop"})
+
+    serve(avatars, client, talk=talk)
+    video, speaking, spoken = told
+    assert (video["width"], video["height"], video["fps"]) == (SIDE, SIDE, "25")
+    assert video["mime"].startswith('video/mp4; codecs="avc1.')
+    assert (speaking["utterance"], spoken["utterance"]) == (0, 0)
+    assert spoken["time"] - speaking["time"] == pytest.approx(1, abs=1e-6)
+    shown = pictures(client.video, tmp_path)
+    assert len(shown) >= round(25 * spoken["time"])
+    sound = decode_sound(tmp_path / "video.mp4")
+    heard = np.flatnonzero(np.abs(sound) > 0.02) / RATE
+    assert heard[0] == pytest.approx(speaking["time"], abs=0.06)
+    assert heard[-1] <= spoken["time"] + 0.06
+    assert client.reason == ""
+
+
+def test_an_interruption_is_obeyed_and_another_voice_follows(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client, told = Client(START), list[dict[str, Any]]()
+
+    async def talk(client: Client) -> None:
+        await client.told_of("video")
+        client.say(words(30))
+        began = await client.told_of("speaking")
+        client.say({"type": "interrupt"})
+        told.extend([began, await client.told_of("interrupted"), await client.told_of("spoken")])
+        client.say(words(0.5))
+        client.say({"type": "flush"})
+        told.append(await client.told_of("speaking"))
+        client.say({"type": "stop"})
+
+    serve(avatars, client, talk=talk)
+    assert told[2]["time"] - told[0]["time"] < 5  # of 30 seconds
+    assert told[3]["utterance"] == 1
+
+
+def test_sessions_show_their_own_avatar(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
+    clients = [Client({**START, "avatar": name}) for name in ("anna", "ben")]
+
+    async def talk(*clients: Client) -> None:
+        for client in clients:
+            await client.told_of("video")
+            client.say(words(0.6))
+            client.say({"type": "flush"})
+        for client in clients:
+            await client.told_of("spoken")
+            client.say({"type": "stop"})
+
+    serve(avatars, *clients, talk=talk)
+    for client, level in zip(clients, (80, 180), strict=True):
+        assert np.abs(pictures(client.video, tmp_path).mean(axis=(1, 2, 3)) - level).max() < 15
+
+
+def test_who_comes_too_late_waits_and_is_told(avatars: tuple[LipSync, AvatarStore]) -> None:
+    clients = [Client(START) for _ in range(3)]
+
+    async def talk(first: Client, second: Client, third: Client) -> None:
+        await first.told_of("video")
+        assert (await second.told_of("waiting"))["before"] == 0
+        assert (await third.told_of("error"))["kind"] == "live"
+        first.say({"type": "stop"})
+        await second.told_of("video")
+        second.say(None)  # it vanishes
+
+    serve(avatars, *clients, talk=talk, sessions=1, waiting=1)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"\x00" * 100,
+        "no JSON",
+        {"type": "flush"},
+        {**START, "avatar": "nobody"},
+        {**START, "avatar": "../anna"},
+        {**START, "avatar": "/etc"},
+        {**START, "rate": 1},
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(
+    avatars: tuple[LipSync, AvatarStore], first: dict[str, Any] | str | bytes
+) -> None:
+    client = Client(first)
+    serve(avatars, client)
+    told = client.told.get_nowait()
+    assert told["type"] == "error"
+    assert told["problem"] == client.reason != ""
+    assert client.video == b""
+
+
+def test_who_says_nothing_at_first_is_not_waited_for(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client = Client()
+    serve(avatars, client, start_seconds=0.05)
+    assert client.told.get_nowait()["type"] == "error"
+
+
+@pytest.mark.parametrize("limit", ["seconds", "idle_seconds"])
+def test_sessions_end_at_their_limits(avatars: tuple[LipSync, AvatarStore], limit: str) -> None:
+    client = Client(START)
+    serve(avatars, client, **{limit: 0.4})
+    assert client.reason != ""
+
+
+def test_garbage_in_the_middle_ends_the_session_with_the_reason(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client = Client(START, words(0.1), '{"type": "start", "avatar": "ben"}')
+    serve(avatars, client)
+    assert client.reason != ""
+
+
+def test_a_client_that_does_not_read_is_not_kept(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client = Client(START)
+
+    async def talk(client: Client) -> None:
+        await client.told_of("video")
+        client.reads = False
+
+    serve(avatars, client, talk=talk, unread_seconds=0.3)
+    assert client.reason != ""

@@ -1,0 +1,120 @@
+"""Live speech over the app's WebSocket, through the server that users run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from musetalk.assets import PORTRAIT
+from musetalk.lipsync import LipSync
+from musetalk.settings import RenderSettings
+from tests.helpers.media import decode, tone, write_wav
+from tests.helpers.programs import HANG_SECONDS
+from tests.helpers.served import ROOT, Served, served
+
+pytestmark = pytest.mark.integration
+START = json.dumps({"type": "start", "avatar": "anna", "max_height": 128})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("live")
+    settings = RenderSettings.parse({"backend": "preview"})
+    LipSync().create_avatar(PORTRAIT, folder / "avatars" / "anna", settings)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Served]:
+    login = ("--auth", "ann:secret", "--avatars-dir", str(folder / "avatars"), "--live-sessions", "1")
+    with served(folder / "jobs", *login) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cookie(server: Served) -> str:
+    answer = httpx.post(f"{server.address.rstrip('/')}/login", data={"username": "ann", "password": "secret"})
+    return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+
+
+def opened(server: Served, **headers: str) -> ClientConnection:
+    url = server.address.replace("http", "ws", 1).rstrip("/") + "/live"
+    return connect(url, additional_headers=headers, max_size=None, open_timeout=HANG_SECONDS)
+
+
+def told_of(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    while True:
+        message = socket.recv(HANG_SECONDS)
+        if isinstance(message, str) and (told := json.loads(message))["type"] == kind:
+            return dict(told)
+
+
+def test_who_has_not_logged_in_may_not_speak(server: Served) -> None:
+    with opened(server) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(HANG_SECONDS)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "log in first")
+
+
+def test_pages_of_other_sites_may_not_speak(server: Served, cookie: str) -> None:
+    stranger = opened(server, Cookie=cookie, Origin="https://elsewhere.example")
+    with stranger as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(HANG_SECONDS)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+
+
+def test_a_voice_is_spoken_in_sessions_one_after_the_other(server: Served, cookie: str, tmp_path: Path) -> None:
+    headers = {"Cookie": cookie, "Origin": server.address.rstrip("/")}
+    with opened(server, **headers) as socket, opened(server, **headers) as second:
+        socket.send(START)
+        assert told_of(socket, "video")["height"] <= 128
+        second.send(START)
+        assert told_of(second, "waiting")["before"] == 0
+        socket.send((tone(0.5) * 20_000).astype("<i2").tobytes())
+        socket.send('{"type": "flush"}')
+        speaking, spoken = told_of(socket, "speaking"), told_of(socket, "spoken")
+        assert spoken["time"] - speaking["time"] == pytest.approx(0.5, abs=0.021)
+        socket.close()
+        assert told_of(second, "video")["width"] > 0
+        second.send('{"type": "stop"}')
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                second.recv(HANG_SECONDS)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1000
+
+
+def test_the_example_keeps_a_video_and_a_server_that_ends_ends_its_sessions(folder: Path, tmp_path: Path) -> None:
+    voice, out = write_wav(tmp_path / "voice.wav", tone(0.6)), tmp_path / "out.mp4"
+    with ExitStack() as stack:
+        with served(folder / "other-jobs", "--avatars-dir", str(folder / "avatars")) as server:
+            url = server.address.replace("http", "ws", 1).rstrip("/") + "/live"
+            command = [sys.executable, str(ROOT / "examples" / "live_client.py"), "anna", str(voice), str(out)]
+            done = subprocess.run(
+                [*command, "--url", url], timeout=HANG_SECONDS, check=True, stdout=subprocess.PIPE, text=True
+            )
+            socket = stack.enter_context(opened(server))
+            socket.send(START)
+            told_of(socket, "video")
+            children = server.process.children(recursive=True)
+            assert children
+        with pytest.raises(ConnectionClosed):
+            while True:
+                socket.recv(HANG_SECONDS)
+    assert not any(child.is_running() for child in children)
+    assert "'spoken'" in done.stdout
+    frames = decode(out)
+    assert len(frames) >= 15
+    assert np.abs(frames[-1].astype(int) - frames[0]).max() > 0
