@@ -47,14 +47,14 @@ def _generate(flags: argparse.Namespace) -> None:
 
     engine = LipSync(own_process=True)
     with cancel_on_signal() as cancel, shown_progress() as show:
-        avatar = _open(flags.avatar_root, flags.avatar_id, cancel)
-        _check_rate(flags.fps, avatar)
+        avatar = open_named(flags.avatar_root, flags.avatar_id, cancel)
+        check_rate(flags.fps, avatar)
         settings = avatar.settings_with({"network": {"batch_size": flags.batch_size}})
         report = engine.speak(avatar, flags.audio_path, flags.output_path, settings, on_progress=show, cancel=cancel)
     sys.stdout.write(f"{describe(report, engine.registry.get(report.backend).notice)}\n")
 
 
-def _open(root: Path | None, name: str, cancel: CancelToken) -> Avatar:
+def open_named(root: Path | None, name: str, cancel: CancelToken) -> Avatar:
     """Open the avatar that flags name; the one place that knows how avatars lie in a folder of them."""
     from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415
     from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
@@ -62,7 +62,7 @@ def _open(root: Path | None, name: str, cancel: CancelToken) -> Avatar:
     return open_avatar(AvatarStore(root).find(name), cancel)
 
 
-def _check_rate(asked: Fraction | None, avatar: Avatar) -> None:
+def check_rate(asked: Fraction | None, avatar: Avatar) -> None:
     """Make sure that the rate is the avatar's: its faces were found, and lie, frame by frame at that.
 
     Raises:
