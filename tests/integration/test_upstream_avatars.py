@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from musetalk.avatars.bundle import Avatar
 from musetalk.avatars.upstream.cache import UpstreamAvatar, UpstreamFrame
 from musetalk.avatars.upstream.importing import import_avatar
 from musetalk.avatars.upstream.reading import read_upstream_cache
+from musetalk.cli.main import app
 from musetalk.cli.upstream_avatars import export_to
 from musetalk.lipsync import LipSync
 from musetalk.media.lossless import LosslessWriter
@@ -148,3 +150,33 @@ def frames_of(engine: LipSync, avatar: Avatar, models: Path, words: Path, out: P
     report = engine.speak(avatar, words, out, wanted)
     assert not any("encoded anew" in note for note in report.warnings)
     return list(decode(out))
+
+
+def test_an_imported_avatar_speaks_with_other_masks_and_backends_too(
+    engine: LipSync, imported: Avatar, words: Path, models: Path, tmp_path: Path
+) -> None:
+    mask = imported.settings_with({"models_dir": models, "mask": {"shape": "jaw"}})
+    report = engine.speak(imported, words, tmp_path / "jaw.mp4", mask)
+    assert any("read again" in note for note in report.warnings)
+    assert not any("encoded anew" in note for note in report.warnings)  # the crops are still MuseTalk's
+    preview = imported.settings_with({"backend": "preview"})
+    report = engine.speak(imported, words, tmp_path / "preview.mp4", preview)
+    assert (report.backend, report.face_frames) == ("preview", len(FACE))
+
+
+def test_the_command_exports_and_refuses_what_musetalk_cannot_keep(
+    imported: Avatar, exported: UpstreamAvatar, models: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "theirs"
+
+    def export(*said: object) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["avatar", "export", str(imported.folder), str(out), *map(str, said), "--quiet"])
+        return done.exit_code, done.output + str(done.exception or "")
+
+    assert "is for MuseTalk, not for preview" in export("--set", "backend=preview")[1]
+    assert not out.exists()
+    code, said = export("--set", f"models_dir={models}")
+    assert code == 0, said
+    assert np.array_equal(read_upstream_cache(out).boxes, exported.boxes)
+    assert "there already" in export("--set", f"models_dir={models}")[1]
+    assert export("--set", f"models_dir={models}", "--replace")[0] == 0
