@@ -459,7 +459,7 @@ def encode_live(*, layout: FrameLayout, fps: Fraction, quality: LiveQuality) -> 
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error"],
         *["-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0"],
-        *["-f", "avi", "-c:v", "rawvideo", "-i", "pipe:0"],
+        *["-f", "avi", "-c:v", "rawvideo", *_SHORT_QUEUE, "-i", "pipe:0"],
         *["-itsoffset", "1000000000", "-f", "lavfi", "-i", "anullsrc=duration=0.02"],
         *["-map", "0:v", "-map", "0:a", "-map", "1:a", "-max_interleave_delta", "1"],
         *["-vf", live_filters(layout, quality.max_height), "-fps_mode", "passthrough"],

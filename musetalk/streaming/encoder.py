@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from types import TracebackType
@@ -11,7 +13,7 @@ import numpy as np
 
 from musetalk.errors import OutputError
 from musetalk.media.ffmpeg_commands import LIVE_RATE, LiveQuality, encode_live
-from musetalk.media.ffmpeg_process import Child
+from musetalk.media.ffmpeg_process import STALL_SECONDS, Child
 from musetalk.media.filters import live_size
 from musetalk.media.frames import Frame, FrameLayout
 from musetalk.media.live import avi
@@ -21,6 +23,10 @@ from musetalk.utils.arrays import Float32Array
 
 _RATES = range(8_000, 192_001)
 _NOTHING = memoryview(b"")
+_PATIENCE = 1.0  # seconds without a picture after which ffmpeg's complaints are believed
+# Frames that may be inside at once: ffmpeg's own queues would take 12, and make all of them late where it falls behind.
+_INSIDE = 3
+_SOUND_SECONDS = Fraction(1024, LIVE_RATE)  # nothing comes out before a packet of sound is there
 
 
 class LiveEncoder:
@@ -54,6 +60,10 @@ class LiveEncoder:
         self.size = live_size((layout.width, layout.height), quality.max_height)
         self._fragments = FragmentWriter(*self.size, fps, LIVE_RATE)
         self._frames = self._samples = 0
+        self._most_inside = _INSIDE + math.ceil(_SOUND_SECONDS * fps)
+        self._given = 0  # pictures that came out
+        self._ended = False  # whether nothing comes out any more
+        self._moved = threading.Condition()
         self._finished = self._closed = False
         self._failure: Exception | None = None
         self._child = Child(encode_live(layout=layout, fps=fps, quality=quality), stdin=True, stdout=True)
@@ -95,7 +105,7 @@ class LiveEncoder:
         total, due = self._samples + samples.size, (self._frames + 1) * self._rate / self._fps
         if samples.ndim != 1 or abs(total - due) > 1:
             raise ValueError(f"{self._frames + 1} frames need {float(due):.1f} samples of sound, and got {total}")
-        self._check()
+        self._wait_for_room()
         halves = [(avi.PICTURE, _NOTHING), (avi.PICTURE, frame.view)]
         pieces: list[bytes | memoryview] = []
         for kind, data in ((avi.SOUND, samples.view(np.uint8).data), *(halves if key else reversed(halves))):
@@ -137,8 +147,28 @@ class LiveEncoder:
         self._reader.join()
         self._child.kill()
 
+    def _wait_for_room(self) -> None:
+        """Wait until few enough frames are inside, or it has ended.
+
+        Raises:
+            OutputError: As `push`.
+        """
+        self._check()
+        limit = time.monotonic() + STALL_SECONDS
+        while not self._has_room(_PATIENCE):
+            # Where a codec fails, ffmpeg says so, but does not end before it was given more.
+            if self._child.stderr_lines or time.monotonic() > limit:
+                self._child.end()
+                raise self._why()
+        self._check()
+
+    def _has_room(self, seconds: float) -> bool:
+        """Return whether a frame may go in, or it has ended, within so many seconds."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self._ended or self._frames - self._given < self._most_inside, seconds)
+
     def _check(self) -> None:
-        if self._closed or self._failure is not None:
+        if self._closed or self._failure is not None or (self._ended and not self._finished):
             raise self._why()
         if self._finished:
             raise OutputError("the live encoder has finished")
@@ -158,6 +188,16 @@ class LiveEncoder:
                 for packet in packets.feed(data):
                     for fragment in self._fragments.add(packet):
                         self._on_fragment(fragment)
+                    if packet.kind == "picture" and not packet.configuration:
+                        self._move(given=1)
         except Exception as error:  # noqa: BLE001 - raised where frames are pushed
             self._failure = error
             self._child.end()
+        finally:
+            self._move(ended=True)
+
+    def _move(self, *, given: int = 0, ended: bool = False) -> None:
+        with self._moved:
+            self._given += given
+            self._ended = ended
+            self._moved.notify_all()
