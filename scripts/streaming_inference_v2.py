@@ -17,7 +17,7 @@ from musetalk.cli.main import run
 from musetalk.cli.options import cancel_on_signal
 from musetalk.errors import OutputError, SettingsError
 from musetalk.settings import parse_rate
-from scripts.generate import check_rate, open_named
+from scripts.generate import open_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--version", choices=sorted(_BACKENDS), help="of MuseTalk; unset: what the avatar was prepared for first")
     add("--batch_size", type=int, default=8, help="frames at once")
     add("--avatar_id", required=True, help="name or id of the avatar")
-    add("--avatar_root", type=Path, help="folder of avatars; unset: the user's")
+    add("--avatar_root", type=Path, help="folder of avatars, of MuseTalk's caches too; unset: the user's")
     add("--lookahead_chunks", type=int, default=2, help="chunks of 80 ms that are known before speech begins")
-    add("--fps", type=parse_rate, help="has to be the avatar's, which is what unset means")
+    add("--fps", type=parse_rate, help="of MuseTalk's caches (unset: 25); of others it has to be theirs")
     add("--no_audio_playback", action="store_true", help="play nothing, and do not wait for what is played")
     return parser
 
@@ -65,12 +65,13 @@ def _stream(flags: argparse.Namespace) -> None:
     from musetalk.media.sound.voice import extract_voice  # noqa: PLC0415
     from musetalk.streaming.types import CHUNK_SECONDS, LiveOptions  # noqa: PLC0415
     from musetalk.utils.files import make_room_for, temporary_folder, whole_file  # noqa: PLC0415
+    from musetalk.utils.stopping import ends_by  # noqa: PLC0415
 
     if flags.output_path.suffix.lower() != ".mp4":
         raise SettingsError(f"--output_path {flags.output_path} is no .mp4", "name one", names=("output_path",))
     with cancel_on_signal() as cancel, temporary_folder(Path(tempfile.gettempdir())) as folder:
-        avatar = open_named(flags.avatar_root, flags.avatar_id, cancel)
-        check_rate(flags.fps, avatar)
+        with ends_by(cancel.check):
+            avatar = open_named(flags, folder, cancel)
         settings = _settings(avatar, flags)
         voice = extract_voice(flags.audio_path, folder, settings.limits, cancel)
         options = LiveOptions(voice.rate, flags.lookahead_chunks * CHUNK_SECONDS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.avatars.upstream.reading import read_upstream_cache
-from scripts import create_avatar, realtime_inference
+from scripts import create_avatar, generate, realtime_inference
 from tests.helpers.film import FACE, FILM
 from tests.helpers.media import decode
 
@@ -85,3 +85,16 @@ def test_another_shift_makes_the_cache_of_version_1_anew_where_that_is_asked_for
     cache = read_upstream_cache(tmp_path / "avatars/me")
     assert (cache.version, cache.info.bbox_shift) == ("v1", 0)
     assert (tmp_path / "avatars/me/vid_output/said.mp4").is_file()
+
+
+def test_a_cache_speaks_by_the_forks_flags(
+    film: Path, words: Path, seeing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(seeing)
+    assert run(create_avatar.main, "--video_path", film, "--avatar_id", "me") == 0
+    flags = ("--avatar_id", "me", "--avatar_root", "results/v15/avatars", "--audio_path", words)
+    assert run(generate.main, *flags, "--output_path", "said.mp4", "--batch_size", 3) == 0
+    assert len(decode(tmp_path / "said.mp4")) == FILM
+    assert run(generate.main, *flags, "--output_path", "quick.mp4", "--fps", 50) == 0
+    assert len(decode(tmp_path / "quick.mp4")) == 2 * FILM
