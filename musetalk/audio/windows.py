@@ -11,7 +11,7 @@ from musetalk.utils.arrays import Float32Array, Int64Array
 
 # MuseTalk's audio_padding_length_left and _right, LatentSync's audio_feat_length: in video frames at 25 fps.
 PADDING_LEFT = PADDING_RIGHT = 2
-_STEPS_PER_FRAME = 2  # at the 25 fps that both were trained on
+STEPS_PER_FRAME = 2  # at the 25 fps that both were trained on
 
 
 def step_numbers(
@@ -28,7 +28,7 @@ def step_numbers(
     """
     frames = np.arange(start, stop, dtype=np.int64)
     own = STEPS_PER_SECOND * frames * fps.denominator // fps.numerator
-    around = np.arange(-_STEPS_PER_FRAME * left, _STEPS_PER_FRAME * (right + 1), dtype=np.int64)
+    around = np.arange(-STEPS_PER_FRAME * left, STEPS_PER_FRAME * (right + 1), dtype=np.int64)
     return own[:, None] + around
 
 

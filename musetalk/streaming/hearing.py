@@ -9,6 +9,7 @@ import numpy as np
 from musetalk.audio.envelope import EnvelopeMeter
 from musetalk.audio.live_features import LiveFeatures
 from musetalk.audio.types import STEPS_PER_SECOND, SpeechEncoder
+from musetalk.audio.windows import STEPS_PER_FRAME
 from musetalk.settings import SpeechSettings
 from musetalk.streaming.types import LiveOptions, LiveSpeech
 from musetalk.utils.arrays import Float32Array
@@ -28,8 +29,11 @@ def hear_voice(
     if encoder is None:
         return LiveEnvelope(fps)
     left, right = wanted.audio_padding_length_left, wanted.audio_padding_length_right
-    ahead = None if options.lookahead is None else round(options.lookahead * STEPS_PER_SECOND)
-    return LiveWhisper(LiveFeatures(encoder, fps, lookahead_steps=ahead, left=left, right=right))
+    ahead = None
+    if options.lookahead is not None:  # of which a frame's own window takes a part
+        ahead = max(0, round(options.lookahead * STEPS_PER_SECOND) - right * STEPS_PER_FRAME)
+    seams = wanted.seams
+    return LiveWhisper(LiveFeatures(encoder, fps, lookahead_steps=ahead, left=left, right=right, seams=seams))
 
 
 class LiveEnvelope:
