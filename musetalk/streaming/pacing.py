@@ -15,6 +15,7 @@ _POLL = 1.0  # seconds after which is looked whether the session was closed
 def paced(
     session: StreamingSession,
     *,
+    ahead: float = 0.0,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[LiveFrame]:
@@ -26,6 +27,8 @@ def paced(
 
     Args:
         session: The session.
+        ahead: Most seconds that frames of a voice come early, so that whoever plays them has some in hand. Those that
+            follow when it has ended come at their times; when it is interrupted, at once: what is in hand is dropped.
         now: Seconds of a clock that never goes back.
         sleep: Waits so many seconds.
 
@@ -33,15 +36,20 @@ def paced(
         MuseTalkError: The session has failed.
     """
     period = float(1 / session.fps)
-    due = now()
+    due = sent = now()
+    goes_on = False  # whether the voice of the frame before does
     while not session.closed:
         frame = _next(session, max(0.0, due - now()))
         if frame is None:
             continue
         if session.waiting == 0:
             session.idle(1)  # is finished when it is due; a voice that goes on needs none
-        if (early := due - now()) > 0:
+        speaks = frame.utterance is not None
+        if goes_on and not speaks:
+            due = min(due, sent + period)
+        if (early := due - now() - (ahead if speaks else 0.0)) > 0:
             sleep(early)
+        sent, goes_on = now(), speaks and not frame.last
         yield frame
         due = max(due + period, now() - period / 2)
 

@@ -88,13 +88,16 @@ class StreamingSession:
         """End it."""
         self.close()
 
-    def push(self, pcm: npt.ArrayLike, rate: int | None = None, timeout: float | None = None) -> None:
+    def push(self, pcm: npt.ArrayLike, rate: int | None = None, timeout: float | None = None) -> int:
         """Take more of a voice; waits while more of it is waiting than `LiveOptions.most_waiting`.
 
         Args:
             pcm: int16 or float (-1 to 1), [n] or [n, channels], of any length.
             rate: Its samples a second; None: the session's.
             timeout: Most seconds to wait for room; None: as long as it takes.
+
+        Returns:
+            The number of the voice that it belongs to, as frames tell it.
 
         Raises:
             VoiceError: It is no sound, or there was no room in time.
@@ -116,11 +119,12 @@ class StreamingSession:
             self._backlog += seconds
             self._inbox.append(partial(self._voice.push, self._voices - 1, samples, rate))
             self._changed.notify_all()
+            return self._voices - 1
 
     def flush(self) -> None:
         """The voice that was pushed has ended: what is left of it comes without waiting for more."""
-        self._tell(self._voice.end)
         with self._changed:
+            self._tell(self._voice.end)
             self._speaking = None
 
     def idle(self, frames: int) -> None:
@@ -226,7 +230,7 @@ class StreamingSession:
                 while (found := self._next_segment()) is not None:
                     self._paint(*found)
         except Cancelled:
-            pass  # it was closed
+            self._closed = True  # by whoever opened it, where `close` was not called
         except BaseException as error:  # noqa: BLE001 - handed to whoever takes frames
             with self._changed:
                 self._failure = error

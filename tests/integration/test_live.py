@@ -224,6 +224,28 @@ def test_a_session_that_is_closed_gives_nothing_more(prepared: RenderPlan) -> No
     assert threading.active_count() == threads
 
 
+def test_a_session_whose_opener_cancels_it_is_closed(prepared: RenderPlan) -> None:
+    run = RenderRun()
+    with StreamingSession(prepared, lambda: LoudSpeech(prepared.source.fps), run=run) as session:
+        session.push(words(3))
+        taken(session)
+        run.cancel.cancel()
+        for _ in iter(session.take, None):
+            pass
+        assert session.closed
+
+
+def test_each_voice_has_the_number_that_its_frames_tell(prepared: RenderPlan) -> None:
+    with live(prepared) as session:
+        numbers = []
+        for rate in (16_000, 16_000, 24_000):
+            numbers.append(session.push(words(0.3, rate), rate))
+            numbers.append(session.push(words(0.1, rate), rate))
+            session.flush()
+        assert [frame.utterance for frame in session.spoken() if frame.last] == [0, 1, 2]
+    assert numbers == [0, 0, 1, 1, 2, 2]
+
+
 def test_what_fails_is_told_to_whoever_takes_and_pushes(film: Path, tmp_path: Path) -> None:
     def fail() -> None:
         raise ComputeError("memory ran out")
