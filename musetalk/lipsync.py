@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -147,7 +147,7 @@ class LipSync:
                 probed = probe_wanted(Path(source), settings.source, run.cancel)
             draft = AvatarDraft(probed, made, run)
             for one in wanted:
-                with self._process_tuned(one.backend), self._loader.turn(one, run):
+                with self._process_tuned(one.backend), self._loader.turn(one, run), ends_by(run.cancel.check):
                     _leased(self._loader.lease(one, run, draft.findings), partial(draft.add, settings=one))
             draft.finish(name, wanted[0])
         return open_avatar(Path(folder), run.cancel)
@@ -412,12 +412,11 @@ class LipSync:
         avatar.check(settings)
         settings, _ = self._chosen(settings, run)
         findings, wanted, finish = avatar.findings(settings), settings.plan, settings.finish
-        with (
-            temporary_folder(folder) as job,
-            self._loader.turn(settings, run),
-            self._loader.lease(settings, run, findings) as components,
-        ):
-            yield plan_avatar(avatar, findings, components, wanted, finish, folder=job, run=run)
+        with temporary_folder(folder) as job, self._loader.turn(settings, run), ExitStack() as leases:
+            with ends_by(run.cancel.check):
+                components = leases.enter_context(self._loader.lease(settings, run, findings))
+                plan = plan_avatar(avatar, findings, components, wanted, finish, folder=job, run=run)
+            yield plan
 
     @contextmanager
     def live(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.files import readable, temporary_folder
+from musetalk.utils.stopping import left_alone
 
 _BLOCK = 2**20  # bytes
 _CROP_BYTES = 16 * 2**20  # of crops that are encoded together
@@ -220,7 +222,7 @@ class AvatarDraft:
         name = f"latents-{number}.safetensors"
         with run.clock.measure("encode"), LatentsWriter(self.folder / name) as writer:
             for done, crops in _crops_of(plan, run):
-                writer.add(*generator.latents(crops, run.cancel.check))
+                writer.add(*left_alone(partial(generator.latents, crops, run.cancel.check)))
                 run.emit("parse", done, plan.source.frame_count)
         return name
 

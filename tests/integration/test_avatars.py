@@ -27,7 +27,7 @@ from musetalk.media.frames import Frame
 from musetalk.media.playback import play
 from musetalk.media.writer import VideoWriter
 from musetalk.pipeline.render import render_frames
-from musetalk.progress import CancelToken, RenderRun
+from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from scripts.generate import main as generate
@@ -253,11 +253,18 @@ def test_what_was_decided_stays_decided(engine: LipSync, avatar: Avatar, words: 
 
 
 def test_nothing_is_left_of_one_that_was_stopped_or_could_not_be_made(
-    engine: LipSync, avatar: Avatar, film: Path, sample: Path, tmp_path: Path
+    engine: LipSync, avatar: Avatar, film: Path, sample: Path, bare_models: Path, tmp_path: Path
 ) -> None:
-    cancel = CancelToken()
-    with pytest.raises(Cancelled):
-        engine.create_avatar(film, tmp_path / "a", PREVIEW, on_progress=lambda _: cancel.cancel(), cancel=cancel)
+    networks = settings(bare_models)
+    for stage, last, wanted in (("plan", 1, PREVIEW), ("parse", FILM, networks), ("finish", 0, PREVIEW)):
+        cancel = CancelToken()
+
+        def stop(event: ProgressEvent, at: tuple[str, int] = (stage, last), token: CancelToken = cancel) -> None:
+            if (event.stage, event.done) == at:
+                token.cancel()
+
+        with pytest.raises(Cancelled):
+            engine.create_avatar(film, tmp_path / "a", wanted, on_progress=stop, cancel=cancel)
     Image.new("RGB", (320, 240)).save(tmp_path / "grey.png")
     with raises_kind(FaceError):
         engine.create_avatar(tmp_path / "grey.png", tmp_path / "b", PREVIEW)
