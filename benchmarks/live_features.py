@@ -24,7 +24,7 @@ from benchmarks.common import ASSETS, machine, publish, table
 from benchmarks.full_size import random_network
 from musetalk.audio.features import measure_features
 from musetalk.audio.live_features import HOP_STEPS, LiveFeatures
-from musetalk.audio.types import SpeechEncoder
+from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, SpeechEncoder
 from musetalk.audio.whisper import WHISPER_TINY, load_whisper
 from musetalk.audio.windows import FeatureTrack
 from musetalk.backends.musetalk.tiny import tiny_musetalk
@@ -100,12 +100,12 @@ def hear(samples: Float32Array, encoder: SpeechEncoder, folder: Path) -> Heard:
     """Measure a voice whole, and with each look-ahead side by side."""
     remembering = Remembering(encoder)
     lives = {steps: LiveFeatures(remembering, FPS, lookahead_steps=steps) for steps in LOOKAHEADS}
-    for start in range(0, len(samples), HOP_STEPS * 320):
+    for start in range(0, len(samples), HOP_STEPS * SAMPLES_PER_STEP):
         for live in lives.values():
-            live.push(samples[start : start + HOP_STEPS * 320])
+            live.push(samples[start : start + HOP_STEPS * SAMPLES_PER_STEP])
+    count = -(-len(samples) * FPS // (SAMPLES_PER_STEP * STEPS_PER_SECOND))
     for live in lives.values():
-        live.end()
-    count = lives[0].frames_ready
+        live.end(count)
     file = measure_features([samples], encoder, folder / "voice.npy")
     whole = FeatureTrack(file, fps=FPS, frame_count=count, audio_spec=encoder.audio_spec).window(0, count)
     return Heard(whole, {steps: live.window(0, count) for steps, live in lives.items()})

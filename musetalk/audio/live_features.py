@@ -1,57 +1,35 @@
-"""Whisper features of voices that follow each other live, by output frames, known while they are heard."""
+"""Whisper features of a voice by output frames, known while it is heard."""
 
 from __future__ import annotations
 
 import tempfile
-from collections import deque
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from musetalk.audio.live_voice import LiveVoice, SlidingVoice
-from musetalk.audio.sliding import SlidingWindow
-from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, Seams, SpeechEncoder
+from musetalk.audio.types import STEPS_PER_SECOND, Seams, SpeechEncoder
 from musetalk.audio.whole_voice import WholeVoice
 from musetalk.audio.windows import PADDING_LEFT, PADDING_RIGHT, FeatureTrack, step_numbers
 from musetalk.utils.arrays import Float32Array
 
 LOOKAHEAD_STEPS = 8  # 160 ms
 HOP_STEPS = 4  # 80 ms
-_RATE = SAMPLES_PER_STEP * STEPS_PER_SECOND
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Turn:
-    """One voice on the timeline.
-
-    Attributes:
-        first: The output frame that it begins with.
-        voice: What is known of it.
-        track: The same by output frames, of which 0 is `first`.
-    """
-
-    first: int
-    voice: LiveVoice
-    track: FeatureTrack
 
 
 class LiveFeatures:
-    """Voices' hidden states, one window per output frame, on one timeline. A `SpeechTrack` that grows.
+    """A voice's hidden states, one window per output frame, while it is heard. A `SpeechTrack` that grows.
 
-    Each voice begins with an output frame and is heard by itself: its features are those of a file with that voice
-    alone, as far as a bounded look-ahead can tell, and the same however its samples are cut. What was given out never
-    changes. For one thread at a time; a context manager.
+    Its features are those of a file with that voice, as far as a bounded look-ahead can tell, and the same however its
+    samples are cut. What was given out never changes. For one thread at a time; a context manager.
 
-    Memory is bounded if `forget` is called; the encoder is called once for each hop of a voice (twice in the rare
-    passages from one of its windows to the next), and not between voices.
+    Memory is bounded if `forget` is called; the encoder is called once for each hop of the voice, twice in the rare
+    passages from one of its windows to the next.
 
     Args:
         encoder: Makes the hidden states.
         fps: Output frames a second.
         lookahead_steps: Steps, 20 ms each, that are heard beyond those that a frame hears before it is known. None: all
-            of a voice, which then has the features that `measure_features` gives it, by way of files.
+            of the voice, which then has the features that `measure_features` gives it, by way of files.
         hop_steps: Steps between two calls of the encoder; a frame waits for the next one.
         left: Context before each frame, in frames at 25 fps.
         right: Context after it, in frames at 25 fps.
@@ -74,19 +52,19 @@ class LiveFeatures:
         seams: Seams = "smooth",
         folder: Path | None = None,
     ) -> None:
-        self._encoder = encoder
         self._fps = fps
-        self._hop, self._lookahead = hop_steps, lookahead_steps or 0
         self._left, self._right = left, right
-        self._seams: Seams = seams
-        self._turns: deque[_Turn] = deque()
-        self._speaking = False  # whether the last turn goes on
-        self._next = 0  # else: the frame that the next one begins with
+        self._files: tempfile.TemporaryDirectory[str] | None = None
+        self._voice: LiveVoice
+        if lookahead_steps is None:
+            self._files = tempfile.TemporaryDirectory(dir=folder)
+            self._voice = WholeVoice(encoder, Path(self._files.name) / "voice.npy", seams)
+        else:
+            self._voice = SlidingVoice(encoder, hop_steps, lookahead_steps)
+        spec = encoder.audio_spec
+        self._track = FeatureTrack(self._voice, fps=fps, frame_count=0, audio_spec=spec, left=left, right=right)
+        self._frame_count: int | None = None  # once it has ended
         self._forgotten = 0  # frames
-        self._files = tempfile.TemporaryDirectory(dir=folder) if lookahead_steps is None else None
-        self._made = 0  # turns
-        if lookahead_steps is not None:
-            SlidingWindow(encoder.window_steps, hop_steps, lookahead_steps)  # tells at once whether it is long enough
 
     def __enter__(self) -> LiveFeatures:
         return self
@@ -95,131 +73,56 @@ class LiveFeatures:
         self.close()
 
     @property
-    def frames_ready(self) -> int:
-        """Output frames whose voice is known for good, from the timeline's beginning."""
-        if not self._speaking:
-            return self._next
-        turn = self._turns[-1]
-        # Frame k of the turn hears steps before floor(50 k / fps) + beyond.
+    def ready(self) -> int:
+        """Output frames that are known for good."""
+        if self._frame_count is not None:
+            return self._frame_count
+        # Frame k hears steps before floor(50 k / fps) + beyond.
         beyond = 1 + int(step_numbers(0, 1, self._fps, self._left, self._right).max())
-        within = turn.voice.steps - beyond
-        return turn.first + max(-(-(within + 1) * self._fps.numerator // (STEPS_PER_SECOND * self._fps.denominator)), 0)
+        within = self._voice.steps - beyond
+        return max(-(-(within + 1) * self._fps.numerator // (STEPS_PER_SECOND * self._fps.denominator)), 0)
 
     @property
     def frame_count(self) -> int:
         """Output frames that are known: those that are ready."""
-        return self.frames_ready
+        return self.ready
 
     @property
     def held_bytes(self) -> int:
-        """What the voices' arrays take in memory."""
-        return sum(turn.voice.held_bytes for turn in self._turns)
-
-    def begin(self, frame: int) -> None:
-        """Let the next voice begin with output frame `frame`, and not with the first one after the last voice.
-
-        The frames before it are ready then.
-
-        Raises:
-            ValueError: A voice goes on, or the frame lies before the end of the last one.
-        """
-        if self._speaking or frame < self._next:
-            raise ValueError(f"no voice can begin with frame {frame}: {self._state()}")
-        self._next = frame
+        """What the voice's arrays take in memory."""
+        return self._voice.held_bytes
 
     def push(self, samples: Float32Array) -> None:
-        """Hear more of a voice, or the beginning of one.
+        """Hear more of the voice.
 
         Args:
             samples: float32 [n], 16 kHz mono, about -1 to 1, of any length; what is no finite number is silence.
         """
-        if not len(samples):
-            return
-        if not self._speaking:
-            self._turns.append(self._new_turn())
-            self._speaking = True
-        self._turns[-1].voice.push(samples)
+        self._voice.push(samples)
 
-    def end(self) -> None:
-        """End the voice: silence follows, and all its frames are ready."""
-        if self._speaking:
-            turn = self._turns[-1]
-            turn.voice.end()
-            self._speaking = False
-            self._next = turn.first + self._frame_after(turn.voice.samples)
-
-    def cut(self, sample: int) -> None:
-        """Drop what follows a sample of the timeline, on which output frame k begins with sample 16000 k / fps.
-
-        The voice ends there, if it still goes on, and voices that begin later are as if they had never been. Frames
-        before it that were ready stay as they are, up to what they heard beyond it. The next voice begins with the
-        first frame after it.
-
-        Args:
-            sample: At 16 kHz, 0 or more.
-        """
-        self._speaking = False
-        self._next = self._frame_after(sample)
-        while self._turns and self._turns[-1].first >= self._next:
-            self._turns.pop().voice.close()
-        if self._turns:
-            turn = self._turns[-1]
-            begins = -(-turn.first * _RATE * self._fps.denominator // self._fps.numerator)
-            # Frames before what was forgotten are made anew without it: as if nothing had been said before them.
-            turn.voice.cut(sample - begins if self._next >= self._forgotten else 0)
-        self._forgotten = min(self._forgotten, self._next)
+    def end(self, frame_count: int) -> None:
+        """End the voice, which covers so many output frames: silence follows, and all of them are ready."""
+        self._voice.end()
+        self._frame_count = frame_count
 
     def window(self, start: int, stop: int) -> Float32Array:
-        """Return the voice of output frames [start, stop), not beyond `frames_ready`: as `FeatureTrack.window` does.
-
-        Between two voices the end of the first one goes on; before the first one, there is nothing.
+        """Return the voice of output frames [start, stop), not beyond `ready`: as `FeatureTrack.window` does.
 
         Raises:
             ValueError: Some of the frames are not ready, or were forgotten.
         """
-        if not self._forgotten <= start <= stop <= self.frames_ready:
-            raise ValueError(f"the voice of frames {start} to {stop} cannot be given out: {self._state()}")
-        rows = 2 * (self._left + self._right + 1) * self._encoder.states
-        found = np.zeros((stop - start, rows, self._encoder.width), np.float32)
-        limit = stop
-        for turn in reversed(self._turns):
-            first = max(turn.first, start)
-            if first < limit:
-                found[first - start : limit - start] = turn.track.window(first - turn.first, limit - turn.first)
-            limit = min(limit, turn.first)
-        return found
+        if not self._forgotten <= start <= stop <= self.ready:
+            there = f"{self._forgotten} to {self.ready} are there"
+            raise ValueError(f"the voice of frames {start} to {stop} cannot be given out: {there}")
+        return self._track.window(start, stop)
 
     def forget(self, frame: int) -> None:
         """Let go of what only frames before `frame` hear: they will not be asked for again."""
         self._forgotten = max(self._forgotten, frame)
-        while len(self._turns) > 1 and self._turns[1].first <= frame:
-            self._turns.popleft().voice.close()
-        for turn in self._turns:
-            within = max(frame - turn.first, 0)
-            turn.voice.forget(int(step_numbers(within, within + 1, self._fps, self._left, 0).min()))
+        self._voice.forget(int(step_numbers(frame, frame + 1, self._fps, self._left, 0).min()))
 
     def close(self) -> None:
         """Let go of everything."""
-        while self._turns:
-            self._turns.pop().voice.close()
+        self._voice.close()
         if self._files is not None:
             self._files.cleanup()
-
-    def _new_turn(self) -> _Turn:
-        voice: LiveVoice
-        if self._files is not None:
-            voice = WholeVoice(self._encoder, Path(self._files.name) / f"voice-{self._made}.npy", self._seams)
-        else:
-            voice = SlidingVoice(self._encoder, self._hop, self._lookahead)
-        self._made += 1
-        spec = self._encoder.audio_spec
-        track = FeatureTrack(voice, fps=self._fps, frame_count=0, audio_spec=spec, left=self._left, right=self._right)
-        return _Turn(self._next, voice, track)
-
-    def _frame_after(self, samples: int) -> int:
-        """Return the first output frame that begins after so many samples."""
-        return -(-samples * self._fps.numerator // (_RATE * self._fps.denominator))
-
-    def _state(self) -> str:
-        going = "a voice goes on" if self._speaking else f"the next voice begins with {self._next}"
-        return f"frames {self._forgotten} to {self.frames_ready} are ready, {going}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from copy import copy
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
@@ -24,11 +22,6 @@ class LiveVoice(HiddenStates, Protocol):
     """A voice while it is heard. Its `steps` are those that are known for good; they grow."""
 
     @property
-    def samples(self) -> int:
-        """Samples of it; those that were cut off do not count."""
-        ...
-
-    @property
     def held_bytes(self) -> int:
         """What its arrays take in memory."""
         ...
@@ -41,10 +34,6 @@ class LiveVoice(HiddenStates, Protocol):
         """Know all steps: nothing follows."""
         ...
 
-    def cut(self, sample: int) -> None:
-        """End the voice after `sample` samples, whether or not it has ended: those that follow were never said."""
-        ...
-
     def forget(self, step: int) -> None:
         """Let go of the steps before `step`, but for the last one of all."""
         ...
@@ -54,31 +43,12 @@ class LiveVoice(HiddenStates, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    """Samples that were measured, and how things stood before.
-
-    Attributes:
-        start: The first one's number.
-        samples: float32 [n].
-        stream: What the log-mel goes on from.
-        frames: Frames of the log-mel that were known.
-        loudest: The largest value in it.
-    """
-
-    start: int
-    samples: Float32Array
-    stream: MelStream
-    frames: int
-    loudest: float
-
-
 class SlidingVoice:
     """A voice whose steps are known as soon as a bounded look-ahead was heard beyond them. A `LiveVoice`.
 
     After each hop the encoder hears what its window holds of the voice so far, and then silence: as if the voice ended
     there. Steps at least the look-ahead away from that end are taken and kept, in half precision. Memory: the log-mel
-    of one window, the samples of hop and look-ahead, and the steps that were not forgotten.
+    of one window, and the steps that were not forgotten.
 
     Args:
         encoder: Makes the states.
@@ -95,7 +65,6 @@ class SlidingVoice:
         self._loudest = SILENCE
         self._measured = 0  # samples
         self._waiting = np.zeros(0, np.float32)  # less than a hop of them
-        self._blocks: deque[_Block] = deque()  # those that reach beyond the known steps
         self._kept: deque[npt.NDArray[np.float16]] = deque()  # [states, width] each, the last of the known steps
         self._steps = 0
         self._ended = False
@@ -116,19 +85,9 @@ class SlidingVoice:
         return self._steps
 
     @property
-    def samples(self) -> int:
-        """Samples of it; those that were cut off do not count."""
-        return self._measured + len(self._waiting)
-
-    @property
     def held_bytes(self) -> int:
         """What its arrays take in memory."""
-        arrays: Iterable[npt.NDArray[np.generic]] = (
-            self._mel,
-            self._waiting,
-            *(block.samples for block in self._blocks),
-            *self._kept,
-        )
+        arrays: Iterable[npt.NDArray[np.generic]] = (self._mel, self._waiting, *self._kept)
         return sum(array.nbytes for array in arrays)
 
     def push(self, samples: Float32Array) -> None:
@@ -137,7 +96,7 @@ class SlidingVoice:
         samples = np.concatenate([self._waiting, numbers_only(samples)])
         whole = len(samples) - len(samples) % size
         for start in range(0, whole, size):
-            self._measure(samples[start : start + size].copy())
+            self._measure(samples[start : start + size])
             self._know(self._measured // SAMPLES_PER_STEP - self._lookahead)
         self._waiting = samples[whole:].copy()
 
@@ -152,22 +111,6 @@ class SlidingVoice:
         self._know(self._measured // SAMPLES_PER_STEP)
         self._finish()
 
-    def cut(self, sample: int) -> None:
-        """End the voice after `sample` samples, whether or not it has ended: those that follow were never said.
-
-        Steps before that which are known stay as they are; the others become what they are if the voice ends there.
-        """
-        known = sample // SAMPLES_PER_STEP
-        if sample >= self.samples:
-            self.end()
-        elif self._ended or known <= self._steps:
-            self._drop(known)
-            self._measured = sample
-            self._finish()
-        else:
-            self._unhear(sample)
-            self.end()
-
     def read(self, start: int, stop: int) -> Float32Array:
         """Return steps [start, stop) of those known and not forgotten: float32 [stop - start, states, width]."""
         first = self._steps - len(self._kept)
@@ -181,37 +124,19 @@ class SlidingVoice:
 
     def close(self) -> None:
         """Let go of everything."""
-        self.cut(0)
-
-    def _drop(self, stop: int) -> None:
-        """Take back the steps from `stop` on; all, where those before were forgotten."""
-        held = self._kept
-        self._kept = deque(islice(held, max(len(held) - max(self._steps - stop, 0), 0)))
-        self._steps = min(self._steps, stop) if self._kept else 0
+        self._kept.clear()
+        self._finish()
 
     def _finish(self) -> None:
         """Let go of what only a voice that goes on needs."""
         self._ended = True
         self._mel, self._waiting = self._mel[:0].copy(), self._waiting[:0].copy()
-        self._blocks.clear()
 
     def _measure(self, samples: Float32Array) -> None:
-        first = FRAMES_PER_STEP * self._window.start
-        self._blocks.append(_Block(self._measured, samples, copy(self._stream), first + len(self._mel), self._loudest))
         mel = self._stream.push(samples)
         self._mel = np.concatenate([self._mel, mel])
         self._loudest = max(self._loudest, float(mel.max(initial=SILENCE)))
         self._measured += len(samples)
-
-    def _unhear(self, sample: int) -> None:
-        """Go back to where `sample` samples had been heard, beyond the known steps."""
-        if sample < self._measured:
-            while (block := self._blocks.pop()).start > sample:
-                pass
-            self._stream, self._loudest, self._measured = block.stream, block.loudest, block.start
-            self._mel = self._mel[: block.frames - FRAMES_PER_STEP * self._window.start]
-            self._waiting = block.samples
-        self._waiting = self._waiting[: sample - self._measured]
 
     def _know(self, stop: int) -> None:
         """Take the steps before `stop` that are not known yet."""
@@ -231,8 +156,6 @@ class SlidingVoice:
         start = window.start
         window.took(stop)
         self._mel = self._mel[FRAMES_PER_STEP * (window.start - start) :].copy()
-        while self._blocks and self._blocks[0].start + len(self._blocks[0].samples) <= stop * SAMPLES_PER_STEP:
-            self._blocks.popleft()
 
     def _encode(self, mel: Float32Array, start: int) -> Float32Array:
         """Return the states of the window that begins with step `start`."""

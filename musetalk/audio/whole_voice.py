@@ -9,7 +9,7 @@ from musetalk.audio.feature_store import FeatureFile
 from musetalk.audio.features import measure_features
 from musetalk.audio.mel import numbers_only
 from musetalk.audio.spool import Spool
-from musetalk.audio.types import SAMPLES_PER_STEP, Seams, SpeechEncoder
+from musetalk.audio.types import Seams, SpeechEncoder
 from musetalk.utils.arrays import Float32Array
 
 _READ = 2**16  # samples at once
@@ -26,7 +26,7 @@ class WholeVoice:
         seams: How the encoder's windows are joined.
 
     Raises:
-        OutputError: The disk is full or cannot be written to; so do `push`, `end` and `cut`.
+        OutputError: The disk is full or cannot be written to; so do `push` and `end`.
     """
 
     def __init__(self, encoder: SpeechEncoder, path: Path, seams: Seams) -> None:
@@ -54,11 +54,6 @@ class WholeVoice:
         return self._steps
 
     @property
-    def samples(self) -> int:
-        """Samples of it; those that were cut off do not count."""
-        return self._samples
-
-    @property
     def held_bytes(self) -> int:
         """What its arrays take in memory: nothing."""
         return 0
@@ -74,12 +69,6 @@ class WholeVoice:
             self._features = measure_features(self._blocks(), self._encoder, self._path, seams=self._seams)
             self._steps = self._features.steps
             self._spool.close()
-
-    def cut(self, sample: int) -> None:
-        """End the voice after `sample` samples, whether or not it has ended: those that follow were never said."""
-        self._samples = min(self._samples, sample)
-        self.end()
-        self._steps = min(self._steps, self._samples // SAMPLES_PER_STEP)
 
     def read(self, start: int, stop: int) -> Float32Array:
         """Return steps [start, stop) of those known: float32 [stop - start, states, width]."""

@@ -33,7 +33,7 @@ def hear_voice(
     if options.lookahead is not None:  # of which a frame's own window takes a part
         ahead = max(0, round(options.lookahead * STEPS_PER_SECOND) - right * STEPS_PER_FRAME)
     seams = wanted.seams
-    return LiveWhisper(LiveFeatures(encoder, fps, lookahead_steps=ahead, left=left, right=right, seams=seams))
+    return LiveFeatures(encoder, fps, lookahead_steps=ahead, left=left, right=right, seams=seams)
 
 
 class LiveEnvelope:
@@ -78,39 +78,3 @@ class LiveEnvelope:
 
     def _add(self, values: Float32Array) -> None:
         self._values = np.concatenate([self._values, values])
-
-
-class LiveWhisper:
-    """A voice's hidden states as they become known. A `LiveSpeech`.
-
-    Args:
-        features: What makes them, of this voice alone.
-    """
-
-    def __init__(self, features: LiveFeatures) -> None:
-        self._features = features
-
-    @property
-    def ready(self) -> int:
-        """Output frames that are known."""
-        return self._features.frames_ready
-
-    def push(self, samples: Float32Array) -> None:
-        """Take more of the voice."""
-        self._features.push(samples)
-
-    def end(self, _frame_count: int) -> None:
-        """The voice has ended."""
-        self._features.end()
-
-    def window(self, start: int, stop: int) -> Float32Array:
-        """Return the voice of output frames [start, stop)."""
-        return self._features.window(start, stop)
-
-    def forget(self, frame: int) -> None:
-        """Keep nothing of what only frames before a frame hear."""
-        self._features.forget(frame)
-
-    def close(self) -> None:
-        """Hold nothing more."""
-        self._features.close()

@@ -29,7 +29,7 @@ class Utterance:
         self._hearing = Resampler(rate, SPEECH_RATE)
         self._sounding = Resampler(rate, options.rate)
         self._sound = np.zeros(0, np.float32)  # what was not yet taken
-        self._samples = self._heard = 0
+        self._samples = 0
         self._frame_count: int | None = None
 
     @property
@@ -58,16 +58,14 @@ class Utterance:
     def push(self, samples: Float32Array) -> None:
         """Take more of it: float32 [n], mono, at its rate."""
         self._samples += len(samples)
-        self._hear(self._hearing.push(samples))
+        self._speech.push(self._hearing.push(samples))
         self._add_sound(self._sounding.push(samples))
 
     def end(self) -> None:
         """Take no more: what is known is all of it."""
         if self.ended:
             return
-        self._hear(self._hearing.finish())
-        if not self._heard:
-            self._hear(np.zeros(1, np.float32))  # a voice of a sample or two, too, lasts for one frame
+        self._speech.push(self._hearing.finish())
         self._add_sound(self._sounding.finish())
         self._frame_count = max(1, round(Fraction(self._samples, self.rate) * self._fps))
         self._speech.end(self._frame_count)
@@ -93,10 +91,6 @@ class Utterance:
     def close(self) -> None:
         """Hold nothing more."""
         self._speech.close()
-
-    def _hear(self, samples: Float32Array) -> None:
-        self._heard += len(samples)
-        self._speech.push(samples)
 
     def _add_sound(self, samples: Float32Array) -> None:
         self._sound = np.concatenate([self._sound, samples])

@@ -49,16 +49,21 @@ def cut_at(samples: Float32Array, places: list[int]) -> Iterator[Float32Array]:
     yield from np.split(samples, sorted(place % (len(samples) + 1) for place in places))
 
 
-def heard(live: LiveFeatures, samples: Float32Array, size: int = 1000) -> LiveFeatures:
+def heard(live: LiveFeatures, samples: Float32Array, size: int = 1000, fps: Fraction = PAL) -> LiveFeatures:
     """Push a voice and end it."""
     for start in range(0, len(samples), size):
         live.push(samples[start : start + size])
-    live.end()
+    live.end(frames_in(samples, fps))
     return live
 
 
+def frames_in(samples: Float32Array, fps: Fraction) -> int:
+    """Output frames that a voice reaches into."""
+    return -(-len(samples) * fps.numerator // (RATE * fps.denominator))
+
+
 def everything(live: LiveFeatures) -> Float32Array:
-    return live.window(0, live.frames_ready)
+    return live.window(0, live.ready)
 
 
 @settings(max_examples=30)
@@ -76,13 +81,13 @@ def test_cutting_into_pieces_changes_nothing(
     encoder = Listening(LATENTSYNC_FEATURES if clamp else MUSETALK_FEATURES)
     whole, cut = (LiveFeatures(encoder, fps, hop_steps=hop, lookahead_steps=lookahead) for _ in range(2))
     whole.push(samples)
-    ready = whole.frames_ready
+    ready = whole.ready
     for piece in cut_at(samples, places):
         cut.push(piece)
-    assert cut.frames_ready == ready
-    whole.end()
-    cut.end()
-    assert cut.frames_ready == whole.frames_ready == -(-31 * fps.numerator // (10 * fps.denominator))
+    assert cut.ready == ready
+    whole.end(frames_in(samples, fps))
+    cut.end(frames_in(samples, fps))
+    assert cut.ready == whole.ready == -(-31 * fps.numerator // (10 * fps.denominator))
     assert np.array_equal(everything(cut), everything(whole))
     assert everything(whole).any()
 
@@ -98,9 +103,9 @@ def test_with_the_whole_voice_ahead_it_is_a_files(
     file = measure_features([samples], encoder, tmp_path / "voice.npy", seams=seams)
     with LiveFeatures(encoder, fps, lookahead_steps=None, seams=seams, folder=tmp_path) as live:
         live.push(samples)
-        assert live.frames_ready == 0
-        live.end()
-        count = live.frames_ready
+        assert live.ready == 0
+        live.end(frames_in(samples, fps))
+        count = live.ready
         wanted = FeatureTrack(file, fps=fps, frame_count=count, audio_spec=audio_spec).window(0, count)
         assert count > 0
         assert np.array_equal(everything(live), wanted)
@@ -130,94 +135,13 @@ def test_frames_are_ready_in_time_and_never_change(fps: Fraction, hop: int, look
         live.push(samples[start : start + 777])
         steps = min(start + 777, len(samples)) // 320 // hop * hop - lookahead
         known = [frame for frame in range(200) if 50 * frame // fps + 6 <= steps]
-        assert live.frames_ready == len(known)
-        given_out.extend(live.window(len(given_out), live.frames_ready))
+        assert live.ready == len(known)
+        given_out.extend(live.window(len(given_out), live.ready))
         with pytest.raises(ValueError, match="cannot be given out"):
-            live.window(live.frames_ready, live.frames_ready + 1)
-    live.end()
+            live.window(live.ready, live.ready + 1)
+    live.end(frames_in(samples, fps))
     assert len(given_out) > 60
     assert np.array_equal(np.array(given_out), live.window(0, len(given_out)))
-
-
-def test_each_voice_is_heard_by_itself_from_a_frame_on(encoder: WhisperFeatures) -> None:
-    first, second = speech(1.01), speech(0.9, seed=1)
-    for fps in (PAL, NTSC):
-        live = heard(heard(LiveFeatures(encoder, fps), first), second)
-        alone = [everything(heard(LiveFeatures(encoder, fps), voice)) for voice in (first, second)]
-        assert np.array_equal(everything(live), np.concatenate(alone))
-        live.begin(live.frames_ready + 100)
-        heard(live, second)
-        pause = live.window(live.frames_ready - len(alone[1]) - 90, live.frames_ready - len(alone[1]))
-        assert not pause.any()
-        assert np.array_equal(live.window(live.frames_ready - len(alone[1]), live.frames_ready), alone[1])
-
-
-def test_after_a_voice_its_last_step_goes_on_where_edges_are_repeated() -> None:
-    live = heard(LiveFeatures(Listening(LATENTSYNC_FEATURES), PAL), speech(1.0))
-    live.begin(60)
-    live.forget(50)
-    pause = live.window(50, 60)
-    assert pause.any()
-    assert (pause == pause[0, 0]).all()
-
-
-@pytest.mark.parametrize("fps", [PAL, NTSC])
-@pytest.mark.parametrize("size", [160, 1280, 16_000])
-@pytest.mark.parametrize("seconds", [0.0, 0.2, 0.655, 1.0, 1.05, 5.0])
-def test_a_voice_that_is_cut_ends_there(encoder: WhisperFeatures, fps: Fraction, size: int, seconds: float) -> None:
-    said, answer = speech(1.1), speech(0.5, seed=1)
-    live = LiveFeatures(encoder, fps)
-    for start in range(0, len(said), size):
-        live.push(said[start : start + size])
-    given_out = live.window(0, live.frames_ready)
-    sample = round(seconds * RATE)
-    live.cut(sample)
-    border = live.frames_ready
-    assert border == -(-sample * fps // RATE)
-    kept = min(len(given_out), max(border - 3, 0))  # those that hear nothing from after the cut
-    assert np.array_equal(live.window(0, kept), given_out[:kept])
-    heard(live, answer)
-    assert np.array_equal(live.window(border, live.frames_ready), everything(heard(LiveFeatures(encoder, fps), answer)))
-    if sample > 52 * 320:  # steps are known up to the last hop before it
-        alone = heard(LiveFeatures(encoder, fps), said[:sample])
-        count = min(border, alone.frames_ready)
-        assert np.array_equal(live.window(0, count), alone.window(0, count))
-    with pytest.raises(ValueError, match="can begin"):
-        live.begin(border)
-
-
-def test_a_cut_reaches_voices_that_have_ended(encoder: WhisperFeatures) -> None:
-    live = LiveFeatures(encoder, PAL)
-    for seed in range(3):
-        heard(live, speech(1.0, seed))
-    before = live.window(0, 75)
-    live.forget(10)
-    live.cut(round(1.5 * RATE))
-    assert live.frames_ready == 38
-    assert np.array_equal(live.window(10, 34), before[10:34])
-    assert live.window(37, 38)[0, :20].any()
-    assert not live.window(37, 38)[0, 25:].any()
-    live.begin(50)
-    assert not live.window(40, 50).any()
-    live.cut(round(0.2 * RATE))  # within what was forgotten
-    assert live.frames_ready == 5
-    heard(live, speech(0.4))
-    assert np.array_equal(live.window(5, 15), everything(heard(LiveFeatures(encoder, PAL), speech(0.4))))
-
-
-def test_the_whole_voice_can_be_cut_too(encoder: WhisperFeatures, tmp_path: Path) -> None:
-    samples = speech(4.0)
-    with LiveFeatures(encoder, PAL, lookahead_steps=None, folder=tmp_path) as live:
-        live.push(samples)
-        live.cut(3 * RATE + 100)
-        wanted = features_of(samples[: 3 * RATE + 100], encoder, tmp_path)
-        found = everything(live)
-        assert len(found) == 76
-        assert np.array_equal(found[:-2, 20:30].reshape(-1, *SHAPE)[:148], wanted[:148])
-        live.cut(RATE)
-        assert live.frames_ready == 25
-        assert not live.window(24, 25)[0, 30:].any()
-        assert np.array_equal(live.window(0, 22), found[:22])
 
 
 def test_silence_and_no_numbers(encoder: WhisperFeatures) -> None:
@@ -233,7 +157,7 @@ def test_silence_and_no_numbers(encoder: WhisperFeatures) -> None:
         assert np.isfinite(found).all()
     nothing = LiveFeatures(encoder, PAL)
     heard(nothing, np.zeros(0, np.float32))
-    assert nothing.frames_ready == 0
+    assert nothing.ready == 0
 
 
 def test_a_voice_that_never_ends_costs_no_more(encoder: WhisperFeatures) -> None:
@@ -243,7 +167,7 @@ def test_a_voice_that_never_ends_costs_no_more(encoder: WhisperFeatures) -> None
     for minute in range(4):
         for second in range(60):
             live.push(speech(1.0, seed=60 * minute + second))
-            live.forget(live.frames_ready)
+            live.forget(live.ready)
             held.append(live.held_bytes)
         calls.append(counting.calls)
     assert max(held[180:]) <= max(held[:60])
