@@ -11,7 +11,7 @@ from musetalk.webui.site import AT_ONCE, UNQUEUED, Site, in_turn
 from musetalk.webui.tabs.compare_handlers import CompareHandlers, choices, first_of, named
 from musetalk.webui.tabs.compare_stage import CompareStage, build_compare_stage, build_work
 from musetalk.webui.tabs.dub_handlers import DubHandlers
-from musetalk.webui.tabs.estimates import what_matters
+from musetalk.webui.tabs.estimates import forget_question, what_matters
 from musetalk.webui.tabs.job_inputs import JobInputs
 from musetalk.webui.tabs.job_views import Place
 from musetalk.webui.tabs.job_watcher import wire_watching
@@ -64,10 +64,11 @@ def build_compare(
     tab.select(None, [dub.source, dub.voice, *own], own, js=_TAKE_OVER, api_visibility="private")
     slots = ProblemSlots(media.source_problem, media.voice_problem, backend_problem, problem)
     asked = [*own, visitor, backends, dub.source, *dub.form.widgets]
-    begun = [(stage.compare_button.click, handlers.compare), (stage.estimate.submit, handlers.compare_anyway)]
+    begun = [(stage.compare_button.click, handlers.compare), (stage.question.submit, handlers.compare_anyway)]
     wire_telling(begun, asked, handlers.watched, slots, lambda: site.reader)
     matters = [tab.select, media.source.change, media.voice.change, backends.change, *what_matters(dub.form)]
     in_turn(matters, handlers.estimate, [*own, backends, *dub.form.widgets], stage.estimate)
+    forget_question(matters, stage.question)
     _wire(handlers, stage, visitor)
     problems = (media.source_problem, media.voice_problem)
     return Place(handlers, JobInputs(site, media.source, media.voice, dub.form, problems))

@@ -50,7 +50,7 @@ class CompareHandlers(JobWatcher):
     @property
     def watched(self) -> list[Any]:
         """What changes while a comparison is watched."""
-        return [*super().watched, self._stage.pair, self._stage.estimate]
+        return [*super().watched, self._stage.pair, self._stage.estimate, self._stage.question]
 
     @property
     def opened(self) -> list[Any]:
@@ -91,7 +91,7 @@ class CompareHandlers(JobWatcher):
         if len(backends) > 1 and (
             question := self._estimates.question(source, voice, settings_form.named(values), self._in_order(backends))
         ):
-            return {self._stage.estimate: question}
+            return {self._stage.question: question}
         return self.compare_anyway(request, source, voice, secret, backends, picked_in, *values)
 
     def estimate(self, source: str | None, voice: str | None, backends: list[str], *values: Value) -> str:
@@ -128,7 +128,7 @@ class CompareHandlers(JobWatcher):
         settings = settings_form.read(said, self._site.base, backends, self._site.engine.registry)
         job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings, compare=backends, once=True)
         self._site.uploads.sweep()
-        return {**self.open(job), self._stage.estimate: ""}
+        return {**self.open(job), self._stage.estimate: "", self._stage.question: ""}
 
     def _in_order(self, backends: Sequence[str]) -> list[str]:
         """Backends as they are listed; they come as they were clicked."""

@@ -9,7 +9,7 @@ import gradio as gr
 from musetalk.webui.html import panels
 from musetalk.webui.html.pair_view import PAIR_JS
 from musetalk.webui.html.timeline_seek import SEEK_JS
-from musetalk.webui.tabs.estimates import estimate_box
+from musetalk.webui.tabs.estimates import question_box
 from musetalk.webui.tabs.job_watcher import WATCH_SECONDS, WatchedPanel
 
 TOGETHER = "Side by side"
@@ -22,6 +22,7 @@ class CompareStage(WatchedPanel):
 
     compare_button: gr.Button
     estimate: gr.HTML
+    question: gr.HTML
     pair: gr.HTML
 
 
@@ -32,6 +33,7 @@ class CompareWork:
     compare_button: gr.Button
     stop_button: gr.Button
     estimate: gr.HTML
+    question: gr.HTML
     status: gr.HTML
 
 
@@ -40,9 +42,10 @@ def build_work(*, ready: bool) -> CompareWork:
     with gr.Row(elem_classes="actions", equal_height=True):
         compare_button = gr.Button("Compare", variant="primary", min_width=110, scale=2, interactive=ready)
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
-    estimate = estimate_box("compare-estimate")
+    estimate = gr.HTML("", elem_id="compare-estimate")
+    question = question_box("compare-question")
     status = gr.HTML(panels.status_panel(None, hint=HINT), js_on_load=panels.STATUS_JS, elem_id="compare-status")
-    return CompareWork(compare_button, stop_button, estimate, status)
+    return CompareWork(compare_button, stop_button, estimate, question, status)
 
 
 def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
@@ -62,4 +65,5 @@ def build_compare_stage(header: gr.HTML, work: CompareWork) -> CompareStage:
         belated=gr.Textbox("0", visible="hidden", label="belated"),
         compare_button=work.compare_button,
         estimate=work.estimate,
+        question=work.question,
     )

@@ -25,7 +25,7 @@ from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.site import AT_ONCE, EACH, UNQUEUED, Site, in_turn
 from musetalk.webui.tabs.dub_handlers import DubHandlers
 from musetalk.webui.tabs.dub_stage import ResultPanel, build_stage
-from musetalk.webui.tabs.estimates import what_matters
+from musetalk.webui.tabs.estimates import forget_question, what_matters
 from musetalk.webui.tabs.job_inputs import SHOW_INPUTS, JobInputs
 from musetalk.webui.tabs.job_watcher import wire_watching
 from musetalk.webui.tabs.media_inputs import MediaInputs, build_media
@@ -85,10 +85,11 @@ def _wire(
 ) -> None:
     slots = ProblemSlots(inputs.media.source_problem, inputs.media.voice_problem, inputs.backend_problem, stage.problem)
     media, settings = [inputs.media.source, inputs.media.voice], inputs.form.widgets
-    begun = [(stage.generate_button.click, handlers.generate), (stage.estimate.submit, handlers.generate_anyway)]
+    begun = [(stage.generate_button.click, handlers.generate), (stage.question.submit, handlers.generate_anyway)]
     wire_telling(begun, [*media, visitor, *settings], handlers.watched, slots, reader)
     matters = [*(each.change for each in media), *what_matters(inputs.form)]
     in_turn(matters, handlers.estimate, [*media, *settings], stage.estimate)
+    forget_question(matters, stage.question)
     # Outside the queue: a queue full of work must not keep anybody from ending it.
     stage.stop_button.click(handlers.stop, [stage.job, visitor], handlers.stopped, **UNQUEUED)
     wire_watching(handlers, stage, visitor)

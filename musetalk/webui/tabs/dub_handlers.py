@@ -37,7 +37,7 @@ class DubHandlers(JobWatcher):
     @property
     def watched(self) -> list[Any]:
         """What changes while a job is watched."""
-        return [*super().watched, self._stage.preview, self._stage.estimate]
+        return [*super().watched, self._stage.preview, self._stage.estimate, self._stage.question]
 
     @property
     def stopped(self) -> list[Any]:
@@ -64,7 +64,7 @@ class DubHandlers(JobWatcher):
             MuseTalkError: It cannot work.
         """
         if question := self.estimates.question(source, voice, settings_form.named(values)):
-            return {self._stage.estimate: question}
+            return {self._stage.question: question}
         return self.generate_anyway(request, source, voice, secret, *values)
 
     def generate_anyway(
@@ -83,7 +83,7 @@ class DubHandlers(JobWatcher):
         if job.id in before:
             gr.Info("This very render was asked for a moment ago: here it is.")
         self._site.uploads.sweep()
-        return {**self.open(job), self._stage.estimate: ""}
+        return {**self.open(job), self._stage.estimate: "", self._stage.question: ""}
 
     def estimate(self, source: str | None, voice: str | None, *values: Value) -> str:
         """Return about how long a render would take, as HTML; empty: that cannot be said."""

@@ -10,7 +10,7 @@ from musetalk.webui.html import panels
 from musetalk.webui.html.preview_status import preview_status
 from musetalk.webui.html.problems import problem_slot
 from musetalk.webui.html.timeline_seek import SEEK_JS
-from musetalk.webui.tabs.estimates import estimate_box
+from musetalk.webui.tabs.estimates import question_box
 from musetalk.webui.tabs.job_inputs import CHANGED_JS
 from musetalk.webui.tabs.job_watcher import WATCH_SECONDS, WatchedPanel
 from musetalk.webui.tabs.preview_stage import PreviewStage, build_preview
@@ -30,6 +30,7 @@ class ResultPanel(WatchedPanel):
     generate_button: gr.Button
     problem: gr.HTML
     estimate: gr.HTML
+    question: gr.HTML
     changed: gr.HTML
 
     @property
@@ -48,7 +49,8 @@ def build_stage(header: gr.HTML) -> ResultPanel:
         preview_button = gr.Button("Preview frame", min_width=110, scale=1)
         generate_button = gr.Button("Generate", variant="primary", min_width=110, scale=1, elem_id="generate")
         stop_button = gr.Button("Stop", variant="stop", min_width=80, scale=1, interactive=False)
-    estimate = estimate_box("estimate")
+    estimate = gr.HTML("", elem_id="estimate")
+    question = question_box("question")
     problem = problem_slot(".dub .given, .dub .settings")
     status = gr.HTML(panels.status_panel(None), js_on_load=panels.STATUS_JS, elem_id="status")
     changed = gr.HTML("", js_on_load=CHANGED_JS, elem_id="changed")
@@ -63,6 +65,7 @@ def build_stage(header: gr.HTML) -> ResultPanel:
         generate_button=generate_button,
         problem=problem,
         estimate=estimate,
+        question=question,
         stop_button=stop_button,
         status=status,
         report=report,

@@ -30,7 +30,7 @@ _MATTERS = (
     *("tail", "fps", "voice_track"),
 )
 # The component outlives its content. "submit": it is to be started, however long it takes.
-ESTIMATE_JS = """
+_QUESTION_JS = """
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-do]");
   if (!button) return;
@@ -84,8 +84,7 @@ class Estimates:
         known = self._known(source, voice, said, compare)
         if known is None or known[2].seconds <= _ASKED_ABOVE_SECONDS:
             return ""
-        work, settings, forecast = known
-        return self._panel(work, forecast, compare or (settings.backend,)) + _question(forecast.seconds)
+        return _question(known[2].seconds)
 
     def _known(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str]
@@ -151,9 +150,17 @@ def _question(seconds: float) -> str:
     )
 
 
-def estimate_box(name: str) -> gr.HTML:
-    """Build where the estimate stands, where this is called."""
-    return gr.HTML("", js_on_load=ESTIMATE_JS, elem_id=name)
+def question_box(name: str) -> gr.HTML:
+    """Build where is asked whether a long job is to start, where this is called; its submission says yes.
+
+    Apart from the estimate: an answer about that, which was under way when the question came, does not overwrite it.
+    """
+    return gr.HTML("", js_on_load=_QUESTION_JS, elem_id=name)
+
+
+def forget_question(matters: Sequence[Any], question: gr.HTML) -> None:
+    """Let events that change how long a job takes put away a question that was asked before them."""
+    gr.on(matters, None, None, question, js="() => ''", api_visibility="private")
 
 
 def what_matters(settings: settings_form.SettingsForm) -> list[Any]:
