@@ -45,8 +45,8 @@ def paced(
         if session.waiting == 0:
             session.idle(1)  # is finished when it is due; a voice that goes on needs none
         speaks = frame.utterance is not None
-        if goes_on and not speaks:
-            due = min(due, sent + period)
+        if ahead and goes_on and not speaks:
+            due = min(due, sent)  # it was interrupted, and nothing is in hand
         if (early := due - now() - (ahead if speaks else 0.0)) > 0:
             sleep(early)
         sent, goes_on = now(), speaks and not frame.last

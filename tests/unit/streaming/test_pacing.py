@@ -66,6 +66,7 @@ def times(session: Session, count: int, ahead: float = AHEAD, interrupted: int |
 @pytest.mark.parametrize("spoken", [0, 20])
 def test_frames_come_in_real_time(spoken: int) -> None:
     assert np.allclose(times(Session(spoken), 30, ahead=0.0), PERIOD * np.arange(30))
+    assert np.allclose(times(Session(spoken), 30, ahead=0.0, interrupted=10), PERIOD * np.arange(30))
 
 
 def test_a_voice_comes_ahead_and_what_follows_it_in_time() -> None:
@@ -75,6 +76,7 @@ def test_a_voice_comes_ahead_and_what_follows_it_in_time() -> None:
     assert np.allclose(found[20:], PERIOD * np.arange(20, 30))
 
 
-def test_after_an_interruption_nobody_waits_for_what_was_ahead() -> None:
+def test_an_interrupted_mouth_closes_at_once() -> None:
     found = times(Session(20), 30, interrupted=10)
-    assert np.allclose([after - before for before, after in pairwise(found[10:])], PERIOD)
+    assert found[11] == found[10]
+    assert np.allclose([after - before for before, after in pairwise(found[11:])], PERIOD)
