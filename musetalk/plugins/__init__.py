@@ -1,0 +1,1 @@
+"""Avatars for frameworks in which voice agents are built: each brings its own, and is an extra of the package."""
