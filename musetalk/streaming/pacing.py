@@ -42,7 +42,7 @@ def paced(
         frame = _next(session, max(0.0, due - now()))
         if frame is None:
             continue
-        if session.waiting == 0:
+        if session.waiting == 0 and session.at_rest:
             session.idle(1)  # is finished when it is due; a voice that goes on needs none
         speaks = frame.utterance is not None
         if ahead and goes_on and not speaks:
@@ -57,9 +57,9 @@ def paced(
 def _next(session: StreamingSession, time_left: float) -> LiveFrame | None:
     """Return the next frame; where none comes in time, one in which nobody speaks; None: the session was closed."""
     frame = session.take(timeout=time_left)
-    if frame is None:
+    if frame is None and session.at_rest:  # else one is being painted, and is only late
         session.idle(1)
         frame = session.take(timeout=_PATIENCE)
-    if frame is None and session.speaks:
-        session.flush()  # what is known of the voice is spoken, the rest as another voice once it arrives
+        if frame is None and session.speaks and session.at_rest:
+            session.flush()  # what is known of the voice is spoken, the rest as another voice once it arrives
     return frame if frame is not None else session.take(timeout=_POLL)

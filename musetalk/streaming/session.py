@@ -17,6 +17,7 @@ from musetalk.media.frames import Frame
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.segments import Segment
 from musetalk.progress import RenderRun
+from musetalk.streaming.backlog import Backlog
 from musetalk.streaming.metrics import LiveMetrics, Meter
 from musetalk.streaming.renderer import LiveRenderer
 from musetalk.streaming.types import LiveFrame, LiveOptions, LiveSpeech
@@ -27,6 +28,9 @@ from musetalk.utils.stopping import ends_by
 _RATES = range(8_000, 192_001)
 _LOUDEST = 4.0  # of full scale: more is no voice but an error
 _FADE_SECONDS = 0.01  # of sound that is left of a voice that is interrupted: no click is heard
+_HEARD_AHEAD = (
+    1  # seconds of a voice that are heard beyond what is painted: a long one does not hold up its first frame
+)
 
 
 class StreamingSession:
@@ -68,9 +72,11 @@ class StreamingSession:
         self._inbox: deque[Callable[[], None]] = deque()
         self._ready: deque[LiveFrame] = deque()
         self._dropped: list[Frame] = []  # of the source, of frames that were made and are shown again
+        self._cut: Callable[[], None] | None = None  # what comes before all else, once there was an interruption
         self._epoch = self._taken = 0
-        self._backlog = 0.0  # seconds of voice that were pushed and are not yet painted
+        self._backlog = Backlog(self.fps)
         self._speaking: int | None = None  # the rate of the voice that is pushed
+        self._silent = True  # whether nothing of a voice is left that could be dropped
         self._voices = 0
         self._working = self._closed = False
         self._failure: BaseException | None = None
@@ -106,20 +112,20 @@ class StreamingSession:
         samples, rate = _mono(pcm), self.options.rate if rate is None else rate
         if rate not in _RATES:
             raise VoiceError(f"a voice of {rate} samples a second cannot be spoken", "send 8,000 to 192,000")
-        seconds = len(samples) / rate
         with self._changed:
             if not self._changed.wait_for(self._has_room, timeout):
-                raise VoiceError(
-                    f"the voice arrives quicker than it is spoken: {self._backlog:.0f} s are waiting", "send it later"
-                )
+                problem = f"the voice arrives quicker than it is spoken: {self._backlog.seconds:.0f} s are waiting"
+                raise VoiceError(problem, "send it later")
             self._check()
             if self._speaking != rate:
                 self._speaking, self._voices = rate, self._voices + 1
                 self._meter.voice_begins(self._voices - 1)
-            self._backlog += seconds
-            self._inbox.append(partial(self._voice.push, self._voices - 1, samples, rate))
-            self._changed.notify_all()
-            return self._voices - 1
+            number, self._silent = self._voices - 1, False
+            self._backlog.add(number, len(samples) / rate)
+            pieces = range(0, max(1, len(samples)), rate * _HEARD_AHEAD)
+            for start in pieces:
+                self._tell(partial(self._voice.push, number, samples[start : start + pieces.step], rate))
+            return number
 
     def flush(self) -> None:
         """The voice that was pushed has ended: what is left of it comes without waiting for more."""
@@ -134,14 +140,19 @@ class StreamingSession:
     def interrupt(self) -> None:
         """Drop all that was pushed and not yet taken, sound and frames; the mouth closes, within 0.2 s."""
         with self._changed:
+            if self._silent:
+                return  # frames in which nobody speaks go on as they are
+            self._silent = True
             self._epoch += 1
             self._inbox.clear()
             dropped = list(self._ready)
             self._ready.clear()
             self._dropped += [frame.source for frame in dropped]
             sound = np.concatenate([np.zeros(0, np.float32), *(frame.sound for frame in dropped)])
-            self._inbox.append(partial(self._voice.cut, self._taken, _faded_out(sound, self.options.rate)))
-            self._backlog, self._speaking = 0.0, None
+            if self._cut is None:  # else nothing was made since then
+                self._cut = partial(self._voice.cut, self._taken, _faded_out(sound, self.options.rate))
+            self._backlog.clear()
+            self._speaking = None
             self._meter.interrupted()
             self._changed.notify_all()
 
@@ -161,6 +172,8 @@ class StreamingSession:
                 return None
             frame = self._ready.popleft()
             self._taken += 1
+            if frame.last and frame.utterance == self._voices - 1:
+                self._silent = self._speaking is None
             painted = frame.picture is not frame.source
             self._meter.taken(frame.utterance, rests=not painted)
             self._changed.notify_all()
@@ -170,7 +183,7 @@ class StreamingSession:
         """Yield the frames of all that was pushed, until nothing of it is left that can be painted."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ready or self._at_rest() or self._closed or self._failure)
+                self._changed.wait_for(lambda: self._ready or self.at_rest or self._closed or self._failure)
                 if not self._ready:
                     self._check()
                     return
@@ -182,6 +195,11 @@ class StreamingSession:
     def waiting(self) -> int:
         """Frames that are finished and were not taken."""
         return len(self._ready)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether all is painted of what was pushed or asked for that can be."""
+        return not self._working and not self._inbox and self._cut is None
 
     @property
     def closed(self) -> bool:
@@ -204,6 +222,7 @@ class StreamingSession:
         with self._changed:
             self._closed = True
             self._inbox.clear()
+            self._cut = None
             self._changed.notify_all()
         self._run.cancel.cancel()
         self._thread.join()
@@ -211,24 +230,22 @@ class StreamingSession:
     def _tell(self, command: Callable[[], None]) -> None:
         with self._changed:
             self._check()
-            self._inbox.append(command)
-            self._changed.notify_all()
+            if not self._closed:
+                self._inbox.append(command)
+                self._changed.notify_all()
 
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _has_room(self) -> bool:
-        return self._closed or self._failure is not None or self._backlog <= self.options.most_waiting
-
-    def _at_rest(self) -> bool:
-        return not self._working and not self._inbox
+        return self._closed or self._failure is not None or self._backlog.seconds <= self.options.most_waiting
 
     def _work(self) -> None:
         try:
             with ends_by(self._run.cancel.check):
-                while (found := self._next_segment()) is not None:
-                    self._paint(*found)
+                while (work := self._next_work()) is not None:
+                    work()
         except Cancelled:
             self._closed = True  # by whoever opened it, where `close` was not called
         except BaseException as error:  # noqa: BLE001 - handed to whoever takes frames
@@ -241,29 +258,36 @@ class StreamingSession:
                 self._working = False
                 self._changed.notify_all()
 
-    def _next_segment(self) -> tuple[Segment, int] | None:
-        """Wait until something can be painted, and return it, with how often was interrupted; None: it was closed."""
+    def _next_work(self) -> Callable[[], None] | None:
+        """Wait until there is something to do, and return it; None: the session was closed.
+
+        What is heard and what is painted take turns, and neither holds up who pushes and who takes.
+        """
         with self._changed:
             while not self._closed:
-                while self._inbox:
-                    command = self._inbox.popleft()
-                    self._working = True
-                    self._obey(command)
+                self._working = True
+                if self._cut is not None:
+                    cut, dropped, self._cut, self._dropped = self._cut, self._dropped, None, []
+                    return partial(self._go_back, self._taken, dropped, cut)
+                made = self._taken + len(self._ready)
+                if self._inbox and self._voice.frame_count - made < _HEARD_AHEAD * self.fps:
+                    return self._inbox.popleft()
                 full = len(self._ready) >= self.options.most_ahead
                 segment = None if full else self._renderer.next_segment(self._voice)
                 if segment is not None:
-                    self._working = True
-                    return segment, self._epoch
+                    return partial(self._paint, segment, self._epoch)
+                if self._inbox and not full:
+                    return self._inbox.popleft()
                 self._working = full
                 self._changed.notify_all()
                 self._changed.wait()
         return None
 
-    def _obey(self, command: Callable[[], None]) -> None:
-        if self._dropped:
-            self._renderer.go_back(self._taken, self._dropped)
-            self._dropped = []
-        command()
+    def _go_back(self, frame: int, sources: list[Frame], cut: Callable[[], None]) -> None:
+        self._renderer.go_back(frame, sources)
+        cut()
+        if self._voice.frame_count <= frame:
+            self._voice.add_silence(1)  # whoever waits for a frame that was dropped gets this one
 
     def _paint(self, segment: Segment, epoch: int) -> None:
         began = self._now()
@@ -278,7 +302,7 @@ class StreamingSession:
                 sound = self._voice.take_sound(number)
                 self._ready.append(LiveFrame(number, picture, sound, utterance, last, source))
                 if utterance is not None:
-                    self._backlog = max(0.0, self._backlog - float(1 / self.fps))
+                    self._backlog.painted(utterance, last=last)
             if segment.tracks:
                 self._meter.made(len(painted), seconds)
             self._voice.forget(self._taken - 1)

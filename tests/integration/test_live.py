@@ -190,6 +190,66 @@ def test_an_interruption_drops_what_was_pushed_and_the_source_goes_on(prepared: 
     assert all(np.array_equal(*pair) for pair in zip(sources, undisturbed, strict=True))
 
 
+def test_an_interruption_drops_no_frames_in_which_nobody_speaks(prepared: RenderPlan) -> None:
+    with live(prepared) as session:
+        session.idle(3)
+        numbers = [taken(session).number]
+        for _ in range(9):
+            session.interrupt()
+        numbers += [taken(session).number for _ in range(2)]
+    assert numbers == [0, 1, 2]
+
+
+def test_who_waits_for_a_frame_gets_one_after_an_interruption(prepared: RenderPlan) -> None:
+    with live(prepared) as session:
+        session.push(words(0.1))  # too little to be spoken
+        session.idle(1)
+        session.interrupt()
+        assert taken(session).utterance is None
+
+
+def test_voices_of_no_whole_frames_leave_no_waiting_behind(prepared: RenderPlan) -> None:
+    with live(prepared, most_waiting=0.5) as session:
+        for _ in range(40):
+            session.push(words(1.45 / 25), timeout=HANG_SECONDS)  # is a frame, or two
+            session.flush()
+            assert {frame.utterance is not None for frame in session.spoken()} == {True}
+
+
+def test_the_shortest_voices_count_as_the_frames_that_they_are(prepared: RenderPlan) -> None:
+    with live(prepared, most_waiting=1.0) as session, pytest.raises(VoiceError):
+        for _ in range(100):
+            session.push(words(1 / RATE), timeout=0.01)
+            session.flush()
+
+
+def test_a_long_voice_is_heard_little_by_little(prepared: RenderPlan) -> None:
+    speech = LoudSpeech(prepared.source.fps)
+    with StreamingSession(prepared, lambda: speech) as session:
+        session.push(words(20))
+        session.flush()
+        taken(session)
+        assert len(speech.samples) < 5 * RATE
+
+
+def test_hearing_holds_up_nobody_else(prepared: RenderPlan) -> None:
+    hears, may_go_on, held_up = threading.Event(), threading.Event(), list[bool]()
+
+    class SlowSpeech(LoudSpeech):
+        def push(self, samples: Float32Array) -> None:
+            hears.set()
+            held_up.append(not may_go_on.wait(HANG_SECONDS))
+            super().push(samples)
+
+    with StreamingSession(prepared, lambda: SlowSpeech(prepared.source.fps)) as session:
+        session.push(words(1))
+        hears.wait(HANG_SECONDS)
+        session.interrupt()
+        may_go_on.set()
+        assert taken(session).utterance is None
+    assert not any(held_up)
+
+
 def test_silence_shows_the_source_as_it_is(prepared: RenderPlan) -> None:
     with live(prepared) as session:
         session.idle(3 * FRAMES)

@@ -20,7 +20,7 @@ PICTURE = Frame(FrameLayout(2, 2))
 class Session:
     """Frames of one voice are there at once, all others where they are asked for. Its clock goes where one waits."""
 
-    fps, closed, speaks = Fraction(25), False, False
+    fps, closed, speaks, at_rest = Fraction(25), False, False, True
 
     def __init__(self, spoken: int) -> None:
         self.time = 0.0
