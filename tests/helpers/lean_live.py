@@ -1,0 +1,88 @@
+"""Lets avatars speak live where only some packages can be imported.
+
+python -m tests.helpers.lean_live REQUIREMENTS MODELS AVATAR...
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from importlib.machinery import ModuleSpec
+from importlib.metadata import Distribution, PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+OURS = "musetalk-hybrid"  # where the project is installed
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def named_in(text: str) -> Iterator[str]:
+    """The packages that lines of requirements name, those of extras left out."""
+    for line in text.splitlines():
+        if (found := _NAME.match(line)) and "extra ==" not in line:
+            yield normal(found.group())
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def with_what_they_need(names: Iterator[str]) -> set[str]:
+    known, waiting = set[str](), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in known:
+            continue
+        known.add(name)
+        with suppress(PackageNotFoundError):  # of another platform
+            waiting += named_in("\n".join(requires(name) or ()))
+    return known
+
+
+class Without(importlib.abc.MetaPathFinder):
+    """Finds what another finder does, but for modules of packages that are not allowed."""
+
+    def __init__(self, finder: Any, allowed: set[str]) -> None:  # noqa: ANN401 - classes and instances are
+        self.finder, self.allowed = finder, allowed
+        self.packages = {module: {normal(name) for name in names} for module, names in packages_distributions().items()}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        owners = self.packages.get(fullname.partition(".")[0])
+        if owners is not None and not owners & self.allowed:
+            return None
+        found: ModuleSpec | None = self.finder.find_spec(fullname, path, target)
+        return found
+
+    def find_distributions(self, *given: Any) -> Iterable[Distribution]:  # noqa: ANN401 - metadata's own
+        find = getattr(self.finder, "find_distributions", None)
+        return () if find is None else find(*given)
+
+
+def main() -> None:
+    requirements, models, *avatars = map(Path, sys.argv[1:])
+    allowed = with_what_they_need(named_in(requirements.read_text())) | {OURS}
+    sys.meta_path[:] = [Without(finder, allowed) for finder in sys.meta_path]
+    import numpy as np  # noqa: PLC0415 - from here on, no other package is there
+
+    from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415
+    from musetalk.lipsync import LipSync  # noqa: PLC0415
+
+    voice = np.asarray(0.3 * np.sin(np.arange(16_000) / 9), np.float32)
+    for folder in avatars:
+        avatar = open_avatar(folder)
+        with LipSync().live(avatar, avatar.settings_with({"models_dir": models})) as session:
+            session.push(voice)
+            session.flush()
+            frames = list(session.spoken())
+        painted = sum(frame.picture is not frame.source for frame in frames)
+        sys.stdout.write(f"{folder.name} {len(frames)} {painted}\n")
+
+
+if __name__ == "__main__":
+    main()
