@@ -139,7 +139,8 @@ def calling(service: Callable[[], MuseTalkVideoService], script: Callable[[Call]
 
     before = set(threading.enumerate())
     call = asyncio.run(run())
-    assert set(threading.enumerate()) == before
+    left = set(threading.enumerate()) - before
+    assert all(thread.name.startswith("ThreadPoolExecutor") for thread in left)  # Pipecat's, for which it does not wait
     return call
 
 
@@ -281,20 +282,25 @@ def resting(heard: Heard, source: list[bytes]) -> bool:
     return interrupted and heard.images[-1] in source
 
 
-def test_what_must_not_be_interrupted_is_spoken_to_its_end(service: Callable[[], MuseTalkVideoService]) -> None:
+@pytest.mark.parametrize("before", [0.0, 1.0], ids=["alone", "after other speech"])
+def test_what_must_not_be_interrupted_is_spoken_to_its_end(
+    service: Callable[[], MuseTalkVideoService], before: float
+) -> None:
     sound = words(1.0)
 
     async def script(call: Call) -> None:
-        frames = spoken(sound, chunk=0.1)
-        for frame in frames:
+        kept = spoken(sound, chunk=0.1)
+        for frame in kept:
             frame.interruptible = False
-        await call.say(*frames)
+        await call.say(*(spoken(words(before, seed=1)) if before else []), *kept)
         await call.sent.until(lambda heard: len(heard.sound) >= 6 * A_FRAME)
         await call.say(InterruptionFrame())
         await call.sent.until(lambda heard: isinstance(heard.frames[-1], TTSStoppedFrame))
         await call.say(EndFrame())
 
-    assert calling(service, script).sent.sound == sound
+    heard = calling(service, script).sent.sound
+    assert heard.endswith(sound)
+    assert len(heard) - len(sound) < max(1, len(words(before)))
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.3])

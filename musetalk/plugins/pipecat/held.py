@@ -82,13 +82,23 @@ class HeldSpeech:
         """Return what is left of the voice that was spoken last: the sound beyond its last picture, what follows it."""
         return self._go_on(None)
 
-    def drop(self, *, all_of_it: bool = False) -> list[HeldFrame]:
-        """Keep nothing; return what an interruption must not drop, or all of it."""
-        kept = [held for held in self._line if all_of_it or not held.frame.interruptible]
+    def interrupt(self) -> bool:
+        """Drop what an interruption may drop; whether speech goes on as if there was none."""
+        spoken = [held for held in self._line if held.speech]
+        self._line = deque(held for held in self._line if not held.frame.interruptible)
+        return bool(spoken) and not any(held.frame.interruptible for held in spoken)
+
+    def begin_anew(self) -> list[HeldFrame]:
+        """Return the sound that waits, to be given to the session once more: what it was given is dropped."""
+        for held in self._line:
+            held.frame, held.sent, held.voice = _rest_of(held), 0, None
+        return [held for held in self._line if held.speech]
+
+    def drain(self) -> list[Frame]:
+        """Let nothing wait any more; return what did."""
+        gone = [_rest_of(held) for held in self._line]
         self._line.clear()
-        for held in kept:
-            held.frame, held.sent = _rest_of(held), 0
-        return kept
+        return gone
 
     def _go_on(self, until: Fraction | None) -> list[Frame]:
         """Take from the line: of the voice spoken last until a time from its first sample on; None: all."""

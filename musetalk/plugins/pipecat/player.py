@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from fractions import Fraction
@@ -78,9 +78,21 @@ class AvatarPlayer:
         """The voice has ended."""
         await self._ask(StreamingSession.flush)
 
-    async def interrupt(self) -> None:
-        """Drop all that was pushed and not yet handed out; the mouth closes."""
-        await self._ask(StreamingSession.interrupt)
+    def interrupt(self, kept: Sequence[tuple[npt.NDArray[np.int16], int]]) -> Awaitable[list[int]]:
+        """Drop all that was pushed and not yet handed out; the mouth closes. In its turn already on return.
+
+        Args:
+            kept: Sound, and its rate, that is spoken nevertheless, after that.
+
+        Returns:
+            The numbers of the voices that it belongs to.
+        """
+
+        def speak_kept(session: StreamingSession) -> list[int]:
+            session.interrupt()
+            return [session.push(pcm, rate, timeout=0) for pcm, rate in kept]
+
+        return self._ask(speak_kept)
 
     async def close(self) -> None:
         """End the session and both threads; may be called again, and while it opens."""

@@ -170,21 +170,21 @@ class MuseTalkVideoService(AIService):
                 await self.push_frame(frame)
 
     async def _interrupt(self, frame: Frame, direction: FrameDirection) -> None:
-        """Drop all speech, but for what must not be interrupted: that is spoken anew."""
+        """Drop all speech but what must not be interrupted: that goes on, after a pause if other speech was dropped."""
         async with self._order:
-            kept = [] if self._held is None else self._held.drop()
+            player, held = self._player, self._held
+            if player is None or held is None or held.interrupt():
+                await self.push_frame(frame, direction)
+                return
+            kept = held.begin_anew()
+            # Asked for before anything else can be, so that sound which comes from now on is pushed after it.
+            sounds = [each.frame for each in kept if isinstance(each.frame, TTSAudioRawFrame)]
+            numbers = player.interrupt([(_samples(sound), sound.sample_rate) for sound in sounds])
             await self.push_frame(frame, direction)
-            if self._held is not None and self._player is not None:
-                with suppress(MuseTalkError):
-                    await self._player.interrupt()
+            with suppress(MuseTalkError):  # the player tells of it
+                for each, number in zip(kept, await numbers, strict=True):
+                    each.voice = number
             self._note_room()
-        for held in kept:
-            if held.speech and isinstance(held.frame, TTSAudioRawFrame):
-                await self._speak(held.frame)
-            else:
-                await self._hand_on(held.frame)
-        if kept:
-            await self._flush()
 
     async def _show(self, frame: LiveFrame, pixels: bytes) -> None:
         """Send a picture, and the sound that it shows."""
@@ -209,8 +209,8 @@ class MuseTalkVideoService(AIService):
         await self.push_error(f"the avatar: {error}", exception=error, force_treat_as_permanent=True)
         async with self._order:
             held, self._held = self._held, None
-            for each in [] if held is None else held.drop(all_of_it=True):
-                await self.push_frame(each.frame)
+            for each in [] if held is None else held.drain():
+                await self.push_frame(each)
         self._at_rest.set()
         self._room.set()
 

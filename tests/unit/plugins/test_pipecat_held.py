@@ -79,12 +79,15 @@ def test_pieces_are_marked_as_what_they_are_of() -> None:
 
 
 def test_an_interruption_leaves_what_must_not_be_interrupted() -> None:
-    held, urgent, stopped = HeldSpeech(Fraction(25)), voice(2000, 24_000), TTSStoppedFrame()
+    held, urgent = HeldSpeech(Fraction(25)), voice(2000, 24_000)
     urgent.interruptible = False
     held.add(urgent, speech=True).voice = 0
-    held.add(voice(2000, 24_000), speech=True).voice = 0
-    held.add(stopped)
     gone = sound(held.spoken(0))
-    kept = held.drop()
+    assert held.interrupt()  # nothing but what goes on was spoken
+    held.add(voice(2000, 24_000), speech=True).voice = 0
+    held.add(TTSStoppedFrame())
+    assert not held.interrupt()
+    again = held.begin_anew()
+    assert len(again) == 1 and again[0].voice is None
+    assert gone + sound(held.drain()) == urgent.audio
     assert not held
-    assert gone + sound([each.frame for each in kept]) == urgent.audio and len(kept) == 1
