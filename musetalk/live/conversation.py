@@ -8,7 +8,7 @@ from types import TracebackType
 
 import numpy as np
 
-from musetalk.errors import LiveError, MuseTalkError
+from musetalk.errors import LiveError
 from musetalk.live.limits import LiveLimits
 from musetalk.live.messages import ClientMessage, Flush, Interrupt, event
 from musetalk.media.ffmpeg_commands import LIVE_RATE, LiveQuality
@@ -42,7 +42,7 @@ class Conversation:
         quality: LiveQuality,
         limits: LiveLimits,
         send: Callable[[bytes | str], None],
-        ended: Callable[[MuseTalkError], None],
+        ended: Callable[[Exception], None],
     ) -> None:
         self._session, self._rate, self._limits = session, rate, limits
         self._send, self._ended = send, ended
@@ -98,7 +98,7 @@ class Conversation:
                 self._tell(frame)
                 self._encoder.push(frame.picture, frame.sound)
                 self._check(frame.number)
-        except MuseTalkError as error:
+        except Exception as error:  # noqa: BLE001 - told to whoever serves the client, who would wait for ever
             if not self._session.closed:
                 self._ended(error)
 

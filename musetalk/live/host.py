@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from fractions import Fraction
 
@@ -16,8 +16,10 @@ from musetalk.avatars.store import AvatarStore
 from musetalk.errors import LiveError, MuseTalkError
 from musetalk.lipsync import LipSync
 from musetalk.live.conversation import Conversation
+from musetalk.live.inbox import Inbox
 from musetalk.live.limits import LiveLimits
-from musetalk.live.messages import Start, Stop, error_event, event, read_message
+from musetalk.live.messages import Start, Stop, error_event, event
+from musetalk.live.outbox import Outbox
 from musetalk.live.slots import Slots
 from musetalk.live.socket import Socket
 from musetalk.media.ffmpeg_commands import LIVE_RATE, LiveQuality
@@ -40,7 +42,7 @@ class LiveHost:
         self._engine, self._avatars = engine, avatars
         self._slots = Slots(self.limits.sessions, self.limits.waiting)
         self._sessions: set[ExitStack] = set()
-        self._ending = threading.Lock()
+        self._ending, self._closed = threading.Lock(), False
         # Each session opens, hears and ends in threads of these, so that none waits for another.
         self._threads = ThreadPoolExecutor(2 * self.limits.sessions, thread_name_prefix="live")
 
@@ -48,51 +50,60 @@ class LiveHost:
         """Converse with a client until it leaves, or cannot be served any longer; what it held is free then."""
         reason = ""
         try:
-            start = await self._greet(socket)
+            inbox = Inbox(socket, self.limits)
+            start = await self._greet(inbox)
             if start is not None:
-                await self._converse(socket, start)
+                await self._converse(socket, inbox, start)
         except ConnectionError:
             _log.info("a client of live speech has gone")
             return
         except MuseTalkError as error:
-            reason = error.problem
-            await _try(socket.send(error_event(error)))
+            told = error if error.path is None else error.called(error.path.name)  # it is nobody's business where
+            reason = told.problem
+            await _try(socket.send(error_event(told)))
         await _try(socket.close(reason))
 
     def close(self) -> None:
         """End all sessions, and let go of their threads."""
+        self._closed = True
         while self._sessions:
             self._end(next(iter(self._sessions)))
         self._threads.shutdown()
 
-    async def _greet(self, socket: Socket) -> Start | None:
+    async def _greet(self, inbox: Inbox) -> Start | None:
         """Return what a client wants; None: nothing, it has left.
 
         Raises:
             LiveError: It does not say.
         """
         try:
-            first = await asyncio.wait_for(socket.receive(), self.limits.start_seconds)
+            first = await asyncio.wait_for(inbox.next(), self.limits.start_seconds)
         except asyncio.TimeoutError as error:
             raise LiveError("nothing was asked for", 'send {"type": "start", "avatar": NAME} first') from error
         if first is None:
             return None
-        message = read_message(first) if isinstance(first, str) else None
-        if not isinstance(message, Start):
+        if not isinstance(first, Start):
             raise LiveError("the first message has to say who speaks", 'send {"type": "start", "avatar": NAME} first')
-        return message
+        return first
 
-    async def _converse(self, socket: Socket, start: Start) -> None:
-        outbox = _Outbox(self.limits.unread_seconds)
+    async def _converse(self, socket: Socket, inbox: Inbox, start: Start) -> None:
+        outbox = Outbox(self.limits.unread_seconds)
 
         async def tell(before: int) -> None:
             await socket.send(event("waiting", before=before))
 
-        async with self._slots.place(tell), self._open(start, outbox) as conversation:
-            await _first_to_end(self._hear(socket, conversation), outbox.send_to(socket), outbox.watch())
+        async with AsyncExitStack() as held:
+
+            async def enter() -> Conversation:
+                await held.enter_async_context(self._slots.place(tell))
+                return await held.enter_async_context(self._open(start, outbox))
+
+            conversation = await inbox.until(enter())
+            if conversation is not None:
+                await _first_to_end(self._hear(inbox, conversation), outbox.send_to(socket), outbox.watch())
 
     @asynccontextmanager
-    async def _open(self, start: Start, outbox: _Outbox) -> AsyncIterator[Conversation]:
+    async def _open(self, start: Start, outbox: Outbox) -> AsyncIterator[Conversation]:
         """Open a session and show it; loading and ending hold up nobody else."""
         loop, opened = asyncio.get_running_loop(), ExitStack()
         opening = loop.run_in_executor(self._threads, self._begin, start, outbox, opened)
@@ -102,8 +113,20 @@ class LiveHost:
             await asyncio.wait([opening])
             await asyncio.shield(loop.run_in_executor(self._threads, self._end, opened))
 
-    def _begin(self, start: Start, outbox: _Outbox, opened: ExitStack) -> Conversation:
+    def _begin(self, start: Start, outbox: Outbox, opened: ExitStack) -> Conversation:
         self._sessions.add(opened)
+        try:
+            conversation = self._enter(start, outbox, opened)
+        except BaseException:
+            opened.close()
+            raise
+        with self._ending:
+            if opened in self._sessions and not self._closed:
+                return conversation
+        opened.close()  # all were ended while it opened
+        raise LiveError("this server ends", "come again later")
+
+    def _enter(self, start: Start, outbox: Outbox, opened: ExitStack) -> Conversation:
         avatar = open_avatar(self._avatars.place(start.avatar))
         options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS)
         session = opened.enter_context(self._engine.live(avatar, options=options))
@@ -118,62 +141,21 @@ class LiveHost:
         if known:
             opened.close()
 
-    async def _hear(self, socket: Socket, conversation: Conversation) -> None:
+    async def _hear(self, inbox: Inbox, conversation: Conversation) -> None:
         """Take what a client sends, until it stops or leaves.
 
         Raises:
             MuseTalkError: It cannot be taken.
         """
         loop = asyncio.get_running_loop()
-        while (data := await socket.receive()) is not None:
-            if isinstance(data, bytes):
-                await loop.run_in_executor(self._threads, conversation.hear, data)
-                continue
-            message = read_message(data)
-            if isinstance(message, Stop):
-                return
-            conversation.obey(message)
-
-
-class _Outbox:
-    """What waits to be sent to a client, in order, put there by other threads.
-
-    Args:
-        most_seconds: Longest that anything may wait.
-    """
-
-    def __init__(self, most_seconds: float) -> None:
-        self._most_seconds = most_seconds
-        self._loop = asyncio.get_running_loop()
-        self._waiting: asyncio.Queue[tuple[float, bytes | str | MuseTalkError]] = asyncio.Queue()
-        self._since: float | None = None  # when that was put there which is being sent
-
-    def put(self, message: bytes | str | MuseTalkError) -> None:
-        """Add a message, or why there are no more."""
-        self._loop.call_soon_threadsafe(self._waiting.put_nowait, (self._loop.time(), message))
-
-    async def send_to(self, socket: Socket) -> None:
-        """Send what comes.
-
-        Raises:
-            MuseTalkError: Why there is no more.
-        """
-        while True:
-            self._since, message = await self._waiting.get()
-            if isinstance(message, MuseTalkError):
-                raise message
-            await socket.send(message)
-            self._since = None
-
-    async def watch(self) -> None:
-        """Look whether the client reads.
-
-        Raises:
-            LiveError: It does not.
-        """
-        while self._since is None or self._loop.time() - self._since < self._most_seconds:
-            await asyncio.sleep(self._most_seconds / 4)
-        raise LiveError("the video is not read as quickly as it is shown", "ask for a smaller one")
+        due = loop.time() - 1
+        while (message := await inbox.next()) is not None and not isinstance(message, Stop):
+            if isinstance(message, bytes):
+                await loop.run_in_executor(self._threads, conversation.hear, message)
+            else:
+                conversation.obey(message)
+            due = max(due, loop.time() - 1) + 1 / self.limits.messages
+            await asyncio.sleep(due - loop.time())  # a storm of them leaves the others their time
 
 
 async def _first_to_end(*works: Awaitable[None]) -> None:

@@ -16,7 +16,8 @@ class LiveLimits:
         idle_seconds: Longest time in which nothing is said.
         unread_seconds: Most video that a client may leave unread.
         start_seconds: Longest time until a client says whom it wants.
-        message_bytes: Largest message.
+        message_bytes: Largest message, and most that is kept of what a client says before its session begins.
+        messages: Most messages a second, on average; who sends more is heard later.
     """
 
     sessions: int = 4
@@ -26,3 +27,4 @@ class LiveLimits:
     unread_seconds: float = 5.0
     start_seconds: float = 10.0
     message_bytes: int = 2**20
+    messages: int = 500

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from musetalk.errors import LiveError, MuseTalkError
 
+_LONGEST = 200  # of an error in which a client's own words are
 _Message = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -71,7 +72,7 @@ def read_message(text: str) -> ClientMessage:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))
         problem = f"this is no message that is known here ({f'{place}: ' if place else ''}{first['msg']})"
-        raise LiveError(problem, "see docs/live.md for what may be sent") from error
+        raise LiveError(problem[:_LONGEST], "see docs/live.md for what may be sent") from error
 
 
 def event(kind: str, /, **facts: Any) -> str:  # noqa: ANN401 - whatever JSON holds

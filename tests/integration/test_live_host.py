@@ -174,6 +174,80 @@ def test_who_comes_too_late_waits_and_is_told(avatars: tuple[LipSync, AvatarStor
     serve(avatars, *clients, talk=talk, sessions=1, waiting=1)
 
 
+@pytest.mark.parametrize("last", [None, {"type": "stop"}])
+def test_who_leaves_while_it_waits_keeps_no_place(
+    avatars: tuple[LipSync, AvatarStore], last: dict[str, Any] | None
+) -> None:
+    clients = [Client(START), Client(START, words(0.1)), Client()]
+
+    async def talk(first: Client, second: Client, third: Client) -> None:
+        await first.told_of("video")
+        await second.told_of("waiting")
+        second.say(last)
+        while second.reason:
+            await asyncio.sleep(0)
+        third.say(START)
+        assert (await third.told_of("waiting"))["before"] == 0
+        for client in (first, third):
+            client.say({"type": "stop"})
+
+    serve(avatars, *clients, talk=talk, sessions=1, waiting=1)
+
+
+def test_what_was_said_while_waiting_is_heard_then(avatars: tuple[LipSync, AvatarStore]) -> None:
+    clients = [Client(START) for _ in range(2)]
+
+    async def talk(first: Client, second: Client) -> None:
+        await first.told_of("video")
+        await second.told_of("waiting")
+        second.say(words(0.6))
+        second.say({"type": "flush"})
+        first.say({"type": "stop"})
+        speaking, spoken = await second.told_of("speaking"), await second.told_of("spoken")
+        assert spoken["time"] - speaking["time"] == pytest.approx(0.6, abs=1e-6)
+        second.say({"type": "stop"})
+
+    serve(avatars, *clients, talk=talk, sessions=1)
+
+
+def test_no_more_is_kept_of_who_waits_than_may_be(avatars: tuple[LipSync, AvatarStore]) -> None:
+    clients = [Client(START) for _ in range(2)]
+
+    async def talk(first: Client, second: Client) -> None:
+        await first.told_of("video")
+        for _ in range(9):
+            second.say(bytes(500))
+        assert (await second.told_of("error"))["kind"] == "live"
+        first.say({"type": "stop"})
+
+    serve(avatars, *clients, talk=talk, sessions=1, message_bytes=4000)
+
+
+def test_messages_that_are_too_large_are_refused(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client = Client(START, bytes(4001))
+    serve(avatars, client, message_bytes=4000)
+    assert client.told.get_nowait()["kind"] == "live"
+
+
+def test_a_failure_that_nobody_foresaw_ends_the_session(
+    avatars: tuple[LipSync, AvatarStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("musetalk.live.conversation.LiveEncoder.push", fail)
+    with pytest.raises(ZeroDivisionError):
+        serve(avatars, Client(START))
+
+
+def test_clients_are_not_told_where_avatars_lie(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client = Client({**START, "avatar": "nobody"})
+    serve(avatars, client)
+    told = client.told.get_nowait()
+    assert "nobody" in told["problem"]
+    assert str(avatars[1].folder) not in json.dumps(told)
+
+
 @pytest.mark.parametrize(
     "first",
     [
@@ -184,6 +258,7 @@ def test_who_comes_too_late_waits_and_is_told(avatars: tuple[LipSync, AvatarStor
         {**START, "avatar": "../anna"},
         {**START, "avatar": "/etc"},
         {**START, "rate": 1},
+        {"type": "x" * 5000},
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(
@@ -194,6 +269,7 @@ def test_what_cannot_be_is_refused_with_the_reason(
     told = client.told.get_nowait()
     assert told["type"] == "error"
     assert told["problem"] == client.reason != ""
+    assert len(told["problem"]) < 500
     assert client.video == b""
 
 
