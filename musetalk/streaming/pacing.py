@@ -39,7 +39,7 @@ def paced(
     due = sent = now()
     goes_on = False  # whether the voice of the frame before does
     while not session.closed:
-        frame = _next(session, max(0.0, due - now()))
+        frame = next_frame(session, max(0.0, due - now()))
         if frame is None:
             continue
         if session.waiting == 0 and session.at_rest:
@@ -54,8 +54,19 @@ def paced(
         due = max(due + period, now() - period / 2)
 
 
-def _next(session: StreamingSession, time_left: float) -> LiveFrame | None:
-    """Return the next frame; where none comes in time, one in which nobody speaks; None: the session was closed."""
+def next_frame(session: StreamingSession, time_left: float) -> LiveFrame | None:
+    """Wait for the next frame; where none comes in time, ask for one in which nobody speaks.
+
+    Args:
+        session: The session.
+        time_left: Seconds until it is due.
+
+    Returns:
+        The frame; None: the session was closed, or has nothing yet: ask again.
+
+    Raises:
+        MuseTalkError: The session has failed.
+    """
     frame = session.take(timeout=time_left)
     if frame is None and session.at_rest:  # else one is being painted, and is only late
         session.idle(1)

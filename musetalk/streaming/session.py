@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 
@@ -27,6 +27,7 @@ from musetalk.utils.stopping import ends_by
 
 _RATES = range(8_000, 192_001)
 _LOUDEST = 4.0  # of full scale: more is no voice but an error
+_MOST_UNSHOWN = 8  # frames that were taken and may come back
 _FADE_SECONDS = 0.01  # of sound that is left of a voice that is interrupted: no click is heard
 _HEARD_AHEAD = (
     1  # seconds of a voice that are heard beyond what is painted: a long one does not hold up its first frame
@@ -137,19 +138,25 @@ class StreamingSession:
         """Let so many frames follow in which nobody speaks, where no voice goes on."""
         self._tell(partial(self._voice.add_silence, frames))
 
-    def interrupt(self) -> None:
-        """Drop all that was pushed and not yet taken, sound and frames; the mouth closes, within 0.2 s."""
+    def interrupt(self, unshown: Sequence[LiveFrame] = ()) -> None:
+        """Drop all that was pushed and not yet taken, sound and frames; the mouth closes, within 0.2 s.
+
+        Args:
+            unshown: The newest frames that were taken, as far as nobody has seen them, in order: they are dropped, too,
+                and the source goes on from them. Where others were taken since, or they are more than 8, they are lost.
+        """
         with self._changed:
-            if self._silent:
+            back, ready = self._unshown(unshown), list(self._ready)
+            if self._silent and all(frame.utterance is None for frame in back):
                 return  # frames in which nobody speaks go on as they are
             self._silent = True
             self._epoch += 1
             self._inbox.clear()
-            dropped = list(self._ready)
+            self._taken -= len(back)
             self._ready.clear()
-            self._dropped += [frame.source for frame in dropped]
-            sound = np.concatenate([np.zeros(0, np.float32), *(frame.sound for frame in dropped)])
-            if self._cut is None:  # else nothing was made since then
+            self._dropped = [*_sources(back), *self._dropped, *_sources(ready)]
+            sound = np.concatenate([np.zeros(0, np.float32), *(frame.sound for frame in back + ready)])
+            if self._cut is None or back:  # else nothing was made since then
                 self._cut = partial(self._voice.cut, self._taken, _faded_out(sound, self.options.rate))
             self._backlog.clear()
             self._speaking = None
@@ -226,6 +233,11 @@ class StreamingSession:
             self._changed.notify_all()
         self._run.cancel.cancel()
         self._thread.join()
+
+    def _unshown(self, frames: Sequence[LiveFrame]) -> list[LiveFrame]:
+        """Return frames that were taken, if they can come back."""
+        newest = bool(frames) and frames[-1].number == self._taken - 1
+        return list(frames) if newest and len(frames) <= _MOST_UNSHOWN else []
 
     def _tell(self, command: Callable[[], None]) -> None:
         with self._changed:
@@ -305,8 +317,12 @@ class StreamingSession:
                     self._backlog.painted(utterance, last=last)
             if segment.tracks:
                 self._meter.made(len(painted), seconds)
-            self._voice.forget(self._taken - 1)
+            self._voice.forget(self._taken - 1 - _MOST_UNSHOWN)
             self._changed.notify_all()
+
+
+def _sources(frames: Sequence[LiveFrame]) -> list[Frame]:
+    return [frame.source for frame in frames]
 
 
 def _faded_out(sound: Float32Array, rate: int) -> Float32Array:

@@ -250,6 +250,31 @@ def test_hearing_holds_up_nobody_else(prepared: RenderPlan) -> None:
     assert not any(held_up)
 
 
+@pytest.mark.parametrize("unshown", [1, 3])
+def test_frames_that_nobody_saw_come_back_with_an_interruption(prepared: RenderPlan, unshown: int) -> None:
+    with live(prepared) as session:
+        session.push(words(20), timeout=HANG_SECONDS)
+        before = [taken(session) for _ in range(9)]
+        session.interrupt(before[-unshown:])
+        session.idle(FRAMES)
+        after = [taken(session) for _ in range(FRAMES)]
+    seen = before[:-unshown] + after
+    assert [frame.number for frame in seen] == list(range(len(seen)))
+    assert not any(frame.utterance is not None for frame in after)
+    with live(prepared) as session:
+        session.idle(len(seen))
+        undisturbed = [taken(session).picture.data for _ in seen]
+    assert all(np.array_equal(frame.source.data, picture) for frame, picture in zip(seen, undisturbed, strict=True))
+
+
+def test_frames_after_which_others_were_taken_do_not_come_back(prepared: RenderPlan) -> None:
+    with live(prepared) as session:
+        session.push(words(20), timeout=HANG_SECONDS)
+        before = [taken(session) for _ in range(9)]
+        session.interrupt(before[4:8])
+        assert taken(session).number == 9
+
+
 def test_silence_shows_the_source_as_it_is(prepared: RenderPlan) -> None:
     with live(prepared) as session:
         session.idle(3 * FRAMES)
