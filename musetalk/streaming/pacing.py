@@ -9,7 +9,6 @@ from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import LiveFrame
 
 _PATIENCE = 0.1  # seconds that a frame may be late before a voice that falters is taken to have ended
-_POLL = 1.0  # seconds after which is looked whether the session was closed
 
 
 def paced(
@@ -73,4 +72,4 @@ def next_frame(session: StreamingSession, time_left: float) -> LiveFrame | None:
         frame = session.take(timeout=_PATIENCE)
         if frame is None and session.speaks and session.at_rest:
             session.flush()  # what is known of the voice is spoken, the rest as another voice once it arrives
-    return frame if frame is not None else session.take(timeout=_POLL)
+    return frame if frame is not None else session.take(timeout=_PATIENCE)

@@ -52,6 +52,17 @@ class Session:
         self.time += seconds
 
 
+class Hearing(Session):
+    """It is hearing something whenever somebody looks for the first time."""
+
+    looks = 0
+
+    @property
+    def at_rest(self) -> bool:  # type: ignore[override]
+        self.looks += 1
+        return self.looks % 2 == 0
+
+
 def times(session: Session, count: int, ahead: float = AHEAD, interrupted: int | None = None) -> list[float]:
     """When frames come."""
     found = []
@@ -80,3 +91,8 @@ def test_an_interrupted_mouth_closes_at_once() -> None:
     found = times(Session(20), 30, interrupted=10)
     assert found[11] == found[10]
     assert np.allclose([after - before for before, after in pairwise(found[11:])], PERIOD)
+
+
+def test_who_trickles_in_holds_up_no_frame_for_long() -> None:
+    found = times(Hearing(0), 10, ahead=0.0)
+    assert max(after - before for before, after in pairwise(found)) < PERIOD + 0.2
