@@ -412,7 +412,8 @@ class LipSync:
         avatar.check(settings)
         settings, _ = self._chosen(settings, run)
         findings, wanted, finish = avatar.findings(settings), settings.plan, settings.finish
-        with temporary_folder(folder) as job, self._loader.turn(settings, run), ExitStack() as leases:
+        # No turn on the device: those who speak live share it, and cannot wait for each other or for a render.
+        with temporary_folder(folder) as job, ExitStack() as leases:
             with ends_by(run.cancel.check):
                 components = leases.enter_context(self._loader.lease(settings, run, findings))
                 plan = plan_avatar(avatar, findings, components, wanted, finish, folder=job, run=run)

@@ -93,3 +93,19 @@ def test_it_begins_before_the_voice_has_ended(engine: LipSync, avatar: Avatar, m
         frame = session.take(HANG_SECONDS)
         assert frame is not None
         assert frame.utterance == 0
+
+
+def test_sessions_speak_at_the_same_time_with_one_model(
+    engine: LipSync, avatar: Avatar, models: Path, words: Path
+) -> None:
+    wanted, options = avatar.settings_with({"models_dir": models}), LiveOptions(lookahead=None)
+    alone = spoken(engine, avatar, models, words, 1000, options)
+    with engine.live(avatar, wanted, options) as first, engine.live(avatar, wanted, options) as second:
+        for session in (first, second):
+            session.push(samples_of(words))
+            session.flush()
+        found = [list(session.spoken()) for session in (first, second)]
+    for frames in found:
+        assert len(frames) == len(alone)
+        for frame, own in zip(frames, alone, strict=True):
+            assert np.array_equal(frame.picture.data, own.picture.data)
