@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 
-TABS = ("dub", "compare", "jobs", "models")  # their ids; the first one is what the plain address shows
+TABS = ("dub", "compare", "live", "jobs", "models")  # their ids; the first one is what the plain address shows
 _JOBS_OF = ("dub", "compare")  # the tabs that show jobs
 KEPT = "musetalk-drafts"  # under which the browser's tab keeps what its inputs hold
 

@@ -17,6 +17,7 @@ from musetalk.webui.tabs.compare import build_compare
 from musetalk.webui.tabs.dub import build_dub
 from musetalk.webui.tabs.job_views import SHOW_STAGE, JobViews, Place
 from musetalk.webui.tabs.jobs import build_jobs
+from musetalk.webui.tabs.live import build_live
 from musetalk.webui.tabs.models import build_models, build_refresher
 from musetalk.webui.tabs.told import build_told, wire_told
 
@@ -44,6 +45,8 @@ def build_page(site: Site) -> gr.Blocks:
                 dub = build_dub(site, visitor, header, looks)
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare = build_compare(site, visitor, header, compare_tab, dub, looks)
+            with gr.Tab("Live", id="live") as live_tab:
+                build_live(site, live_tab)
             views = JobViews(site, tabs, {"dub": Place(dub, dub.inputs), "compare": compare})
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, views, header, dub.form)
@@ -66,7 +69,7 @@ def build_page(site: Site) -> gr.Blocks:
         went = travel.submit(views.go, [visitor, *views.jobs], views.shown, **in_order)
         for arrived in (opened, went):
             arrived.then(None, views.jobs, js=ARRIVED, api_visibility="private")
-        changes = [tab.select for tab in (dub_tab, compare_tab, jobs_tab, models_tab)]
+        changes = [tab.select for tab in (dub_tab, compare_tab, live_tab, jobs_tab, models_tab)]
         changes += [job.change for job in views.jobs]
         gr.on(changes, None, views.jobs, js=FOLLOW, api_visibility="private")
     return page

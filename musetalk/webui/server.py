@@ -88,8 +88,10 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     gr.set_static_paths([store.root, FOLDER])
     access = Access(options)
     downloads = Downloads(sets, options.models_dir, allowed=access.downloads)
-    site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access)
-    live = LiveHost(engine, AvatarStore(options.avatars_dir), LiveLimits(sessions=max(1, options.live_sessions)))
+    avatars = AvatarStore(options.avatars_dir)
+    live = LiveHost(engine, avatars, LiveLimits(sessions=max(1, options.live_sessions)))
+    speaking = avatars if options.live_sessions else None
+    site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access, avatars=speaking)
     page = build_page(site)
     try:
         page.launch(

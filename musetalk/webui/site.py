@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import gradio as gr
 
 import musetalk
+from musetalk.avatars.store import AvatarStore
 from musetalk.errors import JobError, MuseTalkError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
@@ -59,6 +60,7 @@ class Site:
         downloads: Brings weights.
         previews: Makes preview frames.
         access: Whether whoever opens the page runs the server; None: nobody does who opens it.
+        avatars: Those that speak live; None: nobody may.
         labels: What the page calls settings, by their dotted names; filled as the form is built.
     """
 
@@ -70,6 +72,7 @@ class Site:
     downloads: Downloads
     previews: Previews = field(default_factory=Previews)
     access: Access | None = None
+    avatars: AvatarStore | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -26,6 +26,7 @@ _FLAGS = [
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
     "--process-per-site",  # scripts that one page has compiled serve the next one
 ]
 _SCREEN: ViewportSize = {"width": 1280, "height": 900}

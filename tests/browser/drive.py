@@ -37,6 +37,7 @@ from playwright.sync_api import (
     Route,
     ViewportSize,
     WebError,
+    WebSocket,
     expect,
     sync_playwright,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "ViewportSize",
     "Visit",
     "WebError",
+    "WebSocket",
     "expect",
     "find_chromium",
     "free_port",

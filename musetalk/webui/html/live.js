@@ -1,0 +1,249 @@
+/* The Live tab: a session with an avatar over the WebSocket `live`, see docs/live.md. The body of a function of `element`
+   (the component) and `trigger`, behind LivePlayer and the voices. One session at a time; what it says and shows is in
+   `session`, which is dropped as a whole. */
+
+const CHOICE = "#live-avatar select";
+const DRIFTS = 50; // pictures of which the drift is told
+const TALLEST = 720; // pixels of the video
+
+const find = (name) => element.querySelector(`[data-live="${name}"]`);
+const button = (name) => element.querySelector(`button[data-do="${name}"]`);
+const parts = { video: find("video"), state: find("state"), problem: find("problem"), box: element.querySelector(".mt-live") };
+const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1).replace(/\.$/, "")}.` : "");
+const shownMs = (value) => (value === null || value === undefined ? "\u2013" : `${Math.round(value)} ms`);
+const figure = (name, value) => {
+  const text = shownMs(value);
+  if (find(name).textContent !== text) find(name).textContent = text;
+};
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+let session = null; // the present one
+let voice = null; // what speaks: a FileVoice or a Microphone
+let muted = false;
+
+const say = (state, text) => {
+  parts.box.dataset.state = state;
+  if (parts.state.textContent !== text) parts.state.textContent = text;
+};
+const complain = (text) => {
+  parts.problem.textContent = text;
+  parts.problem.hidden = !text;
+};
+const paint = () => {
+  const open = session !== null;
+  button("start").disabled = open || !LivePlayer.Source || !document.querySelector(CHOICE)?.value;
+  button("interrupt").disabled = !session?.ready;
+  button("stop").disabled = !open;
+  button("microphone").setAttribute("aria-pressed", voice instanceof Microphone);
+  button("mute").setAttribute("aria-pressed", muted);
+  const unable = !open && button("start").disabled;
+  button("microphone").disabled = unable;
+  find("file").disabled = unable;
+  find("file").closest("label").toggleAttribute("data-off", unable);
+};
+const hush = () => {
+  voice?.stop();
+  voice = null;
+  speaking.pause();
+  paint();
+};
+
+/* What a voice says goes into the session, once that is ready; a voice that came earlier is not kept. */
+const speaking = {
+  say: (pcm, voiced) => {
+    if (!session?.ready) return;
+    if (!session.utterance) session.unspoken.push((session.utterance = { sent: 0, at: null, offset: 0, time: null }));
+    const { utterance } = session;
+    if (voiced && utterance.at === null) Object.assign(utterance, { at: performance.now(), offset: utterance.sent / RATE });
+    utterance.sent += pcm.length;
+    session.socket.send(pcm);
+  },
+  pause: () => {
+    if (!session?.utterance) return;
+    session.utterance = null;
+    session.tell({ type: "flush" });
+  },
+  done: () => {
+    voice = null;
+    paint();
+  },
+  failed: (why) => {
+    hush();
+    complain(sentence(why));
+  },
+};
+
+class Session {
+  constructor(avatar) {
+    Object.assign(this, { ready: false, utterance: null, unspoken: [], watched: null, drifts: [], fps: 25 });
+    this.opened = new Promise((resolve) => (this.open = resolve)); // whether it came to that
+    const address = new URL("live", location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    this.player = new LivePlayer(parts.video, { shown: (...how) => this.shown(...how), failed: (why) => this.end(sentence(why)) });
+    this.player.mute(muted);
+    this.player.playing.catch((error) => this.refused(error));
+    this.socket = new WebSocket(address);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onopen = () => this.tell({ type: "start", avatar, rate: RATE, max_height: TALLEST });
+    this.socket.onmessage = ({ data }) => (typeof data === "string" ? this.told(JSON.parse(data)) : this.player.append(data));
+    this.socket.onclose = ({ reason }) => this.end(sentence(reason) || "The connection was lost.");
+    say("connecting", "Connecting");
+  }
+
+  tell(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  told(message) {
+    if (message.type === "waiting") say("waiting", `Waiting, as number ${message.before + 1}`);
+    if (message.type === "video") {
+      this.fps = message.fps.split("/").reduce((over, under) => over / under);
+      this.ready = true;
+      this.player.expect(message.mime);
+      say("listening", "Listening");
+      this.open(true);
+      paint();
+    }
+    if (message.type === "speaking") {
+      say("speaking", "Speaking");
+      this.speaks = true;
+      const utterance = this.unspoken.shift();
+      if (utterance) this.watched = Object.assign(utterance, { time: message.time });
+    }
+    if (message.type === "spoken") {
+      this.rest();
+      if (this.interrupted) this.player.hushUntil(message.time);
+      this.interrupted = false;
+    }
+    if (message.type === "interrupted") this.unspoken = [];
+    if (message.type === "metrics") figure("first", message.first_frame_ms.p50 ?? message.first_frame_cold_ms);
+    if (message.type === "error") this.end([message.problem, message.remedy].map(sentence).filter(Boolean).join(" "));
+  }
+
+  rest() {
+    this.speaks = false;
+    say("listening", "Listening");
+  }
+
+  interrupt() {
+    this.tell({ type: "interrupt" });
+    this.utterance = this.watched = null;
+    if (!this.speaks) return;
+    this.interrupted = true;
+    this.player.hushUntil(Infinity); // until it is told where the voice ends
+  }
+
+  /* A picture is shown. */
+  shown(now, { mediaTime, expectedDisplayTime }) {
+    const half = 0.5 / this.fps;
+    const { watched } = this;
+    if (watched?.at && mediaTime + half >= watched.time + watched.offset) {
+      figure("latency", expectedDisplayTime - watched.at);
+      this.watched = null;
+    }
+    // A picture is told as it comes; what is heard at that moment should be what it begins with.
+    const heard = parts.video.currentTime + (parts.video.playbackRate * (expectedDisplayTime - performance.now())) / 1000;
+    this.drifts = [...this.drifts.slice(1 - DRIFTS), 1000 * (heard - mediaTime)];
+    if (!this.toldAt || now - this.toldAt > 500) {
+      this.toldAt = now;
+      figure("drift", median(this.drifts));
+      figure("behind", 1000 * this.player.behind);
+    }
+  }
+
+  /* The browser does not play by itself. */
+  refused(error) {
+    if (error.name !== "NotAllowedError" || this.player.closed) return;
+    parts.video.controls = true;
+    complain("This browser plays only what is asked for: press play on the picture.");
+    parts.video.addEventListener("playing", () => ((parts.video.controls = false), complain("")), { once: true });
+  }
+
+  end(why, wanted = false) {
+    if (session !== this) return;
+    session = null;
+    this.tell({ type: "stop" });
+    this.socket.onclose = this.socket.onmessage = null;
+    this.socket.close();
+    this.player.close();
+    this.open(false);
+    hush();
+    say("ended", wanted ? why : `Ended: ${why}`);
+  }
+}
+
+/* Begin a session where there is none; says whether one is ready. */
+const ready = async () => {
+  if (!session) {
+    complain("");
+    for (const name of ["latency", "first", "drift", "behind"]) figure(name, null);
+    session = new Session(document.querySelector(CHOICE).value);
+    paint();
+  }
+  return session.opened;
+};
+const interrupt = () => {
+  if (!session?.ready) return;
+  if (voice instanceof Microphone) voice.drop();
+  else hush();
+  session.interrupt();
+};
+const speakFile = async (file) => {
+  hush();
+  complain("");
+  const opened = ready();
+  let samples = null;
+  try {
+    samples = await FileVoice.read(file);
+  } catch {
+    return complain(`This browser cannot read the sound of \u201c${file.name}\u201d: try WAV or MP3.`);
+  }
+  if (!(await opened)) return;
+  hush();
+  voice = new FileVoice(samples, speaking);
+  paint();
+};
+const speakNow = async () => {
+  if (voice instanceof Microphone) return hush();
+  hush();
+  complain("");
+  if (!navigator.mediaDevices) return complain("Browsers give a microphone to pages of https or of this machine alone: open this page so.");
+  const opened = ready();
+  const microphone = (voice = new Microphone(speaking));
+  paint();
+  try {
+    await microphone.start();
+  } catch (error) {
+    if (voice === microphone) hush();
+    const denied = error.name === "NotAllowedError";
+    return complain(denied ? "This browser was not allowed to use the microphone: allow it in the settings of this page." : `The microphone cannot be used: ${error.message}`);
+  }
+  if (!(await opened) && voice === microphone) hush();
+};
+const doing = {
+  start: ready,
+  stop: () => session?.end("Stopped.", true),
+  interrupt,
+  microphone: speakNow,
+  mute: () => {
+    muted = !muted;
+    session?.player.mute(muted);
+    paint();
+  },
+};
+
+element.addEventListener("click", (event) => doing[event.target.closest("button[data-do]")?.dataset.do]?.());
+find("file").addEventListener("change", ({ target }) => {
+  const [file] = target.files;
+  target.value = ""; // so that the same file can be chosen again
+  if (file) speakFile(file);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.defaultPrevented && element.checkVisibility()) interrupt();
+});
+// Who leaves, or goes back and comes again to a page that was kept, has left the session.
+addEventListener("pagehide", () => doing.stop());
+document.addEventListener("change", (event) => event.target.matches?.(CHOICE) && paint());
+new MutationObserver(paint).observe(document.querySelector("#live-avatar"), { childList: true, subtree: true });
+if (!LivePlayer.Source) say("ended", "This browser cannot play live video: it has no MediaSource. Use a newer one.");
+paint();

@@ -1,0 +1,212 @@
+"""The Live tab: an avatar speaks in the page while a voice arrives."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musetalk.assets import PORTRAIT
+from musetalk.lipsync import LipSync
+from musetalk.settings import RenderSettings
+from tests.browser.drive import BY_OTHERS, Clips, Locator, Visit, WebSocket, expect
+from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
+from tests.helpers.media import tone, write_wav
+from tests.helpers.served import Served, served
+
+pytestmark = [pytest.mark.integration, BY_OTHERS]
+SOUND_TRACK, AAC_SAMPLES, AAC_RATE = 2, 1024, 48_000
+SILENT = 20  # bytes of a packet of AAC in which a tone is heard are more by that
+HEADS = 130  # bytes of a fragment beside its packet, and some
+STALL = """milliseconds => {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}"""
+CAUGHT_UP = """before => {
+  const video = document.querySelector("#live video"), { buffered } = video;
+  return video.currentTime > before && buffered.end(buffered.length - 1) - video.currentTime < 1;
+}"""
+
+
+@dataclass
+class Heard:
+    """What the server sent to a page."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    sounds: dict[int, int] = field(default_factory=dict)  # bytes of each packet, by its number
+
+    def take(self, payload: str | bytes) -> None:
+        if isinstance(payload, str):
+            self.events.append(json.loads(payload))
+        elif payload[4:8] == b"moof" and _number(payload, b"tfhd", 4) == SOUND_TRACK:
+            self.sounds[_number(payload, b"tfdt", 8) // AAC_SAMPLES] = len(payload)
+
+    @property
+    def spoken(self) -> list[tuple[float, float]]:
+        """From when until when a voice is spoken; one that arrives too slowly falters, and is several."""
+        times = [each["time"] for each in self.events if each["type"] in {"speaking", "spoken"}]
+        return list(zip(times[::2], times[1::2], strict=False))
+
+    @property
+    def seconds(self) -> float:
+        return sum(end - begin for begin, end in self.spoken)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [each["type"] for each in self.events]
+
+
+def _number(payload: bytes, box: bytes, size: int) -> int:
+    place = payload.index(box) + 8  # behind its name, version and flags
+    return int.from_bytes(payload[place : place + size])
+
+
+@dataclass
+class Stage:
+    """The tab as a visitor uses it."""
+
+    visit: Visit
+    heard: Heard = field(default_factory=Heard)
+    socket: WebSocket | None = None
+
+    def open(self) -> Stage:
+        page = self.visit.page
+        page.on("websocket", self._listen)
+        self.visit.open()
+        expect(page.locator("#live")).to_have_count(0)  # nothing of it is there before it is wanted
+        self.visit.tab("Live")
+        expect(page.get_by_role("combobox", name="Avatar")).to_have_value("anna")
+        return self
+
+    def _listen(self, socket: WebSocket) -> None:
+        self.socket = socket
+        socket.on("framereceived", self.heard.take)
+
+    def wait(self, until: Callable[[Heard], bool]) -> None:
+        """Wait for something to be sent; video is sent all the time."""
+        assert self.socket is not None
+        self.socket.wait_for_event("framereceived", lambda _: until(self.heard))
+
+    def press(self, name: str) -> None:
+        self.visit.button(name).click()
+
+    def says(self, text: str | re.Pattern[str]) -> None:
+        expect(self.visit.page.locator("#live").get_by_role("status")).to_have_text(text)
+
+    def speak(self, file: Path) -> None:
+        self.visit.page.get_by_label("Speak a file").set_input_files(file)
+
+    @property
+    def video(self) -> Locator:
+        return self.visit.page.locator("#live video")
+
+    def figure(self, name: str) -> Locator:
+        return self.visit.page.locator("#live .mt-chip").filter(has_text=name).locator("dd")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One that lets one speak at a time."""
+    folder = tmp_path_factory.mktemp("live")
+    LipSync().create_avatar(PORTRAIT, folder / "avatars" / "anna", RenderSettings.parse({"backend": "preview"}))
+    with served(folder / "jobs", "--avatars-dir", str(folder / "avatars"), "--live-sessions", "1") as server:
+        yield server
+
+
+def test_a_file_is_spoken_with_its_sound(new_visitor: Callable[..., Visit], server: Served, tmp_path: Path) -> None:
+    stage = Stage(new_visitor(server.address)).open()
+    stage.press("Start")
+    stage.says("Listening")
+    stage.speak(write_wav(tmp_path / "voice.wav", tone(2.0)))
+    stage.wait(lambda heard: heard.seconds > 1.9)
+    for name in ("Voice to picture", "Of that on the server", "Sound against picture", "Behind the newest"):
+        expect(stage.figure(name)).to_have_text(re.compile(r"^-?\d+ ms$"))
+    spoken, sounds = stage.heard.spoken, stage.heard.sounds
+    stage.visit.page.wait_for_function(f"() => document.querySelector('#live video').currentTime > {spoken[-1][1]}")
+    assert stage.video.evaluate("video => [video.videoWidth, video.buffered.length]") == [512, 1]  # without a hole
+    assert sorted(sounds) == list(range(len(sounds)))
+    for begin, end in spoken:
+        first, last = (round(time * AAC_RATE / AAC_SAMPLES) for time in (begin + 0.1, end - 0.1))
+        for number in range(first, last):
+            assert sounds[number] > min(sounds.values()) + SILENT
+    assert stage.heard.seconds == pytest.approx(2.0, abs=0.2)
+    heard = stage.video.evaluate("video => video.webkitAudioDecodedByteCount")
+    assert heard > 0.9 * sum(sounds[number] - HEADS for number in range(round(spoken[-1][1] * AAC_RATE / AAC_SAMPLES)))
+
+
+def test_an_interruption_ends_the_speech_and_a_stall_is_made_up_for(
+    new_visitor: Callable[..., Visit], server: Served, clips: Clips
+) -> None:
+    stage = Stage(new_visitor(server.address)).open()
+    stage.speak(clips.long_voice)  # which begins a session by itself
+    stage.says("Speaking")
+    page = stage.visit.page
+    before = stage.video.evaluate("video => video.currentTime")
+    page.evaluate(STALL, 2500)
+    page.wait_for_function(CAUGHT_UP, arg=before + 2.5)
+    stage.says("Speaking")
+    page.keyboard.press("Escape")
+    stage.wait(lambda heard: "interrupted" in heard.kinds)
+    stage.says("Listening")
+    spoken = stage.heard.spoken[-1][1]
+    page.wait_for_function("after => document.querySelector('#live video').currentTime > after", arg=spoken + 0.5)
+    assert "speaking" not in stage.heard.kinds[stage.heard.kinds.index("interrupted") :]  # nothing more of the file
+    assert stage.video.evaluate("video => video.muted") is False
+    stage.press("Stop")
+    stage.says("Stopped.")
+    assert stage.video.evaluate("video => video.paused") is True
+
+
+def test_who_stops_or_leaves_makes_room(new_visitor: Callable[..., Visit], server: Served) -> None:
+    first, second, third = (Stage(new_visitor(server.address)).open() for _ in range(3))
+    first.press("Start")
+    first.says("Listening")
+    second.press("Start")
+    second.says("Waiting, as number 1")
+    third.press("Start")
+    third.says("Waiting, as number 2")
+    first.press("Stop")
+    second.says("Listening")
+    third.says("Waiting, as number 1")
+    second.visit.page.goto(f"{server.address.rstrip('/')}/theme.css")
+    third.says("Listening")
+    third.press("Stop")
+    third.says("Stopped.")
+    assert [each["before"] for each in third.heard.events if each["type"] == "waiting"] == [1, 0]
+
+
+def test_a_microphone_is_heard_where_it_is_allowed(new_visitor: Callable[..., Visit], server: Served) -> None:
+    stage = Stage(new_visitor(server.address)).open()
+    microphone = stage.visit.button("Microphone")
+    microphone.click()
+    expect(stage.visit.page.locator("#live").get_by_role("alert")).to_contain_text("not allowed")
+    expect(microphone).to_have_attribute("aria-pressed", "false")
+    stage.says("Listening")
+    stage.visit.page.context.grant_permissions(["microphone"])
+    microphone.click()
+    stage.says("Speaking")
+    expect(microphone).to_have_attribute("aria-pressed", "true")
+    microphone.click()
+    expect(microphone).to_have_attribute("aria-pressed", "false")
+    stage.says("Listening")
+    stage.visit.page.context.clear_permissions()
+
+
+def test_it_is_for_everybody(new_visitor: Callable[..., Visit], server: Served) -> None:
+    stage = Stage(new_visitor(server.address)).open()
+    for width, height in ((1280, 900), (390, 844)):
+        stage.visit.page.set_viewport_size({"width": width, "height": height})
+        assert sticking_out(stage.visit) == []
+        assert others(severe_by_day_and_night(stage.visit)) == set()
+    for name in ("Dub", "Compare", "Live", "Jobs", "Models"):
+        expect(stage.visit.page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # in no menu
+    stage.visit.page.get_by_role("combobox", name="Avatar").focus()
+    for name in ("Start", "Microphone", "Speak a file", "Mute"):
+        stage.visit.page.keyboard.press("Tab")
+        focused = stage.visit.page.evaluate("document.activeElement.closest('button, label').innerText")
+        assert focused == name
