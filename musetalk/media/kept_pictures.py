@@ -84,7 +84,10 @@ def keep_pictures(folder: Path, layout: FrameLayout, count: int) -> KeptPictures
         layout: Of the pictures.
         count: At most.
     """
+    return KeptPictures(folder / "pictures.raw", layout) if has_room(folder, layout, count) else None
+
+
+def has_room(folder: Path, layout: FrameLayout, count: int) -> bool:
+    """Return whether so many pictures can be kept in a folder: they are not too large, nor is the disk too full."""
     size = count * layout.frame_bytes
-    if size > MOST_BYTES or shutil.disk_usage(folder).free < _ROOM * size:
-        return None
-    return KeptPictures(folder / "pictures.raw", layout)
+    return size <= MOST_BYTES and shutil.disk_usage(folder).free >= _ROOM * size

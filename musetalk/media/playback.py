@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import itertools
+import logging
 import tempfile
 from collections.abc import Generator
 from contextlib import closing
@@ -12,6 +14,7 @@ from typing import IO, Literal
 
 from musetalk.errors import MediaError, write_error
 from musetalk.media.frames import Frame
+from musetalk.media.kept_pictures import has_room
 from musetalk.media.reader import decode
 from musetalk.media.timing.timeline import Timeline
 from musetalk.media.types import Source
@@ -19,6 +22,8 @@ from musetalk.progress import CancelToken
 
 SPOOL_BYTES = 2**30  # disk that backward playing may take at a time
 _LEAST_PIECE = 24  # frames
+_ENDLESS = 2**48  # output frames: longer than anybody watches
+_log = logging.getLogger(__name__)
 
 
 def play(
@@ -59,6 +64,45 @@ def play(
                 "export it again, or cut off its end",
                 path=source.path,
             )
+
+
+def play_endlessly(
+    source: Source, mode: Literal["pingpong", "loop", "hold"], *, folder: Path, cancel: CancelToken | None = None
+) -> Generator[Frame, None, None]:
+    """Yield what an output without an end shows of a source; see `play`, and `Timeline` for `mode`.
+
+    What is decoded the first time is kept in a file in `folder`, where there is room, and read from there as often as
+    it is shown again: where the source turns, nobody waits for a decoder.
+
+    Raises:
+        MediaError: The source cannot be decoded.
+    """
+    count, size = source.frame_count, source.layout.frame_bytes
+    timeline = Timeline(_ENDLESS, _ENDLESS, count, mode)
+    first = play(source, timeline, 0, count, spool_dir=folder, cancel=cancel)
+    with tempfile.TemporaryFile(dir=folder) as file, closing(first):
+        kept = has_room(folder, source.layout, count)
+        for frame in first:
+            kept = kept and _written(frame, file)
+            yield frame
+        for number in itertools.count(count) if kept else ():
+            file.seek(timeline.source_frame(number) * size)
+            frame = Frame(source.layout)
+            if file.readinto(frame.view) < size:
+                raise MediaError(f'what was kept of "{source.path.name}" has gone', "try again", path=source.path)
+            yield frame
+    yield from play(source, timeline, count, _ENDLESS, spool_dir=folder, cancel=cancel)
+
+
+def _written(frame: Frame, file: IO[bytes]) -> bool:
+    """Write a frame to a file; returns whether there was room."""
+    try:
+        file.write(frame.view)
+        file.flush()
+    except OSError as error:
+        _log.info("frames are decoded again where they are shown again: they cannot be kept (%s)", error)
+        return False
+    return True
 
 
 def play_over(

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from musetalk.errors import BackendError
 from musetalk.media.frames import Frame
-from musetalk.media.playback import play
+from musetalk.media.playback import play_endlessly
 from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.composite import Compositor
 from musetalk.pipeline.generate import Batch, generate
@@ -96,5 +96,5 @@ class LiveRenderer:
 
     def _decode(self) -> Generator[Frame, None, None]:
         plan = self._plan
-        frames = play(plan.source, plan.timeline, 0, _ENDLESS, spool_dir=plan.folder, cancel=self._run.cancel)
+        frames = play_endlessly(plan.source, plan.timeline.mode, folder=plan.folder, cancel=self._run.cancel)
         return prefetch(frames, capacity=_AHEAD, name="decode")

@@ -225,7 +225,7 @@ class FaceGenerator(VideoGenerator, rtc.EventEmitter[Literal["playback_started",
         frame = take()
         if frame is None:
             return None
-        if self._session.waiting == 0 or frame.last:
+        if frame.last or (self._session.waiting == 0 and self._session.at_rest):
             self._session.idle(1)  # is finished when it is due; a voice that goes on needs none
         before, voice = self._newest, frame.utterance
         if voice is None and before is not None and frame.sound.any():

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from musetalk.errors import MediaError
-from musetalk.media import kept_pictures
+from musetalk.media import kept_pictures, playback
 from musetalk.media.frames import Frame
-from musetalk.media.playback import play
+from musetalk.media.playback import play, play_endlessly
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import decode, read_frames
 from musetalk.media.timing.timeline import Timeline
@@ -45,6 +47,40 @@ def test_starting_anywhere_gives_the_same_pixels(tmp_path: Path, suffix: str) ->
         assert len(part) == min(3, 40 - start)
         for frame, expected in zip(part, whole[start:], strict=False):
             np.testing.assert_array_equal(frame, expected)
+
+
+@pytest.mark.parametrize("mode", ["pingpong", "loop", "hold"])
+@pytest.mark.parametrize("kept", [True, False, "disk full"])
+def test_an_output_without_an_end_shows_what_a_long_one_does(
+    clip: Path, tmp_path: Path, mode: str, kept: bool | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = probe(clip)
+    timeline = Timeline(170, 170, 50, mode)  # type: ignore[arg-type]
+    if kept is False:
+        monkeypatch.setattr(kept_pictures, "MOST_BYTES", 50 * source.layout.frame_bytes - 1)
+    if kept == "disk full":
+        monkeypatch.setattr(playback, "_written", lambda _frame, file: file.tell() < 0)
+    decoders = counted(monkeypatch)
+    wanted = list(play(source, timeline, 0, 170, spool_dir=tmp_path))
+    decoders.clear()
+    frames = play_endlessly(source, mode, folder=tmp_path)  # type: ignore[arg-type]
+    for expected in wanted:
+        assert np.array_equal(next(frames).data, expected.data)
+    frames.close()
+    assert (len(decoders) == 1) == (kept is True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int | None]]:
+    """The ranges of frames that are decoded from now on."""
+    decoded = list[tuple[int, int | None]]()
+
+    def watched(source: Source, start: int = 0, stop: int | None = None, **given: Any) -> Generator[Frame, None, None]:  # noqa: ANN401
+        decoded.append((start, stop))
+        return decode(source, start, stop, **given)
+
+    monkeypatch.setattr(playback, "decode", watched)
+    return decoded
 
 
 @pytest.mark.parametrize("mode", ["pingpong", "loop", "hold"])
