@@ -106,8 +106,9 @@ class LivePlayer {
   updated() {
     if (this.closed) return;
     this.keepUp();
+    if (this.buffer.updating) return; // something arrived between its end and this
     const { buffered, currentTime } = this.video;
-    if (buffered.length && currentTime - buffered.start(0) > KEPT + SWEEP && !this.queue.length) this.forget(KEPT);
+    if (buffered.length && currentTime - buffered.start(0) > KEPT + SWEEP) this.forget(KEPT);
     this.feed();
   }
 
