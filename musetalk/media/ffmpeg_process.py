@@ -209,14 +209,17 @@ class Child:
     def finish(self) -> int:
         """Close its stdin, wait until it ends, return its exit status."""
         self._deadline = time.monotonic() + FINISH_SECONDS
+        taken = True
         if self._process.stdin is not None:
             try:
                 self._process.stdin.close()
             except BrokenPipeError:
-                self._tail.append("ended before it had taken all its input")
+                taken = False
         status = self._process.wait()
         self._deadline = None
         self._drainer.join()
+        if not taken:  # behind what it says itself: that is the reason
+            self._tail.append("ended before it had taken all its input")
         self._check_cancel()
         return status
 

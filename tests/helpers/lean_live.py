@@ -5,16 +5,14 @@ python -m tests.helpers.lean_live REQUIREMENTS MODELS AVATAR...
 
 from __future__ import annotations
 
-import importlib.abc
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from importlib.machinery import ModuleSpec
-from importlib.metadata import Distribution, PackageNotFoundError, packages_distributions, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+
+from musetalk.doctor.hidden_imports import hide
 
 OURS = "musetalk-hybrid"  # where the project is installed
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -43,31 +41,10 @@ def with_what_they_need(names: Iterator[str]) -> set[str]:
     return known
 
 
-class Without(importlib.abc.MetaPathFinder):
-    """Finds what another finder does, but for modules of packages that are not allowed."""
-
-    def __init__(self, finder: Any, allowed: set[str]) -> None:  # noqa: ANN401 - classes and instances are
-        self.finder, self.allowed = finder, allowed
-        self.packages = {module: {normal(name) for name in names} for module, names in packages_distributions().items()}
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        owners = self.packages.get(fullname.partition(".")[0])
-        if owners is not None and not owners & self.allowed:
-            return None
-        found: ModuleSpec | None = self.finder.find_spec(fullname, path, target)
-        return found
-
-    def find_distributions(self, *given: Any) -> Iterable[Distribution]:  # noqa: ANN401 - metadata's own
-        find = getattr(self.finder, "find_distributions", None)
-        return () if find is None else find(*given)
-
-
 def main() -> None:
     requirements, models, *avatars = map(Path, sys.argv[1:])
     allowed = with_what_they_need(named_in(requirements.read_text())) | {OURS}
-    sys.meta_path[:] = [Without(finder, allowed) for finder in sys.meta_path]
+    hide(module for module, owners in packages_distributions().items() if not allowed & set(map(normal, owners)))
     import numpy as np  # noqa: PLC0415 - from here on, no other package is there
 
     from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415
