@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,12 +22,11 @@ import psutil
 
 from benchmarks.common import ASSETS, machine, make_clip, make_voice, measured, publish, table
 from musetalk.lipsync import LipSync
-from musetalk.media.sound.wav import read_wav
 from musetalk.settings import RenderSettings
 from musetalk.streaming.pacing import paced
 from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import CHUNK_SECONDS
-from musetalk.utils.arrays import Float32Array
+from musetalk.utils.arrays import Int16Array
 
 SIZE = (854, 480)
 CLIP_SECONDS = 8
@@ -57,16 +57,16 @@ def main() -> None:
 
 
 @contextmanager
-def sessions(source: Path, count: int) -> Iterator[tuple[list[StreamingSession], Float32Array, int]]:
+def sessions(source: Path, count: int) -> Iterator[tuple[list[StreamingSession], Int16Array, int]]:
     """Open sessions of one avatar of `SIZE`, and a minute of voice with its rate."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
         folder = Path(name)
         clip = make_clip(folder / "clip.mp4", seconds=CLIP_SECONDS, fps="25", size=SIZE, picture=source)
-        file = read_wav(make_voice(folder / "voice.wav", seconds=60))
-        voice = np.concatenate(list(file.blocks(file.rate)))[:, 0]
+        with wave.open(str(make_voice(folder / "voice.wav", seconds=60))) as file:
+            rate, voice = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), np.int16)
         engine = LipSync(own_process=True)
         avatar = engine.create_avatar(clip, folder / "avatar", RenderSettings.parse({"backend": "preview"}))
-        yield [opened.enter_context(engine.live(avatar)) for _ in range(count)], voice, file.rate
+        yield [opened.enter_context(engine.live(avatar)) for _ in range(count)], voice, rate
 
 
 def measure_minutes(given: argparse.Namespace) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def measure_conversation(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _push(session: StreamingSession, voice: Float32Array, rate: int, *, real: bool = False) -> None:
+def _push(session: StreamingSession, voice: Int16Array, rate: int, *, real: bool = False) -> None:
     """Push a voice in chunks, in real time or as quickly as there is room."""
     size, began = round(CHUNK_SECONDS * rate), time.monotonic()
     for start in range(0, len(voice), size):
@@ -127,7 +127,7 @@ def _push(session: StreamingSession, voice: Float32Array, rate: int, *, real: bo
         session.push(chunk, rate)
 
 
-def _talk(session: StreamingSession, voice: Float32Array, rate: int, given: argparse.Namespace) -> None:
+def _talk(session: StreamingSession, voice: Int16Array, rate: int, given: argparse.Namespace) -> None:
     """Hold a conversation: every other sentence is interrupted."""
     ends, sentence = time.monotonic() + 60 * given.real_minutes, 0
     while time.monotonic() < ends:
