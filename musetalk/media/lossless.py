@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
-from musetalk.errors import PATH, OutputError
+from musetalk.errors import PATH
 from musetalk.media import ffmpeg_commands
-from musetalk.media.ffmpeg_process import Child
+from musetalk.media.frame_pipe import FramePipe
 from musetalk.media.frames import frame_of
 from musetalk.progress import CancelToken
 from musetalk.utils.arrays import UInt8Array
@@ -27,16 +26,14 @@ class LosslessWriter:
     """
 
     def __init__(self, out: Path, size: tuple[int, int], fps: Fraction, cancel: CancelToken | None = None) -> None:
-        self._out = out
-        self._child = Child(ffmpeg_commands.encode_lossless(out, size=size, fps=fps), stdin=True, cancel=cancel)
+        arguments = ffmpeg_commands.encode_lossless(out, size=size, fps=fps)
+        self._pipe = FramePipe(arguments, out, PATH, cancel)
 
     def __enter__(self) -> LosslessWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._child.kill()
+    def __exit__(self, *ended: object) -> None:
+        self._pipe.close()
 
     def write(self, picture: UInt8Array) -> None:
         """Take the next picture: uint8 RGB [H, W, 3].
@@ -44,11 +41,7 @@ class LosslessWriter:
         Raises:
             OutputError: The encoder has ended (disk full, for instance), with its reason.
         """
-        try:
-            self._child.write(frame_of(picture).view)
-        except BrokenPipeError as error:
-            self._child.finish()
-            raise self._failure() from error
+        self._pipe.write(frame_of(picture).view)
 
     def finish(self) -> None:
         """Wait until the file is whole.
@@ -56,9 +49,4 @@ class LosslessWriter:
         Raises:
             OutputError: It could not be completed.
         """
-        if self._child.finish() != 0:
-            raise self._failure()
-
-    def _failure(self) -> OutputError:
-        other = OutputError(f'"{PATH}" cannot be encoded ({self._child.complaint})', path=self._out)
-        return self._child.disk_error(self._out.parent) or other
+        self._pipe.finish()

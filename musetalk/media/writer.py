@@ -13,6 +13,7 @@ from musetalk.errors import OutputError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.ffmpeg_process import Child
+from musetalk.media.frame_pipe import FramePipe
 from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
@@ -109,7 +110,7 @@ class VideoWriter:
             comment=comment,
             threads=share_threads(usable_cores()).encoder,
         )
-        self._child = Child(arguments, stdin=True, cancel=cancel)
+        self._pipe = FramePipe(arguments, out, out.name, cancel)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -117,7 +118,7 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._child.kill()
+        self._pipe.close()
 
     def write(self, frame: Frame) -> None:
         """Hand on one frame.
@@ -127,11 +128,7 @@ class VideoWriter:
         """
         if frame.layout != self._layout:
             raise ValueError(f"a frame of {frame.layout} was handed to a writer of {self._layout}")
-        try:
-            self._child.write(frame.view)
-        except BrokenPipeError as error:
-            self._child.finish()
-            raise self._failure() from error
+        self._pipe.write(frame.view)
 
     def finish(self) -> None:
         """Wait until the file is whole, then give it its name.
@@ -139,10 +136,7 @@ class VideoWriter:
         Raises:
             OutputError: It could not be completed.
         """
-        if self._child.finish() != 0 or not self._partial.is_file():
-            raise self._failure()
+        self._pipe.finish()
+        if not self._partial.is_file():
+            raise self._pipe.failure()
         put_in_place(self._partial, self._out)
-
-    def _failure(self) -> OutputError:
-        other = OutputError(f'"{self._out.name}" cannot be encoded ({self._child.complaint})', path=self._out)
-        return self._child.disk_error(self._out.parent) or other
