@@ -32,7 +32,7 @@ class LiveCutter:
 
     Args:
         plan: The chosen faces.
-        timeline: Which frame of the source each frame shows, without end.
+        timeline: Which frame of the source each frame shows; it is asked of frames behind its end, too.
         longest: Most frames of a piece with a face.
     """
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from dataclasses import replace
-from fractions import Fraction
 
 from musetalk.errors import BackendError
 from musetalk.media.frames import Frame
 from musetalk.media.playback import play_endlessly
-from musetalk.media.timing.timeline import Timeline
 from musetalk.pipeline.composite import Compositor
 from musetalk.pipeline.generate import Batch, generate
 from musetalk.pipeline.prepare import RenderPlan
@@ -21,7 +19,6 @@ from musetalk.streaming.cutter import LiveCutter
 from musetalk.streaming.voice_timeline import VoiceTimeline
 from musetalk.utils.prefetch import prefetch
 
-_ENDLESS = 2**48  # output frames: longer than anybody speaks
 _AHEAD = 8  # frames of the source that are decoded ahead
 
 
@@ -45,24 +42,18 @@ class LiveRenderer:
                 "speak live",
                 "choose another backend, or make a file: musetalk speak",
             )
-        timeline = Timeline(_ENDLESS, _ENDLESS, plan.source.frame_count, plan.timeline.mode)
         limits = segment_limits(generator, plan.source.frame_bytes, plan.source.fps)
         session = replace(plan.session, speech=voice)
-        self._plan = replace(plan, timeline=timeline, session=session, presence=voice, fallback=None)
-        self._run = run
-        self._cutter = LiveCutter(plan.face_plan, timeline, limits.longest)
+        self._plan = replace(plan, session=session, presence=voice, fallback=None)
+        self._voice, self._run = voice, run
+        self._cutter = LiveCutter(plan.face_plan, plan.timeline, limits.longest)
         self._compositor = Compositor(self._plan, run)
         self._shown_again: deque[Frame] = deque()
         self._frames = self._decode()
 
-    @property
-    def fps(self) -> Fraction:
-        """Frames a second."""
-        return self._plan.source.fps
-
-    def next_segment(self, voice: VoiceTimeline) -> Segment | None:
+    def next_segment(self) -> Segment | None:
         """Return what can be painted next; None: nothing, until more of the voice is known."""
-        return self._cutter.next(voice)
+        return self._cutter.next(self._voice)
 
     def paint(self, segment: Segment) -> list[tuple[Frame, Frame]]:
         """Return the frames of a segment, and as they were decoded.

@@ -29,9 +29,8 @@ _RATES = range(8_000, 192_001)
 _LOUDEST = 4.0  # of full scale: more is no voice but an error
 _MOST_UNSHOWN = 8  # frames that were taken and may come back
 _FADE_SECONDS = 0.01  # of sound that is left of a voice that is interrupted: no click is heard
-_HEARD_AHEAD = (
-    1  # seconds of a voice that are heard beyond what is painted: a long one does not hold up its first frame
-)
+# Seconds of a voice that are heard beyond what is painted: a long one does not hold up its first frame.
+_HEARD_AHEAD = 1
 
 
 class StreamingSession:
@@ -285,7 +284,7 @@ class StreamingSession:
                 if self._inbox and self._voice.frame_count - made < _HEARD_AHEAD * self.fps:
                     return self._inbox.popleft()
                 full = len(self._ready) >= self.options.most_ahead
-                segment = None if full else self._renderer.next_segment(self._voice)
+                segment = None if full else self._renderer.next_segment()
                 if segment is not None:
                     return partial(self._paint, segment, self._epoch)
                 if self._inbox and not full:
