@@ -9,12 +9,8 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from musetalk.avatars.bundle import Avatar, open_avatar
-from musetalk.avatars.create import AvatarDraft, create_folder
-from musetalk.avatars.manifest import check_name
-from musetalk.avatars.plan import plan_avatar
 from musetalk.backends.automatic import BackendChoice, Pace, choose_backend
 from musetalk.backends.registry import BackendRegistry
 from musetalk.enhancers.registry import EnhancerRegistry
@@ -49,11 +45,13 @@ from musetalk.settings import (
     RenderSettings,
     SourceSettings,
 )
-from musetalk.streaming.hearing import hear_voice
-from musetalk.streaming.session import StreamingSession
-from musetalk.streaming.types import LiveOptions
 from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone
+
+if TYPE_CHECKING:
+    from musetalk.avatars.bundle import Avatar
+    from musetalk.streaming.session import StreamingSession
+    from musetalk.streaming.types import LiveOptions
 
 _log = logging.getLogger(__name__)
 _Made = TypeVar("_Made")
@@ -138,19 +136,21 @@ class LipSync:
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
+        from musetalk.avatars import bundle, create, manifest  # noqa: PLC0415 - no render needs them
+
         settings, run = settings or RenderSettings(), RenderRun(on_progress, cancel)
-        name = check_name(Path(folder).name if name is None else name)
+        name = manifest.check_name(Path(folder).name if name is None else name)
         each = (settings.with_backend(backend) for backend in dict.fromkeys(backends or (settings.backend,)))
         wanted = [self._chosen(one, run)[0] for one in each]
-        with create_folder(Path(folder)) as made:
+        with create.create_folder(Path(folder)) as made:
             with ends_by(run.cancel.check), run.clock.measure("preflight"), about("source"):
                 probed = probe_wanted(Path(source), settings.source, run.cancel)
-            draft = AvatarDraft(probed, made, run)
+            draft = create.AvatarDraft(probed, made, run)
             for one in wanted:
                 with self._process_tuned(one.backend), self._loader.turn(one, run), ends_by(run.cancel.check):
                     _leased(self._loader.lease(one, run, draft.findings), partial(draft.add, settings=one))
             draft.finish(name, wanted[0])
-        return open_avatar(Path(folder), run.cancel)
+        return bundle.open_avatar(Path(folder), run.cancel)
 
     def speak(
         self,
@@ -408,12 +408,13 @@ class LipSync:
             folder: An existing folder; a temporary one is made inside it and removed at the end.
             run: Progress, cancellation, timing, warnings.
         """
+        from musetalk.avatars.plan import plan_avatar  # noqa: PLC0415 - no render needs it
+
         run = run or RenderRun()
         avatar.check(settings)
         settings, _ = self._chosen(settings, run)
         findings, wanted, finish = avatar.findings(settings), settings.plan, settings.finish
-        # No turn on the device: those who speak live share it, and cannot wait for each other or for a render.
-        with temporary_folder(folder) as job, ExitStack() as leases:
+        with temporary_folder(folder) as job, ExitStack() as leases:  # no turn on the device: live sessions share it
             with ends_by(run.cancel.check):
                 components = leases.enter_context(self._loader.lease(settings, run, findings))
                 plan = plan_avatar(avatar, findings, components, wanted, finish, folder=job, run=run)
@@ -439,15 +440,16 @@ class LipSync:
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
-        settings, options, run = settings or avatar.settings, options or LiveOptions(), RenderRun(None, cancel)
+        from musetalk.streaming.opening import open_session  # noqa: PLC0415 - no render needs it
+
+        settings, run = settings or avatar.settings, RenderRun(None, cancel)
         with (
             temporary_folder(Path(tempfile.gettempdir())) as folder,
             self.preparing_avatar(avatar, settings, folder, run) as plan,
             self._process_tuned(plan.session.backend),
+            open_session(plan, settings.speech, options, run) as session,
         ):
-            hear = partial(hear_voice, plan.components.encoder, settings.speech, plan.source.fps, options)
-            with StreamingSession(plan, hear, options, run) as session:
-                yield session
+            yield session
 
     def _chosen(self, settings: RenderSettings, run: RenderRun) -> tuple[RenderSettings, BackendChoice]:
         """Name the backend of a run, tell why it is that one, and make sure that it can work."""
