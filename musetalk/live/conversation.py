@@ -11,9 +11,7 @@ import numpy as np
 from musetalk.errors import LiveError
 from musetalk.live.limits import LiveLimits
 from musetalk.live.messages import ClientMessage, Flush, Interrupt, event
-from musetalk.media.ffmpeg_commands import LIVE_RATE, LiveQuality
-from musetalk.media.live.fragments import Fragment
-from musetalk.streaming.encoder import LiveEncoder
+from musetalk.live.sinks import FrameSink, Send
 from musetalk.streaming.pacing import paced
 from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import LiveFrame
@@ -29,9 +27,9 @@ class Conversation:
     Args:
         session: The session; whoever opened it closes it, after this.
         rate: Samples a second of the voice that is sent.
-        quality: How the video is encoded.
+        sink: Shows the frames; closed with the conversation.
         limits: What the client may ask for.
-        send: Is handed what is to be sent, in order: video as bytes, events as text; must not wait.
+        send: Is handed the events that are to be sent, in order; must not wait.
         ended: Is told why, once, where the conversation ends by itself; must not wait.
     """
 
@@ -39,17 +37,16 @@ class Conversation:
         self,
         session: StreamingSession,
         rate: int,
-        quality: LiveQuality,
+        sink: FrameSink,
         limits: LiveLimits,
-        send: Callable[[bytes | str], None],
+        send: Send,
         ended: Callable[[Exception], None],
     ) -> None:
-        self._session, self._rate, self._limits = session, rate, limits
+        self._session, self._rate, self._sink, self._limits = session, rate, sink, limits
         self._send, self._ended = send, ended
         self._half = b""  # of a sample whose other half is still to come
         self._spoken: int | None = None  # the voice that is shown
         self._last_spoken = 0  # the newest frame that speaks
-        self._encoder = LiveEncoder(session.layout, session.fps, session.options.rate, self._encoded, quality)
         self._thread = threading.Thread(target=self._show, name="conversation", daemon=True)
 
     def __enter__(self) -> Conversation:
@@ -62,7 +59,7 @@ class Conversation:
     ) -> None:
         """End it, and the session with it."""
         self._session.close()
-        self._encoder.close()
+        self._sink.close()
         self._thread.join()
 
     def hear(self, data: bytes) -> None:
@@ -96,18 +93,11 @@ class Conversation:
         try:
             for frame in paced(self._session):
                 self._tell(frame)
-                self._encoder.push(frame.picture, frame.sound)
+                self._sink.push(frame)
                 self._check(frame.number)
         except Exception as error:  # noqa: BLE001 - told to whoever serves the client, who would wait for ever
             if not self._session.closed:
                 self._ended(error)
-
-    def _encoded(self, fragment: Fragment) -> None:
-        if fragment.kind == "init":
-            width, height = self._encoder.size
-            mime, fps = self._encoder.mime_type, str(self._session.fps)
-            self._send(event("video", mime=mime, width=width, height=height, fps=fps, rate=LIVE_RATE))
-        self._send(fragment.data)
 
     def _tell(self, frame: LiveFrame) -> None:
         """Tell the client what it is about to see."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 from musetalk.avatars.bundle import open_avatar
 from musetalk.avatars.store import AvatarStore
@@ -20,9 +20,10 @@ from musetalk.live.inbox import Inbox
 from musetalk.live.limits import LiveLimits
 from musetalk.live.messages import Start, Stop, error_event, event
 from musetalk.live.outbox import Outbox
+from musetalk.live.sinks import EncodedSink, OpenSink
 from musetalk.live.slots import Slots
 from musetalk.live.socket import Socket
-from musetalk.media.ffmpeg_commands import LIVE_RATE, LiveQuality
+from musetalk.media.ffmpeg_commands import LIVE_RATE
 from musetalk.streaming.types import CHUNK_SECONDS, LiveOptions
 
 _log = logging.getLogger(__name__)
@@ -46,14 +47,19 @@ class LiveHost:
         # Each session opens, hears and ends in threads of these, so that none waits for another.
         self._threads = ThreadPoolExecutor(2 * self.limits.sessions, thread_name_prefix="live")
 
-    async def serve(self, socket: Socket) -> None:
-        """Converse with a client until it leaves, or cannot be served any longer; what it held is free then."""
+    async def serve(self, socket: Socket, show: OpenSink = EncodedSink) -> None:
+        """Converse with a client until it leaves, or cannot be served any longer; what it held is free then.
+
+        Args:
+            socket: Of the client.
+            show: Opens what shows it the frames; called in another thread than the loop's.
+        """
         reason = ""
         try:
             inbox = Inbox(socket, self.limits)
             start = await self._greet(inbox)
             if start is not None:
-                await self._converse(socket, inbox, start)
+                await self._converse(socket, inbox, start, show)
         except ConnectionError:
             _log.info("a client of live speech has gone")
             return
@@ -86,7 +92,7 @@ class LiveHost:
             raise LiveError("the first message has to say who speaks", 'send {"type": "start", "avatar": NAME} first')
         return first
 
-    async def _converse(self, socket: Socket, inbox: Inbox, start: Start) -> None:
+    async def _converse(self, socket: Socket, inbox: Inbox, start: Start, show: OpenSink) -> None:
         outbox = Outbox(self.limits.unread_seconds)
 
         async def tell(before: int) -> None:
@@ -96,27 +102,27 @@ class LiveHost:
 
             async def enter() -> Conversation:
                 await held.enter_async_context(self._slots.place(tell))
-                return await held.enter_async_context(self._open(start, outbox))
+                return await held.enter_async_context(self._open(partial(self._enter, start, show, outbox)))
 
             conversation = await inbox.until(enter())
             if conversation is not None:
                 await _first_to_end(self._hear(inbox, conversation), outbox.send_to(socket), outbox.watch())
 
     @asynccontextmanager
-    async def _open(self, start: Start, outbox: Outbox) -> AsyncIterator[Conversation]:
+    async def _open(self, enter: Callable[[ExitStack], Conversation]) -> AsyncIterator[Conversation]:
         """Open a session and show it; loading and ending hold up nobody else."""
         loop, opened = asyncio.get_running_loop(), ExitStack()
-        opening = loop.run_in_executor(self._threads, self._begin, start, outbox, opened)
+        opening = loop.run_in_executor(self._threads, self._begin, enter, opened)
         try:
             yield await asyncio.shield(opening)
         finally:
             await asyncio.wait([opening])
             await asyncio.shield(loop.run_in_executor(self._threads, self._end, opened))
 
-    def _begin(self, start: Start, outbox: Outbox, opened: ExitStack) -> Conversation:
+    def _begin(self, enter: Callable[[ExitStack], Conversation], opened: ExitStack) -> Conversation:
         self._sessions.add(opened)
         try:
-            conversation = self._enter(start, outbox, opened)
+            conversation = enter(opened)
         except BaseException:
             opened.close()
             raise
@@ -126,12 +132,12 @@ class LiveHost:
         opened.close()  # all were ended while it opened
         raise LiveError("this server ends", "come again later")
 
-    def _enter(self, start: Start, outbox: Outbox, opened: ExitStack) -> Conversation:
+    def _enter(self, start: Start, show: OpenSink, outbox: Outbox, opened: ExitStack) -> Conversation:
         avatar = open_avatar(self._avatars.place(start.avatar))
         options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS)
         session = opened.enter_context(self._engine.live(avatar, options=options))
-        quality = replace(LiveQuality(), max_height=start.max_height)
-        return opened.enter_context(Conversation(session, start.rate, quality, self.limits, outbox.put, outbox.put))
+        sink = show(session, start, outbox.put)
+        return opened.enter_context(Conversation(session, start.rate, sink, self.limits, outbox.put, outbox.put))
 
     def _end(self, opened: ExitStack) -> None:
         """End a session, once."""

@@ -235,7 +235,7 @@ def test_a_failure_that_nobody_foresaw_ends_the_session(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("musetalk.live.conversation.LiveEncoder.push", fail)
+    monkeypatch.setattr("musetalk.live.sinks.LiveEncoder.push", fail)
     with pytest.raises(ZeroDivisionError):
         serve(avatars, Client(START))
 
