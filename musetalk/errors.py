@@ -75,6 +75,13 @@ class VoiceError(MediaError):
     subject = "voice"
 
 
+class SpeechError(MuseTalkError):
+    """A text cannot be spoken."""
+
+    kind = "speech"
+    subject = "voice"
+
+
 class LimitError(MediaError):
     """An input is larger or longer than the settings allow.
 

@@ -120,6 +120,7 @@ FRAME_STEPS = Extension(
     "musetalk.frame_steps",
     {"upscale": "musetalk.frame_steps.upscale:UPSCALE", "label": "musetalk.frame_steps.label:LABEL"},
 )
+VOICES = Extension("speaking voice", "musetalk.voices", {"hibari": "musetalk.tts.built_in:HIBARI"})
 
 
 class Named(Protocol):

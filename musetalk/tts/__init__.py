@@ -1,0 +1,1 @@
+"""Text to speech: what a script says, as sound, with the times of its words and phonemes."""

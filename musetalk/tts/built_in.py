@@ -1,0 +1,24 @@
+"""The voices that come with the program: what they are called, what they need, how they are loaded."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from musetalk.tts.spec import Reading, VoiceSpec
+from musetalk.tts.types import TextToSpeech
+from musetalk.weights.part_spec import Place
+
+
+def _hibari(reading: Reading, _place: Place) -> TextToSpeech:
+    from musetalk.tts.hibari import HibariVoice  # noqa: PLC0415
+
+    return HibariVoice(reading.speed)
+
+
+def _hibari_lacks() -> tuple[str, ...]:
+    if find_spec("hibari") is not None:
+        return ()
+    return ("the package hibari-tts is not installed: pip install -r requirements.txt",)
+
+
+HIBARI = VoiceSpec("hibari", "Heart, American English", ("en-us",), _hibari, missing=_hibari_lacks)

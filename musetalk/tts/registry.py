@@ -1,0 +1,42 @@
+"""Which voices read texts aloud here, and how one is opened."""
+
+from __future__ import annotations
+
+from musetalk.errors import PackageError, SpeechError
+from musetalk.tts.spec import Reading, VoiceSpec
+from musetalk.tts.types import TextToSpeech
+from musetalk.utils.extensions import VOICES, Registry
+from musetalk.weights.part_spec import Place
+
+USUAL = "hibari"
+_SPEEDS = (0.5, 2.0)
+
+
+class VoiceRegistry(Registry[VoiceSpec]):
+    """The voices that can be chosen by name; see `Registry`."""
+
+    extension, spec_type, unknown = VOICES, VoiceSpec, SpeechError
+
+    def open(self, name: str, place: Place, reading: Reading | None = None) -> TextToSpeech:
+        """Load a voice.
+
+        Args:
+            name: Which.
+            place: Where its weights are, and what it runs on.
+            reading: How it reads; None: as usual.
+
+        Raises:
+            SpeechError: There is none of that name, or it cannot read so.
+            PackageError: A package or a file of it is missing; says how to get it.
+        """
+        spec, reading = self.get(name), reading or Reading()
+        slowest, fastest = _SPEEDS
+        if not slowest <= reading.speed <= fastest:
+            raise SpeechError(f"a speed of {reading.speed:g} cannot be spoken", f"choose {slowest:g} to {fastest:g}")
+        if reading.language and reading.language not in spec.languages:
+            known = ", ".join(spec.languages)
+            raise SpeechError(f'the voice "{name}" does not speak "{reading.language}"', f"choose one of: {known}")
+        lacks = spec.lacks(place.models_dir)
+        if lacks:
+            raise PackageError("; ".join(lacks))
+        return spec.load(reading, place)
