@@ -193,12 +193,12 @@ class LipSync:
     ) -> RenderReport:
         """Render what is at hand, with what is known of the source already."""
         check_output(out, uses, settings.encoder)
-        settings, choice = self._chosen(settings, run)
+        settings, choice = self._chosen(settings, run, findings)
         kind = RenderKind.of(settings, self.registry)
         with self._process_tuned(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
             preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, folder, run)
-            with self._loader.turn(settings, run):
+            with self._loader.turn(settings, run, findings):
                 report = self._render_in_turn(preflight, out, settings, findings, folder, run, memory)
         return report.chosen(choice.reason())
 
@@ -412,8 +412,9 @@ class LipSync:
 
         run = run or RenderRun()
         avatar.check(settings)
-        settings, _ = self._chosen(settings, run)
-        findings, wanted, finish = avatar.findings(settings), settings.plan, settings.finish
+        findings = avatar.findings(settings)
+        settings, _ = self._chosen(settings, run, findings)
+        wanted, finish = settings.plan, settings.finish
         with temporary_folder(folder) as job, ExitStack() as leases:  # no turn on the device: live sessions share it
             with ends_by(run.cancel.check):
                 components = leases.enter_context(self._loader.lease(settings, run, findings))
@@ -451,7 +452,9 @@ class LipSync:
         ):
             yield session
 
-    def _chosen(self, settings: RenderSettings, run: RenderRun) -> tuple[RenderSettings, BackendChoice]:
+    def _chosen(
+        self, settings: RenderSettings, run: RenderRun, findings: Findings | None = None
+    ) -> tuple[RenderSettings, BackendChoice]:
         """Name the backend of a run, tell why it is that one, and make sure that it can work."""
         with ends_by(run.cancel.check):
             choice = self.choose(settings)
@@ -459,7 +462,7 @@ class LipSync:
                 _log.info("%s", reason)
                 run.emit("preflight", 0, STEPS, note=reason)
             settings = settings.with_backend(choice.backend)
-            self._loader.check(settings)
+            self._loader.check(settings, findings)
         return settings, choice
 
     def _pace(self, kind: RenderKind) -> Pace:

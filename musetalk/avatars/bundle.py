@@ -139,6 +139,12 @@ class AvatarFindings:
                 path=self._avatar.folder,
             )
 
+    def prepared(self, backend: str) -> Reading | None:
+        """Return what faces were read for where they were read, and encoded as is asked for, for a backend."""
+        prepared = self._avatar.manifest.prepared(backend)
+        sampled = prepared is not None and prepared.latents is not None and prepared.seed != self._seed
+        return None if prepared is None or sampled else prepared.reading
+
     def covers(self, backend: str, reading: Reading) -> bool:
         """Return whether the avatar was prepared for a backend as is asked for."""
         prepared = self._avatar.manifest.prepared(backend)

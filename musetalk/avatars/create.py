@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,43 +33,26 @@ from musetalk.pipeline.prepare import RenderPlan, passing_notes, prepare
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from musetalk.utils.files import readable, temporary_folder
+from musetalk.utils.files import readable, whole_folder
 from musetalk.utils.stopping import left_alone
 
 _BLOCK = 2**20  # bytes
 _CROP_BYTES = 16 * 2**20  # of crops that are encoded together
 
 
-@contextmanager
-def create_folder(folder: Path) -> Iterator[Path]:
-    """Where to make a folder that is to appear at `folder` whole or not at all.
+def create_folder(folder: Path) -> AbstractContextManager[Path]:
+    """Where to make an avatar that is to appear at `folder` whole or not at all; see `whole_folder`.
 
     Raises:
         AvatarError: There is something already.
         OutputError: It cannot be made.
     """
-    _check_free(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f'the folder "{PATH}" cannot be made ({error.strerror})'
-        raise write_error(error)(problem, "give another one", path=folder.parent) from error
-    with temporary_folder(folder.parent) as temporary:
-        made = temporary / "made"
-        made.mkdir()
-        yield made
-        _check_free(folder)
-        try:
-            made.rename(folder)
-        except OSError as error:
-            problem = f'the avatar cannot be put at "{PATH}" ({error.strerror})'
-            raise write_error(error)(problem, "give another folder", path=folder) from error
+    return whole_folder(folder, _taken)
 
 
-def _check_free(folder: Path) -> None:
-    if folder.exists() or folder.is_symlink():
-        problem, remedy = f'there is something at "{PATH}" already', "choose another name, or delete it first"
-        raise AvatarError(problem, remedy, path=folder)
+def _taken(folder: Path) -> AvatarError:
+    problem, remedy = f'there is something at "{PATH}" already', "choose another name, or delete it first"
+    return AvatarError(problem, remedy, path=folder)
 
 
 class AvatarDraft:
@@ -179,6 +162,9 @@ class AvatarDraft:
 
     def check(self, source: Source) -> None:
         """Accept the source: it is the draft's."""
+
+    def prepared(self, backend: str) -> None:
+        """Return nothing: it is being prepared."""
 
     def covers(self, backend: str, reading: Reading) -> bool:
         """Return whether there is nothing to be read: for each backend faces are read once."""

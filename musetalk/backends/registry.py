@@ -25,7 +25,10 @@ class BackendRegistry(Registry[AnyBackend]):
     def files(self, models_dir: Path) -> tuple[Path, ...]:
         """Return every file of weights that anything here may read, whether it is there or not."""
         known = dict.fromkeys(
-            choice for files in self.weight_sets().values() for file in files for choice in (file, *file.alternatives)
+            choice
+            for files in (*self.weight_sets().values(), *(backend.streaming or () for backend in self))
+            for file in files
+            for choice in (file, *file.alternatives)
         )
         places = [models_dir / file.path for file in known]
         return tuple(dict.fromkeys((*places, *map(lean_path, places))))

@@ -88,6 +88,8 @@ class BackendSpec(Generic[Options]):
         notice: What every result of it has to be labelled with; empty: nothing.
         weights: The files it reads.
         optional: Those of them that it can do without.
+        streaming: The files that it reads to speak live, where a source was prepared for it before; what is read of a
+            file besides may be left out of it. None: it does not say.
         missing: What else is missing with its options, one line each with the remedy. None: nothing ever is.
         gpu: What it takes of a GPU. None: it needs none, and has no networks whose work would have to be reckoned with.
         work: What its networks have to do. None: as much as MuseTalk's where `gpu` is given, else nothing.
@@ -108,6 +110,7 @@ class BackendSpec(Generic[Options]):
     notice: str = ""
     weights: tuple[WeightFile, ...] = ()
     optional: tuple[WeightFile, ...] = OPTIONAL
+    streaming: tuple[WeightFile, ...] | None = None
     missing: Callable[[Options], tuple[str, ...]] | None = None
     gpu: GpuCost | None = None
     work: Callable[[Options], NetworkWork] | None = None
@@ -157,6 +160,17 @@ class BackendSpec(Generic[Options]):
         """The weights that it cannot do without."""
         return tuple(file for file in self.weights if file not in self.optional)
 
+    def missing_weights(self, models_dir: Path, *, prepared: bool = False) -> tuple[str, ...]:
+        """Return which weights are missing, one line each with the remedy; empty: none that it cannot do without.
+
+        Args:
+            models_dir: Where weights are.
+            prepared: Whether it is for a source that was prepared for it.
+        """
+        if prepared and self.streaming is not None and all(one.state(models_dir) == "ready" for one in self.streaming):
+            return ()
+        return lacking(self.needed, models_dir, self.name)
+
 
 def own_group(key: str) -> str:
     """Return the group, beside those of `ui_groups`, of what only one backend has, by the key of its settings."""
@@ -197,12 +211,14 @@ class ConfiguredBackend:
         options: What its `load` and `tiny` are given.
         models_dir: Where weights are.
         fallback: What paints what it cannot; None: nothing does, so that its errors end the render.
+        prepared: Whether the source was prepared for it, so that it can do without what prepares.
     """
 
     spec: AnyBackend
     options: Any
     models_dir: Path
     fallback: ConfiguredBackend | None = None
+    prepared: bool = False
 
     @property
     def name(self) -> str:
@@ -224,7 +240,7 @@ class ConfiguredBackend:
     def lacks(self) -> tuple[str, ...]:
         """Return what is missing to run it, one line each with the remedy; empty: ready."""
         further = () if self.spec.missing is None else self.spec.missing(self.options)
-        return lacking(self.spec.needed, self.models_dir, self.name) + further
+        return self.spec.missing_weights(self.models_dir, prepared=self.prepared) + further
 
     def check_complete(self) -> None:
         """Make sure that it has what it needs itself.

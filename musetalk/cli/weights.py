@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
@@ -74,7 +75,7 @@ def verify_files(names: Names = None, models_dir: ModelsDir = Path("models")) ->
     """Read the files that are there, and compare them with what is known of them."""
     from musetalk.weights import verify  # noqa: PLC0415
 
-    verdicts = verify(_files(names), models_dir)
+    verdicts = verify((*_files(names), *_exported(names, models_dir)), models_dir)
     wanted = bool(names)  # of a backend that nobody named, nothing has to be there
     shown = [verdict for verdict in verdicts if wanted or verdict.state != "missing"]
     for verdict in shown:
@@ -107,15 +108,71 @@ def export_files(
     names: Names = None,
     dtype: Annotated[LeanChoice, typer.Option(help="Of kernels and matrices.")] = LeanChoice.FP16,
     models_dir: ModelsDir = Path("models"),
+    streaming: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write a new folder of models instead, with only what live speech of prepared avatars reads "
+            "(of musetalk-v15, if no backend is named).",
+        ),
+    ] = None,
 ) -> None:
     """Write lean copies (safetensors, only what is used) beside the files; they are read instead from then on."""
-    from musetalk.weights.export import export  # noqa: PLC0415
+    from musetalk.weights.export import export, export_streaming  # noqa: PLC0415
     from musetalk.weights.weight_file import readable_size  # noqa: PLC0415
 
+    if streaming is not None:
+        places = export_streaming(_streamed(names or [_USUAL], models_dir), models_dir, streaming, dtype.value)
+        sizes = [(streaming / place).stat().st_size for place in places]
+        for place, size in zip(places, sizes, strict=True):
+            typer.echo(f"{place}: {readable_size(size)}")
+        typer.echo(f"{readable_size(sum(sizes))}: {streaming}")
+        return
     files = _files(names)
     _check_copies(files, models_dir)
     for copy in export(files, models_dir, dtype.value):
         typer.echo(f"{copy}: {readable_size((models_dir / copy).stat().st_size)}")
+
+
+def _exported(names: list[str] | None, models_dir: Path) -> Iterator[WeightFile]:
+    """Yield what is only where weights were exported for live speech, of the named backends or of all."""
+    from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
+    from musetalk.weights.variants import lean_path  # noqa: PLC0415
+
+    for backend in BackendRegistry():
+        for file in backend.streaming or () if not names or backend.name in names else ():
+            if file not in backend.weights and lean_path(models_dir / file.path).is_file():
+                yield replace(file, alternatives=())
+
+
+def _streamed(names: list[str], models_dir: Path) -> tuple[WeightFile, ...]:
+    """Return what live speech reads of the named sets, each file once; sets that are no backend's are read whole.
+
+    Raises:
+        SettingsError: There is none of a name, or a backend does not speak live.
+        WeightsError: Files are missing, or none is read.
+    """
+    from musetalk.backends.registry import BackendRegistry  # noqa: PLC0415
+    from musetalk.errors import WeightsError  # noqa: PLC0415
+    from musetalk.weights import lacking  # noqa: PLC0415
+
+    backends = BackendRegistry().by_name
+    wanted: dict[WeightFile, None] = {}
+    for name in names:
+        backend = backends.get(name)
+        files = _chosen([name])[name] if backend is None else backend.streaming
+        if files is None:
+            remedy = f"choose from: {', '.join(each.name for each in backends.values() if each.streaming)}"
+            raise SettingsError(f'"{name}" does not say what it reads to speak live', remedy)
+        missing = (
+            lacking(files, models_dir, name) if backend is None else backend.missing_weights(models_dir, prepared=True)
+        )
+        if missing:
+            raise WeightsError(f'the weights of "{name}" are not complete', "; ".join(missing))
+        wanted |= dict.fromkeys(files)
+    if not wanted:
+        raise WeightsError(f"{' and '.join(names)} reads no weights", "it speaks live as it is")
+    return tuple(wanted)
 
 
 def _check_copies(files: tuple[WeightFile, ...], models_dir: Path) -> None:

@@ -113,22 +113,29 @@ class ComponentLoader:
         self._store = ComponentStore()
         self._queue = DeviceQueue()
 
-    def check(self, settings: RenderSettings) -> ConfiguredBackend:
+    def check(self, settings: RenderSettings, found: Findings | None = None) -> ConfiguredBackend:
         """Return the backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
+
+        Args:
+            settings: Of the render.
+            found: What is known of the source: what looks for that, and prepares it, need not be there.
 
         Raises:
             BackendError: It is unknown, or something is missing (`WeightsError`, `PackageError`); names all of it.
             SettingsError: The settings name a frame step that there is not, or options that it has not.
         """
         backend = self._registry.configured(settings)
+        reading = None if found is None else found.prepared(backend.name)
+        backend = replace(backend, prepared=reading is not None)
         backend.check_ready()
         if backend.gpu is not None and settings.network.device != "auto":
             left_alone(lambda: _device(settings.network.device))
         steps = self._steps.chosen(settings.frame_steps)
-        asked = [FACE_PARSING] if settings.mask.shape in PARSED_SHAPES or settings.mask.occlusion else []
+        parsed = settings.mask.shape in PARSED_SHAPES or bool(settings.mask.occlusion)
+        asked = [FACE_PARSING] if parsed and not (reading and reading.labels) else []
         missing = lacking(asked, settings.models_dir, "faces")
         detectors, enhancers, models_dir = self._detectors, self._enhancers, settings.models_dir
-        missing += detectors.lacks(settings.detector, models_dir) if self._detector is None else ()
+        missing += detectors.lacks(settings.detector, models_dir) if self._detector is None and found is None else ()
         missing += enhancers.lacks(settings.enhance.model, models_dir) if settings.enhance.wanted else ()
         missing += tuple(line for step in steps for line in step.spec.lacks(models_dir))
         if missing:
@@ -159,7 +166,7 @@ class ComponentLoader:
             yield left_alone(lambda: self._load_detector(leases, wanted, device, models_dir))
 
     @contextmanager
-    def turn(self, settings: RenderSettings, run: RenderRun) -> Iterator[None]:
+    def turn(self, settings: RenderSettings, run: RenderRun, found: Findings | None = None) -> Iterator[None]:
         """Wait until the device is free for the networks of these settings; see `DeviceQueue.turn`.
 
         What works with them is to be called inside the `with` block, so that all that it held is gone at its end.
@@ -167,6 +174,7 @@ class ComponentLoader:
         Args:
             settings: Of the render.
             run: Is told of the waiting, which it counts as a stage of its own; what ends it, ends that.
+            found: What is known of the source.
 
         Raises:
             BackendError: Something is missing.
@@ -175,7 +183,7 @@ class ComponentLoader:
         with ExitStack() as turn:
             with ends_by(run.cancel.check):
                 wanted = settings.components
-                if networks := self._networks(self.check(settings), wanted):
+                if networks := self._networks(self.check(settings, found), wanted):
                     device = left_alone(lambda: str(_device(wanted.network.device)))
                     waited = turn.enter_context(self._queue.turn(device, networks, run.wait))
                     if waited:
@@ -200,7 +208,7 @@ class ComponentLoader:
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
         with self._store.leases(None if run is None else run.say) as leases:
-            yield left_alone(lambda: self._load(leases, self.check(settings), settings.components, found))
+            yield left_alone(lambda: self._load(leases, self.check(settings, found), settings.components, found))
 
     def release(self) -> None:
         """Free everything that is not leased, and the rest as soon as its leases end. Does not wait."""

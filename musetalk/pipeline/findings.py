@@ -63,6 +63,10 @@ class Findings(Protocol):
         """
         ...
 
+    def prepared(self, backend: str) -> Reading | None:
+        """Return what faces were read for where they were read and encoded for a backend; None: they were not."""
+        ...
+
     def covers(self, backend: str, reading: Reading) -> bool:
         """Return whether the faces that are painted were read for a backend, as is asked for."""
         ...

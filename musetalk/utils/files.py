@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from musetalk.errors import PATH, OutputError, one_line, write_error
+from musetalk.errors import PATH, MuseTalkError, OutputError, one_line, write_error
 
 _NAME_BYTES = 255  # that a file's name may have, on nearly every file system
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
@@ -166,6 +166,41 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         raise write_error(error)(problem, "write elsewhere", path=parent) from error
     with folder as name:
         yield Path(name)
+
+
+@contextmanager
+def whole_folder(folder: Path, taken: Callable[[Path], MuseTalkError]) -> Iterator[Path]:
+    """Where to make a folder that is to appear at `folder` whole or not at all; beside it there is room for more.
+
+    Args:
+        folder: Its place, which is to be free; what it lies in is made where it is not there.
+        taken: What to say where there is something already.
+
+    Raises:
+        MuseTalkError: There is something already, as `taken` says it.
+        OutputError: It cannot be made.
+    """
+
+    def check_free() -> None:
+        if folder.exists() or folder.is_symlink():
+            raise taken(folder)
+
+    check_free()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f'the folder "{PATH}" cannot be made ({error.strerror})'
+        raise write_error(error)(problem, "give another one", path=folder.parent) from error
+    with temporary_folder(folder.parent) as temporary:
+        made = temporary / "made"
+        made.mkdir()
+        yield made
+        check_free()
+        try:
+            made.rename(folder)
+        except OSError as error:
+            problem = f'nothing can be put at "{PATH}" ({error.strerror})'
+            raise write_error(error)(problem, "give another folder", path=folder) from error
 
 
 def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -81,6 +81,14 @@ SD_VAE = (
         alternatives=(_VAE_PICKLED,),
     ),
 )
+# What decodes, of the same file: all of it that live speech takes. Nobody publishes it; `weights export` writes it.
+SD_VAE_DECODER = WeightFile(
+    PurePosixPath("sd-vae/decoder.safetensors"),
+    SD_VAE[1].place,
+    SD_VAE[1].licence,
+    alternatives=(SD_VAE[1], _VAE_PICKLED),
+    used=("decoder.", "post_quant_conv."),
+)
 WHISPER = (
     _hub(
         "whisper/config.json",

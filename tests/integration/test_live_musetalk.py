@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from musetalk.avatars.bundle import Avatar
+from musetalk.cli.weights import app
+from musetalk.errors import WeightsError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.render import output_frames
 from musetalk.progress import RenderRun
 from musetalk.streaming.types import LiveFrame, LiveOptions
 from musetalk.utils.arrays import Int16Array, UInt8Array
+from musetalk.weights.lock import LOCK_NAME, read_lock
+from tests.helpers.errors import raises_kind
 from tests.helpers.film import FACE, FILM, settings
 from tests.helpers.programs import HANG_SECONDS
 
@@ -83,6 +88,37 @@ def test_a_voice_is_painted_while_it_arrives_the_same_however_it_is_cut(
         number for number, frame in enumerate(found[0]) if not np.array_equal(frame.picture.data, frame.source.data)
     ]
     assert painted == list(FACE)
+
+
+def test_it_speaks_with_the_weights_that_are_exported_for_it_and_nothing_else_does(
+    avatar: Avatar, film: Path, words: Path, models: Path, tmp_path: Path, rendered: list[UInt8Array]
+) -> None:
+    lean, options = tmp_path / "lean", LiveOptions(lookahead=None)
+    command = ["export", "--streaming", str(lean), "--dtype", "fp32", "--models-dir", str(models)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    places = {str(path.relative_to(lean)) for path in lean.rglob("*") if path.is_file() and path.name[0] != "."}
+    recorded = read_lock(lean)
+    assert places == {
+        "musetalkV15/musetalk.json",
+        "musetalkV15/unet.lean.safetensors",
+        "sd-vae/config.json",
+        "sd-vae/decoder.lean.safetensors",
+        "whisper/config.json",
+        "whisper/preprocessor_config.json",
+        "whisper/model.lean.safetensors",
+        LOCK_NAME,
+    }
+    assert set(recorded) == places - {LOCK_NAME}
+    assert all(entry.source.endswith(("MIT", "Apache-2.0")) for entry in recorded.values())
+    assert CliRunner().invoke(app, ["verify", "--models-dir", str(lean)]).output.count(": ready") == len(recorded)
+
+    engine = LipSync()
+    frames = spoken(engine, avatar, lean, words, 1000, options)
+    assert all(np.array_equal(frame.picture.data, picture) for frame, picture in zip(frames, rendered, strict=True))
+    with pytest.raises(WeightsError, match=r"sd-vae/diffusion_pytorch_model\.safetensors missing"):
+        engine.render(film, words, tmp_path / "out.mp4", settings(lean))
+    with raises_kind(WeightsError, path=lean / "sd-vae"):  # its crops lie elsewhere than those that it was made with
+        engine.speak(avatar, words, tmp_path / "out.mp4", avatar.settings_with({"models_dir": lean, "bbox_shift": 5}))
 
 
 def test_it_begins_before_the_voice_has_ended(engine: LipSync, avatar: Avatar, models: Path, words: Path) -> None:

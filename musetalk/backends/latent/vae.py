@@ -27,6 +27,8 @@ _Network = TypeVar("_Network", bound=nn.Module)
 LATENT_SCALING = 0.18215  # of sd-vae-ft-mse: latents times this have about unit variance
 _DOWNLOAD = "download it: python -m musetalk weights download"
 # diffusers before 0.18 named the mid-block attention's projections so, and sd-vae-ft-mse was saved with those names.
+_WHOLE = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+_DECODER = "decoder.safetensors"  # what decodes alone, for live speech
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -196,14 +198,42 @@ def load_vae(folder: Path) -> AutoencoderKL:
     """Load Stable Diffusion's autoencoder from a folder in diffusers' format: an AutoencoderKL, float32, on the CPU.
 
     Args:
-        folder: With config.json and diffusion_pytorch_model.safetensors or .bin, or a lean copy of one.
+        folder: With config.json and diffusion_pytorch_model.safetensors or .bin, or a lean copy of one; or of one's
+            decoder alone, which decodes, and raises a `WeightsError` where it is to encode.
 
     Raises:
         BackendError: A file is missing, damaged, or another network's.
     """
     from diffusers import AutoencoderKL  # noqa: PLC0415 - slow to import
 
-    return _load(folder, AutoencoderKL.from_config)
+    def build(config: dict[str, Any]) -> AutoencoderKL:
+        vae: AutoencoderKL = AutoencoderKL.from_config(config)
+        if decodes_only:
+            vae.encoder, vae.quant_conv = _LeftOut(folder), _LeftOut(folder)
+        return vae
+
+    decodes_only = first_of(folder, *_WHOLE) is None and first_of(folder, _DECODER) is not None
+    return _load(folder, build, *([_DECODER] if decodes_only else _WHOLE))
+
+
+class _LeftOut(nn.Module):
+    """Stands for a network that was left out of the weights in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def forward(self, *_: torch.Tensor) -> torch.Tensor:
+        """Refuse.
+
+        Raises:
+            WeightsError: Always.
+        """
+        problem = f'the weights in "{PATH}" are for live speech with prepared avatars: they cannot encode faces'
+        remedy = (
+            "prepare the avatar for this backend and these settings, or download: python -m musetalk weights download"
+        )
+        raise WeightsError(problem, remedy, path=self._folder)
 
 
 def load_tiny(folder: Path) -> AutoencoderTiny:
@@ -217,12 +247,12 @@ def load_tiny(folder: Path) -> AutoencoderTiny:
     """
     from diffusers import AutoencoderTiny  # noqa: PLC0415 - slow to import
 
-    return _load(folder, AutoencoderTiny.from_config)
+    return _load(folder, AutoencoderTiny.from_config, *_WHOLE)
 
 
-def _load(folder: Path, build: Callable[[dict[str, Any]], _Network]) -> _Network:
-    """Build what a folder's configuration says, and fill it from the weights beside."""
-    path = weights_in(folder, "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+def _load(folder: Path, build: Callable[[dict[str, Any]], _Network], *names: str) -> _Network:
+    """Build what a folder's configuration says, and fill it from the first of the weights beside that is there."""
+    path = weights_in(folder, *names)
     described = folder / "config.json"
     config = read_config(described)
     network = built(described, lambda: build(config))

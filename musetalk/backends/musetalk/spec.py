@@ -11,7 +11,7 @@ from musetalk.backends.latent.work import DECODE, ENCODE
 from musetalk.backends.spec import BackendSpec, GpuCost, NetworkWork, UiGroup
 from musetalk.backends.types import FaceGenerator
 from musetalk.settings import NetworkSettings, RenderSettings, V1Speech
-from musetalk.weights.catalog import MUSETALK_V1, MUSETALK_V15
+from musetalk.weights.catalog import MUSETALK_V1, MUSETALK_V15, OPTIONAL, SD_VAE, SD_VAE_DECODER
 from musetalk.weights.weight_file import WeightFile
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ class MuseTalkOptions:
 
 def _work(options: MuseTalkOptions) -> NetworkWork:
     return NetworkWork(start_seconds=12.0, gflop=_UNET_GFLOP + ENCODE + DECODE[options.network.decoder])
+
+
+def _streaming(weights: tuple[WeightFile, ...]) -> tuple[WeightFile, ...]:
+    """Return what is read to speak with faces that are parsed and encoded: nothing that does either."""
+    kept = tuple(file for file in weights if file not in OPTIONAL and file != SD_VAE[1])
+    return (*kept, SD_VAE_DECODER)
 
 
 def _check() -> BackendCheck:
@@ -84,6 +90,7 @@ def _spec(
         tiny=tiny,
         check=_check,
         weights=weights,
+        streaming=_streaming(weights),
         missing=decoder_missing,
         gpu=GpuCost(start_seconds=20.0, seconds_per_frame=0.05),
         work=_work,

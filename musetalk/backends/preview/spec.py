@@ -28,6 +28,7 @@ PREVIEW = BackendSpec(
     _load,
     lambda settings: opening_of(settings.bbox_shift),
     tiny=_load,
+    streaming=(),
     quality=0,
     notice="Preview backend: the mouth is warped to the loudness of the voice, not lip-synced by a network",
 )

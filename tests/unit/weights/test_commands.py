@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from musetalk.backends.registry import BackendRegistry
 from musetalk.cli.weights import app
-from musetalk.errors import SettingsError
+from musetalk.errors import SettingsError, WeightsError
 from musetalk.weights import WEIGHT_SETS, WeightFile
 from musetalk.weights.lock import LOCK_NAME
+from tests.helpers.errors import raises_kind
 from tests.helpers.hub import CONFIG, LARGE, UNET, Hub, on_hub
 from tests.helpers.tiny_checkpoints import write_all
 
@@ -60,6 +61,14 @@ class TestCommands:
         shown = self.run("export", "taesd", "--dtype", "fp32", "--models-dir", str(tmp_path))
         assert "taesd/diffusion_pytorch_model.lean.safetensors: " in shown
         assert json.loads((tmp_path / LOCK_NAME).read_text())["files"][path]["own"]
+
+    def test_only_what_speaks_live_is_exported_for_it(self, tmp_path: Path) -> None:
+        folder = ("--models-dir", str(tmp_path), "--streaming", str(tmp_path / "lean"))
+        with raises_kind(SettingsError):
+            self.run("export", "latentsync-1.6", *folder)
+        for name in ("preview", "musetalk-v15"):  # one reads no weights, the other's are not there
+            with raises_kind(WeightsError):
+                self.run("export", name, *folder)
 
     @pytest.mark.parametrize("words", [("download", "nobody"), ("adopt", "nothing.pth")])
     def test_unknown_names_list_the_known(self, words: tuple[str, ...], tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 import torch
 from safetensors.torch import load_file, save_file
 
-from musetalk.errors import WeightsError
+from musetalk.errors import OutputError, WeightsError
 from musetalk.weights import MUSETALK_V15, HubPlace, WeightFile, first_of, preferred, verify
-from musetalk.weights.catalog import SD_VAE
-from musetalk.weights.export import export
+from musetalk.weights.catalog import SD_VAE, SD_VAE_DECODER, WHISPER
+from musetalk.weights.export import export, export_streaming
 from tests.helpers.errors import raises_kind
 from tests.helpers.hub import on_hub
 
@@ -106,6 +106,25 @@ class TestExport:
         named = [tmp_path / "sd-vae" / f"diffusion_pytorch_model.{ending}" for ending in ("safetensors", "bin")]
         assert [preferred(path) for path in named] == [tmp_path / copy, named[1]]
         assert [verdict.path for verdict in verify(SD_VAE[1:], tmp_path)].count(copy) == 1
+
+    def test_a_folder_for_live_speech_appears_whole_or_not_at_all(self, models: Path, tmp_path: Path) -> None:
+        folder, incomplete = tmp_path / "lean", tmp_path / "models"
+        shutil.copytree(models / "sd-vae", incomplete / "sd-vae")
+        with raises_kind(WeightsError, path=incomplete / "whisper/config.json"):
+            export_streaming([*SD_VAE, *WHISPER], incomplete, folder, "fp16")
+        assert [path.name for path in tmp_path.iterdir()] == ["models"]
+        folder.mkdir()
+        with raises_kind(OutputError, path=folder):
+            export_streaming(SD_VAE, models, folder, "fp16")
+
+    def test_what_is_lean_already_is_exported_from_there(self, models: Path, tmp_path: Path) -> None:
+        shutil.copytree(models / "sd-vae", tmp_path / "models/sd-vae")
+        export(SD_VAE, tmp_path / "models", "fp16")
+        (tmp_path / "models/sd-vae/diffusion_pytorch_model.safetensors").unlink()
+        places = export_streaming([SD_VAE_DECODER], tmp_path / "models", tmp_path / "lean", "fp16")
+        assert places == (PurePosixPath("sd-vae/decoder.lean.safetensors"),)
+        held = load_file(tmp_path / "lean" / places[0])
+        assert {name.split(".")[0] for name in held} == {"decoder", "post_quant_conv"}
 
     def test_nothing_to_export_is_said_so(self, tmp_path: Path) -> None:
         with raises_kind(WeightsError):
