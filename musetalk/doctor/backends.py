@@ -28,6 +28,7 @@ from musetalk.pipeline.masking import FaceMasker, first_row_shown
 from musetalk.runtime.device import Compute, choose_compute, release_memory
 from musetalk.settings import CropSettings, MaskSettings, NetworkSettings
 from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.files import temporary_folder
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +72,8 @@ def check_backend(
         said = "this backend has no small networks that could stand in for its weights"
         return Findings(backend.name, (weights, Finding("clip", f"not run: {said}")))
     try:
-        with tempfile.TemporaryDirectory(prefix="musetalk-") as folder:
-            lines = _run(backend, scene, network, crop, mask, Path(folder), installed=not lacks)
+        with temporary_folder(Path(tempfile.gettempdir())) as folder:
+            lines = _run(backend, scene, network, crop, mask, folder, installed=not lacks)
     except _FAILS as error:
         _log.debug("%s failed", backend.name, exc_info=True)
         lines = [Finding("failed", f"{type(error).__name__}: {one_line(error)}", failed=True)]

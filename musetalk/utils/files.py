@@ -8,10 +8,11 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from musetalk.errors import PATH, MuseTalkError, OutputError, one_line, write_error
+from musetalk.utils.temporary_folders import held_folder
 
 _NAME_BYTES = 255  # that a file's name may have, on nearly every file system
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
@@ -154,18 +155,19 @@ def _ending(path: Path) -> str:
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """A folder that goes when the `with` block ends, inside `parent`, so that files in it can be renamed into place.
 
-    What cannot be removed then is left: it is no reason for finished work to fail.
+    What cannot be removed then is left: it is no reason for finished work to fail. Where the process is killed, it goes
+    when another one makes a folder there; see `held_folder`.
 
     Raises:
         OutputError: It cannot be made.
     """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=".musetalk-", dir=parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        problem = f'nothing can be written to "{PATH}" ({error.strerror})'
-        raise write_error(error)(problem, "write elsewhere", path=parent) from error
-    with folder as name:
-        yield Path(name)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(held_folder(parent))
+        except OSError as error:
+            problem = f'nothing can be written to "{PATH}" ({error.strerror})'
+            raise write_error(error)(problem, "write elsewhere", path=parent) from error
+        yield folder
 
 
 @contextmanager

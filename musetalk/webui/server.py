@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +28,7 @@ from musetalk.pipeline.first_costs import guessed_costs
 from musetalk.pipeline.forecast import COSTS, CostBook
 from musetalk.runtime.allocator import keep_large_buffers
 from musetalk.settings import Limits, RenderSettings
+from musetalk.utils.temporary_folders import sweep
 from musetalk.webui.access import Access, Heeding
 from musetalk.webui.backend_names import titled
 from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
@@ -66,6 +68,7 @@ def serve(options: ServerOptions) -> None:
 @contextmanager
 def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     """The app, served while the `with` block runs; its address is the page's `local_url`."""
+    sweep(Path(tempfile.gettempdir()))  # of a server that was killed; jobs, the store sees to
     for name, value in _EVENTS.items():
         os.environ.setdefault(name, value)
     logins = [_login(entry) for entry in options.auth]

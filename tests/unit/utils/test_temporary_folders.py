@@ -1,0 +1,62 @@
+"""What becomes of temporary folders whose process was killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from musetalk.utils.files import temporary_folder
+from musetalk.utils.temporary_folders import PREFIX, sweep
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+
+HOLDER = """
+import sys
+from pathlib import Path
+from musetalk.utils.files import temporary_folder
+with temporary_folder(Path(sys.argv[1])) as folder:
+    (folder / "work").mkdir()
+    (folder / "work/pictures.raw").write_bytes(b"pictures")
+    print(folder.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(parent: Path, stack: ExitStack) -> tuple[subprocess.Popen[str], Path]:
+    """A process that holds a temporary folder for as long as the test lasts, and that folder."""
+    command = [sys.executable, "-c", HOLDER, str(parent)]
+    process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    stack.callback(process.kill)
+    assert process.stdout is not None
+    folder = parent / process.stdout.readline().strip()
+    assert (folder / "work/pictures.raw").is_file()
+    return process, folder
+
+
+def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        _, living = holder(tmp_path, stack)
+        killed, dead = holder(tmp_path, stack)
+        killed.kill()
+        killed.wait()
+        elsewhere, long_ago = (tmp_path / f"{PREFIX}{machine}-abc" for machine in ("0" * 8, "1" * 8))
+        link, other = tmp_path / f"{dead.name}x", tmp_path / f"{PREFIX}abc"
+        for folder in (elsewhere, long_ago, other):
+            folder.mkdir()
+        os.utime(long_ago, (0, 0))
+        link.symlink_to(other)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "geteuid", lambda: os.getuid() + 1)  # somebody else sweeps
+            sweep(tmp_path)
+        assert dead.exists()
+        with temporary_folder(tmp_path) as own:
+            assert set(tmp_path.iterdir()) == {living, elsewhere, link, other, own}
+            assert (living / "work/pictures.raw").is_file()
+            sweep(tmp_path)
+            assert own.exists()
+        assert not own.exists()
