@@ -25,7 +25,7 @@ settings.load_profile("steady")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much is tried where there is no end of cases."""
-    parser.addoption("--fuzz-examples", type=int, default=200, help="damaged files that are rendered (default: 200)")
+    parser.addoption("--fuzz-examples", type=int, default=80, help="damaged files that are rendered (default: 80)")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.helpers.programs import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
+BY_THE_APP = pytest.mark.xdist_group("the app, over HTTP")  # files that share servers: `tests/integration/conftest.py`
 PACED = "tests.helpers.paced_app"
 
 
@@ -32,6 +34,7 @@ class Served:
 
     address: str
     process: psutil.Process
+    jobs_dir: Path
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def served(
     reader = threading.Thread(target=_drain, args=(process, lines), daemon=True)
     reader.start()
     try:
-        yield Served(_address(lines), psutil.Process(process.pid))
+        yield Served(_address(lines), psutil.Process(process.pid), jobs_dir)
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(end_with)

@@ -21,34 +21,27 @@ from musetalk.assets import SAMPLE, VOICE
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.media import decode, tone, write_video, write_wav
 from tests.helpers.programs import HANG_SECONDS, nothing_started_stays
-from tests.helpers.served import Served, served
+from tests.helpers.served import BY_THE_APP, Served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 ROOT = Path(__file__).parents[2]
 DONE = ("done", "failed", "cancelled")
 
 
 @pytest.fixture(scope="module")
-def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("served") / "jobs"
+def address(open_app: Served) -> str:
+    return open_app.address
 
 
 @pytest.fixture(scope="module")
-def server(jobs_dir: Path) -> Iterator[Served]:
-    caps = ("--max-seconds", "60", "--max-pixels", str(1280 * 720), "--max-megabytes", "2")
-    with served(jobs_dir, *caps) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def address(server: Served) -> str:
-    return server.address
+def jobs_dir(open_app: Served) -> Path:
+    return open_app.jobs_dir
 
 
 @pytest.fixture(autouse=True)
-def no_child_left(server: Served, request: pytest.FixtureRequest) -> Iterator[None]:
+def no_child_left(open_app: Served, request: pytest.FixtureRequest) -> Iterator[None]:
     """Nothing that a request starts outlives it."""
-    yield from nothing_started_stays(server.process, request)
+    yield from nothing_started_stays(open_app.process, request)
 
 
 @pytest.fixture(scope="module")
@@ -264,19 +257,18 @@ def test_a_path_on_the_server_is_no_upload(address: str, jobs_dir: Path) -> None
 
 
 def test_with_logins_nothing_is_given_away_and_users_see_only_their_own(
-    tmp_path: Path, still: Path, speech: Path
+    guarded_app: Served, still: Path, speech: Path
 ) -> None:
-    with served(tmp_path / "jobs", "--auth", "ann:one", "--auth", "bob:two") as guarded:
-        address = guarded.address
-        for path in ("config", "gradio_api/info", f"gradio_api/file={still}"):
-            assert httpx.get(address + path).status_code == 401
-        with (
-            connected(address, auth=("ann", "one")) as ann,
-            connected(address, auth=("bob", "two")) as bob,
-        ):
-            ticket = ask(ann, "/submit", still, speech)
-            with refused("no_job"):
-                bob.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
-            assert follow(ann, ticket)[0]["state"] == "done"
-            thumbnail = f"gradio_api/file={tmp_path / 'jobs' / ticket['job'] / 'thumbnail.jpg'}"
-            assert httpx.get(address + thumbnail).status_code == 401
+    address = guarded_app.address
+    for path in ("config", "gradio_api/info", f"gradio_api/file={still}"):
+        assert httpx.get(address + path).status_code == 401
+    with (
+        connected(address, auth=("ann", "one")) as ann,
+        connected(address, auth=("bob", "two")) as bob,
+    ):
+        ticket = ask(ann, "/submit", still, speech)
+        with refused("no_job"):
+            bob.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
+        assert follow(ann, ticket)[0]["state"] == "done"
+        thumbnail = f"gradio_api/file={guarded_app.jobs_dir / ticket['job'] / 'thumbnail.jpg'}"
+        assert httpx.get(address + thumbnail).status_code == 401

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,33 +16,22 @@ from musetalk.utils.arrays import UInt8Array
 from tests.helpers.film import FACE, FILM
 from tests.helpers.media import decode, tone, write_video, write_wav
 from tests.helpers.programs import nothing_started_stays
-from tests.helpers.served import Served, served
+from tests.helpers.served import BY_THE_APP, Served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 TOGETHER = "a_a_Draft_beside_musetalk-v15.mp4"
 QUICK = {"detector": {"name": "haar"}, "latentsync": {"steps": 1, "guidance": 1.0}}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, bare_models: Path) -> Iterator[Served]:
-    """The app, with all weights but LatentSync 1.6's and those that find and parse faces."""
-    folder = tmp_path_factory.mktemp("api")
-    shutil.copytree(
-        bare_models, folder / "models", copy_function=os.link, ignore=shutil.ignore_patterns("latentsync-1.6")
-    )
-    with served(folder / "jobs", "--models-dir", str(folder / "models")) as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
-def no_child_left(server: Served, request: pytest.FixtureRequest) -> Iterator[None]:
+def no_child_left(open_app: Served, request: pytest.FixtureRequest) -> Iterator[None]:
     """Nothing that a request starts outlives it."""
-    yield from nothing_started_stays(server.process, request)
+    yield from nothing_started_stays(open_app.process, request)
 
 
 @pytest.fixture(scope="module")
-def client(server: Served) -> Iterator[Client]:
-    client = Client(server.address, verbose=False)
+def client(open_app: Served) -> Iterator[Client]:
+    client = Client(open_app.address, verbose=False)
     yield client
     client.close()
 

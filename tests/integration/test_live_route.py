@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,35 +15,22 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from musetalk.assets import PORTRAIT
-from musetalk.lipsync import LipSync
-from musetalk.settings import RenderSettings
 from tests.helpers.media import decode, tone, write_wav
 from tests.helpers.programs import HANG_SECONDS
-from tests.helpers.served import ROOT, Served, served
+from tests.helpers.served import BY_THE_APP, ROOT, Served, served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, BY_THE_APP]
 START = json.dumps({"type": "start", "avatar": "anna", "max_height": 128})
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("live")
-    settings = RenderSettings.parse({"backend": "preview"})
-    LipSync().create_avatar(PORTRAIT, folder / "avatars" / "anna", settings)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Served]:
-    login = ("--auth", "ann:secret", "--avatars-dir", str(folder / "avatars"), "--live-sessions", "1")
-    with served(folder / "jobs", *login) as server:
-        yield server
+def server(guarded_app: Served) -> Served:
+    return guarded_app
 
 
 @pytest.fixture(scope="module")
 def cookie(server: Served) -> str:
-    answer = httpx.post(f"{server.address.rstrip('/')}/login", data={"username": "ann", "password": "secret"})
+    answer = httpx.post(f"{server.address.rstrip('/')}/login", data={"username": "ann", "password": "one"})
     return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
 
 
@@ -96,10 +82,10 @@ def test_a_voice_is_spoken_in_sessions_one_after_the_other(server: Served, cooki
     assert closed.value.rcvd.code == 1000
 
 
-def test_the_example_keeps_a_video_and_a_server_that_ends_ends_its_sessions(folder: Path, tmp_path: Path) -> None:
+def test_the_example_keeps_a_video_and_a_server_that_ends_ends_its_sessions(avatars_dir: Path, tmp_path: Path) -> None:
     voice, out = write_wav(tmp_path / "voice.wav", tone(0.6)), tmp_path / "out.mp4"
     with ExitStack() as stack:
-        with served(folder / "other-jobs", "--avatars-dir", str(folder / "avatars")) as server:
+        with served(tmp_path / "jobs", "--avatars-dir", str(avatars_dir)) as server:
             url = server.address.replace("http", "ws", 1).rstrip("/") + "/live"
             command = [sys.executable, str(ROOT / "examples" / "live_client.py"), "anna", str(voice), str(out)]
             done = subprocess.run(
