@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from musetalk.backends.automatic import BackendChoice, Pace, choose_backend
 from musetalk.backends.registry import BackendRegistry
@@ -22,7 +22,7 @@ from musetalk.media.damage import note_on_decoding
 from musetalk.media.probe import probe_voice, probe_wanted
 from musetalk.media.types import Source
 from musetalk.outputs import open_outputs, sound_of
-from musetalk.pipeline.components import ComponentLoader, Components
+from musetalk.pipeline.components import ComponentLoader
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.findings import Findings
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from musetalk.streaming.types import LiveOptions
 
 _log = logging.getLogger(__name__)
-_Made = TypeVar("_Made")
 
 
 class LipSync:
@@ -148,7 +147,7 @@ class LipSync:
             draft = create.AvatarDraft(probed, made, run)
             for one in wanted:
                 with self._process_tuned(one.backend), self._loader.turn(one, run), ends_by(run.cancel.check):
-                    _leased(self._loader.lease(one, run, draft.findings), partial(draft.add, settings=one))
+                    self._loader.work(partial(draft.add, settings=one), one, run, draft.findings)
             draft.finish(name, wanted[0])
         return bundle.open_avatar(Path(folder), run.cancel)
 
@@ -368,7 +367,7 @@ class LipSync:
             with self._process_tuned(settings.backend), self._loader.turn(settings, run):
                 show = partial(preview_frame, video, voice, settings.plan, settings.finish, backend=settings.backend)
                 look = partial(show, folder=folder, at=at, strict=strict, run=run)
-                found = _leased(self._loader.lease(settings, run), look)
+                found = self._loader.work(look, settings, run)
         return with_reason(found, choice.reason())
 
     @contextmanager
@@ -496,9 +495,3 @@ class LipSync:
         if self._own_process:
             bound_threads()
         return large_buffers_kept(wanted=self._own_process and self.registry.get(backend).gpu is not None)
-
-
-def _leased(lease: AbstractContextManager[Components], work: Callable[..., _Made]) -> _Made:
-    """Return what comes of work with components; of these, nothing is left here then."""
-    with lease as components:
-        return work(components=components)

@@ -210,6 +210,13 @@ class ComponentLoader:
         with self._store.leases(None if run is None else run.say) as leases:
             yield left_alone(lambda: self._load(leases, self.check(settings, found), settings.components, found))
 
+    def work(
+        self, work: Callable[..., _T], settings: RenderSettings, run: RenderRun, found: Findings | None = None
+    ) -> _T:
+        """Return what `work` makes of `components`, which are lent to it alone; see `lease`."""
+        with self.lease(settings, run, found) as components:
+            return work(components=components)
+
     def release(self) -> None:
         """Free everything that is not leased, and the rest as soon as its leases end. Does not wait."""
         self._store.release()
