@@ -23,6 +23,7 @@ class EnvelopeTrack:
         activity: bool [N]: whether the frame lies in speech.
         heard: bool [N]: whether any speech is heard in the frame, see the property; None: the activity.
         speaks: Whether there is speech in the whole of it, see the property; None: if any is heard.
+        soon: bool [N]: whether speech follows, see the property; None: that was not looked for.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class EnvelopeTrack:
         heard: BoolArray | None = None,
         *,
         speaks: bool | None = None,
+        soon: BoolArray | None = None,
     ) -> None:
         self._values = values
         self._activity = activity
         self._heard = activity if heard is None else heard
         self._speaks = bool(self._heard.any()) if speaks is None else speaks
+        self._soon = np.zeros_like(self._heard) if soon is None else soon
 
     @property
     def frame_count(self) -> int:
@@ -52,6 +55,11 @@ class EnvelopeTrack:
     def heard(self) -> BoolArray:
         """Whether any speech is heard during each frame, hissing included, not ahead of it: bool [frame_count]."""
         return self._heard
+
+    @property
+    def soon(self) -> BoolArray:
+        """Whether speech is heard within 80 ms after the end of each frame: bool [frame_count]."""
+        return self._soon
 
     @property
     def speaks(self) -> bool:
@@ -93,6 +101,11 @@ class EnvelopeMeter:
     def frame_count(self) -> int:
         """Frames that were told so far."""
         return self._frames
+
+    @property
+    def soon(self) -> Fraction:
+        """How many seconds after a frame's end speech is looked for that follows soon."""
+        return Fraction(_HISS_AFTER, HOPS_PER_SECOND)
 
     @property
     def lookahead(self) -> Fraction:
@@ -150,11 +163,11 @@ class EnvelopeMeter:
         known[(hops < 0) | (hops >= (math.inf if end is None else end))] = 0
         at, share = first - first[0], fraction[:, None]
         curves = known[at] * (1 - share) + known[at + 1] * share
-        heard = self._heard(start, stop)
+        heard, soon = self._heard(start, stop)
         needed = self._first_needed()
         self._told, self._first = self._told[needed - self._first :].copy(), needed
         values = curves[:, :2].astype(np.float32)
-        return EnvelopeTrack(values, curves[:, 2] >= 0.5, heard, speaks=self._follower.speaks)
+        return EnvelopeTrack(values, curves[:, 2] >= 0.5, heard, speaks=self._follower.speaks, soon=soon)
 
     def _curves(self, hops: Int64Array) -> Float64Array:
         """Return openness, spread, and whether there is speech, of consecutive hops: [n, 3]."""
@@ -174,8 +187,13 @@ class EnvelopeMeter:
             result += weight * curve[place : place + count]
         return result
 
-    def _heard(self, start: int, stop: int) -> BoolArray:
-        """Return for frames [start, stop) whether any of the hops they reach into is speech, or hisses beside it."""
+    def _heard(self, start: int, stop: int) -> tuple[BoolArray, BoolArray]:
+        """Return what is heard in frames [start, stop): bool [stop - start] each.
+
+        Returns:
+            Whether any of the hops they reach into is speech, or hisses beside it; and whether any of those soon after
+            is speech.
+        """
         edges = HOPS_PER_SECOND * self._fps.denominator * np.arange(start, stop + 1, dtype=np.int64)
         first, last = edges[:-1] // self._fps.numerator, -(-edges[1:] // self._fps.numerator)
         begin, end = int(first[0]), int(last[-1])
@@ -184,7 +202,9 @@ class EnvelopeMeter:
         near = spoken[_HISS_BEFORE + _HISS_AFTER + 1 :] > spoken[: -(_HISS_BEFORE + _HISS_AFTER + 1)]
         own = told[_HISS_BEFORE : len(told) - _HISS_AFTER]
         counts = np.concatenate([[0], np.cumsum((own[:, SPEAKING] > 0) | (near & (own[:, HISSES] > 0)))])
-        return np.asarray(counts[last - begin] > counts[first - begin])
+        after = last - (begin - _HISS_BEFORE)
+        soon = spoken[after + _HISS_AFTER] > spoken[after]
+        return np.asarray(counts[last - begin] > counts[first - begin]), np.asarray(soon)
 
     def _first_needed(self) -> int:
         """Return the first hop that frames to come are made of, 0 or less before the first frame."""
@@ -212,11 +232,11 @@ def measure_envelope(
     parts = [meter.push(block) for block in blocks]
     parts.append(meter.finish(frame_count))
     values = np.concatenate([part.window(0, part.frame_count) for part in parts])[:frame_count]
-    activity, heard = (
+    activity, heard, soon = (
         np.concatenate(each)[:frame_count]
-        for each in ([part.activity for part in parts], [part.heard for part in parts])
+        for each in zip(*((part.activity, part.heard, part.soon) for part in parts), strict=True)
     )
-    return EnvelopeTrack(values, activity, heard, speaks=parts[-1].speaks)
+    return EnvelopeTrack(values, activity, heard, speaks=parts[-1].speaks, soon=soon)
 
 
 def _kernel(milliseconds: float) -> list[float]:

@@ -14,11 +14,11 @@ from musetalk.utils.arrays import Float32Array
 from musetalk.utils.easing import smoothstep
 
 _RATE = 16_000  # Hz
-_MARGIN = 0.1  # seconds of a pause at either end that belong to the words: lips close after a sound, and open before it
-_CLOSING = 0.15  # seconds more until a mouth has closed: the envelope's release, and what windows hear around a frame
-_SLOWER = 2.5  # how many times longer a mouth at rest is cross-faded: the two mouths differ less, and nothing hurries
+MARGIN = 0.1  # seconds of a pause at either end that belong to the words: lips close after a sound, and open before it
+CLOSING = 0.15  # seconds more until a mouth has closed: the envelope's release, and what windows hear around a frame
+SLOWER = 2.5  # how many times longer a mouth at rest is cross-faded: the two mouths differ less, and nothing hurries
 _MUTING = 80  # samples, 5 ms, over which the sound of a pause is faded out and in: no click is heard
-_ROUNDING = 1e-6  # frames by which seconds, as floats, may miss a whole number of frames
+ROUNDING = 1e-6  # frames by which seconds, as floats, may miss a whole number of frames
 
 
 def find_presence(
@@ -80,9 +80,9 @@ def silent_samples(
     found = []
     for pause in _pauses(envelope.heard, settings, fps):
         start, stop = (round(frame / fps * _RATE) for frame in (pause.start, pause.stop))
-        start += round(_MARGIN * _RATE) if pause.start > 0 else -_MUTING
+        start += round(MARGIN * _RATE) if pause.start > 0 else -_MUTING
         # A voice may end half a frame after its last frame.
-        stop += round(_RATE / fps) + _MUTING if pause.stop >= frame_count else -round(_MARGIN * _RATE)
+        stop += round(_RATE / fps) + _MUTING if pause.stop >= frame_count else -round(MARGIN * _RATE)
         if stop - start > 2 * _MUTING:
             found.append(range(start, stop))
     return tuple(found)
@@ -119,15 +119,15 @@ def _padded(heard: npt.NDArray[np.bool_], frame_count: int) -> npt.NDArray[np.bo
 def _pauses(heard: npt.NDArray[np.bool_], settings: SilenceSettings, fps: Fraction) -> tuple[range, ...]:
     """Return the frames of each pause that is long enough; of a voice that never speaks all of them, however few."""
     edges = np.flatnonzero(np.diff(heard, prepend=True, append=True)).reshape(-1, 2).tolist()
-    least = settings.min_pause_seconds * float(fps) - _ROUNDING if heard.any() else 0
+    least = settings.min_pause_seconds * float(fps) - ROUNDING if heard.any() else 0
     return tuple(range(start, stop) for start, stop in edges if stop - start >= least)
 
 
 def _presence_over(pause: range, frame_count: int, settings: SilenceSettings, fps: float) -> Float32Array:
     """How much of a painted face would show over a pause: float32 [len(pause)], judged at the middle of each frame."""
     resting = settings.mode == "rest"
-    fade = settings.fade_seconds * fps * (_SLOWER if resting else 1)
-    ending, beginning = (_MARGIN + _CLOSING if resting else _MARGIN) * fps, _MARGIN * fps
+    fade = settings.fade_seconds * fps * (SLOWER if resting else 1)
+    ending, beginning = (MARGIN + CLOSING if resting else MARGIN) * fps, MARGIN * fps
     middle = np.arange(pause.start, pause.stop) + 0.5
     before = (pause.start + ending + fade - middle) / fade if pause.start > 0 else np.zeros(len(pause))
     after = (middle - (pause.stop - beginning - fade)) / fade if pause.stop < frame_count else np.zeros(len(pause))
