@@ -100,6 +100,14 @@ class LiveFeatures:
         """
         self._voice.push(samples)
 
+    def rest(self) -> None:
+        """Go on without the encoder: frames that become ready are not asked for, but for those that `go_on` names."""
+        self._voice.rest()
+
+    def go_on(self, frame: int) -> None:
+        """Know frames as before; those from `frame` on are asked for, also where they became ready meanwhile."""
+        self._voice.go_on(max(0, int(step_numbers(frame, frame + 1, self._fps, self._left, 0).min())))
+
     def end(self, frame_count: int) -> None:
         """End the voice, which covers so many output frames: silence follows, and all of them are ready."""
         self._voice.end()

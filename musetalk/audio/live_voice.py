@@ -30,6 +30,14 @@ class LiveVoice(HiddenStates, Protocol):
         """Hear more: float32 [n], 16 kHz mono, about -1 to 1; what is no finite number is silence."""
         ...
 
+    def rest(self) -> None:
+        """Go on without the encoder: the steps that become known are not read, but for those that `go_on` names."""
+        ...
+
+    def go_on(self, step: int) -> None:
+        """Know steps as before; those from `step` on are read, also where they became known meanwhile."""
+        ...
+
     def end(self) -> None:
         """Know all steps: nothing follows."""
         ...
@@ -66,7 +74,9 @@ class SlidingVoice:
         self._measured = 0  # samples
         self._waiting = np.zeros(0, np.float32)  # less than a hop of them
         self._kept: deque[npt.NDArray[np.float16]] = deque()  # [states, width] each, the last of the known steps
+        self._unread = np.zeros((encoder.states, encoder.width), np.float16)  # in place of steps that nobody reads
         self._steps = 0
+        self._read_from: int | None = 0  # the first step that is read of those to come; None: none, it rests
         self._ended = False
 
     @property
@@ -99,6 +109,15 @@ class SlidingVoice:
             self._measure(samples[start : start + size])
             self._know(self._measured // SAMPLES_PER_STEP - self._lookahead)
         self._waiting = samples[whole:].copy()
+
+    def rest(self) -> None:
+        """Go on without the encoder: the steps that become known are not read, but for those that `go_on` names."""
+        self._read_from = None
+
+    def go_on(self, step: int) -> None:
+        """Know steps as before; those from `step` on are read, also where they became known meanwhile."""
+        if self._read_from is None:
+            self._read_from = step
 
     def end(self) -> None:
         """Know all steps: nothing follows."""
@@ -147,15 +166,30 @@ class SlidingVoice:
         mel = np.concatenate([self._mel, ending])
         if not self._ended:
             window.settle(first, lambda start, end: self._loudness(mel, start, end))
-        states = self._encode(mel, window.start)[first - window.start : stop - window.start]
-        if window.following is not None:
-            after = self._encode(mel, window.following)[first - window.following : stop - window.following]
-            states = mix(states, after, window.shares(first, stop))
-        self._kept.extend(in_half_precision(states))
+        wanted = stop if self._read_from is None else min(max(self._read_from, window.start), stop)
+        if wanted < first:  # it rested, and the encoder has not heard these yet
+            for _ in range(min(first - wanted, len(self._kept))):
+                self._kept.pop()
+        else:
+            self._kept.extend([self._unread] * (wanted - first))
+        if wanted < stop:
+            self._kept.extend(in_half_precision(self._states(mel, wanted, stop)))
+            self._read_from = stop
         self._steps = stop
         start = window.start
         window.took(stop)
         self._mel = self._mel[FRAMES_PER_STEP * (window.start - start) :].copy()
+
+    def _states(self, mel: Float32Array, first: int, stop: int) -> Float32Array:
+        """Return the states of steps [first, stop), which pass to the window that follows."""
+        window = self._window
+        states = self._encode(mel, window.start)[first - window.start : stop - window.start]
+        if window.following is None:
+            return states
+        start = max(first, window.following)
+        after = self._encode(mel, window.following)[start - window.following : stop - window.following]
+        passing = mix(states[start - first :], after, window.shares(start, stop))
+        return np.concatenate([states[: start - first], passing])
 
     def _encode(self, mel: Float32Array, start: int) -> Float32Array:
         """Return the states of the window that begins with step `start`."""

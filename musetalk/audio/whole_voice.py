@@ -63,6 +63,12 @@ class WholeVoice:
         self._spool.append(numbers_only(samples))
         self._samples += len(samples)
 
+    def rest(self) -> None:
+        """Go on as ever: all of it is measured at once."""
+
+    def go_on(self, step: int) -> None:
+        """Go on as ever."""
+
     def end(self) -> None:
         """Measure all of it."""
         if self._features is None:
