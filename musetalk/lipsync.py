@@ -447,7 +447,7 @@ class LipSync:
             temporary_folder(Path(tempfile.gettempdir())) as folder,
             self.preparing_avatar(avatar, settings, folder, run) as plan,
             self._process_tuned(plan.session.backend),
-            open_session(plan, settings.speech, options, run) as session,
+            open_session(plan, settings.speech, settings.silence, options, run) as session,
         ):
             yield session
 

@@ -134,7 +134,7 @@ class LiveHost:
 
     def _enter(self, start: Start, show: OpenSink, outbox: Outbox, opened: ExitStack) -> Conversation:
         avatar = open_avatar(self._avatars.place(start.avatar))
-        options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS)
+        options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS, vad=start.vad)
         session = opened.enter_context(self._engine.live(avatar, options=options))
         sink = show(session, start, outbox.put)
         return opened.enter_context(Conversation(session, start.rate, sink, self.limits, outbox.put, outbox.put))

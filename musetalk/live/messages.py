@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from musetalk.errors import LiveError, MuseTalkError
+from musetalk.streaming.types import SpeechDetection
 
 _LONGEST = 200  # of an error in which a client's own words are
 _Message = ConfigDict(frozen=True, extra="forbid")
@@ -21,6 +22,7 @@ class Start(BaseModel):
         rate: Samples a second of the voice, which is sent as int16, little-endian, mono.
         lookahead_chunks: How much of a voice is waited for before it begins, in chunks of 80 ms.
         max_height: Largest height of the video in pixels; None: the avatar's own.
+        vad: What tells speech from all else in a voice that goes on, see `LiveOptions`.
     """
 
     model_config = _Message
@@ -30,6 +32,7 @@ class Start(BaseModel):
     rate: int = Field(16_000, ge=8_000, le=48_000)
     lookahead_chunks: int = Field(2, ge=0, le=50)
     max_height: int | None = Field(None, ge=64, le=4320)
+    vad: SpeechDetection = "level"
 
 
 class Flush(BaseModel):

@@ -52,7 +52,8 @@ class Spoken:
 
     def presence(self, frame: int) -> float:
         """Return how much of the painted faces one of them shows."""
-        return _eased(frame - self.start, self.fps, _OPENING) if self.opens else 1.0
+        own = self.utterance.presence(frame - self.start)
+        return min(own, _eased(frame - self.start, self.fps, _OPENING)) if self.opens else own
 
 
 @dataclass(slots=True)
@@ -63,11 +64,13 @@ class Closing:
         start: The first of them.
         fps: Frames a second.
         heard: float32 [1, ...], what the generator heard in the last frame that was spoken.
+        shown: How much of the painted faces that frame shows.
     """
 
     start: int
     fps: Fraction
     heard: Float32Array
+    shown: float
 
     @property
     def stop(self) -> int:
@@ -86,7 +89,7 @@ class Closing:
 
     def presence(self, frame: int) -> float:
         """Return how much of the painted faces one of them shows."""
-        return 1 - _eased(frame - self.start, self.fps, _CLOSING)
+        return self.shown * (1 - _eased(frame - self.start, self.fps, _CLOSING))
 
 
 @dataclass(slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from musetalk.media.frames import Frame
 from musetalk.utils.arrays import Float32Array
 
 CHUNK_SECONDS = Fraction(2, 25)  # 80 ms, in which look-ahead is counted
 LOOKAHEAD_CHUNKS = 2
+SpeechDetection: TypeAlias = Literal["level", "silero"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,19 @@ class LiveOptions:
             later than that makes the speech falter. None: nothing is painted before a voice has ended.
         most_ahead: Most frames that are finished and not yet taken: the source does not run further ahead.
         most_waiting: Most seconds of voice that may wait to be painted; beyond it, `push` waits.
+        rest_after: Seconds of silence within a voice after which the mouth comes to rest, and nothing is painted until
+            speech is in sight again; where the settings keep or rest the mouth in pauses, they say after how many.
+            None: only they do.
+        vad: What tells speech from all else for that: how loud it is against what lies behind it ("level"), or Silero's
+            network ("silero", extra `vad`), which knows a noisy room by its sound.
     """
 
     rate: int = 16_000
     lookahead: Fraction | None = LOOKAHEAD_CHUNKS * CHUNK_SECONDS
     most_ahead: int = 8
     most_waiting: float = 60.0
+    rest_after: float | None = 3.0
+    vad: SpeechDetection = "level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class LiveFrame:
     source: Frame
 
 
-class LiveSpeech(Protocol):
+class Hearing(Protocol):
     """A voice as a generator hears it, while it arrives. Its frames are counted from its first one."""
 
     @property
@@ -78,4 +86,24 @@ class LiveSpeech(Protocol):
 
     def close(self) -> None:
         """Hold nothing more."""
+        ...
+
+
+class LiveTrack(Hearing, Protocol):
+    """The same, where nothing has to be known of some frames."""
+
+    def rest(self) -> None:
+        """Do as little as can be: frames that become known are not asked for, but for those that `go_on` names."""
+        ...
+
+    def go_on(self, frame: int) -> None:
+        """Know frames as before; those from one on are asked for, also where they became known meanwhile."""
+        ...
+
+
+class LiveSpeech(Hearing, Protocol):
+    """The same, and how much is to be seen of what the generator makes of it."""
+
+    def presence(self, frame: int) -> float:
+        """Return how much of the painted faces an output frame shows that is known: 0 to 1; 0 is not painted."""
         ...

@@ -74,6 +74,10 @@ class Utterance:
         """Return what the generator hears in output frames [start, stop)."""
         return self._speech.window(start, stop)
 
+    def presence(self, frame: int) -> float:
+        """Return how much of the painted faces an output frame shows: 0 to 1."""
+        return self._speech.presence(frame)
+
     def take_sound(self, samples: int) -> Float32Array:
         """Return the next so many samples of its sound, as far as they are there: float32 [n]."""
         found, self._sound = np.split(self._sound, [max(0, samples)])

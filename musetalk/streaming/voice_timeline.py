@@ -69,11 +69,11 @@ class VoiceTimeline:
         if last is not None and last.stop is None:
             return
         if isinstance(last, Spoken):
-            last = self._close(last)
+            last = self._close(last) or last
         if isinstance(last, Silent):
             last.stop += frames
         else:
-            start = 0 if last is None else last.stop
+            start = self.frame_count
             self._spans.append(Silent(start, start + frames))
 
     def cut(self, frame: int, fading: Float32Array) -> None:
@@ -114,7 +114,7 @@ class VoiceTimeline:
 
     def paints(self, frame: int) -> bool:
         """Whether faces are painted in a frame."""
-        return not isinstance(self._at(frame), Silent)
+        return self[frame] > 0
 
     def spoken(self, frame: int) -> tuple[int | None, bool]:
         """Return the number of the voice that is spoken in a frame, and whether it ends with it."""
@@ -146,10 +146,12 @@ class VoiceTimeline:
     def _at(self, frame: int) -> Span:
         return next(span for span in reversed(self._spans) if span.start <= frame)
 
-    def _close(self, spoken: Spoken) -> Closing:
-        """Let a mouth close behind a voice that has ended."""
+    def _close(self, spoken: Spoken) -> Closing | None:
+        """Let a mouth close behind a voice that has ended; None: it is at rest."""
         stop = spoken.known
-        closing = Closing(stop, self._fps, spoken.window(stop - 1, stop))
+        if (shown := spoken.presence(stop - 1)) == 0:
+            return None
+        closing = Closing(stop, self._fps, spoken.window(stop - 1, stop), shown)
         self._spans.append(closing)
         return closing
 
@@ -160,7 +162,7 @@ class VoiceTimeline:
             start = 0 if last is None else last.stop
             if start is None:
                 return
-            opens = last is not None and not isinstance(last, Spoken)
+            opens = start > 0 and self[start - 1] < 1
             self._spans.append(Spoken(start, self._fps, self._waiting.popleft(), opens))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -14,9 +15,15 @@ REACH = 0.1  # seconds that are heard beyond a frame
 
 
 class LoudSpeech:
-    """A `LiveSpeech`, and once it has ended a `SpeechTrack`."""
+    """A `LiveSpeech`, and once it has ended a `SpeechTrack`.
 
-    def __init__(self, fps: Fraction) -> None:
+    Args:
+        fps: Output frames a second.
+        shown: How much of the painted faces each frame shows.
+    """
+
+    def __init__(self, fps: Fraction, shown: Callable[[int], float] = lambda _: 1.0) -> None:
+        self.shown = shown
         self.fps, self.samples, self.frame_count = fps, np.zeros(0, np.float32), 0
         self.ended = self.closed = False
         self.forgotten = 0
@@ -41,6 +48,9 @@ class LoudSpeech:
         return np.array(
             [[min(1.0, 4 * float(np.abs(part).mean())), 0.0] if len(part) else [0, 0] for part in heard], np.float32
         )
+
+    def presence(self, frame: int) -> float:
+        return self.shown(frame)
 
     def forget(self, frame: int) -> None:
         self.forgotten = frame

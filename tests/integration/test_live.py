@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ from musetalk.media.sound.voice import read_speech
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import output_frames
 from musetalk.progress import RenderRun
-from musetalk.settings import RenderSettings
-from musetalk.streaming.hearing import LiveEnvelope
+from musetalk.settings import RenderSettings, SilenceSettings, SpeechSettings
+from musetalk.streaming.hearing import hear_voice
 from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import LiveFrame, LiveOptions
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -283,6 +284,22 @@ def test_silence_shows_the_source_as_it_is(prepared: RenderPlan) -> None:
     assert not any(frame.sound.any() for frame in frames)
 
 
+def test_a_microphone_that_is_left_open_costs_no_network(film: Path, tmp_path: Path) -> None:
+    painted = list[int]()
+    painter = Painter(lambda: painted.append(1))
+    with plan_for(film, tmp_path, painter) as plan:
+        hear = partial(hear_voice, None, SpeechSettings(), SilenceSettings(), plan.source.fps, LiveOptions())
+        with StreamingSession(plan, hear) as session:
+            frames = pushed(session, np.zeros(30 * RATE, np.float32), RATE)
+    assert len(frames) == round(30 * plan.source.fps)
+    assert {frame.utterance for frame in frames} == {0}
+    moving = [frame for frame in frames if frame.number > 4 * plan.source.fps]
+    assert all(frame.picture is frame.source for frame in moving)
+    assert not np.array_equal(moving[0].picture.data, moving[1].picture.data)
+    assert len(painted) < 4 * plan.source.fps
+    assert (session.metrics.steady_fps or 0) > 0
+
+
 def test_no_more_is_painted_than_may_wait(prepared: RenderPlan) -> None:
     with live(prepared, most_ahead=4, most_waiting=1.0) as session:
         session.push(words(2), timeout=HANG_SECONDS)
@@ -358,7 +375,9 @@ def test_the_preview_speaks_live_as_in_a_render(film: Path, tmp_path: Path, rate
     with LipSync(BackendRegistry((PREVIEW,)), EverywhereAFace()).preparing(film, path, settings, tmp_path) as plan:
         count = plan.timeline.frame_count
         wanted = [frame.picture.data for frame in output_frames(plan, 0, count, RenderRun())]
-        with StreamingSession(plan, lambda: LiveEnvelope(plan.source.fps), LiveOptions(rate=rate)) as session:
+        options = LiveOptions(rate=rate)
+        hear = partial(hear_voice, None, settings.speech, settings.silence, plan.source.fps, options)
+        with StreamingSession(plan, hear, options) as session:
             frames = pushed(session, voice, round(chunk * rate))
     assert len(frames) == count
     assert all(np.array_equal(frame.picture.data, picture) for frame, picture in zip(frames, wanted, strict=True))

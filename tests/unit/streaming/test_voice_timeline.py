@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -158,3 +158,35 @@ def test_what_was_shown_is_forgotten() -> None:
         voice.forget(voice.frame_count - 1)
     assert voice.frame_count == 50 * 12
     assert voice.spoken(voice.frame_count - 1) == (None, False)
+
+
+def resting(shown: Callable[[int], float]) -> VoiceTimeline:
+    """A timeline of voices that show so much of the faces in each frame."""
+    return VoiceTimeline(FPS, lambda: LoudSpeech(FPS, shown), LiveOptions())
+
+
+def test_a_voice_that_rests_is_not_painted_and_goes_on() -> None:
+    voice = resting(lambda frame: 0.0 if 3 <= frame < 7 else 1.0)
+    voice.push(0, tone(10), RATE)
+    voice.end()
+    assert [voice.paints(frame) for frame in range(10)] == [True] * 3 + [False] * 4 + [True] * 3
+    assert said(voice, range(10)) == [0] * 10
+
+
+def test_a_mouth_at_rest_needs_not_close_and_comes_in_with_the_next_voice() -> None:
+    voice = resting(lambda frame: 1.0 if frame < 4 else 0.0)
+    for number in (0, 1):
+        voice.push(number, tone(8), RATE)
+        voice.end()
+        voice.add_silence(2 - number)
+    assert voice.frame_count == 8 + 2 + 8 + 1
+    assert [frame for frame in range(voice.frame_count) if voice.paints(frame)] == [0, 1, 2, 3, 10, 11, 12, 13]
+    assert 0 < voice[10] < voice[11] < voice[13] == 1
+
+
+def test_a_mouth_that_shows_halfway_closes_from_there() -> None:
+    voice = resting(lambda _: 0.5)
+    voice.push(0, tone(8), RATE)
+    voice.end()
+    voice.add_silence(1)
+    assert 0.5 > voice[8] > voice[9] > voice[10] > voice[11] == 0
