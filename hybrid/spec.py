@@ -87,6 +87,7 @@ def _spec(
         ui_groups=frozenset({"network", "latentsync", "margin", "own-mask"}),
         fallbacks=("musetalk-v15", "musetalk-v1"),
         falls_back=_falls_back,
+        live=False,
     )
 
 

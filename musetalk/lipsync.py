@@ -149,7 +149,7 @@ class LipSync:
                 with self._process_tuned(one.backend), self._loader.turn(one, run), ends_by(run.cancel.check):
                     self._loader.work(partial(draft.add, settings=one), one, run, draft.findings)
             draft.finish(name, wanted[0])
-        return bundle.open_avatar(Path(folder), run.cancel)
+        return bundle.open_avatar(Path(folder))  # it is there: nothing takes it back any more
 
     def speak(
         self,

@@ -98,6 +98,7 @@ class BackendSpec(Generic[Options]):
         ui_groups: Which settings the page shows with it, of those that not every backend heeds.
         fallbacks: Who may paint what it cannot, the best first: names of backends.
         falls_back: Whether its options let them. None: always.
+        live: Whether it can paint a voice while that arrives: not where it needs clips of many frames.
     """
 
     name: str
@@ -118,6 +119,7 @@ class BackendSpec(Generic[Options]):
     ui_groups: frozenset[UiGroup] = frozenset()
     fallbacks: tuple[str, ...] = ()
     falls_back: Callable[[Options], bool] | None = None
+    live: bool = True
 
     def configured(self, settings: RenderSettings) -> ConfiguredBackend:
         """Return it with its part of a render's settings, and without a fallback: see `BackendRegistry.configured`."""

@@ -25,6 +25,11 @@ _MAX_SLOWDOWN = typer.Option(
     help="Seconds a second of video may take where the backend is chosen automatically.", min=0.001
 )
 _WEIGHTS = typer.Option(envvar="MUSETALK_WEIGHTS", help="Fetch these first, where missing: musetalk-v15, ...")
+_AVATAR_MAKING = typer.Option(
+    envvar="MUSETALK_AVATAR_MAKING",
+    help="Whether visitors may make avatars that speak live, and delete them (default: only who sits at this machine "
+    "or has a login).",
+)
 _AVATARS = typer.Option(
     envvar="MUSETALK_AVATARS", help="Where the avatars are that speak live (default: where this user keeps them)."
 )
@@ -56,6 +61,7 @@ def serve_app(
     live_sessions: Annotated[
         int, typer.Option(help="Most that speak live at once; 0: nobody may.", min=0)
     ] = _DEFAULT.live_sessions,
+    avatar_making: Annotated[bool | None, _AVATAR_MAKING] = _DEFAULT.avatar_making,
     downloads: Annotated[bool | None, _DOWNLOADS] = _DEFAULT.downloads,
     owner: Annotated[bool | None, _OWNER] = _DEFAULT.owner,
 ) -> None:
@@ -83,6 +89,7 @@ def serve_app(
             weights=tuple(weights or ()),
             avatars_dir=avatars_dir,
             live_sessions=live_sessions,
+            avatar_making=avatar_making,
         )
     )
 

@@ -43,6 +43,7 @@ class LiveHost:
         self._engine, self._avatars = engine, avatars
         self._slots = Slots(self.limits.sessions, self.limits.waiting)
         self._sessions: set[ExitStack] = set()
+        self._speaking: list[str] = []  # by name, who is spoken with
         self._ending, self._closed = threading.Lock(), False
         # Each session opens, hears and ends in threads of these, so that none waits for another.
         self._threads = ThreadPoolExecutor(2 * self.limits.sessions, thread_name_prefix="live")
@@ -68,6 +69,10 @@ class LiveHost:
             reason = told.problem
             await _try(socket.send(error_event(told)))
         await _try(socket.close(reason))
+
+    def speaking(self, name: str) -> bool:
+        """Return whether somebody speaks with the avatar of that name, or is about to."""
+        return name in self._speaking
 
     def close(self) -> None:
         """End all sessions, and let go of their threads."""
@@ -133,6 +138,8 @@ class LiveHost:
         raise LiveError("this server ends", "come again later")
 
     def _enter(self, start: Start, show: OpenSink, outbox: Outbox, opened: ExitStack) -> Conversation:
+        self._speaking.append(start.avatar)
+        opened.callback(self._speaking.remove, start.avatar)
         avatar = open_avatar(self._avatars.place(start.avatar))
         options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS, vad=start.vad)
         session = opened.enter_context(self._engine.live(avatar, options=options))

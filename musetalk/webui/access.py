@@ -37,13 +37,21 @@ class Access:
 
     @property
     def downloads(self) -> bool:
-        """Whether they may fill this machine's disk with weights.
+        """Whether they may fill this machine's disk with weights."""
+        return self._trusted if self._options.downloads is None else self._options.downloads
 
-        Where nobody said: who runs the server may, and who has a login; strangers may not, and nobody on a Space,
-        whose disk is small and forgets.
+    @property
+    def avatar_making(self) -> bool:
+        """Whether they may make avatars, which everybody here speaks with, and delete them."""
+        return self._trusted if self._options.avatar_making is None else self._options.avatar_making
+
+    @property
+    def _trusted(self) -> bool:
+        """Whether they may change what the server keeps where nobody said.
+
+        Who runs the server may, and who has a login; strangers may not, and nobody on a Space, whose disk is small and
+        forgets.
         """
-        if self._options.downloads is not None:
-            return self._options.downloads
         return (bool(self._options.auth) or self.owner) and not _on_space()
 
     def heed(self, headers: Headers) -> None:

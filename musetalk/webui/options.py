@@ -31,6 +31,7 @@ class ServerOptions:
         weights: Sets of weights to fetch, as far as they are missing, before anything is served.
         avatars_dir: Where the avatars are that speak live; None: where this user keeps avatars.
         live_sessions: Most that speak live at once; 0: nobody may.
+        avatar_making: Whether visitors may make avatars that speak live, and delete them; None: as with downloads.
     """
 
     host: str | None = None
@@ -50,3 +51,4 @@ class ServerOptions:
     weights: tuple[str, ...] = ()
     avatars_dir: Path | None = None
     live_sessions: int = 4
+    avatar_making: bool | None = None

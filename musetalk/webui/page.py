@@ -13,12 +13,11 @@ from musetalk.webui.html.ending import ending_box
 from musetalk.webui.html.links import build_links
 from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.site import AT_ONCE, EACH, NAME, UNQUEUED, Site, site_header
+from musetalk.webui.tabs import live, models
 from musetalk.webui.tabs.compare import build_compare
 from musetalk.webui.tabs.dub import build_dub
 from musetalk.webui.tabs.job_views import SHOW_STAGE, JobViews, Place
 from musetalk.webui.tabs.jobs import build_jobs
-from musetalk.webui.tabs.live import build_live
-from musetalk.webui.tabs.models import build_models, build_refresher
 from musetalk.webui.tabs.told import build_told, wire_told
 
 _CACHE_SWEEP_SECONDS = 600
@@ -37,7 +36,7 @@ def build_page(site: Site) -> gr.Blocks:
         build_links()
         header = gr.HTML(site_header(site))
         ending_box()
-        refresher = build_refresher()
+        downloading, making = models.build_refresher(), live.build_refresher()
         told = build_told()
         looks = MediaLooks(site.engine, site.base.source, site.uploads.folder)
         with gr.Tabs() as tabs:
@@ -46,12 +45,12 @@ def build_page(site: Site) -> gr.Blocks:
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare = build_compare(site, visitor, header, compare_tab, dub, looks)
             with gr.Tab("Live", id="live") as live_tab:
-                build_live(site, live_tab)
+                live.build_live(site, live_tab, looks, making)
             views = JobViews(site, tabs, {"dub": Place(dub, dub.inputs), "compare": compare})
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, views, header, dub.form)
             with gr.Tab("Models", id="models") as models_tab:
-                build_models(site, page, models_tab, dub_tab, dub.form["backend"], refresher)
+                models.build_models(site, page, models_tab, dub_tab, dub.form["backend"], downloading)
 
         def open_page(request: gr.Request, secret: str | None, kept: str) -> dict[Any, Any]:
             secret = secret or secrets.token_urlsafe(32)

@@ -30,6 +30,7 @@ from musetalk.runtime.allocator import keep_large_buffers
 from musetalk.settings import Limits, RenderSettings
 from musetalk.utils.temporary_folders import sweep
 from musetalk.webui.access import Access, Heeding
+from musetalk.webui.avatars import Avatars
 from musetalk.webui.backend_names import titled
 from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
 from musetalk.webui.form.table import OWN_STYLE
@@ -83,16 +84,17 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     sets = weight_sets(engine.registry)
     bring_weights(sets, options.weights, options.models_dir)
     max_bytes = round(options.max_disk_gigabytes * 2**30)
-    store = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
+    kept = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
     comparing = partial(compare_for_viewing, named=titled)
-    jobs = JobService([engine], store, compare=comparing, named=titled, costs=costs)
+    jobs = JobService([engine], kept, compare=comparing, named=titled, costs=costs)
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
-    gr.set_static_paths([store.root, FOLDER])
+    gr.set_static_paths([kept.root, FOLDER])
     access = Access(options)
     downloads = Downloads(sets, options.models_dir, allowed=access.downloads)
-    avatars = AvatarStore(options.avatars_dir)
-    live = LiveHost(engine, avatars, LiveLimits(sessions=max(1, options.live_sessions)))
+    store = AvatarStore(options.avatars_dir)
+    live = LiveHost(engine, store, LiveLimits(sessions=max(1, options.live_sessions)))
+    avatars = Avatars(store, engine, base, max_bytes, live.speaking, allowed=access.avatar_making)
     speaking = avatars if options.live_sessions else None
     site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access, avatars=speaking)
     page = build_page(site)
@@ -123,6 +125,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     finally:
         page.close(verbose=False)
         live.close()
+        avatars.close()
         site.previews.close()
         downloads.close()
         jobs.close()

@@ -12,13 +12,13 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import gradio as gr
 
 import musetalk
-from musetalk.avatars.store import AvatarStore
 from musetalk.errors import JobError, MuseTalkError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.webui.access import Access, Headers
+from musetalk.webui.avatars import Avatars
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.html.header import header
 from musetalk.webui.html.plain_words import Reader
@@ -72,7 +72,7 @@ class Site:
     downloads: Downloads
     previews: Previews = field(default_factory=Previews)
     access: Access | None = None
-    avatars: AvatarStore | None = None
+    avatars: Avatars | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -85,6 +85,8 @@ class Site:
         if self.access is not None:
             self.access.heed(headers)
             self.downloads.allowed = self.access.downloads
+            if self.avatars is not None:
+                self.avatars.allowed = self.access.avatar_making
 
 
 def in_turn(

@@ -162,6 +162,28 @@ def test_an_interruption_ends_the_speech_and_a_stall_is_made_up_for(
     assert stage.video.evaluate("video => video.paused") is True
 
 
+def test_an_avatar_is_made_and_deleted_in_the_page(new_visitor: Callable[..., Visit], server: Served) -> None:
+    stage = Stage(new_visitor(server.address)).open()
+    page, visit = stage.visit.page, stage.visit
+    avatar, told = page.get_by_role("combobox", name="Avatar"), page.locator(".mt-making").get_by_role("alert")
+    visit.unfold("Make an avatar")
+    page.get_by_label("Name", exact=True).fill("anna")
+    stage.press("Make the avatar")
+    expect(told).to_contain_text("choose a video or a picture first")
+    visit.give_source(PORTRAIT)
+    visit.held("source", PORTRAIT.name)
+    stage.press("Make the avatar")
+    expect(told).to_contain_text('There is an avatar "anna" already')
+    page.get_by_label("Name", exact=True).fill("bert")
+    stage.press("Make the avatar")
+    expect(avatar).to_have_value("bert")
+    expect(told).to_be_hidden()
+    expect(page.locator(".mt-making").get_by_role("status")).to_have_text("bert is there")
+    visit.press_twice("#live-avatar button")
+    expect(avatar).to_have_value("anna")
+    expect(avatar.locator("option")).to_have_count(1)
+
+
 def test_who_stops_or_leaves_makes_room(new_visitor: Callable[..., Visit], server: Served) -> None:
     first, second, third = (Stage(new_visitor(server.address)).open() for _ in range(3))
     first.press("Start")
@@ -199,14 +221,16 @@ def test_a_microphone_is_heard_where_it_is_allowed(new_visitor: Callable[..., Vi
 
 def test_it_is_for_everybody(new_visitor: Callable[..., Visit], server: Served) -> None:
     stage = Stage(new_visitor(server.address)).open()
+    stage.visit.unfold("Make an avatar")
     for width, height in ((1280, 900), (390, 844)):
         stage.visit.page.set_viewport_size({"width": width, "height": height})
         assert sticking_out(stage.visit) == []
         assert others(severe_by_day_and_night(stage.visit)) == set()
     for name in ("Dub", "Compare", "Live", "Jobs", "Models"):
         expect(stage.visit.page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # in no menu
+    stage.visit.unfold("Make an avatar")
     stage.visit.page.get_by_role("combobox", name="Avatar").focus()
-    for name in ("Start", "Microphone", "Speak a file", "Mute"):
+    for name in ("Delete", "Make an avatar", "Start", "Microphone", "Speak a file", "Mute"):
         stage.visit.page.keyboard.press("Tab")
         focused = stage.visit.page.evaluate("document.activeElement.closest('button, label').innerText")
-        assert focused == name
+        assert focused.startswith(name)

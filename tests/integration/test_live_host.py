@@ -98,6 +98,20 @@ def pictures(video: bytes, folder: Path) -> UInt8Array:
     return decode(path)
 
 
+def test_it_knows_who_is_spoken_with(avatars: tuple[LipSync, AvatarStore]) -> None:
+    async def run() -> None:
+        host, client = LiveHost(*avatars), Client(START)
+        serving = asyncio.create_task(host.serve(client))
+        await client.told_of("video")
+        assert (host.speaking("anna"), host.speaking("ben")) == (True, False)
+        client.say({"type": "stop"})
+        await asyncio.wait_for(serving, HANG_SECONDS)
+        assert not host.speaking("anna")
+        host.close()
+
+    asyncio.run(run())
+
+
 def test_a_voice_is_spoken_and_told_of(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
     client, told = Client(START), list[dict[str, Any]]()
 

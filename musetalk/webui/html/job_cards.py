@@ -11,17 +11,18 @@ from html import escape
 from musetalk.jobs.job import Job
 from musetalk.utils.units import counted, duration, size
 from musetalk.webui.backend_names import titled
+from musetalk.webui.html.press_twice import PRESS_TWICE_JS
 from musetalk.webui.html.status import doing, share_done, whole_said
 from musetalk.webui.html.units import ago, clock, in_time, sentence
 
 _STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 
 # Listens on the component, which outlives its content. "submit" carries {action, job, named}, {title} to rename.
-# Deleting wants a second press: not within 0.3 s, because that is a double click, and not after 3 s. What waits for it,
-# and which name is being written, is kept here and painted again after each update, so that progress elsewhere in the
-# list cannot take it back.
-JOB_LIST_JS = """
-let armed = "", since = 0, timer = 0, naming = "", name = "";
+# Which name is being written is kept here and painted again after each update, so that progress elsewhere in the list
+# cannot take it back.
+JOB_LIST_JS = (
+    PRESS_TWICE_JS
+    + """let naming = "", name = "";
 const paint = () => {
   for (const button of element.querySelectorAll('[data-action^="delete"]'))
     button.toggleAttribute("data-armed", armed !== "" && button.dataset.job === armed);
@@ -38,13 +39,6 @@ const send = (action, job, more = {}) => {
   const card = element.querySelector(`[data-action="rename"][data-job="${job}"]`);
   trigger("submit", { action, job, named: card?.dataset.title ?? "", ...more });
 };
-const arm = (job) => {
-  clearTimeout(timer);
-  armed = job;
-  since = performance.now();
-  if (job) timer = setTimeout(() => arm(""), 3000);
-  paint();
-};
 const rename = (job, title) => {
   naming = job;
   name = title;
@@ -55,8 +49,7 @@ element.addEventListener("click", (event) => {
   if (!button) return;
   const { action, job } = button.dataset;
   if (action === "rename") return rename(naming === job ? "" : job, button.dataset.title);
-  if (action.startsWith("delete") && armed !== job) return arm(job);
-  if (action.startsWith("delete") && performance.now() - since < 300) return;
+  if (action.startsWith("delete") && !meant(job)) return;
   arm("");
   send(action, job);
 });
@@ -79,6 +72,7 @@ element.addEventListener("submit", (event) => {
 });
 watch("value", paint);
 """
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,45 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from musetalk.webui.html.press_twice import PRESS_TWICE_JS
+
 # The script of the stage, as the body of one function: what plays, what is heard, and the tab.
 _SCRIPTS = ("live_player.js", "live_voice.js", "live.js")
 LIVE_JS = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SCRIPTS)
-# Asks for the list as soon as the tab is there. What was chosen stays so where the list is brought up to date.
-CHOICE_JS = """
+# Asks for the list as soon as the tab is there. What was chosen stays so where the list is brought up to date, and what
+# this page has made is chosen once it is there. "delete" carries {name}.
+CHOICE_JS = (
+    PRESS_TWICE_JS
+    + """
 let chosen = "";
-element.addEventListener("change", (event) => (chosen = event.target.value));
-watch("value", () => {
-  const select = element.querySelector("select");
-  if (select && [...select.options].some((each) => each.value === chosen && !each.disabled)) select.value = chosen;
+const select = () => element.querySelector("select");
+const paint = () => {
+  if ([...(select()?.options ?? [])].some((each) => each.value === chosen && !each.disabled)) select().value = chosen;
+  element.querySelector("button")?.toggleAttribute("data-armed", armed !== "" && armed === select().value);
+  const live = element.querySelector("[data-live]");
+  if (live) live.textContent = armed ? `Press again to delete ${armed}` : "";
+};
+element.addEventListener("change", (event) => {
+  chosen = event.target.value;
+  arm("");
 });
+element.addEventListener("click", (event) => {
+  const name = event.target.closest("button") && select().value;
+  if (name && meant(name)) trigger("delete", { name });
+});
+document.addEventListener("mt-made", ({ detail }) => {
+  chosen = detail;
+  arm("");
+});
+watch("value", paint);
 trigger("submit", {});
 """
+)
 SWITCHED_OFF = '<p class="mt-empty">Live speech is switched off on this server.</p>'
-_NONE = (
-    '<p class="mt-empty">There is no avatar on this server yet. Whoever runs it makes one of a video or a portrait:'
-    " <code>musetalk avatar create SOURCE --name anna</code></p>"
+_NONE = '<p class="mt-empty">There is no avatar on this server yet. {}</p>'
+_MAKE_ONE = "Make one below, of a video or a portrait."
+_BY_OTHERS = (
+    "Whoever runs it makes one of a video or a portrait: <code>musetalk avatar create SOURCE --name anna</code>"
 )
 _FIGURES = (
     ("latency", "Voice to picture", "From the first sound of a voice that is sent until its first picture is shown"),
@@ -48,10 +70,18 @@ class AvatarChoice:
     problem: str = ""
 
 
-def choice_html(avatars: Sequence[AvatarChoice]) -> str:
-    """Return the choice of an avatar; all texts are escaped."""
+def choice_html(avatars: Sequence[AvatarChoice], *, own: bool = False, problem: str = "") -> str:
+    """Return the choice of an avatar; all texts are escaped.
+
+    Args:
+        avatars: Those there are.
+        own: Whether who looks may make and delete them: elsewhere the page shows nothing that does.
+        problem: Why one could not be deleted; empty: nobody tried, or it could.
+    """
+    told = f'<p class="mt-problem" role="alert"{"" if problem else " hidden"}>{escape(problem)}</p>'
+    begin = f'<div class="mt-live-avatars"{" data-own" if own else ""}>'
     if not avatars:
-        return _NONE
+        return f"{begin}{_NONE.format(_MAKE_ONE if own else _BY_OTHERS)}{told}</div>"
     options = "".join(
         f'<option value="{escape(each.name)}"{" disabled" if each.problem else ""}>{escape(each.name)} '
         f"({escape('cannot be used' if each.problem else each.facts)})</option>"
@@ -59,7 +89,14 @@ def choice_html(avatars: Sequence[AvatarChoice]) -> str:
     )
     problems = "".join(f"<li>{escape(f'{each.name}: {each.problem}')}</li>" for each in avatars if each.problem)
     listed = f'<ul class="mt-warnings" aria-label="Avatars that cannot be used">{problems}</ul>' if problems else ""
-    return f'<label class="mt-live-choice">Avatar<select>{options}</select></label>{listed}'
+    delete = (
+        '<button type="button" class="mt-button"><span class="mt-say">Delete</span><span class="mt-ask">Delete?</span>'
+        '<span class="mt-unseen"> this avatar</span></button><p class="mt-unseen" role="status" data-live></p>'
+    )
+    return (
+        f'{begin}<div class="mt-live-choice"><label>Avatar<select>{options}</select></label>'
+        f"{delete if own else ''}</div>{told}{listed}</div>"
+    )
 
 
 def stage_html() -> str:

@@ -58,7 +58,7 @@ def status_panel(
     steps = "".join(_step(step, progress) for step in _steps(state, progress))
     # Of a comparison, a stage is no more than one backend's.
     own = job is not None and not job.compare and (progress is None or progress.whole is None)
-    figures = "".join(f"<span>{escape(figure)}</span>" for figure in _figures(progress, countdown=own))
+    figures = "".join(f"<span>{escape(figure)}</span>" for figure in stage_figures(progress, countdown=own))
     error = problem or (job.error if job is not None and job.state == "failed" else "")
     note = _note(progress) if progress else ""
     choice = job.choice if job is not None and job.state != "done" else ""  # then its report tells it
@@ -141,7 +141,8 @@ def waiting_for_device(before: int) -> str:
     return f"Waiting for the device: {before} with other networks {'has' if before == 1 else 'have'} it first"
 
 
-def _figures(progress: JobProgress | None, *, countdown: bool = False) -> list[str]:
+def stage_figures(progress: JobProgress | None, *, countdown: bool = False) -> list[str]:
+    """Return how far the present stage is, in figures; `countdown`: with the time that it still takes."""
     if progress is None or progress.total <= 1:
         return []
     if progress.stage not in _IN_FRAMES:
@@ -195,7 +196,7 @@ def _step(step: _Step, progress: JobProgress | None) -> str:
     if now:
         bar = f' role="progressbar" aria-label="{step.title}" aria-valuemin="0" aria-valuemax="100"'
         if step.share is not None:
-            text = ", ".join(_figures(progress)[:1])
+            text = ", ".join(stage_figures(progress)[:1])
             bar += f' aria-valuenow="{int(step.share * 100)}" aria-valuetext="{escape(text)}"'
     fill = " data-unknown" if step.share is None else f' style="width:{step.share:.1%}"'
     current = ' aria-current="step"' if now else ""

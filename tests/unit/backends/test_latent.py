@@ -12,9 +12,11 @@ from diffusers import AutoencoderKL
 from musetalk.audio.types import MUSETALK_FEATURES
 from musetalk.backends.latent.generator import Denoiser, LatentCache, LatentGenerator, LatentOptions
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
+from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.types import Clip, GeneratorSpec
 from musetalk.errors import NotFiniteError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.settings import RenderSettings
 from tests.helpers.errors import raises_kind
 from tests.helpers.filled import CPU, filled
 
@@ -206,3 +208,10 @@ def test_the_cache_does_not_grow_by_putting_the_same_again() -> None:
 def test_pixels_come_back_as_they_were() -> None:
     levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     assert np.array_equal(to_crops(to_pixels(levels)), levels)
+
+
+def test_who_speaks_live_is_known_before_it_is_loaded() -> None:
+    for spec in BackendRegistry():
+        assert spec.tiny is not None
+        generator = spec.tiny(spec.configured(RenderSettings()).options)
+        assert spec.live is (generator.spec.min_clip == 1)

@@ -16,3 +16,9 @@ def test_what_cannot_be_used_cannot_be_chosen() -> None:
 
 def test_without_an_avatar_it_says_how_one_is_made() -> None:
     assert "musetalk avatar create" in choice_html([])
+
+
+def test_who_may_make_one_is_told_where_and_may_delete_one() -> None:
+    assert "Make one below" in choice_html([], own=True)
+    anna = [AvatarChoice("anna", "")]
+    assert ["Delete" in choice_html(anna, own=own) for own in (True, False)] == [True, False]

@@ -191,6 +191,9 @@ class TestWhoMay:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         assert Access(ServerOptions(**changes)).downloads is may
+        if "downloads" not in changes:
+            assert Access(ServerOptions(**changes)).avatar_making is may
+            assert Access(ServerOptions(avatar_making=not may, **changes)).avatar_making is not may
 
 
 class TestSets:
