@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,11 @@ from PIL import ImageFont
 Font: TypeAlias = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 _NO_LETTER = "\U0010ffff"  # which no font has
+_FONTS = frozenset({".ttf", ".otf", ".ttc"})
+_FONT_FOLDERS = (
+    *("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts"),
+    *("/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts", "C:/Windows/Fonts"),
+)
 _LOOKED_AT = 20.0  # pixels: height at which letters are told apart from what stands for none
 
 
@@ -30,7 +36,8 @@ def font_for(text: str, height: float) -> Font:
     """Return a font for a text, of a height in pixels.
 
     It is the one that comes with Pillow, which has the letters of English, or, for other texts, DejaVu, which comes
-    with matplotlib and has all of Latin, Greek, Cyrillic and more.
+    with matplotlib and has all of Latin, Greek, Cyrillic, Hebrew, Arabic and more, or, where that lacks letters, one
+    that is installed on this machine.
     """
     return _font(_file_for(text), height)
 
@@ -45,17 +52,47 @@ def unwritable(text: str) -> str:
     return _missing(text, _file_for(text))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _file_for(text: str) -> Path | None:
     """Return the font's file that has most of a text's letters; None: Pillow's own."""
+    best, lacking = None, _missing(text, None)
+    for file in _fonts() if lacking else ():
+        missing = _missing(text, file)
+        if len(missing) < len(lacking):
+            best, lacking = file, missing
+        if not any(letter.isalnum() for letter in lacking):
+            break
+    return best
+
+
+def _fonts() -> Iterator[Path]:
+    """Yield the files of fonts there are, those that come with the program's packages first."""
     wide = _wide_font()
-    return wide if wide is not None and len(_missing(text, wide)) < len(_missing(text, None)) else None
+    yield from () if wide is None else (wide,)
+    yield from _installed_fonts()
+
+
+@lru_cache(maxsize=1)
+def _installed_fonts() -> tuple[Path, ...]:
+    """Return the fonts that are installed on this machine, those for running text first."""
+    files = {
+        file
+        for folder in _FONT_FOLDERS
+        for file in Path(folder).expanduser().rglob("*")
+        if file.suffix.lower() in _FONTS
+    }
+    return tuple(sorted(files, key=lambda file: ("regular" not in file.stem.lower(), file.name)))
 
 
 def _missing(text: str, file: Path | None) -> str:
-    font = _font(file, _LOOKED_AT)
+    try:
+        font = _font(file, _LOOKED_AT)
+    except OSError:  # it is no font that can be read, and has none of them
+        return "".join(dict.fromkeys(text))
     nothing = bytes(font.getmask(_NO_LETTER))
-    return "".join(letter for letter in dict.fromkeys(text) if bytes(font.getmask(letter)) == nothing)
+    return "".join(
+        letter for letter in dict.fromkeys(text) if not letter.isspace() and bytes(font.getmask(letter)) == nothing
+    )
 
 
 def _font(file: Path | None, height: float) -> Font:
