@@ -191,7 +191,7 @@ class LipSync:
         run: RenderRun,
     ) -> RenderReport:
         """Render what is at hand, with what is known of the source already."""
-        check_output(out, uses, settings.encoder)
+        check_output(out, uses, settings.output)
         settings, choice = self._chosen(settings, run, findings)
         kind = RenderKind.of(settings, self.registry)
         with self._process_tuned(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
@@ -260,7 +260,8 @@ class LipSync:
         models_dir, model = settings.models_dir, settings.enhance.model
         added = [models_dir / file.path for files in added_sets().values() for file in files]
         enhancer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
-        return input_files(video, voice, (*self.registry.files(models_dir), *added, *enhancer))
+        weights = (*self.registry.files(models_dir), *added, *enhancer)
+        return input_files(video, voice, weights, settings.captions)
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads and writes, for callers that write files, too, such as a report."""

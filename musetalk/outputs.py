@@ -81,6 +81,7 @@ def open_outputs(
         sound=sound,
         color=source.output_color,
         settings=wanted.encoder,
+        captions=wanted.captions,
         comment=f"MuseTalk Hybrid. {notice}".strip(),
         cancel=run.cancel,
     )

@@ -343,18 +343,21 @@ def encode(
     color: ColorTags,
     settings: EncoderSettings,
     comment: str,
+    captions: Path | None = None,
     threads: int | None = None,
 ) -> list[str]:
-    """Encode frames of a layout from stdin with a sound track to a file."""
+    """Encode frames of a layout from stdin with a sound track, and captions if there are some, to a file."""
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
         *_raw_frames(layout, fps),
         *_sound_inputs(sound),
+        *([] if captions is None else _caption_input(captions)),
         *["-filter_complex", f"[0:v]{encode_filters(layout, color)}[v];{_sound_filter(sound)}[a]"],
         *["-map", "[v]", "-map", "[a]"],
         *_video_codec(settings, fps),
         *([] if threads is None or settings.codec != "x264" else ["-threads", str(threads)]),
         *["-c:a", "aac", "-b:a", f"{settings.audio_kbps}k"],
+        *([] if captions is None else _caption_track(out, 2 if sound.rest is None else 3)),
         *["-map_metadata", "-1", "-metadata", f"comment={comment}", "-movflags", "+faststart", file_url(out)],
     ]
 
@@ -371,6 +374,17 @@ def _video_codec(settings: EncoderSettings, fps: Fraction) -> list[str]:
     if settings.codec == "nvenc":
         return ["-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", str(settings.crf), "-b:v", "0", *keys]
     return ["-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf), *keys]
+
+
+def _caption_input(path: Path) -> list[str]:
+    form = "webvtt" if path.suffix.lower() == ".vtt" else "srt"
+    return ["-protocol_whitelist", "file", "-f", form, "-i", file_url(path)]
+
+
+def _caption_track(out: Path, number: int) -> list[str]:
+    """Return what makes a track of an input that holds captions; none is shown before somebody asks for it."""
+    codec = "srt" if out.suffix.lower() == ".mkv" else "mov_text"
+    return ["-map", f"{number}:s:0", "-c:s", codec, "-disposition:s:0", "0"]
 
 
 def _sound_inputs(sound: SoundTrack) -> list[str]:

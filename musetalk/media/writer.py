@@ -81,6 +81,7 @@ class VideoWriter:
         color: Color tags to write.
         settings: Codec and quality.
         comment: Goes into the file's metadata.
+        captions: A file of them, for a track that players switch on; None: there is none.
         cancel: Ends the encoder.
     """
 
@@ -95,6 +96,7 @@ class VideoWriter:
         color: ColorTags,
         settings: EncoderSettings,
         comment: str,
+        captions: Path | None = None,
         cancel: CancelToken | None = None,
     ) -> None:
         self._out = out
@@ -108,6 +110,7 @@ class VideoWriter:
             color=color,
             settings=settings,
             comment=comment,
+            captions=captions,
             threads=share_threads(usable_cores()).encoder,
         )
         self._pipe = FramePipe(arguments, out, out.name, cancel)

@@ -94,15 +94,18 @@ class FileUses:
         _check_patterns(self, folding)
 
 
-def input_files(video: Path, voice: Path, weights: Iterable[Path] = ()) -> FileUses:
+def input_files(video: Path, voice: Path, weights: Iterable[Path] = (), captions: Path | None = None) -> FileUses:
     """Return what a render reads.
 
     Args:
         video: A video, a picture, or a folder of pictures.
         voice: Any file with sound.
         weights: Files of networks, whether they are there or not.
+        captions: Those that go with the output; None: none.
     """
-    read = (FileUse(path, _WEIGHTS) for path in weights)
+    read = [FileUse(path, _WEIGHTS) for path in weights]
+    if captions is not None:
+        read.append(FileUse(captions, "the captions"))
     return FileUses((FileUse(video, "the source"), FileUse(voice, "the voice"), *read))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from musetalk.errors import DiskSpaceError, OutputError
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
+from musetalk.media.captions import check_captions
 from musetalk.media.inputs import open_inputs
 from musetalk.media.playback import largest_spool
 from musetalk.media.rate_notes import notes_on_rate
@@ -23,7 +24,7 @@ from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.forecast import Costs, RenderKind, Work, stage_seconds
 from musetalk.progress import RenderRun
-from musetalk.settings import EncoderSettings, FrameStepChoice, InputSettings
+from musetalk.settings import FrameStepChoice, InputSettings, OutputSettings
 from musetalk.utils.files import readable
 from musetalk.utils.units import apart, counted, duration, number, size
 
@@ -67,23 +68,25 @@ class Preflight:
     estimated_disk_mb: float
 
 
-def check_output(out: Path, uses: FileUses, settings: EncoderSettings) -> None:
+def check_output(out: Path, uses: FileUses, settings: OutputSettings) -> None:
     """Make sure, before anything else, that the output can be written and that it destroys nothing.
 
     Args:
         out: The file to make.
         uses: All files that are read and written, `out` among them.
-        settings: Of the encoder.
+        settings: What is made of finished frames.
 
     Raises:
         OutputError: Its name, its folder or the codec will not do, or one file is in another one's way.
-        MediaError: What is to be read has a name that no file can have.
+        MediaError: What is to be read has a name that no file can have, or captions are none.
     """
     if out.suffix.lower() not in OUTPUT_SUFFIXES:
         problem, remedy = f'"{readable(out.name)}" is no video name', f"end it in one of {', '.join(OUTPUT_SUFFIXES)}"
         raise OutputError(problem, remedy, path=out)
     uses.check()
-    check_encoder(settings)
+    check_encoder(settings.encoder)
+    if settings.captions is not None:
+        check_captions(settings.captions)
 
 
 def run_preflight(

@@ -141,8 +141,10 @@ class OutputSettings:
         encoder: How they are written.
         measure: Whether they are measured.
         debug_dir: Where crops and masks go, as videos; None: nowhere.
+        captions: Goes with the video, as a track that players switch on; None: nothing.
     """
 
     encoder: EncoderSettings
     measure: bool
     debug_dir: Path | None
+    captions: Path | None

@@ -152,6 +152,14 @@ class RenderSettings(Settings):
         flag="frame-step",
         max_length=8,
     )
+    captions: Path | None = setting(
+        None,
+        "captions (.srt, .vtt) that go with the video, as a track that players switch on",
+        values="FILE",
+        unset="none",
+        panel=_OUTPUT,
+        server_only=True,
+    )
     measure: bool = setting(False, "measure sharpness, jitter and more of the result; in the report", panel=_OUTPUT)
     debug_dir: Path | None = setting(
         None,
@@ -236,7 +244,7 @@ class RenderSettings(Settings):
     @property
     def output(self) -> OutputSettings:
         """What is made of finished frames."""
-        return OutputSettings(self.encoder, self.measure, self.debug_dir)
+        return OutputSettings(self.encoder, self.measure, self.debug_dir, self.captions)
 
     def with_backend(self, name: str) -> RenderSettings:
         """Return the same settings with another backend."""

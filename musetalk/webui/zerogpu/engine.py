@@ -96,7 +96,7 @@ class ZeroGpuEngine(LipSync):
             self.costs.share(RenderKind.of(here, self.registry), kind)
             return report.chosen(choice.reason())
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
-        check_output(out, input_files(video, voice) + written, settings.encoder)
+        check_output(out, input_files(video, voice, captions=settings.captions) + written, settings.output)
         tell = on_progress or noop
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):
