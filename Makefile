@@ -5,11 +5,16 @@ BIN := .venv/bin
 # Tests start the program many times: it is compiled once, whatever the surroundings say.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo app test quick lint format bench lock clean
+.PHONY: demo demo-talk app test quick lint format bench lock clean
 
 demo: .venv/.ready
 	$(BIN)/python -m musetalk render musetalk/assets/sample.mp4 musetalk/assets/voice.wav -o results/demo.mp4 --report results/demo.json
 	@echo "report: results/demo.json"
+
+demo-talk: .venv/.ready
+	$(BIN)/python -m musetalk present musetalk/assets/talk.md musetalk/assets/portrait.png -o results/talk.mp4 \
+	  --backend preview --layout split --report results/talk.json
+	@echo "report: results/talk.json"
 
 app: .venv/.ready
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py

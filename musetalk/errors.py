@@ -82,6 +82,24 @@ class SpeechError(MuseTalkError):
     subject = "voice"
 
 
+class ScriptError(MuseTalkError):
+    """A script for a talk cannot be read, or asks for what cannot be done.
+
+    Args:
+        problem: What is wrong.
+        remedy: What to do about it.
+        path: The file.
+        line: Of the script, from 1 on; None: all of it.
+    """
+
+    kind = "script"
+    subject = "source"
+
+    def __init__(self, problem: str, remedy: str = "", *, path: Path | None = None, line: int | None = None) -> None:
+        super().__init__(problem, remedy, path=path)
+        self.line = line
+
+
 class LimitError(MediaError):
     """An input is larger or longer than the settings allow.
 

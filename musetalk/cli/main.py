@@ -19,6 +19,7 @@ from musetalk.cli.avatar import speak
 from musetalk.cli.compare import compare
 from musetalk.cli.inspect import inspect
 from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal
+from musetalk.cli.present import command as present
 from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.weights import app as weights_app
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError, one_line
@@ -161,6 +162,7 @@ def render_tasks(
 
 app.command("app")(serve_app)
 app.command(context_settings=option_context())(speak)
+app.command("present", context_settings=option_context())(present)
 app.command(context_settings=option_context())(compare)
 app.command(context_settings=option_context())(inspect)
 

@@ -34,12 +34,14 @@ class FrameStepSpec(PartSpec, Generic[Options]):
         options: The model of its options: frozen, with a default for each, so that the name alone is enough, and none
             called "name", which is the step's own. Visitors of the app may set them.
         size: How large frames come out of it that go into it so large, with its options. None: as they were.
+        server_only: Whether visitors of the app may not choose it: it reads files.
     """
 
     summary: str
     load: Callable[[Options, Place], FrameStep]
     options: type[Options] = NoOptions  # type: ignore[assignment]  # whoever names no model is given that one
     size: Callable[[Options, Size], Size] | None = None
+    server_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuse options that could not be said.

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -31,11 +30,8 @@ _IPA |= {"ᵊ": "ə", "ᵻ": "ɪ", "ʤ": "dʒ", "ʧ": "tʃ", "ʣ": "dz", "ʦ": "
 _LETTERS = dict(sorted(((ipa, letter) for letter, ipa in _IPA.items() if len(ipa) > 1), key=lambda each: -len(each[0])))
 _STRESS = "ˈˌ"  # stands before a syllable, and is as long as its first part
 _CARRIED = " ːʰʲ̃"  # what was said just before goes on into these
-_PAUSES = frozenset(';:,.!?—…"“”()')
+_MARKS = ';:,.!?—…"“”()'  # of which no sound is made
 _BREAKS = ".!?;:—…,"  # where a sentence of too many phonemes is cut, the first of them rather than the last
-
-
-_Timed = TypeVar("_Timed", TimedWord, TimedPhoneme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +73,8 @@ class HibariVoice:
         parts = [self._sound(part) for part in _cut(words)]
         samples = np.concatenate([samples for samples, _, _ in parts])
         starts = np.cumsum([0, *(len(samples) / RATE for samples, _, _ in parts)]).tolist()
-        read = [_later(word, start) for (_, own, _), start in zip(parts, starts, strict=False) for word in own]
-        heard = [_later(sound, start) for (_, _, own), start in zip(parts, starts, strict=False) for sound in own]
+        read = [word.later(start) for (_, own, _), start in zip(parts, starts, strict=False) for word in own]
+        heard = [sound.later(start) for (_, _, own), start in zip(parts, starts, strict=False) for sound in own]
         return Speech(samples, RATE, time_words(written, read), tuple(heard))
 
     def _read(self, pieces: Sequence[Piece]) -> Iterator[_Word]:
@@ -143,9 +139,9 @@ def _check(written: Sequence[str], words: Sequence[_Word]) -> None:
     Raises:
         SpeechError: It cannot; names what.
     """
-    silent = [word.text for word in words if not word.letters.strip("".join(_PAUSES)) and _has_letters(word.text)]
+    silent = [word.text for word in words if not word.letters.strip(_MARKS) and _has_letters(word.text)]
     if silent:
-        shown = ", ".join(f'"{word}"' for word in silent[:5])
+        shown = ", ".join(f'"{word.strip(_MARKS)}"' for word in silent[:5])
         raise SpeechError(f"{shown} cannot be read aloud in English", "spell it: [word](say: as it sounds)")
     if not any(_has_letters(word.text) for word in words):
         raise SpeechError(f'there is nothing to say in "{" ".join(written)}"', "write some words")
@@ -191,7 +187,7 @@ def _timed(
         joined = bool(sounds) and sounds[-1].stop == start
         if letter in _STRESS:
             onset = start if onset is None else onset
-        elif letter in _PAUSES:
+        elif letter in _MARKS:
             onset = None
             if joined:
                 sounds[-1] = _fading(sounds[-1], loud)
@@ -230,7 +226,3 @@ def _fading(sound: TimedPhoneme, loud: Float32Array) -> TimedPhoneme:
     if len(heard) == 0:
         return sound
     return replace(sound, stop=min(sound.stop, (first + int(heard[-1]) + 1) * _HEARD / RATE))
-
-
-def _later(timed: _Timed, seconds: float) -> _Timed:
-    return replace(timed, start=timed.start + seconds, stop=timed.stop + seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from musetalk.utils.arrays import Float32Array
@@ -22,6 +22,10 @@ class TimedWord:
     start: float
     stop: float
 
+    def later(self, seconds: float) -> TimedWord:
+        """Return it so many seconds later."""
+        return replace(self, start=self.start + seconds, stop=self.stop + seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class TimedPhoneme:
@@ -36,6 +40,10 @@ class TimedPhoneme:
     ipa: str
     start: float
     stop: float
+
+    def later(self, seconds: float) -> TimedPhoneme:
+        """Return it so many seconds later."""
+        return replace(self, start=self.start + seconds, stop=self.stop + seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,11 @@ ENHANCERS = Extension(
 FRAME_STEPS = Extension(
     "frame step",
     "musetalk.frame_steps",
-    {"upscale": "musetalk.frame_steps.upscale:UPSCALE", "label": "musetalk.frame_steps.label:LABEL"},
+    {
+        "upscale": "musetalk.frame_steps.upscale:UPSCALE",
+        "label": "musetalk.frame_steps.label:LABEL",
+        "talk": "musetalk.presenter.step:TALK",
+    },
 )
 VOICES = Extension("speaking voice", "musetalk.voices", {"hibari": "musetalk.tts.built_in:HIBARI"})
 

@@ -14,6 +14,7 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.spec import OWN, own_group
 from musetalk.enhancers.registry import NONE
 from musetalk.errors import SettingsError
+from musetalk.frame_steps.registry import FrameStepRegistry
 from musetalk.settings import AUTO, RenderSettings, current_names, left_to_the_look, nested
 from musetalk.utils.extensions import BACKENDS, ENHANCERS
 from musetalk.webui.form.table import SHIFT, WIDGETS
@@ -206,6 +207,12 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
             f"give {', '.join((NONE, *ENHANCERS.names()))}, "
             "or the bare name of a .pth or .safetensors file on the server",
             names=("enhance.model",),
+        )
+    steps = FrameStepRegistry().by_name
+    servers = [step.name for step in settings.frame_steps if step.name in steps and steps[step.name].server_only]
+    if servers:
+        raise SettingsError(
+            f"the frame step {', '.join(servers)} cannot be chosen from outside", "leave it out", names=("frame_steps",)
         )
     return settings
 

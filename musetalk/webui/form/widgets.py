@@ -199,7 +199,7 @@ class PickSteps(SettingWidget):
 
     def build(self) -> gr.Component:
         """Build the list where this is called."""
-        specs = list(FrameStepRegistry())
+        specs = [spec for spec in FrameStepRegistry() if not spec.server_only]
         picked = gr.Dropdown([spec.name for spec in specs], multiselect=True, allow_custom_value=True, **self._told())
         said = "".join(
             f"<dt>{escape(spec.name)}</dt>"

@@ -1,0 +1,90 @@
+"""`python -m musetalk present`: a script in, a finished talk out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from musetalk.cli.options import AvatarsDir, cancel_on_signal
+from musetalk.cli.setting_options import with_settings
+from musetalk.errors import SettingsError
+
+STATIC = 3  # exit code where lips do not move, as `--allow-static` allows
+_OWN = ("frame_steps", "captions", "length", "tail", "voice_track")  # which a talk decides itself
+_QUALITIES, _LAYOUTS, _ASPECTS = ("draft", "standard", "high"), ("full", "split", "slides"), ("16:9", "9:16", "1:1")
+
+
+def present(
+    *,
+    script: Annotated[Path, typer.Argument(help="Text or Markdown: paragraphs are spoken, lists become bullets.")],
+    source: Annotated[str, typer.Argument(help="Video, picture, folder of pictures, or the name of an avatar.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")],
+    quality: Annotated[
+        str, typer.Option(help="draft: 480p, preview; standard: 720p, best backend; high: 1080p, hybrid, GFPGAN.")
+    ] = "standard",
+    layout: Annotated[
+        str, typer.Option(help="full: the presenter alone; split: beside the words; slides: small.")
+    ] = "full",
+    aspect: Annotated[str, typer.Option(help="16:9, 9:16 or 1:1.")] = "16:9",
+    voice: Annotated[str, typer.Option(help="What reads aloud.")] = "hibari",
+    speed: Annotated[float, typer.Option(help="How fast it reads: 0.5 to 2.")] = 1.0,
+    burn_captions: Annotated[bool, typer.Option("--burn-captions", help="Write captions into the picture.")] = False,
+    allow_static: Annotated[
+        bool, typer.Option("--allow-static", help="Where lips cannot be moved, make a still with sound; exit code 3.")
+    ] = False,
+    avatars_dir: AvatarsDir = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    settings: dict[str, Any],
+) -> None:
+    """Make a talk of SCRIPT, spoken by SOURCE, to OUT, with captions beside it."""
+    for name, value, known in (
+        ("quality", quality, _QUALITIES),
+        ("layout", layout, _LAYOUTS),
+        ("aspect", aspect, _ASPECTS),
+    ):
+        if value not in known:
+            raise SettingsError(f'there is no {name} "{value}"', f"choose one of: {', '.join(known)}")
+    from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415 - heavy imports wait until a command runs
+    from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
+    from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
+    from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
+    from musetalk.presenter import present as talks  # noqa: PLC0415
+    from musetalk.presenter.script import read_script  # noqa: PLC0415
+    from musetalk.tts.spec import Reading  # noqa: PLC0415
+
+    written = read_script(script)
+    options = talks.TalkOptions(
+        quality=quality,  # type: ignore[arg-type]  # one of these, as was just seen
+        layout=layout,  # type: ignore[arg-type]
+        aspect=aspect,  # type: ignore[arg-type]
+        voice=voice,
+        reading=Reading(speed),
+        burn_captions=burn_captions,
+        allow_static=allow_static,
+        settings=settings,
+    )
+    engine = LipSync(own_process=True)
+    beside = FileUses().reading(script, "the script").writing(report, "the report")
+    with cancel_on_signal() as cancel, shown_progress(quiet) as show:
+        presenter = (
+            Path(source) if Path(source).exists() else open_avatar(AvatarStore(avatars_dir).find(source), cancel)
+        )
+        told = talks.present(engine, written, presenter, out, options, beside=beside, on_progress=show, cancel=cancel)
+    if report is not None:
+        told.save(report)
+    if told.render is not None:
+        typer.echo(describe(told.render, engine.registry.get(told.render.backend).notice))
+    else:
+        typer.echo(f"{told.output}\n  still picture: the lips do not move ({told.static})")
+    typer.echo(f"  captions: {', '.join(path.name for path in told.captions)}")
+    for note in told.notes:
+        typer.echo(f"  note: {note}")
+    if told.static:
+        raise typer.Exit(STATIC)
+
+
+command = with_settings(without=_OWN)(present)

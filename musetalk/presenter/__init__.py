@@ -1,0 +1,1 @@
+"""The presenter: a script in, a finished talk out."""

@@ -1,0 +1,208 @@
+"""A script, a face and a voice: the finished talk, with captions beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from musetalk.avatars.bundle import Avatar
+from musetalk.errors import BackendError, FaceError, ScriptError
+from musetalk.lipsync import LipSync
+from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.pipeline.file_uses import FileUses
+from musetalk.pipeline.preflight import check_output
+from musetalk.pipeline.report import RenderReport
+from musetalk.presenter.captions import as_srt, as_vtt, caption_words
+from musetalk.presenter.drawing import read_slide
+from musetalk.presenter.layout import Aspect, LayoutName
+from musetalk.presenter.presets import PRESETS, Quality, merged
+from musetalk.presenter.report import TalkReport
+from musetalk.presenter.script import Script
+from musetalk.presenter.static import write_static
+from musetalk.presenter.talk import speak_script
+from musetalk.presenter.talk_file import TalkFile
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
+from musetalk.settings import RenderSettings
+from musetalk.tts.notes import without_notes
+from musetalk.tts.registry import USUAL, VoiceRegistry
+from musetalk.tts.spec import Reading
+from musetalk.utils.files import fitting_name, put_in_place, temporary_folder, whole_file
+from musetalk.utils.text import unwritable
+from musetalk.weights.part_spec import Place
+
+_log = logging.getLogger(__name__)
+# What a talk decides itself of a render.
+OWN_SETTINGS = ("frame_steps", "captions", "length", "tail", "voice_track")
+
+
+@dataclass(frozen=True, slots=True)
+class TalkOptions:
+    """How a talk is made.
+
+    Attributes:
+        quality: Backend, size and encoding at once; see `PRESETS`.
+        layout: Where the presenter stands.
+        aspect: The picture's shape.
+        voice: What reads aloud, by name.
+        reading: How it reads.
+        burn_captions: Whether captions are written into the picture, besides the track that players switch on.
+        allow_static: Whether a still with sound will do where lips cannot be moved.
+        settings: Of the render, as a tree; they win over those of the quality.
+    """
+
+    quality: Quality = "standard"
+    layout: LayoutName = "full"
+    aspect: Aspect = "16:9"
+    voice: str = USUAL
+    reading: Reading = field(default_factory=Reading)
+    burn_captions: bool = False
+    allow_static: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def present(
+    engine: LipSync,
+    script: Script,
+    source: Path | Avatar,
+    out: Path,
+    options: TalkOptions | None = None,
+    *,
+    beside: FileUses | None = None,
+    on_progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> TalkReport:
+    """Make a talk: read a script aloud, let a face speak it, and show its titles, bullets and slides.
+
+    Args:
+        engine: Moves the lips.
+        script: What is said.
+        source: Who says it: a video, a picture, a folder of pictures, or an avatar.
+        out: The video to make; captions get its name with .srt and .vtt. All appear whole or not at all.
+        options: How it is made; None: as usual.
+        beside: Files that the caller reads and writes.
+        on_progress: Called as work goes on.
+        cancel: Ends the work.
+
+    Raises:
+        MuseTalkError: It cannot be done; the subclass and the text say why and what to do. Where lips cannot be moved
+            and `allow_static` is set, a still with sound is made instead, and the report says so.
+    """
+    options, cancel = options or TalkOptions(), cancel or CancelToken()
+    preset = PRESETS[options.quality]
+    values = merged(preset.settings, options.settings)
+    video, settings = source.source if isinstance(source, Avatar) else source, _settings(source, values)
+    srt, vtt = caption_files(out)
+    uses = engine.files(video, Path(), out, settings) + (beside or FileUses())
+    check_output(out, uses.writing(srt, "the captions").writing(vtt, "the captions"), settings.output)
+    notes = _check_script(script, all_shown=options.burn_captions)
+    fps = engine.check_source(video, settings.source).fps
+    voice = VoiceRegistry().open(options.voice, Place(settings.models_dir), options.reading)
+    with temporary_folder(out.parent) as folder:
+        sound, drawn, track = folder / "voice.wav", folder / "talk.json", folder / "captions.srt"
+        talk = speak_script(script, voice, sound, _telling(on_progress or noop, cancel))
+        captions = caption_words(each.words for each in talk.passages)
+        file = TalkFile(
+            talk=talk,
+            layout=options.layout,
+            aspect=options.aspect,
+            shorter=preset.shorter,
+            captions=options.burn_captions,
+            fps=fps,
+        )
+        file.write(drawn)
+        track.write_text(as_srt(captions), "utf-8")
+        step = {"name": "talk", "file": str(drawn)}
+        chosen = _settings(source, {**values, "frame_steps": [step], "captions": str(track)})
+        made, static, report = folder / f"talk{out.suffix.lower()}", "", None
+        try:
+            report = _render(engine, source, sound, made, chosen, on_progress, cancel)
+        except (BackendError, FaceError) as error:
+            if not options.allow_static:
+                raise
+            static = str(error)
+            _log.warning("the lips do not move: %s", static)
+            write_static(
+                video,
+                SoundTrack(sound, voice.rate, None, talk.seconds, 0.0, talk.seconds),
+                made,
+                file,
+                reading=chosen.source,
+                encoder=chosen.encoder,
+                captions=track,
+                why=static,
+                cancel=cancel,
+            )
+        with whole_file(srt) as srt_made, whole_file(vtt) as vtt_made:
+            srt_made.write_text(as_srt(captions), "utf-8")
+            vtt_made.write_text(as_vtt(captions), "utf-8")
+            put_in_place(made, out)
+    if report is not None:
+        report = _told_of(report, out, options)
+    return TalkReport(out, (srt, vtt), talk, voice.fingerprint, report, static, notes)
+
+
+def caption_files(out: Path) -> tuple[Path, Path]:
+    """Return where a talk's captions go: SubRip and WebVTT."""
+    return out.parent / fitting_name(out.stem, ".srt"), out.parent / fitting_name(out.stem, ".vtt")
+
+
+def _settings(source: Path | Avatar, values: Mapping[str, Any]) -> RenderSettings:
+    if isinstance(source, Avatar):
+        return source.settings_with(dict(values))
+    return RenderSettings.parse(dict(values))
+
+
+def _render(
+    engine: LipSync,
+    source: Path | Avatar,
+    voice: Path,
+    out: Path,
+    settings: RenderSettings,
+    on_progress: ProgressCallback | None,
+    cancel: CancelToken,
+) -> RenderReport:
+    if isinstance(source, Avatar):
+        return engine.speak(source, voice, out, settings, on_progress=on_progress, cancel=cancel)
+    return engine.render(source, voice, out, settings, on_progress=on_progress, cancel=cancel)
+
+
+def _telling(tell: ProgressCallback, cancel: CancelToken) -> Callable[[int, int], None]:
+    def told(done: int, total: int) -> None:
+        cancel.check()
+        tell(ProgressEvent("preflight", done, total, note="" if done else "reading the script aloud"))
+
+    return told
+
+
+def _check_script(script: Script, *, all_shown: bool) -> tuple[str, ...]:
+    """Make sure that all of a script can be shown, before hours are spent on it; return what is left out.
+
+    Args:
+        script: What is said.
+        all_shown: Whether what is spoken is written into the picture, too.
+
+    Raises:
+        ScriptError: A slide cannot be read, or there is no font here for some letters.
+    """
+    for slide in script.slides:
+        if slide.path is not None:
+            read_slide(slide.path, slide.line)
+    left_out = dict[str, None]()
+    for passage in script.passages:
+        missing = unwritable(without_notes(passage.text) if all_shown else passage.shown)
+        letters = [letter for letter in missing if letter.isalnum()]
+        if letters:
+            problem = f"there is no font here for {', '.join(letters[:8])} in line {passage.line} of the script"
+            raise ScriptError(problem, "install one that has these letters, such as Noto", line=passage.line)
+        left_out |= dict.fromkeys(missing)
+    return (f"there is no font here for {' '.join(left_out)}: left out of the picture",) if left_out else ()
+
+
+def _told_of(report: RenderReport, out: Path, options: TalkOptions) -> RenderReport:
+    """Return a render's report as of the talk: without what was only there while it was made."""
+    step = {"name": "talk", "layout": options.layout, "aspect": options.aspect, "captions": options.burn_captions}
+    settings = {**report.settings, "frame_steps": [], "captions": None}
+    return replace(report, output=str(out), frame_steps=(step,), settings=settings)

@@ -1,0 +1,73 @@
+"""A still with sound, where lips cannot be moved and the user said that this will do."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from pathlib import Path
+
+from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.media.frames import FrameLayout, frame_of
+from musetalk.media.probe import probe_wanted
+from musetalk.media.reader import read_frames
+from musetalk.media.types import ColorTags
+from musetalk.media.writer import VideoWriter
+from musetalk.presenter.step import TalkPicture
+from musetalk.presenter.talk_file import TalkFile
+from musetalk.progress import CancelToken
+from musetalk.settings import EncoderSettings, SourceSettings
+
+LABEL = "Still picture: the lips do not move"
+
+
+def write_static(
+    source: Path,
+    sound: SoundTrack,
+    out: Path,
+    talk: TalkFile,
+    *,
+    reading: SourceSettings,
+    encoder: EncoderSettings,
+    captions: Path | None,
+    why: str,
+    cancel: CancelToken,
+) -> None:
+    """Write a talk in which the presenter is the first frame of the source, and say so in the file's metadata.
+
+    Args:
+        source: A video, a picture, or a folder of pictures.
+        sound: The voice.
+        out: The file to make; it is written beside the voice until it is whole.
+        talk: What is drawn beside the presenter.
+        reading: How the source is read.
+        encoder: Codec and quality.
+        captions: Those that go with it; None: none.
+        why: Why the lips do not move.
+        cancel: Ends the work.
+
+    Raises:
+        MediaError: The source cannot be read.
+        OutputError: The file cannot be written.
+    """
+    probed = probe_wanted(source, reading, cancel)
+    with closing(read_frames(probed, 0, 1, cancel=cancel)) as frames:
+        still = next(frames)
+    draw = TalkPicture(talk)
+    first = draw(still, 0)
+    writer = VideoWriter(
+        out,
+        folder=sound.voice.parent,
+        layout=FrameLayout(first.shape[1], first.shape[0]),
+        fps=talk.fps,
+        sound=sound,
+        color=ColorTags(),
+        settings=encoder,
+        comment=f"MuseTalk Hybrid. {LABEL} ({why})",
+        captions=captions,
+        cancel=cancel,
+    )
+    with writer:
+        for number in range(math.ceil(sound.seconds * talk.fps)):
+            cancel.check()
+            writer.write(frame_of(draw(still, number)))
+        writer.finish()

@@ -1,0 +1,146 @@
+"""A script that was spoken: one voice, and when each word, bullet and slide comes."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from musetalk.errors import SpeechError
+from musetalk.presenter.script import Passage, Pause, Script, Slide
+from musetalk.tts.sentences import split_sentences
+from musetalk.tts.types import Speech, TextToSpeech, TimedPhoneme, TimedWord
+from musetalk.utils.arrays import Float32Array
+
+# Seconds of silence after what is spoken, besides what the voice itself leaves between sentences.
+_AFTER = {"title": 0.4, "bullet": 0.2, "text": 0.25}
+_AT_THE_END = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenPassage:
+    """What was spoken in one go.
+
+    Attributes:
+        passage: What.
+        words: As they are written, in order, in seconds of the talk.
+    """
+
+    passage: Passage
+    words: tuple[TimedWord, ...]
+
+    @property
+    def start(self) -> float:
+        """When its first word begins, in seconds."""
+        return self.words[0].start
+
+    @property
+    def stop(self) -> float:
+        """When its last word ends, in seconds."""
+        return self.words[-1].stop
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSlide:
+    """A picture that is shown from a time on, until the next one.
+
+    Attributes:
+        path: Of the picture; None: none is shown.
+        start: Seconds.
+        line: Of the script.
+    """
+
+    path: Path | None
+    start: float
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A script that was spoken.
+
+    Attributes:
+        seconds: How long it is.
+        passages: In order.
+        slides: In order.
+        phonemes: In order.
+    """
+
+    seconds: float
+    passages: tuple[SpokenPassage, ...]
+    slides: tuple[ShownSlide, ...]
+    phonemes: tuple[TimedPhoneme, ...]
+
+    @property
+    def words(self) -> tuple[TimedWord, ...]:
+        """All that is spoken, as it is written, in order."""
+        return tuple(word for passage in self.passages for word in passage.words)
+
+
+def speak_script(
+    script: Script, voice: TextToSpeech, path: Path, told: Callable[[int, int], None] = lambda _done, _all: None
+) -> Talk:
+    """Speak a script into a WAV file, sentence by sentence: memory does not grow with its length.
+
+    Args:
+        script: What to say.
+        voice: Who says it.
+        path: The file: int16, mono, at the voice's rate.
+        told: Is told how many items of the script are spoken, and of how many.
+
+    Raises:
+        SpeechError: The voice cannot say something; tells the line.
+        Cancelled: By what is told.
+    """
+    passages, slides, phonemes = list[SpokenPassage](), list[ShownSlide](), list[TimedPhoneme]()
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, voice.rate, 0, "NONE", ""))
+
+        def now() -> float:
+            return file.tell() / voice.rate
+
+        for number, item in enumerate(script.items):
+            told(number, len(script.items))
+            if isinstance(item, Slide):
+                slides.append(ShownSlide(item.path, now(), item.line))
+            elif isinstance(item, Pause):
+                file.writeframes(_silence(item.seconds, voice.rate))
+            else:
+                words = list[TimedWord]()
+                for sentence in filter(_says_something, split_sentences(item.text)):
+                    start, speech = now(), _speak(voice, sentence, item.line)
+                    words += [word.later(start) for word in speech.words]
+                    phonemes += [sound.later(start) for sound in speech.phonemes]
+                    file.writeframes(_pcm(speech.samples))
+                passages.append(SpokenPassage(item, tuple(words)))
+                file.writeframes(_silence(_AFTER[item.kind], voice.rate))
+        file.writeframes(_silence(_AT_THE_END, voice.rate))
+        told(len(script.items), len(script.items))
+        return Talk(now(), tuple(passages), tuple(slides), tuple(phonemes))
+
+
+def _speak(voice: TextToSpeech, sentence: str, line: int) -> Speech:
+    """Return a sentence as it is spoken.
+
+    Raises:
+        SpeechError: It cannot be; tells the line.
+    """
+    try:
+        return voice.speak(sentence)
+    except SpeechError as error:
+        raise error.retold(f"in line {line} of the script, {error.problem}") from error
+
+
+def _says_something(sentence: str) -> bool:
+    return any(letter.isalnum() for letter in sentence)
+
+
+def _silence(seconds: float, rate: int) -> bytes:
+    return bytes(2 * round(seconds * rate))
+
+
+def _pcm(samples: Float32Array) -> bytes:
+    return np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()

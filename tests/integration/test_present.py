@@ -1,0 +1,192 @@
+"""Talks, from a script to the file with its captions, through the doors that people use."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from musetalk.avatars.store import AvatarStore
+from musetalk.backends.preview.spec import PREVIEW
+from musetalk.backends.registry import BackendRegistry
+from musetalk.errors import Cancelled, OutputError
+from musetalk.lipsync import LipSync
+from musetalk.presenter.present import TalkOptions, present
+from musetalk.presenter.report import TalkReport
+from musetalk.presenter.script import Script, parse_script
+from musetalk.progress import CancelToken, ProgressEvent
+from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
+from tests.helpers.command import musetalk
+from tests.helpers.everywhere import EverywhereAFace
+from tests.helpers.media import decode, decode_sound, describe, ffmpeg, stream_seconds
+
+pytestmark = pytest.mark.integration
+SCRIPT = "# A talk\n\nPapa made it.\n\n- one [pause 0.3] thing\n"
+SMALL = {"encoder": {"preset": "ultrafast"}}
+DRAFT = TalkOptions(quality="draft", aspect="1:1", layout="split", burn_captions=True, settings=SMALL)
+
+
+@pytest.fixture(autouse=True)
+def tidy(no_child_left: None) -> None:
+    """Nothing is left running."""
+
+
+@pytest.fixture(scope="module")
+def face(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("face") / "face.png"
+    Image.fromarray(small_portrait).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine() -> LipSync:
+    return LipSync(BackendRegistry((PREVIEW,)), EverywhereAFace())
+
+
+def written(text: str = SCRIPT) -> Script:
+    return parse_script(text, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def made(engine: LipSync, face: Path, tmp_path_factory: pytest.TempPathFactory) -> TalkReport:
+    return present(engine, written(), face, tmp_path_factory.mktemp("talk") / "talk.mp4", DRAFT)
+
+
+def test_a_talk_is_as_long_as_its_voice_and_as_large_as_was_said(made: TalkReport) -> None:
+    picture, heard = stream_seconds(made.output, "v:0"), stream_seconds(made.output, "a:0")
+    assert abs(float(picture) - made.talk.seconds) <= 0.04
+    assert abs(float(heard) - made.talk.seconds) <= 0.04
+    assert decode(made.output)[0].shape == (480, 480, 3)
+
+
+def test_words_are_heard_when_the_report_says_so(made: TalkReport) -> None:
+    sound = np.abs(decode_sound(made.output))
+    papa, thing = made.talk.passages[1], made.talk.passages[3]
+
+    def loudest(start: float, stop: float) -> float:
+        return float(sound[round(start * 16_000) : round(stop * 16_000)].max())
+
+    assert loudest(papa.start, papa.stop) > 0.05
+    assert loudest(thing.start - 0.3, thing.start - 0.05) < 0.01
+
+
+def test_bullets_are_seen_when_they_are_spoken(made: TalkReport) -> None:
+    frames = decode(made.output)
+    bullet = made.talk.passages[2].start
+    panel = frames[:, 120:300, 230:450].astype(int)  # below the title, right of the presenter
+    light = (panel.min(axis=3) > 180).sum(axis=(1, 2))
+    assert light[round((bullet - 0.15) * 25)] == 0
+    assert light[round((bullet + 0.15) * 25)] > 5
+
+
+def test_captions_go_with_it(made: TalkReport) -> None:
+    srt, vtt = made.captions
+    assert [path.name for path in made.captions] == ["talk.srt", "talk.vtt"]
+    words = " ".join(line for line in srt.read_text().splitlines() if line and "-->" not in line and not line.isdigit())
+    assert words == "A talk Papa made it. one thing"
+    assert vtt.read_text().startswith("WEBVTT\n\n00:00:00.")
+    track = ffmpeg("-i", str(made.output), "-map", "0:s:0", "-f", "srt", "-").decode()
+    assert track.split() == srt.read_text().split()
+    assert not any(path.name.startswith(".") for path in made.output.parent.iterdir())
+
+
+def test_the_report_tells_what_was_said_and_that_lips_move(made: TalkReport) -> None:
+    told = json.loads(json.dumps(made.to_dict()))
+    assert told["lips_move"] is True
+    assert [passage["kind"] for passage in told["passages"]] == ["title", "text", "bullet", "text"]
+    assert told["render"]["output"] == str(made.output)
+    assert told["render"]["frame_steps"] == [
+        {"name": "talk", "layout": "split", "aspect": "1:1", "captions": True},
+    ]
+    assert "Preview backend" in describe(made.output)
+
+
+def test_an_avatar_gives_the_talk(engine: LipSync, face: Path, made: TalkReport, tmp_path: Path) -> None:
+    settings = RenderSettings.parse({"backend": "preview"})
+    avatar = engine.create_avatar(face, AvatarStore(tmp_path / "avatars").place("me"), settings, name="me")
+    report = present(engine, written(), avatar, tmp_path / "talk.mkv", DRAFT)
+    assert report.render is not None
+    assert report.render.avatar == "me"
+    first, other = decode(made.output), decode(report.output)
+    assert first.shape == other.shape
+    assert ffmpeg("-i", str(report.output), "-map", "0:s:0", "-f", "srt", "-")
+
+
+def test_where_lips_cannot_move_it_fails_and_nothing_is_there(engine: LipSync, face: Path, tmp_path: Path) -> None:
+    code, _, said = musetalk("present", script_in(tmp_path), face, "-o", tmp_path / "a.mp4", "--quality", "high")
+    assert code == 1
+    assert "latentsync-1.6" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["script.md"]
+
+
+def test_a_still_is_made_only_where_it_was_allowed_and_says_what_it_is(face: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ("--quality", "high", "--allow-static", "--report", report, "--preset", "ultrafast", "-q")
+    code, said, _ = musetalk("present", script_in(tmp_path, "Hello."), face, "-o", tmp_path / "a.mp4", *options)
+    assert code == 3
+    assert "still picture: the lips do not move" in said
+    assert "the lips do not move" in describe(tmp_path / "a.mp4")
+    told = json.loads(report.read_text())
+    assert told["lips_move"] is False
+    assert "latentsync-1.6" in told["static"]
+    assert told["render"] is None
+    frames = decode(tmp_path / "a.mp4")
+    assert frames[0].shape == (1080, 1920, 3)
+    assert abs(len(frames) - told["seconds"] * 25) <= 1
+
+
+def script_in(folder: Path, text: str = SCRIPT) -> Path:
+    path = folder / "script.md"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the script says nothing"),
+        ("Hello.\n\nIt is [foo].", r"line 3 of the script has \[foo\]"),
+        ("Hello.\n[slide none.png]", "line 2 of the script shows none.png, which is not there"),
+        ("Hello.\n[slide script.md]", "line 2 of the script shows .*script.md, which is no picture"),
+        ("Hello.\n\nNow 日本語.", 'in line 3 of the script, "日本語" cannot be read aloud'),
+    ],
+)
+def test_bad_scripts_are_told_with_their_line(face: Path, tmp_path: Path, text: str, said: str) -> None:
+    code, _, error = musetalk(
+        "present", script_in(tmp_path, text), face, "-o", tmp_path / "a.mp4", "--quality", "draft"
+    )
+    assert code == 1
+    assert re.search(said, error)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["script.md"]
+
+
+def test_words_that_are_no_choice_are_told(face: Path, tmp_path: Path) -> None:
+    for option, value in (("--layout", "round"), ("--quality", "best"), ("--aspect", "4:3")):
+        code, _, said = musetalk("present", script_in(tmp_path), face, "-o", tmp_path / "a.mp4", option, value)
+        assert code == 2
+        assert "choose one of" in said
+
+
+def test_captions_do_not_overwrite_what_is_read(engine: LipSync, face: Path, tmp_path: Path) -> None:
+    source = tmp_path / "talk.srt"
+    source.write_bytes(face.read_bytes())
+    with pytest.raises(OutputError, match="the captions"):
+        present(engine, written(), source, tmp_path / "talk.mp4", DRAFT)
+
+
+def test_stopping_leaves_nothing(engine: LipSync, face: Path, tmp_path: Path) -> None:
+    for stage in ("preflight", "render"):
+        cancel = CancelToken()
+
+        def stop(event: ProgressEvent, stage: str = stage, cancel: CancelToken = cancel) -> None:
+            if event.stage == stage and event.done:
+                cancel.cancel()
+
+        with pytest.raises(Cancelled):
+            present(engine, written(), face, tmp_path / "talk.mp4", DRAFT, on_progress=stop, cancel=cancel)
+        assert list(tmp_path.iterdir()) == []
