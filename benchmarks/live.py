@@ -22,10 +22,9 @@ import psutil
 
 from benchmarks.common import ASSETS, machine, make_clip, make_voice, measured, publish, table
 from musetalk.lipsync import LipSync
-from musetalk.settings import RenderSettings
+from musetalk.settings import CHUNK_SECONDS, RenderSettings
 from musetalk.streaming.pacing import paced
 from musetalk.streaming.session import StreamingSession
-from musetalk.streaming.types import CHUNK_SECONDS
 from musetalk.utils.arrays import Int16Array
 
 SIZE = (854, 480)

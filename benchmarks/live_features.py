@@ -23,7 +23,8 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from benchmarks.common import ASSETS, machine, publish, table
 from benchmarks.full_size import random_network
 from musetalk.audio.features import measure_features
-from musetalk.audio.live_features import HOP_STEPS, LiveFeatures
+from musetalk.audio.live_features import LiveFeatures
+from musetalk.audio.live_voice import HOP_STEPS
 from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, SpeechEncoder
 from musetalk.audio.whisper import WHISPER_TINY, load_whisper
 from musetalk.audio.windows import FeatureTrack

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from musetalk.cli.main import run
 from musetalk.cli.options import cancel_on_signal
 from musetalk.errors import OutputError, SettingsError
-from musetalk.settings import parse_rate
+from musetalk.settings import CHUNK_SECONDS, LOOKAHEAD_CHUNKS, parse_rate
 from scripts.generate import open_named
 
 if TYPE_CHECKING:
@@ -54,7 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch_size", type=int, default=8, help="frames at once")
     add("--avatar_id", required=True, help="name or id of the avatar")
     add("--avatar_root", type=Path, help="folder of avatars, of MuseTalk's caches too; unset: the user's")
-    add("--lookahead_chunks", type=int, default=2, help="chunks of 80 ms that are known before speech begins")
+    add(
+        "--lookahead_chunks",
+        type=int,
+        default=LOOKAHEAD_CHUNKS,
+        help="chunks of 80 ms that are known before speech begins",
+    )
     add("--fps", type=parse_rate, help="of MuseTalk's caches (unset: 25); of others it has to be theirs")
     add("--no_audio_playback", action="store_true", help="play nothing, and do not wait for what is played")
     return parser
@@ -63,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def _stream(flags: argparse.Namespace) -> None:
     from musetalk.lipsync import LipSync  # noqa: PLC0415 - so that --help is quick
     from musetalk.media.sound.voice import extract_voice  # noqa: PLC0415
-    from musetalk.streaming.types import CHUNK_SECONDS, LiveOptions  # noqa: PLC0415
+    from musetalk.streaming.types import LiveOptions  # noqa: PLC0415
     from musetalk.utils.files import make_room_for, temporary_folder, whole_file  # noqa: PLC0415
     from musetalk.utils.stopping import ends_by  # noqa: PLC0415
 
@@ -125,7 +130,6 @@ def _speak(
 
 def _push(session: StreamingSession, voice: Voice, cancel: CancelToken) -> None:
     from musetalk.media.sound.wav import read_wav  # noqa: PLC0415 - so that --help is quick
-    from musetalk.streaming.types import CHUNK_SECONDS  # noqa: PLC0415
 
     for block in read_wav(voice.speech).blocks(round(CHUNK_SECONDS * voice.rate), cancel):
         session.push(block, voice.rate)

@@ -6,21 +6,18 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
-from musetalk.audio.live_voice import LiveVoice, SlidingVoice
+from musetalk.audio.live_voice import HOP_STEPS, LOOKAHEAD_STEPS, LiveVoice, SlidingVoice
 from musetalk.audio.types import STEPS_PER_SECOND, Seams, SpeechEncoder
 from musetalk.audio.whole_voice import WholeVoice
 from musetalk.audio.windows import PADDING_LEFT, PADDING_RIGHT, FeatureTrack, step_numbers
 from musetalk.utils.arrays import Float32Array
 
-LOOKAHEAD_STEPS = 8  # 160 ms
-HOP_STEPS = 4  # 80 ms
-
 
 class LiveFeatures:
     """A voice's hidden states, one window per output frame, while it is heard. A `SpeechTrack` that grows.
 
-    Its features are those of a file with that voice, as far as a bounded look-ahead can tell, and the same however its
-    samples are cut. What was given out never changes. For one thread at a time; a context manager.
+    Its features are those that `measure_features` gives a file with that voice and these seams, however its samples are
+    cut. What was given out never changes. For one thread at a time; a context manager.
 
     Memory is bounded if `forget` is called; the encoder is called once for each hop of the voice, twice in the rare
     passages from one of its windows to the next.
@@ -28,13 +25,13 @@ class LiveFeatures:
     Args:
         encoder: Makes the hidden states.
         fps: Output frames a second.
-        lookahead_steps: Steps, 20 ms each, that are heard beyond those that a frame hears before it is known. None: all
-            of the voice, which then has the features that `measure_features` gives it, by way of files.
-        hop_steps: Steps between two calls of the encoder; a frame waits for the next one.
+        seams: How the encoder's windows are joined. "live": as the voice is known so far; else nothing is known before
+            it has ended, and all of it goes by way of files.
+        lookahead_steps: Steps, 20 ms each, that are heard with "live" beyond those that a frame hears.
+        hop_steps: Steps between two calls of the encoder with "live"; a frame waits for the next one.
         left: Context before each frame, in frames at 25 fps.
         right: Context after it, in frames at 25 fps.
-        seams: How the encoder's windows are joined where `lookahead_steps` is None.
-        folder: For temporary files then; None: the system's.
+        folder: For temporary files; None: the system's.
 
     Raises:
         ValueError: The encoder's window is too short for the look-ahead and the hop.
@@ -45,22 +42,22 @@ class LiveFeatures:
         encoder: SpeechEncoder,
         fps: Fraction,
         *,
-        lookahead_steps: int | None = LOOKAHEAD_STEPS,
+        seams: Seams = "live",
+        lookahead_steps: int = LOOKAHEAD_STEPS,
         hop_steps: int = HOP_STEPS,
         left: int = PADDING_LEFT,
         right: int = PADDING_RIGHT,
-        seams: Seams = "smooth",
         folder: Path | None = None,
     ) -> None:
         self._fps = fps
         self._left, self._right = left, right
         self._files: tempfile.TemporaryDirectory[str] | None = None
         self._voice: LiveVoice
-        if lookahead_steps is None:
+        if seams == "live":
+            self._voice = SlidingVoice(encoder, hop_steps, lookahead_steps)
+        else:
             self._files = tempfile.TemporaryDirectory(dir=folder)
             self._voice = WholeVoice(encoder, Path(self._files.name) / "voice.npy", seams)
-        else:
-            self._voice = SlidingVoice(encoder, hop_steps, lookahead_steps)
         spec = encoder.audio_spec
         self._track = FeatureTrack(self._voice, fps=fps, frame_count=0, audio_spec=spec, left=left, right=right)
         self._frame_count: int | None = None  # once it has ended

@@ -11,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.audio.feature_store import in_half_precision
-from musetalk.audio.features import fill_window, loudness_of, mix
 from musetalk.audio.mel import SILENCE, MelStream, numbers_only
+from musetalk.audio.seams import fill_window, loudness_of, mix
 from musetalk.audio.sliding import SlidingWindow
 from musetalk.audio.types import FRAMES_PER_STEP, SAMPLES_PER_STEP, HiddenStates, SpeechEncoder
 from musetalk.utils.arrays import Float32Array
+
+LOOKAHEAD_STEPS = 8  # 160 ms
+HOP_STEPS = 4  # 80 ms
 
 
 class LiveVoice(HiddenStates, Protocol):

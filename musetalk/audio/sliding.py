@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from musetalk.audio.features import fade_of, overlap_of
+from musetalk.audio.seams import fade_of, overlap_of
 from musetalk.utils.arrays import Float32Array
 
 _SEARCHED = 6  # the passage is looked for in the last sixth of a window: 5 s of Whisper's 30

@@ -14,7 +14,8 @@ STEPS_PER_SECOND = 50  # encoder steps: two hops of 10 ms each
 SAMPLES_PER_STEP = 320  # at 16 kHz
 FRAMES_PER_STEP = 2  # of the log-mel
 
-Seams: TypeAlias = Literal["smooth", "upstream"]
+WholeSeams: TypeAlias = Literal["smooth", "upstream"]
+Seams: TypeAlias = WholeSeams | Literal["live"]
 
 
 @dataclass(frozen=True, slots=True)

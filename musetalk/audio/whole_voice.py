@@ -9,7 +9,7 @@ from musetalk.audio.feature_store import FeatureFile
 from musetalk.audio.features import measure_features
 from musetalk.audio.mel import numbers_only
 from musetalk.audio.spool import Spool
-from musetalk.audio.types import Seams, SpeechEncoder
+from musetalk.audio.types import SpeechEncoder, WholeSeams
 from musetalk.utils.arrays import Float32Array
 
 _READ = 2**16  # samples at once
@@ -29,7 +29,7 @@ class WholeVoice:
         OutputError: The disk is full or cannot be written to; so do `push` and `end`.
     """
 
-    def __init__(self, encoder: SpeechEncoder, path: Path, seams: Seams) -> None:
+    def __init__(self, encoder: SpeechEncoder, path: Path, seams: WholeSeams) -> None:
         self._encoder = encoder
         self._path = path
         self._seams = seams

@@ -32,6 +32,16 @@ def step_numbers(
     return own[:, None] + around
 
 
+def steps_beyond(lookahead: Fraction, right: int) -> int:
+    """Return how many steps a look-ahead reaches beyond those that a frame hears itself.
+
+    Args:
+        lookahead: Seconds, from the frame's end on.
+        right: The frame's context after it, in frames at 25 fps.
+    """
+    return max(0, round(lookahead * STEPS_PER_SECOND) - right * STEPS_PER_FRAME)
+
+
 def windows_with_zeros(features: Float32Array, numbers: Int64Array) -> Float32Array:
     """Gather windows; steps outside the voice are zeros, as in MuseTalk.
 

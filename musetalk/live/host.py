@@ -24,7 +24,8 @@ from musetalk.live.sinks import EncodedSink, OpenSink
 from musetalk.live.slots import Slots
 from musetalk.live.socket import Socket
 from musetalk.media.ffmpeg_commands import LIVE_RATE
-from musetalk.streaming.types import CHUNK_SECONDS, LiveOptions
+from musetalk.settings import CHUNK_SECONDS
+from musetalk.streaming.types import LiveOptions
 
 _log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from musetalk.errors import LiveError, MuseTalkError
+from musetalk.settings import LOOKAHEAD_CHUNKS, MOST_LOOKAHEAD_CHUNKS
 from musetalk.streaming.types import SpeechDetection
 
 _LONGEST = 200  # of an error in which a client's own words are
@@ -30,7 +31,7 @@ class Start(BaseModel):
     type: Literal["start"]
     avatar: str = Field(min_length=1, max_length=200)
     rate: int = Field(16_000, ge=8_000, le=48_000)
-    lookahead_chunks: int = Field(2, ge=0, le=50)
+    lookahead_chunks: int = Field(LOOKAHEAD_CHUNKS, ge=0, le=MOST_LOOKAHEAD_CHUNKS)
     max_height: int | None = Field(None, ge=64, le=4320)
     vad: SpeechDetection = "level"
 

@@ -369,6 +369,7 @@ def _hear(
             run=run,
             silence=silence,
             around=None if window is None else window.frame,
+            wanted=None if window is None else window.clip,
         )
     whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
     if voice is not None and not voice.silent and whole and not envelope.speaks:

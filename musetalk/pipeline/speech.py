@@ -14,7 +14,7 @@ from musetalk.audio.features import measure_features
 from musetalk.audio.silence import silence_samples, silent_samples
 from musetalk.audio.track import SpeechTrack
 from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND
-from musetalk.audio.windows import FeatureTrack
+from musetalk.audio.windows import FeatureTrack, step_numbers, steps_beyond
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
 from musetalk.pipeline.components import Components
 from musetalk.progress import CancelToken, RenderRun
@@ -37,6 +37,7 @@ def extract_features(
     run: RenderRun,
     silence: SilenceSettings | None = None,
     around: int | None = None,
+    wanted: range | None = None,
 ) -> tuple[SpeechTrack, EnvelopeTrack]:
     """Measure a voice: all of it, or what matters around one output frame.
 
@@ -53,6 +54,7 @@ def extract_features(
         run: Progress, cancellation.
         silence: What the mouth does in pauses: where it comes to rest, networks hear nothing. None: they hear all.
         around: The output frame; None: all frames matter.
+        wanted: With it, the output frames that will be asked for.
 
     Returns:
         What the generator takes, and the envelope.
@@ -68,18 +70,24 @@ def extract_features(
         return envelope, envelope
     silent = () if silence is None else silent_samples(envelope, silence, fps, frame_count)
     first = 0 if around is None else _excerpt_start(voice, fps, around)
+    left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
+    steps = None
+    if wanted is not None:
+        numbers = step_numbers(wanted.start, wanted.stop, fps, left, right) - first
+        steps = range(int(numbers.min()), int(numbers.max()) + 1)
     with closing(_samples(voice, None if around is None else first, folder, run.cancel)) as blocks:
         features = measure_features(
             silence_samples(blocks, silent, first * SAMPLES_PER_STEP),
             encoder,
             folder / "features.npy",
             seams=settings.seams,
+            lookahead_steps=steps_beyond(settings.lookahead, right),
+            wanted=steps,
             cache=components.features,
             on_step=lambda done, total: run.emit("speech", done, total),
             cancel=run.cancel,
         )
     run.emit("speech", features.steps, features.steps)
-    left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
     spec = encoder.audio_spec
     track = FeatureTrack(
         features, fps=fps, frame_count=frame_count, audio_spec=spec, left=left, right=right, first_step=first

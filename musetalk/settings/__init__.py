@@ -39,7 +39,10 @@ from musetalk.settings.render import MAX_SLOWDOWN, PUBLISHED_LOOK, RenderSetting
 from musetalk.settings.steps import FrameStepChoice
 from musetalk.settings.values import (
     AUTO,
+    CHUNK_SECONDS,
     FASTEST_RATE,
+    LOOKAHEAD_CHUNKS,
+    MOST_LOOKAHEAD_CHUNKS,
     PARSED_SHAPES,
     SLOWEST_RATE,
     Background,
@@ -56,8 +59,11 @@ from musetalk.settings.values import (
 
 __all__ = [
     "AUTO",
+    "CHUNK_SECONDS",
     "FASTEST_RATE",
+    "LOOKAHEAD_CHUNKS",
     "MAX_SLOWDOWN",
+    "MOST_LOOKAHEAD_CHUNKS",
     "PARSED_SHAPES",
     "PRESET_STEPS",
     "PUBLISHED_LOOK",

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from musetalk.settings.fields import NamesOf, Settings, setting
-from musetalk.settings.values import AUTO, MaskShape, ShownShape, V1Speech
+from musetalk.settings.values import (
+    AUTO,
+    CHUNK_SECONDS,
+    LOOKAHEAD_CHUNKS,
+    MOST_LOOKAHEAD_CHUNKS,
+    MaskShape,
+    ShownShape,
+    V1Speech,
+)
 from musetalk.utils.extensions import DETECTORS, ENHANCERS
 
 _SECONDS, _FACE_WIDTHS, _SQUARE = "seconds", "face widths", "of the blended square"
@@ -184,8 +193,17 @@ class SilenceSettings(Settings):
 class SpeechSettings(Settings):
     """How networks hear the voice."""
 
-    seams: Literal["smooth", "upstream"] = setting(
-        "smooth", "how windows of 30 s are joined; upstream: cut as upstream does, jumps included"
+    seams: Literal["smooth", "upstream", "live"] = setting(
+        "smooth",
+        "how windows of 30 s are joined; upstream: cut as upstream does, jumps included; live: heard as while it "
+        "arrives, a window for every 80 ms",
+    )
+    lookahead_chunks: int = setting(
+        LOOKAHEAD_CHUNKS,
+        "with live seams, how much of the voice is known beyond a frame",
+        unit="chunks of 80 ms",
+        ge=0,
+        le=MOST_LOOKAHEAD_CHUNKS,
     )
     musetalk_v1: V1Speech = setting(
         "released",
@@ -198,6 +216,11 @@ class SpeechSettings(Settings):
     audio_padding_length_right: int = setting(
         2, "context after a frame", unit="frames at 25 fps", flag="audio-padding-length-right", ge=0, le=10
     )
+
+    @property
+    def lookahead(self) -> Fraction:
+        """Seconds of the voice that are known beyond a frame with live seams."""
+        return self.lookahead_chunks * CHUNK_SECONDS
 
 
 class NetworkSettings(Settings):

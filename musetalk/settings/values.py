@@ -18,6 +18,9 @@ ShownShape = DrawnShape | ParsedShape | Literal["painted"]  # painted: what the 
 Background = Literal["white", "black"]
 Deinterlace = Literal["auto", "on", "off"]
 V1Speech = Literal["released", "later"]
+CHUNK_SECONDS = Fraction(2, 25)  # 80 ms, in which look-ahead is counted
+LOOKAHEAD_CHUNKS = 2
+MOST_LOOKAHEAD_CHUNKS = 50
 MaskShape = Literal["auto"] | DrawnShape | ParsedShape
 
 

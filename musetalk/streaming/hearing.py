@@ -9,11 +9,12 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.audio.envelope import EnvelopeMeter, EnvelopeTrack
-from musetalk.audio.live_features import HOP_STEPS, LiveFeatures
+from musetalk.audio.live_features import LiveFeatures
 from musetalk.audio.live_silence import LivePresence, SpeechFinder, SpeechFrames
+from musetalk.audio.live_voice import HOP_STEPS
 from musetalk.audio.silero import SileroFinder, load_silero
-from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, SpeechEncoder
-from musetalk.audio.windows import STEPS_PER_FRAME
+from musetalk.audio.types import SAMPLES_PER_STEP, SpeechEncoder
+from musetalk.audio.windows import steps_beyond
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.streaming.types import LiveOptions, LiveSpeech, LiveTrack
 from musetalk.utils.arrays import Float32Array
@@ -46,12 +47,12 @@ def hear_voice(
             return PausingVoice(LiveEnvelope(meter, pauses.push), pauses)
         return PausingVoice(LiveEnvelope(meter), pauses, finder)
     left, right = wanted.audio_padding_length_left, wanted.audio_padding_length_right
-    ahead = None
-    if options.lookahead is not None:  # of which a frame's own window takes a part
-        ahead = max(0, round(options.lookahead * STEPS_PER_SECOND) - right * STEPS_PER_FRAME)
-    seams = wanted.seams
-    features = LiveFeatures(encoder, fps, lookahead_steps=ahead, left=left, right=right, seams=seams)
-    return PausingVoice(features, pauses, finder, None if ahead is None else HOP_STEPS * SAMPLES_PER_STEP)
+    seams, lookahead, hop = wanted.seams, wanted.lookahead, None
+    if options.lookahead is not None:
+        seams, lookahead, hop = "live", options.lookahead, HOP_STEPS * SAMPLES_PER_STEP
+    ahead = steps_beyond(lookahead, right)
+    features = LiveFeatures(encoder, fps, seams=seams, lookahead_steps=ahead, left=left, right=right)
+    return PausingVoice(features, pauses, finder, hop)
 
 
 def _pauses(silence: SilenceSettings, finder: SpeechFinder, fps: Fraction, options: LiveOptions) -> LivePresence | None:

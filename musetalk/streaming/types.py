@@ -7,10 +7,9 @@ from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias
 
 from musetalk.media.frames import Frame
+from musetalk.settings import CHUNK_SECONDS, LOOKAHEAD_CHUNKS
 from musetalk.utils.arrays import Float32Array
 
-CHUNK_SECONDS = Fraction(2, 25)  # 80 ms, in which look-ahead is counted
-LOOKAHEAD_CHUNKS = 2
 SpeechDetection: TypeAlias = Literal["level", "silero"]
 
 

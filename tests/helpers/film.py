@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,12 @@ def settings(models: Path, **values: object) -> RenderSettings:
     return RenderSettings.parse({**base, **values})
 
 
-def write_film(folder: Path, portrait: UInt8Array, length: int, face: range) -> Path:
+def write_film(folder: Path, portrait: UInt8Array, length: int, face: range, fps: Fraction = Fraction(25)) -> Path:
     """A film of that many frames, in some of which a portrait drifts by a pixel a frame; the others are grey."""
     frames = np.full((length, *portrait.shape), 128, np.uint8)
     for frame in face:
         frames[frame] = np.roll(portrait, frame - face.start, axis=1)
-    return write_video(folder / "film.mp4", frames, 25, "-qp", "0")
+    return write_video(folder / "film.mp4", frames, fps, "-qp", "0")
 
 
 def write_words(folder: Path, length: int) -> Path:

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from musetalk.faces.parsing.parser import BiSeNetParser
 from musetalk.lipsync import LipSync
 from musetalk.media.frames import Frame
 from musetalk.media.playback import play
-from musetalk.media.writer import VideoWriter
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
@@ -34,6 +32,7 @@ from scripts.generate import main as generate
 from tests.helpers.command import musetalk
 from tests.helpers.errors import raises_kind
 from tests.helpers.film import FACE, FILM, settings, write_film, write_words
+from tests.helpers.handed import Handed, watch_handed
 
 pytestmark = pytest.mark.integration
 PREVIEW = RenderSettings.parse({"backend": "preview", "detector": {"name": "haar"}, "blend": {"sharpness": "none"}})
@@ -51,28 +50,9 @@ class Faces:
         return np.stack([np.roll(made, int(crop.mean()) % 7, axis=1) for crop in crops]).astype(np.uint8)
 
 
-class Handed:
-    """Digests of the frames that renders hand to their encoders, which need not repeat themselves."""
-
-    def __init__(self) -> None:
-        self.frames: dict[Path, list[bytes]] = {}
-
-    def same(self, out: Path, other: Path) -> bool:
-        """Whether two outputs are of the same frames."""
-        return len(self.frames[out]) > 0 and self.frames[out] == self.frames[other]
-
-
 @pytest.fixture(autouse=True)
 def handed(monkeypatch: pytest.MonkeyPatch) -> Handed:
-    taken = Handed()
-
-    def watched(self: VideoWriter, frame: Frame) -> None:
-        taken.frames.setdefault(self._out, []).append(sha256(frame.view).digest())
-        write(self, frame)
-
-    write = VideoWriter.write
-    monkeypatch.setattr(VideoWriter, "write", watched)
-    return taken
+    return watch_handed(monkeypatch)
 
 
 @pytest.fixture(scope="module")

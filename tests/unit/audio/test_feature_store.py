@@ -70,6 +70,18 @@ def test_a_voice_is_encoded_once(encoder: WhisperFeatures, tmp_path: Path) -> No
     assert second.read(0, 1).any()  # what was handed out stays
 
 
+def test_each_way_of_hearing_is_kept_apart(encoder: WhisperFeatures, tmp_path: Path) -> None:
+    cache, calls = FeatureCache(tmp_path / "cache"), []
+    ways: list[tuple[Seams, int, range | None]] = [("smooth", 8, None), ("live", 8, None), ("live", 9, None)]
+    for number, (seams, ahead, wanted) in enumerate([*ways, ("live", 8, range(5, 7))] * 2):
+        counting, path = Counting(encoder), tmp_path / f"{number}.npy"
+        voice = [speech(0.5)]
+        measure_features(voice, counting, path, seams=seams, lookahead_steps=ahead, wanted=wanted, cache=cache)
+        calls.append(counting.calls)
+    assert calls[4:] == [0, 0, 0, 0]
+    assert 0 < calls[3] < calls[1]
+
+
 def test_a_damaged_entry_is_measured_again(encoder: WhisperFeatures, tmp_path: Path) -> None:
     counting, cache = Counting(encoder), FeatureCache(tmp_path / "cache")
     measure_features([speech(0.5)], counting, tmp_path / "a.npy", cache=cache).path.unlink()

@@ -94,16 +94,19 @@ def test_cutting_into_pieces_changes_nothing(
 
 @pytest.mark.parametrize("fps", [PAL, NTSC])
 @pytest.mark.parametrize("audio_spec", [MUSETALK_FEATURES, LATENTSYNC_FEATURES])
-@pytest.mark.parametrize(("seconds", "seams"), [(0.01, "smooth"), (1.0, "smooth"), (7.3, "smooth"), (7.3, "upstream")])
-def test_with_the_whole_voice_ahead_it_is_a_files(
+@pytest.mark.parametrize(
+    ("seconds", "seams"),
+    [(0.01, "smooth"), (1.0, "smooth"), (7.3, "smooth"), (7.3, "upstream"), (0.01, "live"), (7.3, "live")],
+)
+def test_it_is_what_a_file_is_with_the_same_seams(
     folder: Path, tmp_path: Path, fps: Fraction, audio_spec: AudioFeatureSpec, seconds: float, seams: Seams
 ) -> None:
     encoder = load_whisper(folder, audio_spec, shape=SHAPE)
     samples = speech(seconds)
     file = measure_features([samples], encoder, tmp_path / "voice.npy", seams=seams)
-    with LiveFeatures(encoder, fps, lookahead_steps=None, seams=seams, folder=tmp_path) as live:
+    with LiveFeatures(encoder, fps, seams=seams, folder=tmp_path) as live:
         live.push(samples)
-        assert live.ready == 0
+        assert (live.ready == 0) == (seams != "live" or seconds < 1)
         live.end(frames_in(samples, fps))
         count = live.ready
         wanted = FeatureTrack(file, fps=fps, frame_count=count, audio_spec=audio_spec).window(0, count)
@@ -174,6 +177,16 @@ def test_a_voice_that_never_ends_costs_no_more(encoder: WhisperFeatures) -> None
     assert max(held) < 2 * LENGTH * 4 * 4 + 16 * 320 * 4 + 30 * 6  # log-mel of a window, samples, some steps
     hops = 60 * 50 / 4
     assert np.diff(calls).tolist() == pytest.approx([hops] * 3, rel=0.2)  # the passages between windows more
+
+
+def test_steps_that_nobody_reads_cost_nothing(tmp_path: Path) -> None:
+    samples, whole, part = speech(5.1), Listening(), Listening()  # windows slide
+    file = measure_features([samples], whole, tmp_path / "whole.npy", seams="live")
+    wanted = range(171, 181)
+    some = measure_features([samples], part, tmp_path / "some.npy", seams="live", wanted=wanted)
+    assert np.array_equal(some.read(wanted.start, wanted.stop), file.read(wanted.start, wanted.stop))
+    assert some.steps == file.steps
+    assert part.calls <= 2 * 4 < whole.calls
 
 
 def test_a_window_can_be_too_short() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import WhisperModel
 
-from musetalk.audio.features import measure_features, plan_seams
+from musetalk.audio.features import measure_features
+from musetalk.audio.seams import plan_seams
 from musetalk.audio.whisper import WhisperFeatures, load_whisper
 from musetalk.utils.arrays import Float32Array
 from tests.helpers.whisper_small import RATE, SHAPE, WINDOW, assert_same, features_of, reference, speech
