@@ -10,11 +10,13 @@ import numpy as np
 
 from musetalk.errors import LiveError
 from musetalk.live.limits import LiveLimits
-from musetalk.live.messages import ClientMessage, Flush, Interrupt, event
+from musetalk.live.messages import ClientMessage, Flush, Interrupt, Say, event, refused_event
+from musetalk.live.reader import Reader
 from musetalk.live.sinks import FrameSink, Send
 from musetalk.streaming.pacing import paced
 from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import LiveFrame
+from musetalk.tts.types import TextToSpeech
 
 _SAMPLE_BYTES = 2
 _METRICS_SECONDS = 5  # between two accounts of how quick it is
@@ -29,6 +31,7 @@ class Conversation:
         rate: Samples a second of the voice that is sent.
         sink: Shows the frames; closed with the conversation.
         limits: What the client may ask for.
+        open_voice: Returns what reads texts aloud.
         send: Is handed the events that are to be sent, in order; must not wait.
         ended: Is told why, once, where the conversation ends by itself; must not wait.
     """
@@ -39,11 +42,13 @@ class Conversation:
         rate: int,
         sink: FrameSink,
         limits: LiveLimits,
+        open_voice: Callable[[], TextToSpeech],
         send: Send,
         ended: Callable[[Exception], None],
     ) -> None:
         self._session, self._rate, self._sink, self._limits = session, rate, sink, limits
         self._send, self._ended = send, ended
+        self._reader = Reader(session, open_voice, lambda error: send(refused_event(error)))
         self._half = b""  # of a sample whose other half is still to come
         self._spoken: int | None = None  # the voice that is shown
         self._last_spoken = 0  # the newest frame that speaks
@@ -59,6 +64,7 @@ class Conversation:
     ) -> None:
         """End it, and the session with it."""
         self._session.close()
+        self._reader.close()
         self._sink.close()
         self._thread.join()
 
@@ -84,10 +90,19 @@ class Conversation:
             self._session.flush()
         elif isinstance(message, Interrupt):
             self._half = b""
+            self._reader.interrupt()
             self._session.interrupt()
             self._send(event("interrupted"))
+        elif isinstance(message, Say):
+            self._say(message.text)
         else:
-            raise LiveError(f'"{message.type}" was not expected now', "send a voice, flush, interrupt or stop")
+            raise LiveError(f'"{message.type}" was not expected now', "send a voice, flush, interrupt, say or stop")
+
+    def _say(self, text: str) -> None:
+        try:
+            self._reader.read(text)
+        except LiveError as error:
+            self._send(refused_event(error))
 
     def _show(self) -> None:
         try:

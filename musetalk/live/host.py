@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 
 from musetalk.avatars.bundle import open_avatar
 from musetalk.avatars.store import AvatarStore
@@ -26,6 +27,8 @@ from musetalk.live.socket import Socket
 from musetalk.media.ffmpeg_commands import LIVE_RATE
 from musetalk.settings import CHUNK_SECONDS
 from musetalk.streaming.types import LiveOptions
+from musetalk.tts.registry import SharedVoice
+from musetalk.weights.part_spec import Place
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +40,18 @@ class LiveHost:
         engine: Speaks.
         avatars: Who may be asked for, by name.
         limits: What clients may ask for; None: as usual.
+        voice: What reads texts aloud that they type; None: the voice that comes with the program.
     """
 
-    def __init__(self, engine: LipSync, avatars: AvatarStore, limits: LiveLimits | None = None) -> None:
+    def __init__(
+        self,
+        engine: LipSync,
+        avatars: AvatarStore,
+        limits: LiveLimits | None = None,
+        voice: SharedVoice | None = None,
+    ) -> None:
         self.limits = limits or LiveLimits()
+        self._voice = voice or SharedVoice(Place(Path("models")))
         self._engine, self._avatars = engine, avatars
         self._slots = Slots(self.limits.sessions, self.limits.waiting)
         self._sessions: set[ExitStack] = set()
@@ -145,7 +156,9 @@ class LiveHost:
         options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS, vad=start.vad)
         session = opened.enter_context(self._engine.live(avatar, options=options))
         sink = show(session, start, outbox.put)
-        return opened.enter_context(Conversation(session, start.rate, sink, self.limits, outbox.put, outbox.put))
+        return opened.enter_context(
+            Conversation(session, start.rate, sink, self.limits, self._voice, outbox.put, outbox.put)
+        )
 
     def _end(self, opened: ExitStack) -> None:
         """End a session, once."""

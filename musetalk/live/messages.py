@@ -52,6 +52,19 @@ class Interrupt(BaseModel):
     type: Literal["interrupt"]
 
 
+class Say(BaseModel):
+    """A text is read aloud, after what was said before; it is a voice of its own.
+
+    Attributes:
+        text: Sentences, which may hold notes on pronunciation (docs/presenter.md).
+    """
+
+    model_config = _Message
+
+    type: Literal["say"]
+    text: str = Field(min_length=1, max_length=5000)
+
+
 class Stop(BaseModel):
     """The session ends."""
 
@@ -60,7 +73,7 @@ class Stop(BaseModel):
     type: Literal["stop"]
 
 
-ClientMessage: TypeAlias = Start | Flush | Interrupt | Stop
+ClientMessage: TypeAlias = Start | Flush | Interrupt | Say | Stop
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 
 
@@ -82,6 +95,11 @@ def read_message(text: str) -> ClientMessage:
 def event(kind: str, /, **facts: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     """Return a message of the server."""
     return json.dumps({"type": kind, **facts})
+
+
+def refused_event(error: MuseTalkError) -> str:
+    """Return what a client is told of something that was not done, where the session goes on."""
+    return event("refused", kind=error.kind, problem=error.problem, remedy=error.remedy)
 
 
 def error_event(error: MuseTalkError) -> str:

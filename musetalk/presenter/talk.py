@@ -11,7 +11,7 @@ import numpy as np
 
 from musetalk.errors import SpeechError
 from musetalk.presenter.script import Passage, Pause, Script, Slide
-from musetalk.tts.sentences import split_sentences
+from musetalk.tts.sentences import says_something, split_sentences
 from musetalk.tts.types import Speech, TextToSpeech, TimedPhoneme, TimedWord
 from musetalk.utils.arrays import Float32Array
 
@@ -110,7 +110,7 @@ def speak_script(
                 file.writeframes(_silence(item.seconds, voice.rate))
             else:
                 words = list[TimedWord]()
-                for sentence in filter(_says_something, split_sentences(item.text)):
+                for sentence in filter(says_something, split_sentences(item.text)):
                     start, speech = now(), _speak(voice, sentence, item.line)
                     words += [word.later(start) for word in speech.words]
                     phonemes += [sound.later(start) for sound in speech.phonemes]
@@ -132,10 +132,6 @@ def _speak(voice: TextToSpeech, sentence: str, line: int) -> Speech:
         return voice.speak(sentence)
     except SpeechError as error:
         raise error.retold(f"in line {line} of the script, {error.problem}") from error
-
-
-def _says_something(sentence: str) -> bool:
-    return any(letter.isalnum() for letter in sentence)
 
 
 def _silence(seconds: float, rate: int) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from musetalk.errors import PackageError, SpeechError
 from musetalk.tts.spec import Reading, VoiceSpec
 from musetalk.tts.types import TextToSpeech
@@ -10,6 +12,32 @@ from musetalk.weights.part_spec import Place
 
 USUAL = "hibari"
 _SPEEDS = (0.5, 2.0)
+
+
+class SharedVoice:
+    """A voice for several that read at the same time; it is opened when the first of them asks.
+
+    Args:
+        place: Where its weights are, and what it runs on.
+        name: Which; see `VoiceRegistry`.
+    """
+
+    def __init__(self, place: Place, name: str = USUAL) -> None:
+        self._name, self._place = name, place
+        self._opening = threading.Lock()
+        self._voice: TextToSpeech | None = None
+
+    def __call__(self) -> TextToSpeech:
+        """Return it.
+
+        Raises:
+            SpeechError: There is none of that name.
+            PackageError: A package or a file of it is missing; says how to get it.
+        """
+        with self._opening:
+            if self._voice is None:
+                self._voice = VoiceRegistry().open(self._name, self._place)
+            return self._voice
 
 
 class VoiceRegistry(Registry[VoiceSpec]):

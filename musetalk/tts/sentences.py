@@ -29,6 +29,11 @@ def split_sentences(text: str) -> tuple[str, ...]:
     return tuple(" ".join(sentence.split()) for sentence in sentences if sentence.strip())
 
 
+def says_something(sentence: str) -> bool:
+    """Whether a sentence has words, and not marks alone."""
+    return any(letter.isalnum() for letter in sentence)
+
+
 def _ends(text: str, end: re.Match[str]) -> bool:
     """Whether a sentence ends there: not behind "Dr." or "J.", nor before a small letter."""
     if end.group()[0] != ".":

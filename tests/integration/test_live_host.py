@@ -17,6 +17,7 @@ from musetalk.lipsync import LipSync
 from musetalk.live.host import LiveHost
 from musetalk.live.limits import LiveLimits
 from musetalk.settings import RenderSettings
+from musetalk.tts.hibari import HibariVoice
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.everywhere import EverywhereAFace
 from tests.helpers.media import decode, decode_sound, write_video
@@ -156,6 +157,63 @@ def test_an_interruption_is_obeyed_and_another_voice_follows(avatars: tuple[LipS
     serve(avatars, client, talk=talk)
     assert told[2]["time"] - told[0]["time"] < 5  # of 30 seconds
     assert told[3]["utterance"] == 1
+
+
+def test_a_text_is_read_aloud(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
+    client, told = Client(START), list[dict[str, Any]]()
+
+    async def talk(client: Client) -> None:
+        await client.told_of("video")
+        client.say({"type": "say", "text": "Hello. [GIF](say: jiff)!"})
+        told.extend([await client.told_of("speaking"), await client.told_of("spoken")])
+        client.say({"type": "say", "text": "日本語"})
+        told.append(await client.told_of("refused"))
+        client.say({"type": "say", "text": "Again."})
+        told.append(await client.told_of("speaking"))
+        client.say({"type": "stop"})
+
+    serve(avatars, client, talk=talk)
+    speaking, spoken, refused, again = told
+    voice = HibariVoice()
+    seconds = sum(voice.speak(text).seconds for text in ("Hello.", "[GIF](say: jiff)!"))
+    assert spoken["time"] - speaking["time"] == pytest.approx(seconds, abs=0.04)
+    assert (refused["kind"], again["utterance"]) == ("speech", 1)
+    sound = decode_sound(tmp_path / "video.mp4") if pictures(client.video, tmp_path).size else np.zeros(0)
+    assert np.abs(sound).max() > 0.1
+    assert client.reason == ""
+
+
+def test_an_interruption_ends_what_is_read(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client, told = Client(START), list[dict[str, Any]]()
+
+    async def talk(client: Client) -> None:
+        await client.told_of("video")
+        client.say({"type": "say", "text": "This is a sentence that takes its time to be spoken. " * 60})
+        told.append(await client.told_of("speaking"))
+        client.say({"type": "say", "text": "This is never heard."})
+        client.say({"type": "interrupt"})
+        told.append(await client.told_of("spoken"))
+        client.say({"type": "say", "text": "Now."})
+        told.extend([await client.told_of("speaking"), await client.told_of("spoken")])
+        client.say({"type": "stop"})
+
+    serve(avatars, client, talk=talk)
+    assert told[1]["time"] - told[0]["time"] < 60  # of some 200 seconds
+    assert told[3]["time"] - told[2]["time"] < 3
+
+
+def test_no_more_waits_to_be_read_than_may(avatars: tuple[LipSync, AvatarStore]) -> None:
+    client = Client(START)
+
+    async def talk(client: Client) -> None:
+        await client.told_of("video")
+        for _ in range(6):
+            client.say({"type": "say", "text": "Words. " * 700})
+        assert (await client.told_of("refused"))["kind"] == "live"
+        client.say({"type": "stop"})
+
+    serve(avatars, client, talk=talk)
+    assert client.reason == ""
 
 
 def test_sessions_show_their_own_avatar(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
