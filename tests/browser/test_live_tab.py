@@ -18,14 +18,16 @@ from tests.browser.drive import BY_OTHERS, Clips, Locator, Visit, WebSocket, exp
 from tests.browser.test_access import others, severe_by_day_and_night, sticking_out
 from tests.helpers.media import tone, write_wav
 from tests.helpers.served import Served, served
+from tests.helpers.standing_network import network_to
 
 pytestmark = [pytest.mark.integration, BY_OTHERS]
 SOUND_TRACK, AAC_SAMPLES, AAC_RATE = 2, 1024, 48_000
 SILENT = 20  # bytes of a packet of AAC in which a tone is heard are more by that
 HEADS = 130  # bytes of a fragment beside its packet, and some
-STALL = """milliseconds => {
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end);
+NOW = "[performance.now(), document.querySelector('#live video').currentTime]"
+STOOD_STILL = """([since, shown]) => {
+  const { readyState, currentTime } = document.querySelector("#live video");
+  return readyState < HTMLMediaElement.HAVE_FUTURE_DATA && currentTime >= shown && performance.now() > since + 2000;
 }"""
 CAUGHT_UP = """before => {
   const video = document.querySelector("#live video"), { buffered } = video;
@@ -59,6 +61,16 @@ class Heard:
     @property
     def kinds(self) -> list[str]:
         return [each["type"] for each in self.events]
+
+
+def assert_sounding(heard: Heard) -> None:
+    """All packets of sound have come, and wherever somebody speaks they hold more than silence."""
+    sounds = heard.sounds
+    assert sorted(sounds) == list(range(len(sounds)))
+    for begin, end in heard.spoken:
+        first, last = (round(time * AAC_RATE / AAC_SAMPLES) for time in (begin + 0.1, end - 0.2))
+        for number in range(first, last):
+            assert sounds[number] > min(sounds.values()) + SILENT
 
 
 def _number(payload: bytes, box: bytes, size: int) -> int:
@@ -129,11 +141,7 @@ def test_a_file_is_spoken_with_its_sound(new_visitor: Callable[..., Visit], serv
     spoken, sounds = stage.heard.spoken, stage.heard.sounds
     stage.visit.page.wait_for_function(f"() => document.querySelector('#live video').currentTime > {spoken[-1][1]}")
     assert stage.video.evaluate("video => [video.videoWidth, video.buffered.length]") == [512, 1]  # without a hole
-    assert sorted(sounds) == list(range(len(sounds)))
-    for begin, end in spoken:
-        first, last = (round(time * AAC_RATE / AAC_SAMPLES) for time in (begin + 0.1, end - 0.1))
-        for number in range(first, last):
-            assert sounds[number] > min(sounds.values()) + SILENT
+    assert_sounding(stage.heard)
     assert stage.heard.seconds == pytest.approx(2.0, abs=0.2)
     heard = stage.video.evaluate("video => video.webkitAudioDecodedByteCount")
     assert heard > 0.9 * sum(sounds[number] - HEADS for number in range(round(spoken[-1][1] * AAC_RATE / AAC_SAMPLES)))
@@ -142,24 +150,33 @@ def test_a_file_is_spoken_with_its_sound(new_visitor: Callable[..., Visit], serv
 def test_an_interruption_ends_the_speech_and_a_stall_is_made_up_for(
     new_visitor: Callable[..., Visit], server: Served, clips: Clips
 ) -> None:
-    stage = Stage(new_visitor(server.address)).open()
-    stage.speak(clips.long_voice)  # which begins a session by itself
-    stage.says("Speaking")
-    page = stage.visit.page
-    before = stage.video.evaluate("video => video.currentTime")
-    page.evaluate(STALL, 2500)
-    page.wait_for_function(CAUGHT_UP, arg=before + 2.5)
-    stage.says("Speaking")
-    page.keyboard.press("Escape")
-    stage.wait(lambda heard: "interrupted" in heard.kinds)
-    stage.says("Listening")
-    spoken = stage.heard.spoken[-1][1]
-    page.wait_for_function("after => document.querySelector('#live video').currentTime > after", arg=spoken + 0.5)
-    assert "speaking" not in stage.heard.kinds[stage.heard.kinds.index("interrupted") :]  # nothing more of the file
-    assert stage.video.evaluate("video => video.muted") is False
-    stage.press("Stop")
-    stage.says("Stopped.")
-    assert stage.video.evaluate("video => video.paused") is True
+    with network_to(server.address) as network:
+        stage = Stage(new_visitor(network.address)).open()
+        stage.speak(clips.long_voice)  # which begins a session by itself
+        stage.says("Speaking")
+        page = stage.visit.page
+        with network.standing_still():
+            since, shown = page.evaluate(NOW)
+            page.wait_for_function(STOOD_STILL, arg=[since, shown])
+        heard = stage.video.evaluate("video => video.webkitAudioDecodedByteCount")
+        page.wait_for_function(CAUGHT_UP, arg=shown + 2)
+        stage.wait(lambda told: told.kinds[-1] != "spoken")  # the voice that was held speaks on
+        stage.says("Speaking")
+        page.wait_for_function(
+            "heard => document.querySelector('#live video').webkitAudioDecodedByteCount > heard", arg=heard
+        )
+        assert stage.video.evaluate("video => video.buffered.length") == 1
+        page.keyboard.press("Escape")
+        stage.wait(lambda heard: "interrupted" in heard.kinds)
+        stage.says("Listening")
+        spoken = stage.heard.spoken[-1][1]
+        page.wait_for_function("after => document.querySelector('#live video').currentTime > after", arg=spoken + 0.5)
+        assert_sounding(stage.heard)
+        assert "speaking" not in stage.heard.kinds[stage.heard.kinds.index("interrupted") :]  # nothing more of the file
+        assert stage.video.evaluate("video => video.muted") is False
+        stage.press("Stop")
+        stage.says("Stopped.")
+        assert stage.video.evaluate("video => video.paused") is True
 
 
 def test_an_avatar_is_made_and_deleted_in_the_page(new_visitor: Callable[..., Visit], server: Served) -> None:
