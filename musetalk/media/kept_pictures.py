@@ -1,22 +1,26 @@
-"""Decoded pictures kept on disk, so that what is read twice is decoded once."""
+"""Decoded pictures kept on disk, so that what is shown twice is decoded once."""
 
 from __future__ import annotations
 
 import bisect
+import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from musetalk.media.frames import Frame, FrameLayout
 
 MOST_BYTES = 2**30  # of pictures that are kept
 _ROOM = 2  # times as much has to be free
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class KeptPictures:
-    """Pictures of a source, in a file that its decoder writes one after the other.
+    """Pictures of a source, in a file that they are written to one after the other, as they are decoded.
 
     Attributes:
         path: The file.
@@ -24,7 +28,7 @@ class KeptPictures:
         numbers: Those of the pictures that count, ascending.
         places: Of each of these its place in the file.
         to_the_end: Whether after the last of them the source has no more.
-        failed: Whether the decoder ended in trouble, for which writing them may be the reason.
+        failed: Whether they could not be written, which may have ended their decoder.
     """
 
     path: Path
@@ -55,6 +59,43 @@ class KeptPictures:
         self.forget()
         self.path.unlink(missing_ok=True)
 
+    def keep(self, pictures: Generator[tuple[int, Frame], None, None]) -> Generator[tuple[int, Frame], None, None]:
+        """Pass whole pictures on with their numbers, which ascend, and keep them; none where they cannot be written."""
+        self.forget()
+        with closing(pictures):
+            with self.path.open("wb", buffering=0) as file:
+                for number, picture in pictures:
+                    if written := self._append(number, picture, file):
+                        yield number, picture
+                        continue
+                    break
+                else:
+                    self.to_the_end = written = True
+            if not written:
+                self.give_up()
+                self.failed = True
+                yield number, picture
+                yield from pictures
+
+    def _append(self, number: int, picture: Frame, file: IO[bytes]) -> bool:
+        """Write a picture behind the others; return whether there was room."""
+        try:
+            if file.write(picture.view) < self.layout.frame_bytes:
+                return False
+        except OSError as error:
+            _log.info("pictures are decoded again where they are shown again: they cannot be kept (%s)", error)
+            return False
+        self.add(number, len(self.places))
+        return True
+
+    def covers(self, first: int, last: int) -> bool:
+        """Return whether all that is known of the pictures [first, last] is here, and whole."""
+        return bool(self.numbers) and self.numbers[0] <= first and last <= self.numbers[-1] and self.whole
+
+    def picture(self, number: int) -> Frame | None:
+        """Return the picture of that number, or the last before it; None: the disk has lost it."""
+        return next((picture for _, picture in self.pictures_from(number)), None)
+
     def _written(self) -> int:
         size = self.path.stat().st_size if self.path.is_file() else 0
         return size // self.layout.frame_bytes
@@ -84,10 +125,6 @@ def keep_pictures(folder: Path, layout: FrameLayout, count: int) -> KeptPictures
         layout: Of the pictures.
         count: At most.
     """
-    return KeptPictures(folder / "pictures.raw", layout) if has_room(folder, layout, count) else None
-
-
-def has_room(folder: Path, layout: FrameLayout, count: int) -> bool:
-    """Return whether so many pictures can be kept in a folder: they are not too large, nor is the disk too full."""
     size = count * layout.frame_bytes
-    return size <= MOST_BYTES and shutil.disk_usage(folder).free >= _ROOM * size
+    room = size <= MOST_BYTES and shutil.disk_usage(folder).free >= _ROOM * size
+    return KeptPictures(folder / "pictures.raw", layout) if room else None

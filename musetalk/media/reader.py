@@ -68,16 +68,19 @@ def decode(
         return
     width, height = fitted_size(source, max_side)
     layout = replace(source.layout, width=width, height=height)
-    if source.images:
-        yield from _read_images(source, start, stop, layout)
-    elif source.animated:
-        yield from _read_animation(source, start, stop, layout, cancel)
-    else:
-        kept = None
-        if keep_in is not None and layout != source.layout and _is_kept_alike(source):
-            count = source.clock.picture(stop - 1) - source.clock.picture(start) + 1
-            kept = source.experience.kept = keep_pictures(keep_in, source.layout, count)
-        yield from _read_video(source, start, stop, layout, kept, cancel)
+    yield from _shown(source, start, stop, layout, _keeping(source, start, stop, layout, keep_in), cancel)
+
+
+def _keeping(source: Source, start: int, stop: int, layout: FrameLayout, folder: Path | None) -> KeptPictures | None:
+    """Return where whole pictures are kept while frames [start, stop) are decoded in a layout; None: nowhere."""
+    kept = source.experience.kept
+    if folder is None or (kept is not None and (kept.numbers or kept.failed)):
+        return None
+    if layout != source.layout and (source.images or source.animated or not _is_kept_alike(source)):
+        return None
+    count = source.clock.picture(stop - 1) - source.clock.picture(start) + 1
+    source.experience.kept = keep_pictures(folder, source.layout, count)
+    return source.experience.kept
 
 
 def _is_kept_alike(source: Source) -> bool:
@@ -102,33 +105,6 @@ def read_frames(
     yield from map_closing(Frame.rgb, frames)
 
 
-def _read_images(source: Source, start: int, stop: int, layout: FrameLayout) -> Generator[Frame, None, None]:
-    for path in source.images[start:stop]:
-        yield _fitted(read_image(path, source.alpha_background), layout)
-
-
-def _read_animation(
-    source: Source, start: int, stop: int, layout: FrameLayout, cancel: CancelToken | None
-) -> Generator[Frame, None, None]:
-    """Yield one picture at a time, shown as often as the clock says."""
-    clock = source.clock
-    picture = clock.picture(start)
-    shown: Frame | None = None
-    with closing(read_animated(source.path, source.alpha_background, picture)) as pictures:
-        for frame in range(start, stop):
-            repeated = True
-            while shown is None or picture <= clock.picture(frame):
-                if cancel is not None:
-                    cancel.check()
-                decoded = next(pictures, None)
-                if decoded is None:
-                    return
-                shown = _fitted(decoded, layout)
-                picture += 1
-                repeated = False
-            yield shown.copy() if repeated else shown
-
-
 def _fitted(picture: UInt8Array, layout: FrameLayout) -> Frame:
     """Return a picture, uint8 RGB [H, W, 3], in the size of a layout, shrunk by averaging."""
     size = (layout.width, layout.height)
@@ -137,7 +113,7 @@ def _fitted(picture: UInt8Array, layout: FrameLayout) -> Frame:
     return frame_of(picture)
 
 
-def _read_video(
+def _shown(
     source: Source, start: int, stop: int, layout: FrameLayout, kept: KeptPictures | None, cancel: CancelToken | None
 ) -> Generator[Frame, None, None]:
     """Yield each picture shown as often as the clock says.
@@ -175,7 +151,7 @@ def _pictures_from(
         MediaError: There is none.
     """
     kept, following = source.experience.kept, wanted
-    if kept is not None and kept.layout == layout:
+    if kept is not None and kept is not keeping and kept.layout == layout:
         for number, picture in kept.pictures_from(wanted):
             if cancel is not None:
                 cancel.check()
@@ -183,12 +159,16 @@ def _pictures_from(
             following = number + 1
         if kept.to_the_end and kept.numbers and following > kept.numbers[-1]:
             return
-    if following == wanted:
+    if following == wanted and (keeping is None or keeping.layout == layout):
+        pictures = _decoded_from(source, wanted, layout, None, cancel)
+        yield from pictures if keeping is None else keeping.keep(pictures)
+        return
+    if following == wanted and keeping is not None:  # the decoder writes whole ones, and gives shrunk ones
         with closing(_decoded_from(source, wanted, layout, keeping, cancel)) as pictures:
             for number, picture in pictures:
                 yield number, picture
                 following = number + 1
-        if keeping is None or not keeping.failed:
+        if not keeping.failed:
             return
     # Behind those, if there are more; with what they depend on.
     first = max(0, following - source.conversion.lead)
@@ -212,6 +192,9 @@ def _decoded_from(
     Raises:
         MediaError: There is none, and one is needed.
     """
+    if source.images or source.animated:
+        yield from enumerate(_stills(source, wanted, layout, cancel), wanted)
+        return
     experience = source.experience
     ways = tuple(ways_to(wanted, source.clock, seekable=source.seekable, keys_back=experience.keys_back))
     for way in ways:
@@ -225,6 +208,22 @@ def _decoded_from(
                     experience.keys_back = max(experience.keys_back, way.keys_back)
                 yield decoded.number, decoded.picture
             return
+
+
+def _stills(
+    source: Source, first: int, layout: FrameLayout, cancel: CancelToken | None
+) -> Generator[Frame, None, None]:
+    """Yield the pictures of a folder, or of a picture that moves, from `first` on, shrunk to a layout."""
+    pictures = (
+        read_animated(source.path, source.alpha_background, first)
+        if source.animated
+        else (read_image(path, source.alpha_background) for path in source.images[first:])
+    )
+    with closing(pictures):
+        for picture in pictures:
+            yield _fitted(picture, layout)
+            if cancel is not None:
+                cancel.check()
 
 
 class _Decoded(NamedTuple):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -8,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from musetalk.errors import MediaError
-from musetalk.media import kept_pictures, playback
+from musetalk.media import kept_pictures, playback, reader
 from musetalk.media.frames import Frame
 from musetalk.media.playback import play, play_endlessly
 from musetalk.media.probe import probe_source
@@ -20,6 +23,7 @@ from musetalk.media.types import Source
 from musetalk.settings import Limits
 from tests.helpers.errors import raises_kind
 from tests.helpers.media import ffmpeg, numbered_frames, read_number, write_video
+from tests.helpers.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -54,33 +58,80 @@ def test_starting_anywhere_gives_the_same_pixels(tmp_path: Path, suffix: str) ->
 def test_an_output_without_an_end_shows_what_a_long_one_does(
     clip: Path, tmp_path: Path, mode: str, kept: bool | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = probe(clip)
+    source, folder = probe(clip), tmp_path / "kept"
+    folder.mkdir()
     timeline = Timeline(170, 170, 50, mode)  # type: ignore[arg-type]
     if kept is False:
         monkeypatch.setattr(kept_pictures, "MOST_BYTES", 50 * source.layout.frame_bytes - 1)
     if kept == "disk full":
-        monkeypatch.setattr(playback, "_written", lambda _frame, file: file.tell() < 0)
-    decoders = counted(monkeypatch)
-    wanted = list(play(source, timeline, 0, 170, spool_dir=tmp_path))
-    decoders.clear()
-    frames = play_endlessly(source, mode, folder=tmp_path)  # type: ignore[arg-type]
-    for expected in wanted:
+        (folder / "pictures.raw").symlink_to("/dev/full")
+    wanted = list(play(probe(clip), timeline, 0, 170, spool_dir=tmp_path))
+    frames = play_endlessly(source, mode, folder=folder)  # type: ignore[arg-type]
+    for number, expected in enumerate(wanted):
+        if number == 50 and kept is True:  # from here on, nothing is decoded
+            monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no such program"))
         assert np.array_equal(next(frames).data, expected.data)
     frames.close()
-    assert (len(decoders) == 1) == (kept is True)
+    assert [path.name for path in folder.iterdir()] == ["pictures.raw"] * (kept is True)
+
+
+def test_where_a_source_turns_no_decoder_is_waited_for(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shown behind the turn was written down before it; meanwhile what follows is decoded."""
+    source = probe(clip)
+    with decoding_held(monkeypatch) as going_on:
+        spool_bytes = 3 * 10 * source.frame_bytes
+        frames = play(source, Timeline(99, 99, 50, "pingpong"), 0, 99, spool_dir=tmp_path, spool_bytes=spool_bytes)
+        shown = [next(frames) for _ in range(50)]
+        going_on.clear()  # no decoder gives anything
+        shown += [next(frames) for _ in range(9)]
+        going_on.set()
+        shown += frames
+    assert [read_number(frame.rgb()) for frame in shown] == [*range(50), *range(48, -1, -1)]
+
+
+def test_playing_backwards_can_be_left_while_a_decoder_works(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = probe(clip)
+    frames = play(source, Timeline(99, 99, 50, "pingpong"), 0, 99, spool_dir=tmp_path, spool_bytes=0)
+    assert len([next(frames) for _ in range(60)]) == 60
+    frames.close()
     assert list(tmp_path.iterdir()) == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "backwards"]
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int | None]]:
-    """The ranges of frames that are decoded from now on."""
-    decoded = list[tuple[int, int | None]]()
+@contextmanager
+def decoding_held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Decoders give frames only while the event is set, as it is at first and at the end."""
+    going_on = threading.Event()
+    going_on.set()
 
-    def watched(source: Source, start: int = 0, stop: int | None = None, **given: Any) -> Generator[Frame, None, None]:  # noqa: ANN401
-        decoded.append((start, stop))
-        return decode(source, start, stop, **given)
+    def held(source: Source, start: int = 0, stop: int | None = None, **given: Any) -> Generator[Frame, None, None]:  # noqa: ANN401
+        for frame in decode(source, start, stop, **given):
+            going_on.wait(HANG_SECONDS)
+            yield frame
 
-    monkeypatch.setattr(playback, "decode", watched)
-    return decoded
+    monkeypatch.setattr(playback, "decode", held)
+    try:
+        yield going_on
+    finally:
+        going_on.set()
+
+
+def test_pictures_of_a_folder_are_kept_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, frame in enumerate(numbered_frames(3)):
+        Image.fromarray(frame).save(folder / f"{number}.png")
+    source = probe(folder)
+    frames = play_endlessly(source, "pingpong", folder=tmp_path)
+    first = [next(frames) for _ in range(3)]
+    monkeypatch.setattr(reader, "read_image", None)  # nobody reads one again
+    again = [next(frames) for _ in range(4)]
+    frames.close()
+    assert [read_number(frame.rgb()) for frame in (*first, *again)] == [0, 1, 2, 1, 0, 1, 2]
 
 
 @pytest.mark.parametrize("mode", ["pingpong", "loop", "hold"])
