@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -43,6 +46,19 @@ class JobProgress(BaseModel):
     """Of the whole job; None while unknown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a job reads beside source and voice, files of its own.
+
+    Attributes:
+        digest: Of what they hold.
+        put: Writes them into a folder of the job's, which is there, and returns the settings that name them.
+    """
+
+    digest: str
+    put: Callable[[Path, RenderSettings], RenderSettings]
+
+
 class Job(BaseModel):
     """One render or comparison, from the moment it was asked for. Times are seconds since the epoch."""
 
@@ -77,6 +93,8 @@ class Job(BaseModel):
     """Why it failed, and what to do about it."""
     error_kind: str = ""
     """The kind of that error, for programs: as `MuseTalkError.kind`, or "interrupted" or "unforeseen"."""
+    attached: str = ""
+    """Digest of what it reads beside source and voice; empty: nothing."""
     work: Work | None = None
     """What each of its renders has to do; None in records of before this was kept."""
     length_seconds: float | None = None

@@ -13,10 +13,10 @@ from typing import Literal
 
 from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import Comparison
-from musetalk.errors import Cancelled, JobError, MuseTalkError, NoJobError, OutputError, QueueError
-from musetalk.jobs.job import Job
+from musetalk.errors import Cancelled, JobError, MuseTalkError, NoJobError, OutputError, QueueError, write_error
+from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.meter import ProgressMeter
-from musetalk.jobs.store import INTERRUPTED, NEWEST, REPORT, JobStore
+from musetalk.jobs.store import ATTACHED, INTERRUPTED, NEWEST, REPORT, JobStore
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.media.types import Source
 from musetalk.pipeline.engine import Comparer, Engine
@@ -27,6 +27,7 @@ from musetalk.utils.files import whole_file
 
 _SWEEP_SECONDS = 60.0
 _ONCE_SECONDS = 10.0  # for which the same, asked for again, is a click too many also where it has ended
+_NAMING_ATTACHED = ("frame_steps", "captions")  # settings that may name files of the job's own
 _TITLE_LENGTH = 120  # characters
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class JobService:
         compare: Sequence[str] = (),
         *,
         once: bool = False,
+        attachment: Attachment | None = None,
     ) -> Job:
         """Check the inputs, take them over, and queue the render; or the comparison of some backends.
 
@@ -94,6 +96,7 @@ class JobService:
             title: For people; empty: the names of the inputs.
             compare: Backends to compare; empty: a render.
             once: Whether one of the same inputs and settings that waits or runs, or has just ended, is that job.
+            attachment: What it reads beside source and voice; None: nothing.
 
         Raises:
             MuseTalkError: It cannot work, or there is no room for it.
@@ -105,7 +108,8 @@ class JobService:
         # process takes up is still the one that was asked for.
         chosen = self._engines[0].choose(settings)
         settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
-        asked = (settings, bool(choice), backends)
+        digest = "" if attachment is None else attachment.digest
+        asked = (settings, bool(choice), backends, digest)
         if once and (twin := self._twin(owner, video, voice, asked)) is not None:
             return twin
         self._check_room(owner)
@@ -114,7 +118,10 @@ class JobService:
             title += f": {' beside '.join(map(self._named, backends))}"
         source, length = self._check(video, voice, settings, backends)
         job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length)
-        job = job.model_copy(update={"work": Work.of(source, length), "choice": choice})
+        if attachment is not None:
+            settings = self._attached(job, attachment)
+        more = {"settings": settings, "work": Work.of(source, length), "choice": choice, "attached": digest}
+        job = job.model_copy(update=more)
         with self._changed:
             if once and (twin := self._twin(owner, video, voice, asked)) is not None:
                 self.store.remove(job)
@@ -129,6 +136,19 @@ class JobService:
                 raise
             self._changed.notify_all()
         return job
+
+    def _attached(self, job: Job, attachment: Attachment) -> RenderSettings:
+        """Put what a job reads into its folder, and return the settings that name it; where that fails, it is gone."""
+        folder = self.store.folder(job) / ATTACHED
+        try:
+            folder.mkdir()
+            return attachment.put(folder, job.settings)
+        except BaseException as error:
+            self.store.remove(job)
+            if isinstance(error, OSError):
+                problem = f"the job cannot be kept ({error.strerror})"
+                raise write_error(error)(problem, "free some space on the disk") from error
+            raise
 
     def _compared(self, compare: Sequence[str]) -> tuple[str, ...]:
         """Return the backends to compare; empty: none are.
@@ -175,15 +195,17 @@ class JobService:
             raise QueueError(f"{self.waiting()} renders are waiting already", "try again when some are done")
 
     def _twin(
-        self, owner: str, video: Path, voice: Path, asked: tuple[RenderSettings, bool, tuple[str, ...]]
+        self, owner: str, video: Path, voice: Path, asked: tuple[RenderSettings, bool, tuple[str, ...], str]
     ) -> Job | None:
         """Return a job of one's own with the same inputs that waits, runs, or has just ended well.
 
-        `asked`: its settings, whether what paints was chosen, and the backends that are compared.
+        `asked`: its settings, whether what paints was chosen, the backends that are compared, what is attached.
         """
         for job in self.jobs(owner):
             fresh = job.active or (job.state == "done" and self.store.now() - (job.ended or 0) < _ONCE_SECONDS)
-            if not fresh or (job.settings, bool(job.choice), job.compare) != asked:
+            named = {name: getattr(asked[0], name) for name in _NAMING_ATTACHED if job.attached}
+            its = (job.settings.model_copy(update=named), bool(job.choice), job.compare, job.attached)
+            if not fresh or its != asked:
                 continue
             folder = self.store.folder(job)
             if _same_file(video, folder / job.video) and _same_file(voice, folder / job.voice):

@@ -24,6 +24,7 @@ from musetalk.utils.files import files_below, link_or_copy
 from musetalk.utils.units import size
 
 RECORD, REPORT, THUMBNAIL, NEWEST = "job.json", "report.json", "thumbnail.jpg", "newest.jpg"
+ATTACHED = "_attached"  # what a job reads beside source and voice
 _ID = re.compile(r"[0-9a-f]{32}")
 INTERRUPTED = "the server was stopped while this was being rendered: start it again"
 _NAME_LENGTH = 80  # characters: below every file system's limit, also as four bytes each with what is added
@@ -261,5 +262,5 @@ def _plain(name: str) -> str:
 def _clean(folder: Path, job: Job) -> None:
     inputs = (Path(job.video).parts[0], Path(job.voice).parts[0])
     for item in folder.iterdir():
-        if item.name not in (RECORD, *inputs, THUMBNAIL):
+        if item.name not in (RECORD, *inputs, ATTACHED, THUMBNAIL):
             shutil.rmtree(item) if item.is_dir() else item.unlink()

@@ -218,8 +218,8 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
 
 
 def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
-    """Return a job's settings with what the server decides as it is decided now."""
-    now: dict[str, Any] = {name: getattr(base, name) for name in SERVER_ONLY}
+    """Return a job's settings with what the server decides as it is decided now; its captions are a file of its own."""
+    now: dict[str, Any] = {name: getattr(base, name) for name in SERVER_ONLY if name != "captions"}
     for group, leaves in SERVER_ONLY_IN.items():
         own = getattr(base, group)
         now[group] = getattr(settings, group).model_copy(update={leaf: getattr(own, leaf) for leaf in leaves})

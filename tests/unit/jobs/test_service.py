@@ -9,9 +9,19 @@ from typing import Any
 
 import pytest
 
+from musetalk.assets import PORTRAIT
 from musetalk.backends.automatic import BackendChoice
-from musetalk.errors import Cancelled, FaceError, JobError, MediaError, NoJobError, OutputError, QueueError
-from musetalk.jobs.job import Job
+from musetalk.errors import (
+    Cancelled,
+    DiskSpaceError,
+    FaceError,
+    JobError,
+    MediaError,
+    NoJobError,
+    OutputError,
+    QueueError,
+)
+from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
 from musetalk.settings import RenderSettings
@@ -77,6 +87,43 @@ def test_jobs_run_one_at_a_time_in_their_order(start: Callable[..., JobService],
     assert engine.order == [job.id for job in jobs]
     assert engine.most_running == 1
     assert service.waiting() == 0
+
+
+def test_what_is_attached_lies_with_the_job_and_stays(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    service = start()
+
+    def put(folder: Path, settings: RenderSettings) -> RenderSettings:
+        (folder / "words.srt").write_text("words")
+        return settings.model_copy(update={"captions": folder / "words.srt"})
+
+    def asked(digest: str) -> Job:
+        return service.submit(ANN, PORTRAIT, voice, RenderSettings(), once=True, attachment=Attachment(digest, put))
+
+    job = asked("a")
+    assert job.settings.captions is not None
+    assert job.settings.captions.is_relative_to(service.store.folder(job))
+    assert asked("a").id == job.id
+    assert asked("b").id != job.id
+    assert engine.begun.acquire(timeout=LONGEST)
+    service.stop(job.id, ANN)
+    assert service.wait(job, LONGEST).state == "cancelled"
+    assert service.retry(job.id, ANN).settings.captions == job.settings.captions
+    assert job.settings.captions.read_text() == "words"
+    engine.go.release(2)
+
+
+def test_what_cannot_be_attached_leaves_no_job(start: Callable[..., JobService], voice: Path) -> None:
+    service = start()
+
+    def put(folder: Path, _settings: RenderSettings) -> RenderSettings:
+        raise OSError(28, "No space left on device", str(folder))
+
+    with raises_kind(DiskSpaceError):
+        service.submit(ANN, PORTRAIT, voice, RenderSettings(), attachment=Attachment("a", put))
+    assert service.jobs(ANN) == []
+    assert not [path for path in service.store.root.iterdir() if path.is_dir()]
 
 
 def test_everybody_sees_only_their_own(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
