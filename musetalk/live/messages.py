@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -11,16 +11,16 @@ from musetalk.errors import LiveError, MuseTalkError
 from musetalk.settings import LOOKAHEAD_CHUNKS, MOST_LOOKAHEAD_CHUNKS
 from musetalk.streaming.types import SpeechDetection
 
+T = TypeVar("T")
 _LONGEST = 200  # of an error in which a client's own words are
 _Message = ConfigDict(frozen=True, extra="forbid")
 
 
-class Start(BaseModel):
-    """The first message: who is to speak, and how.
+class _Wanted(BaseModel):
+    """Who is to speak, and how.
 
     Attributes:
         avatar: The avatar's name.
-        rate: Samples a second of the voice, which is sent as int16, little-endian, mono.
         lookahead_chunks: How much of a voice is waited for before it begins, in chunks of 80 ms.
         max_height: Largest height of the video in pixels; None: the avatar's own.
         vad: What tells speech from all else in a voice that goes on, see `LiveOptions`.
@@ -28,12 +28,37 @@ class Start(BaseModel):
 
     model_config = _Message
 
-    type: Literal["start"]
     avatar: str = Field(min_length=1, max_length=200)
-    rate: int = Field(16_000, ge=8_000, le=48_000)
     lookahead_chunks: int = Field(LOOKAHEAD_CHUNKS, ge=0, le=MOST_LOOKAHEAD_CHUNKS)
     max_height: int | None = Field(None, ge=64, le=4320)
     vad: SpeechDetection = "level"
+
+
+class Start(_Wanted):
+    """The first message over a WebSocket.
+
+    Attributes:
+        rate: Samples a second of the voice, which is sent as int16, little-endian, mono.
+    """
+
+    type: Literal["start"]
+    rate: int = Field(16_000, ge=8_000, le=48_000)
+
+
+class Offer(_Wanted):
+    """What is posted to begin a session over WebRTC.
+
+    Attributes:
+        sdp: The client's description of the connection.
+    """
+
+    type: Literal["offer"]
+    sdp: str = Field(min_length=1)
+
+    def start(self, rate: int) -> Start:
+        """Return the same wish over a WebSocket, with a voice of so many samples a second."""
+        wanted = self.model_dump(include=set(_Wanted.model_fields))
+        return Start(type="start", rate=rate, **wanted)
 
 
 class Flush(BaseModel):
@@ -75,6 +100,7 @@ class Stop(BaseModel):
 
 ClientMessage: TypeAlias = Start | Flush | Interrupt | Say | Stop
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+_OFFER = TypeAdapter(Offer)
 
 
 def read_message(text: str) -> ClientMessage:
@@ -83,8 +109,21 @@ def read_message(text: str) -> ClientMessage:
     Raises:
         LiveError: It is none.
     """
+    return _read(_CLIENT, text)
+
+
+def read_offer(body: bytes) -> Offer:
+    """Return what a client posts to begin a session over WebRTC.
+
+    Raises:
+        LiveError: It is no offer.
+    """
+    return _read(_OFFER, body)
+
+
+def _read(known: TypeAdapter[T], text: str | bytes) -> T:
     try:
-        return _CLIENT.validate_json(text)
+        return known.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))

@@ -1,11 +1,15 @@
-"""Who opens the page: whoever runs the server, or a visitor."""
+"""Who opens the page, whoever runs the server or a visitor, and who may use what is served beside it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
+import gradio as gr
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from musetalk.webui.options import ServerOptions
@@ -58,6 +62,33 @@ class Access:
         """Notice a request that did not come straight from this machine."""
         if self._near and not _from_here(headers):
             self._near = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody may not use what is served beside the page.
+
+    Attributes:
+        status: Of an answer over HTTP.
+        problem: In words.
+    """
+
+    status: int
+    problem: str
+
+
+def refusal(page: gr.Blocks, connection: HTTPConnection) -> Refusal | None:
+    """Return why somebody may not use what is served beside a page; None: they may, as they may open the page."""
+    origin, here = connection.headers.get("origin"), connection.headers.get("host", "")
+    if origin is not None and urlsplit(origin).netloc.lower() != here.lower():
+        # A browser sends our cookies along to whoever asks.
+        return Refusal(403, "pages of other sites may not speak here")
+    app = page.app
+    if app.auth is None and not app.auth_dependency:
+        return None
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")  # as Gradio names them
+    logged_in = any(connection.cookies.get(name) in app.tokens for name in names)
+    return None if logged_in else Refusal(401, "log in first")
 
 
 def _on_space() -> bool:

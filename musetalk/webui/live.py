@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import gradio as gr
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from musetalk.live.host import LiveHost
+from musetalk.webui.access import refusal
 
 PATH = "/live"
 _REFUSED, _DONE = 1008, 1000  # RFC 6455, section 7.4.1: policy violation, normal closure
@@ -24,27 +23,14 @@ def add_live_route(page: gr.Blocks, host: LiveHost) -> None:
     """
 
     async def converse(socket: WebSocket) -> None:
-        refusal = _refusal(page, socket)
+        refused = refusal(page, socket)
         await socket.accept()
-        if refusal:
-            await socket.close(_REFUSED, refusal)
+        if refused is not None:
+            await socket.close(_REFUSED, refused.problem)
             return
         await host.serve(_Connection(socket))
 
     page.app.router.routes.insert(0, WebSocketRoute(PATH, converse))
-
-
-def _refusal(page: gr.Blocks, socket: WebSocket) -> str:
-    """Return why somebody may not speak here; empty: they may."""
-    origin, here = socket.headers.get("origin"), socket.headers.get("host", "")
-    if origin is not None and urlsplit(origin).netloc.lower() != here.lower():
-        return "pages of other sites may not speak here"  # a browser sends our cookies along to whoever asks
-    app = page.app
-    if app.auth is None and not app.auth_dependency:
-        return ""
-    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")  # as Gradio names them
-    logged_in = any(socket.cookies.get(name) in app.tokens for name in names)
-    return "" if logged_in else "log in first"
 
 
 class _Connection:

@@ -35,6 +35,7 @@ from musetalk.webui.backend_names import titled
 from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
 from musetalk.webui.form.table import OWN_STYLE
 from musetalk.webui.live import add_live_route
+from musetalk.webui.offer import add_offer_route
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
 from musetalk.webui.site import Site
@@ -120,6 +121,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = _LOOK_SECONDS
         if options.live_sessions:
             add_live_route(page, live)
+            add_offer_route(page, live)
         _log.info("serving on %s", page.local_url)
         yield page
     finally:

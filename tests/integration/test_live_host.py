@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,17 @@ import numpy as np
 import pytest
 
 from musetalk.avatars.store import AvatarStore
-from musetalk.backends.preview.spec import PREVIEW
-from musetalk.backends.registry import BackendRegistry
 from musetalk.lipsync import LipSync
 from musetalk.live.host import LiveHost
 from musetalk.live.limits import LiveLimits
-from musetalk.settings import RenderSettings
 from musetalk.tts.hibari import HibariVoice
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.everywhere import EverywhereAFace
-from tests.helpers.media import decode, decode_sound, write_video
+from tests.helpers.live_avatars import SIDE, live_avatars
+from tests.helpers.media import decode, decode_sound
 from tests.helpers.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
-RATE, SIDE, FRAMES = 16_000, 64, 20
+RATE = 16_000
 START = {"type": "start", "avatar": "anna", "rate": RATE}
 
 
@@ -64,14 +60,8 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def avatars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LipSync, AvatarStore]]:
-    folder = tmp_path_factory.mktemp("avatars")
-    engine = LipSync(BackendRegistry((PREVIEW,)), EverywhereAFace())
-    for name, level in (("anna", 80), ("ben", 180)):
-        picture = np.random.default_rng(level).integers(level - 20, level + 20, (SIDE, SIDE, 3), np.uint8)
-        film = write_video(folder / f"{name}.mp4", np.stack([picture] * FRAMES), 25)
-        engine.create_avatar(film, folder / "store" / name, RenderSettings.parse({"backend": "preview"}), name=name)
-    yield engine, AvatarStore(folder / "store")
+def avatars(tmp_path_factory: pytest.TempPathFactory) -> tuple[LipSync, AvatarStore]:
+    return live_avatars(tmp_path_factory.mktemp("avatars"))
 
 
 def serve(avatars: tuple[LipSync, AvatarStore], *clients: Client, talk: Any = None, **limits: Any) -> None:  # noqa: ANN401

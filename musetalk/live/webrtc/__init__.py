@@ -1,0 +1,8 @@
+"""Live speech over WebRTC: docs/live.md."""
+
+try:
+    import aiortc  # noqa: F401 - all below needs it
+except ImportError as error:
+    raise ImportError(
+        'the package aiortc is missing: pip install "musetalk-hybrid[webrtc]"', name=error.name
+    ) from error
