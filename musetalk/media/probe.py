@@ -17,7 +17,6 @@ from musetalk.media.containers.packets import Packets, delay_alone, scan_packets
 from musetalk.media.containers.streams import MediaFile, Stream, describe_file
 from musetalk.media.conversion import plan_conversion
 from musetalk.media.damage import STATES_LENGTH, whole_pictures, with_damage, without_lost_pictures
-from musetalk.media.pictures.sources import probe_folder, probe_picture
 from musetalk.media.sampling import Video
 from musetalk.media.timing.clock import FrameClock, build_clock
 from musetalk.media.timing.jumps import Witness
@@ -189,11 +188,15 @@ def probe_source(
             f'"{path}" cannot be opened ({error.strerror})', "check its name and permissions", path=path
         ) from error
     if is_folder:
+        from musetalk.media.pictures.sources import probe_folder  # noqa: PLC0415 - all of Pillow, which no video needs
+
         source = probe_folder(path, fps, limits, alpha_background)
     else:
         named_picture = path.suffix.lower() in IMAGE_SUFFIXES
         check_file(path, limits, "picture" if named_picture else "video")
         if picture_format(path) is not None:
+            from musetalk.media.pictures.sources import probe_picture  # noqa: PLC0415 - as above
+
             source = probe_picture(path, fps, limits, alpha_background)
         else:
             wishes = _Wishes(fps, deinterlace, alpha_background, cancel)

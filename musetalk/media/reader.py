@@ -18,7 +18,6 @@ from musetalk.media.ffmpeg_process import Child
 from musetalk.media.filters import Resize
 from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.kept_pictures import KeptPictures, keep_pictures
-from musetalk.media.pictures.decoding import read_animated, read_image
 from musetalk.media.seeking import Way, is_certain, picture_at, ways_to
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -214,6 +213,8 @@ def _stills(
     source: Source, first: int, layout: FrameLayout, cancel: CancelToken | None
 ) -> Generator[Frame, None, None]:
     """Yield the pictures of a folder, or of a picture that moves, from `first` on, shrunk to a layout."""
+    from musetalk.media.pictures.decoding import read_animated, read_image  # noqa: PLC0415 - Pillow: no video needs it
+
     pictures = (
         read_animated(source.path, source.alpha_background, first)
         if source.animated

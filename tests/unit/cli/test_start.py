@@ -51,3 +51,4 @@ def test_a_preview_render_loads_no_networks_and_nothing_for_rare_inputs(tmp_path
     assert out.stat().st_size > 0
     assert "musetalk.pipeline.render" in names
     assert not {name.partition(".")[0] for name in names} & (NETWORKS | SELDOM)
+    assert "musetalk.media.pictures.decoding" not in names
