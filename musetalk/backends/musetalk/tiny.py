@@ -14,13 +14,14 @@ from musetalk.backends.musetalk.generator import CROP_SIZE, MuseTalkDenoiser, Ve
 from musetalk.runtime.device import Compute
 from musetalk.settings import V1Speech
 
-# As narrow as its class allows; all else as published.
+# As narrow as its class allows, with one head of attention: so narrow, eight take as long as all the rest. All else as
+# published.
 UNET: Mapping[str, Any] = MappingProxyType(
     {
         "_class_name": "UNet2DConditionModel",
         "_diffusers_version": "0.6.0.dev0",
         "act_fn": "silu",
-        "attention_head_dim": 8,
+        "attention_head_dim": 1,
         "block_out_channels": [32, 32, 32, 32],
         "center_input_sample": False,
         "cross_attention_dim": 384,
