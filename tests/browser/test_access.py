@@ -53,11 +53,14 @@ SQUEEZED = """() => {
 }"""
 
 
-def severe(visit: Visit) -> set[tuple[str, str]]:
-    """Rules of axe that the page breaks, each with the element that does."""
+def severe(visit: Visit, *rules: str) -> set[tuple[str, str]]:
+    """Rules of axe that the page breaks, of all or of these, each with the element that does."""
     if not visit.page.evaluate("() => 'axe' in window"):
         visit.page.evaluate((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
-    violations: list[dict[str, Any]] = visit.page.evaluate("async () => (await axe.run(document)).violations")
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    violations: list[dict[str, Any]] = visit.page.evaluate(
+        "async (options) => (await axe.run(document, options)).violations", options
+    )
     return {
         (violation["id"], " ".join(map(str, node["target"])))
         for violation in violations
@@ -67,13 +70,13 @@ def severe(visit: Visit) -> set[tuple[str, str]]:
 
 
 def severe_by_day_and_night(visit: Visit) -> set[tuple[str, str]]:
-    """The same in both color schemes, which the page follows while it is open."""
+    """The same in both color schemes, which the page follows while it is open; of the dark one its colors are asked."""
     found = set()
     for scheme in ("dark", "light"):
         visit.page.emulate_media(color_scheme=scheme)
         visit.page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=scheme == "dark")
         visit.page.evaluate(SETTLED)
-        found |= severe(visit)
+        found |= severe(visit, *(["color-contrast"] if scheme == "dark" else []))
     return found
 
 

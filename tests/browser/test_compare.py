@@ -19,7 +19,7 @@ from tests.browser.test_access import others, severe, sticking_out
 from tests.helpers.media import numbered_frames, read_number, tone, write_video, write_wav
 
 pytestmark = [pytest.mark.integration, BY_THE_APP]
-FRAMES = 10
+FRAMES = 6
 MIDDLE = (FRAMES - 1) // 2
 PLACE = "canvas => getComputedStyle(canvas).transform"
 CUT = "view => getComputedStyle(view).clipPath"
