@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator
 from dataclasses import replace
 
-from musetalk.errors import BackendError
+from musetalk.errors import BackendError, Cancelled
 from musetalk.media.frames import Frame
 from musetalk.media.playback import play_endlessly
 from musetalk.pipeline.composite import Compositor
@@ -55,17 +55,27 @@ class LiveRenderer:
         """Return what can be painted next; None: nothing, until more of the voice is known."""
         return self._cutter.next(self._voice)
 
-    def paint(self, segment: Segment) -> list[tuple[Frame, Frame]]:
+    def paint(self, segment: Segment, run: RenderRun) -> list[tuple[Frame, Frame]]:
         """Return the frames of a segment, and as they were decoded.
+
+        Args:
+            segment: From `next_segment`.
+            run: A part of the session's, which ends painting this.
 
         Raises:
             MuseTalkError: The source cannot be decoded, or its faces not painted.
+            Cancelled: Painting was ended; `go_back` to before the segment has to follow.
         """
         sources = [self._next_source() for _ in range(segment.stop - segment.start)]
         if not segment.tracks:
             return [(source, source) for source in sources]
         batch = Batch(segment, [source.copy() for source in sources])
-        finished = self._compositor.finish(generate(self._plan, self._run, batch))
+        try:
+            painted = generate(self._plan, run, batch)
+        except Cancelled:
+            self._shown_again.extendleft(reversed(sources))
+            raise
+        finished = self._compositor.finish(painted)
         return [(frame.picture, source) for frame, source in zip(frames_of(finished), sources, strict=True)]
 
     def go_back(self, frame: int, sources: list[Frame]) -> None:

@@ -79,6 +79,7 @@ class StreamingSession:
         self._silent = True  # whether nothing of a voice is left that could be dropped
         self._voices = 0
         self._working = self._closed = False
+        self._painting: RenderRun | None = None  # the part of the run that paints now
         self._failure: BaseException | None = None
         self._meter = Meter(now)
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
@@ -150,6 +151,8 @@ class StreamingSession:
                 return  # frames in which nobody speaks go on as they are
             self._silent = True
             self._epoch += 1
+            if self._painting is not None:
+                self._painting.cancel.cancel()
             self._inbox.clear()
             self._taken -= len(back)
             self._ready.clear()
@@ -301,8 +304,18 @@ class StreamingSession:
             self._voice.add_silence(1)  # whoever waits for a frame that was dropped gets this one
 
     def _paint(self, segment: Segment, epoch: int) -> None:
-        began = self._now()
-        painted = self._renderer.paint(segment)
+        began, run = self._now(), self._run.branch()
+        with self._changed:
+            if epoch != self._epoch:
+                return
+            self._painting = run
+        try:
+            painted = self._renderer.paint(segment, run)
+        except Cancelled:
+            self._run.cancel.check()
+            return  # only this was ended, by an interruption
+        finally:
+            self._painting = None
         seconds = self._now() - began
         with self._changed:
             if epoch != self._epoch:  # it was interrupted meanwhile

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from musetalk.streaming.hearing import hear_voice
 from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import LiveFrame, LiveOptions
 from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.stopping import stop_point
 from tests.helpers.everywhere import EverywhereAFace
 from tests.helpers.loud_speech import RATE, LoudSpeech, whole
 from tests.helpers.media import write_video, write_wav
@@ -189,6 +191,32 @@ def test_an_interruption_drops_what_was_pushed_and_the_source_goes_on(prepared: 
         session.idle(len(sources))
         undisturbed = [taken(session).picture.data for _ in sources]
     assert all(np.array_equal(*pair) for pair in zip(sources, undisturbed, strict=True))
+
+
+def test_an_interruption_ends_what_is_being_painted(film: Path, tmp_path: Path) -> None:
+    begun, calls = threading.Event(), count()
+
+    def paint() -> None:
+        first = next(calls) == 0
+        begun.set()
+        while first:  # it has no end of its own
+            stop_point()
+            threading.Event().wait(0.002)
+
+    with plan_for(film, tmp_path, Painter(paint)) as plan, live(plan) as quiet, live(plan) as session:
+        quiet.idle(FRAMES)
+        sources = [frame.source.data for frame in quiet.spoken()]
+        session.push(words(0.4))
+        session.flush()
+        assert begun.wait(HANG_SECONDS)
+        session.interrupt()
+        frames = [taken(session)]
+        session.push(words(0.4))
+        session.flush()
+        frames += session.spoken()
+    assert [frame.number for frame in frames] == list(range(len(frames))) and len(frames) > 10
+    for frame, source in zip(frames, sources, strict=False):
+        assert np.array_equal(frame.source.data, source)
 
 
 def test_an_interruption_drops_no_frames_in_which_nobody_speaks(prepared: RenderPlan) -> None:

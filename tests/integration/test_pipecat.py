@@ -41,6 +41,7 @@ from musetalk.lipsync import LipSync
 from musetalk.media.frames import Frame as Picture
 from musetalk.pipeline.segments import Segment
 from musetalk.plugins.pipecat import MuseTalkVideoService
+from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.streaming.renderer import LiveRenderer
 from musetalk.streaming.types import LiveOptions
@@ -343,10 +344,10 @@ def test_a_session_that_fails_is_told_and_the_voice_goes_on(
 ) -> None:
     sound, paint, painted = words(1.0), LiveRenderer.paint, itertools.count()
 
-    def fail(renderer: LiveRenderer, segment: Segment) -> list[tuple[Picture, Picture]]:
+    def fail(renderer: LiveRenderer, segment: Segment, run: RenderRun) -> list[tuple[Picture, Picture]]:
         if segment.tracks and next(painted) > 0:
             raise ComputeError("memory ran out")
-        return paint(renderer, segment)
+        return paint(renderer, segment, run)
 
     monkeypatch.setattr(LiveRenderer, "paint", fail)
 
