@@ -45,6 +45,7 @@ from musetalk.settings import (
     RenderSettings,
     SourceSettings,
 )
+from musetalk.streaming.shared_generators import SharedGenerators
 from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone
 
@@ -81,6 +82,7 @@ class LipSync:
             cache_folder() / "costs.json", lambda kind: guessed_costs(kind, lambda: matmul_rate(kind.device))
         )
         self._loader = ComponentLoader(self.registry, detector)
+        self.shared_generators = SharedGenerators()  # between live sessions
 
     def render(
         self,
@@ -448,7 +450,7 @@ class LipSync:
             temporary_folder(Path(tempfile.gettempdir())) as folder,
             self.preparing_avatar(avatar, settings, folder, run) as plan,
             self._process_tuned(plan.session.backend),
-            open_session(plan, settings.speech, settings.silence, options, run) as session,
+            open_session(plan, settings.speech, settings.silence, options, run, self.shared_generators) as session,
         ):
             yield session
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from musetalk.audio.types import AudioFeatureSpec
 from musetalk.faces.crops.aligner import Aligner
@@ -166,4 +166,36 @@ class EncodesCrops(Protocol):
         Returns:
             The digest of each crop's pixels, and float32 [N, 8, h, w].
         """
+        ...
+
+
+@runtime_checkable
+class PaintsFrames(FaceGenerator, Protocol):
+    """A generator that paints each frame by itself, so that one call can serve several clips.
+
+    `finish(clip, forward(prepare(clip)))` is `generate(clip)`, but for last digits where networks calculate otherwise
+    with another number of frames. What a frame is between the steps is the generator's own affair. Safe to share
+    between threads.
+    """
+
+    @property
+    def frames_at_once(self) -> int:
+        """Most frames in one call of `forward`."""
+        ...
+
+    def prepare(self, clip: Clip) -> Sequence[Any]:
+        """Return a clip's frames as `forward` takes them; each holds all that is needed of its clip."""
+        ...
+
+    def forward(self, frames: Sequence[Any], check: Callable[[], None] = never_stop) -> Sequence[Any]:
+        """Return what is painted in each of some frames, of any clips.
+
+        Args:
+            frames: At least one, at most `frames_at_once`.
+            check: Called between pieces of the work; raises where it is to end.
+        """
+        ...
+
+    def finish(self, clip: Clip, painted: Sequence[Any]) -> UInt8Array:
+        """Return a clip's crops speaking, from what `forward` made of each of its frames: uint8 RGB [N, S, S, 3]."""
         ...

@@ -1,7 +1,10 @@
-"""A live session over a plan, which hears as the plan's generator asks."""
+"""A live session over a plan, which hears as the plan's generator asks, and shares that with others."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from musetalk.audio.silero import load_silero
@@ -10,13 +13,20 @@ from musetalk.progress import RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.streaming.hearing import hear_voice
 from musetalk.streaming.session import StreamingSession
+from musetalk.streaming.shared_generators import SharedGenerators
 from musetalk.streaming.types import LiveOptions
 
 
+@contextmanager
 def open_session(
-    plan: RenderPlan, speech: SpeechSettings, silence: SilenceSettings, options: LiveOptions | None, run: RenderRun
-) -> StreamingSession:
-    """Open a live session; whoever opens it closes it.
+    plan: RenderPlan,
+    speech: SpeechSettings,
+    silence: SilenceSettings,
+    options: LiveOptions | None,
+    run: RenderRun,
+    generators: SharedGenerators,
+) -> Iterator[StreamingSession]:
+    """Open a live session, which ends with the `with` block.
 
     Args:
         plan: See `StreamingSession`.
@@ -24,6 +34,7 @@ def open_session(
         silence: What the mouth does in pauses.
         options: How it speaks; None: as usual.
         run: See `StreamingSession`.
+        generators: What shares the plan's generator with other sessions.
 
     Raises:
         BackendError: The backend cannot paint live, or what is to tell speech from noise is missing.
@@ -32,4 +43,7 @@ def open_session(
     if options.vad == "silero":
         load_silero()  # who lacks it is told before anything is said
     hear = partial(hear_voice, plan.components.encoder, speech, silence, plan.source.fps, options)
-    return StreamingSession(plan, hear, options, run)
+    with generators.joined(plan.session.generator) as generator:
+        shared = replace(plan, session=replace(plan.session, generator=generator))
+        with StreamingSession(shared, hear, options, run) as session:
+            yield session

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
@@ -48,6 +49,7 @@ class LatentOptions:
         encode_batch: Frames encoded at once; each is two pictures.
         decode_batch: Frames decoded at once.
         cache_bytes: Most memory for the latents of frames seen before.
+        together: Most frames of several clips in one call, where the denoiser takes such (see `FrameLatentGenerator`).
     """
 
     crop_size: int
@@ -55,6 +57,7 @@ class LatentOptions:
     encode_batch: int = 1
     decode_batch: int = 1
     cache_bytes: int = CACHE_BYTES
+    together: int = 8
 
     @classmethod
     def on(cls, compute: Compute, crop_size: int, clip_length: int, frames: int) -> LatentOptions:
@@ -136,12 +139,12 @@ class LatentGenerator:
         Raises:
             ComputeError: Memory ran out, or the networks' numbers are none.
         """
-        no_memory = OutOfMemoryError("there is not enough memory to paint a clip", LESS_MEMORY)
-        with out_of_memory_as(no_memory), torch.inference_mode():
+        with self._computing("there is not enough memory to paint a clip"):
             audio = torch.tensor(clip.speech).to(self._compute.device)
             latents = self._compute.tensor(self._source_latents(clip.crops, clip.check, clip.kept))
             painted = finite(self._denoiser.denoise(latents, audio, clip))
-            return self._paint(clip, painted)
+            decoded = self._decoded(painted, clip.first_row, clip.check)
+        return self._placed(clip, [rows for batch in decoded for rows in batch])
 
     def latents(self, crops: UInt8Array, check: Callable[[], None] = never_stop) -> tuple[list[bytes], Float32Array]:
         """Encode crops: their digests, and float32 [N, 8, h, w]; see `EncodesCrops`.
@@ -149,8 +152,7 @@ class LatentGenerator:
         Raises:
             ComputeError: Memory ran out, or the network's numbers are none.
         """
-        no_memory = OutOfMemoryError("there is not enough memory to encode faces", LESS_MEMORY)
-        with out_of_memory_as(no_memory), torch.inference_mode():
+        with self._computing("there is not enough memory to encode faces"):
             encoded = finite(self._source_latents(crops, check, None))
         return [crop_digest(crop) for crop in crops], encoded.float().numpy()
 
@@ -175,20 +177,27 @@ class LatentGenerator:
         both = self._encoder.encode(torch.cat([self._mask(pixels), pixels]))
         return torch.cat(both.chunk(2), dim=1).cpu()
 
-    def _paint(self, clip: Clip, latents: torch.Tensor) -> UInt8Array:
-        """Return the clip's crops with the decoded latents in them, from its `first_row` down."""
-        top = clip.first_row
-        decoded = self._decoding.run(
+    def _decoded(self, latents: torch.Tensor, top: int, check: Callable[[], None]) -> list[UInt8Array]:
+        """Decode latents, some at a time: uint8 RGB [n, S - top, S, 3], from row `top` down."""
+        return self._decoding.run(
             lambda start, stop: to_crops(finite(self._decoder.decode_rows(latents[start:stop], top))),
             len(latents),
-            clip.check,
+            check,
         )
+
+    def _placed(self, clip: Clip, painted: Sequence[UInt8Array]) -> UInt8Array:
+        """Return the clip's crops with what was painted of each, from its `first_row` down, in them."""
         result = clip.crops.copy()
-        start = 0
-        for rows in decoded:
-            result[start : start + len(rows), top:] = rows
-            start += len(rows)
+        for crop, rows in zip(result, painted, strict=True):
+            crop[clip.first_row :] = rows
         return result if self._paste is None else self._paste(result, clip.crops)
+
+    @staticmethod
+    @contextmanager
+    def _computing(no_memory: str) -> Iterator[None]:
+        """Run networks inside the `with` block; `no_memory` is told where memory runs out."""
+        with out_of_memory_as(OutOfMemoryError(no_memory, LESS_MEMORY)), torch.inference_mode():
+            yield
 
 
 def crop_digest(crop: UInt8Array) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -10,7 +11,8 @@ import torch
 
 from musetalk.audio.types import MUSETALK_FEATURES, MUSETALK_V1_FEATURES
 from musetalk.backends.latent.autoencoder import DecoderName, frames_at_once, load_autoencoder
-from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
+from musetalk.backends.latent.frames import FrameLatentGenerator
+from musetalk.backends.latent.generator import LatentOptions
 from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.vae import read_config, weights_in
 from musetalk.backends.types import Clip, GeneratorSpec
@@ -30,6 +32,7 @@ AUDIO_CHANNELS = 384  # of each of Whisper-tiny's hidden states
 _FOLDERS: dict[Version, str] = {"v1": "musetalk", "v15": "musetalkV15"}
 _WEIGHTS = ("unet.safetensors", "unet.pth", "pytorch_model.bin")
 _CPU_CLIP, _GPU_CLIP = 8, 16
+_MOST_TOGETHER = 8  # frames of several clips: live, more would keep the first one waiting
 _COMPILED_CPU_BATCH = 2  # of the UNet: nobody could stop more of them for seconds, since compiled it has no stop points
 
 
@@ -66,10 +69,14 @@ class MuseTalkDenoiser:
 
     def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
         """Paint the mouths of one clip (see `Denoiser`); its crops are not looked at."""
+        return self.denoise_frames(latents, audio, clip.check)
+
+    def denoise_frames(self, latents: torch.Tensor, audio: torch.Tensor, check: Callable[[], None]) -> torch.Tensor:
+        """Paint mouths in frames of any clips (see `FrameDenoiser`)."""
         heard = self._compute.tensor(audio + position_table(*audio.shape[1:]).to(audio.device))
         shown = self._compute.tensor(latents)
         parts = self._batches.run(
-            lambda start, stop: self._call(shown[start:stop], heard[start:stop]), len(shown), clip.check
+            lambda start, stop: self._call(shown[start:stop], heard[start:stop]), len(shown), check
         )
         return torch.cat(parts)
 
@@ -113,7 +120,7 @@ def load_musetalk(
     batch: int | None = None,
     compiled: bool = False,
     seed: int | None = None,
-) -> LatentGenerator:
+) -> FrameLatentGenerator:
     """Load MuseTalk's generator.
 
     Args:
@@ -122,7 +129,7 @@ def load_musetalk(
         compute: What to run on.
         v1_speech: How MuseTalk 1.0 hears (see `SpeechSettings`).
         decoder: "sd" (Stable Diffusion's) or "tiny" (TAESD: far quicker, softer).
-        batch: Frames at once, and in a clip; None: as many as help and fit.
+        batch: Frames at once, and in a clip; None: as many as help and fit, of several clips no more than 8.
         compiled: Whether torch compiles the networks: minutes at the first clip, quicker from then on.
         seed: See `VaeEncoder`.
 
@@ -136,8 +143,10 @@ def load_musetalk(
         compute.compile(*autoencoder.networks, unet)
     on_gpu = compute.device.type != "cpu"
     frames = batch or frames_at_once(compute, CROP_SIZE, _GPU_CLIP if on_gpu else _CPU_CLIP)
-    options = LatentOptions.on(compute, CROP_SIZE, frames, frames)
+    options = replace(
+        LatentOptions.on(compute, CROP_SIZE, frames, frames), together=batch or min(frames, _MOST_TOGETHER)
+    )
     stoppable = on_gpu or not compiled
     denoiser = MuseTalkDenoiser(unet, compute, frames if stoppable else min(frames, _COMPILED_CPU_BATCH))
     spec = replace(spec_of(version, v1_speech), notes=compute.notes)
-    return LatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, spec)
+    return FrameLatentGenerator(autoencoder.encoder, autoencoder.decoder, denoiser, compute, options, spec)

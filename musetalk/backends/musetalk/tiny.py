@@ -8,7 +8,8 @@ from typing import Any
 
 from diffusers import UNet2DConditionModel
 
-from musetalk.backends.latent.generator import LatentGenerator, LatentOptions
+from musetalk.backends.latent.frames import FrameLatentGenerator
+from musetalk.backends.latent.generator import LatentOptions
 from musetalk.backends.latent.tiny import TINY_CLIP, filled, tiny_autoencoder
 from musetalk.backends.musetalk.generator import CROP_SIZE, MuseTalkDenoiser, Version, spec_of
 from musetalk.runtime.device import Compute
@@ -42,7 +43,7 @@ UNET: Mapping[str, Any] = MappingProxyType(
 _BATCH = 2
 
 
-def tiny_musetalk(version: Version, compute: Compute, v1_speech: V1Speech = "released") -> LatentGenerator:
+def tiny_musetalk(version: Version, compute: Compute, v1_speech: V1Speech = "released") -> FrameLatentGenerator:
     """Return a generator like MuseTalk's, around small filled networks.
 
     Args:
@@ -53,4 +54,4 @@ def tiny_musetalk(version: Version, compute: Compute, v1_speech: V1Speech = "rel
     encoder, decoder = tiny_autoencoder(compute)
     unet = compute.place(filled(UNet2DConditionModel.from_config(dict(UNET))))
     denoiser, options = MuseTalkDenoiser(unet, compute, _BATCH), LatentOptions(CROP_SIZE, clip_length=TINY_CLIP)
-    return LatentGenerator(encoder, decoder, denoiser, compute, options, spec_of(version, v1_speech))
+    return FrameLatentGenerator(encoder, decoder, denoiser, compute, options, spec_of(version, v1_speech))

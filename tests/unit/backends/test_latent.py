@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from diffusers import AutoencoderKL
 
 from musetalk.audio.types import MUSETALK_FEATURES
+from musetalk.backends.latent.frames import FrameLatentGenerator, LatentFrame, filled_up
 from musetalk.backends.latent.generator import Denoiser, LatentCache, LatentGenerator, LatentOptions
 from musetalk.backends.latent.vae import VaeDecoder, VaeEncoder, to_crops, to_pixels
 from musetalk.backends.registry import BackendRegistry
-from musetalk.backends.types import Clip, GeneratorSpec
+from musetalk.backends.types import Clip, GeneratorSpec, PaintsFrames
 from musetalk.errors import NotFiniteError
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
 from musetalk.settings import RenderSettings
@@ -46,6 +48,14 @@ class Louder:
 
     def denoise(self, latents: torch.Tensor, audio: torch.Tensor, clip: Clip) -> torch.Tensor:
         assert latents.shape[:2] == (len(clip.crops), 8)
+        return latents[:, 4:] + audio.mean(dim=(1, 2))[:, None, None, None]
+
+
+class LouderFrames(Louder):
+    """The same, for frames of any clips."""
+
+    def denoise_frames(self, latents: torch.Tensor, audio: torch.Tensor, check: Callable[[], None]) -> torch.Tensor:
+        check()
         return latents[:, 4:] + audio.mean(dim=(1, 2))[:, None, None, None]
 
 
@@ -215,3 +225,31 @@ def test_who_speaks_live_is_known_before_it_is_loaded() -> None:
         assert spec.tiny is not None
         generator = spec.tiny(spec.configured(RenderSettings()).options)
         assert spec.live is (generator.spec.min_clip == 1)
+
+
+def test_frames_of_several_clips_come_out_of_one_call_as_of_calls_of_their_own(vae: AutoencoderKL) -> None:
+    sizes = LatentOptions(SIZE, clip_length=8)
+    made = FrameLatentGenerator(VaeEncoder(vae, CPU), VaeDecoder(vae, CPU), LouderFrames(), CPU, sizes, TRAITS)
+    assert isinstance(made, PaintsFrames)
+    clips = clip_of(1, 2, loud=1), replace(clip_of(2, 3), first_row=24), replace(clip_of(4), first_row=8)
+    frames = [made.prepare(clip) for clip in clips]
+    painted = made.forward(
+        [frame for own in zip(*frames, strict=False) for frame in own] + [frames[0][1], frames[1][1]]
+    )
+    for place, clip in enumerate(clips):
+        own = [painted[place], *painted[3 + place : 4 + place]][: len(clip.crops)]
+        np.testing.assert_array_equal(made.finish(clip, own), made.generate(clip))
+
+
+def test_a_generator_of_clips_paints_no_single_frames(vae: AutoencoderKL) -> None:
+    assert not isinstance(generator(vae), PaintsFrames)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "size"), [(1, 8, 1), (2, 8, 2), (3, 8, 4), (5, 8, 8), (8, 8, 8), (4, 6, 6), (3, 6, 3)]
+)
+def test_calls_are_filled_up_to_few_sizes(count: int, most: int, size: int) -> None:
+    frames = [LatentFrame(torch.zeros(8, 1, 1), np.zeros((50, 384), np.float32), row) for row in range(count)]
+    filled = filled_up(frames, most)
+    assert filled[:count] == frames
+    assert [frame.top for frame in filled[count:]] == [count - 1] * (size - count)
