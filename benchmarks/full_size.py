@@ -48,11 +48,10 @@ def write_models(folder: Path) -> None:
     write_vae(folder)
     config, shapes = _tiny()
     _write(folder / "taesd" / "diffusion_pytorch_model.bin", shapes, ("config.json", config))
-    _write(folder / "s3fd" / "s3fd-619a316812.pth", _shapes(S3FD))
-    _write(folder / "face-parse-bisent" / "79999_iter.pth", _shapes(BiSeNet))
+    write_network(folder / "s3fd" / "s3fd-619a316812.pth", S3FD)
+    write_network(folder / "face-parse-bisent" / "79999_iter.pth", BiSeNet)
     hearing = WhisperConfig()  # its defaults are Whisper-tiny's sizes
-    encoder = {f"model.encoder.{name}": shape for name, shape in _shapes(lambda: WhisperEncoder(hearing)).items()}
-    _write(folder / "whisper" / "pytorch_model.bin", encoder)
+    write_network(folder / "whisper" / "pytorch_model.bin", lambda: WhisperEncoder(hearing), prefix="model.encoder.")
     hearing.save_pretrained(folder / "whisper")
     WhisperFeatureExtractor().save_pretrained(folder / "whisper")
 
@@ -69,6 +68,23 @@ def write_latentsync(folder: Path) -> None:
     _check_room(folder, 6)
     keys = _keys("latentsync_unet3d")
     _write(folder / "latentsync-1.5" / "latentsync_unet.pt", keys["state_dicts"]["stage2"])
+
+
+def write_network(
+    path: Path,
+    build: Callable[[], nn.Module],
+    config: tuple[str, Mapping[str, Any]] | None = None,
+    prefix: str = "",
+) -> None:
+    """Write a network of any size with random values.
+
+    Args:
+        path: The file.
+        build: Makes the network, whose shapes alone count.
+        config: The name of a file beside it, and what that says.
+        prefix: Before each name of a tensor.
+    """
+    _write(path, {f"{prefix}{name}": shape for name, shape in _shapes(build).items()}, config)
 
 
 def write_vae(folder: Path) -> None:

@@ -1,12 +1,14 @@
 """Live speech: what a second of it costs as minutes pass, how soon it is seen, and several sessions at once.
 
 python -m benchmarks.live [--minutes 30] [--real-minutes 2] [--sessions 4] [SOURCE]
+python -m benchmarks.live --backend musetalk [--seconds 40] [--rounds 3] [--sessions 4] [SOURCE]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -42,11 +44,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=30, help="of speech that is made as quickly as possible")
     parser.add_argument("--real-minutes", type=float, default=2.0, help="of a conversation in real time")
     parser.add_argument("--sessions", type=int, default=4, help="at once")
+    parser.add_argument(
+        "--backend", choices=["preview", "musetalk"], default="preview", help="by which they are painted"
+    )
+    parser.add_argument("--seconds", type=float, default=40.0, help="musetalk: of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="musetalk: measurements of each kind")
     parser.add_argument("--part", choices=["long", "real"], help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part is not None:
         found = measure_minutes(given) if given.part == "long" else measure_conversation(given)
         sys.stdout.write(json.dumps(found))
+        return
+    if given.backend == "musetalk":
+        publish("live_musetalk.md", measure_batches(given))
         return
     options = ["--minutes", str(given.minutes), "--real-minutes", str(given.real_minutes), str(given.source)]
     long = measured("live", "--part", "long", *options)
@@ -114,6 +124,31 @@ def measure_conversation(given: argparse.Namespace) -> dict[str, Any]:
         "cores": spent / passed,
         "resident": resident,
     }
+
+
+def measure_batches(given: argparse.Namespace) -> str:
+    """Speak with MuseTalk in 1, 2, 4 and so on sessions at once, in shared batches and without; returns the page."""
+    from benchmarks.live_batches import HEAD, compared, rows_of, small_stage  # noqa: PLC0415 - loads torch
+
+    counts = tuple(2**power for power in range(given.sessions.bit_length()))
+    with small_stage(given.source) as stage:
+        found = compared(stage, counts, given.seconds, given.rounds)
+    rows = rows_of(found)
+    return f"""# Live speech by MuseTalk, several sessions at once
+
+On a CPU, in fp32, networks of MuseTalk's kind that are small enough for it, with random weights: a UNet and an
+autoencoder of as many levels, a fifth and an eighth as wide as published, and an encoder of Whisper-tiny's width that
+hears 3 s at once. That says nothing of a GPU, where `benchmarks/on_gpu.sh` measures the same in published sizes.
+{machine()}.
+
+Each session says something else with the same avatar ({"{}x{}".format(*SIZE)}, 25 fps) and is given the next
+{float(CHUNK_SECONDS) * 1000:.0f} ms of its voice once all that can be painted was taken.
+Rounds of {given.seconds:g} s each, all ways in turns: {given.rounds}; medians.
+Load average at the end: {os.getloadavg()[0]:.0f}.
+Where that is far above the number of cores, other programs had most of them, and frames/s say most about who has more
+threads to compete with: CPU seconds a frame compare.
+
+{table(HEAD, rows)}"""
 
 
 def _push(session: StreamingSession, voice: Int16Array, rate: int, *, real: bool = False) -> None:

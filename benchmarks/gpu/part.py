@@ -45,6 +45,7 @@ PARTS = (
     Part("networks", "MuseTalk: UNet and decoders", 0.40),
     Part("latentsync", "LatentSync", 0.19),
     Part("renders", "Whole renders", 0.19),
+    Part("live", "Live sessions", 0.10),
     Part("memory", "Memory over many segments", 0.07),
 )
 
