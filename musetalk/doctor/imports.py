@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 Kind: TypeAlias = Literal["needed", "guarded", "typing", "by name"]
 
 # What MuseTalk, LatentSync and their forks install and this project does without: package as pip knows it, to the name
-# that it is imported by.
+# that it is imported by. (onnxruntime is back: the voice that reads texts aloud needs its CPU wheel, and nothing else.)
 ELIMINATED: Mapping[str, str] = MappingProxyType(
     {
         **{name: name for name in ("mmcv", "mmpose", "mmdet", "mmengine", "tensorflow", "tensorboard", "insightface")},
-        **{name: name for name in ("mediapipe", "onnxruntime", "decord", "kornia", "moviepy", "omegaconf")},
+        **{name: name for name in ("mediapipe", "decord", "kornia", "moviepy", "omegaconf")},
         **{name: name for name in ("gdown", "lpips", "scenedetect")},
         "openmim": "mim",
         "face-alignment": "face_alignment",
