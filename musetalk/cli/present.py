@@ -29,6 +29,9 @@ def present(
     ] = "full",
     aspect: Annotated[str, typer.Option(help="16:9, 9:16 or 1:1.")] = "16:9",
     voice: Annotated[str, typer.Option(help="What reads aloud.")] = "hibari",
+    voice_file: Annotated[
+        Path | None, typer.Option("--voice-file", help="A recording of the script, in place of a voice that reads it.")
+    ] = None,
     speed: Annotated[float, typer.Option(help="How fast it reads: 0.5 to 2.")] = 1.0,
     burn_captions: Annotated[bool, typer.Option("--burn-captions", help="Write captions into the picture.")] = False,
     allow_static: Annotated[
@@ -63,6 +66,7 @@ def present(
         aspect=aspect,  # type: ignore[arg-type]
         voice=voice,
         reading=Reading(speed),
+        recording=voice_file,
         burn_captions=burn_captions,
         allow_static=allow_static,
         settings=settings,

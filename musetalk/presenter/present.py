@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.avatars.bundle import Avatar
-from musetalk.errors import BackendError, FaceError, ScriptError
+from musetalk.errors import BackendError, FaceError, ScriptError, about
 from musetalk.lipsync import LipSync
 from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.media.sound.voice import extract_voice
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.preflight import check_output
 from musetalk.pipeline.report import RenderReport
@@ -19,10 +20,11 @@ from musetalk.presenter.captions import as_srt, as_vtt, caption_words
 from musetalk.presenter.drawing import read_slide
 from musetalk.presenter.layout import Aspect, LayoutName
 from musetalk.presenter.presets import PRESETS, Quality, merged
+from musetalk.presenter.recorded import time_recording
 from musetalk.presenter.report import TalkReport
 from musetalk.presenter.script import Script
 from musetalk.presenter.static import write_static
-from musetalk.presenter.talk import speak_script
+from musetalk.presenter.talk import Talk, speak_script
 from musetalk.presenter.talk_file import TalkFile
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
 from musetalk.settings import RenderSettings
@@ -48,6 +50,7 @@ class TalkOptions:
         aspect: The picture's shape.
         voice: What reads aloud, by name.
         reading: How it reads.
+        recording: Somebody who read the script, in place of a voice that reads it aloud: any file with sound.
         burn_captions: Whether captions are written into the picture, besides the track that players switch on.
         allow_static: Whether a still with sound will do where lips cannot be moved.
         settings: Of the render, as a tree; they win over those of the quality.
@@ -58,6 +61,7 @@ class TalkOptions:
     aspect: Aspect = "16:9"
     voice: str = USUAL
     reading: Reading = field(default_factory=Reading)
+    recording: Path | None = None
     burn_captions: bool = False
     allow_static: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -95,14 +99,17 @@ def present(
     values = merged(preset.settings, options.settings)
     video, settings = source.source if isinstance(source, Avatar) else source, _settings(source, values)
     srt, vtt = caption_files(out)
-    uses = engine.files(video, Path(), out, settings) + (beside or FileUses())
+    uses = engine.files(video, options.recording or Path(), out, settings) + (beside or FileUses())
     check_output(out, uses.writing(srt, "the captions").writing(vtt, "the captions"), settings.output)
     notes = _check_script(script, all_shown=options.burn_captions)
     fps = engine.check_source(video, settings.source).fps
-    voice = VoiceRegistry().open(options.voice, Place(settings.models_dir), options.reading)
     with temporary_folder(out.parent) as folder:
-        sound, drawn, track = folder / "voice.wav", folder / "talk.json", folder / "captions.srt"
-        talk = speak_script(script, voice, sound, _telling(on_progress or noop, cancel))
+        drawn, track = folder / "talk.json", folder / "captions.srt"
+        if options.recording is None:
+            spoken = _read_aloud(script, options, settings, folder, _telling(on_progress or noop, cancel))
+        else:
+            spoken = _recorded(script, options.recording, settings, folder, cancel)
+        talk, sound = spoken.talk, spoken.sound
         captions = caption_words(each.words for each in talk.passages)
         file = TalkFile(
             talk=talk,
@@ -126,7 +133,7 @@ def present(
             _log.warning("the lips do not move: %s", static)
             write_static(
                 video,
-                SoundTrack(sound, voice.rate, None, talk.seconds, 0.0, talk.seconds),
+                SoundTrack(sound, spoken.rate, None, talk.seconds, 0.0, talk.seconds),
                 made,
                 file,
                 reading=chosen.source,
@@ -141,7 +148,33 @@ def present(
             put_in_place(made, out)
     if report is not None:
         report = _told_of(report, out, options)
-    return TalkReport(out, (srt, vtt), talk, voice.fingerprint, report, static, notes)
+    return TalkReport(out, (srt, vtt), talk, spoken.voice, report, static, (*notes, *spoken.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """A talk's voice: a WAV file, its rate, whose it is, and what the user should know of it."""
+
+    talk: Talk
+    sound: Path
+    rate: int
+    voice: str
+    notes: tuple[str, ...] = ()
+
+
+def _read_aloud(
+    script: Script, options: TalkOptions, settings: RenderSettings, folder: Path, told: Callable[[int, int], None]
+) -> _Spoken:
+    voice = VoiceRegistry().open(options.voice, Place(settings.models_dir), options.reading)
+    sound = folder / "voice.wav"
+    return _Spoken(speak_script(script, voice, sound, told), sound, voice.rate, voice.fingerprint)
+
+
+def _recorded(script: Script, recording: Path, settings: RenderSettings, folder: Path, cancel: CancelToken) -> _Spoken:
+    with about("voice"):
+        voice = extract_voice(recording, folder, settings.limits, cancel, track=settings.voice_track)
+        talk, notes = time_recording(script, voice, cancel)
+    return _Spoken(talk, voice.path, voice.rate, recording.name, (*voice.notes, *notes))
 
 
 def caption_files(out: Path) -> tuple[Path, Path]:

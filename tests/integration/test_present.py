@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from musetalk.lipsync import LipSync
 from musetalk.presenter.present import TalkOptions, present
 from musetalk.presenter.report import TalkReport
 from musetalk.presenter.script import Script, parse_script
+from musetalk.presenter.talk import speak_script
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
+from musetalk.tts.hibari import HibariVoice
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.command import musetalk
 from tests.helpers.everywhere import EverywhereAFace
@@ -115,6 +118,19 @@ def test_an_avatar_gives_the_talk(engine: LipSync, face: Path, made: TalkReport,
     first, other = decode(made.output), decode(report.output)
     assert first.shape == other.shape
     assert ffmpeg("-i", str(report.output), "-map", "0:s:0", "-f", "srt", "-")
+
+
+def test_a_recording_gives_the_talk_its_times(engine: LipSync, face: Path, made: TalkReport, tmp_path: Path) -> None:
+    recording = tmp_path / "me.wav"
+    speak_script(written(), HibariVoice(), recording)
+    options = replace(DRAFT, recording=recording)
+    report = present(engine, written(), face, tmp_path / "talk.mp4", options)
+    assert report.talk.seconds == pytest.approx(made.talk.seconds, abs=0.01)
+    assert report.voice == "me.wav"
+    for own, known in zip(report.talk.words, made.talk.words, strict=True):
+        assert own.text == known.text
+        assert own.start == pytest.approx(known.start, abs=0.6)
+    assert any("[pause]" in note for note in report.notes)
 
 
 def test_where_lips_cannot_move_it_fails_and_nothing_is_there(engine: LipSync, face: Path, tmp_path: Path) -> None:
