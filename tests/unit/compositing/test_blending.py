@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -33,14 +34,20 @@ CROP = replace(halved_crop(found(LABELS), size=None, extra_margin=10), size=None
 BOX = FaceBox(CROP.x - 20, CROP.y, CROP.x + CROP.width + 20, CROP.y + CROP.height - 30, 1.0)
 
 
-def film(count: int = 4, seed: int = 0, low: int = 40, high: int = 215) -> list[UInt8Array]:
-    """Frames of a textured picture that drifts a little, its values away from both ends."""
+@cache
+def drawn_picture(seed: int, low: int, high: int) -> UInt8Array:
+    """A textured picture, its values away from both ends."""
     random = np.random.default_rng(seed)
     coarse = cv2.GaussianBlur(random.normal(size=(540, 540, 3)).astype(np.float32), (0, 0), 25)
     fine = cv2.GaussianBlur(random.normal(size=(540, 540, 1)).astype(np.float32), (0, 0), 1.5)
     picture = coarse / coarse.std() + 0.25 * fine[..., None] / fine.std()
-    levels = np.clip(128 + 30 * picture, low, high).astype(np.uint8)
-    return [np.ascontiguousarray(levels[8 + i : 520 + i, 10 - i : 522 - i]) for i in range(count)]
+    return np.clip(128 + 30 * picture, low, high).astype(np.uint8)
+
+
+def film(count: int = 4, seed: int = 0, low: int = 40, high: int = 215) -> list[UInt8Array]:
+    """Frames of a picture that drifts a little, each an array of its own."""
+    levels = drawn_picture(seed, low, high)
+    return [levels[8 + i : 520 + i, 10 - i : 522 - i].copy() for i in range(count)]
 
 
 SMALL = film(1)[0][:32, :32]
