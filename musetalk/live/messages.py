@@ -12,6 +12,7 @@ from musetalk.settings import LOOKAHEAD_CHUNKS, MOST_LOOKAHEAD_CHUNKS
 from musetalk.streaming.types import SpeechDetection
 
 T = TypeVar("T")
+MOST_SAID = 5000  # letters of a text
 _LONGEST = 200  # of an error in which a client's own words are
 _Message = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,7 +88,7 @@ class Say(BaseModel):
     model_config = _Message
 
     type: Literal["say"]
-    text: str = Field(min_length=1, max_length=5000)
+    text: str = Field(min_length=1, max_length=MOST_SAID)
 
 
 class Stop(BaseModel):

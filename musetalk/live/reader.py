@@ -85,12 +85,14 @@ class Reader:
         sentences = list(filter(says_something, split_sentences(text)))
         if not sentences:
             raise SpeechError("there is nothing to say in it", "write some words")
-        for sentence in sentences:
-            if not self._push(voice.speak(sentence), epoch):
-                return
-        with self._changed:
-            if epoch == self._epoch:
-                self._session.flush()
+        try:
+            for sentence in sentences:
+                if not self._push(voice.speak(sentence), epoch):
+                    return
+        finally:
+            with self._changed:
+                if epoch == self._epoch and not self._closed:
+                    self._session.flush()  # also before a sentence that cannot be read
 
     def _push(self, speech: Speech, epoch: int) -> bool:
         """Hand a sentence to the session once it has room for it; return whether it is still wanted."""

@@ -73,6 +73,28 @@ def assert_sounding(heard: Heard) -> None:
             assert sounds[number] > min(sounds.values()) + SILENT
 
 
+def assert_texts_are_read(stage: Stage) -> None:
+    """What is typed is said; what cannot be said is refused beside it, and stays; an interruption silences it."""
+    page = stage.visit.page
+    text = page.get_by_label("Or type what is to be said")
+    text.fill("\u65e5\u672c\u8a9e")
+    stage.press("Say")
+    refused = page.get_by_role("form", name="Text").get_by_role("alert")
+    expect(refused).to_contain_text("cannot be read aloud in English")
+    text.press("ControlOrMeta+a")
+    text.press_sequentially("One")
+    text.press("Shift+Enter")
+    page.keyboard.insert_text("two. " + 20 * "And so on. ")
+    text.press("Enter")
+    stage.says("Speaking")
+    expect(refused).to_be_hidden()
+    assert text.input_value().startswith("One\ntwo.")
+    page.keyboard.press("Escape")
+    stage.says("Listening")
+    assert stage.heard.kinds.count("interrupted") == 2
+    assert "speaking" not in stage.heard.kinds[-stage.heard.kinds[::-1].index("interrupted") :]
+
+
 def _number(payload: bytes, box: bytes, size: int) -> int:
     place = payload.index(box) + 8  # behind its name, version and flags
     return int.from_bytes(payload[place : place + size])
@@ -174,6 +196,7 @@ def test_an_interruption_ends_the_speech_and_a_stall_is_made_up_for(
         assert_sounding(stage.heard)
         assert "speaking" not in stage.heard.kinds[stage.heard.kinds.index("interrupted") :]  # nothing more of the file
         assert stage.video.evaluate("video => video.muted") is False
+        assert_texts_are_read(stage)
         stage.press("Stop")
         stage.says("Stopped.")
         assert stage.video.evaluate("video => video.paused") is True

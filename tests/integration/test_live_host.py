@@ -156,9 +156,10 @@ def test_a_text_is_read_aloud(avatars: tuple[LipSync, AvatarStore], tmp_path: Pa
         await client.told_of("video")
         client.say({"type": "say", "text": "Hello. [GIF](say: jiff)!"})
         told.extend([await client.told_of("speaking"), await client.told_of("spoken")])
-        client.say({"type": "say", "text": "日本語"})
+        client.say({"type": "say", "text": "Yes. 日本語."})
         told.append(await client.told_of("refused"))
         client.say({"type": "say", "text": "Again."})
+        await client.told_of("spoken")
         told.append(await client.told_of("speaking"))
         client.say({"type": "stop"})
 
@@ -167,7 +168,7 @@ def test_a_text_is_read_aloud(avatars: tuple[LipSync, AvatarStore], tmp_path: Pa
     voice = HibariVoice()
     seconds = sum(voice.speak(text).seconds for text in ("Hello.", "[GIF](say: jiff)!"))
     assert spoken["time"] - speaking["time"] == pytest.approx(seconds, abs=0.04)
-    assert (refused["kind"], again["utterance"]) == ("speech", 1)
+    assert (refused["kind"], again["utterance"]) == ("speech", 2)
     sound = decode_sound(tmp_path / "video.mp4") if pictures(client.video, tmp_path).size else np.zeros(0)
     assert np.abs(sound).max() > 0.1
     assert client.reason == ""

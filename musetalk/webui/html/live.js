@@ -8,7 +8,8 @@ const TALLEST = 720; // pixels of the video
 
 const find = (name) => element.querySelector(`[data-live="${name}"]`);
 const button = (name) => element.querySelector(`button[data-do="${name}"]`);
-const parts = { video: find("video"), state: find("state"), problem: find("problem"), box: element.querySelector(".mt-live") };
+const named = ["video", "state", "problem", "refused", "text"].map((name) => [name, find(name)]);
+const parts = { ...Object.fromEntries(named), box: element.querySelector(".mt-live") };
 const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1).replace(/\.$/, "")}.` : "");
 const shownMs = (value) => (value === null || value === undefined ? "\u2013" : `${Math.round(value)} ms`);
 const figure = (name, value) => {
@@ -25,10 +26,13 @@ const say = (state, text) => {
   parts.box.dataset.state = state;
   if (parts.state.textContent !== text) parts.state.textContent = text;
 };
-const complain = (text) => {
-  parts.problem.textContent = text;
-  parts.problem.hidden = !text;
+const show = (part, text) => {
+  part.textContent = text;
+  part.hidden = !text;
 };
+const complain = (text) => show(parts.problem, text);
+const refuse = (text) => show(parts.refused, text); // a text; the session goes on
+const inWords = ({ problem, remedy }) => [problem, remedy].map(sentence).filter(Boolean).join(" ");
 const paint = () => {
   const open = session !== null;
   button("start").disabled = open || !LivePlayer.Source || !document.querySelector(CHOICE)?.value;
@@ -37,7 +41,7 @@ const paint = () => {
   button("microphone").setAttribute("aria-pressed", voice instanceof Microphone);
   button("mute").setAttribute("aria-pressed", muted);
   const unable = !open && button("start").disabled;
-  button("microphone").disabled = unable;
+  for (const name of ["microphone", "say"]) button(name).disabled = unable;
   find("file").disabled = unable;
   find("file").closest("label").toggleAttribute("data-off", unable);
 };
@@ -75,7 +79,7 @@ const speaking = {
 
 class Session {
   constructor(avatar) {
-    Object.assign(this, { ready: false, utterance: null, unspoken: [], watched: null, drifts: [], fps: 25 });
+    Object.assign(this, { ready: false, utterance: null, unspoken: [], watched: null, reads: false, drifts: [], fps: 25 });
     this.opened = new Promise((resolve) => (this.open = resolve)); // whether it came to that
     const address = new URL("live", location.href);
     address.protocol = address.protocol.replace("http", "ws");
@@ -116,8 +120,13 @@ class Session {
       this.interrupted = false;
     }
     if (message.type === "interrupted") this.unspoken = [];
+    if (message.type === "refused") {
+      const place = this.unspoken.findIndex((each) => each.text);
+      if (place >= 0) this.unspoken.splice(place, 1);
+      refuse(inWords(message));
+    }
     if (message.type === "metrics") figure("first", message.first_frame_ms.p50 ?? message.first_frame_cold_ms);
-    if (message.type === "error") this.end([message.problem, message.remedy].map(sentence).filter(Boolean).join(" "));
+    if (message.type === "error") this.end(inWords(message));
   }
 
   rest() {
@@ -125,8 +134,16 @@ class Session {
     say("listening", "Listening");
   }
 
+  /* Let a text be read, after what was said before. */
+  read(text) {
+    this.reads = true;
+    this.unspoken.push({ text, at: performance.now(), offset: 0, time: null });
+    this.tell({ type: "say", text });
+  }
+
   interrupt() {
     this.tell({ type: "interrupt" });
+    this.reads = false;
     this.utterance = this.watched = null;
     if (!this.speaks) return;
     this.interrupted = true;
@@ -188,9 +205,25 @@ const interrupt = () => {
   else hush();
   session.interrupt();
 };
-const speakFile = async (file) => {
+/* Make room for another voice: sentences that are still to be read would come in its midst. */
+const begin = () => {
   hush();
   complain("");
+  refuse("");
+};
+const beginAlone = () => {
+  begin();
+  if (session?.reads) session.interrupt();
+};
+const sayText = async () => {
+  const text = parts.text.value.trim();
+  if (!text || button("say").disabled) return;
+  begin();
+  parts.text.select(); // the next one takes its place, and one that was refused is not lost
+  if (await ready()) session?.read(text);
+};
+const speakFile = async (file) => {
+  beginAlone();
   const opened = ready();
   let samples = null;
   try {
@@ -199,14 +232,13 @@ const speakFile = async (file) => {
     return complain(`This browser cannot read the sound of \u201c${file.name}\u201d: try WAV or MP3.`);
   }
   if (!(await opened)) return;
-  hush();
+  beginAlone();
   voice = new FileVoice(samples, speaking);
   paint();
 };
 const speakNow = async () => {
   if (voice instanceof Microphone) return hush();
-  hush();
-  complain("");
+  beginAlone();
   if (!navigator.mediaDevices) return complain("Browsers give a microphone to pages of https or of this machine alone: open this page so.");
   const opened = ready();
   const microphone = (voice = new Microphone(speaking));
@@ -237,6 +269,15 @@ find("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   target.value = ""; // so that the same file can be chosen again
   if (file) speakFile(file);
+});
+parts.text.form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  sayText();
+});
+parts.text.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  sayText();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.defaultPrevented && element.checkVisibility()) interrupt();

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from musetalk.live.messages import MOST_SAID
 from musetalk.webui.html.press_twice import PRESS_TWICE_JS
 
 # The script of the stage, as the body of one function: what plays, what is heard, and the tab.
@@ -48,7 +49,11 @@ _BY_OTHERS = (
     "Whoever runs it makes one of a video or a portrait: <code>musetalk avatar create SOURCE --name anna</code>"
 )
 _FIGURES = (
-    ("latency", "Voice to picture", "From the first sound of a voice that is sent until its first picture is shown"),
+    (
+        "latency",
+        "Voice to picture",
+        "From the first sound of a voice, or the text, that is sent until its first picture is shown",
+    ),
     ("first", "Of that on the server", "From the first sound that arrives until its first picture goes out"),
     ("drift", "Sound against picture", "How much later the sound is than the picture; below 0: earlier"),
     ("behind", "Behind the newest", "How much of the video has arrived and is not yet shown"),
@@ -113,7 +118,8 @@ def stage_html() -> str:
         f"{_button('microphone', 'Microphone', pressed=True)}"
         '<label class="mt-button"><input type="file" class="mt-unseen" accept="audio/*,video/*" data-live="file">'
         f"Speak a file</label>{_button('mute', 'Mute', pressed=True)}</div>"
-        '<p class="mt-state" role="status" data-live="state">Press Start, and speak by microphone or a file.</p>'
+        f"{_text_html()}"
+        '<p class="mt-state" role="status" data-live="state">Press Start, and speak by microphone, file or text.</p>'
         '<p class="mt-problem" role="alert" data-live="problem" hidden></p>'
         '<video data-live="video" playsinline aria-label="The avatar"></video>'
         f'<dl class="mt-chips">{figures}</dl>'
@@ -122,7 +128,19 @@ def stage_html() -> str:
     )
 
 
-def _button(action: str, word: str, *, pressed: bool = False, keys: str = "") -> str:
+def _text_html() -> str:
+    """Return where a text is typed that is to be said."""
+    return (
+        '<form class="mt-live-text" aria-label="Text"><label>Or type what is to be said'
+        f'<textarea rows="2" maxlength="{MOST_SAID}" enterkeyhint="send" aria-describedby="live-text-note" '
+        f'data-live="text"></textarea></label>{_button("say", "Say", submits=True)}'
+        '<p class="mt-note" id="live-text-note">It is read in American English. Enter says it, Shift+Enter breaks the '
+        'line.</p><p class="mt-problem" role="alert" data-live="refused" hidden></p></form>'
+    )
+
+
+def _button(action: str, word: str, *, pressed: bool = False, keys: str = "", submits: bool = False) -> str:
     state = ' aria-pressed="false"' if pressed else ""
     shortcut = f' aria-keyshortcuts="{keys}"' if keys else ""
-    return f'<button type="button" class="mt-button" data-do="{action}"{state}{shortcut}>{word}</button>'
+    kind = "submit" if submits else "button"
+    return f'<button type="{kind}" class="mt-button" data-do="{action}"{state}{shortcut}>{word}</button>'
