@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from musetalk.streaming.session import StreamingSession
 from musetalk.tts.sentences import says_something, split_sentences
 from musetalk.tts.types import Speech, TextToSpeech
 
+_log = logging.getLogger(__name__)
 _MOST_LETTERS = 20_000  # of what waits to be read
 _RETRY = 0.1  # seconds until there may be room for more of a voice
 
@@ -79,6 +81,11 @@ class Reader:
                 self._read(text, epoch)
             except MuseTalkError as error:
                 self._refuse(error)
+            except Exception:
+                _log.exception("a text could not be read aloud")
+                self._refuse(
+                    LiveError("this could not be read aloud, and we did not foresee why", "see the server's log")
+                )
 
     def _read(self, text: str, epoch: int) -> None:
         voice = self._open_voice()

@@ -21,6 +21,7 @@ from tests.helpers.programs import HANG_SECONDS
 
 pytestmark = pytest.mark.integration
 RATE = 16_000
+FRAGMENTS = 25 + 48_000 / 1024  # a second: of pictures, and of AAC
 START = {"type": "start", "avatar": "anna", "rate": RATE}
 
 
@@ -113,6 +114,8 @@ def test_a_voice_is_spoken_and_told_of(avatars: tuple[LipSync, AvatarStore], tmp
             client.say(voice[cut : cut + 999])
         client.say({"type": "flush"})
         told.extend([await client.told_of("speaking"), await client.told_of("spoken")])
+        while client.video.count(b"moof") < FRAGMENTS * told[-1]["time"]:  # what is told comes before what is shown
+            await asyncio.sleep(0)
         client.say({"type": "stop"})
 
     serve(avatars, client, talk=talk)
