@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from musetalk.cli.options import AvatarsDir, cancel_on_signal
 from musetalk.cli.setting_options import with_settings
 from musetalk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from musetalk.avatars.bundle import Avatar
+    from musetalk.lipsync import LipSync
+    from musetalk.presenter.report import TalkReport
+    from musetalk.progress import CancelToken
 
 STATIC = 3  # exit code where lips do not move, as `--allow-static` allows
 _OWN = ("frame_steps", "captions", "length", "tail", "voice_track")  # which a talk decides itself
@@ -19,7 +25,12 @@ _QUALITIES, _LAYOUTS, _ASPECTS = ("draft", "standard", "high"), ("full", "split"
 def present(
     *,
     script: Annotated[Path, typer.Argument(help="Text or Markdown: paragraphs are spoken, lists become bullets.")],
-    source: Annotated[str, typer.Argument(help="Video, picture, folder of pictures, or the name of an avatar.")],
+    source: Annotated[
+        str | None, typer.Argument(help="Video, picture, folder of pictures, or the name of an avatar.")
+    ] = None,
+    motion: Annotated[
+        Path | None, typer.Option(help="In place of SOURCE: what an image-to-video tool made, or its folder.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")],
     quality: Annotated[
         str, typer.Option(help="draft: 480p, preview; standard: 720p, best backend; high: 1080p, hybrid, GFPGAN.")
@@ -43,16 +54,12 @@ def present(
     settings: dict[str, Any],
 ) -> None:
     """Make a talk of SCRIPT, spoken by SOURCE, to OUT, with captions beside it."""
-    for name, value, known in (
-        ("quality", quality, _QUALITIES),
-        ("layout", layout, _LAYOUTS),
-        ("aspect", aspect, _ASPECTS),
-    ):
-        if value not in known:
-            raise SettingsError(f'there is no {name} "{value}"', f"choose one of: {', '.join(known)}")
-    from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415 - heavy imports wait until a command runs
-    from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
-    from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
+    _check("quality", quality, _QUALITIES)
+    _check("layout", layout, _LAYOUTS)
+    _check("aspect", aspect, _ASPECTS)
+    if (source is None) == (motion is None):
+        raise SettingsError("say who speaks", "give SCRIPT SOURCE, or SCRIPT --motion FOLDER")
+    from musetalk.cli.console import shown_progress  # noqa: PLC0415 - heavy imports wait until a command runs
     from musetalk.lipsync import LipSync  # noqa: PLC0415
     from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
     from musetalk.presenter import present as talks  # noqa: PLC0415
@@ -74,12 +81,38 @@ def present(
     engine = LipSync(own_process=True)
     beside = FileUses().reading(script, "the script").writing(report, "the report")
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
-        presenter = (
-            Path(source) if Path(source).exists() else open_avatar(AvatarStore(avatars_dir).find(source), cancel)
-        )
+        presenter = _presenter(source, motion, avatars_dir, cancel)
         told = talks.present(engine, written, presenter, out, options, beside=beside, on_progress=show, cancel=cancel)
     if report is not None:
         told.save(report)
+    _print(told, engine)
+
+
+def _check(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise SettingsError(f'there is no {name} "{value}"', f"choose one of: {', '.join(known)}")
+
+
+def _presenter(source: str | None, motion: Path | None, avatars_dir: Path | None, cancel: CancelToken) -> Path | Avatar:
+    """Return who speaks: a file or folder, or where there is none of that name, an avatar."""
+    from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415
+    from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
+    from musetalk.presenter.motion import find_motion  # noqa: PLC0415
+
+    if motion is not None:
+        return find_motion(motion)
+    place = Path(source or "")
+    return place if place.exists() else open_avatar(AvatarStore(avatars_dir).find(str(place)), cancel)
+
+
+def _print(told: TalkReport, engine: LipSync) -> None:
+    """Say what became of it.
+
+    Raises:
+        Exit: With the code of a still picture.
+    """
+    from musetalk.cli.console import describe  # noqa: PLC0415
+
     if told.render is not None:
         typer.echo(describe(told.render, engine.registry.get(told.render.backend).notice))
     else:
