@@ -81,7 +81,7 @@ class Reader:
                 self._read(text, epoch)
             except MuseTalkError as error:
                 self._refuse(error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - told, and what follows is read
                 _log.exception("a text could not be read aloud")
                 self._refuse(
                     LiveError("this could not be read aloud, and we did not foresee why", "see the server's log")
