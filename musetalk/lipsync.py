@@ -33,14 +33,13 @@ from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
+from musetalk.pipeline.speech import check_phonemes
 from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.runtime.allocator import large_buffers_kept
 from musetalk.runtime.speed import matmul_rate
 from musetalk.runtime.threads import bound_threads
 from musetalk.settings import (
-    FrameStepChoice,
-    InputSettings,
     Limits,
     RenderSettings,
     SourceSettings,
@@ -198,7 +197,7 @@ class LipSync:
         kind = RenderKind.of(settings, self.registry)
         with self._process_tuned(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
-            preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, folder, run)
+            preflight = self._preflight(video, voice, settings, kind, folder, run)
             with self._loader.turn(settings, run, findings):
                 report = self._render_in_turn(preflight, out, settings, findings, folder, run, memory)
         return report.chosen(choice.reason())
@@ -263,7 +262,8 @@ class LipSync:
         added = [models_dir / file.path for files in added_sets().values() for file in files]
         enhancer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
         weights = (*self.registry.files(models_dir), *added, *enhancer)
-        return input_files(video, voice, weights, settings.captions)
+        files = input_files(video, voice, weights, settings.captions)
+        return files.reading(settings.speech.phonemes, "the phonemes")
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads and writes, for callers that write files, too, such as a report."""
@@ -315,7 +315,8 @@ class LipSync:
         with about("source"):
             source = self.check_source(video, settings.source)
         with about("voice"):
-            self.check_voice(voice, settings.limits, settings.voice_track)
+            seconds = self.check_voice(voice, settings.limits, settings.voice_track)
+        check_phonemes(settings.speech.phonemes, seconds)
         size_after(FrameStepRegistry().chosen(settings.frame_steps), (source.width, source.height), settings.limits)
         return source
 
@@ -390,7 +391,7 @@ class LipSync:
         settings, _ = self._chosen(settings, run)
         kind = RenderKind.of(settings, self.registry)
         with temporary_folder(folder) as job:
-            preflight = self._preflight(video, voice, settings.inputs, settings.frame_steps, kind, job, run)
+            preflight = self._preflight(video, voice, settings, kind, job, run)
             lease, coords_dir = self._loader.lease(settings, run), settings.coords_in(folder)
             with (
                 self._loader.turn(settings, run),
@@ -480,19 +481,21 @@ class LipSync:
         self,
         video: Path,
         voice: Path,
-        wanted: InputSettings,
-        frame_steps: tuple[FrameStepChoice, ...],
+        settings: RenderSettings,
         kind: RenderKind,
         folder: Path,
         run: RenderRun,
     ) -> Preflight:
         """Probe the inputs; the voice is extracted into `folder`."""
+        wanted, frame_steps = settings.inputs, settings.frame_steps
         with ends_by(run.cancel.check), run.clock.measure("preflight"):
             run.emit("preflight", 0, STEPS)
             costs = self.costs.known(kind) or BESIDE_NETWORKS
-            return run_preflight(
+            found = run_preflight(
                 video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=frame_steps
             )
+            check_phonemes(settings.speech.phonemes, float(found.voice.seconds))
+        return found
 
     def _process_tuned(self, backend: str) -> AbstractContextManager[None]:
         if self._own_process:

@@ -48,6 +48,7 @@ class GeneratorSpec:
         notes: What the user should know of how it was loaded, a sentence each.
         masked_input: What it is shown of a crop that it is to repaint, beside the crop itself: from and to uint8 RGB
             [S, S, 3], for people to look at. None: all of it.
+        visemes: Whether it takes visemes instead of the envelope where the voice's phonemes are known.
     """
 
     audio_spec: AudioFeatureSpec | None = None
@@ -64,6 +65,7 @@ class GeneratorSpec:
     trained_fps: int | None = None
     masked_input: Masked | None = None
     notes: tuple[str, ...] = ()
+    visemes: bool = False
 
     def __post_init__(self) -> None:
         """Check that what it needs is there.

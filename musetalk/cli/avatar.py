@@ -15,7 +15,8 @@ from musetalk.cli.upstream_avatars import export_cache, import_cache
 if TYPE_CHECKING:
     from musetalk.avatars.manifest import Manifest
 
-_OF_RENDERS = ("voice_track", "measure", "debug_dir")  # settings that say nothing before there is a voice
+# Settings that say nothing before there is a voice.
+_OF_RENDERS = ("voice_track", "measure", "debug_dir", "speech.phonemes")
 _COORDS = ("use_saved_coords", "coords_dir")  # an avatar keeps the faces itself
 _SHORT = 12  # digits of an id that are shown
 

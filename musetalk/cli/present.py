@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from musetalk.progress import CancelToken
 
 STATIC = 3  # exit code where lips do not move, as `--allow-static` allows
-_OWN = ("frame_steps", "captions", "length", "tail", "voice_track")  # which a talk decides itself
+# Which a talk decides itself.
+_OWN = ("frame_steps", "captions", "length", "tail", "voice_track", "speech.phonemes")
 _QUALITIES, _LAYOUTS, _ASPECTS = ("draft", "standard", "high"), ("full", "split", "slides"), ("16:9", "9:16", "1:1")
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from musetalk.progress import CancelToken, ProgressCallback
     from musetalk.settings import RenderSettings
 
-_SPOKEN = ("voice_track", "measure", "debug_dir", "use_saved_coords", "coords_dir")  # settings that say nothing here
+# Settings that say nothing here.
+_SPOKEN = ("voice_track", "measure", "debug_dir", "use_saved_coords", "coords_dir", "speech.phonemes")
 
 
 def import_cache(

@@ -27,7 +27,7 @@ from musetalk.utils.files import whole_file
 
 _SWEEP_SECONDS = 60.0
 _ONCE_SECONDS = 10.0  # for which the same, asked for again, is a click too many also where it has ended
-_NAMING_ATTACHED = ("frame_steps", "captions")  # settings that may name files of the job's own
+_NAMING_ATTACHED = ("frame_steps", "captions")  # settings that may name files of the job's own, beside the phonemes
 _TITLE_LENGTH = 120  # characters
 _log = logging.getLogger(__name__)
 
@@ -203,8 +203,8 @@ class JobService:
         """
         for job in self.jobs(owner):
             fresh = job.active or (job.state == "done" and self.store.now() - (job.ended or 0) < _ONCE_SECONDS)
-            named = {name: getattr(asked[0], name) for name in _NAMING_ATTACHED if job.attached}
-            its = (job.settings.model_copy(update=named), bool(job.choice), job.compare, job.attached)
+            own = _as_attached(job.settings, asked[0]) if job.attached else job.settings
+            its = (own, bool(job.choice), job.compare, job.attached)
             if not fresh or its != asked:
                 continue
             folder = self.store.folder(job)
@@ -441,3 +441,10 @@ def _same_file(one: Path, other: Path) -> bool:
         return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False
+
+
+def _as_attached(settings: RenderSettings, other: RenderSettings) -> RenderSettings:
+    """Return settings with other ones' names of files that may be of a job's own."""
+    speech = settings.speech.model_copy(update={"phonemes": other.speech.phonemes})
+    named = {name: getattr(other, name) for name in _NAMING_ATTACHED}
+    return settings.model_copy(update={**named, "speech": speech})

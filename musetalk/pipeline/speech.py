@@ -1,4 +1,4 @@
-"""Speech: the voice's envelope always, and Whisper features if the generator takes them."""
+"""Speech: the voice's envelope always, and Whisper features or visemes if the generator takes them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import numpy as np
 
 from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
 from musetalk.audio.features import measure_features
+from musetalk.audio.phonemes import read_phonemes
 from musetalk.audio.silence import silence_samples, silent_samples
 from musetalk.audio.track import SpeechTrack
 from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND
+from musetalk.audio.visemes import VisemeTrack, unknown_symbols
 from musetalk.audio.windows import FeatureTrack, step_numbers, steps_beyond
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
 from musetalk.pipeline.components import Components
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
 from musetalk.utils.arrays import Float32Array
+from musetalk.utils.units import listed
 
 _HEARD_BEFORE, _HEARD_AFTER = 100, 20  # seconds of a long voice that are measured around a frame
 WHOLE_SECONDS = _HEARD_BEFORE + _HEARD_AFTER  # longest voice that is measured as a whole around a frame, too
@@ -58,6 +61,9 @@ def extract_features(
 
     Returns:
         What the generator takes, and the envelope.
+
+    Raises:
+        SettingsError: Phonemes are given that cannot be this voice's.
     """
     if voice is None:
         nothing = EnvelopeTrack(np.zeros((0, 2), np.float32), np.zeros(0, np.bool_))
@@ -65,9 +71,10 @@ def extract_features(
     run.emit("speech", 0, 1)
     envelope = measure_around(voice, fps, frame_count, around, folder, run.cancel)
     encoder = components.encoder
+    visemes = _visemes(voice, envelope, components, settings.phonemes, fps, frame_count, run)
     if encoder is None:
         run.emit("speech", 1, 1)
-        return envelope, envelope
+        return visemes or envelope, envelope
     silent = () if silence is None else silent_samples(envelope, silence, fps, frame_count)
     first = 0 if around is None else _excerpt_start(voice, fps, around)
     left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
@@ -93,6 +100,41 @@ def extract_features(
         features, fps=fps, frame_count=frame_count, audio_spec=spec, left=left, right=right, first_step=first
     )
     return track, envelope
+
+
+def check_phonemes(path: Path | None, seconds: float) -> None:
+    """Make sure, in a moment, that a file of phonemes can be that of a voice of so many seconds; None: there is none.
+
+    Raises:
+        SettingsError: It cannot.
+    """
+    if path is not None:
+        read_phonemes(path, seconds)
+
+
+def _visemes(
+    voice: Voice,
+    envelope: EnvelopeTrack,
+    components: Components,
+    path: Path | None,
+    fps: Fraction,
+    frame_count: int,
+    run: RenderRun,
+) -> VisemeTrack | None:
+    """Return the mouth by the phonemes in a file; None: there are none, or the generator hears the voice itself.
+
+    Raises:
+        SettingsError: The file cannot be used with this voice.
+    """
+    if path is None or not components.generator.spec.visemes:
+        return None
+    phonemes = read_phonemes(path, float(voice.seconds))
+    if not phonemes:
+        run.warn("the file of phonemes holds none: the mouth moves by loudness")
+        return None
+    if unknown := unknown_symbols(phonemes):
+        run.warn(f"no sounds of the IPA, and shown with a mouth that is neither open nor closed: {listed(unknown)}")
+    return VisemeTrack(phonemes, fps, frame_count, envelope)
 
 
 def measure_voice(voice: Voice, fps: Fraction, frame_count: int, cancel: CancelToken) -> EnvelopeTrack:

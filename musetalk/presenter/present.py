@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from musetalk.audio.phonemes import write_phonemes
 from musetalk.avatars.bundle import Avatar
 from musetalk.errors import BackendError, FaceError, ScriptError, about
 from musetalk.lipsync import LipSync
@@ -37,7 +38,7 @@ from musetalk.weights.part_spec import Place
 
 _log = logging.getLogger(__name__)
 # What a talk decides itself of a render.
-OWN_SETTINGS = ("frame_steps", "captions", "length", "tail", "voice_track")
+OWN_SETTINGS = ("frame_steps", "captions", "length", "tail", "voice_track", "speech.phonemes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def present(
     notes = _check_script(script, all_shown=options.burn_captions)
     fps = engine.check_source(video, settings.source).fps
     with temporary_folder(out.parent) as folder:
-        drawn, track = folder / "talk.json", folder / "captions.srt"
+        drawn, track, phonemes = folder / "talk.json", folder / "captions.srt", folder / "phonemes.json"
         if options.recording is None:
             spoken = _read_aloud(script, options, settings, folder, _telling(on_progress or noop, cancel))
         else:
@@ -121,8 +122,11 @@ def present(
         )
         file.write(drawn)
         track.write_text(as_srt(captions), "utf-8")
-        step = {"name": "talk", "file": str(drawn)}
-        chosen = _settings(source, {**values, "frame_steps": [step], "captions": str(track)})
+        own: dict[str, Any] = {"frame_steps": [{"name": "talk", "file": str(drawn)}], "captions": str(track)}
+        if talk.phonemes:  # of some recordings there are none
+            write_phonemes(phonemes, talk.phonemes)
+            own["speech"] = {"phonemes": str(phonemes)}
+        chosen = _settings(source, merged(values, own))
         made, static, report = folder / f"talk{out.suffix.lower()}", "", None
         try:
             report = _render(engine, source, sound, made, chosen, on_progress, cancel)
@@ -237,5 +241,5 @@ def _check_script(script: Script, *, all_shown: bool) -> tuple[str, ...]:
 def _told_of(report: RenderReport, out: Path, options: TalkOptions) -> RenderReport:
     """Return a render's report as of the talk: without what was only there while it was made."""
     step = {"name": "talk", "layout": options.layout, "aspect": options.aspect, "captions": options.burn_captions}
-    settings = {**report.settings, "frame_steps": [], "captions": None}
+    settings = merged(report.settings, {"frame_steps": [], "captions": None, "speech": {"phonemes": None}})
     return replace(report, output=str(out), frame_steps=(step,), settings=settings)

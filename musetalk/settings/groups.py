@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Literal
 
 from musetalk.settings.fields import NamesOf, Settings, setting
@@ -191,7 +192,7 @@ class SilenceSettings(Settings):
 
 
 class SpeechSettings(Settings):
-    """How networks hear the voice."""
+    """How the voice is heard."""
 
     seams: Literal["smooth", "upstream", "live"] = setting(
         "smooth",
@@ -215,6 +216,14 @@ class SpeechSettings(Settings):
     )
     audio_padding_length_right: int = setting(
         2, "context after a frame", unit="frames at 25 fps", flag="audio-padding-length-right", ge=0, le=10
+    )
+    phonemes: Path | None = setting(
+        None,
+        "preview: phonemes of the voice with their times, by which its mouth moves; networks hear the voice itself",
+        values="FILE",
+        unset="it moves by loudness and timbre",
+        flag="phonemes",
+        server_only=True,
     )
 
     @property

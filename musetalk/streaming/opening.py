@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from musetalk.audio.silero import load_silero
+from musetalk.errors import SettingsError
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.progress import RenderRun
 from musetalk.settings import SilenceSettings, SpeechSettings
@@ -38,7 +39,12 @@ def open_session(
 
     Raises:
         BackendError: The backend cannot paint live, or what is to tell speech from noise is missing.
+        SettingsError: Phonemes are given, which live voices do not have.
     """
+    if speech.phonemes is not None:
+        raise SettingsError(
+            "a voice that is spoken live has no phonemes yet", "leave the setting out", names=("speech.phonemes",)
+        )
     options = options or LiveOptions()
     if options.vad == "silero":
         load_silero()  # who lacks it is told before anything is said

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from musetalk.audio.phonemes import TimedPhoneme
 from musetalk.utils.arrays import Float32Array
+
+__all__ = ["Speech", "TextToSpeech", "TimedPhoneme", "TimedWord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +26,6 @@ class TimedWord:
     stop: float
 
     def later(self, seconds: float) -> TimedWord:
-        """Return it so many seconds later."""
-        return replace(self, start=self.start + seconds, stop=self.stop + seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class TimedPhoneme:
-    """A sound of a language, and when it is spoken.
-
-    Attributes:
-        ipa: In the International Phonetic Alphabet, without stress and length: "b", "eɪ", "tʃ".
-        start: Seconds from the beginning of the sound.
-        stop: Where it ends.
-    """
-
-    ipa: str
-    start: float
-    stop: float
-
-    def later(self, seconds: float) -> TimedPhoneme:
         """Return it so many seconds later."""
         return replace(self, start=self.start + seconds, stop=self.stop + seconds)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from musetalk.backends.preview.lips import Lips
-from musetalk.backends.preview.warp import Field, Pose
+from musetalk.backends.preview.meeting import Meeting
+from musetalk.backends.preview.pose import Pose
+from musetalk.backends.preview.warp import Field
 from musetalk.utils.arrays import Float32Array, UInt8Array
 from musetalk.utils.easing import smoothstep
 
@@ -13,6 +16,8 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _SKIN = np.array([1.0, 0.78, 0.68], np.float32)  # of skin in white light, as this project's sample pictures have it
 _SHADOW = 0.07  # units: how far onto the lips the hollow's darkness reaches
 _LONGEST_TEETH = 0.27  # units
+_TONGUE = np.array([0.92, 0.66, 0.64], np.float32)  # of the lower lip's color
+_LINE = np.array([0.52, 0.46, 0.46], np.float32)  # the same, where lips meet
 _GAPS = (0.0, 0.23, 0.42, 0.58)  # between the upper teeth, in half widths from the middle
 
 
@@ -26,6 +31,13 @@ def paint_opening(picture: UInt8Array, field: Field, pose: Pose, lips: Lips, uni
         lips: What was read from the source.
         unit: As `mouth_unit` says, in pixels.
     """
+    _paint_new_opening(picture, field, pose, lips, unit)
+    if field.meeting is not None:
+        _paint_tongue(picture, field, field.meeting, pose, lips, unit)
+        _paint_seam(picture, field.meeting, lips)
+
+
+def _paint_new_opening(picture: UInt8Array, field: Field, pose: Pose, lips: Lips, unit: float) -> None:
     near = field.near_opening(_SHADOW * 2.5 * unit)
     if near is None:
         return
@@ -51,6 +63,43 @@ def _inner_mouth(field: Field, pose: Pose, lips: Lips, unit: float) -> Float32Ar
     side = float(lips.right.mean()) / max(float(skin.mean()), 1.0) - 1
     light = shade * np.clip(1 + side * np.clip(field.u, -1, 1), 0.4, 1.6)
     return np.asarray(painted + (tooth * light[..., None] - painted) * cover[..., None], np.float32)
+
+
+def _paint_tongue(picture: UInt8Array, field: Field, meeting: Meeting, pose: Pose, lips: Lips, unit: float) -> None:
+    """Paint a tongue that lies between the teeth, or whose tip goes up behind them, in place."""
+    if max(pose.tongue, pose.tip) <= 0 or (where := meeting.where_open()) is None:
+        return
+    field, meeting = field.part(where), meeting.part(where)
+    soft = max(1.2, 0.05 * unit)
+    down = meeting.depth / np.maximum(meeting.height, 1e-3)
+    inside = np.clip(np.minimum(meeting.depth, meeting.height - meeting.depth) / soft + 0.5, 0, 1)
+    inside *= np.clip(meeting.height / soft - 0.5, 0, 1)
+    # between the teeth: a broad tip upon the lower ones, under the upper ones' edge
+    edge = 1 - 0.6 * pose.tongue + 0.25 * np.square(field.u)
+    out = np.clip((0.68 - np.abs(field.u)) / 0.15, 0, 1) * _rising((down - edge) * meeting.height / soft)
+    # behind them: the underside of a narrower blade, in the upper teeth's shade
+    edge = 1 - 0.58 * pose.tip + 0.5 * np.square(field.u)
+    blade = np.clip((0.6 - np.abs(field.u)) / 0.15, 0, 1) * _rising((down - edge) * meeting.height / soft)
+    light = np.where(out >= blade, 1.0 - 0.25 * np.square(down - 0.75), 0.6 + 0.25 * np.clip(down, 0, 1))
+    light *= 1 - 0.35 * np.square(field.u)
+    color = np.minimum(lips.lip, (lips.left + lips.right) * np.float32(0.5)) * _TONGUE
+    cover = (np.maximum(out, blade) * inside)[..., None]
+    around = picture[where].astype(np.float32)
+    picture[where] = np.clip(around + (color * light[..., None] - around) * cover + 0.5, 0, 255).astype(np.uint8)
+
+
+def _rising(distance: npt.NDArray[np.floating]) -> Float32Array:
+    return np.asarray(np.clip(distance + 0.5, 0, 1), np.float32)
+
+
+def _paint_seam(picture: UInt8Array, meeting: Meeting, lips: Lips) -> None:
+    """Darken the line at which lips meet, in place."""
+    if (where := meeting.where_met()) is None:
+        return
+    line = np.minimum(lips.lip, (lips.left + lips.right) * np.float32(0.5)) * _LINE
+    around = picture[where].astype(np.float32)
+    cover = np.float32(0.75) * meeting.seam[where][..., None]
+    picture[where] = np.clip(around + (np.minimum(line, around) - around) * cover + 0.5, 0, 255).astype(np.uint8)
 
 
 def _opening_cover(field: Field, unit: float) -> Float32Array:
@@ -87,7 +136,12 @@ def _teeth(field: Field, pose: Pose, lips: Lips, unit: float) -> tuple[Float32Ar
     length = min(pose.upper - 0.3 * pose.drop, _LONGEST_TEETH * unit) + 0.1 * unit * (1 - 0.9 * np.square(field.u))
     soft = max(1.2, 0.05 * unit)
     shown = np.clip((pose.gap / unit - 0.1) / 0.2, 0, 1) * (1 - lips.teeth * min(1.0, max(0.0, lips.open - 0.05) / 0.1))
+    if field.meeting is not None:  # beside what the source shows here, not beside what it shows on average
+        shown = shown * (1 - lips.teeth * np.clip((field.meeting.height - field.height) / (0.08 * unit), 0, 1))
     cover = np.clip((length - field.depth) / soft, 0, 1) * np.clip((0.8 - np.abs(field.u)) / 0.25, 0, 1) * shown
+    if pose.teeth > 0 or pose.bite > 0:
+        filled = np.clip((0.85 - np.abs(field.u)) / 0.2, 0, 1) * np.clip(field.height / (0.05 * unit), 0, 1)
+        cover = np.maximum(cover, filled * max(pose.teeth, pose.bite))
     under_lip = np.clip(field.depth / (0.16 * unit), 0, 1)
     shade = (0.62 + 0.38 * under_lip) * (1 - 0.6 * np.square(field.u))
     for gap in _GAPS:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from musetalk.backends.preview.source_opening import SourceOpening, measure_opening_of
 from musetalk.faces.types import FaceSample, MouthShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
@@ -44,6 +45,7 @@ class Lips:
         dark: The darkest color in the mouth.
         lip: Of the lower lip.
         left, right: Of the cheek on the picture's left and right.
+        opening: Where the source's own lips stand apart.
     """
 
     parting: tuple[float, ...]
@@ -53,6 +55,7 @@ class Lips:
     lip: Float32Array
     left: Float32Array
     right: Float32Array
+    opening: SourceOpening
 
 
 def mouth_unit(face: FaceSample) -> float:
@@ -89,6 +92,7 @@ def read_lips(crop: UInt8Array, face: FaceSample) -> Lips:
         lip=np.asarray(strip[lower_lip].mean(axis=0), np.float32),
         left=cheeks[0],
         right=cheeks[1],
+        opening=measure_opening_of(teeth, hollow * (1 - _paint(strip)), valley, depth, _U, _ROWS_PER_UNIT),
     )
 
 
@@ -141,6 +145,12 @@ def _mouth_maps(strip: Float32Array, skin: Float32Array) -> tuple[Float32Array, 
     valley[reach:-reach] = np.clip(rise, 0, 0.5)
     inside = (np.abs(_U) < 1.05).astype(np.float32)[None]
     return teeth * inside, hollow * inside, valley * inside
+
+
+def _paint(strip: Float32Array) -> Float32Array:
+    """Return how much each strip pixel is a painted lip, 0 to 1: dark as a hollow, but far redder."""
+    red, green, _ = cv2.split(np.log(strip + 8))
+    return np.asarray(np.clip((red - green - 1.0) / 0.25, 0, 1), np.float32)
 
 
 def _highest(values: Float32Array, *, above: bool) -> Float32Array:

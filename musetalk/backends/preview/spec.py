@@ -30,5 +30,6 @@ PREVIEW = BackendSpec(
     tiny=_load,
     streaming=(),
     quality=0,
-    notice="Preview backend: the mouth is warped to the loudness of the voice, not lip-synced by a network",
+    notice="Preview backend: the mouth is warped to the loudness of the voice, or to phonemes that are known, not "
+    "lip-synced by a network",
 )

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from musetalk.backends.preview.lips import Lips, mouth_unit
+from musetalk.backends.preview.meeting import Meeting, OwnOpening, meet_lips
+from musetalk.backends.preview.pose import Pose
 from musetalk.faces.types import FaceSample
 from musetalk.utils.arrays import Float32Array
 from musetalk.utils.easing import smoothstep
@@ -20,15 +22,11 @@ _Floats: TypeAlias = npt.NDArray[np.floating]
 _REACH_X, _REACH_UP, _REACH_DOWN = 0.34, 0.135, 0.43
 
 # All in mouth units (near half a mouth).
-_WIDEST_GAP = 0.68  # between the lips at openness 1: about 0.34 mouth widths
-_MOST_OPENNESS = 1.5  # whatever the gain: beyond it faces stop looking like themselves
-_UPPER_SHARE = 0.42  # of the gap that the upper lip makes, seen from the corners; the lower lip makes the rest
-_HIGHEST_LIP = 0.32  # however wide the gap
-_CORNER_DROP = 0.32  # of the gap: how far the jaw pulls the corners down
 _LIP_DEPTH = 0.75  # below the lip's edge: where its own shape of motion has become the jaw's
 _JAW_REACH = 1.9  # to each side: where the jaw's motion ends
 _CHIN = 1.5  # below the parting, in a typical face
 _CHIN_SHARE = 0.72  # of the lower lip's motion that the chin makes
+_LEVEL_REACH = 0.9  # above and below the parting: where its own bend is what it was
 _UPPER_REACH = 0.7  # above the parting: where the upper lip's motion ends
 
 
@@ -63,30 +61,6 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
-    """A mouth's shape at one moment, in pixels unless said otherwise.
-
-    Attributes:
-        gap: Between the lips in the middle.
-        lower, upper: How far the lower and the upper lip move for it, seen from the corners.
-        drop: How far the corners move down.
-        stretch: Of the mouth's width, as a fraction; negative: narrower.
-        aperture: Half width of the opening, in half widths of the mouth.
-        roundness: 0 for an almond-shaped opening, 1 for an oval one.
-        protrusion: How much thicker the lips look, as a fraction.
-    """
-
-    gap: float
-    lower: float
-    upper: float
-    drop: float
-    stretch: float
-    aperture: float
-    roundness: float
-    protrusion: float
-
-
-@dataclass(frozen=True, slots=True)
 class Field:
     """A displacement and the opening it leaves, over one rectangle of the crop; all float32 [h, w].
 
@@ -95,6 +69,7 @@ class Field:
         u: Along the mouth's axis, in half widths of the source's mouth.
         depth: Below the opening's upper edge, in pixels.
         height: The opening's height in that pixel's column, in pixels; 0 beside the opening.
+        meeting: Where lips come together that were apart; None: nowhere, all of the opening is new.
     """
 
     map_x: Float32Array
@@ -102,6 +77,7 @@ class Field:
     u: Float32Array
     depth: Float32Array
     height: Float32Array
+    meeting: Meeting | None = None
 
     def near_opening(self, margin: float) -> tuple[slice, slice] | None:
         """Return the rows and columns that hold the opening and `margin` pixels above and below it.
@@ -116,7 +92,9 @@ class Field:
 
     def part(self, where: tuple[slice, slice]) -> Field:
         """The same over some of its rows and columns."""
-        return Field(self.map_x[where], self.map_y[where], self.u[where], self.depth[where], self.height[where])
+        meeting = None if self.meeting is None else self.meeting.part(where)
+        x, y, u, depth, height = (each[where] for each in (self.map_x, self.map_y, self.u, self.depth, self.height))
+        return Field(x, y, u, depth, height, meeting)
 
 
 def preview_reach(face: FaceSample) -> Reach:
@@ -129,34 +107,6 @@ def preview_reach(face: FaceSample) -> Reach:
         along=_REACH_X * width,
         across=(_REACH_UP + _REACH_DOWN) / 2 * width,
         angle=mouth.angle,
-    )
-
-
-def pose_mouth(openness: float, spread: float, lips: Lips, unit: float) -> Pose:
-    """Turn speech into a mouth's shape.
-
-    Args:
-        openness: 0 to 1, times the gain that was asked for.
-        spread: -1 (rounded) to 1 (wide).
-        lips: What the source's own mouth does: one that stands open already is opened less.
-        unit: As `mouth_unit` says.
-    """
-    wide, rounded = max(spread, 0.0), max(-spread, 0.0)
-    gaping = min(lips.open / 0.15, 1.0)
-    openness = min(openness, _MOST_OPENNESS)
-    gap = openness * _WIDEST_GAP * (1 - 0.2 * wide - 0.15 * rounded) * (1 - 0.5 * min(lips.open / 0.5, 1.0)) * unit
-    # Teeth that show already must not rise with the lip.
-    upper = min(_UPPER_SHARE * gap, _HIGHEST_LIP * unit) * (1 - 0.8 * gaping)
-    aperture = 0.88 + 0.08 * wide - 0.12 * rounded
-    return Pose(
-        gap=gap,
-        lower=gap - upper,
-        upper=upper,
-        drop=_CORNER_DROP * (1 - 0.7 * gaping) * gap,
-        stretch=0.1 * wide - 0.26 * rounded - 0.05 * min(openness, 1.0),
-        aperture=aperture + (0.92 - aperture) * gaping * (1 - 0.5 * rounded),
-        roundness=min(0.25 + 0.6 * rounded + 0.1 * wide, 1.0),
-        protrusion=0.16 * rounded,
     )
 
 
@@ -184,7 +134,15 @@ def mouth_field(face: FaceSample, lips: Lips, pose: Pose, bounds: tuple[int, int
         weight * np.float32(pose.drop) * smoothstep((_JAW_REACH - np.abs(along) / np.float32(unit)) / np.float32(1.1))
     )
     t = across - _parting(u, lips.parting) * unit - drop
+    level: Float32Array | None = None
+    if pose.flatter:
+        level = _levelling(u, lips.parting) * np.float32(pose.flatter * unit) * weight
+        t = t - level
     lens = _lens(u / pose.aperture, pose.roundness) * weight
+    full = lens
+    own = OwnOpening.of(lips, u, unit) if pose.whole else None
+    if own is not None:
+        lens = own.beyond(lens, pose.gap)
     below = t - pose.lower * lens
     above = -pose.upper * lens - t
     toward_jaw = smoothstep(below / (_LIP_DEPTH * unit))
@@ -193,16 +151,27 @@ def mouth_field(face: FaceSample, lips: Lips, pose: Pose, bounds: tuple[int, int
     rise = (drop - pose.upper * lens) * (1 - smoothstep(above / (_UPPER_REACH * unit)))
     swell = np.exp(-np.square(t / (0.5 * unit)) - 1.5 * u * u) * np.clip(t, -0.6 * unit, 0.6 * unit) * weight
     vertical = np.where(t > (pose.lower - pose.upper) / 2 * lens, sink, rise) + pose.protrusion * swell
+    if level is not None:
+        vertical = vertical + level * np.exp(-np.square(t / (_LEVEL_REACH * unit)))
 
-    cos, sin = np.float32(math.cos(face.mouth.angle)), np.float32(math.sin(face.mouth.angle))
-    x0, y0, x1, y1 = bounds
-    columns, rows = np.arange(x0, x1, dtype=np.float32)[None], np.arange(y0, y1, dtype=np.float32)[:, None]
+    def source_of(vertical: Float32Array) -> tuple[Float32Array, Float32Array]:
+        cos, sin = np.float32(math.cos(face.mouth.angle)), np.float32(math.sin(face.mouth.angle))
+        x0, y0, x1, y1 = bounds
+        columns, rows = np.arange(x0, x1, dtype=np.float32)[None], np.arange(y0, y1, dtype=np.float32)[:, None]
+        return columns - (cos * sideways - sin * vertical), rows - (sin * sideways + cos * vertical)
+
+    meeting = None
+    if own is not None:
+        moved, meeting = meet_lips(own, u, t, lens, full, pose, unit, weight, source_of(vertical))
+        vertical = vertical + moved
+    map_x, map_y = source_of(vertical)
     return Field(
-        map_x=columns - (cos * sideways - sin * vertical),
-        map_y=rows - (sin * sideways + cos * vertical),
+        map_x=map_x,
+        map_y=map_y,
         u=u,
         depth=t + pose.upper * lens,
         height=pose.gap * lens,
+        meeting=meeting,
     )
 
 
@@ -228,6 +197,12 @@ def _parting(u: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:
         value *= inner
         value += np.float32(coefficient)
     return value
+
+
+def _levelling(u: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:
+    """Return how far down each place of the parting would move to be as high as all of it is on average, in units."""
+    mean = sum(value / (power + 1) for power, value in enumerate(coefficients) if power % 2 == 0)
+    return np.asarray(np.float32(mean) - _parting(u, coefficients), np.float32)
 
 
 def _lens(u: Float32Array, roundness: float) -> Float32Array:

@@ -47,6 +47,7 @@ SERVER_ONLY_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         and (leaves := tuple(each.name.removeprefix(f"{top}.") for each in fields_within(top) if each.server_only))
     }
 )
+_OWN_FILES = ("captions", "speech.phonemes")  # settings that name files of a job's own
 _NOTHING = object()  # where nothing is said
 _SERVERS_OWN = tuple(name for name, field in FIELDS.items() if field.server_only and name.startswith(f"{OWN}."))
 # Which files of enhancers visitors may name: by their bare name, never by a path.
@@ -218,11 +219,13 @@ def visitors_settings(values: dict[str, Any], base: RenderSettings) -> RenderSet
 
 
 def renewed(settings: RenderSettings, base: RenderSettings) -> RenderSettings:
-    """Return a job's settings with what the server decides as it is decided now; its captions are a file of its own."""
-    now: dict[str, Any] = {name: getattr(base, name) for name in SERVER_ONLY if name != "captions"}
+    """Return a job's settings with what the server decides as it is decided now; files of its own stay."""
+    now: dict[str, Any] = {name: getattr(base, name) for name in SERVER_ONLY if name not in _OWN_FILES}
     for group, leaves in SERVER_ONLY_IN.items():
         own = getattr(base, group)
-        now[group] = getattr(settings, group).model_copy(update={leaf: getattr(own, leaf) for leaf in leaves})
+        now[group] = getattr(settings, group).model_copy(
+            update={leaf: getattr(own, leaf) for leaf in leaves if f"{group}.{leaf}" not in _OWN_FILES}
+        )
     now[OWN] = _with_servers_own(settings.backend_options, base)
     return settings.model_copy(update=now)
 

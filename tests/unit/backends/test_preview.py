@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from musetalk.assets import PORTRAIT
+from musetalk.audio.visemes import BITE, OPENNESS, PRESS, SPREAD, TONGUE, VISEME_KINDS
 from musetalk.backends.preview.generator import PreviewGenerator, preview_reach
 from musetalk.backends.types import Clip, FaceGenerator, GeneratorSpec
 from musetalk.faces.types import FaceBox, FaceSample, MouthShape
@@ -30,7 +31,7 @@ def speak(
 
 def test_declares_what_it_needs() -> None:
     generator: FaceGenerator = PreviewGenerator()
-    assert (generator.crop_size, generator.clip_length, generator.spec) == (None, 4, GeneratorSpec())
+    assert (generator.crop_size, generator.clip_length, generator.spec) == (None, 4, GeneratorSpec(visemes=True))
 
 
 @pytest.mark.parametrize("teeth", [0.0, 9.0])
@@ -175,3 +176,86 @@ def test_the_portrait_speaks_in_proportion() -> None:
     driven = np.linspace(0, 1, 9)
     measured = [measure_opening(speak(portrait, openness, sample=sample), mouth) for openness in driven]
     assert np.corrcoef(driven, measured)[0, 1] > 0.9
+
+
+def say(face: UInt8Array, sample: FaceSample | None = None, **shape: float) -> UInt8Array:
+    """A face whose mouth is told what to do."""
+    kinds = {"openness": OPENNESS, "spread": SPREAD, "press": PRESS, "bite": BITE, "tongue": TONGUE}
+    row = np.zeros((1, VISEME_KINDS), np.float32)
+    for name, value in shape.items():
+        row[0, kinds[name]] = value
+    return PreviewGenerator().generate(Clip(face[None], row, (sample or drawn_sample(),)))[0]
+
+
+@pytest.mark.parametrize("teeth", [0.0, 6.0, 12.0])
+@pytest.mark.parametrize("press", [0.0, 1.0])
+def test_lips_meet_whatever_the_source_shows(teeth: float, press: float) -> None:
+    face = drawn_face(teeth=teeth)
+    assert measure_opening(say(face, press=press), MOUTH) < 0.05
+    assert teeth < 10 or measure_opening(face, MOUTH) > 0.1
+
+
+def test_lips_that_meet_already_are_the_sources() -> None:
+    face = drawn_face()
+    assert np.array_equal(say(face), face)
+
+
+def test_a_smile_closes_as_far_as_it_is_asked_to() -> None:
+    smile = drawn_face(teeth=12.0)
+    measured = [measure_opening(say(smile, openness=openness), MOUTH) for openness in (0.0, 0.1, 0.2, 0.3)]
+    assert all(later > earlier + 0.01 for earlier, later in pairwise(measured))
+    assert measured[-1] < measure_opening(smile, MOUTH)
+
+
+@pytest.mark.parametrize("teeth", [0.0, 10.0])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"press": 1.0},
+        {"bite": 1.0, "openness": 0.2},
+        {"openness": 1.0, "spread": -1.0},
+        {"tongue": 1.0, "openness": 0.4},
+    ],
+)
+def test_visemes_change_nothing_beyond_the_reach(shape: dict[str, float], teeth: float) -> None:
+    face = drawn_face(teeth=teeth)
+    changed = (say(face, **shape) != face).any(axis=2)
+    reach = preview_reach(drawn_sample())
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    outside = ((x - reach.cx) / reach.along) ** 2 + ((y - reach.cy) / reach.across) ** 2 > 1
+    assert changed.any()
+    assert not (changed & outside).any()
+
+
+def test_a_bite_shows_teeth_and_a_tongue_is_red() -> None:
+    def inside(**shape: float) -> np.ndarray:
+        """The mean color of the middle of the opening."""
+        said = say(drawn_face(), **shape)
+        return said[int(MOUTH.cy) - 1 : int(MOUTH.cy) + 5, 152:168].reshape(-1, 3).astype(float).mean(axis=0)
+
+    open_, bite, tongue = inside(openness=0.4), inside(openness=0.4, bite=1.0), inside(openness=0.4, tongue=1.0)
+    assert bite.mean() > open_.mean() + 20
+    assert tongue[0] - tongue[1] > open_[0] - open_[1] + 15
+
+
+def test_rounding_narrows_a_smile() -> None:
+    face = drawn_face(teeth=10.0)
+
+    def width(spread: float) -> int:
+        said = say(face, openness=0.25, spread=spread)[int(MOUTH.cy) - 10 : int(MOUTH.cy) + 10, 100:220]
+        return int(np.count_nonzero((said.min(axis=2) > 190).any(axis=0)))  # of the teeth: lips and skin have less blue
+
+    assert width(-1.0) < 0.8 * width(0.0)
+
+
+@pytest.mark.skipif(not PORTRAIT.is_file(), reason="the portrait ships with the repository, not with the package")
+def test_the_portraits_smile_closes() -> None:
+    portrait = cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
+    scale = portrait.shape[1] / 512
+    sample = FaceSample(
+        0,
+        FaceBox(177 * scale, 66 * scale, 271 * scale, 160 * scale, 1.0),
+        MouthShape(223 * scale, 142 * scale, 19 * scale, 0.0),
+    )
+    assert measure_opening(portrait, sample.mouth) > 0.06
+    assert measure_opening(say(portrait, sample, press=1.0), sample.mouth) < 0.05
