@@ -21,4 +21,17 @@ def _hibari_lacks() -> tuple[str, ...]:
     return ("the package hibari-tts is not installed: pip install -r requirements.txt",)
 
 
+def _espeak(reading: Reading, _place: Place) -> TextToSpeech:
+    from musetalk.tts.espeak import EspeakVoice  # noqa: PLC0415
+
+    return EspeakVoice(reading.language, reading.speed)
+
+
+def _espeak_lacks() -> tuple[str, ...]:
+    if find_spec("espeakng_loader") is not None:
+        return ()
+    return ('the package espeakng-loader is not installed: pip install "musetalk-hybrid[espeak]"',)
+
+
 HIBARI = VoiceSpec("hibari", "Heart, American English", ("en-us",), _hibari, missing=_hibari_lacks)
+ESPEAK = VoiceSpec("espeak", "espeak-ng, a hundred languages", (), _espeak, missing=_espeak_lacks)

@@ -61,7 +61,7 @@ class VoiceRegistry(Registry[VoiceSpec]):
         slowest, fastest = _SPEEDS
         if not slowest <= reading.speed <= fastest:
             raise SpeechError(f"a speed of {reading.speed:g} cannot be spoken", f"choose {slowest:g} to {fastest:g}")
-        if reading.language and reading.language not in spec.languages:
+        if reading.language and spec.languages and reading.language not in spec.languages:
             known = ", ".join(spec.languages)
             raise SpeechError(f'the voice "{name}" does not speak "{reading.language}"', f"choose one of: {known}")
         lacks = spec.lacks(place.models_dir)

@@ -28,7 +28,7 @@ class VoiceSpec(PartSpec):
 
     Attributes:
         title: What people call it.
-        languages: Which it speaks, as "en-us".
+        languages: Which it speaks, as "en-us"; empty: more than are listed here, it says itself which it does not.
         load: Loads it.
     """
 

@@ -124,7 +124,11 @@ FRAME_STEPS = Extension(
         "talk": "musetalk.presenter.step:TALK",
     },
 )
-VOICES = Extension("speaking voice", "musetalk.voices", {"hibari": "musetalk.tts.built_in:HIBARI"})
+VOICES = Extension(
+    "speaking voice",
+    "musetalk.voices",
+    {"hibari": "musetalk.tts.built_in:HIBARI", "espeak": "musetalk.tts.built_in:ESPEAK"},
+)
 
 
 class Named(Protocol):
