@@ -197,7 +197,7 @@ class LipSync:
         kind = RenderKind.of(settings, self.registry)
         with self._process_tuned(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
-            preflight = self._preflight(video, voice, settings, kind, folder, run)
+            preflight = self._preflight(video, voice, settings, kind, folder, run, known=findings is not None)
             with self._loader.turn(settings, run, findings):
                 report = self._render_in_turn(preflight, out, settings, findings, folder, run, memory)
         return report.chosen(choice.reason())
@@ -485,12 +485,16 @@ class LipSync:
         kind: RenderKind,
         folder: Path,
         run: RenderRun,
+        *,
+        known: bool = False,
     ) -> Preflight:
-        """Probe the inputs; the voice is extracted into `folder`."""
+        """Probe the inputs; the voice is extracted into `folder`. `known`: faces are neither looked for nor parsed."""
         wanted, frame_steps = settings.inputs, settings.frame_steps
         with ends_by(run.cancel.check), run.clock.measure("preflight"):
             run.emit("preflight", 0, STEPS)
             costs = self.costs.known(kind) or BESIDE_NETWORKS
+            if known:
+                costs = costs.model_copy(update={"plan": 0.0, "parse": 0.0})
             found = run_preflight(
                 video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=frame_steps
             )

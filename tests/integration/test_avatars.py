@@ -24,6 +24,8 @@ from musetalk.faces.parsing.parser import BiSeNetParser
 from musetalk.lipsync import LipSync
 from musetalk.media.frames import Frame
 from musetalk.media.playback import play
+from musetalk.pipeline.first_costs import BESIDE_NETWORKS
+from musetalk.pipeline.forecast import CostBook, RenderKind
 from musetalk.pipeline.render import render_frames
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
@@ -168,6 +170,16 @@ def test_two_avatars_share_a_network_and_nothing_else(
         engine.speak(made[at], words, out, own)
         assert handed.same(out, tmp_path / f"rendered{at}.mp4")
     assert not handed.same(tmp_path / "rendered0.mp4", tmp_path / "rendered1.mp4")
+
+
+def test_its_faces_are_not_in_the_forecast(avatar: Avatar, words: Path, tmp_path: Path) -> None:
+    book, kind = tmp_path / "costs.json", RenderKind.of(avatar.settings)
+    slow = BESIDE_NETWORKS.model_copy(update={"plan": 1e6, "parse": 1e6, "frames": 1})
+    book.write_text(json.dumps({kind.key: slow.model_dump()}))
+    told = list[ProgressEvent]()
+    engine = LipSync(costs=CostBook(book, lambda _: slow))
+    engine.speak(avatar, words, tmp_path / "spoken.mp4", on_progress=told.append)
+    assert any(re.search(r"renders made here it takes about \d+ s;", event.note) for event in told)
 
 
 def test_a_shorter_voice_has_the_faces_of_the_whole_source(engine: LipSync, avatar: Avatar, tmp_path: Path) -> None:
