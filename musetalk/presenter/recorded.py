@@ -17,12 +17,15 @@ from musetalk.progress import CancelToken
 from musetalk.tts.alignment import SphinxAligner, lacks_aligner
 from musetalk.tts.by_length import time_by_length
 from musetalk.tts.english import EnglishReader
+from musetalk.tts.notes import without_notes
 from musetalk.tts.sentences import says_something, split_sentences
 from musetalk.tts.types import TimedPhoneme, TimedWord
-from musetalk.utils.arrays import Float32Array
+from musetalk.utils.arrays import BoolArray, Float32Array
+from musetalk.utils.units import counted, duration
 
 _FRAMES = Fraction(100)  # a second, in which it is told where somebody speaks
 _SLIDE_BEFORE = 0.2  # seconds before what is spoken next, at which a slide comes
+_SLOWEST, _FASTEST = 2, 30  # letters a second of speech, of any language; English has some 15
 _log = logging.getLogger(__name__)
 
 
@@ -64,23 +67,30 @@ def _timed(
         else:
             return words, phonemes, ()
     _log.info("words are timed by their lengths: %s", why)
+    heard = _heard(samples, voice)
+    words = time_by_length(heard, float(_FRAMES), sentences, reader)
     note = f"when words are spoken in the recording is told from their lengths ({why})"
-    return _by_length(samples, sentences, voice, reader), (), (note,)
+    return words, (), (note, *_notes_on_pace(sentences, float(heard.sum() / _FRAMES)))
 
 
-def _by_length(
-    samples: Float32Array, sentences: Sequence[str], voice: Voice, reader: EnglishReader
-) -> tuple[tuple[TimedWord, ...], ...]:
-    """Return about when the words of each sentence are spoken.
+def _heard(samples: Float32Array, voice: Voice) -> BoolArray:
+    """Return in which frames somebody speaks: bool [N].
 
     Raises:
-        VoiceError: Nobody speaks.
+        VoiceError: Nobody does.
     """
     frames = int(len(samples) * _FRAMES / SPEECH_RATE)
     heard = measure_envelope([samples], fps=_FRAMES, frame_count=max(1, frames)).heard
     if not heard.any():
         raise VoiceError(f'nobody speaks in "{voice.path.name}"', "give the recording of the script")
-    return time_by_length(np.asarray(heard), float(_FRAMES), sentences, reader)
+    return np.asarray(heard)
+
+
+def _notes_on_pace(sentences: Sequence[str], seconds: float) -> Iterator[str]:
+    """Yield a note where nobody could have said these sentences in so many seconds of speech."""
+    letters = sum(letter.isalnum() for sentence in sentences for letter in without_notes(sentence))
+    if not _SLOWEST <= letters / seconds <= _FASTEST:
+        yield f"the recording has {duration(seconds)} of speech for {counted(letters, 'letter')}: is it of this script?"
 
 
 def _slides(script: Script, spoken: Sequence[SpokenPassage], seconds: float) -> Iterator[ShownSlide]:

@@ -1,0 +1,22 @@
+"""Scripts that somebody recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from musetalk.assets import VOICE
+from musetalk.media.sound.voice import extract_voice
+from musetalk.presenter.recorded import time_recording
+from musetalk.presenter.script import parse_script
+from musetalk.settings import Limits
+
+SAID = "The lips that you see here are moved by nothing but this voice, and that is all there is to it."
+
+
+@pytest.mark.parametrize(("times", "odd"), [(1, False), (6, True)])
+def test_a_recording_that_is_too_short_for_its_script_is_told(times: int, odd: bool, tmp_path: Path) -> None:
+    script = parse_script("\n\n".join([SAID] * times), Path)
+    _, notes = time_recording(script, extract_voice(VOICE, tmp_path, Limits()))
+    assert any(note.endswith("is it of this script?") for note in notes) is odd
