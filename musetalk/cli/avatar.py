@@ -85,7 +85,7 @@ def show(
     """Show one avatar, after all of its files were read and found to be what they have to be."""
     from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415
     from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
-    from musetalk.utils.units import size  # noqa: PLC0415
+    from musetalk.utils.units import counted, size  # noqa: PLC0415
 
     opened = open_avatar(AvatarStore(avatars_dir).find(avatar))
     manifest = opened.manifest
@@ -95,7 +95,7 @@ def show(
     typer.echo(f"{manifest.name}: {opened.folder}")
     typer.echo(f"  id {manifest.id}, made by version {manifest.made_by}")
     typer.echo(f"  {_described(manifest)}")
-    typer.echo(f"  faces in {opened.faces.face_frames} frames, found by {manifest.detector}")
+    typer.echo(f"  faces in {counted(opened.faces.face_frames, 'frame')}, found by {manifest.detector}")
     for name, facts in sorted(manifest.files.items()):
         if "/" not in name:
             typer.echo(f"  {name}: {size(facts.size)}")
@@ -147,12 +147,12 @@ def _described(manifest: Manifest) -> str:
     """Return an avatar in one line."""
     from fractions import Fraction  # noqa: PLC0415
 
-    from musetalk.utils.units import counted, duration, size  # noqa: PLC0415
+    from musetalk.utils.units import counted, duration, frame_rate, size  # noqa: PLC0415
 
     source = manifest.source
     length = f"{counted(source.frames, 'frame')}, {duration(float(source.frames / Fraction(source.fps)))}"
     prepared = ", ".join(each.name for each in manifest.backends)
     return (
-        f"{source.width}x{source.height} at {source.fps} fps, {length}, from {source.name}; for {prepared}; "
+        f"{source.width}x{source.height} at {frame_rate(source.fps)}, {length}, from {source.name}; for {prepared}; "
         f"{size(manifest.size)}; id {manifest.id[:_SHORT]}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import STAGE_TITLES, ProgressCallback, ProgressEvent
-from musetalk.utils.units import counted, duration, number, size
+from musetalk.utils.units import counted, duration, frame_rate, number, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -75,7 +75,7 @@ def describe(report: RenderReport, notice: str) -> str:
     speed = report.video_seconds / report.wall_seconds if report.wall_seconds else 0.0
     lines = [
         report.output,
-        f"  {counted(report.frames, 'frame')} at {report.fps} fps, {report.video_seconds:.2f} s "
+        f"  {counted(report.frames, 'frame')} at {frame_rate(report.fps)}, {report.video_seconds:.2f} s "
         f"(voice {report.voice_seconds:.2f} s), {duration(report.wall_seconds)} of work, "
         f"{number(speed, 2)} x real time",
         f"  {report.face_frames} with a face, {report.passthrough_frames} passed through, "

@@ -41,14 +41,16 @@ def import_cache(
     from musetalk.cli.console import shown_progress  # noqa: PLC0415
     from musetalk.progress import RenderRun  # noqa: PLC0415
     from musetalk.utils.stopping import ends_by  # noqa: PLC0415
-    from musetalk.utils.units import counted  # noqa: PLC0415
+    from musetalk.utils.units import counted, frame_rate  # noqa: PLC0415
 
     folder, rate = AvatarStore(avatars_dir).place(name), played_at(fps)
     with cancel_on_signal() as cancel, shown_progress(quiet) as show, ends_by(cancel.check):
         found = read_upstream_cache(cache)
         avatar = import_avatar(found, folder, name, fps=rate, run=RenderRun(show, cancel))
     typer.echo(avatar.folder)
-    typer.echo(f"  {counted(len(found), 'frame')} at {fps} fps, for {avatar.settings.backend}")
+    typer.echo(
+        f"  {counted(len(found), 'frame')} at {frame_rate(avatar.manifest.source.fps)}, for {avatar.settings.backend}"
+    )
     for note in avatar.manifest.notes:
         typer.echo(f"  note: {note}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 _SIZES = (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10))
 _MOST_BINARY_DIGITS = 5  # of a size; what needs more is told in bytes
@@ -78,6 +79,15 @@ def size(count: float, digits: int = 3) -> str:
         if count >= 2**power - 2 ** (power - 11):  # what would be shown as 1024 of the unit below
             return f"{number(count / 2**power, digits)} {unit}"
     return counted(round(count), "byte")
+
+
+def frame_rate(fps: Fraction | str) -> str:
+    """Return a rate of frames for people, "25 fps", "29.97 fps".
+
+    Args:
+        fps: Frames a second, as a fraction or the text of one ("30000/1001").
+    """
+    return f"{number(float(Fraction(fps)), 4)} fps"
 
 
 def apart(first: float, second: float, say: Callable[[float, int], str]) -> tuple[str, str]:

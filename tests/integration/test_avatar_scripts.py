@@ -61,7 +61,7 @@ def test_an_avatar_is_made_once_and_speaks_every_voice(
     told = capsys.readouterr().out
     assert "nobody: failed: there is no avatar" in told
     assert "me, gone: failed: " in told
-    assert f"me, said: {FILM} frames at 25/1 fps" in told or "me, said: " in told
+    assert "me, said: " in told
     assert "is used as it is" in told
     assert (folder / "latents.pt").stat().st_mtime_ns == before
     assert [path.name for path in (folder / "vid_output").iterdir()] == ["said.mp4"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.utils.units import apart, counted, duration, in_seconds, number, size
+from musetalk.utils.units import apart, counted, duration, frame_rate, in_seconds, number, size
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,10 @@ def test_two_amounts_are_told_apart(
 def test_different_lengths_never_look_the_same(first: float, second: float) -> None:
     one, other = apart(first, second, duration)
     assert one != other or first == pytest.approx(second, rel=1e-12)
+
+
+def test_rates() -> None:
+    assert [frame_rate(fps) for fps in ("25/1", "30000/1001", Fraction(25, 2))] == ["25 fps", "29.97 fps", "12.5 fps"]
 
 
 def test_counts_and_numbers() -> None:
