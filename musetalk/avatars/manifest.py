@@ -161,7 +161,10 @@ def read_manifest(folder: Path) -> Manifest:
             stored = file.read(_LARGEST + 1)
         values = json.loads(stored) if len(stored) <= _LARGEST else None
     except FileNotFoundError as error:
-        problem, remedy = f'there is no avatar in "{PATH}"', "give the name of an avatar, its id, or its folder"
+        problem, remedy = (
+            f'there is no avatar in "{PATH}"',
+            "give the folder of one: AvatarStore().find(NAME) knows it by its name",
+        )
         raise AvatarError(problem, remedy, path=folder) from error
     except OSError as error:
         raise AvatarError(f'"{PATH}" cannot be read ({error.strerror})', "make it readable", path=path) from error

@@ -81,12 +81,18 @@ class AvatarStore:
                 return known[0].folder
         if (Path(wanted) / MANIFEST).is_file():
             return Path(wanted)
-        there = ", ".join(each.folder.name for each in self.entries())
-        raise AvatarError(
-            f'there is no avatar "{wanted[:200]}" in "{PATH}"',
-            f"there are: {there}" if there else "create one: musetalk avatar create SOURCE --name NAME",
-            path=self.folder,
-        )
+        raise self._missing(wanted)
+
+    def named(self, name: str) -> Path:
+        """Return the folder of an avatar of this store, by its name alone.
+
+        Raises:
+            AvatarError: There is none of that name, or none can be called that.
+        """
+        folder = self.place(name)
+        if not (folder / MANIFEST).is_file():
+            raise self._missing(name)
+        return folder
 
     def delete(self, wanted: str) -> Path:
         """Delete an avatar of this store; returns where it was.
@@ -109,6 +115,14 @@ class AvatarStore:
         except OSError as error:
             raise write_error(error)(f'"{PATH}" cannot be deleted ({error.strerror})', path=folder) from error
         return folder
+
+    def _missing(self, wanted: str) -> AvatarError:
+        there = ", ".join(each.folder.name for each in self.entries())
+        return AvatarError(
+            f'there is no avatar "{wanted[:200]}" in "{PATH}"',
+            f"there are: {there}" if there else "create one: musetalk avatar create SOURCE --name NAME",
+            path=self.folder,
+        )
 
 
 def _entry(folder: Path) -> Entry:

@@ -152,7 +152,7 @@ class LiveHost:
     def _enter(self, start: Start, show: OpenSink, outbox: Outbox, opened: ExitStack) -> Conversation:
         self._speaking.append(start.avatar)
         opened.callback(self._speaking.remove, start.avatar)
-        avatar = open_avatar(self._avatars.place(start.avatar))
+        avatar = open_avatar(self._avatars.named(start.avatar))
         options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS, vad=start.vad)
         session = opened.enter_context(self._engine.live(avatar, options=options))
         sink = show(session, start, outbox.put)

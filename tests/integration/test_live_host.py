@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from musetalk.utils.arrays import UInt8Array
 from tests.helpers.live_avatars import SIDE, live_avatars
 from tests.helpers.media import decode, decode_sound
 from tests.helpers.programs import HANG_SECONDS
+from tests.helpers.served import ROOT
 
 pytestmark = pytest.mark.integration
 RATE = 16_000
@@ -312,7 +314,19 @@ def test_clients_are_not_told_where_avatars_lie(avatars: tuple[LipSync, AvatarSt
     serve(avatars, client)
     told = client.told.get_nowait()
     assert "nobody" in told["problem"]
+    assert told["remedy"] == "there are: anna, ben"
     assert str(avatars[1].folder) not in json.dumps(told)
+
+
+def test_the_example_for_programs_works(avatars: tuple[LipSync, AvatarStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of docs/live.md, as it stands there."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "live.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.setenv("MUSETALK_AVATARS", str(avatars[1].folder))
+    shown = list[tuple[tuple[int, ...], int]]()
+    voice = np.frombuffer(words(0.4), np.int16).repeat(3)[::2]  # at 24 kHz
+    exec(example, {"samples": voice, "show": lambda rgb, sound: shown.append((rgb.shape, len(sound)))})  # noqa: S102
+    assert set(shown) == {((SIDE, SIDE, 3), RATE // 25)}
+    assert len(shown) >= 10
 
 
 @pytest.mark.parametrize(
