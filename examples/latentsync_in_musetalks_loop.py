@@ -1,6 +1,6 @@
 """MuseTalk's own loop in small, with LatentSync where it calls its UNet.
 
-    python examples/latentsync_in_musetalks_loop.py FACE.png VOICE.wav RESULTS --models models
+    python -m examples.latentsync_in_musetalks_loop FACE.png VOICE.wav RESULTS --models models
 
 FACE is a picture of a face that fills it, as such a loop crops it; VOICE a WAV file of 16 bits; RESULTS a folder that
 gets one picture for each frame. For whole videos, with the face found, tracked and pasted back, there is

@@ -1,6 +1,6 @@
 """Let an avatar of a running app speak a WAV file live, and keep what comes back.
 
-    python examples/live_client.py AVATAR VOICE.wav OUT.mp4 --url ws://127.0.0.1:7860/live
+    python -m examples.live_client AVATAR VOICE.wav OUT.mp4 --url ws://127.0.0.1:7860/live
 
 VOICE is a WAV file of 16 bits, which is sent as slowly as it would be spoken. OUT is what a browser would play. The
 protocol is told in docs/live.md; with a login, add the header of its cookie.

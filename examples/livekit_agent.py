@@ -1,6 +1,6 @@
 """A LiveKit agent with a face, in a room that is nowhere: no server, no account.
 
-    python examples/livekit_agent.py SOURCE.mp4 VOICE.wav RESULT.mp4 --backend preview
+    python -m examples.livekit_agent SOURCE.mp4 VOICE.wav RESULT.mp4 --backend preview
 
 The agent speaks VOICE, a WAV file of 16 bits, twice, and is interrupted in the second turn. RESULT shows what its
 tracks carried. In a real room all is the same but for `Room`: docs/live_agents.md.

@@ -7,7 +7,7 @@ a language model and text-to-speech there is a script, in place of a transport a
 repeat it, and is interrupted.
 
 In an agent, `MuseTalkVideoService` stands in the same place: after the text-to-speech service, before
-`transport.output()`. Needs the extra: pip install "musetalk-hybrid[pipecat]", Python 3.11 or later.
+`transport.output()`. Needs the extra: pip install ".[pipecat]", Python 3.11 or later.
 """
 
 from __future__ import annotations

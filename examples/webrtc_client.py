@@ -1,7 +1,7 @@
 """Let an avatar of a running app speak a sound file over WebRTC, and keep what is seen and heard.
 
-    pip install "musetalk-hybrid[webrtc]"
-    python examples/webrtc_client.py AVATAR VOICE OUT.mp4 --url http://127.0.0.1:7860/offer
+    pip install ".[webrtc]"
+    python -m examples.webrtc_client AVATAR VOICE OUT.mp4 --url http://127.0.0.1:7860/offer
 
 VOICE is anything with sound, which is sent as slowly as it would be spoken. A page does the same: docs/live.md.
 """

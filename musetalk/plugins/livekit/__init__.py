@@ -4,7 +4,7 @@ try:
     import livekit.agents  # noqa: F401 - all below needs it
 except ImportError as error:
     raise ImportError(
-        'the package livekit-agents is missing: pip install "musetalk-hybrid[livekit]"', name=error.name
+        'the package livekit-agents is missing: pip install ".[livekit]" in the checkout', name=error.name
     ) from error
 
 from musetalk.plugins.livekit.avatar_session import AvatarSession

@@ -28,7 +28,7 @@ def test_without_the_extra_it_is_said_how_to_install_it(monkeypatch: pytest.Monk
         monkeypatch.delitem(sys.modules, name)
     answer = visitor(bare_page()).post("/offer", json=OFFER)
     assert answer.status_code == 501
-    assert 'pip install "musetalk-hybrid[webrtc]"' in answer.json()["remedy"]
+    assert 'pip install ".[webrtc]" in the checkout' in answer.json()["remedy"]
 
 
 def test_pages_of_other_sites_and_who_has_not_logged_in_are_refused() -> None:
