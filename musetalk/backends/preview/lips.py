@@ -83,6 +83,7 @@ def read_lips(crop: UInt8Array, face: FaceSample) -> Lips:
     above = ((depth < 0) & (depth > -0.7) & middle[None]).astype(np.float32)
     share = float((teeth * above).sum())
     gaping = share + float((np.clip(hollow - teeth, 0, 1) * above).sum())
+    bare = 1 - _paint(strip)
     lower_lip = (depth > 0.08) & (depth < 0.3) & (np.abs(_U) < 0.4)[None]
     return Lips(
         parting=parting,
@@ -92,7 +93,7 @@ def read_lips(crop: UInt8Array, face: FaceSample) -> Lips:
         lip=np.asarray(strip[lower_lip].mean(axis=0), np.float32),
         left=cheeks[0],
         right=cheeks[1],
-        opening=measure_opening_of(teeth, hollow * (1 - _paint(strip)), valley, depth, _U, _ROWS_PER_UNIT),
+        opening=measure_opening_of(teeth, hollow * bare, valley * bare, depth, _U, _ROWS_PER_UNIT),
     )
 
 
