@@ -62,8 +62,8 @@ def main() -> None:
 Lips in the middle of every p, b and m inside {WORDS} words, drawn from the lexicon of `hibari-tts` and spoken by its
 voice, as `preview` paints them: in the picture, before it is encoded, by `metrics/mouth_opening.py`. Openings are
 parts of the mouth's width; closed is {CLOSED:g} and less. "By loudness" is what the backend does where no phonemes are
-known. In address_512.mp4 lips are painted dark, which the measure takes for a hollow between them: to the eye they are closed.
-In demo1_video.mp4 teeth that are hardly seen are overlooked, and show between lips that should meet.
+known. In address_512.mp4 lips are painted dark, which the measure takes for a hollow between them: to the eye they
+are closed. In demo1_video.mp4 teeth that are hardly seen are overlooked, and show between lips that should meet.
 
 {table(head, rows)}"""
     publish("closures.md", text)

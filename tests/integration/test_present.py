@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from musetalk.audio.visemes import OPENNESS, PRESS
 from musetalk.avatars.store import AvatarStore
+from musetalk.backends.preview.generator import PreviewGenerator
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.types import Clip
 from musetalk.errors import Cancelled, OutputError
 from musetalk.lipsync import LipSync
 from musetalk.presenter.present import TalkOptions, present
@@ -23,7 +27,7 @@ from musetalk.presenter.talk import speak_script
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.tts.hibari import HibariVoice
-from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.arrays import Float32Array, UInt8Array
 from tests.helpers.command import musetalk
 from tests.helpers.everywhere import EverywhereAFace
 from tests.helpers.media import decode, decode_sound, describe, ffmpeg, stream_seconds
@@ -46,9 +50,26 @@ def face(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
+class Watched(PreviewGenerator):
+    """The preview, which notes what it was told of each frame."""
+
+    def __init__(self, told: list[Float32Array]) -> None:
+        super().__init__()
+        self._told = told
+
+    def generate(self, clip: Clip) -> UInt8Array:
+        self._told.append(clip.speech)
+        return super().generate(clip)
+
+
 @pytest.fixture(scope="module")
-def engine() -> LipSync:
-    return LipSync(BackendRegistry((PREVIEW,)), EverywhereAFace())
+def told() -> list[Float32Array]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def engine(told: list[Float32Array]) -> LipSync:
+    return LipSync(BackendRegistry((replace(PREVIEW, load=lambda _: Watched(told)),)), EverywhereAFace())
 
 
 def written(text: str = SCRIPT) -> Script:
@@ -56,7 +77,8 @@ def written(text: str = SCRIPT) -> Script:
 
 
 @pytest.fixture(scope="module")
-def made(engine: LipSync, face: Path, tmp_path_factory: pytest.TempPathFactory) -> TalkReport:
+def made(engine: LipSync, told: list[Float32Array], face: Path, tmp_path_factory: pytest.TempPathFactory) -> TalkReport:
+    told.clear()  # of other talks
     return present(engine, written(), face, tmp_path_factory.mktemp("talk") / "talk.mp4", DRAFT)
 
 
@@ -85,6 +107,15 @@ def test_bullets_are_seen_when_they_are_spoken(made: TalkReport) -> None:
     light = (panel.min(axis=3) > 180).sum(axis=(1, 2))
     assert light[round((bullet - 0.15) * 25)] == 0
     assert light[round((bullet + 0.15) * 25)] > 5
+
+
+def test_lips_meet_for_what_is_said(made: TalkReport, told: list[Float32Array]) -> None:
+    (p, *_) = (phoneme for phoneme in made.talk.phonemes[1:] if phoneme.ipa == "p")
+    assert made.render is not None
+    frames = np.concatenate(told)
+    shown = frames[int((p.start + p.stop) / 2 * Fraction(made.render.fps))]
+    assert (shown[OPENNESS], shown[PRESS]) == (0, 1)
+    assert frames[:, OPENNESS].max() > 0.3
 
 
 def test_captions_go_with_it(made: TalkReport) -> None:
