@@ -34,7 +34,7 @@ def present(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")],
     quality: Annotated[
-        str, typer.Option(help="draft: 480p, preview; standard: 720p, best backend; high: 1080p, hybrid, GFPGAN.")
+        str, typer.Option(help="draft: 480p, preview; standard: 720p, best backend; high: 1080p, LatentSync, GFPGAN.")
     ] = "standard",
     layout: Annotated[
         str, typer.Option(help="full: the presenter alone; split: beside the words; slides: small.")
