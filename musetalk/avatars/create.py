@@ -287,7 +287,7 @@ def complete_folder(
             "settings": kept_values(settings),
             "detector": detector,
             "backends": [*backends],
-            "notes": [*notes],
+            "notes": [readable(note) for note in notes],
             "files": {name: each.model_dump() for name, each in sorted(files.items())},
         }
     ).save(folder)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 import musetalk
 from musetalk.errors import PATH, AvatarError
 from musetalk.pipeline.findings import Reading
 from musetalk.settings import problems_in, said_of
-from musetalk.utils.files import whole_file
+from musetalk.utils.files import NAME_BYTES, readable, whole_file
 
 FORMAT = 1
 MANIFEST, FACES, LABELS = "avatar.json", "faces.npz", "labels.bin"
@@ -26,6 +28,14 @@ _NAME = re.compile(r"\w(?:[\w. -]{0,62}\w)?")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that no file has on Windows
 _REMEDY = "create it again, or get another copy"
 
+
+def _shown(text: str) -> str:
+    if readable(text) != text:
+        raise ValueError("has letters that are not shown")
+    return text
+
+
+Shown = Annotated[str, AfterValidator(_shown)]  # a text for people, by which no terminal is led astray
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 
@@ -59,10 +69,10 @@ class SourceFacts(_Part):
     """
 
     file: str
-    name: str
+    name: Shown
     width: Annotated[int, Field(gt=0, lt=2**20)]
     height: Annotated[int, Field(gt=0, lt=2**20)]
-    fps: Annotated[str, Field(pattern=r"^[0-9]{1,9}(/[1-9][0-9]{0,8})?$")]
+    fps: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}(/[1-9][0-9]{0,8})?$")]
     frames: Annotated[int, Field(gt=0, lt=2**31)]
     sound: bool
 
@@ -80,7 +90,7 @@ class PreparedBackend(_Part):
         masks: The file of their masks.
     """
 
-    name: str
+    name: Shown
     labels: bool
     landmarks: bool
     five: bool
@@ -115,12 +125,12 @@ class Manifest(_Part):
     format: int
     name: str
     id: Digest
-    made_by: str
+    made_by: Shown
     source: SourceFacts
     settings: dict[str, Any]
-    detector: str
+    detector: Shown
     backends: Annotated[tuple[PreparedBackend, ...], Field(min_length=1, strict=False)]
-    notes: Annotated[tuple[str, ...], Field(strict=False)]
+    notes: Annotated[tuple[Shown, ...], Field(strict=False)]
     files: dict[str, FileFacts]
 
     def prepared(self, backend: str) -> PreparedBackend | None:
@@ -157,6 +167,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):  # one that waits for a writer would never be read
+            raise damaged(folder, f"{MANIFEST} is no file of its own")
         with path.open("rb") as file:
             stored = file.read(_LARGEST + 1)
         values = json.loads(stored) if len(stored) <= _LARGEST else None
@@ -190,7 +202,7 @@ def check_name(name: str) -> str:
     Raises:
         AvatarError: No avatar can be called that.
     """
-    if not _NAME.fullmatch(name) or _DEVICES.fullmatch(name):
+    if not _NAME.fullmatch(name) or _DEVICES.fullmatch(name) or len(os.fsencode(name)) > NAME_BYTES:
         raise AvatarError(
             f"no avatar can be called {name[:80]!r}",
             "use 1 to 64 letters, digits, and inside dots, dashes, underscores and spaces",

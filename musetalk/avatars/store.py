@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from musetalk.avatars.manifest import MANIFEST, Manifest, check_name, read_manifest
 from musetalk.errors import PATH, AvatarError, write_error
-from musetalk.utils.files import data_folder
+from musetalk.utils.files import data_folder, temporary_folder
 
 VARIABLE = "MUSETALK_AVATARS"
 _ID = re.compile(r"[0-9a-f]{6,64}")
@@ -68,7 +66,7 @@ class AvatarStore:
         Raises:
             AvatarError: There is none, or several begin so.
         """
-        if os.sep not in wanted and (self.folder / wanted / MANIFEST).is_file():
+        if os.sep not in wanted and _is_avatar(self.folder / wanted):
             return self.place(wanted)
         if _ID.fullmatch(wanted):
             known = [
@@ -79,7 +77,7 @@ class AvatarStore:
                 raise AvatarError(f"the ids of several avatars begin with {wanted} ({names})", "give more of it")
             if known:
                 return known[0].folder
-        if (Path(wanted) / MANIFEST).is_file():
+        if _is_avatar(Path(wanted)):
             return Path(wanted)
         raise self._missing(wanted)
 
@@ -108,12 +106,11 @@ class AvatarStore:
         if folder.resolve().parent != self.folder.resolve():
             problem = f'"{PATH}" does not lie among the avatars of "{self.folder}"'
             raise AvatarError(problem, "delete that folder yourself", path=folder)
-        doomed = self.folder / f".deleted-{secrets.token_hex(4)}"
-        try:
-            folder.rename(doomed)  # at once: what is half gone is no avatar
-            shutil.rmtree(doomed)
-        except OSError as error:
-            raise write_error(error)(f'"{PATH}" cannot be deleted ({error.strerror})', path=folder) from error
+        with temporary_folder(self.folder) as doomed:  # which goes later where it cannot go now
+            try:
+                folder.rename(doomed / "deleted")  # at once: what is half gone is no avatar
+            except OSError as error:
+                raise write_error(error)(f'"{PATH}" cannot be deleted ({error.strerror})', path=folder) from error
         return folder
 
     def _missing(self, wanted: str) -> AvatarError:
@@ -123,6 +120,11 @@ class AvatarStore:
             f"there are: {there}" if there else "create one: musetalk avatar create SOURCE --name NAME",
             path=self.folder,
         )
+
+
+def _is_avatar(folder: Path) -> bool:
+    """Whether an avatar lies there, usable or not; nothing lies in what can be no folder."""
+    return os.path.lexists(folder / MANIFEST)
 
 
 def _entry(folder: Path) -> Entry:

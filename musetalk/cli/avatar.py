@@ -66,12 +66,13 @@ def create(
 def list_avatars(avatars_dir: AvatarsDir = None) -> None:
     """Show all avatars."""
     from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
+    from musetalk.utils.files import readable  # noqa: PLC0415
 
     store = AvatarStore(avatars_dir)
     entries = store.entries()
     for each in entries:
         told = f"cannot be used: {each.problem}" if each.manifest is None else _described(each.manifest)
-        typer.echo(f"{each.folder.name}: {told}")
+        typer.echo(f"{readable(each.folder.name)}: {readable(told)}")
     if not entries:
         typer.echo(f"there are no avatars in {store.folder}")
 

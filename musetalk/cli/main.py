@@ -23,6 +23,7 @@ from musetalk.cli.present import command as present
 from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.weights import app as weights_app
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError, one_line
+from musetalk.utils.files import readable
 
 if TYPE_CHECKING:
     from musetalk.cli.tasks import Task, TaskResult
@@ -202,7 +203,7 @@ def run(command: Callable[[], object]) -> NoReturn:
         code, text = FAILED, "there is not enough memory: scale the source down, or close other programs"
     except KeyboardInterrupt:
         code, text = CANCELLED, "cancelled"
-    sys.stderr.write(f"musetalk: {one_line(text)}\n")
+    sys.stderr.write(f"musetalk: {readable(one_line(text))}\n")
     sys.exit(code)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from musetalk.errors import PATH, MuseTalkError, OutputError, one_line, write_error
 from musetalk.utils.temporary_folders import held_folder
 
-_NAME_BYTES = 255  # that a file's name may have, on nearly every file system
+NAME_BYTES = 255  # that a file's name may have, on nearly every file system
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 _MOST_LINKS = 40  # one after another, as on Linux
 _LONGEST_ENDING = 16  # bytes of an ending that says of which format a file is
@@ -32,7 +32,7 @@ def readable(path: Path | str) -> str:
 
 def fitting_name(stem: str, ending: str) -> str:
     """Return a file's name with an ending, the stem cut to what a file's name may have."""
-    room = _NAME_BYTES - len(os.fsencode(ending))
+    room = NAME_BYTES - len(os.fsencode(ending))
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]
     return f"{stem}{ending}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -295,12 +296,17 @@ def linked(path: Path) -> None:
         (lambda folder: (folder / MANIFEST).write_text("{" * 100_000), "no JSON"),
         (lambda folder: (folder / MANIFEST).write_text("[]"), "no description"),
         (lambda folder: (folder / MANIFEST).unlink(), "no avatar"),
+        (lambda folder: linked(folder / MANIFEST), "no file of its own"),
+        (lambda folder: ((folder / MANIFEST).unlink(), os.mkfifo(folder / MANIFEST)), "no file of its own"),
         (lambda folder: rewritten(folder, lambda its: its.update(format=2)), "of format 2"),
         (lambda folder: rewritten(folder, lambda its: its.update(extra=1)), "extra"),
         (lambda folder: rewritten(folder, lambda its: its.update(name="../x")), "can be called"),
         (lambda folder: rewritten(folder, lambda its: its["source"].update(width=2), sealed=False), "its id"),
         (lambda folder: rewritten(folder, lambda its: its["source"].update(width=2)), "another source"),
         (lambda folder: rewritten(folder, lambda its: its["source"].update(frames=2**40)), "source.frames"),
+        (lambda folder: rewritten(folder, lambda its: its["source"].update(fps="0/1")), "source.fps"),
+        (lambda folder: rewritten(folder, lambda its: its["source"].update(name="\x1b[2J")), "source.name"),
+        (lambda folder: rewritten(folder, lambda its: its.update(notes=["\ud800"])), "notes.0"),
         (lambda folder: rewritten(folder, lambda its: its["source"].update(file="/etc/hosts")), "does not list"),
         (lambda folder: rewritten(folder, lambda its: its["files"].update({"../x": its["files"][FACES]})), "'../x'"),
         (lambda folder: rewritten(folder, lambda its: its["files"][FACES].update(size=2**50)), "bytes instead of"),

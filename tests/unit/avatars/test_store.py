@@ -19,7 +19,24 @@ def test_ordinary_names_are_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "-x", "x.", "x ", "con", "NUL.txt", "a\nb", "x" * 65, "a:b"],
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "a\\b",
+        ".hidden",
+        "-x",
+        "x.",
+        "x ",
+        "con",
+        "NUL.txt",
+        "a\nb",
+        "x" * 65,
+        "𐐀" * 64,
+        "a:b",
+    ],
 )
 def test_what_could_lead_elsewhere_is_no_name(name: str) -> None:
     with raises_kind(AvatarError):
@@ -51,3 +68,16 @@ def test_a_store_lists_what_it_cannot_use_and_deletes_only_its_own(tmp_path: Pat
     store.delete("broken")
     assert list(store.folder.iterdir()) == []
     assert (tmp_path / "elsewhere" / MANIFEST).exists()
+
+
+def test_a_link_to_an_avatar_is_deleted_and_the_avatar_stays(tmp_path: Path) -> None:
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / MANIFEST).write_text("{}")
+    (tmp_path / "link").symlink_to("anna")
+    AvatarStore(tmp_path).delete("link")
+    assert [path.name for path in tmp_path.iterdir()] == ["anna"] and (tmp_path / "anna" / MANIFEST).exists()
+
+
+def test_what_no_folder_can_be_called_is_no_avatar(tmp_path: Path) -> None:
+    with raises_kind(AvatarError):
+        AvatarStore(tmp_path).find("x" * 300)
