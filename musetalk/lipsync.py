@@ -39,11 +39,7 @@ from musetalk.progress import CancelToken, ProgressCallback, RenderRun
 from musetalk.runtime.allocator import large_buffers_kept
 from musetalk.runtime.speed import matmul_rate
 from musetalk.runtime.threads import bound_threads
-from musetalk.settings import (
-    Limits,
-    RenderSettings,
-    SourceSettings,
-)
+from musetalk.settings import Limits, RenderSettings, SourceSettings
 from musetalk.streaming.shared_generators import SharedGenerators
 from musetalk.utils.files import cache_folder, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from musetalk.audio.envelope import EnvelopeTrack, measure_envelope
+from musetalk.audio.feature_store import FeatureCache
 from musetalk.audio.features import measure_features
 from musetalk.audio.phonemes import read_phonemes
 from musetalk.audio.silence import silence_samples, silent_samples
 from musetalk.audio.track import SpeechTrack
-from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND
+from musetalk.audio.types import SAMPLES_PER_STEP, STEPS_PER_SECOND, SpeechEncoder
 from musetalk.audio.visemes import VisemeTrack, unknown_symbols
 from musetalk.audio.windows import FeatureTrack, step_numbers, steps_beyond
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_excerpt, read_speech
@@ -76,30 +78,53 @@ def extract_features(
         run.emit("speech", 1, 1)
         return visemes or envelope, envelope
     silent = () if silence is None else silent_samples(envelope, silence, fps, frame_count)
+    heard = _Heard(voice, silent, fps, frame_count, around, wanted)
+    return _encode(heard, encoder, components.features, settings, folder, run), envelope
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What of a voice is encoded: the arguments of `extract_features`, and the samples that networks do not hear."""
+
+    voice: Voice
+    silent: tuple[range, ...]
+    fps: Fraction
+    frame_count: int
+    around: int | None
+    wanted: range | None
+
+
+def _encode(
+    heard: _Heard,
+    encoder: SpeechEncoder,
+    cache: FeatureCache | None,
+    settings: SpeechSettings,
+    folder: Path,
+    run: RenderRun,
+) -> FeatureTrack:
+    """Return a voice as an encoder hears it."""
+    voice, fps, around = heard.voice, heard.fps, heard.around
     first = 0 if around is None else _excerpt_start(voice, fps, around)
     left, right = settings.audio_padding_length_left, settings.audio_padding_length_right
     steps = None
-    if wanted is not None:
-        numbers = step_numbers(wanted.start, wanted.stop, fps, left, right) - first
+    if heard.wanted is not None:
+        numbers = step_numbers(heard.wanted.start, heard.wanted.stop, fps, left, right) - first
         steps = range(int(numbers.min()), int(numbers.max()) + 1)
     with closing(_samples(voice, None if around is None else first, folder, run.cancel)) as blocks:
         features = measure_features(
-            silence_samples(blocks, silent, first * SAMPLES_PER_STEP),
+            silence_samples(blocks, heard.silent, first * SAMPLES_PER_STEP),
             encoder,
             folder / "features.npy",
             seams=settings.seams,
             lookahead_steps=steps_beyond(settings.lookahead, right),
             wanted=steps,
-            cache=components.features,
+            cache=cache,
             on_step=lambda done, total: run.emit("speech", done, total),
             cancel=run.cancel,
         )
     run.emit("speech", features.steps, features.steps)
-    spec = encoder.audio_spec
-    track = FeatureTrack(
-        features, fps=fps, frame_count=frame_count, audio_spec=spec, left=left, right=right, first_step=first
-    )
-    return track, envelope
+    spec, count = encoder.audio_spec, heard.frame_count
+    return FeatureTrack(features, fps=fps, frame_count=count, audio_spec=spec, left=left, right=right, first_step=first)
 
 
 def check_phonemes(path: Path | None, seconds: float) -> None:

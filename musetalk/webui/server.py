@@ -100,25 +100,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access, avatars=speaking)
     page = build_page(site)
     try:
-        page.launch(
-            server_name=options.host,
-            server_port=options.port,
-            auth=logins or None,
-            share=options.share,
-            max_file_size=limits.max_bytes,
-            theme=theme(),
-            css_paths=STYLE,
-            css=OWN_STYLE or None,
-            footer_links=["api"],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            state_session_capacity=_SESSIONS,
-            prevent_thread_lock=True,
-            quiet=True,
-            app_kwargs={"middleware": [Middleware(Heeding, heed=site.heed)]},
-        )
-        page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = _LOOK_SECONDS
+        _launch(page, options, logins, site)
         if options.live_sessions:
             add_live_route(page, live)
             add_offer_route(page, live)
@@ -131,6 +113,29 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         site.previews.close()
         downloads.close()
         jobs.close()
+
+
+def _launch(page: gr.Blocks, options: ServerOptions, logins: list[tuple[str, str]], site: Site) -> None:
+    """Serve a page; others may add routes then."""
+    page.launch(
+        server_name=options.host,
+        server_port=options.port,
+        auth=logins or None,
+        share=options.share,
+        max_file_size=site.base.limits.max_bytes,
+        theme=theme(),
+        css_paths=STYLE,
+        css=OWN_STYLE or None,
+        footer_links=["api"],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        state_session_capacity=_SESSIONS,
+        prevent_thread_lock=True,
+        quiet=True,
+        app_kwargs={"middleware": [Middleware(Heeding, heed=site.heed)]},
+    )
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = _LOOK_SECONDS
 
 
 def _uploads_folder(jobs_dir: Path) -> Path:

@@ -71,19 +71,24 @@ async def door(host: LiveHost) -> AsyncIterator[Post]:
         yield post
 
 
-def served(avatars: tuple[LipSync, AvatarStore], talk: Callable[[Post], Awaitable[None]], **limits: Any) -> None:  # noqa: ANN401
+def served(
+    avatars: tuple[LipSync, AvatarStore],
+    talk: Callable[[Post], Awaitable[None]],
+    **limits: Any,  # noqa: ANN401
+) -> LiveHost:
     """Let clients post offers, until all of them were served: nothing of them is left then."""
 
-    async def run() -> None:
+    async def run() -> LiveHost:
         host = LiveHost(*avatars, LiveLimits(**limits))
         async with door(host) as post:
             await talk(post)
         while len(asyncio.all_tasks()) > 1:
             await asyncio.sleep(0.01)
         host.close()
+        return host
 
     with no_thread_stays():
-        asyncio.run(run())
+        return asyncio.run(run())
 
 
 def words(seconds: float) -> Int16Array:
@@ -156,7 +161,8 @@ def test_who_offers_and_never_connects_is_forgotten(avatars: tuple[LipSync, Avat
         await post(client.connection.localDescription.sdp)
         await client.close()
 
-    served(avatars, talk, start_seconds=0.1)
+    host = served(avatars, talk, start_seconds=0.1)
+    assert not host.speaking("anna")
 
 
 def test_offers_that_cannot_be_served_are_refused(avatars: tuple[LipSync, AvatarStore]) -> None:
@@ -182,4 +188,6 @@ def test_a_server_that_ends_leaves_nothing_of_its_sessions(avatars: tuple[LipSyn
         return host  # and the loop ends
 
     with no_thread_stays():
-        asyncio.run(run()).close()
+        host = asyncio.run(run())
+        host.close()
+    assert not host.speaking("anna")
