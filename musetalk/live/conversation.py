@@ -11,7 +11,7 @@ import numpy as np
 from musetalk.errors import LiveError
 from musetalk.live.limits import LiveLimits
 from musetalk.live.messages import ClientMessage, Flush, Interrupt, Say, event, refused_event
-from musetalk.live.reader import Reader
+from musetalk.live.say import Reader
 from musetalk.live.sinks import FrameSink, Send
 from musetalk.streaming.pacing import paced
 from musetalk.streaming.session import StreamingSession

@@ -37,8 +37,6 @@ from musetalk.utils.text import unwritable
 from musetalk.weights.part_spec import Place
 
 _log = logging.getLogger(__name__)
-# What a talk decides itself of a render.
-OWN_SETTINGS = ("frame_steps", "captions", "length", "tail", "voice_track", "speech.phonemes")
 
 
 @dataclass(frozen=True, slots=True)
