@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from musetalk.tts.notes import Piece, read_notes, without_notes
 STRESS = "ˈˌ"  # stands before a syllable, and is as long as its first part
 CARRIED = " ːʰʲ̃"  # what was said just before goes on into these
 MARKS = ';:,.!?—…"“”()'  # of which no sound is made
+
+# What is longer is no word, and read in parts: reading one takes `hibari-tts` the cube of its length, a minute for some
+# hundred letters, while everybody else who wants something read waits. Of numbers it knows none of more digits.
+_TOO_LONG = re.compile(r"(\d{30}(?=\d)|\S{32}(?=\S))")
 
 # `hibari-tts` writes some sounds as one letter, as Kokoro does.
 _IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ"}
@@ -80,7 +85,7 @@ class EnglishReader:
 
         given = {number: self._letters(piece.ipa) for number, piece in enumerate(pieces) if piece.ipa}
         marked = "".join(
-            f"[{piece.written}](/{given[number]}/)" if number in given else piece.said
+            f"[{piece.written}](/{given[number]}/)" if number in given else _TOO_LONG.sub(r"\1 ", piece.said)
             for number, piece in enumerate(pieces)
         )
         tokens = self._reader.phonemize_tokens(self._reader.tokenize(normalize(marked)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from musetalk.errors import SpeechError
+from musetalk.tts.english import EnglishReader
 from musetalk.tts.hibari import HibariVoice
 from musetalk.tts.hibari_model import UNIT, HibariModel
 from musetalk.tts.types import Speech
@@ -118,3 +119,9 @@ def test_a_sentence_without_end_is_spoken_whole(voice: HibariVoice) -> None:
 def test_what_cannot_be_said_is_told(voice: HibariVoice, text: str, said: str) -> None:
     with pytest.raises(SpeechError, match=said):
         voice.speak(text)
+
+
+@pytest.mark.parametrize(("endless", "parts"), [("a1" * 32, ["a1" * 16] * 2), ("9" * 60, ["9" * 30] * 2)])
+def test_what_is_too_long_for_a_word_is_read_in_parts(endless: str, parts: list[str]) -> None:
+    reader = EnglishReader()
+    assert reader.read(endless) == reader.read(" ".join(parts))
