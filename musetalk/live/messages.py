@@ -40,10 +40,12 @@ class Start(_Wanted):
 
     Attributes:
         rate: Samples a second of the voice, which is sent as int16, little-endian, mono.
+        video: How it is shown: "mp4" comes over the WebSocket, "hls" is fetched from where the event `video` says.
     """
 
     type: Literal["start"]
     rate: int = Field(16_000, ge=8_000, le=48_000)
+    video: Literal["mp4", "hls"] = "mp4"
 
 
 class Offer(_Wanted):

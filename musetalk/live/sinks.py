@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Protocol, TypeAlias
 
 from musetalk.live.messages import Start, event
@@ -47,8 +48,7 @@ class EncodedSink:
 
     def __init__(self, session: StreamingSession, start: Start, send: Send) -> None:
         self._fps, self._send = session.fps, send
-        quality = replace(LiveQuality(), max_height=start.max_height)
-        self._encoder = LiveEncoder(session.layout, session.fps, session.options.rate, self._encoded, quality)
+        self._encoder = open_encoder(session, start, self._encoded, LiveQuality())
 
     def push(self, frame: LiveFrame) -> None:
         """Encode the next frame."""
@@ -60,7 +60,19 @@ class EncodedSink:
 
     def _encoded(self, fragment: Fragment) -> None:
         if fragment.kind == "init":
-            width, height = self._encoder.size
-            mime, fps = self._encoder.mime_type, str(self._fps)
-            self._send(event("video", mime=mime, width=width, height=height, fps=fps, rate=LIVE_RATE))
+            self._send(video_event(self._encoder, self._fps, self._encoder.mime_type))
         self._send(fragment.data)
+
+
+def open_encoder(
+    session: StreamingSession, start: Start, on_fragment: Callable[[Fragment], None], quality: LiveQuality
+) -> LiveEncoder:
+    """Open an encoder of a session's frames, as large as its client wants them; see `LiveEncoder`."""
+    quality = replace(quality, max_height=start.max_height)
+    return LiveEncoder(session.layout, session.fps, session.options.rate, on_fragment, quality)
+
+
+def video_event(encoder: LiveEncoder, fps: Fraction, mime: str | None, **more: str) -> str:
+    """Return what a client is told of the video before it comes."""
+    width, height = encoder.size
+    return event("video", mime=mime, width=width, height=height, fps=str(fps), rate=LIVE_RATE, **more)

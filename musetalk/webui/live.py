@@ -1,15 +1,20 @@
-"""`/live`: the WebSocket of live speech, beside the page."""
+"""`/live`: the WebSocket of live speech, beside the page, and what it shows to players that take HLS."""
 
 from __future__ import annotations
 
 import gradio as gr
-from starlette.routing import WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from musetalk.live.hls import HlsShelf
 from musetalk.live.host import LiveHost
 from musetalk.webui.access import refusal
 
 PATH = "/live"
+_HLS = "live/hls"  # from where the page is, and from `/live`
+_UNKEPT = {"Cache-Control": "no-store"}
 _REFUSED, _DONE = 1008, 1000  # RFC 6455, section 7.4.1: policy violation, normal closure
 _MOST_REASON = 120  # bytes that a closing frame holds, and a few less
 
@@ -21,6 +26,7 @@ def add_live_route(page: gr.Blocks, host: LiveHost) -> None:
         page: The page, launched.
         host: Serves.
     """
+    shelf = HlsShelf(_HLS)
 
     async def converse(socket: WebSocket) -> None:
         refused = refusal(page, socket)
@@ -28,9 +34,19 @@ def add_live_route(page: gr.Blocks, host: LiveHost) -> None:
         if refused is not None:
             await socket.close(_REFUSED, refused.problem)
             return
-        await host.serve(_Connection(socket))
+        await host.serve(_Connection(socket), shelf.open_sink)
 
-    page.app.router.routes.insert(0, WebSocketRoute(PATH, converse))
+    async def give(request: Request) -> Response:
+        refused = refusal(page, request)
+        if refused is not None:
+            return PlainTextResponse(refused.problem, refused.status, _UNKEPT)
+        file = shelf.file(request.path_params["key"], request.path_params["name"])
+        if file is None:
+            return PlainTextResponse("there is no such video, or no longer", 404, _UNKEPT)
+        return Response(file.data, headers=_UNKEPT, media_type=file.media_type)
+
+    routes = [WebSocketRoute(PATH, converse), Route(f"/{_HLS}/{{key}}/{{name}}", give)]
+    page.app.router.routes[:0] = routes
 
 
 class _Connection:

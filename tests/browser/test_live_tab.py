@@ -224,6 +224,22 @@ def test_an_avatar_is_made_and_deleted_in_the_page(new_visitor: Callable[..., Vi
     expect(avatar.locator("option")).to_have_count(1)
 
 
+def test_browsers_that_take_no_video_from_a_page_play_hls(new_visitor: Callable[..., Visit], server: Served) -> None:
+    visit = new_visitor(server.address, viewport={"width": 390, "height": 844}, is_mobile=True)
+    visit.page.add_init_script("delete globalThis.MediaSource")
+    if not visit.page.evaluate("document.createElement('video').canPlayType('application/vnd.apple.mpegurl')"):
+        pytest.skip("this Chromium plays no HLS")
+    stage = Stage(visit).open()
+    stage.press("Start")
+    stage.says("Listening")
+    visit.page.wait_for_function(f"() => document.querySelector('#live video').currentTime > {1 / 2}")
+    assert stage.video.evaluate("video => [video.videoWidth, video.webkitAudioDecodedByteCount > 0]") == [512, True]
+    assert stage.heard.sounds == {}
+    expect(stage.figure("Behind the newest")).to_have_text(re.compile(r"^\d+ ms$"))
+    stage.press("Stop")
+    stage.says("Stopped.")
+
+
 def test_who_stops_or_leaves_makes_room(new_visitor: Callable[..., Visit], server: Served) -> None:
     first, second, third = (Stage(new_visitor(server.address)).open() for _ in range(3))
     first.press("Start")

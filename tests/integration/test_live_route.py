@@ -8,14 +8,16 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import numpy as np
 import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.helpers.media import decode, tone, write_wav
+from tests.helpers.media import decode, decode_sound, tone, write_wav
 from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.served import BY_THE_APP, ROOT, Served, served
 
@@ -80,6 +82,30 @@ def test_a_voice_is_spoken_in_sessions_one_after_the_other(server: Served, cooki
                 second.recv(HANG_SECONDS)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1000
+
+
+def test_hls_is_played_while_its_session_lasts(server: Served, cookie: str, tmp_path: Path) -> None:
+    headers, out = {"Cookie": cookie}, tmp_path / "out.mp4"
+    with opened(server, **headers) as socket, opened(server, **headers) as second:
+        socket.send(json.dumps({**json.loads(START), "video": "hls"}))
+        socket.send((tone(20.0) * 20_000).astype("<i2").tobytes())
+        video = told_of(socket, "video")
+        url = urljoin(server.address, video["address"])
+        assert video["mime"] == (listed := httpx.get(url, headers=headers)).headers["content-type"]
+        assert listed.headers["cache-control"] == "no-store"
+        login = ["-headers", f"Cookie: {cookie}\r\n"]
+        ffmpeg = [get_ffmpeg_exe(), "-v", "error", *login, "-live_start_index", "0", "-i", url, "-t", "2.4", str(out)]
+        subprocess.run(ffmpeg, timeout=HANG_SECONDS, check=True)
+        assert len(decode(out)) >= 55
+        assert np.abs(decode_sound(out)[-8000:]).max() > 0.1
+        elsewhere = {**headers, "Origin": "https://elsewhere.example"}
+        asked = [({}, url), (elsewhere, url), (headers, urljoin(url, "99.m4s"))]
+        assert [httpx.get(place, headers=sent).status_code for sent, place in asked] == [401, 403, 404]
+        second.send(START)
+        told_of(second, "waiting")
+        socket.close()
+        told_of(second, "video")  # which takes its place
+        assert httpx.get(url, headers=headers).status_code == 404
 
 
 def test_the_example_keeps_a_video_and_a_server_that_ends_ends_its_sessions(avatars_dir: Path, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 /* The Live tab: a session with an avatar over the WebSocket `live`, see docs/live.md. The body of a function of `element`
-   (the component) and `trigger`, behind LivePlayer and the voices. One session at a time; what it says and shows is in
+   (the component) and `trigger`, behind the players and the voices. One session at a time; what it says and shows is in
    `session`, which is dropped as a whole. */
 
 const CHOICE = "#live-avatar select";
@@ -18,6 +18,7 @@ const figure = (name, value) => {
 };
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
+const Player = LivePlayer.Source ? LivePlayer : HlsPlayer.plays(parts.video) ? HlsPlayer : null;
 let session = null; // the present one
 let voice = null; // what speaks: a FileVoice or a Microphone
 let muted = false;
@@ -35,7 +36,7 @@ const refuse = (text) => show(parts.refused, text); // a text; the session goes 
 const inWords = ({ problem, remedy }) => [problem, remedy].map(sentence).filter(Boolean).join(" ");
 const paint = () => {
   const open = session !== null;
-  button("start").disabled = open || !LivePlayer.Source || !document.querySelector(CHOICE)?.value;
+  button("start").disabled = open || !Player || !document.querySelector(CHOICE)?.value;
   button("interrupt").disabled = !session?.ready;
   button("stop").disabled = !open;
   button("microphone").setAttribute("aria-pressed", voice instanceof Microphone);
@@ -83,12 +84,15 @@ class Session {
     this.opened = new Promise((resolve) => (this.open = resolve)); // whether it came to that
     const address = new URL("live", location.href);
     address.protocol = address.protocol.replace("http", "ws");
-    this.player = new LivePlayer(parts.video, { shown: (...how) => this.shown(...how), failed: (why) => this.end(sentence(why)) });
+    this.player = new Player(parts.video, {
+      shown: (...how) => this.shown(...how),
+      failed: (why) => this.end(sentence(why)),
+      refused: (error) => this.refused(error),
+    });
     this.player.mute(muted);
-    this.player.playing.catch((error) => this.refused(error));
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";
-    this.socket.onopen = () => this.tell({ type: "start", avatar, rate: RATE, max_height: TALLEST });
+    this.socket.onopen = () => this.tell({ type: "start", avatar, rate: RATE, max_height: TALLEST, ...Player.wish });
     this.socket.onmessage = ({ data }) => (typeof data === "string" ? this.told(JSON.parse(data)) : this.player.append(data));
     this.socket.onclose = ({ reason }) => this.end(sentence(reason) || "The connection was lost.");
     say("connecting", "Connecting");
@@ -103,7 +107,7 @@ class Session {
     if (message.type === "video") {
       this.fps = message.fps.split("/").reduce((over, under) => over / under);
       this.ready = true;
-      this.player.expect(message.mime);
+      this.player.expect(message);
       say("listening", "Listening");
       this.open(true);
       paint();
@@ -154,7 +158,7 @@ class Session {
   shown(now, { mediaTime, expectedDisplayTime }) {
     const half = 0.5 / this.fps;
     const { watched } = this;
-    if (watched?.at && mediaTime + half >= watched.time + watched.offset) {
+    if (watched?.at && mediaTime + this.player.origin + half >= watched.time + watched.offset) {
       figure("latency", expectedDisplayTime - watched.at);
       this.watched = null;
     }
@@ -170,7 +174,7 @@ class Session {
 
   /* The browser does not play by itself. */
   refused(error) {
-    if (error.name !== "NotAllowedError" || this.player.closed) return;
+    if (error.name !== "NotAllowedError") return;
     parts.video.controls = true;
     complain("This browser plays only what is asked for: press play on the picture.");
     parts.video.addEventListener("playing", () => ((parts.video.controls = false), complain("")), { once: true });
@@ -286,5 +290,5 @@ document.addEventListener("keydown", (event) => {
 addEventListener("pagehide", () => doing.stop());
 document.addEventListener("change", (event) => event.target.matches?.(CHOICE) && paint());
 new MutationObserver(paint).observe(document.querySelector("#live-avatar"), { childList: true, subtree: true });
-if (!LivePlayer.Source) say("ended", "This browser cannot play live video: it has no MediaSource. Use a newer one.");
+if (!Player) say("ended", "This browser cannot play live video: it has neither MediaSource nor HLS. Use a newer one.");
 paint();

@@ -1,7 +1,4 @@
-/* Plays fragmented MP4 while it arrives, near its end: what is late is made up for, and what was shown is let go.
-
-   new LivePlayer(video, {shown, failed}): `shown(now, facts)` is called with each picture as it is shown (as by
-   requestVideoFrameCallback), `failed(why)` where it cannot go on. */
+/* Plays fragmented MP4 while it arrives, near its end: what is late is made up for, and what was shown is let go. */
 
 const NEAR = 0.2; // seconds behind the end of what arrived: less, and each hiccup of a network is heard
 const MOST_NEAR = 1; // the same where hiccups were many
@@ -13,29 +10,27 @@ const JUMP = 1; // how much later it may be before it leaves out what it has mis
 const KEPT = 10; // seconds that stay behind what is shown
 const SWEEP = 20; // how many more there are before they are let go
 
-class LivePlayer {
+class LivePlayer extends LiveVideo {
+  static wish = {}; // it comes by itself
+
   static get Source() {
     return globalThis.ManagedMediaSource ?? globalThis.MediaSource; // iPhones have the first one alone
   }
 
-  constructor(video, { shown, failed }) {
-    Object.assign(this, { video, shown, failed, queue: [], near: NEAR, hiccups: 0, hushedUntil: 0 });
-    this.muted = video.muted;
-    this.open = new AbortController();
+  constructor(video, told) {
+    super(video, told);
+    Object.assign(this, { queue: [], near: NEAR, hiccups: 0 });
     this.media = new LivePlayer.Source();
     this.address = URL.createObjectURL(this.media);
-    const heard = { signal: this.open.signal };
-    this.media.addEventListener("sourceopen", () => this.begin(), heard);
-    video.addEventListener("error", () => this.failed(video.error?.message || "this browser cannot play it"), heard);
-    video.addEventListener("waiting", () => this.hiccup(), heard);
+    this.media.addEventListener("sourceopen", () => this.begin(), this.heard);
+    video.addEventListener("waiting", () => this.hiccup(), this.heard);
     video.disableRemotePlayback = true; // or iPhones open no source
     video.src = this.address;
-    this.playing = video.play(); // within the press that asked for it: browsers play no sound else
-    this.look();
+    this.play();
   }
 
   /* What will come. */
-  expect(mime) {
+  expect({ mime }) {
     this.mime = mime;
     if (!LivePlayer.Source.isTypeSupported(mime)) return this.failed(`this browser cannot play ${mime}`);
     this.begin();
@@ -46,42 +41,16 @@ class LivePlayer {
     this.feed();
   }
 
-  /* Seconds that what is shown is behind what has arrived. */
-  get behind() {
-    const { buffered, currentTime } = this.video;
-    return buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
-  }
-
-  /* Let nothing be heard until that moment of the video: it was taken back after it had arrived. */
-  hushUntil(time) {
-    this.hushedUntil = time;
-    this.listen();
-  }
-
-  mute(muted) {
-    this.muted = muted;
-    this.listen();
-  }
-
   close() {
-    this.open.abort();
+    super.close();
     this.queue = [];
-    this.video.pause();
-    this.video.removeAttribute("src");
-    this.video.load();
-    this.video.muted = this.muted;
-    this.playing.catch(() => {}); // it was asked to stop
     URL.revokeObjectURL(this.address);
-  }
-
-  get closed() {
-    return this.open.signal.aborted;
   }
 
   begin() {
     if (this.buffer || !this.mime || this.media.readyState !== "open") return;
     this.buffer = this.media.addSourceBuffer(this.mime);
-    this.buffer.addEventListener("updateend", () => this.updated(), { signal: this.open.signal });
+    this.buffer.addEventListener("updateend", () => this.updated(), this.heard);
     this.feed();
   }
 
@@ -138,21 +107,8 @@ class LivePlayer {
     this.near = Math.min(this.near + LEARN, MOST_NEAR);
   }
 
-  listen() {
-    this.video.muted = this.muted || this.video.currentTime < this.hushedUntil;
-  }
-
-  look() {
-    const tell = (now, facts) => {
-      if (this.closed) return;
-      if (this.last) this.near = Math.max(NEAR, this.near - (FORGET * (now - this.last)) / 1000);
-      this.last = now;
-      this.listen();
-      this.shown(now, facts);
-      this.look();
-    };
-    const { video } = this;
-    if (video.requestVideoFrameCallback) return video.requestVideoFrameCallback(tell);
-    requestAnimationFrame((now) => tell(now, { mediaTime: video.currentTime, expectedDisplayTime: now }));
+  seen(now) {
+    if (this.last) this.near = Math.max(NEAR, this.near - (FORGET * (now - this.last)) / 1000);
+    this.last = now;
   }
 }

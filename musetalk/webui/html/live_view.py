@@ -11,7 +11,7 @@ from musetalk.live.messages import MOST_SAID
 from musetalk.webui.html.press_twice import PRESS_TWICE_JS
 
 # The script of the stage, as the body of one function: what plays, what is heard, and the tab.
-_SCRIPTS = ("live_player.js", "live_voice.js", "live.js")
+_SCRIPTS = ("live_video.js", "live_player.js", "live_hls.js", "live_voice.js", "live.js")
 LIVE_JS = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SCRIPTS)
 # Asks for the list as soon as the tab is there. What was chosen stays so where the list is brought up to date, and what
 # this page has made is chosen once it is there. "delete" carries {name}.
