@@ -44,10 +44,11 @@ def held_folder(parent: Path) -> Iterator[Path]:
         while True:
             name = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{_machine()}-", dir=parent, ignore_cleanup_errors=True)
             lock = _locked(Path(name.name), wait=True)
-            if lock is None or Path(name.name).is_dir():
+            if Path(name.name).is_dir():
                 break
-            os.close(lock)  # somebody swept here before it was locked
-            name.cleanup()
+            if lock is not None:
+                os.close(lock)
+            name.cleanup()  # somebody swept here before it was locked
         if lock is not None:
             stack.callback(os.close, lock)
         yield Path(stack.enter_context(name))

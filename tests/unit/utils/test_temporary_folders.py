@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders cannot 
 
 HOLDER = """
 import sys
+import tempfile
 from pathlib import Path
 from musetalk.utils.files import temporary_folder
 with temporary_folder(Path(sys.argv[1])) as folder:
@@ -60,3 +62,20 @@ def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path, monkey
             sweep(tmp_path)
             assert own.exists()
         assert not own.exists()
+
+
+def test_a_folder_that_is_swept_before_it_is_held_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, made = tempfile.mkdtemp, list[str]()
+
+    def swept_at_once(*args: str, **kwargs: str) -> str:
+        made.append(make(*args, **kwargs))
+        if len(made) == 1:
+            sweep(tmp_path)  # as another process may
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept_at_once)
+    with temporary_folder(tmp_path) as folder:
+        assert folder.is_dir() and folder == Path(made[1])
+    assert list(tmp_path.iterdir()) == []
