@@ -184,8 +184,13 @@ def whole_folder(folder: Path, taken: Callable[[Path], MuseTalkError]) -> Iterat
     """
 
     def check_free() -> None:
-        if folder.exists() or folder.is_symlink():
-            raise taken(folder)
+        try:
+            folder.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:  # a name that is too long, for instance
+            raise _misplaced(folder, error) from error
+        raise taken(folder)
 
     check_free()
     try:
@@ -201,8 +206,12 @@ def whole_folder(folder: Path, taken: Callable[[Path], MuseTalkError]) -> Iterat
         try:
             made.rename(folder)
         except OSError as error:
-            problem = f'nothing can be put at "{PATH}" ({error.strerror})'
-            raise write_error(error)(problem, "give another folder", path=folder) from error
+            raise _misplaced(folder, error) from error
+
+
+def _misplaced(folder: Path, error: OSError) -> OutputError:
+    problem = f'nothing can be put at "{PATH}" ({error.strerror})'
+    return write_error(error)(problem, "give another folder", path=folder)
 
 
 def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

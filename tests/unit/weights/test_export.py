@@ -114,8 +114,9 @@ class TestExport:
             export_streaming([*SD_VAE, *WHISPER], incomplete, folder, "fp16")
         assert [path.name for path in tmp_path.iterdir()] == ["models"]
         folder.mkdir()
-        with raises_kind(OutputError, path=folder):
-            export_streaming(SD_VAE, models, folder, "fp16")
+        for place in (folder, tmp_path / ("x" * 300)):
+            with raises_kind(OutputError, path=place):
+                export_streaming(SD_VAE, models, place, "fp16")
 
     def test_what_is_lean_already_is_exported_from_there(self, models: Path, tmp_path: Path) -> None:
         shutil.copytree(models / "sd-vae", tmp_path / "models/sd-vae")
