@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from musetalk.audio.phonemes import write_phonemes
 from musetalk.avatars.bundle import Avatar
 from musetalk.errors import BackendError, FaceError, ScriptError, about
 from musetalk.lipsync import LipSync
@@ -17,7 +18,6 @@ from musetalk.media.sound.voice import extract_voice
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.preflight import check_output
 from musetalk.pipeline.report import RenderReport
-from musetalk.presenter.captions import as_srt, as_vtt, caption_words
 from musetalk.presenter.drawing import read_slide
 from musetalk.presenter.layout import Aspect, LayoutName
 from musetalk.presenter.presets import PRESETS, Quality, merged
@@ -27,11 +27,13 @@ from musetalk.presenter.script import Script
 from musetalk.presenter.static import write_static
 from musetalk.presenter.talk import Talk, speak_script
 from musetalk.presenter.talk_file import TalkFile
+from musetalk.presenter.talk_files import write_talk_files
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
 from musetalk.settings import RenderSettings
 from musetalk.tts.notes import without_notes
 from musetalk.tts.registry import USUAL, VoiceRegistry
 from musetalk.tts.spec import Reading
+from musetalk.tts.types import TextToSpeech
 from musetalk.utils.files import fitting_name, put_in_place, temporary_folder, whole_file
 from musetalk.utils.text import unwritable
 from musetalk.weights.part_spec import Place
@@ -65,6 +67,31 @@ class TalkOptions:
     allow_static: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """All settings of the render, as a tree, but those that name the files of a talk."""
+        return merged(PRESETS[self.quality].settings, self.settings)
+
+    def open_voice(self, models_dir: Path) -> TextToSpeech:
+        """Return what reads aloud.
+
+        Raises:
+            SpeechError: There is none of that name, or it cannot read so.
+            PackageError: A package or a file of it is missing; says how to get it.
+        """
+        return VoiceRegistry().open(self.voice, Place(models_dir), self.reading)
+
+    def drawn(self, talk: Talk, fps: Fraction) -> TalkFile:
+        """Return what of a talk is drawn on a video of some frames a second."""
+        return TalkFile(
+            talk=talk,
+            layout=self.layout,
+            aspect=self.aspect,
+            shorter=PRESETS[self.quality].shorter,
+            captions=self.burn_captions,
+            fps=fps,
+        )
+
 
 def present(
     engine: LipSync,
@@ -94,37 +121,21 @@ def present(
             and `allow_static` is set, a still with sound is made instead, and the report says so.
     """
     options, cancel = options or TalkOptions(), cancel or CancelToken()
-    preset = PRESETS[options.quality]
-    values = merged(preset.settings, options.settings)
+    values = options.values
     video, settings = source.source if isinstance(source, Avatar) else source, _settings(source, values)
     srt, vtt = caption_files(out)
     uses = engine.files(video, options.recording or Path(), out, settings) + (beside or FileUses())
     check_output(out, uses.writing(srt, "the captions").writing(vtt, "the captions"), settings.output)
-    notes = _check_script(script, all_shown=options.burn_captions)
+    notes = check_script(script, all_shown=options.burn_captions)
     fps = engine.check_source(video, settings.source).fps
     with temporary_folder(out.parent) as folder:
-        drawn, track, phonemes = folder / "talk.json", folder / "captions.srt", folder / "phonemes.json"
         if options.recording is None:
-            spoken = _read_aloud(script, options, settings, folder, _telling(on_progress or noop, cancel))
+            spoken = _read_aloud(script, options, settings, folder, telling(on_progress or noop, cancel))
         else:
             spoken = _recorded(script, options.recording, settings, folder, cancel)
         talk, sound = spoken.talk, spoken.sound
-        captions = caption_words(each.words for each in talk.passages)
-        file = TalkFile(
-            talk=talk,
-            layout=options.layout,
-            aspect=options.aspect,
-            shorter=preset.shorter,
-            captions=options.burn_captions,
-            fps=fps,
-        )
-        file.write(drawn)
-        track.write_text(as_srt(captions), "utf-8")
-        own: dict[str, Any] = {"frame_steps": [{"name": "talk", "file": str(drawn)}], "captions": str(track)}
-        if talk.phonemes:  # of some recordings there are none
-            write_phonemes(phonemes, talk.phonemes)
-            own["speech"] = {"phonemes": str(phonemes)}
-        chosen = _settings(source, merged(values, own))
+        files = write_talk_files(options.drawn(talk, fps), folder)
+        chosen = _settings(source, merged(values, files.settings))
         made, static, report = folder / f"talk{out.suffix.lower()}", "", None
         try:
             report = _render(engine, source, sound, made, chosen, on_progress, cancel)
@@ -137,16 +148,16 @@ def present(
                 video,
                 SoundTrack(sound, spoken.rate, None, talk.seconds, 0.0, talk.seconds),
                 made,
-                file,
+                files.talk,
                 reading=chosen.source,
                 encoder=chosen.encoder,
-                captions=track,
+                captions=files.srt,
                 why=static,
                 cancel=cancel,
             )
         with whole_file(srt) as srt_made, whole_file(vtt) as vtt_made:
-            srt_made.write_text(as_srt(captions), "utf-8")
-            vtt_made.write_text(as_vtt(captions), "utf-8")
+            shutil.copyfile(files.srt, srt_made)
+            shutil.copyfile(files.vtt, vtt_made)
             put_in_place(made, out)
     if report is not None:
         report = _told_of(report, out, options)
@@ -167,7 +178,7 @@ class _Spoken:
 def _read_aloud(
     script: Script, options: TalkOptions, settings: RenderSettings, folder: Path, told: Callable[[int, int], None]
 ) -> _Spoken:
-    voice = VoiceRegistry().open(options.voice, Place(settings.models_dir), options.reading)
+    voice = options.open_voice(settings.models_dir)
     sound = folder / "voice.wav"
     return _Spoken(speak_script(script, voice, sound, told), sound, voice.rate, voice.fingerprint)
 
@@ -204,7 +215,9 @@ def _render(
     return engine.render(source, voice, out, settings, on_progress=on_progress, cancel=cancel)
 
 
-def _telling(tell: ProgressCallback, cancel: CancelToken) -> Callable[[int, int], None]:
+def telling(tell: ProgressCallback, cancel: CancelToken) -> Callable[[int, int], None]:
+    """Return what tells how far a script is read aloud, and ends that when it is cancelled; see `speak_script`."""
+
     def told(done: int, total: int) -> None:
         cancel.check()
         tell(ProgressEvent("preflight", done, total, note="" if done else "reading the script aloud"))
@@ -212,7 +225,7 @@ def _telling(tell: ProgressCallback, cancel: CancelToken) -> Callable[[int, int]
     return told
 
 
-def _check_script(script: Script, *, all_shown: bool) -> tuple[str, ...]:
+def check_script(script: Script, *, all_shown: bool) -> tuple[str, ...]:
     """Make sure that all of a script can be shown, before hours are spent on it; return what is left out.
 
     Args:
