@@ -8,3 +8,4 @@ _FOLDER = Path(__file__).parent
 SAMPLE = _FOLDER / "sample.mp4"
 PORTRAIT = _FOLDER / "portrait.png"
 VOICE = _FOLDER / "voice.wav"
+TALK = _FOLDER / "talk.md"

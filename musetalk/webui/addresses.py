@@ -8,8 +8,15 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 
-TABS = ("dub", "compare", "live", "jobs", "models")  # their ids; the first one is what the plain address shows
-_JOBS_OF = ("dub", "compare")  # the tabs that show jobs
+TABS = (
+    "dub",
+    "compare",
+    "presenter",
+    "live",
+    "jobs",
+    "models",
+)  # their ids; the first one is what the plain address shows
+_JOBS_OF = ("dub", "compare", "presenter")  # the tabs that show jobs
 KEPT = "musetalk-drafts"  # under which the browser's tab keeps what its inputs hold
 
 # While the page is being made to show what the address says, the address must not follow what the page still shows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
 from musetalk.backends.preview.spec import PREVIEW
@@ -33,10 +34,28 @@ def result_label(backend: str) -> str:
     return f"Result: {DRAFT}, no lip-sync" if is_draft(backend) else "Result"
 
 
-def draft_badge() -> str:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where on the page something can be changed.
+
+    Attributes:
+        tab: The tab's name.
+        lead: A selector of what is there.
+        word: What the link there says.
+    """
+
+    tab: str
+    lead: str
+    word: str
+
+
+TO_BACKENDS = Way("Dub", ".given .mt-picker", "Choose a backend that lip-syncs")
+
+
+def draft_badge(better: Way = TO_BACKENDS) -> str:
     """Return what a draft's result is, and the way to the real thing, as HTML with a link of `links.LINKS_JS`."""
-    link = '<button type="button" class="mt-link" data-tab="Dub" data-lead=".given .mt-picker">'
+    link = f'<button type="button" class="mt-link" data-tab="{better.tab}" data-lead="{better.lead}">'
     return (
         f'<p class="mt-notice"><b class="mt-badge">{DRAFT}</b> {escape(_LOUDNESS)}. '
-        f"{link}Choose a backend that lip-syncs</button></p>"
+        f"{link}{escape(better.word)}</button></p>"
     )

@@ -18,6 +18,7 @@ from musetalk.webui.tabs.compare import build_compare
 from musetalk.webui.tabs.dub import build_dub
 from musetalk.webui.tabs.job_views import SHOW_STAGE, JobViews, Place
 from musetalk.webui.tabs.jobs import build_jobs
+from musetalk.webui.tabs.presenter import build_presenter, wire_draft
 from musetalk.webui.tabs.told import build_told, wire_told
 
 _CACHE_SWEEP_SECONDS = 600
@@ -44,9 +45,16 @@ def build_page(site: Site) -> gr.Blocks:
                 dub = build_dub(site, visitor, header, looks)
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare = build_compare(site, visitor, header, compare_tab, dub, looks)
+            with gr.Tab("Presenter", id="presenter") as presenter_tab:
+                presenter = build_presenter(site, visitor, header, looks, dub.estimates)
             with gr.Tab("Live", id="live") as live_tab:
                 live.build_live(site, live_tab, looks, making)
-            views = JobViews(site, tabs, {"dub": Place(dub, dub.inputs), "compare": compare})
+            places = {
+                "dub": Place(dub, dub.inputs),
+                "compare": compare,
+                "presenter": Place(presenter, presenter.inputs),
+            }
+            views = JobViews(site, tabs, places)
             with gr.Tab("Jobs", id="jobs") as jobs_tab:
                 build_jobs(site, visitor, jobs_tab, views, header, dub.form)
             with gr.Tab("Models", id="models") as models_tab:
@@ -57,6 +65,8 @@ def build_page(site: Site) -> gr.Blocks:
             return {visitor: secret, header: site_header(site), **views.restore(request, secret, kept)}
 
         page.unload(dub.previews.leave)
+        page.unload(presenter.leave)
+        wire_draft(page, presenter)
         kept = gr.Textbox(visible=False, label="kept")
         opened = page.load(open_page, [visitor, kept], [visitor, *views.shown], js=WITH_KEPT, **AT_ONCE)
         opened.then(None, js=SHOW_STAGE, api_visibility="private")
@@ -68,7 +78,7 @@ def build_page(site: Site) -> gr.Blocks:
         went = travel.submit(views.go, [visitor, *views.jobs], views.shown, **in_order)
         for arrived in (opened, went):
             arrived.then(None, views.jobs, js=ARRIVED, api_visibility="private")
-        changes = [tab.select for tab in (dub_tab, compare_tab, live_tab, jobs_tab, models_tab)]
+        changes = [tab.select for tab in (dub_tab, compare_tab, presenter_tab, live_tab, jobs_tab, models_tab)]
         changes += [job.change for job in views.jobs]
         gr.on(changes, None, views.jobs, js=FOLLOW, api_visibility="private")
     return page

@@ -111,6 +111,7 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         live.close()
         avatars.close()
         site.previews.close()
+        site.readings.close()
         downloads.close()
         jobs.close()
 

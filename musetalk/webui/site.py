@@ -24,6 +24,7 @@ from musetalk.webui.html.header import header
 from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.html.problems import in_sentences
 from musetalk.webui.previews import Previews
+from musetalk.webui.readings import Readings
 from musetalk.webui.uploads import Uploads
 
 NAME = "MuseTalk Hybrid"
@@ -59,6 +60,7 @@ class Site:
         uploads: What Gradio keeps of visitors' files.
         downloads: Brings weights.
         previews: Makes preview frames.
+        readings: Reads scripts aloud.
         access: Whether whoever opens the page runs the server; None: nobody does who opens it.
         avatars: Those that speak live; None: nobody may.
         labels: What the page calls settings, by their dotted names; filled as the form is built.
@@ -71,6 +73,7 @@ class Site:
     uploads: Uploads
     downloads: Downloads
     previews: Previews = field(default_factory=Previews)
+    readings: Readings = field(default_factory=Readings)
     access: Access | None = None
     avatars: Avatars | None = None
     labels: dict[str, str] = field(default_factory=dict)

@@ -31,6 +31,7 @@ _LEFT_OUT = re.compile(
 _OWNERS = re.compile(
     r"python -m musetalk [^;,)]*|pip install [^;,)]*"
     r"|(?:(?<=[:;] )|^)[^:;]*put the files there by hand|use a disk that takes files that large|look at the disk"
+    r"|install one that has these letters, such as Noto"
     r"|make (?:it readable|it writable|the folder writable|room)(?:, or the folder writable)?"
     r"|free some space(?: on the disk)?(?:, or write elsewhere)?|write (?:it )?elsewhere|verify the weights"
 )
@@ -68,6 +69,7 @@ VISITOR = Reader()  # somebody who can change inputs and settings, and nothing o
 def plain(text: str, reader: Reader) -> str:
     """Return a problem, a remedy or both, in words for `reader`; may be empty, where nothing can be done on a page."""
     text = _LEFT_OUT.sub("", text).replace("HF_HUB_OFFLINE forbids", "this server is set up to forbid")
+    text = text.replace(": it is looked for beside the script", ", or add the picture under Slides")
     text = text.replace("HF_ENDPOINT is no", "the mirror that this server is set up to use is no")
     text = re.sub(r"start it with --downloads \([^)]*\)", "allow downloads", text)
     text = _DOWNLOAD.sub(lambda found: _download(found, reader), text)

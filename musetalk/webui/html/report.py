@@ -8,26 +8,27 @@ from typing import Any
 
 from musetalk.comparison.labels import painter_named, who_painted
 from musetalk.utils.units import counted, duration, listed, size
-from musetalk.webui.backend_names import draft_badge, is_draft, titled
+from musetalk.webui.backend_names import TO_BACKENDS, Way, draft_badge, is_draft, titled
 from musetalk.webui.html.timeline import timeline_svg
 from musetalk.webui.html.units import ratio, sentence
 
 _MOST_SHOWN = 5  # fallbacks spelt out; the timeline shows all of them
 
 
-def report_panel(report: Mapping[str, Any] | None, notice: str = "") -> str:
+def report_panel(report: Mapping[str, Any] | None, notice: str = "", better: Way = TO_BACKENDS) -> str:
     """Return the account of one render.
 
     Args:
         report: `RenderReport.to_dict()`, or the same from JSON; None shows nothing.
         notice: What results of this backend have to be labelled with; empty: nothing.
+        better: Where to choose what is no draft.
 
     Returns:
         HTML, empty without a report. File names and messages in it are escaped.
     """
     if report is None:
         return ""
-    said = draft_badge() if is_draft(report["backend"]) else notice_line(notice)
+    said = draft_badge(better) if is_draft(report["backend"]) else notice_line(notice)
     return (
         f'<section class="mt-report" aria-label="Report of the render">{fallback_banner(report)}'
         f'<p class="mt-summary">{_summary(report)}</p>'

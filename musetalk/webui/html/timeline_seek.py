@@ -23,7 +23,7 @@ _WHY = {
 SEEK_JS = """{
 const seeks = (event) => event.target.closest?.(".mt-seek");
 const facts = (seek) => JSON.parse(seek.dataset.facts);
-const video = () => element.closest(".stage")?.querySelector("#result video, #side-by-side video");
+const video = () => element.closest(".stage")?.querySelector("#result video, #side-by-side video, #talk-result video");
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(2).padStart(5, "0")}`;
 const shapeAt = (seek, frame) => {
   const x = ((frame + 0.5) / facts(seek).frames) * 1000;

@@ -86,6 +86,15 @@ class Estimates:
             return ""
         return _question(known[2].seconds)
 
+    def question_of(self, source: Path, voice: Path, settings: RenderSettings) -> str:
+        """Return the same of one render whose settings come from no form.
+
+        Raises:
+            MuseTalkError: It cannot work.
+        """
+        _, _, forecast = self._forecast(source, voice, settings)
+        return _question(forecast.seconds) if forecast is not None and forecast.seconds > _ASKED_ABOVE_SECONDS else ""
+
     def _known(
         self, source: str | None, voice: str | None, said: Mapping[str, Value], compare: Sequence[str]
     ) -> tuple[Work, RenderSettings, Forecast] | None:
@@ -93,17 +102,28 @@ class Estimates:
         if not source or not voice:
             return None
         try:
-            wanted = _settings(said, self._site, compare)
-            settings = wanted.with_backend(self._site.engine.choose(wanted).backend)
-            work = self._of(Path(source), Path(voice), settings.inputs)
+            work, settings, forecast = self._forecast(
+                Path(source), Path(voice), _settings(said, self._site, compare), compare
+            )
         except MuseTalkError:
             return None
+        return None if forecast is None else (work, settings, forecast)
+
+    def _forecast(
+        self, source: Path, voice: Path, wanted: RenderSettings, compare: Sequence[str] = ()
+    ) -> tuple[Work, RenderSettings, Forecast | None]:
+        """Return the work, settings that name what paints, and the forecast; None: that cannot be said.
+
+        Raises:
+            MuseTalkError: It cannot work.
+        """
+        settings = wanted.with_backend(self._site.engine.choose(wanted).backend)
+        work = self._of(source, voice, settings.inputs)
         kinds = [
             RenderKind.of(settings.with_backend(name), self._site.engine.registry)
             for name in compare or (settings.backend,)
         ]
-        forecast = self._site.jobs.forecast(work, kinds)
-        return None if forecast is None else (work, settings, forecast)
+        return work, settings, self._site.jobs.forecast(work, kinds)
 
     def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
         seconds, waiting = forecast.seconds, self._site.jobs.waiting()

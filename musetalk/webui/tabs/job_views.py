@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
@@ -12,7 +12,6 @@ from musetalk.errors import MuseTalkError
 from musetalk.jobs.job import Job
 from musetalk.webui.addresses import TABS, View, view_of
 from musetalk.webui.site import Site, for_toast, owner_of
-from musetalk.webui.tabs.job_inputs import JobInputs
 from musetalk.webui.tabs.job_watcher import JobWatcher, Update
 
 # On a phone, what the address names lies below all inputs. Its tab may take a moment to appear.
@@ -28,12 +27,26 @@ SHOW_STAGE = """() => {
 }"""
 
 
+class PlaceInputs(Protocol):
+    """The inputs beside what watches jobs of one kind."""
+
+    @property
+    def given(self) -> list[Any]:
+        """What changes when something is given back."""
+
+    def of_job(self, job: Job) -> Update:
+        """Give back what a job was asked for with; what cannot be given back is said."""
+
+    def of_kept(self, kept: str, job: Job | None = None) -> Update:
+        """Give back what the browser kept of the inputs, where it kept anything; see `JobInputs`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where jobs of one kind are shown: what watches them, and the inputs beside it."""
 
     watching: JobWatcher
-    inputs: JobInputs
+    inputs: PlaceInputs
 
 
 class JobViews:
@@ -42,7 +55,8 @@ class JobViews:
     Args:
         site: Whose jobs.
         tabs: All tabs.
-        places: By the id of its tab, what shows jobs there: "dub" shows renders, "compare" comparisons.
+        places: By the id of its tab, what shows jobs there: "dub" shows renders, "compare" comparisons,
+            "presenter" talks.
     """
 
     def __init__(self, site: Site, tabs: gr.Tabs, places: Mapping[str, Place]) -> None:
@@ -143,4 +157,6 @@ class JobViews:
 
 
 def _tab_of(job: Job) -> str:
+    if job.attached:  # only talks have files of their own
+        return "presenter"
     return "compare" if job.compare else "dub"

@@ -18,6 +18,7 @@ from musetalk.webui.job_problems import JobProblems
 from musetalk.webui.site import EACH, Site, anew, in_turn, owner_of, site_header, with_toasts
 from musetalk.webui.tabs.job_views import JobViews
 from musetalk.webui.tabs.job_watcher import Update, retry
+from musetalk.webui.talks import own_settings
 
 _REFRESH_SECONDS = 2.0
 
@@ -105,7 +106,7 @@ class JobsHandlers:
             place=self._site.jobs.place(job),
             picture=file_address(picture) if picture else "",
             file=result_address(self._site, job),
-            differing=differences(values_of(job.settings), self._form, self._titles),
+            differing=differences(values_of(own_settings(job)), self._form, self._titles),
             problem=problem,
             inputs_kept=all(store.file(job, name) for name in (job.video, job.voice)),
         )
