@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from musetalk.errors import SettingsError
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.store import ATTACHED, JobStore
 from musetalk.presenter.layout import Aspect, LayoutName
 from musetalk.presenter.present import TalkOptions
-from musetalk.presenter.presets import Quality
+from musetalk.presenter.presets import Quality, merged
 from musetalk.presenter.talk import ShownSlide
 from musetalk.presenter.talk_files import SRT, VTT, write_talk_files
 from musetalk.settings import RenderSettings
@@ -46,6 +48,21 @@ class AskedTalk(BaseModel):
     layout: LayoutName = "full"
     aspect: Aspect = "16:9"
     burn_captions: bool = False
+
+    @classmethod
+    def of(cls, said: Mapping[str, object]) -> AskedTalk:
+        """Return what a page says that is asked for.
+
+        Raises:
+            SettingsError: It cannot be asked for.
+        """
+        try:
+            return cls.model_validate(said)
+        except ValidationError as error:
+            names = [str(item["loc"][0]) for item in error.errors()]
+            raise SettingsError(
+                f"{' and '.join(names)}: not one of the choices", "choose again", names=names
+            ) from error
 
     @property
     def options(self) -> TalkOptions:
@@ -92,7 +109,7 @@ def attach(asked: AskedTalk, spoken: SpokenScript, fps: Fraction) -> Attachment:
             shutil.copyfile(slide, copy)
         shown = tuple(ShownSlide(each.path and copies[each.path], each.start, each.line) for each in spoken.talk.slides)
         files = write_talk_files(asked.options.drawn(replace(spoken.talk, slides=shown), fps), folder)
-        return RenderSettings.parse({**settings.model_dump(), **files.settings})
+        return RenderSettings.parse(merged(settings.model_dump(), files.settings))
 
     digest = hashlib.sha256(f"{asked.model_dump_json()}\0{fps}".encode())
     for slide in slides:
@@ -111,7 +128,10 @@ def asked_of(store: JobStore, job: Job) -> AskedTalk | None:
 
 def own_settings(job: Job) -> RenderSettings:
     """Return a job's settings without those that name files of its own, which say nothing to people."""
-    return job.settings.model_copy(update={"frame_steps": (), "captions": None}) if job.attached else job.settings
+    if not job.attached:
+        return job.settings
+    speech = job.settings.speech.model_copy(update={"phonemes": None})
+    return job.settings.model_copy(update={"frame_steps": (), "captions": None, "speech": speech})
 
 
 def slides_of(store: JobStore, job: Job) -> list[Path]:

@@ -65,9 +65,10 @@ class TalkInputs:
 
         Raises:
             MediaError: A slide is no longer here.
+            SettingsError: A choice is none of those that there are.
         """
         said = dict(zip(self.choices.widgets, values, strict=True))
-        return AskedTalk.model_validate({"text": text or "", **said}), kept_slides(self.site.uploads, slides)
+        return AskedTalk.of({"text": text or "", **said}), kept_slides(self.site.uploads, slides)
 
     def of_job(self, job: Job) -> Update:
         """Give back the script, the source and the choices of a talk; what cannot be given back is said."""

@@ -159,6 +159,8 @@ def test_it_becomes_a_job_with_files_of_its_own(tab: Tab) -> None:
     assert (file.layout, file.aspect, file.shorter, float(file.fps)) == ("full", "16:9", 480, 25)
     assert job.settings.captions is not None
     assert job.settings.captions.is_relative_to(folder)
+    assert job.settings.speech.phonemes is not None
+    assert job.settings.speech.phonemes.is_relative_to(folder)
     assert "Hello." in job.settings.captions.read_text("utf-8")
     assert (folder / job.voice).stat().st_size > 10_000
     assert str(folder) not in str(own_settings(job).by_name())  # what the list of jobs says
