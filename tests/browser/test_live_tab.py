@@ -282,7 +282,7 @@ def test_it_is_for_everybody(new_visitor: Callable[..., Visit], server: Served) 
         stage.visit.page.set_viewport_size({"width": width, "height": height})
         assert sticking_out(stage.visit) == []
         assert others(severe_by_day_and_night(stage.visit)) == set()
-    for name in ("Dub", "Compare", "Live", "Jobs", "Models"):
+    for name in ("Dub", "Compare", "Presenter", "Live", "Jobs", "Models"):
         expect(stage.visit.page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # in no menu
     stage.visit.unfold("Make an avatar")
     stage.visit.page.get_by_role("combobox", name="Avatar").focus()
