@@ -21,6 +21,8 @@ _UNUSED = (
     "jobs",
     "live",
     "plugins",
+    "presenter",
+    "tts",
     "weights",
     "webui",
 )  # no part needs all of them

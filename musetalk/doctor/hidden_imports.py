@@ -20,6 +20,8 @@ from typing import Any
 from musetalk.doctor.imports import ELIMINATED, foreign, imports_in, source_files
 
 OWN = ("musetalk", "hybrid")
+# Folders that stand on a framework, which is an extra.
+_FRAMEWORKS = {"plugins/livekit": "livekit", "plugins/pipecat": "pipecat", "live/webrtc": "aiortc"}
 # What a module, or a package that is there but does not work, may end its import with.
 _FAILS = (ImportError, AttributeError, OSError, RuntimeError, TypeError, ValueError)
 
@@ -80,8 +82,9 @@ def import_all(root: Path) -> dict[str, Any]:
 
 
 def _lacks_its_framework(file: Path) -> bool:
-    """Whether a file is of a plugin into a framework that is not installed: each has a folder of its name."""
-    return file.parent.parent.name == "plugins" and importlib.util.find_spec(file.parent.name) is None
+    """Whether a file is of a folder that stands on a framework, an extra, which is not installed."""
+    framework = _FRAMEWORKS.get("/".join(file.parts[-3:-1]))
+    return framework is not None and importlib.util.find_spec(framework) is None
 
 
 def _module(file: Path, root: Path) -> str:

@@ -9,12 +9,12 @@ from fractions import Fraction
 import numpy as np
 
 from musetalk.audio.envelope import measure_envelope
-from musetalk.errors import SpeechError, VoiceError
+from musetalk.errors import PackageError, SpeechError, VoiceError
 from musetalk.media.sound.voice import SPEECH_RATE, Voice, read_speech
 from musetalk.presenter.script import Passage, Pause, Script, Slide
 from musetalk.presenter.talk import ShownSlide, SpokenPassage, Talk
 from musetalk.progress import CancelToken
-from musetalk.tts.alignment import SphinxAligner, lacks_aligner
+from musetalk.tts.alignment import SphinxAligner
 from musetalk.tts.by_length import time_by_length
 from musetalk.tts.english import EnglishReader
 from musetalk.tts.notes import without_notes
@@ -58,14 +58,13 @@ def _timed(
     sentences: Sequence[str], voice: Voice, cancel: CancelToken | None
 ) -> tuple[Sequence[tuple[TimedWord, ...]], tuple[TimedPhoneme, ...], tuple[str, ...]]:
     samples = np.concatenate([np.zeros(0, np.float32), *read_speech(voice, cancel)])
-    reader, why = EnglishReader(), lacks_aligner()
-    if not why:
-        try:
-            words, phonemes = SphinxAligner(reader).align(samples, sentences)
-        except SpeechError as error:
-            why = str(error)
-        else:
-            return words, phonemes, ()
+    reader = EnglishReader()
+    try:
+        words, phonemes = SphinxAligner(reader).align(samples, sentences)
+    except (PackageError, SpeechError) as error:
+        why = str(error)
+    else:
+        return words, phonemes, ()
     _log.info("words are timed by their lengths: %s", why)
     heard = _heard(samples, voice)
     words = time_by_length(heard, float(_FRAMES), sentences, reader)

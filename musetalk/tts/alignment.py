@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from musetalk.tts.word_times import time_words
 from musetalk.utils.arrays import Float32Array
 
 RATE = 16_000  # samples a second that the model hears
+_REMEDY = 'pip install ".[align]" in the checkout'
 _FRAMES = 100  # a second, in which it tells times
 
 # ARPAbet, as the model's dictionary has it, of the sounds of `EnglishReader`; vowels take the r behind them along.
@@ -77,13 +77,6 @@ _ROUND_R = frozenset({"ɜ", "ə", "ɚ"})
 _R_COLORED = "ɝ"
 
 
-def lacks_aligner() -> str:
-    """Return what is missing to align recordings, a sentence with the remedy; empty: nothing."""
-    if find_spec("pocketsphinx") is not None:
-        return ""
-    return 'the package pocketsphinx is not installed: pip install ".[align]" in the checkout'
-
-
 class SphinxAligner:
     """Finds written words in a recording of them.
 
@@ -95,9 +88,11 @@ class SphinxAligner:
     """
 
     def __init__(self, reader: EnglishReader) -> None:
-        if lacking := lacks_aligner():
-            raise PackageError(*lacking.split(": ", 1))
-        self._reader = reader
+        try:
+            from pocketsphinx import Decoder  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise PackageError("the package pocketsphinx is not installed", _REMEDY) from error
+        self._reader, self._decoder = reader, Decoder
 
     def align(
         self, samples: Float32Array, sentences: Sequence[str]
@@ -113,7 +108,13 @@ class SphinxAligner:
         """
         read = [self._reader.read(sentence) for sentence in sentences]
         spoken = [word for words in read for word in words if _phones(word)]
-        found = iter(_found(samples, [[phone for _, phone in _phones(word)] for word in spoken]))
+        found = iter(
+            _found(
+                self._decoder(lm=None, loglevel="FATAL"),
+                samples,
+                [[phone for _, phone in _phones(word)] for word in spoken],
+            )
+        )
         timed, phonemes = list[tuple[TimedWord, ...]](), list[TimedPhoneme]()
         now = 0.0
         for sentence, words in zip(sentences, read, strict=True):
@@ -141,15 +142,16 @@ def _phones(word: ReadWord) -> list[tuple[str, str]]:
     return phones
 
 
-def _found(samples: Float32Array, words: Sequence[Sequence[str]]) -> list[list[tuple[float, float]]]:
+def _found(
+    decoder: Any,  # noqa: ANN401 - the package has no types
+    samples: Float32Array,
+    words: Sequence[Sequence[str]],
+) -> list[list[tuple[float, float]]]:
     """Return when each phone of each word is spoken, in seconds.
 
     Raises:
         SpeechError: They are not found.
     """
-    from pocketsphinx import Decoder  # noqa: PLC0415 - an extra
-
-    decoder: Any = Decoder(lm=None, loglevel="FATAL")
     names = [f"word{number}" for number in range(len(words))]
     known = frozenset(names)
     for name, phones in zip(names, words, strict=True):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from musetalk.errors import SpeechError
+from musetalk.errors import PackageError, SpeechError
 from musetalk.tts.notes import read_notes, without_notes
 from musetalk.tts.types import Speech, TimedPhoneme, TimedWord
 from musetalk.tts.word_times import time_words
@@ -93,8 +93,11 @@ class _Library:
     """The shared library, of which a process has one state: whoever uses it holds the lock."""
 
     def __init__(self) -> None:
-        import espeakng_loader  # noqa: PLC0415 - an extra
-
+        try:
+            import espeakng_loader  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            remedy = 'pip install ".[espeak]" in the checkout'
+            raise PackageError("the package espeakng-loader is not installed", remedy) from error
         self.lock = threading.Lock()
         self._espeak: Any = ctypes.CDLL(espeakng_loader.get_library_path())
         number, size, pointer = ctypes.c_uint, ctypes.c_size_t, ctypes.c_void_p

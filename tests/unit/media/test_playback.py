@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from musetalk.errors import MediaError
-from musetalk.media import kept_pictures, playback, reader
+from musetalk.media import kept_pictures, playback
 from musetalk.media.frames import Frame
+from musetalk.media.pictures import decoding
 from musetalk.media.playback import play, play_endlessly
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import decode, read_frames
@@ -128,7 +129,7 @@ def test_pictures_of_a_folder_are_kept_as_well(tmp_path: Path, monkeypatch: pyte
     source = probe(folder)
     frames = play_endlessly(source, "pingpong", folder=tmp_path)
     first = [next(frames) for _ in range(3)]
-    monkeypatch.setattr(reader, "read_image", None)  # nobody reads one again
+    monkeypatch.setattr(decoding, "read_image", None)  # nobody reads one again
     again = [next(frames) for _ in range(4)]
     frames.close()
     assert [read_number(frame.rgb()) for frame in (*first, *again)] == [0, 1, 2, 1, 0, 1, 2]

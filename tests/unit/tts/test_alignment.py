@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import PackageError, SpeechError
-from musetalk.tts import alignment
 from musetalk.tts.alignment import SphinxAligner
 from musetalk.tts.by_length import time_by_length
 from musetalk.tts.english import EnglishReader
@@ -83,7 +83,7 @@ def test_a_recording_of_something_else_is_told(
 
 
 def test_without_the_package_it_says_how_to_get_it(reader: EnglishReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alignment, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     with pytest.raises(PackageError, match=r"\[align\]"):
         SphinxAligner(reader)
 
