@@ -76,11 +76,10 @@ class _Offers:
         return JSONResponse({"sdp": sdp, "type": "answer"})
 
     async def _peer_host(self) -> PeerHost:
-        await run_in_threadpool(import_module, "musetalk.live.webrtc.peers")  # a second: all others would wait, too
+        # Of an extra; and it takes a second, in which all others would wait, too.
+        peers = await run_in_threadpool(import_module, "musetalk.live.webrtc.peers")
         if self._peers is None:
-            from musetalk.live.webrtc.peers import PeerHost  # noqa: PLC0415 - of an extra
-
-            self._peers = PeerHost(self._host)
+            self._peers = peers.PeerHost(self._host)
         return self._peers
 
 
