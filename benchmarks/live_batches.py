@@ -165,7 +165,7 @@ class Stage:
             seconds: How long, from when all have begun.
             shared: Whether what they paint at the same time is one batch.
         """
-        generators = SharedGenerators() if shared else Unshared()
+        generators = SharedGenerators(on_cpu=True) if shared else Unshared()
         with ExitStack() as opened:
             plans = [
                 opened.enter_context(self.engine.preparing_avatar(self.avatar, self.settings, self.folder))

@@ -80,9 +80,15 @@ class _Entry:
 
 
 class SharedGenerators:
-    """Shares each generator between the sessions that paint with it, as long as there are any. Safe between threads."""
+    """Shares each generator between the sessions that paint with it, as long as there are any. Safe between threads.
 
-    def __init__(self) -> None:
+    Args:
+        on_cpu: Whether those that run on the CPU are shared, too. There a batch takes as long as its frames one by one,
+            and one thread that calls is slower than several (benchmarks/live_musetalk.md).
+    """
+
+    def __init__(self, *, on_cpu: bool = False) -> None:
+        self._on_cpu = on_cpu
         self._lock = threading.Lock()
         self._entries: dict[int, _Entry] = {}  # by the identity of the generator, which the entry keeps alive
 
@@ -94,8 +100,9 @@ class SharedGenerators:
 
     @contextmanager
     def joined(self, generator: FaceGenerator) -> Iterator[FaceGenerator]:
-        """Share a generator inside the `with` block; one that does not paint frame by frame is given as it is."""
-        if not isinstance(generator, PaintsFrames):
+        """Share a generator inside the `with` block; one that would gain nothing by it is given as it is."""
+        on_cpu = generator.device == "cpu" and not self._on_cpu
+        if not isinstance(generator, PaintsFrames) or on_cpu:
             yield generator
             return
         with self._lock:

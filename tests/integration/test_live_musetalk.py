@@ -25,6 +25,7 @@ from musetalk.pipeline.render import output_frames
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.streaming.session import StreamingSession
+from musetalk.streaming.shared_generators import SharedGenerators
 from musetalk.streaming.types import LiveFrame, LiveOptions
 from musetalk.utils.arrays import Int16Array, UInt8Array
 from musetalk.weights.lock import LOCK_NAME, read_lock
@@ -44,7 +45,9 @@ def tidy(no_child_left: None) -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> LipSync:
-    return LipSync()
+    engine = LipSync()
+    engine.shared_generators = SharedGenerators(on_cpu=True)  # what GPUs do, where there is none
+    return engine
 
 
 @pytest.fixture(scope="module")
