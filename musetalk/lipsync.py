@@ -258,8 +258,7 @@ class LipSync:
         added = [models_dir / file.path for files in added_sets().values() for file in files]
         enhancer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
         weights = (*self.registry.files(models_dir), *added, *enhancer)
-        files = input_files(video, voice, weights, settings.captions)
-        return files.reading(settings.speech.phonemes, "the phonemes")
+        return input_files(video, voice, weights, settings.captions).reading(settings.speech.phonemes, "the phonemes")
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads and writes, for callers that write files, too, such as a report."""
@@ -485,15 +484,13 @@ class LipSync:
         known: bool = False,
     ) -> Preflight:
         """Probe the inputs; the voice is extracted into `folder`. `known`: faces are neither looked for nor parsed."""
-        wanted, frame_steps = settings.inputs, settings.frame_steps
+        wanted, steps = settings.inputs, settings.frame_steps
         with ends_by(run.cancel.check), run.clock.measure("preflight"):
             run.emit("preflight", 0, STEPS)
             costs = self.costs.known(kind) or BESIDE_NETWORKS
             if known:
                 costs = costs.model_copy(update={"plan": 0.0, "parse": 0.0})
-            found = run_preflight(
-                video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=frame_steps
-            )
+            found = run_preflight(video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=steps)
             check_phonemes(settings.speech.phonemes, float(found.voice.seconds))
         return found
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from musetalk.cli.options import AvatarsDir, cancel_on_signal
 from musetalk.cli.setting_options import with_settings
 from musetalk.errors import SettingsError
+from musetalk.presenter.layout import Aspect, LayoutName
+from musetalk.presenter.presets import PRESETS
 
 if TYPE_CHECKING:
     from musetalk.avatars.bundle import Avatar
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 STATIC = 3  # exit code where lips do not move, as `--allow-static` allows
 # Which a talk decides itself.
 _OWN = ("frame_steps", "captions", "length", "tail", "voice_track", "speech.phonemes")
-_QUALITIES, _LAYOUTS, _ASPECTS = ("draft", "standard", "high"), ("full", "split", "slides"), ("16:9", "9:16", "1:1")
 
 
 def present(
@@ -56,9 +57,9 @@ def present(
     settings: dict[str, Any],
 ) -> None:
     """Make a talk of SCRIPT, spoken by SOURCE, to OUT, with captions beside it."""
-    _check("quality", quality, _QUALITIES)
-    _check("layout", layout, _LAYOUTS)
-    _check("aspect", aspect, _ASPECTS)
+    _check("quality", quality, tuple(PRESETS))
+    _check("layout", layout, get_args(LayoutName))
+    _check("aspect", aspect, get_args(Aspect))
     if (source is None) == (motion is None):
         raise SettingsError("say who speaks", "give SCRIPT SOURCE, or SCRIPT --motion FOLDER")
     from musetalk.cli.console import shown_progress  # noqa: PLC0415 - heavy imports wait until a command runs

@@ -113,9 +113,7 @@ class JobService:
         if once and (twin := self._twin(owner, video, voice, asked)) is not None:
             return twin
         self._check_room(owner)
-        title = title or f"{video.stem} + {voice.stem}"
-        if backends:
-            title += f": {' beside '.join(map(self._named, backends))}"
+        title = self._title(title or f"{video.stem} + {voice.stem}", backends)
         source, length = self._check(video, voice, settings, backends)
         job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length)
         if attachment is not None:
@@ -136,6 +134,9 @@ class JobService:
                 raise
             self._changed.notify_all()
         return job
+
+    def _title(self, words: str, backends: tuple[str, ...]) -> str:
+        return f"{words}: {' beside '.join(map(self._named, backends))}" if backends else words
 
     def _attached(self, job: Job, attachment: Attachment) -> RenderSettings:
         """Put what a job reads into its folder, and return the settings that name it; where that fails, it is gone."""

@@ -129,32 +129,21 @@ def present(
     notes = check_script(script, all_shown=options.burn_captions)
     fps = engine.check_source(video, settings.source).fps
     with temporary_folder(out.parent) as folder:
-        if options.recording is None:
-            spoken = _read_aloud(script, options, settings, folder, telling(on_progress or noop, cancel))
-        else:
-            spoken = _recorded(script, options.recording, settings, folder, cancel)
-        talk, sound = spoken.talk, spoken.sound
+        spoken = _spoken(script, options, settings, folder, on_progress or noop, cancel)
+        talk = spoken.talk
         files = write_talk_files(options.drawn(talk, fps), folder)
         chosen = _settings(source, merged(values, files.settings))
         made, static, report = folder / f"talk{out.suffix.lower()}", "", None
         try:
-            report = _render(engine, source, sound, made, chosen, on_progress, cancel)
+            report = _render(engine, source, spoken.sound, made, chosen, on_progress, cancel)
         except (BackendError, FaceError) as error:
             if not options.allow_static:
                 raise
             static = str(error)
             _log.warning("the lips do not move: %s", static)
-            write_static(
-                video,
-                SoundTrack(sound, spoken.rate, None, talk.seconds, 0.0, talk.seconds),
-                made,
-                files.talk,
-                reading=chosen.source,
-                encoder=chosen.encoder,
-                captions=files.srt,
-                why=static,
-                cancel=cancel,
-            )
+            track = SoundTrack(spoken.sound, spoken.rate, None, talk.seconds, 0.0, talk.seconds)
+            reading, encoder = chosen.source, chosen.encoder
+            write_static(video, track, made, files, reading=reading, encoder=encoder, why=static, cancel=cancel)
         with whole_file(srt) as srt_made, whole_file(vtt) as vtt_made:
             shutil.copyfile(files.srt, srt_made)
             shutil.copyfile(files.vtt, vtt_made)
@@ -173,6 +162,20 @@ class _Spoken:
     rate: int
     voice: str
     notes: tuple[str, ...] = ()
+
+
+def _spoken(
+    script: Script,
+    options: TalkOptions,
+    settings: RenderSettings,
+    folder: Path,
+    on_progress: ProgressCallback,
+    cancel: CancelToken,
+) -> _Spoken:
+    """Return a talk's voice: a recording of it, or the script read aloud."""
+    if options.recording is not None:
+        return _recorded(script, options.recording, settings, folder, cancel)
+    return _read_aloud(script, options, settings, folder, telling(on_progress, cancel))
 
 
 def _read_aloud(

@@ -13,7 +13,7 @@ from musetalk.media.reader import read_frames
 from musetalk.media.types import ColorTags
 from musetalk.media.writer import VideoWriter
 from musetalk.presenter.step import TalkPicture
-from musetalk.presenter.talk_file import TalkFile
+from musetalk.presenter.talk_files import TalkFiles
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings, SourceSettings
 
@@ -24,11 +24,10 @@ def write_static(
     source: Path,
     sound: SoundTrack,
     out: Path,
-    talk: TalkFile,
+    files: TalkFiles,
     *,
     reading: SourceSettings,
     encoder: EncoderSettings,
-    captions: Path | None,
     why: str,
     cancel: CancelToken,
 ) -> None:
@@ -38,10 +37,9 @@ def write_static(
         source: A video, a picture, or a folder of pictures.
         sound: The voice.
         out: The file to make; it is written beside the voice until it is whole.
-        talk: What is drawn beside the presenter.
+        files: What is drawn beside the presenter, and the captions.
         reading: How the source is read.
         encoder: Codec and quality.
-        captions: Those that go with it; None: none.
         why: Why the lips do not move.
         cancel: Ends the work.
 
@@ -49,6 +47,7 @@ def write_static(
         MediaError: The source cannot be read.
         OutputError: The file cannot be written.
     """
+    talk = files.talk
     probed = probe_wanted(source, reading, cancel)
     with closing(read_frames(probed, 0, 1, cancel=cancel)) as frames:
         still = next(frames)
@@ -63,7 +62,7 @@ def write_static(
         color=ColorTags(),
         settings=encoder,
         comment=f"MuseTalk Hybrid. {LABEL} ({why})",
-        captions=captions,
+        captions=files.srt,
         cancel=cancel,
     )
     with writer:
