@@ -41,6 +41,7 @@ class LiveHost:
         avatars: Who may be asked for, by name.
         limits: What clients may ask for; None: as usual.
         voice: What reads texts aloud that they type; None: the voice that comes with the program.
+        models_dir: Where weights are on this machine.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class LiveHost:
         avatars: AvatarStore,
         limits: LiveLimits | None = None,
         voice: SharedVoice | None = None,
+        models_dir: Path = Path("models"),
     ) -> None:
         self.limits = limits or LiveLimits()
-        self._voice = voice or SharedVoice(Place(Path("models")))
+        self._voice = voice or SharedVoice(Place(models_dir))
+        self._models_dir = models_dir
         self._engine, self._avatars = engine, avatars
         self._slots = Slots(self.limits.sessions, self.limits.waiting)
         self._sessions: set[ExitStack] = set()
@@ -81,6 +84,11 @@ class LiveHost:
             reason = told.problem
             await _try(socket.send(error_event(told)))
         await _try(socket.close(reason))
+
+    @property
+    def free(self) -> int:
+        """Sessions that nobody has."""
+        return self._slots.free
 
     def speaking(self, name: str) -> bool:
         """Return whether somebody speaks with the avatar of that name, or is about to."""
@@ -154,7 +162,8 @@ class LiveHost:
         opened.callback(self._speaking.remove, start.avatar)
         avatar = open_avatar(self._avatars.named(start.avatar))
         options = LiveOptions(LIVE_RATE, Fraction(start.lookahead_chunks) * CHUNK_SECONDS, vad=start.vad)
-        session = opened.enter_context(self._engine.live(avatar, options=options))
+        settings = avatar.settings_with({"models_dir": self._models_dir})
+        session = opened.enter_context(self._engine.live(avatar, settings, options))
         sink = show(session, start, outbox.put)
         return opened.enter_context(
             Conversation(session, start.rate, sink, self.limits, self._voice, outbox.put, outbox.put)

@@ -22,6 +22,11 @@ class Slots:
         self._free, self._most_waiting = most, most_waiting
         self._waiting: deque[asyncio.Event] = deque()
 
+    @property
+    def free(self) -> int:
+        """Places that nobody has."""
+        return self._free
+
     @asynccontextmanager
     async def place(self, tell: Callable[[int], Awaitable[None]]) -> AsyncIterator[None]:
         """Wait for a place, and keep it inside the `async with` block.

@@ -94,7 +94,8 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
     access = Access(options)
     downloads = Downloads(sets, options.models_dir, allowed=access.downloads)
     store = AvatarStore(options.avatars_dir)
-    live = LiveHost(engine, store, LiveLimits(sessions=max(1, options.live_sessions)))
+    limited = LiveLimits(sessions=max(1, options.live_sessions))
+    live = LiveHost(engine, store, limited, models_dir=options.models_dir)
     avatars = Avatars(store, engine, base, max_bytes, live.speaking, allowed=access.avatar_making)
     speaking = avatars if options.live_sessions else None
     site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access, avatars=speaking)

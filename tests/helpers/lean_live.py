@@ -49,7 +49,11 @@ def main() -> None:
 
     from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.live.__main__ import main as serve_live  # noqa: PLC0415
 
+    # An address of nobody (RFC 5737): all that serving needs was imported when that is said.
+    unserved = serve_live(["--host", "192.0.2.1", "--avatars-dir", str(avatars[0].parent)])
+    sys.stdout.write(f"serving {unserved}\n")
     voice = np.asarray(0.3 * np.sin(np.arange(16_000) / 9), np.float32)
     for folder in avatars:
         avatar = open_avatar(folder)

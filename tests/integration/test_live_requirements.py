@@ -33,6 +33,8 @@ def test_live_speech_needs_no_other_packages(film: Path, models: Path, tmp_path:
         text=True,
         check=True,
     )
-    spoken = [line.split() for line in done.stdout.splitlines()]
+    served, *lines = done.stdout.splitlines()
+    assert served == "serving 1"
+    spoken = [line.split() for line in lines]
     assert [(name, int(frames)) for name, frames, _ in spoken] == [("preview", 25), ("network", 25)]
     assert all(int(painted) > 0 for *_, painted in spoken)

@@ -1,0 +1,149 @@
+"""Live speech over a WebSocket alone, where no page is served: what the lean image runs."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from musetalk.errors import LiveError, PackageError
+from musetalk.live.host import LiveHost
+
+try:
+    from websockets.asyncio.server import Server, ServerConnection, serve
+    from websockets.datastructures import Headers
+    from websockets.exceptions import ConnectionClosed
+    from websockets.http11 import Request, Response
+except ImportError as error:
+    raise PackageError("live speech cannot be served: websockets is not installed", "pip install websockets") from error
+
+PATH, HEALTH, READY = "/live", "/healthz", "/readyz"
+_REFUSED, _DONE = 1008, 1000  # RFC 6455, section 7.4.1: policy violation, normal closure
+_MOST_REASON = 120  # bytes that a closing frame holds, and a few less
+_BEARER = "bearer "
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where live speech is served, and to whom.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port; 0: any that is free.
+        token: What clients have to send, as `Authorization: Bearer TOKEN`; empty: everybody may speak who reaches it.
+        origins: Pages that may speak beside those of the address itself, as "https://example.org".
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7861
+    token: str = ""
+    origins: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def serving(host: LiveHost, door: Door) -> AsyncIterator[str]:
+    """Serve live speech while the block runs; its address is yielded, as "ws://127.0.0.1:7861/live".
+
+    `/healthz` says whether the process answers, `/readyz` whether a session is free (503: none is).
+
+    Raises:
+        LiveError: The address cannot be listened on.
+    """
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        path = urlsplit(request.path).path
+        if path in (HEALTH, READY):
+            free = host.free
+            status = HTTPStatus.OK if path == HEALTH or free else HTTPStatus.SERVICE_UNAVAILABLE
+            told = connection.respond(status, json.dumps({"ok": status == HTTPStatus.OK, "free_sessions": free}) + "\n")
+            del told.headers["Content-Type"]
+            told.headers["Content-Type"] = "application/json"
+            return told
+        if path != PATH:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"live speech is at {PATH}\n")
+        if (refused := _refusal(door, request.headers)) is not None:
+            return connection.respond(refused[0], f"{refused[1]}\n")
+        return None
+
+    async def converse(connection: ServerConnection) -> None:
+        await host.serve(_Connection(connection))
+
+    try:
+        server = await serve(
+            converse,
+            door.host,
+            door.port,
+            process_request=answer,
+            max_size=host.limits.message_bytes,
+            compression=None,  # video does not get smaller
+        )
+    except OSError as error:
+        problem = f"{door.host}:{door.port} cannot be listened on ({error.strerror})"
+        raise LiveError(problem, "give another --port") from error
+    async with server:
+        yield _address(server)
+
+
+async def serve_until_told(host: LiveHost, door: Door) -> None:
+    """Serve live speech until the process is asked to end (SIGTERM, SIGINT); sessions end in order then.
+
+    Raises:
+        LiveError: See `serving`.
+    """
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with serving(host, door) as address:
+        _log.info("serving live speech on %s", address)
+        await told.wait()
+        await loop.run_in_executor(None, host.close)
+
+
+def _refusal(door: Door, headers: Headers) -> tuple[HTTPStatus, str] | None:
+    """Return why somebody may not speak; None: they may."""
+    origin, here = headers.get("Origin"), headers.get("Host", "")
+    if origin is not None and origin not in door.origins and urlsplit(origin).netloc.lower() != here.lower():
+        return HTTPStatus.FORBIDDEN, "pages of other sites may not speak here"
+    if not door.token:
+        return None
+    said = headers.get("Authorization", "")
+    token = said[len(_BEARER) :] if said[: len(_BEARER)].lower() == _BEARER else ""
+    if hmac.compare_digest(token.encode(), door.token.encode()):
+        return None
+    return HTTPStatus.UNAUTHORIZED, "send the header Authorization: Bearer TOKEN"
+
+
+def _address(server: Server) -> str:
+    name, port = next(iter(server.sockets)).getsockname()[:2]
+    return f"ws://{f'[{name}]' if ':' in name else name}:{port}{PATH}"
+
+
+class _Connection:
+    """A `Socket` over one of websockets'."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def receive(self) -> bytes | str | None:
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed:
+            return None
+
+    async def send(self, message: bytes | str) -> None:
+        try:
+            await self._connection.send(message)
+        except ConnectionClosed as error:
+            raise ConnectionError("the client is gone") from error
+
+    async def close(self, reason: str) -> None:
+        short = reason.encode()[:_MOST_REASON].decode(errors="ignore")
+        await self._connection.close(_REFUSED if reason else _DONE, short)
