@@ -6,7 +6,6 @@ python -m docs.make_talk_picture
 from __future__ import annotations
 
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
@@ -31,7 +30,7 @@ SCRIPT = """# Lips that speak any voice
 
 [slide docs/result.jpg] A slide takes the place of the words.
 """
-HEIGHT, GAP, FPS = 240, 6, Fraction(25)
+HEIGHT, GAP = 240, 6
 
 
 def row(talk: Talk, layout: LayoutName, face: UInt8Array) -> UInt8Array:
@@ -39,9 +38,9 @@ def row(talk: Talk, layout: LayoutName, face: UInt8Array) -> UInt8Array:
     moments = (talk.passages[-1].start - 1.0, talk.passages[-1].start + 0.8)
     pictures = list[UInt8Array]()
     for aspect in get_args(Aspect):
-        draw = TalkPicture(TalkFile(talk=talk, layout=layout, aspect=aspect, shorter=480, captions=True, fps=FPS))
+        draw = TalkPicture(TalkFile(talk=talk, layout=layout, aspect=aspect, shorter=480, captions=True))
         for moment in moments:
-            drawn = Image.fromarray(draw(face, round(moment * FPS)))
+            drawn = Image.fromarray(draw(face, moment))
             small = drawn.resize((round(drawn.width * HEIGHT / drawn.height), HEIGHT), Image.Resampling.LANCZOS)
             pictures.append(np.pad(np.asarray(small), ((0, GAP), (0, GAP), (0, 0)), constant_values=255))
     return np.concatenate(pictures, axis=1)

@@ -100,6 +100,24 @@ class ScriptError(MuseTalkError):
         self.line = line
 
 
+class CaptionsError(MediaError):
+    """A file of captions cannot be read, or cannot be shown.
+
+    Args:
+        problem: What is wrong.
+        remedy: What to do about it.
+        path: The file.
+        line: Of it, from 1 on; None: all of it.
+    """
+
+    kind = "captions"
+    subject = "settings"
+
+    def __init__(self, problem: str, remedy: str = "", *, path: Path | None = None, line: int | None = None) -> None:
+        super().__init__(problem, remedy, path=path)
+        self.line = line
+
+
 class LimitError(MediaError):
     """An input is larger or longer than the settings allow.
 

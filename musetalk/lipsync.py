@@ -312,7 +312,7 @@ class LipSync:
         with about("voice"):
             seconds = self.check_voice(voice, settings.limits, settings.voice_track)
         check_phonemes(settings.speech.phonemes, seconds)
-        size_after(FrameStepRegistry().chosen(settings.frame_steps), (source.width, source.height), settings.limits)
+        size_after(FrameStepRegistry().chosen(settings.all_frame_steps), (source.width, source.height), settings.limits)
         return source
 
     def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
@@ -338,7 +338,7 @@ class LipSync:
                 self.costs.known(kind) or BESIDE_NETWORKS,
                 folder=folder,
                 run=RenderRun(),
-                frame_steps=settings.frame_steps,
+                frame_steps=settings.all_frame_steps,
             )
 
     def preview_frame(
@@ -484,7 +484,7 @@ class LipSync:
         known: bool = False,
     ) -> Preflight:
         """Probe the inputs; the voice is extracted into `folder`. `known`: faces are neither looked for nor parsed."""
-        wanted, steps = settings.inputs, settings.frame_steps
+        wanted, steps = settings.inputs, settings.all_frame_steps
         with ends_by(run.cancel.check), run.clock.measure("preflight"):
             run.emit("preflight", 0, STEPS)
             costs = self.costs.known(kind) or BESIDE_NETWORKS

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from musetalk.frame_steps.registry import told_of_steps
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import STAGE_TITLES, ProgressCallback, ProgressEvent
 from musetalk.utils.units import counted, duration, frame_rate, number, size
@@ -87,8 +88,8 @@ def describe(report: RenderReport, notice: str) -> str:
     if report.choice:
         lines.append(f"  {report.choice}")
     if report.frame_steps and report.size:
-        steps = ", ".join(step["name"] for step in report.frame_steps)
-        lines.append(f"  every frame went through {steps}: {report.size[0]}x{report.size[1]} pixels")
+        steps = told_of_steps(step["name"] for step in report.frame_steps)
+        lines.append(f"  every frame was then {steps}: {report.size[0]}x{report.size[1]} pixels")
     if report.bbox_shift_range is not None:
         low, high = report.bbox_shift_range
         lines.append(f"  bbox_shift is of use in [{low}~{high}]")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STATIC = 3  # exit code where lips do not move, as `--allow-static` allows
 # Which a talk decides itself.
-_OWN = ("frame_steps", "captions", "length", "tail", "voice_track", "speech.phonemes")
+_OWN = ("frame_steps", "captions", "burn_captions", "length", "tail", "voice_track", "speech.phonemes")
 
 
 def present(

@@ -115,5 +115,6 @@ LABEL = FrameStepSpec(
     "a line of text in a corner, such as: AI generated",
     load=lambda options, _place: partial(label, options),
     options=LabelOptions,
+    done="labelled",
     size=readable_size,
 )

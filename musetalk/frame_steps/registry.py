@@ -6,16 +6,18 @@ import operator
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from typing import Any, cast
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from musetalk.errors import MuseTalkError, PackageError, SettingsError, one_line
-from musetalk.frame_steps.spec import AnyFrameStep, FrameStep, FrameStepSpec, Size
+from musetalk.frame_steps.spec import AnyFrameStep, FrameStep, FrameStepSpec, Size, TimedFrameStep
 from musetalk.settings import FrameStepChoice, Limits, SettingField, problems_in, said_of, setting_fields
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.extensions import FRAME_STEPS, Registry
+from musetalk.utils.units import listed
 
 _SETTING = "frame_steps"
 _REMEDY = "leave it out, or mend the package that it comes from"
@@ -55,6 +57,17 @@ class ChosenStep:
             )
         return width, height
 
+    def check(self) -> tuple[str, ...]:
+        """Make sure that it can work with its options; return what users should know, a sentence each.
+
+        Raises:
+            MuseTalkError: It cannot.
+        """
+        if self.spec.check is None:
+            return ()
+        with naming(self.spec):
+            return self.spec.check(self.options)
+
     def account(self) -> dict[str, Any]:
         """Return it as plain values, for reports."""
         return {"name": self.spec.name, **self.options.model_dump(mode="json")}
@@ -65,17 +78,25 @@ class LoadedStep:
     """A chosen step that is ready to run."""
 
     chosen: ChosenStep
-    step: FrameStep
+    step: FrameStep | TimedFrameStep
 
-    def apply(self, picture: UInt8Array, number: int) -> UInt8Array:
+    def apply(self, picture: UInt8Array, number: int, fps: Fraction) -> UInt8Array:
         """Return what it makes of one frame.
+
+        Args:
+            picture: The frame, uint8 RGB [H, W, 3].
+            number: Its number in the output.
+            fps: Frames a second of that.
 
         Raises:
             PackageError: It failed, or that is no picture, or not as large as was said.
         """
         height, width = picture.shape[:2]
         with naming(self.chosen.spec):
-            made = self.step(picture, number)
+            if self.chosen.spec.timed:
+                made = cast("TimedFrameStep", self.step)(picture, float(number / fps))
+            else:
+                made = cast("FrameStep", self.step)(picture, number)
         wide, high = self.chosen.size_of((width, height))
         wanted = f"uint8 {[high, wide, 3]}"
         if (what := _said_of_array(made)) != wanted:
@@ -156,6 +177,13 @@ def size_after(steps: Iterable[ChosenStep], size: Size, limits: Limits) -> Size:
                 names=(_SETTING,),
             )
     return size
+
+
+def told_of_steps(names: Iterable[str]) -> str:
+    """Return what steps of some names did to every frame, as in "enlarged and labelled"; there is one at least."""
+    known = FrameStepRegistry().by_name
+    done = ((known[name].done if name in known else "") or f'changed by the frame step "{name}"' for name in names)
+    return listed(list(done))
 
 
 def options_of(spec: AnyFrameStep) -> tuple[SettingField, ...]:

@@ -16,6 +16,8 @@ from musetalk.weights.part_spec import PartSpec, Place
 # [H', W', 3]. A pure function of the two, and called from several threads: any range of frames comes out the same. The
 # frame that is given must not be written to.
 FrameStep: TypeAlias = Callable[[UInt8Array, int], UInt8Array]
+# The same of a step that goes by time: instead of the number it is given the frame's time in the output, in seconds.
+TimedFrameStep: TypeAlias = Callable[[UInt8Array, float], UInt8Array]
 Size: TypeAlias = tuple[int, int]  # (width, height) in pixels
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -30,17 +32,24 @@ class FrameStepSpec(PartSpec, Generic[Options]):
 
     Attributes:
         summary: One line for people who choose.
+        done: What it does to every frame, for reports, as in "enlarged"; empty: it is called by its name.
         load: Makes the step with its options, where it runs; it is kept until one of both changes.
         options: The model of its options: frozen, with a default for each, so that the name alone is enough, and none
             called "name", which is the step's own. Visitors of the app may set them.
         size: How large frames come out of it that go into it so large, with its options. None: as they were.
+        check: Looks at what its options name, before anything is rendered; returns what users should know, a sentence
+            each, and raises where the step cannot work. None: there is nothing to look at.
+        timed: Whether it goes by time: what it loads is a `TimedFrameStep`.
         server_only: Whether visitors of the app may not choose it: it reads files.
     """
 
     summary: str
-    load: Callable[[Options, Place], FrameStep]
+    load: Callable[[Options, Place], FrameStep | TimedFrameStep]
     options: type[Options] = NoOptions  # type: ignore[assignment]  # whoever names no model is given that one
+    done: str = ""
     size: Callable[[Options, Size], Size] | None = None
+    check: Callable[[Options], tuple[str, ...]] | None = None
+    timed: bool = False
     server_only: bool = False
 
     def __post_init__(self) -> None:

@@ -42,5 +42,6 @@ UPSCALE = FrameStepSpec(
     "larger frames, by Lanczos' filter: more pixels, no more detail",
     load=lambda options, _place: partial(upscale, options),
     options=UpscaleOptions,
+    done="enlarged",
     size=scaled_size,
 )

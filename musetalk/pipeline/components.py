@@ -130,7 +130,7 @@ class ComponentLoader:
         backend.check_ready()
         if backend.gpu is not None and settings.network.device != "auto":
             left_alone(lambda: _device(settings.network.device))
-        steps = self._steps.chosen(settings.frame_steps)
+        steps = self._steps.chosen(settings.all_frame_steps)
         parsed = settings.mask.shape in PARSED_SHAPES or bool(settings.mask.occlusion)
         asked = [FACE_PARSING] if parsed and not (reading and reading.labels) else []
         missing = lacking(asked, settings.models_dir, "faces")

@@ -74,7 +74,7 @@ class RenderKind:
             decoder=network.decoder,
             detector=settings.detector.name,
             enhancer=enhance.model if enhance.wanted else "none",
-            frame_steps="+".join(step.name for step in settings.frame_steps),
+            frame_steps="+".join(step.name for step in settings.all_frame_steps),
             work=None if backend is None else backend.configured(settings).work,
         )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from musetalk.errors import DiskSpaceError, OutputError
 from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
-from musetalk.media.captions import check_captions
+from musetalk.media.captions import read_captions
 from musetalk.media.inputs import open_inputs
 from musetalk.media.playback import largest_spool
 from musetalk.media.rate_notes import notes_on_rate
@@ -86,7 +86,7 @@ def check_output(out: Path, uses: FileUses, settings: OutputSettings) -> None:
     uses.check()
     check_encoder(settings.encoder)
     if settings.captions is not None:
-        check_captions(settings.captions)
+        read_captions(settings.captions)
 
 
 def run_preflight(
@@ -116,7 +116,7 @@ def run_preflight(
 
     Raises:
         MediaError: An input cannot be used (see its subclasses).
-        SettingsError: A frame step cannot work.
+        SettingsError: A frame step cannot work; or another error of its own.
         OutputError: There is too little disk.
     """
     extract = partial(extract_voice, voice, folder, wanted.source.limits, track=wanted.voice_track)
@@ -133,7 +133,7 @@ def run_preflight(
     steps, limits = FrameStepRegistry().chosen(frame_steps), wanted.source.limits
     memory, disk = _estimate_space(source, timeline, size_after(steps, (source.width, source.height), limits))
     _check_disk(folder, disk)
-    for note in sound.notes:
+    for note in (*sound.notes, *(note for step in steps for note in step.check())):
         run.warn(note)
     _note_facts(source, wanted.source.fps, run)
     preflight = Preflight(

@@ -99,7 +99,7 @@ def _finish(plan: RenderPlan, run: RenderRun, frame: OutputFrame) -> OutputFrame
         picture = frame.picture.rgb()
         for step in plan.components.frame_steps:
             stop_point()
-            picture = step.apply(picture, frame.number)
+            picture = step.apply(picture, frame.number, plan.source.fps)
     return replace(frame, finished=frame_of(picture))
 
 

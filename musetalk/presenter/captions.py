@@ -1,12 +1,13 @@
-"""Captions: what is spoken, in lines that can be read in time; as SubRip and WebVTT."""
+"""Captions: what is spoken, in lines that can be read in time."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
+from musetalk.media.captions import Caption
 from musetalk.tts.types import TimedWord
 
 LINE = 42  # letters, as broadcasters have it; a wide one (CJK) counts twice
@@ -16,21 +17,6 @@ _SHORTEST = 0.8  # it stands so long, if nothing follows
 _GAP = 1.0  # seconds of silence over which no caption stands
 _ENDS = (".", "!", "?", "…", "。", "！", "？")
 _CLAUSES = (",", ";", ":", "—", "，", "、", "；", "：")
-
-
-@dataclass(frozen=True, slots=True)
-class Caption:
-    """What is read at one time.
-
-    Attributes:
-        lines: One or two.
-        start: Seconds.
-        stop: Where it goes; not after the next one's start.
-    """
-
-    lines: tuple[str, ...]
-    start: float
-    stop: float
 
 
 def caption_words(passages: Iterable[Sequence[TimedWord]]) -> tuple[Caption, ...]:
@@ -47,22 +33,24 @@ def caption_words(passages: Iterable[Sequence[TimedWord]]) -> tuple[Caption, ...
     )
 
 
-def as_srt(captions: Iterable[Caption]) -> str:
-    """Return captions as a SubRip file's content."""
-    blocks = (
-        f"{number}\n{_time(each.start, ',')} --> {_time(each.stop, ',')}\n" + "\n".join(each.lines) + "\n"
-        for number, each in enumerate(captions, 1)
-    )
-    return "\n".join(blocks)
+def fitted(captions: Iterable[Caption]) -> Iterator[Caption]:
+    """Yield captions that fit into the picture: of what is too long, one part after the other, by its letters."""
+    for each in captions:
+        if len(each.lines) <= LINES and max(map(_width, each.lines)) <= LINE:
+            yield each
+            continue
+        for part in caption_words([_by_letters(each)]):
+            if part.start < each.stop:
+                yield Caption(part.lines, part.start, min(part.stop, each.stop), each.line)
 
 
-def as_vtt(captions: Iterable[Caption]) -> str:
-    """Return captions as a WebVTT file's content."""
-    blocks = (
-        f"{_time(each.start, '.')} --> {_time(each.stop, '.')}\n" + "\n".join(map(_escaped, each.lines)) + "\n"
-        for each in captions
-    )
-    return "WEBVTT\n\n" + "\n".join(blocks)
+def _by_letters(caption: Caption) -> Sequence[TimedWord]:
+    """Return the words of a caption as if each of its letters took as long."""
+    words = [word for line in caption.lines for word in line.split()]
+    ends = list(accumulate(map(len, words), initial=0))
+    seconds = (caption.stop - caption.start) / ends[-1]
+    times = pairwise(caption.start + seconds * end for end in ends)
+    return [TimedWord(word, start, stop) for word, (start, stop) in zip(words, times, strict=True)]
 
 
 def _groups(words: Sequence[TimedWord]) -> Iterator[list[TimedWord]]:
@@ -122,13 +110,3 @@ def _break(words: Sequence[str]) -> tuple[str, ...]:
 
 def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def _time(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, milliseconds = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

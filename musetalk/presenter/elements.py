@@ -8,7 +8,7 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from musetalk.presenter.captions import Caption
+from musetalk.media.captions import Caption
 from musetalk.presenter.layout import Box, Places
 from musetalk.presenter.script import Passage
 from musetalk.presenter.talk import ShownSlide, SpokenPassage, Talk
@@ -77,7 +77,7 @@ def elements_of(talk: Talk, places: Places, captions: Sequence[Caption]) -> tupl
     slides = tuple(_slides(talk.slides, talk.seconds, places.slide))
     words = [element for section in _sections(talk) for element in _section(section, places, shorter)]
     seen = [part for element in words for part in _outside(element, slides)]
-    captioned = (_caption(each, places.captions, shorter) for each in captions)
+    captioned = (caption_element(each, places.captions, shorter) for each in captions)
     return tuple(sorted((*slides, *seen, *captioned), key=lambda element: element.start))
 
 
@@ -179,7 +179,14 @@ def _bullet(passage: Passage, box: Box, letters: float, least: float) -> tuple[t
     return (Line(mark, at, box.y), Line(text, x, box.y)), max(text.height, mark.height)
 
 
-def _caption(caption: Caption, box: Box, shorter: int) -> Element:
+def caption_element(caption: Caption, box: Box, shorter: int) -> Element:
+    """Return a caption as it stands at the bottom of a box.
+
+    Args:
+        caption: One or two lines that fit.
+        box: The strip for captions.
+        shorter: Pixels of the picture's shorter side.
+    """
     padding = round(_PADDING * _CAPTION * shorter)
     inner = Box(box.x + padding, box.y + padding, box.width - 2 * padding, max(1, box.height - 2 * padding))
     each = [

@@ -11,6 +11,7 @@ Size: TypeAlias = tuple[int, int]  # (width, height) in pixels
 
 SAFE = 0.05  # of the picture's sides, in which no word stands: the graphics safe area of EBU R 95
 _GAP = 0.03  # of the shorter side, between what stands beside each other
+_CAPTIONS = 0.15  # of the shorter side: height of two lines of captions with their plate
 _SHOWN = 0.4  # of the presenter's picture at least, where it fills a box of another shape; else it stands in it whole
 _ABOVE = 0.1  # of what is cut off above and below: heads stand high
 
@@ -51,7 +52,7 @@ class Places:
         presenter: The video.
         panel: Title and bullets.
         slide: Slides.
-        captions: Captions, at its bottom.
+        captions: Captions.
         beside_slide: The video while a slide is shown; None: it stays where it is, or is hidden by it.
         covered: Whether title and bullets stand over the video, so that they need a plate.
     """
@@ -84,9 +85,9 @@ def place(layout: LayoutName, aspect: Aspect, shorter: int, *, captions: bool) -
     width, height = canvas = canvas_size(aspect, shorter)
     gap = round(_GAP * shorter)
     whole = Box(0, 0, width, height)
-    safe = _shrunk(whole, round(SAFE * width), round(SAFE * height))
-    strip = round(0.15 * shorter) if captions else 0
-    captioned = Box(safe.x, safe.bottom - max(1, strip), safe.width, max(1, strip))
+    safe = _safe(canvas)
+    captioned = caption_strip(canvas)
+    strip = captioned.height if captions else 0
     free = Box(safe.x, safe.y, safe.width, safe.height - (strip + gap if strip else 0))
     small = round((0.3 if width >= height else 0.36) * shorter)
     corner = Box(safe.right - small, free.bottom - small, small, small)
@@ -107,6 +108,12 @@ def place(layout: LayoutName, aspect: Aspect, shorter: int, *, captions: bool) -
     above = Box(free.x, free.y, free.width, max(1, free.height - small - gap))
     panel = beside if width > height else above
     return Places(canvas, corner, panel, panel, captioned, corner, covered=False)
+
+
+def caption_strip(canvas: Size) -> Box:
+    """Return where captions stand in a picture, at its bottom."""
+    safe, height = _safe(canvas), max(1, round(_CAPTIONS * min(canvas)))
+    return Box(safe.x, safe.bottom - height, safe.width, height)
 
 
 def fill(source: Size, box: Box) -> tuple[Box, Box]:
@@ -137,5 +144,7 @@ def contain(source: Size, box: Box) -> Box:
     return Box(box.x + (box.width - across) // 2, box.y + (box.height - down) // 2, across, down)
 
 
-def _shrunk(box: Box, across: int, down: int) -> Box:
-    return Box(box.x + across, box.y + down, box.width - 2 * across, box.height - 2 * down)
+def _safe(canvas: Size) -> Box:
+    """Return where words may stand in a picture."""
+    across, down = (round(SAFE * side) for side in canvas)
+    return Box(across, down, canvas[0] - 2 * across, canvas[1] - 2 * down)

@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +80,14 @@ class TalkOptions:
         """
         return VoiceRegistry().open(self.voice, Place(models_dir), self.reading)
 
-    def drawn(self, talk: Talk, fps: Fraction) -> TalkFile:
-        """Return what of a talk is drawn on a video of some frames a second."""
+    def drawn(self, talk: Talk) -> TalkFile:
+        """Return what of a talk is drawn."""
         return TalkFile(
             talk=talk,
             layout=self.layout,
             aspect=self.aspect,
             shorter=PRESETS[self.quality].shorter,
             captions=self.burn_captions,
-            fps=fps,
         )
 
 
@@ -127,11 +125,11 @@ def present(
     uses = engine.files(video, options.recording or Path(), out, settings) + (beside or FileUses())
     check_output(out, uses.writing(srt, "the captions").writing(vtt, "the captions"), settings.output)
     notes = check_script(script, all_shown=options.burn_captions)
-    fps = engine.check_source(video, settings.source).fps
+    engine.check_source(video, settings.source)  # before a long script is read aloud
     with temporary_folder(out.parent) as folder:
         spoken = _spoken(script, options, settings, folder, on_progress or noop, cancel)
         talk = spoken.talk
-        files = write_talk_files(options.drawn(talk, fps), folder)
+        files = write_talk_files(options.drawn(talk), folder)
         chosen = _settings(source, merged(values, files.settings))
         made, static, report = folder / f"talk{out.suffix.lower()}", "", None
         try:

@@ -51,13 +51,13 @@ def write_static(
     probed = probe_wanted(source, reading, cancel)
     with closing(read_frames(probed, 0, 1, cancel=cancel)) as frames:
         still = next(frames)
-    draw = TalkPicture(talk)
-    first = draw(still, 0)
+    draw, fps = TalkPicture(talk), probed.fps
+    first = draw(still, 0.0)
     writer = VideoWriter(
         out,
         folder=sound.voice.parent,
         layout=FrameLayout(first.shape[1], first.shape[0]),
-        fps=talk.fps,
+        fps=fps,
         sound=sound,
         color=ColorTags(),
         settings=encoder,
@@ -66,7 +66,7 @@ def write_static(
         cancel=cancel,
     )
     with writer:
-        for number in range(math.ceil(sound.seconds * talk.fps)):
+        for number in range(math.ceil(sound.seconds * fps)):
             cancel.check()
-            writer.write(frame_of(draw(still, number)))
+            writer.write(frame_of(draw(still, float(number / fps))))
         writer.finish()

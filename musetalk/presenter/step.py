@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from musetalk.frame_steps.spec import FrameStep, FrameStepSpec, Size
+from musetalk.frame_steps.spec import FrameStepSpec, Size, TimedFrameStep
 from musetalk.presenter.captions import caption_words
 from musetalk.presenter.drawing import BACKGROUND, draw_element
 from musetalk.presenter.elements import Element, elements_of
@@ -32,7 +32,7 @@ class TalkOptions(Settings):
 
 
 class TalkPicture:
-    """Draws the pictures of a talk. A `FrameStep`.
+    """Draws the pictures of a talk. A `TimedFrameStep`.
 
     Args:
         file: What is drawn, and how.
@@ -42,13 +42,11 @@ class TalkPicture:
         self._places = place(file.layout, file.aspect, file.shorter, captions=file.captions)
         captions = caption_words([each.words for each in file.talk.passages]) if file.captions else ()
         self._schedule = Schedule(elements_of(file.talk, self._places, captions))
-        self._fps = file.fps
         self._background = np.full((*self._places.canvas[::-1], 3), BACKGROUND, np.uint8)
         self._layer = lru_cache(_KEPT)(draw_element)
 
-    def __call__(self, picture: UInt8Array, number: int) -> UInt8Array:
-        """Return the picture of the talk, given the presenter's. See `FrameStep`."""
-        now = float(number / self._fps)
+    def __call__(self, picture: UInt8Array, now: float) -> UInt8Array:
+        """Return the picture of the talk, given the presenter's. See `TimedFrameStep`."""
         seen = list(self._schedule.seen(now))
         canvas = self._background.copy()
         slides = [element for element in seen if element.kind == "slide"]
@@ -120,7 +118,7 @@ def _rounded(width: int, height: int) -> Float32Array:
     return np.asarray(small[..., None], np.float32) / np.float32(255)
 
 
-def _load(options: TalkOptions, _place: Place) -> FrameStep:
+def _load(options: TalkOptions, _place: Place) -> TimedFrameStep:
     return TalkPicture(read_talk(options.file))
 
 
@@ -139,6 +137,8 @@ TALK = FrameStepSpec(
     "the picture of a talk: title, bullets, slides and captions beside the presenter (musetalk present)",
     load=_load,
     options=TalkOptions,
+    done="set into the picture of the talk",
     size=_size,
+    timed=True,
     server_only=True,
 )

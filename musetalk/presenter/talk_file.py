@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +22,6 @@ class TalkFile(BaseModel):
         aspect: The shape of the picture.
         shorter: Pixels of its shorter side.
         captions: Whether what is spoken is written into the picture.
-        fps: Frames a second of the video, such as "30000/1001".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,7 +32,6 @@ class TalkFile(BaseModel):
     aspect: Aspect = "16:9"
     shorter: int = Field(720, ge=144, le=4320, multiple_of=2)
     captions: bool = False
-    fps: Fraction = Field(gt=0)
 
     def write(self, path: Path) -> None:
         """Write it."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.audio.phonemes import write_phonemes
-from musetalk.presenter.captions import as_srt, as_vtt, caption_words
+from musetalk.media.captions import as_srt, as_vtt
+from musetalk.presenter.captions import caption_words
 from musetalk.presenter.talk_file import TalkFile
 
 TALK, PHONEMES, SRT, VTT = "talk.json", "phonemes.json", "captions.srt", "captions.vtt"

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator, model_validator
 
 from musetalk.errors import SettingsError
 from musetalk.settings.fields import NamesOf, Settings, SettingsOf, current_names, group, problems_in, said_of, setting
@@ -33,7 +33,7 @@ from musetalk.settings.picked import (
     PlanSettings,
     SourceSettings,
 )
-from musetalk.settings.steps import FrameSteps
+from musetalk.settings.steps import FrameStepChoice, FrameSteps
 from musetalk.settings.values import AUTO, Background, Face, FrameRate, Switch
 from musetalk.utils.extensions import BACKENDS
 
@@ -160,6 +160,12 @@ class RenderSettings(Settings):
         panel=_OUTPUT,
         server_only=True,
     )
+    burn_captions: bool = setting(
+        False,
+        "write the captions into the picture, too, over all else that is done to finished frames",
+        panel=_OUTPUT,
+        server_only=True,
+    )
     measure: bool = setting(False, "measure sharpness, jitter and more of the result; in the report", panel=_OUTPUT)
     debug_dir: Path | None = setting(
         None,
@@ -208,6 +214,21 @@ class RenderSettings(Settings):
                 said[group] = {leaf: value, **within}
         return said
 
+    @field_validator("burn_captions")
+    @classmethod
+    def _has_captions(cls, wanted: bool, info: ValidationInfo) -> bool:
+        """Refuse to write what there is not."""
+        if wanted and info.data.get("captions") is None:
+            raise ValueError("there are no captions to write: name their file")
+        return wanted
+
+    @property
+    def all_frame_steps(self) -> tuple[FrameStepChoice, ...]:
+        """All that is done to finished frames, in this order: the steps, and then captions that are burned in."""
+        if not self.burn_captions:
+            return self.frame_steps
+        return (*self.frame_steps, FrameStepChoice.model_validate({"name": "captions", "file": str(self.captions)}))
+
     @property
     def source(self) -> SourceSettings:
         """How the source is read."""
@@ -228,7 +249,7 @@ class RenderSettings(Settings):
         """What is loaded for a render beside its backend, and how it runs."""
         beside = None if self.look == "ours" else self.beside_the_look
         return ComponentSettings(
-            self.models_dir, self.network, self.detector, self.mask, self.enhance, self.frame_steps, beside
+            self.models_dir, self.network, self.detector, self.mask, self.enhance, self.all_frame_steps, beside
         )
 
     @property

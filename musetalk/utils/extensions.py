@@ -122,6 +122,7 @@ FRAME_STEPS = Extension(
         "upscale": "musetalk.frame_steps.upscale:UPSCALE",
         "label": "musetalk.frame_steps.label:LABEL",
         "talk": "musetalk.presenter.step:TALK",
+        "captions": "musetalk.presenter.caption_step:CAPTIONS",
     },
 )
 VOICES = Extension(

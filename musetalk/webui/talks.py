@@ -6,7 +6,6 @@ import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -91,13 +90,12 @@ def title_of(spoken: SpokenScript) -> str:
     return words if len(words) <= _TITLE_LETTERS else f"{words[: _TITLE_LETTERS - 1].rstrip()}\u2026"
 
 
-def attach(asked: AskedTalk, spoken: SpokenScript, fps: Fraction) -> Attachment:
+def attach(asked: AskedTalk, spoken: SpokenScript) -> Attachment:
     """Return what the job of a talk keeps: what is drawn, captions, its own copies of the slides, what was asked for.
 
     Args:
         asked: What was asked for.
         spoken: Its script, read aloud.
-        fps: Frames a second of its source.
     """
     slides = dict.fromkeys(slide.path for slide in spoken.talk.slides if slide.path is not None)
 
@@ -108,10 +106,10 @@ def attach(asked: AskedTalk, spoken: SpokenScript, fps: Fraction) -> Attachment:
             copy.parent.mkdir(parents=True)  # one of its own: two slides may have one name
             shutil.copyfile(slide, copy)
         shown = tuple(ShownSlide(each.path and copies[each.path], each.start, each.line) for each in spoken.talk.slides)
-        files = write_talk_files(asked.options.drawn(replace(spoken.talk, slides=shown), fps), folder)
+        files = write_talk_files(asked.options.drawn(replace(spoken.talk, slides=shown)), folder)
         return RenderSettings.parse(merged(settings.model_dump(), files.settings))
 
-    digest = hashlib.sha256(f"{asked.model_dump_json()}\0{fps}".encode())
+    digest = hashlib.sha256(asked.model_dump_json().encode())
     for slide in slides:
         digest.update(f"\0{slide.name}\0".encode() + hashlib.sha256(slide.read_bytes()).digest())
     return Attachment(digest.hexdigest(), put)

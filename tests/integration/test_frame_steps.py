@@ -80,8 +80,8 @@ def test_an_installed_step_is_in_options_form_preview_report_and_output(
     size = (portrait.width + 40, portrait.height + 40)
     assert (made.width, made.height) == size == tuple(report["size"])
     assert "border" in musetalk("doctor", "--models-dir", tmp_path)[1]
-    assert "all went through border and label at the end" in report_panel(report)
-    assert f"border, label: {size[0]}x{size[1]} pixels" in printed
+    assert "every frame was then changed by the frame step &quot;border&quot; and labelled" in report_panel(report)
+    assert f"and labelled: {size[0]}x{size[1]} pixels" in printed
     assert [step["name"] for step in report["frame_steps"]] == ["border", "label"]
     assert report["frame_steps"][0]["width"] == 20
     assert report["measures"]["outside"]["pixels"] == 0  # measured as large as the source is, before the steps
@@ -119,6 +119,23 @@ def test_a_preview_shows_what_the_render_writes(tmp_path: Path, voice: Path) -> 
     assert preview.output is not None
     off = np.abs(shown[preview.number].astype(int) - preview.output)
     assert off.mean() < 2  # what 4:2:0 takes
+
+
+def test_captions_are_burned_in_where_that_is_asked_for(tmp_path: Path, voice: Path) -> None:
+    captions, out = tmp_path / "a.srt", tmp_path / "out.mp4"
+    captions.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n", "utf-8")
+    settings = RenderSettings.parse({**QUICK, "captions": str(captions), "burn_captions": True})
+    preview = LipSync().preview_frame(PORTRAIT, voice, settings, at=0.1)
+    assert preview.output is not None and preview.result is not None
+    rows = (preview.output != preview.result).any((1, 2)).nonzero()[0]
+    assert len(rows) and rows.min() > 0.7 * len(preview.output)
+
+    asked = ("render", PORTRAIT, voice, "-o", out, "--burn-captions")
+    code, _, complaint = musetalk(*asked)
+    assert code == 2 and "there are no captions to write" in complaint
+    captions.write_text("1\n00:00:00,000 --> 00:00:61,000\nHello\n", "utf-8")
+    code, _, complaint = musetalk(*asked, "--captions", captions)
+    assert code == 1 and "line 2 of the captions" in complaint and not out.exists()
 
 
 def test_a_comparison_shows_results_and_source_in_the_size_that_steps_make(

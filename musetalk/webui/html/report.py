@@ -7,7 +7,8 @@ from html import escape
 from typing import Any
 
 from musetalk.comparison.labels import painter_named, who_painted
-from musetalk.utils.units import counted, duration, listed, size
+from musetalk.frame_steps.registry import told_of_steps
+from musetalk.utils.units import counted, duration, size
 from musetalk.webui.backend_names import TO_BACKENDS, Way, draft_badge, is_draft, titled
 from musetalk.webui.html.timeline import timeline_svg
 from musetalk.webui.html.units import ratio, sentence
@@ -54,7 +55,7 @@ def _summary(report: Mapping[str, Any]) -> str:
     if not report.get("instead") and (by_others := who_painted(report, titled)):
         how += f"; {by_others}"
     if steps := report.get("frame_steps"):
-        how += f"; all went through {listed([step['name'] for step in steps])} at the end"
+        how += f"; every frame was then {escape(told_of_steps(step['name'] for step in steps))}"
     made = f"{counted(frames, 'frame')} ({duration(report['video_seconds'])} of video)"
     return f"{made} in {duration(report['wall_seconds'])}: {how}."
 
@@ -89,7 +90,6 @@ def _chips(report: Mapping[str, Any]) -> str:
         ("useful bbox_shift", _range(report.get("bbox_shift_range")), ""),
         ("peak memory", size(int(report["peak_rss_mb"] * 2**20)), ""),
         ("size", _size(report.get("size")), ""),
-        ("frame steps", ", ".join(step["name"] for step in report.get("frame_steps", ())), ""),
         ("backend", f"{painter_named(report, named=titled)}, {report['device']}", ""),
     ]
     items = "".join(

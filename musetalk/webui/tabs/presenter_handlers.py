@@ -217,8 +217,7 @@ class TalkHandlers(JobWatcher):
             if not anyway and (question := self._estimates.question_of(video, voice, settings)):
                 yield {self._stage.question: question}
                 return
-            fps = self._site.engine.check_source(video, settings.source).fps
-            attachment = attach(asked, task.found, fps)
+            attachment = attach(asked, task.found)
             job = self._site.jobs.submit(
                 owner, video, voice, settings, title_of(task.found), once=True, attachment=attachment
             )

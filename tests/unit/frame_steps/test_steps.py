@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_frames_become_as_large_as_was_asked_and_never_smaller(
     step = LoadedStep(ChosenStep(UPSCALE, options), UPSCALE.load(options, HERE))
     assert step.chosen.size_of(size) == made
     picture = noise(size[1], size[0])
-    assert step.apply(picture, 0).shape == (made[1], made[0], 3)
+    assert step.apply(picture, 0, Fraction(25)).shape == (made[1], made[0], 3)
 
 
 @pytest.mark.parametrize("said", ["label:corner=top-left", {"name": "label", "corner": "top-left"}])
@@ -153,7 +154,7 @@ def test_a_step_that_makes_another_size_than_it_says_is_told_by_its_name() -> No
     spec = FrameStepSpec("half", "half of it", load=lambda _, __: lambda picture, _number: picture[::2])
     step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
     with raises_kind(PackageError) as caught:
-        step.apply(noise(), 0)
+        step.apply(noise(), 0, Fraction(25))
     assert '"half"' in caught.value.problem
 
 
@@ -161,7 +162,7 @@ def test_a_step_that_makes_no_picture_is_told_by_its_name() -> None:
     spec = FrameStepSpec("none", "nothing", load=lambda _, __: lambda _picture, _number: None)  # type: ignore[arg-type,return-value]
     step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
     with raises_kind(PackageError) as caught:
-        step.apply(noise(), 0)
+        step.apply(noise(), 0, Fraction(25))
     assert '"none" made NoneType' in caught.value.problem
 
 
@@ -172,7 +173,7 @@ def test_a_step_that_fails_is_told_by_its_name() -> None:
     spec = FrameStepSpec("bad", "fails", load=lambda _, __: fail)
     step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
     with raises_kind(PackageError) as caught:
-        step.apply(noise(), 0)
+        step.apply(noise(), 0, Fraction(25))
     assert caught.value.problem == 'the frame step "bad" failed (division by zero)'
 
 
@@ -183,7 +184,7 @@ def test_a_step_that_runs_out_of_memory_is_told_as_that() -> None:
     spec = FrameStepSpec("large", "fails", load=lambda _, __: fail)
     step = LoadedStep(ChosenStep(spec, NoOptions()), spec.load(NoOptions(), HERE))
     with pytest.raises(RuntimeError, match="out of memory"):
-        step.apply(noise(), 0)
+        step.apply(noise(), 0, Fraction(25))
 
 
 @pytest.mark.parametrize("said", [None, (80.0, 45.0), (0, 90), (-160, -90), (160,)])

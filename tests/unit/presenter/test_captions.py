@@ -8,7 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetalk.presenter.captions import LINE, LINES, LONGEST, Caption, as_srt, as_vtt, caption_words
+from musetalk.media.captions import Caption, as_srt, as_vtt
+from musetalk.presenter.captions import LINE, LINES, LONGEST, caption_words
 from musetalk.tts.types import TimedWord
 
 TEXTS = st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=100)

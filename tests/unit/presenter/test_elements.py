@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
@@ -143,8 +142,8 @@ def test_slides_take_the_place_of_words(tmp_path: Path) -> None:
 
 
 def presented(talk: Talk, layout: LayoutName, aspect: Aspect, picture: UInt8Array, now: float) -> UInt8Array:
-    file = TalkFile(talk=talk, layout=layout, aspect=aspect, shorter=144, fps=Fraction(25))
-    return TalkPicture(file)(picture, round(now * 25))
+    file = TalkFile(talk=talk, layout=layout, aspect=aspect, shorter=144)
+    return TalkPicture(file)(picture, now)
 
 
 @pytest.mark.parametrize("aspect", ASPECTS)
@@ -164,13 +163,13 @@ def test_the_picture_has_its_shape_and_the_presenter_in_it(tmp_path: Path, aspec
 
 def test_the_same_frame_is_the_same_whatever_was_drawn_before() -> None:
     talk = talk_of("# Title\n\n- one\n- two")
-    file = TalkFile(talk=talk, layout="full", shorter=144, fps=Fraction(25), captions=True)
+    file = TalkFile(talk=talk, layout="full", shorter=144, captions=True)
     picture = np.full((90, 160, 3), 90, np.uint8)
     one = TalkPicture(file)
-    early = [one(picture, number) for number in (0, 10, 20, 40)]
+    early = [one(picture, now) for now in (0.0, 0.4, 0.8, 1.6)]
     assert not picture[picture != 90].any()
-    for number, drawn in zip((40, 20), (early[3], early[2]), strict=True):
-        assert np.array_equal(TalkPicture(file)(picture, number), drawn)
+    for now, drawn in zip((1.6, 0.8), (early[3], early[2]), strict=True):
+        assert np.array_equal(TalkPicture(file)(picture, now), drawn)
 
 
 def test_a_picture_fills_its_box_or_stands_in_it_whole() -> None:

@@ -156,7 +156,7 @@ def test_it_becomes_a_job_with_files_of_its_own(tab: Tab) -> None:
     assert shown.path is not None
     assert shown.path.is_relative_to(folder)
     assert shown.path.read_bytes() == slide.read_bytes()
-    assert (file.layout, file.aspect, file.shorter, float(file.fps)) == ("full", "16:9", 480, 25)
+    assert (file.layout, file.aspect, file.shorter) == ("full", "16:9", 480)
     assert job.settings.captions is not None
     assert job.settings.captions.is_relative_to(folder)
     assert job.settings.speech.phonemes is not None
