@@ -7,9 +7,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from musetalk.errors import PATH, ScriptError
+from musetalk.errors import PATH, MediaError, ScriptError
+from musetalk.media.pictures.decoding import opened, read_image
 from musetalk.presenter.elements import Element
 from musetalk.presenter.layout import Box, contain
 from musetalk.presenter.type_setting import draw_text
@@ -78,7 +78,7 @@ def draw_element(element: Element) -> Layer:
 
 
 def read_slide(path: Path, line: int | None = None) -> UInt8Array:
-    """Return a picture, uint8 RGB [H, W, 3], upright; transparent parts show the background.
+    """Return a picture, uint8 sRGB [H, W, 3], upright; transparent parts show the background.
 
     Args:
         path: Of the picture.
@@ -89,17 +89,15 @@ def read_slide(path: Path, line: int | None = None) -> UInt8Array:
     """
     where = "" if line is None else f"line {line} of the script shows "
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:  # the header alone
             if picture.width * picture.height > MOST_PIXELS:
                 problem = f"{where}{PATH}, a picture of {picture.width}x{picture.height} pixels, which is too large"
                 raise ScriptError(problem, f"make it smaller: {MOST_PIXELS:,} pixels at most", path=path, line=line)
-            upright = ImageOps.exif_transpose(picture).convert("RGBA")
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        problem = f"{where}{PATH}, which is no picture that can be read"
-        raise ScriptError(problem, "save it as PNG or JPEG", path=path, line=line) from error
-    page = Image.new("RGBA", upright.size, (*BACKGROUND, 255))
-    page.alpha_composite(upright)
-    return np.asarray(page.convert("RGB"))
+        return read_image(path, BACKGROUND)
+    except MediaError as error:
+        raise ScriptError(
+            f"{where}{PATH}, which is no picture that can be read", error.remedy, path=path, line=line
+        ) from error
 
 
 def _draw_slide(path: Path, box: Box) -> Layer:

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import unquote
 
 from musetalk.errors import PATH, ScriptError
+from musetalk.presenter.markup import ADDRESS, Command, Words, read_markup
 from musetalk.tts.notes import without_notes
 
 MOST_LETTERS = 200_000  # some four hours of speech
-MOST_PAUSE = 30.0  # seconds
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
-_ITEM = re.compile(r"(\s*)(?:[-*+]|(\d{1,3})[.)])\s+(.*)$")
-# In brackets, or a picture as Markdown writes it.
-_COMMAND = re.compile(r"!\[[^\]]*\]\((?P<picture>[^)\s]+)\)|\[(?P<name>[a-z]+)(?:\s+(?P<value>[^\[\]]*))?\](?!\()")
-_KNOWN = "[pause 0.8], [slide image.png], [slide none], [word](say: other words) and [word](/IPA/)"
-_EMPHASIS = re.compile(r"(\*\*|__|\*|(?<![\w])_)(?=\S)(.+?)(?<=\S)(?:\1)(?![\w])")
-_CODE = re.compile(r"`([^`]+)`")
-_LINK = re.compile(r"\[([^\[\]]+)\]\((?!/|say:)[^()\s]+\)")
-_ESCAPED = re.compile(r"\\([\\`*_\[\]#+\-.!])")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*$")
+_ITEM = re.compile(r"(\s*)(?:[-*+•]|(\d{1,3})[.)])\s+(?:\[[ xX]\]\s+)?(.*)$")
+_QUOTE = re.compile(r"\A(?:\s{0,3}>)+ ?")
 # What Markdown has and a talk has not: how a line of it begins, and what it is.
-_FOREIGN = ((re.compile(r"```|~~~"), "a block of code"), (re.compile(r"\|"), "a table"), (re.compile(r"</?\w"), "HTML"))
+_FOREIGN = (
+    (re.compile(r"```|~~~"), "a block of code"),
+    (re.compile(r"\||:?-+:?\s*\|[-:|\s]*$"), "a table"),
+    (re.compile(r"</?[A-Za-z]|<[!?]"), "HTML"),
+)
 _RULE = re.compile(r"(?:\*\s*){3,}$|(?:-\s*){3,}$|(?:_\s*){3,}$")
+_UNDERLINE = re.compile(r"\s{0,3}(=+|--+)\s*$")  # of a title, below it
+_METADATA = re.compile(r"[\w-]+\s*:")
+_MOST_PRIVATE = 0xF0000  # letters from here on have no meaning; see `markup.py`
 
 _Find: TypeAlias = Callable[[str], Path | None]
 Kind: TypeAlias = Literal["title", "bullet", "text"]
@@ -121,7 +123,7 @@ def read_script(path: Path) -> Script:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         problem = f"line {line} of the script {PATH} is no text in UTF-8"
-        raise ScriptError(problem, "save it as plain text", path=path, line=line) from error
+        raise ScriptError(problem, "save it as plain text, in UTF-8", path=path, line=line) from error
     return parse_script(text, lambda name: _file(path.parent / name))
 
 
@@ -156,25 +158,41 @@ class _Block:
     level: int = 0
     mark: str = ""
 
+    @property
+    def is_line(self) -> bool:
+        """Whether it is a paragraph of one line, which a line below it makes a title."""
+        return self.kind == "text" and len(self.lines) == 1
+
 
 def _items(text: str, find_picture: _Find) -> Iterator[Item]:
     for block in _blocks(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")):
         yield from _items_of(block, find_picture)
 
 
-def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
-    """Yield what belongs together."""
+def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
+    """Yield what belongs together.
+
+    Raises:
+        ScriptError: Some of it cannot be spoken.
+    """
+    if len(lines) > 1 and lines[0].strip() == "---" and _METADATA.match(lines[1]):
+        raise _foreign("a block of metadata", 1)
     block: _Block | None = None
     indents = list[int]()  # of the lists that one is in
     for number, raw in enumerate(lines, 1):
-        line = _checked(raw, number).rstrip()
-        begun = _begin(line, number, indents)
+        line = _QUOTE.sub("", _checked(raw, number), count=1).rstrip()
+        if block is not None and (underline := _UNDERLINE.match(line)) and block.is_line:
+            yield replace(block, kind="title", level=1 if underline[1].startswith("=") else 2)
+            block = None
+            indents.clear()
+            continue
+        begun = _begin(line, number, indents, within=block)
         if begun is None and line and not _RULE.match(line.strip()):
             _refuse_foreign(line, number)
             if block is not None and block.kind != "title":
-                block.lines.append(line.strip().removeprefix(">"))  # it goes on
+                block.lines.append(line.strip())  # it goes on
                 continue
-            begun = _Block("text", number, [line.strip().removeprefix(">")])
+            begun = _Block("text", number, [line.strip()])
         if block is not None:
             yield block
         block = begun
@@ -182,12 +200,15 @@ def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
         yield block
 
 
-def _begin(line: str, number: int, indents: list[int]) -> _Block | None:
+def _begin(line: str, number: int, indents: list[int], within: _Block | None) -> _Block | None:
     """Return the title or bullet that a line begins; None: it begins none."""
     if heading := _HEADING.match(line):
         indents.clear()
-        return _Block("title", number, [heading[2]], level=len(heading[1]))
+        return _Block("title", number, [heading[2] or ""], level=len(heading[1]))
     if (item := _ITEM.match(line)) and not _RULE.match(line.strip()):
+        if within is not None and within.kind == "text" and item[2] not in {None, "1"}:
+            return None  # a number at the end of a sentence
+        _refuse_foreign(item[3], number)
         indents[:] = [*(indent for indent in indents if indent < len(item[1])), len(item[1])]
         return _Block("bullet", number, [item[3]], level=len(indents) - 1, mark=f"{item[2]}." if item[2] else "")
     return None
@@ -201,7 +222,7 @@ def _checked(line: str, number: int) -> str:
     """
     line = line.replace("\t", "    ")
     for letter in line:
-        if unicodedata.category(letter) in {"Cc", "Cs"}:
+        if unicodedata.category(letter) in {"Cc", "Cs"} or ord(letter) >= _MOST_PRIVATE:
             problem = f"line {number} of the script holds a sign that no text has (U+{ord(letter):04X})"
             raise ScriptError(problem, "save the script as plain text", line=number)
     return line
@@ -214,72 +235,67 @@ def _refuse_foreign(line: str, number: int) -> None:
         ScriptError: It is.
     """
     for begins, what in _FOREIGN:
-        if begins.match(line.strip()):
-            problem = f"line {number} of the script is {what}, which cannot be spoken"
-            raise ScriptError(problem, "leave it out, or show it as a picture: [slide image.png]", line=number)
+        if begins.match(line.strip()) and not ADDRESS.match(line.strip()):
+            raise _foreign(what, number)
+
+
+def _foreign(what: str, number: int) -> ScriptError:
+    problem = f"line {number} of the script is {what}, which cannot be spoken"
+    return ScriptError(problem, "leave it out, or show it as a picture: [slide image.png]", line=number)
 
 
 def _items_of(block: _Block, find_picture: _Find) -> Iterator[Item]:
-    """Yield what a block holds: what is spoken, and commands in between."""
-    text, position = "\n".join(block.lines), 0
-    kind, shown = block.kind, without_notes(_plain(_COMMAND.sub("", text))) if block.kind != "text" else ""
-    commands = [(command.start(), command.end(), command) for command in _COMMAND.finditer(text)]
-    for start, stop, command in [*commands, (len(text), len(text), None)]:
-        spoken = _plain(text[position:start])
-        if any(letter.isalnum() for letter in spoken):
-            line = block.line + text.count("\n", 0, position)
-            yield Passage(spoken, kind, line, shown, *((block.level, block.mark) if shown else (0, "")))
+    """Yield what a block holds: what is spoken, and commands in between.
+
+    Raises:
+        ScriptError: A title or bullet has signs and no words, or something means nothing here.
+    """
+    parts = read_markup("\n".join(block.lines), block.line)
+    words = [part for part in parts if isinstance(part, Words)]
+    kind, shown = block.kind, ""
+    if kind != "text":
+        shown = " ".join(without_notes(part.text) for part in words)
+        if shown and not any(map(_is_spoken, words)):
+            what = f"line {block.line} of the script is a {kind} without words"
+            raise ScriptError(what, f"write some, or how it is read: [{shown}](say: some words)", line=block.line)
+    for part in parts:
+        if isinstance(part, Command):
+            yield _item(part, find_picture)
+        elif _is_spoken(part):
+            yield Passage(part.text, kind, part.line, shown, *((block.level, block.mark) if shown else (0, "")))
             kind, shown = "text", ""  # what follows a pause within it is shown already
-        if command is not None:
-            yield _command(command, block.line + text.count("\n", 0, start), find_picture)
-        position = stop
 
 
-def _plain(text: str) -> str:
-    """Return a text without the markup that only looks."""
-    text = _LINK.sub(r"\1", _CODE.sub(r"\1", text))
-    for _ in range(3):  # bold within italics
-        text = _EMPHASIS.sub(r"\2", text)
-    return " ".join(_ESCAPED.sub(r"\1", text).split())
+def _is_spoken(words: Words) -> bool:
+    return any(letter.isalnum() for letter in words.text)
 
 
-def _command(command: re.Match[str], line: int, find_picture: _Find) -> Item:
+def _item(command: Command, find_picture: _Find) -> Item:
     """Return what stands in brackets.
 
     Raises:
-        ScriptError: There is no such command, or it cannot be done.
+        ScriptError: The picture is not there.
     """
-    if command["picture"]:
-        return _slide(command["picture"], line, find_picture)
-    name, value = command["name"], (command["value"] or "").strip()
-    if name == "pause":
-        return _pause(value, line)
-    if name != "slide":
-        problem = f"line {line} of the script has [{name}], which means nothing here"
-        raise ScriptError(problem, f"there are {_KNOWN}", line=line)
-    if not value:
-        raise ScriptError(f"line {line} of the script does not say which slide", "[slide image.png]", line=line)
-    return Slide(None, line) if value == "none" else _slide(value, line, find_picture)
+    if command.name == "pause":
+        return Pause(command.seconds, command.line)
+    return Slide(_found(command, find_picture) if command.picture else None, command.line)
 
 
-def _pause(value: str, line: int) -> Pause:
-    try:
-        seconds = float(value.removesuffix("s"))
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds <= MOST_PAUSE:
-        problem = f"line {line} of the script asks for a pause of {value!r}"
-        raise ScriptError(problem, f"say seconds, {MOST_PAUSE:g} at most: [pause 0.8]", line=line)
-    return Pause(seconds, line)
+def _found(command: Command, find_picture: _Find) -> Path:
+    """Return where a picture is; editors write spaces in its name as %20.
 
-
-def _slide(name: str, line: int, find_picture: _Find) -> Slide:
-    path = find_picture(name)
-    if path is None:
-        problem = f"line {line} of the script shows {name}, which is not there"
-        raise ScriptError(problem, "check its name: it is looked for beside the script", line=line)
-    return Slide(path, line)
+    Raises:
+        ScriptError: It is not there.
+    """
+    for name in dict.fromkeys((command.picture, unquote(command.picture))):
+        if (path := find_picture(name)) is not None:
+            return path
+    problem = f"line {command.line} of the script shows {command.picture}, which is not there"
+    raise ScriptError(problem, "check its name: it is looked for beside the script", line=command.line)
 
 
 def _file(path: Path) -> Path | None:
-    return path if path.is_file() else None
+    try:
+        return path if path.is_file() else None
+    except (OSError, ValueError):  # no name that a file can have
+        return None

@@ -40,5 +40,10 @@ def without_notes(text: str) -> str:
     return "".join(piece.written for piece in read_notes(text))
 
 
+def notes_in(text: str) -> tuple[range, ...]:
+    """Return where notes stand in a text."""
+    return tuple(range(*note.span()) for note in _NOTE.finditer(text))
+
+
 def _plain(text: str) -> list[Piece]:
     return [Piece(text, text)] if text else []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from musetalk.tts.notes import notes_in
+
 # What ends a sentence, and quotes and brackets that close after it.
 _END = re.compile(r"(?:[.!?…]+[\"'”’)\]»]*(?=\s|$))|(?:[。！？]+[」』）”’]*)")
 _SHORT = frozenset(
@@ -17,12 +19,12 @@ _OPENING = "\"'“‘([«"
 
 
 def split_sentences(text: str) -> tuple[str, ...]:
-    """Return the sentences of a text, without the space around them. Lines that are empty end one, too."""
+    """Return the sentences of a text, without the space around them. Empty lines end one, too; no note does."""
     sentences = list[str]()
     for paragraph in re.split(r"\n\s*\n", text):
-        start = 0
+        start, noted = 0, {place for note in notes_in(paragraph) for place in note}
         for end in _END.finditer(paragraph):
-            if _ends(paragraph, end):
+            if end.start() not in noted and _ends(paragraph, end):
                 sentences.append(paragraph[start : end.end()])
                 start = end.end()
         sentences.append(paragraph[start:])

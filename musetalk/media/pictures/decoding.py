@@ -29,7 +29,7 @@ from musetalk.media.containers.boxes import png_may_be_turned
 from musetalk.media.containers.formats import PictureFormat, picture_format
 from musetalk.media.pictures.animation import read_canvases
 from musetalk.media.pictures.code_points import code_points
-from musetalk.media.pictures.srgb import to_srgb
+from musetalk.media.pictures.srgb import Color, to_srgb
 from musetalk.settings import Background
 from musetalk.utils.arrays import UInt8Array
 
@@ -172,7 +172,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def read_image(path: Path, background: Background = "white") -> UInt8Array:
+def read_image(path: Path, background: Background | Color = "white") -> UInt8Array:
     """Decode a picture: uint8 sRGB [H, W, 3], upright; `background` is what is laid under transparent parts.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -11,11 +12,13 @@ from musetalk.media.pictures.code_points import CodePoints, to_srgb_colors
 from musetalk.settings import Background
 from musetalk.utils.arrays import UInt8Array
 
+Color: TypeAlias = tuple[int, int, int]  # RGB, 0 to 255
+
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # modes of Pillow, and as ICC calls them
 _PEAKS = (1.0, 255.0, 65535.0, 2.0**31 - 1)  # what numbers of unknown range may reach
 
 
-def to_srgb(image: Image.Image, background: Background) -> UInt8Array:
+def to_srgb(image: Image.Image, background: Background | Color) -> UInt8Array:
     """Return a picture as uint8 sRGB [H, W, 3].
 
     Args:

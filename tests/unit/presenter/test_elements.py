@@ -187,10 +187,19 @@ def test_slides_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(ScriptError, match=r"line 7 of the script shows .*a\.png, which is no picture"):
         read_slide(tmp_path / "a.png", 7)
-    side = int(MOST_PIXELS**0.5) + 10
-    Image.new("1", (side, side)).save(tmp_path / "b.png")
-    with pytest.raises(ScriptError, match=r"line 3 of the script shows .*b\.png, a picture of .*too large"):
-        read_slide(tmp_path / "b.png", 3)
+    for side in (int(MOST_PIXELS**0.5) + 10, 20_000):  # Pillow itself has an opinion of the second
+        Image.new("1", (side, side)).save(tmp_path / "b.png")
+        with pytest.raises(ScriptError, match=r"line 3 of the script shows .*b\.png, a picture of .*too large"):
+            read_slide(tmp_path / "b.png", 3)
+
+
+def test_deep_grey_slides_keep_their_greys_and_no_file_starts_a_program(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 32768, np.uint16)).save(tmp_path / "a.png")
+    assert np.all(read_slide(tmp_path / "a.png") == 128)
+    Image.new("RGB", (4, 4)).save(tmp_path / "b.eps")
+    (tmp_path / "b.png").write_bytes((tmp_path / "b.eps").read_bytes())  # Pillow hands these to Ghostscript
+    with pytest.raises(ScriptError, match="no picture that can be read"):
+        read_slide(tmp_path / "b.png", 1)
 
 
 def test_transparent_slides_show_the_background(tmp_path: Path) -> None:

@@ -56,6 +56,57 @@ def test_line_ends_of_other_systems() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("**one [pause 1] two** ~~three~~", ["one", "two three"]),
+        (r"\*one\* \[pause 1\] two", ["*one* [pause 1] two"]),
+        ("`[pause 1]` ``a `b` <c>`` `*d*` `e[f]`", ["[pause 1] a `b` <c> *d* e[f]"]),
+        ("Tom &amp; Jerry&nbsp;&lt;b&gt; &nope; AT&T", ["Tom & Jerry <b> &nope; AT&T"]),
+        (
+            '[a](https://x.org/(b) "c") [d]( e ) [f](/g/h.html) <https://x.org> <i@j.org>',
+            ["a d f https://x.org i@j.org"],
+        ),
+        ("5 <6 and a < b, c > d", ["5 <6 and a < b, c > d"]),
+        ("It was\n42. That is all.", ["It was 42. That is all."]),
+        ("cafe\u0301 co\u00adop\u200b \ufeffhere", ["caf\u00e9 coop here"]),
+        ("[one\ntwo](say: three\nfour), five", ["[one two](say: three four), five"]),
+        ("one\\\ntwo  \nthree", ["one two three"]),
+    ],
+)
+def test_markup_is_read_as_it_is_meant(text: str, spoken: list[str]) -> None:
+    assert [passage.text for passage in parsed(text).passages] == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("One\n===\n\nTwo\n---\nthree", [("title", "One"), ("title", "Two"), ("text", "")]),
+        ("> # One\n> - two\n>> three", [("title", "One"), ("bullet", "two three")]),
+        ("  # Learning C#\n# Two ##", [("title", "Learning C#"), ("title", "Two")]),
+        ("- [x] one\n• two", [("bullet", "one"), ("bullet", "two")]),
+        ("- [\U0001f44d](say: thumbs up)", [("bullet", "\U0001f44d")]),
+    ],
+)
+def test_titles_and_bullets_as_others_write_them(text: str, kinds: list[tuple[str, str]]) -> None:
+    assert [(passage.kind, passage.shown) for passage in parsed(text).passages] == kinds
+
+
+def test_commands_as_people_write_them() -> None:
+    text = 'one [Pause: 0.5 s] ![a b]( <a.png> "title") [SLIDE none] ![](a%2Epng) two'
+    commands = (Pause(0.5, 1), Slide(PICTURES["a.png"], 1), Slide(None, 1), Slide(PICTURES["a.png"], 1))
+    assert parsed(text).items == (Passage("one", "text", 1), *commands, Passage("two", "text", 1))
+
+
+def test_thousands_of_signs_that_are_not_closed_take_no_time() -> None:
+    for sign in ("*a ", "[a](b ", "`a ", "<a", "![", "[", "(["):
+        text = sign * (MOST_LETTERS // len(sign))
+        try:
+            parsed(text)
+        except ScriptError as error:
+            assert error.line in {1, None}
+
+
+@pytest.mark.parametrize(
     ("text", "line", "said"),
     [
         ("", None, "the script says nothing"),
@@ -68,6 +119,22 @@ def test_line_ends_of_other_systems() -> None:
         ("one\n\n[slide c.png]", 3, "c.png, which is not there"),
         ("![](c.png)", 1, "c.png, which is not there"),
         ("[slide]", 1, "does not say which slide"),
+        ("one [pause nan] two", 1, "a pause of 'nan'"),
+        ("one [pause 1_0] two", 1, "a pause of '1_0'"),
+        ("one\ntwo [pause 1", 2, "brackets that are not closed"),
+        ("one [Applause] two", 1, r"\[Applause\], which means nothing here"),
+        ("one [^1] two", 1, r"\[\^1\], which means nothing here"),
+        ("one\ntwo [word](say:)", 2, r"\[word\]\(say:\), which is no link and no note"),
+        ("[](say: word)", 1, "no link and no note"),
+        ("[word](saying it so)", 1, "no link and no note"),
+        ("one\n\n# \U0001f600", 3, "a title without words"),
+        ("one\n- …\n- two", 2, "a bullet without words"),
+        ("one\n- ```python", 2, "a block of code"),
+        ("a | b\n--- | ---\n1 | 2", 2, "a table"),
+        ("one\ntwo <b>three</b>", 2, "HTML"),
+        ("one <!-- not this --> two", 1, "HTML"),
+        ("---\ntitle: one\n---\ntwo", 1, "a block of metadata"),
+        ("one \U000f005bpause 1]", 1, r"U\+F005B"),
         ("one\n| a | b |", 2, "a table"),
         ("<script>", 1, "HTML"),
         ("one\n\x07", 2, r"U\+0007"),

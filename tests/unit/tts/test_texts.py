@@ -39,6 +39,7 @@ def test_notes_are_told_from_other_brackets() -> None:
         ("一つ。二つ！", ("一つ。", "二つ！")),
         ("  \n\n ", ()),
         (". . .", (".", ".", ".")),
+        ("A [U.S. Army](say: one. Two) man. Yes.", ("A [U.S. Army](say: one. Two) man.", "Yes.")),
     ],
 )
 def test_sentences(text: str, sentences: tuple[str, ...]) -> None:

@@ -289,7 +289,7 @@ def test_a_talk_that_is_done_offers_its_captions(tab: Tab) -> None:
 
 
 def test_pauses_and_slides_stand_where_they_are_and_signs_are_escaped() -> None:
-    script = parse_script("# <b>\n[pause 2]\n[slide x.png]\n\nSo <i>.\n[slide none]\n", Path)
+    script = parse_script("# \\<b>\n[pause 2]\n[slide x.png]\n\nSo \\<i>.\n[slide none]\n", Path)
     words = [(TimedWord("<b>", 0.5, 1.0),), (TimedWord("So", 3.0, 3.5),)]
     spoken = tuple(SpokenPassage(item, said) for item, said in zip(script.passages, words, strict=True))
     slides = (ShownSlide(Path("x<.png"), 2.9, 3), ShownSlide(None, 3.6, 6))
