@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musetalk.errors import SettingsError
 from musetalk.settings import problems_in, said_of
-from musetalk.utils.files import whole_file
+from musetalk.utils.files import read_at_most, whole_file
 
 PHONEMES = "speech.phonemes"  # the setting that names the file
 _FORMAT, _VERSION = "musetalk-phonemes", 1
@@ -91,9 +91,10 @@ def read_phonemes(path: Path, seconds: float) -> tuple[TimedPhoneme, ...]:
         SettingsError: The file cannot be read, is none of these, or says what cannot be; the text says what.
     """
     try:
-        if path.stat().st_size > _LARGEST:
+        content = read_at_most(path, _LARGEST)
+        if content is None:
             raise _refused("{path} is too large for phonemes", path)
-        told = _PhonemeFile.model_validate_json(path.read_bytes())
+        told = _PhonemeFile.model_validate_json(content)
     except OSError as error:
         raise _refused(f"{{path}} cannot be read ({error.strerror})", path, "check the name of the file") from error
     except ValidationError as error:

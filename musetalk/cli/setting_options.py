@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, wraps
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings, SettingField, setting_fields
 
 _FURTHER, _OFF = "further", "__off"
+_UNSAID = object()
 
 
 def with_settings(
@@ -42,6 +43,7 @@ def with_settings(
         def with_options(**values: Any) -> None:  # noqa: ANN401 - whatever options hold
             said = {field.name: _said(field, values) for field in fields}
             settings = values_of(said, values.pop(_FURTHER), renamed)
+            _refuse(settings, without)
             command(**values, settings=settings)
 
         with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -49,6 +51,20 @@ def with_settings(
         return with_options
 
     return decorate
+
+
+def _refuse(settings: Mapping[str, Any], decided: Collection[str]) -> None:
+    """Make sure that nothing is said that the command decides itself, as `--set` may.
+
+    Raises:
+        SettingsError: Something is.
+    """
+    for name in decided:
+        within: Any = settings
+        for part in name.split("."):
+            within = within.get(part, _UNSAID) if isinstance(within, Mapping) else _UNSAID
+        if within is not _UNSAID:
+            raise SettingsError(f'the setting "{name}" is decided by this command', "leave it out", names=(name,))
 
 
 def option_context(model: type[BaseModel] = RenderSettings) -> dict[str, Any]:

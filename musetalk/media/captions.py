@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from musetalk.errors import PATH, CaptionsError
+from musetalk.utils.files import read_at_most
 
 CAPTION_SUFFIXES = (".srt", ".vtt")
 _MOST_BYTES = 20_000_000
@@ -101,12 +102,12 @@ def _text_of(path: Path) -> str:
     if path.suffix.lower() not in CAPTION_SUFFIXES:
         raise CaptionsError(f"the captions {PATH} are of no kind that is known", remedy, path=path)
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise CaptionsError(f"the captions {PATH} are too large", remedy, path=path)
-        content = path.read_bytes()
+        content = read_at_most(path, _MOST_BYTES)
     except OSError as error:
         problem = f"the captions {PATH} cannot be read ({error.strerror or error})"
         raise CaptionsError(problem, "check the file's name", path=path) from error
+    if content is None:
+        raise CaptionsError(f"the captions {PATH} are too large", remedy, path=path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from musetalk.errors import PATH, MediaError, ScriptError
-from musetalk.media.pictures.decoding import opened, read_image
 from musetalk.presenter.elements import Element
 from musetalk.presenter.layout import Box, contain
 from musetalk.presenter.type_setting import draw_text
@@ -87,6 +86,8 @@ def read_slide(path: Path, line: int | None = None) -> UInt8Array:
     Raises:
         ScriptError: It is none, or too large to be opened safely.
     """
+    from musetalk.media.pictures.decoding import opened, read_image  # noqa: PLC0415 - of Pillow much, for slides alone
+
     where = "" if line is None else f"line {line} of the script shows "
     try:
         with opened(path) as picture:  # the header alone

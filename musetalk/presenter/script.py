@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from musetalk.errors import PATH, ScriptError
 from musetalk.presenter.markup import ADDRESS, Command, Words, read_markup
 from musetalk.tts.notes import without_notes
+from musetalk.utils.files import read_at_most
 
 MOST_LETTERS = 200_000  # some four hours of speech
 
@@ -112,12 +113,12 @@ def read_script(path: Path) -> Script:
         ScriptError: It cannot be read, or says what cannot be done; tells the line.
     """
     try:
-        content = path.read_bytes()
+        content = read_at_most(path, 4 * MOST_LETTERS)  # of UTF-8; before anything is made of it
     except OSError as error:
         problem = f"the script {PATH} cannot be read ({error.strerror or error})"
         raise ScriptError(problem, "check its name", path=path) from error
-    if len(content) > 4 * MOST_LETTERS:  # of UTF-8; before anything is made of it
-        raise ScriptError(f"the script {PATH} is too long ({len(content):,} bytes)", _TOO_LONG, path=path)
+    if content is None:
+        raise ScriptError(f"the script {PATH} is too long", _TOO_LONG, path=path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musetalk.errors import SpeechError
+from musetalk.errors import LimitError, SpeechError
 from musetalk.presenter.script import Passage, Pause, Script, Slide
 from musetalk.tts.sentences import says_something, split_sentences
 from musetalk.tts.types import Speech, TextToSpeech, TimedPhoneme, TimedWord
 from musetalk.utils.arrays import Float32Array
+from musetalk.utils.files import writing
 
 # Seconds of silence after what is spoken, besides what the voice itself leaves between sentences.
 _AFTER = {"title": 0.4, "bullet": 0.2, "text": 0.25}
@@ -81,7 +83,11 @@ class Talk:
 
 
 def speak_script(
-    script: Script, voice: TextToSpeech, path: Path, told: Callable[[int, int], None] = lambda _done, _all: None
+    script: Script,
+    voice: TextToSpeech,
+    path: Path,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
+    longest: float = math.inf,
 ) -> Talk:
     """Speak a script into a WAV file, sentence by sentence: memory does not grow with its length.
 
@@ -90,34 +96,43 @@ def speak_script(
         voice: Who says it.
         path: The file: int16, mono, at the voice's rate.
         told: Is told how many items of the script are spoken, and of how many.
+        longest: Seconds that the talk may last; of what comes after them nothing is spoken or written.
 
     Raises:
         SpeechError: The voice cannot say something; tells the line.
+        LimitError: The talk is too long; tells the line.
+        OutputError: The file cannot be written.
         Cancelled: By what is told.
     """
     passages, slides, phonemes = list[SpokenPassage](), list[ShownSlide](), list[TimedPhoneme]()
-    with wave.open(str(path), "wb") as file:
+    with writing(path), path.open("wb") as raw, wave.open(raw, "wb") as file:
         file.setparams((1, 2, voice.rate, 0, "NONE", ""))
 
         def now() -> float:
             return file.tell() / voice.rate
+
+        def write(sound: bytes, line: int) -> None:
+            file.writeframes(sound)
+            if now() > longest:
+                problem = f"at line {line} of the script the talk is {now():.0f} s long, and {longest:g} s are allowed"
+                raise LimitError(problem, "make it shorter or raise limits.max_seconds", limit="max_seconds")
 
         for number, item in enumerate(script.items):
             told(number, len(script.items))
             if isinstance(item, Slide):
                 slides.append(ShownSlide(item.path, now(), item.line))
             elif isinstance(item, Pause):
-                file.writeframes(_silence(item.seconds, voice.rate))
+                write(_silence(item.seconds, voice.rate), item.line)
             else:
                 words = list[TimedWord]()
                 for sentence in filter(says_something, split_sentences(item.text)):
                     start, speech = now(), _speak(voice, sentence, item.line)
                     words += [word.later(start) for word in speech.words]
                     phonemes += [sound.later(start) for sound in speech.phonemes]
-                    file.writeframes(_pcm(speech.samples))
+                    write(_pcm(speech.samples), item.line)
                 passages.append(SpokenPassage(item, tuple(words)))
-                file.writeframes(_silence(_AFTER[item.kind], voice.rate))
-        file.writeframes(_silence(_AT_THE_END, voice.rate))
+                write(_silence(_AFTER[item.kind], voice.rate), item.line)
+        write(_silence(_AT_THE_END, voice.rate), script.items[-1].line)
         told(len(script.items), len(script.items))
         return Talk(now(), tuple(passages), tuple(slides), tuple(phonemes))
 

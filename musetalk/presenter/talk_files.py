@@ -10,6 +10,7 @@ from musetalk.audio.phonemes import write_phonemes
 from musetalk.media.captions import as_srt, as_vtt
 from musetalk.presenter.captions import caption_words
 from musetalk.presenter.talk_file import TalkFile
+from musetalk.utils.files import writing
 
 TALK, PHONEMES, SRT, VTT = "talk.json", "phonemes.json", "captions.srt", "captions.vtt"
 
@@ -52,13 +53,14 @@ def write_talk_files(talk: TalkFile, folder: Path) -> TalkFiles:
     """Write a talk and its captions into a folder.
 
     Raises:
-        OSError: They cannot be written.
+        OutputError: They cannot be written.
     """
     files = TalkFiles(talk, folder)
     captions = caption_words(each.words for each in talk.talk.passages)
-    talk.write(folder / TALK)
-    if talk.talk.phonemes:
-        write_phonemes(folder / PHONEMES, talk.talk.phonemes)
-    files.srt.write_text(as_srt(captions), "utf-8")
-    files.vtt.write_text(as_vtt(captions), "utf-8")
+    with writing(folder):
+        talk.write(folder / TALK)
+        if talk.talk.phonemes:
+            write_phonemes(folder / PHONEMES, talk.talk.phonemes)
+        files.srt.write_text(as_srt(captions), "utf-8")
+        files.vtt.write_text(as_vtt(captions), "utf-8")
     return files

@@ -30,6 +30,17 @@ def readable(path: Path | str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def read_at_most(path: Path, most: int) -> bytes | None:
+    """Return what is in a file; None: more than so many bytes, of which no more are read, be it a device.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    return content if len(content) <= most else None
+
+
 def fitting_name(stem: str, ending: str) -> str:
     """Return a file's name with an ending, the stem cut to what a file's name may have."""
     room = NAME_BYTES - len(os.fsencode(ending))
@@ -144,6 +155,19 @@ def whole_file(path: Path, unwritable: Callable[[Path, OSError], OutputError] = 
     finally:
         with suppress(OSError):  # it has its name, or could never be made
             partial.unlink()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell of a file, or of files in a folder, that cannot be written inside the `with` block.
+
+    Raises:
+        OutputError: They cannot be.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _ending(path: Path) -> str:

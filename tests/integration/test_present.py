@@ -219,6 +219,13 @@ def test_words_that_are_no_choice_are_told(face: Path, tmp_path: Path) -> None:
         assert "choose one of" in said
 
 
+@pytest.mark.parametrize("setting", ["frame_steps=[]", "speech.phonemes=x.json", "length=loop", "captions=x.srt"])
+def test_what_a_talk_decides_itself_is_not_set(face: Path, tmp_path: Path, setting: str) -> None:
+    code, _, said = musetalk("present", script_in(tmp_path), face, "-o", tmp_path / "a.mp4", "--set", setting)
+    assert code == 2
+    assert f'"{setting.partition("=")[0]}" is decided by this command' in said
+
+
 def test_captions_do_not_overwrite_what_is_read(engine: LipSync, face: Path, tmp_path: Path) -> None:
     source = tmp_path / "talk.srt"
     source.write_bytes(face.read_bytes())

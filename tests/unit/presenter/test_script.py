@@ -169,6 +169,11 @@ def test_files_that_are_no_script(tmp_path: Path, content: bytes, said: str) -> 
         read_script(path)
 
 
+def test_of_a_device_no_more_is_read_than_a_script_may_have() -> None:
+    with pytest.raises(ScriptError, match="/dev/zero is too long"):
+        read_script(Path("/dev/zero"))
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ScriptError, match=r"talk\.md cannot be read"):
         read_script(tmp_path / "talk.md")

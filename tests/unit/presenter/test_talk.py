@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetalk.errors import SpeechError
+from musetalk.errors import LimitError, OutputError, SpeechError
 from musetalk.presenter.script import parse_script
 from musetalk.presenter.talk import Talk, speak_script
 from musetalk.tts.hibari import HibariVoice
@@ -70,3 +70,15 @@ def test_pauses_and_slides_come_where_they_stand(spoken: tuple[Talk, Path]) -> N
 def test_what_cannot_be_said_is_told_with_its_line(voice: HibariVoice, tmp_path: Path) -> None:
     with pytest.raises(SpeechError, match='in line 3 of the script, "日本語"'):
         speak_script(parse_script("Hello.\n\nNow 日本語.", lambda _: None), voice, tmp_path / "voice.wav")
+
+
+def test_a_talk_that_becomes_too_long_ends_there(voice: HibariVoice, tmp_path: Path) -> None:
+    path, script = tmp_path / "voice.wav", "Hi.\n\n" + "[pause 30]\n" * 1000
+    with pytest.raises(LimitError, match="at line 5 of the script the talk is 91 s long, and 80 s are allowed"):
+        speak_script(parse_script(script, lambda _: None), voice, path, longest=80)
+    assert path.stat().st_size < 100 * 48_000
+
+
+def test_where_there_is_no_room_it_is_told(voice: HibariVoice, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"voice\.wav.* cannot be written"):
+        speak_script(parse_script("Hi.", lambda _: None), voice, tmp_path / "gone" / "voice.wav")
