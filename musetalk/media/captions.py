@@ -17,7 +17,7 @@ from musetalk.utils.files import read_at_most
 CAPTION_SUFFIXES = (".srt", ".vtt")
 _MOST_BYTES = 20_000_000
 _ARROW = "-->"
-_CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*{_ARROW}\s*{_CLOCK}(?:\s.*)?")
 _LIKE_TIMES = re.compile(r"\s*\d+:\d+(?::\d+)?[.,:]\d+\b")
 _NO_CAPTION = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)\b")
@@ -58,6 +58,7 @@ def read_captions(path: Path) -> tuple[Caption, ...]:
     for number, block in _blocks(text):
         at = next((place for place, line in enumerate(block[:2]) if _ARROW in line), None)
         if at is not None:
+            _refuse_another(block, at + 1, path, number)
             said = tuple(filter(None, (_plain(line, entities=vtt) for line in block[at + 1 :])))
             found.append(Caption(said, *_times(block[at], path, number + at), number + at))
         elif vtt and _NO_CAPTION.match(block[0]):
@@ -131,6 +132,24 @@ def _blocks(text: str) -> Iterator[_Block]:
             block = []
     if block:
         yield first, block
+
+
+def _refuse_another(block: Sequence[str], first: int, path: Path, number: int) -> None:
+    """Make sure that no caption begins within another one, whose words it would be.
+
+    Args:
+        block: Lines.
+        first: Which of them is the first that is read.
+        path: The file.
+        number: Of the block's first line in it.
+
+    Raises:
+        CaptionsError: One does.
+    """
+    for place in range(first, len(block)):
+        if _TIMES.fullmatch(block[place]):
+            problem = f"line {number + place} of the captions {PATH} begins another one within one"
+            raise CaptionsError(problem, "put an empty line between them", path=path, line=number + place)
 
 
 def _times(line: str, path: Path, number: int) -> tuple[float, float]:

@@ -66,13 +66,13 @@ def _timed(
     else:
         return words, phonemes, ()
     _log.info("words are timed by their lengths: %s", why)
-    heard = _heard(samples, voice)
+    heard = _heard(samples)
     words = time_by_length(heard, float(_FRAMES), sentences, reader)
     note = f"when words are spoken in the recording is told from their lengths ({why})"
     return words, (), (note, *_notes_on_pace(sentences, float(heard.sum() / _FRAMES)))
 
 
-def _heard(samples: Float32Array, voice: Voice) -> BoolArray:
+def _heard(samples: Float32Array) -> BoolArray:
     """Return in which frames somebody speaks: bool [N].
 
     Raises:
@@ -81,7 +81,7 @@ def _heard(samples: Float32Array, voice: Voice) -> BoolArray:
     frames = int(len(samples) * _FRAMES / SPEECH_RATE)
     heard = measure_envelope([samples], fps=_FRAMES, frame_count=max(1, frames)).heard
     if not heard.any():
-        raise VoiceError(f'nobody speaks in "{voice.path.name}"', "give the recording of the script")
+        raise VoiceError("nobody speaks in the recording", "give the recording of the script")
     return np.asarray(heard)
 
 
