@@ -41,7 +41,7 @@ def present(
         str, typer.Option(help="full: the presenter alone; split: beside the words; slides: small.")
     ] = "full",
     aspect: Annotated[str, typer.Option(help="16:9, 9:16 or 1:1.")] = "16:9",
-    voice: Annotated[str, typer.Option(help="What reads aloud: hibari, espeak.")] = "hibari",
+    voice: Annotated[str, typer.Option(help="What reads aloud: hibari, espeak, kokoro:NAME, piper:NAME.")] = "hibari",
     language: Annotated[str, typer.Option(help="Of a voice that speaks several, as de or pt-br.")] = "",
     voice_file: Annotated[
         Path | None, typer.Option("--voice-file", help="A recording of the script, in place of a voice that reads it.")

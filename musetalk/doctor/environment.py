@@ -21,6 +21,8 @@ from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.media.writer import try_encoder
 from musetalk.pipeline.report import versions
 from musetalk.settings import DetectorSettings, EncoderSettings, RenderSettings
+from musetalk.tts.registry import VoiceRegistry
+from musetalk.tts.spec import VoiceSpec
 from musetalk.utils.extensions import Broken
 from musetalk.weights import lacking
 from musetalk.weights.catalog import FACE_PARSING, LANDMARKS
@@ -65,7 +67,21 @@ def examine(registry: BackendRegistry, models_dir: Path) -> dict[str, list[tuple
             *((each.name, "; ".join(each.lacks(models_dir)) or f"ready: {each.summary}") for each in steps),
             *_unusable(steps.broken),
         ],
+        "Voices": [
+            *((each.name, "; ".join(each.lacks(models_dir)) or f"ready: {each.title}") for each in _voices(models_dir)),
+            *_unusable(VoiceRegistry().broken),
+        ],
     }
+
+
+def _voices(models_dir: Path) -> Iterable[VoiceSpec]:
+    """Yield what reads texts aloud; of those that share their files and lack the same, the first."""
+    files = set[tuple[str, ...]]()
+    for voice in VoiceRegistry().voices(models_dir):
+        own = (voice.weight_set or voice.name, *voice.missing())
+        if own not in files:
+            files.add(own)
+            yield voice
 
 
 def _unusable(broken: Iterable[Broken]) -> list[tuple[str, str]]:

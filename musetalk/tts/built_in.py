@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from musetalk.tts.espeak_library import lacks_espeak
 from musetalk.tts.spec import Reading, VoiceSpec
 from musetalk.tts.types import TextToSpeech
 from musetalk.weights.part_spec import Place
@@ -27,11 +28,5 @@ def _espeak(reading: Reading, _place: Place) -> TextToSpeech:
     return EspeakVoice(reading.language, reading.speed)
 
 
-def _espeak_lacks() -> tuple[str, ...]:
-    if find_spec("espeakng_loader") is not None:
-        return ()
-    return ('the package espeakng-loader is not installed: pip install "musetalk-hybrid[espeak]"',)
-
-
 HIBARI = VoiceSpec("hibari", "Heart, American English", ("en-us",), _hibari, missing=_hibari_lacks)
-ESPEAK = VoiceSpec("espeak", "espeak-ng, a hundred languages", (), _espeak, missing=_espeak_lacks)
+ESPEAK = VoiceSpec("espeak", "espeak-ng, a hundred languages", (), _espeak, missing=lacks_espeak)

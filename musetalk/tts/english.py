@@ -13,7 +13,7 @@ from musetalk.errors import SpeechError
 from musetalk.tts.notes import Piece, read_notes, without_notes
 
 STRESS = "ˈˌ"  # stands before a syllable, and is as long as its first part
-CARRIED = " ːʰʲ̃"  # what was said just before goes on into these
+CARRIED = " -'ːˑʰʲʷˤ˞̧̩̪̯̺̻̝̃̊12345"  # what was said just before goes on into these
 MARKS = ';:,.!?—…"“”()'  # of which no sound is made
 
 # What is longer is no word, and read in parts: reading one takes `hibari-tts` the cube of its length, a minute for some

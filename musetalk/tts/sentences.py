@@ -22,13 +22,18 @@ def split_sentences(text: str) -> tuple[str, ...]:
     """Return the sentences of a text, without the space around them. Empty lines end one, too; no note does."""
     sentences = list[str]()
     for paragraph in re.split(r"\n\s*\n", text):
-        start, noted = 0, {place for note in notes_in(paragraph) for place in note}
-        for end in _END.finditer(paragraph):
-            if end.start() not in noted and _ends(paragraph, end):
-                sentences.append(paragraph[start : end.end()])
-                start = end.end()
+        start = 0
+        for end in sentence_ends(paragraph):
+            sentences.append(paragraph[start:end])
+            start = end
         sentences.append(paragraph[start:])
     return tuple(" ".join(sentence.split()) for sentence in sentences if sentence.strip())
+
+
+def sentence_ends(text: str) -> tuple[int, ...]:
+    """Return where the sentences of a paragraph end, behind their marks; one without a mark at its end is left out."""
+    noted = {place for note in notes_in(text) for place in note}
+    return tuple(end.end() for end in _END.finditer(text) if end.start() not in noted and _ends(text, end))
 
 
 def says_something(sentence: str) -> bool:

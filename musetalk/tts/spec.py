@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from musetalk.tts.types import TextToSpeech
 from musetalk.weights.part_spec import PartSpec, Place
@@ -23,15 +24,37 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceSpec(PartSpec):
-    """A voice that reads texts aloud.
+class AnyVoice(PartSpec):
+    """A voice, or several.
 
     Attributes:
         title: What people call it.
+    """
+
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpec(AnyVoice):
+    """A voice that reads texts aloud.
+
+    Attributes:
         languages: Which it speaks, as "en-us"; empty: more than are listed here, it says itself which it does not.
         load: Loads it.
     """
 
-    title: str
     languages: tuple[str, ...]
     load: Callable[[Reading, Place], TextToSpeech]
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceFamily(AnyVoice):
+    """Voices of one kind, which are named with it: "piper:en_US-lessac-medium".
+
+    Attributes:
+        voices: Returns those that there are, given the folder of models: published ones, and whose files lie there.
+        remedy: What to do about one that is not among them.
+    """
+
+    voices: Callable[[Path], tuple[VoiceSpec, ...]]
+    remedy: str

@@ -18,7 +18,10 @@ def time_words(written: Sequence[str], read: Sequence[TimedWord]) -> tuple[Timed
         written: Words.
         read: As they were read, in order.
     """
-    matcher = SequenceMatcher(None, [_core(word) for word in written], [_core(word.text) for word in read], False)
+    # Marks alone are like nothing: a dash is no dollar.
+    spelled = [_core(word) or f"written {number}" for number, word in enumerate(written)]
+    heard_as = [_core(word.text) or f"read {number}" for number, word in enumerate(read)]
+    matcher = SequenceMatcher(None, spelled, heard_as, False)
     timed = list[TimedWord]()
     for kind, first, last, start, stop in matcher.get_opcodes():
         words, heard = written[first:last], read[start:stop]

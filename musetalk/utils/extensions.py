@@ -128,7 +128,12 @@ FRAME_STEPS = Extension(
 VOICES = Extension(
     "speaking voice",
     "musetalk.voices",
-    {"hibari": "musetalk.tts.built_in:HIBARI", "espeak": "musetalk.tts.built_in:ESPEAK"},
+    {
+        "hibari": "musetalk.tts.built_in:HIBARI",
+        "espeak": "musetalk.tts.built_in:ESPEAK",
+        "piper": "musetalk.tts.families:PIPER",
+        "kokoro": "musetalk.tts.families:KOKORO",
+    },
 )
 
 

@@ -23,6 +23,8 @@ _BESIDES = {
     "gfpgan": "GFPGAN, which enhances painted faces, for any backend",
     "landmarks": "68 landmarks: closer crops of faces",
     "yunet": "YuNet, a small face detector, for any backend",
+    **{name: "a voice of Piper, which reads scripts aloud" for name in WEIGHT_SETS if name.startswith("piper:")},
+    "kokoro": "Kokoro, which reads scripts aloud in seven languages",
 }
 _log = logging.getLogger(__name__)
 

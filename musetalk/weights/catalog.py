@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
+from musetalk.weights.voice_catalog import KOKORO, PIPER_VOICES
 from musetalk.weights.weight_file import HubPlace, UrlPlace, WeightFile
 
 _MUSETALK = "TMElyralab/MuseTalk", "2bcb936e2fddb4d86db4c62fd45b387d0c061571"
@@ -213,7 +214,7 @@ GFPGAN = WeightFile(
 
 # What `python -m musetalk weights` knows besides the files that registered backends name: taesd is no backend but the
 # quick decoder that MuseTalk's can be told to use, faces what any backend may find and mask faces with, and gfpgan what
-# may enhance the faces that any of them painted.
+# may enhance the faces that any of them painted. Voices read scripts aloud.
 WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
     {
         "musetalk-v15": MUSETALK_V15,
@@ -225,5 +226,7 @@ WEIGHT_SETS: Mapping[str, tuple[WeightFile, ...]] = MappingProxyType(
         "gfpgan": (GFPGAN,),
         "landmarks": (LANDMARKS,),
         "yunet": (YUNET,),
+        **{f"piper:{name}": files for name, files in PIPER_VOICES.items()},
+        "kokoro": KOKORO,
     }
 )

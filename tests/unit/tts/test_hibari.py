@@ -9,8 +9,8 @@ import pytest
 
 from musetalk.errors import SpeechError
 from musetalk.tts.english import EnglishReader
-from musetalk.tts.hibari import HibariVoice
-from musetalk.tts.hibari_model import UNIT, HibariModel
+from musetalk.tts.hibari import LENGTHS, UNIT, HibariVoice
+from musetalk.tts.onnx_graph import open_model
 from musetalk.tts.types import Speech
 
 
@@ -29,11 +29,14 @@ def test_the_network_tells_the_length_of_each_phoneme() -> None:
     from hibari.tts import ASSETS  # noqa: PLC0415
 
     ids = [0, 58, 156, 69, 58, 83, 4, 0]  # "pˈɑpə."
-    sound, lengths = HibariModel(Path(ASSETS) / "hibari.onnx").run(ids, 1.0)
+    session, tensor = open_model(Path(ASSETS) / "hibari.onnx", LENGTHS)
+    assert tensor == "/Clip_output_0"
+    given = {"ids": np.array([ids]), "speed": np.ones(1, np.float32)}
+    *sound, lengths = session.run(None, given)
     assert lengths.shape == (len(ids),)
     assert np.array_equal(lengths, np.round(lengths))
-    frames = sound[-1].shape[0]
-    assert [each.shape for each in sound] == [(601, frames)] * 5 + [(frames,)]
+    frames = sound[-1].shape[-1]
+    assert [each.shape[1:] for each in sound] == [(601, frames)] * 5 + [(frames,)]
     assert lengths.sum() * 2 == frames
 
 

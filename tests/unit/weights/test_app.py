@@ -19,7 +19,7 @@ from musetalk.webui.form.backend_picker import backend_entries
 from musetalk.webui.html.plain_words import Reader
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.tabs.models import ModelsHandlers, problems_of
-from musetalk.weights import MUSETALK_V15
+from musetalk.weights import MUSETALK_V15, WEIGHT_SETS
 from tests.helpers.downloading import ended, halfway
 from tests.helpers.errors import raises_kind
 from tests.helpers.hub import LARGE, SMALL, UNET, Hub, reading
@@ -206,6 +206,8 @@ class TestSets:
             "gfpgan",
             "landmarks",
             "yunet",
+            *(name for name in WEIGHT_SETS if name.startswith("piper:")),
+            "kokoro",
         ]
 
     def test_backends_that_lack_files_point_to_the_download(
