@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _TIMEOUT = 3600.0
 _TIMED_OUT = 124  # as timeout(1) has it
+_BY_ITSELF, _FRAME = "musetalk: ", " \u2502\u256d\u2570\u2500\u256e\u256f"
+_LONGEST = 1e6  # seconds; more is for ever
+_STOPPED = 130  # as of `python -m musetalk` that is stopped
 _ENDING = 10.0  # seconds that a render that is stopped has to clean up
 
 
@@ -25,13 +31,57 @@ def main(argv: Sequence[str] | None = None) -> int:
     Prints one object: {"success": true, "output": ..., "report": {...}}, or {"success": false, "error": ...}.
     """
     flags = _parser().parse_args(argv)
-    code, told = _render(flags)
-    sys.stdout.write(f"{json.dumps(told, ensure_ascii=True)}\n")
+    try:
+        with _stopped_by_signals():
+            code, told = _render(flags)
+    except KeyboardInterrupt:
+        code, told = _STOPPED, _failed("it was stopped")
+    _print(told)
     return code
 
 
+def _print(told: dict[str, Any]) -> None:
+    sys.stdout.write(f"{json.dumps(told, ensure_ascii=True)}\n")
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Raise KeyboardInterrupt where this process is asked to end, so that the render does not outlive it."""
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers in JSON also where it does not understand what it was given."""
+
+    def error(self, message: str) -> NoReturn:
+        _print(_failed(message))
+        super().error(message)
+
+
+def _seconds(text: str) -> float:
+    """Return a time limit.
+
+    Raises:
+        ValueError: It is none.
+    """
+    seconds = float(text)
+    if not seconds >= 0 or math.isnan(seconds):
+        raise ValueError
+    return min(seconds, _LONGEST)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m scripts.musetalk_wrapper",
         description="Let a picture or a video speak a voice, in a process of its own; prints JSON.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -41,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--image", "--video", type=Path, required=True, help="picture, video, or folder of pictures")
     add("--output", type=Path, required=True, help="file to make: .mp4, .mov, .m4v or .mkv")
     add("--backend", default="auto", help="what paints the mouth")
-    add("--timeout", type=float, default=_TIMEOUT, help="seconds until it is given up")
+    add("--timeout", type=_seconds, default=_TIMEOUT, help="seconds until it is given up")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting of musetalk render; may repeat")
     return parser
 
@@ -49,19 +99,13 @@ def _parser() -> argparse.ArgumentParser:
 def _render(flags: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [
-            sys.executable,
-            "-m",
-            "musetalk",
-            "render",
-            str(flags.image),
-            str(flags.audio),
-            "-o",
-            str(flags.output),
-        ]
+        command = [sys.executable, "-m", "musetalk", "render", "-o", str(flags.output)]
         command += ["--report", str(report), "--quiet", "--backend", flags.backend]
         command += [part for each in flags.set for part in ("--set", each)]
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        command += ["--", str(flags.image), str(flags.audio)]  # whose names may begin with a dash
+        child = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+        )
         try:
             _, said = child.communicate(timeout=flags.timeout)
         except subprocess.TimeoutExpired:
@@ -71,9 +115,7 @@ def _render(flags: argparse.Namespace) -> tuple[int, dict[str, Any]]:
             _end(child)
             raise
         if child.returncode != 0:
-            return child.returncode, _failed(
-                (said.strip().splitlines() or ["it failed"])[-1].removeprefix("musetalk: ")
-            )
+            return child.returncode, _failed(_problem(said))
         told = json.loads(report.read_text("utf-8"))
     return 0, {"success": True, "output": str(flags.output), "report": told}
 
@@ -86,6 +128,15 @@ def _end(child: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
+
+
+def _problem(said: str) -> str:
+    """Return what a render said last, of itself or of its options, which it frames."""
+    lines = [
+        line for line in (each.strip(" \u2502\u256d\u2570\u2500\u256e\u256f") for each in said.splitlines()) if line
+    ]
+    own = [line.removeprefix(_BY_ITSELF) for line in lines if line.startswith(_BY_ITSELF)]
+    return (own or lines or ["it failed"])[-1]
 
 
 def _failed(error: str) -> dict[str, Any]:

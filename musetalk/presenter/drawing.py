@@ -57,7 +57,7 @@ def draw_element(element: Element) -> Layer:
         ScriptError: Its slide cannot be read.
     """
     if element.picture is not None:
-        return _draw_slide(element.picture, element.box)
+        return _draw_slide(element.picture, element.box, element.script_line)
     box = element.box
     colors = np.empty((box.height, box.width, 3), np.float32)
     colors[...] = _PLATE
@@ -88,7 +88,7 @@ def read_slide(path: Path, line: int | None = None) -> UInt8Array:
     """
     from musetalk.media.pictures.decoding import opened, read_image  # noqa: PLC0415 - of Pillow much, for slides alone
 
-    where = "" if line is None else f"line {line} of the script shows "
+    where = "there is " if line is None else f"line {line} of the script shows "
     try:
         with opened(path) as picture:  # the header alone
             if picture.width * picture.height > MOST_PIXELS:
@@ -101,8 +101,8 @@ def read_slide(path: Path, line: int | None = None) -> UInt8Array:
         ) from error
 
 
-def _draw_slide(path: Path, box: Box) -> Layer:
-    picture = read_slide(path)
+def _draw_slide(path: Path, box: Box, line: int | None = None) -> Layer:
+    picture = read_slide(path, line)
     place = contain((picture.shape[1], picture.shape[0]), box)
     smaller = place.width < picture.shape[1]
     scaled = cv2.resize(

@@ -54,6 +54,7 @@ class Element:
         lines: Its texts.
         plate: Whether it stands on a plate of its own.
         picture: Of a slide.
+        script_line: Of the script, that shows the slide.
     """
 
     kind: ElementKind
@@ -63,6 +64,7 @@ class Element:
     lines: tuple[Line, ...] = ()
     plate: bool = False
     picture: Path | None = None
+    script_line: int | None = None
 
 
 def elements_of(talk: Talk, places: Places, captions: Sequence[Caption]) -> tuple[Element, ...]:
@@ -206,7 +208,7 @@ def _slides(slides: Sequence[ShownSlide], seconds: float, box: Box) -> Iterator[
     for slide, follows in zip_longest(slides, slides[1:]):
         stop = seconds if follows is None else follows.start
         if slide.path is not None and stop > slide.start:
-            yield Element("slide", slide.start, stop, box, picture=slide.path)
+            yield Element("slide", slide.start, stop, box, picture=slide.path, script_line=slide.line)
 
 
 def _outside(element: Element, slides: Iterable[Element]) -> Iterator[Element]:

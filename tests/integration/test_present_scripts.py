@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from musetalk.utils.arrays import UInt8Array
 from scripts import musetalk_wrapper, presgen
 from tests.helpers.command import musetalk
 from tests.helpers.media import decode, tone, write_video, write_wav
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -80,3 +83,36 @@ def test_the_wrapper_gives_up_in_time(face: Path, tmp_path: Path, capsys: pytest
     code, told = wrapped(capsys, "--audio", voice, "--image", face, "--output", tmp_path / "a.mp4", "--timeout", 0)
     assert (code, told["success"]) == (124, False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["voice.wav"]
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "soon"])
+def test_the_wrapper_answers_in_json_where_it_understands_nothing(
+    face: Path, capsys: pytest.CaptureFixture[str], seconds: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        wrapped(capsys, "--audio", "a.wav", "--image", face, "--output", "a.mp4", "--timeout", seconds)
+    assert end.value.code == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["success"], "--timeout" in told["error"]) == (False, True)
+
+
+def test_names_that_look_like_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("--audio=-a.wav", "--image=-b.png", "--output", tmp_path / "a.mp4", "--timeout", "inf")
+    code, told = wrapped(capsys, *given, "--backend", "preview")
+    assert (code, told["success"]) == (1, False)
+    assert '"-b.png"' in str(told["error"])
+
+
+def test_a_wrapper_that_is_stopped_stops_its_render(face: Path, tmp_path: Path) -> None:
+    voice, folder = write_wav(tmp_path / "voice.wav", tone(60)), tmp_path / "out"
+    command = [sys.executable, "-m", "scripts.musetalk_wrapper", "--audio", voice, "--image", face]
+    command += ["--output", folder / "a.mp4", "--backend", "preview"]
+    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    try:
+        until(lambda: any(folder.glob(".musetalk-*")))  # it renders
+        child.terminate()
+        told = json.loads(child.communicate(timeout=60)[0])
+    finally:
+        child.kill()
+    assert (child.returncode, told["success"], told["error"]) == (130, False, "it was stopped")
+    assert list(folder.iterdir()) == []
