@@ -173,6 +173,18 @@ class SettingsError(MuseTalkError):
         self.names = tuple(names)
 
 
+class ManifestError(SettingsError):
+    """A manifest of a batch cannot be used; nothing was done."""
+
+    kind = "manifest"
+
+
+class LedgerError(SettingsError):
+    """The ledger of a batch is damaged, another batch's, or in use."""
+
+    kind = "ledger"
+
+
 class BackendError(MuseTalkError):
     """What finds, paints or enhances faces is unknown, lacks something, or failed; mostly one of the kinds below."""
 

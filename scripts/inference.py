@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from musetalk.cli.main import render_tasks, run
-from musetalk.cli.options import FAILED
+from musetalk.cli.batch import render_rows, told_end
+from musetalk.cli.main import run
 from scripts.upstream import read_request
 
 
@@ -25,9 +25,7 @@ def _render(argv: Sequence[str] | None) -> None:
     from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415 - so that --help is quick
 
     beside = FileUses().reading(request.config, "the file of tasks")
-    results = render_tasks(list(request.tasks), {}, LipSync(own_process=True), beside, quiet=False)
-    if any(result.report is None for result in results):
-        sys.exit(FAILED)
+    sys.exit(told_end(render_rows(request.rows, LipSync(own_process=True), beside, quiet=False), None))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from musetalk.errors import SettingsError
 from musetalk.settings import AUTO, RenderSettings, merge_settings, setting_fields
 
 if TYPE_CHECKING:
-    from musetalk.cli.tasks import Task
+    from musetalk.batch.rows import Row
 
 BACKENDS = {"v15": "musetalk-v15", "v1": "musetalk-v1"}
 _CHECKPOINTS = {"v15": Path("musetalkV15", "unet.pth"), "v1": Path("musetalk", "pytorch_model.bin")}
@@ -46,12 +46,12 @@ class Request:
     """What a command line asks for.
 
     Attributes:
-        tasks: What to render; the flags are among their settings.
+        rows: What to render; the flags are among their settings.
         notices: What the user should know of flags that have no effect here, a line each.
         config: The file of tasks.
     """
 
-    tasks: tuple[Task, ...]
+    rows: tuple[Row, ...]
     notices: tuple[str, ...]
     config: Path
 
@@ -78,12 +78,12 @@ def read_request(argv: Sequence[str] | None = None, *, gpus: int | None = None) 
 
         BackendRegistry().get(flags.backend)
     RenderSettings.parse(values)  # before any task: a flag that cannot work is no task's fault
-    tasks = _tasks(flags, values)
+    rows = _rows(flags, values)
     notices += without_effect(parser, flags)
-    if flags.version == "v15" and (flags.bbox_shift or any(task.settings["bbox_shift"] for task in tasks)):
+    if flags.version == "v15" and (flags.bbox_shift or any(row.settings["bbox_shift"] for row in rows)):
         notices.append("bbox_shift has no effect with --version v15, as in MuseTalk; python -m musetalk heeds it")
-        tasks = [replace(task, settings={**task.settings, "bbox_shift": 0}) for task in tasks]
-    return Request(tuple(tasks), tuple(notices), flags.inference_config)
+        rows = [replace(row, settings={**row.settings, "bbox_shift": 0}) for row in rows]
+    return Request(tuple(rows), tuple(notices), flags.inference_config)
 
 
 def values_of(flags: argparse.Namespace, gpus: int | None = None) -> tuple[dict[str, Any], list[str]]:
@@ -237,10 +237,10 @@ def without_effect(
     return [f"--{name} has no effect{why[name]}" for name in given]
 
 
-def _tasks(flags: argparse.Namespace, values: dict[str, Any]) -> list[Task]:
+def _rows(flags: argparse.Namespace, values: dict[str, Any]) -> list[Row]:
     """The file's tasks, with the flags below what they say themselves, and results where MuseTalk puts them."""
-    from musetalk.cli.tasks import read_tasks  # noqa: PLC0415
+    from musetalk.batch.manifest import read_manifest  # noqa: PLC0415
 
     place = flags.result_dir / (flags.backend or flags.version)
-    tasks = read_tasks(flags.inference_config, place, result_name=flags.output_vid_name)
-    return [replace(task, settings=merge_settings(values, task.settings)) for task in tasks]
+    rows = read_manifest(flags.inference_config, place, result_name=flags.output_vid_name)
+    return [replace(row, settings=merge_settings(values, row.settings)) for row in rows]

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from musetalk.cli.app import serve_app
 from musetalk.cli.avatar import app as avatar_app
 from musetalk.cli.avatar import speak
+from musetalk.cli.batch import batch, render_rows, told_end
 from musetalk.cli.compare import compare
 from musetalk.cli.inspect import inspect
 from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal
@@ -24,11 +25,6 @@ from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.weights import app as weights_app
 from musetalk.errors import Cancelled, MuseTalkError, SettingsError, one_line
 from musetalk.utils.files import readable
-
-if TYPE_CHECKING:
-    from musetalk.cli.tasks import Task, TaskResult
-    from musetalk.lipsync import LipSync
-    from musetalk.pipeline.file_uses import FileUses
 
 app = typer.Typer(
     name="musetalk",
@@ -97,71 +93,21 @@ def _render_one(
 def _render_config(
     config: Path, result_dir: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
 ) -> None:
-    from musetalk.cli.tasks import read_tasks  # noqa: PLC0415
+    from musetalk.batch.manifest import read_manifest  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
     from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
     from musetalk.pipeline.report import save_json  # noqa: PLC0415
 
     beside = FileUses().reading(config, "the file of tasks").writing(report_path, "the report")
-    results = render_tasks(read_tasks(config, result_dir), values, LipSync(own_process=True), beside, quiet=quiet)
+    rows = read_manifest(config, result_dir, overrides=values)
+    made = render_rows(rows, LipSync(own_process=True), beside, quiet=quiet)
     if report_path is not None:
-        entries = [
-            {
-                "task": each.task,
-                "error": each.error,
-                "error_kind": each.error_kind,
-                "report": each.report.to_dict() if each.report else None,
-            }
-            for each in results
-        ]
-        save_json(entries, report_path)
-    if any(result.report is None for result in results):
-        raise typer.Exit(FAILED)
-
-
-def render_tasks(
-    tasks: list[Task], overrides: dict[str, Any], engine: LipSync, beside: FileUses, *, quiet: bool
-) -> list[TaskResult]:
-    """Render one task after the other and say how each ended; a failed one does not stop the rest.
-
-    Args:
-        tasks: What to do.
-        overrides: Settings that win over those of the tasks.
-        engine: What renders.
-        beside: Files that are read and written beside the tasks' own.
-        quiet: Show no progress.
-
-    Raises:
-        Cancelled: The user stopped it.
-        OutputError: One file would be written over another one that the batch reads or writes; nothing was done.
-    """
-    from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
-    from musetalk.cli.tasks import check_batch, run_tasks  # noqa: PLC0415
-    from musetalk.pipeline.report import RenderReport  # noqa: PLC0415
-    from musetalk.settings import RenderSettings  # noqa: PLC0415
-    from musetalk.utils.units import counted  # noqa: PLC0415
-
-    check_batch(tasks, overrides, engine.files, beside)
-    with cancel_on_signal() as cancel:
-
-        def render_task(task: Task, settings: RenderSettings) -> RenderReport:
-            with shown_progress(quiet) as show:
-                return engine.render(task.video, task.voice, task.out, settings, on_progress=show, cancel=cancel)
-
-        results = []
-        for result in run_tasks(tasks, overrides, render_task):
-            results.append(result)
-            if result.report is None:
-                typer.echo(f"{result.task}: failed: {result.error}")
-            else:
-                notice = engine.registry.get(result.report.backend).notice
-                typer.echo(f"{result.task}: {describe(result.report, notice)}")
-    failed = sum(result.report is None for result in results)
-    typer.echo(f"{len(results) - failed} of {counted(len(results), 'task')} done")
-    return results
+        save_json(made.to_dict(reports=True), report_path)
+    raise typer.Exit(told_end(made, report_path))
 
 
 app.command("app")(serve_app)
+app.command(context_settings=option_context())(batch)
 app.command(context_settings=option_context())(speak)
 app.command("present", context_settings=option_context())(present)
 app.command(context_settings=option_context())(compare)

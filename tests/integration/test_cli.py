@@ -138,7 +138,7 @@ def test_names_that_are_no_text_are_only_names(
     )
     assert (code, complaint) == (0, "")
     assert r"caf\udce9.mp4" in said
-    assert json.loads((tmp_path / report).read_bytes())[0]["report"]["output"] == out
+    assert json.loads((tmp_path / report).read_bytes())["rows"][0]["report"]["output"] == out
     assert (tmp_path / out).is_file()
 
 
@@ -234,12 +234,12 @@ def test_a_batch_goes_on_after_a_failure_and_says_so(picture: Path, word: Path, 
         "render", "--config", config, "--result-dir", results, "--report", tmp_path / "r.json", "-q"
     )
     assert code == 1
-    assert "1 of 2 tasks done" in said
+    assert "1 of 2 rows done" in said
     assert "Preview backend" in said
     assert [path.name for path in results.iterdir()] == ["good.mp4"]
-    entries = json.loads((tmp_path / "r.json").read_text())
-    assert [entry["error"] is None for entry in entries] == [False, True]
-    assert [entry["error_kind"] for entry in entries] == ["media", None]
+    entries = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert [entry["state"] for entry in entries] == ["failed", "done"]
+    assert [entry["error_kind"] for entry in entries] == ["media", ""]
     assert entries[1]["report"]["settings"]["bbox_shift"] == 3
 
 

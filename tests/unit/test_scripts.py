@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.cli.tasks import Task
+from musetalk.batch.rows import Row
 from musetalk.errors import SettingsError
 from musetalk.settings import RenderSettings
 from scripts.inference import main
@@ -40,7 +40,7 @@ def one_task(tmp_path: Path) -> str:
 
 def read(flags: str, gpus: int = 1) -> tuple[RenderSettings, Request]:
     request = read_request(flags.split(), gpus=gpus)
-    return RenderSettings.parse(request.tasks[0].settings), request
+    return RenderSettings.parse(dict(request.rows[0].settings)), request
 
 
 def test_nothing_said_means_what_musetalk_means_by_it() -> None:
@@ -54,9 +54,9 @@ def test_nothing_said_means_what_musetalk_means_by_it() -> None:
     assert settings.use_saved_coords is False
     assert settings.face == "largest"
     assert request.notices == ()
-    task = request.tasks[0]
-    assert task.video.exists() and task.voice.exists()
-    assert task.out == Path("results/v15/portrait_voice.mp4")
+    row = request.rows[0]
+    assert row.source.exists() and row.voice.exists()
+    assert row.output == Path("results/v15/portrait_voice.mp4")
 
 
 @pytest.mark.parametrize(("flags", "folder", "mask"), [(V15, "v15", "jaw"), (V1, "v1", "raw")])
@@ -65,7 +65,7 @@ def test_the_documented_calls_are_taken_without_a_word(one_task: str, flags: str
     assert settings.backend == f"musetalk-{folder}"
     assert settings.mask.shape == mask
     assert settings.models_dir == Path("models")
-    assert request.tasks[0].out == Path(f"results/test/{folder}/film_voice.mp4")
+    assert request.rows[0].output == Path(f"results/test/{folder}/film_voice.mp4")
     assert request.notices == ()
 
 
@@ -97,14 +97,14 @@ def two_tasks(folder: Path) -> str:
     )
 
 
-def parsed(tasks: tuple[Task, ...]) -> list[RenderSettings]:
-    return [RenderSettings.parse(task.settings) for task in tasks]
+def parsed(rows: tuple[Row, ...]) -> list[RenderSettings]:
+    return [RenderSettings.parse(dict(row.settings)) for row in rows]
 
 
 def test_version_1_takes_bbox_shift_from_the_task_or_else_the_flag(tmp_path: Path) -> None:
     _, request = read(f"{two_tasks(tmp_path)} --version v1 --bbox_shift 5 {V1}")
-    assert [settings.bbox_shift for settings in parsed(request.tasks)] == [-7, 5]
-    mask = parsed(request.tasks)[0].mask
+    assert [settings.bbox_shift for settings in parsed(request.rows)] == [-7, 5]
+    mask = parsed(request.rows)[0].mask
     assert (mask.shape, mask.blur_kernel_ratio) == ("raw", 0.1)  # of the version; of the task
     assert request.notices == ()
 
@@ -112,14 +112,14 @@ def test_version_1_takes_bbox_shift_from_the_task_or_else_the_flag(tmp_path: Pat
 @pytest.mark.parametrize("flag", ["", "--bbox_shift 5"])
 def test_version_15_has_no_bbox_shift_and_says_so(tmp_path: Path, flag: str) -> None:
     _, request = read(f"{two_tasks(tmp_path)} {flag}")
-    assert [settings.bbox_shift for settings in parsed(request.tasks)] == [0, 0]
+    assert [settings.bbox_shift for settings in parsed(request.rows)] == [0, 0]
     (notice,) = request.notices
     assert "bbox_shift has no effect with --version v15" in notice
 
 
 def test_a_name_for_the_result_is_used_where_the_task_gives_none(tmp_path: Path) -> None:
     _, request = read(f"{two_tasks(tmp_path)} --output_vid_name mine.mp4")
-    assert [task.out for task in request.tasks] == [Path("results/v15/mine.mp4"), Path("results/v15/other.mp4")]
+    assert [row.output for row in request.rows] == [Path("results/v15/mine.mp4"), Path("results/v15/other.mp4")]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_without_a_gpu_the_cpu_computes_in_full_precision(one_task: str) -> None
         ("--gpu_id -1", "there is no GPU -1"),
         ("--batch_size 0", "network.batch_size"),
         ("--fps 0", "fps: .* between 1 and 240"),
-        ("--output_vid_name ../mine.mp4", "no plain file name"),
+        ("--output_vid_name ../mine.mp4", "leads out of .* give a plain file name"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_remedy(one_task: str, flags: str, said: str) -> None:
@@ -173,7 +173,7 @@ def test_one_name_for_two_results_is_refused(tmp_path: Path) -> None:
         tmp_path,
         "task_0: {video_path: a.mp4, audio_path: v.wav}\ntask_1: {video_path: b.mp4, audio_path: v.wav}\n",
     )
-    with pytest.raises(SettingsError, match="result_name"):
+    with pytest.raises(SettingsError, match=r"line 2: mine\.mp4 is what task_0 makes already"):
         read(f"{config} --output_vid_name mine.mp4")
 
 
@@ -218,7 +218,7 @@ def test_a_failed_task_does_not_stop_the_others(tmp_path: Path, capsys: pytest.C
     assert "task_0: failed: " in heard.out
     assert "8 frames at 20 fps" in heard.out
     assert "Preview backend" in heard.out
-    assert "1 of 2 tasks done" in heard.out
+    assert "1 of 2 rows done" in heard.out
     assert "musetalk: note: no GPU was found" in heard.err
 
 

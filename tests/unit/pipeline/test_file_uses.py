@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.cli.tasks import Task, check_batch
 from musetalk.errors import MediaError, OutputError
 from musetalk.pipeline.file_uses import FileUses, coords_file, debug_files, input_files, output_files
 from musetalk.pipeline.report import save_json
@@ -128,43 +127,6 @@ def test_the_name_of_what_a_program_prints_to_is_not_given_to_a_file(folder: Pat
         for name in ("stdout", "link", "/dev/stdout", "/dev/report.json"):
             assert "no ordinary file" in refused(uses(folder, name))
     uses(folder, "printed.txt").check()
-
-
-def check_tasks(folder: Path, *tasks: tuple[str, str, str], report: str = "report.json") -> None:
-    """Check tasks of (source, voice, result), whose YAML file is `tasks.yaml`."""
-    made = [
-        Task(f"task_{number}", folder / video, folder / voice, folder / out, {})
-        for number, (video, voice, out) in enumerate(tasks)
-    ]
-    beside = FileUses().reading(folder / "tasks.yaml", "the file of tasks").writing(folder / report, "the report")
-
-    def files(video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
-        written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
-        return input_files(video, voice) + written
-
-    check_batch(made, {}, files, beside)
-
-
-def test_no_task_writes_over_what_another_one_reads_or_writes(folder: Path) -> None:
-    (folder / "tasks.yaml").write_text("")
-    (folder / "b.mp4").symlink_to(folder / "clip.mp4")
-    one = ("clip.mp4", "voice.wav", "a.mp4")
-    check_tasks(folder, one, ("clip.mp4", "voice.wav", "c.mp4"))
-    for other, words in (
-        (("frames", "voice.wav", "clip.mp4"), "the source of task_0.*give another name for the output of task_1"),
-        (("frames", "voice.wav", "b.mp4"), "the source of task_0"),
-        (("frames", "voice.wav", "a.mp4"), "the output of task_0 and the output of task_1"),
-        (("frames", "voice.wav", "tasks.yaml"), "the file of tasks"),
-        (("frames", "voice.wav", "report.json"), "the report and the output of task_1"),
-    ):
-        with pytest.raises(OutputError, match=words):
-            check_tasks(folder, one, other)
-    with pytest.raises(OutputError, match="the file of tasks"):
-        check_tasks(folder, one, report="tasks.yaml")
-
-
-def test_one_task_may_make_what_another_one_reads(folder: Path) -> None:
-    check_tasks(folder, ("clip.mp4", "voice.wav", "first.mp4"), ("first.mp4", "voice.wav", "second.mp4"))
 
 
 def test_the_longest_names_can_be_written(tmp_path: Path) -> None:

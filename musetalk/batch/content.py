@@ -1,0 +1,171 @@
+"""What rows ask for, by content: which of them are the same render."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import musetalk
+from musetalk.batch.rows import Row
+from musetalk.errors import PATH, MediaError
+from musetalk.progress import CancelToken
+from musetalk.settings import RenderSettings
+from musetalk.utils.files import readable
+
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the system says of a file; where it is the same, so is the content."""
+
+    size: int
+    changed_ns: int
+    number: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileFacts:
+        """Return the facts of a file.
+
+        Raises:
+            OSError: There is none.
+        """
+        facts = path.stat()
+        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ino)
+
+
+class DigestStore(Protocol):
+    """Where digests are kept, so that no file is read again that has not changed."""
+
+    def digest_of(self, path: Path, facts: FileFacts) -> str | None:
+        """Return a file's digest, if it is known."""
+        ...
+
+    def keep_digest(self, path: Path, facts: FileFacts, digest: str) -> None:
+        """Keep a file's digest."""
+        ...
+
+
+class Digests:
+    """SHA-256 of files and folders, each read once.
+
+    Args:
+        store: Where they are kept.
+        cancel: Ends the reading.
+    """
+
+    def __init__(self, store: DigestStore, cancel: CancelToken | None = None) -> None:
+        self._store = store
+        self._cancel = cancel or CancelToken()
+        self._known: dict[Path, str | MediaError] = {}
+
+    def of_input(self, path: Path, what: str) -> str:
+        """Return the digest of an input: of a file, or of a folder's files by name.
+
+        Args:
+            path: The input.
+            what: It is, for messages: "source".
+
+        Raises:
+            MediaError: It cannot be read.
+        """
+        known = self._known.get(path)
+        if known is None:
+            try:
+                known = self._of_folder(path) if path.is_dir() else self.of_file(path)
+            except (OSError, ValueError) as error:  # a name that no file can have
+                reason = getattr(error, "strerror", None) or "no file can have such a name"
+                problem = f'the {what} "{PATH}" cannot be read ({reason})'
+                known = MediaError(problem, "check its path", path=path).called(readable(path))
+            self._known[path] = known
+        if isinstance(known, MediaError):
+            raise known
+        return known
+
+    def of_file(self, path: Path) -> str:
+        """Return the digest of a file.
+
+        Raises:
+            OSError: It cannot be read.
+            Cancelled: The reading was ended.
+        """
+        facts = FileFacts.of(path)
+        digest = self._store.digest_of(path, facts)
+        if digest is None:
+            digest = read_digest(path, self._cancel.check)
+            self._store.keep_digest(path, facts, digest)
+        return digest
+
+    def _of_folder(self, folder: Path) -> str:
+        whole = hashlib.sha256()
+        for path in sorted(each for each in folder.iterdir() if each.is_file()):
+            whole.update(f"{path.name}\0{self.of_file(path)}\0".encode("utf-8", "surrogateescape"))
+        return whole.hexdigest()
+
+
+def read_digest(path: Path, check: Callable[[], None]) -> str:
+    """Return the SHA-256 of a file in hexadecimal; `check` is called on the way, and may end it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            check()
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a row asks for.
+
+    Attributes:
+        source: Digest of its source.
+        key: Digest of all that decides what its file holds.
+    """
+
+    source: str
+    key: str
+
+
+def content_of(row: Row, settings: str, digests: Digests) -> Content:
+    """Return what a row asks for: rows of the same key are one render.
+
+    Weights are not in the key: who changes them begins another batch.
+
+    Args:
+        row: The row.
+        settings: From `settings_text`.
+        digests: Of files.
+
+    Raises:
+        MediaError: One of its inputs cannot be read.
+    """
+    source, voice = digests.of_input(row.source, "source"), digests.of_input(row.voice, "voice")
+    asked = (source, voice, settings, row.output.suffix.lower(), musetalk.__version__)
+    return Content(source, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
+
+
+def settings_text(settings: RenderSettings, digests: Digests) -> str:
+    """Return settings as a text that is the same where they ask for the same: of files that they name, the content."""
+    return json.dumps(_by_content(settings.model_dump(mode="json"), digests), sort_keys=True)
+
+
+def _by_content(value: Any, digests: Digests) -> Any:  # noqa: ANN401 - plain values
+    """Return plain values in which texts that name a file are replaced by its digest."""
+    if isinstance(value, dict):
+        return {name: _by_content(each, digests) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_by_content(each, digests) for each in value]
+    try:
+        if isinstance(value, str) and Path(value).is_file():
+            return f"sha256:{digests.of_file(Path(value))}"
+    except (OSError, ValueError):  # it is no name, or cannot be read, which the render will tell
+        return value
+    return value

@@ -1,0 +1,63 @@
+"""What is tried again, how often, and when."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from musetalk.batch.doing import UNFORESEEN
+from musetalk.errors import (
+    ComputeError,
+    DiskSpaceError,
+    DownloadError,
+    NotFiniteError,
+    OutOfMemoryError,
+    OutputError,
+)
+
+LOST = "worker_lost"  # the kind of what a worker's death is to its task
+# What may pass: memory and disks that others fill for a while, shared disks, networks, a device that was lost (which
+# no error here is for). What an input or a setting is to blame for comes out the same each time.
+_PASSING = frozenset(
+    {kind.kind for kind in (ComputeError, DiskSpaceError, DownloadError, OutOfMemoryError, OutputError)}
+    | {UNFORESEEN, LOST}
+) - {NotFiniteError.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, and after how long, what may pass is tried again.
+
+    Attributes:
+        attempts: How often a render is begun at most.
+        deaths: Over how many of its workers' deaths it is set aside.
+        losses: How many machines may go away beneath it, for which it is not to blame.
+        first_seconds: Before the second attempt, about; then twice as long each time.
+        most_seconds: Longest wait.
+    """
+
+    attempts: int = 4
+    deaths: int = 2
+    losses: int = 20
+    first_seconds: float = 1.0
+    most_seconds: float = 60.0
+
+    def again(self, kind: str, attempts: int) -> bool:
+        """Whether what failed so often is worth another attempt.
+
+        Args:
+            kind: Of the last error.
+            attempts: How often it was begun.
+        """
+        return kind in _PASSING and attempts < self.attempts
+
+    def wait(self, attempts: int, draw: Callable[[], float] = random.random) -> float:
+        """Return after how many seconds to try again.
+
+        Args:
+            attempts: How often it was begun.
+            draw: A number from 0 to 1 by chance, so that what failed together does not come again together.
+        """
+        whole = min(self.most_seconds, self.first_seconds * 2.0 ** min(30, max(0, attempts - 1)))
+        return whole * (0.5 + 0.5 * draw())

@@ -1,0 +1,149 @@
+"""Batches without renders: workers that do as they are told, on a clock of their own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from musetalk.backends.automatic import BackendChoice
+from musetalk.batch.drive import Clock
+from musetalk.batch.executor import Done, Event, Failed, Lost, Ready, RenderTask, Task
+from musetalk.batch.rows import Row
+from musetalk.errors import FaceError, OutOfMemoryError
+from musetalk.pipeline.report import RenderReport
+from musetalk.progress import CancelToken, ProgressCallback
+from musetalk.settings import RenderSettings
+from tests.helpers.reports import some_report
+
+FATES = ("done", "lost", "machine lost", "memory", "bad", "unforeseen", "gone")
+
+
+def named(settings: RenderSettings) -> BackendChoice:
+    """Choose the preview, as `LipSync.choose` would."""
+    return BackendChoice("preview")
+
+
+def some_rows(folder: Path, *inputs: tuple[str, str], **settings: object) -> list[Row]:
+    """Rows of sources and voices that hold these texts, to 0.mp4, 1.mp4, ..."""
+    folder.mkdir(exist_ok=True, parents=True)
+    rows = []
+    for number, texts in enumerate(inputs):
+        for text in texts:
+            (folder / text).write_text(text)
+        source, voice = (folder / text for text in texts)
+        rows.append(Row(f"line {number + 2}", source, voice, folder / "out" / f"{number}.mp4", settings, number + 2))
+    return rows
+
+
+def made(task: RenderTask) -> bytes:
+    """What a render of a task holds: what it was asked for."""
+    return f"{task.source.read_text()} {task.voice.read_text()} {task.settings.bbox_shift}".encode()
+
+
+@dataclass
+class ToldWorkers:
+    """An executor whose tasks end as a script says, at once; afterwards all are done.
+
+    Attributes:
+        workers: How many.
+        fates: How tasks end, in the order in which they are begun.
+        poison: Sources over which every worker dies.
+    """
+
+    workers: int = 1
+    fates: Iterator[str] = field(default_factory=lambda: iter(()))
+    poison: frozenset[str] = frozenset()
+    seconds: float = 0.0
+    begun: list[RenderTask] = field(default_factory=list)
+    by_worker: dict[str, list[str]] = field(default_factory=dict)
+    _events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._events += [Ready(str(number)) for number in range(self.workers)]
+        self._busy: set[str] = set()
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.seconds, lambda: 0.5)
+
+    @property
+    def attempts(self) -> Counter[str]:
+        """How often each render was begun, by its key."""
+        return Counter(task.id.partition("-")[0] for task in self.begun)
+
+    def start(self, worker: str, task: Task) -> None:
+        assert isinstance(task, RenderTask)
+        assert worker not in self._busy, "a worker that has a task gets none"
+        self._busy.add(worker)
+        self.begun.append(task)
+        self.by_worker.setdefault(worker, []).append(task.source.name)
+        fate = "lost" if task.source.name in self.poison else next(self.fates, "done")
+        self._events += self._end(worker, task, fate)
+
+    def _end(self, worker: str, task: RenderTask, fate: str) -> Iterator[Event]:
+        self._busy.discard(worker)
+        if fate in ("lost", "machine lost"):
+            yield Lost(worker, task.id, "ended by SIGKILL", replaced=True, blamed=fate == "lost")
+        elif fate == "gone":
+            yield Lost(worker, task.id, "its machine has gone", replaced=False, blamed=False)
+            return
+        elif fate == "done":
+            task.out.write_bytes(made(task))
+            yield Done(worker, task.id, some_report(task.out, task.settings))
+        else:
+            kind = {"memory": OutOfMemoryError.kind, "bad": FaceError.kind}.get(fate, fate)
+            yield Failed(worker, task.id, kind, f"it is {fate}")
+        yield Ready(worker)
+
+    def events(self, timeout: float) -> list[Event]:
+        found, self._events = self._events, []
+        if not found:
+            self.seconds += timeout
+        return found
+
+    def cancel(self) -> None:
+        """Nothing runs on."""
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
+class TextEngine:
+    """Writes what it was asked for in place of a render; a source called `deadly` ends its process."""
+
+    def render(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        settings, text = settings or RenderSettings(), video.read_text()
+        if text == "deadly":
+            os.kill(os.getpid(), 9)
+        if text == "endless":
+            while cancel is not None:
+                cancel.check()
+                time.sleep(0.01)
+        if text == "strange":
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        out.write_text(f"{text} {voice.read_text()} by {os.getpid()}")
+        return some_report(out, settings)
+
+    def release(self) -> None:
+        """There is nothing to free."""
+
+
+def text_engine() -> TextEngine:
+    return TextEngine()
+
+
+def stillborn_engine() -> TextEngine:
+    raise RuntimeError("no engine can be made")

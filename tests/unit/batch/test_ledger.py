@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from musetalk.batch.content import Digests
+from musetalk.batch.holder import Holder
+from musetalk.batch.ledger import STALE_SECONDS, Entry
+from musetalk.batch.opening import open_ledger
+from musetalk.batch.run import BatchOptions, run_batch
+from musetalk.errors import LedgerError
+from tests.helpers.batches import ToldWorkers, named, some_rows
+from tests.helpers.errors import raises_kind
+from tests.helpers.programs import run_program
+
+
+def held_by(path: Path, holder: Holder, beat: float) -> None:
+    """Let a ledger say that somebody else holds it."""
+    with open_ledger(path), sqlite3.connect(path) as database:
+        database.execute("UPDATE driver SET id = 'x', holder = ?, beat = ?", (holder.text(), beat))
+
+
+def test_there_is_one_driver_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with open_ledger(path) as first:
+        with pytest.raises(LedgerError, match=f"process {os.getpid()} on .* works on"):
+            open_ledger(path, resume=True).__enter__()
+        first.put([Entry("a.mp4", "k", "done")])
+    with open_ledger(path, resume=True) as second:
+        assert second.entries()["a.mp4"].state == "done"
+        assert second.notice == ""
+
+
+def test_the_lock_of_a_driver_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    program = (
+        "import os, pathlib\nfrom musetalk.batch.opening import open_ledger\nfrom musetalk.batch.ledger import Entry\n"
+        f"with open_ledger(pathlib.Path({str(path)!r})) as ledger:\n"
+        "    ledger.put([Entry('a.mp4', 'k', 'running')])\n    print(os.getpid(), flush=True)\n    os._exit(9)"
+    )
+    killed = run_program([sys.executable, "-c", program])
+    assert killed.returncode == 9, killed.stderr
+    with open_ledger(path, resume=True) as ledger:
+        assert f"process {killed.stdout.strip()} on" in ledger.notice
+        assert ledger.entries()["a.mp4"].state == "running"
+
+
+def test_a_driver_of_another_machine_is_dead_once_it_is_silent(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    held_by(path, Holder("far", "another machine", 1, 0.0), 1000.0)
+    with pytest.raises(LedgerError, match="process 1 on far works on"):
+        open_ledger(path, resume=True, now=lambda: 1000.0 + STALE_SECONDS / 2).__enter__()
+    with open_ledger(path, resume=True, now=lambda: 1001.0 + STALE_SECONDS) as ledger:
+        assert "process 1 on far had left" in ledger.notice
+
+
+def test_a_driver_that_was_taken_for_dead_writes_nothing_more(tmp_path: Path) -> None:
+    rows, path = some_rows(tmp_path, ("anna", "hello")), tmp_path / "ledger"
+    with open_ledger(path) as first, sqlite3.connect(path) as database:
+        database.execute("UPDATE driver SET id = 'another'")
+        database.commit()
+        for write in (lambda: first.put([Entry("a.mp4", "k")]), first.check_held):
+            with pytest.raises(LedgerError, match="another driver has taken over"):
+                write()
+        with pytest.raises(LedgerError):
+            run_batch(rows, ToldWorkers(), first, choose=named)
+    assert not rows[0].output.exists()
+
+
+def test_a_ledger_that_is_there_needs_resume(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with open_ledger(path):
+        pass
+    with open_ledger(path) as ledger:  # of which nothing was begun
+        ledger.put([Entry("a.mp4", "k")])
+    with raises_kind(LedgerError, path=path), open_ledger(path):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["no database", "zeros"])
+def test_a_damaged_ledger_is_made_anew_from_the_outputs_and_says_so(tmp_path: Path, damage: str) -> None:
+    rows, path = some_rows(tmp_path, ("anna", "hello"), ("bert", "hello"), ("carl", "hello")), tmp_path / "ledger"
+    workers = ToldWorkers()
+    with open_ledger(path) as ledger:
+        run_batch(rows, workers, ledger, choose=named, options=BatchOptions(clock=workers.clock))
+    data = path.read_bytes()
+    path.write_bytes(b"no database at all" * 99 if damage == "no database" else data[:100] + bytes(len(data) - 100))
+    rows[1].output.write_text("cut")
+    (tmp_path / "out" / "2.mp4.report.json").write_text("{}")
+    with open_ledger(path, resume=True, outputs=[row.output for row in rows]) as ledger:
+        assert "was damaged" in ledger.notice
+        assert "1 output known" in ledger.notice
+        report = run_batch(rows, ToldWorkers(), ledger, choose=named)
+    assert [row.state for row in report.rows] == ["skipped", "done", "done"]
+    assert "was damaged" in json.dumps(report.to_dict()["notes"])
+    assert (tmp_path / "ledger.damaged-1").exists()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "songs"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE songs (name TEXT)")
+    with raises_kind(LedgerError, path=path), open_ledger(path, resume=True):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["songs"]
+
+
+def test_files_are_read_once_while_they_do_not_change(tmp_path: Path) -> None:
+    path, file = tmp_path / "ledger", tmp_path / "voice.wav"
+    file.write_text("one")
+    with open_ledger(path) as ledger:
+        first = Digests(ledger).of_file(file)
+        facts = file.stat()
+        file.write_text("two")
+        os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        assert Digests(ledger).of_file(file) == first  # it was not read
+        os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+        assert Digests(ledger).of_file(file) != first

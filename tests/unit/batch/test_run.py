@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from musetalk.batch.ledger import Ledger
+from musetalk.batch.opening import open_ledger
+from musetalk.batch.outcome import BatchReport
+from musetalk.batch.retries import LOST, RetryPolicy
+from musetalk.batch.rows import Row
+from musetalk.batch.run import BatchOptions, run_batch
+from musetalk.errors import BackendError, ManifestError
+from musetalk.progress import CancelToken
+from tests.helpers.batches import FATES, ToldWorkers, named, some_rows
+
+PAIRS = (("anna", "hello"), ("bert", "hello"), ("anna", "bye"), ("anna", "hello"))
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    with open_ledger(None) as opened:
+        yield opened
+
+
+def done(rows: Sequence[Row], workers: ToldWorkers, ledger: Ledger, **options: object) -> BatchReport:
+    return run_batch(
+        rows,
+        workers,
+        ledger,
+        choose=named,
+        options=BatchOptions(clock=workers.clock, **options),  # type: ignore[arg-type]
+    )
+
+
+def states(report: BatchReport) -> list[str]:
+    return [row.state for row in report.rows]
+
+
+def test_what_is_the_same_by_content_is_rendered_once(tmp_path: Path, ledger: Ledger) -> None:
+    rows = some_rows(tmp_path, *PAIRS)
+    (tmp_path / "copy").write_text("anna")
+    rows.append(Row("line 6", tmp_path / "copy", tmp_path / "bye", tmp_path / "out" / "copy.mkv", {}))
+    rows.append(Row("line 7", tmp_path / "copy", tmp_path / "bye", tmp_path / "out" / "copy.mp4", {"face": "largest"}))
+    workers = ToldWorkers()
+    report = done(rows, workers, ledger)
+    assert states(report) == ["done", "done", "done", "duplicate", "done", "duplicate"]
+    assert len(workers.begun) == 4  # another container is another file
+    assert rows[3].output.read_bytes() == rows[0].output.read_bytes() == b"anna hello 0"
+    rows[3].output.write_text("cut")
+    assert rows[0].output.read_bytes() == b"anna hello 0"
+    beside = json.loads((tmp_path / "out" / "0.mp4.report.json").read_text())
+    assert (beside["state"], beside["report"]["output"]) == ("done", str(rows[0].output))
+    assert report.counts["duplicate"] == 2
+
+
+def test_files_that_settings_name_count_by_their_content(tmp_path: Path, ledger: Ledger) -> None:
+    [row] = some_rows(tmp_path, ("anna", "hello"))
+    rows = []
+    for number, text in enumerate(("same", "same", "other")):
+        captions = tmp_path / f"{number}.srt"
+        captions.write_text(text)
+        steps = [{"name": "captions", "options": {"file": str(captions)}}]
+        rows.append(replace(row, output=tmp_path / f"{number}.mp4", settings={"captions": str(captions)}))
+        rows.append(replace(row, output=tmp_path / f"{number}s.mp4", settings={"frame_steps": steps}))
+    assert states(done(rows, ToldWorkers(), ledger)) == ["done", "done", "duplicate", "duplicate", "done", "done"]
+
+
+def test_renders_of_one_source_follow_each_other_on_one_worker(tmp_path: Path, ledger: Ledger) -> None:
+    pairs = [(source, f"voice{number}") for number in range(4) for source in ("anna", "bert", "carl")]
+    workers = ToldWorkers(2)
+    done(some_rows(tmp_path, *pairs), workers, ledger)
+    turns = sum(one != other for had in workers.by_worker.values() for one, other in pairwise(had))
+    assert turns <= 2
+    assert sum(map(len, workers.by_worker.values())) == 12
+
+
+def test_bad_input_fails_alone_and_at_once(tmp_path: Path, ledger: Ledger) -> None:
+    rows = some_rows(tmp_path, ("anna", "hello"), ("bert", "hello"), ("carl", "hello"))
+    rows.append(Row("line 9", tmp_path / "gone", tmp_path / "hello", tmp_path / "out" / "9.mp4", {}))
+    rows.append(Row("line 10", tmp_path / "anna", tmp_path / "hello", tmp_path / "out" / "10.mp4", {"crf": 3}))
+    workers = ToldWorkers(fates=iter(["bad"]))
+    report = done(rows, workers, ledger)
+    assert states(report) == ["failed", "done", "done", "failed", "failed"]
+    assert [row.error_kind for row in report.failed] == ["face", "media", "settings"]
+    assert len(workers.begun) == 3
+    assert not rows[0].output.exists()
+    with pytest.raises(ManifestError, match=r"line 9: .*gone.*; line 10: .*crf"):
+        done(rows, ToldWorkers(), ledger, strict=True)
+
+
+def test_what_may_pass_is_tried_again_after_longer_and_longer(tmp_path: Path, ledger: Ledger) -> None:
+    workers = ToldWorkers(fates=iter(["memory", "unforeseen", "memory"]))
+    report = done(some_rows(tmp_path, ("anna", "hello")), workers, ledger)
+    assert states(report) == ["done"]
+    assert report.rows[0].attempts == 4
+    assert workers.seconds == pytest.approx(0.75 * (1 + 2 + 4), rel=0.1)
+
+
+def test_what_never_passes_is_given_up(tmp_path: Path, ledger: Ledger) -> None:
+    workers = ToldWorkers(fates=iter(["memory"] * 9))
+    report = done(some_rows(tmp_path, ("anna", "hello")), workers, ledger, retries=RetryPolicy(attempts=3))
+    assert states(report) == ["failed"]
+    assert (len(workers.begun), report.rows[0].error_kind) == (3, "memory")
+    assert "after 3 attempts" in report.rows[0].error
+
+
+def test_what_kills_its_workers_is_set_aside_after_two(tmp_path: Path) -> None:
+    rows = some_rows(tmp_path, ("anna", "hello"), ("deadly", "hello"), ("deadly", "bye"))
+    workers = ToldWorkers(2, poison=frozenset({"deadly"}))
+    path = tmp_path / "ledger"
+    with open_ledger(path) as ledger:
+        report = done(rows, workers, ledger)
+    assert states(report) == ["done", "set_aside", "set_aside"]
+    assert sorted(workers.attempts.values()) == [1, 2, 2]
+    assert report.rows[1].error_kind == LOST
+    assert sum(share.losses for share in report.workers.values()) == 4
+    with open_ledger(path, resume=True) as ledger:  # nor does the next one try it
+        again = ToldWorkers()
+        assert states(done(rows, again, ledger)) == ["skipped", "set_aside", "set_aside"]
+        assert again.begun == []
+        (tmp_path / "deadly").write_text("mended")
+        assert states(done(rows, again, ledger)) == ["skipped", "done", "done"]
+
+
+def test_a_machine_that_goes_is_not_its_tasks_doing(tmp_path: Path, ledger: Ledger) -> None:
+    workers = ToldWorkers(fates=iter(["machine lost"] * 5 + ["lost"]))
+    report = done(some_rows(tmp_path, ("anna", "hello")), workers, ledger)
+    assert states(report) == ["done"]
+    assert report.rows[0].attempts == 2
+
+
+def test_without_workers_a_batch_ends(tmp_path: Path, ledger: Ledger) -> None:
+    with pytest.raises(BackendError, match="no worker is left"):
+        done(some_rows(tmp_path, ("anna", "hello")), ToldWorkers(2, iter(["gone"] * 2)), ledger)
+
+
+def test_a_batch_goes_on_where_it_was(tmp_path: Path) -> None:
+    rows, path = some_rows(tmp_path, *PAIRS), tmp_path / "ledger"
+    with open_ledger(path) as ledger:
+        report = done(rows, ToldWorkers(fates=iter(["done", "bad"])), ledger)
+    assert sorted(states(report)) == ["done", "done", "duplicate", "failed"]
+    failed = next(row for row in report.rows if row.state == "failed")
+    rows[0].output.write_text("cut off")  # as is found by its content
+    rows[3].output.unlink()
+    with open_ledger(path, resume=True) as ledger:
+        workers = ToldWorkers()
+        report = done(rows, workers, ledger)
+    assert report.complete
+    assert report.counts["skipped"] == 1
+    assert {row.output for row in report.rows if row.state == "done"} == {str(rows[0].output), failed.output}
+    assert rows[0].output.read_bytes() == rows[3].output.read_bytes() == b"anna hello 0"
+    with open_ledger(path, resume=True) as ledger:
+        again = ToldWorkers()
+        assert set(states(done(rows, again, ledger))) == {"skipped"}
+        rows[3].output.unlink()
+        assert states(done(rows, again, ledger))[3] == "duplicate"  # of one that is there
+        assert again.begun == []
+
+
+def test_a_row_that_asks_for_something_else_is_rendered_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with open_ledger(path) as ledger:
+        done(some_rows(tmp_path, *PAIRS[:2]), ToldWorkers(), ledger)
+    (tmp_path / "hello").unlink()
+    rows = some_rows(tmp_path, *PAIRS[:2], bbox_shift=3)
+    with open_ledger(path, resume=True) as ledger:
+        report = done(rows, ToldWorkers(), ledger)
+    assert states(report) == ["done", "done"]
+    assert rows[0].output.read_bytes() == b"anna hello 3"
+
+
+def test_a_batch_that_is_stopped_says_so_and_leaves_the_rest(tmp_path: Path) -> None:
+    rows, path, cancel = some_rows(tmp_path, *PAIRS), tmp_path / "ledger", CancelToken()
+
+    class Stopping(ToldWorkers):
+        def events(self, timeout: float) -> list:  # type: ignore[type-arg]
+            found = super().events(timeout)
+            if self.begun:
+                cancel.cancel()
+            return found
+
+    with open_ledger(path) as ledger:
+        report = run_batch(rows, Stopping(), ledger, choose=named, cancel=cancel)
+    assert report.stopped
+    assert "stopped" in states(report)
+    with open_ledger(path, resume=True) as ledger:
+        assert done(rows, ToldWorkers(), ledger).complete
+    assert not list(tmp_path.glob(".*"))
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz")), min_size=1, max_size=6),
+    st.lists(st.sampled_from(FATES[:-1]), max_size=20),
+    st.integers(1, 3),
+)
+def test_whatever_happens_every_row_ends_once(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]], fates: list[str], count: int
+) -> None:
+    folder = tmp_path_factory.mktemp("batch")
+    rows, workers, ended = some_rows(folder, *pairs), ToldWorkers(count, iter(fates)), list[str]()
+
+    class Listening:
+        def row(self, result: object) -> None:
+            ended.append(result.output)  # type: ignore[attr-defined]
+
+        def standing(self, standing: object) -> None:
+            assert standing.ended <= standing.works  # type: ignore[attr-defined]
+
+        def note(self, text: str) -> None:
+            assert text
+
+    options = BatchOptions(clock=workers.clock, reports=False)
+    with open_ledger(folder / "ledger") as ledger:
+        report = run_batch(rows, workers, ledger, choose=named, options=options, watcher=Listening())
+        kept = ledger.entries()
+    assert sorted(ended) == sorted(str(row.output) for row in rows)
+    assert max(workers.attempts.values()) <= 4 + 20
+    for row, result in zip(rows, report.rows, strict=True):
+        assert row.output.exists() == result.whole
+        if result.whole:
+            assert row.output.read_text() == f"{row.source.name} {row.voice.name} 0"
+        assert (kept[f"out/{row.output.name}"].state == "done") == result.whole
+    assert sum(share.renders for share in report.workers.values()) == report.counts["done"]
+    assert not [path for path in (folder / "out").glob("*") if path.suffix != ".mp4"]
