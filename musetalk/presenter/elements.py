@@ -19,7 +19,7 @@ ElementKind: TypeAlias = Literal["title", "bullet", "caption", "slide"]
 # Heights of letters, in shorter sides of the picture: as large as this, and as small as they may become.
 _TITLE, _LEAST_TITLE = 0.075, 0.04
 _BULLET, _LEAST_BULLET = 0.05, 0.032
-_CAPTION, _LEAST_CAPTION = 0.045, 0.03
+_CAPTION, _LEAST_CAPTION = 0.045, 0.018  # in which any line of a caption fits
 _BESIDE = 0.6  # between what stands below each other, in heights of letters
 _INDENT = 1.3  # of a bullet, by its mark, and by each level, in heights of letters
 _DEEPEST = 3  # level from which bullets are no further indented

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,28 @@ MARKS = ';:,.!?—…"“”()'  # of which no sound is made
 # What is longer is no word, and read in parts: reading one takes `hibari-tts` the cube of its length, a minute for some
 # hundred letters, while everybody else who wants something read waits. Of numbers it knows none of more digits.
 _TOO_LONG = re.compile(r"(\d{30}(?=\d)|\S{32}(?=\S))")
+
+# What `hibari-tts` reads as less than it says, or not at all, and how it is said.
+_SAID = (
+    (re.compile(r"(?<![\w.$€£¥])\.(?=\d)"), "0."),  # .5
+    (re.compile(r"(?<![\w.])\.(?=[A-Za-z])"), "dot "),  # .NET
+    (re.compile(r"[-\u2212](?=[$€£¥]\s?\d)"), "minus "),
+    (re.compile(r"(?<![\w$€£¥.,])(\d+(?:[.,]\d+)*)\s?([$€£¥])(?!\w)"), r"\2\1"),  # 5 €
+    (re.compile(r"(?<=[$€£¥])(\d+(?:\.\d+)?)\s?(?:bn|B)\b"), r"\1 billion"),
+    (re.compile(r"(?<=[$€£¥])(\d+(?:\.\d+)?)\s?(?:mn|M)\b"), r"\1 million"),
+    (re.compile(r"\b24/7\b"), "twenty-four seven"),
+    (re.compile(r"(?<=\d)(?=[½¼¾⅓⅔])"), " and "),
+    (re.compile(r"⅓"), "1/3"),
+    (re.compile(r"⅔"), "2/3"),
+    (re.compile(r"(?<=\d)\s?‰"), " per mille"),
+    (re.compile(r"≤"), " less than or equal to "),
+    (re.compile(r"≥"), " greater than or equal to "),
+    (re.compile(r"≠"), " not equal to "),
+    (re.compile(r"≈"), " about "),
+    (re.compile(r"∞"), " infinity "),
+    (re.compile(r"√"), " the square root of "),
+    (re.compile(r"[⇒⟶]"), " to "),
+)
 
 # `hibari-tts` writes some sounds as one letter, as Kokoro does.
 _IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ"}
@@ -72,7 +95,7 @@ class EnglishReader:
         """
         with self._reading:
             words = tuple(self._read(read_notes(sentence)))
-        silent = [word.text for word in words if not word.letters.strip(MARKS) and _has_letters(word.text)]
+        silent = [word.text for word in words if not word.letters.strip(MARKS) and _is_said(word.text)]
         if silent:
             shown = ", ".join(f'"{word.strip(MARKS)}"' for word in silent[:5])
             raise SpeechError(f"{shown} cannot be read aloud in English", "spell it: [word](say: as it sounds)")
@@ -85,7 +108,7 @@ class EnglishReader:
 
         given = {number: self._letters(piece.ipa) for number, piece in enumerate(pieces) if piece.ipa}
         marked = "".join(
-            f"[{piece.written}](/{given[number]}/)" if number in given else _TOO_LONG.sub(r"\1 ", piece.said)
+            f"[{piece.written}](/{given[number]}/)" if number in given else _TOO_LONG.sub(r"\1 ", _said(piece.said))
             for number, piece in enumerate(pieces)
         )
         tokens = self._reader.phonemize_tokens(self._reader.tokenize(normalize(marked)))
@@ -112,6 +135,17 @@ class EnglishReader:
             problem = f"the sound {' '.join(unknown)} in the note /{ipa}/ is none that this voice can make"
             raise SpeechError(problem, "write it in the IPA of American English, or as [word](say: other words)")
         return letters
+
+
+def _said(text: str) -> str:
+    for sign, words in _SAID:
+        text = sign.sub(words, text)
+    return text
+
+
+def _is_said(text: str) -> bool:
+    """Whether something is to be heard of a text; without signs as \u2211 it would say something else."""
+    return _has_letters(text) or any(unicodedata.category(sign) == "Sm" and not sign.isascii() for sign in text)
 
 
 def _has_letters(text: str) -> bool:

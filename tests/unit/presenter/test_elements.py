@@ -75,10 +75,22 @@ def test_nothing_leaves_the_safe_area(layout: LayoutName, aspect: Aspect, blocks
     captions = caption_words(each.words for each in talk.passages)
     for element in elements_of(talk, places, captions):
         assert inside(element.box, safe(places.canvas))
+        for line in element.lines:  # whole
+            assert inside(Box(line.x, line.y, line.text.width, line.text.height), element.box)
+            assert element.kind != "caption" or not line.text.lines or not line.text.lines[-1].endswith("…")
         layer = draw_element(element)
         assert layer.colors.shape == (element.box.height, element.box.width, 3)
         assert layer.alpha is not None
         assert layer.alpha.shape == (element.box.height, element.box.width, 1)
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_no_letter_of_a_burnt_caption_is_lost(aspect: Aspect) -> None:
+    talk = talk_of(" ".join(["W" * 42, "m" * 100, "WE SAY IT ALOUD AND IN CAPITALS", "THAT FOLLOW EACH OTHER"]))
+    captions = caption_words(each.words for each in talk.passages)
+    shown = elements_of(talk, place("full", aspect, 480, captions=True), captions)
+    letters = "".join("".join(line.text.lines) for element in shown for line in element.lines)
+    assert letters.replace(" ", "") == talk.passages[0].passage.text.replace(" ", "")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
