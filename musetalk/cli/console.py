@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from musetalk.frame_steps.registry import told_of_steps
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import STAGE_TITLES, ProgressCallback, ProgressEvent
+from musetalk.utils.log_lines import facts, logs_json
 from musetalk.utils.units import counted, duration, frame_rate, number, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PLAIN_STEPS = 10  # lines per stage
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
 def shown_progress(quiet: bool = False) -> Iterator[ProgressCallback | None]:
-    """A progress callback that draws on stderr while the `with` block runs; None when quiet."""
+    """A progress callback that draws on stderr while the `with` block runs, or logs; None when quiet."""
     if quiet:
         yield None
+    elif logs_json():
+        yield _Lines(_log_line).update
     elif sys.stderr.isatty():
         from rich.console import Console  # noqa: PLC0415 - lines are written without it
         from rich.progress import (  # noqa: PLC0415
@@ -37,7 +42,7 @@ def shown_progress(quiet: bool = False) -> Iterator[ProgressCallback | None]:
         with Progress(*columns, console=Console(stderr=True)) as bars:
             yield _Bars(bars).update
     else:
-        yield _Lines().update
+        yield _Lines(_write_line).update
 
 
 class _Bars:
@@ -57,7 +62,8 @@ class _Bars:
 
 
 class _Lines:
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[ProgressEvent, int], None]) -> None:
+        self._tell = tell
         self._last: tuple[str, int] | None = None
 
     def update(self, event: ProgressEvent) -> None:
@@ -65,10 +71,21 @@ class _Lines:
         step = reached * _PLAIN_STEPS // max(1, event.total)
         if (event.stage, step) != self._last:
             self._last = (event.stage, step)
-            note = f" ({event.note})" if event.note else ""
-            line = f"[{event.seconds:7.1f} s] {STAGE_TITLES[event.stage].lower()}: {reached}/{event.total}{note}\n"
-            sys.stderr.write(line)
-            sys.stderr.flush()
+            self._tell(event, reached)
+
+
+def _write_line(event: ProgressEvent, reached: int) -> None:
+    sys.stderr.write(f"[{event.seconds:7.1f} s] {_told(event, reached)}\n")
+    sys.stderr.flush()
+
+
+def _log_line(event: ProgressEvent, reached: int) -> None:
+    _log.info("%s", _told(event, reached), extra=facts(stage=event.stage, done=reached, total=event.total))
+
+
+def _told(event: ProgressEvent, reached: int) -> str:
+    note = f" ({event.note})" if event.note else ""
+    return f"{STAGE_TITLES[event.stage].lower()}: {reached}/{event.total}{note}"
 
 
 def describe(report: RenderReport, notice: str) -> str:

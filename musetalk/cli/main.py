@@ -19,13 +19,15 @@ from musetalk.cli.avatar import speak
 from musetalk.cli.batch import batch, render_rows, told_end
 from musetalk.cli.compare import compare
 from musetalk.cli.inspect import inspect
-from musetalk.cli.options import CANCELLED, FAILED, USAGE, cancel_on_signal
+from musetalk.cli.options import CANCELLED, FAILED, USAGE, LogAs, cancel_on_signal, log_as
 from musetalk.cli.present import command as present
 from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.weights import app as weights_app
-from musetalk.errors import Cancelled, MuseTalkError, SettingsError, one_line
+from musetalk.errors import Cancelled, MuseTalkError, OutOfMemoryError, SettingsError, one_line
 from musetalk.utils.files import readable
+from musetalk.utils.log_lines import facts, logs_json
 
+_log = logging.getLogger(__name__)
 app = typer.Typer(
     name="musetalk",
     help="Make a video speak a voice.",
@@ -40,6 +42,7 @@ app.add_typer(avatar_app)
 @app.callback()
 def _options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")] = False,
+    log: LogAs = None,
 ) -> None:
     if not gc.isenabled():  # by `main`; what the start has made lives as long as the program
         gc.freeze()
@@ -47,7 +50,7 @@ def _options(
     # What libraries remark on a file is for --verbose: what matters of it becomes an error or a note of ours.
     logging.captureWarnings(capture=True)
     logging.getLogger("PIL").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    log_as(log, logging.DEBUG if verbose else logging.ERROR)
 
 
 @app.command(context_settings=option_context())
@@ -140,16 +143,21 @@ def run(command: Callable[[], object]) -> NoReturn:
         command()
         sys.exit(0)
     except Cancelled as error:
-        code, text = CANCELLED, str(error)
+        code, text, kind = CANCELLED, str(error), error.kind
     except SettingsError as error:
-        code, text = USAGE, str(error)
+        code, text, kind = USAGE, str(error), error.kind
     except MuseTalkError as error:
-        code, text = FAILED, str(error)
+        code, text, kind = FAILED, str(error), error.kind
     except MemoryError:
-        code, text = FAILED, "there is not enough memory: scale the source down, or close other programs"
+        said = "there is not enough memory: scale the source down, or close other programs"
+        code, text, kind = FAILED, said, OutOfMemoryError.kind
     except KeyboardInterrupt:
-        code, text = CANCELLED, "cancelled"
-    sys.stderr.write(f"musetalk: {readable(one_line(text))}\n")
+        code, text, kind = CANCELLED, "cancelled", Cancelled.kind
+    said = readable(one_line(text))
+    if logs_json():
+        _log.error("%s", said, extra=facts(kind=kind))
+    else:
+        sys.stderr.write(f"musetalk: {said}\n")
     sys.exit(code)
 
 

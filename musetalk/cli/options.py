@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from musetalk.errors import SettingsError, one_line
 from musetalk.settings import nested
+from musetalk.utils.log_lines import LogFormat, log_foreign_lines, set_up_log
+from musetalk.utils.processes import end_at_once
 
 if TYPE_CHECKING:
     from musetalk.progress import CancelToken
@@ -23,7 +25,31 @@ AvatarsDir = Annotated[
 ]
 Named = Annotated[str, typer.Argument(metavar="AVATAR", help="Its name, its id, or its folder.")]
 
+LogAs = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log",
+        envvar="MUSETALK_LOG",
+        help="Log as text for people, or as json: one object a line for programs, on stderr.",
+        show_default=False,
+    ),
+]
+
 FAILED, USAGE, CANCELLED = 1, 2, 130  # exit codes
+
+
+def log_as(form: LogFormat | None, least: int) -> None:
+    """Log to stderr from now on, from a level on.
+
+    Args:
+        form: None: as text.
+        least: The level; whoever asks for JSON wants to know of all that is worth knowing, too.
+    """
+    if form == "json":
+        set_up_log(min(least, logging.INFO), form)
+        log_foreign_lines()
+    else:
+        set_up_log(least, "text")
 
 
 def values_of(said: dict[str, Any], further: list[str] | None, renamed: Mapping[str, str]) -> dict[str, Any]:
@@ -64,7 +90,7 @@ def cancel_on_signal() -> Iterator[CancelToken]:
 
     def stop(number: int, _frame: object) -> None:
         if token.cancelled and number == signal.SIGINT:
-            _end_at_once()
+            end_at_once(CANCELLED)
         token.cancel()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -73,12 +99,3 @@ def cancel_on_signal() -> Iterator[CancelToken]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end_at_once() -> NoReturn:
-    """End without waiting for threads: a network in the middle of a frame answers to nothing."""
-    import psutil  # noqa: PLC0415
-
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    os._exit(CANCELLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import threading
@@ -16,6 +17,7 @@ import psutil
 
 from musetalk.errors import PATH, DiskSpaceError, MediaError
 from musetalk.progress import CancelToken
+from musetalk.utils.job_log import carried
 
 STALL_SECONDS = 120.0  # a child that neither gives nor takes a byte for so long, nor computes, is taken for dead
 FINISH_SECONDS = 1800.0  # an encoder may rewrite a long file to move its index to the front
@@ -27,6 +29,7 @@ _MAX_KEPT = 1000  # lines
 _DISK_FULL = "No space left"  # how the system words it, which ffmpeg repeats
 _SERIOUS = re.compile(r"\[(?:error|fatal|panic)\] ")
 _ORIGIN = re.compile(r"(?:\[[^\]]*\] )+")  # who says it, and how serious it is
+_log = logging.getLogger(__name__)
 
 
 def ffmpeg_executable() -> str:
@@ -94,8 +97,8 @@ class Child:
             start_new_session=True,
         )
         self._ended = threading.Event()
-        self._drainer = threading.Thread(target=self._drain, name="ffmpeg-stderr", daemon=True)
-        self._watchdog = threading.Thread(target=self._watch, name="ffmpeg-watchdog", daemon=True)
+        self._drainer = threading.Thread(target=carried(self._drain), name="ffmpeg-stderr", daemon=True)
+        self._watchdog = threading.Thread(target=carried(self._watch), name="ffmpeg-watchdog", daemon=True)
         self._drainer.start()
         self._watchdog.start()
 
@@ -115,6 +118,7 @@ class Child:
                 self._marks.put(next(group for group in mark.groups() if group is not None))
                 continue
             self._tail.append(text)
+            _log.debug("ffmpeg: %s", text)
             if self._keep is not None and self._keep.match(text) and len(self._kept) < _MAX_KEPT:
                 self._kept.append(text)
         self._marks.put(None)
@@ -134,6 +138,7 @@ class Child:
                     limit, stalled = now + STALL_SECONDS, False
             if stalled:
                 self._tail.appendleft("gave no answer in time and was ended")
+                _log.warning("ffmpeg gave no answer in time and is ended")
             if stalled or (self._cancel is not None and self._cancel.cancelled):
                 self._process.kill()
                 return

@@ -12,6 +12,7 @@ from musetalk.media.sound.voice import Voice
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 from musetalk.settings import SourceSettings
+from musetalk.utils.job_log import carried
 
 
 def open_inputs(
@@ -33,7 +34,7 @@ def open_inputs(
     """
     opening = CancelToken(cancel)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="voice") as pool:
-        opened = pool.submit(open_voice, opening)
+        opened = pool.submit(carried(open_voice), opening)
         try:
             with about("source"):
                 source = probe_wanted(video, wanted, cancel)

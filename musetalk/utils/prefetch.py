@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from musetalk.utils.job_log import carried
+
 T = TypeVar("T")
 U = TypeVar("U")
 _POLL_SECONDS = 0.05
@@ -71,7 +73,7 @@ def prefetch(items: Iterable[T], *, capacity: int, name: str) -> Generator[T, No
             hand_on(_End(failure))
             failure = None  # its traceback holds this frame: the two would keep all that it refers to
 
-    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread = threading.Thread(target=carried(work), name=name, daemon=True)
     thread.start()
     try:
         while True:
