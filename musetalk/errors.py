@@ -293,6 +293,17 @@ class QueueError(JobError):
     kind = "queue"
 
 
+class DrainingError(QueueError):
+    """The server is about to end, and takes no more jobs."""
+
+    kind = "draining"
+
+    def __init__(
+        self, problem: str = "this server is about to be restarted", remedy: str = "try again in a few minutes"
+    ) -> None:
+        super().__init__(problem, remedy)
+
+
 class Cancelled(MuseTalkError):
     """The user stopped the work."""
 

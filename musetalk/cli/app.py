@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from musetalk.cli.options import LogAs, log_as
 from musetalk.webui.options import ServerOptions
 from musetalk.weights.hub import check_endpoint
 
@@ -29,6 +30,15 @@ _AVATAR_MAKING = typer.Option(
     envvar="MUSETALK_AVATAR_MAKING",
     help="Whether visitors may make avatars that speak live, and delete them (default: only who sits at this machine "
     "or has a login).",
+)
+_DRAIN_SECONDS = typer.Option(
+    help="How long renders and live sessions may go on once SIGTERM asks the server to end; renders that are not done "
+    "then are queued again for the next start.",
+    min=0,
+)
+_METRICS_TOKEN = typer.Option(
+    envvar="MUSETALK_METRICS_TOKEN",
+    help="What /metrics asks for, as `Authorization: Bearer TOKEN` (default: it answers this machine alone).",
 )
 _AVATARS = typer.Option(
     envvar="MUSETALK_AVATARS", help="Where the avatars are that speak live (default: where this user keeps them)."
@@ -64,11 +74,16 @@ def serve_app(
     avatar_making: Annotated[bool | None, _AVATAR_MAKING] = _DEFAULT.avatar_making,
     downloads: Annotated[bool | None, _DOWNLOADS] = _DEFAULT.downloads,
     owner: Annotated[bool | None, _OWNER] = _DEFAULT.owner,
+    drain_seconds: Annotated[float, _DRAIN_SECONDS] = _DEFAULT.drain_seconds,
+    metrics_token: Annotated[str, _METRICS_TOKEN] = _DEFAULT.metrics_token,
+    log: LogAs = None,
 ) -> None:
     """Serve the browser app until it is asked to end."""
     check_endpoint()
     from musetalk.webui.server import serve  # noqa: PLC0415 - loads the engine
 
+    if log is not None:
+        log_as(log, logging.getLogger().level)
     _log_what_is_served()
     serve(
         ServerOptions(
@@ -90,6 +105,8 @@ def serve_app(
             avatars_dir=avatars_dir,
             live_sessions=live_sessions,
             avatar_making=avatar_making,
+            drain_seconds=drain_seconds,
+            metrics_token=metrics_token,
         )
     )
 

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import contextvars
-import filecmp
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import Comparison
-from musetalk.errors import Cancelled, JobError, MuseTalkError, NoJobError, OutputError, QueueError, write_error
+from musetalk.errors import (
+    Cancelled,
+    DrainingError,
+    JobError,
+    MuseTalkError,
+    NoJobError,
+    OutputError,
+    QueueError,
+    write_error,
+)
 from musetalk.jobs.job import Attachment, Job
+from musetalk.jobs.job_lines import log_event, logged_as
 from musetalk.jobs.meter import ProgressMeter
-from musetalk.jobs.store import ATTACHED, INTERRUPTED, NEWEST, REPORT, JobStore
+from musetalk.jobs.store import ATTACHED, NEWEST, REPORT, JobStore
+from musetalk.jobs.tally import JobTally, Outcome
 from musetalk.jobs.thumbnail import make_thumbnail
+from musetalk.jobs.twins import Asked, find_twin
 from musetalk.media.types import Source
 from musetalk.pipeline.engine import Comparer, Engine
 from musetalk.pipeline.forecast import CostBook, Forecast, RenderKind, Work, seconds_made
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import AUTO, RenderSettings
 from musetalk.utils.files import whole_file
+from musetalk.utils.log_lines import facts
+from musetalk.utils.prometheus import Family
 
 _SWEEP_SECONDS = 60.0
-_ONCE_SECONDS = 10.0  # for which the same, asked for again, is a click too many also where it has ended
-_NAMING_ATTACHED = ("frame_steps", "captions")  # settings that may name files of the job's own, beside the phonemes
 _TITLE_LENGTH = 120  # characters
 _log = logging.getLogger(__name__)
 
@@ -66,7 +76,10 @@ class JobService:
         self._changed = threading.Condition()
         self._tokens: dict[str, CancelToken] = {}
         self._contexts: dict[str, contextvars.Context] = {}
-        self._closing = False
+        self._stopped: set[str] = set()  # by their owners, while they run
+        self._draining = False
+        self._tally = JobTally()
+        self._tally.accepted("kept", self.waiting())
         self._workers = [
             threading.Thread(target=self._work, args=(engine,), name=f"jobs-{number}", daemon=True)
             for number, engine in enumerate(engines)
@@ -109,8 +122,8 @@ class JobService:
         chosen = self._engines[0].choose(settings)
         settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
         digest = "" if attachment is None else attachment.digest
-        asked = (settings, bool(choice), backends, digest)
-        if once and (twin := self._twin(owner, video, voice, asked)) is not None:
+        asked = Asked(settings, bool(choice), backends, digest)
+        if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
             return twin
         self._check_room(owner)
         title = self._title(title or f"{video.stem} + {voice.stem}", backends)
@@ -121,7 +134,7 @@ class JobService:
         more = {"settings": settings, "work": Work.of(source, length), "choice": choice, "attached": digest}
         job = job.model_copy(update=more)
         with self._changed:
-            if once and (twin := self._twin(owner, video, voice, asked)) is not None:
+            if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
                 self.store.remove(job)
                 return twin
             # The worker renders in the submitter's context: hosts find there on whose account a device is used.
@@ -132,7 +145,9 @@ class JobService:
                 self._contexts.pop(job.id)
                 self.store.remove(job)
                 raise
+            self._tally.accepted("submitted")
             self._changed.notify_all()
+        log_event(_log, job, "submitted", backends=job.compare or (job.settings.backend,))
         return job
 
     def _title(self, words: str, backends: tuple[str, ...]) -> str:
@@ -184,34 +199,18 @@ class JobService:
         return source, seconds_made(source, spoken, settings.tail)
 
     def _check_room(self, owner: str) -> None:
-        """Refuse what would be one too many.
+        """Refuse what would be one too many, and all that comes when the server is about to end.
 
         Raises:
-            QueueError: It would.
+            QueueError: It would; or it is (`DrainingError`).
         """
+        if self._draining:
+            raise DrainingError
         waiting = sum(job.active for job in self.jobs(owner))
         if waiting >= self._max_waiting:
             raise QueueError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
         if self.waiting() >= self._max_queue:
             raise QueueError(f"{self.waiting()} renders are waiting already", "try again when some are done")
-
-    def _twin(
-        self, owner: str, video: Path, voice: Path, asked: tuple[RenderSettings, bool, tuple[str, ...], str]
-    ) -> Job | None:
-        """Return a job of one's own with the same inputs that waits, runs, or has just ended well.
-
-        `asked`: its settings, whether what paints was chosen, the backends that are compared, what is attached.
-        """
-        for job in self.jobs(owner):
-            fresh = job.active or (job.state == "done" and self.store.now() - (job.ended or 0) < _ONCE_SECONDS)
-            own = _as_attached(job.settings, asked[0]) if job.attached else job.settings
-            its = (own, bool(job.choice), job.compare, job.attached)
-            if not fresh or its != asked:
-                continue
-            folder = self.store.folder(job)
-            if _same_file(video, folder / job.video) and _same_file(voice, folder / job.voice):
-                return job
-        return None
 
     def retry(self, job_id: str, owner: str, settings: RenderSettings | None = None) -> Job:
         """Queue a job that failed or was stopped once more, with its own inputs; one that waits or runs stays as it is.
@@ -247,7 +246,9 @@ class JobService:
                 self._contexts[job.id] = contextvars.copy_context()
                 asked = {"settings": settings, "choice": choice, "length_seconds": length}
                 self._update(job, {**anew, **asked}, to_disk=True)
+                self._tally.accepted("retried")
                 self._changed.notify_all()
+                log_event(_log, job, "asked for once more")
         return self.store.newest(job)
 
     def rename(self, job_id: str, owner: str, title: str) -> Job:
@@ -308,6 +309,7 @@ class JobService:
             if job.state == "queued":
                 self._end(job, "cancelled")
             elif job.id in self._tokens:
+                self._stopped.add(job.id)
                 self._tokens[job.id].cancel()
         return self.store.newest(job)
 
@@ -336,10 +338,40 @@ class JobService:
             self._changed.wait_for(lambda: not self.store.newest(job).active, timeout)
         return self.store.newest(job)
 
-    def close(self) -> None:
-        """Stop what runs, keep what waits for the next start, and let go of the folder."""
+    @property
+    def draining(self) -> bool:
+        """Whether no more jobs are taken or begun, for the server is about to end."""
+        return self._draining
+
+    @property
+    def running(self) -> int:
+        """Jobs that run now."""
+        return len(self._tokens)
+
+    @property
+    def max_queue(self) -> int:
+        """Jobs of everybody that may wait or run."""
+        return self._max_queue
+
+    def drain(self) -> None:
+        """Take no more jobs, and begin none: what waits is for the next start, what runs goes on until `close`."""
         with self._changed:
-            self._closing = True
+            self._draining = True
+            self._changed.notify_all()
+
+    def figures(self) -> list[Family]:
+        """Return counts and gauges of the jobs, all of one moment.
+
+        What was accepted since the process began is what has ended since then, and what waits and runs.
+        """
+        with self._changed:
+            active = [job for job in self.store.all() if job.active]
+            return self._tally.figures(active, self._max_queue, self.store.now())
+
+    def close(self) -> None:
+        """Stop what runs and queue it again, keep what waits for the next start, and let go of the folder."""
+        with self._changed:
+            self._draining = True
             for token in self._tokens.values():
                 token.cancel()
             self._changed.notify_all()
@@ -349,21 +381,28 @@ class JobService:
 
     def _work(self, engine: Engine) -> None:
         while (job := self._next()) is not None:
-            self._contexts.pop(job.id, contextvars.copy_context()).run(self._render, engine, job)
+            context = self._contexts.pop(job.id, contextvars.copy_context())
+            context.run(self._render_logged, engine, job)
             self.store.sweep()
 
     def _next(self) -> Job | None:
         """Wait for the next job and mark it as running; None when the service closes."""
         with self._changed:
-            while not self._closing:
+            while not self._draining:
                 job = next((job for job in self.store.all() if job.state == "queued"), None)
                 if job is not None:
                     self._tokens[job.id] = CancelToken()
-                    self._update(job, {"state": "running", "started": self.store.now()}, to_disk=True)
+                    now = self.store.now()
+                    self._tally.started(max(0.0, now - job.created))
+                    self._update(job, {"state": "running", "started": now}, to_disk=True)
                     return job
                 if not self._changed.wait(_SWEEP_SECONDS):
                     self.store.sweep()
         return None
+
+    def _render_logged(self, engine: Engine, job: Job) -> None:
+        with logged_as(job):
+            self._render(engine, job)
 
     def _render(self, engine: Engine, job: Job) -> None:
         kinds = [RenderKind.of(job.settings.with_backend(name)) for name in job.compare or (job.settings.backend,)]
@@ -377,11 +416,12 @@ class JobService:
         try:
             self._work_on(engine, job, note)
         except Cancelled:
-            self._end(job, "failed", INTERRUPTED, "interrupted") if self._closing else self._end(job, "cancelled")
+            ends_here = not self._draining or job.id in self._stopped
+            self._end(job, "cancelled") if ends_here else self._requeue(job)
         except MuseTalkError as error:
             self._end(job, "failed", str(error), error.kind)
         except Exception:  # noqa: BLE001 - whatever a backend throws, the queue goes on; job and log say what happened
-            _log.exception("job %s failed", job.id)
+            _log.exception("failed, which was not foreseen", extra=facts(kind="unforeseen"))
             said = "an error that we did not foresee: please report it, with the server's log"
             self._end(job, "failed", said, "unforeseen")
         else:
@@ -405,6 +445,7 @@ class JobService:
         if not job.compare:
             report = engine.render(video, voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
             report.chosen(job.choice).save(folder / REPORT)
+            self._tally.rendered(report)
             self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
         elif self._compare is None:  # queued by a process that could
             raise JobError("backends cannot be compared here", "render with one of them")
@@ -415,17 +456,34 @@ class JobService:
             if isinstance(made, Comparison):
                 failed = tuple(part.backend for part in made.parts if part.error)
                 self._update(job, {"failed": failed}, to_disk=False)
+                for _, report in made.rendered:
+                    self._tally.rendered(report)
 
-    def _end(self, job: Job, state: Literal["done", "failed", "cancelled"], error: str = "", kind: str = "") -> None:
+    def _requeue(self, job: Job) -> None:
+        """Let a job whose process ends before it wait for the next start."""
         with self._changed:
             self._tokens.pop(job.id, None)
+            with suppress(OSError):
+                self.store.clear(job)
+            self._update(job, {"state": "queued", "started": None, "progress": None}, to_disk=True)
+            self._changed.notify_all()
+        log_event(_log, job, "stopped, and queued again for the next start")
+
+    def _end(self, job: Job, state: Outcome, error: str = "", kind: str = "") -> None:
+        now = self.store.now()
+        with self._changed:
+            self._tokens.pop(job.id, None)
+            self._stopped.discard(job.id)
             self._contexts.pop(job.id, None)
             with suppress(OSError):
                 (self.store.folder(job) / NEWEST).unlink()
             result = self.store.name_result(self.store.newest(job)) if state == "done" else job.result
-            changes = {"state": state, "error": error, "error_kind": kind, "ended": self.store.now(), "progress": None}
+            changes = {"state": state, "error": error, "error_kind": kind, "ended": now, "progress": None}
+            self._tally.ended(self.store.newest(job), state, kind, now)
             self._update(job, {**changes, "result": result}, to_disk=True)
+            ended = self.store.newest(job)
             self._changed.notify_all()
+        log_event(_log, ended, f"{state}: {error}" if error else state, kind, seconds=ended.seconds)
 
     def _update(self, job: Job, changes: dict[str, object], *, to_disk: bool) -> None:
         """Change a job; a record that cannot be written (the disk is full, the folder is gone) stops no render."""
@@ -434,18 +492,3 @@ class JobService:
                 self.store.put(self.store.newest(job).model_copy(update=changes), to_disk=to_disk)
             except OutputError as error:
                 _log.warning("job %s is kept in memory only (%s)", job.id, error)
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    """Return whether two files are one, or of one name and content."""
-    try:
-        return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
-    except OSError:
-        return False
-
-
-def _as_attached(settings: RenderSettings, other: RenderSettings) -> RenderSettings:
-    """Return settings with other ones' names of files that may be of a job's own."""
-    speech = settings.speech.model_copy(update={"phonemes": other.speech.phonemes})
-    named = {name: getattr(other, name) for name in _NAMING_ATTACHED}
-    return settings.model_copy(update={**named, "speech": speech})

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class JobStore:
         self._max_bytes = max_bytes
         self.now = now
         self._lock = threading.RLock()
-        self._owned = FileLock(self.root / ".lock")
+        self._owned = FileLock(self.root / ".lock", thread_local=False)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self._owned.acquire(timeout=0)
@@ -79,6 +80,22 @@ class JobStore:
     def max_bytes(self) -> int:
         """Disk that all jobs together may take."""
         return self._max_bytes
+
+    def check(self) -> None:
+        """Make sure that the folder is there, is this process's, and takes files.
+
+        Raises:
+            OutputError: It is not, or does not.
+        """
+        if not self._owned.is_locked:
+            raise OutputError("the folder of jobs is no longer this server's", "start the server anew", path=self.root)
+        try:
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                file.write(b"taken")
+                file.flush()
+        except OSError as error:
+            problem = f"no jobs can be kept ({error.strerror})"
+            raise write_error(error)(problem, "look at the disk", path=self.root) from error
 
     def close(self) -> None:
         """Let another process own the folder."""

@@ -58,6 +58,8 @@ class LiveHost:
         self._engine, self._avatars = engine, avatars
         self._slots = Slots(self.limits.sessions, self.limits.waiting)
         self._sessions: set[ExitStack] = set()
+        self._outboxes: set[Outbox] = set()  # of those who are served
+        self._begun, self._draining = 0, False
         self._speaking: list[str] = []  # by name, who is spoken with
         self._ending, self._closed = threading.Lock(), False
         # Each session opens, hears and ends in threads of these, so that none waits for another.
@@ -94,6 +96,28 @@ class LiveHost:
         """Return whether somebody speaks with the avatar of that name, or is about to."""
         return name in self._speaking
 
+    @property
+    def sessions(self) -> int:
+        """Sessions that go on now."""
+        return len(self._sessions)
+
+    @property
+    def begun(self) -> int:
+        """Sessions that have begun since the host was made."""
+        return self._begun
+
+    def drain(self, seconds: float) -> None:
+        """Begin no more sessions, and tell those that go on how many seconds they have. From any thread."""
+        self._draining = True
+        for outbox in tuple(self._outboxes):
+            outbox.put(event("ending", seconds=seconds))
+
+    def dismiss(self) -> None:
+        """Tell whoever still speaks that it is over, which ends their sessions. From any thread."""
+        self._draining = True
+        for outbox in tuple(self._outboxes):
+            outbox.put(_ending())
+
     def close(self) -> None:
         """End all sessions, and let go of their threads."""
         self._closed = True
@@ -118,6 +142,8 @@ class LiveHost:
         return first
 
     async def _converse(self, socket: Socket, inbox: Inbox, start: Start, show: OpenSink) -> None:
+        if self._draining:
+            raise _ending()
         outbox = Outbox(self.limits.unread_seconds)
 
         async def tell(before: int) -> None:
@@ -131,6 +157,9 @@ class LiveHost:
 
             conversation = await inbox.until(enter())
             if conversation is not None:
+                self._outboxes.add(outbox)
+                held.callback(self._outboxes.discard, outbox)
+                self._begun += 1
                 await _first_to_end(self._hear(inbox, conversation), outbox.send_to(socket), outbox.watch())
 
     @asynccontextmanager
@@ -152,10 +181,10 @@ class LiveHost:
             opened.close()
             raise
         with self._ending:
-            if opened in self._sessions and not self._closed:
+            if opened in self._sessions and not (self._closed or self._draining):
                 return conversation
         opened.close()  # all were ended while it opened
-        raise LiveError("this server ends", "come again later")
+        raise _ending()
 
     def _enter(self, start: Start, show: OpenSink, outbox: Outbox, opened: ExitStack) -> Conversation:
         self._speaking.append(start.avatar)
@@ -192,6 +221,10 @@ class LiveHost:
                 conversation.obey(message)
             due = max(due, loop.time() - 1) + 1 / self.limits.messages
             await asyncio.sleep(due - loop.time())  # a storm of them leaves the others their time
+
+
+def _ending() -> LiveError:
+    return LiveError("this server is about to be restarted", "try again in a few minutes")
 
 
 async def _first_to_end(*works: Awaitable[None]) -> None:

@@ -32,7 +32,7 @@ class Access:
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
         host = options.host or os.environ.get("GRADIO_SERVER_NAME") or _HERE[0]
-        self._near = host in _HERE and not options.share and not _on_space()
+        self._near = host in _HERE and not options.share and not on_space()
 
     @property
     def owner(self) -> bool:
@@ -56,11 +56,11 @@ class Access:
         Who runs the server may, and who has a login; strangers may not, and nobody on a Space, whose disk is small and
         forgets.
         """
-        return (bool(self._options.auth) or self.owner) and not _on_space()
+        return (bool(self._options.auth) or self.owner) and not on_space()
 
     def heed(self, headers: Headers) -> None:
         """Notice a request that did not come straight from this machine."""
-        if self._near and not _from_here(headers):
+        if self._near and not from_here(headers):
             self._near = False
 
 
@@ -91,12 +91,13 @@ def refusal(page: gr.Blocks, connection: HTTPConnection) -> Refusal | None:
     return None if logged_in else Refusal(401, "log in first")
 
 
-def _on_space() -> bool:
+def on_space() -> bool:
+    """Whether this is a Hugging Face Space."""
     return "SPACE_ID" in os.environ  # https://huggingface.co/docs/hub/spaces-overview#helper-environment-variables
 
 
-def _from_here(headers: Headers) -> bool:
-    """Whether a request names this machine as its browser does that runs here, and no proxy says it passed it on."""
+def from_here(headers: Headers) -> bool:
+    """Return whether a request names this machine as its own browser does, and no proxy says it passed it on."""
     said = {name.lower(): value for name, value in headers}
     if any(name in said for name in _FORWARDED):
         return False

@@ -32,6 +32,8 @@ class ServerOptions:
         avatars_dir: Where the avatars are that speak live; None: where this user keeps avatars.
         live_sessions: Most that speak live at once; 0: nobody may.
         avatar_making: Whether visitors may make avatars that speak live, and delete them; None: as with downloads.
+        drain_seconds: How long what runs may go on once the process is asked to end by SIGTERM.
+        metrics_token: What `/metrics` asks for; empty: it is for this machine alone.
     """
 
     host: str | None = None
@@ -52,3 +54,5 @@ class ServerOptions:
     avatars_dir: Path | None = None
     live_sessions: int = 4
     avatar_making: bool | None = None
+    drain_seconds: float = 20.0
+    metrics_token: str = ""

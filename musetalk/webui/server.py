@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,9 +35,13 @@ from musetalk.webui.backend_names import titled
 from musetalk.webui.downloads import Downloads, bring_weights, weight_sets
 from musetalk.webui.form.table import OWN_STYLE
 from musetalk.webui.live import add_live_route
+from musetalk.webui.monitoring.metrics import Metrics
+from musetalk.webui.monitoring.readiness import Readiness
+from musetalk.webui.monitoring.routes import Monitoring, add_monitoring_routes
 from musetalk.webui.offer import add_offer_route
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.page import build_page
+from musetalk.webui.shutdown import EndSignals, drain
 from musetalk.webui.site import Site
 from musetalk.webui.texts import FOLDER
 from musetalk.webui.theme import STYLE, theme
@@ -59,17 +63,35 @@ def serve(options: ServerOptions) -> None:
     Raises:
         MuseTalkError: It cannot be served like that.
     """
-    _end_in_order_on_sigterm()
+    signals = EndSignals()
+    signals.heed()
     settings = RenderSettings(models_dir=options.models_dir)
     if any(backend.gpu is not None and not backend.configured(settings).lacks() for backend in BackendRegistry()):
         keep_large_buffers()  # before the page's threads begin
-    with running(options) as page:
-        page.block_thread()
+    with running(options) as app:
+        signals.listen()
+        if signals.wait():
+            drain(app.jobs, app.live, options.drain_seconds, signals)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningApp:
+    """The app while it is served.
+
+    Attributes:
+        page: The page; its address is `local_url`.
+        jobs: Takes and renders jobs.
+        live: Serves live sessions.
+    """
+
+    page: gr.Blocks
+    jobs: JobService
+    live: LiveHost
 
 
 @contextmanager
-def running(options: ServerOptions) -> Iterator[gr.Blocks]:
-    """The app, served while the `with` block runs; its address is the page's `local_url`."""
+def running(options: ServerOptions) -> Iterator[RunningApp]:
+    """The app, served while the `with` block runs."""
     sweep(Path(tempfile.gettempdir()))  # of a server that was killed; jobs, the store sees to
     for name, value in _EVENTS.items():
         os.environ.setdefault(name, value)
@@ -105,8 +127,11 @@ def running(options: ServerOptions) -> Iterator[gr.Blocks]:
         if options.live_sessions:
             add_live_route(page, live)
             add_offer_route(page, live)
+        readiness = Readiness(jobs, engine.registry, base)
+        monitoring = Monitoring(readiness, Metrics(jobs, uploads, live, readiness), options.metrics_token)
+        add_monitoring_routes(page, monitoring)
         _log.info("serving on %s", page.local_url)
-        yield page
+        yield RunningApp(page, jobs, live)
     finally:
         page.close(verbose=False)
         live.close()
@@ -151,10 +176,3 @@ def _login(entry: str) -> tuple[str, str]:
     if not (name and colon and password):
         raise SettingsError("a login is not of the form user:password", "correct --auth (or MUSETALK_AUTH)")
     return name, password
-
-
-def _end_in_order_on_sigterm() -> None:
-    def stop(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)

@@ -131,6 +131,8 @@ def site_header(site: Site) -> str:
     """Name, device and queue as they are now."""
     waiting = site.jobs.waiting()
     queue = "idle" if not waiting else f"{waiting} render{'s' if waiting > 1 else ''} in the queue"
+    if site.jobs.draining:
+        queue = "about to be restarted"
     return header(NAME, musetalk.__version__, site.device, queue)
 
 

@@ -49,6 +49,10 @@ class Uploads:
         inside = named.is_absolute() and named.resolve().is_relative_to(self.folder.resolve())
         return named if inside and named.is_file() else None
 
+    def used_bytes(self) -> int:
+        """Disk that they take."""
+        return sum(facts.st_size for _, facts in files_below(self.folder))
+
     def sweep(self, spare: Collection[Path] = ()) -> None:
         """Remove the oldest until the rest fits, but not those to `spare`. Jobs have copies or links of their own.
 

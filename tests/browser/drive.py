@@ -126,8 +126,8 @@ def opened_with(engine: Callable[..., LipSync], jobs: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving, "LipSync", engine)
         patch.setenv("GRADIO_TEMP_DIR", str(jobs.with_name("uploads")))
-        with serving.running(options) as page:
-            yield page.local_url or ""
+        with serving.running(options) as app:
+            yield app.page.local_url or ""
 
 
 def find_chromium(playwright: Playwright) -> str:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -35,6 +35,7 @@ class Served:
     address: str
     process: psutil.Process
     jobs_dir: Path
+    log: list[str] = field(default_factory=list)  # lines of its stderr; all of them once the block has ended
 
 
 @contextmanager
@@ -49,21 +50,23 @@ def served(
 
     Args:
         jobs_dir: Where it keeps jobs.
-        options: Of its command line.
+        options: Of its command line; it waits for nothing that runs when it is ended, unless they say so.
         end_with: How it is ended.
         module: Which runs it, and its command; `PACED` leaves the processor to others while it renders.
         packages: Where the project lies.
     """
-    command = [sys.executable, "-m", *module.split(), "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir), *options]
+    command = [sys.executable, "-m", *module.split(), "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir)]
+    command += ["--drain-seconds", "0", *options]
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(packages)}
     process = subprocess.Popen(
         command, cwd=jobs_dir.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     lines: queue.Queue[str | None] = queue.Queue()
-    reader = threading.Thread(target=_drain, args=(process, lines), daemon=True)
+    log: list[str] = []
+    reader = threading.Thread(target=_drain, args=(process, lines, log), daemon=True)
     reader.start()
     try:
-        yield Served(_address(lines), psutil.Process(process.pid), jobs_dir)
+        yield Served(_address(lines), psutil.Process(process.pid), jobs_dir, log)
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(end_with)
@@ -75,9 +78,10 @@ def served(
         assert not alive
 
 
-def _drain(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+def _drain(process: subprocess.Popen[str], lines: queue.Queue[str | None], log: list[str]) -> None:
     assert process.stderr is not None
     for line in process.stderr:
+        log.append(line)
         lines.put(line)
     lines.put(None)
 
@@ -86,6 +90,6 @@ def _address(lines: queue.Queue[str | None]) -> str:
     seen = []
     while (line := lines.get(timeout=HANG_SECONDS)) is not None:
         seen.append(line)
-        if match := re.search(r"serving on (http\S+)", line):
+        if match := re.search(r"serving on (http[^\s\"]+)", line):
             return match[1]
     raise AssertionError("the server did not start:\n" + "".join(seen))

@@ -106,6 +106,25 @@ def test_it_knows_who_is_spoken_with(avatars: tuple[LipSync, AvatarStore]) -> No
     asyncio.run(run())
 
 
+def test_a_host_about_to_end_tells_who_speaks_and_lets_nobody_begin(avatars: tuple[LipSync, AvatarStore]) -> None:
+    async def run() -> None:
+        host, speaking, late = LiveHost(*avatars), Client(START), Client(START)
+        serving = asyncio.create_task(host.serve(speaking))
+        await speaking.told_of("video")
+        host.drain(7)
+        assert (await speaking.told_of("ending"))["seconds"] == 7
+        await asyncio.wait_for(host.serve(late), HANG_SECONDS)
+        assert (await late.told_of("error"))["kind"] == "live"
+        assert (host.sessions, host.begun) == (1, 1)
+        host.dismiss()
+        assert (await speaking.told_of("error"))["kind"] == "live"
+        await asyncio.wait_for(serving, HANG_SECONDS)
+        assert (speaking.reason, host.sessions) == (late.reason, 0)
+        host.close()
+
+    asyncio.run(run())
+
+
 def test_a_voice_is_spoken_and_told_of(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
     client, told = Client(START), list[dict[str, Any]]()
 

@@ -130,6 +130,7 @@ class Session {
       refuse(inWords(message));
     }
     if (message.type === "metrics") figure("first", message.first_frame_ms.p50 ?? message.first_frame_cold_ms);
+    if (message.type === "ending") refuse(`This server is about to be restarted: the session ends in ${message.seconds} s.`);
     if (message.type === "error") this.end(inWords(message));
   }
 

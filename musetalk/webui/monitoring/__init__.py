@@ -1,0 +1,1 @@
+"""What machines ask of a server that runs: whether it lives, whether it takes work, how it does."""

@@ -1,0 +1,74 @@
+"""Whether the app can take another job, and why not."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from musetalk.backends.registry import BackendRegistry
+from musetalk.errors import MuseTalkError
+from musetalk.jobs.service import JobService
+from musetalk.media.ffmpeg_process import ffmpeg_executable
+from musetalk.settings import RenderSettings
+
+DRAINING = "the server is about to be restarted"
+Problems: TypeAlias = dict[str, str]
+_KEEP_SECONDS = 2.0  # for which what was seen of disk and programs holds: strangers may ask as often as they like
+
+
+class Readiness:
+    """Looks at what a job needs. Safe between threads.
+
+    Args:
+        jobs: Takes jobs.
+        registry: The backends.
+        settings: Say where weights are.
+        now: A clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        jobs: JobService,
+        registry: BackendRegistry,
+        settings: RenderSettings,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._jobs, self._registry, self._settings, self._now = jobs, registry, settings, now
+        self._lock = threading.Lock()
+        self._seen: tuple[float, Problems] | None = None
+
+    def problems(self) -> Problems:
+        """Return what is wrong, by what it is wrong with; empty: another job can be taken.
+
+        The sentences name no file and no folder: everybody may read them.
+        """
+        found = {"jobs": DRAINING} if self._jobs.draining else {}
+        waiting = self._jobs.waiting()
+        if waiting >= self._jobs.max_queue:
+            found["queue"] = f"{waiting} jobs wait or run, which is as many as may"
+        return {**found, **self._lasting()}
+
+    def _lasting(self) -> Problems:
+        """Return what is wrong with the machine."""
+        with self._lock:
+            if self._seen is None or self._now() - self._seen[0] >= _KEEP_SECONDS:
+                self._seen = (self._now(), self._look())
+            return self._seen[1]
+
+    def _look(self) -> Problems:
+        found = dict[str, str]()
+        try:
+            self._jobs.store.check()
+        except MuseTalkError as error:
+            found["folder"] = error.problem
+        try:
+            if not os.access(ffmpeg_executable(), os.X_OK):
+                found["ffmpeg"] = "ffmpeg cannot be run"
+        except MuseTalkError as error:
+            found["ffmpeg"] = error.problem
+        if all(backend.configured(self._settings).lacks() for backend in self._registry):
+            found["backends"] = "no backend has all that it needs"
+        return found
