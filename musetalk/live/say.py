@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from musetalk.errors import LiveError, MuseTalkError, SpeechError, VoiceError
 from musetalk.streaming.session import StreamingSession
-from musetalk.tts.sentences import says_something, split_sentences
+from musetalk.tts.sentences import says_something
+from musetalk.tts.spans import read_aloud
 from musetalk.tts.types import Speech, TextToSpeech
 
 _log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ _RETRY = 0.1  # seconds until there may be room for more of a voice
 
 
 class Reader:
-    """Reads texts aloud, one after another, sentence by sentence: the first is heard while the next is made.
+    """Reads texts aloud, one after another, part by part: the first is heard while the next is made.
 
     Safe between threads.
 
@@ -89,12 +90,11 @@ class Reader:
 
     def _read(self, text: str, epoch: int) -> None:
         voice = self._open_voice()
-        sentences = list(filter(says_something, split_sentences(text)))
-        if not sentences:
+        if not says_something(text):
             raise SpeechError("there is nothing to say in it", "write some words")
         try:
-            for sentence in sentences:
-                if not self._push(voice.speak(sentence), epoch):
+            for speech in read_aloud(voice, text):
+                if not self._push(speech, epoch):
                     return
         finally:
             with self._changed:
@@ -102,7 +102,7 @@ class Reader:
                     self._session.flush()  # also before a sentence that cannot be read
 
     def _push(self, speech: Speech, epoch: int) -> bool:
-        """Hand a sentence to the session once it has room for it; return whether it is still wanted."""
+        """Hand a part to the session once it has room for it; return whether it is still wanted."""
         with self._changed:
             while epoch == self._epoch and not self._closed:
                 try:

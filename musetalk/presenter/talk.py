@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from musetalk.errors import LimitError, SpeechError
 from musetalk.presenter.script import Passage, Pause, Script, Slide
-from musetalk.tts.sentences import says_something, split_sentences
+from musetalk.tts.spans import read_aloud
 from musetalk.tts.types import Speech, TextToSpeech, TimedPhoneme, TimedWord
 from musetalk.utils.arrays import Float32Array
 from musetalk.utils.files import writing
@@ -89,7 +89,7 @@ def speak_script(
     told: Callable[[int, int], None] = lambda _done, _all: None,
     longest: float = math.inf,
 ) -> Talk:
-    """Speak a script into a WAV file, sentence by sentence: memory does not grow with its length.
+    """Speak a script into a WAV file, part by part: memory does not grow with its length, nor with a sentence's.
 
     Args:
         script: What to say.
@@ -125,8 +125,8 @@ def speak_script(
                 write(_silence(item.seconds, voice.rate), item.line)
             else:
                 words = list[TimedWord]()
-                for sentence in filter(says_something, split_sentences(item.text)):
-                    start, speech = now(), _speak(voice, sentence, item.line)
+                for speech in _speak(voice, item.text, item.line):
+                    start = now()
                     words += [word.later(start) for word in speech.words]
                     phonemes += [sound.later(start) for sound in speech.phonemes]
                     write(_pcm(speech.samples), item.line)
@@ -137,14 +137,14 @@ def speak_script(
         return Talk(now(), tuple(passages), tuple(slides), tuple(phonemes))
 
 
-def _speak(voice: TextToSpeech, sentence: str, line: int) -> Speech:
-    """Return a sentence as it is spoken.
+def _speak(voice: TextToSpeech, text: str, line: int) -> Iterator[Speech]:
+    """Yield a text as it is spoken; see `read_aloud`.
 
     Raises:
         SpeechError: It cannot be; tells the line.
     """
     try:
-        return voice.speak(sentence)
+        yield from read_aloud(voice, text)
     except SpeechError as error:
         raise error.retold(f"in line {line} of the script, {error.problem}") from error
 
