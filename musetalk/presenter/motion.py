@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from musetalk.errors import PATH, MediaError
+from musetalk.media.containers.formats import IMAGE_SUFFIXES
 
 _VIDEOS = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"})
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+_PICTURES = frozenset(IMAGE_SUFFIXES) - _VIDEOS
 
 
 def find_motion(place: Path) -> Path:

@@ -26,6 +26,8 @@ from musetalk.utils.units import counted, duration
 _FRAMES = Fraction(100)  # a second, in which it is told where somebody speaks
 _SLIDE_BEFORE = 0.2  # seconds before what is spoken next, at which a slide comes
 _SLOWEST, _FASTEST = 2, 30  # letters a second of speech, of any language; English has some 15
+_AROUND = 0.3  # seconds around a word, in which what is heard may be it
+_MOST_REST = 0.25  # of what is heard, that belongs to no word
 _log = logging.getLogger(__name__)
 
 
@@ -58,15 +60,14 @@ def _timed(
     sentences: Sequence[str], voice: Voice, cancel: CancelToken | None
 ) -> tuple[Sequence[tuple[TimedWord, ...]], tuple[TimedPhoneme, ...], tuple[str, ...]]:
     samples = np.concatenate([np.zeros(0, np.float32), *read_speech(voice, cancel)])
-    reader = EnglishReader()
+    heard, reader = _heard(samples), EnglishReader()
     try:
         words, phonemes = SphinxAligner(reader).align(samples, sentences)
     except (PackageError, SpeechError) as error:
         why = str(error)
     else:
-        return words, phonemes, ()
+        return words, phonemes, tuple(_notes_on_the_rest(heard, words))
     _log.info("words are timed by their lengths: %s", why)
-    heard = _heard(samples)
     words = time_by_length(heard, float(_FRAMES), sentences, reader)
     note = f"when words are spoken in the recording is told from their lengths ({why})"
     return words, (), (note, *_notes_on_pace(sentences, float(heard.sum() / _FRAMES)))
@@ -90,6 +91,17 @@ def _notes_on_pace(sentences: Sequence[str], seconds: float) -> Iterator[str]:
     letters = sum(letter.isalnum() for sentence in sentences for letter in without_notes(sentence))
     if not _SLOWEST <= letters / seconds <= _FASTEST:
         yield f"the recording has {duration(seconds)} of speech for {counted(letters, 'letter')}: is it of this script?"
+
+
+def _notes_on_the_rest(heard: BoolArray, words: Sequence[Sequence[TimedWord]]) -> Iterator[str]:
+    """Yield a note where much is said besides the words that were found, as in a recording of something else."""
+    rest = heard.copy()
+    for own in words:
+        for word in own:
+            rest[max(0, int((word.start - _AROUND) * _FRAMES)) : int((word.stop + _AROUND) * _FRAMES) + 1] = False
+    if rest.sum() > _MOST_REST * heard.sum():
+        seconds = duration(float(rest.sum() / _FRAMES))
+        yield f"in {seconds} of the recording something is said that is not in the script: is it of this script?"
 
 
 def _slides(script: Script, spoken: Sequence[SpokenPassage], seconds: float) -> Iterator[ShownSlide]:
