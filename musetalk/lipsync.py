@@ -1,83 +1,42 @@
-"""LipSync.render: the one place where the stages are chained."""
+"""LipSync: everything that can be done with a source and a voice, by one class."""
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musetalk.backends.automatic import BackendChoice, Pace, choose_backend
-from musetalk.backends.registry import BackendRegistry
-from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.errors import about
-from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
 from musetalk.inspection.frame import FramePreview, preview_frame, with_reason
-from musetalk.media.damage import note_on_decoding
 from musetalk.media.probe import probe_voice, probe_wanted
 from musetalk.media.types import Source
-from musetalk.outputs import open_outputs, sound_of
-from musetalk.pipeline.components import ComponentLoader
-from musetalk.pipeline.file_uses import FileUses, input_files, output_files
-from musetalk.pipeline.findings import Findings
-from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
-from musetalk.pipeline.forecast import CostBook, RenderKind, Work, slowdown
+from musetalk.pipeline.first_costs import BESIDE_NETWORKS
+from musetalk.pipeline.forecast import RenderKind
 from musetalk.pipeline.leased_plan import plan_leased
-from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
+from musetalk.pipeline.preflight import Preflight, run_preflight
 from musetalk.pipeline.prepare import RenderPlan
-from musetalk.pipeline.render import output_frames
-from musetalk.pipeline.report import PeakMemory, RenderReport
-from musetalk.pipeline.report_builder import report_of
+from musetalk.pipeline.report import RenderReport
 from musetalk.pipeline.speech import check_phonemes
-from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
-from musetalk.runtime.allocator import large_buffers_kept
-from musetalk.runtime.speed import matmul_rate
-from musetalk.runtime.threads import bound_threads
+from musetalk.rendering import Rendering, Wanted
+from musetalk.resume.types import RenderParts, ResumeOptions
 from musetalk.settings import Limits, RenderSettings, SourceSettings
-from musetalk.streaming.shared_generators import SharedGenerators
-from musetalk.utils.files import cache_folder, temporary_folder
-from musetalk.utils.stopping import ends_by, left_alone
+from musetalk.utils.files import temporary_folder
+from musetalk.utils.stopping import ends_by
 
 if TYPE_CHECKING:
     from musetalk.avatars.bundle import Avatar
     from musetalk.streaming.session import StreamingSession
     from musetalk.streaming.types import LiveOptions
 
-_log = logging.getLogger(__name__)
 
-
-class LipSync:
-    """Video and voice in, lip-synced video out. Safe to share between threads; backends are loaded once.
-
-    Args:
-        registry: The backends that settings may name.
-        detector: What finds faces; None: as the settings say.
-        costs: What renders have cost here; None: what this user's programs keep of it.
-        own_process: Whether the process is there for this, so that it may keep memory as networks need it, and bound
-            its libraries' threads: see `keep_large_buffers` and `bound_threads`.
-    """
-
-    def __init__(
-        self,
-        registry: BackendRegistry | None = None,
-        detector: FaceDetector | None = None,
-        costs: CostBook | None = None,
-        *,
-        own_process: bool = False,
-    ) -> None:
-        self.registry = registry or BackendRegistry()
-        self._own_process = own_process
-        self.costs = costs or CostBook(
-            cache_folder() / "costs.json", lambda kind: guessed_costs(kind, lambda: matmul_rate(kind.device))
-        )
-        self._loader = ComponentLoader(self.registry, detector)
-        self.shared_generators = SharedGenerators()  # between live sessions
+class LipSync(Rendering):
+    """Video and voice in, lip-synced video out. Safe to share between threads; backends are loaded once."""
 
     def render(
         self,
@@ -88,8 +47,9 @@ class LipSync:
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
-        """Make `video` speak `voice`, and write it to `out`.
+        """Make `video` speak `voice`, and write it to `out`; go on where the same was stopped before.
 
         Args:
             video: A video, a picture, or a folder of pictures.
@@ -98,13 +58,16 @@ class LipSync:
             settings: What it should look like.
             on_progress: Called as work goes on, from this thread and from the one that paints; never from both at once.
             cancel: Ends the work within two seconds, wherever it is.
+            resume: Whether to begin anew, and how parts are made; None: as usual.
 
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
-        settings, video, voice, out = settings or RenderSettings(), Path(video), Path(voice), Path(out)
-        uses = self.files(video, voice, out, settings)
-        return self._render(video, voice, out, settings, None, uses, RenderRun(on_progress, cancel))
+        wanted = Wanted.of(video, voice, out, settings, resume)
+        uses = self.files(wanted.video, wanted.voice, wanted.out, wanted.settings)
+        _, report = self._render(wanted, uses, RenderRun(on_progress, cancel))
+        assert report is not None  # noqa: S101 - all of it was wanted
+        return report
 
     def create_avatar(
         self,
@@ -157,6 +120,7 @@ class LipSync:
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         """Make an avatar speak `voice`, and write it to `out`: as `render` with its source, which it knows already.
 
@@ -167,103 +131,83 @@ class LipSync:
             settings: What it should look like, from `Avatar.settings_with`; None: its own.
             on_progress: See `render`.
             cancel: See `render`.
+            resume: See `render`.
 
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
-        settings, voice, out = settings or avatar.settings, Path(voice), Path(out)
+        settings = settings or avatar.settings
         avatar.check(settings)
-        uses, run = self.files(avatar.source, voice, out, settings) + avatar.uses, RenderRun(on_progress, cancel)
-        report = self._render(avatar.source, voice, out, settings, avatar.findings(settings), uses, run)
+        wanted = Wanted.of(avatar.source, voice, out, settings, resume)
+        uses = self.files(wanted.video, wanted.voice, wanted.out, settings) + avatar.uses
+        wanted = replace(wanted, findings=avatar.findings(settings), avatar=avatar.id)
+        _, report = self._render(wanted, uses, RenderRun(on_progress, cancel))
+        assert report is not None  # noqa: S101 - all of it was wanted
         return replace(report, avatar=avatar.name, avatar_id=avatar.id)
 
-    def _render(
+    def parts(
         self,
         video: Path,
         voice: Path,
         out: Path,
-        settings: RenderSettings,
-        findings: Findings | None,
-        uses: FileUses,
-        run: RenderRun,
-    ) -> RenderReport:
-        """Render what is at hand, with what is known of the source already."""
-        check_output(out, uses, settings.output)
-        settings, choice = self._chosen(settings, run, findings)
-        kind = RenderKind.of(settings, self.registry)
-        with self._process_tuned(settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
-            # 1. Probe the inputs.  2. Wait until no other render has the device.
-            preflight = self._preflight(video, voice, settings, kind, folder, run, known=findings is not None)
-            with self._loader.turn(settings, run, findings):
-                report = self._render_in_turn(preflight, out, settings, findings, folder, run, memory)
-        return report.chosen(choice.reason())
+        settings: RenderSettings | None = None,
+        *,
+        resume: ResumeOptions | None = None,
+    ) -> RenderParts:
+        """Say of which parts a render is, so that several processes can each make some by `render_parts`.
 
-    def _render_in_turn(
-        self,
-        preflight: Preflight,
-        out: Path,
-        settings: RenderSettings,
-        findings: Findings | None,
-        folder: Path,
-        run: RenderRun,
-        memory: PeakMemory,
-    ) -> RenderReport:
-        """Render what was probed; on return nothing is left of what it was rendered with but what the loader keeps."""
-        # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
-        lease, coords_dir = self._loader.lease(settings, run, findings), settings.coords_in(out.parent)
-        plan_of = partial(plan_leased, preflight, lease, settings.plan, settings.finish)
-        with plan_of(folder, coords_dir, run, findings) as plan:
-            source, timeline = plan.source, plan.timeline
-            backend = self.registry.get(settings.backend)
-            sound = sound_of(plan, preflight.voice, settings.limits, run)
-            with (
-                open_outputs(plan, out, settings.output, sound, backend.notice, run) as outputs,
-                # 7. Generate the faces.  8. Composite them.  9. Enhance them.
-                closing(output_frames(plan, 0, timeline.frame_count, run)) as frames,
-            ):
-                run.emit("render", 0, timeline.frame_count)
-                for done, frame in enumerate(frames, 1):
-                    outputs.add(frame)  # 10. Encode the frames and the voice.
-                    run.emit("render", done, timeline.frame_count)
-                outputs.finish()
-            peak = memory.mb
-        for note in filter(None, (note_on_decoding(source.experience), *(findings.notes() if findings else ()))):
-            run.warn(note)
-        # 11. Report what was done, and what was noticed.
-        report = report_of(
-            plan, preflight.voice, out, backend, settings.model_dump(mode="json"), run, peak, outputs.measures
-        )
-        if findings is None:  # what was known already tells nothing of what renders cost
-            work = Work.of(source, float(timeline.frame_count / source.fps))
-            self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not plan.saved)
-        return report
-
-    def choose(self, settings: RenderSettings) -> BackendChoice:
-        """Name the backend that paints with these settings: theirs, or where that is `auto`, the best for this machine.
-
-        Which one does not depend on the inputs: with the same settings, a preview gets the same as a render.
+        Args:
+            video: See `render`.
+            voice: See `render`.
+            out: See `render`.
+            settings: See `render`.
+            resume: The same for all who make parts of one render.
 
         Raises:
-            BackendError: There is none that `auto` may take.
+            MuseTalkError: The render cannot work.
         """
+        wanted = Wanted.of(video, voice, out, settings, resume)
+        settings, _ = self._chosen(wanted.settings, RenderRun())
+        with temporary_folder(Path(tempfile.gettempdir())) as folder:
+            kind = RenderKind.of(settings, self.registry)
+            preflight = self._preflight(wanted.video, wanted.voice, settings, kind, folder, RenderRun())
+        return self._parts_of(wanted, settings, preflight, RenderRun())[0]
 
-        def pace(backend: str) -> Pace:
-            return self._pace(RenderKind.of(settings.with_backend(backend), self.registry))
+    def render_parts(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        numbers: range,
+        resume: ResumeOptions | None = None,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderParts:
+        """Make some parts of a render, as far as they are not there; `render` then makes what is missing, and joins.
 
-        return left_alone(lambda: choose_backend(self.registry, settings, pace))
+        Any number of processes may do so at the same time, if they see the same folder and come to the same key.
 
-    def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
-        """Return which files a render reads, for callers that write files, too."""
-        models_dir, model = settings.models_dir, settings.enhance.model
-        added = [models_dir / file.path for files in added_sets().values() for file in files]
-        enhancer = EnhancerRegistry().files(model, models_dir) if settings.enhance.wanted else ()
-        weights = (*self.registry.files(models_dir), *added, *enhancer)
-        return input_files(video, voice, weights, settings.captions).reading(settings.speech.phonemes, "the phonemes")
+        Args:
+            video: See `render`.
+            voice: See `render`.
+            out: The file that `render` will make; the parts lie beside it.
+            settings: See `render`.
+            numbers: The parts, from 0; those beyond the last one are passed over.
+            resume: The same for all who make parts of one render.
+            on_progress: See `render`; counts all frames of the render, those that are there among them.
+            cancel: See `render`.
 
-    def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
-        """Return which files a render reads and writes, for callers that write files, too, such as a report."""
-        written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
-        return self.inputs(video, voice, settings) + written
+        Returns:
+            All parts of the render, as they were found to be once the source was decoded.
+
+        Raises:
+            MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
+        """
+        wanted = replace(Wanted.of(video, voice, out, settings, resume), numbers=numbers)
+        uses = self.files(wanted.video, wanted.voice, wanted.out, wanted.settings)
+        return self._render(wanted, uses, RenderRun(on_progress, cancel))[0]
 
     def release(self) -> None:
         """Free the memory of loaded components; they are loaded again when needed.
@@ -449,52 +393,3 @@ class LipSync:
             open_session(plan, settings.speech, settings.silence, options, run, self.shared_generators) as session,
         ):
             yield session
-
-    def _chosen(
-        self, settings: RenderSettings, run: RenderRun, findings: Findings | None = None
-    ) -> tuple[RenderSettings, BackendChoice]:
-        """Name the backend of a run, tell why it is that one, and make sure that it can work."""
-        with ends_by(run.cancel.check):
-            choice = self.choose(settings)
-            if reason := choice.reason():
-                _log.info("%s", reason)
-                run.emit("preflight", 0, STEPS, note=reason)
-            settings = settings.with_backend(choice.backend)
-            self._loader.check(settings, findings)
-        return settings, choice
-
-    def _pace(self, kind: RenderKind) -> Pace:
-        """Return how quickly renders of a kind run here: as was learned, else by their work."""
-        costs = self.costs.known(kind) or guessed_costs(kind, lambda: self.rate(kind.device))
-        return Pace(slowdown(kind, costs), learned=costs.frames > 0)
-
-    def rate(self, device: str) -> float:
-        """Return the GFLOP/s of what networks run on."""
-        return matmul_rate(device)
-
-    def _preflight(
-        self,
-        video: Path,
-        voice: Path,
-        settings: RenderSettings,
-        kind: RenderKind,
-        folder: Path,
-        run: RenderRun,
-        *,
-        known: bool = False,
-    ) -> Preflight:
-        """Probe the inputs; the voice is extracted into `folder`. `known`: faces are neither looked for nor parsed."""
-        wanted, steps = settings.inputs, settings.all_frame_steps
-        with ends_by(run.cancel.check), run.clock.measure("preflight"):
-            run.emit("preflight", 0, STEPS)
-            costs = self.costs.known(kind) or BESIDE_NETWORKS
-            if known:
-                costs = costs.model_copy(update={"plan": 0.0, "parse": 0.0})
-            found = run_preflight(video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=steps)
-            check_phonemes(settings.speech.phonemes, float(found.voice.seconds))
-        return found
-
-    def _process_tuned(self, backend: str) -> AbstractContextManager[None]:
-        if self._own_process:
-            bound_threads()
-        return large_buffers_kept(wanted=self._own_process and self.registry.get(backend).gpu is not None)

@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from musetalk.errors import VoiceError
-from musetalk.inspection.debug_videos import DebugVideos
+from musetalk.inspection.debug_videos import DebugPictures
 from musetalk.media.ffmpeg_commands import SoundTrack
+from musetalk.media.frames import Frame
+from musetalk.media.part_writer import SoundWriter
 from musetalk.media.sound.voice import Voice, extract_sound_of
-from musetalk.media.writer import VideoWriter
+from musetalk.media.types import ColorTags
 from musetalk.metrics.measurer import Measurer
 from musetalk.metrics.types import Measures
 from musetalk.pipeline.borders import borders_in
-from musetalk.pipeline.newest_frame import small_jpeg
+from musetalk.pipeline.file_uses import debug_files
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import OutputFrame
 from musetalk.progress import RenderRun
-from musetalk.settings import Limits, OutputSettings
+from musetalk.resume.account import Bookkeeper
+from musetalk.resume.decisions import decided_in
+from musetalk.resume.ledger import Ledger
+from musetalk.resume.parted_render import PartedRender, Video
+from musetalk.settings import EncoderSettings, Limits, OutputSettings
+from musetalk.utils.files import make_room_for
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a render writes: the video, and measures and debug videos where the settings ask for them."""
+    """What a render writes: its parts, which are joined in the end, and measures of all of them."""
 
     plan: RenderPlan
     run: RenderRun
-    writer: VideoWriter
-    debug_videos: DebugVideos | None
+    parts: PartedRender
     measurer: Measurer | None
-
-    def add(self, frame: OutputFrame) -> None:
-        """Write the next frame."""
-        with self.run.clock.measure("encode"):
-            self.writer.write(frame.output)
-        if self.measurer is not None and frame.source is not None:
-            with self.run.clock.measure("measure"):
-                self.measurer.add(frame.number, frame.picture, frame.source, frame.masks)
-        if self.debug_videos is not None:
-            self.debug_videos.add(frame)
-        self.run.show(lambda: small_jpeg(frame.output.rgb()))
-
-    def finish(self) -> None:
-        """Let the files appear, whole."""
-        with self.run.clock.measure("finish"):
-            self.run.emit("finish", 0, 1)
-            if self.debug_videos is not None:
-                self.debug_videos.finish()
-            self.writer.finish()
-        self.run.emit("finish", 1, 1)
 
     @property
     def measures(self) -> Measures | None:
@@ -60,47 +46,83 @@ class Outputs:
 
 @contextmanager
 def open_outputs(
-    plan: RenderPlan, out: Path, wanted: OutputSettings, sound: SoundTrack, notice: str, run: RenderRun
+    plan: RenderPlan,
+    out: Path,
+    wanted: OutputSettings,
+    notice: str,
+    ledger: Ledger,
+    run: RenderRun,
+    *,
+    sound: SoundTrack | None,
+    threads: int,
+    peak_mb: Callable[[], float],
 ) -> Iterator[Outputs]:
-    """Open what a render writes; left without `finish`, no file appears.
+    """Open what a render writes: what an earlier one left is taken over.
 
     Args:
         plan: Of the render.
         out: The file to make.
         wanted: What is to be made of the frames.
-        sound: What is heard.
         notice: What the result has to be labelled with; empty: nothing.
+        ledger: Where its parts are kept.
         run: Progress, timing, warnings.
+        sound: What is heard; None: parts are made, and not joined.
+        threads: Of x264.
+        peak_mb: Says how much memory was taken at most so far, in MiB.
+
+    Raises:
+        OutputError: It cannot be written.
     """
     source = plan.source
-    writer = VideoWriter(
-        out,
-        folder=plan.folder,
-        layout=plan.output_layout,
-        fps=source.fps,
-        sound=sound,
-        color=source.output_color,
-        settings=wanted.encoder,
-        captions=wanted.captions,
-        comment=f"MuseTalk Hybrid. {notice}".strip(),
-        cancel=run.cancel,
+    videos = (
+        Video(
+            "",
+            out,
+            plan.output_layout,
+            source.output_color,
+            wanted.encoder,
+            f"MuseTalk Hybrid. {notice}".strip(),
+            _finished,
+            wanted.captions,
+        ),
+        *_debug_videos(plan, wanted.debug_dir, out),
     )
     measurer = Measurer(plan.timeline, plan.face_plan, plan.envelope) if wanted.measure else None
-    with writer, _open_debug_videos(plan, wanted.debug_dir, out, sound, run) as debug_videos:
-        yield Outputs(plan, run, writer, debug_videos, measurer)
+    note = ledger.begin(plan.timeline.frame_count, decided_in(plan), tuple(video.name for video in videos), run.cancel)
+    if note:
+        run.warn(note)
+    with ExitStack() as stack:
+        heard = None
+        if sound is not None:
+            place, kbps = plan.folder / "sound.m4a", wanted.encoder.audio_kbps
+            heard = stack.enter_context(SoundWriter(place, out, sound=sound, kbps=kbps, cancel=run.cancel))
+        books = Bookkeeper(run, source.experience, peak_mb)
+        parts = PartedRender(videos, source.fps, ledger, heard, measurer, books, run, threads)
+        yield Outputs(plan, run, parts, measurer)
 
 
-@contextmanager
-def _open_debug_videos(
-    plan: RenderPlan, folder: Path | None, out: Path, sound: SoundTrack, run: RenderRun
-) -> Iterator[DebugVideos | None]:
-    """Open what shows crops and masks of the whole render in a folder, if there is one."""
+def _finished(frame: OutputFrame) -> Frame:
+    return frame.output
+
+
+def _debug_videos(plan: RenderPlan, folder: Path | None, out: Path) -> tuple[Video, ...]:
+    """Return what shows crops and masks of the whole render in a folder, if there is one.
+
+    Raises:
+        OutputError: Nothing can be written there.
+    """
     if folder is None:
-        yield None
-        return
+        return ()
+    places = debug_files(folder, out.stem)
+    for place in places:
+        make_room_for(place)
     faces = max((len(segment.tracks) for segment in plan.segments), default=0)
-    with DebugVideos(folder, out.stem, source=plan.source, faces=faces, sound=sound, cancel=run.cancel) as videos:
-        yield videos
+    drawn = DebugPictures(plan.source, faces)
+    kinds = (("crops", drawn.crops_layout, drawn.crops), ("masks", drawn.masks_layout, drawn.masks))
+    return tuple(
+        Video(name, place, layout, ColorTags(), EncoderSettings(), "MuseTalk Hybrid, for debugging", picture)
+        for place, (name, layout, picture) in zip(places, kinds, strict=True)
+    )
 
 
 def sound_of(plan: RenderPlan, voice: Voice, limits: Limits, run: RenderRun) -> SoundTrack:

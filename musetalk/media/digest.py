@@ -1,8 +1,10 @@
-"""A source's identity: its content, whatever its name."""
+"""The identity of a file, or of a source: its content, whatever its name."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from pathlib import Path
 
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
@@ -17,9 +19,24 @@ def content_digest(source: Source, cancel: CancelToken | None = None) -> str:
         digest.update(source.alpha_background.encode())
     for path in source.images or (source.path,):
         digest.update(path.stat().st_size.to_bytes(8, "little"))
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-                if cancel is not None:
-                    cancel.check()
+        _add(path, digest.update, cancel)
     return digest.hexdigest()
+
+
+def file_digest(path: Path, cancel: CancelToken | None = None) -> str:
+    """SHA-256 over a file, in hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    digest = hashlib.sha256()
+    _add(path, digest.update, cancel)
+    return digest.hexdigest()
+
+
+def _add(path: Path, update: Callable[[bytes], object], cancel: CancelToken | None) -> None:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            update(block)
+            if cancel is not None:
+                cancel.check()

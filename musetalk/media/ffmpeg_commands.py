@@ -349,59 +349,66 @@ def encode(
     """Encode frames of a layout from stdin with a sound track, and captions if there are some, to a file."""
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
-        *_raw_frames(layout, fps),
-        *_sound_inputs(sound),
-        *([] if captions is None else _caption_input(captions)),
-        *["-filter_complex", f"[0:v]{encode_filters(layout, color)}[v];{_sound_filter(sound)}[a]"],
+        *raw_frames(layout, fps),
+        *sound_inputs(sound),
+        *([] if captions is None else caption_input(captions)),
+        *["-filter_complex", f"[0:v]{encode_filters(layout, color)}[v];{sound_filter(sound)}[a]"],
         *["-map", "[v]", "-map", "[a]"],
-        *_video_codec(settings, fps),
-        *([] if threads is None or settings.codec != "x264" else ["-threads", str(threads)]),
+        *video_codec(settings, fps, threads),
         *["-c:a", "aac", "-b:a", f"{settings.audio_kbps}k"],
-        *([] if captions is None else _caption_track(out, 2 if sound.rest is None else 3)),
+        *([] if captions is None else caption_track(out, 2 if sound.rest is None else 3)),
         *["-map_metadata", "-1", "-metadata", f"comment={comment}", "-movflags", "+faststart", file_url(out)],
     ]
 
 
-def _raw_frames(layout: FrameLayout, fps: Fraction) -> list[str]:
+def raw_frames(layout: FrameLayout, fps: Fraction) -> list[str]:
+    """Open raw frames of a layout on stdin."""
     size = f"{layout.width}x{layout.height}"
     form = ["-f", "rawvideo", "-pix_fmt", layout.pixel_format, "-s", size, "-framerate", rate_text(fps)]
     return [*form, *_SHORT_QUEUE, "-i", "pipe:0"]
 
 
-def _video_codec(settings: EncoderSettings, fps: Fraction) -> list[str]:
+def video_codec(settings: EncoderSettings, fps: Fraction, threads: int | None = None) -> list[str]:
+    """Return what encodes the picture; `threads`: of x264, None: its own choice."""
     most = settings.keyframe_seconds
     keys = [] if most is None else ["-g", str(max(1, round(most * fps)))]
     if settings.codec == "nvenc":
         return ["-c:v", "h264_nvenc", "-preset", "p4", "-rc", "vbr", "-cq", str(settings.crf), "-b:v", "0", *keys]
-    return ["-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf), *keys]
+    bounded = [] if threads is None else ["-threads", str(threads)]
+    return ["-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf), *keys, *bounded]
 
 
-def _caption_input(path: Path) -> list[str]:
+def caption_input(path: Path) -> list[str]:
+    """Open a file of captions."""
     form = "webvtt" if path.suffix.lower() == ".vtt" else "srt"
     return ["-protocol_whitelist", "file", "-f", form, "-i", file_url(path)]
 
 
-def _caption_track(out: Path, number: int) -> list[str]:
+def caption_track(out: Path, number: int) -> list[str]:
     """Return what makes a track of an input that holds captions; none is shown before somebody asks for it."""
     codec = "srt" if out.suffix.lower() == ".mkv" else "mov_text"
     return ["-map", f"{number}:s:0", "-c:s", codec, "-disposition:s:0", "0"]
 
 
-def _sound_inputs(sound: SoundTrack) -> list[str]:
+def sound_inputs(sound: SoundTrack) -> list[str]:
+    """Open what is heard."""
     return [*read_input(sound.voice), *(read_input(sound.rest) if sound.rest else [])]
 
 
-def _sound_filter(sound: SoundTrack) -> str:
-    """Return the voice as it is; where a rest follows, that cut to the voice's end; silence where there is no more."""
+def sound_filter(sound: SoundTrack, first: int = 1) -> str:
+    """Return the voice as it is; where a rest follows, that cut to the voice's end; silence where there is no more.
+
+    `first`: which of the inputs the voice is; the rest is the one behind it.
+    """
     rate = sound.rate if sound.rate in (44_100, 48_000) else 48_000  # what players expect of AAC
-    voice = f"[1:a]aresample={rate}"
+    voice = f"[{first}:a]aresample={rate}"
     if sound.seconds <= sound.voice_seconds:
         return voice
     end = f"apad=whole_dur={sound.seconds:.6f}"
     if sound.rest is None:
         return f"{voice},{end}"
     layout = f"aformat=sample_rates={rate}:channel_layouts=stereo"
-    rest = f"[2:a]atrim=start={max(0.0, sound.rest_start):.6f},asetpts=PTS-STARTPTS,{layout}[s2]"
+    rest = f"[{first + 1}:a]atrim=start={max(0.0, sound.rest_start):.6f},asetpts=PTS-STARTPTS,{layout}[s2]"
     return f"{voice},{layout}[s1];{rest};[s1][s2]concat=n=2:v=0:a=1,atrim=end={sound.seconds:.6f},{end}"
 
 
@@ -409,8 +416,8 @@ def encode_trial(*, layout: FrameLayout, fps: Fraction, settings: EncoderSetting
     """Encode frames of a layout from stdin to nowhere, as `encode` would."""
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error"],
-        *_raw_frames(layout, fps),
-        *["-vf", encode_filters(layout, ColorTags()), *_video_codec(settings, fps), "-f", "null", "-"],
+        *raw_frames(layout, fps),
+        *["-vf", encode_filters(layout, ColorTags()), *video_codec(settings, fps), "-f", "null", "-"],
     ]
 
 
@@ -419,7 +426,7 @@ def encode_copy(out: Path, *, layout: FrameLayout, fps: Fraction, sound: Path | 
     heard = [] if sound is None else [*read_input(sound), "-t", f"{seconds:.3f}", "-c:a", "aac", "-b:a", "128k"]
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
-        *_raw_frames(layout, fps),
+        *raw_frames(layout, fps),
         *[*heard, "-vf", encode_filters(layout, ColorTags())],
         *["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-movflags", "+faststart", file_url(out)],
     ]
@@ -429,7 +436,7 @@ def encode_lossless(out: Path, *, size: tuple[int, int], fps: Fraction) -> list[
     """Encode RGB pictures from stdin so that every value comes back; a key frame a second."""
     return [
         *["-hide_banner", "-nostats", "-loglevel", "error", "-y"],
-        *_raw_frames(FrameLayout(*size), fps),
+        *raw_frames(FrameLayout(*size), fps),
         *["-c:v", "libx264rgb", "-qp", "0", "-preset", "veryfast", "-g", str(max(1, round(fps)))],
         *["-map_metadata", "-1", file_url(out)],
     ]

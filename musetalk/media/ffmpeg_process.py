@@ -228,6 +228,11 @@ class Child:
         self._check_cancel()
         return status
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._process.poll() is not None
+
     def end(self) -> None:
         """End it now, whatever it does: threads that read or write find the end. `kill` has to follow."""
         if self._process.poll() is None:

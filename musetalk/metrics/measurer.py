@@ -20,7 +20,10 @@ from musetalk.metrics.voice_sync import voice_correlation
 from musetalk.utils.arrays import Float32Array, Int64Array
 
 MOST_BINS = 1500  # of a curve, however long the render
+CURVES = 10  # that are kept of a part: five of the picture, five of the source
+REMEMBERED = 2  # frames before a part that its measures rest on
 _NOBODY = -1
+_NOWHERE = Outside(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,22 @@ class _Last:
     step: int
     track: int
     joined: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPart:
+    """What was measured of output frames in a row.
+
+    Attributes:
+        curves: float32 [CURVES, frames]. Unsteadiness is known of a frame once the next one was seen, so it is of the
+            frames from the one before the first to the one before the last.
+        tracks: int64 [frames], whose face; -1: nobody's.
+        outside: What changed in them where nothing may.
+    """
+
+    curves: Float32Array
+    tracks: Int64Array
+    outside: Outside
 
 
 class Measurer:
@@ -51,20 +70,22 @@ class Measurer:
         self._picture, self._source = FaceCurves(count), FaceCurves(count)
         self._track = np.full(count, _NOBODY, np.int64)
         self._last: _Last | None = None
-        self._outside = Outside(0, 0, 0)
+        self._outside, self._outside_before = _NOWHERE, _NOWHERE  # since the last part was taken, and before
         self._frames = 0
 
-    def add(self, frame: int, picture: Frame, source: Frame, masks: Sequence[FaceMask]) -> None:
-        """Measure one output frame; they come in order, from 0.
+    def add(self, frame: int, picture: Frame, source: Frame, masks: Sequence[FaceMask], *, again: bool = False) -> None:
+        """Measure one output frame; they come in order, from 0 or from `REMEMBERED` before the first of a part.
 
         Args:
             frame: Its number.
             picture: As it goes to the encoder. Not written to, nor kept.
             source: The source's frame that it shows, laid out as it. The same.
             masks: Of every face painted in it; none: it passed through.
+            again: Whether it was measured before, so that it counts for those behind it alone.
         """
-        self._frames += 1
-        self._look_outside(picture, source, masks)
+        if not again:
+            self._frames += 1
+            self._look_outside(picture, source, masks)
         shown = self._timeline.source_frame(frame)
         place = self._places.place(shown) if masks else None
         if place is None:
@@ -75,6 +96,27 @@ class Measurer:
         here = place.moved(-x0, -y0)
         self._picture.add(frame, picture.read(x0, y0, x1, y1), here, last.joined)
         self._source.add(frame, source.read(x0, y0, x1, y1), here, last.joined)
+
+    def part(self, frames: range) -> MeasuredPart:
+        """Return what was measured of the output frames that came last."""
+        outside, self._outside = self._outside, _NOWHERE
+        self._outside_before = _both(self._outside_before, outside)
+        rows = [
+            values[frames.start : frames.stop] if not shift else _before(values, frames)
+            for curves in (self._picture, self._source)
+            for values, shift in _kept(curves)
+        ]
+        return MeasuredPart(np.stack(rows), self._track[frames.start : frames.stop].copy(), outside)
+
+    def take(self, frames: range, part: MeasuredPart) -> None:
+        """Take what was measured of output frames elsewhere."""
+        kept = [each for curves in (self._picture, self._source) for each in _kept(curves)]
+        for (values, shift), row in zip(kept, part.curves, strict=True):
+            start = frames.start - shift
+            values[max(0, start) : frames.stop - shift] = row[max(0, -start) :]
+        self._track[frames.start : frames.stop] = part.tracks
+        self._outside_before = _both(self._outside_before, part.outside)
+        self._frames += len(frames)
 
     def result(self, borders: Sequence[int]) -> Measures:
         """Return what was measured so far.
@@ -92,7 +134,7 @@ class Measurer:
             picture=picture,
             source=source,
             relative_sharpness=_ratio(picture.sharpness, source.sharpness),
-            outside=self._outside,
+            outside=_both(self._outside_before, self._outside),
             series=self._series(at),
         )
 
@@ -108,8 +150,7 @@ class Measurer:
     def _look_outside(self, picture: Frame, source: Frame, masks: Sequence[FaceMask]) -> None:
         greatest, pixels = difference_outside(picture, source, masks)
         if greatest:
-            so_far = self._outside
-            self._outside = Outside(max(so_far.greatest, greatest), so_far.pixels + pixels, so_far.frames + 1)
+            self._outside = _both(self._outside, Outside(greatest, pixels, 1))
 
     def _figures(self, curves: FaceCurves, borders: Int64Array) -> Figures:
         kept = voice_correlation(self._voice, curves.opening, self._track)
@@ -132,6 +173,24 @@ class Measurer:
             source=_curves(self._source, count),
             borders=tuple(np.unique(borders // count).tolist()),
         )
+
+
+def _kept(curves: FaceCurves) -> tuple[tuple[Float32Array, int], ...]:
+    """Return what is kept of a part: each curve, and by how many frames it lies before it."""
+    return (
+        *((curves.sharpness, 0), (curves.change, 0), (curves.opening, 0)),
+        *((curves.jitter, 1), (curves.jitter_around, 1)),
+    )
+
+
+def _before(values: Float32Array, frames: range) -> Float32Array:
+    """Return the values of the frame before the first to that before the last; NaN where there is none."""
+    before = values[max(0, frames.start - 1) : frames.stop - 1]
+    return np.concatenate([np.full(len(frames) - len(before), np.nan, np.float32), before])
+
+
+def _both(one: Outside, other: Outside) -> Outside:
+    return Outside(max(one.greatest, other.greatest), one.pixels + other.pixels, one.frames + other.frames)
 
 
 def _curves(curves: FaceCurves, count: int) -> Curves:

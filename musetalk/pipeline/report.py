@@ -67,6 +67,23 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a render took over from earlier ones of the same, which were stopped, or made parts of it.
+
+    Attributes:
+        taken_over: Parts that were there.
+        made: Parts that it made itself.
+        seconds: How long those that were there took.
+        peak_mb: Most memory that they took, in MiB.
+    """
+
+    taken_over: int
+    made: int
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True)
 class RenderReport:
     """The account of one render. The keys of `to_dict` are a contract.
 
@@ -87,7 +104,7 @@ class RenderReport:
         source_fps: The same of the source; of a variable one that of its bursts.
         voice_seconds: Length of the voice.
         video_seconds: Length of the picture.
-        wall_seconds: How long the render took.
+        wall_seconds: How long the render took; of a resumed one with what was taken over.
         stages: Seconds of work per stage; stages overlap, so they may add up to more than `wall_seconds`.
         peak_rss_mb: Most resident memory of this process and its children together, sampled, in MiB.
         backend: What was asked to paint the mouths; what it could not paint is in `fallbacks`.
@@ -102,6 +119,7 @@ class RenderReport:
         warnings: What the user should know, a sentence each.
         size: (width, height) of the video.
         frame_steps: What was done to every finished frame, in this order: the name of each step and its options.
+        resumed: What was taken over from earlier renders; None: nothing.
         avatar: The name of the avatar that spoke; empty: a source was rendered.
         avatar_id: Its id.
         settings: All settings, as plain values.
@@ -139,12 +157,20 @@ class RenderReport:
     choice: str = ""
     size: tuple[int, int] | None = None
     frame_steps: tuple[dict[str, Any], ...] = ()
+    resumed: Resumed | None = None
     avatar: str = ""
     avatar_id: str = ""
 
     def chosen(self, reason: str) -> RenderReport:
         """The same of a backend that `auto` chose, and why; where the reason is empty, of one that was named."""
         return replace(self, requested=AUTO, choice=reason) if reason else self
+
+    def with_resumed(self, resumed: Resumed | None) -> RenderReport:
+        """The same of a render that took over what others had made."""
+        if resumed is None:
+            return self
+        wall, peak = round(self.wall_seconds + resumed.seconds, 3), max(self.peak_rss_mb, resumed.peak_mb)
+        return replace(self, wall_seconds=wall, peak_rss_mb=peak, resumed=resumed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -43,7 +43,7 @@ def held_folder(parent: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         while True:
             name = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{_machine()}-", dir=parent, ignore_cleanup_errors=True)
-            lock = _locked(Path(name.name), wait=True)
+            lock = lock_folder(Path(name.name), wait=True)
             if Path(name.name).is_dir():
                 break
             if lock is not None:
@@ -64,7 +64,7 @@ def sweep(parent: Path) -> None:
     except OSError:
         return  # whoever makes a folder there hears why
     for folder in left:
-        lock = _locked(folder, wait=False)
+        lock = lock_folder(folder, wait=False)
         if lock is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
@@ -78,10 +78,10 @@ def _may_go(entry: os.DirEntry[str]) -> bool:
         return False
     if entry.stat(follow_symlinks=False).st_uid != os.geteuid():
         return False
-    return made[1] == _machine() or _last_change(Path(entry)) < time.time() - _OTHERS_SECONDS
+    return made[1] == _machine() or last_change(Path(entry)) < time.time() - _OTHERS_SECONDS
 
 
-def _last_change(folder: Path) -> float:
+def last_change(folder: Path) -> float:
     """Return when something below a folder was last changed, in seconds since the epoch."""
     newest = folder.stat().st_mtime
     for parent, folders, files in os.walk(folder):
@@ -91,22 +91,40 @@ def _last_change(folder: Path) -> float:
     return newest
 
 
-def _locked(folder: Path, *, wait: bool) -> int | None:
+def lock_folder(folder: Path, *, wait: bool) -> int | None:
     """Lock a folder: what to close to let it go; None: somebody holds it, or it cannot be locked.
 
     Args:
         folder: Which.
         wait: Whether to wait for whoever holds it.
     """
+    try:
+        return open_locked(folder, wait=wait)
+    except OSError:
+        return None
+
+
+def open_locked(folder: Path, *, wait: bool = False, shared: bool = False) -> int | None:
+    """Lock a folder: what to close to let it go; None: folders cannot be locked here, or not on this disk.
+
+    Args:
+        folder: Which.
+        wait: Whether to wait for whoever holds it.
+        shared: Whether others may hold it at the same time, if they share it, too.
+
+    Raises:
+        BlockingIOError: Somebody holds it.
+        OSError: It cannot be opened.
+    """
     if sys.platform == "win32":
         return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:  # network disks that pass no locks on
         os.close(descriptor)
         return None
     return descriptor

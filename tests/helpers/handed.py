@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.media.frames import Frame
+from musetalk.media.part_writer import PartWriter
 from musetalk.media.writer import VideoWriter
 
 
@@ -26,12 +27,16 @@ def watch_handed(monkeypatch: pytest.MonkeyPatch) -> Handed:
     """Return what is handed from now on."""
     taken = Handed()
 
-    def watched(self: VideoWriter, frame: Frame) -> None:
-        taken.frames.setdefault(self._out, []).append(digest_of(frame))
-        write(self, frame)
+    def watch(writer: type[VideoWriter | PartWriter]) -> None:
+        def watched(self: VideoWriter | PartWriter, frame: Frame) -> None:
+            taken.frames.setdefault(self._out, []).append(digest_of(frame))
+            write(self, frame)  # type: ignore[arg-type]
 
-    write = VideoWriter.write
-    monkeypatch.setattr(VideoWriter, "write", watched)
+        write = writer.write
+        monkeypatch.setattr(writer, "write", watched)
+
+    watch(VideoWriter)
+    watch(PartWriter)
     return taken
 
 

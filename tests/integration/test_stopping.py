@@ -261,11 +261,14 @@ def test_the_end_of_a_render_is_stopped(film: Path, voice: Path, tmp_path: Path)
         if event.stage == "finish":
             token.cancel()
 
+    engine, settings, out = engine_with(Painter(), Detector()), RenderSettings(backend="one"), tmp_path / "out.mp4"
     with pytest.raises(Cancelled):
-        engine_with(Painter(), Detector()).render(
-            film, voice, tmp_path / "out.mp4", RenderSettings(backend="one"), on_progress=told, cancel=token
-        )
-    assert list(tmp_path.iterdir()) == []
+        engine.render(film, voice, out, settings, on_progress=told, cancel=token)
+    assert not out.exists()
+    resumed = engine.render(film, voice, out, settings).resumed  # its one part was done
+    assert resumed is not None
+    assert (resumed.taken_over, resumed.made) == (1, 0)
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("stage", ["between backends", "loading the second", "side by side", "plots"])

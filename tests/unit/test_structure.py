@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "musetalk"
 
 def test_few_modules_lie_loose() -> None:
     loose = {path.stem for path in PACKAGE.glob("*.py")}
-    assert loose == {"__init__", "__main__", "errors", "lipsync", "outputs", "progress"}
+    assert loose == {"__init__", "__main__", "errors", "lipsync", "outputs", "progress", "rendering"}
 
 
 def test_listing_the_backends_loads_none() -> None:

@@ -23,6 +23,7 @@ from musetalk.pipeline.forecast import RenderKind, Work
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import AUTO, PARSED_SHAPES, DetectorSettings, EnhanceSettings, MaskSettings, RenderSettings
 from musetalk.utils.files import put_in_place, temporary_folder
 from musetalk.webui.zerogpu.worker import Gpu, LentGpu, PreviewOrder, RenderOrder
@@ -75,8 +76,11 @@ class ZeroGpuEngine(LipSync):
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         """See `LipSync.render`. A GPU is asked for after both inputs were found good.
+
+        What is made on a lent GPU goes with its process where that fails: it is not resumed.
 
         Raises:
             LimitError: It would take more GPU time than may be asked for.
@@ -92,7 +96,9 @@ class ZeroGpuEngine(LipSync):
         cost = _cost(self._loader.check(settings), settings.detector, settings.mask, settings.enhance)
         if cost is None:
             with self._lent.not_forking(cancel):
-                report = self._engine.render(video, voice, out, here, on_progress=on_progress, cancel=cancel)
+                report = self._engine.render(
+                    video, voice, out, here, on_progress=on_progress, cancel=cancel, resume=resume
+                )
             self.costs.share(RenderKind.of(here, self.registry), kind)
             return report.chosen(choice.reason())
         written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
