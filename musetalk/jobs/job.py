@@ -93,6 +93,8 @@ class Job(BaseModel):
     """Why it failed, and what to do about it."""
     error_kind: str = ""
     """The kind of that error, for programs: as `MuseTalkError.kind`, or "interrupted" or "unforeseen"."""
+    interruptions: int = 0
+    """How often in a row its server ended while it ran."""
     attached: str = ""
     """Digest of what it reads beside source and voice; empty: nothing."""
     work: Work | None = None

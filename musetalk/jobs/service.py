@@ -242,7 +242,7 @@ class JobService:
             if not job.active:
                 self.store.clear(job)
                 now, over = self.store.now(), {"started": None, "ended": None, "error": "", "error_kind": ""}
-                anew = {"state": "queued", "created": now, **over}
+                anew = {"state": "queued", "created": now, "interruptions": 0, **over}
                 self._contexts[job.id] = contextvars.copy_context()
                 asked = {"settings": settings, "choice": choice, "length_seconds": length}
                 self._update(job, {**anew, **asked}, to_disk=True)
@@ -460,7 +460,7 @@ class JobService:
                     self._tally.rendered(report)
 
     def _requeue(self, job: Job) -> None:
-        """Let a job whose process ends before it wait for the next start."""
+        """Let a job whose process ends before it wait for the next start, which goes on with it."""
         with self._changed:
             self._tokens.pop(job.id, None)
             with suppress(OSError):

@@ -20,6 +20,7 @@ from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
 from musetalk.jobs.job import Job
 from musetalk.pipeline.report import save_json
+from musetalk.resume.ledger import is_folder_of_parts
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import files_below, link_or_copy
 from musetalk.utils.units import size
@@ -27,7 +28,8 @@ from musetalk.utils.units import size
 RECORD, REPORT, THUMBNAIL, NEWEST = "job.json", "report.json", "thumbnail.jpg", "newest.jpg"
 ATTACHED = "_attached"  # what a job reads beside source and voice
 _ID = re.compile(r"[0-9a-f]{32}")
-INTERRUPTED = "the server was stopped while this was being rendered: start it again"
+INTERRUPTED = "the server ended twice while this was being rendered: start it again, and it goes on where it was"
+_MOST_INTERRUPTIONS = 1  # after which a job is queued again: one that ends its server is not to do so forever
 _NAME_LENGTH = 80  # characters: below every file system's limit, also as four bytes each with what is added
 _log = logging.getLogger(__name__)
 
@@ -155,7 +157,7 @@ class JobStore:
         return job
 
     def clear(self, job: Job) -> None:
-        """Remove what a render that has not succeeded left: everything but record, inputs and thumbnail."""
+        """Remove what a render that has not succeeded left: everything but record, inputs, thumbnail, and its parts."""
         _clean(self.folder(job), job)
 
     def put(self, job: Job, *, to_disk: bool = True) -> None:
@@ -242,7 +244,7 @@ class JobStore:
                 self.remove(ended[0])
 
     def _load(self) -> dict[str, Job]:
-        """Return what an earlier process left: interrupted jobs are marked so, what is no job any more is removed."""
+        """Return what an earlier process left: interrupted jobs wait again, what is no job any more is removed."""
         jobs = {}
         for folder in self.root.iterdir():
             if not (folder.is_dir() and _ID.fullmatch(folder.name)):
@@ -254,12 +256,19 @@ class JobStore:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
             if job.state == "running":
-                failed = {"state": "failed", "error": INTERRUPTED, "error_kind": "interrupted"}
-                job = job.model_copy(update={**failed, "ended": self.now(), "progress": None})
+                job = self._interrupted(job)
                 _clean(folder, job)
                 save_json(job.model_dump(mode="json"), folder / RECORD)
             jobs[job.id] = job
         return jobs
+
+    def _interrupted(self, job: Job) -> Job:
+        """Return a job that ran when its server ended: it waits again, to go on where it was, or has failed."""
+        changes: dict[str, object] = {"interruptions": job.interruptions + 1, "progress": None}
+        if job.interruptions < _MOST_INTERRUPTIONS:
+            return job.model_copy(update={**changes, "state": "queued", "started": None})
+        failed = {"state": "failed", "error": INTERRUPTED, "error_kind": "interrupted", "ended": self.now()}
+        return job.model_copy(update={**changes, **failed})
 
 
 def _result_name(title: str) -> str:
@@ -279,5 +288,5 @@ def _plain(name: str) -> str:
 def _clean(folder: Path, job: Job) -> None:
     inputs = (Path(job.video).parts[0], Path(job.voice).parts[0])
     for item in folder.iterdir():
-        if item.name not in (RECORD, *inputs, ATTACHED, THUMBNAIL):
+        if item.name not in (RECORD, *inputs, ATTACHED, THUMBNAIL) and not is_folder_of_parts(item.name):
             shutil.rmtree(item) if item.is_dir() else item.unlink()

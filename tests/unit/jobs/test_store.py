@@ -133,7 +133,7 @@ def test_the_record_on_disk_is_json_without_the_owners_secret(
     assert '"ann"' not in json.dumps(record)
 
 
-def test_everything_is_there_after_a_restart_and_interrupted_jobs_say_so(
+def test_everything_is_there_after_a_restart_and_interrupted_jobs_wait_again(
     open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
 ) -> None:
     store = open_store()
@@ -144,17 +144,24 @@ def test_everything_is_there_after_a_restart_and_interrupted_jobs_say_so(
     half = store.folder(running) / ".musetalk-abc"
     half.mkdir()
     (half / "half.mp4").write_bytes(b"half")
+    parts = store.folder(running) / ".musetalk-parts-0123456789abcdef"
+    parts.mkdir()
+    (parts / "part-00000.mp4").write_bytes(b"whole")
     store = open_store()
     assert store.get(queued.id, ANN) == queued
     assert store.get(done.id, ANN) == done
     assert store.file(done, done.result) is not None
     found = store.get(running.id, ANN)
     assert found is not None
-    assert found.state == "failed"
-    assert "server was stopped" in found.error
-    assert found.progress is None
+    assert (found.state, found.started, found.progress, found.interruptions) == ("queued", None, None, 1)
     assert not half.exists()
+    assert (parts / "part-00000.mp4").exists()  # with it the job goes on where it was
     assert (store.folder(running) / running.video).exists()
+    store.put(found.model_copy(update={"state": "running"}))
+    again = open_store().get(running.id, ANN)  # one that ends its server is not to do so forever
+    assert again is not None
+    assert again.state == "failed"
+    assert "ended twice" in again.error
 
 
 def test_records_of_an_older_version_are_renders(
