@@ -23,7 +23,7 @@ from musetalk.pipeline.render import OutputFrame
 from musetalk.progress import RenderRun
 from musetalk.resume.account import Bookkeeper
 from musetalk.resume.decisions import decided_in
-from musetalk.resume.ledger import Ledger
+from musetalk.resume.part_folder import PartFolder
 from musetalk.resume.parted_render import PartedRender, Video
 from musetalk.settings import EncoderSettings, Limits, OutputSettings
 from musetalk.utils.files import make_room_for
@@ -50,7 +50,7 @@ def open_outputs(
     out: Path,
     wanted: OutputSettings,
     notice: str,
-    ledger: Ledger,
+    kept: PartFolder,
     run: RenderRun,
     *,
     sound: SoundTrack | None,
@@ -64,7 +64,7 @@ def open_outputs(
         out: The file to make.
         wanted: What is to be made of the frames.
         notice: What the result has to be labelled with; empty: nothing.
-        ledger: Where its parts are kept.
+        kept: Where its parts are kept.
         run: Progress, timing, warnings.
         sound: What is heard; None: parts are made, and not joined.
         threads: Of x264.
@@ -88,16 +88,16 @@ def open_outputs(
         *_debug_videos(plan, wanted.debug_dir, out),
     )
     measurer = Measurer(plan.timeline, plan.face_plan, plan.envelope) if wanted.measure else None
-    note = ledger.begin(plan.timeline.frame_count, decided_in(plan), tuple(video.name for video in videos), run.cancel)
+    note = kept.begin(plan.timeline.frame_count, decided_in(plan), tuple(video.name for video in videos), run.cancel)
     if note:
         run.warn(note)
     with ExitStack() as stack:
         heard = None
         if sound is not None:
-            place, kbps = plan.folder / "sound.m4a", wanted.encoder.audio_kbps
-            heard = stack.enter_context(SoundWriter(place, out, sound=sound, kbps=kbps, cancel=run.cancel))
+            kbps = wanted.encoder.audio_kbps
+            heard = stack.enter_context(SoundWriter(plan.folder, out, sound=sound, kbps=kbps, cancel=run.cancel))
         books = Bookkeeper(run, source.experience, peak_mb)
-        parts = PartedRender(videos, source.fps, ledger, heard, measurer, books, run, threads)
+        parts = PartedRender(videos, source.fps, kept, heard, measurer, books, run, threads)
         yield Outputs(plan, run, parts, measurer)
 
 

@@ -28,7 +28,7 @@ from musetalk.pipeline.speech import check_phonemes
 from musetalk.pipeline.weight_sets import added_sets
 from musetalk.progress import RenderRun
 from musetalk.resume.identity import Identity, identity_of
-from musetalk.resume.ledger import Ledger, open_ledger, parts_of
+from musetalk.resume.part_folder import PartFolder, open_part_folder, parts_of
 from musetalk.resume.types import RenderParts, ResumeOptions, part_length
 from musetalk.runtime.allocator import large_buffers_kept
 from musetalk.runtime.speed import matmul_rate
@@ -110,20 +110,20 @@ class Rendering:
             )
             parts, identity = self._parts_of(wanted, settings, preflight, run)
             with (
-                open_ledger(
+                open_part_folder(
                     out, parts, identity, shared=wanted.numbers is not None, fresh=wanted.resume.fresh
-                ) as ledger,
+                ) as kept,
                 self._loader.turn(settings, run, findings),
             ):
-                report = self._render_in_turn(preflight, wanted, settings, ledger, folder, run, memory)
-        return ledger.parts, None if report is None else report.chosen(choice.reason())
+                report = self._render_in_turn(preflight, wanted, settings, kept, folder, run, memory)
+        return kept.parts, None if report is None else report.chosen(choice.reason())
 
     def _render_in_turn(
         self,
         preflight: Preflight,
         wanted: Wanted,
         settings: RenderSettings,
-        ledger: Ledger,
+        kept: PartFolder,
         folder: Path,
         run: RenderRun,
         memory: PeakMemory,
@@ -131,12 +131,12 @@ class Rendering:
         """Render what was probed; on return nothing is left of what it was rendered with but what the loader keeps."""
         out, findings, backend = wanted.out, wanted.findings, self.registry.get(settings.backend)
         # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
-        lease, coords_dir = self._loader.lease(settings, run, findings), settings.coords_in(out.parent) or ledger.folder
+        lease, coords_dir = self._loader.lease(settings, run, findings), settings.coords_in(out.parent) or kept.folder
         plan_of = partial(plan_leased, preflight, lease, settings.plan, settings.finish)
         with plan_of(folder, coords_dir, run, findings) as plan:
             sound = None if wanted.numbers is not None else sound_of(plan, preflight.voice, settings.limits, run)
             opened = partial(open_outputs, sound=sound, threads=wanted.resume.threads, peak_mb=lambda: memory.mb)
-            with opened(plan, out, settings.output, backend.notice, ledger, run) as outputs:
+            with opened(plan, out, settings.output, backend.notice, kept, run) as outputs:
                 for stretch in outputs.parts.stretches(wanted.numbers):  # all of it, unless parts are there
                     # 7. Generate the faces.  8. Composite them.  9. Enhance them.
                     with closing(output_frames(plan, stretch.first, stretch.stop, run)) as frames:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetalk.avatars.settings import decided
-from musetalk.cli.options import AvatarsDir, Named, cancel_on_signal
+from musetalk.cli.options import FRESH_HELP, AvatarsDir, Named, cancel_on_signal
 from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.upstream_avatars import export_cache, import_cache
 
@@ -120,6 +120,7 @@ def speak(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to make: .mp4, .mov, .m4v or .mkv.")],
     avatars_dir: AvatarsDir = None,
     report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help=FRESH_HELP)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     settings: dict[str, Any],
 ) -> None:
@@ -131,6 +132,7 @@ def speak(
     from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
     from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.resume.types import ResumeOptions  # noqa: PLC0415
 
     engine = LipSync(own_process=True)
     with cancel_on_signal() as cancel, shown_progress(quiet) as show_progress:
@@ -138,7 +140,8 @@ def speak(
         chosen = opened.settings_with(settings)
         uses = engine.files(opened.source, voice, out, chosen) + opened.uses
         uses.writing(report, "the report").check()
-        told = engine.speak(opened, voice, out, chosen, on_progress=show_progress, cancel=cancel)
+        resume = ResumeOptions(fresh=fresh)
+        told = engine.speak(opened, voice, out, chosen, on_progress=show_progress, cancel=cancel, resume=resume)
     if report is not None:
         told.save(report)
     typer.echo(describe(told, engine.registry.get(told.backend).notice))

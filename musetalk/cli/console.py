@@ -100,6 +100,9 @@ def describe(report: RenderReport, notice: str) -> str:
         f"{report.fallback_frames} by a fallback; backend {report.backend} on {report.device}, "
         f"peak memory {size(report.peak_rss_mb * 2**20)}",
     ]
+    if (resumed := report.resumed) is not None:
+        there = counted(resumed.taken_over, "part")
+        lines.append(f"  resumed: {there} of an earlier render taken over, {resumed.made} made")
     if report.avatar:
         lines.append(f"  spoken by the avatar {report.avatar} ({report.avatar_id[:12]})")
     if report.choice:

@@ -19,7 +19,7 @@ from musetalk.cli.avatar import speak
 from musetalk.cli.batch import batch, render_rows, told_end
 from musetalk.cli.compare import compare
 from musetalk.cli.inspect import inspect
-from musetalk.cli.options import CANCELLED, FAILED, USAGE, LogAs, cancel_on_signal, log_as
+from musetalk.cli.options import CANCELLED, FAILED, FRESH_HELP, USAGE, LogAs, cancel_on_signal, log_as
 from musetalk.cli.present import command as present
 from musetalk.cli.setting_options import option_context, with_settings
 from musetalk.cli.weights import app as weights_app
@@ -63,31 +63,35 @@ def render(
     config: Annotated[Path | None, typer.Option(help="YAML file of tasks, instead of VIDEO and VOICE.")] = None,
     result_dir: Annotated[Path, typer.Option(help="Where a config's results go.")] = Path("results"),
     report: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help=FRESH_HELP)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     settings: dict[str, Any],
 ) -> None:
     """Render VIDEO speaking VOICE to OUT, or every task of a CONFIG."""
+    if config is not None and fresh:
+        raise SettingsError("--fresh is for one render", "give VIDEO VOICE -o OUT, or leave it out")
     if config is not None and (video, voice, out) == (None, None, None):
         _render_config(config, result_dir, settings, report, quiet)
     elif video is not None and voice is not None and out is not None and config is None:
-        _render_one(video, voice, out, settings, report, quiet)
+        _render_one(video, voice, out, settings, report, quiet, fresh=fresh)
     else:
         raise SettingsError("say what to render", "give VIDEO VOICE -o OUT, or --config FILE")
 
 
 def _render_one(
-    video: Path, voice: Path, out: Path, values: dict[str, Any], report_path: Path | None, quiet: bool
+    video: Path, voice: Path, out: Path, values: dict[str, Any], report_path: Path | None, quiet: bool, *, fresh: bool
 ) -> None:
     from musetalk.settings import RenderSettings  # noqa: PLC0415
 
     settings = RenderSettings.parse(values)
     from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.resume.types import ResumeOptions  # noqa: PLC0415
 
-    engine = LipSync(own_process=True)
+    engine, resume = LipSync(own_process=True), ResumeOptions(fresh=fresh)
     engine.files(video, voice, out, settings).writing(report_path, "the report").check()
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
-        report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel)
+        report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel, resume=resume)
     if report_path is not None:
         report.save(report_path)
     typer.echo(describe(report, engine.registry.get(report.backend).notice))

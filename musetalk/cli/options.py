@@ -34,6 +34,7 @@ LogAs = Annotated[
         show_default=False,
     ),
 ]
+FRESH_HELP = "Begin anew, also where an earlier render of the same was stopped."
 
 FAILED, USAGE, CANCELLED = 1, 2, 130  # exit codes
 

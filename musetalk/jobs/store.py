@@ -20,7 +20,7 @@ from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
 from musetalk.jobs.job import Job
 from musetalk.pipeline.report import save_json
-from musetalk.resume.ledger import is_folder_of_parts
+from musetalk.resume.part_folder import is_folder_of_parts
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import files_below, link_or_copy
 from musetalk.utils.units import size

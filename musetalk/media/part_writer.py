@@ -95,18 +95,19 @@ class SoundWriter:
     Use it as a context manager: leaving it ends ffmpeg.
 
     Args:
-        place: The file to make; .m4a.
-        out: What it will be heard in.
+        folder: Where its file is made.
+        out: What it will be heard in; its kind decides that of the file: each says in its own way where sound ends.
         sound: What is heard.
         kbps: Bit rate.
         cancel: Ends the encoder.
     """
 
     def __init__(
-        self, place: Path, out: Path, *, sound: SoundTrack, kbps: int, cancel: CancelToken | None = None
+        self, folder: Path, out: Path, *, sound: SoundTrack, kbps: int, cancel: CancelToken | None = None
     ) -> None:
-        self._place, self._out = place, out
-        self._child = Child(part_commands.encode_sound(place, sound=sound, kbps=kbps), cancel=cancel)
+        self._place = folder / ("sound.mka" if out.suffix.lower() == ".mkv" else "sound.m4a")
+        self._out = out
+        self._child = Child(part_commands.encode_sound(self._place, sound=sound, kbps=kbps), cancel=cancel)
         self._finished = False
 
     def __enter__(self) -> SoundWriter:

@@ -19,7 +19,7 @@ from musetalk.pipeline.render import OutputFrame
 from musetalk.pipeline.report import Resumed
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.resume.account import Bookkeeper
-from musetalk.resume.ledger import Ledger
+from musetalk.resume.part_folder import PartFolder
 from musetalk.settings import EncoderSettings
 from musetalk.utils.files import temporary_folder
 from musetalk.utils.units import counted
@@ -68,7 +68,7 @@ class PartedRender:
     Args:
         videos: What is made of its frames; the output first.
         fps: Exact rate of the frames.
-        ledger: Where parts are kept; it has begun.
+        kept: Where parts are kept; it has begun.
         sound: What is heard, while it is being encoded.
         measurer: Measures the frames; None: nobody asked for that.
         books: Says what was noticed while a part was made.
@@ -80,25 +80,25 @@ class PartedRender:
         self,
         videos: tuple[Video, ...],
         fps: Fraction,
-        ledger: Ledger,
+        kept: PartFolder,
         sound: SoundWriter | None,
         measurer: Measurer | None,
         books: Bookkeeper,
         run: RenderRun,
         threads: int,
     ) -> None:
-        self._videos, self._fps, self._ledger, self._sound = videos, fps, ledger, sound
+        self._videos, self._fps, self._kept, self._sound = videos, fps, kept, sound
         self._measurer, self._books, self._run, self._threads = measurer, books, run, threads
-        self._taken = tuple(sorted(ledger.accounts))
+        self._taken = tuple(sorted(kept.accounts))
         for number in self._taken:
             self._take_over(number)
 
     @property
     def resumed(self) -> Resumed | None:
         """What was taken over from earlier renders; None: nothing."""
-        taken, there = len(self._taken), len(self._ledger.accounts)
-        seconds = sum(self._ledger.accounts[number].seconds for number in self._taken)
-        peak = max((self._ledger.accounts[number].peak_mb for number in self._taken), default=0.0)
+        taken, there = len(self._taken), len(self._kept.accounts)
+        seconds = sum(self._kept.accounts[number].seconds for number in self._taken)
+        peak = max((self._kept.accounts[number].peak_mb for number in self._taken), default=0.0)
         return Resumed(taken, there - taken, round(seconds, 3), peak) if taken else None
 
     def stretches(self, numbers: range | None = None) -> Iterator[Stretch]:
@@ -107,7 +107,7 @@ class PartedRender:
         Args:
             numbers: Of the parts that are wanted; None: all.
         """
-        parts, missing = self._ledger.parts, self._ledger.missing(numbers)
+        parts, missing = self._kept.parts, self._kept.missing(numbers)
         there = f"{len(self._taken)} of {counted(parts.count, 'part')} are there"
         note = f"going on where this render was stopped: {there}" if self._taken else ""
         self._run.emit("render", self._frames_there(), parts.frames, note)
@@ -131,7 +131,7 @@ class PartedRender:
                     self._measure(frame, again=True)
                     continue
                 if part is None:
-                    part = stack.enter_context(self._part(frame.number // self._ledger.parts.length))
+                    part = stack.enter_context(self._part(frame.number // self._kept.parts.length))
                 with self._run.clock.measure("encode"):
                     part.write(frame)
                 self._measure(frame)
@@ -140,7 +140,7 @@ class PartedRender:
                     self._close(part)
                     stack.close()
                     part = None
-                self._run.emit("render", before + frame.number + 1 - stretch.start, self._ledger.parts.frames)
+                self._run.emit("render", before + frame.number + 1 - stretch.start, self._kept.parts.frames)
 
     def join(self) -> None:
         """Let the files appear, whole, and all that was kept of them go.
@@ -154,12 +154,12 @@ class PartedRender:
             sound = self._sound.finish()
             for video in reversed(self._videos):
                 self._join(video, sound)
-            self._ledger.finished = True
+            self._kept.finished = True
         self._run.emit("finish", 1, 1)
 
     def _join(self, video: Video, sound: Path) -> None:
-        parts = self._ledger.parts
-        files = [(self._ledger.place(n, video.name), len(parts.range_of(n))) for n in range(parts.count)]
+        parts = self._kept.parts
+        files = [(self._kept.place(n, video.name), len(parts.range_of(n))) for n in range(parts.count)]
         with temporary_folder(video.out.parent) as folder:
             join_parts(
                 files,
@@ -173,16 +173,16 @@ class PartedRender:
             )
 
     def _take_over(self, number: int) -> None:
-        account = self._ledger.accounts[number]
+        account = self._kept.accounts[number]
         self._books.take_over(account)
         if self._measurer is not None and account.measures is not None:
-            self._measurer.take(self._ledger.parts.range_of(number), account.measures.read())
+            self._measurer.take(self._kept.parts.range_of(number), account.measures.read())
 
     def _frames_there(self) -> int:
-        return sum(len(self._ledger.parts.range_of(number)) for number in self._ledger.accounts)
+        return sum(len(self._kept.parts.range_of(number)) for number in self._kept.accounts)
 
     def _part(self, number: int) -> _Part:
-        return _Part(number, self._videos, self._ledger, self._fps, self._threads, self._run.cancel)
+        return _Part(number, self._videos, self._kept, self._fps, self._threads, self._run.cancel)
 
     def _measure(self, frame: OutputFrame, *, again: bool = False) -> None:
         if self._measurer is not None and frame.source is not None:
@@ -196,7 +196,7 @@ class PartedRender:
         if self._sound is not None:
             self._sound.check()
         measures = None if self._measurer is None else self._measurer.part(part.frames)
-        self._ledger.add(part.number, made, self._books.close(part.frames, measures))
+        self._kept.add(part.number, made, self._books.close(part.frames, measures))
 
 
 class _Part:
@@ -205,7 +205,7 @@ class _Part:
     Args:
         number: Which.
         videos: What is made of its frames.
-        ledger: Where it is kept.
+        kept: Where it is kept.
         fps: Exact rate of the frames.
         threads: Of x264.
         cancel: Ends the encoders.
@@ -215,16 +215,16 @@ class _Part:
         self,
         number: int,
         videos: tuple[Video, ...],
-        ledger: Ledger,
+        kept: PartFolder,
         fps: Fraction,
         threads: int,
         cancel: CancelToken,
     ) -> None:
-        self.number, self.frames = number, ledger.parts.range_of(number)
+        self.number, self.frames = number, kept.parts.range_of(number)
         self._stack = ExitStack()
         with ExitStack() as stack:
             self._writers = [
-                (video, stack.enter_context(_writer(video, number, ledger, fps, threads, cancel))) for video in videos
+                (video, stack.enter_context(_writer(video, number, kept, fps, threads, cancel))) for video in videos
             ]
             self._stack = stack.pop_all()
 
@@ -246,9 +246,11 @@ class _Part:
         return {video.name: writer.finish() for video, writer in self._writers}
 
 
-def _writer(video: Video, number: int, ledger: Ledger, fps: Fraction, threads: int, cancel: CancelToken) -> PartWriter:
+def _writer(
+    video: Video, number: int, kept: PartFolder, fps: Fraction, threads: int, cancel: CancelToken
+) -> PartWriter:
     return PartWriter(
-        ledger.place_to_write(number, video.name),
+        kept.place_to_write(number, video.name),
         video.out,
         layout=video.layout,
         fps=fps,

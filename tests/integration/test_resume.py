@@ -14,7 +14,7 @@ import pytest
 from musetalk.errors import Cancelled, DiskSpaceError, OutputError
 from musetalk.pipeline.report import RenderReport, Resumed
 from musetalk.progress import CancelToken, ProgressEvent
-from musetalk.resume.ledger import Ledger, open_ledger, sweep_parts
+from musetalk.resume.part_folder import PartFolder, open_part_folder, sweep_parts
 from musetalk.resume.types import RenderParts
 from tests.helpers.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 from tests.helpers.numbered import OPTIONS, PART, SETTINGS, Inverter, engine
@@ -68,15 +68,15 @@ def stopped(film: Path, voice: Path, out: Path, at: int = 25) -> None:
 
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the third part be written where there is no room."""
-    free = Ledger.place_to_write
+    free = PartFolder.place_to_write
 
-    def place(self: Ledger, number: int, video: str) -> Path:
+    def place(self: PartFolder, number: int, video: str) -> Path:
         path = free(self, number, video)
         if number == 2:
             path.symlink_to("/dev/full")
         return path
 
-    monkeypatch.setattr(Ledger, "place_to_write", place)
+    monkeypatch.setattr(PartFolder, "place_to_write", place)
 
 
 @pytest.mark.parametrize("how", ["stop", "disk", "network"])
@@ -211,7 +211,7 @@ def test_what_nobody_comes_back_to_is_swept_after_a_week(film: Path, voice: Path
     now = kept.stat().st_mtime
     sweep_parts(tmp_path, now + 6 * 86_400)
     assert kept.exists()
-    with open_ledger(tmp_path / "x.mp4", RenderParts(kept, "", 1, 1), _Nothing(), shared=True):  # type: ignore[arg-type]
+    with open_part_folder(tmp_path / "x.mp4", RenderParts(kept, "", 1, 1), _Nothing(), shared=True):  # type: ignore[arg-type]
         sweep_parts(tmp_path, now + 8 * 86_400)
         assert kept.exists()
     sweep_parts(tmp_path, now + 8 * 86_400)

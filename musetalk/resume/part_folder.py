@@ -63,7 +63,7 @@ class _Record(BaseModel):
     account: PartAccount
 
 
-class Ledger:
+class PartFolder:
     """The parts of a render that are there.
 
     Args:
@@ -213,9 +213,9 @@ def parts_of(out: Path, identity: Identity, frames: int, length: int) -> RenderP
 
 
 @contextmanager
-def open_ledger(
+def open_part_folder(
     out: Path, parts: RenderParts, identity: Identity, *, shared: bool = False, fresh: bool = False
-) -> Iterator[Ledger]:
+) -> Iterator[PartFolder]:
     """Open the folder of a render's parts, which is held for as long as the `with` block runs.
 
     Where the render was finished, it goes, with what other renders of the same output left. Else its parts stay; one
@@ -234,13 +234,13 @@ def open_ledger(
     sweep_parts(out.parent)
     with ExitStack() as stack:
         lock = _hold(out, parts.folder, shared=shared)
-        ledger = Ledger(parts, identity.facts, shared=shared)
-        stack.callback(_let_go, out, ledger, lock)
+        kept = PartFolder(parts, identity.facts, shared=shared)
+        stack.callback(_let_go, out, kept, lock)
         _refuse_others(out, parts.folder)
         _say_holder(out, parts.folder)
         if not shared:
-            ledger.tidy(fresh=fresh)
-        yield ledger
+            kept.tidy(fresh=fresh)
+        yield kept
 
 
 def sweep_parts(parent: Path, now: float | None = None) -> None:
@@ -338,17 +338,17 @@ def _refuse_others(out: Path, own: Path) -> None:
             os.close(lock)
 
 
-def _let_go(out: Path, ledger: Ledger, lock: int | None) -> None:
+def _let_go(out: Path, kept: PartFolder, lock: int | None) -> None:
     """Unlock a folder; it goes where the render is finished, or where there is nothing in it to go on with."""
-    if ledger.finished:
-        for folder in (ledger.folder, *_others(out, ledger.folder)):
-            if folder == ledger.folder or _unheld(folder):
+    if kept.finished:
+        for folder in (kept.folder, *_others(out, kept.folder)):
+            if folder == kept.folder or _unheld(folder):
                 shutil.rmtree(folder, ignore_errors=True)
     if lock is not None:
         os.close(lock)
-    alone = lock is not None or not ledger.shared  # where nothing can be locked, others may be at it
-    if not ledger.finished and alone and not any(ledger.folder.glob("part-*.json")):
-        _remove(ledger.folder)
+    alone = lock is not None or not kept.shared  # where nothing can be locked, others may be at it
+    if not kept.finished and alone and not any(kept.folder.glob("part-*.json")):
+        _remove(kept.folder)
 
 
 def _remove(folder: Path) -> None:
