@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
 def _present(flags: argparse.Namespace) -> None:
     from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415 - so that --help is quick
     from musetalk.lipsync import LipSync  # noqa: PLC0415
-    from musetalk.presenter.present import TalkOptions, present  # noqa: PLC0415
+    from musetalk.presenter.options import TalkOptions  # noqa: PLC0415
+    from musetalk.presenter.present import present  # noqa: PLC0415
     from musetalk.presenter.script import read_script  # noqa: PLC0415
 
     engine, script = LipSync(own_process=True), read_script(flags.script)

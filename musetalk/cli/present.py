@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -16,6 +18,7 @@ from musetalk.presenter.presets import PRESETS
 if TYPE_CHECKING:
     from musetalk.avatars.bundle import Avatar
     from musetalk.lipsync import LipSync
+    from musetalk.presenter.options import TalkOptions
     from musetalk.presenter.report import TalkReport
     from musetalk.progress import CancelToken
 
@@ -62,15 +65,10 @@ def present(
     _check("aspect", aspect, get_args(Aspect))
     if (source is None) == (motion is None):
         raise SettingsError("say who speaks", "give SCRIPT SOURCE, or SCRIPT --motion FOLDER")
-    from musetalk.cli.console import shown_progress  # noqa: PLC0415 - heavy imports wait until a command runs
-    from musetalk.lipsync import LipSync  # noqa: PLC0415
-    from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
-    from musetalk.presenter import present as talks  # noqa: PLC0415
-    from musetalk.presenter.script import read_script  # noqa: PLC0415
+    from musetalk.presenter.options import TalkOptions  # noqa: PLC0415 - heavy imports wait until a command runs
     from musetalk.tts.spec import Reading  # noqa: PLC0415
 
-    written = read_script(script)
-    options = talks.TalkOptions(
+    options = TalkOptions(
         quality=quality,  # type: ignore[arg-type]  # one of these, as was just seen
         layout=layout,  # type: ignore[arg-type]
         aspect=aspect,  # type: ignore[arg-type]
@@ -81,11 +79,39 @@ def present(
         allow_static=allow_static,
         settings=settings,
     )
-    engine = LipSync(own_process=True)
+    _make(script, partial(_presenter, source, motion, avatars_dir), out, options, report, quiet=quiet)
+
+
+def _make(
+    script: Path,
+    presenter: Callable[[CancelToken], Path | Avatar],
+    out: Path,
+    options: TalkOptions,
+    report: Path | None,
+    *,
+    quiet: bool,
+) -> None:
+    """Make a talk, and say what became of it.
+
+    Args:
+        script: Its file.
+        presenter: Opens who speaks.
+        out: The video to make.
+        options: How it is made.
+        report: Where the report goes; None: nowhere.
+        quiet: Whether to show no progress.
+    """
+    from musetalk.cli.console import shown_progress  # noqa: PLC0415
+    from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
+    from musetalk.presenter.present import present as make_talk  # noqa: PLC0415
+    from musetalk.presenter.script import read_script  # noqa: PLC0415
+
+    written, engine = read_script(script), LipSync(own_process=True)
     beside = FileUses().reading(script, "the script").writing(report, "the report")
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
-        presenter = _presenter(source, motion, avatars_dir, cancel)
-        told = talks.present(engine, written, presenter, out, options, beside=beside, on_progress=show, cancel=cancel)
+        who = presenter(cancel)
+        told = make_talk(engine, written, who, out, options, beside=beside, on_progress=show, cancel=cancel)
     if report is not None:
         told.save(report)
     _print(told, engine)

@@ -74,6 +74,8 @@ class Job(BaseModel):
     """File name of the voice inside the job's folder."""
     result: str
     """File name of the video to be made inside the job's folder; what a download is called."""
+    avatar: str = ""
+    """Id of the avatar that speaks, whose source `video` is; empty: none does."""
     title: str
     """For people: what is spoken by whom."""
     settings: RenderSettings

@@ -7,8 +7,11 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from musetalk.avatars.bundle import Avatar, open_avatar
+from musetalk.avatars.store import AvatarStore
 from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import Comparison
 from musetalk.errors import (
@@ -51,6 +54,7 @@ class JobService:
         compare: What carries out comparisons; None: they are refused.
         named: From backends' names to what titles call them.
         costs: What renders cost here, as the engines learn it; None: nobody is told how long a whole job takes.
+        avatars: Those that may speak; None: none may.
         max_waiting: Jobs that one owner may have waiting or running.
         max_queue: Jobs that everybody together may.
     """
@@ -63,6 +67,7 @@ class JobService:
         compare: Comparer | None = None,
         named: Callable[[str], str] = str,
         costs: CostBook | None = None,
+        avatars: AvatarStore | None = None,
         max_waiting: int = 10,
         max_queue: int = 100,
     ) -> None:
@@ -71,6 +76,7 @@ class JobService:
         self._compare = compare
         self._named = named
         self._costs = costs
+        self._avatars = avatars
         self._max_waiting = max_waiting
         self._max_queue = max_queue
         self._changed = threading.Condition()
@@ -98,6 +104,7 @@ class JobService:
         *,
         once: bool = False,
         attachment: Attachment | None = None,
+        avatar: str = "",
     ) -> Job:
         """Check the inputs, take them over, and queue the render; or the comparison of some backends.
 
@@ -110,6 +117,7 @@ class JobService:
             compare: Backends to compare; empty: a render.
             once: Whether one of the same inputs and settings that waits or runs, or has just ended, is that job.
             attachment: What it reads beside source and voice; None: nothing.
+            avatar: Id of the one that speaks, whose source `video` is; empty: none does.
 
         Raises:
             MuseTalkError: It cannot work, or there is no room for it.
@@ -122,13 +130,13 @@ class JobService:
         chosen = self._engines[0].choose(settings)
         settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
         digest = "" if attachment is None else attachment.digest
-        asked = Asked(settings, bool(choice), backends, digest)
+        asked = Asked(settings, bool(choice), backends, digest, avatar)
         if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
             return twin
         self._check_room(owner)
         title = self._title(title or f"{video.stem} + {voice.stem}", backends)
         source, length = self._check(video, voice, settings, backends)
-        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length)
+        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length, avatar)
         if attachment is not None:
             settings = self._attached(job, attachment)
         more = {"settings": settings, "work": Work.of(source, length), "choice": choice, "attached": digest}
@@ -229,7 +237,7 @@ class JobService:
         if job.state == "done":
             raise JobError("this render is done", "change something, and render again")
         for name, which in ((job.video, "source"), (job.voice, "voice")):
-            if self.store.file(job, name) is None:
+            if not (self.store.folder(job) / name).exists():
                 raise JobError(f"the {which} of this render is no longer kept", "give it again in a new render")
         self._check_room(owner)
         settings = settings or job.wanted
@@ -443,7 +451,10 @@ class JobService:
         folder, cancel = self.store.folder(job), self._tokens[job.id]
         video, voice = folder / job.video, folder / job.voice
         if not job.compare:
-            report = engine.render(video, voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
+            make = partial(engine.render, video)
+            if job.avatar:
+                make = partial(engine.speak, self._avatar(job.avatar, cancel))
+            report = make(voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
             report.chosen(job.choice).save(folder / REPORT)
             self._tally.rendered(report)
             self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
@@ -458,6 +469,17 @@ class JobService:
                 self._update(job, {"failed": failed}, to_disk=False)
                 for _, report in made.rendered:
                     self._tally.rendered(report)
+
+    def _avatar(self, wanted: str, cancel: CancelToken) -> Avatar:
+        """Return an avatar by its id.
+
+        Raises:
+            AvatarError: It is gone, or damaged.
+            JobError: None may speak here.
+        """
+        if self._avatars is None:
+            raise JobError("avatars do not speak here", "give a video or a picture")
+        return open_avatar(self._avatars.find(wanted), cancel)
 
     def _requeue(self, job: Job) -> None:
         """Let a job whose process ends before it wait for the next start, which goes on with it."""

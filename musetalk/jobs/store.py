@@ -22,7 +22,7 @@ from musetalk.jobs.job import Job
 from musetalk.pipeline.report import save_json
 from musetalk.resume.part_folder import is_folder_of_parts
 from musetalk.settings import RenderSettings
-from musetalk.utils.files import files_below, link_or_copy
+from musetalk.utils.files import files_below, link_or_copy, size_of
 from musetalk.utils.units import size
 
 RECORD, REPORT, THUMBNAIL, NEWEST = "job.json", "report.json", "thumbnail.jpg", "newest.jpg"
@@ -113,6 +113,7 @@ class JobStore:
         thumbnail: bytes,
         compare: tuple[str, ...] = (),
         length_seconds: float | None = None,
+        avatar: str = "",
     ) -> Job:
         """Make a job's folder with inputs of its own: links where the disk allows, else copies.
 
@@ -120,24 +121,26 @@ class JobStore:
 
         Args:
             owner: From `owner_digest`.
-            video: The source; may be deleted afterwards.
+            video: The source, a file or a folder of pictures; may be deleted afterwards.
             voice: The voice; may be deleted afterwards.
             title: For people.
             settings: Of the render.
             thumbnail: JPEG.
             compare: Backends to compare; empty: a render.
             length_seconds: Of the video to be made; None: not known.
+            avatar: Id of the one whose source that is; empty: of none.
 
         Raises:
             OutputError: There is no room.
         """
-        self.sweep(needed=video.stat().st_size + voice.stat().st_size)
+        self.sweep(needed=size_of(video) + voice.stat().st_size)
         job = Job(
             id=secrets.token_hex(16),
             owner=owner,
             video=f"_source/{_plain(video.name)}",
             voice=f"_voice/{_plain(voice.name)}",
             result=SIDE_BY_SIDE if compare else _result_name(title),
+            avatar=avatar,
             title=title,
             settings=settings,
             compare=compare,

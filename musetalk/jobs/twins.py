@@ -24,12 +24,14 @@ class Asked:
         chosen: Whether what paints was chosen.
         compare: Backends that are compared.
         attached: Digest of what is attached.
+        avatar: Id of the one that speaks; empty: none does.
     """
 
     settings: RenderSettings
     chosen: bool
     compare: tuple[str, ...]
     attached: str
+    avatar: str
 
 
 def find_twin(store: JobStore, jobs: Iterable[Job], video: Path, voice: Path, asked: Asked) -> Job | None:
@@ -37,10 +39,11 @@ def find_twin(store: JobStore, jobs: Iterable[Job], video: Path, voice: Path, as
     for job in jobs:
         fresh = job.active or (job.state == "done" and store.now() - (job.ended or 0) < _ONCE_SECONDS)
         own = _as_attached(job.settings, asked.settings) if job.attached else job.settings
-        if not fresh or Asked(own, bool(job.choice), job.compare, job.attached) != asked:
+        if not fresh or Asked(own, bool(job.choice), job.compare, job.attached, job.avatar) != asked:
             continue
         folder = store.folder(job)
-        if _same_file(video, folder / job.video) and _same_file(voice, folder / job.voice):
+        seen = bool(job.avatar) or _same_file(video, folder / job.video)
+        if seen and _same_file(voice, folder / job.voice):
             return job
     return None
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from musetalk.backends.automatic import BackendChoice
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import Limits, RenderSettings
+
+if TYPE_CHECKING:
+    from musetalk.avatars.bundle import Avatar
 
 
 class Engine(Protocol):
@@ -39,6 +42,19 @@ class Engine(Protocol):
         cancel: CancelToken | None = None,
     ) -> RenderReport:
         """Render; see `LipSync.render`."""
+        ...
+
+    def speak(
+        self,
+        avatar: Avatar,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """Let an avatar speak; see `LipSync.speak`."""
         ...
 
     def release(self) -> None:

@@ -251,12 +251,26 @@ def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield path, facts
 
 
+def size_of(path: Path) -> int:
+    """Return how many bytes a file has, or all files of a folder.
+
+    Raises:
+        OSError: It is not there.
+    """
+    return sum(facts.st_size for _, facts in files_below(path)) if path.is_dir() else path.stat().st_size
+
+
 def link_or_copy(source: Path, target: Path) -> None:
-    """Let a file have another name, which outlives the first: a link where the disk allows, else a copy.
+    """Let a file or a folder have another name, which outlives the first: links where the disk allows, else copies.
 
     Raises:
         OSError: It cannot; the folder of `target` has to be there.
     """
+    if source.is_dir():
+        target.mkdir()
+        for each in source.iterdir():
+            link_or_copy(each, target / each.name)
+        return
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links

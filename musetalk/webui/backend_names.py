@@ -10,6 +10,7 @@ from musetalk.settings import AUTO
 
 DRAFT = "Draft"
 _LOUDNESS = "The mouth follows the loudness of the voice, which is no lip-sync"
+_PHONEMES = "The mouth takes the shapes of the phonemes, which is no lip-sync by a network"
 _TITLES = {PREVIEW.name: DRAFT, AUTO: "Automatic"}
 _SUMMARIES = {PREVIEW.name: "Moves the mouth by loudness, which is no lip-sync: to try things out, on any machine"}
 
@@ -52,10 +53,15 @@ class Way:
 TO_BACKENDS = Way("Dub", ".given .mt-picker", "Choose a backend that lip-syncs")
 
 
-def draft_badge(better: Way = TO_BACKENDS) -> str:
-    """Return what a draft's result is, and the way to the real thing, as HTML with a link of `links.LINKS_JS`."""
+def draft_badge(better: Way = TO_BACKENDS, *, phonemes: bool = False) -> str:
+    """Return what a draft's result is, and the way to the real thing, as HTML with a link of `links.LINKS_JS`.
+
+    Args:
+        better: That way.
+        phonemes: Whether the phonemes of the voice were known.
+    """
+    said = _PHONEMES if phonemes else _LOUDNESS
     link = f'<button type="button" class="mt-link" data-tab="{better.tab}" data-lead="{better.lead}">'
     return (
-        f'<p class="mt-notice"><b class="mt-badge">{DRAFT}</b> {escape(_LOUDNESS)}. '
-        f"{link}{escape(better.word)}</button></p>"
+        f'<p class="mt-notice"><b class="mt-badge">{DRAFT}</b> {escape(said)}. {link}{escape(better.word)}</button></p>'
     )

@@ -46,7 +46,7 @@ def build_page(site: Site) -> gr.Blocks:
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare = build_compare(site, visitor, header, compare_tab, dub, looks)
             with gr.Tab("Presenter", id="presenter") as presenter_tab:
-                presenter = build_presenter(site, visitor, header, looks, dub.estimates)
+                presenter = build_presenter(site, visitor, header, presenter_tab, looks, dub.estimates)
             with gr.Tab("Live", id="live") as live_tab:
                 live.build_live(site, live_tab, looks, making)
             places = {

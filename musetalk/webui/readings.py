@@ -1,21 +1,24 @@
-"""Scripts that are read aloud for open pages: of each page the newest one."""
+"""Scripts that are read aloud for open pages, or timed in a recording: of each page the newest one."""
 
 from __future__ import annotations
 
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from musetalk.errors import LimitError, ScriptError, about, write_error
-from musetalk.presenter.present import TalkOptions, check_script, telling
+from musetalk.presenter.options import TalkOptions
+from musetalk.presenter.present import check_script
 from musetalk.presenter.script import Script, parse_script
-from musetalk.presenter.talk import Talk, speak_script
+from musetalk.presenter.spoken import speak
+from musetalk.presenter.talk import Talk
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
+from musetalk.tts.registry import USUAL
 from musetalk.tts.spec import Reading
 from musetalk.webui.tasks import Task, Tasks
 from musetalk.webui.uploads import COPIES, Uploads
@@ -31,13 +34,17 @@ class ReadingWish:
     Attributes:
         text: The script.
         slides: The pictures that it may show, uploads; the script calls them by their own names.
-        speed: How fast, 1: as usual.
+        voice: What reads it, by name.
+        reading: How it reads.
+        recording: Somebody who read it, an upload, in place of that voice; None: nobody did.
         all_shown: Whether what is spoken is written into the picture, too.
     """
 
     text: str
     slides: tuple[Path, ...] = ()
-    speed: float = 1.0
+    voice: str = USUAL
+    reading: Reading = field(default_factory=Reading)
+    recording: Path | None = None
     all_shown: bool = False
 
     def script(self) -> Script:
@@ -118,17 +125,18 @@ def _read(
         LimitError: It is longer than may be.
         OutputError: There is no room for the sound.
         PackageError: There is no voice here.
+        MediaError: The recording cannot be used.
     """
     folder = uploads.folder / COPIES / secrets.token_hex(16)  # whoever has not been told cannot ask for it
     try:
         with about("voice"):
             notes = check_script(script, all_shown=wish.all_shown)
-            voice = TalkOptions(reading=Reading(wish.speed)).open_voice(base.models_dir)
+            options = TalkOptions(voice=wish.voice, reading=wish.reading, recording=wish.recording)
             folder.mkdir(parents=True)
-            sound = folder / "voice.wav"
-            talk = speak_script(script, voice, sound, telling(on_progress, cancel))
-            _check_length(talk, base.limits.max_seconds)
-            return SpokenScript(script, talk, sound, notes)
+            limits, place = base.limits, base.models_dir
+            spoken = speak(script, options, limits, place, folder, on_progress=on_progress, cancel=cancel)
+            _check_length(spoken.talk, base.limits.max_seconds)
+            return SpokenScript(script, spoken.talk, spoken.sound, (*notes, *spoken.notes))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         problem = f"the sound cannot be kept ({error.strerror})"

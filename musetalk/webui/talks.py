@@ -7,20 +7,23 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from musetalk.errors import SettingsError
+from musetalk.avatars.bundle import Avatar
+from musetalk.errors import SettingsError, VoiceError
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.store import ATTACHED, JobStore
 from musetalk.presenter.layout import Aspect, LayoutName
-from musetalk.presenter.present import TalkOptions
+from musetalk.presenter.options import TalkOptions
 from musetalk.presenter.presets import Quality, merged
 from musetalk.presenter.talk import ShownSlide
 from musetalk.presenter.talk_files import SRT, VTT, write_talk_files
 from musetalk.settings import RenderSettings
+from musetalk.tts.registry import USUAL
 from musetalk.tts.spec import Reading
-from musetalk.webui.form.settings_form import visitors_settings
+from musetalk.webui.form.settings_form import renewed, visitors_settings
 from musetalk.webui.readings import ReadingWish, SpokenScript
 
 _ASKED, _SLIDES = "asked.json", "slides"
@@ -32,6 +35,11 @@ class AskedTalk(BaseModel):
 
     Attributes:
         text: The script.
+        speaker: Who speaks.
+        avatar: Which one, by name, where one speaks.
+        heard: Whether a voice reads the script aloud, or somebody did.
+        voice: Which one, by name.
+        language: Which, of a voice that speaks several; empty: its own.
         speed: How fast it is read, 1: as usual.
         quality: Backend, size and encoding at once.
         layout: Where the presenter stands.
@@ -42,6 +50,11 @@ class AskedTalk(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: str = ""
+    speaker: Literal["source", "avatar"] = "source"
+    avatar: str = ""
+    heard: Literal["voice", "recording"] = "voice"
+    voice: str = USUAL
+    language: str = ""
     speed: float = 1.0
     quality: Quality = "standard"
     layout: LayoutName = "full"
@@ -70,17 +83,31 @@ class AskedTalk(BaseModel):
             quality=self.quality,
             layout=self.layout,
             aspect=self.aspect,
-            reading=Reading(self.speed),
             burn_captions=self.burn_captions,
         )
 
-    def wish(self, slides: tuple[Path, ...]) -> ReadingWish:
-        """Return what of it is read aloud, with some pictures."""
-        return ReadingWish(self.text, slides, self.speed, self.burn_captions)
+    def wish(self, slides: tuple[Path, ...], recording: Path | None) -> ReadingWish:
+        """Return what of it is read aloud.
 
-    def settings(self, base: RenderSettings) -> RenderSettings:
-        """Return those of its render, over what visitors cannot change."""
-        return visitors_settings(self.options.values, base)
+        Args:
+            slides: The pictures that it may show.
+            recording: Of it, if there is one.
+
+        Raises:
+            VoiceError: A recording is asked for, and there is none.
+        """
+        if self.heard == "recording":
+            if recording is None:
+                raise VoiceError("there is no recording yet", "give one, or choose a voice that reads the script")
+            return ReadingWish(self.text, slides, recording=recording, all_shown=self.burn_captions)
+        reading = Reading(self.speed, self.language.strip().lower())
+        return ReadingWish(self.text, slides, self.voice, reading, all_shown=self.burn_captions)
+
+    def settings(self, base: RenderSettings, avatar: Avatar | None = None) -> RenderSettings:
+        """Return those of its render, over those of the avatar that speaks and what visitors cannot change."""
+        if avatar is None:
+            return visitors_settings(self.options.values, base)
+        return renewed(avatar.settings_with(self.options.values), base)
 
 
 def title_of(spoken: SpokenScript) -> str:

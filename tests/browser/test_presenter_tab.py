@@ -20,6 +20,15 @@ HEARD = """audio => new Promise((resolve) => {
   const look = () => (audio.currentTime > 0 ? resolve(audio.duration) : setTimeout(look, 20));
   look();
 })"""
+# With a cue that is to be seen: one of a track that shows.
+CAPTION = """async (video) => {
+  video.muted = true;
+  await video.play();
+  const shown = () => [...video.textTracks].filter((track) => track.mode === "showing");
+  const seen = () => shown().map((track) => track.activeCues[0]);
+  while (!seen().some(Boolean)) await new Promise((resolve) => setTimeout(resolve, 20));
+  return seen().find(Boolean).text;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +64,11 @@ def hear(visit: Visit) -> None:
     expect(lines.last).to_have_attribute("aria-current", "true")
 
 
+def caption_seen(visit: Visit) -> str:
+    """What the player shows of its captions, which nobody has switched on, once there is one."""
+    return str(visit.page.locator("#talk-result video").evaluate(CAPTION))
+
+
 def captions(visit: Visit) -> str:
     """What the finished talk says, as WebVTT."""
     expect(visit.page.locator("#talk-result video")).to_be_visible()
@@ -83,6 +97,7 @@ def test_two_visitors_make_a_talk_each(
         (True, True, False),
         (False, False, True),
     ]
+    assert [caption_seen(each) for each in (visit, other)] == ["Apples", "Bananas"]
     assert visit.page.locator("#talk-result video").evaluate(PLAY)["sound"] > 0
     assert [stored(jobs_dir, job, "job.json")["title"] for job in jobs] == ["Apples", "Bananas"]
     assert others(severe(visit)) == set()

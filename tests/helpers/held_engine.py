@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.assets import PORTRAIT
+from musetalk.avatars.bundle import Avatar
 from musetalk.backends.automatic import BackendChoice
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
@@ -40,6 +41,7 @@ class Engine:
         self.order: list[str] = []
         self.contexts: list[str] = []
         self.error: Exception | None = None
+        self.spoke: list[str] = []  # ids of avatars
 
     def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
         if not voice.read_bytes():
@@ -82,6 +84,19 @@ class Engine:
         finally:
             self.running -= 1
         return some_report(out, settings, frames=10)
+
+    def speak(
+        self,
+        avatar: Avatar,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        self.spoke.append(avatar.id)
+        return self.render(avatar.source, voice, out, settings, on_progress=on_progress, cancel=cancel)
 
     def release(self) -> None:
         self.order.append("release")

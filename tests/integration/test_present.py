@@ -20,7 +20,8 @@ from musetalk.backends.registry import BackendRegistry
 from musetalk.backends.types import Clip
 from musetalk.errors import Cancelled, OutputError
 from musetalk.lipsync import LipSync
-from musetalk.presenter.present import TalkOptions, present
+from musetalk.presenter.options import TalkOptions
+from musetalk.presenter.present import present
 from musetalk.presenter.report import TalkReport
 from musetalk.presenter.script import Script, parse_script
 from musetalk.presenter.talk import speak_script

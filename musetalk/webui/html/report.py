@@ -29,7 +29,9 @@ def report_panel(report: Mapping[str, Any] | None, notice: str = "", better: Way
     """
     if report is None:
         return ""
-    said = draft_badge(better) if is_draft(report["backend"]) else notice_line(notice)
+    phonemes = bool(report["settings"].get("speech", {}).get("phonemes"))
+    draft = is_draft(report["backend"])
+    said = draft_badge(better, phonemes=phonemes) if draft else notice_line(notice)
     return (
         f'<section class="mt-report" aria-label="Report of the render">{fallback_banner(report)}'
         f'<p class="mt-summary">{_summary(report)}</p>'

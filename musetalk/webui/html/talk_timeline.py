@@ -71,6 +71,18 @@ watch("value", () => {
 });
 """
 
+# Gradio's player, which it makes anew as it likes, has an empty track of captions. It takes their file itself, too; but
+# one (6.31) that comes into view with captions drops its video.
+CAPTIONS_JS = """
+const show = () => {
+  const link = element.querySelector('a[download$=".vtt"]'), track = document.querySelector("#talk-result track");
+  if (!link || !track || track.src === link.href) return;
+  track.src = link.href;
+  track.track.mode = "showing";
+};
+new MutationObserver(show).observe(element.closest(".stage"), { childList: true, subtree: true });
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -165,14 +177,15 @@ def _short(text: str) -> str:
     return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1].rstrip()}\u2026"
 
 
-def reading_status(share: float | None, waits: int = 0) -> str:
-    """Return how far a script is read aloud.
+def reading_status(share: float | None, waits: int = 0, *, recorded: bool = False) -> str:
+    """Return how far a script is read aloud, or timed in a recording.
 
     Args:
         share: How much of it is, 0 to 1; None: it has yet to begin.
         waits: How many others have their turn before it.
+        recorded: Whether somebody read it.
     """
-    said = "Reading the script aloud"
+    said = "Finding the words of the recording" if recorded else "Reading the script aloud"
     if share is None and waits:
         said = f"Waiting for {waits} other{'s' if waits > 1 else ''}"
     figures = "" if share is None else f"{share:.0%}"

@@ -6,16 +6,20 @@ import json
 
 import gradio as gr
 
-from musetalk import assets
 from musetalk.webui.html.problems import telling
 from musetalk.webui.media_looks import MediaLooks
-from musetalk.webui.site import AT_ONCE, EACH, UNQUEUED, Site
+from musetalk.webui.site import AT_ONCE, EACH, UNQUEUED, Site, in_turn
 from musetalk.webui.tabs.estimates import Estimates, forget_question
 from musetalk.webui.tabs.job_watcher import wire_watching
 from musetalk.webui.tabs.presenter_handlers import TalkHandlers, TalkInputs
-from musetalk.webui.tabs.presenter_stage import TalkStage, build_choices, build_script, build_talk_stage
-from musetalk.webui.tabs.source_input import build_source
-from musetalk.webui.texts import caps
+from musetalk.webui.tabs.presenter_stage import (
+    TalkStage,
+    build_choices,
+    build_script,
+    build_speaker,
+    build_talk_stage,
+    build_voice_choice,
+)
 
 _KEPT = json.dumps("musetalk-script")  # under which the browser's tab keeps what is written
 _KEEP = f"(text) => {{ sessionStorage.setItem({_KEPT}, text ?? ''); }}"
@@ -25,28 +29,31 @@ _WRITTEN = f"""(text) =>
 
 
 def build_presenter(
-    site: Site, visitor: gr.BrowserState, header: gr.HTML, looks: MediaLooks, estimates: Estimates
+    site: Site, visitor: gr.BrowserState, header: gr.HTML, tab: gr.Tab, looks: MediaLooks, estimates: Estimates
 ) -> TalkHandlers:
-    """Build the tab where it is called; what other parts need of it comes back."""
+    """Build the tab where it is called; what other parts need of it comes back.
+
+    Args:
+        site: Whose jobs and readings.
+        visitor: Whose secret.
+        header: Of the page.
+        tab: This one.
+        looks: Of the whole page.
+        estimates: The same.
+    """
     with gr.Row(elem_classes="talk"):
         with gr.Column(scale=2, min_width=320, elem_classes="given"):
             script = build_script(site)
-            source = build_source(site, looks)
-            gr.Markdown(caps(site.base.limits), elem_classes="caps")
-            gr.Examples(
-                [[str(assets.PORTRAIT)], [str(assets.SAMPLE)]],
-                [source.file],
-                label="Or try",
-                example_labels=["Portrait", "Sample video"],
-                api_visibility="private",
-            )
+            speaker = build_speaker(site, looks)
         with gr.Column(scale=3, min_width=320, elem_classes="stage"):
             stage = build_talk_stage(header)
         with gr.Column(scale=2, min_width=320, elem_classes="settings"):
-            choices = build_choices()
-    inputs = TalkInputs(site, source.file, source.problem, script, choices)
+            voice = build_voice_choice(site, looks)
+            choices = build_choices(speaker, voice)
+    inputs = TalkInputs(site, speaker, voice, script, choices)
     handlers = TalkHandlers(site, stage, inputs, estimates)
     _wire(handlers, inputs, stage, visitor)
+    in_turn([tab.select], handlers.refresh, inputs.chosen, [*inputs.chosen, voice.language])
     return handlers
 
 
@@ -59,7 +66,7 @@ def _wire(handlers: TalkHandlers, inputs: TalkInputs, stage: TalkStage, visitor:
     asked = [inputs.source, visitor, *inputs.read]
     how = {**AT_ONCE, "concurrency_limit": 4}
     stage.make_button.click(handlers.make, asked, handlers.made, **how)
-    stage.question.submit(handlers.make_anyway, asked, handlers.made, **how)
+    stage.question.submit(handlers.make, asked, handlers.made, **how)
     forget_question([widget.change for widget in (inputs.source, *inputs.read)], stage.question)
     # Outside the queue: a queue full of work must not keep anybody from ending it.
     stage.stop_button.click(handlers.stop, job, handlers.made, **UNQUEUED)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
-from musetalk.errors import JobError, MediaError, MuseTalkError
+from musetalk.avatars.bundle import Avatar, open_avatar
+from musetalk.errors import JobError, MediaError, MuseTalkError, about
 from musetalk.jobs.job import Job
 from musetalk.webui.accounts import account_of
 from musetalk.webui.backend_names import Way, result_label
@@ -18,11 +19,21 @@ from musetalk.webui.html import panels
 from musetalk.webui.html.figures import file_address
 from musetalk.webui.html.problems import ProblemSlots, problem_html
 from musetalk.webui.html.talk_timeline import reading_status, talk_files, talk_timeline
-from musetalk.webui.readings import ReadingTask
+from musetalk.webui.readings import ReadingTask, ReadingWish
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.tabs.estimates import Estimates
 from musetalk.webui.tabs.job_watcher import JobWatcher, Update
-from musetalk.webui.tabs.presenter_stage import HINT, ScriptInput, TalkChoices, TalkStage
+from musetalk.webui.tabs.presenter_stage import (
+    HINT,
+    ScriptInput,
+    SpeakerInput,
+    TalkChoices,
+    TalkStage,
+    TalkVoice,
+    avatars,
+    speak_several,
+    voices,
+)
 from musetalk.webui.tabs.preview_handlers import given
 from musetalk.webui.tabs.slides_input import kept_slides
 from musetalk.webui.talks import AskedTalk, asked_of, attach, captions_of, slides_of, title_of
@@ -36,63 +47,102 @@ class TalkInputs:
 
     Attributes:
         site: Whose jobs and uploads.
-        source: Who speaks.
-        source_problem: What is wrong with that.
+        speaker: Who speaks.
+        voice: What reads the script aloud.
         script: What is spoken.
         choices: How the talk is made.
     """
 
     site: Site
-    source: gr.File
-    source_problem: gr.HTML
+    speaker: SpeakerInput
+    voice: TalkVoice
     script: ScriptInput
     choices: TalkChoices
 
     @property
+    def source(self) -> gr.File:
+        """The video or the picture."""
+        return self.speaker.source.file
+
+    @property
+    def recording(self) -> gr.File:
+        """The recording of the script."""
+        return self.voice.recording.given.file
+
+    @property
+    def chosen(self) -> list[Any]:
+        """What there are more or fewer of by the time: avatars and voices; see `offered`."""
+        return [self.speaker.avatar, self.voice.voice]
+
+    @property
     def read(self) -> list[Any]:
         """What is asked for, as inputs of a handler; see `asked`."""
-        return [self.script.text, self.script.slides.files, *self.choices.widgets.values()]
+        return [self.script.text, self.script.slides.files, self.recording, *self.choices.widgets.values()]
 
     @property
     def given(self) -> list[Any]:
         """What changes when something is given back."""
-        return [self.source, self.source_problem, *self.read]
+        return [self.source, self.speaker.source.problem, *self.read]
 
     def asked(
-        self, text: str | None, slides: Sequence[str] | None, values: Sequence[Value]
-    ) -> tuple[AskedTalk, tuple[Path, ...]]:
-        """Return what is asked for, and the slides.
+        self, text: str | None, slides: Sequence[str] | None, recording: str | None, *values: Value
+    ) -> tuple[AskedTalk, ReadingWish]:
+        """Return what is asked for, and what of it is read aloud.
 
         Raises:
-            MediaError: A slide is no longer here.
+            MediaError: A slide or the recording is no longer here, or was never given.
             SettingsError: A choice is none of those that there are.
         """
-        said = dict(zip(self.choices.widgets, values, strict=True))
-        return AskedTalk.of({"text": text or "", **said}), kept_slides(self.site.uploads, slides)
+        uploads, held = self.site.uploads, zip(self.choices.widgets, values, strict=True)
+        said = {name: "" if value is None else value for name, value in held}
+        asked = AskedTalk.of({**said, "text": text or ""})
+        return asked, asked.wish(kept_slides(uploads, slides), uploads.kept(recording) if recording else None)
+
+    def offered(self, avatar: str | None, voice: str | None) -> Update:
+        """Offer the avatars and voices that there are now; what is gone is no longer chosen."""
+        names, known = avatars(self.site), voices(self.site.base.models_dir)
+        several: bool | Literal["hidden"] = True if speak_several(known) else "hidden"
+        return {
+            self.speaker.avatar: _choose([(name, name) for name in names], avatar),
+            self.voice.voice: _choose(known, voice),
+            self.voice.language: gr.Textbox(visible=several),
+        }
 
     def of_job(self, job: Job) -> Update:
-        """Give back the script, the source and the choices of a talk; what cannot be given back is said."""
-        store, uploads = self.site.jobs.store, self.site.uploads
-        update: Update = {self.source: None, self.source_problem: "", self.script.slides.files: None}
+        """Give back the script, who spoke and the choices of a talk; what cannot be given back is said."""
+        problem, asked = self.speaker.source.problem, asked_of(self.site.jobs.store, job)
+        update: Update = {self.source: None, problem: "", self.script.slides.files: None, self.recording: None}
         try:
-            if (own := store.file(job, job.video)) is None:
-                raise FileNotFoundError("no longer kept")
-            update[self.source] = str(uploads.lend(own, f"{job.id}/source"))
-            lent = [uploads.lend(each, f"{job.id}/slides/{each.parent.name}") for each in slides_of(store, job)]
-            update[self.script.slides.files] = [str(each) for each in lent] or None
+            update |= self._files_of(job, asked)
         except OSError as error:
-            problem = MediaError(f"the source of this talk cannot be given back ({error})", "choose it again")
-            update[self.source_problem] = problem_html(problem, self.site.reader)
-        asked = asked_of(store, job)
+            gone = MediaError(f"the source of this talk cannot be given back ({error})", "choose it again")
+            update[problem] = problem_html(gone, self.site.reader)
         if asked is None:
             return update
         told = {widget: getattr(asked, name) for name, widget in self.choices.widgets.items()}
-        return {**update, self.script.text: asked.text, **told}
+        told |= {widget: choice for widget, choice in self.offered(asked.avatar, asked.voice).items() if widget in told}
+        return {**update, self.script.text: asked.text, **told, self.voice.language: asked.language}
 
     def of_kept(self, kept: str, job: Job | None = None) -> Update:
         """Give back nothing: what is written here, the page keeps itself."""
         del kept, job
         return {}
+
+    def _files_of(self, job: Job, asked: AskedTalk | None) -> Update:
+        """Give back the files of a talk.
+
+        Raises:
+            OSError: One is no longer there, or there is no room for it.
+        """
+        store, uploads = self.site.jobs.store, self.site.uploads
+        folder = store.folder(job)
+        lent = [uploads.lend(each, f"{job.id}/slides/{each.parent.name}") for each in slides_of(store, job)]
+        update: Update = {self.script.slides.files: [str(each) for each in lent] or None}
+        if not job.avatar:
+            update[self.source] = str(uploads.lend(folder / job.video, f"{job.id}/source"))
+        if asked is not None and asked.heard == "recording":
+            update[self.recording] = str(uploads.lend(folder / job.voice, f"{job.id}/voice"))
+        return update
 
 
 class TalkHandlers(JobWatcher):
@@ -110,7 +160,9 @@ class TalkHandlers(JobWatcher):
         self._stage = stage
         self._estimates = estimates
         self.inputs = inputs
-        self.slots = ProblemSlots(inputs.source_problem, inputs.script.problem, inputs.choices.problem, stage.problem)
+        self.slots = ProblemSlots(
+            inputs.speaker.source.problem, inputs.script.problem, inputs.choices.problem, stage.problem
+        )
 
     @property
     def watched(self) -> list[Any]:
@@ -132,13 +184,17 @@ class TalkHandlers(JobWatcher):
         """What changes where a talk is asked for, or stopped."""
         return [*dict.fromkeys([*self.watched, *self.read_out])]
 
-    def read(self, request: gr.Request, text: str | None, slides: list[str] | None, *values: Value) -> Update:
+    def read(self, request: gr.Request, *said: Any) -> Update:  # noqa: ANN401 - see `TalkInputs.asked`
         """Begin to read a script aloud; what is read for this page now ends.
 
         Raises:
             MuseTalkError: It cannot be; of a script, the line is told.
         """
-        return self._reads(self._begin(request, *self.inputs.asked(text, slides, values), anew=True))
+        return self._reads(self._begin(request, self.inputs.asked(*said)[1], anew=True))
+
+    def refresh(self, avatar: str | None, voice: str | None) -> Update:
+        """Offer the avatars and voices that there are now."""
+        return self.inputs.offered(avatar, voice)
 
     def watch_reading(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """Show how far the script is read aloud, or what came of it."""
@@ -156,26 +212,46 @@ class TalkHandlers(JobWatcher):
     def make(
         self,
         request: gr.Request,
+        event: gr.EventData,
         source: str | None,
         secret: str | None,
-        text: str | None,
-        slides: list[str] | None,
-        *values: Value,
+        *said: Any,  # noqa: ANN401 - see `TalkInputs.asked`
     ) -> Iterator[Update]:
-        """Read the script aloud where that is not done yet, and queue the talk; where it would take long, ask first."""
-        yield from self._made(request, source, secret, text, slides, values, anyway=False)
+        """Read the script aloud where that is not done yet, and queue the talk, step by step.
 
-    def make_anyway(
-        self,
-        request: gr.Request,
-        source: str | None,
-        secret: str | None,
-        text: str | None,
-        slides: list[str] | None,
-        *values: Value,
-    ) -> Iterator[Update]:
-        """The same, however long it would take."""
-        yield from self._made(request, source, secret, text, slides, values, anyway=True)
+        Where it would take long, that is asked first, unless this is the answer. What is wrong is told in its place.
+        """
+        answered = event.target is not None and event.target._id == self._stage.question._id
+        try:
+            owner = owner_of(secret, request)
+            asked, wish = self.inputs.asked(*said)
+            who = self._speaker(asked, source)
+            task = self._begin(request, wish, anew=False)
+            yield {**self.slots.cleared(), **self._reads(task)}
+            self._site.readings.wait(task)
+            if task.found is None:  # why, its own clock tells
+                yield {self._stage.job: gr.skip()}
+                return
+            avatar = who if isinstance(who, Avatar) else None
+            settings, voice = asked.settings(self._site.base, avatar), task.found.voice
+            video = who.source if isinstance(who, Avatar) else who
+            if not answered and (question := self._estimates.question_of(video, voice, settings)):
+                yield {self._stage.question: question}
+                return
+            job = self._site.jobs.submit(
+                owner,
+                video,
+                voice,
+                settings,
+                title_of(task.found),
+                once=True,
+                attachment=attach(asked, task.found),
+                avatar="" if avatar is None else avatar.id,
+            )
+            self._site.uploads.sweep()
+            yield {**self.open(job), self._stage.question: ""}
+        except MuseTalkError as error:
+            yield self.slots.told(error, self._site.reader)
 
     def stop(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """End the reading that is under way; where there is none, the job that is watched."""
@@ -192,43 +268,21 @@ class TalkHandlers(JobWatcher):
         stage = self._stage
         return {**self.open(job), stage.question: "", stage.reading: "", stage.clock: gr.Timer(active=False)}
 
-    def _made(
-        self,
-        request: gr.Request,
-        source: str | None,
-        secret: str | None,
-        text: str | None,
-        slides: list[str] | None,
-        values: Sequence[Value],
-        *,
-        anyway: bool,
-    ) -> Iterator[Update]:
-        """Show what comes of a talk that is asked for, step by step; what is wrong is told in its place."""
-        try:
-            video, owner = given(source, "source"), owner_of(secret, request)
-            asked, pictures = self.inputs.asked(text, slides, values)
-            task = self._begin(request, asked, pictures, anew=False)
-            yield {**self.slots.cleared(), **self._reads(task)}
-            self._site.readings.wait(task)
-            if task.found is None:  # why, its own clock tells
-                yield {self._stage.job: gr.skip()}
-                return
-            settings, voice = asked.settings(self._site.base), task.found.voice
-            if not anyway and (question := self._estimates.question_of(video, voice, settings)):
-                yield {self._stage.question: question}
-                return
-            attachment = attach(asked, task.found)
-            job = self._site.jobs.submit(
-                owner, video, voice, settings, title_of(task.found), once=True, attachment=attachment
-            )
-            self._site.uploads.sweep()
-            yield {**self.open(job), self._stage.question: ""}
-        except MuseTalkError as error:
-            yield self.slots.told(error, self._site.reader)
+    def _speaker(self, asked: AskedTalk, source: str | None) -> Path | Avatar:
+        """Return who speaks.
 
-    def _begin(self, request: gr.Request, asked: AskedTalk, pictures: tuple[Path, ...], *, anew: bool) -> ReadingTask:
+        Raises:
+            MediaError: It is a source, and there is none.
+            AvatarError: It is an avatar that is gone, or damaged.
+        """
+        if asked.speaker == "source" or self._site.avatars is None:
+            return given(source, "source")
+        with about("source"):
+            return open_avatar(self._site.avatars.store.named(asked.avatar))
+
+    def _begin(self, request: gr.Request, wish: ReadingWish, *, anew: bool) -> ReadingTask:
         """Return the reading of a script, which begins unless it is known and need not be `anew`."""
-        visit, wish, readings = _visit(request), asked.wish(pictures), self._site.readings
+        visit, readings = _visit(request), self._site.readings
         script = wish.script()
         known = None if anew else readings.known(visit, wish)
         return known or readings.read(visit, wish, script, self._site.uploads, self._site.base)
@@ -237,9 +291,9 @@ class TalkHandlers(JobWatcher):
         stage = self._stage
         if not task.active:
             return {stage.clock: gr.Timer(active=True)}  # which shows what came of it
-        share = None if task.state == "waiting" else task.share or 0.0
+        share, recorded = None if task.state == "waiting" else task.share or 0.0, task.wish.recording is not None
         return {
-            stage.reading: reading_status(share, self._site.readings.place(task)),
+            stage.reading: reading_status(share, self._site.readings.place(task), recorded=recorded),
             stage.clock: gr.Timer(active=True),
             stage.stop_button: gr.Button(interactive=True),
         }
@@ -267,6 +321,12 @@ class TalkHandlers(JobWatcher):
 
     def _cleared(self) -> Update:
         return {**super()._cleared(), self._stage.files: ""}
+
+
+def _choose(choices: list[tuple[str, str]], value: str | None) -> gr.Dropdown:
+    """Return a choice with a value, or with the first one where that is gone."""
+    names = [name for _, name in choices]
+    return gr.Dropdown(choices, value=value if value in names else next(iter(names), None))
 
 
 def _visit(request: gr.Request) -> str:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from musetalk import assets
 from musetalk.presenter.presets import PRESETS
+from musetalk.tts.registry import VoiceRegistry
 from musetalk.webui.html import panels
 from musetalk.webui.html.problems import problem_slot
-from musetalk.webui.html.talk_timeline import TALK_JS
+from musetalk.webui.html.talk_timeline import CAPTIONS_JS, TALK_JS
 from musetalk.webui.html.timeline_seek import SEEK_JS
+from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.readings import MOST_LETTERS
 from musetalk.webui.site import Site
 from musetalk.webui.tabs.estimates import question_box
 from musetalk.webui.tabs.job_watcher import WATCH_SECONDS, WatchedPanel
+from musetalk.webui.tabs.media_inputs import VoiceInput, build_voice
 from musetalk.webui.tabs.slides_input import SlidesInput, build_slides
+from musetalk.webui.tabs.source_input import FileInput, build_source
+from musetalk.webui.texts import caps
 
 HINT = "Write a script, hear it, choose who speaks it, then make the talk."
 _READ_SECONDS = 0.4
@@ -36,21 +43,31 @@ class ScriptInput:
 
 
 @dataclass(frozen=True, slots=True)
-class TalkChoices:
-    """How a talk is made; see `AskedTalk`, whose names these are."""
+class SpeakerInput:
+    """Who speaks: a source or an avatar."""
 
-    quality: gr.Radio
-    layout: gr.Radio
-    aspect: gr.Radio
+    speaker: gr.Radio
+    avatar: gr.Dropdown
+    source: FileInput
+
+
+@dataclass(frozen=True, slots=True)
+class TalkVoice:
+    """What is heard: a voice that reads the script, with its language and speed, or a recording."""
+
+    heard: gr.Radio
+    voice: gr.Dropdown
+    language: gr.Textbox
     speed: gr.Slider
-    burn_captions: gr.Checkbox
-    problem: gr.HTML
+    recording: VoiceInput
 
-    @property
-    def widgets(self) -> dict[str, Any]:
-        """By name, what holds them."""
-        names = ("quality", "layout", "aspect", "speed", "burn_captions")
-        return {name: getattr(self, name) for name in names}
+
+@dataclass(frozen=True, slots=True)
+class TalkChoices:
+    """How a talk is made: the widgets by the names of `AskedTalk`, and what is wrong with what they hold."""
+
+    widgets: Mapping[str, Any]
+    problem: gr.HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +110,82 @@ def build_script(site: Site) -> ScriptInput:
     return ScriptInput(text, slides, problem)
 
 
-def build_choices() -> TalkChoices:
-    """Build the choices of how a talk is made where it is called."""
+def build_speaker(site: Site, looks: MediaLooks) -> SpeakerInput:
+    """Build where it is chosen who speaks, where it is called; `looks` are those of the whole page."""
+    names = avatars(site)
+    speaker = gr.Radio(
+        [("A video or a picture", "source"), ("An avatar", "avatar")],
+        value="source",
+        label="Who speaks",
+        visible="hidden" if site.avatars is None else True,
+        elem_classes="talk-speaker",
+    )
+    avatar = gr.Dropdown(
+        names, value=next(iter(names), None), label="Avatar", info="Made in the Live tab.", elem_classes="talk-avatar"
+    )
+    with gr.Column(elem_classes="talk-source"):
+        source = build_source(site, looks)
+        gr.Markdown(caps(site.base.limits), elem_classes="caps")
+        gr.Examples(
+            [[str(assets.PORTRAIT)], [str(assets.SAMPLE)]],
+            [source.file],
+            label="Or try",
+            example_labels=["Portrait", "Sample video"],
+            api_visibility="private",
+        )
+    return SpeakerInput(speaker, avatar, source)
+
+
+def build_voice_choice(site: Site, looks: MediaLooks) -> TalkVoice:
+    """Build where it is chosen what reads the script aloud, where it is called."""
+    known = voices(site.base.models_dir)
+    with gr.Column(elem_classes="talk-said"):
+        heard = gr.Radio(
+            [("A voice", "voice"), ("A recording", "recording")],
+            value="voice",
+            label="Who reads the script",
+            elem_classes="talk-heard",
+        )
+        voice = gr.Dropdown(known, value=known[0][1] if known else None, label="Voice", elem_classes="talk-voice")
+        language = gr.Textbox(
+            label="Language",
+            info="Of a voice that speaks several, as de or pt-br.",
+            max_length=20,
+            visible=True if speak_several(known) else "hidden",
+            elem_classes="talk-language",
+        )
+        speed = gr.Slider(
+            *(0.5, 2.0, 1.0), step=0.05, label="Speed of the voice", info="1: as usual.", elem_classes="talk-speed"
+        )
+        with gr.Column(elem_classes="talk-recording"):
+            recording = build_voice(site, looks)
+    return TalkVoice(heard, voice, language, speed, recording)
+
+
+def avatars(site: Site) -> list[str]:
+    """Return the names of the avatars that may speak."""
+    entries = site.avatars.store.entries() if site.avatars is not None else []
+    return [each.folder.name for each in entries if each.manifest is not None]
+
+
+def voices(models_dir: Path) -> list[tuple[str, str]]:
+    """Return the voices that can read a script aloud here: what people call them, and their names."""
+    return [(spec.title, spec.name) for spec in VoiceRegistry() if not spec.lacks(models_dir)]
+
+
+def speak_several(known: list[tuple[str, str]]) -> bool:
+    """Return whether one of some voices speaks several languages, so that one is to be chosen."""
+    by_name = VoiceRegistry().by_name
+    return any(len(by_name[name].languages) != 1 for _, name in known)
+
+
+def build_choices(speaker: SpeakerInput, voice: TalkVoice) -> TalkChoices:
+    """Build the other choices of how a talk is made where it is called.
+
+    Args:
+        speaker: Who speaks.
+        voice: What is heard.
+    """
     summaries = [f"{name.capitalize()}: {preset.summary}" for name, preset in PRESETS.items()]
     quality = gr.Radio(
         [(name.capitalize(), name) for name in PRESETS],
@@ -106,10 +197,14 @@ def build_choices() -> TalkChoices:
     problem = problem_slot(".talk-quality")
     layout = gr.Radio(_LAYOUTS, value="full", label="Layout", info="Where the presenter stands.")
     aspect = gr.Radio(_ASPECTS, value="16:9", label="Picture")
-    with gr.Group(elem_classes="talk-said"):
-        speed = gr.Slider(0.5, 2.0, 1.0, step=0.05, label="Speed of the voice", info="1: as usual.")
-        burn = gr.Checkbox(label="Write captions into the picture", info="The video has them as a track in any case.")
-    return TalkChoices(quality, layout, aspect, speed, burn, problem)
+    burn = gr.Checkbox(
+        label="Write captions into the picture",
+        info="The video has them as a track in any case.",
+        elem_classes="talk-said",
+    )
+    said = {"heard": voice.heard, "voice": voice.voice, "language": voice.language, "speed": voice.speed}
+    shown = {"quality": quality, "layout": layout, "aspect": aspect, "burn_captions": burn}
+    return TalkChoices({**shown, **said, "speaker": speaker.speaker, "avatar": speaker.avatar}, problem)
 
 
 def build_talk_stage(header: gr.HTML) -> TalkStage:
@@ -127,7 +222,7 @@ def build_talk_stage(header: gr.HTML) -> TalkStage:
         video=gr.Video(label="Talk", visible=False, interactive=False, buttons=["download"], elem_id="talk-result"),
         stop_button=stop_button,
         status=status,
-        files=gr.HTML("", apply_default_css=False, elem_id="talk-files"),
+        files=gr.HTML("", js_on_load=CAPTIONS_JS, apply_default_css=False, elem_id="talk-files"),
         report=gr.HTML("", js_on_load=SEEK_JS, elem_id="talk-report"),
         job=gr.Textbox(visible="hidden", label="job"),
         timer=gr.Timer(WATCH_SECONDS, active=False),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import gradio as gr
 import numpy as np
 import pytest
 
-from musetalk.assets import PORTRAIT
+from musetalk.assets import PORTRAIT, VOICE
+from musetalk.avatars.store import AvatarStore
 from musetalk.errors import NoJobError
 from musetalk.jobs.job import Job
 from musetalk.jobs.service import JobService
@@ -28,14 +30,23 @@ from musetalk.presenter.talk import ShownSlide, SpokenPassage, Talk
 from musetalk.presenter.talk_file import TalkFile, read_talk
 from musetalk.settings import RenderSettings
 from musetalk.tts.types import TimedWord
+from musetalk.webui.avatars import Avatars
 from musetalk.webui.downloads import Downloads
 from musetalk.webui.html.talk_timeline import talk_timeline
+from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.readings import MOST_LETTERS, ReadingTask
 from musetalk.webui.site import Site, owner_of
 from musetalk.webui.tabs.estimates import Estimates
 from musetalk.webui.tabs.job_watcher import Update
 from musetalk.webui.tabs.presenter_handlers import TalkHandlers, TalkInputs
-from musetalk.webui.tabs.presenter_stage import TalkStage, build_choices, build_script, build_talk_stage
+from musetalk.webui.tabs.presenter_stage import (
+    TalkStage,
+    build_choices,
+    build_script,
+    build_speaker,
+    build_talk_stage,
+    build_voice_choice,
+)
 from musetalk.webui.tabs.slides_input import SlidesHandlers
 from musetalk.webui.talks import own_settings
 from musetalk.webui.uploads import Uploads
@@ -43,7 +54,8 @@ from tests.helpers.held_engine import LONGEST, Engine
 from tests.helpers.html_page import Page
 
 pytestmark = pytest.mark.slow
-DRAFT = ("draft", "full", "16:9", 1.5, False)  # in the order of the choices
+# In the order of the choices: how it looks, captions in the picture, what is heard, who speaks.
+DRAFT = ("draft", "full", "16:9", False, "voice", "hibari", "", 1.5, "source", None)
 SCRIPT = "# A talk\n\nHello.\n\n[slide pics/one.png]\n- first\n"
 
 
@@ -67,7 +79,7 @@ class Tab:
 
     def read(self, text: str, *slides: Path, visit: str = "a") -> ReadingTask:
         """The reading of a script, when it has ended."""
-        self.handlers.read(self.asked(visit), text, [*map(str, slides)], *DRAFT)
+        self.handlers.read(self.asked(visit), text, [*map(str, slides)], None, *DRAFT)
         return self.ended(visit)
 
     def ended(self, visit: str = "a") -> ReadingTask:
@@ -79,10 +91,29 @@ class Tab:
     def told(self, visit: str = "a") -> Update:
         return self.handlers.watch_reading(self.asked(visit), "", visit)
 
-    def make(self, text: str, *slides: Path, visit: str = "a", source: Path = PORTRAIT, anyway: bool = False) -> Update:
-        """What is shown last of a talk that a visitor asks for, who is called as the visit."""
-        make = self.handlers.make_anyway if anyway else self.handlers.make
-        *_, last = make(self.asked(visit), str(source), visit, text, [*map(str, slides)], *DRAFT)
+    def made(
+        self,
+        text: str,
+        *slides: Path,
+        visit: str = "a",
+        source: Path | None = PORTRAIT,
+        recording: Path | None = None,
+        anyway: bool = False,
+        **said: object,
+    ) -> Iterator[Update]:
+        """What is shown of a talk that a visitor asks for, who is called as the visit; `said`: choices."""
+        pressed = cast(
+            "gr.EventData", SimpleNamespace(target=self.stage.question if anyway else self.stage.make_button)
+        )
+        values = {**dict(zip(self.handlers.inputs.choices.widgets, DRAFT, strict=True)), **said}
+        files = ([*map(str, slides)], recording and str(recording))
+        return self.handlers.make(
+            self.asked(visit), pressed, source and str(source), visit, text, *files, *values.values()
+        )
+
+    def make(self, text: str, *slides: Path, **asked: Any) -> Update:  # noqa: ANN401 - as `made` takes them
+        """The last of that."""
+        *_, last = self.made(text, *slides, **asked)
         return last
 
     def job(self, update: Update, visit: str = "a") -> Job:
@@ -103,9 +134,11 @@ class Tab:
 def built() -> tuple[TalkStage, TalkInputs]:
     async def build() -> tuple[TalkStage, TalkInputs]:
         with gr.Blocks(analytics_enabled=False):
-            site = cast("Site", SimpleNamespace(base=RenderSettings()))
-            script, choices = build_script(site), build_choices()
-            return build_talk_stage(gr.HTML()), TalkInputs(site, gr.File(), gr.HTML(), script, choices)
+            site = cast("Site", SimpleNamespace(base=RenderSettings(), avatars=None))
+            looks = cast("MediaLooks", SimpleNamespace(source=None, voice=None))
+            script, speaker, voice = build_script(site), build_speaker(site, looks), build_voice_choice(site, looks)
+            inputs = TalkInputs(site, speaker, voice, script, build_choices(speaker, voice))
+            return build_talk_stage(gr.HTML()), inputs
 
     return asyncio.run(build())  # Gradio would else leave an event loop of its own behind
 
@@ -117,11 +150,15 @@ def tab(tmp_path: Path, built: tuple[TalkStage, TalkInputs]) -> Iterator[Tab]:
     usual = Costs(begin=1, plan=0, parse=0, speech=0, paint=0, other=0, finish=1)
     book = CostBook(tmp_path / "costs.json", lambda _: usual.model_copy(update=costs))
     engine = Engine()
-    service = JobService([engine], store, costs=book)
+    avatars = AvatarStore(tmp_path / "avatars")
+    service = JobService([engine], store, costs=book, avatars=avatars)
     uploads, downloads = Uploads(tmp_path / "uploads", 10**8), Downloads((), models, allowed=False)
-    site = Site(LipSync(), service, RenderSettings(models_dir=models), "cpu", uploads, downloads)
+    base = RenderSettings(models_dir=models)
+    lipsync = LipSync()
+    speaking = Avatars(avatars, lipsync, base, 10**8, lambda _: False)
+    site = Site(lipsync, service, base, "cpu", uploads, downloads, avatars=speaking)
     stage, given = built
-    inputs = TalkInputs(site, given.source, given.source_problem, given.script, given.choices)
+    inputs = replace(given, site=site)
     yield Tab(site, TalkHandlers(site, stage, inputs, Estimates(site)), stage, costs)
     engine.go.release(5)
     downloads.close()
@@ -131,7 +168,7 @@ def tab(tmp_path: Path, built: tuple[TalkStage, TalkInputs]) -> Iterator[Tab]:
 
 def test_a_script_is_heard_and_shown_at_its_times(tab: Tab) -> None:
     slide = tab.upload("one.png")
-    begun = tab.handlers.read(tab.asked(), SCRIPT, [str(slide)], *DRAFT)
+    begun = tab.handlers.read(tab.asked(), SCRIPT, [str(slide)], None, *DRAFT)
     assert begun[tab.stage.clock].active
     found = tab.ended().found
     assert found is not None
@@ -170,7 +207,8 @@ def test_it_is_given_back(tab: Tab) -> None:
     job, inputs = tab.job(tab.make(SCRIPT, tab.upload("one.png"))), tab.handlers.inputs
     back = inputs.of_job(job)
     assert back[inputs.script.text] == SCRIPT
-    assert tuple(back[widget] for widget in inputs.choices.widgets.values()) == DRAFT
+    held = [back[widget] for widget in inputs.choices.widgets.values()]
+    assert tuple(getattr(each, "value", each) for each in held) == DRAFT
     assert Path(back[inputs.source]).name == PORTRAIT.name
     [slide] = map(Path, back[inputs.script.slides.files])
     assert (slide.name, tab.site.uploads.kept(str(slide))) == ("one.png", slide)
@@ -186,10 +224,53 @@ def test_what_was_heard_is_not_read_again_but_made(tab: Tab) -> None:
     assert tab.job(tab.make("Hallo.")).id != job.id
 
 
+def test_an_avatar_speaks_as_a_job(tab: Tab) -> None:
+    assert tab.site.avatars is not None
+    store, inputs = tab.site.avatars.store, tab.handlers.inputs
+    store.folder.mkdir()
+    avatar = tab.site.engine.create_avatar(PORTRAIT, store.place("Ann"), RenderSettings(backend="preview"))
+    [offered, *_] = inputs.offered("Bob", "hibari").values()
+    assert (offered.value, offered.choices) == ("Ann", [("Ann", "Ann")])
+    job = tab.job(tab.make("Hello.", source=None, speaker="avatar", avatar="Ann"))
+    engine = cast("Engine", tab.site.jobs._engines[0])
+    engine.go.release()
+    assert tab.site.jobs.wait(job, LONGEST).state == "done"
+    assert (job.avatar, engine.spoke) == (avatar.id, [avatar.id])
+    back = inputs.of_job(job)
+    assert (back[inputs.speaker.speaker], back[inputs.speaker.avatar].value, back[inputs.source]) == (
+        "avatar",
+        "Ann",
+        None,
+    )
+
+    store.delete("Ann")
+    told = tab.make("Hello.", source=None, speaker="avatar", avatar="Ann")
+    assert 'There is no avatar "Ann"' in Page(told[inputs.speaker.source.problem]).text
+
+
+def test_a_recording_is_timed_and_spoken(tab: Tab) -> None:
+    upload = tab.site.uploads.folder / "of it" / "said.wav"
+    upload.parent.mkdir(parents=True)
+    shutil.copyfile(VOICE, upload)
+    job = tab.job(tab.make("# Title\n\n- one", recording=upload, heard="recording"))
+    found = tab.ended().found
+    assert found is not None
+    with wave.open(str(VOICE)) as file:
+        assert found.talk.seconds == pytest.approx(file.getnframes() / file.getframerate(), abs=0.05)
+    spoken = tab.told()[tab.stage.reading]
+    assert ("told from their lengths" in spoken) == bool(found.notes)  # where nothing aligns
+    inputs = tab.handlers.inputs
+    back = inputs.of_job(job)
+    assert back[inputs.voice.heard] == "recording"
+    assert Path(back[inputs.recording]).read_bytes() == found.voice.read_bytes()
+    told = tab.make("Hello.", heard="recording")
+    assert "There is no recording yet" in Page(told[tab.at_script]).text
+
+
 def test_two_scripts_at_once_do_not_mix(tab: Tab) -> None:
     words = {"ann": "Apples", "bob": "Bananas"}
     for visit, word in words.items():
-        tab.handlers.read(tab.asked(visit), f"# {word}", None, *DRAFT)
+        tab.handlers.read(tab.asked(visit), f"# {word}", None, None, *DRAFT)
     jobs = {visit: tab.job(tab.make(f"# {word}", visit=visit), visit) for visit, word in words.items()}
     for visit, other in (("ann", "bob"), ("bob", "ann")):
         assert [each.text for each in tab.talk(jobs[visit]).talk.words] == [words[visit]]
@@ -201,12 +282,12 @@ def test_two_scripts_at_once_do_not_mix(tab: Tab) -> None:
 
 
 def test_a_second_press_replaces_the_first_and_leaving_ends_it(tab: Tab) -> None:
-    tab.handlers.read(tab.asked(), "Apples. " * 500, None, *DRAFT)
+    tab.handlers.read(tab.asked(), "Apples. " * 500, None, None, *DRAFT)
     first = tab.site.readings.newest("a")
     second = tab.read("Bananas.")
     assert first is not None
     assert (first.state, second.state) == ("stopped", "done")
-    tab.handlers.read(tab.asked(), "Cherries. " * 500, None, *DRAFT)
+    tab.handlers.read(tab.asked(), "Cherries. " * 500, None, None, *DRAFT)
     third = tab.site.readings.newest("a")
     assert third is not None
     tab.handlers.leave(tab.asked())
@@ -214,7 +295,7 @@ def test_a_second_press_replaces_the_first_and_leaving_ends_it(tab: Tab) -> None
 
 
 def test_stop_ends_a_reading_and_what_waits_for_it(tab: Tab) -> None:
-    making = tab.handlers.make(tab.asked(), str(PORTRAIT), "a", "Apples. " * 500, None, *DRAFT)
+    making = tab.made("Apples. " * 500)
     assert next(making)[tab.stage.stop_button].interactive
     stopped = tab.handlers.stop(tab.asked(), "", "a")
     assert stopped[tab.stage.reading] == ""
@@ -252,8 +333,8 @@ def test_only_uploads_are_slides_and_without_a_source_nothing_is_made(tab: Tab, 
     foreign = tmp_path / "one.png"
     foreign.write_bytes(PORTRAIT.read_bytes())
     assert "no longer here" in Page(tab.make(SCRIPT, foreign)[tab.stage.problem]).text
-    [told] = tab.handlers.make(tab.asked(), None, "a", "Hello.", None, *DRAFT)
-    assert "There is no source yet" in Page(told[tab.handlers.inputs.source_problem]).text
+    [told] = tab.made("Hello.", source=None)
+    assert "There is no source yet" in Page(told[tab.handlers.inputs.speaker.source.problem]).text
 
 
 def test_slides_are_held_by_name_and_removed(tab: Tab) -> None:
