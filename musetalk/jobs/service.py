@@ -7,10 +7,8 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
-from musetalk.avatars.bundle import Avatar, open_avatar
 from musetalk.avatars.store import AvatarStore
 from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import Comparison
@@ -27,6 +25,7 @@ from musetalk.errors import (
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.job_lines import log_event, logged_as
 from musetalk.jobs.meter import ProgressMeter
+from musetalk.jobs.speaking import renderer
 from musetalk.jobs.store import ATTACHED, NEWEST, REPORT, JobStore
 from musetalk.jobs.tally import JobTally, Outcome
 from musetalk.jobs.thumbnail import make_thumbnail
@@ -123,24 +122,22 @@ class JobService:
             MuseTalkError: It cannot work, or there is no room for it.
         """
         backends = self._compared(compare)
-        if backends:
-            settings = settings.with_backend(backends[0])
+        settings = settings.with_backend(backends[0]) if backends else settings
         # Chosen before the job is queued: what was estimated and told then is what is rendered, and a job that a later
         # process takes up is still the one that was asked for.
         chosen = self._engines[0].choose(settings)
         settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
-        digest = "" if attachment is None else attachment.digest
-        asked = Asked(settings, bool(choice), backends, digest, avatar)
+        asked = Asked(settings, bool(choice), backends, "" if attachment is None else attachment.digest, avatar)
         if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
             return twin
         self._check_room(owner)
-        title = self._title(title or f"{video.stem} + {voice.stem}", backends)
         source, length = self._check(video, voice, settings, backends)
+        title = self._title(title or f"{video.stem} + {voice.stem}", backends)
         job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length, avatar)
         if attachment is not None:
             settings = self._attached(job, attachment)
-        more = {"settings": settings, "work": Work.of(source, length), "choice": choice, "attached": digest}
-        job = job.model_copy(update=more)
+        more = {"work": Work.of(source, length), "choice": choice, "attached": asked.attached}
+        job = job.model_copy(update={"settings": settings, **more})
         with self._changed:
             if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
                 self.store.remove(job)
@@ -451,10 +448,8 @@ class JobService:
         folder, cancel = self.store.folder(job), self._tokens[job.id]
         video, voice = folder / job.video, folder / job.voice
         if not job.compare:
-            make = partial(engine.render, video)
-            if job.avatar:
-                make = partial(engine.speak, self._avatar(job.avatar, cancel))
-            report = make(voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
+            render = renderer(engine, job, video, self._avatars, cancel)
+            report = render(voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
             report.chosen(job.choice).save(folder / REPORT)
             self._tally.rendered(report)
             self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
@@ -469,17 +464,6 @@ class JobService:
                 self._update(job, {"failed": failed}, to_disk=False)
                 for _, report in made.rendered:
                     self._tally.rendered(report)
-
-    def _avatar(self, wanted: str, cancel: CancelToken) -> Avatar:
-        """Return an avatar by its id.
-
-        Raises:
-            AvatarError: It is gone, or damaged.
-            JobError: None may speak here.
-        """
-        if self._avatars is None:
-            raise JobError("avatars do not speak here", "give a video or a picture")
-        return open_avatar(self._avatars.find(wanted), cancel)
 
     def _requeue(self, job: Job) -> None:
         """Let a job whose process ends before it wait for the next start, which goes on with it."""

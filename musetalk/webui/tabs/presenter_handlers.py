@@ -31,6 +31,7 @@ from musetalk.webui.tabs.presenter_stage import (
     TalkStage,
     TalkVoice,
     avatars,
+    named,
     speak_several,
     voices,
 )
@@ -104,7 +105,7 @@ class TalkInputs:
         several: bool | Literal["hidden"] = True if speak_several(known) else "hidden"
         return {
             self.speaker.avatar: _choose([(name, name) for name in names], avatar),
-            self.voice.voice: _choose(known, voice),
+            self.voice.voice: _choose(named(known), voice),
             self.voice.language: gr.Textbox(visible=several),
         }
 

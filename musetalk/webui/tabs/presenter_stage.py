@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import gradio as gr
 from musetalk import assets
 from musetalk.presenter.presets import PRESETS
 from musetalk.tts.registry import VoiceRegistry
+from musetalk.tts.spec import VoiceSpec
 from musetalk.webui.html import panels
 from musetalk.webui.html.problems import problem_slot
 from musetalk.webui.html.talk_timeline import CAPTIONS_JS, TALK_JS
@@ -146,7 +147,9 @@ def build_voice_choice(site: Site, looks: MediaLooks) -> TalkVoice:
             label="Who reads the script",
             elem_classes="talk-heard",
         )
-        voice = gr.Dropdown(known, value=known[0][1] if known else None, label="Voice", elem_classes="talk-voice")
+        voice = gr.Dropdown(
+            named(known), value=known[0].name if known else None, label="Voice", elem_classes="talk-voice"
+        )
         language = gr.Textbox(
             label="Language",
             info="Of a voice that speaks several, as de or pt-br.",
@@ -168,15 +171,19 @@ def avatars(site: Site) -> list[str]:
     return [each.folder.name for each in entries if each.manifest is not None]
 
 
-def voices(models_dir: Path) -> list[tuple[str, str]]:
-    """Return the voices that can read a script aloud here: what people call them, and their names."""
-    return [(spec.title, spec.name) for spec in VoiceRegistry() if not spec.lacks(models_dir)]
+def voices(models_dir: Path) -> tuple[VoiceSpec, ...]:
+    """Return the voices that can read a script aloud here."""
+    return tuple(voice for voice in VoiceRegistry().voices(models_dir) if not voice.lacks(models_dir))
 
 
-def speak_several(known: list[tuple[str, str]]) -> bool:
+def named(known: Sequence[VoiceSpec]) -> list[tuple[str, str]]:
+    """Return voices as a choice: what people call them, and their names."""
+    return [(voice.title, voice.name) for voice in known]
+
+
+def speak_several(known: Sequence[VoiceSpec]) -> bool:
     """Return whether one of some voices speaks several languages, so that one is to be chosen."""
-    by_name = VoiceRegistry().by_name
-    return any(len(by_name[name].languages) != 1 for _, name in known)
+    return any(len(voice.languages) != 1 for voice in known)
 
 
 def build_choices(speaker: SpeakerInput, voice: TalkVoice) -> TalkChoices:
