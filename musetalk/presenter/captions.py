@@ -81,14 +81,13 @@ def _cut(words: Sequence[TimedWord]) -> int:
 
 def _parts(word: TimedWord) -> Iterator[TimedWord]:
     """Yield a word in parts that each fit into a line."""
-    text, parts = word.text, list[str]()
-    while _width(text) > LINE:
-        length = 1
-        while _width(text[: length + 1]) <= LINE:
-            length += 1
-        parts.append(text[:length])
-        text = text[length:]
-    parts.append(text)
+    parts, width = [""], 0
+    for letter in word.text:
+        width += _width(letter)
+        if width > LINE:
+            parts.append("")
+            width = _width(letter)
+        parts[-1] += letter
     total, done = sum(map(len, parts)), 0
     for part in parts:
         start = word.start + (word.stop - word.start) * done / max(1, total)

@@ -30,6 +30,9 @@ _HTML = re.compile(r"</?[A-Za-z][^<>]*>|<!--|<!\w|<\?\w")
 _BRACKETS = re.compile(  # targets no longer than this, so that thousands that are not closed take no time
     r"(?P<picture>!)?\[(?P<words>[^\[\]]*)\](?:\((?P<target>(?:[^()]|\([^()]*\)){0,1000})\))?"
 )
+COMMANDS_ALONE = re.compile(
+    r"(?:\s*(?:!\[[^\[\]]*\]\([^()]*\)|\[\s*(?:pause|slide)(?!\w)[^\[\]]*\]))+\s*", re.IGNORECASE
+)  # what a line may hold that is no part of what stands above it
 _COMMAND = re.compile(r"\s*(pause|slide)(?!\w)[\s:=]*(.*?)\s*", re.IGNORECASE | re.DOTALL)
 _UNCLOSED = re.compile(r"\[\s*(?:pause|slide)(?!\w)|\]\(", re.IGNORECASE)
 _SOUND, _SAID = re.compile(r"/([^/()\n]+)/"), re.compile(r"say(?!\w)\s*:?\s*(.*)", re.IGNORECASE | re.DOTALL)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import unquote
 
 from musetalk.errors import PATH, ScriptError
-from musetalk.presenter.markup import ADDRESS, Command, Words, read_markup
+from musetalk.presenter.markup import ADDRESS, COMMANDS_ALONE, Command, Words, read_markup
 from musetalk.tts.notes import without_notes
 from musetalk.utils.files import read_at_most
 
@@ -190,7 +190,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
         begun = _begin(line, number, indents, within=block)
         if begun is None and line and not _RULE.match(line.strip()):
             _refuse_foreign(line, number)
-            if block is not None and block.kind != "title":
+            if block is not None and block.kind != "title" and not COMMANDS_ALONE.fullmatch(line):
                 block.lines.append(line.strip())  # it goes on
                 continue
             begun = _Block("text", number, [line.strip()])

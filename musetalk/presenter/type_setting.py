@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,6 +18,7 @@ LEADING = 1.3  # of the letters' height, from line to line
 _BASELINE = 0.76  # of a line's height, below its top
 _SHRINKING = 0.92  # from one try to the next
 _CUT = "…"
+_SHORT = 200  # letters that are measured at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ def set_text(text: str, width: int, height: int, largest: float, least: float) -
         text = " ".join("".join(letter for letter in text if letter not in missing).split())
     letters = min(largest, height / LEADING)
     while True:
-        font = font_for(text, letters)
-        lines, fit = list(_wrapped(text, font, width)), max(1, int(height / (LEADING * letters)))
+        font, fit = font_for(text, letters), max(1, int(height / (LEADING * letters)))
+        lines = list(islice(_wrapped(text, font, width), fit + 1))  # the next ones are not seen
         if len(lines) <= fit or letters <= least:
             break
         letters = max(least, letters * _SHRINKING)
@@ -83,14 +85,13 @@ def _wrapped(text: str, font: Font, width: int) -> Iterator[str]:
     line = ""
     for part in _breakable(text):
         longer = line + part
-        if _length(longer.strip(), font) <= width:
+        if _fits(longer.strip(), font, width):
             line = longer
             continue
         if line.strip():
             yield line.strip()
         line = part.lstrip()
-        while _length(line.strip(), font) > width and len(line) > 1:  # one word that is wider than the box
-            fits = _fitting(line, font, width)
+        while (fits := _fitting(line, font, width)) < len(line.rstrip()):  # one word that is wider than the box
             yield line[:fits]
             line = line[fits:]
     if line.strip():
@@ -113,9 +114,18 @@ def _stands_alone(letter: str) -> bool:
     return unicodedata.east_asian_width(letter) in "WF"
 
 
+def _fits(text: str, font: Font, width: int) -> bool:
+    if len(text) <= _SHORT:
+        return _length(text, font) <= width
+    return _fitting(text, font, width) == len(text)
+
+
 def _fitting(text: str, font: Font, width: int) -> int:
-    """Return how many letters of a word fit, at least one."""
-    low, high = 1, len(text)
+    """Return how many letters of a word fit, at least one; however long it is, few more are measured."""
+    low, high = 1, 2
+    while high < len(text) and _length(text[:high], font) <= width:
+        low, high = high, 2 * high
+    high = min(high, len(text))
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if _length(text[:middle], font) <= width else (low, middle - 1)

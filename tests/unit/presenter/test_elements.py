@@ -20,6 +20,7 @@ from musetalk.presenter.script import parse_script
 from musetalk.presenter.step import FADE, Schedule, TalkPicture, shows
 from musetalk.presenter.talk import ShownSlide, SpokenPassage, Talk
 from musetalk.presenter.talk_file import TalkFile
+from musetalk.presenter.type_setting import set_text
 from musetalk.tts.types import TimedWord
 from musetalk.utils.arrays import UInt8Array
 
@@ -217,6 +218,12 @@ def test_deep_grey_slides_keep_their_greys_and_no_file_starts_a_program(tmp_path
 def test_transparent_slides_show_the_background(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (255, 255, 255, 0)).save(tmp_path / "a.png")
     assert read_slide(tmp_path / "a.png").max() < 40
+
+
+def test_a_word_of_a_whole_script_is_set_like_one_of_a_page() -> None:
+    page, script = (set_text("W" * letters, 200, 60, 20, 10) for letters in (1_000, 100_000))
+    assert page.lines == script.lines
+    assert page.lines[-1].endswith("…")
 
 
 def test_elements_can_be_told_apart() -> None:

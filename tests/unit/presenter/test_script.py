@@ -97,6 +97,15 @@ def test_commands_as_people_write_them() -> None:
     assert parsed(text).items == (Passage("one", "text", 1), *commands, Passage("two", "text", 1))
 
 
+def test_a_line_of_commands_is_no_part_of_the_bullet_above_it() -> None:
+    assert parsed("- one\n[pause 1] [slide none]\ntwo\nthree").items == (
+        Passage("one", "bullet", 1, "one"),
+        Pause(1.0, 2),
+        Slide(None, 2),
+        Passage("two three", "text", 3),
+    )
+
+
 def test_thousands_of_signs_that_are_not_closed_take_no_time() -> None:
     for sign in ("*a ", "[a](b ", "`a ", "<a", "![", "[", "(["):
         text = sign * (MOST_LETTERS // len(sign))
