@@ -52,6 +52,8 @@ def _present(flags: argparse.Namespace) -> None:
         told = present(engine, script, flags.source_video, flags.output, options, on_progress=show, cancel=cancel)
     if told.render is not None:
         sys.stdout.write(f"{describe(told.render, engine.registry.get(told.render.backend).notice)}\n")
+    for note in told.notes:
+        sys.stdout.write(f"  note: {note}\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from musetalk.cli.options import AvatarsDir, cancel_on_signal
 from musetalk.cli.setting_options import with_settings
-from musetalk.errors import SettingsError
+from musetalk.errors import AvatarError, SettingsError
 from musetalk.presenter.layout import Aspect, LayoutName
 from musetalk.presenter.presets import PRESETS
 
@@ -65,6 +66,9 @@ def present(
     _check("aspect", aspect, get_args(Aspect))
     if (source is None) == (motion is None):
         raise SettingsError("say who speaks", "give SCRIPT SOURCE, or SCRIPT --motion FOLDER")
+    if voice_file is not None and (voice != "hibari" or language or speed != 1):
+        problem = "--voice, --language and --speed say nothing beside a recording"
+        raise SettingsError(problem, "leave them out, or --voice-file")
     from musetalk.presenter.options import TalkOptions  # noqa: PLC0415 - heavy imports wait until a command runs
     from musetalk.tts.spec import Reading  # noqa: PLC0415
 
@@ -130,8 +134,17 @@ def _presenter(source: str | None, motion: Path | None, avatars_dir: Path | None
 
     if motion is not None:
         return find_motion(motion)
-    place = Path(source or "")
-    return place if place.exists() else open_avatar(AvatarStore(avatars_dir).find(str(place)), cancel)
+    name, store = source or "", AvatarStore(avatars_dir)
+    there = os.path.lexists(name)
+    if there and not Path(name).is_dir():
+        return Path(name)
+    try:
+        found = store.find(os.path.realpath(name) if there else name)  # a folder may be an avatar's
+    except AvatarError:
+        if there or len(Path(name).parts) > 1 or Path(name).suffix:
+            return Path(name)
+        raise
+    return open_avatar(found, cancel)
 
 
 def _print(told: TalkReport, engine: LipSync) -> None:

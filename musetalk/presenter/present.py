@@ -25,7 +25,7 @@ from musetalk.presenter.spoken import speak
 from musetalk.presenter.static import write_static
 from musetalk.presenter.talk_files import write_talk_files
 from musetalk.progress import CancelToken, ProgressCallback, noop
-from musetalk.settings import RenderSettings
+from musetalk.settings import AUTO, RenderSettings
 from musetalk.tts.notes import without_notes
 from musetalk.utils.files import fitting_name, put_in_place, temporary_folder, whole_file
 from musetalk.utils.text import unwritable
@@ -68,6 +68,8 @@ def present(
     check_output(out, uses.writing(srt, "the captions").writing(vtt, "the captions"), settings.output)
     notes = check_script(script, all_shown=options.burn_captions)
     engine.check_source(video, settings.source)  # before a long script is read aloud
+    if settings.backend != AUTO:
+        engine.registry.get(settings.backend)  # where there is none of that name, a still is not what was meant
     with temporary_folder(out.parent) as folder:
         place, tell = settings.models_dir, on_progress or noop
         spoken = speak(script, options, settings.limits, place, folder, on_progress=tell, cancel=cancel)

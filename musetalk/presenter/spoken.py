@@ -50,7 +50,7 @@ def speak(
     Args:
         script: What is said.
         options: Who says it.
-        limits: What a recording may ask of the machine.
+        limits: How long it may be, and what a recording may ask of the machine.
         models_dir: Where weights are.
         folder: Where the sound goes.
         on_progress: Is told how far a script is read aloud.
@@ -58,12 +58,14 @@ def speak(
 
     Raises:
         SpeechError: It cannot be spoken; tells the line.
+        LimitError: It is longer than may be.
+        OutputError: There is no room for the sound.
         PackageError: A package or a file of the voice is missing.
         MediaError: The recording cannot be used.
     """
     if options.recording is None:
         voice, sound = options.open_voice(models_dir), folder / "voice.wav"
-        talk = speak_script(script, voice, sound, _telling(on_progress, cancel))
+        talk = speak_script(script, voice, sound, _telling(on_progress, cancel), limits.max_seconds)
         return Spoken(talk, sound, voice.rate, voice.fingerprint)
     with about("voice"):
         recording = extract_voice(options.recording, folder, limits, cancel)

@@ -114,7 +114,8 @@ def speak_script(
         def write(sound: bytes, line: int) -> None:
             file.writeframes(sound)
             if now() > longest:
-                problem = f"at line {line} of the script the talk is {now():.0f} s long, and {longest:g} s are allowed"
+                seconds = f"{round(now(), 1):g} s long, and {longest:g} s are allowed"
+                problem = f"at line {line} of the script the talk is {seconds}"
                 raise LimitError(problem, "make it shorter or raise limits.max_seconds", limit="max_seconds")
 
         for number, item in enumerate(script.items):

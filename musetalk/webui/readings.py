@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from musetalk.errors import LimitError, ScriptError, about, write_error
+from musetalk.errors import ScriptError, about, write_error
 from musetalk.presenter.options import TalkOptions
 from musetalk.presenter.present import check_script
 from musetalk.presenter.script import Script, parse_script
@@ -135,7 +135,6 @@ def _read(
             folder.mkdir(parents=True)
             limits, place = base.limits, base.models_dir
             spoken = speak(script, options, limits, place, folder, on_progress=on_progress, cancel=cancel)
-            _check_length(spoken.talk, base.limits.max_seconds)
             return SpokenScript(script, spoken.talk, spoken.sound, (*notes, *spoken.notes))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -144,12 +143,6 @@ def _read(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _check_length(talk: Talk, most: float) -> None:
-    if talk.seconds > most:
-        problem = f"the talk is {talk.seconds:.0f} s long, and {most:g} s are allowed"
-        raise LimitError(problem, "make it shorter or raise limits.max_seconds", limit="max_seconds")
 
 
 def _find(slides: Sequence[Path], name: str) -> Path | None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from musetalk.audio.visemes import OPENNESS, PRESS
+from musetalk.avatars.manifest import MANIFEST
 from musetalk.avatars.store import AvatarStore
 from musetalk.backends.preview.generator import PreviewGenerator
 from musetalk.backends.preview.spec import PREVIEW
@@ -225,6 +226,25 @@ def test_what_a_talk_decides_itself_is_not_set(face: Path, tmp_path: Path, setti
     code, _, said = musetalk("present", script_in(tmp_path), face, "-o", tmp_path / "a.mp4", "--set", setting)
     assert code == 2
     assert f'"{setting.partition("=")[0]}" is decided by this command' in said
+
+
+def test_what_says_nothing_is_told(face: Path, tmp_path: Path) -> None:
+    given: tuple[tuple[tuple[object, ...], int, str], ...] = (
+        ((face, "--voice-file", "me.wav", "--speed", "2"), 2, "say nothing beside a recording"),
+        ((tmp_path / "no.mp4",), 1, f'there is no file "{tmp_path / "no.mp4"}"'),
+        (("nobody",), 1, 'there is no avatar "nobody"'),
+        (("a" * 300,), 1, "there is no avatar"),
+        ((face, "--backend", "prewiev", "--allow-static"), 1, 'there is no backend "prewiev"'),
+        ((face, "--set", "limits.max_seconds=1"), 1, " s long, and 1 s are allowed: make it shorter"),
+        ((tmp_path / "me",), 1, "avatar"),  # its folder
+    )
+    (tmp_path / "me").mkdir()
+    (tmp_path / "me" / MANIFEST).write_text("{}")
+    for options, expected, told in given:
+        code, _, said = musetalk("present", script_in(tmp_path), *options, "-o", tmp_path / "a.mp4", "-q")
+        assert code == expected, said
+        assert told in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["me", "script.md"]
 
 
 def test_captions_do_not_overwrite_what_is_read(engine: LipSync, face: Path, tmp_path: Path) -> None:
