@@ -20,13 +20,12 @@ from musetalk.errors import (
     NoJobError,
     OutputError,
     QueueError,
-    write_error,
 )
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.job_lines import log_event, logged_as
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.speaking import renderer
-from musetalk.jobs.store import ATTACHED, NEWEST, REPORT, JobStore
+from musetalk.jobs.store import NEWEST, REPORT, JobStore
 from musetalk.jobs.tally import JobTally, Outcome
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.jobs.twins import Asked, find_twin
@@ -135,41 +134,36 @@ class JobService:
         title = self._title(title or f"{video.stem} + {voice.stem}", backends)
         job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length, avatar)
         if attachment is not None:
-            settings = self._attached(job, attachment)
+            settings = self.store.attach(job, attachment)
         more = {"work": Work.of(source, length), "choice": choice, "attached": asked.attached}
         job = job.model_copy(update={"settings": settings, **more})
         with self._changed:
             if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
                 self.store.remove(job)
                 return twin
-            # The worker renders in the submitter's context: hosts find there on whose account a device is used.
-            self._contexts[job.id] = contextvars.copy_context()
-            try:
-                self.store.put(job)
-            except OutputError:
-                self._contexts.pop(job.id)
-                self.store.remove(job)
-                raise
-            self._tally.accepted("submitted")
-            self._changed.notify_all()
+            self._enqueue(job)
         log_event(_log, job, "submitted", backends=job.compare or (job.settings.backend,))
         return job
 
+    def _enqueue(self, job: Job) -> None:
+        """Let a new job wait for its turn, under the lock; where it cannot be kept, it is gone.
+
+        Raises:
+            OutputError: It cannot.
+        """
+        # The worker renders in the submitter's context: hosts find there on whose account a device is used.
+        self._contexts[job.id] = contextvars.copy_context()
+        try:
+            self.store.put(job)
+        except OutputError:
+            self._contexts.pop(job.id)
+            self.store.remove(job)
+            raise
+        self._tally.accepted("submitted")
+        self._changed.notify_all()
+
     def _title(self, words: str, backends: tuple[str, ...]) -> str:
         return f"{words}: {' beside '.join(map(self._named, backends))}" if backends else words
-
-    def _attached(self, job: Job, attachment: Attachment) -> RenderSettings:
-        """Put what a job reads into its folder, and return the settings that name it; where that fails, it is gone."""
-        folder = self.store.folder(job) / ATTACHED
-        try:
-            folder.mkdir()
-            return attachment.put(folder, job.settings)
-        except BaseException as error:
-            self.store.remove(job)
-            if isinstance(error, OSError):
-                problem = f"the job cannot be kept ({error.strerror})"
-                raise write_error(error)(problem, "free some space on the disk") from error
-            raise
 
     def _compared(self, compare: Sequence[str]) -> tuple[str, ...]:
         """Return the backends to compare; empty: none are.

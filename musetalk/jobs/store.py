@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
-from musetalk.jobs.job import Job
+from musetalk.jobs.job import Attachment, Job
 from musetalk.pipeline.report import save_json
 from musetalk.resume.part_folder import is_folder_of_parts
 from musetalk.settings import RenderSettings
@@ -158,6 +158,25 @@ class JobStore:
             problem = f"the job cannot be kept ({error.strerror})"
             raise write_error(error)(problem, "free some space on the disk") from error
         return job
+
+    def attach(self, job: Job, attachment: Attachment) -> RenderSettings:
+        """Put what a job reads beside its inputs into its folder, and return the settings that name it.
+
+        Where that fails, the job is gone.
+
+        Raises:
+            OutputError: There is no room.
+        """
+        folder = self.folder(job) / ATTACHED
+        try:
+            folder.mkdir()
+            return attachment.put(folder, job.settings)
+        except BaseException as error:
+            self.remove(job)
+            if isinstance(error, OSError):
+                problem = f"the job cannot be kept ({error.strerror})"
+                raise write_error(error)(problem, "free some space on the disk") from error
+            raise
 
     def clear(self, job: Job) -> None:
         """Remove what a render that has not succeeded left: everything but record, inputs, thumbnail, and its parts."""

@@ -6,16 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from musetalk.assets import PORTRAIT
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.utils.arrays import UInt8Array
 from tests.helpers.served import DRAFTED, Served, served
 
 
 @pytest.fixture(autouse=True)
 def tidy(no_child_left: None, own_cache: None) -> None:
     """Every test here renders, or starts programs that do."""
+
+
+@pytest.fixture(scope="package")
+def face(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The portrait, 288 pixels high, as a file."""
+    path = tmp_path_factory.mktemp("face") / "face.png"
+    Image.fromarray(small_portrait).save(path)
+    return path
 
 
 @pytest.fixture(scope="package")

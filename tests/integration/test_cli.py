@@ -18,7 +18,6 @@ import psutil
 import pytest
 from PIL import Image
 
-from musetalk.utils.arrays import UInt8Array
 from tests.helpers.command import musetalk
 from tests.helpers.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 from tests.helpers.programs import HANG_SECONDS, run_program, started_program
@@ -54,14 +53,6 @@ def test_render_prints_where_and_what_and_takes_any_setting_by_its_name(
     assert (settings["encoder"]["audio_kbps"], settings["tracker"]["bridge_frames"]) == (64, 3)
     assert settings["encoder"]["preset"] == "ultrafast"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new folder", "report.json"]
-
-
-@pytest.fixture(scope="module")
-def picture(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small portrait."""
-    path = tmp_path_factory.mktemp("picture") / "a.png"
-    Image.fromarray(small_portrait).save(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +104,8 @@ def test_a_bad_voice_gets_one_line_and_leaves_nothing(sample: Path, clip: Path, 
 
 
 @pytest.mark.parametrize("name", ["a b.png", 'it\'s "so".png', "x;touch INJECTED;.png", "-dash.png", "größe-видео.png"])
-def test_an_odd_name_is_only_a_name(picture: Path, word: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(picture.read_bytes())
+def test_an_odd_name_is_only_a_name(face: Path, word: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(face.read_bytes())
     (tmp_path / "v.wav").write_bytes(word.read_bytes())
     run = process if name.startswith("-") else musetalk
     code, _, complaint = run("render", "-q", "-o", f"{name}.mp4", "--", name, "v.wav", cwd=tmp_path)
@@ -124,10 +115,10 @@ def test_an_odd_name_is_only_a_name(picture: Path, word: Path, tmp_path: Path, n
 
 @pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
 def test_names_that_are_no_text_are_only_names(
-    picture: Path, word: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    face: Path, word: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, voice, out, report, tasks = (os.fsdecode(f"caf\xe9.{end}".encode("latin-1")) for end in ENDINGS)
-    (tmp_path / source).write_bytes(picture.read_bytes())
+    (tmp_path / source).write_bytes(face.read_bytes())
     (tmp_path / voice).write_bytes(word.read_bytes())
     (tmp_path / tasks).write_text(
         r'one: {video_path: "caf\udce9.png", audio_path: "caf\udce9.wav", result_name: "caf\udce9.mp4"}'
@@ -223,11 +214,11 @@ def test_kill_leaves_nothing_under_the_outputs_name(portrait: Path, long_voice: 
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".musetalk-")] == ["out.mp4"]
 
 
-def test_a_batch_goes_on_after_a_failure_and_says_so(picture: Path, word: Path, tmp_path: Path) -> None:
+def test_a_batch_goes_on_after_a_failure_and_says_so(face: Path, word: Path, tmp_path: Path) -> None:
     config = tmp_path / "tasks.yaml"
     config.write_text(
         f"task_0: {{video_path: {tmp_path / 'missing.mp4'}, audio_path: {word}}}\n"
-        f"task_1: {{video_path: {picture}, audio_path: {word}, bbox_shift: 3, result_name: good.mp4}}\n"
+        f"task_1: {{video_path: {face}, audio_path: {word}, bbox_shift: 3, result_name: good.mp4}}\n"
     )
     results = tmp_path / "results"
     code, said, _ = musetalk(
@@ -243,8 +234,8 @@ def test_a_batch_goes_on_after_a_failure_and_says_so(picture: Path, word: Path, 
     assert entries[1]["report"]["settings"]["bbox_shift"] == 3
 
 
-def test_a_render_loads_no_neural_framework_and_no_app(picture: Path, word: Path, tmp_path: Path) -> None:
-    arguments = ["musetalk", "render", str(picture), str(word), "-q", "-o", str(tmp_path / "out.mp4")]
+def test_a_render_loads_no_neural_framework_and_no_app(face: Path, word: Path, tmp_path: Path) -> None:
+    arguments = ["musetalk", "render", str(face), str(word), "-q", "-o", str(tmp_path / "out.mp4")]
     code = (
         f"import sys\nsys.argv = {arguments!r}\n"
         "from musetalk.cli.main import main\n"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from musetalk.audio.visemes import OPENNESS, PRESS
 from musetalk.avatars.manifest import MANIFEST
@@ -43,13 +42,6 @@ DRAFT = TalkOptions(quality="draft", aspect="1:1", layout="split", burn_captions
 @pytest.fixture(autouse=True)
 def tidy(no_child_left: None) -> None:
     """Nothing is left running."""
-
-
-@pytest.fixture(scope="module")
-def face(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("face") / "face.png"
-    Image.fromarray(small_portrait).save(path)
-    return path
 
 
 class Watched(PreviewGenerator):

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from musetalk.presenter.motion import find_motion
-from musetalk.utils.arrays import UInt8Array
 from scripts import musetalk_wrapper, presgen
 from tests.helpers.command import musetalk
 from tests.helpers.media import decode, tone, write_video, write_wav
@@ -24,13 +22,6 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(autouse=True)
 def tidy(no_child_left: None) -> None:
     """Nothing is left running."""
-
-
-@pytest.fixture(scope="module")
-def face(small_portrait: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("face") / "face.png"
-    Image.fromarray(small_portrait).save(path)
-    return path
 
 
 def test_a_script_becomes_a_talk(face: Path, tmp_path: Path) -> None:
