@@ -30,7 +30,7 @@ def _piper(name: str, licence: str, sha256: str, config_size: int, config_sha256
 PIPER_VOICES: dict[str, tuple[WeightFile, ...]] = {
     "en_US-lessac-medium": _piper(
         "en_US-lessac-medium",
-        "MIT; learned from Blizzard 2013, for research",
+        "MIT; data for research",
         "5efe09e69902187827af646e1a6e9d269dee769f9877d17b16b1b46eeaaf019f",
         4_885,
         "efe19c417bed055f2d69908248c6ba650fa135bc868b0e6abb3da181dab690a0",

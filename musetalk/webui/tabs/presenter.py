@@ -72,6 +72,8 @@ def _wire(handlers: TalkHandlers, inputs: TalkInputs, stage: TalkStage, visitor:
     stage.stop_button.click(handlers.stop, job, handlers.made, **UNQUEUED)
     stage.status.submit(handlers.act, job, handlers.opened, **AT_ONCE)
     wire_watching(handlers, stage, visitor)
+    voice = inputs.voice
+    voice.voice.change(handlers.lacks, voice.voice, voice.lacking, **UNQUEUED)
     text = inputs.script.text
     text.change(None, text, None, js=_KEEP, api_visibility="private")
 

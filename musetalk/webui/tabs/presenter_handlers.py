@@ -14,6 +14,7 @@ from musetalk.errors import JobError, MediaError, MuseTalkError, about
 from musetalk.jobs.job import Job
 from musetalk.webui.accounts import account_of
 from musetalk.webui.backend_names import Way, result_label
+from musetalk.webui.form.voice_picker import ready_voices, voice_choices, voice_lacks
 from musetalk.webui.form.widgets import Value
 from musetalk.webui.html import panels
 from musetalk.webui.html.figures import file_address
@@ -31,9 +32,7 @@ from musetalk.webui.tabs.presenter_stage import (
     TalkStage,
     TalkVoice,
     avatars,
-    named,
     speak_several,
-    voices,
 )
 from musetalk.webui.tabs.preview_handlers import given
 from musetalk.webui.tabs.slides_input import kept_slides
@@ -101,11 +100,11 @@ class TalkInputs:
 
     def offered(self, avatar: str | None, voice: str | None) -> Update:
         """Offer the avatars and voices that there are now; what is gone is no longer chosen."""
-        names, known = avatars(self.site), voices(self.site.base.models_dir)
-        several: bool | Literal["hidden"] = True if speak_several(known) else "hidden"
+        names, models = avatars(self.site), self.site.base.models_dir
+        several: bool | Literal["hidden"] = True if speak_several(ready_voices(models)) else "hidden"
         return {
             self.speaker.avatar: _choose([(name, name) for name in names], avatar),
-            self.voice.voice: _choose(named(known), voice),
+            self.voice.voice: _choose(voice_choices(models), voice),
             self.voice.language: gr.Textbox(visible=several),
         }
 
@@ -196,6 +195,10 @@ class TalkHandlers(JobWatcher):
     def refresh(self, avatar: str | None, voice: str | None) -> Update:
         """Offer the avatars and voices that there are now."""
         return self.inputs.offered(avatar, voice)
+
+    def lacks(self, voice: str | None) -> str:
+        """Say what the chosen voice lacks."""
+        return voice_lacks(voice, self._site.base.models_dir, self._site.reader)
 
     def watch_reading(self, request: gr.Request, job_id: str, secret: str | None) -> Update:
         """Show how far the script is read aloud, or what came of it."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from musetalk import assets
 from musetalk.presenter.presets import PRESETS
-from musetalk.tts.registry import VoiceRegistry
 from musetalk.tts.spec import VoiceSpec
+from musetalk.webui.form.voice_picker import ready_voices, voice_choices
 from musetalk.webui.html import panels
 from musetalk.webui.html.problems import problem_slot
 from musetalk.webui.html.talk_timeline import CAPTIONS_JS, TALK_JS
@@ -58,6 +57,7 @@ class TalkVoice:
 
     heard: gr.Radio
     voice: gr.Dropdown
+    lacking: gr.HTML
     language: gr.Textbox
     speed: gr.Slider
     recording: VoiceInput
@@ -139,7 +139,8 @@ def build_speaker(site: Site, looks: MediaLooks) -> SpeakerInput:
 
 def build_voice_choice(site: Site, looks: MediaLooks) -> TalkVoice:
     """Build where it is chosen what reads the script aloud, where it is called."""
-    known = voices(site.base.models_dir)
+    models = site.base.models_dir
+    choices = voice_choices(models)
     with gr.Column(elem_classes="talk-said"):
         heard = gr.Radio(
             [("A voice", "voice"), ("A recording", "recording")],
@@ -147,14 +148,13 @@ def build_voice_choice(site: Site, looks: MediaLooks) -> TalkVoice:
             label="Who reads the script",
             elem_classes="talk-heard",
         )
-        voice = gr.Dropdown(
-            named(known), value=known[0].name if known else None, label="Voice", elem_classes="talk-voice"
-        )
+        voice = gr.Dropdown(choices, value=choices[0][1], label="Voice", elem_classes="talk-voice")
+        lacking = gr.HTML("", elem_classes="talk-voice", elem_id="voice-lacks")
         language = gr.Textbox(
             label="Language",
             info="Of a voice that speaks several, as de or pt-br.",
             max_length=20,
-            visible=True if speak_several(known) else "hidden",
+            visible=True if speak_several(ready_voices(models)) else "hidden",
             elem_classes="talk-language",
         )
         speed = gr.Slider(
@@ -162,23 +162,13 @@ def build_voice_choice(site: Site, looks: MediaLooks) -> TalkVoice:
         )
         with gr.Column(elem_classes="talk-recording"):
             recording = build_voice(site, looks)
-    return TalkVoice(heard, voice, language, speed, recording)
+    return TalkVoice(heard, voice, lacking, language, speed, recording)
 
 
 def avatars(site: Site) -> list[str]:
     """Return the names of the avatars that may speak."""
     entries = site.avatars.store.entries() if site.avatars is not None else []
     return [each.folder.name for each in entries if each.manifest is not None]
-
-
-def voices(models_dir: Path) -> tuple[VoiceSpec, ...]:
-    """Return the voices that can read a script aloud here."""
-    return tuple(voice for voice in VoiceRegistry().voices(models_dir) if not voice.lacks(models_dir))
-
-
-def named(known: Sequence[VoiceSpec]) -> list[tuple[str, str]]:
-    """Return voices as a choice: what people call them, and their names."""
-    return [(voice.title, voice.name) for voice in known]
 
 
 def speak_several(known: Sequence[VoiceSpec]) -> bool:

@@ -32,6 +32,7 @@ from musetalk.settings import RenderSettings
 from musetalk.tts.types import TimedWord
 from musetalk.webui.avatars import Avatars
 from musetalk.webui.downloads import Downloads
+from musetalk.webui.form.voice_picker import voice_choices
 from musetalk.webui.html.talk_timeline import talk_timeline
 from musetalk.webui.media_looks import MediaLooks
 from musetalk.webui.readings import MOST_LETTERS, ReadingTask
@@ -52,6 +53,7 @@ from musetalk.webui.talks import own_settings
 from musetalk.webui.uploads import Uploads
 from tests.helpers.held_engine import LONGEST, Engine
 from tests.helpers.html_page import Page
+from tests.helpers.voices_small import styles, write_kokoro
 
 pytestmark = pytest.mark.slow
 # In the order of the choices: how it looks, captions in the picture, what is heard, who speaks.
@@ -384,3 +386,24 @@ def test_pauses_and_slides_stand_where_they_are_and_signs_are_escaped() -> None:
     ]
     assert "0:00.5" in page.text
     assert [json.dumps(name) for name, _ in page.elements if name in ("b", "font")] == []
+
+
+def test_voices_that_lack_files_are_shown_as_such_and_chosen_once_they_are_here(tab: Tab) -> None:
+    models = tab.site.base.models_dir
+    marked = {name: title for title, name in voice_choices(models)}
+    assert marked["hibari"] == "Heart, American English"
+    assert marked["kokoro:af_heart"] == "Heart, American English (Kokoro): not here yet"
+    assert "kokoro:am_puck" not in marked  # it lacks the same
+    assert "kokoro-v1.0.onnx" in Page(tab.handlers.lacks("kokoro:af_heart")).text
+    assert tab.handlers.lacks("hibari") == ""
+    asked = [each if each != "hibari" else "kokoro:af_heart" for each in DRAFT]
+    tab.handlers.read(tab.asked(), "Hello.", None, None, *asked)
+    tab.ended()
+    assert "kokoro-v1.0.onnx" in Page(tab.told()[tab.at_script]).text
+    write_kokoro(models / "kokoro/onnx/model.onnx")
+    (models / "kokoro/voices").mkdir()
+    (models / "kokoro/voices/af_heart.bin").write_bytes(styles().tobytes())
+    tab.handlers.read(tab.asked(), "Hello.", None, None, *asked)
+    found = tab.ended().found
+    assert found is not None
+    assert [word.text for word in found.talk.words] == ["Hello."]
