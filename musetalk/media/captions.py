@@ -16,6 +16,7 @@ from musetalk.utils.files import read_at_most
 
 CAPTION_SUFFIXES = (".srt", ".vtt")
 _MOST_BYTES = 20_000_000
+_MOST_AT_ONCE = 100  # that are to be seen at one time
 _ARROW = "-->"
 _CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*{_ARROW}\s*{_CLOCK}(?:\s.*)?")
@@ -72,7 +73,7 @@ def read_captions(path: Path) -> tuple[Caption, ...]:
             found[-1] = replace(before, lines=(*before.lines, *filter(None, more)))
     if not found:
         raise CaptionsError(f"the captions {PATH} hold no times", "give a .srt or a .vtt file", path=path)
-    return tuple(_one_at_a_time([each for each in found if each.lines and each.stop > each.start]))
+    return tuple(_one_at_a_time([each for each in found if each.lines and each.stop > each.start], path))
 
 
 def as_srt(captions: Iterable[Caption]) -> str:
@@ -183,8 +184,12 @@ def _plain(line: str, *, entities: bool) -> str:
     return " ".join("".join(letter for letter in bare if letter >= " " and letter != "\x7f").split())
 
 
-def _one_at_a_time(captions: Sequence[Caption]) -> Iterator[Caption]:
-    """Yield captions one after the other: of those that share a time, the lines of all."""
+def _one_at_a_time(captions: Sequence[Caption], path: Path) -> Iterator[Caption]:
+    """Yield captions one after the other: of those that share a time, the lines of all.
+
+    Raises:
+        CaptionsError: They are too many to be seen.
+    """
     waiting = sorted(captions, key=lambda each: each.start)
     edges = sorted({edge for each in waiting for edge in (each.start, each.stop)})
     seen, come = list[tuple[float, int, Caption]](), 0
@@ -194,6 +199,10 @@ def _one_at_a_time(captions: Sequence[Caption]) -> Iterator[Caption]:
             come += 1
         while seen and seen[0][0] <= start:
             heapq.heappop(seen)
+        if len(seen) > _MOST_AT_ONCE:
+            line = seen[0][2].line
+            problem = f"line {line} of the captions {PATH} is one of more than {_MOST_AT_ONCE} at one time"
+            raise CaptionsError(problem, _REMEDY, path=path, line=line)
         if seen:
             now = [each for _, _, each in sorted(seen, key=lambda item: item[1])]
             yield Caption(tuple(line for each in now for line in each.lines), start, stop, now[0].line)

@@ -66,6 +66,7 @@ def test_what_is_seen_at_one_time_stands_below_each_other(folder: Path) -> None:
         ("Hello\n\n" + SRT, ".srt", 1, '"Hello"'),
         (SRT.encode() + b"\xff\n", ".srt", 6, "UTF-8"),
         ("1\n00:00:01,000 --> 00:00:02,000\nOne\n" + SRT, ".srt", 5, "within one"),
+        ("".join(f"00:00:01,{place:03} --> 00:00:02,500\nOne\n\n" for place in range(101)), ".srt", 1, "at one time"),
         (f"1\n00:00:01,000 --> {'9' * 400}:00:02,000\nOne\n", ".srt", 2, "has no times"),
         (SRT, ".vtt", 1, "WEBVTT"),
         ("WEBVTT\n\n00:01 --> 00:02\nx\n", ".vtt", 3, "has no times"),
