@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 from datetime import datetime, timezone
+from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from musetalk.utils.job_log import logged_job
@@ -55,9 +56,17 @@ def facts(**known: object) -> dict[str, dict[str, object]]:
 def log_foreign_lines() -> None:
     """Log what others write to stderr from now on, line by line, so that all of it is JSON.
 
-    Tracebacks of libraries and of threads, for the most part. The log itself goes where stderr was before.
+    Tracebacks of libraries, for the most part; those of what nobody has caught are one line. The log itself goes where
+    stderr was before.
     """
     sys.stderr = _ForeignLines()
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda told: _log_uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and not issubclass(kind, SystemExit):
+        _FOREIGN.critical("%s was not caught", kind.__name__, exc_info=(kind, error, trace))
 
 
 class _ForeignLines(io.TextIOBase):

@@ -91,7 +91,8 @@ def test_nothing_that_is_its_owners_is_in_what_a_job_logs(log: logging.Logger, t
 def test_what_others_write_becomes_lines_of_the_log(
     log: logging.Logger, told: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    for owner, name in ((sys, "stderr"), (sys, "excepthook"), (threading, "excepthook")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(logging.getLogger("stderr"), "handlers", [told])
     monkeypatch.setattr(logging.getLogger("stderr"), "propagate", False)
     log_foreign_lines()
@@ -99,3 +100,12 @@ def test_what_others_write_becomes_lines_of_the_log(
     sys.stderr.write("back\n\nand more\nnot yet")
     assert [line["message"] for line in told.told] == ["a traceback", "and more"]
     assert told.told[0]["logger"] == "stderr"
+
+    def fail() -> None:
+        raise ValueError("in a thread")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    assert told.told[-1]["level"] == "critical"
+    assert "ValueError: in a thread" in told.told[-1]["exception"]
