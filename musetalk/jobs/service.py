@@ -83,7 +83,9 @@ class JobService:
         self._stopped: set[str] = set()  # by their owners, while they run
         self._draining = False
         self._tally = JobTally()
-        self._tally.accepted("kept", self.waiting())
+        self._tally.accepted("kept", self.waiting() + len(store.given_up))
+        for job in store.given_up:
+            self._tally.ended(job, "failed", job.error_kind, job.ended or store.now())
         self._workers = [
             threading.Thread(target=self._work, args=(engine,), name=f"jobs-{number}", daemon=True)
             for number, engine in enumerate(engines)

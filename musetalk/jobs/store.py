@@ -71,6 +71,8 @@ class JobStore:
         except OSError as error:
             problem = f'no jobs can be kept in "{PATH}" ({error.strerror})'
             raise write_error(error)(problem, "give another folder", path=root) from error
+        self.given_up: list[Job] = []
+        """Jobs that failed as the folder was opened: they ran when their server ended, again."""
         self._jobs = self._load()
 
     @property
@@ -290,7 +292,8 @@ class JobStore:
         if job.interruptions < _MOST_INTERRUPTIONS:
             return job.model_copy(update={**changes, "state": "queued", "started": None})
         failed = {"state": "failed", "error": INTERRUPTED, "error_kind": "interrupted", "ended": self.now()}
-        return job.model_copy(update={**changes, **failed})
+        self.given_up.append(job.model_copy(update={**changes, **failed}))
+        return self.given_up[-1]
 
 
 def _result_name(title: str) -> str:

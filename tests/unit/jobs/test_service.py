@@ -514,6 +514,22 @@ def test_counts_add_up_at_every_moment_and_after_a_restart(
     assert counted()[1] == {"cancelled": 0, "done": 2, "failed": 0}
 
 
+def test_a_job_that_ends_its_servers_is_counted_as_failed(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    service = start()
+    job = submit(service, voice)
+    assert engine.begun.acquire(timeout=LONGEST)
+    service.close()
+    record = service.store.folder(job) / RECORD
+    killed = {"state": "running", "started": job.created, "interruptions": 1}
+    record.write_text(json.dumps({**json.loads(record.read_text()), **killed}))
+    found = read_metrics(exposition(start().figures()))
+    assert found.value("musetalk_jobs_accepted_total", origin="kept") == 1
+    assert found.by("musetalk_job_failures_total", "kind") == {"interrupted": 1}
+    assert found.by("musetalk_jobs", "state") == {"running": 0, "waiting": 0}
+
+
 def test_a_render_runs_in_the_context_of_whoever_asked(
     start: Callable[..., JobService], engine: Engine, voice: Path
 ) -> None:
