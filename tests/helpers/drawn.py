@@ -20,7 +20,13 @@ def drawn_sample(mouth: MouthShape = MOUTH) -> FaceSample:
     return FaceSample(0, BOX, mouth)
 
 
-def drawn_face(mouth: MouthShape = MOUTH, *, teeth: float = 0.0, skin: tuple[int, int, int] = SKIN) -> UInt8Array:
+def drawn_face(
+    mouth: MouthShape = MOUTH,
+    *,
+    teeth: float = 0.0,
+    skin: tuple[int, int, int] = SKIN,
+    lips: tuple[int, int, int] = LIPS,
+) -> UInt8Array:
     """A face, uint8 RGB [SIDE, SIDE, 3], with closed lips, or with a row of teeth of that height in pixels."""
     scale = 4  # drawn large and averaged: smooth edges at sub-pixel places
     picture = np.full((SIDE * scale, SIDE * scale, 3), (96, 110, 128), np.uint8)
@@ -40,8 +46,8 @@ def drawn_face(mouth: MouthShape = MOUTH, *, teeth: float = 0.0, skin: tuple[int
     for x in (150, 170):
         ellipse(x, 178, 5, 3, (120, 80, 70))
     half = mouth.half_width
-    ellipse(*in_mouth(0, -0.14 * half - teeth / 2), half, 0.26 * half, LIPS, mouth.angle)
-    ellipse(*in_mouth(0, 0.16 * half + teeth / 2), 0.92 * half, 0.32 * half, LIPS, mouth.angle)
+    ellipse(*in_mouth(0, -0.14 * half - teeth / 2), half, 0.26 * half, lips, mouth.angle)
+    ellipse(*in_mouth(0, 0.16 * half + teeth / 2), 0.92 * half, 0.32 * half, lips, mouth.angle)
     if teeth:
         ellipse(*in_mouth(0, 0), 0.8 * half, teeth / 2, (235, 230, 222), mouth.angle)
     else:

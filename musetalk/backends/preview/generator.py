@@ -69,7 +69,7 @@ class PreviewGenerator:
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, frame.shape[1]), min(y1, frame.shape[0])
         if x1 <= x0 or y1 <= y0:
             return
-        lips, unit = read_lips(frame, face), mouth_unit(face)
+        lips, unit = read_lips(frame, face, whole=not by_loudness), mouth_unit(face)
         if by_loudness:
             openness, spread = shape.tolist()
             pose = pose_mouth(openness * self._opening, spread, lips, unit)

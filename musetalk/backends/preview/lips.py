@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from musetalk.backends.preview.between_lips import find_between_lips, highest_near
 from musetalk.backends.preview.source_opening import SourceOpening, measure_opening_of
 from musetalk.faces.types import FaceSample, MouthShape
 from musetalk.utils.arrays import Float32Array, UInt8Array
@@ -26,6 +27,7 @@ _COLUMNS, _ROWS = 49, 58
 _U = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * 2 * _STRIP_SIDE - _STRIP_SIDE
 _V = (np.arange(_ROWS) + 0.5) / _ROWS * (_STRIP_BOTTOM - _STRIP_TOP) + _STRIP_TOP
 _ROWS_PER_UNIT = _ROWS / (_STRIP_BOTTOM - _STRIP_TOP)
+_HALF_UNIT = int(0.5 * _ROWS_PER_UNIT)
 
 _SHARPNESS = 24.0  # of the choice among candidate lines: high takes the best, low averages the better ones
 
@@ -45,7 +47,7 @@ class Lips:
         dark: The darkest color in the mouth.
         lip: Of the lower lip.
         left, right: Of the cheek on the picture's left and right.
-        opening: Where the source's own lips stand apart.
+        opening: Where the source's own lips stand apart; nowhere, if nobody asked for it.
     """
 
     parting: tuple[float, ...]
@@ -66,16 +68,18 @@ def mouth_unit(face: FaceSample) -> float:
     return float(face.mouth.half_width + _TYPICAL_HALF_WIDTH * face.box.width) / 2
 
 
-def read_lips(crop: UInt8Array, face: FaceSample) -> Lips:
+def read_lips(crop: UInt8Array, face: FaceSample, *, whole: bool = False) -> Lips:
     """Read the lips from a crop.
 
     Args:
         crop: uint8 RGB [H, W, 3].
         face: The face, in pixels of the crop.
+        whole: Whether the source's own opening is wanted, too.
     """
     strip = _level_strip(crop, face.mouth, mouth_unit(face))
     cheeks = _cheeks(strip)
-    teeth, hollow, valley = _mouth_maps(strip, np.mean(cheeks, axis=0, dtype=np.float32))
+    skin = np.asarray(np.mean(cheeks, axis=0), np.float32)
+    teeth, hollow, valley = _mouth_maps(strip, skin)
     evidence = _parting_evidence(teeth, hollow, valley)
     parting = _refine(evidence, teeth, _best_line(evidence))
     depth = _V[:, None] - np.polynomial.polynomial.polyval(np.clip(_U, -1, 1), parting)[None]
@@ -83,7 +87,10 @@ def read_lips(crop: UInt8Array, face: FaceSample) -> Lips:
     above = ((depth < 0) & (depth > -0.7) & middle[None]).astype(np.float32)
     share = float((teeth * above).sum())
     gaping = share + float((np.clip(hollow - teeth, 0, 1) * above).sum())
-    bare = 1 - _paint(strip)
+    opening = SourceOpening()
+    if whole:
+        between = find_between_lips(strip, skin, valley, depth, _U, _V)
+        opening = measure_opening_of(between, depth, _U, _ROWS_PER_UNIT)
     lower_lip = (depth > 0.08) & (depth < 0.3) & (np.abs(_U) < 0.4)[None]
     return Lips(
         parting=parting,
@@ -93,7 +100,7 @@ def read_lips(crop: UInt8Array, face: FaceSample) -> Lips:
         lip=np.asarray(strip[lower_lip].mean(axis=0), np.float32),
         left=cheeks[0],
         right=cheeks[1],
-        opening=measure_opening_of(teeth, hollow * bare, valley * bare, depth, _U, _ROWS_PER_UNIT),
+        opening=opening,
     )
 
 
@@ -135,7 +142,7 @@ def _mouth_maps(strip: Float32Array, skin: Float32Array) -> tuple[Float32Array, 
     skin_brightness = float(0.3 * tones[0] + 0.59 * tones[1] + 0.11 * tones[2])
     # Teeth are hardly redder than skin, much less than the lips above and below them, and not dark.
     redness = red - green - float(tones[0] - tones[1])
-    rim = np.minimum(_highest(redness, above=True), _highest(redness, above=False))
+    rim = np.minimum(highest_near(redness, _HALF_UNIT, above=True), highest_near(redness, _HALF_UNIT, above=False))
     dip = np.clip((rim - redness - 0.12) / 0.1, 0, 1) * np.clip(2.1 - 5 * redness / np.maximum(rim, 0.05), 0, 1)
     teeth = dip * np.clip((brightness - skin_brightness + 1.0) / 0.3, 0, 1)
     hollow = np.clip((skin_brightness - 0.9 - brightness) / 0.4, 0, 1)
@@ -146,19 +153,6 @@ def _mouth_maps(strip: Float32Array, skin: Float32Array) -> tuple[Float32Array, 
     valley[reach:-reach] = np.clip(rise, 0, 0.5)
     inside = (np.abs(_U) < 1.05).astype(np.float32)[None]
     return teeth * inside, hollow * inside, valley * inside
-
-
-def _paint(strip: Float32Array) -> Float32Array:
-    """Return how much each strip pixel is a painted lip, 0 to 1: dark as a hollow, but far redder."""
-    red, green, _ = cv2.split(np.log(strip + 8))
-    return np.asarray(np.clip((red - green - 1.0) / 0.25, 0, 1), np.float32)
-
-
-def _highest(values: Float32Array, *, above: bool) -> Float32Array:
-    """Return the highest value on the half unit above (or below) each strip pixel."""
-    length = int(0.5 * _ROWS_PER_UNIT)
-    anchor = (0, length - 1 if above else 0)
-    return np.asarray(cv2.dilate(values, np.ones((length, 1), np.uint8), anchor=anchor), np.float32)
 
 
 def _parting_evidence(teeth: Float32Array, hollow: Float32Array, valley: Float32Array) -> Float32Array:

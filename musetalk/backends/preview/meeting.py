@@ -12,11 +12,12 @@ from musetalk.utils.arrays import BoolArray, Float32Array
 from musetalk.utils.easing import smoothstep
 
 # All in mouth units (near half a mouth), or parts of something.
-_UPPER_REACH = 0.7  # above the upper lip's edge: where its way down ends
-_LOWER_REACH = 1.2  # below the lower lip's edge: where its way up ends
-_UPPER_WAY = 0.5  # of what lips that were apart have to go to meet
-_RIM = 0.04  # of lips at their opening: teeth shine through there
-_PRESSED, _BITTEN = 0.05, 0.2  # what is hidden of a lip that is pressed to the other, or goes under teeth
+_LIP = 0.15  # beyond a lip's edge: as far as it moves as one, and no skin is stretched
+_UPPER_REACH, _LOWER_REACH = 0.7, 1.2  # beyond the lips' edges: where their ways end, if those are short
+_STEEPEST = 0.85  # of the distance to there that a way may be: beyond it skin would fold
+_UPPER_WAY = 0.35  # of what lips that were apart have to go to meet; the jaw brings the lower one
+_RIM = 0.03  # of lips at their opening: teeth shine through there
+_PRESSED, _BITTEN = 0.03, 0.2  # what is hidden of a lip that is pressed to the other, or goes under teeth
 _PARTED = 0.06  # between lips: where no line is left
 _FAINT = 0.02  # of that line's darkness; less is not drawn
 _SEAM = 0.035  # half the width of the line between closed lips
@@ -89,55 +90,79 @@ class OwnOpening:
         return np.asarray(np.maximum(lens - self.height / np.float32(max(gap, 1e-3)), 0), np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class MouthPlaces:
+    """Where the pixels of a rectangle lie; all float32 [h, w], in pixels unless said otherwise.
+
+    Attributes:
+        u: Along the mouth, in half widths.
+        t: Below the parting.
+        above, below: To where the face above and below may change no more.
+    """
+
+    u: Float32Array
+    t: Float32Array
+    above: Float32Array
+    below: Float32Array
+
+
 def meet_lips(
     own: OwnOpening,
-    u: Float32Array,
-    t: Float32Array,
+    at: MouthPlaces,
     beyond: Float32Array,
     lens: Float32Array,
     pose: Pose,
     unit: float,
-    weight: Float32Array,
     source_of: tuple[Float32Array, Float32Array],
 ) -> tuple[Float32Array, Meeting]:
     """Let the lips slide over what a source's own mouth shows, as far as that is more than the pose leaves open.
 
     Args:
         own: What it shows.
-        u: Along the mouth, in half widths.
-        t: Below the parting, in pixels.
+        at: Where each pixel is.
         beyond: What the gap opens beyond the source's own opening, as a part of the gap.
         lens: The height of all of the opening, as a part of the gap.
         pose: The shape to reach.
         unit: As `mouth_unit` says.
-        weight: How freely each pixel may move.
         source_of: Where what lies between the lips comes from, in the crop: x and y.
 
     Returns:
         How far down lips move for it, in pixels, float32 [h, w]; and the rest.
     """
     one = np.float32(unit)
-    shut = np.maximum(own.height - pose.gap * lens, 0) * weight
+    shut = np.maximum(own.height - pose.gap * lens, 0)
     share = np.clip(shut / np.maximum(own.height, np.float32(1e-3)), 0, 1)
-    # 1. where the lips' edges come to lie: what is left of the source's opening is around its lower end
-    upper_way, lower_way = _UPPER_WAY * shut, (1 - _UPPER_WAY) * shut
+    # 1. how much of each lip is hidden: its rim, where teeth shine through, and what is pressed
+    thin = smoothstep(1 - np.square(at.u))
+    hidden = np.minimum(own.height, np.float32(_RIM) * one) * share + np.float32(_PRESSED * pose.press) * one * thin
+    # 2. where the lips' edges come to lie: what is left of the source's opening is around its lower end
+    room = own.below - own.height - at.t + at.above - np.float32(_LIP) * one  # over the source's upper lip
+    upper_way = np.minimum(_UPPER_WAY * shut, np.maximum(_STEEPEST * room - hidden, 0) / (1 - _STEEPEST))
+    lower_way = shut - upper_way
     inner = own.below * share - lower_way
     lower = inner + pose.lower * beyond
     upper = inner - (own.height - shut) - pose.upper * beyond
-    # 2. how much of each lip is hidden: its rim, where teeth shine through, and what is pressed or bitten
-    thin = smoothstep(1 - np.square(u)) * weight
-    rim = np.minimum(own.height, np.float32(_RIM) * one) * share
-    pressed = np.float32(_PRESSED * pose.press) * one * thin
-    down = (upper_way + rim + pressed) * (1 - smoothstep((upper - t) / (np.float32(_UPPER_REACH) * one)))
-    bitten = np.float32(_BITTEN * pose.bite) * one * thin
-    up = (lower_way + rim + pressed + bitten) * (1 - smoothstep((t - lower) / (np.float32(_LOWER_REACH) * one)))
-    moved = np.where(t > (lower + upper) / 2, -up, down)
-    # 3. what shows between them, and the line where nothing does
+    # 3. how far all around them moves
+    down, up = upper_way + hidden, lower_way + hidden + np.float32(_BITTEN * pose.bite) * one * thin
+    down *= _fading(upper - at.t, at.above, np.maximum(np.float32(_UPPER_REACH) * one, 2 * down), unit)
+    up *= _fading(at.t - lower, at.below, np.maximum(np.float32(_LOWER_REACH) * one, 2 * up), unit)
+    moved = np.where(at.t > (lower + upper) / 2, -up, down)
+    # 4. what shows between them, and the line where nothing does
     left = np.clip(own.height - shut, 0, 1)
-    shown = left * np.clip(np.minimum(t - upper, lower - t) + 0.5, 0, 1)
+    shown = left * np.clip(np.minimum(at.t - upper, lower - at.t) + 0.5, 0, 1)
     closed = np.maximum(share, np.float32(pose.press) * thin)
     closed = closed * np.clip(1 - pose.gap * lens / (np.float32(_PARTED) * one), 0, 1)
-    seam = closed * np.exp(-np.square((t - lower) / np.maximum(np.float32(_SEAM) * one, 0.7)))
-    seam *= np.clip((1 - np.abs(u)) / 0.1, 0, 1)
-    every = (shown, *source_of, t - upper, lower - upper, seam)
+    seam = closed * np.exp(-np.square((at.t - lower) / np.maximum(np.float32(_SEAM) * one, 0.7)))
+    seam *= np.clip((1 - np.abs(at.u)) / 0.1, 0, 1)
+    every = (shown, *source_of, at.t - upper, lower - upper, seam)
     return np.asarray(moved, np.float32), Meeting(*(np.asarray(each, np.float32) for each in every))
+
+
+def _fading(way: Float32Array, room: Float32Array, reach: Float32Array, unit: float) -> Float32Array:
+    """Fall from 1 at a lip, all of which moves as one, to 0 at `reach` pixels from it, or where there is no more room.
+
+    Straight: skin is stretched evenly, which no other curve does so far without folding it.
+    """
+    lip = np.float32(_LIP * unit)
+    end = np.minimum(np.maximum(way, 0) + room, reach)
+    return np.asarray(1 - np.clip((way - lip) / np.maximum(end - lip, 1), 0, 1), np.float32)

@@ -11,14 +11,15 @@ import numpy.typing as npt
 
 from musetalk.utils.arrays import Float32Array
 
-_TALLEST = 0.75  # units above the parting that teeth and hollow can fill; beyond it lies the nose's shadow
-_DEEPEST = 0.45  # below it: where the parting was found above the lower end of what shows
-_BRIDGED = 0.1  # units without teeth or hollow that do not end them: gaps between teeth, the rim of a lip
-_LEAST_CONTENT = 0.45  # of a stretch that is teeth or hollow; of less, it is the dark line of closed lips
-_LINE = 3.0  # how much a dark line counts, by its depth
-_MIDDLE = 0.7  # of a dark line's depth
-_SIDE = 0.9  # half widths: beyond it the corners' shadow is no opening
-_NOISE = 0.03  # units
+_Floats = npt.NDArray[np.floating]
+
+_SIDE = 0.95  # half widths: beyond it the corners' shadow is no opening
+_BESIDE = 0.12  # units from the parting within which a lip ends nothing: the parting may run just beside the teeth
+_SURE = 4.0  # how much what speaks for a lip counts as one that ends the opening
+_LIP = 0.35  # what is lost by what lies beyond one
+_SHARPNESS = 300.0  # of the choice among candidate edges, by the units of opening that one gains
+_LEAST = 0.008  # units, on average over the mouth, that are to be gained
+_THIN, _OPEN = 0.12, 0.18  # units in the middle: what is but the dark line of closed lips, and what is an opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,74 +45,57 @@ class SourceOpening:
         )
 
 
-def measure_opening_of(
-    teeth: Float32Array,
-    hollow: Float32Array,
-    valley: Float32Array,
-    depth: npt.NDArray[np.floating],
-    u: npt.NDArray[np.floating],
-    rows_per_unit: float,
-) -> SourceOpening:
-    """Follow teeth and hollow from the parting up and down to where lips begin.
+def measure_opening_of(between: Float32Array, depth: _Floats, u: _Floats, rows_per_unit: float) -> SourceOpening:
+    """Find the edges that hold the most of what lies between lips and the least of the lips.
 
     Args:
-        teeth: float32 [rows, columns], how much each place is teeth.
-        hollow: The same of the hollow.
-        valley: The same of a dark line.
+        between: float32 [rows, columns], what speaks for each place being between lips: up to 1, below 0 for lips.
         depth: [rows, columns], below the parting, in units.
         u: [columns], in half widths.
-        rows_per_unit: Rows of the maps in a unit.
-    """
-    size = max(1, round(_BRIDGED * rows_per_unit)) | 1
-    content = np.maximum(teeth, np.clip(2 * hollow - 1, 0, 1))  # what is half as dark are lips in shadow
-    # Of a dark line the middle: beyond it the lip begins that throws the shadow.
-    line = np.where(valley >= _MIDDLE * cv2.dilate(valley, np.ones((7, 1), np.uint8)), valley, 0)
-    filled = np.maximum(content, np.clip(_LINE * line, 0, 1))
-    filled = np.asarray(cv2.morphologyEx(filled, cv2.MORPH_CLOSE, np.ones((size, 5), np.uint8)), np.float32)
-    columns = np.abs(u) < _SIDE
-    above = _reach(filled, content, -depth, _TALLEST, rows_per_unit)[columns]
-    below = _reach(filled, content, depth, _DEEPEST, rows_per_unit)[columns]
-    return SourceOpening(_fit(above, u[columns]), _fit(below, u[columns]))
-
-
-def _reach(
-    filled: Float32Array,
-    content: Float32Array,
-    away: npt.NDArray[np.floating],
-    most: float,
-    rows_per_unit: float,
-) -> npt.NDArray[np.floating]:
-    """Return how far each column is filled without a break, from the parting on: [columns], units.
-
-    Args:
-        filled: float32 [rows, columns], what does not end it.
-        content: What it must largely be made of.
-        away: [rows, columns], how far each place is from the parting in the direction that is followed, in units.
-        most: How far is looked, in units.
         rows_per_unit: Rows in a unit.
     """
-    downwards = away[0, 0] < away[-1, 0]
-    order = slice(None) if downwards else slice(None, None, -1)
-    filled, content, away = filled[order], content[order], away[order]
-    first = away < _BRIDGED  # it may begin a little later: where the parting runs just beside the teeth
-    unbroken = np.minimum.accumulate(np.where(first, 1.0, np.clip(2 * filled - 0.3, 0, 1)), axis=0)
-    within = (away > 0) & (away < most)
-    run = (unbroken * within * np.where(first, np.clip(2 * filled, 0, 1), 1)).sum(axis=0) / rows_per_unit
-    made = (content * unbroken * within).sum(axis=0) / rows_per_unit
-    return np.asarray(np.minimum(run, made / _LEAST_CONTENT))
+    columns = np.flatnonzero(np.abs(u) < _SIDE)[::2]
+    between, depth, u = between[:, columns], depth[:, columns], u[columns]
+    lips = np.where(np.abs(depth) < _BESIDE, 0, np.clip(-_SURE * cv2.blur(between, (1, 3)), 0, 1))
+    below = _best_edge(_gains(between, lips, depth, rows_per_unit), u, rows_per_unit)
+    above = _best_edge(_gains(between[::-1], lips[::-1], -depth[::-1], rows_per_unit), u, rows_per_unit)
+    share = min(max((above[0] + below[0] - _THIN) / (_OPEN - _THIN), 0.0), 1.0)
+    if share == 0:
+        return SourceOpening()
+    return SourceOpening(tuple(share * value for value in above), tuple(share * value for value in below))
+
+
+def _gains(between: Float32Array, lips: _Floats, away: _Floats, rows_per_unit: float) -> _Floats:
+    """Return what an edge gains so many rows away from the parting: [rows, columns], units; nothing behind a lip."""
+    free = 1 - np.maximum.accumulate(np.where(away > 0, lips, 0), axis=0)
+    each = np.where(between > 0, between * free - _LIP * (1 - free), between)
+    gains = np.cumsum(np.where(away > 0, each, 0), axis=0) / rows_per_unit
+    # Every column begins at its parting.
+    start = -away[0] * rows_per_unit
+    rows = np.clip(start[None] + np.arange(len(away))[:, None], 0, len(away) - 1).astype(np.intp)
+    return np.asarray(np.take_along_axis(gains, rows, axis=0))
+
+
+def _best_edge(gains: _Floats, u: _Floats, rows_per_unit: float) -> tuple[float, ...]:
+    """Return the coefficients of the edge up to which most is gained: the mean of the best, so that it moves evenly."""
+    edges, heights = _candidate_edges(np.ascontiguousarray(u, np.float64).tobytes())
+    rows = np.minimum(np.rint(heights * rows_per_unit).astype(np.intp), len(gains) - 1)
+    score = gains[rows, np.arange(gains.shape[1])[None]].mean(axis=1)
+    best = float(score.max())
+    if best < _LEAST:
+        return (0.0, 0.0, 0.0)
+    near = score > best - 10 / _SHARPNESS
+    weights = np.exp(_SHARPNESS * (score[near] - best))
+    return tuple(float(value) for value in weights @ edges[near] / weights.sum())
 
 
 @lru_cache(maxsize=4)
-def _fitter(places: bytes) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+def _candidate_edges(places: bytes) -> tuple[_Floats, _Floats]:
+    """Return coefficients of candidate edges [K, 3], and their heights at places along the mouth [K, C], in units."""
     u = np.frombuffer(places)
+    sizes, tilts, bends = np.arange(0, 1.01, 0.04), np.arange(-0.24, 0.25, 0.12), np.arange(-0.6, 1.21, 0.3)
+    grid = np.stack(np.meshgrid(sizes, tilts, bends, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid[:, 1] *= np.minimum(3 * grid[:, 0], 1)
+    grid[:, 2] *= np.minimum(grid[:, 0], 1)
     basis = (1 - u * u)[:, None] * np.stack([np.ones_like(u), u, u * u], axis=1)
-    return np.linalg.solve(basis.T @ basis + np.diag([0.0, 0.6, 0.6]), basis.T), basis
-
-
-def _fit(heights: npt.NDArray[np.floating], u: npt.NDArray[np.floating]) -> tuple[float, ...]:
-    """Return the coefficients of the smooth edge nearest to measured heights; columns far off count less."""
-    solve, basis = _fitter(np.ascontiguousarray(u, np.float64).tobytes())
-    edge = solve @ heights
-    smooth = basis @ edge
-    edge = solve @ np.clip(heights, 0.8 * smooth, 1.1 * smooth + _NOISE)
-    return tuple(float(value) for value in edge) if heights.max() > _NOISE else (0.0,)
+    return grid, np.maximum(grid @ basis.T, 0)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from musetalk.backends.preview.lips import Lips, mouth_unit
-from musetalk.backends.preview.meeting import Meeting, OwnOpening, meet_lips
+from musetalk.backends.preview.meeting import Meeting, MouthPlaces, OwnOpening, meet_lips
 from musetalk.backends.preview.pose import Pose
 from musetalk.faces.types import FaceSample
 from musetalk.utils.arrays import Float32Array
 from musetalk.utils.easing import smoothstep
-
-_Floats: TypeAlias = npt.NDArray[np.floating]
 
 # The ellipse within which anything moves, in fractions of the box: from the nose's base to below the chin.
 _REACH_X, _REACH_UP, _REACH_DOWN = 0.34, 0.135, 0.43
@@ -119,74 +115,106 @@ def mouth_field(face: FaceSample, lips: Lips, pose: Pose, bounds: tuple[int, int
         pose: The shape to reach.
         bounds: x0, y0, x1, y1 of the rectangle, half open, inside the crop.
     """
-    unit, half_width = mouth_unit(face), float(face.mouth.half_width)
-    along, across, weight = _axes(face, bounds)
-
+    unit = mouth_unit(face)
+    axes = _axes(face, bounds)
     # 1. sideways: corners move out or in, the cheeks follow less and less
-    fall_down = np.exp(-np.square((across - 0.1 * unit) / (0.7 * unit)))
-    sideways = along * (pose.stretch / (1 + pose.stretch)) * weight * fall_down
-    sideways *= _bell(along, 1.7 * max(unit, half_width))
-    u = (along - sideways) / half_width
-
+    sideways, u = _sideways(axes, pose, unit, float(face.mouth.half_width))
     # 2. down and up: the corners sink, the lips part along their line, chin and cheeks follow
-    jaw = _bell(along, _JAW_REACH * unit) * weight
-    drop = (
-        weight * np.float32(pose.drop) * smoothstep((_JAW_REACH - np.abs(along) / np.float32(unit)) / np.float32(1.1))
-    )
-    t = across - _parting(u, lips.parting) * unit - drop
+    drop = axes.weight * np.float32(pose.drop)
+    drop = drop * smoothstep((_JAW_REACH - np.abs(axes.along) / np.float32(unit)) / np.float32(1.1))
+    t = axes.across - _parting(u, lips.parting) * unit - drop
     level: Float32Array | None = None
     if pose.flatter:
-        level = _levelling(u, lips.parting) * np.float32(pose.flatter * unit) * weight
+        level = _levelling(u, lips.parting) * np.float32(pose.flatter * unit) * axes.weight
         t = t - level
-    lens = _lens(u / pose.aperture, pose.roundness) * weight
-    full = lens
+    full = _lens(u / pose.aperture, pose.roundness)
+    lens = full * axes.weight
     own = OwnOpening.of(lips, u, unit) if pose.whole else None
     if own is not None:
         lens = own.beyond(lens, pose.gap)
-    below = t - pose.lower * lens
-    above = -pose.upper * lens - t
-    toward_jaw = smoothstep(below / (_LIP_DEPTH * unit))
-    sink = drop + pose.lower * (lens + (jaw - lens) * toward_jaw)
-    sink *= 1 - (1 - _CHIN_SHARE) * smoothstep(below / (_CHIN * unit))
-    rise = (drop - pose.upper * lens) * (1 - smoothstep(above / (_UPPER_REACH * unit)))
-    swell = np.exp(-np.square(t / (0.5 * unit)) - 1.5 * u * u) * np.clip(t, -0.6 * unit, 0.6 * unit) * weight
-    vertical = np.where(t > (pose.lower - pose.upper) / 2 * lens, sink, rise) + pose.protrusion * swell
+    vertical = _vertical(axes, u, t, lens, drop, pose, unit)
     if level is not None:
         vertical = vertical + level * np.exp(-np.square(t / (_LEVEL_REACH * unit)))
-
-    def source_of(vertical: Float32Array) -> tuple[Float32Array, Float32Array]:
-        cos, sin = np.float32(math.cos(face.mouth.angle)), np.float32(math.sin(face.mouth.angle))
-        x0, y0, x1, y1 = bounds
-        columns, rows = np.arange(x0, x1, dtype=np.float32)[None], np.arange(y0, y1, dtype=np.float32)[:, None]
-        return columns - (cos * sideways - sin * vertical), rows - (sin * sideways + cos * vertical)
-
+    # 3. lips that were apart come together
     meeting = None
     if own is not None:
-        moved, meeting = meet_lips(own, u, t, lens, full, pose, unit, weight, source_of(vertical))
+        at = MouthPlaces(u, t, axes.above, axes.below)
+        between = _source_of(face, bounds, sideways, vertical)
+        moved, meeting = meet_lips(own, at, lens, full, pose, unit, between)
         vertical = vertical + moved
-    map_x, map_y = source_of(vertical)
-    return Field(
-        map_x=map_x,
-        map_y=map_y,
-        u=u,
-        depth=t + pose.upper * lens,
-        height=pose.gap * lens,
-        meeting=meeting,
-    )
+    map_x, map_y = _source_of(face, bounds, sideways, vertical)
+    return Field(map_x, map_y, u, depth=t + pose.upper * lens, height=pose.gap * lens, meeting=meeting)
 
 
-def _axes(face: FaceSample, bounds: tuple[int, int, int, int]) -> tuple[Float32Array, Float32Array, Float32Array]:
-    """Return each pixel's place along and across the mouth's axis, in pixels, and how freely it may move (1 to 0)."""
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """Where the pixels of a rectangle lie; float32, [h, w] or what spreads to it, in pixels.
+
+    Attributes:
+        along, across: From the middle of the mouth, along its axis and across it.
+        above, below: To the upper and the lower edge of the reach, across the axis.
+        weight: How freely each may move, 1 to 0 at the edge of the reach.
+    """
+
+    along: Float32Array
+    across: Float32Array
+    above: Float32Array
+    below: Float32Array
+    weight: Float32Array
+
+
+def _axes(face: FaceSample, bounds: tuple[int, int, int, int]) -> _Axes:
     mouth, reach = face.mouth, preview_reach(face)
     x0, y0, x1, y1 = bounds
     dx = np.arange(x0, x1, dtype=np.float32)[None] + np.float32(0.5 - mouth.cx)
     dy = np.arange(y0, y1, dtype=np.float32)[:, None] + np.float32(0.5 - mouth.cy)
     cos, sin = np.float32(math.cos(mouth.angle)), np.float32(math.sin(mouth.angle))
     along, across = dx * cos + dy * sin, dy * cos - dx * sin
-    drop = math.hypot(reach.cx - mouth.cx, reach.cy - mouth.cy)
-    distance = np.square(along / np.float32(reach.along))
-    distance += np.square((across - np.float32(drop)) / np.float32(reach.across))
-    return along, across, smoothstep((1 - distance) / np.float32(0.75))
+    drop = np.float32(math.hypot(reach.cx - mouth.cx, reach.cy - mouth.cy))
+    sides = np.square(along / np.float32(reach.along))
+    half = np.float32(reach.across) * np.sqrt(np.maximum(1 - sides, 0))
+    distance = sides + np.square((across - drop) / np.float32(reach.across))
+    return _Axes(
+        along,
+        across,
+        above=np.maximum(across - drop + half, 0),
+        below=np.maximum(drop + half - across, 0),
+        weight=smoothstep((1 - distance) / np.float32(0.75)),
+    )
+
+
+def _sideways(axes: _Axes, pose: Pose, unit: float, half_width: float) -> tuple[Float32Array, Float32Array]:
+    """Return how far each pixel moves along the axis, and where on the mouth it then is, in half widths."""
+    fall_down = np.exp(-np.square((axes.across - 0.1 * unit) / (0.7 * unit)))
+    sideways = axes.along * (pose.stretch / (1 + pose.stretch)) * axes.weight * fall_down
+    sideways *= _bell(axes.along, 1.7 * max(unit, half_width))
+    return sideways, (axes.along - sideways) / half_width
+
+
+def _vertical(
+    axes: _Axes, u: Float32Array, t: Float32Array, lens: Float32Array, drop: Float32Array, pose: Pose, unit: float
+) -> Float32Array:
+    """Return how far down each pixel moves when the lips part, and chin and cheeks follow."""
+    jaw = _bell(axes.along, _JAW_REACH * unit) * axes.weight
+    below = t - pose.lower * lens
+    above = -pose.upper * lens - t
+    toward_jaw = smoothstep(below / (_LIP_DEPTH * unit))
+    sink = drop + pose.lower * (lens + (jaw - lens) * toward_jaw)
+    sink *= 1 - (1 - _CHIN_SHARE) * smoothstep(below / (_CHIN * unit))
+    rise = (drop - pose.upper * lens) * (1 - smoothstep(above / (_UPPER_REACH * unit)))
+    swell = np.exp(-np.square(t / (0.5 * unit)) - 1.5 * u * u) * np.clip(t, -0.6 * unit, 0.6 * unit) * axes.weight
+    vertical = np.where(t > (pose.lower - pose.upper) / 2 * lens, sink, rise) + pose.protrusion * swell
+    return np.asarray(vertical, np.float32)
+
+
+def _source_of(
+    face: FaceSample, bounds: tuple[int, int, int, int], sideways: Float32Array, vertical: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    """Return where in the crop pixels come from that move so far along the mouth's axis and across it: x and y."""
+    cos, sin = np.float32(math.cos(face.mouth.angle)), np.float32(math.sin(face.mouth.angle))
+    x0, y0, x1, y1 = bounds
+    columns, rows = np.arange(x0, x1, dtype=np.float32)[None], np.arange(y0, y1, dtype=np.float32)[:, None]
+    return columns - (cos * sideways - sin * vertical), rows - (sin * sideways + cos * vertical)
 
 
 def _parting(u: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:

@@ -195,6 +195,25 @@ def test_lips_meet_whatever_the_source_shows(teeth: float, press: float) -> None
     assert teeth < 10 or measure_opening(face, MOUTH) > 0.1
 
 
+def test_lips_meet_over_a_tongue_as_red_as_they_are() -> None:
+    face = drawn_face(teeth=24.0)
+    x, y = int(MOUTH.cx), int(MOUTH.cy)
+    cv2.ellipse(face, (x, y + 4), (22, 11), 0, 0, 360, (40, 16, 16), -1)  # upper teeth are left above it
+    cv2.ellipse(face, (x, y + 6), (14, 8), 0, 0, 360, (170, 96, 92), -1)
+    assert measure_opening(face, MOUTH) > 0.2
+    assert measure_opening(say(face, press=1.0), MOUTH) < 0.05
+
+
+def test_lips_that_are_painted_dark_are_no_hollow() -> None:
+    skin, lips = (226, 190, 165), (120, 24, 36)
+    face = drawn_face(skin=skin, lips=lips)
+    closed = measure_opening(face, MOUTH)
+    cv2.ellipse(face, (int(MOUTH.cx), int(MOUTH.cy)), (24, 8), 0, 0, 360, (22, 8, 8), -1)
+    assert closed < 0.12
+    assert measure_opening(face, MOUTH) > 0.2
+    assert measure_opening(drawn_face(teeth=12.0, skin=skin, lips=lips), MOUTH) > 0.2
+
+
 def test_lips_that_meet_already_are_the_sources() -> None:
     face = drawn_face()
     assert np.array_equal(say(face), face)
