@@ -15,7 +15,19 @@ PACKAGE = Path(__file__).parents[3] / "musetalk"
 VISITOR, OWNER = Reader(), Reader(owner=True, downloads=True)
 READERS = (VISITOR, Reader(downloads=True), Reader(owner=True), OWNER)
 # Modules whose texts no page shows.
-_TERMINALS = ("cli", "batch", "console", "doctor", "upstream", "inspect", "options", "server", "plain_words", "check")
+_TERMINALS = (
+    "__main__",
+    "cli",
+    "batch",
+    "console",
+    "doctor",
+    "upstream",
+    "inspect",
+    "options",
+    "server",
+    "plain_words",
+    "check",
+)
 UNWANTED = re.compile(r"python -m|pip install|limits\.|--models-dir|--fps|HF_\w+|_source\.|_voice\.")
 
 
