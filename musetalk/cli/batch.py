@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import typer
 
 from musetalk.cli.options import CANCELLED, FAILED, cancel_on_signal
 from musetalk.cli.setting_options import with_settings
+from musetalk.utils.log_lines import logs_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _SHORT_OF = (("failed", "failed"), ("set aside", "set_aside"), ("not begun, or stopped", "stopped"))
 _MOST_TOLD = 20  # failures that are told at the end; the report has all
 _LINE_SECONDS = 10.0  # between lines on how far it is, where nothing ends
+_log = logging.getLogger(__name__)
 
 
 @with_settings()
@@ -232,6 +235,9 @@ class _Lines:
         self._say(text)
 
     def _say(self, text: str) -> None:
+        if logs_json():
+            _log.info("%s", text)
+            return
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 

@@ -485,7 +485,7 @@ class JobService:
             self._update(job, {**changes, "result": result}, to_disk=True)
             ended = self.store.newest(job)
             self._changed.notify_all()
-        log_event(_log, ended, f"{state}: {error}" if error else state, kind, seconds=ended.seconds)
+        log_event(_log, ended, f"{state}: {error}" if error else state, kind, seconds=round(ended.seconds or 0.0, 3))
 
     def _update(self, job: Job, changes: dict[str, object], *, to_disk: bool) -> None:
         """Change a job; a record that cannot be written (the disk is full, the folder is gone) stops no render."""
