@@ -96,6 +96,7 @@ class LipSync(Rendering):
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
         from musetalk.avatars import bundle, create, manifest  # noqa: PLC0415 - no render needs them
+        from musetalk.avatars.settings import kept_values  # noqa: PLC0415
 
         settings, run = settings or RenderSettings(), RenderRun(on_progress, cancel)
         name = manifest.check_name(Path(folder).name if name is None else name)
@@ -107,8 +108,11 @@ class LipSync(Rendering):
             draft = create.AvatarDraft(probed, made, run)
             for one in wanted:
                 with self._process_tuned(one.backend), self._loader.turn(one, run), ends_by(run.cancel.check):
-                    self._loader.work(partial(draft.add, settings=one), one, run, draft.findings)
-            draft.finish(name, wanted[0])
+                    add = partial(
+                        draft.add, backend=one.backend, wanted=one.plan, finish=one.finish, seed=one.network.seed
+                    )
+                    self._loader.work(add, one, run, draft.findings)
+            draft.finish(name, kept_values(wanted[0]))
         return bundle.open_avatar(Path(folder))  # it is there: nothing takes it back any more
 
     def speak(
@@ -140,7 +144,7 @@ class LipSync(Rendering):
         avatar.check(settings)
         wanted = Wanted.of(avatar.source, voice, out, settings, resume)
         uses = self.files(wanted.video, wanted.voice, wanted.out, settings) + avatar.uses
-        wanted = replace(wanted, findings=avatar.findings(settings), avatar=avatar.id)
+        wanted = replace(wanted, findings=avatar.findings(settings.network.seed, settings.face), avatar=avatar.id)
         _, report = self._render(wanted, uses, RenderRun(on_progress, cancel))
         assert report is not None  # noqa: S101 - all of it was wanted
         return replace(report, avatar=avatar.name, avatar_id=avatar.id)
@@ -354,7 +358,7 @@ class LipSync(Rendering):
 
         run = run or RenderRun()
         avatar.check(settings)
-        findings = avatar.findings(settings)
+        findings = avatar.findings(settings.network.seed, settings.face)
         settings, _ = self._chosen(settings, run, findings)
         wanted, finish = settings.plan, settings.finish
         with temporary_folder(folder) as job, ExitStack() as leases:  # no turn on the device: live sessions share it

@@ -54,7 +54,11 @@ class AvatarWork:
         with shown_progress() as show, temporary_folder(Path(tempfile.gettempdir())) as temporary:
             made = create(task.video, temporary / "avatar", settings, on_progress=show, cancel=cancel)
             chosen = made.settings_with(self._values(_RUNS))
-            info = replace(upstream_info(made, chosen), avatar_id=task.name, video_path=str(task.video))
+            info = replace(
+                upstream_info(made, chosen.backend, chosen.face, chosen.bbox_shift),
+                avatar_id=task.name,
+                video_path=str(task.video),
+            )
             to = task.folder
             notes = export_to(
                 self._engine, made, to, chosen, info=info, replace=task.replace, on_progress=show, cancel=cancel

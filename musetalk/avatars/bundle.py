@@ -93,9 +93,9 @@ class Avatar:
             return None
         return GivenCropsFile(self.folder / prepared.crops, self.folder / prepared.masks, (source.width, source.height))
 
-    def findings(self, settings: RenderSettings) -> AvatarFindings:
-        """Return what it knows, for one render with these settings."""
-        return AvatarFindings(self, settings.network.seed, settings.face)
+    def findings(self, seed: int | None, face: FaceChoice) -> AvatarFindings:
+        """Return what it knows, for one render; see `AvatarFindings`."""
+        return AvatarFindings(self, seed, face)
 
 
 class AvatarFindings:

@@ -14,7 +14,6 @@ import numpy as np
 from musetalk.avatars.bundle import file_facts, source_digest
 from musetalk.avatars.latents import LatentsFile, LatentsWriter
 from musetalk.avatars.manifest import FACES, LABELS, SOURCE, check_name, make_manifest
-from musetalk.avatars.settings import kept_values
 from musetalk.backends.types import EncodesCrops
 from musetalk.errors import PATH, AvatarError, BackendError, write_error
 from musetalk.faces.parsing.label_store import LabelStore
@@ -31,7 +30,7 @@ from musetalk.pipeline.cropping import crop_from
 from musetalk.pipeline.findings import KnownDetector, Reading
 from musetalk.pipeline.prepare import RenderPlan, passing_notes, prepare
 from musetalk.progress import CancelToken, RenderRun
-from musetalk.settings import RenderSettings
+from musetalk.settings import FinishSettings, PlanSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.files import readable, whole_folder
 from musetalk.utils.stopping import left_alone
@@ -77,24 +76,29 @@ class AvatarDraft:
         """What is known so far; None: nothing is."""
         return None if self._faces is None else self
 
-    def add(self, components: Components, settings: RenderSettings) -> None:
+    def add(
+        self, components: Components, backend: str, wanted: PlanSettings, finish: FinishSettings, seed: int | None
+    ) -> None:
         """Prepare the source for a backend; on return nothing is left of what it was prepared with.
 
         Args:
             components: Of the backend; leased with this draft's findings.
-            settings: Of the render that speaking with it will be.
+            backend: What it is called.
+            wanted: What speaking with it will decide before its first frame.
+            finish: What it will do to generated faces.
+            seed: With which latents are sampled; None: they are their mode.
 
         Raises:
             BackendError: The backend cannot work.
             FaceError: The source shows no face.
         """
         if components.fallback_reason:
-            raise BackendError(f"nothing can be prepared for {settings.backend}: {components.fallback_reason}")
+            raise BackendError(f"nothing can be prepared for {backend}: {components.fallback_reason}")
         number, run = len(self._backends) + 1, self.run
         work = self.folder.with_name(f"work-{number}")
         work.mkdir()
-        timeline = plan_source(self.source.frame_count, settings.length)
-        wanted, finish, found = settings.plan, settings.finish, self.findings
+        timeline = plan_source(self.source.frame_count, wanted.inputs.length)
+        found = self.findings
         plan = prepare(self.source, None, timeline, components, wanted, finish, folder=work, run=run, findings=found)
         if self._faces is None:
             self._passing.add(note_on_shortening(self.source, plan.source.frame_count))
@@ -111,18 +115,18 @@ class AvatarDraft:
                 "five": reading.five,
                 "parsed": self._keep_parsed(plan.session.cropper.parsed, components, number),
                 "latents": self._keep_latents(plan, number),
-                "seed": settings.network.seed,
+                "seed": seed,
                 "crops": None,
                 "masks": None,
             }
         )
 
-    def finish(self, name: str, settings: RenderSettings) -> None:
+    def finish(self, name: str, kept: Mapping[str, Any]) -> None:
         """Complete the folder.
 
         Args:
             name: Of the avatar.
-            settings: That it keeps; their backend is the first that was prepared.
+            kept: The settings that it keeps, see `kept_values`; their backend is the first that was prepared.
 
         Raises:
             OutputError: It cannot be written.
@@ -143,7 +147,7 @@ class AvatarDraft:
                 called=source.path.name,
                 detector=self._detector,
                 backends=self._backends,
-                settings=settings,
+                kept=kept,
                 notes=[note for note in run.warnings if note not in self._passing],
                 cancel=run.cancel,
             )
@@ -246,7 +250,7 @@ def complete_folder(
     called: str,
     detector: str,
     backends: Sequence[Mapping[str, Any]],
-    settings: RenderSettings,
+    kept: Mapping[str, Any],
     notes: Sequence[str],
     cancel: CancelToken,
 ) -> None:
@@ -261,7 +265,7 @@ def complete_folder(
         called: What its file was called.
         detector: What found the faces.
         backends: What was prepared, see `PreparedBackend`.
-        settings: That the avatar keeps.
+        kept: The settings that the avatar keeps, see `kept_values`.
         notes: What the user should know, a sentence each.
         cancel: Ends it.
 
@@ -284,7 +288,7 @@ def complete_folder(
                 "frames": source.frame_count,
                 "sound": source.has_sound,
             },
-            "settings": kept_values(settings),
+            "settings": kept,
             "detector": detector,
             "backends": [*backends],
             "notes": [readable(note) for note in notes],

@@ -116,7 +116,7 @@ def export_to(
     from musetalk.utils.stopping import ends_by  # noqa: PLC0415
 
     run = RenderRun(on_progress, cancel)
-    info = info or upstream_info(avatar, settings)
+    info = info or upstream_info(avatar, settings.backend, settings.face, settings.bbox_shift)
     check_place(folder, replace=replace)
     with engine.preparing_avatar(avatar, settings, Path(tempfile.gettempdir()), run) as plan, ends_by(run.cancel.check):
         export_avatar(plan, info, folder, run=run, replace=replace)

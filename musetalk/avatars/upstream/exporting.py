@@ -22,29 +22,31 @@ from musetalk.faces.crops.crop import BoxCropTransform, CropTransform, square_ar
 from musetalk.media.reader import read_frames
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.progress import RenderRun
-from musetalk.settings import RenderSettings
+from musetalk.settings import FaceChoice
 from musetalk.utils.arrays import Float32Array, UInt8Array
 
 _EXPAND = 1.5  # side of the square over which MuseTalk's masks lie, as a multiple of the crop's longer side
 
 
-def upstream_info(avatar: Avatar, settings: RenderSettings) -> UpstreamInfo:
+def upstream_info(avatar: Avatar, backend: str, face: FaceChoice, bbox_shift: int) -> UpstreamInfo:
     """Return the facts that MuseTalk keeps of an avatar.
 
     Args:
         avatar: The avatar.
-        settings: That it would speak with.
+        backend: What would paint it.
+        face: Whose face.
+        bbox_shift: See `CropSettings`.
 
     Raises:
         SettingsError: Another backend would paint, or more than one face: MuseTalk keeps one of each frame.
     """
-    version = next((version for version, name in BACKENDS.items() if name == settings.backend), None)
+    version = next((version for version, name in BACKENDS.items() if name == backend), None)
     if version is None:
-        problem = f"MuseTalk's cache is for MuseTalk, not for {settings.backend}"
+        problem = f"MuseTalk's cache is for MuseTalk, not for {backend}"
         raise SettingsError(problem, f"choose {' or '.join(BACKENDS.values())}", names=["backend"])
-    if settings.face == "all":
+    if face == "all":
         raise SettingsError("MuseTalk's cache holds one face", "choose one of them", names=["face"])
-    return UpstreamInfo(avatar.name, avatar.manifest.source.name, settings.bbox_shift, version)
+    return UpstreamInfo(avatar.name, avatar.manifest.source.name, bbox_shift, version)
 
 
 def export_avatar(

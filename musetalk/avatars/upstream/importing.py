@@ -17,6 +17,7 @@ from musetalk.avatars.create import complete_folder, create_folder
 from musetalk.avatars.given_crops import GivenCropsWriter
 from musetalk.avatars.latents import LatentsWriter
 from musetalk.avatars.manifest import SOURCE, check_name
+from musetalk.avatars.settings import kept_values
 from musetalk.avatars.upstream.cache import CROP_SIZE, RATE, UpstreamAvatar, UpstreamFrame, Version
 from musetalk.backends.latent.generator import crop_digest
 from musetalk.errors import AvatarError, SettingsError
@@ -99,7 +100,7 @@ def import_avatar(
             called=Path(cache.info.video_path).name or cache.folder.name,
             detector=DETECTOR,
             backends=[prepared],
-            settings=settings,
+            kept=kept_values(settings),
             notes=draft.notes(),
             cancel=run.cancel,
         )

@@ -43,7 +43,10 @@ def test_crops_masks_latents_and_pictures_are_taken_over(tmp_path: Path, version
     assert (source.width, source.height, source.fps, source.frames) == (96, 80, "30000/1001", 5)
     assert (source.name, source.sound) == ("in.mp4", False)
     pictures = decode(avatar.source)
-    crops, latents = avatar.given_crops(backend), avatar.findings(avatar.settings).latents(backend)
+    crops, latents = (
+        avatar.given_crops(backend),
+        avatar.findings(avatar.settings.network.seed, avatar.settings.face).latents(backend),
+    )
     assert crops is not None and isinstance(latents, LatentsFile)
     for number in range(5):
         theirs = picture(number)[:, :, ::-1]
