@@ -44,9 +44,9 @@ SECONDS = 60
 PART = 250
 LENGTHS = (50, 125, 250, 500)
 SETTINGS = RenderSettings(backend="preview")
-INTRO = f"""A render of {SECONDS} s (the sample that ships, 640x360 at 25 frames/s, `preview`; six parts of {PART} frames) is
-stopped at a moment drawn evenly from how long it takes, and started again. Equal: decoded frames and sound, with their
-times, have the digest of a render that was never stopped. Lost: frames that had been rendered, and were again.
+INTRO = f"""A render of {SECONDS} s (the sample that ships, 640x360 at 25 frames/s, `preview`; parts of {PART} frames)
+is stopped at a moment drawn evenly from how long it takes, and started again. Equal: decoded frames and sound, with
+their times, have the digest of a render that was never stopped. Lost: frames that had been rendered, and were again.
 """
 
 
@@ -169,7 +169,7 @@ def _costs(video: Path) -> list[tuple[str, ...]]:
     with closing(decode(source, 0, source.frame_count)) as frames:
         held = [frame.copy() for frame in islice(frames, 500)]
     single = _encoded(held, source.fps, len(held), video.parent)
-    rows = [("one encoder", f"{single[0]:.2f}", "", f"{single[1] / 1e6:.2f}", "")]
+    rows: list[tuple[str, ...]] = [("one encoder", f"{single[0]:.2f}", "", f"{single[1] / 1e6:.2f}", "")]
     for length in LENGTHS:
         seconds, size = _encoded(held, source.fps, length, video.parent)
         more, larger = seconds / single[0] - 1, size / single[1] - 1

@@ -62,6 +62,11 @@ class Wanted:
     avatar: str = ""
     numbers: range | None = None
 
+    @property
+    def place(self) -> Path:
+        """The file beside which its parts lie."""
+        return self.resume.beside or self.out
+
     @classmethod
     def of(
         cls, video: Path, voice: Path, out: Path, settings: RenderSettings | None, resume: ResumeOptions | None
@@ -111,7 +116,7 @@ class Rendering:
             parts, identity = self._parts_of(wanted, settings, preflight, run)
             with (
                 open_part_folder(
-                    out, parts, identity, shared=wanted.numbers is not None, fresh=wanted.resume.fresh
+                    wanted.place, parts, identity, shared=wanted.numbers is not None, fresh=wanted.resume.fresh
                 ) as kept,
                 self._loader.turn(settings, run, findings),
             ):
@@ -160,7 +165,7 @@ class Rendering:
         self, wanted: Wanted, settings: RenderSettings, preflight: Preflight, run: RenderRun
     ) -> tuple[RenderParts, Identity]:
         """Say of which parts a render is, and what decides what they hold; its backend is chosen."""
-        options, source, voice, out = wanted.resume, preflight.source, wanted.voice, wanted.out
+        options, source, voice, out = wanted.resume, preflight.source, wanted.voice, wanted.place
         length = part_length(options.part_frames, source.fps, settings.encoder)
         facts = partial(identity_of, weights=self._weights(settings), avatar=wanted.avatar, cancel=run.cancel)
         identity = facts(source, voice, out, settings, part_frames=length, threads=options.threads)

@@ -25,6 +25,7 @@ from musetalk.presenter.spoken import speak
 from musetalk.presenter.static import write_static
 from musetalk.presenter.talk_files import write_talk_files
 from musetalk.progress import CancelToken, ProgressCallback, noop
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import AUTO, RenderSettings
 from musetalk.tts.notes import without_notes
 from musetalk.utils.files import fitting_name, put_in_place, temporary_folder, whole_file
@@ -78,7 +79,7 @@ def present(
         chosen = _settings(source, merged(values, files.settings))
         made, static, report = folder / f"talk{out.suffix.lower()}", "", None
         try:
-            report = _render(engine, source, spoken.sound, made, chosen, on_progress, cancel)
+            report = _render(engine, source, spoken.sound, made, chosen, on_progress, cancel, ResumeOptions(beside=out))
         except (BackendError, FaceError) as error:
             if not options.allow_static:
                 raise
@@ -115,10 +116,11 @@ def _render(
     settings: RenderSettings,
     on_progress: ProgressCallback | None,
     cancel: CancelToken,
+    resume: ResumeOptions,
 ) -> RenderReport:
     if isinstance(source, Avatar):
-        return engine.speak(source, voice, out, settings, on_progress=on_progress, cancel=cancel)
-    return engine.render(source, voice, out, settings, on_progress=on_progress, cancel=cancel)
+        return engine.speak(source, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=resume)
+    return engine.render(source, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=resume)
 
 
 def check_script(script: Script, *, all_shown: bool) -> tuple[str, ...]:

@@ -21,11 +21,14 @@ class ResumeOptions:
         part_frames: About how many frames a part has.
         encoder_threads: Of x264, whose bits depend on their number: where machines of several sizes make parts of one
             render, it is to be the same on all; None: as many as fit this one.
+        beside: The file for which the output is made, where it is made in a temporary folder: the parts lie beside that
+            one, and stay. None: it is the output.
     """
 
     fresh: bool = False
     part_frames: int = PART_FRAMES
     encoder_threads: int | None = None
+    beside: Path | None = None
 
     @property
     def threads(self) -> int:
