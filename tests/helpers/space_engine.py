@@ -21,6 +21,7 @@ from musetalk.media.types import Source
 from musetalk.pipeline.preflight import Preflight
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import RenderSettings, SourceSettings
 from tests.helpers.reports import some_report
 
@@ -55,6 +56,7 @@ class FakeEngine(LipSync):
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         assert settings is not None and on_progress is not None and cancel is not None
         out.write_text("half")

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from musetalk.errors import Cancelled, DiskSpaceError, OutputError
-from musetalk.pipeline.report import RenderReport, Resumed
+from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressEvent
+from musetalk.resume.identity import Identity
 from musetalk.resume.part_folder import PartFolder, open_part_folder, sweep_parts
 from musetalk.resume.types import RenderParts
+from musetalk.settings import RenderSettings
 from tests.helpers.media import ffmpeg, numbered_frames, tone, write_video, write_wav
 from tests.helpers.numbered import OPTIONS, PART, SETTINGS, Inverter, engine
 from tests.helpers.programs import HANG_SECONDS
@@ -90,7 +92,8 @@ def test_a_stopped_render_goes_on(
 ) -> None:
     out, notes = tmp_path / "out.mp4", list[str]()
     if how == "stop":
-        stopped(film, voice, out)
+        stopped(film, voice, out, 15)
+        stopped(film, voice, out, 35)  # which took over what the first one had made
     elif how == "disk":
         with monkeypatch.context() as patch, pytest.raises(DiskSpaceError):
             full_disk(patch)
@@ -120,24 +123,16 @@ def run(film: Path, voice: Path, out: Path, what: str) -> int:
     return subprocess.run(command, check=False, timeout=HANG_SECONDS).returncode
 
 
-def test_a_killed_render_goes_on(film: Path, voice: Path, whole: tuple[RenderReport, bytes], tmp_path: Path) -> None:
-    out = tmp_path / "out.mp4"
-    assert run(film, voice, out, "kill 37") == -9
-    report = engine().render(film, voice, out, SETTINGS, resume=OPTIONS)
-    assert report.resumed is not None
-    assert report.resumed.taken_over == 3
-    assert content(out) == whole[1]
-    assert list(tmp_path.iterdir()) == [out]
-
-
-def test_two_processes_make_parts_and_one_joins(
+def test_what_a_killed_render_left_others_may_complete_and_one_joins(
     film: Path, voice: Path, whole: tuple[RenderReport, bytes], tmp_path: Path
 ) -> None:
     out, made_by = tmp_path / "out.mp4", engine()
     parts = made_by.parts(film, voice, out, SETTINGS, resume=OPTIONS)
     assert (parts.count, parts.frames, parts.length) == (5, FRAMES, PART)
-    assert made_by.render_parts(film, voice, out, SETTINGS, numbers=range(2), resume=OPTIONS) == parts
-    assert run(film, voice, out, "parts 2") == 0
+    assert run(film, voice, out, "kill 37") == -9
+    assert len(parts_beside(out)) == 3
+    assert made_by.render_parts(film, voice, out, SETTINGS, numbers=range(2, 4), resume=OPTIONS) == parts
+    assert run(film, voice, out, "parts 3") == 0
     assert not out.exists()
     report = made_by.render(film, voice, out, SETTINGS, resume=OPTIONS)
     assert report.resumed is not None
@@ -145,6 +140,7 @@ def test_two_processes_make_parts_and_one_joins(
     assert content(out) == whole[1]
     assert report.measures == whole[0].measures
     assert report.spans == whole[0].spans
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("what", ["part", "record", "head"])
@@ -165,12 +161,12 @@ def test_what_is_damaged_is_made_anew(
 
 def test_one_output_is_made_by_one_render_at_a_time(film: Path, voice: Path, tmp_path: Path) -> None:
     out, made_by = tmp_path / "out.mp4", engine()
-    others = replace_backend_of_settings()
+    others = SETTINGS.model_copy(update={"measure": False})
     inside = list[str]()
 
-    def second(settings: object) -> None:
+    def second(settings: RenderSettings) -> None:
         with pytest.raises(OutputError) as refused:
-            engine().render(film, voice, out, settings, resume=OPTIONS)  # type: ignore[arg-type]
+            engine().render(film, voice, out, settings, resume=OPTIONS)
         inside.append(str(refused.value))
 
     def told(event: ProgressEvent) -> None:
@@ -182,10 +178,6 @@ def test_one_output_is_made_by_one_render_at_a_time(film: Path, voice: Path, tmp
     assert len(inside) == 2
     assert all(f"process {os.getpid()}" in said and "out.mp4" in said for said in inside)
     assert list(tmp_path.iterdir()) == [out]
-
-
-def replace_backend_of_settings() -> object:
-    return SETTINGS.model_copy(update={"measure": False})
 
 
 def test_other_settings_take_nothing_over_and_what_was_left_goes_with_the_finished_one(
@@ -211,22 +203,8 @@ def test_what_nobody_comes_back_to_is_swept_after_a_week(film: Path, voice: Path
     now = kept.stat().st_mtime
     sweep_parts(tmp_path, now + 6 * 86_400)
     assert kept.exists()
-    with open_part_folder(tmp_path / "x.mp4", RenderParts(kept, "", 1, 1), _Nothing(), shared=True):  # type: ignore[arg-type]
+    with open_part_folder(tmp_path / "x.mp4", RenderParts(kept, "", 1, 1), Identity({}), shared=True):
         sweep_parts(tmp_path, now + 8 * 86_400)
         assert kept.exists()
     sweep_parts(tmp_path, now + 8 * 86_400)
     assert not kept.exists()
-
-
-class _Nothing:
-    facts: dict[str, str] = {}  # noqa: RUF012
-
-
-def test_parts_of_two_stops_add_up(film: Path, voice: Path, whole: tuple[RenderReport, bytes], tmp_path: Path) -> None:
-    out = tmp_path / "out.mp4"
-    stopped(film, voice, out, 15)
-    stopped(film, voice, out, 35)
-    report = engine().render(film, voice, out, SETTINGS, resume=OPTIONS)
-    assert isinstance(report.resumed, Resumed)
-    assert report.resumed.taken_over == 3
-    assert content(out) == whole[1]

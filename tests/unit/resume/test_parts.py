@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musetalk.media.probe import probe_source
+from musetalk.progress import CancelToken
+from musetalk.resume.identity import identity_of
+from musetalk.resume.types import RenderParts, part_length
+from musetalk.settings import EncoderSettings, Limits, RenderSettings
+
+
+@given(frames=st.integers(1, 5000), length=st.integers(2, 600))
+def test_parts_cover_each_frame_once(frames: int, length: int) -> None:
+    parts = RenderParts(Path(), "", frames, length)
+    assert [frame for number in range(parts.count) for frame in parts.range_of(number)] == list(range(frames))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fps", "length"),
+    [(None, 25, 250), (0.4, 25, 250), (4, 25, 200), (60, 25, 1500), (0.01, 25, 250), (0.7, 30, 252)],
+)
+def test_parts_end_where_key_frames_are_anyhow(seconds: float | None, fps: int, length: int) -> None:
+    assert part_length(250, Fraction(fps), EncoderSettings(keyframe_seconds=seconds)) == length
+
+
+def test_the_key_is_of_what_files_hold_and_of_nothing_that_is_not_seen(clip: Path, voice: Path, tmp_path: Path) -> None:
+    source = probe_source(clip, Limits())
+
+    def key(spoken: Path = voice, out: str = "out.mp4", threads: int = 2, **values: object) -> str:
+        settings = RenderSettings.parse({"backend": "preview", **values})
+        identity = identity_of(
+            source,
+            spoken,
+            tmp_path / out,
+            settings,
+            weights=tmp_path.glob("*.pth"),
+            avatar="",
+            part_frames=250,
+            threads=threads,
+            cancel=CancelToken(),
+        )
+        return identity.key
+
+    moved = tmp_path / "moved.wav"
+    moved.write_bytes(voice.read_bytes())
+    words, other = tmp_path / "words.srt", tmp_path / "other.srt"
+    words.write_text("one")
+    other.write_text("one")
+    same = key()
+    assert same == key(moved)
+    assert same == key(max_slowdown=3, coords_dir=tmp_path, use_saved_coords=True, limits={"max_seconds": 99})
+    assert key(captions=words) == key(captions=other)
+    other.write_text("two")
+    assert key(captions=words) != key(captions=other)
+    moved.write_bytes(voice.read_bytes()[:-2])
+    others = [key(moved), key(out="b.mp4"), key(threads=3), key(encoder={"crf": 30}), key(captions=words), key(fps=50)]
+    (tmp_path / "weights.pth").write_text("weights")
+    assert len({same, *others, key()}) == 8
