@@ -112,7 +112,7 @@ def delete(avatar: Named, avatars_dir: AvatarsDir = None) -> None:
     typer.echo(f"{AvatarStore(avatars_dir).delete(avatar)}: deleted")
 
 
-@with_settings(without=(*decided(), *_COORDS))
+@with_settings(without=(*decided(), *_COORDS), decided_by="the avatar")
 def speak(
     *,
     avatar: Named,

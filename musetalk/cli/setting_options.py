@@ -19,12 +19,13 @@ _UNSAID = object()
 
 
 def with_settings(
-    *, without: Collection[str] = (), model: type[BaseModel] = RenderSettings
+    *, without: Collection[str] = (), decided_by: str = "this command", model: type[BaseModel] = RenderSettings
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for each setting, in panels by theme, and `--set` for any of them.
 
     Args:
-        without: Settings that the command decides itself, by their dotted names.
+        without: Settings that are decided already, by their dotted names.
+        decided_by: What decides them, in words.
         model: Whose settings they are.
 
     Returns:
@@ -43,7 +44,7 @@ def with_settings(
         def with_options(**values: Any) -> None:  # noqa: ANN401 - whatever options hold
             said = {field.name: _said(field, values) for field in fields}
             settings = values_of(said, values.pop(_FURTHER), renamed)
-            _refuse(settings, without)
+            _refuse(settings, without, decided_by)
             command(**values, settings=settings)
 
         with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -53,8 +54,8 @@ def with_settings(
     return decorate
 
 
-def _refuse(settings: Mapping[str, Any], decided: Collection[str]) -> None:
-    """Make sure that nothing is said that the command decides itself, as `--set` may.
+def _refuse(settings: Mapping[str, Any], decided: Collection[str], decided_by: str) -> None:
+    """Make sure that nothing is said that is decided already, as `--set` may.
 
     Raises:
         SettingsError: Something is.
@@ -64,7 +65,7 @@ def _refuse(settings: Mapping[str, Any], decided: Collection[str]) -> None:
         for part in name.split("."):
             within = within.get(part, _UNSAID) if isinstance(within, Mapping) else _UNSAID
         if within is not _UNSAID:
-            raise SettingsError(f'the setting "{name}" is decided by this command', "leave it out", names=(name,))
+            raise SettingsError(f'the setting "{name}" is decided by {decided_by}', "leave it out", names=(name,))
 
 
 def option_context(model: type[BaseModel] = RenderSettings) -> dict[str, Any]:

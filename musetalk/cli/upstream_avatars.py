@@ -55,7 +55,7 @@ def import_cache(
         typer.echo(f"  note: {note}")
 
 
-@with_settings(without=(*decided(), *_SPOKEN))
+@with_settings(without=(*decided(), *_SPOKEN), decided_by="the avatar")
 def export_cache(
     *,
     avatar: Named,
