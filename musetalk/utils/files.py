@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from musetalk.errors import PATH, MuseTalkError, OutputError, one_line, write_error
@@ -136,25 +135,23 @@ def remove_file(path: Path) -> None:
 def whole_file(path: Path, unwritable: Callable[[Path, OSError], OutputError] = _unwritable) -> Iterator[Path]:
     """Where to write a file that is to appear at `path` whole or not at all: beside it, with the same ending.
 
-    It gets its name when the `with` block ends, and goes where that fails. Its name until then is short, so that it
-    can be made wherever `path` can.
+    It gets its name when the `with` block ends, and goes where that fails. Until then it lies in a folder of its own,
+    which goes when somebody makes another one there if this process is killed; see `held_folder`.
 
     Args:
-        path: The file; what is there is replaced.
+        path: The file; what is there is replaced. Its folder is there.
         unwritable: What to say where it cannot be written.
 
     Raises:
         OutputError: It cannot be written.
     """
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}{_ending(path)}")
     try:
-        yield partial
-        put_in_place(partial, path, unwritable)
+        with held_folder(path.parent) as folder:
+            made = folder / f"made{_ending(path)}"
+            yield made
+            put_in_place(made, path, unwritable)
     except OSError as error:
         raise unwritable(path, error) from error
-    finally:
-        with suppress(OSError):  # it has its name, or could never be made
-            partial.unlink()
 
 
 @contextmanager

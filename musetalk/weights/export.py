@@ -161,8 +161,11 @@ def _write_lean(original: Path, target: Path, used: tuple[str, ...], dtype: Lean
     tensors = _lean(load_state_dict(original), used, dtype)
     if not tensors:
         raise CheckpointError(f"{PATH} has none of the tensors that are used", "download it again", path=original)
+    try:
+        target.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unwritable(target, error) from error
     with whole_file(target, unwritable) as partial:
-        partial.parent.mkdir(exist_ok=True)
         save_file(tensors, partial, metadata=dict(said))
 
 

@@ -166,10 +166,12 @@ class FacePlan:
         """
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         size = np.array([self.frame_count, self.width, self.height], dtype=np.int64)
-        with whole_file(path, _unwritable) as partial:
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.savez_compressed(file, key=np.array(key), size=size, **arrays)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        with whole_file(path, _unwritable) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, key=np.array(key), size=size, **arrays)
 
     @classmethod
     def load(cls, path: Path, key: str) -> FacePlan:

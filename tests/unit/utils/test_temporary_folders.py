@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.utils.files import temporary_folder
+from musetalk.utils.files import temporary_folder, whole_file
 from musetalk.utils.temporary_folders import PREFIX, sweep
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
@@ -26,6 +26,15 @@ with temporary_folder(Path(sys.argv[1])) as folder:
     (folder / "work/pictures.raw").write_bytes(b"pictures")
     print(folder.name, flush=True)
     sys.stdin.read()
+"""
+WRITER = """
+import os
+import sys
+from pathlib import Path
+from musetalk.utils.files import whole_file
+with whole_file(Path(sys.argv[1])) as partial:
+    partial.write_bytes(b"half")
+    os._exit(9)
 """
 
 
@@ -62,6 +71,15 @@ def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path, monkey
             sweep(tmp_path)
             assert own.exists()
         assert not own.exists()
+
+
+def test_half_a_file_that_a_killed_process_left_goes_when_the_next_one_is_written(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / "out.txt")], check=False)
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(PREFIX) and [path.read_bytes() for path in left.iterdir()] == [b"half"]
+    with whole_file(tmp_path / "other.txt") as partial:
+        partial.write_bytes(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
 
 
 def test_a_folder_that_is_swept_before_it_is_held_is_made_again(
