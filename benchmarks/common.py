@@ -46,9 +46,14 @@ def make_voice(out: Path, *, seconds: float) -> Path:
 
 
 def render(video: Path, voice: Path, out: Path, *options: str) -> dict[str, Any]:
-    """Render in a process of its own, so that its memory is its own; returns the report."""
+    """Render in a process of its own, so that its memory is its own; returns the report.
+
+    It looks for faces itself, whatever other renders have found, unless the options say otherwise.
+    """
     report = out.with_suffix(".json")
     command = [sys.executable, "-m", "musetalk", "render", str(video), str(voice), "-o", str(out), "-q"]
+    if "--reuse" not in options:
+        command.append("--no-reuse")
     subprocess.run([*command, "--report", str(report), *options], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     result: dict[str, Any] = json.loads(report.read_text())
     return result

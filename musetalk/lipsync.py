@@ -17,6 +17,7 @@ from musetalk.media.probe import probe_voice, probe_wanted
 from musetalk.media.types import Source
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS
 from musetalk.pipeline.forecast import RenderKind
+from musetalk.pipeline.kept_findings import kept_for
 from musetalk.pipeline.leased_plan import plan_leased
 from musetalk.pipeline.preflight import Preflight, run_preflight
 from musetalk.pipeline.prepare import RenderPlan
@@ -287,6 +288,7 @@ class LipSync(Rendering):
                 folder=folder,
                 run=RenderRun(),
                 frame_steps=settings.all_frame_steps,
+                kept=kept_for(settings.coords_in(Path()), reuse=settings.reuse_findings),
             )
 
     def preview_frame(
@@ -335,11 +337,9 @@ class LipSync(Rendering):
         kind = RenderKind.of(settings, self.registry)
         with temporary_folder(folder) as job:
             preflight = self._preflight(video, voice, settings, kind, job, run)
-            lease, coords_dir = self._loader.lease(settings, run), settings.coords_in(folder)
-            with (
-                self._loader.turn(settings, run),
-                plan_leased(preflight, lease, settings.plan, settings.finish, job, coords_dir, run) as plan,
-            ):
+            lease = self._loader.lease(settings, run)
+            plan_of = partial(plan_leased, preflight, lease, settings.plan, settings.finish)
+            with self._loader.turn(settings, run), plan_of(job, run) as plan:
                 yield plan
 
     @contextmanager

@@ -188,6 +188,19 @@ class _Reached:
     next_picture: float = 0.0
 
 
+@dataclass(slots=True)
+class Reused:
+    """What a render took over from earlier ones.
+
+    Attributes:
+        frames: Source frames in which it did not look for faces.
+        faces: Faces that it did not parse.
+    """
+
+    frames: int = 0
+    faces: int = 0
+
+
 class RenderRun:
     """One render while it runs: where it reports to, what ends it, what it has noticed.
 
@@ -199,6 +212,7 @@ class RenderRun:
     def __init__(self, on_progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> None:
         self.cancel = cancel or CancelToken()
         self.clock = StageClock()
+        self.reused = Reused()
         self._on_progress = on_progress
         self._started = time.perf_counter()
         self._warnings: list[str] = []

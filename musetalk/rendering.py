@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.findings import Findings
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
 from musetalk.pipeline.forecast import CostBook, RenderKind, Work, slowdown
+from musetalk.pipeline.kept_findings import KeptFindings, kept_for
 from musetalk.pipeline.leased_plan import plan_leased
 from musetalk.pipeline.preflight import STEPS, Preflight, check_output, run_preflight
 from musetalk.pipeline.render import output_frames
@@ -136,9 +137,9 @@ class Rendering:
         """Render what was probed; on return nothing is left of what it was rendered with but what the loader keeps."""
         out, findings, backend = wanted.out, wanted.findings, self.registry.get(settings.backend)
         # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
-        lease, coords_dir = self._loader.lease(settings, run, findings), settings.coords_in(out.parent) or kept.folder
-        plan_of = partial(plan_leased, preflight, lease, settings.plan, settings.finish)
-        with plan_of(folder, coords_dir, run, findings) as plan:
+        lease = self._loader.lease(settings, run, findings)
+        preflight = replace(preflight, kept=preflight.kept or KeptFindings(kept.folder))
+        with plan_leased(preflight, lease, settings.plan, settings.finish, folder, run, findings) as plan:
             sound = None if wanted.numbers is not None else sound_of(plan, preflight.voice, settings.limits, run)
             opened = partial(open_outputs, sound=sound, threads=wanted.resume.threads, peak_mb=lambda: memory.mb)
             with opened(plan, out, settings.output, backend.notice, kept, run) as outputs:
@@ -158,7 +159,7 @@ class Rendering:
         ).with_resumed(outputs.parts.resumed)
         if findings is None and report.resumed is None:  # what was known already tells nothing of what renders cost
             work = Work.of(plan.source, float(plan.timeline.frame_count / plan.source.fps))
-            self.costs.learn(work, RenderKind.of(settings, self.registry), report, planned=not plan.saved)
+            self.costs.learn(work, RenderKind.of(settings, self.registry), report)
         return report
 
     def _parts_of(
@@ -192,7 +193,7 @@ class Rendering:
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads and writes, for callers that write files, too, such as a report."""
-        written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
+        written = output_files(out, settings.debug_dir, settings.coords_in(out.parent))
         return self.inputs(video, voice, settings) + written
 
     def _weights(self, settings: RenderSettings) -> tuple[Path, ...]:
@@ -236,13 +237,13 @@ class Rendering:
         known: bool = False,
     ) -> Preflight:
         """Probe the inputs; the voice is extracted into `folder`. `known`: faces are neither looked for nor parsed."""
-        wanted, steps = settings.inputs, settings.all_frame_steps
+        wanted, steps, place = settings.inputs, settings.all_frame_steps, settings.coords_in(folder.parent)
+        kept = None if known else kept_for(place, reuse=settings.reuse_findings)
         with ends_by(run.cancel.check), run.clock.measure("preflight"):
             run.emit("preflight", 0, STEPS)
             costs = self.costs.known(kind) or BESIDE_NETWORKS
-            if known:
-                costs = costs.model_copy(update={"plan": 0.0, "parse": 0.0})
-            found = run_preflight(video, voice, wanted, None, kind, costs, folder=folder, run=run, frame_steps=steps)
+            look = partial(run_preflight, video, voice, wanted, None, kind, costs.spared(1, 1) if known else costs)
+            found = look(folder=folder, run=run, frame_steps=steps, kept=kept)
             check_phonemes(settings.speech.phonemes, float(found.voice.seconds))
         return found
 

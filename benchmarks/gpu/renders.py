@@ -127,7 +127,7 @@ def _path(task: Task, size: tuple[int, int]) -> Path:
 def _render(task: Task, engine: LipSync, voices: list[Path], wanted: Wanted) -> None:
     network = {"device": task.device.type, **wanted.settings.get("network", {})}
     base = {"models_dir": task.models, "detector": {"name": "haar"}}
-    settings = RenderSettings.parse({**base, **wanted.settings, "network": network})
+    settings = RenderSettings.parse({**base, **wanted.settings, "network": network, "reuse_findings": False})
     out = task.folder / "out.mp4"
     for voice in voices:  # with the first it is loaded, and libraries choose kernels
         report = engine.render(_path(task, wanted.size), voice, out, settings)

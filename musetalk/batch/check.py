@@ -50,7 +50,7 @@ def check_rows(rows: Sequence[Row], engine: Inputs, beside: FileUses, *, reports
             continue
         _add(reads, input_files(row.source, row.voice).of(row.name).reads)
         debug, coords = settings.debug_dir, settings.coords_in(row.output.parent)
-        uses = output_files(row.source, row.output, debug, coords)
+        uses = output_files(row.output, debug, coords)
         if reports:
             uses = uses.writing(report_beside(row.output), "the report")
         writes |= dict.fromkeys(uses.of(row.name).writes)

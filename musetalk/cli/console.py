@@ -103,6 +103,9 @@ def describe(report: RenderReport, notice: str) -> str:
     if (resumed := report.resumed) is not None:
         there = counted(resumed.taken_over, "part")
         lines.append(f"  resumed: {there} of an earlier render taken over, {resumed.made} made")
+    if report.known_frames:
+        faces = f", {counted(report.known_faces, 'face')} parsed" if report.known_faces else ""
+        lines.append(f"  known from earlier renders: {counted(report.known_frames, 'frame')} searched{faces}")
     if report.avatar:
         lines.append(f"  spoken by the avatar {report.avatar} ({report.avatar_id[:12]})")
     if report.choice:

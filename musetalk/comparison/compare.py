@@ -149,7 +149,7 @@ def comparison_files(
     """
     uses = input_files(video, voice)
     for backend in backends:
-        uses += output_files(video, folder / f"{backend}.mp4", debug_dir, coords_dir)
+        uses += output_files(folder / f"{backend}.mp4", debug_dir, coords_dir)
     for name in (*shown, PLOTS, COMPARISON):
         uses = uses.writing(folder / name, name)
     return uses

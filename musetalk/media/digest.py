@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+from musetalk.media.timing.clock import FrameClock
 from musetalk.media.types import Source
 from musetalk.progress import CancelToken
 
@@ -40,3 +43,25 @@ def _add(path: Path, update: Callable[[bytes], object], cancel: CancelToken | No
             update(block)
             if cancel is not None:
                 cancel.check()
+
+
+def content_bytes(source: Source) -> int:
+    """Return how many bytes `content_digest` reads."""
+    return sum(path.stat().st_size for path in source.images or (source.path,))
+
+
+def reading_of(source: Source) -> str:
+    """Return how a source is read: with its content, all that its frames depend on, but for how many there are."""
+    clock = source.clock
+    shown = b"" if clock.pictures is None else hashlib.sha256(clock.pictures.tobytes()).digest()
+    facts = replace(
+        source,
+        path=Path(),
+        images=(),
+        notes=(),
+        clock=FrameClock(clock.fps, 0, (), None, ()),
+        sound_stream=None,
+        sound_timely=True,
+        sound_priming=Fraction(0),
+    )
+    return f"{facts!r} {shown.hex()}"

@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from glob import escape
 from pathlib import Path
 
 from musetalk.errors import MediaError, OutputError
@@ -15,7 +14,7 @@ from musetalk.media.containers.formats import IMAGE_SUFFIXES, picture_format
 from musetalk.utils.files import fitting_name, make_room_for, readable
 
 _WEIGHTS = "the weights"
-_KEY_DIGITS = 12  # of a plan's key, in the name of its file
+FINDINGS = ("faces", "labels")  # folders of what was found in sources, in that which keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,39 +108,25 @@ def input_files(video: Path, voice: Path, weights: Iterable[Path] = (), captions
     return FileUses((FileUse(video, "the source"), FileUse(voice, "the voice"), *read))
 
 
-def output_files(video: Path, out: Path, debug_dir: Path | None = None, coords_dir: Path | None = None) -> FileUses:
+def output_files(out: Path, debug_dir: Path | None = None, coords_dir: Path | None = None) -> FileUses:
     """Return what a render writes.
 
     Args:
-        video: Its source.
         out: The file to make.
         debug_dir: Where its crops and masks go as videos; None: nowhere.
-        coords_dir: Where the faces found in the source are kept; None: nowhere.
+        coords_dir: A folder of its own for what is found in the source; None: there is none.
     """
     writes = [FileUse(out, "the output")]
     if debug_dir is not None:
         writes += [FileUse(path, "a debug video") for path in debug_files(debug_dir, out.stem)]
     if coords_dir is not None:
-        example = coords_file(coords_dir, video, "0" * _KEY_DIGITS)
-        pattern = escape(example.stem[:-_KEY_DIGITS]) + "?" * _KEY_DIGITS + example.suffix
-        writes.append(FileUse(example, "the saved coords", pattern))
+        writes += [FileUse(coords_dir / name / "any", "the saved coords", "*") for name in FINDINGS]
     return FileUses(writes=tuple(writes))
 
 
 def debug_files(folder: Path, name: str) -> tuple[Path, Path]:
     """Return the videos that there will be of a render: its crops, and its masks."""
     return folder / fitting_name(name, "-crops.mp4"), folder / fitting_name(name, "-masks.mp4")
-
-
-def coords_file(folder: Path, video: Path, key: str) -> Path:
-    """Return where the faces of a source are kept.
-
-    Args:
-        folder: The folder of such files.
-        video: The source.
-        key: What the plan depends on; see `plan_key`.
-    """
-    return folder / fitting_name(video.stem, f"-{key[:_KEY_DIGITS]}.npz")
 
 
 def _check_identities(uses: FileUses, folding: _Folding) -> None:

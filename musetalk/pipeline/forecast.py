@@ -140,6 +140,10 @@ class Costs(BaseModel):
     frames: int = 0
     """From which this was learned; 0: it is a guess."""
 
+    def spared(self, plan: float, parse: float) -> Costs:
+        """Return the same where of so many of the frames, 0 to 1, faces were found before, and parsed."""
+        return self.model_copy(update={"plan": self.plan * (1 - plan), "parse": self.parse * (1 - parse)})
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -205,20 +209,20 @@ class CostBook:
                 self._known[other.key] = self._known[kind.key]
                 self._keep()
 
-    def learn(self, work: Work, kind: RenderKind, report: RenderReport, *, planned: bool = True) -> None:
-        """Take in what a finished render has cost.
+    def learn(self, work: Work, kind: RenderKind, report: RenderReport) -> None:
+        """Take in what a finished render has cost; what it took over from others tells nothing of that.
 
         Args:
             work: What it had to do.
             kind: Of the render.
             report: Of the render.
-            planned: Whether it looked for the faces itself.
         """
         if report.fallback_frames or not report.face_frames:
             return  # others painted, or nobody
         seen = _costs_of(work, kind, report)
-        if not planned:
-            seen = seen.model_copy(update={"plan": self.costs(kind).plan})
+        reused = [stage for stage, count in (("plan", report.known_frames), ("parse", report.known_faces)) if count]
+        if reused:
+            seen = seen.model_copy(update=self.costs(kind).model_dump(include=set(reused)))
         with self._lock:
             self._known[kind.key] = _mixed(self._known.get(kind.key), seen)
             self._keep()

@@ -22,7 +22,6 @@ def plan_leased(
     wanted: PlanSettings,
     finish: FinishSettings,
     folder: Path,
-    coords_dir: Path | None,
     run: RenderRun,
     findings: Findings | None = None,
 ) -> Iterator[RenderPlan]:
@@ -34,7 +33,6 @@ def plan_leased(
         wanted: What is to be decided, and how.
         finish: What is done to generated faces.
         folder: The job's temporary directory, of its own.
-        coords_dir: Where face plans are kept; None: nowhere.
         run: Progress, cancellation, timing, warnings.
         findings: What is known of the source already; None: nothing.
 
@@ -55,7 +53,7 @@ def plan_leased(
                 finish,
                 folder=folder,
                 run=run,
-                coords_dir=coords_dir,
+                kept=preflight.kept,
                 findings=findings,
             )
         yield plan

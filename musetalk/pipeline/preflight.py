@@ -23,6 +23,7 @@ from musetalk.media.writer import OUTPUT_SUFFIXES, check_encoder
 from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.forecast import Costs, RenderKind, Work, stage_seconds
+from musetalk.pipeline.kept_findings import KeptFindings
 from musetalk.progress import RenderRun
 from musetalk.settings import FrameStepChoice, InputSettings, OutputSettings
 from musetalk.utils.files import readable
@@ -55,6 +56,7 @@ class Preflight:
         forecast_seconds: How long all of it should take, by renders that were made here; None: none was yet.
         estimated_memory_mb: How much memory it should need, in MiB.
         estimated_disk_mb: How much disk it should need while it runs, in MiB.
+        kept: What earlier renders found; None: nothing is looked up.
     """
 
     source: Source
@@ -66,6 +68,7 @@ class Preflight:
     forecast_seconds: float | None
     estimated_memory_mb: float
     estimated_disk_mb: float
+    kept: KeptFindings | None = None
 
 
 def check_output(out: Path, uses: FileUses, settings: OutputSettings) -> None:
@@ -100,6 +103,7 @@ def run_preflight(
     folder: Path,
     run: RenderRun,
     frame_steps: Sequence[FrameStepChoice] = (),
+    kept: KeptFindings | None = None,
 ) -> Preflight:
     """Probe both inputs, and estimate what the render will take.
 
@@ -113,6 +117,7 @@ def run_preflight(
         folder: The job's temporary directory; the voice is extracted into it.
         run: Gets the warnings.
         frame_steps: What will be done to finished frames.
+        kept: What earlier renders found, which costs nothing any more; None: nothing is looked up.
 
     Raises:
         MediaError: An input cannot be used (see its subclasses).
@@ -127,6 +132,8 @@ def run_preflight(
     if sampled.oddity:
         run.warn(sampled.oddity)
     run.emit("preflight", 3, STEPS)
+    found = None if kept is None else kept.of(source, timeline.sources_used, run.cancel)
+    costs = costs if found is None else costs.spared(*found.shares(timeline.sources_used))
     seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), kind, costs)
     whole = sum(seconds.values())
     beside = whole - timeline.frame_count * costs.paint * kind.loop_steps
@@ -146,6 +153,7 @@ def run_preflight(
         forecast_seconds=whole if costs.frames else None,
         estimated_memory_mb=memory / 2**20,
         estimated_disk_mb=disk / 2**20,
+        kept=kept,
     )
     run.emit("preflight", 4, STEPS, note="; ".join([describe(preflight), *sound.notes]))
     return preflight

@@ -6,8 +6,7 @@ what a preview shows is what a render paints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -18,25 +17,22 @@ from musetalk.audio.envelope import EnvelopeTrack
 from musetalk.audio.silence import find_presence
 from musetalk.audio.track import SpeechTrack
 from musetalk.backends.types import FaceGenerator
-from musetalk.errors import CoordsError
 from musetalk.faces.parsing.parsed_faces import ParsedFaces
-from musetalk.faces.tracking.face_plan import FacePlan, plan_key
-from musetalk.faces.tracking.planner import plan_faces
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.tracker import smoothing_sigma
+from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import size_after
 from musetalk.media.damage import note_on_shortening
-from musetalk.media.digest import content_digest
 from musetalk.media.frames import FrameLayout
-from musetalk.media.reader import read_frames
 from musetalk.media.sound.voice import Voice
 from musetalk.media.timing.timeline import Timeline, plan_source, plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.backend_session import BackendSession, FallbackBackend
 from musetalk.pipeline.components import Components
 from musetalk.pipeline.cropping import FaceCropper
-from musetalk.pipeline.face_sampling import MAX_SAMPLES, find_oddity
-from musetalk.pipeline.file_uses import coords_file
+from musetalk.pipeline.find_faces import find_faces, find_faces_around
 from musetalk.pipeline.findings import Findings
+from musetalk.pipeline.kept_findings import KeptFindings, KeptSource
 from musetalk.pipeline.masking import FaceMasker
 from musetalk.pipeline.no_face_error import no_face_error
 from musetalk.pipeline.parse import parse_faces
@@ -54,7 +50,7 @@ from musetalk.settings import (
     SpeechSettings,
     TrackerSettings,
 )
-from musetalk.utils.arrays import Float32Array, UInt8Array
+from musetalk.utils.arrays import Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,6 @@ class RenderPlan:
         finish: What is done to generated faces.
         folder: The job's temporary directory.
         keeps_sources: Whether frames are wanted as they were decoded, too, beside the result.
-        saved: Whether its faces were found by an earlier render, and read from where that kept them.
         output_layout: Of the frames that are written: the source's, but for what frame steps make of them.
     """
 
@@ -121,7 +116,6 @@ class RenderPlan:
     folder: Path
     output_layout: FrameLayout
     keeps_sources: bool = False
-    saved: bool = False
 
     def presence_of(self, frame: int) -> float:
         """Return how much of the generated face an output frame shows, 0 to 1."""
@@ -138,7 +132,7 @@ def prepare(
     *,
     folder: Path,
     run: RenderRun,
-    coords_dir: Path | None = None,
+    kept: KeptFindings | None = None,
     window: Window | None = None,
     findings: Findings | None = None,
 ) -> RenderPlan:
@@ -153,17 +147,20 @@ def prepare(
         finish: What is done to generated faces.
         folder: The job's temporary directory, of its own.
         run: Progress, cancellation, warnings.
-        coords_dir: Where face plans are kept; None: nowhere.
+        kept: What earlier renders found, where what is found now is kept, too; None: nothing is.
         window: The part of the output that will be rendered; None: all of it.
         findings: What is known of the whole source: nothing of that is looked for again. None: nothing is.
 
     Raises:
         FaceError: All of it is wanted, and there is no face to work on.
     """
-    faces, found, saved = _find_faces(source, timeline, components, wanted, coords_dir, run, window, folder, findings)
+    known = None if kept is None else kept.of(source, timeline.sources_used, run.cancel)
+    faces, found = _find_faces(source, timeline, components.detector, wanted, known, run, window, folder, findings)
     face_plan = faces.select(wanted.face)
     source, timeline = _whole(source, voice, timeline, found, face_plan, wanted.inputs, components, window, run)
-    parsed = _parse(source, timeline, face_plan, components, wanted.tracker, found, window, findings, folder, run)
+    parsed = _parse(
+        source, timeline, face_plan, components, wanted.tracker, found, window, findings, known, folder, run
+    )
     lay_out = partial(_lay_out, parsed, findings, wanted.crop, wanted.mask, source.fps)
     hear = partial(_hear, voice, wanted.speech, wanted.silence, source, timeline, window)
     speech, envelope = hear(components, folder, run)
@@ -184,7 +181,6 @@ def prepare(
         folder=folder,
         output_layout=_output_layout(source, components, wanted.inputs.source.limits),
         keeps_sources=finish.keep_sources or window is not None,
-        saved=saved,
     )
     _warn(plan, run)
     return plan
@@ -226,68 +222,25 @@ def passing_notes(plan: RenderPlan) -> tuple[str, str]:
 def _find_faces(
     source: Source,
     timeline: Timeline,
-    components: Components,
+    detector: FaceDetector,
     settings: PlanSettings,
-    coords_dir: Path | None,
+    kept: KeptSource | None,
     run: RenderRun,
     window: Window | None,
     keep_in: Path,
     findings: Findings | None,
-) -> tuple[FacePlan, range, bool]:
-    """Return all faces in the frames that are wanted, which of these could be decoded, and whether they were known."""
+) -> tuple[FacePlan, range]:
+    """Return all faces in the frames that are wanted, and which of these could be decoded."""
     if findings is not None:
         findings.check(source)
-        return findings.faces, range(min(timeline.sources_used, findings.faces.frame_count)), True
-    detector = components.detector
+        return findings.faces, range(min(timeline.sources_used, findings.faces.frame_count))
     with run.clock.measure("plan"):
-        wanted = range(timeline.sources_used) if window is None else window.sources
-        saved: Path | None = None
-        key, total = "", len(wanted)
-        if coords_dir is not None:
-            digest = content_digest(source, run.cancel)
-            key = plan_key(digest, detector, settings.tracker, total, source.fps, settings.face)
-            saved = coords_file(coords_dir, source.path, key)
-            if saved.is_file():
-                try:
-                    plan = FacePlan.load(saved, key)
-                except CoordsError as error:
-                    run.warn(f"saved coords were not used: {error}")
-                else:
-                    run.emit("plan", total, total)
-                    return plan, wanted[: plan.frame_count], True
-        read = partial(read_frames, source, wanted.start, wanted.stop, max_side=detector.max_side, cancel=run.cancel)
-        frames = read(keep_in=keep_in) if window is None else read()  # a window's are few, and seen once
-        judged: dict[int, UInt8Array] = {}
-        with closing(frames):
-            plan = plan_faces(
-                frames if window is not None else _keeping(frames, total, judged),
-                frame_size=(source.width, source.height),
-                fps=source.fps,
-                detector=detector,
-                settings=settings.tracker,
-                choice=settings.face,
-                every=window is not None,
-                on_frame=lambda done: run.emit("plan", done, total),
-                cancel=run.cancel,
-            )
-        if saved is not None:
-            plan.save(saved, key)
-        showing = [picture for frame, picture in judged.items() if plan.faces(frame)]
-        if oddity := find_oddity(list(judged.values()), showing, alone=total == 1):
-            run.warn(oddity)
-        decoded = wanted[: plan.frame_count]
-        return (plan if window is None else plan.placed(wanted.start, source.frame_count)), decoded, False
-
-
-def _keeping(
-    frames: Iterator[UInt8Array], total: int, kept: dict[int, UInt8Array]
-) -> Generator[UInt8Array, None, None]:
-    """Pass frames on, and keep copies of a few of `total`, far apart, by their number."""
-    wanted = {total * (2 * index + 1) // (2 * MAX_SAMPLES) for index in range(MAX_SAMPLES)}
-    for number, frame in enumerate(frames):
-        if number in wanted:
-            kept[number] = frame.copy()
-        yield frame
+        if window is None:
+            wanted = range(timeline.sources_used)
+            plan = find_faces(source, len(wanted), detector, settings.tracker, settings.face, kept, keep_in, run)
+            return plan, wanted[: plan.frame_count]
+        plan = find_faces_around(source, window.sources, detector, settings.tracker, settings.face, run)
+        return plan.placed(window.sources.start, source.frame_count), window.sources[: plan.frame_count]
 
 
 def _whole(
@@ -329,6 +282,7 @@ def _parse(
     found: range,
     window: Window | None,
     findings: Findings | None,
+    kept: KeptSource | None,
     folder: Path,
     run: RenderRun,
 ) -> ParsedFaces:
@@ -341,9 +295,10 @@ def _parse(
     frames = range(timeline.spoken_count) if window is None else window.clip
     shown = sorted(set(map(timeline.source_frame, frames)) & set(found))
     sources = range(shown[0], shown[-1] + 1) if shown else range(0)
-    sigma = smoothing_sigma(tracker, source.fps)
+    sigma, readers = smoothing_sigma(tracker, source.fps), components.readers
+    known = None if kept is None or readers.idle else kept.readings(readers.fingerprint)
     with run.clock.measure("parse"):
-        return parse_faces(source, face_plan, sources, components.readers, sigma, folder=folder, run=run)
+        return parse_faces(source, face_plan, sources, readers, sigma, folder=folder, run=run, kept=known)
 
 
 def _hear(

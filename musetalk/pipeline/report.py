@@ -122,6 +122,8 @@ class RenderReport:
         resumed: What was taken over from earlier renders; None: nothing.
         avatar: The name of the avatar that spoke; empty: a source was rendered.
         avatar_id: Its id.
+        known_frames: Source frames whose faces an earlier render had found.
+        known_faces: Faces that an earlier render had parsed.
         settings: All settings, as plain values.
         versions: Of this package and what it stands on.
     """
@@ -160,6 +162,8 @@ class RenderReport:
     resumed: Resumed | None = None
     avatar: str = ""
     avatar_id: str = ""
+    known_frames: int = 0
+    known_faces: int = 0
 
     def chosen(self, reason: str) -> RenderReport:
         """The same of a backend that `auto` chose, and why; where the reason is empty, of one that was named."""

@@ -87,6 +87,8 @@ def report_of(
         requested=backend.name,
         size=encoded_size((plan.output_layout.width, plan.output_layout.height)),
         frame_steps=tuple(each.chosen.account() for each in plan.components.frame_steps),
+        known_frames=run.reused.frames,
+        known_faces=run.reused.faces,
     )
 
 

@@ -20,7 +20,9 @@ from musetalk.weights.lock import read_lock
 _FORM = 1  # of what is kept in a folder of parts
 _KEY_DIGITS = 16
 # What decides where something lies, or whether a render may be made, and nothing of what comes of it.
-_NOT_SEEN = frozenset({"max_slowdown", "models_dir", "use_saved_coords", "coords_dir", "debug_dir", "limits"})
+_NOT_SEEN = frozenset(
+    {"max_slowdown", "models_dir", "use_saved_coords", "coords_dir", "reuse_findings", "debug_dir", "limits"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,11 +130,18 @@ class RenderSettings(Settings):
         "auto: what is marked as interlaced and looks it; on: all; off: nothing. One frame for each picture",
         panel=_SOURCE,
     )
+    reuse_findings: bool = setting(
+        True,
+        "take over the faces, and what was read of them, that earlier renders found in the same source",
+        panel=_FACES,
+        flag="reuse",
+        server_only=True,
+    )
     use_saved_coords: bool = setting(
-        False, "keep the faces found in a source, and use them again", panel=_FACES, server_only=True
+        False, "keep that for good in a folder of its own, not in the user's cache", panel=_FACES, server_only=True
     )
     coords_dir: Path | None = setting(
-        None, "where they are kept", values="FOLDER", unset="coords/ beside the output", panel=_FACES, server_only=True
+        None, "which folder that is", values="FOLDER", unset="coords/ beside the output", panel=_FACES, server_only=True
     )
     look: Literal["ours", "published"] = setting(
         "ours",
@@ -276,7 +283,7 @@ class RenderSettings(Settings):
         return dict(_leaves(self.model_dump()))
 
     def coords_in(self, folder: Path) -> Path | None:
-        """Return where the faces found in a source are kept, for an output in a folder; None: nowhere."""
+        """Return the folder that keeps what is found, for an output in a folder; None: none is asked for."""
         return (self.coords_dir or folder / "coords") if self.use_saved_coords else None
 
     @property

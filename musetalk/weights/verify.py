@@ -110,6 +110,15 @@ def digest(
     return running.hexdigest()
 
 
+def short_digest(path: Path) -> str:
+    """Return the start of a file's SHA-256, enough to tell weights apart.
+
+    Raises:
+        BackendError: It cannot be read.
+    """
+    return digest(path)[:12]
+
+
 def disagreement(path: Path, said: Iterable[Expectation], sha256: str) -> str:
     """Return what contradicts what is said of a file, as half a sentence; empty: nothing.
 

@@ -44,7 +44,7 @@ PREVIEW = RenderSettings.parse({"backend": "preview", "detector": {"name": "haar
 class Faces:
     """Labels each face as an oval of skin that moves with it, with hair above."""
 
-    at_once = 4
+    at_once, fingerprint = 4, "ovals"
 
     def labels(self, crops: Sequence[UInt8Array]) -> UInt8Array:
         y, x = np.mgrid[:512, :512]
@@ -87,7 +87,7 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise AssertionError("this was known")
 
     def shut() -> None:
-        monkeypatch.setattr("musetalk.pipeline.prepare.plan_faces", refuse)
+        monkeypatch.setattr("musetalk.pipeline.prepare.find_faces", refuse)
         monkeypatch.setattr("musetalk.pipeline.prepare.parse_faces", refuse)
         monkeypatch.setattr("musetalk.pipeline.components.ComponentLoader._load_detector", refuse)
         monkeypatch.setattr("musetalk.pipeline.components.ComponentLoader._parser", refuse)

@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import musetalk.pipeline.prepare
 from musetalk.comparison.compare import compare
-from musetalk.faces.tracking.face_plan import FacePlan
-from musetalk.faces.tracking.planner import plan_faces
 from musetalk.lipsync import LipSync
 from tests.helpers.command import musetalk as command
 from tests.helpers.film import FACE, FILM, settings
@@ -57,17 +54,12 @@ def test_three_backends_through_the_command_line(film: Path, words: Path, bare_m
 
 
 def test_faces_are_looked_for_once_and_results_are_those_of_a_render(
-    film: Path, words: Path, bare_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, words: Path, bare_models: Path, tmp_path: Path
 ) -> None:
-    engine, chosen, plans = LipSync(), settings(bare_models), list[FacePlan]()
-
-    def counted(*arguments: Any, **options: Any) -> FacePlan:  # noqa: ANN401
-        plans.append(plan_faces(*arguments, **options))
-        return plans[-1]
-
-    monkeypatch.setattr(musetalk.pipeline.prepare, "plan_faces", counted)
+    engine, chosen = LipSync(), settings(bare_models)
     comparison = compare(engine, film, words, tmp_path / "out", ["preview", "musetalk-v15"], chosen)
-    assert len(plans) == 1
+    first, second = (part["report"]["known_frames"] for part in account(tmp_path / "out")["parts"])
+    assert (first, second) == (0, FILM)
     assert [part.error for part in comparison.parts] == ["", ""]
     alone = engine.render(film, words, tmp_path / "alone.mp4", chosen)
     assert alone.measures is None

@@ -32,7 +32,7 @@ from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.errors import raises_kind
-from tests.helpers.media import decode, stream_seconds, tone, write_video, write_wav
+from tests.helpers.media import decode, decode_sound, stream_seconds, tone, write_video, write_wav
 
 pytestmark = pytest.mark.integration
 CONTRACT = {
@@ -215,10 +215,31 @@ def test_saved_coords_are_used_again(film: Path, words: Path, tmp_path: Path) ->
     assert detector.frames - looked < 10  # the few of the preflight
     assert (first.face_frames, first.frames) == (second.face_frames, second.frames)
     np.testing.assert_array_equal(decode(tmp_path / "one.mp4"), decode(tmp_path / "two.mp4"))
-    [coords] = (tmp_path / "coords").iterdir()
-    coords.write_bytes(b"not coords")
+    assert (first.known_frames, second.known_frames) == (0, first.frames)
+    coords = list((tmp_path / "coords").rglob("*.npz"))
+    assert coords
+    for path in coords:
+        path.write_bytes(b"not coords")
     third = engine.render(copy, words, tmp_path / "three.mp4", settings)
-    assert any("saved coords were not used" in warning for warning in third.warnings)
+    assert any("faces that were kept are looked for again" in warning for warning in third.warnings)
+
+
+def test_another_voice_takes_the_faces_over_and_is_shown_as_if_it_had_looked(
+    film: Path, words: Path, tmp_path: Path, own_cache: None
+) -> None:
+    del own_cache
+    engine, alone = LipSync(detector=CountingDetector()), RenderSettings.parse({"reuse_findings": False})
+    short = write_wav(tmp_path / "short.wav", decode_sound(words)[: 16_000 * 2 // 3])
+    made = []
+    for voice in (words, short, words):
+        taken_over = engine.render(film, voice, tmp_path / "one.mp4")
+        looked = engine.render(film, voice, tmp_path / "two.mp4", alone)
+        assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+        assert (taken_over.warnings, looked.known_frames) == (looked.warnings, 0)
+        made.append((taken_over.known_frames, taken_over.frames))
+    assert made[0][0] == 0
+    assert 0 < made[1][0] <= made[1][1]
+    assert made[2][0] == made[2][1]
 
 
 def test_all_faces_speak_or_the_chosen_one(small_portrait: UInt8Array, tmp_path: Path) -> None:
@@ -285,7 +306,8 @@ def test_too_little_disk_is_told_in_amounts_that_make_sense(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp_path: Path) -> None:
+def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp_path: Path, own_cache: None) -> None:
+    del own_cache
     engine = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _kind: BESIDE_NETWORKS))
     preflight = engine.preflight(sample, speech)
     assert preflight.timeline.frame_count == 50
@@ -296,7 +318,11 @@ def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp
     assert preflight.estimated_disk_mb > 0
     report = engine.render(sample, speech, tmp_path / "out.mp4")
     learned = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _kind: BESIDE_NETWORKS))
-    assert learned.preflight(sample, speech).forecast_seconds == pytest.approx(report.wall_seconds, rel=0.05)
+    anew = learned.preflight(sample, speech, RenderSettings.parse({"reuse_findings": False}))
+    assert anew.forecast_seconds == pytest.approx(report.wall_seconds, rel=0.05)
+    spared = report.stages["plan"]
+    again = learned.preflight(sample, speech)  # its faces are known now
+    assert again.forecast_seconds == pytest.approx(report.wall_seconds - spared, rel=0.05)
 
 
 def test_the_mouth_follows_the_voice(portrait: Path, speech: Path, tmp_path: Path) -> None:

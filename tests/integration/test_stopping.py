@@ -121,7 +121,7 @@ class Painter:
 
 
 class Labeller:
-    at_once = 1
+    at_once, fingerprint = 1, "labeller"
 
     def __init__(self, network: Layers) -> None:
         self.network = network

@@ -6,7 +6,6 @@ from frame to frame, at a sixth of the cost of the first look or less.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -26,6 +25,7 @@ from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array
 from musetalk.utils.stopping import left_alone
 from musetalk.weights.variants import preferred
+from musetalk.weights.verify import short_digest
 
 LONGEST = 640  # pixels of the first look's longer side; faces of 16 pixels and more are found at that size
 MAX_SIDE = 1920  # pixels of the second look's longer side: at 1920 x 1080 it takes 1.1 GB, at 4K it would take 4.4
@@ -76,8 +76,10 @@ class S3FDDetector:
 
     @property
     def fingerprint(self) -> str:
-        """Name, revision, settings and weights."""
-        return f"s3fd-{_REVISION} longest={self._longest} min_face={self._smallest:g} weights={self._weights}"
+        """Name, revision, settings and weights, and beside CPUs the kind of device: each rounds in its own way."""
+        device = "" if self._device.type == "cpu" else f" {self._device.type}"
+        sizes = f"longest={self._longest} min_face={self._smallest:g}"
+        return f"s3fd-{_REVISION} {sizes} weights={self._weights}{device}"
 
     @property
     def max_side(self) -> int:
@@ -194,7 +196,7 @@ def load_s3fd(path: Path, device: torch.device | str, *, longest: int = LONGEST,
         network = S3FD()
     fill(network, state, source)
     return S3FDDetector(
-        prepared(network, place), device=place, longest=longest, smallest=smallest, weights=_digest(source)
+        prepared(network, place), device=place, longest=longest, smallest=smallest, weights=short_digest(source)
     )
 
 
@@ -214,12 +216,3 @@ def _agreement(a: FaceBox, b: FaceBox) -> float:
     """Intersection over union of two boxes that overlap."""
     shared = (min(a.x1, b.x1) - max(a.x0, b.x0)) * (min(a.y1, b.y1) - max(a.y0, b.y0))
     return shared / (a.area + b.area - shared)
-
-
-def _digest(path: Path) -> str:
-    """Start of the file's SHA-256, enough to tell weights apart."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()[:12]

@@ -19,12 +19,14 @@ from musetalk.progress import never_stop
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.utils.arrays import Float32Array, Float64Array, UInt8Array
 from musetalk.weights.variants import preferred
+from musetalk.weights.verify import short_digest
 
 # Facts of 1adrianb/face-alignment: the crop lies around the middle of S3FD's tall box, moved up by 0.12 of its height,
 # and is as large as 200 / 195 of its width and height together.
 _RAISED = 0.12
 _SPAN = 200 / 195
 _QUARTER = 0.25  # of a heat map's pixel: towards the higher neighbour
+_REVISION = 1  # raise with every change that moves landmarks: they are kept by it
 _ACCELERATOR_BATCH = 16  # crops at once; on a CPU one at a time is as fast
 
 
@@ -79,10 +81,16 @@ class LandmarkFinder:
     Args:
         network: On `device`, in evaluation mode.
         device: Where it runs.
+        weights: What tells these weights from others, for the fingerprint.
     """
 
-    def __init__(self, network: HeatMapNetwork, *, device: torch.device) -> None:
-        self._network, self._device = network, device
+    def __init__(self, network: HeatMapNetwork, *, device: torch.device, weights: str = "") -> None:
+        self._network, self._device, self._weights = network, device, weights
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, revision, weights, and the kind of device, of which each rounds in its own way."""
+        return f"fan-{_REVISION} weights={self._weights} {self._device.type}"
 
     @property
     def at_once(self) -> int:
@@ -157,4 +165,6 @@ def load_landmarks(path: Path, device: torch.device | str) -> LandmarkFinder:
     counters = {name for name in network.state_dict() if name.endswith(".num_batches_tracked")}
     fill(network, state, source, optional=counters)  # files of old releases have no counters, and nothing reads them
     network.eval().requires_grad_(False)
-    return LandmarkFinder(network.to(place).to(memory_format=torch.channels_last), device=place)
+    return LandmarkFinder(
+        network.to(place).to(memory_format=torch.channels_last), device=place, weights=short_digest(source)
+    )

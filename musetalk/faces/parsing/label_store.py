@@ -37,18 +37,16 @@ class LabelStore:
         """Maps that it holds."""
         return len(self._ends) - 1
 
-    def extend(self, labels: UInt8Array) -> None:
-        """Take in uint8 [N, 512, 512].
+    def add(self, packed: bytes) -> None:
+        """Take in a map as `pack_labels` returns it.
 
         Raises:
             OutputError: The disk is full or cannot be written to.
         """
         try:
             with self.path.open("ab") as file:
-                for each in labels:
-                    packed = zlib.compress(each.tobytes(), _LEVEL)
-                    file.write(packed)
-                    self._ends.append(self._ends[-1] + len(packed))
+                file.write(packed)
+            self._ends.append(self._ends[-1] + len(packed))
         except OSError as error:
             problem = f'face labels cannot be written to "{PATH}" ({error.strerror})'
             raise write_error(error)(problem, "free some space", path=self.path.parent) from error
@@ -64,10 +62,26 @@ class LabelStore:
             file.seek(start)
             packed = file.read(stop - start)
         try:
-            labels = np.frombuffer(zlib.decompressobj().decompress(packed, _PIXELS + 1), np.uint8)
-            whole = labels.size == _PIXELS and labels.max() <= max(FaceLabel)
-        except zlib.error:
-            whole = False
-        if not whole:
-            raise CoordsError(f'the face labels in "{PATH}" are damaged', "make them again", path=self.path)
-        return labels.reshape(LABEL_SIDE, LABEL_SIDE)
+            return unpack_labels(packed)
+        except ValueError as error:
+            raise CoordsError(f'the face labels in "{PATH}" are damaged', "make them again", path=self.path) from error
+
+
+def pack_labels(labels: UInt8Array) -> bytes:
+    """Return a map, uint8 [512, 512], as it is kept."""
+    return zlib.compress(labels.tobytes(), _LEVEL)
+
+
+def unpack_labels(packed: bytes) -> UInt8Array:
+    """Return the map that `pack_labels` was given: uint8 [512, 512]. Not to be written to.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    try:
+        labels = np.frombuffer(zlib.decompressobj().decompress(packed, _PIXELS + 1), np.uint8)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if labels.size != _PIXELS or labels.max() > max(FaceLabel):
+        raise ValueError("no label map")
+    return labels.reshape(LABEL_SIDE, LABEL_SIDE)

@@ -20,7 +20,7 @@ from musetalk.faces.landmarks.point_smoothing import smooth_points
 from musetalk.faces.parsing.extent_smoothing import smooth_extents
 from musetalk.faces.parsing.face_extent import measure_extent, parsing_view
 from musetalk.faces.parsing.label_points import five_of_labels
-from musetalk.faces.parsing.label_store import LabelStore
+from musetalk.faces.parsing.label_store import LabelStore, pack_labels
 from musetalk.faces.parsing.labels import FaceLabel
 from musetalk.faces.proportions import FaceExtent, assumed_extent
 from musetalk.faces.tracking.face_plan import FacePlan
@@ -211,7 +211,12 @@ class ParsedFacesBuilder:
         return self._astray
 
     def add(
-        self, frame: int, face: FaceSample, labels: UInt8Array | None, landmarks: Float64Array | None = None
+        self,
+        frame: int,
+        face: FaceSample,
+        labels: UInt8Array | None,
+        landmarks: Float64Array | None = None,
+        packed: bytes | None = None,
     ) -> None:
         """Take in one face: by frame, then by track, ascending. Where there are landmarks, they count before labels.
 
@@ -220,6 +225,7 @@ class ParsedFacesBuilder:
             face: As planned.
             labels: uint8 [512, 512] of `parsing_view(face.box)`; None where faces are not parsed.
             landmarks: float64 [68, 2], in pixels of the frame; None where nobody looks for them.
+            packed: The labels as `pack_labels` returns them; None: they are packed here.
         """
         box, shown = face.box, labels if labels is not None and shows_face(labels) else None
         self._unseen += labels is not None and shown is None
@@ -233,7 +239,7 @@ class ParsedFacesBuilder:
         if self._asked:
             self._five.append(_points_of(landmarks, shown, seen, five_of_landmarks, five_of_labels))
         if self._store is not None and labels is not None:
-            self._store.extend(labels[None])
+            self._store.add(pack_labels(labels) if packed is None else packed)
 
     def finish(self, sigma: float) -> ParsedFaces:
         """Make extents and points steady over time.

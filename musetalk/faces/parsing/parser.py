@@ -17,7 +17,9 @@ from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.runtime.stop_points import with_stop_points
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights.variants import preferred
+from musetalk.weights.verify import short_digest
 
+_REVISION = 1  # raise with every change that moves labels: they are kept by it
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values between 0 and 1
 _ACCELERATOR_BATCH = 16  # crops at once; on a CPU one at a time is as fast
 
@@ -36,13 +38,20 @@ class BiSeNetParser:
     Args:
         network: On `device`, in evaluation mode.
         device: Where it runs.
+        weights: What tells these weights from others, for the fingerprint.
     """
 
-    def __init__(self, network: LogitsNetwork, *, device: torch.device) -> None:
+    def __init__(self, network: LogitsNetwork, *, device: torch.device, weights: str = "") -> None:
         self._network = network
+        self._weights = weights
         self._device = device
         mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (_MEAN, _DEVIATION))
         self._scale, self._shift = 1 / (255 * deviation), -mean / deviation
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, revision, weights, and the kind of device, of which each rounds in its own way."""
+        return f"bisenet-{_REVISION} weights={self._weights} {self._device.type}"
 
     @property
     def at_once(self) -> int:
@@ -103,4 +112,4 @@ def load_parser(path: Path, device: torch.device | str) -> BiSeNetParser:
     network.eval().requires_grad_(False)
     fold_norms(network)
     placed = network.to(place).to(memory_format=torch.channels_last)
-    return BiSeNetParser(with_stop_points(placed), device=place)
+    return BiSeNetParser(with_stop_points(placed), device=place, weights=short_digest(source))

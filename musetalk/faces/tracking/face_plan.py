@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from math import dist, sqrt
 from pathlib import Path
 from typing import Any
@@ -14,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from musetalk.errors import PATH, CoordsError, OutputError, write_error
-from musetalk.faces.types import FaceBox, FaceDetector, FaceSample, MouthShape
-from musetalk.settings import FaceChoice, TrackerSettings
+from musetalk.faces.types import FaceBox, FaceSample, MouthShape
+from musetalk.settings import FaceChoice
 from musetalk.utils.array_files import read_arrays
 from musetalk.utils.arrays import Float32Array, Int32Array, Int64Array
 from musetalk.utils.files import whole_file
 
-PLAN_REVISION = 3  # raise with every change of what a plan holds or how tracks are made
 _ARRAYS = ("shots", "frame", "track", "boxes", "mouths")
 _LARGEST = 2**31  # bytes that a file of coords may unpack to: far beyond the longest video, short of harm
 _REMEDY = "delete it, or leave out the request to use saved coords, and the faces are looked for again"
@@ -158,18 +154,14 @@ class FacePlan:
         """Write the plan as `.npz`; the file appears whole or not at all.
 
         Args:
-            path: Where to; its folder is made if need be.
-            key: What the plan depends on (see `plan_key`); asked for again by `load`.
+            path: Where to; its folder is there.
+            key: What the plan belongs to; asked for again by `load`.
 
         Raises:
             OutputError: It cannot be written.
         """
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         size = np.array([self.frame_count, self.width, self.height], dtype=np.int64)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(path, error) from error
         with whole_file(path, _unwritable) as partial, partial.open("wb") as file:
             np.savez_compressed(file, key=np.array(key), size=size, **arrays)
 
@@ -208,36 +200,6 @@ class FacePlan:
     def _check_frame(self, frame: int) -> None:
         if not 0 <= frame < self.frame_count:
             raise IndexError(f"no frame {frame} in a plan of {self.frame_count}")
-
-
-def plan_key(
-    content_digest: str,
-    detector: FaceDetector,
-    tracker: TrackerSettings,
-    frame_count: int,
-    fps: Fraction,
-    choice: FaceChoice = "all",
-) -> str:
-    """Name what a plan depends on, as 64 hexadecimal digits: another source, detector or setting, another key.
-
-    Args:
-        content_digest: Digest of the source's content.
-        detector: The detector that looks.
-        tracker: The tracker's settings.
-        frame_count: Frames in the source, as it is read.
-        fps: The rate at which it is read.
-        choice: For which the plan was made: the faces that it means were followed, the others only searched for.
-    """
-    parts = {
-        "revision": PLAN_REVISION,
-        "content": content_digest,
-        "detector": detector.fingerprint,
-        "tracker": tracker.model_dump(mode="json"),
-        "frames": frame_count,
-        "fps": str(fps),
-        "choice": choice,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path: Path) -> tuple[str, tuple[int, int, int], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from math import atan2, cos, hypot, sin
 
@@ -13,11 +13,12 @@ from musetalk.faces.detection.boxes import same_face, shared_area
 from musetalk.faces.detection.five_points import mouth_of
 from musetalk.faces.tracking.face_plan import FacePlan, rank
 from musetalk.faces.tracking.following import FrameFaces, SearchingDetector, look_through
+from musetalk.faces.tracking.looks import Look
 from musetalk.faces.tracking.mouth import locate_mouth, mouth_prior
 from musetalk.faces.tracking.shots import ShotFinder
 from musetalk.faces.tracking.tracker import Seen, ShotTracker, Track, at_rest
 from musetalk.faces.types import FaceBox, FaceDetector, MouthShape, Sought
-from musetalk.progress import CancelToken, never_stop
+from musetalk.progress import CancelToken, never_stop, noop
 from musetalk.settings import FaceChoice, TrackerSettings
 from musetalk.utils.arrays import UInt8Array
 
@@ -40,12 +41,15 @@ def plan_faces(
     every: bool = False,
     on_frame: Callable[[int], None] | None = None,
     cancel: CancelToken | None = None,
+    known: Sequence[Look] = (),
+    on_look: Callable[[Look], None] | None = None,
 ) -> FacePlan:
     """Find shots, faces and mouths in all frames of a source.
 
     Args:
         frames: uint8 RGB [h, w, 3] each, all of one size, downscaled as the detector likes them. What is kept for a
-            moment is copied, so that they may share one buffer.
+            moment is copied, so that they may share one buffer. Where looks are known, those from `Look.resume` of the
+            last one on; after a final one, none.
         frame_size: (width, height) of the source's own frames, in pixels.
         fps: Frame rate of the source.
         detector: Finds the faces; one that can `follow` is asked to search whole frames only now and then.
@@ -55,6 +59,10 @@ def plan_faces(
         every: Whether searches show all faces, however many; else they may end at the first few that come to be chosen.
         on_frame: Told the number of frames taken in, after each.
         cancel: Asked before each frame and each piece of work on it.
+        known: Looks through the first frames that were taken before, with the same arguments.
+        on_look: Told of each further look as soon as it was taken, those after a cut when the next one was.
+        known: Looks through the first frames that were taken before, with the same arguments.
+        on_look: Told of each further look as soon as it was taken.
 
     Returns:
         The plan with all tracks, in source pixels.
@@ -64,8 +72,11 @@ def plan_faces(
         BackendError: The detector cannot run.
     """
     check = never_stop if cancel is None else cancel.check
-    planner = _Planner(frame_size, fps, detector, settings, choice, check, every=every or choice == "all")
-    for index, frame in enumerate(frames):
+    tell = noop if on_look is None else on_look
+    planner = _Planner(frame_size, fps, detector, settings, choice, check, tell, every=every or choice == "all")
+    for look in known:
+        planner.replay(look)
+    for index, frame in enumerate(frames, known[-1].resume if known else 0):
         if cancel is not None:
             cancel.check()
         planner.take(index, frame)
@@ -85,6 +96,7 @@ class _Planner:
         settings: TrackerSettings,
         choice: FaceChoice,
         check: Callable[[], None],
+        tell: Callable[[Look], None],
         *,
         every: bool,
     ) -> None:
@@ -95,31 +107,43 @@ class _Planner:
         self._choice = choice
         self._searches = isinstance(detector, SearchingDetector)
         self._check = check
+        self._tell = tell
         self._every = every
         self._finder = ShotFinder(settings.shot_threshold)
         self._span_length = max(1, round(LOOK_SECONDS * fps))
         self._shots: array[int] = array("i")
         self._tracks: list[Track] = []
+        self._shot = 0
+        self._replayed: Look | None = None  # the last one, until a frame is taken in
         self._start_shot()
 
     def take(self, index: int, frame: UInt8Array) -> None:
-        """Take in the next frame."""
-        shot = self._finder.next(frame)
-        if self._shots and shot != self._shots[-1]:
-            self._end_shot()
-        self._shots.append(shot)
+        """Take in the next frame; behind replayed looks, the one that the last of them resumes at."""
+        if self._replayed is not None:
+            resumed, self._replayed = self._replayed, None
+            self._finder.resume(frame, self._shot, resumed.usual)
+            if not resumed.ends_shot:
+                self._span.append(np.array(frame))  # seen already
+                return
+        elif self._finder.next(frame) != self._shot:
+            self._look(index, ends_shot=True)
         repeated = bool(self._span) and _same_picture(self._span[-1], frame)
         if not repeated:
             self._span.append(np.array(frame))
-        self._shown.append(len(self._span) - 1)
-        self._pictures.append((self._pictures[-1] if self._pictures else 0) + (not repeated))
-        if len(self._shown) > self._span_length * self._spans():
-            self._look(index)
+        self._repeats.append(repeated)
+        if len(self._repeats) + (self._known is not None) > self._span_length * self._spans():
+            self._look(index + 1)
+
+    def replay(self, look: Look) -> None:
+        """Take in a look that was taken before."""
+        self._apply(look)
+        self._replayed = look
 
     def finish(self) -> FacePlan:
         """End the last shot and return the plan."""
-        if self._shots:
-            self._end_shot()
+        if self._replayed is None or not self._replayed.final:
+            self._look(len(self._shots) + len(self._repeats), final=True)
+        self._close_shot()
         width, height = self._size
         return _as_plan(self._tracks, np.array(self._shots, dtype=np.int32), width, height)
 
@@ -137,41 +161,62 @@ class _Planner:
     def _start_shot(self) -> None:
         self._tracker = ShotTracker()
         self._span: list[UInt8Array] = []  # its pictures: what is shown several times in a row is looked at once
-        self._shown: list[int] = []  # of each of its frames the picture
+        self._repeats: list[bool] = []  # of each of its frames that was not looked at yet whether it repeats a picture
         self._pictures: array[int] = array("q")  # of each frame of the shot a number that those of one picture share
         self._known: FrameFaces | None = None  # faces of the span's first frame, where it has been looked at
-        self._seen: list[Seen] | None = None  # these in source pixels
+        self._seen: Sequence[Seen] = ()  # these in source pixels
         self._settled = False  # whether the last search has shown faces, and only those that were known before
         self._shot_start = len(self._shots)
 
-    def _end_shot(self) -> None:
-        self._look(len(self._shots) - 1)
+    def _close_shot(self) -> None:
         tracks = self._tracker.finish(
             len(self._shots) - self._shot_start, fps=self._fps, settings=self._settings, prior=mouth_prior
         )
         pictures = np.array(self._pictures, dtype=np.int64)
         self._tracks += [at_rest(track, pictures[track.frames - self._shot_start]) for track in tracks]
+        self._shot += 1
         self._start_shot()
 
-    def _look(self, last: int) -> None:
-        """Find the faces of the span, whose last frame is number `last`; that frame starts the next span."""
-        shape = self._span[0].shape
-        scale = self._size[0] / shape[1], self._size[1] / shape[0]
+    def _look(self, stop: int, *, ends_shot: bool = False, final: bool = False) -> None:
+        """Find the faces of the frames before `stop` that were not looked at; the last of them starts the next span."""
+        known = FrameFaces([], []) if self._known is None else self._known
+        faces, settled = list[tuple[Seen, ...]](), False
+        if self._repeats:
+            found = self._found()
+            settled = len(found) > 1 and _same_faces(found[0].every, found[-1].every)
+            news = list(zip(self._span, found, strict=True))[0 if self._known is None else 1 :]
+            faces, known = [tuple(self._in_source(picture, faces)) for picture, faces in news], found[-1]
+        start, repeats, usual = stop - len(self._repeats), tuple(self._repeats), self._finder.usual
+        look = Look(start, stop, ends_shot, final, settled, usual, repeats, tuple(faces), known).as_kept()
+        del self._span[:-1]
+        self._repeats = []
+        self._apply(look)
+        self._tell(look)
+
+    def _found(self) -> list[FrameFaces]:
+        """Look through the pictures of the span."""
+        scale = self._scale(self._span[0])
         sought = None if self._every else Sought(_SOUGHT, lambda box: rank(box.scaled(*scale), self._choice))
-        found = look_through(
+        return look_through(
             self._detector, self._span, self._known, lambda boxes: self._to_follow(boxes, scale), self._check, sought
         )
-        seen = [] if self._seen is None else [self._seen]
-        for picture, faces in list(zip(self._span, found, strict=True))[len(seen) :]:
-            near = [self._in_source(picture, box) for box in faces.near]
-            seen.append([*near, *(_as_searched(box.scaled(*scale)) for box in faces.far)])
-        first = last - len(self._shown) + 1
-        for position in range(0 if self._known is None else 1, len(self._shown)):
-            self._tracker.add(first + position, seen[self._shown[position]])
-        self._settled = len(found) > 1 and _same_faces(found[0].every, found[-1].every)
-        self._known, self._seen = found[-1], seen[-1]
-        del self._span[:-1]
-        self._shown = [0]
+
+    def _apply(self, look: Look) -> None:
+        """Take over what a look has shown."""
+        faces = iter(look.faces)
+        for frame, repeated in enumerate(look.repeats, look.start):
+            if not repeated:
+                self._seen = next(faces)
+            self._shots.append(self._shot)
+            self._pictures.append((self._pictures[-1] if self._pictures else 0) + (not repeated))
+            self._tracker.add(frame, self._seen)
+        self._known, self._settled = look.known, look.settled
+        if look.ends_shot:
+            self._close_shot()
+
+    def _scale(self, frame: UInt8Array) -> tuple[float, float]:
+        """Pixels of the source for one of a frame, across and down."""
+        return self._size[0] / frame.shape[1], self._size[1] / frame.shape[0]
 
     def _to_follow(self, boxes: Sequence[FaceBox], scale: tuple[float, float]) -> list[FaceBox]:
         """Of the faces of a frame those that the choice may mean: as the shot is so far, and as this frame is."""
@@ -185,14 +230,17 @@ class _Planner:
         ahead = rank(faces[so_far], self._choice) - rank(faces[now], self._choice)
         return [boxes[so_far]] if ahead <= _LEAD * faces[so_far].width else [boxes[so_far], boxes[now]]
 
-    def _in_source(self, frame: UInt8Array, box: FaceBox) -> Seen:
-        """Bring a face to source pixels; where the detector told no points of it, look for its mouth."""
-        sx, sy = self._size[0] / frame.shape[1], self._size[1] / frame.shape[0]
-        face = box.scaled(sx, sy)
-        if face.points is not None:
-            return Seen(face, mouth_of(face.points))
-        mouth = locate_mouth(frame, box)
-        return Seen(face, None if mouth is None else _stretched(mouth, sx, sy))
+    def _in_source(self, frame: UInt8Array, faces: FrameFaces) -> Iterator[Seen]:
+        """Bring faces to source pixels; where the detector told no points of a near one, look for its mouth."""
+        sx, sy = self._scale(frame)
+        for box in faces.near:
+            face = box.scaled(sx, sy)
+            if face.points is not None:
+                yield Seen(face, mouth_of(face.points))
+            else:
+                mouth = locate_mouth(frame, box)
+                yield Seen(face, None if mouth is None else _stretched(mouth, sx, sy))
+        yield from (_as_searched(box.scaled(sx, sy)) for box in faces.far)
 
 
 def _same_picture(a: UInt8Array, b: UInt8Array) -> bool:

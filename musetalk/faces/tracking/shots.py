@@ -33,6 +33,15 @@ class ShotFinder:
         self._usual = 0.0
         self._shot = 0
 
+    @property
+    def usual(self) -> float:
+        """How much pictures have changed lately: with that and the last frame, another finder can go on."""
+        return self._usual
+
+    def resume(self, frame: UInt8Array, shot: int, usual: float) -> None:
+        """Go on behind a frame, uint8 RGB [H, W, 3], of a shot, where another finder had seen so much change."""
+        self._last, self._shot, self._usual = _tiny(frame), shot, usual
+
     def next(self, frame: UInt8Array) -> int:
         """Return the shot that the next frame (uint8 RGB [H, W, 3], of any size) belongs to."""
         tiny = _tiny(frame)

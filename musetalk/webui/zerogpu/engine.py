@@ -101,7 +101,7 @@ class ZeroGpuEngine(LipSync):
                 )
             self.costs.share(RenderKind.of(here, self.registry), kind)
             return report.chosen(choice.reason())
-        written = output_files(video, out, settings.debug_dir, settings.coords_in(out.parent))
+        written = output_files(out, settings.debug_dir, settings.coords_in(out.parent))
         check_output(out, input_files(video, voice, captions=settings.captions) + written, settings.output)
         tell = on_progress or noop
         tell(ProgressEvent("preflight", 0, 1))
@@ -119,7 +119,7 @@ class ZeroGpuEngine(LipSync):
             put_in_place(order.out, out)
         source, timeline = preflight.source, preflight.timeline
         work = Work.of(source, float(timeline.frame_count / source.fps))
-        self.costs.learn(work, kind, report, planned=not settings.use_saved_coords)
+        self.costs.learn(work, kind, report)
         report = replace(report, output=str(out), settings=settings.model_dump(mode="json"))
         return report.chosen(choice.reason())
 

@@ -19,7 +19,7 @@ from musetalk.faces.detection.haar_cascades import Cascades
 from musetalk.faces.detection.mtcnn import MtcnnDetector
 from musetalk.faces.detection.s3fd import S3FDDetector
 from musetalk.faces.detection.s3fd_boxes import find_boxes
-from musetalk.faces.tracking.face_plan import FacePlan, plan_key
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.tracking.following import ANY_FACE, search_frames
 from musetalk.faces.tracking.planner import plan_faces
 from musetalk.faces.types import FaceBox, FaceDetector, Sought
@@ -133,13 +133,6 @@ def test_one_that_comes_late_is_followed_from_its_first_frame() -> None:
     rows = plan.boxes[plan.track == summary.track]
     true = [crowd(frame)[27] for frame in range(14, FRAMES)]
     np.testing.assert_allclose(rows[:, 0], [face.x0 for face in true], atol=0.1)
-
-
-def test_a_plan_is_kept_for_the_choice_it_was_made_for() -> None:
-    detector = Crowd([])
-    keys = {plan_key("a", detector, TrackerSettings(), 10, Fraction(25), choice) for choice in ("all", *CHOICES)}
-    assert len(keys) == 1 + len(CHOICES)
-    assert plan_key("a", detector, TrackerSettings(), 10, Fraction(25)) in keys
 
 
 def test_a_stop_is_heeded_within_a_look() -> None:

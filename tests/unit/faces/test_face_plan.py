@@ -4,7 +4,6 @@ import pickle
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetalk.errors import CoordsError, OutputError
-from musetalk.faces.tracking.face_plan import FacePlan, plan_key
+from musetalk.faces.tracking.face_plan import FacePlan
 from musetalk.faces.types import FaceBox
-from musetalk.settings import TrackerSettings
-from musetalk.utils.arrays import UInt8Array
 from tests.helpers.errors import raises_kind
 
 Row = tuple[int, int, float, float]  # frame, track, x, size
@@ -145,7 +142,7 @@ def test_arrays_that_do_not_fit_are_refused(change: dict[str, object], text: str
 
 @given(plan=plans())
 def test_what_is_saved_comes_back(tmp_path_factory: pytest.TempPathFactory, plan: FacePlan) -> None:
-    path = tmp_path_factory.mktemp("coords") / "deeper" / "plan.npz"
+    path = tmp_path_factory.mktemp("coords") / "plan.npz"
     plan.save(path, "key")
     loaded = FacePlan.load(path, "key")
     assert (loaded.frame_count, loaded.width, loaded.height) == (plan.frame_count, plan.width, plan.height)
@@ -230,25 +227,3 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
         archive.infolist()[0].file_size = 2**40
     with raises_kind(CoordsError, path=path):
         FacePlan.load(path, "key")
-
-
-class Named:
-    def __init__(self, fingerprint: str) -> None:
-        self.fingerprint = fingerprint
-
-    def detect(self, frames: Sequence[UInt8Array]) -> list[list[FaceBox]]:
-        return [[] for _ in frames]
-
-
-def test_the_key_tells_apart_all_that_matters() -> None:
-    tracker, rate = TrackerSettings(), Fraction(25)
-    keys = [
-        plan_key("a", Named("haar"), tracker, 10, rate),
-        plan_key("b", Named("haar"), tracker, 10, rate),
-        plan_key("a", Named("haar 2"), tracker, 10, rate),
-        plan_key("a", Named("haar"), TrackerSettings(bridge_frames=3), 10, rate),
-        plan_key("a", Named("haar"), tracker, 11, rate),
-        plan_key("a", Named("haar"), tracker, 10, Fraction(30)),
-    ]
-    assert len(set(keys)) == len(keys)
-    assert keys[0] == plan_key("a", Named("haar"), TrackerSettings(), 10, rate)

@@ -127,7 +127,7 @@ class TestFaceView:
 class Landmarker:
     """Gives the mean face's landmarks in each box, but for some faces, whose are nowhere."""
 
-    at_once = 2
+    at_once, fingerprint = 2, "mean"
 
     def __init__(self, astray: Sequence[int] = ()) -> None:
         self.astray, self.seen = astray, 0
@@ -149,7 +149,7 @@ class Landmarker:
 class DrawnLabels:
     """Gives one face's labels."""
 
-    at_once = 1
+    at_once, fingerprint = 1, "drawn"
 
     def labels(self, crops: Sequence[UInt8Array]) -> UInt8Array:
         return np.stack([draw()] * len(crops))

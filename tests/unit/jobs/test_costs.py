@@ -135,8 +135,13 @@ def test_a_comparison_looks_for_faces_once_and_shows_all_at_the_end(tmp_path: Pa
     assert [turn.get("plan") for turn in forecast.turns] == [0.5, 0.0, None]
     assert set(forecast.turns[2]) == {"finish"}
     other = kind(backend="musetalk-v15")
-    costs.learn(WORK, other, report(), planned=False)
+    costs.learn(WORK, other, report(known_frames=10))
     assert costs.costs(other).plan == GUESS.plan
+
+
+def test_what_was_known_costs_nothing() -> None:
+    half = GUESS.spared(0.5, 1.0)
+    assert (half.plan, half.parse, half.paint) == (GUESS.plan / 2, 0.0, GUESS.paint)
 
 
 def test_a_book_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:

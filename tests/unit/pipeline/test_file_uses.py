@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from musetalk.errors import MediaError, OutputError
-from musetalk.pipeline.file_uses import FileUses, coords_file, debug_files, input_files, output_files
+from musetalk.pipeline.file_uses import FileUses, debug_files, input_files, output_files
 from musetalk.pipeline.report import save_json
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import whole_file
@@ -31,7 +31,7 @@ def uses(folder: Path, report: str | Path, source: str = "clip.mp4", **settings:
     """Of a render in a folder that writes a report beside its output."""
     reads = input_files(folder / source, folder / "voice.wav", [folder / "unet.pth"])
     chosen = RenderSettings.parse(settings)
-    writes = output_files(folder / source, folder / "out.mp4", chosen.debug_dir, chosen.coords_in(folder))
+    writes = output_files(folder / "out.mp4", chosen.debug_dir, chosen.coords_in(folder))
     return (reads + writes).writing(folder / report, "the report")
 
 
@@ -99,8 +99,9 @@ def test_spellings_that_the_file_system_takes_for_one_are_one(folder: Path, monk
 def test_what_a_setting_asks_for_counts_too(folder: Path) -> None:
     crops, _ = debug_files(folder / "debug", "out")
     assert "a debug video and the report" in refused(uses(folder, crops, debug_dir=folder / "debug"))
-    kept = coords_file(folder / "coords", folder / "clip.mp4", "0123456789abcdef")
+    kept = folder / "coords" / "labels" / "report.json"
     assert "the saved coords" in refused(uses(folder, kept, use_saved_coords=True))
+    assert "the folder of the saved coords" in refused(uses(folder, kept.parent, use_saved_coords=True))
     uses(folder, kept).check()
 
 
@@ -136,7 +137,7 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
         with whole_file(tmp_path / name) as partial:
             partial.write_text("")
     assert len(list(tmp_path.iterdir())) == 3
-    for path in (*debug_files(tmp_path, "é" * 125), coords_file(tmp_path, tmp_path / f"{LONG}.mp4", "k" * 64)):
+    for path in debug_files(tmp_path, "é" * 125):
         path.touch()
 
 

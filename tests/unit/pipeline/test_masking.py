@@ -16,7 +16,7 @@ from musetalk.compositing.parsed_masks import ParsedMaskOptions, parsed_mask
 from musetalk.errors import OutputError
 from musetalk.faces.crops.crop import BoxCropTransform
 from musetalk.faces.parsing.face_extent import parsing_view
-from musetalk.faces.parsing.label_store import LabelStore
+from musetalk.faces.parsing.label_store import LabelStore, pack_labels
 from musetalk.faces.parsing.labels import LABEL_SIDE, FaceLabel
 from musetalk.faces.parsing.parsed_faces import ParsedFaces, ParsedFacesBuilder
 from musetalk.faces.tracking.face_plan import FacePlan
@@ -73,7 +73,7 @@ def drawn_labels(box: FaceBox = BOX) -> UInt8Array:
 class DrawnLabeller:
     """Sees the drawn face in every crop but the numbers that it misses."""
 
-    at_once = 4
+    at_once, fingerprint = 4, "drawn"
 
     def __init__(self, missing: Sequence[int] = ()) -> None:
         self.missing, self.seen = set(missing), 0
@@ -279,8 +279,8 @@ def test_labels_belong_to_their_frame(tmp_path: Path) -> None:
 def test_label_maps_come_back_as_they_were(tmp_path: Path) -> None:
     store = LabelStore(tmp_path / "labels.bin")
     maps = np.random.default_rng(3).integers(0, 19, (3, LABEL_SIDE, LABEL_SIDE), np.uint8)
-    store.extend(maps[:2])
-    store.extend(maps[2:])
+    for each in maps:
+        store.add(pack_labels(each))
     assert len(store) == 3
     for index in (2, 0, 1):
         np.testing.assert_array_equal(store.read(index), maps[index])
