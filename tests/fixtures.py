@@ -15,6 +15,7 @@ from PIL import Image
 
 from musetalk.assets import PORTRAIT, SAMPLE, VOICE
 from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.files import cache_folder
 from tests.helpers.film import FACE, FILM, write_film, write_words
 from tests.helpers.media import decode_sound, write_wav
 from tests.helpers.programs import nothing_started_stays
@@ -99,6 +100,13 @@ def nothing_learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(fonts))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_found() -> Iterator[None]:
+    """What a test finds in sources is kept for it alone: others may look with something else of the same name."""
+    yield
+    shutil.rmtree(cache_folder() / "findings", ignore_errors=True)
 
 
 @pytest.fixture

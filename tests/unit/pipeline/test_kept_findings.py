@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import musetalk.pipeline.find_faces
@@ -115,6 +115,9 @@ def same(one: FacePlan, other: FacePlan) -> bool:
     decodable=st.sampled_from([MOST, 70]),
     choice=st.sampled_from(["largest", "all"]),
     points=st.booleans(),
+)
+@example(
+    kind=Following, cuts=[41, 44], held=1, absent=[], lengths=[41, MOST], decodable=MOST, choice="largest", points=False
 )
 def test_voices_of_any_lengths_get_the_faces_that_they_would_get_alone(
     tmp_path_factory: pytest.TempPathFactory,
