@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from musetalk.settings import RenderSettings
 from musetalk.utils.files import readable
 
 _BLOCK = 2**20
+_KEPT_AT_ONCE = 500  # digests: a disk takes a while for each transaction, and to read again what was not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,13 @@ class DigestStore(Protocol):
         """Return a file's digest, if it is known."""
         ...
 
-    def keep_digest(self, path: Path, facts: FileFacts, digest: str) -> None:
-        """Keep a file's digest."""
+    def keep_digests(self, known: Sequence[tuple[Path, FileFacts, str]]) -> None:
+        """Keep digests of files."""
         ...
 
 
 class Digests:
-    """SHA-256 of files and folders, each read once.
+    """SHA-256 of files and folders, each read once. What was read is kept at the end, and now and then.
 
     Args:
         store: Where they are kept.
@@ -62,6 +63,13 @@ class Digests:
         self._store = store
         self._cancel = cancel or CancelToken()
         self._known: dict[Path, str | MediaError] = {}
+        self._read: list[tuple[Path, FileFacts, str]] = []
+
+    def keep(self) -> None:
+        """Keep what was read until now."""
+        read, self._read = self._read, []
+        if read:
+            self._store.keep_digests(read)
 
     def of_input(self, path: Path, what: str) -> str:
         """Return the digest of an input: of a file, or of a folder's files by name.
@@ -97,7 +105,9 @@ class Digests:
         digest = self._store.digest_of(path, facts)
         if digest is None:
             digest = read_digest(path, self._cancel.check)
-            self._store.keep_digest(path, facts, digest)
+            self._read.append((path, facts, digest))
+            if len(self._read) >= _KEPT_AT_ONCE:
+                self.keep()
         return digest
 
     def _of_folder(self, folder: Path) -> str:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import random
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from musetalk.batch.content import read_digest
-from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Ready, RenderTask
+from musetalk.batch.course import Course, Cutting, Running, Step, Tally
+from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Parts, Ready
 from musetalk.batch.ledger import Entry, Ledger
-from musetalk.batch.opening import report_beside
-from musetalk.batch.outcome import RowResult, RowState, WorkerShare, facts_of
-from musetalk.batch.publish import Staging, publish
+from musetalk.batch.outcome import RowResult, RowState, WorkerShare
+from musetalk.batch.publish import Staging, publish_rows
 from musetalk.batch.retries import LOST, RetryPolicy
-from musetalk.batch.rows import Row
-from musetalk.batch.works import Work, WorkQueue
-from musetalk.errors import BackendError, OutputError, write_error
-from musetalk.pipeline.report import RenderReport, save_json
-from musetalk.progress import CancelToken, noop
+from musetalk.batch.step_queue import StepQueue
+from musetalk.batch.watch import Clock, Standing, Watcher
+from musetalk.batch.works import Work
+from musetalk.errors import BackendError, OutputError
+from musetalk.pipeline.report import RenderReport
+from musetalk.progress import CancelToken
 from musetalk.utils.units import counted
 
 _LOOK_SECONDS = 0.25  # between two looks at whether to stop
@@ -28,89 +25,20 @@ _ENDING_SECONDS = 15.0  # that workers are given to end what they do
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """Time and chance, so that tests have their own.
+class Rules:
+    """How a driver goes about it.
 
     Attributes:
-        now: Seconds, from any moment on.
-        draw: A number from 0 to 1 by chance.
+        retries: What is tried again.
+        cutting: Which renders are cut; None: none is.
+        reports: Whether a report is written beside each output.
+        clock: Time and chance.
     """
 
-    now: Callable[[], float] = time.monotonic
-    draw: Callable[[], float] = random.random
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a batch has come.
-
-    Attributes:
-        works: Renders to be made.
-        ended: Of these, those that are done or given up.
-        running: What each worker does, and how far it is, from 0 to 1.
-        seconds: Since it began.
-        left_seconds: Until it ends, about; None: not known yet.
-    """
-
-    works: int
-    ended: int
-    running: dict[str, tuple[str, float]]
-    seconds: float
-    left_seconds: float | None
-
-
-class Watcher(Protocol):
-    """Who is told how a batch goes on, from the driver's thread."""
-
-    def row(self, result: RowResult) -> None:
-        """Take how a row ended."""
-        ...
-
-    def standing(self, standing: Standing) -> None:
-        """Take how far the batch is."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Take a sentence for the user."""
-        ...
-
-
-@dataclass(slots=True)
-class _Course:
-    """What became of a render so far."""
-
-    work: Work
-    attempts: int = 0
-    deaths: int = 0
-    losses: int = 0
-    not_before: float = 0.0
-    begun: float = 0.0
-    share: float = 0.0
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What a worker did so far."""
-
-    renders: int = 0
-    seconds: float = 0.0
-    video_seconds: float = 0.0
-    losses: int = 0
-
-    def share(self) -> WorkerShare:
-        return WorkerShare(self.renders, round(self.seconds, 3), round(self.video_seconds, 3), self.losses)
-
-
-@dataclass(slots=True)
-class _State:
-    """Of a driver while it runs."""
-
-    courses: dict[str, _Course]
-    idle: list[str] = field(default_factory=list)
-    running: dict[str, _Course] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
-    delayed: list[_Course] = field(default_factory=list)
-    tallies: dict[str, _Tally] = field(default_factory=dict)
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    cutting: Cutting | None = None
+    reports: bool = True
+    clock: Clock = field(default_factory=Clock)
 
 
 class Driver:
@@ -121,12 +49,10 @@ class Driver:
         executor: What does it.
         ledger: What is done; this process holds it.
         staging: Where renders are made.
-        policy: What is tried again.
+        rules: How it goes about it.
         watcher: Who is told.
         cancel: Stops it.
         deaths: Over how many of its workers' deaths a render was before, by key.
-        reports: Whether a report is written beside each output.
-        clock: Time and chance.
     """
 
     def __init__(
@@ -135,23 +61,25 @@ class Driver:
         executor: Executor,
         ledger: Ledger,
         staging: Staging,
-        policy: RetryPolicy,
+        rules: Rules,
         watcher: Watcher,
         cancel: CancelToken,
-        *,
         deaths: Mapping[str, int],
-        reports: bool = True,
-        clock: Clock | None = None,
     ) -> None:
         self._executor, self._ledger, self._staging = executor, ledger, staging
-        self._policy, self._watcher, self._cancel = policy, watcher, cancel
-        self._reports = reports
-        self._clock = clock or Clock()
-        self._queue = WorkQueue(works)
-        self._state = _State({work.key: _Course(work, deaths=deaths.get(work.key, 0)) for work in works})
+        self._rules, self._policy, self._clock = rules, rules.retries, rules.clock
+        self._watcher, self._cancel = watcher, cancel
+        self._courses = {work.key: Course(work, deaths=deaths.get(work.key, 0)) for work in works}
+        self._cutting = rules.cutting or Cutting(pieces=0)
+        self._queue = StepQueue(Step(work, look=self._cutting.wanted(work, executor.workers)) for work in works)
+        self._delayed: list[tuple[float, Step]] = []
+        self._idle: list[str] = []
+        self._running: dict[str, Running] = {}
+        self._gone: set[str] = set()
+        self._tallies: dict[str, Tally] = {}
         self._results: dict[str, RowResult] = {}
-        self._ended = 0
-        self._began = self._clock.now()
+        self._begun = self._ended = 0
+        self._start = self._clock.now()
 
     @property
     def results(self) -> dict[str, RowResult]:
@@ -161,7 +89,7 @@ class Driver:
     @property
     def tallies(self) -> dict[str, WorkerShare]:
         """What each worker did."""
-        return {name: tally.share() for name, tally in sorted(self._state.tallies.items())}
+        return {name: tally.share() for name, tally in sorted(self._tallies.items())}
 
     def run(self) -> bool:
         """Do all of it.
@@ -173,8 +101,7 @@ class Driver:
             BackendError: No worker is left.
             LedgerError: Another driver has taken over.
         """
-        state = self._state
-        while len(self._queue) or state.delayed or state.running:
+        while len(self._queue) or self._delayed or self._running:
             if self._cancel.cancelled:
                 self._drain()
                 return False
@@ -189,29 +116,29 @@ class Driver:
 
     def standing(self) -> Standing:
         """Return how far it is."""
-        running = {name: (course.work.first.name, course.share) for name, course in self._state.running.items()}
-        whole = len(self._state.courses)
-        come, seconds = self._ended + sum(share for _, share in running.values()), self._clock.now() - self._began
+        running = {name: (each.course.work.first.name, each.share) for name, each in self._running.items()}
+        at_it = {each.course.work.key: each for each in self._running.values()}
+        come = self._ended + sum(each.course.share if each.course.pieces else each.share for each in at_it.values())
+        whole, seconds = len(self._courses), self._clock.now() - self._start
         left = seconds * (whole - come) / come if come > 0 else None
         return Standing(whole, self._ended, running, seconds, left)
 
     def _patience(self) -> float:
         """Return for how long to wait for events, in seconds."""
-        due = min((course.not_before for course in self._state.delayed), default=self._clock.now() + _LOOK_SECONDS)
-        return min(_LOOK_SECONDS, max(0.0, due - self._clock.now()))
+        now = self._clock.now()
+        due = min((due for due, _ in self._delayed), default=now + _LOOK_SECONDS)
+        return min(_LOOK_SECONDS, max(0.0, due - now))
 
     def _bring_back(self) -> None:
         """Let what has waited long enough come again."""
         now = self._clock.now()
-        due = [course for course in self._state.delayed if course.not_before <= now]
-        for course in due:
-            self._state.delayed.remove(course)
-            self._queue.put_back(course.work)
+        self._queue.put_back(step for due, step in self._delayed if due <= now)
+        self._delayed = [(due, step) for due, step in self._delayed if due > now]
 
     def _assign(self) -> None:
         """Give every worker that is free something to do."""
-        while self._state.idle and (work := self._queue.take(self._state.idle[0])) is not None:
-            self._begin(self._state.idle.pop(0), self._state.courses[work.key])
+        while self._idle and (step := self._queue.take(self._idle[0])) is not None:
+            self._begin(self._idle.pop(0), step)
 
     def _check_workers(self) -> None:
         """Make sure that somebody is left to do what is to be done.
@@ -219,172 +146,155 @@ class Driver:
         Raises:
             BackendError: Nobody is.
         """
-        state = self._state
-        if len(state.gone) >= self._executor.workers and not state.running and not state.idle:
+        if len(self._gone) >= self._executor.workers and not self._running and not self._idle:
             raise BackendError("no worker is left: each ended before it had begun", "see what they said above")
 
-    def _begin(self, worker: str, course: _Course) -> None:
-        work = course.work
-        course.attempts += 1
-        course.begun, course.share = self._clock.now(), 0.0
+    def _begin(self, worker: str, step: Step) -> None:
+        course = self._courses[step.work.key]
         try:
-            place = self._staging.place(work)
-            self._ledger.put(self._entries(course, "running", worker=worker))
+            place = self._staging.place(step.work)
         except OutputError as error:
-            self._state.idle.append(worker)
-            self._fail(course, worker, error.kind, str(error))
+            self._idle.append(worker)
+            self._fail(course, step, worker, error.kind, str(error))
             return
-        self._state.running[worker] = course
-        task_id = f"{work.key}-{course.attempts + course.losses}"
-        first = work.first
-        task = RenderTask(task_id, first.source, first.voice, place, self._staging.settings(work))
-        self._executor.start(worker, task)
+        self._begun += 1
+        task_id = f"{step.work.key}-{self._begun}"
+        self._running[worker] = Running(step, course, task_id, self._clock.now())
+        course.running += 1
+        self._executor.start(worker, step.task(task_id, place, self._staging.settings(step.work)))
 
     def _take(self, event: Event) -> None:
         """Take note of what has happened."""
         if isinstance(event, Ready):
-            self._state.gone.discard(event.worker)
-            self._state.idle.append(event.worker)
+            self._gone.discard(event.worker)
+            self._idle.append(event.worker)
         elif isinstance(event, Lost):
             self._lose(event)
+        elif isinstance(event, Advanced):
+            running = self._running.get(event.worker)
+            if running is not None and running.task == event.task:
+                running.share = event.share
+        elif isinstance(event, Done):
+            if (running := self._ended_of(event.worker, event.task)) is not None:
+                self._go_on(running.course, running.step, event.worker, event.result)
+        elif (running := self._fails(event)) is not None:
+            self._fail(running.course, running.step, event.worker, event.kind, event.said)
+
+    def _ended_of(self, worker: str, task: str) -> Running | None:
+        """Return what a worker did until now, and count it; None: it does something else by now, or nobody cares."""
+        running = self._running.get(worker)
+        if running is None or task not in ("", running.task):
+            return None
+        del self._running[worker]
+        running.course.running -= 1
+        seconds = self._clock.now() - running.begun
+        running.course.seconds += seconds
+        self._tally(worker).seconds += seconds
+        if running.course.over:
+            self._tidy(running.course)
+            return None
+        return running
+
+    def _fails(self, event: Failed | Lost) -> Running | None:
+        """Return what failed; None: nothing that counts. While a batch is stopped, nothing does: all is ended."""
+        running = self._ended_of(event.worker, event.task)
+        return None if self._cancel.cancelled else running
+
+    def _tidy(self, course: Course) -> None:
+        """Remove what was made of a render that was given up, once nobody is at it any more."""
+        if not course.running and not course.kept:
+            self._staging.clear(course.work)
+
+    def _go_on(self, course: Course, step: Step, worker: str, result: RenderReport | Parts) -> None:
+        """Take the next steps of a render, or give it its names."""
+        if isinstance(result, RenderReport):
+            self._finish(course, step, worker, result)
+        elif step.numbers is None:
+            workers = self._executor.workers
+            self._queue.put_back(course.cut(self._cutting.pieces_of(result, workers)))
         else:
-            course = self._state.running.get(event.worker)
-            if course is None or not event.task.startswith(course.work.key):
-                return  # of a task that was given up
-            if isinstance(event, Advanced):
-                course.share = event.share
-                return
-            del self._state.running[event.worker]
-            if isinstance(event, Done):
-                self._finish(course, event.worker, event.result)
-            else:
-                self._fail(course, event.worker, event.kind, event.said)
+            self._tally(worker).pieces += 1
+            self._queue.put_back(course.made(step.numbers, worker))
 
     def _lose(self, event: Lost) -> None:
-        state = self._state
         self._tally(event.worker).losses += 1
         self._queue.forget(event.worker)
-        if event.worker in state.idle:
-            state.idle.remove(event.worker)
+        if event.worker in self._idle:
+            self._idle.remove(event.worker)
         if not event.replaced:
-            state.gone.add(event.worker)
-        course = state.running.pop(event.worker, None)
-        if course is None:
+            self._gone.add(event.worker)
+        running = self._fails(event)
+        if running is None:
             return
-        said = f"its worker ended ({event.said})"
+        course, said = running.course, f"its worker ended ({event.said})"
         if event.blamed:
             course.deaths += 1
-            self._fail(course, event.worker, LOST, said)
+            self._fail(course, running.step, event.worker, LOST, said)
         elif course.losses < self._policy.losses:
             course.losses += 1
-            course.attempts -= 1
-            self._delay(course, said)
+            self._delay(course, running.step, course.losses, said)
         else:
             self._give_up(course, event.worker, LOST, f"{said}, {counted(course.losses, 'time')} before, too")
 
-    def _fail(self, course: _Course, worker: str, kind: str, said: str) -> None:
+    def _fail(self, course: Course, step: Step, worker: str, kind: str, said: str) -> None:
         """Try again what may pass, and give up what will not."""
+        attempts = course.attempts
         if course.deaths >= self._policy.deaths:
             told = f"{said}, {counted(course.deaths, 'time')}: it is set aside; render it alone to see why"
             self._give_up(course, worker, kind, told, "set_aside")
-        elif self._policy.again(kind, course.attempts):
-            self._delay(course, said)
+        elif self._policy.again(kind, attempts):
+            course.failures += 1
+            self._delay(course, step, attempts, said)
         else:
-            tries = f" (after {counted(course.attempts, 'attempt')})" if course.attempts > 1 else ""
+            tries = f" (after {counted(attempts, 'attempt')})" if attempts > 1 else ""
             self._give_up(course, worker, kind, f"{said}{tries}")
 
-    def _delay(self, course: _Course, said: str) -> None:
-        wait = self._policy.wait(course.attempts, self._clock.draw)
-        course.not_before, course.share = self._clock.now() + wait, 0.0
-        self._state.delayed.append(course)
+    def _delay(self, course: Course, step: Step, attempts: int, said: str) -> None:
+        due = self._clock.now() + self._policy.wait(attempts, self._clock.draw)
+        self._delayed.append((due, step))
         self._ledger.put(self._entries(course, "waiting"))
         self._watcher.note(f"{course.work.first.name}: {said}; it is tried again")
 
-    def _give_up(self, course: _Course, worker: str, kind: str, said: str, state: RowState = "failed") -> None:
-        seconds = self._clock.now() - course.begun
-        self._tally(worker).seconds += seconds
-        about = {"worker": worker, "error": said, "error_kind": kind, "seconds": round(seconds, 3)}
-        entries = self._entries(course, "set_aside" if state == "set_aside" else "failed", **about)
-        self._ledger.put(entries)
-        if not self._policy.again(kind, 0):
-            self._staging.clear(course.work)  # what may pass can go on from there
+    def _give_up(self, course: Course, worker: str, kind: str, said: str, state: RowState = "failed") -> None:
+        course.over, course.kept = True, self._policy.again(kind, 0)  # what may pass can go on from there
+        self._queue.drop(course.work)
+        self._delayed = [(due, step) for due, step in self._delayed if step.work.key != course.work.key]
+        about = {"worker": worker, "error": said, "error_kind": kind, "seconds": round(course.seconds, 3)}
+        self._ledger.put(self._entries(course, "set_aside" if state == "set_aside" else "failed", **about))
+        self._tidy(course)
         self._ended += 1
         for row in course.work.rows:
             self._end(RowResult.of(row, state, key=course.work.key, attempts=course.attempts, **about))
 
-    def _finish(self, course: _Course, worker: str, report: RenderReport) -> None:
+    def _finish(self, course: Course, step: Step, worker: str, report: RenderReport) -> None:
         """Give what was made its names, and write down that it is done."""
-        work, tally = course.work, self._tally(worker)
-        seconds = self._clock.now() - course.begun
+        work = course.work
+        about = {"attempts": course.attempts, "seconds": round(course.seconds, 3), "worker": worker}
         try:
-            results = self._publish(course, worker, report.chosen(course.work.choice), seconds)
+            made = self._staging.place(work)
+            told = report.chosen(work.choice)
+            results = publish_rows(work, made, self._ledger, told, about, reports=self._rules.reports)
         except OutputError as error:
-            self._fail(course, worker, error.kind, str(error))
+            self._fail(course, step, worker, error.kind, str(error))
             return
-        tally.renders += 1
-        tally.seconds += seconds
-        tally.video_seconds += report.video_seconds
+        self._tally(worker).renders += 1
+        for name, seconds in course.video_seconds(report.video_seconds, worker).items():
+            self._tally(name).video_seconds += seconds
         self._staging.clear(work)
         self._ended += 1
         for result in results:
             self._end(result)
 
-    def _publish(self, course: _Course, worker: str, report: RenderReport, seconds: float) -> list[RowResult]:
-        """Return the results of the rows whose files are there now.
-
-        Raises:
-            OutputError: One of them cannot be written.
-            LedgerError: Another driver has taken over; nothing was written.
-        """
-        work, made = course.work, self._staging.place(course.work)
-        try:
-            size, digest = made.stat().st_size, read_digest(made, noop)
-        except OSError as error:
-            raise write_error(error)(f"what was made cannot be read ({error.strerror})", "try again") from error
-        self._ledger.check_held()
-        about: dict[str, Any] = {
-            "key": work.key,
-            "attempts": course.attempts,
-            "seconds": round(seconds, 3),
-            "worker": worker,
-            "size": size,
-            "digest": digest,
-            "facts": facts_of(report),
-        }
-        for row in (*work.rows[1:], work.first):
-            publish(made, row.output, move=row is work.first)
-        results = []
-        for row in work.rows:
-            state: RowState = "done" if row is work.first else "duplicate"
-            result = RowResult.of(row, state, **about, report=replace(report, output=str(row.output)))
-            if self._reports:
-                save_row(result, row, self._ledger)
-            results.append(result)
-        self._ledger.put(entry_of(result, row, self._ledger) for result, row in zip(results, work.rows, strict=True))
-        return results
-
     def _drain(self) -> None:
         """End what runs, and leave it to who goes on."""
         self._executor.cancel()
         ends = self._clock.now() + _ENDING_SECONDS
-        while self._state.running and self._clock.now() < ends:
+        while self._running and self._clock.now() < ends:
             for event in self._executor.events(_LOOK_SECONDS):
-                course = self._state.running.get(getattr(event, "worker", ""))
-                if isinstance(event, Done) and course is not None and event.task.startswith(course.work.key):
-                    self._take(event)  # it was ready by then
-                elif isinstance(event, Failed | Lost) and course is not None:
-                    del self._state.running[event.worker]
-                    self._stop(course)
-        for course in self._state.running.values():
-            self._stop(course)
-        self._state.running.clear()
+                self._take(event)  # some may be done by then
 
-    def _stop(self, course: _Course) -> None:
-        course.attempts -= 1  # it was no failure
-        self._ledger.put(self._entries(course, "waiting"))
-
-    def _entries(self, course: _Course, state: str, **about: Any) -> list[Entry]:  # noqa: ANN401 - any attribute
-        counts = {"attempts": course.attempts, "deaths": course.deaths}
+    def _entries(self, course: Course, state: str, **about: Any) -> list[Entry]:  # noqa: ANN401 - any attribute
+        counts = {"attempts": course.failures, "deaths": course.deaths}
         return [
             Entry(self._ledger.name_of(row.output), course.work.key, state, **counts, **about)  # type: ignore[arg-type]
             for row in course.work.rows
@@ -394,29 +304,5 @@ class Driver:
         self._results[result.output] = result
         self._watcher.row(result)
 
-    def _tally(self, worker: str) -> _Tally:
-        return self._state.tallies.setdefault(worker, _Tally())
-
-
-def save_row(result: RowResult, row: Row, ledger: Ledger) -> None:
-    """Write the report of a row beside its output.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    save_json({**result.to_dict(), "output": ledger.name_of(row.output)}, report_beside(row.output))
-
-
-def entry_of(result: RowResult, row: Row, ledger: Ledger) -> Entry:
-    """Return what a ledger keeps of a row whose file is there."""
-    return Entry(
-        ledger.name_of(row.output),
-        result.key,
-        "done",
-        attempts=result.attempts,
-        size=result.size,
-        digest=result.digest,
-        seconds=result.seconds,
-        worker=result.worker,
-        facts=json.dumps(dict(result.facts)),
-    )
+    def _tally(self, worker: str) -> Tally:
+        return self._tallies.setdefault(worker, Tally())

@@ -10,11 +10,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from musetalk.errors import BackendError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
+
+
+class Parts(Protocol):
+    """The parts of a render: fixed ranges of its output frames, always at the same places."""
+
+    @property
+    def frames(self) -> int:
+        """Output frames."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        ...
 
 
 class Engine(Protocol):
@@ -36,6 +51,40 @@ class Engine(Protocol):
     def release(self) -> None:
         """See `LipSync.release`."""
         ...
+
+
+@runtime_checkable
+class PartsEngine(Engine, Protocol):
+    """One that makes the parts of a render, too."""
+
+    def parts(self, video: Path, voice: Path, out: Path, settings: RenderSettings | None = None) -> Parts:
+        """See `LipSync.parts`."""
+        ...
+
+    def render_parts(
+        self,
+        video: Path,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        numbers: range,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Parts:
+        """See `LipSync.render_parts`."""
+        ...
+
+
+def _of_parts(engine: Engine) -> PartsEngine:
+    """Return an engine as one that makes parts.
+
+    Raises:
+        BackendError: It makes none.
+    """
+    if not isinstance(engine, PartsEngine):
+        raise BackendError("this engine makes no parts of renders", "cut no render")
+    return engine
 
 
 # Makes a worker's engine, there: a function of a module, which is pickled by its name.
@@ -75,6 +124,43 @@ class RenderTask(Task):
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
         return engine.render(self.source, self.voice, self.out, self.settings, on_progress=on_progress, cancel=cancel)
+
+
+@dataclass(frozen=True, slots=True)
+class LookTask(Task):
+    """Count the parts of a render; returns the `Parts`."""
+
+    source: Path
+    voice: Path
+    out: Path
+    settings: RenderSettings
+
+    def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
+        """Do it."""
+        return _of_parts(engine).parts(self.source, self.voice, self.out, self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class PartsTask(Task):
+    """Make some parts of a render, which another task joins; returns the `Parts`."""
+
+    source: Path
+    voice: Path
+    out: Path
+    settings: RenderSettings
+    numbers: range
+
+    def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
+        """Do it."""
+        return _of_parts(engine).render_parts(
+            self.source,
+            self.voice,
+            self.out,
+            self.settings,
+            numbers=self.numbers,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from musetalk.batch.content import FileFacts
 from musetalk.batch.holder import Holder
 from musetalk.errors import PATH, LedgerError, OutputError, one_line, write_error
 
-State: TypeAlias = Literal["waiting", "running", "done", "failed", "set_aside"]
+State: TypeAlias = Literal["waiting", "done", "failed", "set_aside"]
 
 FORMAT = 1
 BEAT_SECONDS = 10.0
@@ -31,16 +31,16 @@ STALE_SECONDS = 60.0  # without a beat, of a driver on another machine
 _PATIENCE_SECONDS = 20.0
 _BUSY_SECONDS = 30.0  # that another connection is waited for
 _SCHEMA = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE driver (
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS driver (
     one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, holder TEXT NOT NULL, beat REAL NOT NULL
 );
-CREATE TABLE rows (
+CREATE TABLE IF NOT EXISTS rows (
     output TEXT PRIMARY KEY, key TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, deaths INTEGER NOT NULL,
     size INTEGER NOT NULL, digest TEXT NOT NULL, seconds REAL NOT NULL, worker TEXT NOT NULL,
     error TEXT NOT NULL, error_kind TEXT NOT NULL, facts TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE digests (
+CREATE TABLE IF NOT EXISTS digests (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed_ns INTEGER NOT NULL, number INTEGER NOT NULL,
     digest TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -56,11 +56,11 @@ class Entry:
         output: Its path, relative to the folder of results.
         key: Of its content; see `Content`.
         state: Where it stands.
-        attempts: How often it was begun.
+        attempts: How often it was tried.
         deaths: How often its worker died over it.
         size, digest: Of the file, once it is done.
-        seconds: How long its last attempt took.
-        worker: Who made it.
+        seconds: Of work on it.
+        worker: Who finished it.
         error, error_kind: Why it failed.
         facts: Further plain values for its report.
     """
@@ -165,11 +165,11 @@ class Ledger:
             ).fetchone()
         return None if found is None else str(found[0])
 
-    def keep_digest(self, path: Path, facts: FileFacts, digest: str) -> None:
-        """Keep a file's digest; see `DigestStore`."""
+    def keep_digests(self, known: Sequence[tuple[Path, FileFacts, str]]) -> None:
+        """Keep digests of files; see `DigestStore`."""
+        rows = [(_text(path), facts.size, facts.changed_ns, facts.number, digest) for path, facts, digest in known]
         with self._writing() as database:
-            row = (_text(path), facts.size, facts.changed_ns, facts.number, digest)
-            database.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", row)
+            database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", rows)
 
     def close(self) -> None:
         """Let another driver have it."""
@@ -193,7 +193,7 @@ class Ledger:
         with self._whole() as database:
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 database.execute(statement)
-            database.execute("INSERT INTO about VALUES ('format', ?)", (str(FORMAT),))
+            database.execute("INSERT OR IGNORE INTO about VALUES ('format', ?)", (str(FORMAT),))
 
     def check_sound(self) -> None:
         """Make sure that it is a ledger, of this version, and whole.

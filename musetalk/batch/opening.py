@@ -18,6 +18,7 @@ from musetalk.utils.files import make_room_for, put_in_place
 from musetalk.utils.units import counted
 
 REPORT_ENDING = ".report.json"  # behind the name of an output: that of its row's report
+_SQLITE = b"SQLite format 3\0"
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +30,8 @@ def open_ledger(
 
     Args:
         path: The file; None: it is kept in memory.
-        resume: Go on with the one that is there; one that is damaged is put aside, and made anew from the reports
-            beside the outputs.
+        resume: Go on with the one that is there; one that is damaged is put aside, and made anew, as one that is not
+            there, from the reports beside the outputs.
         outputs: The files of the batch, for that.
         now: The clock, in seconds since the epoch.
 
@@ -41,23 +42,47 @@ def open_ledger(
     notice = ""
     if path is not None:
         make_room_for(path)
-        if path.exists() and path.stat().st_size > 0:
+        if _is_there(path):
+            _check_kind(path)
             if not resume and not _is_empty(path):
                 said, remedy = f'"{PATH}" is the ledger of a batch', "--resume goes on with it; else delete it"
                 raise LedgerError(said, f"{remedy}, or name another --ledger", path=path)
             notice = _put_aside_if_damaged(path, now) if resume else ""
     with _connected(path, now) as ledger:
-        if notice:
-            entries = list(_entries_of_reports(ledger, outputs))
-            ledger.put(entries)
-            notice = f"{notice}; {counted(len(entries), 'output')} known by the reports beside them"
+        if resume and not ledger.entries():
+            known = list(_entries_of_reports(ledger, outputs))
+            ledger.put(known)
+            if known or notice:
+                found = f"{counted(len(known), 'output')} known by the reports beside them"
+                notice = f"{notice or 'there was no ledger'}; {found}"
         ledger.notice = "; ".join(filter(None, (notice, ledger.notice)))
         yield ledger
 
 
+def _is_there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _check_kind(path: Path) -> None:
+    """Make sure that a file may be a ledger: others are never touched.
+
+    Raises:
+        LedgerError: It is none, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_SQLITE))
+    except OSError as error:
+        problem = f'the ledger "{PATH}" cannot be read ({error.strerror})'
+        raise LedgerError(problem, "name another --ledger", path=path) from error
+    if begins != _SQLITE:
+        remedy = "name another --ledger; without one, --resume goes by the reports beside the outputs"
+        raise LedgerError(f'"{PATH}" is no ledger, or none any more', remedy, path=path)
+
+
 @contextmanager
 def _connected(path: Path | None, now: Callable[[], float]) -> Iterator[Ledger]:
-    made = path is None or not path.exists() or path.stat().st_size == 0
+    made = path is None or not _is_there(path)
     try:
         ledger = Ledger(path, now=now)
     except sqlite3.Error as error:
@@ -98,7 +123,7 @@ def _put_aside_if_damaged(path: Path, now: Callable[[], float]) -> str:
         aside = _free_name(path)
         put_in_place(path, aside)
         with suppress(OSError):
-            path.with_name(f"{path.name}-journal").unlink()
+            path.with_name(f"{path.name}-journal").replace(aside.with_name(f"{aside.name}-journal"))
         notice = f'the ledger was damaged ({one_line(error)}), was put aside as "{aside.name}", and is made anew'
         _log.warning("%s", notice)
         return notice

@@ -28,8 +28,8 @@ class RowResult:
         key: Of its content; empty: it has none.
         error, error_kind: Why it failed, in words, and the kind of error; see `MuseTalkError`.
         attempts: How often it was begun.
-        seconds: How long its last attempt took.
-        worker: Who made it.
+        seconds: Of work on it.
+        worker: Who finished it.
         size, digest: Of its file: bytes, and SHA-256.
         facts: Of the render: frames, fallback_frames, video_seconds, backend, device.
         report: Of the render; None: it was not made now, or failed.
@@ -67,9 +67,10 @@ class RowResult:
 
 @dataclass(frozen=True, slots=True)
 class WorkerShare:
-    """What a worker did: renders, seconds of work, seconds of video, and how often it was lost."""
+    """What a worker did: renders that it finished, pieces of long ones, seconds of work and of video, its deaths."""
 
     renders: int = 0
+    pieces: int = 0
     seconds: float = 0.0
     video_seconds: float = 0.0
     losses: int = 0

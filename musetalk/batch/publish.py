@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from musetalk.batch.content import read_digest
+from musetalk.batch.ledger import Entry, Ledger
+from musetalk.batch.opening import report_beside
+from musetalk.batch.outcome import RowResult, RowState, facts_of
+from musetalk.batch.rows import Row
 from musetalk.batch.works import Work
+from musetalk.errors import write_error
+from musetalk.pipeline.report import RenderReport, save_json
+from musetalk.progress import noop
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import make_room_for, whole_file
 
@@ -82,3 +93,63 @@ def publish(made: Path, output: Path, *, move: bool = False) -> None:
             return
     with whole_file(output) as partial:
         shutil.copyfile(made, partial)
+
+
+def publish_rows(
+    work: Work, made: Path, ledger: Ledger, report: RenderReport, about: Mapping[str, Any], *, reports: bool
+) -> list[RowResult]:
+    """Give what was made the names of all rows that asked for it, and write down that they are done.
+
+    Args:
+        work: The render.
+        made: Its file.
+        ledger: Of the batch.
+        report: Of the render.
+        about: Further attributes of the results.
+        reports: Whether a report is written beside each output.
+
+    Raises:
+        OutputError: One of them cannot be written.
+        LedgerError: Another driver has taken over; nothing got a name.
+    """
+    try:
+        size, digest = made.stat().st_size, read_digest(made, noop)
+    except OSError as error:
+        raise write_error(error)(f"what was made cannot be read ({error.strerror})", "try again") from error
+    ledger.check_held()
+    for row in (*work.rows[1:], work.first):
+        publish(made, row.output, move=row is work.first)
+    said = {**about, "key": work.key, "size": size, "digest": digest, "facts": facts_of(report)}
+    results = []
+    for row in work.rows:
+        state: RowState = "done" if row is work.first else "duplicate"
+        result = RowResult.of(row, state, **said, report=replace(report, output=str(row.output)))
+        if reports:
+            save_row(result, row, ledger)
+        results.append(result)
+    ledger.put(entry_of(result, row, ledger) for result, row in zip(results, work.rows, strict=True))
+    return results
+
+
+def save_row(result: RowResult, row: Row, ledger: Ledger) -> None:
+    """Write the report of a row beside its output.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    save_json({**result.to_dict(), "output": ledger.name_of(row.output)}, report_beside(row.output))
+
+
+def entry_of(result: RowResult, row: Row, ledger: Ledger) -> Entry:
+    """Return what a ledger keeps of a row whose file is there."""
+    return Entry(
+        ledger.name_of(row.output),
+        result.key,
+        "done",
+        attempts=result.attempts,
+        size=result.size,
+        digest=result.digest,
+        seconds=result.seconds,
+        worker=result.worker,
+        facts=json.dumps(dict(result.facts)),
+    )

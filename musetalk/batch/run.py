@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from musetalk.backends.automatic import BackendChoice
 from musetalk.batch.content import Digests, FileFacts
-from musetalk.batch.drive import Clock, Driver, Standing, Watcher, entry_of, save_row
+from musetalk.batch.drive import Driver, Rules
 from musetalk.batch.executor import Executor
 from musetalk.batch.ledger import Entry, Ledger
 from musetalk.batch.outcome import BatchReport, RowResult
-from musetalk.batch.publish import FOLDER_ENDING, Staging, publish
-from musetalk.batch.retries import RetryPolicy
+from musetalk.batch.publish import FOLDER_ENDING, Staging, entry_of, publish, save_row
 from musetalk.batch.rows import Row
+from musetalk.batch.watch import Unwatched, Watcher
 from musetalk.batch.works import Refused, Work, works_of
 from musetalk.errors import Cancelled, ManifestError
 from musetalk.progress import CancelToken
@@ -23,35 +23,16 @@ from musetalk.utils.units import counted
 _TOLD = 20
 
 
-class Unwatched:
-    """A `Watcher` that tells nobody."""
-
-    def row(self, result: RowResult) -> None:
-        """See `Watcher`."""
-
-    def standing(self, standing: Standing) -> None:
-        """See `Watcher`."""
-
-    def note(self, text: str) -> None:
-        """See `Watcher`."""
-
-
 @dataclass(frozen=True, slots=True)
-class BatchOptions:
-    """How a batch is done.
+class BatchOptions(Rules):
+    """How a batch is done; see `Rules`, too.
 
     Attributes:
-        retries: What is tried again.
         strict: Whether a row that cannot work (a file that is missing, settings that are wrong) refuses the batch;
             else it fails alone.
-        reports: Whether a report is written beside each output.
-        clock: Time and chance.
     """
 
-    retries: RetryPolicy = field(default_factory=RetryPolicy)
     strict: bool = False
-    reports: bool = True
-    clock: Clock = field(default_factory=Clock)
 
 
 def run_batch(
@@ -91,7 +72,9 @@ def run_batch(
     digests = Digests(ledger, cancel)
     try:
         works, refused = works_of(rows, digests, choose)
+        digests.keep()
     except Cancelled:
+        digests.keep()
         return _report(rows, {}, None, notes, options.clock.now() - began, stopped=True)
     if refused and options.strict:
         raise _strictly(refused)
@@ -100,18 +83,9 @@ def run_batch(
     settled = _Settled(ledger, digests, watcher, options)
     settled.refuse(refused)
     left = settled.settle(works)
-    driver = Driver(
-        left,
-        executor,
-        ledger,
-        place,
-        options.retries,
-        watcher,
-        cancel,
-        deaths={entry.key: entry.deaths for entry in settled.entries.values() if entry.deaths},
-        reports=options.reports,
-        clock=options.clock,
-    )
+    digests.keep()
+    deaths = {entry.key: entry.deaths for entry in settled.entries.values() if entry.deaths}
+    driver = Driver(left, executor, ledger, place, options, watcher, cancel, deaths)
     whole = driver.run()
     results = settled.results | driver.results
     report = _report(rows, results, driver, notes, options.clock.now() - began, stopped=not whole)

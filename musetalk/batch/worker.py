@@ -29,7 +29,8 @@ def main() -> None:
     """Do tasks until the parent ends."""
     orders, told = _taken_over()
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent tells what to do
+    for number in (signal.SIGINT, signal.SIGTERM):  # which may be sent to all processes: the parent tells what to do
+        signal.signal(number, signal.SIG_IGN)
     name: str
     factory: EngineFactory
     name, factory = pickle.load(orders)  # noqa: S301 - of the parent

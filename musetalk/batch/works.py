@@ -1,9 +1,8 @@
-"""The renders that rows come to: each once, those of one source behind each other."""
+"""The renders that rows come to: each once."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from musetalk.backends.automatic import BackendChoice
@@ -103,46 +102,3 @@ class _Parsed:
         if isinstance(known, MuseTalkError):
             raise known
         return known
-
-
-class WorkQueue:
-    """Renders that wait. Who asks gets one of the source that it had last, where its plan is, while there are any.
-
-    Else it gets one of a source that nobody has, else of the source of which most are waiting.
-
-    Args:
-        works: In the order in which they are to be begun.
-    """
-
-    def __init__(self, works: Sequence[Work]) -> None:
-        self._waiting: dict[str, deque[Work]] = {}
-        self._had: dict[str, str] = {}
-        for work in works:
-            self._waiting.setdefault(work.source, deque()).append(work)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
-
-    def put_back(self, work: Work) -> None:
-        """Let a render come again, as the first of its source."""
-        self._waiting.setdefault(work.source, deque()).appendleft(work)
-
-    def take(self, worker: str) -> Work | None:
-        """Return what a worker is to do next; None: nothing waits."""
-        if not self._waiting:
-            return None
-        source = self._had.get(worker, "")
-        if source not in self._waiting:
-            others = {had for name, had in self._had.items() if name != worker}
-            free = (each for each in self._waiting if each not in others)
-            source = next(free, None) or max(self._waiting, key=lambda each: len(self._waiting[each]))
-        self._had[worker] = source
-        waiting = self._waiting[source]
-        work = waiting.popleft()
-        if not waiting:
-            del self._waiting[source]
-        return work
-
-    def forget(self, worker: str) -> None:
-        """Note that a worker has gone, and with it what it had."""
-        self._had.pop(worker, None)

@@ -19,11 +19,11 @@ from musetalk.utils.log_lines import logs_json
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from musetalk.batch.drive import Standing, Watcher
     from musetalk.batch.ledger import Ledger
     from musetalk.batch.outcome import BatchReport, RowResult
     from musetalk.batch.rows import Row
     from musetalk.batch.run import BatchOptions
+    from musetalk.batch.watch import Standing, Watcher
     from musetalk.lipsync import LipSync
     from musetalk.pipeline.file_uses import FileUses
 
@@ -70,6 +70,7 @@ def batch(
     rows = read_manifest(manifest, folder, overrides=settings)
     engine = LipSync(own_process=True)
     beside = FileUses().reading(manifest, "the manifest").writing(ledger, "the ledger").writing(report, "the report")
+    beside.check()
     options = BatchOptions(RetryPolicy(attempts=retries + 1), strict=strict)
     with open_ledger(ledger, resume=resume, outputs=[row.output for row in rows]) as opened:
         made = do_rows(rows, engine, opened, beside, options, on=on, quiet=quiet)
@@ -149,8 +150,9 @@ def told_end(made: BatchReport, report: Path | None) -> int:
         table.append(("painted by a fallback", counted(counts["fallback_frames"], "frame")))
     for name, share in made.workers.items():
         speed = f"{number(share.video_seconds / share.seconds, 2)} x real time" if share.seconds else "nothing"
+        pieces = f", {counted(share.pieces, 'piece')} of long ones" if share.pieces else ""
         lost = f", lost {counted(share.losses, 'time')}" if share.losses else ""
-        table.append((name, f"{counted(share.renders, 'render')}, {duration(share.seconds)}, {speed}{lost}"))
+        table.append((name, f"{counted(share.renders, 'render')}{pieces}, {duration(share.seconds)}, {speed}{lost}"))
     print_table("", table)
     for row in made.failed[:_MOST_TOLD]:
         typer.echo(_line(row))
@@ -167,7 +169,7 @@ def told_end(made: BatchReport, report: Path | None) -> int:
 @contextmanager
 def shown(quiet: bool) -> Iterator[Watcher]:
     """A watcher that draws on stderr while the `with` block runs: live on a terminal, else lines; little when quiet."""
-    from musetalk.batch.run import Unwatched  # noqa: PLC0415
+    from musetalk.batch.watch import Unwatched  # noqa: PLC0415
 
     if quiet:
         yield Unwatched()
@@ -228,7 +230,9 @@ class _Lines:
         if standing.ended == self._told or now < self._next:
             return
         self._next, self._told = now + _LINE_SECONDS, standing.ended
-        self._say(f"[{standing.seconds:7.1f} s] {standing.ended:,} of {standing.works:,} ended{_left(standing)}")
+        self._say(
+            f"[{standing.seconds:7.1f} s] {standing.ended:,} of {standing.works:,} ended {_left(standing)}".rstrip()
+        )
 
     def note(self, text: str) -> None:
         """See `Watcher`."""
@@ -245,7 +249,8 @@ class _Lines:
 def _left(standing: Standing) -> str:
     from musetalk.utils.units import roughly  # noqa: PLC0415
 
-    return "" if standing.left_seconds is None else f", {roughly(standing.left_seconds)} left"
+    known = standing.left_seconds is not None and standing.ended < standing.works
+    return f"{roughly(standing.left_seconds or 0)} left" if known else ""
 
 
 def _line(result: RowResult) -> str:

@@ -253,16 +253,23 @@ class _Folding:
 
     def __init__(self) -> None:
         self._ignoring: dict[Path, bool] = {}
+        self._real: dict[Path, Path] = {}  # folders: a batch has many files in few of them
 
     def place(self, path: Path, *, followed: bool = False) -> str:
         """Return where a path leads, its last part taken as it is, or followed if it is a link."""
-        real = Path(os.path.realpath(path if followed else path.parent))
-        whole = real if followed else real / path.name
+        leads_on = followed and (path.name in ("", "..") or path.is_symlink())
+        whole = Path(os.path.realpath(path)) if leads_on else self._folder(path.parent) / path.name
         folder = whole.parent
         if folder not in self._ignoring:
             self._ignoring[folder] = _ignores_case(folder)
         text = os.path.normcase(whole)
         return unicodedata.normalize("NFC", text).casefold() if self._ignoring[folder] else text
+
+    def _folder(self, path: Path) -> Path:
+        """Return where a folder really is."""
+        if path not in self._real:
+            self._real[path] = Path(os.path.realpath(path))
+        return self._real[path]
 
 
 def _ignores_case(folder: Path) -> bool:

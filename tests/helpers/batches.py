@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from musetalk.backends.automatic import BackendChoice
-from musetalk.batch.drive import Clock
-from musetalk.batch.executor import Done, Event, Failed, Lost, Ready, RenderTask, Task
+from musetalk.batch.executor import Done, Event, Failed, LookTask, Lost, PartsTask, Ready, RenderTask, Task
 from musetalk.batch.rows import Row
+from musetalk.batch.watch import Clock
 from musetalk.errors import FaceError, OutOfMemoryError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
@@ -44,6 +44,17 @@ def made(task: RenderTask) -> bytes:
     return f"{task.source.read_text()} {task.voice.read_text()} {task.settings.bbox_shift}".encode()
 
 
+@dataclass(frozen=True)
+class SomeParts:
+    """As of a render of ten frames a part."""
+
+    count: int
+
+    @property
+    def frames(self) -> int:
+        return 10 * self.count
+
+
 @dataclass
 class ToldWorkers:
     """An executor whose tasks end as a script says, at once; afterwards all are done.
@@ -52,13 +63,16 @@ class ToldWorkers:
         workers: How many.
         fates: How tasks end, in the order in which they are begun.
         poison: Sources over which every worker dies.
+        parts: Of how many parts renders of these voices are; others are of one.
+        begun: What was begun but for looks.
     """
 
     workers: int = 1
     fates: Iterator[str] = field(default_factory=lambda: iter(()))
     poison: frozenset[str] = frozenset()
+    parts: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    begun: list[RenderTask] = field(default_factory=list)
+    begun: list[RenderTask | PartsTask] = field(default_factory=list)
     by_worker: dict[str, list[str]] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
 
@@ -76,15 +90,16 @@ class ToldWorkers:
         return Counter(task.id.partition("-")[0] for task in self.begun)
 
     def start(self, worker: str, task: Task) -> None:
-        assert isinstance(task, RenderTask)
+        assert isinstance(task, RenderTask | LookTask | PartsTask)
         assert worker not in self._busy, "a worker that has a task gets none"
         self._busy.add(worker)
-        self.begun.append(task)
-        self.by_worker.setdefault(worker, []).append(task.source.name)
+        if not isinstance(task, LookTask):
+            self.begun.append(task)
+            self.by_worker.setdefault(worker, []).append(task.source.name)
         fate = "lost" if task.source.name in self.poison else next(self.fates, "done")
         self._events += self._end(worker, task, fate)
 
-    def _end(self, worker: str, task: RenderTask, fate: str) -> Iterator[Event]:
+    def _end(self, worker: str, task: RenderTask | LookTask | PartsTask, fate: str) -> Iterator[Event]:
         self._busy.discard(worker)
         if fate in ("lost", "machine lost"):
             yield Lost(worker, task.id, "ended by SIGKILL", replaced=True, blamed=fate == "lost")
@@ -92,12 +107,24 @@ class ToldWorkers:
             yield Lost(worker, task.id, "its machine has gone", replaced=False, blamed=False)
             return
         elif fate == "done":
-            task.out.write_bytes(made(task))
-            yield Done(worker, task.id, some_report(task.out, task.settings))
+            yield Done(worker, task.id, self._made(task))
         else:
             kind = {"memory": OutOfMemoryError.kind, "bad": FaceError.kind}.get(fate, fate)
             yield Failed(worker, task.id, kind, f"it is {fate}")
         yield Ready(worker)
+
+    def _made(self, task: RenderTask | LookTask | PartsTask) -> RenderReport | SomeParts:
+        count = self.parts.get(task.voice.name, 1)
+        if isinstance(task, LookTask):
+            return SomeParts(count)
+        if isinstance(task, PartsTask):
+            for number in task.numbers:
+                (task.out.parent / f"part-{number}").touch()
+            return SomeParts(count)
+        there = len(list(task.out.parent.glob("part-*")))
+        assert there in (0, count), "parts are joined once they are all there"
+        task.out.write_bytes(made(task))
+        return some_report(task.out, task.settings)
 
     def events(self, timeout: float) -> list[Event]:
         found, self._events = self._events, []

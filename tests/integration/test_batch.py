@@ -60,7 +60,7 @@ def worker_of(process: subprocess.Popen[str], folder: Path, *, but: int = 0) -> 
     return at_work()[0]
 
 
-def test_killed_workers_and_drivers_cost_what_they_did_and_nothing_else(folder: Path) -> None:
+def test_deaths_and_stops_cost_what_was_under_way_and_nothing_else(folder: Path) -> None:
     with started(folder) as process:
         first = worker_of(process, folder)
         first.kill()
@@ -73,35 +73,25 @@ def test_killed_workers_and_drivers_cost_what_they_did_and_nothing_else(folder: 
     assert [path.name for path in (folder / "out").glob("*.mp4")] == []
     code, _, complaint = musetalk("batch", "clips.csv", "-o", "out", *QUICK, cwd=folder)
     assert (code, "--resume goes on" in complaint) == (2, True)
-    code, said, complaint = musetalk("batch", "clips.csv", "-o", "out", "--resume", *QUICK, cwd=folder)
-    assert code == 0, complaint
-    assert f"process {process.pid} on" in complaint
-    assert "3 of 3 rows done" in said
+    with started(folder, "--resume") as again:
+        worker = worker_of(again, folder)
+        again.send_signal(signal.SIGTERM)
+        _, complaint = again.communicate(timeout=HANG_SECONDS)
+        assert not worker.is_running()
+    assert again.returncode == 130, complaint
+    assert "Traceback" not in complaint
+    assert f"process {process.pid} on" in complaint  # which did not close the ledger
     report = json.loads((folder / "out" / "clips.report.json").read_text())
-    assert [row["state"] for row in report["rows"]] == ["done"] * 3
+    assert (report["stopped"], [row["state"] for row in report["rows"]]) == (True, ["stopped"] * 3)
+    write_wav(folder / "long.wav", tone(0.2))
+    code, said, complaint = musetalk("batch", "clips.csv", "-o", "out", "--resume", *QUICK, cwd=folder)
+    assert (code, "3 of 3 rows done" in said) == (0, True), complaint
     settings = RenderSettings.parse({"backend": "preview", "encoder": {"preset": "ultrafast"}})
     LipSync().render(folder / "face.png", folder / "a.wav", folder / "alone.mp4", settings)
     assert (folder / "out" / "a.mp4").read_bytes() == (folder / "alone.mp4").read_bytes()
-    assert not list((folder / "out").glob(".*"))
-    code, said, _ = musetalk("batch", "clips.csv", "-o", "out", "--resume", "--on", "local:2", *QUICK, cwd=folder)
-    assert (code, "made before" in said) == (0, True)
-
-
-def test_a_stop_ends_everything_and_can_be_gone_on_from(folder: Path) -> None:
-    with started(folder) as process:
-        worker = worker_of(process, folder)
-        process.send_signal(signal.SIGTERM)
-        _, complaint = process.communicate(timeout=HANG_SECONDS)
-        assert not worker.is_running()
-    assert process.returncode == 130, complaint
-    assert "Traceback" not in complaint
-    report = json.loads((folder / "out" / "clips.report.json").read_text())
-    assert report["stopped"] is True
-    assert [row["state"] for row in report["rows"]] == ["stopped"] * 3
-    write_wav(folder / "long.wav", tone(0.2))
-    code, said, _ = musetalk("batch", "clips.csv", "-o", "out", "--resume", *QUICK, cwd=folder)
-    assert (code, "3 of 3 rows done" in said) == (0, True)
     assert not list((folder / "out").glob(".*"))  # nor of what is asked for no more
+    code, said, _ = musetalk("batch", "clips.csv", "-o", "out", "--resume", *QUICK, cwd=folder)
+    assert (code, "made before" in said) == (0, True)
 
 
 def test_a_manifest_that_cannot_be_used_is_bad_usage(folder: Path) -> None:

@@ -13,7 +13,7 @@ from musetalk.batch.content import Digests
 from musetalk.batch.holder import Holder
 from musetalk.batch.ledger import STALE_SECONDS, Entry
 from musetalk.batch.opening import open_ledger
-from musetalk.batch.run import BatchOptions, run_batch
+from musetalk.batch.run import run_batch
 from musetalk.errors import LedgerError
 from tests.helpers.batches import ToldWorkers, named, some_rows
 from tests.helpers.errors import raises_kind
@@ -42,13 +42,13 @@ def test_the_lock_of_a_driver_that_was_killed_is_taken_over(tmp_path: Path) -> N
     program = (
         "import os, pathlib\nfrom musetalk.batch.opening import open_ledger\nfrom musetalk.batch.ledger import Entry\n"
         f"with open_ledger(pathlib.Path({str(path)!r})) as ledger:\n"
-        "    ledger.put([Entry('a.mp4', 'k', 'running')])\n    print(os.getpid(), flush=True)\n    os._exit(9)"
+        "    ledger.put([Entry('a.mp4', 'k', 'failed')])\n    print(os.getpid(), flush=True)\n    os._exit(9)"
     )
     killed = run_program([sys.executable, "-c", program])
     assert killed.returncode == 9, killed.stderr
     with open_ledger(path, resume=True) as ledger:
         assert f"process {killed.stdout.strip()} on" in ledger.notice
-        assert ledger.entries()["a.mp4"].state == "running"
+        assert ledger.entries()["a.mp4"].state == "failed"
 
 
 def test_a_driver_of_another_machine_is_dead_once_it_is_silent(tmp_path: Path) -> None:
@@ -83,39 +83,44 @@ def test_a_ledger_that_is_there_needs_resume(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("damage", ["no database", "zeros"])
-def test_a_damaged_ledger_is_made_anew_from_the_outputs_and_says_so(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["zeros", "gone"])
+def test_a_ledger_that_is_lost_is_made_anew_from_the_outputs_and_says_so(tmp_path: Path, damage: str) -> None:
     rows, path = some_rows(tmp_path, ("anna", "hello"), ("bert", "hello"), ("carl", "hello")), tmp_path / "ledger"
-    workers = ToldWorkers()
     with open_ledger(path) as ledger:
-        run_batch(rows, workers, ledger, choose=named, options=BatchOptions(clock=workers.clock))
+        run_batch(rows, ToldWorkers(), ledger, choose=named)
     data = path.read_bytes()
-    path.write_bytes(b"no database at all" * 99 if damage == "no database" else data[:100] + bytes(len(data) - 100))
+    path.unlink()
+    if damage == "zeros":
+        path.write_bytes(data[:100] + bytes(len(data) - 100))
     rows[1].output.write_text("cut")
     (tmp_path / "out" / "2.mp4.report.json").write_text("{}")
     with open_ledger(path, resume=True, outputs=[row.output for row in rows]) as ledger:
-        assert "was damaged" in ledger.notice
+        assert ("was damaged" if damage == "zeros" else "there was no ledger") in ledger.notice
         assert "1 output known" in ledger.notice
         report = run_batch(rows, ToldWorkers(), ledger, choose=named)
     assert [row.state for row in report.rows] == ["skipped", "done", "done"]
-    assert "was damaged" in json.dumps(report.to_dict()["notes"])
-    assert (tmp_path / "ledger.damaged-1").exists()
+    assert "1 output known" in json.dumps(report.to_dict()["notes"])
+    assert (tmp_path / "ledger.damaged-1").exists() == (damage == "zeros")
 
 
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "songs"
-    with closing(sqlite3.connect(path)) as database:
+def test_what_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "songs")) as database:
         database.execute("CREATE TABLE songs (name TEXT)")
-    with raises_kind(LedgerError, path=path), open_ledger(path, resume=True):
-        pass
-    assert [each.name for each in tmp_path.iterdir()] == ["songs"]
+    (tmp_path / "clips.csv").write_text("source,voice")
+    for path in sorted(tmp_path.iterdir()):
+        for resume in (False, True):
+            with raises_kind(LedgerError, path=path), open_ledger(path, resume=resume):
+                pass
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["clips.csv", "songs"]
 
 
 def test_files_are_read_once_while_they_do_not_change(tmp_path: Path) -> None:
     path, file = tmp_path / "ledger", tmp_path / "voice.wav"
     file.write_text("one")
     with open_ledger(path) as ledger:
-        first = Digests(ledger).of_file(file)
+        digests = Digests(ledger)
+        first = digests.of_file(file)
+        digests.keep()
         facts = file.stat()
         file.write_text("two")
         os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))

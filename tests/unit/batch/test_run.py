@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from musetalk.batch.course import Cutting
+from musetalk.batch.executor import PartsTask, RenderTask, Task
 from musetalk.batch.ledger import Ledger
 from musetalk.batch.opening import open_ledger
 from musetalk.batch.outcome import BatchReport
@@ -20,6 +22,7 @@ from musetalk.errors import BackendError, ManifestError
 from musetalk.progress import CancelToken
 from tests.helpers.batches import FATES, ToldWorkers, named, some_rows
 
+CUT = Cutting(voice_bytes=0, frames=20)
 PAIRS = (("anna", "hello"), ("bert", "hello"), ("anna", "bye"), ("anna", "hello"))
 
 
@@ -180,19 +183,40 @@ def test_a_batch_that_is_stopped_says_so_and_leaves_the_rest(tmp_path: Path) -> 
     rows, path, cancel = some_rows(tmp_path, *PAIRS), tmp_path / "ledger", CancelToken()
 
     class Stopping(ToldWorkers):
-        def events(self, timeout: float) -> list:  # type: ignore[type-arg]
-            found = super().events(timeout)
-            if self.begun:
+        def start(self, worker: str, task: Task) -> None:
+            if self.begun:  # as where all processes of a machine are told to end
                 cancel.cancel()
-            return found
+            super().start(worker, task)
 
     with open_ledger(path) as ledger:
-        report = run_batch(rows, Stopping(), ledger, choose=named, cancel=cancel)
+        report = run_batch(rows, Stopping(fates=iter(["done", "lost"])), ledger, choose=named, cancel=cancel)
+        assert [entry.deaths for entry in ledger.entries().values()] == [0, 0, 0, 0]
     assert report.stopped
-    assert "stopped" in states(report)
+    assert states(report) == ["done", "stopped", "stopped", "duplicate"]
     with open_ledger(path, resume=True) as ledger:
         assert done(rows, ToldWorkers(), ledger).complete
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_long_render_is_made_in_pieces_by_all_workers_and_joined(tmp_path: Path, ledger: Ledger) -> None:
+    workers = ToldWorkers(2, parts={"hour": 7})
+    report = done(some_rows(tmp_path, ("anna", "hour"), ("anna", "hello")), workers, ledger, cutting=CUT)
+    assert states(report) == ["done", "done"]
+    pieces = [task for task in workers.begun if isinstance(task, PartsTask)]
+    assert sorted(number for task in pieces for number in task.numbers) == list(range(7))
+    assert len(pieces) == 3
+    assert sum(isinstance(task, RenderTask) for task in workers.begun) == 2
+    assert {share.pieces for share in report.workers.values()} == {1, 2}
+    assert all(share.video_seconds > 0 for share in report.workers.values())
+    assert done(some_rows(tmp_path / "1", ("anna", "hour")), one := ToldWorkers(1), ledger, cutting=CUT).complete
+    assert len(one.begun) == 1  # of one worker nothing is gained
+
+
+def test_what_fails_in_a_piece_fails_once(tmp_path: Path, ledger: Ledger) -> None:
+    workers = ToldWorkers(2, iter(["done", "memory", "done", "bad"]), parts={"hour": 7})
+    report = done(some_rows(tmp_path, ("anna", "hour")), workers, ledger, cutting=CUT)
+    assert (states(report), report.rows[0].attempts) == (["failed"], 2)
+    assert report.rows[0].error_kind == "face"
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -201,11 +225,12 @@ def test_a_batch_that_is_stopped_says_so_and_leaves_the_rest(tmp_path: Path) -> 
     st.lists(st.sampled_from(FATES[:-1]), max_size=20),
     st.integers(1, 3),
 )
-def test_whatever_happens_every_row_ends_once(
+def test_whatever_happens_every_row_ends_once(  # short ones whole, and long ones (of "z") in pieces
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]], fates: list[str], count: int
 ) -> None:
     folder = tmp_path_factory.mktemp("batch")
-    rows, workers, ended = some_rows(folder, *pairs), ToldWorkers(count, iter(fates)), list[str]()
+    rows, ended = some_rows(folder, *pairs), list[str]()
+    workers = ToldWorkers(count, iter(fates), parts={"z": 7})
 
     class Listening:
         def row(self, result: object) -> None:
@@ -217,12 +242,12 @@ def test_whatever_happens_every_row_ends_once(
         def note(self, text: str) -> None:
             assert text
 
-    options = BatchOptions(clock=workers.clock, reports=False)
+    options = BatchOptions(clock=workers.clock, reports=False, cutting=CUT)
     with open_ledger(folder / "ledger") as ledger:
         report = run_batch(rows, workers, ledger, choose=named, options=options, watcher=Listening())
         kept = ledger.entries()
     assert sorted(ended) == sorted(str(row.output) for row in rows)
-    assert max(workers.attempts.values()) <= 4 + 20
+    assert max(workers.attempts.values(), default=0) <= 4 + 20 + 2 * count
     for row, result in zip(rows, report.rows, strict=True):
         assert row.output.exists() == result.whole
         if result.whole:

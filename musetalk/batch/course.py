@@ -1,0 +1,161 @@
+"""The course of a render: looked at, cut into pieces where it is long, made, joined; and what befell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from musetalk.batch.executor import LookTask, Parts, PartsTask, RenderTask, Task
+from musetalk.batch.outcome import WorkerShare
+from musetalk.batch.works import Work
+from musetalk.settings import RenderSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one worker does of a render.
+
+    Attributes:
+        work: The render.
+        look: Whether only its parts are counted.
+        numbers: The parts that are made; None: all that are missing, and they are joined.
+    """
+
+    work: Work
+    look: bool = False
+    numbers: range | None = None
+
+    def task(self, task_id: str, place: Path, settings: RenderSettings) -> Task:
+        """Return it as a task.
+
+        Args:
+            task_id: Its id.
+            place: The file to make.
+            settings: Of the render.
+        """
+        source, voice, out = (path.absolute() for path in (self.work.first.source, self.work.first.voice, place))
+        if self.look:
+            return LookTask(task_id, source, voice, out, settings)
+        if self.numbers is not None:
+            return PartsTask(task_id, source, voice, out, settings, self.numbers)
+        return RenderTask(task_id, source, voice, out, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """Which renders are cut, so that several workers make one.
+
+    Attributes:
+        voice_bytes: Size of a voice from which on a render is looked at; what is smaller is short.
+        frames: Least output frames of a piece: each begins with a plan and a voice that have to be read anew.
+        pieces: For each worker, at most; 0: nothing is cut.
+    """
+
+    voice_bytes: int = 2**18
+    frames: int = 1500
+    pieces: int = 2
+
+    def wanted(self, work: Work, workers: int) -> bool:
+        """Whether a render may be worth it."""
+        try:
+            return self.pieces > 0 and workers > 1 and work.first.voice.stat().st_size >= self.voice_bytes
+        except OSError:
+            return False
+
+    def pieces_of(self, parts: Parts, workers: int) -> list[range]:
+        """Return the pieces of a render, as ranges of its parts; a single one: it is not cut."""
+        count = max(1, min(parts.count, parts.frames // self.frames, workers * self.pieces))
+        bounds = [parts.count * number // count for number in range(count + 1)]
+        return [range(start, stop) for start, stop in pairwise(bounds)]
+
+
+@dataclass(slots=True)
+class Course:
+    """What became of a render so far.
+
+    Attributes:
+        work: The render.
+        failures: How often something of it failed.
+        deaths: How often a worker died over it.
+        losses: How often a worker went away, for which it is not to blame.
+        seconds: Of work on it.
+        pieces: Into how many it was cut; 0: it was not.
+        left: The pieces that are not made yet.
+        frames: Of pieces, by who made them.
+        running: How many workers are at it.
+        over: Whether it was given up.
+        kept: Whether what was made of it stays then.
+    """
+
+    work: Work
+    failures: int = 0
+    deaths: int = 0
+    losses: int = 0
+    seconds: float = 0.0
+    pieces: int = 0
+    left: set[range] = field(default_factory=set)
+    frames: dict[str, int] = field(default_factory=dict)
+    running: int = 0
+    over: bool = False
+    kept: bool = False
+
+    @property
+    def attempts(self) -> int:
+        """How often it was tried."""
+        return self.failures + 1
+
+    @property
+    def share(self) -> float:
+        """How far it has come by whole pieces, from 0 to 1."""
+        return 1 - len(self.left) / self.pieces if self.pieces else 0.0
+
+    def cut(self, pieces: list[range]) -> list[Step]:
+        """Take note of its pieces; returns what is to be done."""
+        if len(pieces) < 2:
+            return [Step(self.work)]
+        self.pieces, self.left = len(pieces), set(pieces)
+        return [Step(self.work, numbers=numbers) for numbers in pieces]
+
+    def made(self, numbers: range, worker: str) -> list[Step]:
+        """Take note of a piece that is there; returns what is to be done then."""
+        self.left.discard(numbers)
+        self.frames[worker] = self.frames.get(worker, 0) + len(numbers)
+        return [] if self.left else [Step(self.work)]
+
+    def video_seconds(self, whole: float, worker: str) -> dict[str, float]:
+        """Return how much of a video each worker made.
+
+        Args:
+            whole: Its length in seconds.
+            worker: Who made all of it, where it was not cut.
+        """
+        total = sum(self.frames.values())
+        return {name: whole * count / total for name, count in self.frames.items()} if total else {worker: whole}
+
+
+@dataclass(slots=True)
+class Running:
+    """What a worker does."""
+
+    step: Step
+    course: Course
+    task: str
+    begun: float
+    share: float = 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a worker did so far; see `WorkerShare`."""
+
+    renders: int = 0
+    pieces: int = 0
+    seconds: float = 0.0
+    video_seconds: float = 0.0
+    losses: int = 0
+
+    def share(self) -> WorkerShare:
+        """Return it as it is told."""
+        times = round(self.seconds, 3), round(self.video_seconds, 3)
+        return WorkerShare(self.renders, self.pieces, *times, self.losses)
