@@ -104,6 +104,7 @@ async def serve_until_told(host: LiveHost, door: Door) -> None:
     async with serving(host, door) as address:
         _log.info("serving live speech on %s", address)
         await told.wait()
+        host.dismiss()  # who speaks hears why
         await loop.run_in_executor(None, host.close)
 
 

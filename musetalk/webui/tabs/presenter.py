@@ -73,7 +73,7 @@ def _wire(handlers: TalkHandlers, inputs: TalkInputs, stage: TalkStage, visitor:
     stage.status.submit(handlers.act, job, handlers.opened, **AT_ONCE)
     wire_watching(handlers, stage, visitor)
     voice = inputs.voice
-    voice.voice.change(handlers.lacks, voice.voice, voice.lacking, **UNQUEUED)
+    in_turn([voice.voice.change], handlers.lacks, voice.voice, voice.lacking)
     text = inputs.script.text
     text.change(None, text, None, js=_KEEP, api_visibility="private")
 
