@@ -49,7 +49,7 @@ class Cutting:
     Attributes:
         voice_bytes: Size of a voice from which on a render is looked at; what is smaller is short.
         frames: Least output frames of a piece: each begins with a plan and a voice that have to be read anew.
-        pieces: For each worker, at most; 0: nothing is cut.
+        pieces: For each worker, at most.
     """
 
     voice_bytes: int = 2**18
@@ -59,7 +59,7 @@ class Cutting:
     def wanted(self, work: Work, workers: int) -> bool:
         """Whether a render may be worth it."""
         try:
-            return self.pieces > 0 and workers > 1 and work.first.voice.stat().st_size >= self.voice_bytes
+            return workers > 1 and work.first.voice.stat().st_size >= self.voice_bytes
         except OSError:
             return False
 

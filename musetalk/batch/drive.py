@@ -30,13 +30,13 @@ class Rules:
 
     Attributes:
         retries: What is tried again.
-        cutting: Which renders are cut; None: none is.
+        cutting: Which renders are cut.
         reports: Whether a report is written beside each output.
         clock: Time and chance.
     """
 
     retries: RetryPolicy = field(default_factory=RetryPolicy)
-    cutting: Cutting | None = None
+    cutting: Cutting = field(default_factory=Cutting)
     reports: bool = True
     clock: Clock = field(default_factory=Clock)
 
@@ -70,8 +70,7 @@ class Driver:
         self._rules, self._policy, self._clock = rules, rules.retries, rules.clock
         self._watcher, self._cancel = watcher, cancel
         self._courses = {work.key: Course(work, deaths=deaths.get(work.key, 0)) for work in works}
-        self._cutting = rules.cutting or Cutting(pieces=0)
-        self._queue = StepQueue(Step(work, look=self._cutting.wanted(work, executor.workers)) for work in works)
+        self._queue = StepQueue(Step(work, look=rules.cutting.wanted(work, executor.workers)) for work in works)
         self._delayed: list[tuple[float, Step]] = []
         self._idle: list[str] = []
         self._running: dict[str, Running] = {}
@@ -211,7 +210,7 @@ class Driver:
             self._finish(course, step, worker, result)
         elif step.numbers is None:
             workers = self._executor.workers
-            self._queue.put_back(course.cut(self._cutting.pieces_of(result, workers)))
+            self._queue.put_back(course.cut(self._rules.cutting.pieces_of(result, workers)))
         else:
             self._tally(worker).pieces += 1
             self._queue.put_back(course.made(step.numbers, worker))

@@ -10,9 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias
 
-from musetalk.errors import BackendError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
@@ -48,15 +47,6 @@ class Engine(Protocol):
         """See `LipSync.render`."""
         ...
 
-    def release(self) -> None:
-        """See `LipSync.release`."""
-        ...
-
-
-@runtime_checkable
-class PartsEngine(Engine, Protocol):
-    """One that makes the parts of a render, too."""
-
     def parts(self, video: Path, voice: Path, out: Path, settings: RenderSettings | None = None) -> Parts:
         """See `LipSync.parts`."""
         ...
@@ -75,16 +65,9 @@ class PartsEngine(Engine, Protocol):
         """See `LipSync.render_parts`."""
         ...
 
-
-def _of_parts(engine: Engine) -> PartsEngine:
-    """Return an engine as one that makes parts.
-
-    Raises:
-        BackendError: It makes none.
-    """
-    if not isinstance(engine, PartsEngine):
-        raise BackendError("this engine makes no parts of renders", "cut no render")
-    return engine
+    def release(self) -> None:
+        """See `LipSync.release`."""
+        ...
 
 
 # Makes a worker's engine, there: a function of a module, which is pickled by its name.
@@ -137,7 +120,7 @@ class LookTask(Task):
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        return _of_parts(engine).parts(self.source, self.voice, self.out, self.settings)
+        return engine.parts(self.source, self.voice, self.out, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +135,7 @@ class PartsTask(Task):
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        return _of_parts(engine).render_parts(
+        return engine.render_parts(
             self.source,
             self.voice,
             self.out,

@@ -15,6 +15,12 @@ import psutil
 import pytest
 from PIL import Image
 
+from musetalk.batch.course import Cutting
+from musetalk.batch.opening import open_ledger
+from musetalk.batch.places import render_engine
+from musetalk.batch.pool import ProcessPool
+from musetalk.batch.rows import Row
+from musetalk.batch.run import BatchOptions, run_batch
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -92,6 +98,19 @@ def test_deaths_and_stops_cost_what_was_under_way_and_nothing_else(folder: Path)
     assert not list((folder / "out").glob(".*"))  # nor of what is asked for no more
     code, said, _ = musetalk("batch", "clips.csv", "-o", "out", "--resume", *QUICK, cwd=folder)
     assert (code, "made before" in said) == (0, True)
+
+
+def test_a_long_clip_over_two_workers_is_the_file_of_one(folder: Path) -> None:
+    settings = {"backend": "preview", "encoder": {"preset": "ultrafast"}}
+    write_wav(folder / "long.wav", tone(10.4))  # two parts
+    row = Row("line 2", folder / "face.png", folder / "long.wav", folder / "out" / "long.mp4", settings)
+    with ProcessPool(2, render_engine) as pool, open_ledger(folder / "ledger") as ledger:
+        options = BatchOptions(cutting=Cutting(voice_bytes=0, frames=100))
+        report = run_batch([row], pool, ledger, choose=LipSync().choose, options=options)
+    assert report.complete
+    assert sum(share.pieces for share in report.workers.values()) == 2
+    LipSync().render(row.source, row.voice, folder / "alone.mp4", RenderSettings.parse(settings))
+    assert row.output.read_bytes() == (folder / "alone.mp4").read_bytes()
 
 
 def test_a_manifest_that_cannot_be_used_is_bad_usage(folder: Path) -> None:
