@@ -134,15 +134,11 @@ def run_preflight(
     run.emit("preflight", 3, STEPS)
     found = None if kept is None else kept.of(source, timeline.sources_used, run.cancel)
     costs = costs if found is None else costs.spared(*found.shares(timeline.sources_used))
-    seconds = stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), kind, costs)
-    whole = sum(seconds.values())
-    beside = whole - timeline.frame_count * costs.paint * kind.loop_steps
+    whole, beside = _forecast(source, timeline, kind, costs)
     steps, limits = FrameStepRegistry().chosen(frame_steps), wanted.source.limits
     memory, disk = _estimate_space(source, timeline, size_after(steps, (source.width, source.height), limits))
     _check_disk(folder, disk)
-    for note in (*sound.notes, *(note for step in steps for note in step.check())):
-        run.warn(note)
-    _note_facts(source, wanted.source.fps, run)
+    _note_facts(source, wanted.source.fps, (*sound.notes, *(note for step in steps for note in step.check())), run)
     preflight = Preflight(
         source=source,
         voice=sound,
@@ -157,6 +153,12 @@ def run_preflight(
     )
     run.emit("preflight", 4, STEPS, note="; ".join([describe(preflight), *sound.notes]))
     return preflight
+
+
+def _forecast(source: Source, timeline: Timeline, kind: RenderKind, costs: Costs) -> tuple[float, float]:
+    """Return how many seconds the whole render takes, and how many of them all but painting."""
+    whole = sum(stage_seconds(Work.of(source, float(timeline.frame_count / source.fps)), kind, costs).values())
+    return whole, whole - timeline.frame_count * costs.paint * kind.loop_steps
 
 
 def _check_disk(folder: Path, needed: float) -> None:
@@ -199,6 +201,6 @@ def _estimate_space(source: Source, timeline: Timeline, output: tuple[int, int])
     return memory, 2 * picture + spool + float(listening)
 
 
-def _note_facts(source: Source, asked: Fraction | None, run: RenderRun) -> None:
-    for note in (*source.notes, *notes_on_rate(source, asked)):
+def _note_facts(source: Source, asked: Fraction | None, others: Sequence[str], run: RenderRun) -> None:
+    for note in (*others, *source.notes, *notes_on_rate(source, asked)):
         run.warn(note)

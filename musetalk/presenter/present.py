@@ -92,8 +92,7 @@ def present(
             shutil.copyfile(files.srt, srt_made)
             shutil.copyfile(files.vtt, vtt_made)
             put_in_place(made, out)
-    if report is not None:
-        report = _told_of(report, out, options)
+    report = None if report is None else _told_of(report, out, options)
     return TalkReport(out, (srt, vtt), talk, spoken.voice, report, static, (*notes, *spoken.notes))
 
 
