@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # Targets: `cpu`, the app (what `docker build .` makes); `cuda`, the same for NVIDIA GPUs; `live`, live speech alone, without
-# page and jobs. All run as user 10001 and keep nothing outside /models, /jobs and /avatars. See docs/images.md.
+# page and jobs; `cluster`, a machine of a Ray cluster. All run as user 10001 and keep nothing outside /models, /jobs, /avatars
+# and /work. See docs/images.md.
 ARG PYTHON=python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 FROM scratch AS code
@@ -13,7 +14,7 @@ FROM ${PYTHON} AS base
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/venv/bin:${PATH} \
     GRADIO_ANALYTICS_ENABLED=False MUSETALK_AVATARS=/avatars
 RUN useradd --uid 10001 --create-home musetalk \
-    && install --directory --owner=musetalk --group=musetalk /models /jobs /avatars /opt/venv /srv/musetalk
+    && install --directory --owner=musetalk --group=musetalk /models /jobs /avatars /work /opt/venv /srv/musetalk
 WORKDIR /srv/musetalk
 USER 10001
 RUN python3 -m venv /opt/venv
@@ -58,6 +59,22 @@ COPY --from=code --chown=10001 / ./
 RUN python -m compileall -q hybrid musetalk
 ENTRYPOINT ["python", "-m", "musetalk.live"]
 CMD ["--host", "0.0.0.0", "--port", "7860", "--models-dir", "/models"]
+
+# All machines of a cluster have the same Ray, so its version is fixed like those of the lock file.
+FROM cuda-packages AS cluster-packages
+RUN pip install --constraint requirements.lock "ray[client]==2.60.0"
+
+# Started anywhere, also by Ray, whose workers begin in folders of their own.
+FROM cluster-packages AS cluster
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
+    PYTHONPATH=/srv/musetalk RAY_USAGE_STATS_ENABLED=0 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=90
+COPY --from=code --chown=10001 / ./
+RUN python -m compileall -q hybrid musetalk scripts
+WORKDIR /work
+VOLUME ["/models", "/work"]
+HEALTHCHECK NONE
+ENTRYPOINT ["ray", "start", "--block", "--object-store-memory=100000000"]
+CMD ["--address=ray-head:6379"]
 
 FROM cuda-packages AS cuda
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video

@@ -74,7 +74,7 @@ class Driver:
         self._delayed: list[tuple[float, Step]] = []
         self._idle: list[str] = []
         self._running: dict[str, Running] = {}
-        self._gone: set[str] = set()
+        self._gone: dict[str, str] = {}  # workers that do not come again, and why
         self._tallies: dict[str, Tally] = {}
         self._results: dict[str, RowResult] = {}
         self._begun = self._ended = 0
@@ -146,7 +146,8 @@ class Driver:
             BackendError: Nobody is.
         """
         if len(self._gone) >= self._executor.workers and not self._running and not self._idle:
-            raise BackendError("no worker is left: each ended before it had begun", "see what they said above")
+            said = next(reversed(self._gone.values()), "there never was one")
+            raise BackendError(f"no worker is left ({said})", "see to that; --resume goes on")
 
     def _begin(self, worker: str, step: Step) -> None:
         course = self._courses[step.work.key]
@@ -165,7 +166,7 @@ class Driver:
     def _take(self, event: Event) -> None:
         """Take note of what has happened."""
         if isinstance(event, Ready):
-            self._gone.discard(event.worker)
+            self._gone.pop(event.worker, None)
             self._idle.append(event.worker)
         elif isinstance(event, Lost):
             self._lose(event)
@@ -220,8 +221,9 @@ class Driver:
         self._queue.forget(event.worker)
         if event.worker in self._idle:
             self._idle.remove(event.worker)
-        if not event.replaced:
-            self._gone.add(event.worker)
+        if not event.replaced and not self._cancel.cancelled:
+            self._gone[event.worker] = event.said
+            self._watcher.note(f"{event.worker} is gone: {event.said}")
         running = self._fails(event)
         if running is None:
             return

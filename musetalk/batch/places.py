@@ -5,21 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
+from musetalk.batch.cluster.pool import CPUS, RayPool
 from musetalk.batch.executor import Engine, Executor
 from musetalk.batch.in_process import InProcess
 from musetalk.batch.pool import ProcessPool
 from musetalk.errors import SettingsError
+from musetalk.utils.cores import share_threads, usable_cores
 
 HERE = "local:0"
+_RAY = re.compile(r"(ray:auto|ray://[^\s/?]+)(?:\?cpus=([1-9]\d{0,3}))?")
 _LOCAL = re.compile(r"local:(\d{1,4})")
 
 
-def render_engine() -> Engine:
-    """Make the engine of a worker process."""
+def render_engine(encoder_threads: int | None = None) -> Engine:
+    """Make the engine of a worker.
+
+    Args:
+        encoder_threads: Of x264, whose bits depend on their number: so workers of several sizes make parts of one
+            video; None: as many as fit the machine.
+    """
     from musetalk.lipsync import LipSync  # noqa: PLC0415 - slow to import, and not for the driver
 
-    return LipSync(own_process=True)
+    if encoder_threads is None:
+        return LipSync(own_process=True)
+    from musetalk.batch.same_threads import SameThreads  # noqa: PLC0415 - the same
+
+    return SameThreads(LipSync(own_process=True), encoder_threads)
 
 
 def check_place(on: str) -> None:
@@ -28,8 +41,9 @@ def check_place(on: str) -> None:
     Raises:
         SettingsError: There is not.
     """
-    if not _LOCAL.fullmatch(on):
-        raise SettingsError(f'"{on}" is no place to render on', "give local:N, N worker processes of this machine")
+    if not _LOCAL.fullmatch(on) and not _RAY.fullmatch(on):
+        remedy = "give local:N, N worker processes of this machine; ray:auto or ray://HOST:PORT, a cluster"
+        raise SettingsError(f'"{on}" is no place to render on', remedy)
 
 
 @contextmanager
@@ -37,13 +51,26 @@ def open_executor(on: str, engine: Engine) -> Iterator[Executor]:
     """Have workers while the `with` block runs.
 
     Args:
-        on: "local:0": this process; "local:N": N processes on this machine.
+        on: "local:0": this process; "local:N": N processes on this machine; "ray:auto": the Ray cluster that this
+            machine is in; "ray://HOST:PORT": one that Ray's client reaches. "?cpus=N" behind these: how many CPUs a
+            worker without a GPU takes.
         engine: What renders in this process.
 
     Raises:
         SettingsError: There is no such place.
+        PackageError: Ray is missing.
+        BackendError: The cluster cannot be reached.
     """
     check_place(on)
-    count = int(on.partition(":")[2])
-    with InProcess(engine) if count == 0 else ProcessPool(count, render_engine) as executor:
+    with _executor(on, engine) as executor:
         yield executor
+
+
+def _executor(on: str, engine: Engine) -> InProcess | ProcessPool | RayPool:
+    cluster = _RAY.fullmatch(on)
+    if cluster is None:
+        count = int(on.partition(":")[2])
+        return InProcess(engine) if count == 0 else ProcessPool(count, render_engine)
+    address, cpus = cluster.groups()
+    factory = partial(render_engine, share_threads(usable_cores()).encoder)
+    return RayPool("auto" if address == "ray:auto" else address, factory, cpus=int(cpus or CPUS))

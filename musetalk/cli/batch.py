@@ -41,7 +41,12 @@ def batch(
         Path | None, typer.Option("--output-dir", "-o", help="Where results go (default: the manifest's folder).")
     ] = None,
     on: Annotated[
-        str, typer.Option("--on", metavar="PLACE", help="local:0: in this process; local:N: N worker processes.")
+        str,
+        typer.Option(
+            "--on",
+            metavar="PLACE",
+            help="local:0: in this process; local:N: N worker processes; ray:auto or ray://HOST:PORT: a Ray cluster.",
+        ),
     ] = "local:0",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a batch that was stopped or failed.")] = False,
     strict: Annotated[

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from typer.main import get_command
 
+from musetalk.batch.places import check_place
 from musetalk.cli.main import app
 from musetalk.live.__main__ import main as serve_live
 
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 TARGETS = ("cpu", "cuda", "live")
+ALL_TARGETS = (*TARGETS, "cluster")
 
 
 def stages() -> dict[str, tuple[str, list[tuple[str, str]]]]:
@@ -52,7 +55,7 @@ def test_the_base_is_pinned() -> None:
     assert {base for name, (base, _) in stages().items() if base not in stages()} == {"scratch", "${PYTHON}"}
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_packages_come_before_code_and_nothing_runs_as_root(target: str) -> None:
     instructions = list(lineage(target))
     installed = max(place for place, (word, said) in enumerate(instructions) if word == "RUN" and "pip install" in said)
@@ -62,7 +65,7 @@ def test_packages_come_before_code_and_nothing_runs_as_root(target: str) -> None
     assert last(target, "USER").isdecimal()
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_what_is_copied_is_there_and_not_ignored(target: str) -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for word, said in (*lineage(target), *stages()["code"][1]):
@@ -90,6 +93,29 @@ def test_live_speech_takes_what_its_image_says(capsys: pytest.CaptureFixture[str
         serve_live([*json.loads(last("live", "CMD")), "--help"])
     assert ended.value.code == 0
     assert "--models-dir" in capsys.readouterr().out
+
+
+def test_machines_of_a_cluster_find_its_head_and_end_before_they_are_killed() -> None:
+    services = COMPOSE["services"]
+    [where] = json.loads(last("cluster", "CMD"))
+    assert where == "--address=ray-head:6379"
+    assert services["ray-head"]["command"][0] == "--head"
+    assert not {"command", "entrypoint"} & set(services["ray-worker"])
+    [patience] = re.findall(r"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=(\d+)", last("cluster", "ENV"))
+    [minutes] = re.findall(r"^(\d+)m$", services["ray-worker"]["stop_grace_period"])
+    assert int(patience) < 60 * int(minutes)
+    *command, on, place = services["batch"]["entrypoint"]
+    assert (command, on) == (["python", "-m", "musetalk", "batch"], "--on")
+    check_place(place)
+
+
+def test_the_image_has_the_ray_that_the_extra_asks_for() -> None:
+    extra = r'^cluster = \["(.+)"\]$'
+    [wanted] = map(Requirement, re.findall(extra, (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
+    [fixed] = map(Requirement, re.findall(r'"(ray\S*==\S+)"', DOCKERFILE))
+    [version] = fixed.specifier
+    assert (fixed.name, fixed.extras) == (wanted.name, wanted.extras)
+    assert wanted.specifier.contains(version.version)
 
 
 def test_health_is_asked_where_it_is_told() -> None:

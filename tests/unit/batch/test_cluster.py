@@ -1,0 +1,60 @@
+"""What of a Ray cluster can be said without one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from musetalk.batch.cluster.pool import RayPool, Share, paths_of, share_of
+from musetalk.batch.executor import PartsTask
+from musetalk.batch.places import check_place
+from musetalk.errors import PackageError, SettingsError
+from musetalk.settings import RenderSettings
+from tests.helpers.batches import text_engine
+
+
+@pytest.mark.parametrize(
+    ("resources", "gpus", "share"),
+    [
+        ({"CPU": 16}, False, Share(4, 4, 0)),
+        ({"CPU": 3, "memory": 1e9}, False, Share(1, 3, 0)),
+        ({"CPU": 0}, False, Share(0, 0, 0)),
+        ({}, False, Share(0, 0, 0)),
+        ({"CPU": 16, "GPU": 2}, True, Share(2, 4, 1)),
+        ({"CPU": 2, "GPU": 4}, True, Share(4, 0, 1)),
+        ({"CPU": 64}, True, Share(0, 0, 0)),  # where others have GPUs
+    ],
+)
+def test_a_machine_has_a_worker_a_gpu_or_else_for_some_cpus(
+    resources: dict[str, float], gpus: bool, share: Share
+) -> None:
+    assert share_of(resources, 4, gpus=gpus) == share
+
+
+@pytest.mark.parametrize(
+    "on", ["local:3", "ray:auto", "ray://head:10001", "ray:auto?cpus=2", "ray://10.0.0.1:1?cpus=8"]
+)
+def test_places_are_known(on: str) -> None:
+    check_place(on)
+
+
+@pytest.mark.parametrize(
+    "on", ["local:", "ray", "ray:", "ray://", "ray:auto?cpus=0", "ray://head:1?gpus=2", "head:6379"]
+)
+def test_what_is_no_place_is_refused(on: str) -> None:
+    with pytest.raises(SettingsError, match="ray://HOST:PORT"):
+        check_place(on)
+
+
+def test_a_machine_has_to_have_inputs_and_the_folder_of_the_output() -> None:
+    task = PartsTask("k", Path("/in/a.mp4"), Path("/in/b.wav"), Path("/out/c.mp4"), RenderSettings(), range(2))
+    assert list(paths_of(task)) == ["/in/a.mp4", "/in/b.wav", "/out"]
+
+
+def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(PackageError, match=r"Ray.* cannot be imported") as refused:
+        RayPool("auto", text_engine)
+    assert 'pip install ".[cluster]"' in str(refused.value)
