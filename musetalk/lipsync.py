@@ -201,7 +201,7 @@ class LipSync(Rendering):
             settings: See `render`.
             numbers: The parts, from 0; those beyond the last one are passed over.
             resume: The same for all who make parts of one render.
-            on_progress: See `render`; counts all frames of the render, those that are there among them.
+            on_progress: See `render`; counts the frames of these parts.
             cancel: See `render`.
 
         Returns:

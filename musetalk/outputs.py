@@ -56,6 +56,7 @@ def open_outputs(
     sound: SoundTrack | None,
     threads: int,
     peak_mb: Callable[[], float],
+    numbers: range | None = None,
 ) -> Iterator[Outputs]:
     """Open what a render writes: what an earlier one left is taken over.
 
@@ -69,6 +70,7 @@ def open_outputs(
         sound: What is heard; None: parts are made, and not joined.
         threads: Of x264.
         peak_mb: Says how much memory was taken at most so far, in MiB.
+        numbers: The parts that are wanted; None: all.
 
     Raises:
         OutputError: It cannot be written.
@@ -88,7 +90,9 @@ def open_outputs(
         *_debug_videos(plan, wanted.debug_dir, out),
     )
     measurer = Measurer(plan.timeline, plan.face_plan, plan.envelope) if wanted.measure else None
-    note = kept.begin(plan.timeline.frame_count, decided_in(plan), tuple(video.name for video in videos), run.cancel)
+    note = kept.begin(
+        plan.timeline.frame_count, decided_in(plan), tuple(video.name for video in videos), run.cancel, numbers
+    )
     if note:
         run.warn(note)
     with ExitStack() as stack:
@@ -97,7 +101,7 @@ def open_outputs(
             kbps = wanted.encoder.audio_kbps
             heard = stack.enter_context(SoundWriter(plan.folder, out, sound=sound, kbps=kbps, cancel=run.cancel))
         books = Bookkeeper(run, source.experience, peak_mb)
-        parts = PartedRender(videos, source.fps, kept, heard, measurer, books, run, threads)
+        parts = PartedRender(videos, source.fps, kept, heard, measurer, books, run, threads, numbers)
         yield Outputs(plan, run, parts, measurer)
 
 

@@ -141,9 +141,9 @@ class Rendering:
         preflight = replace(preflight, kept=preflight.kept or KeptFindings(kept.folder))
         with plan_leased(preflight, lease, settings.plan, settings.finish, folder, run, findings) as plan:
             sound = None if wanted.numbers is not None else sound_of(plan, preflight.voice, settings.limits, run)
-            opened = partial(open_outputs, sound=sound, threads=wanted.resume.threads, peak_mb=lambda: memory.mb)
-            with opened(plan, out, settings.output, backend.notice, kept, run) as outputs:
-                for stretch in outputs.parts.stretches(wanted.numbers):  # all of it, unless parts are there
+            opened = partial(open_outputs, sound=sound, threads=wanted.resume.threads, numbers=wanted.numbers)
+            with opened(plan, out, settings.output, backend.notice, kept, run, peak_mb=lambda: memory.mb) as outputs:
+                for stretch in outputs.parts.stretches():  # all of it, unless parts are there
                     # 7. Generate the faces.  8. Composite them.  9. Enhance them.
                     with closing(output_frames(plan, stretch.first, stretch.stop, run)) as frames:
                         outputs.parts.write(frames, stretch)  # 10. Encode them, in parts.

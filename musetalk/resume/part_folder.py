@@ -20,7 +20,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +88,14 @@ class PartFolder:
         """What was noticed while the parts were made that are known to be there, by their numbers."""
         return self._accounts
 
-    def begin(self, frames: int, decided: Mapping[str, Any], videos: tuple[str, ...], cancel: CancelToken) -> str:
+    def begin(
+        self,
+        frames: int,
+        decided: Mapping[str, Any],
+        videos: tuple[str, ...],
+        cancel: CancelToken,
+        numbers: range | None = None,
+    ) -> str:
         """Take over what is there, as far as it is whole and of the same render; what is to be said of the rest.
 
         Args:
@@ -96,6 +103,7 @@ class PartFolder:
             decided: What was found out before the first frame, as plain values.
             videos: Those that each part is of.
             cancel: Ends it.
+            numbers: Of the parts that are looked at; None: all.
 
         Raises:
             OutputError: The folder cannot be written to; or others share it, and decided otherwise.
@@ -112,18 +120,18 @@ class PartFolder:
                 note = "what an earlier render left does not fit this one any more: it is made anew"
                 self._drop()
             save_json(head, self.folder / _HEAD)
-        broken = self.look(videos, cancel)
+        broken = self._look(self.missing(numbers), videos, cancel)
         if broken:
             note = f"{len(broken)} of the parts that an earlier render left are damaged: they are made anew"
         return note
 
-    def look(self, videos: tuple[str, ...], cancel: CancelToken) -> list[int]:
-        """Look which parts are there that were not known yet; the numbers of those that are damaged, which go."""
+    def _look(self, numbers: Iterable[int], videos: tuple[str, ...], cancel: CancelToken) -> list[int]:
+        """Look which parts are there; the numbers of those that are damaged, which go."""
         broken = list[int]()
-        for number in range(self.parts.count):
+        for number in numbers:
             cancel.check()
             path = self._record(number)
-            if number in self._accounts or not path.exists():
+            if not path.exists():
                 continue
             account = self._checked(number, videos, cancel)
             if account is None:
@@ -134,8 +142,8 @@ class PartFolder:
                 self._accounts[number] = account
         return broken
 
-    def missing(self, numbers: range | None = None) -> list[int]:
-        """Return the parts, all or of those named, that are not there."""
+    def missing(self, numbers: Iterable[int] | None = None) -> list[int]:
+        """Return the parts, all or of those named, that are not known to be there."""
         wanted = range(self.parts.count) if numbers is None else numbers
         return [number for number in wanted if number in range(self.parts.count) and number not in self._accounts]
 

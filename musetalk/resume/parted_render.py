@@ -74,6 +74,7 @@ class PartedRender:
         books: Says what was noticed while a part was made.
         run: Progress, timing, warnings.
         threads: Of x264.
+        numbers: The parts that are wanted; None: all.
     """
 
     def __init__(
@@ -86,9 +87,12 @@ class PartedRender:
         books: Bookkeeper,
         run: RenderRun,
         threads: int,
+        numbers: range | None = None,
     ) -> None:
         self._videos, self._fps, self._kept, self._sound = videos, fps, kept, sound
         self._measurer, self._books, self._run, self._threads = measurer, books, run, threads
+        every = range(kept.parts.count)
+        self._wanted = every if numbers is None else tuple(number for number in numbers if number in every)
         self._taken = tuple(sorted(kept.accounts))
         for number in self._taken:
             self._take_over(number)
@@ -101,16 +105,12 @@ class PartedRender:
         peak = max((self._kept.accounts[number].peak_mb for number in self._taken), default=0.0)
         return Resumed(taken, there - taken, round(seconds, 3), peak) if taken else None
 
-    def stretches(self, numbers: range | None = None) -> Iterator[Stretch]:
-        """Yield what is to be made: parts that are missing, those in a row together.
-
-        Args:
-            numbers: Of the parts that are wanted; None: all.
-        """
-        parts, missing = self._kept.parts, self._kept.missing(numbers)
-        there = f"{len(self._taken)} of {counted(parts.count, 'part')} are there"
+    def stretches(self) -> Iterator[Stretch]:
+        """Yield what is to be made: parts that are missing, those in a row together."""
+        parts, missing = self._kept.parts, self._kept.missing(self._wanted)
+        there = f"{len(self._taken)} of {counted(len(self._wanted), 'part')} are there"
         note = f"going on where this render was stopped: {there}" if self._taken else ""
-        self._run.emit("render", self._frames_there(), parts.frames, note)
+        self._run.emit("render", self._frames_of(self._kept.accounts), self._frames_of(self._wanted), note)
         for _, row in groupby(enumerate(missing), lambda each: each[1] - each[0]):
             own = [number for _, number in row]
             start = parts.range_of(own[0]).start
@@ -123,7 +123,7 @@ class PartedRender:
         Raises:
             OutputError: A part cannot be written.
         """
-        before = self._frames_there()
+        before, total = self._frames_of(self._kept.accounts), self._frames_of(self._wanted)
         with ExitStack() as stack:
             part: _Part | None = None
             for frame in frames:
@@ -140,7 +140,7 @@ class PartedRender:
                     self._close(part)
                     stack.close()
                     part = None
-                self._run.emit("render", before + frame.number + 1 - stretch.start, self._kept.parts.frames)
+                self._run.emit("render", before + frame.number + 1 - stretch.start, total)
 
     def join(self) -> None:
         """Let the files appear, whole, and all that was kept of them go.
@@ -178,8 +178,8 @@ class PartedRender:
         if self._measurer is not None and account.measures is not None:
             self._measurer.take(self._kept.parts.range_of(number), account.measures.read())
 
-    def _frames_there(self) -> int:
-        return sum(len(self._kept.parts.range_of(number)) for number in self._kept.accounts)
+    def _frames_of(self, numbers: Iterable[int]) -> int:
+        return sum(len(self._kept.parts.range_of(number)) for number in numbers)
 
     def _part(self, number: int) -> _Part:
         return _Part(number, self._videos, self._kept, self._fps, self._threads, self._run.cancel)
