@@ -2,7 +2,7 @@
 
 python -m benchmarks.resume [--kills N] [--disk FOLDER]
 
-FOLDER lies on a small disk, which is filled up in the middle of a render; without one this is left out.
+FOLDER lies on a small disk (200 MB, say), which is filled up in the middle of a render; without one this is left out.
 """
 
 from __future__ import annotations
@@ -212,12 +212,16 @@ def measure(kills: int, disk: Path | None) -> tuple[list[Trial], list[str]]:
         lasts, whole = time.monotonic() - began, _content(folder / "out.mp4")
         shutil.rmtree(folder)
         folder.mkdir()
-        trials = [_trial(folder, inputs, "kill", dice.uniform(0.5, lasts), whole) for _ in range(kills)]
-        trials += [_trial(folder, inputs, "term", dice.uniform(0.5, lasts), whole) for _ in range(3)]
+        plans = [(folder, "kill", dice.uniform(0.5, lasts)) for _ in range(kills)]
+        plans += [(folder, "term", dice.uniform(0.5, lasts)) for _ in range(3)]
         if disk is not None:
-            small = Path(tempfile.mkdtemp(dir=disk))
-            trials += [_trial(small, inputs, "disk", dice.randrange(300, 1400), whole) for _ in range(3)]
-            small.rmdir()
+            small = disk / "resume"
+            small.mkdir()
+            plans += [(small, "disk", float(dice.randrange(300, 1400))) for _ in range(3)]
+        trials = []
+        for where, how, at in plans:
+            trials.append(_trial(where, inputs, how, at, whole))
+            sys.stderr.write(f"{trials[-1]}\n")
         sizes = (((640, 360), 20), ((1920, 1080), 20))
         costs = []
         for size, seconds in sizes:
