@@ -45,8 +45,9 @@ PART = 250
 LENGTHS = (50, 125, 250, 500)
 SETTINGS = RenderSettings(backend="preview")
 INTRO = f"""A render of {SECONDS} s (the sample that ships, 640x360 at 25 frames/s, `preview`; parts of {PART} frames)
-is stopped at a moment drawn evenly from how long it takes, and started again. Equal: decoded frames and sound, with
-their times, have the digest of a render that was never stopped. Lost: frames that had been rendered, and were again.
+is stopped at a moment drawn evenly from how long one took, or from its frames, and started again. Equal: decoded frames
+and sound, with their times, have the digest of a render that was never stopped. Lost: frames that had been rendered,
+and were again.
 """
 
 
@@ -90,7 +91,8 @@ def render(out: Path, video: str, voice: str, ending: str, at: float) -> None:
         out: The output.
         video: The source.
         voice: The voice.
-        ending: "kill" or "term": by this signal after `at` seconds; "disk": full at the frame `at`; "none": not.
+        ending: "kill" or "term": by this signal after `at` seconds; "frame": by SIGKILL at the frame `at`; "disk": full
+            at that; "none": not.
         at: See there.
     """
     reached = out.with_suffix(".reached")
@@ -106,6 +108,8 @@ def render(out: Path, video: str, voice: str, ending: str, at: float) -> None:
                 file.write(f"{event.done}\n")
             if ending == "disk" and event.done >= at:
                 _fill(out.with_name("filler"))
+            if ending == "frame" and event.done >= at:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     with cancel_on_signal() as cancel:
         report = LipSync(own_process=True).render(
@@ -213,6 +217,7 @@ def measure(kills: int, disk: Path | None) -> tuple[list[Trial], list[str]]:
         shutil.rmtree(folder)
         folder.mkdir()
         plans = [(folder, "kill", dice.uniform(0.5, lasts)) for _ in range(kills)]
+        plans += [(folder, "frame", float(dice.randrange(1, SECONDS * 25))) for _ in range(kills)]
         plans += [(folder, "term", dice.uniform(0.5, lasts)) for _ in range(3)]
         if disk is not None:
             small = disk / "resume"
@@ -233,8 +238,8 @@ def measure(kills: int, disk: Path | None) -> tuple[list[Trial], list[str]]:
 
 
 def _page(trials: Sequence[Trial], costs: Sequence[tuple[tuple[int, int], list[tuple[str, ...]]]]) -> list[str]:
-    names = {"kill": "kill -9", "term": "SIGTERM", "disk": "a full disk"}
-    units = {"disk": "frame {:.0f}"}
+    names = {"kill": "kill -9", "frame": "kill -9", "term": "SIGTERM", "disk": "a full disk"}
+    units = {"disk": "frame {:.0f}", "frame": "frame {:.0f}"}
     rows = [
         (
             names[each.how],
