@@ -17,6 +17,7 @@ import numpy as np
 
 from musetalk.errors import PATH, AvatarError, write_error
 from musetalk.utils.arrays import Float32Array, Int64Array
+from musetalk.utils.plain_json import read_plain_json
 
 _HEADER = 512  # bytes that its description has: padded, so that it can be written last
 _DIGEST, _FLOAT = 16, 4  # bytes
@@ -85,7 +86,7 @@ class LatentsFile:
                 self._shape = _read_header(file.read(8 + _HEADER), path.stat().st_size)
                 file.seek(8 + _HEADER + _FLOAT * prod(self._shape))
                 halves = np.fromfile(file, "<i8", 2 * self._shape[0]).reshape(-1, 2)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise AvatarError(f'"{PATH}" holds no latents ({error})', "create the avatar again", path=path) from error
         self._order: Int64Array = np.argsort(halves[:, 0], kind="stable")
         self._first, self._second = halves[self._order, 0], halves[self._order, 1]
@@ -144,9 +145,9 @@ def _read_header(stored: bytes, file_bytes: int) -> tuple[int, ...]:
     """Return the shape of the latents: only what `_header` writes is taken, and only in a file of the size it says.
 
     Raises:
-        ValueError, KeyError, TypeError, RecursionError: It is something else.
+        ValueError, KeyError, TypeError: It is something else.
     """
-    described: Any = json.loads(stored[8:])
+    described: Any = read_plain_json(stored[8:])
     shape = described["latents"]["shape"]
     count, channels, height, width = (int(each) for each in shape)
     sound = count >= 0 and channels == _CHANNELS and min(height, width) >= 0 and max(height, width) <= _MOST_SIDE

@@ -18,6 +18,7 @@ from musetalk.errors import PATH, AvatarError
 from musetalk.pipeline.findings import Reading
 from musetalk.settings import problems_in, said_of
 from musetalk.utils.files import NAME_BYTES, readable, whole_file
+from musetalk.utils.plain_json import read_plain_json
 
 FORMAT = 1
 MANIFEST, FACES, LABELS = "avatar.json", "faces.npz", "labels.bin"
@@ -171,7 +172,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise damaged(folder, f"{MANIFEST} is no file of its own")
         with path.open("rb") as file:
             stored = file.read(_LARGEST + 1)
-        values = json.loads(stored) if len(stored) <= _LARGEST else None
+        values = read_plain_json(stored) if len(stored) <= _LARGEST else None
     except FileNotFoundError as error:
         problem, remedy = (
             f'there is no avatar in "{PATH}"',
@@ -180,7 +181,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise AvatarError(problem, remedy, path=folder) from error
     except OSError as error:
         raise AvatarError(f'"{PATH}" cannot be read ({error.strerror})', "make it readable", path=path) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise damaged(folder, f"{MANIFEST} is no JSON") from error
     if not isinstance(values, dict):
         raise damaged(folder, f"{MANIFEST} is no description of an avatar")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from musetalk.utils.plain_json import read_plain_json
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PROCESSES = Path("/proc/self/ns/pid")  # containers of one machine have other ones, in which the same number is another
 _SAME_START_SECONDS = 1.0
@@ -38,8 +40,16 @@ class Holder:
 
     @classmethod
     def parse(cls, text: str) -> Holder:
-        """Return what `text` has written."""
-        return cls(**json.loads(text))
+        """Return what `text` has written.
+
+        Raises:
+            ValueError: It is something else.
+            TypeError: The same.
+        """
+        found = cls(**read_plain_json(text))
+        if type(found.pid) is not int or found.pid < 1 or not isinstance(found.started, int | float):
+            raise ValueError("it names no process")
+        return found
 
     def text(self) -> str:
         """Return it as text."""

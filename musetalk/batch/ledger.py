@@ -6,7 +6,6 @@ time holds a ledger; every write makes sure of it, so that one that was taken fo
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import secrets
@@ -14,14 +13,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from musetalk.batch.content import FileFacts
 from musetalk.batch.holder import Holder
 from musetalk.errors import PATH, LedgerError, OutputError, one_line, write_error
+from musetalk.utils.plain_json import read_plain_json
 
 State: TypeAlias = Literal["waiting", "done", "failed", "set_aside"]
 
@@ -29,6 +29,7 @@ FORMAT = 1
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0  # without a beat, of a driver on another machine
 _PATIENCE_SECONDS = 20.0
+_MOST_SECONDS = 1e12
 _BUSY_SECONDS = 30.0  # that another connection is waited for
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -78,10 +79,28 @@ class Entry:
     error_kind: str = ""
     facts: str = "{}"
 
+    def check(self) -> None:
+        """Make sure that it can be what a ledger holds.
+
+        Raises:
+            ValueError: It cannot be: its file was damaged, or somebody else wrote it.
+        """
+        texts = (self.output, self.key, self.digest, self.worker, self.error, self.error_kind, self.facts)
+        counts = (self.attempts, self.deaths, self.size)
+        if not (
+            self.state in get_args(State)
+            and all(isinstance(each, str) and each.encode() is not None for each in texts)  # halves of letters raise
+            and all(type(each) is int and 0 <= each < 2**63 for each in counts)
+            and isinstance(self.seconds, int | float)
+            and 0 <= self.seconds < _MOST_SECONDS  # which no NaN is
+            and isinstance(read_plain_json(self.facts), dict)
+        ):
+            raise ValueError("what is known of an output is damaged")
+
     @property
     def plain_facts(self) -> dict[str, Any]:
         """The facts as a mapping."""
-        facts: dict[str, Any] = json.loads(self.facts)
+        facts: dict[str, Any] = read_plain_json(self.facts)
         return facts
 
 
@@ -111,6 +130,8 @@ class Ledger:
         self._database = sqlite3.connect(
             ":memory:" if path is None else path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        # Text that was damaged is no reason to fail: it agrees with nothing any more.
+        self._database.text_factory = lambda stored: stored.decode("utf-8", "backslashreplace")
 
     def name_of(self, output: Path) -> str:
         """Return how an output is called here: by its path from the ledger's folder, so that both can be moved."""
@@ -202,6 +223,20 @@ class Ledger:
             sqlite3.DatabaseError: It is none, or damaged.
             LedgerError: It is another version's, or a database of something else.
         """
+        try:
+            self._check_form()
+            for entry in self.entries().values():
+                entry.check()
+            with self._reading() as database:
+                driver = database.execute("SELECT holder, beat FROM driver").fetchone()
+            if driver is not None:
+                Holder.parse(driver[0])
+                float(driver[1])
+        except (TypeError, ValueError) as error:  # also of what SQLite says, where that is damaged, too
+            raise sqlite3.DatabaseError(one_line(error)) from error
+
+    def _check_form(self) -> None:
+        """Make sure that its file is whole, and that of a ledger; see `check_sound`."""
         with self._reading() as database:
             [said] = database.execute("PRAGMA quick_check(1)").fetchone()
             if said != "ok":
@@ -211,7 +246,10 @@ class Ledger:
             form = database.execute("SELECT value FROM about WHERE name = 'format'").fetchone()
             if form != (str(FORMAT),):
                 raise LedgerError(f'"{PATH}" is of another version', "name another ledger", path=self.path)
-            database.execute(f"SELECT {', '.join(_FIELDS)} FROM rows LIMIT 1").fetchone()  # noqa: S608 - no input
+            with closing(sqlite3.connect(":memory:")) as fresh:
+                fresh.executescript(_SCHEMA)
+                if _tables(fresh) != _tables(database):
+                    raise sqlite3.DatabaseError("its tables are not as they were made")
 
     def take(self) -> None:
         """Hold it, in place of a driver that is dead.
@@ -274,6 +312,11 @@ class Ledger:
                 self._database.execute("COMMIT")
             except sqlite3.OperationalError as error:
                 raise _unwritable(self.path, error) from error
+
+
+def _tables(database: sqlite3.Connection) -> list[Any]:
+    """Return the tables of a database, as they were made."""
+    return database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
 
 
 def _unwritable(path: Path | None, error: sqlite3.Error) -> Exception:

@@ -17,6 +17,7 @@ from musetalk.utils.files import readable
 from musetalk.utils.units import counted
 
 _TOLD = 20  # problems that are told one by one
+_MOST_TIMES = 10  # that YAML's aliases may make of a file, in values for its characters
 _LONGEST_LINE = 2**20  # characters
 _CSV, _JSONL, _YAML = (".csv",), (".jsonl", ".ndjson"), (".yaml", ".yml")
 _SEE = "see docs/batch.md"
@@ -233,6 +234,22 @@ def _jsonl_entries(path: Path) -> Iterator[_Entry]:
                 yield _Entry(name, number, {}, "it is no object")
 
 
+def _written_out(root: Any) -> int:  # noqa: ANN401 - YAML's nodes, whose package is not there yet
+    """Return how many values a tree of YAML's nodes would have without aliases, by which few lines can say millions."""
+    sizes: dict[int, int] = {}
+    left = [(root, False)]
+    while left:
+        node, seen = left.pop()
+        held = [] if isinstance(node.value, str) else node.value
+        below = [each for item in held for each in (item if isinstance(item, tuple) else (item,))]
+        if seen:
+            sizes[id(node)] = 1 + sum(sizes[id(each)] for each in below)
+        elif id(node) not in sizes:
+            sizes[id(node)] = 1  # so much, for what refers to itself
+            left += [(node, True), *((each, False) for each in below)]
+    return sizes[id(root)]
+
+
 def _yaml_entries(path: Path) -> Iterator[_Entry]:
     """Yield the tasks of upstream's form: `task_0: {video_path, audio_path, bbox_shift, result_name}`."""
     import yaml  # noqa: PLC0415 - slow to import
@@ -244,9 +261,11 @@ def _yaml_entries(path: Path) -> Iterator[_Entry]:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode) or not root.value:
             raise ManifestError(f'"{PATH}" holds no tasks', "see configs/inference/test.yaml", path=path)
+        if _written_out(root) > max(_MOST_TIMES * len(text), 10_000):
+            raise ManifestError(f'"{PATH}" refers to itself too often', "write out what its aliases say", path=path)
         seen: dict[str, int] = {}
         for key, value in root.value:
-            name, line = str(loader.construct_object(key, deep=True)), key.start_mark.line + 1
+            name, line = readable(str(loader.construct_object(key, deep=True))), key.start_mark.line + 1
             values = loader.construct_object(value, deep=True)
             if name in seen:
                 yield _Entry(name, line, {}, f'"{name}" is the name of the task in line {seen[name]}, too')

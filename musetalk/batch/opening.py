@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 import time
@@ -15,6 +14,7 @@ from musetalk.batch.ledger import Entry, Ledger
 from musetalk.errors import PATH, LedgerError, OutputError, one_line
 from musetalk.progress import noop
 from musetalk.utils.files import make_room_for, put_in_place
+from musetalk.utils.plain_json import read_plain_json
 from musetalk.utils.units import counted
 
 REPORT_ENDING = ".report.json"  # behind the name of an output: that of its row's report
@@ -141,16 +141,17 @@ def _entries_of_reports(ledger: Ledger, outputs: Iterable[Path]) -> Iterator[Ent
     """Yield what the reports beside outputs tell of those that are whole."""
     for output in outputs:
         try:
-            said = json.loads(report_beside(output).read_bytes())
+            said = read_plain_json(report_beside(output).read_bytes())
             entry = Entry(
                 ledger.name_of(output),
-                str(said["key"]),
+                said["key"],
                 "done",
-                size=int(said["size"]),
-                digest=str(said["digest"]),
-                seconds=float(said["seconds"]),
-                worker=str(said["worker"]),
+                size=said["size"],
+                digest=said["digest"],
+                seconds=said["seconds"],
+                worker=said["worker"],
             )
+            entry.check()
             if FileFacts.of(output).size == entry.size and read_digest(output, noop) == entry.digest:
                 yield entry
         except (OSError, ValueError, KeyError, TypeError):

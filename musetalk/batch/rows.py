@@ -31,6 +31,8 @@ COLUMNS = {  # what a row holds beside settings, by all names; the last three ar
 }
 OUTPUT_ENDINGS = (".mp4", ".mov", ".m4v", ".mkv")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # of letters; the others stand for a byte of a file's name
+_DEEPEST = 20  # that settings may be nested
 # Stand beside the paths in the files of MuseTalk's forks; here they are settings of the mask.
 _MASK_KEYS = tuple(name for name in MaskSettings.model_fields if name != "shape")
 
@@ -81,6 +83,7 @@ class Place:
         Raises:
             SettingsError: A column is given twice, or no row can be made of them.
         """
+        _check_values(values)
         said: dict[str, Any] = {}
         further: dict[str, Any] = {}
         for key, value in values.items():
@@ -183,6 +186,21 @@ def _check_text(text: str, what: str) -> None:
     """Refuse what no name of a file holds on purpose."""
     if _CONTROL.search(text):
         raise SettingsError(f'its {what} "{readable(text)}" holds control characters', "leave them out")
+
+
+def _check_values(values: object) -> None:
+    """Refuse values that nobody could show, or walk through."""
+    left = [(values, 0)]
+    while left:
+        value, depth = left.pop()
+        if depth > _DEEPEST:
+            raise SettingsError("it is nested too deeply", "settings are groups of values")
+        if isinstance(value, str) and _HALVES.search(value):
+            raise SettingsError(f'"{readable(value)[:40]}" holds half a letter', "write it as UTF-8")
+        if isinstance(value, Mapping):
+            left += ((each, depth + 1) for pair in value.items() for each in pair)
+        elif isinstance(value, list | tuple | set):
+            left += ((each, depth + 1) for each in value)
 
 
 def settings_of(row: Row) -> RenderSettings | MuseTalkError:

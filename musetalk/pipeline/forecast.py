@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport, save_json
 from musetalk.progress import Stage
 from musetalk.settings import RenderSettings
+from musetalk.utils.plain_json import read_plain_json
 
 COSTS = ".costs.json"  # a file beside the jobs
 _MEGAPIXEL = 1e6
@@ -288,7 +288,7 @@ def _mixed(known: Costs | None, seen: Costs) -> Costs:
 
 def _load(path: Path) -> dict[str, Costs]:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_plain_json(path.read_bytes())
         return {str(key): Costs.model_validate(cost) for key, cost in kept.items()}
     except (OSError, ValueError, AttributeError, ValidationError):
         return {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from musetalk.media.types import Source
 from musetalk.pipeline.report import versions
 from musetalk.progress import CancelToken
 from musetalk.settings import RenderSettings
-from musetalk.weights.lock import read_lock
+from musetalk.weights.lock import LockEntry, read_lock
 
 _FORM = 1  # of what is kept in a folder of parts
 _KEY_DIGITS = 16
@@ -117,6 +119,15 @@ def _weight_facts(weights: Iterable[Path], models_dir: Path) -> dict[str, str]:
             continue
         name = path.relative_to(models_dir).as_posix() if path.is_relative_to(models_dir) else path.name
         entry = recorded.get(name)
-        known = entry is not None and entry.size == found.st_size
+        known = entry is not None and entry.size == found.st_size and not _newer(found, entry)
         facts[name] = entry.sha256 if entry is not None and known else f"{found.st_size} {found.st_mtime_ns}"
     return facts
+
+
+def _newer(found: os.stat_result, entry: LockEntry) -> bool:
+    """Whether a file was changed, or put there, since its digest was recorded, as far as the file system knows."""
+    try:
+        recorded = datetime.fromisoformat(entry.date).timestamp()
+    except (TypeError, ValueError):
+        return True
+    return max(found.st_mtime, found.st_ctime) >= recorded + 1  # dates have no fractions of seconds

@@ -7,11 +7,13 @@
 
 A part is there if its record is, and its file agrees with it. Both are written under names of their own and renamed,
 the record last, so that any process can add parts at any time, and the same part made twice is the same bytes. No list
-of parts has to be kept in step with them.
+of parts has to be kept in step with them. A record has its own digest, too, so that one that was damaged tells nothing
+untrue of a render.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -36,6 +38,7 @@ from musetalk.resume.account import PartAccount
 from musetalk.resume.identity import Identity
 from musetalk.resume.types import RenderParts
 from musetalk.utils.files import put_in_place
+from musetalk.utils.plain_json import read_plain_json
 from musetalk.utils.temporary_folders import PREFIX, last_change, lock_folder, open_locked
 
 _PREFIX = f"{PREFIX}parts-"
@@ -175,7 +178,8 @@ class PartFolder:
         for video, path in made.items():
             put_in_place(path, self.place(number, video))
         record = _Record(start=frames.start, stop=frames.stop, files=files, account=account)
-        save_json(record.model_dump(mode="json"), self._record(number))
+        values = record.model_dump(mode="json")
+        save_json({"record": values, "sha256": _digest(values)}, self._record(number))
         self._accounts[number] = account
 
     def tidy(self, *, fresh: bool) -> None:
@@ -193,14 +197,13 @@ class PartFolder:
         """Return the account of a part whose files agree with its record; None: they do not."""
         frames = self.parts.range_of(number)
         try:
-            record = _Record.model_validate_json(self._record(number).read_bytes())
+            held: Any = _read_json(self._record(number))
+            record = _Record.model_validate(held["record"])
             fits = (record.start, record.stop) == (frames.start, frames.stop) and set(record.files) == set(videos)
-            same = fits and all(
-                file_digest(self.place(number, video), cancel) == said for video, said in record.files.items()
-            )
-            if record.account.measures is not None:
-                record.account.measures.read()
-        except (OSError, ValueError):  # a ValidationError is one
+            whole = fits and _digest(held["record"]) == held["sha256"]
+            places = {self.place(number, video): said for video, said in record.files.items()}
+            same = whole and all(path.is_file() and file_digest(path, cancel) == said for path, said in places.items())
+        except (OSError, ValueError, LookupError, TypeError):  # a ValidationError is a ValueError
             return None
         return record.account if same else None
 
@@ -244,8 +247,8 @@ def open_part_folder(
         lock = _hold(out, parts.folder, shared=shared)
         kept = PartFolder(parts, identity.facts, shared=shared)
         stack.callback(_let_go, out, kept, lock)
+        _say_holder(out, parts.folder)  # first, so that of two who begin at the same moment one at least sees the other
         _refuse_others(out, parts.folder)
-        _say_holder(out, parts.folder)
         if not shared:
             kept.tidy(fresh=fresh)
         yield kept
@@ -379,7 +382,12 @@ def _unheld(folder: Path) -> bool:
 
 def _read_json(path: Path) -> object:
     """Return what a file says; None: it is not there, or no JSON."""
-    try:
-        return json.loads(path.read_bytes())
+    try:  # what is no ordinary file may wait for a writer, and would never be read
+        return read_plain_json(path.read_bytes()) if path.is_file() else None
     except (OSError, ValueError):
         return None
+
+
+def _digest(values: object) -> str:
+    """Return the SHA-256 of plain values in hexadecimal."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

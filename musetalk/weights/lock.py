@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from musetalk.errors import PATH, CheckpointError
 from musetalk.progress import CancelToken
 from musetalk.utils.files import whole_file
+from musetalk.utils.plain_json import read_plain_json
 from musetalk.weights.disk import unwritable
 
 LOCK_NAME = "weights.lock.json"
@@ -52,7 +53,7 @@ def read_lock(models_dir: Path) -> dict[str, LockEntry]:
     """
     path = models_dir / LOCK_NAME
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_plain_json(path.read_bytes())
         return {str(name): LockEntry(**entry) for name, entry in held["files"].items()}
     except FileNotFoundError:
         return {}

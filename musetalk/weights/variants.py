@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from musetalk.utils.plain_json import read_plain_json
 
 _ENDING = ".lean.safetensors"
 _CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors", ".tar")  # .pth.tar, as torch's examples once called theirs
@@ -69,7 +70,7 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header: Any = json.loads(file.read(length)) if length <= _LONGEST_HEADER else {}
+            header: Any = read_plain_json(file.read(length)) if length <= _LONGEST_HEADER else {}
     except (OSError, ValueError):
         return {}
     said = header.get("__metadata__", {}) if isinstance(header, dict) else {}

@@ -143,20 +143,30 @@ def test_what_a_killed_render_left_others_may_complete_and_one_joins(
     assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("what", ["part", "record", "head"])
+@pytest.mark.parametrize("what", ["part", "record", "told", "pipe", "head", "deep"])
 def test_what_is_damaged_is_made_anew(
     what: str, film: Path, voice: Path, whole: tuple[RenderReport, bytes], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mp4"
     stopped(film, voice, out)
     folder = parts_beside(out)[0].parent
-    place = folder / {"part": "part-00000.mp4", "record": "part-00001.json", "head": "render.json"}[what]
-    place.write_bytes(place.read_bytes()[:-40])
+    names = {"part": "part-00000.mp4", "pipe": "part-00000.mp4", "head": "render.json", "deep": "render.json"}
+    place = folder / names.get(what, "part-00001.json")
+    held = place.read_bytes()
+    place.unlink()
+    if what == "pipe":  # which nobody writes to
+        os.mkfifo(place)
+    elif what == "told":  # a digit of what was measured
+        curves = held.index(b'"curves": "') + 20
+        place.write_bytes(held[:curves] + (b"B" if held[curves : curves + 1] == b"A" else b"A") + held[curves + 1 :])
+    else:
+        place.write_bytes(b"[" * 100_000 if what == "deep" else held[:-40])
     report = engine().render(film, voice, out, SETTINGS, resume=OPTIONS)
     assert sum("made anew" in warning for warning in report.warnings) == 1
     taken = None if report.resumed is None else report.resumed.taken_over
-    assert taken == (None if what == "head" else 1)
+    assert taken == (None if what in ("head", "deep") else 1)
     assert content(out) == whole[1]
+    assert report.measures == whole[0].measures
 
 
 def test_one_output_is_made_by_one_render_at_a_time(film: Path, voice: Path, tmp_path: Path) -> None:

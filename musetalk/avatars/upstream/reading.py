@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from musetalk.avatars.upstream.pictures import (
 from musetalk.errors import PATH, AvatarError
 from musetalk.settings import Limits
 from musetalk.utils.arrays import Float64Array, Int32Array
+from musetalk.utils.plain_json import read_plain_json
 from musetalk.utils.stopping import stop_point
 
 _T = TypeVar("_T")
@@ -109,11 +109,11 @@ def _read_info(path: Path) -> UpstreamInfo:
     try:
         if path.stat().st_size > _MOST_INFO:
             raise AvatarError(f'"{PATH}" is far larger than the facts of an avatar', AGAIN, path=path)
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_plain_json(path.read_bytes())
     except OSError as error:
         problem = f'"{PATH}" cannot be read ({error.strerror})'
         raise AvatarError(problem, "check its permissions", path=path) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise AvatarError(f'"{PATH}" is damaged: it is no JSON', AGAIN, path=path) from error
     if not isinstance(held, dict):
         raise AvatarError(f'"{PATH}" holds no facts by name', AGAIN, path=path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -17,6 +16,7 @@ from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Compute
 from musetalk.runtime.int8 import in_int8
 from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.plain_json import read_plain_json
 from musetalk.weights import first_of
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def read_config(path: Path) -> dict[str, Any]:
         CheckpointError: It cannot be read, or is no JSON object.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_plain_json(path.read_bytes())
     except OSError as error:
         kind = WeightsError if isinstance(error, FileNotFoundError) else CheckpointError
         raise kind(f'"{PATH}" cannot be read', _DOWNLOAD, path=path) from error

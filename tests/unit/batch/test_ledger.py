@@ -103,6 +103,49 @@ def test_a_ledger_that_is_lost_is_made_anew_from_the_outputs_and_says_so(tmp_pat
     assert (tmp_path / "ledger.damaged-1").exists() == (damage == "zeros")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        'UPDATE rows SET facts = \'{"frames": 1, "bac\'',
+        "UPDATE rows SET key = CAST(x'6bff' AS TEXT)",
+        "UPDATE rows SET deaths = 'x'",
+        "UPDATE rows SET state = 'dune'",
+        "INSERT INTO driver VALUES (1, 'x', '[]', 0)",
+        'INSERT INTO driver VALUES (1, \'x\', \'{"host": "h", "machine": "m", "pid": -1, "started": 0}\', 0)',
+        "ALTER TABLE digests RENAME COLUMN digest TO dixest",
+    ],
+)
+def test_a_ledger_whose_bytes_were_changed_is_made_anew_or_does_no_harm(tmp_path: Path, damage: str) -> None:
+    (row,), path = some_rows(tmp_path, ("anna", "hello")), tmp_path / "ledger"
+    with open_ledger(path) as ledger:
+        run_batch([row], ToldWorkers(), ledger, choose=named)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(damage)
+        database.commit()
+    with open_ledger(path, resume=True, outputs=[row.output]) as ledger:
+        assert ("1 output known" in ledger.notice) == ("key" not in damage)
+        [result] = run_batch([row], ToldWorkers(), ledger, choose=named).rows
+    assert result.state == ("done" if "key" in damage else "skipped")  # another key: something else was made
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['"seconds": NaN', '"seconds": 1e999', '"size": 1e999', '"worker": "\\ud800"', '"worker": [1]', "[" * 9999],
+)
+def test_a_report_that_no_batch_wrote_tells_a_ledger_nothing(tmp_path: Path, said: str) -> None:
+    (row,), path = some_rows(tmp_path, ("anna", "hello")), tmp_path / "ledger"
+    with open_ledger(None) as ledger:
+        run_batch([row], ToldWorkers(), ledger, choose=named)
+    report = row.output.with_name("0.mp4.report.json")
+    whole = report.read_text().rstrip().removesuffix("}")
+    with open_ledger(path, resume=True, outputs=[row.output]) as ledger:
+        assert "1 output known" in ledger.notice
+    path.unlink()
+    report.write_text(f"{whole}, {said}}}")
+    with open_ledger(path, resume=True, outputs=[row.output]) as ledger:
+        assert not ledger.entries()
+
+
 def test_what_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "songs")) as database:
         database.execute("CREATE TABLE songs (name TEXT)")

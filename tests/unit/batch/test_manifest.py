@@ -100,6 +100,12 @@ def test_what_is_no_csv_manifest_is_refused_with_its_line(tmp_path: Path, text: 
         ('{"source": 3, "voice": "b.wav"}\n', "line 1: it names no source"),
         ("[" * 100_000 + "\n", "line 1"),
         ('{"source": "a.mp4", "voice": "b.wav", "fps": NaN}\n', "line 1: NaN is no number"),
+        ('{"source": "a.mp4", "voice": "\\ud800.wav"}\n', 'line 1: "\\ud800.wav" holds half a letter'),
+        ('{"source": "a.mp4", "voice": "b.wav", "mask": {"\\udfff": 1}}\n', "line 1"),
+        (
+            '{"source": "a.mp4", "voice": "b.wav", "mask": ' + '{"a": ' * 500 + "1" + "}" * 501,
+            "line 1: it is nested too",
+        ),
     ],
 )
 def test_what_is_no_jsonl_manifest_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
@@ -162,6 +168,11 @@ def test_the_shipped_config_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
         assert row.voice.exists()
 
 
+def _doubled(what: str) -> str:
+    """A file of forty lines, each of which says twice what the one before it does."""
+    return "a0: &a0 {p: 1}\n" + "".join(f"a{n + 1}: &a{n + 1} {what.format(f'a{n}')}\n" for n in range(40))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -174,6 +185,8 @@ def test_the_shipped_config_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
         ("x: {video_path: a.mp4, audio_path: b.wav}\nx: {video_path: c.mp4, audio_path: b.wav}\n", "line 2"),
         ("x: !!python/object/apply:os.getcwd []\n", "no YAML"),
         ("x: 3\n", 'line 1: "x" is no task'),
+        (_doubled("[*{0}, *{0}]"), "refers to itself too often"),
+        (_doubled("{{<<: [*{0}, *{0}]}}"), "refers to itself too often"),
     ],
 )
 def test_what_is_no_file_of_tasks_says_so(tmp_path: Path, text: str, words: str) -> None:

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musetalk.errors import OutputError
 from musetalk.media.probe import probe_source
 from musetalk.progress import CancelToken
-from musetalk.resume.identity import identity_of
+from musetalk.resume import part_folder
+from musetalk.resume.identity import Identity, identity_of
+from musetalk.resume.part_folder import open_part_folder
 from musetalk.resume.types import RenderParts, part_length
 from musetalk.settings import EncoderSettings, Limits, RenderSettings
+from musetalk.weights.lock import entry_of, record
 
 
 @given(frames=st.integers(1, 5000), length=st.integers(2, 600))
@@ -61,3 +69,53 @@ def test_the_key_is_of_what_files_hold_and_of_nothing_that_is_not_seen(clip: Pat
     others = [key(moved), key(out="b.mp4"), key(threads=3), key(encoder={"crf": 30}), key(captions=words), key(fps=50)]
     (tmp_path / "weights.pth").write_text("weights")
     assert len({same, *others, key()}) == 8
+
+
+def test_weights_count_by_their_recorded_digest_until_they_are_changed(clip: Path, voice: Path, tmp_path: Path) -> None:
+    weights, source = tmp_path / "weights.pth", probe_source(clip, Limits())
+    settings = RenderSettings(backend="preview", models_dir=tmp_path)
+
+    def told() -> str:
+        found = identity_of(
+            source,
+            voice,
+            tmp_path / "out.mp4",
+            settings,
+            weights=[weights],
+            avatar="",
+            part_frames=250,
+            threads=1,
+            cancel=CancelToken(),
+        )
+        return str(found.facts["weights"]["weights.pth"])
+
+    weights.write_text("weights")
+    record(tmp_path, PurePosixPath("weights.pth"), entry_of("digest", 7, "here"))
+    assert told() == "digest"
+    earlier = (datetime.now(timezone.utc) - timedelta(hours=1)).isoformat(timespec="seconds")
+    weights.write_text("changed")  # to as many bytes, in the hour since they were recorded
+    record(tmp_path, PurePosixPath("weights.pth"), replace(entry_of("digest", 7, "here"), date=earlier))
+    os.utime(weights, (0, 0))  # as a file that was moved here from elsewhere
+    assert told() == "7 0"
+
+
+def test_of_two_who_begin_another_video_under_one_name_at_the_same_moment_one_at_most_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, inside, begun = tmp_path / "out.mp4", [], []
+    first, second = (RenderParts(tmp_path / f".musetalk-parts-{digit * 16}", "", 1, 1) for digit in "ab")
+    write = part_folder.save_json
+
+    def before_it_is_written(value: object, path: Path) -> None:
+        if not begun:
+            begun.append(True)
+            with suppress(OutputError):
+                stack.enter_context(open_part_folder(out, second, Identity({})))
+                inside.append(second)
+        write(value, path)
+
+    monkeypatch.setattr(part_folder, "save_json", before_it_is_written)
+    with ExitStack() as stack, suppress(OutputError), open_part_folder(out, first, Identity({})):
+        inside.append(first)
+    assert begun
+    assert len(inside) <= 1
