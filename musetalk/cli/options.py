@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musetalk.errors import SettingsError, one_line
-from musetalk.settings import nested
+from musetalk.settings import nested, written_setting
 from musetalk.utils.log_lines import LogFormat, log_foreign_lines, set_up_log
 from musetalk.utils.processes import end_at_once
 
@@ -65,21 +64,11 @@ def values_of(said: dict[str, Any], further: list[str] | None, renamed: Mapping[
         SettingsError: A text cannot be read, or a setting is given as a whole and in part.
     """
     known = {name: value for name, value in said.items() if value is not None}
-    set_ = {renamed.get(name, name): value for name, value in map(_setting, further or ())}
+    set_ = {
+        renamed.get(name, name): value
+        for name, value in (written_setting(each, f"--set {each}") for each in further or ())
+    }
     return nested({**known, **set_})
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """A setting as `--set` takes it: its name, and the value as YAML reads it."""
-    import yaml  # noqa: PLC0415
-
-    name, equals, value = text.partition("=")
-    try:
-        if name and equals:
-            return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"--set {text}: the value cannot be read ({one_line(error)})") from error
-    raise SettingsError(f"--set {text} is not of the form NAME=VALUE", "for example: --set network.seed=1")
 
 
 @contextmanager

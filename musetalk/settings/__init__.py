@@ -56,6 +56,7 @@ from musetalk.settings.values import (
     V1Speech,
     parse_rate,
 )
+from musetalk.settings.written import written_setting, written_settings
 
 __all__ = [
     "AUTO",
@@ -109,4 +110,6 @@ __all__ = [
     "said_of",
     "setting",
     "setting_fields",
+    "written_setting",
+    "written_settings",
 ]

@@ -19,6 +19,7 @@ from musetalk.errors import CheckpointError, WeightsError
 from musetalk.lipsync import LipSync
 from musetalk.utils.arrays import UInt8Array
 from musetalk.weights import MUSETALK_V15, adopt
+from tests.helpers.comfyui import comfyui
 from tests.helpers.errors import raises_kind
 from tests.helpers.film import settings, write_film, write_words
 from tests.helpers.media import decode
@@ -133,3 +134,14 @@ def test_bad_weights_are_refused_by_name_and_run_nothing(
     torch.save({"other.weight": torch.zeros(3)}, unet)
     refused("other.weight")
     assert not trap.exists()
+
+
+def test_version_1_5_speaks_through_comfyui_in_its_inference_mode(
+    film: Path, words: Path, models: Path, tmp_path: Path
+) -> None:
+    more = f"detector.name=haar\nmodels_dir={models}\nnetwork.decoder=tiny"
+    with comfyui(tmp_path / "ComfyUI") as comfy:
+        named = {"source_path": str(film), "voice_path": str(words), "backend": "musetalk-v15", "more": more}
+        done = comfy.run("MuseTalkLipSync", filename_prefix="", **named)
+    report = json.loads(done["result"][2])
+    assert (report["backend"], report["face_frames"], report["fallback_frames"]) == ("musetalk-v15", len(FACE), 0)

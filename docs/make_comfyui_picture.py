@@ -1,0 +1,147 @@
+"""Make docs/comfyui.jpg: the example workflow as ComfyUI's own page draws it, from what the nodes say of themselves.
+
+pip install comfyui-frontend-package
+python -m docs.make_comfyui_picture [--write]
+
+The page is the real one. What it asks a server is answered here: there is no ComfyUI behind it. It is asked back what
+it makes of the workflow, as a file and as a request: if that is not what lies beside the nodes, it is said, or written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.resources
+import io
+import json
+import mimetypes
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from PIL import Image
+from playwright.sync_api import Page, Route, WebSocketRoute, sync_playwright
+
+from tests.browser.drive import find_chromium
+from tests.helpers.comfyui import PACK, comfyui
+
+PICTURE = Path(__file__).with_name("comfyui.jpg")
+WORKFLOW, REQUEST = PACK / "example_workflow.json", PACK / "example_api.json"
+ADDRESS = "http://127.0.0.1:8188/"  # answered here, by nobody on the network
+SIZE, EDGES = (1640, 1000), (216, 110, 226, 116)  # pixels; what is around the workflow: left, above, right, below
+IDENTITY = "3b1f8f0e-6d75-4365-8461-6c6b2d687962"  # of the workflow: any, and always the same
+PATIENCE = 120_000  # ms
+SETTLED = 3_000  # ms, until all is drawn
+# ComfyUI's own nodes of the workflow, as far as the page has to know them: title, inputs, outputs.
+OTHERS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "LoadVideo": ("Load Video", {"file": ("COMBO", {"options": ["clip.mp4"], "video_upload": True})}, ["VIDEO"]),
+    "LoadAudio": ("Load Audio", {"audio": (["voice.wav"], {"audio_upload": True})}, ["AUDIO"]),
+    "PreviewImage": ("Preview Image", {"images": ("IMAGE", {})}, []),
+}
+SERVER: dict[str, Any] = {
+    "/users": {"storage": "server", "migrated": True},
+    "/settings": {"Comfy.TutorialCompleted": True, "Comfy.Graph.CanvasInfo": False, "Comfy.Minimap.Visible": False},
+    "/extensions": [],
+    "/embeddings": [],
+    "/experiment/models": [],
+    "/queue": {"queue_running": [], "queue_pending": []},
+    "/system_stats": {"system": {"os": "posix", "comfyui_version": "0.3.75", "argv": []}, "devices": []},
+}
+
+
+def page_files() -> Path:
+    """Return the folder of ComfyUI's page."""
+    return Path(str(importlib.resources.files("comfyui_frontend_package"))) / "static"
+
+
+def known_nodes() -> dict[str, Any]:
+    """Return what a ComfyUI with the node pack would tell its page of all nodes."""
+    with tempfile.TemporaryDirectory() as folder, comfyui(Path(folder) / "ComfyUI") as comfy:
+        known = comfy.object_info()
+    for name, (title, inputs, outputs) in OTHERS.items():
+        known[name] = {
+            "input": {"required": inputs},
+            "input_order": {"required": list(inputs)},
+            "output": outputs,
+            "output_is_list": [False] * len(outputs),
+            "output_name": outputs,
+            "name": name,
+            "display_name": title,
+            "description": "",
+            "category": "video",
+            "output_node": not outputs,
+            "python_module": "nodes",
+        }
+    return known
+
+
+def answer(route: Route, answers: dict[str, Any], files: Path) -> None:
+    """Answer the page as ComfyUI would."""
+    path = urlparse(route.request.url).path
+    if path.startswith("/api/userdata/"):
+        route.fulfill(status=404)
+    elif path.startswith("/api/"):
+        route.fulfill(json=answers.get(path.removeprefix("/api"), {}))
+    elif (file := files / (path.lstrip("/") or "index.html")).is_file():
+        route.fulfill(path=file, content_type=mimetypes.guess_type(file.name)[0])
+    else:
+        route.fulfill(status=404)
+
+
+def greet(socket: WebSocketRoute) -> None:
+    """Say over the page's socket that nothing is waiting."""
+    socket.send(json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": "1"}}))
+
+
+def shown(page: Page, workflow: dict[str, Any]) -> dict[str, Any]:
+    """Open a workflow; what the page makes of it: as a file, and as a request."""
+    page.goto(ADDRESS)
+    page.wait_for_function("window.app && window.app.graph", timeout=PATIENCE)
+    page.wait_for_timeout(SETTLED)
+    page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
+    page.wait_for_timeout(SETTLED)
+    found: dict[str, Any] = page.evaluate(
+        "async () => ({file: window.app.graph.serialize(), request: (await window.app.graphToPrompt()).output})"
+    )
+    return found
+
+
+def main() -> None:
+    """Draw the workflow; `--write`: put what the page makes of it in place of what is there."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true", help="write the workflow as the page saves it")
+    write = parser.parse_args().write
+    files, answers = page_files(), {**SERVER, "/object_info": known_nodes()}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(playwright))
+        page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+        page.route("**/*", lambda route: answer(route, answers, files))
+        page.route_web_socket("**/ws*", greet)
+        found = shown(page, json.loads(WORKFLOW.read_text()))
+        drawn = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        browser.close()
+    left, above, right, below = EDGES
+    drawn.crop((left, above, drawn.width - right, drawn.height - below)).save(PICTURE, quality=85)
+    for path, made in ((WORKFLOW, _comparable(found["file"])), (REQUEST, found["request"])):
+        text = json.dumps(made, indent=2) + "\n"
+        if write:
+            path.write_text(text)
+        elif text != path.read_text():
+            sys.exit(f"{path.name} is not what the page makes of it: python -m docs.make_comfyui_picture --write")
+
+
+def _comparable(workflow: dict[str, Any]) -> dict[str, Any]:
+    """Return a workflow without what differs each time, is of the window that it was seen in, or says nothing."""
+    told: dict[str, Any] = _without_nothing({**workflow, "id": IDENTITY, "revision": 0, "extra": {}})
+    return told
+
+
+def _without_nothing(value: Any) -> Any:  # noqa: ANN401 - of a workflow
+    if isinstance(value, dict):
+        return {key: _without_nothing(each) for key, each in value.items() if each is not None or key == "link"}
+    return [_without_nothing(each) for each in value] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What other people's programs load of this one: each folder by itself."""
