@@ -156,7 +156,10 @@ class NodeProgress:
 
     def __init__(self, node: str, cancel: ComfyCancel) -> None:
         self._node, self._cancel, self._said = node, cancel, ""
-        self._bar = ProgressBar(1, node_id=node) if node else ProgressBar(1)
+        try:
+            self._bar = ProgressBar(1, node_id=node)
+        except TypeError:  # before the middle of 2025 there was one bar for all
+            self._bar = ProgressBar(1)
 
     def __call__(self, event: ProgressEvent) -> None:
         """Show an event of a render: its stage from beginning to end, and what the stage is."""
