@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from musetalk.batch.cluster.pool import CPUS, RayPool
-from musetalk.batch.executor import Engine, Executor
+from musetalk.batch.executor import Engine, EngineFactory, Executor
 from musetalk.batch.in_process import InProcess
 from musetalk.batch.pool import ProcessPool
 from musetalk.errors import SettingsError
@@ -33,6 +33,11 @@ def render_engine(encoder_threads: int | None = None) -> Engine:
     from musetalk.batch.same_threads import SameThreads  # noqa: PLC0415 - the same
 
     return SameThreads(LipSync(own_process=True), encoder_threads)
+
+
+def render_engine_alike() -> EngineFactory:
+    """Return what makes engines, on machines of any size, whose videos are those of this one."""
+    return partial(render_engine, share_threads(usable_cores()).encoder)
 
 
 def check_place(on: str) -> None:
@@ -72,5 +77,4 @@ def _executor(on: str, engine: Engine) -> InProcess | ProcessPool | RayPool:
         count = int(on.partition(":")[2])
         return InProcess(engine) if count == 0 else ProcessPool(count, render_engine)
     address, cpus = cluster.groups()
-    factory = partial(render_engine, share_threads(usable_cores()).encoder)
-    return RayPool("auto" if address == "ray:auto" else address, factory, cpus=int(cpus or CPUS))
+    return RayPool("auto" if address == "ray:auto" else address, render_engine_alike(), cpus=int(cpus or CPUS))

@@ -132,7 +132,7 @@ class RayPool:
         self._closing = threading.Event()
         self._stillborn: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
-        self._nodes: dict[str, str] = {}  # the machines that have or had workers: their names, by id
+        self._nodes = set[str]()  # ids of the machines that have or had workers
         self._workers: dict[str, _Worker] = {}
         self._calls: dict[Any, _Call] = {}
         self._again: list[tuple[float, _Call]] = []
@@ -187,7 +187,7 @@ class RayPool:
         """See `Executor`."""
         self._closing.set()
         if hasattr(self, "_thread"):
-            self._thread.join()
+            self._thread.join(_ENDING_SECONDS)  # Ray may be waiting for a cluster that is gone
         with suppress(Exception):  # of machines that are gone, and clusters
             ends = [worker.actor.end.remote() for worker in self._workers.values()]
             if ends:
@@ -201,14 +201,15 @@ class RayPool:
 
     def _run(self) -> None:
         """Take what workers tell until the pool is closed."""
+        answered = time.monotonic()
         while not self._closing.is_set():
             try:
                 self._step()
+                answered = time.monotonic()
             except Exception as error:  # noqa: BLE001 - whatever Ray throws, the driver is not left waiting
-                if self._closing.is_set():
-                    return
-                _log.exception("the cluster cannot be asked")
-                self._lose_all(f"the cluster cannot be asked ({one_line(error)})")
+                _log.warning("the cluster cannot be asked (%s)", one_line(error))
+                if time.monotonic() > answered + self._hope:
+                    self._lose_all(f"the cluster cannot be asked ({one_line(error)})")
                 self._closing.wait(_AGAIN_SECONDS)
 
     def _step(self) -> None:
@@ -242,7 +243,8 @@ class RayPool:
                 share = share_of(facts["Resources"], self._cpus, gpus=gpus)
                 if node in self._nodes or not share.workers:
                     continue
-                self._nodes[node] = host = facts["NodeManagerHostname"]
+                host = facts["NodeManagerHostname"]
+                self._nodes.add(node)
                 for _ in range(share.workers):
                     self._hosts[host] += 1
                     self._names += 1
@@ -328,7 +330,7 @@ class RayPool:
         self._kill(worker)
         self._stillborn[worker.name] = 0 if worker.was_ready else self._stillborn[worker.name] + 1
         replaced = replaced and self._stillborn[worker.name] < MOST_STILLBORN
-        _log.log(logging.INFO if replaced else logging.WARNING, "worker %s ended: %s", worker.name, said)
+        _log.info("worker %s ended: %s", worker.name, said)
         self._events.put(Lost(worker.name, worker.task, said, replaced, blamed))
         if replaced:
             self._begin(worker.name, worker.node, worker.host, worker.share)
