@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from musetalk.batch.content import FileFacts
+from musetalk.batch.content import FileFacts, read_digest
 from musetalk.batch.holder import Holder
 from musetalk.errors import PATH, LedgerError, OutputError, one_line, write_error
+from musetalk.progress import noop
 from musetalk.utils.plain_json import read_plain_json
 
 State: TypeAlias = Literal["waiting", "done", "failed", "set_aside"]
@@ -191,6 +192,18 @@ class Ledger:
         rows = [(_text(path), facts.size, facts.changed_ns, facts.number, digest) for path, facts, digest in known]
         with self._writing() as database:
             database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", rows)
+
+    def changed(self, path: Path) -> bool:
+        """Return whether a file holds something else than when its digest was kept; not, if it is not known or gone."""
+        with self._reading() as database:
+            found = database.execute(
+                "SELECT size, changed_ns, number, digest FROM digests WHERE path = ?", (_text(path),)
+            ).fetchone()
+        try:
+            same = found is None or FileFacts.of(path) == FileFacts(*found[:3]) or read_digest(path, noop) == found[3]
+        except OSError:
+            return False
+        return not same
 
     def close(self) -> None:
         """Let another driver have it."""

@@ -16,7 +16,7 @@ from musetalk.batch.opening import report_beside
 from musetalk.batch.outcome import RowResult, RowState, facts_of
 from musetalk.batch.rows import Row
 from musetalk.batch.works import Work
-from musetalk.errors import write_error
+from musetalk.errors import MediaError, write_error
 from musetalk.pipeline.report import RenderReport, save_json
 from musetalk.progress import noop
 from musetalk.settings import RenderSettings
@@ -110,8 +110,14 @@ def publish_rows(
 
     Raises:
         OutputError: One of them cannot be written.
+        MediaError: An input is another one by now, so that nobody knows what was rendered; nothing got a name.
         LedgerError: Another driver has taken over; nothing got a name.
     """
+    for path, what in ((work.first.source, "source"), (work.first.voice, "voice")):
+        if ledger.changed(path):
+            raise MediaError(
+                f"its {what} was changed while it was rendered", "--resume renders it as it is now", path=path
+            )
     try:
         size, digest = made.stat().st_size, read_digest(made, noop)
     except OSError as error:

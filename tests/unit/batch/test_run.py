@@ -98,6 +98,27 @@ def test_bad_input_fails_alone_and_at_once(tmp_path: Path, ledger: Ledger) -> No
         done(rows, ToldWorkers(), ledger, strict=True)
 
 
+def test_what_was_rendered_of_an_input_that_changed_meanwhile_gets_no_name(tmp_path: Path) -> None:
+    [row], path = some_rows(tmp_path, ("anna", "hello")), tmp_path / "out" / "ledger"
+
+    class Editing(ToldWorkers):
+        """Somebody puts another source there while it is rendered."""
+
+        def start(self, worker: str, task: Task) -> None:
+            row.source.write_text("bertha")
+            super().start(worker, task)
+
+    path.parent.mkdir()
+    with open_ledger(path) as ledger:
+        [result] = run_batch([row], Editing(), ledger, choose=named).rows
+    assert (result.state, result.error_kind) == ("failed", "media")
+    assert not row.output.exists()
+    with open_ledger(path, resume=True) as ledger:
+        [result] = run_batch([row], ToldWorkers(), ledger, choose=named).rows
+    assert result.state == "done"
+    assert row.output.read_text().startswith("bertha")
+
+
 def test_what_may_pass_is_tried_again_after_longer_and_longer(tmp_path: Path, ledger: Ledger) -> None:
     workers = ToldWorkers(fates=iter(["memory", "unforeseen", "memory"]))
     report = done(some_rows(tmp_path, ("anna", "hello")), workers, ledger)
