@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from musetalk.errors import LiveError, PackageError
 from musetalk.live.host import LiveHost
+from musetalk.utils.origins import same_site
 
 try:
     from websockets.asyncio.server import Server, ServerConnection, serve
@@ -110,16 +111,21 @@ async def serve_until_told(host: LiveHost, door: Door) -> None:
 
 def _refusal(door: Door, headers: Headers) -> tuple[HTTPStatus, str] | None:
     """Return why somebody may not speak; None: they may."""
-    origin, here = headers.get("Origin"), headers.get("Host", "")
-    if origin is not None and origin not in door.origins and urlsplit(origin).netloc.lower() != here.lower():
+    origin, here = _said(headers, "Origin"), _said(headers, "Host")
+    if "Origin" in headers and origin not in door.origins and not same_site(origin, here):
         return HTTPStatus.FORBIDDEN, "pages of other sites may not speak here"
     if not door.token:
         return None
-    said = headers.get("Authorization", "")
+    said = _said(headers, "Authorization")
     token = said[len(_BEARER) :] if said[: len(_BEARER)].lower() == _BEARER else ""
     if hmac.compare_digest(token.encode(), door.token.encode()):
         return None
     return HTTPStatus.UNAUTHORIZED, "send the header Authorization: Bearer TOKEN"
+
+
+def _said(headers: Headers, name: str) -> str:
+    """Return what a header says; of one that is there twice, which nobody has to send, what agrees with nothing."""
+    return ", ".join(headers.get_all(name))
 
 
 def _address(server: Server) -> str:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 import gradio as gr
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from musetalk.utils.origins import same_site
 from musetalk.webui.options import ServerOptions
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -80,7 +80,7 @@ class Refusal:
 def refusal(page: gr.Blocks, connection: HTTPConnection) -> Refusal | None:
     """Return why somebody may not use what is served beside a page; None: they may, as they may open the page."""
     origin, here = connection.headers.get("origin"), connection.headers.get("host", "")
-    if origin is not None and urlsplit(origin).netloc.lower() != here.lower():
+    if origin is not None and not same_site(origin, here):
         # A browser sends our cookies along to whoever asks.
         return Refusal(403, "pages of other sites may not speak here")
     app = page.app

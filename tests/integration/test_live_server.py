@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import HeadersLike
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from musetalk.avatars.bundle import Avatar
@@ -128,12 +129,14 @@ def test_weights_are_where_the_server_says(
         ({}, 401),
         ({"Authorization": "Bearer open"}, 401),
         ({**BEARER, "Origin": "https://elsewhere.example"}, 403),
+        ({**BEARER, "Origin": "http://[::1"}, 403),
+        ([("Authorization", "Bearer open"), *BEARER.items()], 401),
         ({**BEARER, "Origin": "https://mine.example"}, 101),
         (BEARER, 101),
     ],
 )
 def test_only_who_has_the_token_speaks_and_from_known_pages(
-    avatars: tuple[LipSync, AvatarStore], headers: dict[str, str], status: int
+    avatars: tuple[LipSync, AvatarStore], headers: HeadersLike, status: int
 ) -> None:
     async def talk(address: str) -> None:
         async with AsyncExitStack() as stack:

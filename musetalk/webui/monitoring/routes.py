@@ -17,7 +17,7 @@ from musetalk.webui.monitoring.readiness import Readiness
 
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
 _UNKEPT = {"Cache-Control": "no-store"}
-_BEARER = "Bearer "
+_BEARER = "bearer "  # in any case, says RFC 9110
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -69,7 +69,8 @@ def metrics_refusal(request: Request, token: str) -> Refusal | None:
     """
     if token:
         given = request.headers.get("authorization", "")
-        known = given.startswith(_BEARER) and hmac.compare_digest(given[len(_BEARER) :].encode(), token.encode())
+        word, said = given[: len(_BEARER)].lower(), given[len(_BEARER) :]
+        known = word == _BEARER and hmac.compare_digest(said.encode(), token.encode())
         return None if known else Refusal(401, "send the header Authorization: Bearer TOKEN")
     near = request.client is not None and request.client.host in _LOOPBACK
     if near and from_here(request.headers.raw) and not on_space():

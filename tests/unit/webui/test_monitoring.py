@@ -97,6 +97,7 @@ class TestWhoMayReadMetrics:
 
     def test_whoever_has_the_token_from_anywhere_and_no_one_without(self) -> None:
         assert metrics_refusal(request("10.0.0.7", authorization="Bearer s3cret"), "s3cret") is None
+        assert metrics_refusal(request(authorization="bearer s3cret"), "s3cret") is None
         for without in (request(), request(authorization="Bearer other"), request(authorization="s3cret")):
             refused = metrics_refusal(without, "s3cret")
             assert refused is not None

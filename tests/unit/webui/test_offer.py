@@ -33,7 +33,8 @@ def test_without_the_extra_it_is_said_how_to_install_it(monkeypatch: pytest.Monk
 
 def test_pages_of_other_sites_and_who_has_not_logged_in_are_refused() -> None:
     strangers = visitor(bare_page())
-    assert strangers.post("/offer", json=OFFER, headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    for origin in ("https://elsewhere.example", "http://[::1"):
+        assert strangers.post("/offer", json=OFFER, headers={"Origin": origin}).status_code == 403
     asked = visitor(bare_page({"ann": "secret"}, {"token": "ann"}))
     refused = asked.post("/offer", json=OFFER, headers={"Cookie": "access-token-here=another"})
     assert (refused.status_code, refused.json()["problem"]) == (401, "log in first")
