@@ -154,7 +154,7 @@ class Ledger:
             OutputError: It cannot be written.
         """
         marks = ", ".join("?" * len(_FIELDS))
-        values = [tuple(getattr(entry, name) for name in _FIELDS) for entry in entries]
+        values = [tuple(_stored(getattr(entry, name)) for name in _FIELDS) for entry in entries]
         until = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
@@ -339,6 +339,11 @@ def _unwritable(path: Path | None, error: sqlite3.Error) -> Exception:
     return kind(
         f'the ledger "{PATH}" cannot be written ({said})', "free space there, or name another --ledger", path=path
     )
+
+
+def _stored(value: object) -> object:
+    """Return a value as a database takes it: what is no text, bytes of a file's name in a sentence, is escaped."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _text(path: Path, *, absolute: bool = True) -> str:

@@ -75,7 +75,8 @@ def batch(
     rows = read_manifest(manifest, folder, overrides=settings)
     engine = LipSync(own_process=True)
     beside = FileUses().reading(manifest, "the manifest").writing(ledger, "the ledger").writing(report, "the report")
-    beside.check()
+    with _refusing():
+        beside.check()
     options = BatchOptions(RetryPolicy(attempts=retries + 1), strict=strict)
     with open_ledger(ledger, resume=resume, outputs=[row.output for row in rows]) as opened:
         made = do_rows(rows, engine, opened, beside, options, on=on, quiet=quiet)
@@ -111,7 +112,8 @@ def do_rows(
     from musetalk.batch.places import open_executor  # noqa: PLC0415
     from musetalk.batch.run import run_batch  # noqa: PLC0415
 
-    check_rows(rows, engine, beside, reports=options.reports)
+    with _refusing():
+        check_rows(rows, engine, beside, reports=options.reports)
     with cancel_on_signal() as cancel, shown(quiet) as watcher, open_executor(on, engine) as executor:
         return run_batch(
             rows,
@@ -122,6 +124,21 @@ def do_rows(
             watcher=watcher,
             cancel=cancel,
         )
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Inside the `with` block, files that are in each other's way refuse the batch, as its manifest's lines do.
+
+    Raises:
+        ManifestError: They are.
+    """
+    from musetalk.errors import ManifestError, MediaError, OutputError  # noqa: PLC0415
+
+    try:
+        yield
+    except (MediaError, OutputError) as error:
+        raise ManifestError(error.problem, error.remedy, path=error.path) from error
 
 
 def render_rows(rows: Sequence[Row], engine: LipSync, beside: FileUses, *, quiet: bool) -> BatchReport:

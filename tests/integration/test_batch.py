@@ -120,6 +120,9 @@ def test_a_manifest_that_cannot_be_used_is_bad_usage(folder: Path) -> None:
     assert "line 2: " in complaint
     assert "line 3: " in complaint
     assert not (folder / "out").exists()
+    (folder / "clips.csv").write_text("source,voice,output\nface.png,a.wav,a.mp4\n")
+    code, _, complaint = musetalk("batch", "clips.csv", "-o", "out", "--report", "face.png", *QUICK, cwd=folder)
+    assert (code, "is one of the inputs" in complaint) == (2, True)
     (folder / "clips.csv").write_text("source,voice,output,face\nface.png,a.wav,a.mp4,nobody\nface.png,b.wav,b.mp4,\n")
     code, _, complaint = musetalk("batch", "clips.csv", "-o", "out", "--strict", *QUICK, cwd=folder)
     assert (code, "line 2: " in complaint) == (2, True)

@@ -146,6 +146,12 @@ def test_a_report_that_no_batch_wrote_tells_a_ledger_nothing(tmp_path: Path, sai
         assert not ledger.entries()
 
 
+def test_sentences_may_name_files_whose_names_are_no_text(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "ledger") as ledger:
+        ledger.put([Entry("a.mp4", "k", "failed", error="the captions \udce9.srt are not there")])
+        assert ledger.entries()["a.mp4"].error == "the captions \\udce9.srt are not there"
+
+
 def test_what_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "songs")) as database:
         database.execute("CREATE TABLE songs (name TEXT)")
