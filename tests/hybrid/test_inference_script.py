@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_a_flag_or_a_task_chooses_latentsync(
     assert "backend latentsync-1.5 on cpu" in out
     assert "backend musetalk-v15 on cpu" in out
     assert out.count("0 by a fallback") == 2
-    assert "2 of 2 tasks done" in out
+    assert re.search(r"^rendered now +2\b", out, re.MULTILINE)
     results = tmp_path / "results" / "latentsync-1.5"
     source, made, other = (
         decode(path).astype(int) for path in (film, results / "film_words.mp4", results / "other.mp4")
@@ -92,7 +93,8 @@ def test_what_falls_back_is_said_there_too(
     assert f"{len(FACE)} by a fallback" in out
     [failed] = [line for line in out.splitlines() if line.startswith("task_1: failed: ")]
     assert "latentsync_unet.pt" in failed
-    assert "1 of 2 tasks done" in out
+    assert re.search(r"^rendered now +1\b", out, re.MULTILINE)
+    assert re.search(r"^failed +1\b", out, re.MULTILINE)
     assert [path.name for path in (tmp_path / "results").rglob("*.mp4")] == ["film_words.mp4"]
 
 
@@ -100,9 +102,9 @@ def test_the_flag_brings_the_backends_own_mask_and_folder(tmp_path: Path) -> Non
     config = write_tasks(tmp_path, "video_path: a.mp4, audio_path: b.wav")
     flags = ["--inference_config", str(config), "--backend", "latentsync-1.6", "--parsing_mode", "raw"]
     request = read_request(flags, gpus=1)
-    settings = RenderSettings.parse(request.tasks[0].settings)
+    settings = RenderSettings.parse(dict(request.rows[0].settings))
     assert (settings.backend, settings.mask.shape) == ("latentsync-1.6", "auto")
-    assert request.tasks[0].out == Path("results", "latentsync-1.6", "a_b.mp4")
+    assert request.rows[0].output == Path("results", "latentsync-1.6", "a_b.mp4")
     assert request.notices == ("--parsing_mode has no effect with --backend: the mask is the backend's own",)
     with pytest.raises(BackendError, match=r'no backend "latentsync".*latentsync-1\.5'):
         read_request(["--inference_config", str(config), "--backend", "latentsync"], gpus=1)
