@@ -15,6 +15,7 @@ from musetalk.doctor.imports import foreign, imports_in, source_files
 _ROOT = Path(__file__).parents[2]
 _OWN = ("musetalk", "hybrid", "benchmarks", "tests")
 _UNUSED = (
+    "batch",
     "cli",
     "comparison",
     "inspection",

@@ -21,7 +21,12 @@ from musetalk.doctor.imports import ELIMINATED, foreign, imports_in, source_file
 
 OWN = ("musetalk", "hybrid")
 # Folders that stand on a framework, which is an extra.
-_FRAMEWORKS = {"plugins/livekit": "livekit", "plugins/pipecat": "pipecat", "live/webrtc": "aiortc"}
+_FRAMEWORKS = {
+    "plugins/livekit": "livekit",
+    "plugins/pipecat": "pipecat",
+    "live/webrtc": "aiortc",
+    "batch/cluster": "ray",
+}
 # What a module, or a package that is there but does not work, may end its import with.
 _FAILS = (ImportError, AttributeError, OSError, RuntimeError, TypeError, ValueError)
 
