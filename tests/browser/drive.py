@@ -114,7 +114,7 @@ def opened(page: gr.Blocks) -> Iterator[str]:
         quiet=True,
         ssr_mode=False,
     )
-    yield page.local_url.rstrip("/")
+    yield str(page.local_url).rstrip("/")
     page.close(verbose=False)
 
 

@@ -174,7 +174,7 @@ class ComfyUI:
         """Return what ComfyUI would refuse; linked inputs are lists."""
         made, errors = self.nodes[node], []
         declared = made.INPUT_TYPES()
-        check = getattr(made, "VALIDATE_INPUTS", None)
+        check: Any = getattr(made, "VALIDATE_INPUTS", None)
         own = check.__code__.co_varnames[: check.__code__.co_argcount] if check else ()
         for name, (kind, options) in {**declared["required"], **declared.get("optional", {})}.items():
             if name not in inputs:
@@ -192,7 +192,7 @@ class ComfyUI:
             if isinstance(kind, list) and value not in kind:
                 errors.append(f"{name} not in list")
         constants = {name: None if isinstance(value, list) else value for name, value in inputs.items() if name in own}
-        if own and (told := check(**constants)) is not True:
+        if check and (told := check(**constants)) is not True:
             errors.append(told)
         return errors
 
