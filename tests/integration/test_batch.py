@@ -58,12 +58,14 @@ def started(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 def worker_of(process: subprocess.Popen[str], folder: Path, *, but: int = 0) -> psutil.Process:
     """The worker, once it is at work on the long row; `but`: not that one."""
 
-    def at_work() -> list[psutil.Process]:
-        found = [each for each in psutil.Process(process.pid).children() if each.pid != but]
-        return found if list(folder.glob("out/.*/*/.musetalk-*")) and found and found[0].children() else []
+    found: list[psutil.Process] = []
 
-    until(lambda: bool(at_work()))
-    return at_work()[0]
+    def at_work() -> bool:
+        found[:] = [each for each in psutil.Process(process.pid).children() if each.pid != but]
+        return bool(list(folder.glob("out/.*/*/.musetalk-*")) and found and found[0].children())
+
+    until(at_work)  # asked again, it may say otherwise: encoders come and go
+    return found[0]
 
 
 def test_deaths_and_stops_cost_what_was_under_way_and_nothing_else(folder: Path) -> None:
