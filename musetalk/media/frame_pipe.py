@@ -1,11 +1,13 @@
-"""`FramePipe`: frames into an ffmpeg that makes a file of them."""
+"""Frames into an ffmpeg that makes a file of them: `FramePipe` takes bytes, a `FrameWriter` frames of one layout."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
 
 from musetalk.errors import OutputError
 from musetalk.media.ffmpeg_process import Child
+from musetalk.media.frames import Frame, FrameLayout
 from musetalk.progress import CancelToken
 
 
@@ -52,3 +54,47 @@ class FramePipe:
         """Return why nothing came of it: the disk is full, or what the encoder says."""
         other = OutputError(f'"{self._name}" cannot be encoded ({self._child.complaint})', path=self._out)
         return self._child.disk_error(self._out.parent) or other
+
+
+class FrameWriter:
+    """One ffmpeg that takes frames of one layout from a pipe. As a context manager, leaving it ends ffmpeg.
+
+    Args:
+        arguments: What follows the executable's name.
+        place: The file that it writes.
+        out: What that is to become, or a part of; errors are about it.
+        layout: Of the frames.
+        cancel: Ends the encoder.
+    """
+
+    def __init__(
+        self, arguments: list[str], place: Path, out: Path, layout: FrameLayout, cancel: CancelToken | None
+    ) -> None:
+        self._place, self._out, self._layout = place, out, layout
+        self._pipe = FramePipe(arguments, out, out.name, cancel)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pipe.close()
+
+    def write(self, frame: Frame) -> None:
+        """Hand on one frame.
+
+        Raises:
+            OutputError: The encoder has ended (disk full, for instance), with its reason.
+        """
+        if frame.layout != self._layout:
+            raise ValueError(f"a frame of {frame.layout} was handed to a writer of {self._layout}")
+        self._pipe.write(frame.view)
+
+    def _complete(self) -> Path:
+        """Wait until the file is whole, and return it.
+
+        Raises:
+            OutputError: It could not be completed.
+        """
+        self._pipe.finish()
+        if not self._place.is_file():
+            raise self._pipe.failure()
+        return self._place

@@ -12,15 +12,15 @@ from musetalk.errors import OutputError, write_error
 from musetalk.media import part_commands
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.ffmpeg_process import Child
-from musetalk.media.frame_pipe import FramePipe
-from musetalk.media.frames import Frame, FrameLayout
+from musetalk.media.frame_pipe import FrameWriter
+from musetalk.media.frames import FrameLayout
 from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
 from musetalk.settings import EncoderSettings
 from musetalk.utils.files import put_in_place
 
 
-class PartWriter:
+class PartWriter(FrameWriter):
     """One ffmpeg that takes the frames of one part from a pipe, and encodes them.
 
     Use it as a context manager: leaving it without `finish` ends ffmpeg, and leaves no file.
@@ -48,11 +48,10 @@ class PartWriter:
         threads: int,
         cancel: CancelToken | None = None,
     ) -> None:
-        self._place, self._out, self._layout = place, out, layout
         arguments = part_commands.encode_part(
             place, layout=layout, fps=fps, color=color, settings=settings, threads=threads
         )
-        self._pipe = FramePipe(arguments, out, out.name, cancel)
+        super().__init__(arguments, place, out, layout, cancel)
         self._finished = False
 
     def __enter__(self) -> PartWriter:
@@ -61,20 +60,10 @@ class PartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pipe.close()
+        super().__exit__(kind, error, trace)
         if not self._finished:
             with suppress(OSError):
                 self._place.unlink()
-
-    def write(self, frame: Frame) -> None:
-        """Hand on one frame.
-
-        Raises:
-            OutputError: The encoder has ended (disk full, for instance), with its reason.
-        """
-        if frame.layout != self._layout:
-            raise ValueError(f"a frame of {frame.layout} was handed to a writer of {self._layout}")
-        self._pipe.write(frame.view)
 
     def finish(self) -> Path:
         """Wait until the part is whole; its file.
@@ -82,11 +71,9 @@ class PartWriter:
         Raises:
             OutputError: It could not be completed.
         """
-        self._pipe.finish()
-        if not self._place.is_file():
-            raise self._pipe.failure()
+        made = self._complete()
         self._finished = True
-        return self._place
+        return made
 
 
 class SoundWriter:

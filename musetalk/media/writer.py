@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from musetalk.errors import OutputError
 from musetalk.media import ffmpeg_commands
 from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.media.ffmpeg_process import Child
-from musetalk.media.frame_pipe import FramePipe
+from musetalk.media.frame_pipe import FrameWriter
 from musetalk.media.frames import Frame, FrameLayout, frame_of
 from musetalk.media.types import ColorTags
 from musetalk.progress import CancelToken
@@ -67,7 +66,7 @@ def trial_encode(
             raise OutputError(child.complaint)
 
 
-class VideoWriter:
+class VideoWriter(FrameWriter):
     """One ffmpeg that takes frames from a pipe, encodes them and muxes the sound.
 
     Use it as a context manager: leaving it without `finish` ends ffmpeg and leaves no output.
@@ -99,11 +98,9 @@ class VideoWriter:
         captions: Path | None = None,
         cancel: CancelToken | None = None,
     ) -> None:
-        self._out = out
-        self._partial = folder / f"partial{out.suffix.lower()}"
-        self._layout = layout
+        partial = folder / f"partial{out.suffix.lower()}"
         arguments = ffmpeg_commands.encode(
-            self._partial,
+            partial,
             layout=layout,
             fps=fps,
             sound=sound,
@@ -113,25 +110,10 @@ class VideoWriter:
             captions=captions,
             threads=share_threads(usable_cores()).encoder,
         )
-        self._pipe = FramePipe(arguments, out, out.name, cancel)
+        super().__init__(arguments, partial, out, layout, cancel)
 
     def __enter__(self) -> VideoWriter:
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pipe.close()
-
-    def write(self, frame: Frame) -> None:
-        """Hand on one frame.
-
-        Raises:
-            OutputError: The encoder has ended (disk full, for instance), with its reason.
-        """
-        if frame.layout != self._layout:
-            raise ValueError(f"a frame of {frame.layout} was handed to a writer of {self._layout}")
-        self._pipe.write(frame.view)
 
     def finish(self) -> None:
         """Wait until the file is whole, then give it its name.
@@ -139,7 +121,4 @@ class VideoWriter:
         Raises:
             OutputError: It could not be completed.
         """
-        self._pipe.finish()
-        if not self._partial.is_file():
-            raise self._pipe.failure()
-        put_in_place(self._partial, self._out)
+        put_in_place(self._complete(), self._out)
