@@ -101,6 +101,8 @@ class Job(BaseModel):
     """Digest of what it reads beside source and voice; empty: nothing."""
     work: Work | None = None
     """What each of its renders has to do; None in records of before this was kept."""
+    room_bytes: int = 0
+    """Disk that its folder may come to take while it is rendered; 0 in records of before this was kept."""
     length_seconds: float | None = None
     """How long the video to be made is; None in records of before this was kept."""
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from musetalk.avatars.store import AvatarStore
-from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import Comparison
 from musetalk.errors import (
     Cancelled,
@@ -21,6 +20,7 @@ from musetalk.errors import (
     OutputError,
     QueueError,
 )
+from musetalk.jobs.asking import compared, look_at
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.job_lines import log_event, logged_as
 from musetalk.jobs.meter import ProgressMeter
@@ -29,11 +29,10 @@ from musetalk.jobs.store import NEWEST, REPORT, JobStore
 from musetalk.jobs.tally import JobTally, Outcome
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.jobs.twins import Asked, find_twin
-from musetalk.media.types import Source
 from musetalk.pipeline.engine import Comparer, Engine
-from musetalk.pipeline.forecast import CostBook, Forecast, RenderKind, Work, seconds_made
+from musetalk.pipeline.forecast import CostBook, Forecast, RenderKind, Work
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
-from musetalk.settings import AUTO, RenderSettings
+from musetalk.settings import RenderSettings
 from musetalk.utils.files import whole_file
 from musetalk.utils.log_lines import facts
 from musetalk.utils.prometheus import Family
@@ -122,7 +121,7 @@ class JobService:
         Raises:
             MuseTalkError: It cannot work, or there is no room for it.
         """
-        backends = self._compared(compare)
+        backends = compared(compare, possible=self._compare is not None)
         settings = settings.with_backend(backends[0]) if backends else settings
         # Chosen before the job is queued: what was estimated and told then is what is rendered, and a job that a later
         # process takes up is still the one that was asked for.
@@ -132,12 +131,23 @@ class JobService:
         if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
             return twin
         self._check_room(owner)
-        source, length = self._check(video, voice, settings, backends)
+        asks = look_at(self._engines[0], video, voice, settings, backends)
         title = self._title(title or f"{video.stem} + {voice.stem}", backends)
-        job = self.store.prepare(owner, video, voice, title, settings, make_thumbnail(source), backends, length, avatar)
+        job = self.store.prepare(
+            owner,
+            video,
+            voice,
+            title,
+            settings,
+            make_thumbnail(asks.source),
+            backends,
+            asks.seconds,
+            avatar,
+            asks.disk_bytes,
+        )
         if attachment is not None:
             settings = self.store.attach(job, attachment)
-        more = {"work": Work.of(source, length), "choice": choice, "attached": asked.attached}
+        more = {"work": Work.of(asks.source, asks.seconds), "choice": choice, "attached": asked.attached}
         job = job.model_copy(update={"settings": settings, **more})
         with self._changed:
             if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
@@ -166,38 +176,6 @@ class JobService:
 
     def _title(self, words: str, backends: tuple[str, ...]) -> str:
         return f"{words}: {' beside '.join(map(self._named, backends))}" if backends else words
-
-    def _compared(self, compare: Sequence[str]) -> tuple[str, ...]:
-        """Return the backends to compare; empty: none are.
-
-        Raises:
-            JobError: They cannot be compared, whatever they are.
-        """
-        backends = tuple(compare)
-        if backends and self._compare is None:
-            raise JobError("backends cannot be compared here", "render with one of them")
-        if len(set(backends)) < len(backends):
-            raise JobError("a backend is named more than once", "name each backend once")
-        if AUTO in backends:
-            raise JobError(*NOT_COMPARED)
-        if len(backends) == 1:
-            raise JobError("there is one backend to compare", "choose two or more")
-        return backends
-
-    def _check(
-        self, video: Path, voice: Path, settings: RenderSettings, backends: tuple[str, ...]
-    ) -> tuple[Source, float]:
-        """Refuse what cannot work; else say what the source is, and how many seconds will be made.
-
-        Raises:
-            MuseTalkError: It cannot work.
-        """
-        engine = self._engines[0]
-        source = engine.check(video, voice, settings)
-        for backend in backends[1:]:
-            engine.check(video, voice, settings.with_backend(backend))
-        spoken = engine.check_voice(voice, settings.limits, settings.voice_track)
-        return source, seconds_made(source, spoken, settings.tail)
 
     def _check_room(self, owner: str) -> None:
         """Refuse what would be one too many, and all that comes when the server is about to end.
@@ -237,15 +215,17 @@ class JobService:
         chosen = self._engines[0].choose(settings)
         settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
         folder = self.store.folder(job)
-        _, length = self._check(folder / job.video, folder / job.voice, settings, job.compare)
+        asks = look_at(self._engines[0], folder / job.video, folder / job.voice, settings, job.compare)
         with self._changed:
             job = self.get(job_id, owner)
             if not job.active:
                 self.store.clear(job)
+                self.store.make_room(0, asks.disk_bytes, spare=job)
                 now, over = self.store.now(), {"started": None, "ended": None, "error": "", "error_kind": ""}
                 anew = {"state": "queued", "created": now, "interruptions": 0, **over}
                 self._contexts[job.id] = contextvars.copy_context()
-                asked = {"settings": settings, "choice": choice, "length_seconds": length}
+                room = self.store.input_bytes(job) + asks.disk_bytes
+                asked = {"settings": settings, "choice": choice, "length_seconds": asks.seconds, "room_bytes": room}
                 self._update(job, {**anew, **asked}, to_disk=True)
                 self._tally.accepted("retried")
                 self._changed.notify_all()

@@ -22,8 +22,8 @@ from musetalk.jobs.job import Attachment, Job
 from musetalk.pipeline.report import save_json
 from musetalk.resume.part_folder import is_folder_of_parts
 from musetalk.settings import RenderSettings
-from musetalk.utils.files import files_below, link_or_copy, size_of
-from musetalk.utils.units import size
+from musetalk.utils.files import bytes_below, link_or_copy, size_of
+from musetalk.utils.units import apart, size
 
 RECORD, REPORT, THUMBNAIL, NEWEST = "job.json", "report.json", "thumbnail.jpg", "newest.jpg"
 ATTACHED = "_attached"  # what a job reads beside source and voice
@@ -45,7 +45,9 @@ class JobStore:
     Args:
         root: The folder; made if it is missing.
         keep_seconds: Jobs that ended longer ago are removed.
-        max_bytes: Disk that all jobs together may take; the oldest that have ended make room.
+        max_bytes: Disk that all jobs together may take, also while they are rendered; the oldest that have ended make
+            room.
+        at_once: How many are rendered at once: for what these write, room is kept.
         now: The clock, in seconds since the epoch.
 
     Raises:
@@ -53,11 +55,18 @@ class JobStore:
     """
 
     def __init__(
-        self, root: Path, *, keep_seconds: float, max_bytes: int, now: Callable[[], float] = time.time
+        self,
+        root: Path,
+        *,
+        keep_seconds: float,
+        max_bytes: int,
+        at_once: int = 1,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.root = root.resolve()
         self._keep_seconds = keep_seconds
         self._max_bytes = max_bytes
+        self._at_once = at_once
         self.now = now
         self._lock = threading.RLock()
         self._owned = FileLock(self.root / ".lock", thread_local=False)
@@ -71,6 +80,7 @@ class JobStore:
         except OSError as error:
             problem = f'no jobs can be kept in "{PATH}" ({error.strerror})'
             raise write_error(error)(problem, "give another folder", path=root) from error
+        self._prepared: dict[str, tuple[Job, int]] = {}  # jobs that are not kept yet, and bytes of their inputs
         self.given_up: list[Job] = []
         """Jobs that failed as the folder was opened: they ran when their server ended, again."""
         self._jobs = self._load()
@@ -116,6 +126,7 @@ class JobStore:
         compare: tuple[str, ...] = (),
         length_seconds: float | None = None,
         avatar: str = "",
+        writes_bytes: int = 0,
     ) -> Job:
         """Make a job's folder with inputs of its own: links where the disk allows, else copies.
 
@@ -131,11 +142,12 @@ class JobStore:
             compare: Backends to compare; empty: a render.
             length_seconds: Of the video to be made; None: not known.
             avatar: Id of the one whose source that is; empty: of none.
+            writes_bytes: Disk that its render should need beside its inputs.
 
         Raises:
             OutputError: There is no room.
         """
-        self.sweep(needed=size_of(video) + voice.stat().st_size)
+        inputs = size_of(video) + voice.stat().st_size
         job = Job(
             id=secrets.token_hex(16),
             owner=owner,
@@ -147,8 +159,12 @@ class JobStore:
             settings=settings,
             compare=compare,
             created=self.now(),
+            room_bytes=inputs + writes_bytes,
             length_seconds=length_seconds,
         )
+        with self._lock:
+            self.make_room(inputs, writes_bytes)
+            self._prepared[job.id] = job, inputs
         folder = self.folder(job)
         try:
             for given, kept in ((video, folder / job.video), (voice, folder / job.voice)):
@@ -156,7 +172,7 @@ class JobStore:
                 link_or_copy(given, kept)
             (folder / THUMBNAIL).write_bytes(thumbnail)
         except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.remove(job)
             problem = f"the job cannot be kept ({error.strerror})"
             raise write_error(error)(problem, "free some space on the disk") from error
         return job
@@ -192,6 +208,7 @@ class JobStore:
         """
         with self._lock:
             self._jobs[job.id] = job
+            self._prepared.pop(job.id, None)
             if to_disk:
                 save_json(job.model_dump(mode="json"), self.folder(job) / RECORD)
 
@@ -215,11 +232,16 @@ class JobStore:
         """Forget a job and delete its folder."""
         with self._lock:
             self._jobs.pop(job.id, None)
+            self._prepared.pop(job.id, None)
             shutil.rmtree(self.folder(job), ignore_errors=True)
 
     def folder(self, job: Job) -> Path:
         """Return where a job's files are."""
         return self.root / job.id
+
+    def input_bytes(self, job: Job) -> int:
+        """Return how much disk a job's source and voice take."""
+        return sum(size_of(self.folder(job) / name) for name in (job.video, job.voice))
 
     def file(self, job: Job, name: str) -> Path | None:
         """Return one of a job's files, if it is there."""
@@ -243,29 +265,61 @@ class JobStore:
 
     def used_bytes(self) -> int:
         """Disk that all jobs take."""
-        return sum(facts.st_size for _, facts in files_below(self.root))
+        return bytes_below(self.root)
 
-    def sweep(self, needed: int = 0) -> None:
-        """Remove what ended too long ago, then the oldest that ended until `needed` bytes fit.
+    def sweep(self) -> None:
+        """Remove what ended too long ago, then the oldest that ended until the rest fit."""
+        with self._lock:
+            for job in self.all():
+                if not job.active and self.now() - (job.ended or job.created) > self._keep_seconds:
+                    self.remove(job)
+            self._shrink(0, 0)
+
+    def make_room(self, inputs: int, writes: int, spare: Job | None = None) -> None:
+        """Remove what ended, as `sweep` does, until a job more fits.
+
+        Args:
+            inputs: Bytes of its inputs that are to come.
+            writes: Bytes that its render should write.
+            spare: The job, where it has ended, and is to be rendered once more.
 
         Raises:
-            OutputError: They do not fit beside the jobs that have not ended.
+            DiskSpaceError: It does not fit beside the jobs that have not ended.
         """
+        if inputs + writes > self._max_bytes:
+            needed, there = apart(inputs + writes, self._max_bytes, size)
+            raise DiskSpaceError(
+                f"this render needs some {needed} of disk, and all together may take {there}",
+                "give shorter or smaller inputs",
+            )
         with self._lock:
-            ended = [job for job in self.all() if not job.active]
-            for job in ended:
-                if self.now() - (job.ended or job.created) > self._keep_seconds:
-                    self.remove(job)
-            while self.used_bytes() + needed > self._max_bytes:
-                ended = [job for job in self.all() if not job.active]
-                if not ended:
-                    if needed:
-                        raise DiskSpaceError(
-                            f"there is no room for another job ({size(self._max_bytes)} for all)",
-                            "wait until one is done, or give shorter inputs",
-                        )
-                    return
-                self.remove(ended[0])
+            self.sweep()
+            if not self._shrink(inputs, writes, spare):
+                raise DiskSpaceError(
+                    f"there is no room for another job ({size(self._max_bytes)} for all)",
+                    "wait until one is done, or give shorter inputs",
+                )
+
+    def _shrink(self, inputs: int, writes: int, spare: Job | None = None) -> bool:
+        """Remove the oldest that ended until so much more fits; whether it does."""
+        while self._claimed_bytes(writes) + inputs > self._max_bytes:
+            ended = next((job for job in self.all() if not job.active and job != spare), None)
+            if ended is None:
+                return False
+            self.remove(ended)
+        return True
+
+    def _claimed_bytes(self, writes: int) -> int:
+        """Return the disk that jobs take, and will while those are rendered that may write most, one more among them.
+
+        Args:
+            writes: What that one should write.
+        """
+        coming = [(job, max(0, inputs - bytes_below(self.folder(job)))) for job, inputs in self._prepared.values()]
+        active = [*(job for job in self.all() if job.active), *(job for job, _ in coming)]
+        growth = [max(0, job.room_bytes - bytes_below(self.folder(job))) for job in active]
+        largest = sum(sorted([*growth, writes])[-self._at_once :])
+        return bytes_below(self.root) + sum(inputs for _, inputs in coming) + largest
 
     def _load(self) -> dict[str, Job]:
         """Return what an earlier process left: interrupted jobs wait again, what is no job any more is removed."""

@@ -14,7 +14,6 @@ from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import FrameStepRegistry, size_after
 from musetalk.media.captions import read_captions
 from musetalk.media.inputs import open_inputs
-from musetalk.media.playback import largest_spool
 from musetalk.media.rate_notes import notes_on_rate
 from musetalk.media.sound.voice import Voice, extract_voice
 from musetalk.media.timing.timeline import Timeline, plan_timeline
@@ -24,6 +23,7 @@ from musetalk.pipeline.face_sampling import Sampling, sample_faces
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.forecast import Costs, RenderKind, Work, stage_seconds
 from musetalk.pipeline.kept_findings import KeptFindings
+from musetalk.pipeline.space import estimate_space
 from musetalk.progress import RenderRun
 from musetalk.settings import FrameStepChoice, InputSettings, OutputSettings
 from musetalk.utils.files import readable
@@ -32,14 +32,6 @@ from musetalk.utils.units import apart, counted, duration, number, size
 STEPS = 5  # of the stage; the last one, loading the backend, is the caller's
 # Begin the part of what is told that whoever forecasts a job can leave out.
 LEARNED, GUESSED = "by renders made here it takes about", "by a first guess, the work beside the backend's takes about"
-# Measured on renders of 0.1 to 2 megapixels: the program and its ffmpeg processes without a frame, and what queues,
-# decoder and encoder hold, counted in decoded frames (120 with short clips, 150 with a video network's long pieces).
-_BASE_BYTES = 160 * 2**20
-_FRAMES_IN_FLIGHT = 150
-_FRAMES_BEHIND_STEPS = 30  # of these behind frame steps, in what queues and encoder hold: a guess
-_HEARD_BYTES = 225_000  # per second of a voice: its spectrum and its features, for backends that hear them
-_LABEL_BYTES = 5_000  # per source frame whose face is parsed
-_BITS_PER_PIXEL = 0.15  # generous for H.264 at crf 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +128,8 @@ def run_preflight(
     costs = costs if found is None else costs.spared(*found.shares(timeline.sources_used))
     whole, beside = _forecast(source, timeline, kind, costs)
     steps, limits = FrameStepRegistry().chosen(frame_steps), wanted.source.limits
-    memory, disk = _estimate_space(source, timeline, size_after(steps, (source.width, source.height), limits))
-    _check_disk(folder, disk)
+    space = estimate_space(source, timeline, size_after(steps, (source.width, source.height), limits))
+    _check_disk(folder, space.disk)
     _note_facts(source, wanted.source.fps, (*sound.notes, *(note for step in steps for note in step.check())), run)
     preflight = Preflight(
         source=source,
@@ -147,8 +139,8 @@ def run_preflight(
         sampled_faces=sampled.with_face,
         estimated_seconds=beside,
         forecast_seconds=whole if costs.frames else None,
-        estimated_memory_mb=memory / 2**20,
-        estimated_disk_mb=disk / 2**20,
+        estimated_memory_mb=space.memory / 2**20,
+        estimated_disk_mb=space.disk / 2**20,
         kept=kept,
     )
     run.emit("preflight", 4, STEPS, note="; ".join([describe(preflight), *sound.notes]))
@@ -188,17 +180,6 @@ def _estimate(preflight: Preflight) -> str:
     if preflight.forecast_seconds is not None:
         return f"{LEARNED} {duration(max(1, round(preflight.forecast_seconds)))}"
     return f"{GUESSED} {duration(max(1, round(preflight.estimated_seconds)))}"
-
-
-def _estimate_space(source: Source, timeline: Timeline, output: tuple[int, int]) -> tuple[float, float]:
-    larger = max(0, 3 * output[0] * output[1] - source.frame_bytes)
-    memory = _BASE_BYTES + _FRAMES_IN_FLIGHT * source.frame_bytes + _FRAMES_BEHIND_STEPS * larger
-    picture = timeline.frame_count * output[0] * output[1] * _BITS_PER_PIXEL / 8
-    backwards = timeline.mode == "pingpong" and timeline.frame_count > source.frame_count > 1
-    spool = largest_spool(source) if backwards else 0
-    listening = timeline.spoken_count / source.fps * _HEARD_BYTES + timeline.sources_used * _LABEL_BYTES
-    # The encoder rewrites the file to move its index to the front; the voice is there already.
-    return memory, 2 * picture + spool + float(listening)
 
 
 def _note_facts(source: Source, asked: Fraction | None, others: Sequence[str], run: RenderRun) -> None:

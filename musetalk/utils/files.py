@@ -248,13 +248,18 @@ def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield path, facts
 
 
+def bytes_below(folder: Path) -> int:
+    """Return how many bytes all files below a folder take; none, where it is not there."""
+    return sum(facts.st_size for _, facts in files_below(folder))
+
+
 def size_of(path: Path) -> int:
     """Return how many bytes a file has, or all files of a folder.
 
     Raises:
         OSError: It is not there.
     """
-    return sum(facts.st_size for _, facts in files_below(path)) if path.is_dir() else path.stat().st_size
+    return bytes_below(path) if path.is_dir() else path.stat().st_size
 
 
 def link_or_copy(source: Path, target: Path) -> None:

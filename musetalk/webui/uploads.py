@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetalk.utils.files import files_below, link_or_copy
+from musetalk.utils.files import bytes_below, files_below, link_or_copy
 
 COPIES = "copies"  # the folder of copies of uploads that browsers can show, which Gradio knows nothing of
 _SPARED_SECONDS = 600.0  # somebody may be about to use what they have just uploaded
@@ -51,7 +51,7 @@ class Uploads:
 
     def used_bytes(self) -> int:
         """Disk that they take."""
-        return sum(facts.st_size for _, facts in files_below(self.folder))
+        return bytes_below(self.folder)
 
     def sweep(self, spare: Collection[Path] = ()) -> None:
         """Remove the oldest until the rest fits, but not those to `spare`. Jobs have copies or links of their own.

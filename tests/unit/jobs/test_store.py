@@ -42,10 +42,11 @@ def clock() -> Clock:
 def open_store(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., JobStore]]:
     opened: list[JobStore] = []
 
-    def open_it(keep_seconds: float = 3600, max_bytes: int = 10**6) -> JobStore:
+    def open_it(keep_seconds: float = 3600, max_bytes: int = 10**6, at_once: int = 1) -> JobStore:
         for store in opened:
             store.close()
-        opened.append(JobStore(tmp_path / "jobs", keep_seconds=keep_seconds, max_bytes=max_bytes, now=clock))
+        bounds = {"keep_seconds": keep_seconds, "max_bytes": max_bytes, "at_once": at_once}
+        opened.append(JobStore(tmp_path / "jobs", **bounds, now=clock))
         return opened[-1]
 
     yield open_it
@@ -53,8 +54,8 @@ def open_store(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., JobStore]
         store.close()
 
 
-def add(store: JobStore, inputs: tuple[Path, Path], owner: str = ANN, **changes: object) -> Job:
-    job = store.prepare(owner, *inputs, "a title", RenderSettings(bbox_shift=3), b"jpeg")
+def add(store: JobStore, inputs: tuple[Path, Path], owner: str = ANN, *, writes: int = 0, **changes: object) -> Job:
+    job = store.prepare(owner, *inputs, "a title", RenderSettings(bbox_shift=3), b"jpeg", writes_bytes=writes)
     job = job.model_copy(update=changes)
     store.put(job)
     return job
@@ -223,6 +224,53 @@ def test_the_oldest_ended_jobs_make_room_and_active_ones_never_do(
     with raises_kind(DiskSpaceError):
         for _ in range(6):
             add(store, inputs)
+
+
+def test_room_is_kept_for_what_the_largest_renders_are_to_write(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store(max_bytes=100_000)
+    ended = [add(store, inputs, state="done", ended=float(number)) for number in range(2)]
+    waiting = add(store, inputs, writes=80_000)
+    small = add(store, inputs, writes=70_000)  # it runs before or after the other one, not beside it
+    assert [job.id for job in store.all()] == [each.id for each in (*ended, waiting, small)]
+    (store.folder(waiting) / "part").write_bytes(bytes(79_000))  # what was written is no longer to come
+    (store.folder(small) / "part").write_bytes(bytes(5_000))
+    store.sweep()
+    assert store.used_bytes() + 65_000 > 100_000
+    assert [job.id for job in store.all()] == [waiting.id, small.id]
+
+
+def test_several_renders_at_once_have_room_side_by_side(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store(max_bytes=100_000, at_once=2)
+    add(store, inputs, writes=60_000)
+    with raises_kind(DiskSpaceError) as caught:
+        add(store, inputs, writes=60_000)
+    assert "wait until one is done" in str(caught.value)
+
+
+def test_what_would_never_fit_is_refused_as_such(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store(max_bytes=100_000)
+    done = add(store, inputs, state="done", ended=1.0)
+    with raises_kind(DiskSpaceError) as caught:
+        add(store, inputs, writes=100_000)
+    assert "all together may take" in str(caught.value)
+    assert store.all() == [done]
+
+
+def test_a_job_that_is_not_kept_yet_has_its_room(
+    open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
+) -> None:
+    store = open_store(max_bytes=100_000)
+    coming = store.prepare(ANN, *inputs, "a title", RenderSettings(), b"jpeg", writes_bytes=60_000)
+    with raises_kind(DiskSpaceError):
+        store.prepare(ANN, *inputs, "a title", RenderSettings(), b"jpeg", writes_bytes=97_000)
+    store.remove(coming)
+    store.remove(store.prepare(ANN, *inputs, "a title", RenderSettings(), b"jpeg", writes_bytes=97_000))
 
 
 def test_a_state_that_cannot_be_written_is_kept_in_memory(
