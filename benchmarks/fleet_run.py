@@ -174,7 +174,8 @@ def simulate(batch: Batch, workers: int, fleet: Fleet, *, cutting: Cutting | Non
     ledger.make()
     ledger.take()
     cutting = cutting or Cutting(voice_bytes=round(Cutting().voice_bytes / _VOICE_BYTES))
-    options = BatchOptions(_Retries(due=executor.due), cutting, False, Clock(lambda: executor.now, lambda: 0.5))
+    clock = Clock(lambda: executor.now, lambda: 0.5)
+    options = BatchOptions(_Retries(due=executor.due), cutting, stall_seconds=0, reports=False, clock=clock)
     # What the driver reads of sources and voices before it begins, to know what is the same.
     longest: dict[int, float] = {}
     for clip in batch.clips:

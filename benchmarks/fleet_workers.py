@@ -166,6 +166,9 @@ class SimulatedWorkers:
         """Return which share of its time the driver listens to signs of progress."""
         return min(0.99, self._fleet.driver.progress * self._fleet.driver.signs * self._busy)
 
+    def end(self, worker: str, why: str) -> None:
+        """See `Executor`; none is ever silent."""
+
     def cancel(self) -> None:
         """See `Executor`; nobody stops a simulation."""
 

@@ -136,13 +136,23 @@ class Course:
 
 @dataclass(slots=True)
 class Running:
-    """What a worker does."""
+    """What a worker does.
+
+    Attributes:
+        step: Which.
+        course: Of its render.
+        task: Its id.
+        begun: When, by the driver's clock.
+        share: How far it has come, from 0 to 1.
+        silent: Seconds since its last sign of life in which somebody listened.
+    """
 
     step: Step
     course: Course
     task: str
     begun: float
     share: float = 0.0
+    silent: float = 0.0
 
 
 @dataclass(slots=True)

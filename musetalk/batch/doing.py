@@ -15,7 +15,15 @@ _TELL_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
-def do_task(worker: str, task: Task, engine: Engine, tell: Callable[[Event], None], cancel: CancelToken) -> bool:
+def do_task(
+    worker: str,
+    task: Task,
+    engine: Engine,
+    tell: Callable[[Event], None],
+    cancel: CancelToken,
+    *,
+    now: Callable[[], float] = time.monotonic,
+) -> bool:
     """Do a task and tell what became of it.
 
     Args:
@@ -24,11 +32,12 @@ def do_task(worker: str, task: Task, engine: Engine, tell: Callable[[Event], Non
         engine: What renders.
         tell: Takes events; called from this thread and from those that the engine reports from.
         cancel: Ends it.
+        now: A clock, in seconds.
 
     Returns:
         Whether the worker is as good as before: after an error that nobody foresaw, a network or a device may not be.
     """
-    share = _Share(worker, task.id, tell)
+    share = _Share(worker, task.id, tell, now)
     try:
         result = task.run(engine, share.update, cancel)
     except MuseTalkError as error:
@@ -52,15 +61,16 @@ def do_task(worker: str, task: Task, engine: Engine, tell: Callable[[Event], Non
 
 
 class _Share:
-    """Tells how far a task has come: of its frames, which take nearly all the time."""
+    """Tells, now and then, that a task goes on, and how far it is: of its frames, which take nearly all the time."""
 
-    def __init__(self, worker: str, task: str, tell: Callable[[Event], None]) -> None:
-        self._worker, self._task, self._tell = worker, task, tell
-        self._told = time.monotonic()
+    def __init__(self, worker: str, task: str, tell: Callable[[Event], None], now: Callable[[], float]) -> None:
+        self._worker, self._task, self._tell, self._now = worker, task, tell, now
+        self._share, self._told = 0.0, now()
 
     def update(self, event: ProgressEvent) -> None:
-        """Take an event of a render."""
-        if event.stage != "render" or not event.total or time.monotonic() < self._told + _TELL_SECONDS:
-            return
-        self._told = time.monotonic()
-        self._tell(Advanced(self._worker, self._task, min(1.0, (event.done + event.part) / event.total)))
+        """Take an event of a render: of whichever stage, it is a sign of life."""
+        if event.stage == "render" and event.total:
+            self._share = min(1.0, (event.done + event.part) / event.total)
+        if (now := self._now()) >= self._told + _TELL_SECONDS:
+            self._told = now
+            self._tell(Advanced(self._worker, self._task, self._share))

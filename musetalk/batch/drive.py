@@ -18,10 +18,11 @@ from musetalk.batch.works import Work
 from musetalk.errors import BackendError, MediaError, OutputError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken
-from musetalk.utils.units import counted
+from musetalk.utils.units import counted, roughly
 
 _LOOK_SECONDS = 0.25  # between two looks at whether to stop
 _ENDING_SECONDS = 15.0  # that workers are given to end what they do
+_DEAF_SECONDS = 5.0  # between two looks, of which more is not held against workers: the driver was busy, or asleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,15 @@ class Rules:
     Attributes:
         retries: What is tried again.
         cutting: Which renders are cut.
+        stall_seconds: For how long a worker may give no sign of life of its task until it is ended; 0: for ever. Not for
+            how long it works: whatever a render tells of any stage is a sign.
         reports: Whether a report is written beside each output.
         clock: Time and chance.
     """
 
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     cutting: Cutting = field(default_factory=Cutting)
+    stall_seconds: float = 1800.0
     reports: bool = True
     clock: Clock = field(default_factory=Clock)
 
@@ -74,11 +78,12 @@ class Driver:
         self._delayed: list[tuple[float, Step]] = []
         self._idle: list[str] = []
         self._running: dict[str, Running] = {}
+        self._ending = set[str]()  # workers that were told to end, until they are lost
         self._gone: dict[str, str] = {}  # workers that do not come again, and why
         self._tallies: dict[str, Tally] = {}
         self._results: dict[str, RowResult] = {}
         self._begun = self._ended = 0
-        self._start = self._clock.now()
+        self._start = self._listened = self._clock.now()
 
     @property
     def results(self) -> dict[str, RowResult]:
@@ -110,6 +115,7 @@ class Driver:
             self._watcher.standing(self.standing())
             for event in self._executor.events(self._patience()):
                 self._take(event)
+            self._check_silence()
         self._watcher.standing(self.standing())
         return True
 
@@ -149,6 +155,19 @@ class Driver:
             said = next(reversed(self._gone.values()), "there never was one")
             raise BackendError(f"no worker is left ({said})", "see to that; --resume goes on")
 
+    def _check_silence(self) -> None:
+        """End workers that have given no sign of life of their task for too long."""
+        now, most = self._clock.now(), self._rules.stall_seconds
+        passed = now - self._listened
+        if passed < _LOOK_SECONDS or not most:
+            return
+        self._listened = now
+        for worker, running in self._running.items():
+            running.silent += min(passed, _DEAF_SECONDS)
+            if running.silent > most and worker not in self._ending:
+                self._ending.add(worker)
+                self._executor.end(worker, f"it gave no sign of life for {roughly(running.silent)}")
+
     def _begin(self, worker: str, step: Step) -> None:
         course = self._courses[step.work.key]
         try:
@@ -165,18 +184,21 @@ class Driver:
 
     def _take(self, event: Event) -> None:
         """Take note of what has happened."""
-        if isinstance(event, Ready):
-            self._gone.pop(event.worker, None)
-            self._idle.append(event.worker)
-        elif isinstance(event, Lost):
+        if isinstance(event, Lost):
+            self._ending.discard(event.worker)
             self._lose(event)
-        elif isinstance(event, Advanced):
-            running = self._running.get(event.worker)
-            if running is not None and running.task == event.task:
-                running.share = event.share
         elif isinstance(event, Done):
             if (running := self._ended_of(event.worker, event.task)) is not None:
                 self._go_on(running.course, running.step, event.worker, event.result)
+        elif event.worker in self._ending:
+            return  # what it says on its way out counts for nothing
+        elif isinstance(event, Ready):
+            self._gone.pop(event.worker, None)
+            self._idle.append(event.worker)
+        elif isinstance(event, Advanced):
+            running = self._running.get(event.worker)
+            if running is not None and running.task == event.task:
+                running.share, running.silent = event.share, 0.0
         elif (running := self._fails(event)) is not None:
             self._fail(running.course, running.step, event.worker, event.kind, event.said)
 

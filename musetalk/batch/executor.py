@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from musetalk.pipeline.engine import Renderer
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
@@ -31,21 +32,8 @@ class Parts(Protocol):
         ...
 
 
-class Engine(Protocol):
+class Engine(Renderer, Protocol):
     """What renders on a worker: `LipSync`, mostly."""
-
-    def render(
-        self,
-        video: Path,
-        voice: Path,
-        out: Path,
-        settings: RenderSettings | None = None,
-        *,
-        on_progress: ProgressCallback | None = None,
-        cancel: CancelToken | None = None,
-    ) -> RenderReport:
-        """See `LipSync.render`."""
-        ...
 
     def parts(self, video: Path, voice: Path, out: Path, settings: RenderSettings | None = None) -> Parts:
         """See `LipSync.parts`."""
@@ -63,10 +51,6 @@ class Engine(Protocol):
         cancel: CancelToken | None = None,
     ) -> Parts:
         """See `LipSync.render_parts`."""
-        ...
-
-    def release(self) -> None:
-        """See `LipSync.release`."""
         ...
 
 
@@ -155,7 +139,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """How far a task has come, from 0 to 1."""
+    """A sign of life of a task, told at every stage, and how far it has come, from 0 to 1."""
 
     worker: str
     task: str
@@ -190,7 +174,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A worker died, or its machine did.
+    """A worker died, or its machine did, or it was ended.
 
     Attributes:
         worker: Which.
@@ -224,6 +208,13 @@ class Executor(Protocol):
 
     def events(self, timeout: float) -> list[Event]:
         """Return what has happened since the last call, in order; none within `timeout` seconds: nothing."""
+        ...
+
+    def end(self, worker: str, why: str) -> None:
+        """End a worker now, whatever it does: `Lost` follows, to blame its task, with `why` as what is known of it.
+
+        Its death is not waited for: what the system does not let go may stay there, and changes nothing any more.
+        """
         ...
 
     def cancel(self) -> None:

@@ -7,10 +7,11 @@ import threading
 
 from musetalk.batch.doing import do_task
 from musetalk.batch.events import taken
-from musetalk.batch.executor import Engine, Event, Ready, Task
+from musetalk.batch.executor import Engine, Event, Lost, Ready, Task
 from musetalk.progress import CancelToken
 
 WORKER = "here"
+_PATIENCE_SECONDS = 10.0
 
 
 class InProcess:
@@ -18,15 +19,18 @@ class InProcess:
 
     Args:
         engine: What renders.
+        patience: For how many seconds a task that is to end is waited for, until it is given up.
     """
 
     workers = 1
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, patience: float = _PATIENCE_SECONDS) -> None:
+        self._engine, self._patience = engine, patience
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._cancel = CancelToken()
+        self._cancel = self._cancel_task = CancelToken()
         self._thread: threading.Thread | None = None
+        self._task = ""
+        self._stuck = False
         self._events.put(Ready(WORKER))
 
     def __enter__(self) -> InProcess:
@@ -37,12 +41,26 @@ class InProcess:
 
     def start(self, worker: str, task: Task) -> None:
         """See `Executor`."""
-        self._thread = threading.Thread(target=self._do, args=(task,), name="batch-task")
+        self._task, self._cancel_task = task.id, CancelToken(self._cancel)
+        arguments = task, self._cancel_task
+        self._thread = threading.Thread(target=self._do, args=arguments, name="batch-task", daemon=True)
         self._thread.start()
 
-    def _do(self, task: Task) -> None:
-        do_task(WORKER, task, self._engine, self._events.put, self._cancel)
+    def _do(self, task: Task, cancel: CancelToken) -> None:
+        do_task(WORKER, task, self._engine, self._events.put, cancel)
+        self._stuck = False
         self._events.put(Ready(WORKER))
+
+    def end(self, worker: str, why: str) -> None:
+        """See `Executor`. Nobody can end a thread: it is asked to, and given up where it does not listen."""
+        self._cancel_task.cancel()
+        if self._thread is not None:
+            self._thread.join(self._patience)
+            self._stuck = self._thread.is_alive()
+        said = f"{why}; nothing can end it within this process, as --on local:1 could" if self._stuck else why
+        self._events.put(Lost(WORKER, self._task, said, replaced=not self._stuck))
+        if not self._stuck:
+            self._events.put(Ready(WORKER))
 
     def events(self, timeout: float) -> list[Event]:
         """See `Executor`."""
@@ -53,7 +71,7 @@ class InProcess:
         self._cancel.cancel()
 
     def close(self) -> None:
-        """See `Executor`; a render ends within two seconds."""
+        """See `Executor`; a render ends within two seconds, one that was given up with the process."""
         self._cancel.cancel()
-        if self._thread is not None:
+        if self._thread is not None and not self._stuck:
             self._thread.join()

@@ -57,6 +57,7 @@ class ProcessPool:
         self._closing = False
         self._stillborn: dict[str, int] = {}
         self._running: dict[str, _Process] = {}
+        self._given_up: list[_Process] = []  # ended by `end`, and not waited for
         try:
             for number in range(workers):
                 self._start_process(f"local-{number + 1}")
@@ -95,6 +96,16 @@ class ProcessPool:
         """See `Executor`."""
         return taken(self._events, timeout)
 
+    def end(self, worker: str, why: str) -> None:
+        """See `Executor`."""
+        with self._lock:
+            running = self._running.pop(worker, None)
+            if running is not None:
+                self._given_up.append(running)
+        if running is not None:  # else it died just now, which its reader tells
+            _kill(running.process)
+            self._lose(running, why)
+
     def cancel(self) -> None:
         """See `Executor`."""
         with self._lock:
@@ -113,9 +124,11 @@ class ProcessPool:
             if each.reader is not None:
                 each.reader.join(_ENDING_SECONDS)
             _kill(each.process)
-        for each in running:
+        for each in (*running, *self._given_up):
             if each.reader is not None:
-                each.reader.join()
+                each.reader.join(_ENDING_SECONDS)
+                if each.reader.is_alive():  # it hangs in the system: on a disk that is gone, or in a driver
+                    _log.warning("process %d of worker %s does not end", each.process.pid, each.name)
 
     def _start_process(self, name: str) -> None:
         paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -148,16 +161,21 @@ class ProcessPool:
         with pipe:
             self._hand_on(running, pipe)
         _kill(running.process)
+        running.process.wait()
         _close_stdin(running.process)
         with self._lock:
-            self._running.pop(running.name, None)
-            closing = self._closing
-        if closing:
-            return
+            died = self._running.get(running.name) is running and not self._closing
+            if died:
+                del self._running[running.name]
+        if died:
+            self._lose(running, _ending(running.process))
+
+    def _lose(self, running: _Process, said: str) -> None:
+        """Tell that a worker is gone; another one takes its place, unless none ever came up."""
         self._stillborn[running.name] = 0 if running.was_ready else self._stillborn.get(running.name, 0) + 1
         replaced = self._stillborn[running.name] < MOST_STILLBORN
-        _log.info("worker %s ended (%s)", running.name, _ending(running.process))
-        self._events.put(Lost(running.name, running.task, _ending(running.process), replaced))
+        _log.info("worker %s ended (%s)", running.name, said)
+        self._events.put(Lost(running.name, running.task, said, replaced))
         if replaced:
             self._start_process(running.name)
 
@@ -165,11 +183,14 @@ class ProcessPool:
         with suppress(EOFError, OSError, pickle.UnpicklingError):
             while True:
                 event: Event = pickle.load(pipe)  # noqa: S301 - of a process of our own
-                if isinstance(event, Ready):
-                    running.was_ready = True
-                if isinstance(event, Done | Failed):
-                    running.task = ""
-                self._events.put(event)
+                with self._lock:
+                    if self._running.get(running.name) is not running:
+                        return  # it was ended: another one has its name
+                    if isinstance(event, Ready):
+                        running.was_ready = True
+                    if isinstance(event, Done | Failed):
+                        running.task = ""
+                    self._events.put(event)
 
 
 def _close_stdin(process: subprocess.Popen[bytes]) -> None:
@@ -179,14 +200,13 @@ def _close_stdin(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a worker and what is in its process group, and reap it; harmless where it has ended."""
+    """End a worker and what is in its process group; harmless where it has ended."""
     if process.returncode is None:  # else it was reaped, and the number may be another's
         with suppress(OSError):
             if os.name == "posix":
                 os.killpg(process.pid, signal.SIGKILL)
             else:
                 process.kill()
-    process.wait()
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str:

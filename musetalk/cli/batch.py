@@ -53,6 +53,9 @@ def batch(
         bool, typer.Option("--strict", help="Refuse all where a file is missing or a row's settings are wrong.")
     ] = False,
     retries: Annotated[int, typer.Option(min=0, max=100, help="How often what may pass is tried again.")] = 3,
+    stall_minutes: Annotated[
+        float, typer.Option(min=0, help="A worker that gives no sign of life for so long is ended (0: never).")
+    ] = 30,
     ledger: Annotated[Path | None, typer.Option(help="What is done is kept there (default: with the results).")] = None,
     report: Annotated[Path | None, typer.Option(help="The report of all (default: with the results).")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -77,7 +80,7 @@ def batch(
     beside = FileUses().reading(manifest, "the manifest").writing(ledger, "the ledger").writing(report, "the report")
     with _refusing():
         beside.check()
-    options = BatchOptions(RetryPolicy(attempts=retries + 1), strict=strict)
+    options = BatchOptions(RetryPolicy(attempts=retries + 1), stall_seconds=60 * stall_minutes, strict=strict)
     with open_ledger(ledger, resume=resume, outputs=[row.output for row in rows]) as opened:
         made = do_rows(rows, engine, opened, beside, options, on=on, quiet=quiet)
         save_json(made.to_dict(), report)
@@ -149,7 +152,7 @@ def render_rows(rows: Sequence[Row], engine: LipSync, beside: FileUses, *, quiet
     from musetalk.cli.console import describe  # noqa: PLC0415
 
     with open_ledger(None) as ledger:
-        made = do_rows(rows, engine, ledger, beside, BatchOptions(reports=False), on=HERE, quiet=quiet)
+        made = do_rows(rows, engine, ledger, beside, BatchOptions(stall_seconds=0, reports=False), on=HERE, quiet=quiet)
     for row in made.rows:
         if row.report is not None:
             typer.echo(f"{row.row}: {describe(row.report, engine.registry.get(row.report.backend).notice)}")

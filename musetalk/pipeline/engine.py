@@ -16,20 +16,8 @@ if TYPE_CHECKING:
     from musetalk.avatars.bundle import Avatar
 
 
-class Engine(Protocol):
-    """What renders; `LipSync` is one."""
-
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
-        """Refuse, in a moment, what cannot be rendered; else say what the source is."""
-        ...
-
-    def choose(self, settings: RenderSettings) -> BackendChoice:
-        """Name the backend that paints with these settings; see `LipSync.choose`."""
-        ...
-
-    def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
-        """Return how many seconds a voice lasts; refuses, in a moment, what is none."""
-        ...
+class Renderer(Protocol):
+    """What renders, and no more."""
 
     def render(
         self,
@@ -44,6 +32,26 @@ class Engine(Protocol):
         """Render; see `LipSync.render`."""
         ...
 
+    def release(self) -> None:
+        """Free the memory of what is loaded; see `LipSync.release`."""
+        ...
+
+
+class Engine(Renderer, Protocol):
+    """What the app and comparisons ask for renders; `LipSync` is one."""
+
+    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
+        """Refuse, in a moment, what cannot be rendered; else say what the source is."""
+        ...
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        """Name the backend that paints with these settings; see `LipSync.choose`."""
+        ...
+
+    def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
+        """Return how many seconds a voice lasts; refuses, in a moment, what is none."""
+        ...
+
     def speak(
         self,
         avatar: Avatar,
@@ -55,10 +63,6 @@ class Engine(Protocol):
         cancel: CancelToken | None = None,
     ) -> RenderReport:
         """Let an avatar speak; see `LipSync.speak`."""
-        ...
-
-    def release(self) -> None:
-        """Free the memory of what is loaded; see `LipSync.release`."""
         ...
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 from musetalk.backends.automatic import BackendChoice
-from musetalk.batch.executor import Done, Event, Failed, LookTask, Lost, PartsTask, Ready, RenderTask, Task
+from musetalk.batch.executor import Advanced, Done, Event, Failed, LookTask, Lost, PartsTask, Ready, RenderTask, Task
 from musetalk.batch.rows import Row
 from musetalk.batch.watch import Clock
 from musetalk.errors import FaceError, OutOfMemoryError
@@ -18,8 +19,9 @@ from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
 from tests.helpers.reports import some_report
+from tests.helpers.waiting import until
 
-FATES = ("done", "lost", "machine lost", "memory", "bad", "unforeseen", "gone")
+FATES = ("done", "lost", "silent", "machine lost", "memory", "bad", "unforeseen", "gone")
 
 
 def named(settings: RenderSettings) -> BackendChoice:
@@ -59,6 +61,8 @@ class SomeParts:
 class ToldWorkers:
     """An executor whose tasks end as a script says, at once; afterwards all are done.
 
+    What is "silent" never ends, and what is "slow" after four minutes, of which it tells each moment.
+
     Attributes:
         workers: How many.
         fates: How tasks end, in the order in which they are begun.
@@ -79,6 +83,8 @@ class ToldWorkers:
     def __post_init__(self) -> None:
         self._events += [Ready(str(number)) for number in range(self.workers)]
         self._busy: set[str] = set()
+        self._silent: dict[str, str] = {}  # tasks by worker
+        self._slow: list[Iterator[Event]] = []
 
     @property
     def clock(self) -> Clock:
@@ -97,7 +103,13 @@ class ToldWorkers:
             self.begun.append(task)
             self.by_worker.setdefault(worker, []).append(task.source.name)
         fate = "lost" if task.source.name in self.poison else next(self.fates, "done")
-        self._events += self._end(worker, task, fate)
+        if fate == "silent":
+            self._silent[worker] = task.id
+        elif fate == "slow":
+            moments = repeat(Advanced(worker, task.id, 0.0), 1000)
+            self._slow.append(chain(moments, self._end(worker, task, "done")))
+        else:
+            self._events += self._end(worker, task, fate)
 
     def _end(self, worker: str, task: RenderTask | LookTask | PartsTask, fate: str) -> Iterator[Event]:
         self._busy.discard(worker)
@@ -130,7 +142,12 @@ class ToldWorkers:
         found, self._events = self._events, []
         if not found:
             self.seconds += timeout
+            found = [event for each in self._slow for event in islice(each, 1)]
         return found
+
+    def end(self, worker: str, why: str) -> None:
+        self._busy.remove(worker)
+        self._events += [Lost(worker, self._silent.pop(worker), why, replaced=True), Ready(worker)]
 
     def cancel(self) -> None:
         """Nothing runs on."""
@@ -140,7 +157,7 @@ class ToldWorkers:
 
 
 class TextEngine:
-    """Writes what it was asked for in place of a render; a source called `deadly` ends its process."""
+    """Writes what it was asked for in place of a render; a source may say what else it does."""
 
     def render(
         self,
@@ -154,11 +171,12 @@ class TextEngine:
     ) -> RenderReport:
         settings, text = settings or RenderSettings(), video.read_text()
         if text == "deadly":
-            os.kill(os.getpid(), 9)
-        if text == "endless":
-            while cancel is not None:
-                cancel.check()
-                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if text == "hanging":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if text == "endless" and cancel is not None:
+            until(lambda: cancel.cancelled)
+            cancel.check()
         if text == "strange":
             raise RuntimeError("CUDA error: unspecified launch failure")
         out.write_text(f"{text} {voice.read_text()} by {os.getpid()}")

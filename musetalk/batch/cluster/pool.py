@@ -177,6 +177,13 @@ class RayPool:
         """See `Executor`."""
         return taken(self._events, timeout)
 
+    def end(self, worker: str, why: str) -> None:
+        """See `Executor`."""
+        with self._lock:
+            there = self._workers.get(worker)
+            if there is not None:  # else it has gone just now, which was told
+                self._lose(there, why, blamed=True)
+
     def cancel(self) -> None:
         """See `Executor`."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from musetalk.batch.opening import open_ledger
 from musetalk.batch.pool import MOST_STILLBORN, ProcessPool
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.run import BatchOptions, run_batch
+from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.helpers.batches import TextEngine, named, some_rows, stillborn_engine, text_engine
 
@@ -65,6 +67,19 @@ def test_a_worker_that_dies_is_replaced(pool: ProcessPool, tmp_path: Path) -> No
     assert isinstance(until(pool, is_ready)[0], Done)
 
 
+def test_a_worker_that_hangs_can_be_ended(pool: ProcessPool, tmp_path: Path) -> None:
+    until(pool, is_ready)
+    before = pool.pids()
+    pool.start("local-1", task(tmp_path, "hanging"))
+    pool.end("local-1", "it said nothing")
+    lost, *_ = until(pool, is_ready)
+    assert lost == Lost("local-1", "key-0", "it said nothing", replaced=True)
+    pool.start("local-1", task(tmp_path, "anna"))
+    assert isinstance(until(pool, is_ready)[0], Done)
+    pool.close()
+    assert not psutil.pid_exists(before["local-1"])
+
+
 def test_after_what_nobody_foresaw_a_worker_is_another_one(pool: ProcessPool, tmp_path: Path) -> None:
     until(pool, is_ready)
     before = pool.pids()
@@ -91,6 +106,32 @@ def test_cancelling_ends_what_runs(tmp_path: Path, where: str) -> None:
         failed, *_ = until(executor, is_ready)
     assert isinstance(failed, Failed)
     assert failed.kind == "cancelled"
+
+
+def test_in_this_process_what_listens_can_be_ended_and_what_does_not_is_given_up(tmp_path: Path) -> None:
+    let_go = threading.Event()
+
+    class Deaf(TextEngine):
+        def render(self, *inputs: Path, **_: object) -> RenderReport:  # type: ignore[override]
+            let_go.wait()
+            return super().render(*inputs)
+
+    with InProcess(TextEngine()) as executor:
+        until(executor, is_ready)
+        executor.start("here", task(tmp_path, "endless"))
+        executor.end("here", "it said nothing")
+        assert executor.events(0)[-2:] == [Lost("here", "key-0", "it said nothing", replaced=True), Ready("here")]
+        executor.start("here", task(tmp_path, "anna"))
+        assert isinstance(until(executor, is_ready)[0], Done)
+    with InProcess(Deaf(), patience=0) as executor:
+        until(executor, is_ready)
+        executor.start("here", task(tmp_path, "anna"))
+        executor.end("here", "it said nothing")
+        [lost] = executor.events(0)
+        assert isinstance(lost, Lost)
+        assert (lost.replaced, "nothing can end it within this process" in lost.said) == (False, True)
+    let_go.set()
+    until(executor, is_ready)  # its thread has ended, too
 
 
 def test_closing_ends_what_does_not_listen(tmp_path: Path) -> None:

@@ -153,6 +153,21 @@ def test_what_kills_its_workers_is_set_aside_after_two(tmp_path: Path) -> None:
         assert states(done(rows, again, ledger)) == ["skipped", "done", "done"]
 
 
+def test_a_worker_that_says_nothing_is_ended_and_what_it_did_is_done_again(tmp_path: Path, ledger: Ledger) -> None:
+    workers = ToldWorkers(fates=iter(["silent", "slow"]))
+    report = done(some_rows(tmp_path, ("anna", "hello")), workers, ledger, stall_seconds=60)
+    assert states(report) == ["done"]  # however long what tells of itself takes
+    assert (report.rows[0].attempts, report.workers["0"].losses) == (2, 1)
+    assert workers.seconds > 60 + 240
+    hanging = ToldWorkers(2, fates=iter(["silent"] * 2))
+    report = done(some_rows(tmp_path, ("bert", "hello"), ("bert", "bye")), hanging, ledger, stall_seconds=60)
+    assert sorted(states(report)) == ["done", "done"]
+    hanging = ToldWorkers(fates=iter(["silent"] * 2))
+    [result] = done(some_rows(tmp_path, ("carl", "hello")), hanging, ledger, stall_seconds=60).rows
+    assert (result.state, result.error_kind) == ("set_aside", LOST)
+    assert "its worker ended (it gave no sign of life for about 1 min), 2 times" in result.error
+
+
 def test_a_machine_that_goes_is_not_its_tasks_doing(tmp_path: Path, ledger: Ledger) -> None:
     workers = ToldWorkers(fates=iter(["machine lost"] * 5 + ["lost"]))
     report = done(some_rows(tmp_path, ("anna", "hello")), workers, ledger)
@@ -263,7 +278,7 @@ def test_whatever_happens_every_row_ends_once(  # short ones whole, and long one
         def note(self, text: str) -> None:
             assert text
 
-    options = BatchOptions(clock=workers.clock, reports=False, cutting=CUT)
+    options = BatchOptions(clock=workers.clock, stall_seconds=5, reports=False, cutting=CUT)
     with open_ledger(folder / "ledger") as ledger:
         report = run_batch(rows, workers, ledger, choose=named, options=options, watcher=Listening())
         kept = ledger.entries()
