@@ -20,11 +20,13 @@ class Step:
         work: The render.
         look: Whether only its parts are counted.
         numbers: The parts that are made; None: all that are missing, and they are joined.
+        avoid: Workers and machines that failed at it before: others do it, if there are any.
     """
 
     work: Work
     look: bool = False
     numbers: range | None = None
+    avoid: frozenset[str] = frozenset()
 
     def task(self, task_id: str, place: Path, settings: RenderSettings) -> Task:
         """Return it as a task.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from musetalk.batch.course import Course, Cutting, Running, Step, Tally
@@ -79,6 +79,7 @@ class Driver:
         self._idle: list[str] = []
         self._running: dict[str, Running] = {}
         self._ending = set[str]()  # workers that were told to end, until they are lost
+        self._machines: dict[str, str] = {}  # of workers, where these differ
         self._gone: dict[str, str] = {}  # workers that do not come again, and why
         self._tallies: dict[str, Tally] = {}
         self._results: dict[str, RowResult] = {}
@@ -142,8 +143,22 @@ class Driver:
 
     def _assign(self) -> None:
         """Give every worker that is free something to do."""
-        while self._idle and (step := self._queue.take(self._idle[0])) is not None:
-            self._begin(self._idle.pop(0), step)
+        while self._idle and (match := self._match()) is not None:
+            worker, step = match
+            self._idle.remove(worker)
+            self._begin(worker, step)
+
+    def _match(self) -> tuple[str, Step] | None:
+        """Return who is free and what it is to do: what failed before, elsewhere, as far as there is anybody else."""
+        for avoided in (self._worker_and_machine, lambda worker: {worker}, lambda _worker: set[str]()):
+            for worker in self._idle if len(self._queue) else ():
+                step = self._queue.take(worker, avoided(worker))
+                if step is not None:
+                    return worker, step
+        return None
+
+    def _worker_and_machine(self, worker: str) -> set[str]:
+        return {worker, self._machines.get(worker) or worker}
 
     def _check_workers(self) -> None:
         """Make sure that somebody is left to do what is to be done.
@@ -194,6 +209,7 @@ class Driver:
             return  # what it says on its way out counts for nothing
         elif isinstance(event, Ready):
             self._gone.pop(event.worker, None)
+            self._machines[event.worker] = event.machine
             self._idle.append(event.worker)
         elif isinstance(event, Advanced):
             running = self._running.get(event.worker)
@@ -255,7 +271,7 @@ class Driver:
             self._fail(course, running.step, event.worker, LOST, said)
         elif course.losses < self._policy.losses:
             course.losses += 1
-            self._delay(course, running.step, course.losses, said)
+            self._delay(course, running.step, event.worker, course.losses, said)
         else:
             self._give_up(course, event.worker, LOST, f"{said}, {counted(course.losses, 'time')} before, too")
 
@@ -267,14 +283,15 @@ class Driver:
             self._give_up(course, worker, kind, told, "set_aside")
         elif self._policy.again(kind, attempts):
             course.failures += 1
-            self._delay(course, step, attempts, said)
+            self._delay(course, step, worker, attempts, said)
         else:
             tries = f" (after {counted(attempts, 'attempt')})" if attempts > 1 else ""
             self._give_up(course, worker, kind, f"{said}{tries}")
 
-    def _delay(self, course: Course, step: Step, attempts: int, said: str) -> None:
+    def _delay(self, course: Course, step: Step, worker: str, attempts: int, said: str) -> None:
         due = self._clock.now() + self._policy.wait(attempts, self._clock.draw)
-        self._delayed.append((due, step))
+        avoid = step.avoid | self._worker_and_machine(worker)
+        self._delayed.append((due, replace(step, avoid=avoid)))
         self._ledger.put(self._entries(course, "waiting"))
         self._watcher.note(f"{course.work.first.name}: {said}; it is tried again")
 

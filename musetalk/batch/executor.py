@@ -132,9 +132,15 @@ class PartsTask(Task):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker takes a task: it has started, or is through with its last one."""
+    """A worker takes a task: it has started, or is through with its last one.
+
+    Attributes:
+        worker: Which.
+        machine: Its machine, where workers may have different ones.
+    """
 
     worker: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

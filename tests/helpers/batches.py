@@ -68,6 +68,7 @@ class ToldWorkers:
         fates: How tasks end, in the order in which they are begun.
         poison: Sources over which every worker dies.
         parts: Of how many parts renders of these voices are; others are of one.
+        machines: Of workers, where they differ.
         begun: What was begun but for looks.
     """
 
@@ -75,13 +76,14 @@ class ToldWorkers:
     fates: Iterator[str] = field(default_factory=lambda: iter(()))
     poison: frozenset[str] = frozenset()
     parts: dict[str, int] = field(default_factory=dict)
+    machines: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     begun: list[RenderTask | PartsTask] = field(default_factory=list)
     by_worker: dict[str, list[str]] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._events += [Ready(str(number)) for number in range(self.workers)]
+        self._events += [self._ready(str(number)) for number in range(self.workers)]
         self._busy: set[str] = set()
         self._silent: dict[str, str] = {}  # tasks by worker
         self._slow: list[Iterator[Event]] = []
@@ -123,7 +125,10 @@ class ToldWorkers:
         else:
             kind = {"memory": OutOfMemoryError.kind, "bad": FaceError.kind}.get(fate, fate)
             yield Failed(worker, task.id, kind, f"it is {fate}")
-        yield Ready(worker)
+        yield self._ready(worker)
+
+    def _ready(self, worker: str) -> Ready:
+        return Ready(worker, self.machines.get(worker, ""))
 
     def _made(self, task: RenderTask | LookTask | PartsTask) -> RenderReport | SomeParts:
         count = self.parts.get(task.voice.name, 1)
@@ -147,7 +152,7 @@ class ToldWorkers:
 
     def end(self, worker: str, why: str) -> None:
         self._busy.remove(worker)
-        self._events += [Lost(worker, self._silent.pop(worker), why, replaced=True), Ready(worker)]
+        self._events += [Lost(worker, self._silent.pop(worker), why, replaced=True), self._ready(worker)]
 
     def cancel(self) -> None:
         """Nothing runs on."""

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +315,7 @@ class RayPool:
         else:
             if isinstance(told, Ready):
                 worker.was_ready = True
+                told = replace(told, machine=worker.node)
             if isinstance(told, Done | Failed):
                 worker.task = ""
             self._events.put(told)

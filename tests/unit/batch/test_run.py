@@ -168,6 +168,16 @@ def test_a_worker_that_says_nothing_is_ended_and_what_it_did_is_done_again(tmp_p
     assert "its worker ended (it gave no sign of life for about 1 min), 2 times" in result.error
 
 
+@pytest.mark.parametrize(("machines", "second"), [({}, "1"), ({"0": "a", "1": "a", "2": "b"}, "2")])
+def test_what_was_lost_goes_to_another_worker_and_machine_if_there_is_one(
+    tmp_path: Path, ledger: Ledger, machines: dict[str, str], second: str
+) -> None:
+    workers = ToldWorkers(3, iter(["lost"]), machines=machines)
+    rows = some_rows(tmp_path, ("anna", "hello"), ("bert", "hello"), ("carl", "hello"))
+    assert done(rows, workers, ledger).complete
+    assert [name for name in "012" if "anna" in workers.by_worker[name]] == ["0", second]
+
+
 def test_a_machine_that_goes_is_not_its_tasks_doing(tmp_path: Path, ledger: Ledger) -> None:
     workers = ToldWorkers(fates=iter(["machine lost"] * 5 + ["lost"]))
     report = done(some_rows(tmp_path, ("anna", "hello")), workers, ledger)
