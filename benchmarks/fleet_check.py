@@ -79,6 +79,10 @@ class Recorded:
                 self._ended[event.worker] = now
         return events
 
+    def end(self, worker: str, why: str) -> None:
+        """See `Executor`."""
+        self.executor.end(worker, why)
+
     def cancel(self) -> None:
         """See `Executor`."""
         self.executor.cancel()
@@ -259,6 +263,9 @@ class _AtOnce:
         """See `Executor`."""
         happened, self._events = self._events, []
         return happened
+
+    def end(self, worker: str, why: str) -> None:
+        """See `Executor`; none is ever silent."""
 
     def cancel(self) -> None:
         """See `Executor`."""

@@ -32,8 +32,8 @@ class Rules:
     Attributes:
         retries: What is tried again.
         cutting: Which renders are cut.
-        stall_seconds: For how long a worker may give no sign of life of its task until it is ended; 0: for ever. Not for
-            how long it works: whatever a render tells of any stage is a sign.
+        stall_seconds: For how long a worker may give no sign of life of its task until it is ended; 0: for ever. A
+            limit on silence, not on work: whatever a render tells of any stage is a sign.
         reports: Whether a report is written beside each output.
         clock: Time and chance.
     """

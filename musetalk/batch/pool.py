@@ -164,10 +164,10 @@ class ProcessPool:
         running.process.wait()
         _close_stdin(running.process)
         with self._lock:
-            died = self._running.get(running.name) is running and not self._closing
-            if died:
+            current = self._running.get(running.name) is running
+            if current:
                 del self._running[running.name]
-        if died:
+        if current and not self._closing:
             self._lose(running, _ending(running.process))
 
     def _lose(self, running: _Process, said: str) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 import musetalk
 from musetalk.batch.cluster.pool import RayPool
 from musetalk.batch.course import Cutting
-from musetalk.batch.executor import Event, Lost, Ready, RenderTask
+from musetalk.batch.executor import Done, Event, Lost, Ready, RenderTask
 from musetalk.batch.opening import open_ledger
 from musetalk.batch.outcome import RowResult
 from musetalk.batch.places import render_engine
@@ -128,6 +128,20 @@ def test_a_machine_that_does_not_see_a_file_is_told_and_nothing_is_blamed(pool: 
     assert isinstance(lost, Lost)
     assert (lost.task, lost.replaced, lost.blamed) == ("k-0", False, False)
     assert f'does not see "{seen_here}"' in lost.said
+
+
+def test_a_worker_that_hangs_can_be_ended(pool: RayPool, tmp_path: Path) -> None:
+    [ready] = until(pool, lambda event: isinstance(event, Ready))
+    rows = some_rows(tmp_path, ("hanging", "hello"), ("anna", "hello"))
+    hanging, good = (
+        RenderTask(f"k-{row.line}", row.source, row.voice, tmp_path / "made.mp4", RenderSettings()) for row in rows
+    )
+    pool.start(ready.worker, hanging)
+    pool.end(ready.worker, "it said nothing")
+    lost, *_ = until(pool, lambda event: isinstance(event, Ready))
+    assert lost == Lost(ready.worker, hanging.id, "it said nothing", replaced=True)
+    pool.start(ready.worker, good)
+    assert isinstance(until(pool, lambda event: isinstance(event, Ready))[0], Done)
 
 
 def test_another_version_is_refused(machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
