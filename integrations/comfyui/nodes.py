@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -64,7 +65,7 @@ class Node:
 
 
 class _Speaking(Node):
-    """What nodes have that make something speak."""
+    """What makes something speak: what is asked of all such nodes, and one way to answer."""
 
     OUTPUT_NODE = True
     RETURN_TYPES = ("VIDEO", "VIDEO", "STRING")
@@ -76,6 +77,54 @@ class _Speaking(Node):
     )
     engine: ClassVar[Engine]
 
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:  # noqa: N802 - ComfyUI's name
+        """Return its widgets and sockets. Saved workflows know widgets by their order."""
+        return {
+            "required": {**cls._widgets(), **_SPOKEN},
+            "optional": {**cls._sockets(), "audio": _SOUND, "settings": _FROM_NODES},
+            "hidden": {"node": "UNIQUE_ID"},
+        }
+
+    @classmethod
+    def _widgets(cls) -> dict[str, Widget]:
+        """Return those before the ones that all have; the voice's path is among them."""
+        raise NotImplementedError
+
+    @classmethod
+    def _sockets(cls) -> dict[str, Widget]:
+        """Return those beside the ones that all have."""
+        return {}
+
+    def run(
+        self,
+        *,
+        voice_path: str,
+        more: str,
+        masks: bool,
+        free_memory: bool,
+        filename_prefix: str,
+        node: str = "",
+        audio: Audio | None = None,
+        settings: Chosen | None = None,
+        **own: Any,  # noqa: ANN401 - what its own widgets and sockets hold
+    ) -> dict[str, Any]:
+        """Render; see `render`."""
+        work = self._work(settings or {}, more, **own)
+        return render(self.engine, Asked(audio, voice_path, masks, free_memory, filename_prefix, node), work)
+
+    def _work(self, *settings: Any, **own: Any) -> Callable[[Inputs], RenderReport]:  # noqa: ANN401
+        """Return what renders, once it is certain that the settings can be.
+
+        Args:
+            settings: Those of settings nodes, and those written as text, which win.
+            own: What its own widgets and sockets hold.
+
+        Raises:
+            SettingsError: They cannot be.
+        """
+        raise NotImplementedError
+
 
 class LipSyncNode(_Speaking):
     """A source and a voice in, the same source speaking that voice out."""
@@ -84,26 +133,20 @@ class LipSyncNode(_Speaking):
     DESCRIPTION = "Makes a video, a batch of images or one portrait speak a voice."
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:  # noqa: N802 - ComfyUI's name
-        """Return its widgets and sockets."""
+    def _widgets(cls) -> dict[str, Widget]:
         rate = {"default": 25.0, "min": 1.0, "max": 240.0, "step": 0.001, "tooltip": "The rate of connected images."}
         return {
-            "required": {
-                "source_path": _text(
-                    "The source as a path, or a name in the input folder, where nothing is connected."
-                ),
-                "images_fps": ("FLOAT", rate),
-                "voice_path": _VOICE_PATH,
-                "backend": widget(BACKEND),
-                **_SPOKEN,
-            },
-            "optional": {
-                "video": _socket("VIDEO", "The source, as a video."),
-                "images": _socket("IMAGE", "The source, as images; one is a portrait."),
-                "audio": _SOUND,
-                "settings": _FROM_NODES,
-            },
-            "hidden": {"node": "UNIQUE_ID"},
+            "source_path": _text("The source as a path, or a name in the input folder, where nothing is connected."),
+            "images_fps": ("FLOAT", rate),
+            "voice_path": _VOICE_PATH,
+            "backend": widget(BACKEND),
+        }
+
+    @classmethod
+    def _sockets(cls) -> dict[str, Widget]:
+        return {
+            "video": _socket("VIDEO", "The source, as a video."),
+            "images": _socket("IMAGE", "The source, as images; one is a portrait."),
         }
 
     @classmethod
@@ -118,35 +161,32 @@ class LipSyncNode(_Speaking):
         """Return what changes with the files that are named, so that they are rendered anew."""
         return f"{_content(source_path)} {_content(voice_path)}"
 
-    def run(
+    def _work(
         self,
+        said: Chosen,
+        more: str,
+        *,
         source_path: str,
         images_fps: float,
-        voice_path: str,
         backend: str,
-        more: str,
-        masks: bool,
-        free_memory: bool,
-        filename_prefix: str,
-        node: str = "",
         video: Video | None = None,
         images: Tensor | None = None,
-        audio: Audio | None = None,
-        settings: Chosen | None = None,
-    ) -> dict[str, Any]:
-        """Render; see `render`."""
-        said = {**(settings or {}), **chosen((BACKEND,), {widget_name(BACKEND): backend})}
-        parsed = RenderSettings.parse(with_models(settings_tree(said, more)))
+    ) -> Callable[[Inputs], RenderReport]:
+        said = {**said, **chosen((BACKEND,), {widget_name(BACKEND): backend})}
+        settings = RenderSettings.parse(with_models(settings_tree(said, more)))
 
         def work(given: Inputs) -> RenderReport:
             source = source_file(video, images, images_fps, source_path, given.folder, given.cancel)
-            wanted = _with_masks(parsed, given.debug_dir)
-            lipsync = self.engine.lipsync
-            return lipsync.render(
-                source, given.voice, given.out, wanted, on_progress=given.on_progress, cancel=given.cancel
+            return self.engine.lipsync.render(
+                source,
+                given.voice,
+                given.out,
+                given.with_masks(settings),
+                on_progress=given.on_progress,
+                cancel=given.cancel,
             )
 
-        return render(self.engine, Asked(audio, voice_path, masks, free_memory, filename_prefix, node), work)
+        return work
 
 
 class SpeakNode(_Speaking):
@@ -158,19 +198,11 @@ class SpeakNode(_Speaking):
     )
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:  # noqa: N802
-        """Return its widgets and sockets."""
+    def _widgets(cls) -> dict[str, Widget]:
         avatars = [each.folder.name for each in AvatarStore().entries() if each.manifest is not None]
         names = avatars or [_NO_AVATAR]
-        return {
-            "required": {
-                "avatar": (names, {"default": names[0], "tooltip": "Who speaks; made by `avatar create`."}),
-                "voice_path": _VOICE_PATH,
-                **_SPOKEN,
-            },
-            "optional": {"audio": _SOUND, "settings": _FROM_NODES},
-            "hidden": {"node": "UNIQUE_ID"},
-        }
+        who = (names, {"default": names[0], "tooltip": "Who speaks; made by `avatar create`."})
+        return {"avatar": who, "voice_path": _VOICE_PATH}
 
     @classmethod
     def VALIDATE_INPUTS(cls, voice_path: str | None = None, more: str | None = None) -> Literal[True] | str:  # noqa: N802
@@ -182,30 +214,21 @@ class SpeakNode(_Speaking):
         """Return what changes with the avatar and the file that is named."""
         return f"{_state_of(AvatarStore().place(avatar))} {_content(voice_path)}"
 
-    def run(
-        self,
-        avatar: str,
-        voice_path: str,
-        more: str,
-        masks: bool,
-        free_memory: bool,
-        filename_prefix: str,
-        node: str = "",
-        audio: Audio | None = None,
-        settings: Chosen | None = None,
-    ) -> dict[str, Any]:
-        """Speak; see `render`."""
-        values = with_models(settings_tree(settings or {}, more))
+    def _work(self, said: Chosen, more: str, *, avatar: str) -> Callable[[Inputs], RenderReport]:
+        values = with_models(settings_tree(said, more))
 
         def work(given: Inputs) -> RenderReport:
             opened = open_avatar(AvatarStore().find(avatar), given.cancel)
-            wanted = _with_masks(opened.settings_with(values), given.debug_dir)
-            lipsync = self.engine.lipsync
-            return lipsync.speak(
-                opened, given.voice, given.out, wanted, on_progress=given.on_progress, cancel=given.cancel
+            return self.engine.lipsync.speak(
+                opened,
+                given.voice,
+                given.out,
+                given.with_masks(opened.settings_with(values)),
+                on_progress=given.on_progress,
+                cancel=given.cancel,
             )
 
-        return render(self.engine, Asked(audio, voice_path, masks, free_memory, filename_prefix, node), work)
+        return work
 
 
 class FramesNode(Node):
@@ -285,11 +308,6 @@ def node_classes() -> dict[str, type[Node]]:
         name = "MuseTalkSettings" + re.sub(r"\W", "", panel.title())
         nodes[name] = type(name, (SettingsNode,), {"fields": fields, "TITLE": f"MuseTalk Settings: {panel}"})
     return nodes
-
-
-def _with_masks(settings: RenderSettings, folder: Path | None) -> RenderSettings:
-    """Return settings that write masks into a folder, where there is one."""
-    return settings if folder is None else settings.model_copy(update={"debug_dir": folder})
 
 
 def _problem_of(*paths: str | None, more: str | None) -> Literal[True] | str:

@@ -13,7 +13,7 @@ from musetalk.lipsync import LipSync
 from musetalk.pipeline.file_uses import debug_files
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
-from musetalk.settings import merge_settings
+from musetalk.settings import RenderSettings, merge_settings
 from musetalk.utils.files import remove_file, temporary_folder
 
 from .host import (
@@ -91,6 +91,10 @@ class Inputs:
     debug_dir: Path | None
     on_progress: ProgressCallback
     cancel: CancelToken
+
+    def with_masks(self, settings: RenderSettings) -> RenderSettings:
+        """Return settings that write masks, too, where they are wanted."""
+        return settings if self.debug_dir is None else settings.model_copy(update={"debug_dir": self.debug_dir})
 
 
 def render(engine: Engine, asked: Asked, work: Callable[[Inputs], RenderReport]) -> dict[str, Any]:
