@@ -19,17 +19,7 @@ from musetalk.pipeline.engine import Engine as AnyEngine
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
 from tests.helpers.errors import raises_kind
-from tests.helpers.held_engine import ANN, LONGEST, Engine, written_voice
-
-
-@pytest.fixture
-def engine() -> Engine:
-    return Engine()
-
-
-@pytest.fixture
-def voice(tmp_path: Path) -> Path:
-    return written_voice(tmp_path)
+from tests.helpers.held_engine import ANN, LONGEST, Engine
 
 
 class Comparing:

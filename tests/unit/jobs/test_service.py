@@ -1,20 +1,20 @@
+"""Jobs in the queue, one at a time: whose they are, how they end, what they are called."""
+
 from __future__ import annotations
 
 import contextvars
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from musetalk.assets import PORTRAIT
-from musetalk.backends.automatic import BackendChoice
 from musetalk.errors import (
     Cancelled,
     DiskSpaceError,
-    DrainingError,
     FaceError,
     JobError,
     MediaError,
@@ -26,34 +26,8 @@ from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
 from musetalk.settings import RenderSettings
-from musetalk.utils.prometheus import exposition
 from tests.helpers.errors import raises_kind
-from tests.helpers.held_engine import ANN, ASKED_BY, BOB, LONGEST, Engine, submit, written_voice
-from tests.helpers.metrics import read_metrics
-
-
-@pytest.fixture
-def engine() -> Engine:
-    return Engine()
-
-
-@pytest.fixture
-def voice(tmp_path: Path) -> Path:
-    return written_voice(tmp_path)
-
-
-@pytest.fixture
-def start(tmp_path: Path, engine: Engine) -> Iterator[Callable[..., JobService]]:
-    started: list[JobService] = []
-
-    def start_it(**limits: Any) -> JobService:  # noqa: ANN401 - as the service takes them
-        store = JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8)
-        started.append(JobService([engine], store, **limits))
-        return started[-1]
-
-    yield start_it
-    for service in started:
-        service.close()
+from tests.helpers.held_engine import ANN, ASKED_BY, BOB, LONGEST, Engine, submit
 
 
 def test_a_job_runs_and_leaves_result_and_report(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
@@ -250,122 +224,6 @@ def test_nobody_fills_the_queue(start: Callable[..., JobService], engine: Engine
     engine.go.release(3)
 
 
-def test_what_is_asked_for_once_more_is_the_same_job(
-    start: Callable[..., JobService], engine: Engine, voice: Path, tmp_path: Path
-) -> None:
-    service = start()
-    first = submit(service, voice, once=True)
-    copied = tmp_path / "again" / voice.name
-    copied.parent.mkdir()
-    shutil.copyfile(voice, copied)
-    assert submit(service, copied, once=True).id == first.id
-    assert [job.id for job in service.jobs(ANN)] == [first.id]
-    engine.go.release()
-    assert service.wait(first, LONGEST).state == "done"
-    assert submit(service, voice, once=True).id == first.id  # a click too many, though the first was quick
-
-    other = tmp_path / "other" / voice.name
-    other.parent.mkdir()
-    other.write_bytes(b"RIFX")
-    other_settings = RenderSettings(bbox_shift=3)
-    asked = [
-        submit(service, other, once=True),
-        submit(service, voice, once=True, settings=other_settings),
-        submit(service, voice, BOB, once=True),
-        submit(service, voice),
-    ]
-    assert len({first.id, *(job.id for job in asked)}) == 5
-    assert len([path for path in service.store.root.iterdir() if path.is_dir()]) == 5
-
-
-def test_what_paints_is_chosen_before_a_job_is_queued_and_anew_where_it_is_tried_again(
-    start: Callable[..., JobService], engine: Engine, voice: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = start(named=lambda name: f"<{name}>")
-    job = submit(service, voice)
-    assert (job.settings.backend, job.wanted) == ("preview", RenderSettings())
-    assert job.choice == "chosen automatically: <preview>, the best there is"
-    assert submit(service, voice, once=True).id == job.id
-    named = submit(service, voice, once=True, settings=RenderSettings(backend="preview"))
-    assert (named.choice, named.wanted) == ("", RenderSettings(backend="preview"))
-    service.stop(job.id, ANN)
-    service.wait(job, LONGEST)
-    monkeypatch.setattr(engine, "choose", lambda _settings: BackendChoice("better", automatic=True))
-    again = service.retry(job.id, ANN)
-    assert (again.settings.backend, again.wanted) == ("better", RenderSettings())
-    engine.go.release(2)
-    assert service.wait(again, LONGEST).state == "done"
-    made, plain = (json.loads((service.store.folder(each) / REPORT).read_text()) for each in (again, named))
-    assert (made["requested"], made["backend"], made["choice"]) == ("auto", "better", again.choice)
-    assert (plain["backend"], plain["choice"]) == ("preview", "")
-
-
-def test_after_a_while_the_same_is_rendered_anew(
-    start: Callable[..., JobService], engine: Engine, voice: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = start()
-    first = submit(service, voice, once=True)
-    engine.go.release()
-    ended = service.wait(first, LONGEST).ended
-    assert ended is not None
-    monkeypatch.setattr(service.store, "now", lambda: ended + 60)
-    assert submit(service, voice, once=True).id != first.id
-
-
-@pytest.mark.parametrize("how", ["failed", "cancelled"])
-def test_what_did_not_succeed_is_tried_again_under_its_own_name(
-    start: Callable[..., JobService], engine: Engine, voice: Path, how: str
-) -> None:
-    service = start()
-    engine.error = FaceError("no face was found", "choose another source")
-    job = submit(service, voice)
-    assert engine.begun.acquire(timeout=LONGEST)
-    (service.store.folder(job) / "half.mp4").write_bytes(b"half")
-    if how == "failed":
-        engine.go.release()
-    else:
-        service.stop(job.id, ANN)
-    assert service.wait(job, LONGEST).state == how
-    voice.unlink()
-    engine.error = None
-    settings = RenderSettings(bbox_shift=2)
-    again = service.retry(job.id, ANN, settings)
-    assert service.retry(job.id, ANN, settings).id == again.id == job.id
-    assert [each.id for each in service.jobs(ANN)] == [job.id]
-    assert engine.begun.acquire(timeout=LONGEST)
-    engine.go.release()
-    done = service.wait(again, LONGEST)
-    assert (done.state, done.error, done.settings.bbox_shift) == ("done", "", 2)
-    assert not (service.store.folder(job) / "half.mp4").exists()
-    with raises_kind(JobError):
-        service.retry(job.id, ANN)
-    with raises_kind(NoJobError):
-        service.retry(job.id, BOB)
-
-
-def test_a_job_tried_again_waits_behind_those_that_were_there_before(
-    start: Callable[..., JobService], engine: Engine, voice: Path
-) -> None:
-    service = start()
-    running, stopped, waiting = (submit(service, voice) for _ in range(3))
-    assert engine.begun.acquire(timeout=LONGEST)
-    service.stop(stopped.id, ANN)
-    again = service.retry(stopped.id, ANN)
-    assert [service.place(job) for job in (running, waiting, again)] == [0, 1, 2]
-
-
-def test_what_cannot_work_is_not_queued_again(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
-    service = start()
-    running, stopped = (submit(service, voice) for _ in range(2))
-    assert engine.begun.acquire(timeout=LONGEST)
-    service.stop(stopped.id, ANN)
-    (service.store.folder(stopped) / stopped.voice).write_bytes(b"")
-    with raises_kind(MediaError):
-        service.retry(stopped.id, ANN)
-    assert service.get(stopped.id, ANN).state == "cancelled"
-    assert service.get(running.id, ANN).state == "running"
-
-
 def test_a_job_gets_another_name(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
     service = start()
     job = submit(service, voice)
@@ -423,111 +281,6 @@ def test_only_an_ended_job_can_be_deleted(start: Callable[..., JobService], engi
     service.delete(job.id, ANN)
     assert service.jobs(ANN) == []
     assert not service.store.folder(job).exists()
-
-
-def test_closing_queues_what_ran_again_and_the_next_start_takes_it_up(
-    start: Callable[..., JobService], engine: Engine, voice: Path
-) -> None:
-    service = start()
-    first, second = submit(service, voice), submit(service, voice)
-    assert engine.begun.acquire(timeout=LONGEST)
-    (service.store.folder(first) / "half.mp4").write_bytes(b"half")
-    service.close()
-    stopped = service.get(first.id, ANN)
-    assert (stopped.state, stopped.started, stopped.progress) == ("queued", None, None)
-    service = start()
-    engine.go.release(2)
-    assert [service.wait(job, LONGEST).state for job in (first, second)] == ["done", "done"]
-    assert engine.order == [first.id, first.id, second.id]
-    assert not (service.store.folder(first) / "half.mp4").exists()
-
-
-def test_what_its_owner_has_stopped_stays_so_where_the_server_ends_at_the_same_moment(
-    start: Callable[..., JobService], engine: Engine, voice: Path
-) -> None:
-    service = start()
-    job = submit(service, voice)
-    assert engine.begun.acquire(timeout=LONGEST)
-    service.drain()
-    service.stop(job.id, ANN)
-    service.close()
-    assert service.get(job.id, ANN).state == "cancelled"
-
-
-def test_a_server_about_to_end_ends_what_runs_begins_nothing_and_takes_nothing(
-    start: Callable[..., JobService], engine: Engine, voice: Path
-) -> None:
-    service = start()
-    running, waiting = submit(service, voice), submit(service, voice)
-    assert engine.begun.acquire(timeout=LONGEST)
-    service.drain()
-    with raises_kind(DrainingError):
-        submit(service, voice)
-    engine.go.release(2)
-    assert service.wait(running, LONGEST).state == "done"
-    service.stop(waiting.id, ANN)
-    with raises_kind(DrainingError):
-        service.retry(waiting.id, ANN)
-    assert engine.order == [running.id]
-
-
-def test_counts_add_up_at_every_moment_and_after_a_restart(
-    start: Callable[..., JobService], engine: Engine, voice: Path
-) -> None:
-    service = start()
-
-    def counted() -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-        found = read_metrics(exposition(service.figures()))
-        accepted = found.by("musetalk_jobs_accepted_total", "origin")
-        ended, now = found.by("musetalk_jobs_ended_total", "state"), found.by("musetalk_jobs", "state")
-        assert sum(accepted.values()) == sum(ended.values()) + sum(now.values())
-        return accepted, ended, now
-
-    first, second, third, fourth = (submit(service, voice) for _ in range(4))
-    assert engine.begun.acquire(timeout=LONGEST)
-    assert counted()[2] == {"running": 1, "waiting": 3}
-    engine.go.release()
-    service.wait(first, LONGEST)
-    assert engine.begun.acquire(timeout=LONGEST)
-    service.stop(third.id, ANN)
-    engine.error = FaceError("no face was found", "choose another source")
-    engine.go.release()
-    service.wait(second, LONGEST)
-    engine.error = None
-    assert engine.begun.acquire(timeout=LONGEST)
-    service.retry(second.id, ANN)
-    accepted, ended, now = counted()
-    assert accepted == {"kept": 0, "retried": 1, "submitted": 4}
-    assert ended == {"cancelled": 1, "done": 1, "failed": 1}
-    assert now == {"running": 1, "waiting": 1}
-    found = read_metrics(exposition(service.figures()))
-    assert found.by("musetalk_job_failures_total", "kind") == {"face": 1}
-    assert found.value("musetalk_job_wait_seconds_count") == 3
-    service.delete_ended(ANN)
-    assert counted()[1] == ended
-    service.close()
-    assert counted()[2] == {"running": 0, "waiting": 2}
-    service = start()
-    assert counted()[0] == {"kept": 2, "retried": 0, "submitted": 0}
-    engine.go.release(2)
-    assert [service.wait(job, LONGEST).state for job in (fourth, second)] == ["done", "done"]
-    assert counted()[1] == {"cancelled": 0, "done": 2, "failed": 0}
-
-
-def test_a_job_that_ends_its_servers_is_counted_as_failed(
-    start: Callable[..., JobService], engine: Engine, voice: Path
-) -> None:
-    service = start()
-    job = submit(service, voice)
-    assert engine.begun.acquire(timeout=LONGEST)
-    service.close()
-    record = service.store.folder(job) / RECORD
-    killed = {"state": "running", "started": job.created, "interruptions": 1}
-    record.write_text(json.dumps({**json.loads(record.read_text()), **killed}))
-    found = read_metrics(exposition(start().figures()))
-    assert found.value("musetalk_jobs_accepted_total", origin="kept") == 1
-    assert found.by("musetalk_job_failures_total", "kind") == {"interrupted": 1}
-    assert found.by("musetalk_jobs", "state") == {"running": 0, "waiting": 0}
 
 
 def test_a_render_runs_in_the_context_of_whoever_asked(
