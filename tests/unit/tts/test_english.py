@@ -36,4 +36,4 @@ def test_signs_are_said(reader: EnglishReader, written: str, said: str) -> None:
 def test_signs_that_nobody_reads_are_refused_and_pictures_left_out(reader: EnglishReader) -> None:
     with pytest.raises(SpeechError, match='"∑" cannot be read aloud'):
         reader.read("The ∑ of it.")
-    assert len(reader.read("I ❤️ it, a | b + c.")) > 3
+    assert len(reader.read("I \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16} it, a | b + c.")) > 3
