@@ -66,6 +66,8 @@ class Account:
     wrong: list[str] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
     answers_lost: int = 0
+    met: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Errors of whoever asked how jobs are, by the server's life and the error's kind."""
 
 
 class Inputs:
@@ -124,8 +126,8 @@ class Watcher:
                 for entry in list(self._account.entries):
                     if entry.ticket is not None and entry.state not in (*ENDED, "lost"):
                         self._ask(entry, entry.ticket)
-            except Exception:  # noqa: BLE001, S112 - whatever a client makes of a server that is killed
-                continue
+            except Exception as error:  # noqa: BLE001 - whatever a client makes of a server that is killed
+                self._account.met[self._server.lives, type(error).__name__] += 1
 
     def _ask(self, entry: Entry, ticket: tuple[str, str]) -> None:
         life = self._server.lives
@@ -243,6 +245,11 @@ def judge(server: Server, account: Account) -> list[str]:
     counted, removed = figures.all("musetalk_jobs_ended_total"), sum(e.state == "removed" for e in account.entries)
     if not 0 <= sum(counted.values()) - sum(ended.values()) <= removed + account.answers_lost:
         wrong.append(f"the last process has counted {counted}, and {dict(ended)} was seen")
+    wrong += [
+        f"{count} times {kind} from a server that ran"
+        for (life, kind), count in account.met.items()
+        if life == server.lives
+    ]
     early, late = memory(account)
     if late - early > MEMORY_MEGABYTES:
         wrong.append(f"memory grew from {early:.0f} to {late:.0f} MiB")
@@ -277,6 +284,10 @@ def report(server: Server, account: Account, minutes: float, wrong: Sequence[str
     peak = account.figures[-1].one("musetalk_memory_peak_bytes") / MIB
     interrupted = sum(entry.kind == "interrupted" for entry in account.entries)
     kills = ", ".join(f"{count} by {name}" for name, count in account.kills.items())
+    met = Counter[str]()
+    for (_, kind), count in account.met.items():
+        met[kind] += count
+    asked = ", ".join(f"{count} {kind}" for kind, count in sorted(met.items())) or "none"
     said = "\n".join(f"- {each}" for each in wrong) if wrong else "All of it holds."
     return (
         "# Soak\n\n`python -m benchmarks.soak`: jobs through the API of the app, `preview` backend, uploads of some\n"
@@ -286,7 +297,8 @@ def report(server: Server, account: Account, minutes: float, wrong: Sequence[str
         f"{minutes:g} minutes, {len(account.entries)} jobs, {server.lives} processes of the server ({kills}), "
         f"{account.answers_lost} requests asked again,\n"
         f"{server.failed_starts} starts that failed and were made again, {interrupted} jobs interrupted by a kill, "
-        f"{len(account.figures)} scrapes.\n\n{table(['wanted', 'came to', 'jobs'], rows)}\n"
+        f"{len(account.figures)} scrapes. Errors of whoever asked meanwhile, by kind: "
+        f"{asked}.\n\n{table(['wanted', 'came to', 'jobs'], rows)}\n"
         f"Memory of the last process: {early:.0f} MiB in the second quarter of its life, {late:.0f} MiB in the last, "
         f"{peak:.0f} at most.\nDisk of the jobs: {disk:.1f} MiB at most, of {DISK_GIGABYTES * 1024:.1f}.\n\n{said}\n"
     )
