@@ -200,7 +200,7 @@ def batch(
 ) -> BatchReport:
     """Render rows on the cluster that this process is connected to."""
     with RayPool(None, factory) as pool, open_ledger(folder / "ledger") as ledger:
-        return run_batch(rows, pool, ledger, choose=LipSync().choose, options=options, watcher=watcher)
+        return run_batch(rows, pool, ledger, engine=LipSync(), options=options, watcher=watcher)
 
 
 def trouble(machines: Machines, folder: Path, count: int) -> tuple[str, bool]:

@@ -183,7 +183,7 @@ def really_run(rows: Sequence[Row], workers: int, folder: Path) -> RealRun:
         ProcessPool(workers, render_engine) as pool,
     ):
         recorded = Recorded(pool, began)
-        report = run_batch(rows, recorded, ledger, choose=LipSync().choose)
+        report = run_batch(rows, recorded, ledger, engine=LipSync())
         seconds = time.monotonic() - began
         own = _own_seconds(pool.pids().values())
     threads, others, stolen = watched.end(own, seconds, workers)
@@ -291,7 +291,7 @@ def measure_driver(count: int = 200) -> DriverCosts:
         with open_ledger(folder / "a.ledger") as ledger:
             waits = [_seconds(lambda: ledger.put([Entry("none", "none")])) for _ in range(count)]
             began = time.process_time()
-            run_batch(rows, _AtOnce(1000), ledger, choose=LipSync().choose)
+            run_batch(rows, _AtOnce(1000), ledger, engine=LipSync())
             each = (time.process_time() - began) / count
     block, said = b"\0" * 2**24, pickle.dumps(Advanced("local-1", "a" * 64, 0.5))
     digest = min(_seconds(lambda: hashlib.sha256(block).digest()) for _ in range(8)) / len(block)

@@ -183,11 +183,19 @@ def simulate(batch: Batch, workers: int, fleet: Fleet, *, cutting: Cutting | Non
     executor.read(sum(longest.values()) * fleet.shared.source_rate)
     try:
         with ledger:
-            report = run_batch(batch.rows(), executor, ledger, choose=_preview, options=options)
+            report = run_batch(batch.rows(), executor, ledger, engine=_Preview(), options=options)
     finally:
         batch.clear()
     return Simulated(workers, fleet, executor.now, executor.usage, report)
 
 
-def _preview(_settings: RenderSettings) -> BackendChoice:
-    return BackendChoice("preview")
+class _Preview:
+    """What names backends where nothing is painted."""
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        """See `Chooser`."""
+        return BackendChoice("preview")
+
+    def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
+        """See `Chooser`."""
+        return ()

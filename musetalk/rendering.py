@@ -26,7 +26,7 @@ from musetalk.pipeline.render import output_frames
 from musetalk.pipeline.report import PeakMemory, RenderReport
 from musetalk.pipeline.report_builder import report_of
 from musetalk.pipeline.speech import check_phonemes
-from musetalk.pipeline.weight_sets import added_sets
+from musetalk.pipeline.weight_sets import added_sets, weights_read
 from musetalk.progress import RenderRun
 from musetalk.resume.identity import Identity, identity_of
 from musetalk.resume.part_folder import PartFolder, open_part_folder, parts_of
@@ -195,6 +195,14 @@ class Rendering:
         """Return which files a render reads and writes, for callers that write files, too, such as a report."""
         written = output_files(out, settings.debug_dir, settings.coords_in(out.parent))
         return self.inputs(video, voice, settings) + written
+
+    def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
+        """Return the files of weights that are here and that a render may load; its backend is named.
+
+        Raises:
+            MuseTalkError: The settings name what is not there.
+        """
+        return weights_read(self.registry, settings.backend, settings.components)
 
     def _weights(self, settings: RenderSettings) -> tuple[Path, ...]:
         """Return all files of weights that renders may read, whether they are there or not."""

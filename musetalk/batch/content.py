@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import musetalk
 from musetalk.batch.rows import Row
-from musetalk.errors import PATH, MediaError
+from musetalk.errors import PATH, MediaError, one_line
 from musetalk.progress import CancelToken
+from musetalk.resume.identity import weight_facts
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import readable
 
@@ -147,8 +148,6 @@ class Content:
 def content_of(row: Row, settings: str, digests: Digests) -> Content:
     """Return what a row asks for: rows of the same key are one render.
 
-    Weights are not in the key: who changes them begins another batch.
-
     Args:
         row: The row.
         settings: From `settings_text`.
@@ -162,9 +161,23 @@ def content_of(row: Row, settings: str, digests: Digests) -> Content:
     return Content(source, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
 
 
-def settings_text(settings: RenderSettings, digests: Digests) -> str:
-    """Return settings as a text that is the same where they ask for the same: of files that they name, the content."""
-    return json.dumps(_by_content(settings.model_dump(mode="json"), digests), sort_keys=True)
+def settings_text(settings: RenderSettings, weights: Iterable[Path], digests: Digests) -> str:
+    """Return settings as a text that is the same where they ask for the same: of files that they name, the content.
+
+    Args:
+        settings: Of a render.
+        weights: What it loads, as far as that is on this machine. What was not recorded of them is read.
+        digests: Of files.
+    """
+
+    def unrecorded(path: Path) -> str:
+        try:
+            return digests.of_file(path)
+        except OSError as error:  # which the render will tell
+            return one_line(error)
+
+    facts = weight_facts(weights, settings.models_dir, unrecorded)
+    return json.dumps([_by_content(settings.model_dump(mode="json"), digests), facts], sort_keys=True)
 
 
 def _by_content(value: Any, digests: Digests) -> Any:  # noqa: ANN401 - plain values

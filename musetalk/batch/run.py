@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from musetalk.backends.automatic import BackendChoice
 from musetalk.batch.content import Digests, FileFacts
 from musetalk.batch.drive import Driver, Rules
 from musetalk.batch.executor import Executor
@@ -14,10 +13,9 @@ from musetalk.batch.outcome import BatchReport, RowResult
 from musetalk.batch.publish import FOLDER_ENDING, Staging, entry_of, publish, save_row
 from musetalk.batch.rows import Row
 from musetalk.batch.watch import Unwatched, Watcher
-from musetalk.batch.works import Refused, Work, works_of
+from musetalk.batch.works import Chooser, Refused, Work, works_of
 from musetalk.errors import Cancelled, ManifestError
 from musetalk.progress import CancelToken
-from musetalk.settings import RenderSettings
 from musetalk.utils.units import counted
 
 _TOLD = 20
@@ -40,7 +38,7 @@ def run_batch(
     executor: Executor,
     ledger: Ledger,
     *,
-    choose: Callable[[RenderSettings], BackendChoice],
+    engine: Chooser,
     options: BatchOptions | None = None,
     watcher: Watcher | None = None,
     cancel: CancelToken | None = None,
@@ -51,7 +49,7 @@ def run_batch(
         rows: From `read_manifest`; no two write the same file (see `check_rows`).
         executor: What does the work; it is not closed.
         ledger: From `open_ledger`: what is done.
-        choose: Names the backend that paints with settings: `LipSync.choose`.
+        engine: Names the backends that paint, and the weights that they load, as far as this machine has them.
         options: How it is done; None: as usual.
         watcher: Who is told how it goes on.
         cancel: Stops it: what runs ends within seconds, what was not done stays to be done.
@@ -71,7 +69,7 @@ def run_batch(
         watcher.note(note)
     digests = Digests(ledger, cancel)
     try:
-        works, refused = works_of(rows, digests, choose)
+        works, refused = works_of(rows, digests, engine, weights=ledger.path is not None)
         digests.keep()
     except Cancelled:
         digests.keep()

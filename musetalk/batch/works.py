@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from musetalk.backends.automatic import BackendChoice
 from musetalk.batch.content import Digests, content_of, settings_text
@@ -36,6 +38,18 @@ class Work:
         return self.rows[0]
 
 
+class Chooser(Protocol):
+    """What names backends, and knows what they load: `LipSync`."""
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        """Name the backend that paints with settings; see `LipSync.choose`."""
+        ...
+
+    def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
+        """Return the files of weights that are here and that a render may load; see `LipSync.weights`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A row that no render can be made of, and why."""
@@ -45,21 +59,22 @@ class Refused:
 
 
 def works_of(
-    rows: Iterable[Row], digests: Digests, choose: Callable[[RenderSettings], BackendChoice]
+    rows: Iterable[Row], digests: Digests, engine: Chooser, *, weights: bool = True
 ) -> tuple[list[Work], list[Refused]]:
     """Return the renders that rows come to, and the rows that come to none.
 
     Args:
         rows: In their order.
         digests: Of files.
-        choose: Names the backend that paints with settings.
+        engine: Names the backend that paints with settings, and the weights that it loads.
+        weights: Whether rows that other weights would be loaded for are other renders: not, where nothing is kept.
 
     Raises:
         Cancelled: The reading of inputs was ended.
     """
     asked: dict[str, tuple[str, RenderSettings, str, list[Row]]] = {}
     refused = list[Refused]()
-    parsed = _Parsed(choose, digests)
+    parsed = _Parsed(engine, digests, weights=weights)
     for row in rows:
         try:
             settings, choice, text = parsed.of(row)
@@ -79,12 +94,12 @@ def works_of(
 class _Parsed:
     """Settings of rows: those that say the same are read, and their backend is chosen, once."""
 
-    def __init__(self, choose: Callable[[RenderSettings], BackendChoice], digests: Digests) -> None:
-        self._choose, self._digests = choose, digests
+    def __init__(self, engine: Chooser, digests: Digests, *, weights: bool) -> None:
+        self._engine, self._digests, self._weights = engine, digests, weights
         self._known: dict[str, tuple[RenderSettings, BackendChoice, str] | MuseTalkError] = {}
 
     def of(self, row: Row) -> tuple[RenderSettings, BackendChoice, str]:
-        """Return the settings of a row, as it asks for them, what paints with these, and them by content.
+        """Return the settings of a row, as it asks for them, what paints with these, and by content both.
 
         Raises:
             SettingsError: They cannot work.
@@ -95,7 +110,10 @@ class _Parsed:
         if known is None:
             try:
                 settings = RenderSettings.parse(dict(row.settings))
-                known = settings, self._choose(settings), settings_text(settings, self._digests)
+                choice = self._engine.choose(settings)
+                named = settings.with_backend(choice.backend)
+                weights = self._engine.weights(named) if self._weights else ()
+                known = settings, choice, settings_text(settings, weights, self._digests)
             except MuseTalkError as error:
                 known = error
             self._known[said] = known

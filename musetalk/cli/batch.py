@@ -122,7 +122,7 @@ def do_rows(
             rows,
             executor,
             ledger,
-            choose=engine.choose,
+            engine=engine,
             options=options,
             watcher=watcher,
             cancel=cancel,

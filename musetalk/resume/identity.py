@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -81,7 +81,7 @@ def identity_of(
         "avatar": avatar,
         "settings": _by_content(values, cancel),
         "debug": settings.debug_dir is not None,
-        "weights": _weight_facts(weights, settings.models_dir),
+        "weights": weight_facts(weights, settings.models_dir, _size_and_time),
         "versions": {name: version for name, version in versions().items() if name != "python"},
         "part_frames": part_frames,
         "threads": threads if settings.encoder.codec == "x264" else 0,
@@ -106,7 +106,14 @@ def _by_content(value: Any, cancel: CancelToken) -> Any:  # noqa: ANN401 - plain
     return str(value)
 
 
-def _weight_facts(weights: Iterable[Path], models_dir: Path) -> dict[str, str]:
+def weight_facts(weights: Iterable[Path], models_dir: Path, unrecorded: Callable[[Path], str]) -> dict[str, str]:
+    """Return what tells weights from others, by their names: the digests that were recorded of them.
+
+    Args:
+        weights: Files, whether they are there or not.
+        models_dir: Where weights lie.
+        unrecorded: Tells a file from others that has no such digest, or was changed, or put there, since.
+    """
     try:
         recorded = read_lock(models_dir)
     except CheckpointError:
@@ -120,8 +127,13 @@ def _weight_facts(weights: Iterable[Path], models_dir: Path) -> dict[str, str]:
         name = path.relative_to(models_dir).as_posix() if path.is_relative_to(models_dir) else path.name
         entry = recorded.get(name)
         known = entry is not None and entry.size == found.st_size and not _newer(found, entry)
-        facts[name] = entry.sha256 if entry is not None and known else f"{found.st_size} {found.st_mtime_ns}"
+        facts[name] = entry.sha256 if entry is not None and known else unrecorded(path)
     return facts
+
+
+def _size_and_time(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _newer(found: os.stat_result, entry: LockEntry) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from musetalk.errors import CheckpointError
 from musetalk.weights.lock import LockEntry, read_lock
-from musetalk.weights.variants import lean_path
+from musetalk.weights.variants import lean_path, preferred
 
 State: TypeAlias = Literal["missing", "damaged", "ready"]
 
@@ -90,6 +90,11 @@ class WeightFile:
             if (models_dir / file.path).is_file():
                 return file
         return None
+
+    def read_from(self, models_dir: Path) -> Path | None:
+        """Return the file that is read: it, what serves instead, or the lean copy that stands for that; None: none."""
+        places = (preferred(models_dir / file.path) for file in (self, *self.alternatives))
+        return next((place for place in places if place.is_file()), None)
 
     def state(self, models_dir: Path) -> State:
         """Return whether it, or what serves instead, is there; damaged: it has another size. Reads no contents."""

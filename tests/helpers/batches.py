@@ -24,9 +24,20 @@ from tests.helpers.waiting import until
 FATES = ("done", "lost", "silent", "machine lost", "memory", "bad", "unforeseen", "gone")
 
 
-def named(settings: RenderSettings) -> BackendChoice:
-    """Choose the preview, as `LipSync.choose` would."""
-    return BackendChoice("preview")
+@dataclass(frozen=True)
+class Chooser:
+    """Chooses the preview, as `LipSync` would, and has it load some weights."""
+
+    files: tuple[Path, ...] = ()
+
+    def choose(self, settings: RenderSettings) -> BackendChoice:
+        return BackendChoice("preview")
+
+    def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
+        return self.files
+
+
+NAMED = Chooser()
 
 
 def some_rows(folder: Path, *inputs: tuple[str, str], **settings: object) -> list[Row]:

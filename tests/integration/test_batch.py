@@ -108,7 +108,7 @@ def test_a_long_clip_over_two_workers_is_the_file_of_one(folder: Path) -> None:
     row = Row("line 2", folder / "face.png", folder / "long.wav", folder / "out" / "long.mp4", settings)
     with ProcessPool(2, render_engine) as pool, open_ledger(folder / "ledger") as ledger:
         options = BatchOptions(cutting=Cutting(voice_bytes=0, frames=100))
-        report = run_batch([row], pool, ledger, choose=LipSync().choose, options=options)
+        report = run_batch([row], pool, ledger, engine=LipSync(), options=options)
     assert report.complete
     assert sum(share.pieces for share in report.workers.values()) == 2
     LipSync().render(row.source, row.voice, folder / "alone.mp4", RenderSettings.parse(settings))

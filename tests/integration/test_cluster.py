@@ -29,7 +29,7 @@ from musetalk.errors import BackendError
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
-from tests.helpers.batches import named, some_rows, text_engine
+from tests.helpers.batches import NAMED, some_rows, text_engine
 from tests.helpers.media import decode, decode_sound, tone, write_wav
 from tests.helpers.programs import run_program
 
@@ -110,7 +110,7 @@ def test_lost_machines_dead_actors_and_poison_cost_nothing_else(machines: Machin
     trouble = Trouble(machines, machines.add())
     with RayPool(None, text_engine) as pool, open_ledger(tmp_path / "ledger") as ledger:
         assert pool.workers == 2
-        report = run_batch(rows, pool, ledger, choose=named, options=SOON, watcher=trouble)
+        report = run_batch(rows, pool, ledger, engine=NAMED, options=SOON, watcher=trouble)
     assert sorted(trouble.ended) == sorted(row.name for row in rows)
     assert [row.state for row in report.rows] == ["set_aside" if n == 5 else "done" for n in range(24)]
     assert all(row.output.exists() == (row.source.name != "deadly") for row in rows)
@@ -152,7 +152,7 @@ def test_another_version_is_refused(machines: Machines, tmp_path: Path, monkeypa
         open_ledger(tmp_path / "ledger") as ledger,
         pytest.raises(BackendError, match=r"has musetalk .*, this machine 99\.1: install the same on all"),
     ):
-        run_batch(rows, pool, ledger, choose=named)
+        run_batch(rows, pool, ledger, engine=NAMED)
 
 
 def test_a_machine_that_is_being_drained_ends_what_it_does_and_gets_no_more(machines: Machines, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_long_clip_over_two_machines_is_the_file_of_one(
     node = machines.add()
     with RayPool(None, render_engine) as pool, open_ledger(tmp_path / "ledger") as ledger:
         options = BatchOptions(cutting=Cutting(voice_bytes=0, frames=100))
-        report = run_batch([row], pool, ledger, choose=LipSync().choose, options=options)
+        report = run_batch([row], pool, ledger, engine=LipSync(), options=options)
     machines.remove(node)
     assert report.complete
     assert [share.pieces for share in report.workers.values()] == [1, 1]

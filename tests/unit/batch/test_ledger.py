@@ -15,7 +15,7 @@ from musetalk.batch.ledger import STALE_SECONDS, Entry
 from musetalk.batch.opening import open_ledger
 from musetalk.batch.run import run_batch
 from musetalk.errors import LedgerError
-from tests.helpers.batches import ToldWorkers, named, some_rows
+from tests.helpers.batches import NAMED, ToldWorkers, some_rows
 from tests.helpers.errors import raises_kind
 from tests.helpers.programs import run_program
 
@@ -69,7 +69,7 @@ def test_a_driver_that_was_taken_for_dead_writes_nothing_more(tmp_path: Path) ->
             with pytest.raises(LedgerError, match="another driver has taken over"):
                 write()
         with pytest.raises(LedgerError):
-            run_batch(rows, ToldWorkers(), first, choose=named)
+            run_batch(rows, ToldWorkers(), first, engine=NAMED)
     assert not rows[0].output.exists()
 
 
@@ -87,7 +87,7 @@ def test_a_ledger_that_is_there_needs_resume(tmp_path: Path) -> None:
 def test_a_ledger_that_is_lost_is_made_anew_from_the_outputs_and_says_so(tmp_path: Path, damage: str) -> None:
     rows, path = some_rows(tmp_path, ("anna", "hello"), ("bert", "hello"), ("carl", "hello")), tmp_path / "ledger"
     with open_ledger(path) as ledger:
-        run_batch(rows, ToldWorkers(), ledger, choose=named)
+        run_batch(rows, ToldWorkers(), ledger, engine=NAMED)
     data = path.read_bytes()
     path.unlink()
     if damage == "zeros":
@@ -97,7 +97,7 @@ def test_a_ledger_that_is_lost_is_made_anew_from_the_outputs_and_says_so(tmp_pat
     with open_ledger(path, resume=True, outputs=[row.output for row in rows]) as ledger:
         assert ("was damaged" if damage == "zeros" else "there was no ledger") in ledger.notice
         assert "1 output known" in ledger.notice
-        report = run_batch(rows, ToldWorkers(), ledger, choose=named)
+        report = run_batch(rows, ToldWorkers(), ledger, engine=NAMED)
     assert [row.state for row in report.rows] == ["skipped", "done", "done"]
     assert "1 output known" in json.dumps(report.to_dict()["notes"])
     assert (tmp_path / "ledger.damaged-1").exists() == (damage == "zeros")
@@ -118,13 +118,13 @@ def test_a_ledger_that_is_lost_is_made_anew_from_the_outputs_and_says_so(tmp_pat
 def test_a_ledger_whose_bytes_were_changed_is_made_anew_or_does_no_harm(tmp_path: Path, damage: str) -> None:
     (row,), path = some_rows(tmp_path, ("anna", "hello")), tmp_path / "ledger"
     with open_ledger(path) as ledger:
-        run_batch([row], ToldWorkers(), ledger, choose=named)
+        run_batch([row], ToldWorkers(), ledger, engine=NAMED)
     with closing(sqlite3.connect(path)) as database:
         database.execute(damage)
         database.commit()
     with open_ledger(path, resume=True, outputs=[row.output]) as ledger:
         assert ("1 output known" in ledger.notice) == ("key" not in damage)
-        [result] = run_batch([row], ToldWorkers(), ledger, choose=named).rows
+        [result] = run_batch([row], ToldWorkers(), ledger, engine=NAMED).rows
     assert result.state == ("done" if "key" in damage else "skipped")  # another key: something else was made
 
 
@@ -135,7 +135,7 @@ def test_a_ledger_whose_bytes_were_changed_is_made_anew_or_does_no_harm(tmp_path
 def test_a_report_that_no_batch_wrote_tells_a_ledger_nothing(tmp_path: Path, said: str) -> None:
     (row,), path = some_rows(tmp_path, ("anna", "hello")), tmp_path / "ledger"
     with open_ledger(None) as ledger:
-        run_batch([row], ToldWorkers(), ledger, choose=named)
+        run_batch([row], ToldWorkers(), ledger, engine=NAMED)
     report = row.output.with_name("0.mp4.report.json")
     whole = report.read_text().rstrip().removesuffix("}")
     with open_ledger(path, resume=True, outputs=[row.output]) as ledger:

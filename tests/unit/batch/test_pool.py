@@ -17,7 +17,7 @@ from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.run import BatchOptions, run_batch
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
-from tests.helpers.batches import TextEngine, named, some_rows, stillborn_engine, text_engine
+from tests.helpers.batches import NAMED, TextEngine, some_rows, stillborn_engine, text_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_child_left")]
 
@@ -146,6 +146,6 @@ def test_a_batch_on_processes_survives_their_deaths(pool: ProcessPool, tmp_path:
     rows = some_rows(tmp_path, ("anna", "hello"), ("deadly", "hello"), ("bert", "hello"), ("anna", "bye"))
     with open_ledger(tmp_path / "ledger") as ledger:
         policy = BatchOptions(RetryPolicy(first_seconds=0.01))
-        report = run_batch(rows, pool, ledger, choose=named, options=policy)
+        report = run_batch(rows, pool, ledger, engine=NAMED, options=policy)
     assert [row.state for row in report.rows] == ["done", "set_aside", "done", "done"]
     assert all(row.output.exists() == (row.source.name != "deadly") for row in rows)

@@ -20,7 +20,7 @@ from musetalk.batch.rows import Row
 from musetalk.batch.run import BatchOptions, run_batch
 from musetalk.errors import BackendError, ManifestError
 from musetalk.progress import CancelToken
-from tests.helpers.batches import FATES, ToldWorkers, named, some_rows
+from tests.helpers.batches import FATES, NAMED, Chooser, ToldWorkers, some_rows
 
 CUT = Cutting(voice_bytes=0, frames=20)
 PAIRS = (("anna", "hello"), ("bert", "hello"), ("anna", "bye"), ("anna", "hello"))
@@ -32,12 +32,14 @@ def ledger() -> Iterator[Ledger]:
         yield opened
 
 
-def done(rows: Sequence[Row], workers: ToldWorkers, ledger: Ledger, **options: object) -> BatchReport:
+def done(
+    rows: Sequence[Row], workers: ToldWorkers, ledger: Ledger, engine: Chooser = NAMED, **options: object
+) -> BatchReport:
     return run_batch(
         rows,
         workers,
         ledger,
-        choose=named,
+        engine=engine,
         options=BatchOptions(clock=workers.clock, **options),  # type: ignore[arg-type]
     )
 
@@ -110,11 +112,11 @@ def test_what_was_rendered_of_an_input_that_changed_meanwhile_gets_no_name(tmp_p
 
     path.parent.mkdir()
     with open_ledger(path) as ledger:
-        [result] = run_batch([row], Editing(), ledger, choose=named).rows
+        [result] = run_batch([row], Editing(), ledger, engine=NAMED).rows
     assert (result.state, result.error_kind) == ("failed", "media")
     assert not row.output.exists()
     with open_ledger(path, resume=True) as ledger:
-        [result] = run_batch([row], ToldWorkers(), ledger, choose=named).rows
+        [result] = run_batch([row], ToldWorkers(), ledger, engine=NAMED).rows
     assert result.state == "done"
     assert row.output.read_text().startswith("bertha")
 
@@ -225,6 +227,23 @@ def test_a_row_that_asks_for_something_else_is_rendered_again(tmp_path: Path) ->
     assert rows[0].output.read_bytes() == b"anna hello 3"
 
 
+def test_with_other_weights_it_is_another_render(tmp_path: Path) -> None:
+    rows, path, weights = some_rows(tmp_path, *PAIRS[:1]), tmp_path / "ledger", tmp_path / "network.pth"
+    weights.write_text("weights")
+    engine = Chooser((weights,))
+
+    def state() -> str:
+        with open_ledger(path, resume=True) as ledger:
+            return states(done(rows, ToldWorkers(), ledger, engine))[0]
+
+    assert (state(), state()) == ("done", "skipped")
+    weights.rename(tmp_path / "old")
+    weights.write_text("weights")  # put there anew, and never recorded
+    assert state() == "skipped"
+    weights.write_text("changed")
+    assert (state(), state()) == ("done", "skipped")
+
+
 def test_a_batch_that_is_stopped_says_so_and_leaves_the_rest(tmp_path: Path) -> None:
     rows, path, cancel = some_rows(tmp_path, *PAIRS), tmp_path / "ledger", CancelToken()
 
@@ -235,7 +254,7 @@ def test_a_batch_that_is_stopped_says_so_and_leaves_the_rest(tmp_path: Path) -> 
             super().start(worker, task)
 
     with open_ledger(path) as ledger:
-        report = run_batch(rows, Stopping(fates=iter(["done", "lost"])), ledger, choose=named, cancel=cancel)
+        report = run_batch(rows, Stopping(fates=iter(["done", "lost"])), ledger, engine=NAMED, cancel=cancel)
         assert [entry.deaths for entry in ledger.entries().values()] == [0, 0, 0, 0]
     assert report.stopped
     assert states(report) == ["done", "stopped", "stopped", "duplicate"]
@@ -290,7 +309,7 @@ def test_whatever_happens_every_row_ends_once(  # short ones whole, and long one
 
     options = BatchOptions(clock=workers.clock, stall_seconds=5, reports=False, cutting=CUT)
     with open_ledger(folder / "ledger") as ledger:
-        report = run_batch(rows, workers, ledger, choose=named, options=options, watcher=Listening())
+        report = run_batch(rows, workers, ledger, engine=NAMED, options=options, watcher=Listening())
         kept = ledger.entries()
     assert sorted(ended) == sorted(str(row.output) for row in rows)
     assert max(workers.attempts.values(), default=0) <= 4 + 20 + 2 * count
