@@ -26,6 +26,7 @@ from musetalk.batch.pool import ProcessPool
 from musetalk.batch.rows import Row
 from musetalk.batch.run import run_batch
 from musetalk.lipsync import LipSync
+from musetalk.progress import ProgressEvent
 
 _SAMPLE_SECONDS = 0.2
 # Nothing of one render may help the next, or costs would depend on who makes what.
@@ -83,9 +84,9 @@ class Recorded:
         """See `Executor`."""
         self.executor.end(worker, why)
 
-    def cancel(self) -> None:
+    def cancel(self, worker: str, task: str) -> None:
         """See `Executor`."""
-        self.executor.cancel()
+        self.executor.cancel(worker, task)
 
     def close(self) -> None:
         """See `Executor`."""
@@ -267,7 +268,7 @@ class _AtOnce:
     def end(self, worker: str, why: str) -> None:
         """See `Executor`; none is ever silent."""
 
-    def cancel(self) -> None:
+    def cancel(self, worker: str, task: str) -> None:
         """See `Executor`."""
 
     def close(self) -> None:
@@ -293,7 +294,7 @@ def measure_driver(count: int = 200) -> DriverCosts:
             began = time.process_time()
             run_batch(rows, _AtOnce(1000), ledger, engine=LipSync())
             each = (time.process_time() - began) / count
-    block, said = b"\0" * 2**24, pickle.dumps(Advanced("local-1", "a" * 64, 0.5))
+    block, said = b"\0" * 2**24, pickle.dumps(Advanced("local-1", "a" * 64, ProgressEvent("render", 50, 100)))
     digest = min(_seconds(lambda: hashlib.sha256(block).digest()) for _ in range(8)) / len(block)
     sign = min(_seconds(lambda: pickle.loads(said)) for _ in range(1000))  # noqa: S301 - of our own
     return DriverCosts(publish=each, ledger=statistics.median(waits), digest=digest, progress=2 * sign)

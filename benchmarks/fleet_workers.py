@@ -169,7 +169,7 @@ class SimulatedWorkers:
     def end(self, worker: str, why: str) -> None:
         """See `Executor`; none is ever silent."""
 
-    def cancel(self) -> None:
+    def cancel(self, worker: str, task: str) -> None:
         """See `Executor`; nobody stops a simulation."""
 
     def close(self) -> None:

@@ -1,14 +1,16 @@
-"""How a worker does one task, wherever it is: errors become words, progress a share, told now and then."""
+"""How a worker does one task, wherever it is: what it raises becomes an event, and its progress some, now and then."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from musetalk.batch.executor import Advanced, Done, Engine, Event, Failed, Task
 from musetalk.errors import MuseTalkError, OutOfMemoryError, one_line, write_error
-from musetalk.progress import CancelToken, ProgressEvent
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.utils.job_log import logged_as_of
 
 UNFORESEEN = "unforeseen"
 _TELL_SECONDS = 0.5
@@ -37,20 +39,32 @@ def do_task(
     Returns:
         Whether the worker is as good as before: after an error that nobody foresaw, a network or a device may not be.
     """
-    share = _Share(worker, task.id, tell, now)
+    progress = _Progress(worker, task, tell, now)
+    with logged_as_of(task.logged):
+        return _do(worker, task, engine, tell, cancel, progress.update)
+
+
+def _do(
+    worker: str,
+    task: Task,
+    engine: Engine,
+    tell: Callable[[Event], None],
+    cancel: CancelToken,
+    on_progress: ProgressCallback,
+) -> bool:
     try:
-        result = task.run(engine, share.update, cancel)
+        result = task.run(engine, on_progress, cancel)
     except MuseTalkError as error:
         if isinstance(error, OutOfMemoryError):
             engine.release()
-        tell(Failed(worker, task.id, error.kind, str(error)))
+        tell(_failed(worker, task, error))
         return True
     except MemoryError:
         engine.release()
-        tell(Failed(worker, task.id, OutOfMemoryError.kind, "there is not enough memory"))
+        tell(_failed(worker, task, OutOfMemoryError("there is not enough memory")))
         return True
     except OSError as error:
-        tell(Failed(worker, task.id, write_error(error).kind, one_line(error)))
+        tell(_failed(worker, task, write_error(error)(one_line(error))))
         return True
     except Exception as error:  # noqa: BLE001 - whatever a backend throws, the batch goes on
         _log.exception("task %s failed", task.id)
@@ -60,17 +74,28 @@ def do_task(
     return True
 
 
-class _Share:
-    """Tells, now and then, that a task goes on, and how far it is: of its frames, which take nearly all the time."""
+def _failed(worker: str, task: Task, error: MuseTalkError) -> Failed:
+    """Return an error for another process: without all that it came by, and of a class that is known there, too."""
+    known = next(each for each in type(error).__mro__ if each.__module__ == MuseTalkError.__module__)
+    told = known.__new__(known, *error.args)
+    vars(told).update(vars(error))
+    return Failed(worker, task.id, error.kind, str(error), told)
 
-    def __init__(self, worker: str, task: str, tell: Callable[[Event], None], now: Callable[[], float]) -> None:
-        self._worker, self._task, self._tell, self._now = worker, task, tell, now
-        self._share, self._told = 0.0, now()
+
+class _Progress:
+    """Tells how a task goes on: twice a second at most, but for what is rare and worth knowing."""
+
+    def __init__(self, worker: str, task: Task, tell: Callable[[Event], None], clock: Callable[[], float]) -> None:
+        self._worker, self._task, self._tell, self._clock = worker, task, tell, clock
+        self._told = clock()
+        self._last: tuple[str, int] | None = None
 
     def update(self, event: ProgressEvent) -> None:
         """Take an event of a render: of whichever stage, it is a sign of life."""
-        if event.stage == "render" and event.total:
-            self._share = min(1.0, (event.done + event.part) / event.total)
-        if (now := self._now()) >= self._told + _TELL_SECONDS:
-            self._told = now
-            self._tell(Advanced(self._worker, self._task, self._share))
+        if event.picture and not self._task.pictures:
+            event = replace(event, picture=b"")
+        now, stands = self._clock(), (event.stage, event.before)
+        if not event.note and not event.picture and stands == self._last and now < self._told + _TELL_SECONDS:
+            return
+        self._told, self._last = now, stands
+        self._tell(Advanced(self._worker, self._task.id, event))

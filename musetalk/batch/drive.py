@@ -327,7 +327,8 @@ class Driver:
 
     def _drain(self) -> None:
         """End what runs, and leave it to who goes on."""
-        self._executor.cancel()
+        for worker, running in self._running.items():
+            self._executor.cancel(worker, running.task)
         ends = self._clock.now() + _ENDING_SECONDS
         while self._running and self._clock.now() < ends:
             for event in self._executor.events(_LOOK_SECONDS):

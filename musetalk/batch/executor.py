@@ -1,21 +1,24 @@
-"""What does a batch's tasks: workers that take one at a time, on this machine or anywhere.
+"""What does tasks: workers that take one at a time, on this machine or anywhere.
 
-Who gets which task, what is tried again, and what counts as done, the driver alone decides (`drive.py`). So an executor
-only starts tasks on workers that are free, and says what became of them.
+Who gets which task, what is tried again, and what counts as done, whoever uses it decides: the driver of a batch
+(`drive.py`), or what hands on the jobs of a server (`musetalk/dispatch`). So an executor only starts tasks on workers
+that are free, and says what became of them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from musetalk.errors import AvatarError, MuseTalkError
 from musetalk.pipeline.engine import Renderer
 from musetalk.pipeline.report import RenderReport
-from musetalk.progress import CancelToken, ProgressCallback
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
+from musetalk.utils.job_log import LoggedJob
 
 
 class Parts(Protocol):
@@ -65,10 +68,14 @@ class Task(ABC):
     Done twice, it writes the same bytes.
 
     Attributes:
-        id: Tells it from all others of the batch, those that are done again too.
+        id: Tells it from all others of the executor, those that are done again too.
+        pictures: Whether somebody looks at its newest frames, which then come with its progress.
+        logged: For which job the worker logs while it does it.
     """
 
     id: str
+    pictures: bool = field(default=False, kw_only=True)
+    logged: LoggedJob = field(default=LoggedJob(), kw_only=True)
 
     @abstractmethod
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Any:  # noqa: ANN401
@@ -91,6 +98,34 @@ class RenderTask(Task):
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
         return engine.render(self.source, self.voice, self.out, self.settings, on_progress=on_progress, cancel=cancel)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakTask(Task):
+    """Let an avatar speak a voice to `out`, whose folder is there; returns the `RenderReport`.
+
+    Attributes:
+        avatar: The folder that it lies in.
+        avatar_id: What it has to be.
+        voice: What it speaks.
+        out: The file to make.
+        settings: What it should look like.
+    """
+
+    avatar: Path
+    avatar_id: str
+    voice: Path
+    out: Path
+    settings: RenderSettings
+
+    def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
+        """Do it."""
+        from musetalk.avatars.bundle import open_avatar  # noqa: PLC0415 - no other task needs it
+
+        avatar = open_avatar(self.avatar, cancel)
+        if avatar.id != self.avatar_id:
+            raise AvatarError(f"the avatar {avatar.name} was made anew meanwhile", "render once more")
+        return engine.speak(avatar, self.voice, self.out, self.settings, on_progress=on_progress, cancel=cancel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +180,19 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """A sign of life of a task, told at every stage, and how far it has come, from 0 to 1."""
+    """A sign of life of a task: what it tells of its progress, now and then."""
 
     worker: str
     task: str
-    share: float
+    event: ProgressEvent
+
+    @property
+    def share(self) -> float:
+        """How far it has come, from 0 to 1: of its frames, which take nearly all the time."""
+        event = self.event
+        if event.stage == "render" and event.total:
+            return min(1.0, (event.done + event.part) / event.total)
+        return float(event.stage == "finish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +213,14 @@ class Failed:
         task: Its id.
         kind: Of the error; see `MuseTalkError`. "unforeseen": it was no such error.
         said: The error, in words.
+        error: The error itself, or one of a class of this package's that it belongs to; None: it is none of those.
     """
 
     worker: str
     task: str
     kind: str
     said: str
+    error: MuseTalkError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +246,7 @@ Event: TypeAlias = Ready | Advanced | Done | Failed | Lost
 
 
 class Executor(Protocol):
-    """Workers of a batch. They come up by themselves: each says `Ready` once, and after each task that it survives."""
+    """Workers. They come up by themselves: each says `Ready` once, and after each task that it survives."""
 
     @property
     def workers(self) -> int:
@@ -223,8 +268,8 @@ class Executor(Protocol):
         """
         ...
 
-    def cancel(self) -> None:
-        """End all tasks within seconds; each says what became of it."""
+    def cancel(self, worker: str, task: str) -> None:
+        """Ask a worker to end a task within seconds, of which it says what became; once that has ended, nothing."""
         ...
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ class InProcess:
     def __init__(self, engine: Engine, *, patience: float = _PATIENCE_SECONDS) -> None:
         self._engine, self._patience = engine, patience
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._cancel = self._cancel_task = CancelToken()
+        self._cancel = CancelToken()
         self._thread: threading.Thread | None = None
         self._task = ""
         self._stuck = False
@@ -41,8 +41,8 @@ class InProcess:
 
     def start(self, worker: str, task: Task) -> None:
         """See `Executor`."""
-        self._task, self._cancel_task = task.id, CancelToken(self._cancel)
-        arguments = task, self._cancel_task
+        self._task, self._cancel = task.id, CancelToken()
+        arguments = task, self._cancel
         self._thread = threading.Thread(target=self._do, args=arguments, name="batch-task", daemon=True)
         self._thread.start()
 
@@ -53,7 +53,7 @@ class InProcess:
 
     def end(self, worker: str, why: str) -> None:
         """See `Executor`. Nobody can end a thread: it is asked to, and given up where it does not listen."""
-        self._cancel_task.cancel()
+        self._cancel.cancel()
         if self._thread is not None:
             self._thread.join(self._patience)
             self._stuck = self._thread.is_alive()
@@ -66,9 +66,10 @@ class InProcess:
         """See `Executor`."""
         return taken(self._events, timeout)
 
-    def cancel(self) -> None:
+    def cancel(self, worker: str, task: str) -> None:
         """See `Executor`."""
-        self._cancel.cancel()
+        if task == self._task:
+            self._cancel.cancel()
 
     def close(self) -> None:
         """See `Executor`; a render ends within two seconds, one that was given up with the process."""

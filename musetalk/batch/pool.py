@@ -18,7 +18,8 @@ from typing import IO
 import musetalk
 from musetalk.batch.events import taken
 from musetalk.batch.executor import Done, EngineFactory, Event, Failed, Lost, Ready, Task
-from musetalk.batch.worker import CANCEL
+from musetalk.batch.orders import Cancel, Setup
+from musetalk.utils.log_lines import logs_json
 
 _ENDING_SECONDS = 5.0
 MOST_STILLBORN = 3  # workers of one name in a row that never were ready
@@ -106,12 +107,12 @@ class ProcessPool:
             _kill(running.process)
             self._lose(running, why)
 
-    def cancel(self) -> None:
+    def cancel(self, worker: str, task: str) -> None:
         """See `Executor`."""
         with self._lock:
-            running = list(self._running.values())
-        for each in running:
-            self._send(each, CANCEL)
+            running = self._running.get(worker)
+        if running is not None:
+            self._send(running, Cancel(task))
 
     def close(self) -> None:
         """See `Executor`."""
@@ -145,7 +146,7 @@ class ProcessPool:
             running = self._running[name] = _Process(name, process)
             running.reader = threading.Thread(target=self._read, args=(running,), name=f"batch-{name}", daemon=True)
             running.reader.start()
-        self._send(running, (name, self._factory))
+        self._send(running, Setup(name, self._factory, "json" if logs_json() else "text"))
 
     def _send(self, running: _Process, order: object) -> None:
         with running.sending, suppress(OSError, ValueError):  # it died, which its reader finds

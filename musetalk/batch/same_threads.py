@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from musetalk.batch.executor import Parts
 from musetalk.lipsync import LipSync
@@ -10,6 +11,9 @@ from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.resume.types import ResumeOptions
 from musetalk.settings import RenderSettings
+
+if TYPE_CHECKING:
+    from musetalk.avatars.bundle import Avatar
 
 
 class SameThreads:
@@ -36,6 +40,21 @@ class SameThreads:
         """See `LipSync.render`."""
         return self._engine.render(
             video, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=self._options
+        )
+
+    def speak(
+        self,
+        avatar: Avatar,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """See `LipSync.speak`."""
+        return self._engine.speak(
+            avatar, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=self._options
         )
 
     def parts(self, video: Path, voice: Path, out: Path, settings: RenderSettings | None = None) -> Parts:

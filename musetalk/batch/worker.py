@@ -19,22 +19,27 @@ import psutil
 
 from musetalk.batch.doing import UNFORESEEN, do_task
 from musetalk.batch.executor import Done, EngineFactory, Event, Failed, Ready, Task
+from musetalk.batch.orders import Cancel, Setup
+from musetalk.batch.tokens import TaskTokens
 from musetalk.errors import one_line
-from musetalk.progress import CancelToken
-
-CANCEL = "cancel"  # the order that is no task
+from musetalk.utils.log_lines import LogFormat, log_foreign_lines, set_up_log
 
 
 def main() -> None:
     """Do tasks until the parent ends."""
     orders, told = _taken_over()
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):  # which may be sent to all processes: the parent tells what to do
         signal.signal(number, signal.SIG_IGN)
-    name: str
-    factory: EngineFactory
-    name, factory = pickle.load(orders)  # noqa: S301 - of the parent
-    _Worker(name, factory, orders, told).run()
+    setup: Setup = pickle.load(orders)  # noqa: S301 - of the parent
+    _set_up_log(setup.log)
+    _Worker(setup.name, setup.factory, orders, told).run()
+
+
+def _set_up_log(form: LogFormat) -> None:
+    """Log what is wrong; what a render warns of is in its report. In JSON, all that is written to stderr."""
+    set_up_log(logging.WARNING if form == "json" else logging.ERROR, form)
+    if form == "json":
+        log_foreign_lines()
 
 
 def _taken_over() -> tuple[BinaryIO, BinaryIO]:
@@ -51,7 +56,7 @@ class _Worker:
     def __init__(self, name: str, factory: EngineFactory, orders: BinaryIO, told: BinaryIO) -> None:
         self._name, self._factory, self._orders, self._told = name, factory, orders, told
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        self._cancel = CancelToken()
+        self._tokens = TaskTokens()
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -61,15 +66,16 @@ class _Worker:
         while sound:
             self._tell(Ready(self._name))
             task = self._tasks.get()
-            sound = do_task(self._name, task, engine, self._tell, self._cancel)
+            sound = do_task(self._name, task, engine, self._tell, self._tokens.of(task.id))
+            self._tokens.forget(task.id)
         _end()  # another one takes its place
 
     def _listen(self) -> None:
         try:
             while True:
                 order = pickle.load(self._orders)  # noqa: S301 - of the parent
-                if order == CANCEL:
-                    self._cancel.cancel()
+                if isinstance(order, Cancel):
+                    self._tokens.cancel(order.task)
                 else:
                     self._tasks.put(order)
         except (EOFError, OSError, pickle.UnpicklingError):

@@ -32,6 +32,19 @@ class Renderer(Protocol):
         """Render; see `LipSync.render`."""
         ...
 
+    def speak(
+        self,
+        avatar: Avatar,
+        voice: Path,
+        out: Path,
+        settings: RenderSettings | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """Let an avatar speak; see `LipSync.speak`."""
+        ...
+
     def release(self) -> None:
         """Free the memory of what is loaded; see `LipSync.release`."""
         ...
@@ -50,19 +63,6 @@ class Engine(Renderer, Protocol):
 
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         """Return how many seconds a voice lasts; refuses, in a moment, what is none."""
-        ...
-
-    def speak(
-        self,
-        avatar: Avatar,
-        voice: Path,
-        out: Path,
-        settings: RenderSettings | None = None,
-        *,
-        on_progress: ProgressCallback | None = None,
-        cancel: CancelToken | None = None,
-    ) -> RenderReport:
-        """Let an avatar speak; see `LipSync.speak`."""
         ...
 
 

@@ -41,7 +41,14 @@ def logged_for(job_id: str, names: Iterable[str] = ()) -> Iterator[None]:
     """Inside the `with` block, what this thread logs is of that job, and does not hold these names of its owner's."""
     longest_first = sorted(filter(None, names), key=len, reverse=True)
     private = "|".join(map(re.escape, longest_first))
-    token = _job.set(LoggedJob(job_id, re.compile(rf"(?<!\w)(?:{private})(?!\w)") if private else None))
+    with logged_as_of(LoggedJob(job_id, re.compile(rf"(?<!\w)(?:{private})(?!\w)") if private else None)):
+        yield
+
+
+@contextmanager
+def logged_as_of(job: LoggedJob) -> Iterator[None]:
+    """Inside the `with` block, this thread logs for a job that another one, or another process, works for."""
+    token = _job.set(job)
     try:
         yield
     finally:
@@ -58,10 +65,7 @@ def carried(work: Callable[_P, _T]) -> Callable[_P, _T]:
     job = _job.get()
 
     def carry(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        token = _job.set(job)
-        try:
+        with logged_as_of(job):
             return work(*args, **kwargs)
-        finally:
-            _job.reset(token)
 
     return carry

@@ -16,7 +16,7 @@ from musetalk.batch.rows import Row
 from musetalk.batch.watch import Clock
 from musetalk.errors import FaceError, OutOfMemoryError
 from musetalk.pipeline.report import RenderReport
-from musetalk.progress import CancelToken, ProgressCallback
+from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 from tests.helpers.reports import some_report
 from tests.helpers.waiting import until
@@ -119,7 +119,7 @@ class ToldWorkers:
         if fate == "silent":
             self._silent[worker] = task.id
         elif fate == "slow":
-            moments = repeat(Advanced(worker, task.id, 0.0), 1000)
+            moments = repeat(Advanced(worker, task.id, ProgressEvent("render", 0, 1)), 1000)
             self._slow.append(chain(moments, self._end(worker, task, "done")))
         else:
             self._events += self._end(worker, task, fate)
@@ -165,7 +165,7 @@ class ToldWorkers:
         self._busy.remove(worker)
         self._events += [Lost(worker, self._silent.pop(worker), why, replaced=True), self._ready(worker)]
 
-    def cancel(self) -> None:
+    def cancel(self, worker: str, task: str) -> None:
         """Nothing runs on."""
 
     def close(self) -> None:

@@ -184,11 +184,12 @@ class RayPool:
             if there is not None:  # else it has gone just now, which was told
                 self._lose(there, why, blamed=True)
 
-    def cancel(self) -> None:
+    def cancel(self, worker: str, task: str) -> None:
         """See `Executor`."""
         with self._lock:
-            for worker in self._workers.values():
-                self._call(_Call(worker, "cancel"))
+            there = self._workers.get(worker)
+            if there is not None:
+                self._call(_Call(there, "cancel", (task,)))
 
     def close(self) -> None:
         """See `Executor`."""

@@ -22,8 +22,10 @@ import psutil
 import musetalk
 from musetalk.batch.doing import do_task
 from musetalk.batch.executor import EngineFactory, Event, Ready, Task
+from musetalk.batch.tokens import TaskTokens
 from musetalk.errors import one_line
 from musetalk.progress import CancelToken
+from musetalk.utils.log_lines import set_up_log
 
 _UNSEEN_SECONDS = 5.0  # after which what a shared disk does not show will not come
 _LOOK_SECONDS = 0.25
@@ -70,10 +72,11 @@ class RayWorker:
         self._name, self._factory = name, factory
         self._tasks: queue.SimpleQueue[tuple[Task, tuple[str, ...]]] = queue.SimpleQueue()
         self._started = set[str]()
-        self._cancel = CancelToken()
+        self._tokens = TaskTokens()
         self._news = threading.Condition()
         self._told: list[Told] = []
         self._first = 0  # number of the first event of `_told`
+        set_up_log(logging.ERROR, "text")  # of Ray's, for its machine
         with contextlib.suppress(OSError):  # whether its files are there is seen with each task
             os.chdir(folder)
         threading.Thread(target=self._work, name="work", daemon=True).start()
@@ -106,9 +109,9 @@ class RayWorker:
             self._news.wait_for(lambda: bool(self._told), seconds)
             return list(self._told)
 
-    def cancel(self) -> None:
-        """End the task, and all that come."""
-        self._cancel.cancel()
+    def cancel(self, task: str) -> None:
+        """End a task, also one that is yet to come: calls may overtake each other."""
+        self._tokens.cancel(task)
 
     def end(self) -> None:
         """End this process and its children now."""
@@ -133,11 +136,13 @@ class RayWorker:
                 self._tell(Leaving(self._name))
                 return
             task, wanted = order
-            missing = self._missing(wanted)
+            cancel = self._tokens.of(task.id)
+            missing = self._missing(wanted, cancel)
             if missing is not None:
                 self._tell(Unseen(self._name, task.id, missing))
                 return
-            sound = do_task(self._name, task, engine, self._tell, self._cancel)
+            sound = do_task(self._name, task, engine, self._tell, cancel)
+            self._tokens.forget(task.id)
         self._tell(Broken(self._name, "after what nobody foresaw it is made anew"))
 
     def _next(self) -> tuple[Task, tuple[str, ...]] | None:
@@ -152,12 +157,12 @@ class RayWorker:
                 if is_leaving():
                     return None
 
-    def _missing(self, wanted: tuple[str, ...]) -> str | None:
+    def _missing(self, wanted: tuple[str, ...], cancel: CancelToken) -> str | None:
         """Return a path that is not here, and does not come; None: all are."""
         until = time.monotonic() + _UNSEEN_SECONDS
         for path in wanted:
             while not Path(path).exists():
-                if time.monotonic() > until or self._cancel.cancelled:
+                if time.monotonic() > until or cancel.cancelled:
                     return path
                 time.sleep(_LOOK_SECONDS)
         return None

@@ -15,6 +15,7 @@ from musetalk.batch.opening import open_ledger
 from musetalk.batch.pool import MOST_STILLBORN, ProcessPool
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.run import BatchOptions, run_batch
+from musetalk.errors import Cancelled
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.helpers.batches import NAMED, TextEngine, some_rows, stillborn_engine, text_engine
@@ -98,14 +99,19 @@ def test_workers_that_never_come_up_are_given_up() -> None:
 
 
 @pytest.mark.parametrize("where", ["process", "here"])
-def test_cancelling_ends_what_runs(tmp_path: Path, where: str) -> None:
+def test_cancelling_ends_one_task_and_no_other(tmp_path: Path, where: str) -> None:
     with InProcess(TextEngine()) if where == "here" else ProcessPool(1, text_engine) as executor:
         [ready] = until(executor, is_ready)
         executor.start(ready.worker, task(tmp_path, "endless"))
-        executor.cancel()
+        executor.cancel(ready.worker, "key-0")
         failed, *_ = until(executor, is_ready)
+        executor.cancel(ready.worker, "key-0")
+        executor.start(ready.worker, task(tmp_path, "anna", 1))
+        done, *_ = until(executor, is_ready)
     assert isinstance(failed, Failed)
+    assert isinstance(failed.error, Cancelled)
     assert failed.kind == "cancelled"
+    assert isinstance(done, Done)
 
 
 def test_in_this_process_what_listens_can_be_ended_and_what_does_not_is_given_up(tmp_path: Path) -> None:
