@@ -117,7 +117,12 @@ class Rendering:
             parts, identity = self._parts_of(wanted, settings, preflight, run)
             with (
                 open_part_folder(
-                    wanted.place, parts, identity, shared=wanted.numbers is not None, fresh=wanted.resume.fresh
+                    wanted.place,
+                    parts,
+                    identity,
+                    shared=wanted.numbers is not None,
+                    fresh=wanted.resume.fresh,
+                    keep=wanted.resume.keep,
                 ) as kept,
                 self._loader.turn(settings, run, findings),
             ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ class SameThreads:
     """
 
     def __init__(self, engine: LipSync, threads: int) -> None:
-        self._engine, self._options = engine, ResumeOptions(encoder_threads=threads)
+        self._engine, self._threads = engine, threads
+        self._options = ResumeOptions(encoder_threads=threads)
 
     def render(
         self,
@@ -36,11 +38,11 @@ class SameThreads:
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         """See `LipSync.render`."""
-        return self._engine.render(
-            video, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=self._options
-        )
+        options = replace(resume or self._options, encoder_threads=self._threads)
+        return self._engine.render(video, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=options)
 
     def speak(
         self,

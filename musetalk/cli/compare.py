@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musetalk.cli.options import FAILED, cancel_on_signal
+from musetalk.cli.options import FAILED, FRESH_HELP, cancel_on_signal
 from musetalk.cli.setting_options import with_settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def compare(
     voice: Annotated[Path, typer.Argument(help="Any audio or video file with the voice.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     backends: Annotated[str, typer.Option(help="Two or more, with commas: musetalk-v15,latentsync-1.5.")],
+    fresh: Annotated[bool, typer.Option("--fresh", help=FRESH_HELP)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     settings: dict[str, Any],
 ) -> None:
@@ -39,7 +40,9 @@ def compare(
     names = [name.strip() for name in backends.split(",") if name.strip()]
     engine = LipSync(own_process=True)
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
-        comparison = compare_backends(engine, video, voice, out, names, chosen, on_progress=show, cancel=cancel)
+        comparison = compare_backends(
+            engine, video, voice, out, names, chosen, on_progress=show, cancel=cancel, fresh=fresh
+        )
     notices = {part.backend: engine.registry.get(part.backend).notice for part in comparison.parts}
     _print(comparison, out, (f"{name}: {notice}" for name, notice in notices.items() if notice))
     if any(part.error for part in comparison.parts):

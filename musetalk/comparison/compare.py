@@ -15,6 +15,8 @@ from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.resume.part_folder import discard_parts
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import AUTO, EncoderSettings, InputSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import put_in_place, readable, remove_file, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
@@ -35,10 +37,12 @@ def compare(
     side_by_side: str = SIDE_BY_SIDE,
     source_in_step: str = "",
     named: Callable[[str], str] = str,
+    fresh: bool = False,
 ) -> Comparison:
     """Render with each backend, measure the results, and show them together.
 
-    Faces are looked for once: every render reads the same plan. A backend that fails does not stop the others.
+    Faces are looked for once: every render reads the same plan. A backend that fails does not stop the others. What
+    every backend has made is kept in the folder until all of it is there: a comparison that was stopped goes on.
 
     Args:
         engine: What renders.
@@ -54,6 +58,7 @@ def compare(
         side_by_side: What the video that shows all results is called.
         source_in_step: What a video is called that shows the source as the results do; empty: none.
         named: From backends' names to what they are called where this is shown.
+        fresh: Whether what a comparison that was stopped left is removed, and all of it made anew.
 
     Raises:
         MuseTalkError: It cannot be done; nothing is written.
@@ -70,7 +75,8 @@ def compare(
         for number, backend in enumerate(backends, 1):
             told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
             chosen, out = shared.with_backend(backend), work / f"{backend}.mp4"
-            made.append(_render(engine, video, voice, out, chosen, told, cancel))
+            resume = ResumeOptions(fresh=fresh, beside=folder / out.name, keep=True)
+            made.append(_render(engine, video, voice, out, chosen, resume, told, cancel))
         parts = [_as_given(each, backend, own, work, folder) for each, backend in zip(made, backends, strict=True)]
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
@@ -81,6 +87,8 @@ def compare(
         comparison.save(work / COMPARISON)
         cancel.check()
         _move(work, folder, _names(backends, shown))
+        for backend in backends:
+            discard_parts(folder / f"{backend}.mp4")
         return comparison
 
 
@@ -161,12 +169,19 @@ def _names(backends: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
 
 
 def _render(
-    engine: Engine, video: Path, voice: Path, out: Path, settings: RenderSettings, told: _Told, cancel: CancelToken
+    engine: Engine,
+    video: Path,
+    voice: Path,
+    out: Path,
+    settings: RenderSettings,
+    resume: ResumeOptions,
+    told: _Told,
+    cancel: CancelToken,
 ) -> RenderReport | MuseTalkError:
     """Let one backend render, or return why it cannot; afterwards its memory is free for the next."""
     cancel.check()
     try:
-        return engine.render(video, voice, out, settings, on_progress=told.tell, cancel=cancel)
+        return engine.render(video, voice, out, settings, on_progress=told.tell, cancel=cancel, resume=resume)
     except Cancelled:
         raise
     except MuseTalkError as error:

@@ -14,6 +14,7 @@ from musetalk.settings import Limits, RenderSettings
 
 if TYPE_CHECKING:
     from musetalk.avatars.bundle import Avatar
+    from musetalk.resume.types import ResumeOptions
 
 
 class Renderer(Protocol):
@@ -28,6 +29,7 @@ class Renderer(Protocol):
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         """Render; see `LipSync.render`."""
         ...

@@ -225,7 +225,13 @@ def parts_of(out: Path, identity: Identity, frames: int, length: int) -> RenderP
 
 @contextmanager
 def open_part_folder(
-    out: Path, parts: RenderParts, identity: Identity, *, shared: bool = False, fresh: bool = False
+    out: Path,
+    parts: RenderParts,
+    identity: Identity,
+    *,
+    shared: bool = False,
+    fresh: bool = False,
+    keep: bool = False,
 ) -> Iterator[PartFolder]:
     """Open the folder of a render's parts, which is held for as long as the `with` block runs.
 
@@ -238,6 +244,7 @@ def open_part_folder(
         identity: What is rendered.
         shared: Whether others may add parts at the same time.
         fresh: Whether what is there is removed.
+        keep: Whether it stays where the render was finished.
 
     Raises:
         OutputError: Somebody else makes this output right now, or the folder cannot be made.
@@ -246,12 +253,19 @@ def open_part_folder(
     with ExitStack() as stack:
         lock = _hold(out, parts.folder, shared=shared)
         kept = PartFolder(parts, identity.facts, shared=shared)
-        stack.callback(_let_go, out, kept, lock)
+        stack.callback(_let_go, out, kept, lock, keep=keep)
         _say_holder(out, parts.folder)  # first, so that of two who begin at the same moment one at least sees the other
         _refuse_others(out, parts.folder)
         if not shared:
             kept.tidy(fresh=fresh)
         yield kept
+
+
+def discard_parts(out: Path, spare: Path | None = None) -> None:
+    """Remove the folders of an output's parts, but those that somebody holds, and the one to spare."""
+    for folder in _others(out, spare):
+        if _unheld(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep_parts(parent: Path, now: float | None = None) -> None:
@@ -324,7 +338,7 @@ def _taken(out: Path, folder: Path) -> OutputError:
     return OutputError(f'"{out.name}" is being made by {by}', "wait until that is done, or stop it", path=out)
 
 
-def _others(out: Path, own: Path) -> Iterator[Path]:
+def _others(out: Path, own: Path | None) -> Iterator[Path]:
     """Yield the folders of other renders of the same output."""
     for folder in _folders(out.parent):
         held = _read_json(folder / _HOLDER)
@@ -349,12 +363,12 @@ def _refuse_others(out: Path, own: Path) -> None:
             os.close(lock)
 
 
-def _let_go(out: Path, kept: PartFolder, lock: int | None) -> None:
+def _let_go(out: Path, kept: PartFolder, lock: int | None, *, keep: bool) -> None:
     """Unlock a folder; it goes where the render is finished, or where there is nothing in it to go on with."""
     if kept.finished:
-        for folder in (kept.folder, *_others(out, kept.folder)):
-            if folder == kept.folder or _unheld(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+        discard_parts(out, spare=kept.folder)
+        if not keep:
+            shutil.rmtree(kept.folder, ignore_errors=True)
     if lock is not None:
         os.close(lock)
     alone = lock is not None or not kept.shared  # where nothing can be locked, others may be at it

@@ -23,12 +23,15 @@ class ResumeOptions:
             render, it is to be the same on all; None: as many as fit this one.
         beside: The file for which the output is made, where it is made in a temporary folder: the parts lie beside that
             one, and stay. None: it is the output.
+        keep: Whether the parts stay once the output is there, until `discard_parts`: of several outputs that are of use
+            together only.
     """
 
     fresh: bool = False
     part_frames: int = PART_FRAMES
     encoder_threads: int | None = None
     beside: Path | None = None
+    keep: bool = False
 
     @property
     def threads(self) -> int:

@@ -21,6 +21,7 @@ from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import Limits, RenderSettings
 from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.reports import some_report
@@ -63,6 +64,7 @@ class Engine:
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         assert settings is not None
         assert on_progress is not None

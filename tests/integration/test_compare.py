@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from musetalk.comparison.compare import compare
+from musetalk.errors import Cancelled
 from musetalk.lipsync import LipSync
+from musetalk.progress import CancelToken, ProgressEvent
 from tests.helpers.command import musetalk as command
 from tests.helpers.film import FACE, FILM, settings
 from tests.helpers.media import decode, stream_seconds
@@ -64,6 +66,33 @@ def test_faces_are_looked_for_once_and_results_are_those_of_a_render(
     alone = engine.render(film, words, tmp_path / "alone.mp4", chosen)
     assert alone.measures is None
     assert np.array_equal(decode(tmp_path / "alone.mp4"), decode(tmp_path / "out" / "musetalk-v15.mp4"))
+
+
+def test_one_that_was_stopped_goes_on_with_what_its_backends_had_made(
+    film: Path, words: Path, bare_models: Path, tmp_path: Path
+) -> None:
+    engine, chosen, names = LipSync(), settings(bare_models), ["preview", "musetalk-v15"]
+    cancel = CancelToken()
+
+    def stop_the_second(event: ProgressEvent) -> None:
+        if event.turn == 1 and event.stage == "render":
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        compare(engine, film, words, tmp_path / "out", names, chosen, on_progress=stop_the_second, cancel=cancel)
+    assert all(path.name.startswith(".musetalk-parts-") for path in (tmp_path / "out").iterdir())
+    made = compare(engine, film, words, tmp_path / "out", names, chosen)
+    whole = compare(engine, film, words, tmp_path / "whole", names, chosen)
+    [(_, first), (_, second)] = made.rendered
+    assert first.resumed is not None
+    assert (first.resumed.taken_over, first.resumed.made) == (1, 0)
+    assert second.resumed is None
+    assert [report.measures for _, report in made.rendered] == [report.measures for _, report in whole.rendered]
+    for name in (*(f"{name}.mp4" for name in names), "side-by-side.mp4"):
+        assert np.array_equal(decode(tmp_path / "out" / name), decode(tmp_path / "whole" / name))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        path.name for path in (tmp_path / "whole").iterdir()
+    }
 
 
 def test_a_result_that_is_another_backends_says_so(film: Path, words: Path, bare_models: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import Limits, RenderSettings
 from tests.helpers.compared import FRAMES, SETTINGS, finished, report_of
 from tests.helpers.errors import raises_kind
@@ -74,6 +75,7 @@ class Engine:
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         assert settings is not None
         assert settings.coords_dir is not None
