@@ -60,9 +60,10 @@ RUN python -m compileall -q hybrid musetalk
 ENTRYPOINT ["python", "-m", "musetalk.live"]
 CMD ["--host", "0.0.0.0", "--port", "7860", "--models-dir", "/models"]
 
-# All machines of a cluster have the same Ray, so its version is fixed like those of the lock file.
+# All machines of a cluster have the same Ray, so its version is fixed like those of the lock file; that of s3fs follows
+# from fsspec's there.
 FROM cuda-packages AS cluster-packages
-RUN pip install --constraint requirements.lock "ray[client]==2.60.0"
+RUN pip install --constraint requirements.lock "ray[client]==2.60.0" s3fs
 
 # Started anywhere, also by Ray, whose workers begin in folders of their own.
 FROM cluster-packages AS cluster

@@ -40,6 +40,7 @@ from musetalk.lipsync import LipSync
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
+from musetalk.storage.locations import on_disk
 
 SIZE, FPS, CLIP_SECONDS, SOURCES = (128, 128), "25", 0.5, 5
 LONGER_SECONDS = 2.0  # where workers are compared: of less the driver has a share that no real clip has
@@ -187,7 +188,7 @@ def digests(video: Path) -> tuple[int, str]:
 def alone(row: Row, folder: Path) -> tuple[int, str]:
     """Render a row in this process; returns its `digests`."""
     out = folder / f"alone-{row.output.name}"
-    LipSync().render(row.source, row.voice, out, RenderSettings.parse(dict(row.settings)))
+    LipSync().render(on_disk(row.source), on_disk(row.voice), out, RenderSettings.parse(dict(row.settings)))
     return digests(out)
 
 
@@ -218,7 +219,7 @@ def trouble(machines: Machines, folder: Path, count: int) -> tuple[str, bool]:
     seconds = time.monotonic() - began
     good = [row for row in rows if row.source.name != POISON]
     frames = round(CLIP_SECONDS * float(FPS))
-    made = {row.output: digests(row.output) for row in good if row.output.exists()}
+    made = {path: digests(path) for row in good if (path := on_disk(row.output)).exists()}
     checks = {
         f"outputs that are there, of {count}": (len(made), count),
         f"of these with all their {frames} frames, give or take one": (
@@ -229,7 +230,7 @@ def trouble(machines: Machines, folder: Path, count: int) -> tuple[str, bool]:
         "renders that workers finished, by the report": (sum(each.renders for each in report.workers.values()), count),
         "rows set aside (the poisoned one)": (report.counts["set_aside"], 1),
         f"of {ALONE} clips, those that are the same rendered alone, frames and sound": (
-            sum(alone(row, folder) == made.get(row.output) for row in good[:: max(1, count // ALONE)][:ALONE]),
+            sum(alone(row, folder) == made.get(on_disk(row.output)) for row in good[:: max(1, count // ALONE)][:ALONE]),
             ALONE,
         ),
         "machines that rendered: two, and one that came later": (
@@ -264,7 +265,7 @@ def long_clip(machines: Machines, folder: Path, seconds: float) -> tuple[str, bo
     row = Row("long", source, make_voice(folder / "long.wav", seconds=seconds), folder / "out/long.mp4", SETTINGS)
     cutting = Cutting(voice_bytes=0, frames=250)
     report = batch([row], folder, render_engine_alike(), options=BatchOptions(cutting=cutting))
-    (frames, made), (_, single) = digests(row.output), alone(row, folder)
+    (frames, made), (_, single) = digests(on_disk(row.output)), alone(row, folder)
     pieces = {name: share.pieces for name, share in report.workers.items()}
     same = made == single and min(pieces.values()) > 0 and len(pieces) == 2
     told = " and ".join(f"{count} by {name}" for name, count in pieces.items())

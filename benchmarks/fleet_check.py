@@ -27,6 +27,7 @@ from musetalk.batch.rows import Row
 from musetalk.batch.run import run_batch
 from musetalk.lipsync import LipSync
 from musetalk.progress import ProgressEvent
+from musetalk.storage.locations import on_disk
 
 _SAMPLE_SECONDS = 0.2
 # Nothing of one render may help the next, or costs would depend on who makes what.
@@ -257,7 +258,7 @@ class _AtOnce:
     def start(self, worker: str, task: Task) -> None:
         """See `Executor`."""
         assert isinstance(task, RenderTask)  # noqa: S101 - voices are short
-        task.out.write_bytes(self._made)
+        on_disk(task.out).write_bytes(self._made)
         self._events += [Done(worker, task.id, report_of(task, Clip(0, 0, 1.0))), Ready(worker)]
 
     def events(self, timeout: float) -> list[Event]:

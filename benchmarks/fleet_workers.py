@@ -15,6 +15,7 @@ from benchmarks.fleet_usage import Parts, Usage, frames_of, report_of
 from musetalk.batch.executor import Done, Event, Failed, LookTask, Lost, PartsTask, Ready, RenderTask, Task
 from musetalk.errors import FaceError, OutOfMemoryError
 from musetalk.pipeline.report import RenderReport
+from musetalk.storage.locations import on_disk
 
 _ROUNDING = 1e-6  # seconds
 AnyTask: TypeAlias = LookTask | PartsTask | RenderTask
@@ -308,7 +309,7 @@ class SimulatedWorkers:
         clip = self._clips[int(task.voice.stem)]
         result = report_of(task, clip) if isinstance(task, RenderTask) else Parts(clip.frames)
         if isinstance(task, RenderTask):
-            task.out.write_bytes(b"whole")
+            on_disk(task.out).write_bytes(b"whole")
         self._happened += [Done(worker.name, task.id, result), Ready(worker.name)]
 
     def _refuse(self, worker: _Worker) -> None:

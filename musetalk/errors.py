@@ -269,6 +269,18 @@ class DiskSpaceError(OutputError):
     kind = "disk_space"
 
 
+class StorageError(MuseTalkError):
+    """A store of objects says no, or is not set up; nor will it be otherwise by itself."""
+
+    kind = "storage"
+
+
+class StorageUnreachableError(StorageError):
+    """A store of objects cannot be reached, or is too busy: later it may."""
+
+    kind = "storage_unreachable"
+
+
 class LiveError(MuseTalkError):
     """A live session cannot be had, or not go on."""
 

@@ -23,6 +23,7 @@ _UNUSED = (
     "live",
     "plugins",
     "presenter",
+    "storage",
     "tts",
     "weights",
     "webui",

@@ -8,9 +8,13 @@ from typing import Protocol
 
 from musetalk.batch.opening import report_beside
 from musetalk.batch.rows import Row, settings_of
-from musetalk.errors import MuseTalkError
+from musetalk.errors import MuseTalkError, OutputError
 from musetalk.pipeline.file_uses import FileUse, FileUses, input_files, output_files
 from musetalk.settings import RenderSettings
+from musetalk.storage.locations import ObjectUrl
+from musetalk.storage.store import store_of
+
+_NO_FILE = Path("/nonexistent/object")
 
 
 class Inputs(Protocol):
@@ -44,17 +48,50 @@ def check_rows(rows: Sequence[Row], engine: Inputs, beside: FileUses, *, reports
         if said not in parsed:
             parsed[said] = found = settings_of(row)
             if isinstance(found, RenderSettings):  # weights and the like, which are the same for all of these
-                _add(reads, engine.inputs(row.source, row.voice, found).of(row.name).reads)
+                _add(reads, _reads(engine.inputs(*_files(row), found), row))
         settings = parsed[said]
         if not isinstance(settings, RenderSettings):
             continue
-        _add(reads, input_files(row.source, row.voice).of(row.name).reads)
-        debug, coords = settings.debug_dir, settings.coords_in(row.output.parent)
-        uses = output_files(row.output, debug, coords)
-        if reports:
-            uses = uses.writing(report_beside(row.output), "the report")
-        writes |= dict.fromkeys(uses.of(row.name).writes)
+        _add(reads, _reads(input_files(*_files(row)), row))
+        writes |= dict.fromkeys(_writes(row, settings, reports=reports).of(row.name).writes)
     FileUses(tuple(reads.values()), tuple(writes)).present().check_conflicts()
+    check_stores(rows)
+
+
+def check_stores(rows: Iterable[Row]) -> None:
+    """Make sure that what reaches the stores of rows is there; nothing is asked of them.
+
+    Raises:
+        PackageError: It is not.
+    """
+    urls = (each for row in rows for each in (row.source, row.voice, row.output) if isinstance(each, ObjectUrl))
+    for url in {url.scheme: url for url in urls}.values():
+        store_of(url)
+
+
+def _files(row: Row) -> tuple[Path, Path]:
+    """Return the files that a row reads; in place of an object, a file that there is not."""
+    source, voice = (path if isinstance(path, Path) else _NO_FILE for path in (row.source, row.voice))
+    return source, voice
+
+
+def _reads(uses: FileUses, row: Row) -> list[FileUse]:
+    return [use for use in uses.of(row.name).reads if use.path != _NO_FILE]
+
+
+def _writes(row: Row, settings: RenderSettings, *, reports: bool) -> FileUses:
+    """Return the files that a row writes; an object, and its report, are none.
+
+    Raises:
+        OutputError: It keeps what it finds beside its output, which has no folder.
+    """
+    if isinstance(row.output, Path):
+        uses = output_files(row.output, settings.debug_dir, settings.coords_in(row.output.parent))
+        return uses.writing(report_beside(row.output), "the report") if reports else uses
+    if settings.use_saved_coords and settings.coords_dir is None:
+        raise OutputError(f"{row.name} keeps what it finds beside its output, a URL", "name a folder: coords_dir")
+    beside = output_files(Path(row.output.name), settings.debug_dir, settings.coords_in(Path()))
+    return FileUses(writes=tuple(use for use in beside.writes if use.path != Path(row.output.name)))
 
 
 def _add(reads: dict[Path, FileUse], uses: Iterable[FileUse]) -> None:

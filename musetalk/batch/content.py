@@ -15,6 +15,8 @@ from musetalk.errors import PATH, MediaError, one_line
 from musetalk.progress import CancelToken
 from musetalk.resume.identity import weight_facts
 from musetalk.settings import RenderSettings
+from musetalk.storage.locations import Location, ObjectUrl
+from musetalk.storage.store import identity_of, no_object, store_of
 from musetalk.utils.files import readable
 
 _BLOCK = 2**20
@@ -43,12 +45,12 @@ class FileFacts:
 class DigestStore(Protocol):
     """Where digests are kept, so that no file is read again that has not changed."""
 
-    def digest_of(self, path: Path, facts: FileFacts) -> str | None:
+    def digest_of(self, path: Location, facts: FileFacts) -> str | None:
         """Return a file's digest, if it is known."""
         ...
 
-    def keep_digests(self, known: Sequence[tuple[Path, FileFacts, str]]) -> None:
-        """Keep digests of files."""
+    def keep_digests(self, known: Sequence[tuple[Location, FileFacts, str]]) -> None:
+        """Keep digests of files, and of objects what stands for them."""
         ...
 
 
@@ -63,8 +65,8 @@ class Digests:
     def __init__(self, store: DigestStore, cancel: CancelToken | None = None) -> None:
         self._store = store
         self._cancel = cancel or CancelToken()
-        self._known: dict[Path, str | MediaError] = {}
-        self._read: list[tuple[Path, FileFacts, str]] = []
+        self._known: dict[Location, str | MediaError] = {}
+        self._read: list[tuple[Location, FileFacts, str]] = []
 
     def keep(self) -> None:
         """Keep what was read until now."""
@@ -72,8 +74,8 @@ class Digests:
         if read:
             self._store.keep_digests(read)
 
-    def of_input(self, path: Path, what: str) -> str:
-        """Return the digest of an input: of a file, or of a folder's files by name.
+    def of_input(self, path: Location, what: str) -> str:
+        """Return the digest of an input: of a file, or of a folder's files by name; of an object what stands for it.
 
         Args:
             path: The input.
@@ -81,9 +83,12 @@ class Digests:
 
         Raises:
             MediaError: It cannot be read.
+            StorageError: Its store says no, or cannot be reached.
         """
         known = self._known.get(path)
-        if known is None:
+        if known is None and isinstance(path, ObjectUrl):
+            known = self._known[path] = self._of_object(path)
+        elif known is None and isinstance(path, Path):
             try:
                 known = self._of_folder(path) if path.is_dir() else self.of_file(path)
             except (OSError, ValueError) as error:  # a name that no file can have
@@ -93,7 +98,16 @@ class Digests:
             self._known[path] = known
         if isinstance(known, MediaError):
             raise known
+        assert known is not None  # noqa: S101 - it is one of both
         return known
+
+    def _of_object(self, url: ObjectUrl) -> str | MediaError:
+        facts = store_of(url).facts(url)
+        if facts is None:
+            return no_object(url)
+        digest = identity_of(url, facts)
+        self._read.append((url, FileFacts(facts.size, 0, 0), digest))
+        return digest
 
     def of_file(self, path: Path) -> str:
         """Return the digest of a file.

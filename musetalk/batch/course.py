@@ -9,7 +9,10 @@ from pathlib import Path
 from musetalk.batch.executor import LookTask, Parts, PartsTask, RenderTask, Task
 from musetalk.batch.outcome import WorkerShare
 from musetalk.batch.works import Work
+from musetalk.errors import StorageError
 from musetalk.settings import RenderSettings
+from musetalk.storage.locations import Location
+from musetalk.storage.store import store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Step:
     numbers: range | None = None
     avoid: frozenset[str] = frozenset()
 
-    def task(self, task_id: str, place: Path, settings: RenderSettings) -> Task:
+    def task(self, task_id: str, place: Location, settings: RenderSettings) -> Task:
         """Return it as a task.
 
         Args:
@@ -36,12 +39,24 @@ class Step:
             place: The file to make.
             settings: Of the render.
         """
-        source, voice, out = (path.absolute() for path in (self.work.first.source, self.work.first.voice, place))
+        first = self.work.first
+        source, voice, out = (_absolute(each) for each in (first.source, first.voice, place))
         if self.look:
             return LookTask(task_id, source, voice, out, settings)
         if self.numbers is not None:
             return PartsTask(task_id, source, voice, out, settings, self.numbers)
         return RenderTask(task_id, source, voice, out, settings)
+
+
+def _absolute(location: Location) -> Location:
+    return location.absolute() if isinstance(location, Path) else location
+
+
+def _size_of(location: Location) -> int:
+    if isinstance(location, Path):
+        return location.stat().st_size
+    facts = store_of(location).facts(location)
+    return 0 if facts is None else facts.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +76,8 @@ class Cutting:
     def wanted(self, work: Work, workers: int) -> bool:
         """Whether a render may be worth it."""
         try:
-            return workers > 1 and work.first.voice.stat().st_size >= self.voice_bytes
-        except OSError:
+            return workers > 1 and _size_of(work.first.voice) >= self.voice_bytes
+        except (OSError, StorageError):
             return False
 
     def pieces_of(self, parts: Parts, workers: int) -> list[range]:

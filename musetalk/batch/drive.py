@@ -15,7 +15,7 @@ from musetalk.batch.retries import LOST, RetryPolicy
 from musetalk.batch.step_queue import StepQueue
 from musetalk.batch.watch import Clock, Standing, Watcher
 from musetalk.batch.works import Work
-from musetalk.errors import BackendError, MediaError, OutputError
+from musetalk.errors import BackendError, MediaError, OutputError, StorageError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken
 from musetalk.utils.units import counted, roughly
@@ -314,7 +314,7 @@ class Driver:
             made = self._staging.place(work)
             told = report.chosen(work.choice)
             results = publish_rows(work, made, self._ledger, told, about, reports=self._rules.reports)
-        except (MediaError, OutputError) as error:
+        except (MediaError, OutputError, StorageError) as error:
             self._fail(course, step, worker, error.kind, str(error))
             return
         self._tally(worker).renders += 1

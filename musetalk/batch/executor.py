@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from musetalk.batch.reach import within_reach
 from musetalk.errors import AvatarError, MuseTalkError
 from musetalk.pipeline.engine import Renderer
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
+from musetalk.storage.locations import Location
 from musetalk.utils.job_log import LoggedJob
 
 
@@ -88,16 +90,22 @@ class Task(ABC):
 
 @dataclass(frozen=True, slots=True)
 class RenderTask(Task):
-    """Render `source` and `voice` to `out`, whose folder is there; returns the `RenderReport`."""
+    """Render `source` and `voice` to `out`, whose folder, of a file, is there; returns the `RenderReport`."""
 
-    source: Path
-    voice: Path
-    out: Path
+    source: Location
+    voice: Location
+    out: Location
     settings: RenderSettings
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
-        return engine.render(self.source, self.voice, self.out, self.settings, on_progress=on_progress, cancel=cancel)
+        with within_reach(self.source, self.voice, self.out, on_progress, cancel) as there:
+            report = there.place.found()
+            if report is None:
+                there.place.take_parts()
+                inputs, out = (there.source, there.voice), there.place.out
+                report = engine.render(*inputs, out, self.settings, on_progress=on_progress, cancel=cancel)
+            return there.place.deliver(report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,37 +140,42 @@ class SpeakTask(Task):
 class LookTask(Task):
     """Count the parts of a render; returns the `Parts`."""
 
-    source: Path
-    voice: Path
-    out: Path
+    source: Location
+    voice: Location
+    out: Location
     settings: RenderSettings
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        return engine.parts(self.source, self.voice, self.out, self.settings)
+        with within_reach(self.source, self.voice, self.out, on_progress, cancel) as there:
+            return engine.parts(there.source, there.voice, there.place.out, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
 class PartsTask(Task):
     """Make some parts of a render, which another task joins; returns the `Parts`."""
 
-    source: Path
-    voice: Path
-    out: Path
+    source: Location
+    voice: Location
+    out: Location
     settings: RenderSettings
     numbers: range
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        return engine.render_parts(
-            self.source,
-            self.voice,
-            self.out,
-            self.settings,
-            numbers=self.numbers,
-            on_progress=on_progress,
-            cancel=cancel,
-        )
+        with within_reach(self.source, self.voice, self.out, on_progress, cancel) as there:
+            there.place.take_parts()
+            parts = engine.render_parts(
+                there.source,
+                there.voice,
+                there.place.out,
+                self.settings,
+                numbers=self.numbers,
+                on_progress=on_progress,
+                cancel=cancel,
+            )
+            there.place.give_parts()
+            return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from musetalk.batch.content import FileFacts, read_digest
 from musetalk.batch.holder import Holder
 from musetalk.errors import PATH, LedgerError, OutputError, one_line, write_error
 from musetalk.progress import noop
+from musetalk.storage.locations import Location, ObjectUrl
+from musetalk.storage.store import identity_of, store_of
 from musetalk.utils.plain_json import read_plain_json
 
 State: TypeAlias = Literal["waiting", "done", "failed", "set_aside"]
@@ -55,7 +57,7 @@ class Entry:
     """What a ledger knows of one output.
 
     Attributes:
-        output: Its path, relative to the folder of results.
+        output: Its path, relative to the folder of results; of an object its URL.
         key: Of its content; see `Content`.
         state: Where it stands.
         attempts: How often it was tried.
@@ -134,9 +136,9 @@ class Ledger:
         # Text that was damaged is no reason to fail: it agrees with nothing any more.
         self._database.text_factory = lambda stored: stored.decode("utf-8", "backslashreplace")
 
-    def name_of(self, output: Path) -> str:
+    def name_of(self, output: Location) -> str:
         """Return how an output is called here: by its path from the ledger's folder, so that both can be moved."""
-        if self.path is None:
+        if self.path is None or isinstance(output, ObjectUrl):
             return _text(output)
         return _text(Path(os.path.relpath(output, self.path.parent)), absolute=False)
 
@@ -178,7 +180,7 @@ class Ledger:
         with self._writing():
             pass
 
-    def digest_of(self, path: Path, facts: FileFacts) -> str | None:
+    def digest_of(self, path: Location, facts: FileFacts) -> str | None:
         """Return a file's digest, if it is known; see `DigestStore`."""
         with self._reading() as database:
             found = database.execute(
@@ -187,18 +189,27 @@ class Ledger:
             ).fetchone()
         return None if found is None else str(found[0])
 
-    def keep_digests(self, known: Sequence[tuple[Path, FileFacts, str]]) -> None:
+    def keep_digests(self, known: Sequence[tuple[Location, FileFacts, str]]) -> None:
         """Keep digests of files; see `DigestStore`."""
         rows = [(_text(path), facts.size, facts.changed_ns, facts.number, digest) for path, facts, digest in known]
         with self._writing() as database:
             database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", rows)
 
-    def changed(self, path: Path) -> bool:
-        """Return whether a file holds something else than when its digest was kept; not, if it is not known or gone."""
+    def changed(self, path: Location) -> bool:
+        """Return whether a file, or an object, holds something else than when its digest was kept.
+
+        Not, if it is not known, or gone.
+
+        Raises:
+            StorageError: The object's store says no, or cannot be reached.
+        """
         with self._reading() as database:
             found = database.execute(
                 "SELECT size, changed_ns, number, digest FROM digests WHERE path = ?", (_text(path),)
             ).fetchone()
+        if isinstance(path, ObjectUrl):
+            there = store_of(path).facts(path) if found is not None else None
+            return there is not None and identity_of(path, there) != found[3]
         try:
             same = found is None or FileFacts.of(path) == FileFacts(*found[:3]) or read_digest(path, noop) == found[3]
         except OSError:
@@ -346,6 +357,8 @@ def _stored(value: object) -> object:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _text(path: Path, *, absolute: bool = True) -> str:
+def _text(path: Location, *, absolute: bool = True) -> str:
     """Return a path as the ledger has it: what is no text in it is escaped."""
+    if isinstance(path, ObjectUrl):
+        return str(path)
     return os.fsencode(Path.cwd() / path if absolute else path).decode("utf-8", "backslashreplace")

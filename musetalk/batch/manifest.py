@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from musetalk.batch.rows import COLUMNS, SOURCE, VOICE, Place, Row, setting_columns
 from musetalk.errors import PATH, ManifestError, SettingsError, one_line
 from musetalk.settings import merge_settings
+from musetalk.storage.locations import Location, taken_for_path
 from musetalk.utils.files import readable
 from musetalk.utils.units import counted
 
@@ -34,7 +35,7 @@ class _Entry:
 
 
 def read_manifest(
-    path: Path, outputs: Path, *, overrides: dict[str, Any] | None = None, result_name: str | None = None
+    path: Path, outputs: Location, *, overrides: dict[str, Any] | None = None, result_name: str | None = None
 ) -> tuple[Row, ...]:
     """Read the rows of a manifest: CSV, JSON Lines, or upstream MuseTalk's YAML, by its ending.
 
@@ -43,13 +44,16 @@ def read_manifest(
 
     Args:
         path: The file.
-        outputs: The folder that results lie in; names of results are relative to it, and none leads out of it.
+        outputs: The folder that results lie in, or what their URLs begin with; names of results are relative to it, and
+            none leads out of it.
         overrides: Settings that win over those of the rows.
         result_name: Of rows that give none; None: after their inputs.
 
     Raises:
         ManifestError: It cannot be read, or holds what is no row; the text names the lines.
     """
+    if url := taken_for_path(path):
+        raise ManifestError(f'"{readable(url)}" is a URL', "manifests are read from disks: download it", path=path)
     ending = path.suffix.lower()
     readers: dict[tuple[str, ...], Callable[[Path], Iterable[_Entry]]]
     readers = {_CSV: _csv_entries, _JSONL: _jsonl_entries, _YAML: _yaml_entries}
@@ -101,7 +105,7 @@ def _rows(entries: Iterable[_Entry], place: Place) -> tuple[list[Row], list[tupl
 def _conflicts(rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Return, by line, which rows write what another one writes or reads."""
     problems = list[tuple[int, str]]()
-    writer: dict[Path, Row] = {}
+    writer: dict[Location, Row] = {}
     for row in rows:
         first = writer.setdefault(row.output, row)
         if first is not row:
@@ -109,9 +113,9 @@ def _conflicts(rows: Sequence[Row]) -> list[tuple[int, str]]:
             problems.append((row.line, f"{name} is what {first.name} makes already: give it another output"))
     for row in rows:
         for path in (row.source, row.voice):
-            made = writer.get(Path(os.path.normpath(path)))
+            made = writer.get(Path(os.path.normpath(path)) if isinstance(path, Path) else path)
             if made is not None:
-                problem = f'it reads "{readable(path)}", which {made.name} makes: do that in a batch before'
+                problem = f'it reads "{readable(str(path))}", which {made.name} makes: do that in a batch before'
                 problems.append((row.line, problem))
     return problems
 

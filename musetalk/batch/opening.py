@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import overload
 
 from musetalk.batch.content import FileFacts, read_digest
 from musetalk.batch.ledger import Entry, Ledger
+from musetalk.batch.outcome import STORED
 from musetalk.errors import PATH, LedgerError, OutputError, one_line
 from musetalk.progress import noop
+from musetalk.storage.locations import Location, ObjectUrl
+from musetalk.storage.store import store_of
 from musetalk.utils.files import make_room_for, put_in_place
 from musetalk.utils.plain_json import read_plain_json
 from musetalk.utils.units import counted
@@ -22,9 +27,13 @@ _SQLITE = b"SQLite format 3\0"
 _log = logging.getLogger(__name__)
 
 
+def _digest(path: Path) -> str:
+    return read_digest(path, noop)
+
+
 @contextmanager
 def open_ledger(
-    path: Path | None, *, resume: bool = False, outputs: Iterable[Path] = (), now: Callable[[], float] = time.time
+    path: Path | None, *, resume: bool = False, outputs: Iterable[Location] = (), now: Callable[[], float] = time.time
 ) -> Iterator[Ledger]:
     """Hold a batch's ledger while the `with` block runs.
 
@@ -32,7 +41,7 @@ def open_ledger(
         path: The file; None: it is kept in memory.
         resume: Go on with the one that is there; one that is damaged is put aside, and made anew, as one that is not
             there, from the reports beside the outputs.
-        outputs: The files of the batch, for that.
+        outputs: What the batch makes, for that.
         now: The clock, in seconds since the epoch.
 
     Raises:
@@ -137,11 +146,11 @@ def _free_name(path: Path) -> Path:
     return aside
 
 
-def _entries_of_reports(ledger: Ledger, outputs: Iterable[Path]) -> Iterator[Entry]:
+def _entries_of_reports(ledger: Ledger, outputs: Iterable[Location]) -> Iterator[Entry]:
     """Yield what the reports beside outputs tell of those that are whole."""
     for output in outputs:
         try:
-            said = read_plain_json(report_beside(output).read_bytes())
+            said = read_plain_json(_report_of(output))
             entry = Entry(
                 ledger.name_of(output),
                 said["key"],
@@ -150,14 +159,52 @@ def _entries_of_reports(ledger: Ledger, outputs: Iterable[Path]) -> Iterator[Ent
                 digest=said["digest"],
                 seconds=said["seconds"],
                 worker=said["worker"],
+                facts=json.dumps(said.get("facts") or {}),
             )
             entry.check()
-            if FileFacts.of(output).size == entry.size and read_digest(output, noop) == entry.digest:
+            if is_whole(output, entry):
                 yield entry
         except (OSError, ValueError, KeyError, TypeError):
             continue  # it is rendered again
 
 
-def report_beside(output: Path) -> Path:
+def is_whole(output: Location, entry: Entry, digest_of: Callable[[Path], str] = _digest) -> bool:
+    """Return whether an output is there, as it was when it was written down; an object is not read for that.
+
+    Args:
+        output: Where it is.
+        entry: What was written down.
+        digest_of: Reads a file.
+
+    Raises:
+        OSError: It cannot be read, or is not there.
+        StorageError: A store says no, or cannot be reached.
+    """
+    if isinstance(output, ObjectUrl):
+        facts = store_of(output).facts(output)
+        return facts is not None and facts.text == entry.plain_facts.get(STORED)
+    return FileFacts.of(output).size == entry.size and digest_of(output) == entry.digest
+
+
+def _report_of(output: Location) -> bytes:
+    """Return the report beside an output.
+
+    Raises:
+        OSError: There is none.
+    """
+    beside = report_beside(output)
+    if isinstance(beside, Path):
+        return beside.read_bytes()
+    content = store_of(beside).read(beside)
+    if content is None:
+        raise FileNotFoundError(str(beside))
+    return content
+
+
+@overload
+def report_beside(output: Path) -> Path: ...
+@overload
+def report_beside(output: ObjectUrl) -> ObjectUrl: ...
+def report_beside(output: Location) -> Location:
     """Return where the report of an output lies."""
     return output.with_name(f"{output.name}{REPORT_ENDING}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from musetalk.batch.rows import Row
 from musetalk.pipeline.report import RenderReport
 
 RowState: TypeAlias = Literal["done", "skipped", "duplicate", "failed", "set_aside", "stopped"]
+STORED = "stored"  # the fact that a store has this object: `ObjectFacts.text`
 WHOLE: tuple[RowState, ...] = ("done", "skipped", "duplicate")
 
 
@@ -31,7 +31,7 @@ class RowResult:
         seconds: Of work on it.
         worker: Who finished it.
         size, digest: Of its file: bytes, and SHA-256.
-        facts: Of the render: frames, fallback_frames, video_seconds, backend, device.
+        facts: Of the render: frames, fallback_frames, video_seconds, backend, device; of an object `STORED`, too.
         report: Of the render; None: it was not made now, or failed.
     """
 
@@ -53,7 +53,7 @@ class RowResult:
     @classmethod
     def of(cls, row: Row, state: RowState, **said: Any) -> RowResult:  # noqa: ANN401 - any attribute
         """Return the result of a row."""
-        return cls(row.name, row.line, os.fspath(row.output), state, **said)
+        return cls(row.name, row.line, str(row.output), state, **said)
 
     @property
     def whole(self) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,18 +13,22 @@ from typing import Any
 
 from musetalk.batch.content import read_digest
 from musetalk.batch.ledger import Entry, Ledger
+from musetalk.batch.made import MadeRecord, record_beside
 from musetalk.batch.opening import report_beside
-from musetalk.batch.outcome import RowResult, RowState, facts_of
+from musetalk.batch.outcome import STORED, RowResult, RowState, facts_of
 from musetalk.batch.rows import Row
 from musetalk.batch.works import Work
-from musetalk.errors import MediaError, write_error
-from musetalk.pipeline.report import RenderReport, save_json
+from musetalk.errors import MediaError, StorageError, StorageUnreachableError, write_error
+from musetalk.pipeline.report import RenderReport, as_json, save_json
 from musetalk.progress import noop
 from musetalk.settings import RenderSettings
+from musetalk.storage.locations import Location, ObjectUrl, common_prefix, on_disk
+from musetalk.storage.store import store_of
 from musetalk.utils.files import make_room_for, whole_file
 
 _KEY_DIGITS = 24
 FOLDER_ENDING = ".making"  # behind the name of a ledger or of a manifest
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,22 @@ class Staging:
     So whoever makes one again finds what is there of it, and two who make the same write the same.
 
     Attributes:
-        folder: Beside the ledger; None: there is none, and renders are made at their own places.
+        folder: Beside the ledger; of objects, in their store; None: there is none, and renders are made at their own
+            places.
     """
 
-    folder: Path | None
+    folder: Location | None
 
-    def place(self, work: Work) -> Path:
+    @classmethod
+    def beside(cls, ledger: Path | None, rows: Iterable[Row]) -> Staging:
+        """Return that of a batch: with its ledger, or, of objects, in their store, where each gets its name at once."""
+        urls = [row.output for row in rows if isinstance(row.output, ObjectUrl)]
+        name = f".{'batch' if ledger is None else ledger.name}{FOLDER_ENDING}"
+        if urls:
+            return cls(common_prefix(urls) / name)
+        return cls(None if ledger is None else ledger.with_name(name))
+
+    def place(self, work: Work) -> Location:
         """Return where a render's file is made. Its folder is made, too.
 
         Raises:
@@ -46,63 +61,85 @@ class Staging:
         """
         output = work.first.output
         place = output if self.folder is None else self._folder_of(work, self.folder) / output.name
-        make_room_for(place)
+        if isinstance(place, Path):
+            make_room_for(place)
         return place
 
     def settings(self, work: Work) -> RenderSettings:
         """Return the settings with which a render made there is as if it were made at its own place."""
-        coords = work.settings.coords_in(work.first.output.parent)
+        folder = work.first.output.parent
+        coords = work.settings.coords_in(folder) if isinstance(folder, Path) else None
         return work.settings if coords is None else work.settings.model_copy(update={"coords_dir": coords})
 
     def clear(self, work: Work) -> None:
         """Remove what was made of a render, and the folder itself with the last one."""
         if self.folder is not None:
-            shutil.rmtree(self._folder_of(work, self.folder), ignore_errors=True)
+            _remove(self._folder_of(work, self.folder))
+        if isinstance(self.folder, Path):
             with suppress(OSError):
                 self.folder.rmdir()
 
     def remove(self) -> None:
         """Remove what is left of renders that nobody asks for any more."""
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _remove(self.folder)
 
     @staticmethod
-    def _folder_of(work: Work, folder: Path) -> Path:
+    def _folder_of(work: Work, folder: Location) -> Location:
         return folder / work.key[:_KEY_DIGITS]
 
 
-def publish(made: Path, output: Path, *, move: bool = False) -> None:
+def _remove(folder: Location) -> None:
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        store = store_of(folder)
+        store.remove(store.below(folder))
+    except StorageError as error:  # no reason for finished work to fail
+        _log.warning("what is left below %s cannot be removed (%s)", folder, error)
+
+
+def publish(made: Location, output: Location, *, move: bool = False) -> dict[str, str]:
     """Give what is whole another name, whole or not at all.
 
     Names are copies, not links to one file: whoever changes one of them means that one.
 
     Args:
-        made: The file.
+        made: The file, or the object.
         output: Its name; what is there is replaced.
         move: Whether it is needed under the old name no more.
 
+    Returns:
+        Further facts of the row: by what a store knows the object again; nothing, of a file.
+
     Raises:
         OutputError: It cannot be.
+        StorageError: The store says no, or cannot be reached.
     """
+    if isinstance(made, ObjectUrl) and isinstance(output, ObjectUrl):
+        return {STORED: store_of(made).copy(made, output).text}
     if made == output:
-        return
+        return {}
+    made, output = on_disk(made), on_disk(output)
     make_room_for(output)
     if move:
         with suppress(OSError):  # another file system
             made.replace(output)
-            return
+            return {}
     with whole_file(output) as partial:
         shutil.copyfile(made, partial)
+    return {}
 
 
 def publish_rows(
-    work: Work, made: Path, ledger: Ledger, report: RenderReport, about: Mapping[str, Any], *, reports: bool
+    work: Work, made: Location, ledger: Ledger, report: RenderReport, about: Mapping[str, Any], *, reports: bool
 ) -> list[RowResult]:
     """Give what was made the names of all rows that asked for it, and write down that they are done.
 
     Args:
         work: The render.
-        made: Its file.
+        made: Its file, or the object.
         ledger: Of the batch.
         report: Of the render.
         about: Further attributes of the results.
@@ -112,24 +149,21 @@ def publish_rows(
         OutputError: One of them cannot be written.
         MediaError: An input is another one by now, so that nobody knows what was rendered; nothing got a name.
         LedgerError: Another driver has taken over; nothing got a name.
+        StorageError: A store says no, or cannot be reached.
     """
     for path, what in ((work.first.source, "source"), (work.first.voice, "voice")):
         if ledger.changed(path):
-            raise MediaError(
-                f"its {what} was changed while it was rendered", "--resume renders it as it is now", path=path
-            )
-    try:
-        size, digest = made.stat().st_size, read_digest(made, noop)
-    except OSError as error:
-        raise write_error(error)(f"what was made cannot be read ({error.strerror})", "try again") from error
+            problem, remedy = f"its {what} was changed while it was rendered", "--resume renders it as it is now"
+            raise MediaError(problem, remedy, path=path if isinstance(path, Path) else None)
+    size, digest = _measured(made)
     ledger.check_held()
-    for row in (*work.rows[1:], work.first):
-        publish(made, row.output, move=row is work.first)
-    said = {**about, "key": work.key, "size": size, "digest": digest, "facts": facts_of(report)}
+    stored = {row.output: publish(made, row.output, move=row is work.first) for row in (*work.rows[1:], work.first)}
+    said = {**about, "key": work.key, "size": size, "digest": digest}
     results = []
     for row in work.rows:
         state: RowState = "done" if row is work.first else "duplicate"
-        result = RowResult.of(row, state, **said, report=replace(report, output=str(row.output)))
+        facts = {**facts_of(report), **stored[row.output]}
+        result = RowResult.of(row, state, **said, facts=facts, report=replace(report, output=str(row.output)))
         if reports:
             save_row(result, row, ledger)
         results.append(result)
@@ -137,13 +171,37 @@ def publish_rows(
     return results
 
 
+def _measured(made: Location) -> tuple[int, str]:
+    """Return size and SHA-256 of what was made; of an object as whoever made it wrote them down.
+
+    Raises:
+        OutputError: It cannot be read.
+        StorageError: A store says no, or cannot be reached.
+    """
+    if isinstance(made, ObjectUrl):
+        record = MadeRecord.parse(store_of(made).read(record_beside(made)))
+        if record is None:
+            raise StorageUnreachableError("what was made is not in the store any more", "try again")
+        return record.size, record.digest
+    try:
+        return made.stat().st_size, read_digest(made, noop)
+    except OSError as error:
+        raise write_error(error)(f"what was made cannot be read ({error.strerror})", "try again") from error
+
+
 def save_row(result: RowResult, row: Row, ledger: Ledger) -> None:
     """Write the report of a row beside its output.
 
     Raises:
         OutputError: It cannot be written.
+        StorageError: A store says no, or cannot be reached.
     """
-    save_json({**result.to_dict(), "output": ledger.name_of(row.output)}, report_beside(row.output))
+    values = {**result.to_dict(), "output": ledger.name_of(row.output)}
+    beside = report_beside(row.output)
+    if isinstance(beside, Path):
+        save_json(values, beside)
+    else:
+        store_of(beside).write(beside, as_json(values))
 
 
 def entry_of(result: RowResult, row: Row, ledger: Ledger) -> Entry:

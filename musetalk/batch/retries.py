@@ -14,13 +14,24 @@ from musetalk.errors import (
     NotFiniteError,
     OutOfMemoryError,
     OutputError,
+    StorageUnreachableError,
 )
 
 LOST = "worker_lost"  # the kind of what a worker's death is to its task
 # What may pass: memory and disks that others fill for a while, shared disks, networks, a device that was lost (which
 # no error here is for). What an input or a setting is to blame for comes out the same each time.
 _PASSING = frozenset(
-    {kind.kind for kind in (ComputeError, DiskSpaceError, DownloadError, OutOfMemoryError, OutputError)}
+    {
+        kind.kind
+        for kind in (
+            ComputeError,
+            DiskSpaceError,
+            DownloadError,
+            OutOfMemoryError,
+            OutputError,
+            StorageUnreachableError,
+        )
+    }
     | {UNFORESEEN, LOST}
 ) - {NotFiniteError.kind}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from musetalk.settings import (
     nested,
     setting_fields,
 )
+from musetalk.storage.locations import Location, ObjectUrl, is_url, parse_url
 from musetalk.utils.files import NAME_BYTES, readable
 
 SOURCE, VOICE, OUTPUT, SETTINGS = "source", "voice", "output", "settings"
@@ -43,16 +45,16 @@ class Row:
 
     Attributes:
         name: Of the row in its file, for people: "line 3", or its key.
-        source, voice: Its inputs.
-        output: The file to make.
+        source, voice: Its inputs: files, or objects in stores.
+        output: The file, or the object, to make.
         settings: Plain values that override the defaults, as a tree.
         line: Where it begins in its file, from 1 on; 0: it is in none.
     """
 
     name: str
-    source: Path
-    voice: Path
-    output: Path
+    source: Location
+    voice: Location
+    output: Location
     settings: Mapping[str, Any]
     line: int = 0
 
@@ -63,12 +65,12 @@ class Place:
 
     Attributes:
         base: The folder that inputs are relative to.
-        outputs: The folder that results lie in.
+        outputs: What results lie in: a folder, or what the URLs of objects begin with.
         result_name: Of rows that give none; None: after their inputs.
     """
 
     base: Path
-    outputs: Path
+    outputs: Location
     result_name: str | None = None
     _read: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -108,32 +110,57 @@ class Place:
             known = self._read[key] = self._with_places(_settings_of(as_object, columns))
         return known
 
-    def _input(self, value: object, column: str) -> Path:
+    def _input(self, value: object, column: str) -> Location:
         if not isinstance(value, str):
             raise SettingsError(f"it names no {column}", "give it a source and a voice")
         _check_text(value, column)
-        return self.base / value
+        return parse_url(value) if is_url(value) else self.base / value
 
-    def _output(self, value: object) -> Path:
-        """Return where a result goes: inside the folder of results, whatever the row says."""
+    def _output(self, value: object) -> Location:
+        """Return where a result goes: inside the place of results, whatever the row says."""
         if not isinstance(value, str):
             raise SettingsError("its output is no text", "give the name of a file")
         _check_text(value, OUTPUT)
-        path = Path(os.path.normpath(self.outputs / value))
-        if path.name in ("", "..") or not self._holds(path):
-            problem = f'its output "{readable(value)}" leads out of "{readable(self.outputs)}"'
-            raise SettingsError(problem, "give a plain file name, or name another folder of results")
+        path = (
+            self._object(value, self.outputs)
+            if isinstance(self.outputs, ObjectUrl)
+            else self._file(value, self.outputs)
+        )
         if path.suffix.lower() not in OUTPUT_ENDINGS:
             raise SettingsError(f'its output "{readable(value)}" is no video', f"end it in {', '.join(OUTPUT_ENDINGS)}")
         if len(os.fsencode(path.name)) > NAME_BYTES:
             raise SettingsError(f'its output "{readable(value)[:40]}..." has too long a name', "shorten it")
         return path
 
-    def _holds(self, path: Path) -> bool:
+    @staticmethod
+    def _object(value: str, prefix: ObjectUrl) -> ObjectUrl:
+        if is_url(value):
+            url = parse_url(value)
+            inside = prefix.holds(url)
+        else:
+            below = posixpath.normpath(value)
+            inside, url = below.split("/")[0] not in ("", ".", ".."), prefix / below
+        if not inside:
+            problem = f'its output "{readable(value)}" leads out of "{readable(str(prefix))}"'
+            raise SettingsError(problem, "give a plain name, or name another --output-dir")
+        return parse_url(str(url))
+
+    def _file(self, value: str, folder: Path) -> Path:
+        if is_url(value):
+            problem = f'its output "{readable(value)}" is a URL, and results go to the folder "{readable(folder)}"'
+            raise SettingsError(problem, "let --output-dir name what the URLs of all results begin with")
+        path = Path(os.path.normpath(folder / value))
+        if path.name in ("", "..") or not self._holds(path, folder):
+            problem = f'its output "{readable(value)}" leads out of "{readable(folder)}"'
+            raise SettingsError(problem, "give a plain file name, or name another folder of results")
+        return path
+
+    @staticmethod
+    def _holds(path: Path, folder: Path) -> bool:
         """Whether a file lies in the folder of results, over links, too."""
-        if path.parent == Path(os.path.normpath(self.outputs)):  # as mostly; asking the disk takes a while
+        if path.parent == Path(os.path.normpath(folder)):  # as mostly; asking the disk takes a while
             return True
-        return Path(os.path.realpath(path.parent)).is_relative_to(Path(os.path.realpath(self.outputs)))
+        return Path(os.path.realpath(path.parent)).is_relative_to(Path(os.path.realpath(folder)))
 
     def _with_places(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return settings in which paths are relative to no folder but the one that the command runs in."""
@@ -143,6 +170,9 @@ class Place:
             for group in groups:
                 within = within.get(group) if isinstance(within, dict) else None
             if isinstance(within, dict) and isinstance(within.get(leaf), str):
+                if is_url(within[leaf]):
+                    problem = f'its {each.name} "{readable(within[leaf])}" is a URL'
+                    raise SettingsError(problem, "only source, voice and output may be one: give the path of a file")
                 within[leaf] = str(self.base / within[leaf])
         return settings
 

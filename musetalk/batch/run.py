@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from musetalk.batch.content import Digests, FileFacts
+from musetalk.batch.content import Digests
 from musetalk.batch.drive import Driver, Rules
 from musetalk.batch.executor import Executor
 from musetalk.batch.ledger import Entry, Ledger
+from musetalk.batch.opening import is_whole
 from musetalk.batch.outcome import BatchReport, RowResult
-from musetalk.batch.publish import FOLDER_ENDING, Staging, entry_of, publish, save_row
+from musetalk.batch.publish import Staging, entry_of, publish, save_row
 from musetalk.batch.rows import Row
 from musetalk.batch.watch import Unwatched, Watcher
 from musetalk.batch.works import Chooser, Refused, Work, works_of
@@ -76,8 +77,7 @@ def run_batch(
         return _report(rows, {}, None, notes, options.clock.now() - began, stopped=True)
     if refused and options.strict:
         raise _strictly(refused)
-    path = ledger.path
-    place = Staging(None if path is None else path.with_name(f".{path.name}{FOLDER_ENDING}"))
+    place = Staging.beside(ledger.path, rows)
     settled = _Settled(ledger, digests, watcher, options)
     settled.refuse(refused)
     left = settled.settle(works)
@@ -162,8 +162,9 @@ class _Settled:
             return missing
         results = []
         for row in missing:
-            publish(there[0].output, row.output)
+            stored = publish(there[0].output, row.output)
             result = self._result(row, work, there[0], "duplicate")
+            result = replace(result, facts={**result.facts, **stored})
             if self._options.reports:
                 save_row(result, row, self._ledger)
             results.append(result)
@@ -178,7 +179,7 @@ class _Settled:
         if entry.state != "done":
             return False
         try:
-            return FileFacts.of(row.output).size == entry.size and self._digests.of_file(row.output) == entry.digest
+            return is_whole(row.output, entry, self._digests.of_file)
         except OSError:
             return False
 

@@ -38,7 +38,13 @@ def batch(
     *,
     manifest: Annotated[Path, typer.Argument(help="CSV, JSON Lines or YAML: source, voice, output, settings.")],
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "-o", help="Where results go (default: the manifest's folder).")
+        str | None,
+        typer.Option(
+            "--output-dir",
+            "-o",
+            metavar="PATH|URL",
+            help="Where results go: a folder, or s3://BUCKET/PREFIX (default: the manifest's folder).",
+        ),
     ] = None,
     on: Annotated[
         str,
@@ -56,8 +62,11 @@ def batch(
     stall_minutes: Annotated[
         float, typer.Option(min=0, help="A worker that gives no sign of life for so long is ended (0: never).")
     ] = 30,
-    ledger: Annotated[Path | None, typer.Option(help="What is done is kept there (default: with the results).")] = None,
-    report: Annotated[Path | None, typer.Option(help="The report of all (default: with the results).")] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="What is done is kept there (default: with the results; of URLs, with the manifest)."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="The report of all (default: with the ledger).")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     settings: dict[str, Any],
 ) -> None:
@@ -70,12 +79,14 @@ def batch(
     from musetalk.lipsync import LipSync  # noqa: PLC0415
     from musetalk.pipeline.file_uses import FileUses  # noqa: PLC0415
     from musetalk.pipeline.report import save_json  # noqa: PLC0415
+    from musetalk.storage.locations import location_of  # noqa: PLC0415
 
     check_place(on)
-    folder = output_dir or manifest.parent
+    outputs = manifest.parent if not output_dir else location_of(output_dir)
+    folder = outputs if isinstance(outputs, Path) else manifest.parent
     ledger = ledger or folder / f"{manifest.stem}.ledger"
     report = report or folder / f"{manifest.stem}.report.json"
-    rows = read_manifest(manifest, folder, overrides=settings)
+    rows = read_manifest(manifest, outputs, overrides=settings)
     engine = LipSync(own_process=True)
     beside = FileUses().reading(manifest, "the manifest").writing(ledger, "the ledger").writing(report, "the report")
     with _refusing():

@@ -26,6 +26,7 @@ _FRAMEWORKS = {
     "plugins/pipecat": "pipecat",
     "live/webrtc": "aiortc",
     "batch/cluster": "ray",
+    "musetalk/storage": "fsspec",
 }
 # What a module, or a package that is there but does not work, may end its import with.
 _FAILS = (ImportError, AttributeError, OSError, RuntimeError, TypeError, ValueError)

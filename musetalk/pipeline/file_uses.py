@@ -11,6 +11,7 @@ from pathlib import Path
 
 from musetalk.errors import MediaError, OutputError
 from musetalk.media.containers.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.storage.locations import taken_for_path
 from musetalk.utils.files import fitting_name, make_room_for, readable
 
 _WEIGHTS = "the weights"
@@ -85,8 +86,9 @@ class FileUses:
 
         Raises:
             OutputError: Two uses are in each other's way.
-            MediaError: What is to be read has a name that no file can have.
+            MediaError: What is to be read has a name that no file can have, or is a URL.
         """
+        _check_urls(self)
         folding = _Folding()
         _check_identities(self, folding)
         _check_folders(self, folding)
@@ -127,6 +129,23 @@ def output_files(out: Path, debug_dir: Path | None = None, coords_dir: Path | No
 def debug_files(folder: Path, name: str) -> tuple[Path, Path]:
     """Return the videos that there will be of a render: its crops, and its masks."""
     return folder / fitting_name(name, "-crops.mp4"), folder / fitting_name(name, "-masks.mp4")
+
+
+def _check_urls(uses: FileUses) -> None:
+    """Refuse URLs, which would be read as paths of folders called "s3:".
+
+    Raises:
+        MediaError: One is to be read.
+        OutputError: One is to be written.
+    """
+    kinds: tuple[tuple[tuple[FileUse, ...], type[MediaError | OutputError]], ...]
+    kinds = ((uses.reads, MediaError), (uses.writes, OutputError))
+    for some, kind in kinds:
+        for use in some:
+            url = taken_for_path(use.path)
+            if url:
+                remedy = f"give {use.role} as the path of a file; only batches know URLs, see docs/batch.md"
+                raise kind(f'"{readable(url)}" is a URL', remedy, path=use.path)
 
 
 def _check_identities(uses: FileUses, folding: _Folding) -> None:

@@ -192,9 +192,14 @@ def save_json(value: object, path: Path) -> None:
         OutputError: They cannot be written.
     """
     with whole_file(path) as partial:
-        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-        # What no UTF-8 can say, bytes of a file's name, becomes JSON's own escape for it, and is read back as it was.
-        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        partial.write_bytes(as_json(value))
+
+
+def as_json(value: object) -> bytes:
+    """Return plain values as JSON in UTF-8."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # What no UTF-8 can say, bytes of a file's name, becomes JSON's own escape for it, and is read back as it was.
+    return text.encode("utf-8", "backslashreplace")
 
 
 class PeakMemory:

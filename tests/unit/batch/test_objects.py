@@ -1,0 +1,215 @@
+"""Batches of objects in a store, in place of files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from musetalk.batch.check import check_rows
+from musetalk.batch.in_process import InProcess
+from musetalk.batch.manifest import read_manifest
+from musetalk.batch.opening import open_ledger
+from musetalk.batch.outcome import BatchReport
+from musetalk.batch.reach import within_reach
+from musetalk.batch.retries import RetryPolicy
+from musetalk.batch.rows import Row
+from musetalk.batch.run import BatchOptions, run_batch
+from musetalk.errors import ManifestError, OutputError
+from musetalk.pipeline.file_uses import FileUses
+from musetalk.pipeline.report import RenderReport
+from musetalk.progress import CancelToken, noop
+from musetalk.settings import RenderSettings
+from musetalk.storage.cache import FOLDER
+from musetalk.storage.locations import Location, ObjectUrl
+from tests.helpers.batches import NAMED, TextEngine
+from tests.helpers.stores import Trouble, names, object_rows, put, some_bucket, text_of
+
+PAIRS = (("anna", "hello"), ("bert", "hello"), ("anna", "hello"))
+AT_ONCE = BatchOptions(RetryPolicy(first_seconds=0.0))
+
+
+class CountingEngine(TextEngine):
+    """Counts what it renders; `meanwhile` an object may be replaced."""
+
+    def __init__(self, meanwhile: ObjectUrl | None = None) -> None:
+        self.rendered: list[str] = []
+        self._meanwhile = meanwhile
+
+    def render(self, video: Path, voice: Path, out: Path, *settings: object, **how: object) -> RenderReport:
+        self.rendered.append(out.name)
+        report = super().render(video, voice, out, *settings, **how)  # type: ignore[arg-type]
+        if self._meanwhile is not None:
+            put(self._meanwhile, "another one")
+        return report
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Iterator[ObjectUrl]:
+    with some_bucket(tmp_path / "cache") as url:
+        yield url
+
+
+def done(rows: Sequence[Row], ledger: Path, engine: TextEngine | None = None, *, resume: bool = False) -> BatchReport:
+    outputs = [row.output for row in rows]
+    with open_ledger(ledger, resume=resume, outputs=outputs) as opened, InProcess(engine or TextEngine()) as worker:  # type: ignore[arg-type]
+        return run_batch(rows, worker, opened, engine=NAMED, options=AT_ONCE)
+
+
+def states(report: BatchReport) -> list[str]:
+    return [row.state for row in report.rows]
+
+
+def test_objects_are_rendered_once_to_objects_that_have_reports_beside_them(tmp_path: Path, bucket: ObjectUrl) -> None:
+    rows, engine = object_rows(bucket, *PAIRS), CountingEngine()
+    report = done(rows, tmp_path / "batch.ledger", engine)
+    assert states(report) == ["done", "done", "duplicate"]
+    assert len(engine.rendered) == 2
+    assert names(bucket / "out") == {f"{each}.mp4{ending}" for each in range(3) for ending in ("", ".report.json")}
+    made = text_of(bucket / "out/2.mp4")
+    assert made.startswith("anna hello")
+    assert made == text_of(bucket / "out/0.mp4")
+    beside = json.loads(text_of(bucket / "out/2.mp4.report.json"))
+    assert beside["output"] == beside["report"]["output"] == str(rows[2].output)
+    assert (beside["size"], beside["digest"]) == (len(made), hashlib.sha256(made.encode()).hexdigest())
+    assert not list((tmp_path / "cache" / "making").iterdir())
+
+
+def test_resuming_goes_by_what_the_store_says_of_outputs(tmp_path: Path, bucket: ObjectUrl) -> None:
+    rows, ledger, engine = object_rows(bucket, *PAIRS), tmp_path / "batch.ledger", CountingEngine()
+    done(rows, ledger, engine)
+    assert states(done(rows, ledger, engine, resume=True)) == ["skipped"] * 3
+    put(bucket / "out/1.mp4", "somebody else's")
+    assert states(done(rows, ledger, engine, resume=True)) == ["skipped", "done", "skipped"]
+    ledger.unlink()
+    again = done(rows, ledger, engine, resume=True)
+    assert (states(again), len(engine.rendered)) == (["skipped"] * 3, 3)
+    assert "3 outputs known by the reports" in again.notes[0]
+    put(bucket / "in/bert", "bertha")
+    assert states(done(rows, ledger, engine, resume=True)) == ["skipped", "done", "skipped"]
+    assert text_of(bucket / "out/1.mp4").startswith("bertha hello")
+
+
+def test_an_object_that_is_not_there_fails_its_row_alone_and_is_named(tmp_path: Path, bucket: ObjectUrl) -> None:
+    first, second = object_rows(bucket, ("anna", "hello"), ("bert", "hello"))
+    rows = [replace(first, source=bucket / "in/none.mp4"), second]
+    failed, whole = done(rows, tmp_path / "batch.ledger").rows
+    assert (failed.state, failed.error_kind, whole.state) == ("failed", "media", "done")
+    assert str(rows[0].source) in failed.error
+
+
+def test_a_source_that_is_replaced_while_it_is_rendered_gives_nothing_a_name(tmp_path: Path, bucket: ObjectUrl) -> None:
+    rows, ledger = object_rows(bucket, ("anna", "hello")), tmp_path / "batch.ledger"
+    [row] = done(rows, ledger, CountingEngine(bucket / "in/anna")).rows
+    assert (row.state, row.error_kind) == ("failed", "media")
+    assert "its source was changed" in row.error
+    assert names(bucket / "out") == set()
+    assert states(done(rows, ledger, resume=True)) == ["done"]
+    assert text_of(bucket / "out/0.mp4").startswith("another one hello")
+
+
+@pytest.mark.parametrize("method", ["put_file", "cp_file"])
+def test_what_did_not_arrive_is_sent_again_and_not_rendered_again(
+    tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    trouble, engine = Trouble(monkeypatch), CountingEngine()
+    trouble.let_fail(method, times=2)
+    [row] = done(object_rows(bucket, ("anna", "hello")), tmp_path / "batch.ledger", engine).rows
+    assert (row.state, row.attempts, len(engine.rendered)) == ("done", 3, 1)
+    assert names(bucket / "out") == {"0.mp4", "0.mp4.report.json"}
+
+
+def test_what_a_store_forbids_is_not_tried_again(
+    tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble, rows = Trouble(monkeypatch), object_rows(bucket, ("anna", "hello"))
+    trouble.let_fail("put_file", "forbidden", times=9)
+    [row] = done(rows, tmp_path / "batch.ledger").rows
+    assert (row.state, row.error_kind, row.attempts) == ("failed", "storage", 1)
+    assert "these credentials" in row.error
+    assert names(bucket / "out") == set()
+
+
+def test_objects_may_be_rendered_to_files(tmp_path: Path, bucket: ObjectUrl) -> None:
+    [row] = object_rows(bucket, ("anna", "hello"))
+    voice, out = tmp_path / "hello", tmp_path / "out" / "a.mp4"
+    voice.write_text("hello")
+    rows = [replace(row, voice=voice, output=out)]
+    assert states(done(rows, tmp_path / "batch.ledger")) == ["done"]
+    assert out.read_text().startswith("anna hello")
+    assert names(bucket) == {"in/anna", "in/hello"}
+
+
+def test_parts_go_to_other_machines_through_the_store(
+    tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [row] = object_rows(bucket, ("anna", "hello"))
+    folder, out = ".musetalk-parts-0123456789abcdef", bucket / "out/.making/key/0.mp4"
+    told = (row.source, row.voice, out, noop, CancelToken())
+    with within_reach(*told) as there:
+        parts = there.place.out.parent / folder
+        parts.mkdir()
+        for name in ("render.json", "part-00000.mp4", "part-00000.json", ".partial-1-part-00001.mp4"):
+            (parts / name).write_text(name)
+        there.place.give_parts()
+    put(out.parent / "parts" / folder / "../../evil", "evil")
+    monkeypatch.setenv(FOLDER, str(tmp_path / "another machine"))
+    with within_reach(*told) as there:
+        there.place.take_parts()
+        made = {path.name: path.read_text() for path in (there.place.out.parent / folder).iterdir()}
+    assert made == {name: name for name in ("render.json", "part-00000.mp4", "part-00000.json")}
+
+
+def manifest(folder: Path, *lines: str, outputs: Location | None = None) -> tuple[Row, ...]:
+    path = folder / "batch.csv"
+    path.write_text("\n".join(("source,voice,output,captions", *lines)))
+    return read_manifest(path, outputs or ObjectUrl("s3", "clips", "out"))
+
+
+def test_a_manifest_names_objects_by_urls(tmp_path: Path) -> None:
+    lines = ("s3://clips/a.mp4,b.wav,,", "a.mp4,gs://voices/b.wav,s3://clips/out/x/c.mp4,", "a.mp4,b.wav,x/./d.mp4,")
+    first, second, third = manifest(tmp_path, *lines)
+    assert (str(first.source), first.voice, str(first.output)) == (
+        "s3://clips/a.mp4",
+        tmp_path / "b.wav",
+        "s3://clips/out/a_b.mp4",
+    )
+    assert (str(second.voice), str(second.output)) == ("gs://voices/b.wav", "s3://clips/out/x/c.mp4")
+    assert str(third.output) == "s3://clips/out/x/d.mp4"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a.mp4,b.wav,../c.mp4,", "leads out of"),
+        ("a.mp4,b.wav,/c.mp4,", "leads out of"),
+        ("a.mp4,b.wav,s3://clips/c.mp4,", "leads out of"),
+        ("a.mp4,b.wav,s3://clips/out/c.txt,", "is no video"),
+        ("https://clips/a.mp4,b.wav,c.mp4,", "of no store that batches use"),
+        ("s3://clips/out/c.mp4,b.wav,c.mp4,", "which line 2 makes"),
+        ("a.mp4,b.wav,c.mp4,s3://clips/c.srt", "only source, voice and output may be one"),
+    ],
+)
+def test_a_manifest_of_wrong_urls_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        manifest(tmp_path, line)
+
+
+def test_urls_of_results_need_a_place_that_is_one(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="let --output-dir name"):
+        manifest(tmp_path, "a.mp4,b.wav,s3://clips/c.mp4,", outputs=tmp_path)
+
+
+class NoInputs:
+    def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
+        return FileUses()
+
+
+def test_what_is_found_is_not_kept_beside_a_url(bucket: ObjectUrl) -> None:
+    check_rows(object_rows(bucket, ("anna", "hello")), NoInputs(), FileUses())
+    with pytest.raises(OutputError, match="coords_dir"):
+        check_rows(object_rows(bucket, ("anna", "hello"), use_saved_coords=True), NoInputs(), FileUses())
