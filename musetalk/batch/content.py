@@ -16,7 +16,7 @@ from musetalk.progress import CancelToken
 from musetalk.resume.identity import weight_facts
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location, ObjectUrl
-from musetalk.storage.store import identity_of, no_object, store_of
+from musetalk.storage.store import ObjectFacts, facts_of, identity_of, no_object
 from musetalk.utils.files import readable
 
 _BLOCK = 2**20
@@ -60,10 +60,16 @@ class Digests:
     Args:
         store: Where they are kept.
         cancel: Ends the reading.
+        asked: Returns what a store says of an object.
     """
 
-    def __init__(self, store: DigestStore, cancel: CancelToken | None = None) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: DigestStore,
+        cancel: CancelToken | None = None,
+        asked: Callable[[ObjectUrl], ObjectFacts | None] = facts_of,
+    ) -> None:
+        self._store, self.asked = store, asked
         self._cancel = cancel or CancelToken()
         self._known: dict[Location, str | MediaError] = {}
         self._read: list[tuple[Location, FileFacts, str]] = []
@@ -102,7 +108,7 @@ class Digests:
         return known
 
     def _of_object(self, url: ObjectUrl) -> str | MediaError:
-        facts = store_of(url).facts(url)
+        facts = self.asked(url)
         if facts is None:
             return no_object(url)
         digest = identity_of(url, facts)

@@ -12,7 +12,7 @@ from musetalk.batch.works import Work
 from musetalk.errors import StorageError
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location
-from musetalk.storage.store import store_of
+from musetalk.storage.store import facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def _absolute(location: Location) -> Location:
 def _size_of(location: Location) -> int:
     if isinstance(location, Path):
         return location.stat().st_size
-    facts = store_of(location).facts(location)
+    facts = facts_of(location)
     return 0 if facts is None else facts.size
 
 

@@ -23,7 +23,7 @@ from musetalk.batch.holder import Holder
 from musetalk.errors import PATH, LedgerError, OutputError, one_line, write_error
 from musetalk.progress import noop
 from musetalk.storage.locations import Location, ObjectUrl
-from musetalk.storage.store import identity_of, store_of
+from musetalk.storage.store import facts_of, identity_of
 from musetalk.utils.plain_json import read_plain_json
 
 State: TypeAlias = Literal["waiting", "done", "failed", "set_aside"]
@@ -208,7 +208,7 @@ class Ledger:
                 "SELECT size, changed_ns, number, digest FROM digests WHERE path = ?", (_text(path),)
             ).fetchone()
         if isinstance(path, ObjectUrl):
-            there = store_of(path).facts(path) if found is not None else None
+            there = facts_of(path) if found is not None else None
             return there is not None and identity_of(path, there) != found[3]
         try:
             same = found is None or FileFacts.of(path) == FileFacts(*found[:3]) or read_digest(path, noop) == found[3]

@@ -17,7 +17,7 @@ from musetalk.batch.outcome import STORED
 from musetalk.errors import PATH, LedgerError, OutputError, one_line
 from musetalk.progress import noop
 from musetalk.storage.locations import Location, ObjectUrl
-from musetalk.storage.store import store_of
+from musetalk.storage.store import ObjectFacts, facts_of, store_of
 from musetalk.utils.files import make_room_for, put_in_place
 from musetalk.utils.plain_json import read_plain_json
 from musetalk.utils.units import counted
@@ -168,20 +168,26 @@ def _entries_of_reports(ledger: Ledger, outputs: Iterable[Location]) -> Iterator
             continue  # it is rendered again
 
 
-def is_whole(output: Location, entry: Entry, digest_of: Callable[[Path], str] = _digest) -> bool:
+def is_whole(
+    output: Location,
+    entry: Entry,
+    digest_of: Callable[[Path], str] = _digest,
+    asked: Callable[[ObjectUrl], ObjectFacts | None] = facts_of,
+) -> bool:
     """Return whether an output is there, as it was when it was written down; an object is not read for that.
 
     Args:
         output: Where it is.
         entry: What was written down.
         digest_of: Reads a file.
+        asked: Returns what a store says of an object.
 
     Raises:
         OSError: It cannot be read, or is not there.
         StorageError: A store says no, or cannot be reached.
     """
     if isinstance(output, ObjectUrl):
-        facts = store_of(output).facts(output)
+        facts = asked(output)
         return facts is not None and facts.text == entry.plain_facts.get(STORED)
     return FileFacts.of(output).size == entry.size and digest_of(output) == entry.digest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from musetalk.batch.content import Digests
 from musetalk.batch.drive import Driver, Rules
@@ -17,6 +18,7 @@ from musetalk.batch.watch import Unwatched, Watcher
 from musetalk.batch.works import Chooser, Refused, Work, works_of
 from musetalk.errors import Cancelled, ManifestError
 from musetalk.progress import CancelToken
+from musetalk.storage.store import facts_of
 from musetalk.utils.units import counted
 
 _TOLD = 20
@@ -62,13 +64,14 @@ def run_batch(
         ManifestError: `strict`, and a row cannot work; nothing was done.
         BackendError: No worker is left.
         LedgerError: Another driver has taken over.
+        StorageUnreachableError: Nobody can say what is done, or is to be, since a store cannot be reached.
     """
     options, watcher, cancel = options or BatchOptions(), watcher or Unwatched(), cancel or CancelToken()
     began = options.clock.now()
     notes = [ledger.notice] if ledger.notice else []
     for note in notes:
         watcher.note(note)
-    digests = Digests(ledger, cancel)
+    digests = Digests(ledger, cancel, lambda url: options.retries.ask(partial(facts_of, url), cancel.check))
     try:
         works, refused = works_of(rows, digests, engine, weights=ledger.path is not None)
         digests.keep()
@@ -179,7 +182,7 @@ class _Settled:
         if entry.state != "done":
             return False
         try:
-            return is_whole(row.output, entry, self._digests.of_file)
+            return is_whole(row.output, entry, self._digests.of_file, self._digests.asked)
         except OSError:
             return False
 

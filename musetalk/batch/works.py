@@ -10,7 +10,7 @@ from typing import Protocol
 from musetalk.backends.automatic import BackendChoice
 from musetalk.batch.content import Digests, content_of, settings_text
 from musetalk.batch.rows import Row
-from musetalk.errors import Cancelled, MuseTalkError
+from musetalk.errors import Cancelled, MuseTalkError, StorageUnreachableError
 from musetalk.settings import RenderSettings
 
 
@@ -71,6 +71,7 @@ def works_of(
 
     Raises:
         Cancelled: The reading of inputs was ended.
+        StorageUnreachableError: A store cannot be reached.
     """
     asked: dict[str, tuple[str, RenderSettings, str, list[Row]]] = {}
     refused = list[Refused]()
@@ -80,7 +81,7 @@ def works_of(
             settings, choice, text = parsed.of(row)
             content = content_of(row, text, digests)
             settings = settings.with_backend(choice.backend)
-        except Cancelled:
+        except (Cancelled, StorageUnreachableError):  # which is no row's fault
             raise
         except MuseTalkError as error:
             refused.append(Refused(row, error))

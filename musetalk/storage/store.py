@@ -169,12 +169,14 @@ class ObjectStore:
         Raises:
             StorageError: The store says no, or cannot be reached.
         """
-        there = self.facts(source)
-        if there is None:
-            raise StorageUnreachableError(f'"{readable(str(source))}" is not there any more', "try again")
         with _asking(target, "be written"):
-            self._files.cp_file(str(source), str(target))
-        return self._arrived(target, there.size)
+            try:
+                self._files.cp_file(str(source), str(target))
+            except FileNotFoundError as error:
+                raise StorageUnreachableError(
+                    f'"{readable(str(source))}" is not there any more', "try again"
+                ) from error
+        return self._arrived(target)
 
     def below(self, prefix: ObjectUrl) -> list[ObjectUrl]:
         """Return the objects whose names begin with a prefix and a slash.
@@ -200,17 +202,16 @@ class ObjectStore:
             with _asking(url, "be removed"), suppress(FileNotFoundError):
                 self._files.rm_file(str(url))
 
-    def _arrived(self, url: ObjectUrl, size: int) -> ObjectFacts:
-        """Return what the store says of an object that was just put there.
+    def _arrived(self, url: ObjectUrl, size: int | None = None) -> ObjectFacts:
+        """Return what the store says of an object that was just put there; its size, where that is known, is checked.
 
         Raises:
             StorageUnreachableError: It is not there, or of another size.
         """
         facts = self.facts(url)
-        if facts is None or facts.size != size:
-            has = "nothing" if facts is None else f"{facts.size:,} bytes"
-            problem = f'"{readable(str(url))}" did not arrive: the store has {has} of {size:,}'
-            raise StorageUnreachableError(problem, "try again")
+        if facts is None or (size is not None and facts.size != size):
+            has = "nothing" if facts is None else f"{facts.size:,} bytes of {size:,}"
+            raise StorageUnreachableError(f'"{readable(str(url))}" did not arrive: the store has {has}', "try again")
         return facts
 
 
@@ -231,6 +232,16 @@ def store_of(url: ObjectUrl) -> ObjectStore:
         raise PackageError(f"what reaches {url.scheme}:// cannot be imported ({one_line(error)})", remedy) from error
     except Exception as error:  # of many kinds
         raise _problem(error, url, "be reached") from error
+
+
+def facts_of(url: ObjectUrl) -> ObjectFacts | None:
+    """Return what its store says of an object now; None: there is none.
+
+    Raises:
+        PackageError: What reaches the store is missing.
+        StorageError: It says no, or cannot be reached.
+    """
+    return store_of(url).facts(url)
 
 
 def no_object(url: ObjectUrl) -> MediaError:

@@ -19,7 +19,7 @@ from musetalk.batch.reach import within_reach
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.rows import Row
 from musetalk.batch.run import BatchOptions, run_batch
-from musetalk.errors import ManifestError, OutputError
+from musetalk.errors import ManifestError, OutputError, StorageUnreachableError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, noop
@@ -121,6 +121,18 @@ def test_what_did_not_arrive_is_sent_again_and_not_rendered_again(
     [row] = done(object_rows(bucket, ("anna", "hello")), tmp_path / "batch.ledger", engine).rows
     assert (row.state, row.attempts, len(engine.rendered)) == ("done", 3, 1)
     assert names(bucket / "out") == {"0.mp4", "0.mp4.report.json"}
+
+
+def test_a_store_that_answers_late_is_asked_again_and_one_that_does_not_ends_the_batch(
+    tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, ledger = object_rows(bucket, *PAIRS), tmp_path / "batch.ledger"
+    with monkeypatch.context() as patch:
+        Trouble(patch).let_fail("info", times=4)
+        with pytest.raises(StorageUnreachableError, match="the line is dead"):
+            done(rows, ledger)
+    Trouble(monkeypatch).let_fail("info", times=3)
+    assert states(done(rows, ledger, resume=True)) == ["done", "done", "duplicate"]
 
 
 def test_what_a_store_forbids_is_not_tried_again(
