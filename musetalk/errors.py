@@ -257,6 +257,12 @@ class NotFiniteError(ComputeError):
     kind = "not_finite"
 
 
+class WorkerError(MuseTalkError):
+    """What was to render is gone: it died over it, and so did others, or none is left."""
+
+    kind = "worker_lost"
+
+
 class OutputError(MuseTalkError):
     """The output cannot be written."""
 

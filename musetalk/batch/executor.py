@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -18,6 +19,7 @@ from musetalk.errors import AvatarError, MuseTalkError
 from musetalk.pipeline.engine import Renderer
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location
 from musetalk.utils.job_log import LoggedJob
@@ -96,6 +98,7 @@ class RenderTask(Task):
     voice: Location
     out: Location
     settings: RenderSettings
+    resume: ResumeOptions | None = field(default=None, kw_only=True)
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
@@ -103,8 +106,8 @@ class RenderTask(Task):
             report = there.place.found()
             if report is None:
                 there.place.take_parts()
-                inputs, out = (there.source, there.voice), there.place.out
-                report = engine.render(*inputs, out, self.settings, on_progress=on_progress, cancel=cancel)
+                render = partial(engine.render, there.source, there.voice, there.place.out, self.settings)
+                report = render(on_progress=on_progress, cancel=cancel, resume=self.resume)
             return there.place.deliver(report)
 
 

@@ -1,4 +1,4 @@
-"""Where a batch is done: what `--on` names."""
+"""Where renders are made: what `--on` of batches and `--workers` of the app name."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from musetalk.batch.in_process import InProcess
 from musetalk.batch.pool import ProcessPool
 from musetalk.errors import SettingsError
 from musetalk.utils.cores import share_threads, usable_cores
+from musetalk.utils.units import counted
 
 HERE = "local:0"
 _RAY = re.compile(r"(ray:auto|ray://[^\s/?]+)(?:\?cpus=([1-9]\d{0,3}))?")
@@ -49,6 +50,16 @@ def check_place(on: str) -> None:
     if not _LOCAL.fullmatch(on) and not _RAY.fullmatch(on):
         remedy = "give local:N, N worker processes of this machine; ray:auto or ray://HOST:PORT, a cluster"
         raise SettingsError(f'"{on}" is no place to render on', remedy)
+
+
+def describe_place(on: str) -> str:
+    """Return what a place is, for people."""
+    cluster = _RAY.fullmatch(on)
+    if cluster is not None:
+        address = "this machine's Ray cluster" if cluster[1] == "ray:auto" else f"the Ray cluster {cluster[1]}"
+        return f"workers of {address}"
+    count = int(on.partition(":")[2])
+    return f"{counted(count, 'worker')} on this machine" if count else "this process"
 
 
 @contextmanager

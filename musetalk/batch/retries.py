@@ -18,11 +18,12 @@ from musetalk.errors import (
     OutOfMemoryError,
     OutputError,
     StorageUnreachableError,
+    WorkerError,
 )
 
 _Answer = TypeVar("_Answer")
 _LOOK_SECONDS = 0.25  # between two looks at whether to stop
-LOST = "worker_lost"  # the kind of what a worker's death is to its task
+LOST = WorkerError.kind  # the kind of what a worker's death is to its task
 # What may pass: memory and disks that others fill for a while, shared disks, networks, a device that was lost (which
 # no error here is for). What an input or a setting is to blame for comes out the same each time.
 _PASSING = frozenset(

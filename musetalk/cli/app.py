@@ -40,6 +40,11 @@ _METRICS_TOKEN = typer.Option(
     envvar="MUSETALK_METRICS_TOKEN",
     help="What /metrics asks for, as `Authorization: Bearer TOKEN` (default: it answers this machine alone).",
 )
+_WORKERS = typer.Option(
+    envvar="MUSETALK_WORKERS",
+    help="Where jobs are rendered: local:0, in this process; local:N, in N processes of this machine; ray:auto or "
+    "ray://HOST:PORT, on a Ray cluster (?cpus=N: CPUs of a worker), which has to see the same files.",
+)
 _AVATARS = typer.Option(
     envvar="MUSETALK_AVATARS", help="Where the avatars are that speak live (default: where this user keeps them)."
 )
@@ -76,6 +81,7 @@ def serve_app(
     owner: Annotated[bool | None, _OWNER] = _DEFAULT.owner,
     drain_seconds: Annotated[float, _DRAIN_SECONDS] = _DEFAULT.drain_seconds,
     metrics_token: Annotated[str, _METRICS_TOKEN] = _DEFAULT.metrics_token,
+    workers: Annotated[str, _WORKERS] = _DEFAULT.workers,
     log: LogAs = None,
 ) -> None:
     """Serve the browser app until it is asked to end."""
@@ -107,6 +113,7 @@ def serve_app(
             avatar_making=avatar_making,
             drain_seconds=drain_seconds,
             metrics_token=metrics_token,
+            workers=workers,
         )
     )
 

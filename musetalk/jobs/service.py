@@ -24,6 +24,7 @@ from musetalk.jobs.asking import compared, look_at
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.job_lines import log_event, logged_as
 from musetalk.jobs.meter import ProgressMeter
+from musetalk.jobs.slots import Slots
 from musetalk.jobs.speaking import renderer
 from musetalk.jobs.store import NEWEST, REPORT, JobStore
 from musetalk.jobs.tally import JobTally, Outcome
@@ -46,7 +47,7 @@ class JobService:
     """Takes jobs and renders them in the order in which they came.
 
     Args:
-        engines: One per device; each renders one job at a time.
+        engines: One per device; each renders one job at a time, unless there are `slots`.
         store: Where jobs are kept; queued ones from an earlier process are taken up again.
         compare: What carries out comparisons; None: they are refused.
         named: From backends' names to what titles call them.
@@ -54,6 +55,7 @@ class JobService:
         avatars: Those that may speak; None: none may.
         max_waiting: Jobs that one owner may have waiting or running.
         max_queue: Jobs that everybody together may.
+        slots: How many jobs may run at once, where that changes; None: as many as there are engines.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class JobService:
         avatars: AvatarStore | None = None,
         max_waiting: int = 10,
         max_queue: int = 100,
+        slots: Slots | None = None,
     ) -> None:
         self.store = store
         self._engines = engines
@@ -76,6 +79,7 @@ class JobService:
         self._avatars = avatars
         self._max_waiting = max_waiting
         self._max_queue = max_queue
+        self._slots = slots
         self._changed = threading.Condition()
         self._tokens: dict[str, CancelToken] = {}
         self._contexts: dict[str, contextvars.Context] = {}
@@ -85,12 +89,10 @@ class JobService:
         self._tally.accepted("kept", self.waiting() + len(store.given_up))
         for job in store.given_up:
             self._tally.ended(job, "failed", job.error_kind, job.ended or store.now())
-        self._workers = [
-            threading.Thread(target=self._work, args=(engine,), name=f"jobs-{number}", daemon=True)
-            for number, engine in enumerate(engines)
-        ]
-        for worker in self._workers:
-            worker.start()
+        self._workers: list[threading.Thread] = []
+        if slots is not None:
+            slots.on_change(self._look_again)
+        self._look_again()
 
     def submit(
         self,
@@ -360,6 +362,20 @@ class JobService:
             worker.join()
         self.store.close()
 
+    def _most_running(self) -> int:
+        return len(self._engines) if self._slots is None else self._slots.jobs
+
+    def _look_again(self) -> None:
+        """Have a thread for each job that may run, and let those see that it may."""
+        with self._changed:
+            while len(self._workers) < self._most_running() and not self._draining:
+                number = len(self._workers)
+                engine = self._engines[number % len(self._engines)]
+                worker = threading.Thread(target=self._work, args=(engine,), name=f"jobs-{number}", daemon=True)
+                self._workers.append(worker)
+                worker.start()
+            self._changed.notify_all()
+
     def _work(self, engine: Engine) -> None:
         while (job := self._next()) is not None:
             context = self._contexts.pop(job.id, contextvars.copy_context())
@@ -371,7 +387,7 @@ class JobService:
         with self._changed:
             while not self._draining:
                 job = next((job for job in self.store.all() if job.state == "queued"), None)
-                if job is not None:
+                if job is not None and len(self._tokens) < self._most_running():
                     self._tokens[job.id] = CancelToken()
                     now = self.store.now()
                     self._tally.started(max(0.0, now - job.created))

@@ -33,6 +33,7 @@ class ServerOptions:
         live_sessions: Most that speak live at once; 0: nobody may.
         avatar_making: Whether visitors may make avatars that speak live, and delete them; None: as with downloads.
         drain_seconds: How long what runs may go on once the process is asked to end by SIGTERM.
+        workers: Where jobs are rendered; see `open_executor`.
         metrics_token: What `/metrics` asks for; empty: it is for this machine alone.
     """
 
@@ -56,3 +57,4 @@ class ServerOptions:
     avatar_making: bool | None = None
     drain_seconds: float = 20.0
     metrics_token: str = ""
+    workers: str = "local:0"

@@ -12,11 +12,13 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import gradio as gr
 
 import musetalk
+from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.errors import JobError, MuseTalkError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import owner_digest
 from musetalk.lipsync import LipSync
 from musetalk.settings import RenderSettings
+from musetalk.utils.units import counted
 from musetalk.webui.access import Access, Headers
 from musetalk.webui.avatars import Avatars
 from musetalk.webui.downloads import Downloads
@@ -56,13 +58,14 @@ class Site:
         engine: Answers previews.
         jobs: Takes and renders jobs.
         base: Settings that visitors cannot change: limits, where weights are.
-        device: What renders run on, for people.
+        device: What this process renders on, for people.
         uploads: What Gradio keeps of visitors' files.
         downloads: Brings weights.
         previews: Makes preview frames.
         readings: Reads scripts aloud.
         access: Whether whoever opens the page runs the server; None: nobody does who opens it.
         avatars: Those that speak live; None: nobody may.
+        workers: Render the jobs; None: this process does.
         labels: What the page calls settings, by their dotted names; filled as the form is built.
     """
 
@@ -76,7 +79,13 @@ class Site:
     readings: Readings = field(default_factory=Readings)
     access: Access | None = None
     avatars: Avatars | None = None
+    workers: Dispatcher | None = None
     labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def made_on(self) -> str:
+        """What jobs are rendered on, for people."""
+        return self.device if self.workers is None else counted(self.workers.jobs, "worker")
 
     @property
     def reader(self) -> Reader:
@@ -133,7 +142,7 @@ def site_header(site: Site) -> str:
     queue = "idle" if not waiting else f"{waiting} render{'s' if waiting > 1 else ''} in the queue"
     if site.jobs.draining:
         queue = "about to be restarted"
-    return header(NAME, musetalk.__version__, site.device, queue)
+    return header(NAME, musetalk.__version__, site.made_on, queue)
 
 
 def owner_of(secret: str | None, request: gr.Request) -> str:

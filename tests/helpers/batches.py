@@ -17,6 +17,7 @@ from musetalk.batch.watch import Clock
 from musetalk.errors import FaceError, OutOfMemoryError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.resume.types import ResumeOptions
 from musetalk.settings import RenderSettings
 from tests.helpers.reports import some_report
 from tests.helpers.waiting import until
@@ -184,6 +185,7 @@ class TextEngine:
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        resume: ResumeOptions | None = None,
     ) -> RenderReport:
         settings, text = settings or RenderSettings(), video.read_text()
         if text == "deadly":

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 import musetalk
+from musetalk.dispatch.dispatcher import Dispatcher, WorkerCounts
 from musetalk.jobs.service import JobService
 from musetalk.live.host import LiveHost
 from musetalk.utils.prometheus import Family, counted, gauge, info
@@ -27,9 +28,18 @@ class Metrics:
         uploads: Beside them on the disk.
         live: Whose sessions are counted.
         readiness: Whether another job can be taken.
+        workers: Render the jobs; None: this process does.
     """
 
-    def __init__(self, jobs: JobService, uploads: Uploads, live: LiveHost, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        jobs: JobService,
+        uploads: Uploads,
+        live: LiveHost,
+        readiness: Readiness,
+        workers: Dispatcher | None = None,
+    ) -> None:
+        self._workers = workers
         self._jobs, self._uploads, self._live, self._readiness = jobs, uploads, live, readiness
         self._process = psutil.Process()
 
@@ -38,6 +48,7 @@ class Metrics:
         parts: tuple[Callable[[], list[Family]], ...] = (
             self._build,
             self._jobs.figures,
+            self._worker_figures,
             self._live_figures,
             self._disk,
             self._memory,
@@ -51,6 +62,16 @@ class Metrics:
             info("musetalk_build_info", "What runs.", **facts),
             gauge("musetalk_ready", "1: another job can be taken, as /readyz says.", int(ready)),
             gauge("musetalk_draining", "1: the server is about to end.", int(self._jobs.draining)),
+        ]
+
+    def _worker_figures(self) -> list[Family]:
+        counts = WorkerCounts() if self._workers is None else self._workers.counts
+        states = {"idle": counts.idle, "busy": counts.busy}
+        return [
+            gauge(
+                "musetalk_workers", "Workers that jobs are handed to; none where this process renders.", states, "state"
+            ),
+            counted("musetalk_workers_lost_total", "Workers that died, or went away.", counts.lost),
         ]
 
     def _live_figures(self) -> list[Family]:
@@ -77,7 +98,7 @@ class Metrics:
         below = sum(map(_resident, self._process.children(recursive=True)))
         return [
             gauge("process_resident_memory_bytes", "Resident memory of this process.", resident),
-            gauge("musetalk_children_memory_bytes", "Resident memory of what it has started: ffmpeg.", below),
+            gauge("musetalk_children_memory_bytes", "Resident memory of what it has started: ffmpeg, workers.", below),
             gauge("musetalk_memory_peak_bytes", "Most resident memory this process ever had.", _peak(self._process)),
             counted("process_cpu_seconds_total", "Processor time of this process.", times.user + times.system),
             gauge("process_start_time_seconds", "When it began, since the epoch.", started),

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from musetalk.backends.registry import BackendRegistry
+from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.service import JobService
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.settings import RenderSettings
 
 DRAINING = "the server is about to be restarted"
+NO_WORKER = "no worker is there that could render"
 Problems: TypeAlias = dict[str, str]
 _KEEP_SECONDS = 2.0  # for which what was seen of disk and programs holds: strangers may ask as often as they like
 
@@ -27,6 +29,7 @@ class Readiness:
         registry: The backends.
         settings: Say where weights are.
         now: A clock, in seconds.
+        workers: Render the jobs; None: this process does.
     """
 
     def __init__(
@@ -35,7 +38,10 @@ class Readiness:
         registry: BackendRegistry,
         settings: RenderSettings,
         now: Callable[[], float] = time.monotonic,
+        *,
+        workers: Dispatcher | None = None,
     ) -> None:
+        self._workers = workers
         self._jobs, self._registry, self._settings, self._now = jobs, registry, settings, now
         self._lock = threading.Lock()
         self._seen: tuple[float, Problems] | None = None
@@ -46,6 +52,8 @@ class Readiness:
         The sentences name no file and no folder: everybody may read them.
         """
         found = {"jobs": DRAINING} if self._jobs.draining else {}
+        if self._workers is not None and not self._workers.jobs:
+            found["workers"] = NO_WORKER
         waiting = self._jobs.waiting()
         if waiting >= self._jobs.max_queue:
             found["queue"] = f"{waiting} jobs wait or run, which is as many as may"

@@ -134,7 +134,7 @@ class Estimates:
         long = duration(work.seconds)
         return (
             f'<p class="mt-estimate" data-tone="{tone}"><b>{sentence(roughly(seconds))}</b> for {long} '
-            f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.device)}{queue}: {known}.</p>"
+            f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.made_on)}{queue}: {known}.</p>"
         )
 
     def _others(self, work: Work, kinds: Sequence[RenderKind]) -> str:

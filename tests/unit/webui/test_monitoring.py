@@ -10,14 +10,18 @@ from starlette.requests import Request
 
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
+from musetalk.batch.executor import Ready
+from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.settings import RenderSettings
 from musetalk.webui.monitoring import readiness as looking
-from musetalk.webui.monitoring.readiness import DRAINING, Readiness
+from musetalk.webui.monitoring.readiness import DRAINING, NO_WORKER, Readiness
 from musetalk.webui.monitoring.routes import metrics_refusal
 from musetalk.webui.shutdown import EndSignals
 from tests.helpers.held_engine import LONGEST, Engine, submit, written_voice
+from tests.helpers.told_one_by_one import Workers
+from tests.helpers.waiting import until
 
 
 @pytest.fixture
@@ -68,6 +72,14 @@ class TestReadiness:
     def test_there_is_no_ffmpeg(self, ready: Readiness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(looking, "ffmpeg_executable", lambda: str(tmp_path / "none"))
         assert list(ready.problems()) == ["ffmpeg"]
+
+    def test_there_is_no_worker_until_one_is_there(self, jobs: JobService) -> None:
+        workers = Workers()
+        with Dispatcher(workers) as dispatcher:
+            ready = Readiness(jobs, BackendRegistry([PREVIEW]), RenderSettings(), workers=dispatcher)
+            assert ready.problems() == {"workers": NO_WORKER}
+            workers.tell(Ready("local-1"))
+            until(lambda: ready.problems() == {})
 
     def test_no_backend_is_usable(self, jobs: JobService) -> None:
         assert list(Readiness(jobs, BackendRegistry([]), RenderSettings()).problems()) == ["backends"]

@@ -1,0 +1,34 @@
+"""Workers for a server, by the place that its options name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from musetalk.batch.places import HERE, describe_place, open_executor
+from musetalk.dispatch.dispatcher import Dispatcher
+from musetalk.lipsync import LipSync
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_dispatcher(place: str, engine: LipSync) -> Iterator[Dispatcher | None]:
+    """Have workers while the `with` block runs; None: the server renders by itself.
+
+    Args:
+        place: See `open_executor`.
+        engine: What renders in this process.
+
+    Raises:
+        SettingsError: There is no such place.
+        PackageError: Ray is missing.
+        BackendError: The cluster cannot be reached.
+    """
+    if place == HERE:
+        yield None
+        return
+    with open_executor(place, engine) as executor, Dispatcher(executor) as dispatcher:
+        _log.info("renders are made by %s", describe_place(place))
+        yield dispatcher

@@ -1,0 +1,48 @@
+"""Jobs run as many at a time as there is somebody to render them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from musetalk.jobs.service import JobService
+from tests.helpers.held_engine import ANN, LONGEST, Engine, submit
+from tests.helpers.waiting import until
+
+
+class Changing:
+    """Slots whose number a test sets."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self._told: list[Callable[[], None]] = []
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        self._told.append(told)
+
+    def set(self, jobs: int) -> None:
+        self.jobs = jobs
+        for told in self._told:
+            told()
+
+
+def test_jobs_wait_until_somebody_can_render_them(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    slots = Changing()
+    service = start(slots=slots)
+    jobs = [submit(service, voice) for _ in range(3)]
+    assert service.running == 0
+    slots.set(2)
+    for _ in range(2):
+        assert engine.begun.acquire(timeout=LONGEST)
+    assert [service.get(job.id, ANN).state for job in jobs] == ["running", "running", "queued"]
+    slots.set(1)
+    engine.go.release()
+    until(lambda: [service.get(job.id, ANN).state for job in jobs].count("done") == 1)
+    assert service.get(jobs[2].id, ANN).state == "queued"
+    engine.go.release()
+    assert engine.begun.acquire(timeout=LONGEST)
+    engine.go.release()
+    assert [service.wait(job, LONGEST).state for job in jobs] == ["done"] * 3
+    assert engine.most_running == 2
