@@ -366,8 +366,9 @@ class JobService:
         return len(self._engines) if self._slots is None else self._slots.jobs
 
     def _look_again(self) -> None:
-        """Have a thread for each job that may run, and let those see that it may."""
+        """Have a thread, and room on the disk, for each job that may run, and let those see that it may."""
         with self._changed:
+            self.store.at_once = max(1, self._most_running())
             while len(self._workers) < self._most_running() and not self._draining:
                 number = len(self._workers)
                 engine = self._engines[number % len(self._engines)]

@@ -47,8 +47,10 @@ class JobStore:
         keep_seconds: Jobs that ended longer ago are removed.
         max_bytes: Disk that all jobs together may take, also while they are rendered; the oldest that have ended make
             room.
-        at_once: How many are rendered at once: for what these write, room is kept.
         now: The clock, in seconds since the epoch.
+
+    Attributes:
+        at_once: How many are rendered at once: for what these write, room is kept.
 
     Raises:
         OutputError: The folder cannot be written to, or another process owns it.
@@ -60,13 +62,12 @@ class JobStore:
         *,
         keep_seconds: float,
         max_bytes: int,
-        at_once: int = 1,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.root = root.resolve()
         self._keep_seconds = keep_seconds
         self._max_bytes = max_bytes
-        self._at_once = at_once
+        self.at_once = 1
         self.now = now
         self._lock = threading.RLock()
         self._owned = FileLock(self.root / ".lock", thread_local=False)
@@ -318,7 +319,7 @@ class JobStore:
         coming = [(job, max(0, inputs - bytes_below(self.folder(job)))) for job, inputs in self._prepared.values()]
         active = [*(job for job in self.all() if job.active), *(job for job, _ in coming)]
         growth = [max(0, job.room_bytes - bytes_below(self.folder(job))) for job in active]
-        largest = sum(sorted([*growth, writes])[-self._at_once :])
+        largest = sum(sorted([*growth, writes])[-self.at_once :])
         return bytes_below(self.root) + sum(inputs for _, inputs in coming) + largest
 
     def _load(self) -> dict[str, Job]:

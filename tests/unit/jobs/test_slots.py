@@ -34,6 +34,7 @@ def test_jobs_wait_until_somebody_can_render_them(
     jobs = [submit(service, voice) for _ in range(3)]
     assert service.running == 0
     slots.set(2)
+    assert service.store.at_once == 2
     for _ in range(2):
         assert engine.begun.acquire(timeout=LONGEST)
     assert [service.get(job.id, ANN).state for job in jobs] == ["running", "running", "queued"]

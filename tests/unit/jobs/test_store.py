@@ -42,11 +42,10 @@ def clock() -> Clock:
 def open_store(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., JobStore]]:
     opened: list[JobStore] = []
 
-    def open_it(keep_seconds: float = 3600, max_bytes: int = 10**6, at_once: int = 1) -> JobStore:
+    def open_it(keep_seconds: float = 3600, max_bytes: int = 10**6) -> JobStore:
         for store in opened:
             store.close()
-        bounds = {"keep_seconds": keep_seconds, "max_bytes": max_bytes, "at_once": at_once}
-        opened.append(JobStore(tmp_path / "jobs", **bounds, now=clock))
+        opened.append(JobStore(tmp_path / "jobs", keep_seconds=keep_seconds, max_bytes=max_bytes, now=clock))
         return opened[-1]
 
     yield open_it
@@ -244,7 +243,8 @@ def test_room_is_kept_for_what_the_largest_renders_are_to_write(
 def test_several_renders_at_once_have_room_side_by_side(
     open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
 ) -> None:
-    store = open_store(max_bytes=100_000, at_once=2)
+    store = open_store(max_bytes=100_000)
+    store.at_once = 2
     add(store, inputs, writes=60_000)
     with raises_kind(DiskSpaceError) as caught:
         add(store, inputs, writes=60_000)
