@@ -167,7 +167,7 @@ class PartsTask(Task):
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
         with within_reach(self.source, self.voice, self.out, on_progress, cancel) as there:
-            there.place.take_parts()
+            there.place.take_parts(self.numbers)
             parts = engine.render_parts(
                 there.source,
                 there.voice,

@@ -32,7 +32,7 @@ from musetalk.utils.temporary_folders import last_change, lock_folder, open_lock
 
 _MAKING = "making"
 _PARTS = "parts"
-_PART = re.compile(r"render\.json|part-\d{5}(-[\w-]{1,40})?\.(mp4|json)")
+_PART = re.compile(r"render\.json|part-(\d{5})(?:-[\w-]{1,40})?\.(mp4|json)")
 _KEPT_SECONDS = 7 * 86_400.0  # as parts beside an output wait for whoever goes on with them
 _log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class Workplace(Protocol):
         """Put the file where the driver finds it."""
         ...
 
-    def take_parts(self) -> None:
-        """Have the parts that others made of it."""
+    def take_parts(self, numbers: range | None = None) -> None:
+        """Have the parts, all or of those named, that others made of it."""
         ...
 
     def give_parts(self) -> None:
@@ -128,7 +128,7 @@ class _OnDisk:
         """See `Workplace`."""
         return report
 
-    def take_parts(self) -> None:
+    def take_parts(self, numbers: range | None = None) -> None:
         """They are there."""
 
     def give_parts(self) -> None:
@@ -145,15 +145,17 @@ class _ForStore:
         check: Called on the way to the store and back; may end it.
     """
 
-    def __init__(self, url: ObjectUrl, folder: Path, inputs: tuple[str, ...], check: Callable[[], None]) -> None:
-        self._url, self._folder, self._inputs, self._check = url, folder, inputs, check
+    def __init__(
+        self, url: ObjectUrl, folder: _MakingFolder, inputs: tuple[str, ...], check: Callable[[], None]
+    ) -> None:
+        self._url, self._made, self._inputs, self._check = url, folder, inputs, check
         self._store = store_of(url)
         self._is_there = False
 
     @property
     def out(self) -> Path:
         """See `Workplace`."""
-        return self._folder / self._url.name
+        return self._made.folder / self._url.name
 
     def found(self) -> RenderReport | None:
         """See `Workplace`: in the store, or, where it did not get there, in the folder."""
@@ -184,15 +186,16 @@ class _ForStore:
                 raise write_error(error)(f"what was made cannot be read ({error.strerror})", "try again") from error
             facts = self._store.upload(self.out, self._url, self._check)
             self._store.write(record_beside(self._url), as_json(replace(made, stored=facts.text).to_dict()))
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._made.spent = True
         return report
 
-    def take_parts(self) -> None:
+    def take_parts(self, numbers: range | None = None) -> None:
         """See `Workplace`. Records come last: a part without one is not there yet."""
         for url in sorted(self._store.below(self._url.parent / _PARTS), key=_records_last):
-            folder = self._folder / url.parent.name
-            path = folder / url.name
-            if is_folder_of_parts(folder.name) and _PART.fullmatch(path.name) and not path.exists():
+            folder = self._made.folder / url.parent.name
+            path, part = folder / url.name, _PART.fullmatch(url.name)
+            wanted = part and (numbers is None or part[1] is None or int(part[1]) in numbers)
+            if wanted and is_folder_of_parts(folder.name) and not path.exists():
                 folder.mkdir(exist_ok=True)
                 with whole_file(path) as partial:
                     self._store.download(url, partial, self._check)
@@ -201,12 +204,13 @@ class _ForStore:
         """See `Workplace`. Records go last."""
         prefix = self._url.parent / _PARTS
         there = set(self._store.below(prefix))
-        for folder in filter(lambda path: is_folder_of_parts(path.name), self._folder.iterdir()):
+        for folder in filter(lambda path: is_folder_of_parts(path.name), self._made.folder.iterdir()):
             made = [path for path in folder.iterdir() if _PART.fullmatch(path.name)]
             for path in sorted(made, key=_records_last):
                 url = prefix / folder.name / path.name
                 if url not in there:
                     self._store.upload(path, url, self._check)
+        self._made.spent = True
 
 
 def _records_last(place: Location) -> tuple[bool, str]:
@@ -232,12 +236,25 @@ def _checking(stage: Stage, on_progress: ProgressCallback, cancel: CancelToken) 
     return check
 
 
+@dataclass(slots=True)
+class _MakingFolder:
+    """The folder in which the file of an object is made.
+
+    Attributes:
+        folder: Where it is.
+        spent: Whether all that is in it is in the store by now.
+    """
+
+    folder: Path
+    spent: bool = False
+
+
 @contextmanager
-def _making_folder(parent: Path, url: ObjectUrl) -> Iterator[Path]:
+def _making_folder(parent: Path, url: ObjectUrl) -> Iterator[_MakingFolder]:
     """The folder in which the file of an object is made; held while the `with` block runs.
 
-    It is named by the render's content, so that whoever makes that again on this machine goes on with it. One that
-    nobody came back to in a week goes.
+    It is named by the render's content, so that whoever makes that again on this machine goes on with it. It goes when
+    it is spent, and no other worker is at it; or when nobody came back to it in a week.
     """
     folder = parent / url.parent.name
     try:
@@ -247,11 +264,16 @@ def _making_folder(parent: Path, url: ObjectUrl) -> Iterator[Path]:
     except OSError as error:
         problem = f"renders cannot be made in {parent} ({error.strerror})"
         raise write_error(error)(problem, "free some space there, or name another folder", path=parent) from error
+    made = _MakingFolder(folder)
     try:
-        yield folder
+        yield made
     finally:
         if lock is not None:
             os.close(lock)
+    if made.spent and lock is None:  # folders cannot be locked here
+        shutil.rmtree(folder, ignore_errors=True)
+    elif made.spent:
+        _remove_unheld(folder)
 
 
 def _sweep(parent: Path) -> None:
@@ -261,7 +283,11 @@ def _sweep(parent: Path) -> None:
     for folder in parent.iterdir():
         with suppress(OSError):
             if last_change(folder) < time.time() - _KEPT_SECONDS:
-                lock = lock_folder(folder, wait=False)
-                if lock is not None:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    os.close(lock)
+                _remove_unheld(folder)
+
+
+def _remove_unheld(folder: Path) -> None:
+    lock = lock_folder(folder, wait=False)
+    if lock is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)

@@ -168,9 +168,12 @@ def test_parts_go_to_other_machines_through_the_store(
         for name in ("render.json", "part-00000.mp4", "part-00000.json", ".partial-1-part-00001.mp4"):
             (parts / name).write_text(name)
         there.place.give_parts()
+    assert not parts.exists()  # others have them in the store
     put(out.parent / "parts" / folder / "../../evil", "evil")
     monkeypatch.setenv(FOLDER, str(tmp_path / "another machine"))
     with within_reach(*told) as there:
+        there.place.take_parts(range(1, 3))
+        assert [path.name for path in (there.place.out.parent / folder).iterdir()] == ["render.json"]
         there.place.take_parts()
         made = {path.name: path.read_text() for path in (there.place.out.parent / folder).iterdir()}
     assert made == {name: name for name in ("render.json", "part-00000.mp4", "part-00000.json")}
