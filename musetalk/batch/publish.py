@@ -27,6 +27,7 @@ from musetalk.storage.store import store_of
 from musetalk.utils.files import make_room_for, whole_file
 
 _KEY_DIGITS = 24
+_TRIAL = "whether-objects-can-be-made"
 FOLDER_ENDING = ".making"  # behind the name of a ledger or of a manifest
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,17 @@ class Staging:
         if urls:
             return cls(common_prefix(urls) / name)
         return cls(None if ledger is None else ledger.with_name(name))
+
+    def check_store(self) -> None:
+        """Make sure, before long work, that objects can be made there, and removed; of a folder, each work makes sure.
+
+        Raises:
+            StorageError: They cannot be.
+        """
+        if isinstance(self.folder, ObjectUrl):
+            store, url = store_of(self.folder), self.folder / _TRIAL
+            store.write(url, b"")
+            store.remove([url])
 
     def place(self, work: Work) -> Location:
         """Return where a render's file is made. Its folder is made, too.

@@ -64,7 +64,7 @@ def run_batch(
         ManifestError: `strict`, and a row cannot work; nothing was done.
         BackendError: No worker is left.
         LedgerError: Another driver has taken over.
-        StorageUnreachableError: Nobody can say what is done, or is to be, since a store cannot be reached.
+        StorageError: A store cannot be reached, so that nobody can say what is done, or does not take results.
     """
     options, watcher, cancel = options or BatchOptions(), watcher or Unwatched(), cancel or CancelToken()
     began = options.clock.now()
@@ -85,6 +85,8 @@ def run_batch(
     settled.refuse(refused)
     left = settled.settle(works)
     digests.keep()
+    if left:
+        options.retries.ask(place.check_store, cancel.check)
     deaths = {entry.key: entry.deaths for entry in settled.entries.values() if entry.deaths}
     driver = Driver(left, executor, ledger, place, options, watcher, cancel, deaths)
     whole = driver.run()

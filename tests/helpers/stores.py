@@ -73,7 +73,7 @@ class Trouble:
         right = getattr(kind, method)
 
         def wrong(files: object, *arguments: str, **options: object) -> object:
-            if str(arguments[-1]).endswith(ending):
+            if any(str(each).endswith(ending) for each in arguments):
                 self.calls[method] += 1
                 if self.calls[method] <= times:
                     raise TROUBLE[how]

@@ -19,7 +19,7 @@ from musetalk.batch.reach import within_reach
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.rows import Row
 from musetalk.batch.run import BatchOptions, run_batch
-from musetalk.errors import ManifestError, OutputError, StorageUnreachableError
+from musetalk.errors import ManifestError, OutputError, StorageError, StorageUnreachableError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, noop
@@ -138,9 +138,14 @@ def test_a_store_that_answers_late_is_asked_again_and_one_that_does_not_ends_the
 def test_what_a_store_forbids_is_not_tried_again(
     tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trouble, rows = Trouble(monkeypatch), object_rows(bucket, ("anna", "hello"))
+    trouble, rows, engine = Trouble(monkeypatch), object_rows(bucket, ("anna", "hello")), CountingEngine()
+    with monkeypatch.context() as patch:
+        Trouble(patch).let_fail("pipe_file", "forbidden", ending="made")
+        with pytest.raises(StorageError, match="these credentials"):
+            done(rows, tmp_path / "batch.ledger", engine)
+    assert not engine.rendered
     trouble.let_fail("put_file", "forbidden", times=9)
-    [row] = done(rows, tmp_path / "batch.ledger").rows
+    [row] = done(rows, tmp_path / "batch.ledger", resume=True).rows
     assert (row.state, row.error_kind, row.attempts) == ("failed", "storage", 1)
     assert "these credentials" in row.error
     assert names(bucket / "out") == set()
