@@ -63,7 +63,7 @@ def describe_place(on: str) -> str:
 
 
 @contextmanager
-def open_executor(on: str, engine: Engine) -> Iterator[Executor]:
+def open_executor(on: str, engine: Engine, *, again: float | None = None) -> Iterator[Executor]:
     """Have workers while the `with` block runs.
 
     Args:
@@ -71,6 +71,7 @@ def open_executor(on: str, engine: Engine) -> Iterator[Executor]:
             machine is in; "ray://HOST:PORT": one that Ray's client reaches. "?cpus=N" behind these: how many CPUs a
             worker without a GPU takes.
         engine: What renders in this process.
+        again: See `RayPool`.
 
     Raises:
         SettingsError: There is no such place.
@@ -78,14 +79,15 @@ def open_executor(on: str, engine: Engine) -> Iterator[Executor]:
         BackendError: The cluster cannot be reached.
     """
     check_place(on)
-    with _executor(on, engine) as executor:
+    with _executor(on, engine, again) as executor:
         yield executor
 
 
-def _executor(on: str, engine: Engine) -> InProcess | ProcessPool | RayPool:
+def _executor(on: str, engine: Engine, again: float | None) -> InProcess | ProcessPool | RayPool:
     cluster = _RAY.fullmatch(on)
     if cluster is None:
         count = int(on.partition(":")[2])
         return InProcess(engine) if count == 0 else ProcessPool(count, render_engine)
     address, cpus = cluster.groups()
-    return RayPool("auto" if address == "ray:auto" else address, render_engine_alike(), cpus=int(cpus or CPUS))
+    address = "auto" if address == "ray:auto" else address
+    return RayPool(address, render_engine_alike(), cpus=int(cpus or CPUS), again=again)

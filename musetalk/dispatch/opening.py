@@ -10,6 +10,7 @@ from musetalk.batch.places import HERE, describe_place, open_executor
 from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.lipsync import LipSync
 
+_AGAIN_SECONDS = 120.0  # after which a machine that did not fit is tried once more: a server goes on for weeks
 _log = logging.getLogger(__name__)
 
 
@@ -29,6 +30,6 @@ def open_dispatcher(place: str, engine: LipSync) -> Iterator[Dispatcher | None]:
     if place == HERE:
         yield None
         return
-    with open_executor(place, engine) as executor, Dispatcher(executor) as dispatcher:
+    with open_executor(place, engine, again=_AGAIN_SECONDS) as executor, Dispatcher(executor) as dispatcher:
         _log.info("renders are made by %s", describe_place(place))
         yield dispatcher

@@ -273,9 +273,17 @@ class JobService:
         return [job for job in reversed(self.store.all()) if job.owner == owner]
 
     def place(self, job: Job) -> int:
-        """Return how many jobs have their turn before this one; 0 where it is not waiting."""
+        """Return how many jobs have to end before this one has its turn; 0 where it is not waiting."""
         active = [other.id for other in self.store.all() if other.active]
-        return active.index(job.id) if job.id in active else 0
+        return self._to_end(active.index(job.id)) if job.id in active else 0
+
+    @property
+    def ahead(self) -> int:
+        """How many jobs have to end before one that came now would have its turn."""
+        return self._to_end(self.waiting())
+
+    def _to_end(self, before: int) -> int:
+        return max(0, before + 1 - max(1, self._most_running()))
 
     def waiting(self) -> int:
         """Jobs of everybody that wait or run."""

@@ -83,9 +83,9 @@ class Site:
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
-    def made_on(self) -> str:
-        """What jobs are rendered on, for people."""
-        return self.device if self.workers is None else counted(self.workers.jobs, "worker")
+    def job_device(self) -> str:
+        """What a job is rendered on, for people."""
+        return self.device if self.workers is None else "a worker"
 
     @property
     def reader(self) -> Reader:
@@ -142,7 +142,8 @@ def site_header(site: Site) -> str:
     queue = "idle" if not waiting else f"{waiting} render{'s' if waiting > 1 else ''} in the queue"
     if site.jobs.draining:
         queue = "about to be restarted"
-    return header(NAME, musetalk.__version__, site.made_on, queue)
+    device = site.device if site.workers is None else counted(site.workers.jobs, "worker")
+    return header(NAME, musetalk.__version__, device, queue)
 
 
 def owner_of(secret: str | None, request: gr.Request) -> str:

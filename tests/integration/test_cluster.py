@@ -144,6 +144,22 @@ def test_a_worker_that_hangs_can_be_ended(pool: RayPool, tmp_path: Path) -> None
     assert isinstance(until(pool, lambda event: isinstance(event, Ready))[0], Done)
 
 
+def test_a_worker_whose_machine_did_not_fit_comes_again_where_that_is_wanted(
+    machines: Machines, tmp_path: Path
+) -> None:
+    [row] = some_rows(tmp_path, ("anna", "hello"))
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with RayPool(None, text_engine, again=0) as pool:
+        [ready] = until(pool, lambda event: isinstance(event, Ready))
+        unseen = Path(f"/proc/self/fd/{folder}/anna")
+        pool.start(ready.worker, RenderTask("k-0", unseen, row.voice, tmp_path / "made.mp4", RenderSettings()))
+        _, again = until(pool, lambda event: isinstance(event, Ready))
+        assert again == ready
+        pool.start(ready.worker, RenderTask("k-1", row.source, row.voice, tmp_path / "made.mp4", RenderSettings()))
+        assert isinstance(until(pool, lambda event: isinstance(event, Done))[-1], Done)
+    os.close(folder)
+
+
 def test_another_version_is_refused(machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(musetalk, "__version__", "99.1")
     rows = some_rows(tmp_path, ("anna", "hello"))

@@ -116,6 +116,8 @@ class RayPool:
         factory: Makes the engine of each worker, there.
         cpus: Of a worker without a GPU.
         hope: For how many seconds a cluster in which no worker is left is waited for.
+        again: After how many seconds a worker comes once more on whose machine something did not fit (another version,
+            a path that is not there), for somebody may have mended it; None: it never does.
 
     Raises:
         PackageError: Ray is missing.
@@ -123,16 +125,23 @@ class RayPool:
     """
 
     def __init__(
-        self, address: str | None, factory: EngineFactory, *, cpus: int = CPUS, hope: float = _HOPE_SECONDS
+        self,
+        address: str | None,
+        factory: EngineFactory,
+        *,
+        cpus: int = CPUS,
+        hope: float = _HOPE_SECONDS,
+        again: float | None = None,
     ) -> None:
         self._ray = load_ray()
-        self._factory, self._cpus, self._hope = factory, cpus, hope
+        self._factory, self._cpus, self._hope, self._patience = factory, cpus, hope, again
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._stillborn: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
         self._nodes = set[str]()  # ids of the machines that have or had workers
+        self._refused: list[tuple[float, _Worker]] = []  # and when they may come again
         self._workers: dict[str, _Worker] = {}
         self._calls: dict[Any, _Call] = {}
         self._again: list[tuple[float, _Call]] = []
@@ -247,6 +256,7 @@ class RayPool:
             for worker in list(self._workers.values()):
                 if worker.node not in alive:
                     self._lose(worker, f"its machine {worker.host} has gone", replaced=False, blamed=False)
+            self._begin_again(alive)
             for node, facts in alive.items():
                 share = share_of(facts["Resources"], self._cpus, gpus=gpus)
                 if node in self._nodes or not share.workers:
@@ -303,12 +313,27 @@ class RayPool:
         theirs, ours = about["musetalk"], musetalk.__version__
         if theirs != ours:
             said = f"{worker.host} has musetalk {theirs}, this machine {ours}: install the same on all"
-            self._lose(worker, said, replaced=False, blamed=False)
+            self._refuse(worker, said)
+
+    def _refuse(self, worker: _Worker, said: str) -> None:
+        """Give up a worker on whose machine something does not fit, for now or for good."""
+        self._lose(worker, said, replaced=False, blamed=False)
+        if self._patience is not None:
+            self._refused.append((time.monotonic() + self._patience, worker))
+
+    def _begin_again(self, alive: Mapping[str, object]) -> None:
+        """Begin workers again that were given up for long enough; not those of machines that have gone."""
+        now = time.monotonic()
+        due = [worker for at, worker in self._refused if at <= now]
+        self._refused = [(at, worker) for at, worker in self._refused if at > now]
+        for worker in due:
+            if worker.node in alive:
+                self._begin(worker.name, worker.node, worker.host, worker.share)
 
     def _hand_on(self, worker: _Worker, told: Told) -> None:
         if isinstance(told, Unseen):
             said = f'{worker.host} does not see "{told.path}": let all machines have the same disk under the same path'
-            self._lose(worker, said, replaced=False, blamed=False)
+            self._refuse(worker, said)
         elif isinstance(told, Leaving):
             self._lose(worker, f"its machine {worker.host} is being taken away", replaced=False, blamed=False)
         elif isinstance(told, Broken):

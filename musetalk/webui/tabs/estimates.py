@@ -126,7 +126,7 @@ class Estimates:
         return work, settings, self._site.jobs.forecast(work, kinds)
 
     def _panel(self, work: Work, forecast: Forecast, backends: Sequence[str]) -> str:
-        seconds, waiting = forecast.seconds, self._site.jobs.waiting()
+        seconds, waiting = forecast.seconds, self._site.jobs.ahead
         tone = "long" if seconds > _ASKED_ABOVE_SECONDS else ""
         by = " and ".join(escape(titled(name)) for name in backends)
         known = "by what renders have cost here" if forecast.learned else "a first guess by the speed of this machine"
@@ -134,7 +134,7 @@ class Estimates:
         long = duration(work.seconds)
         return (
             f'<p class="mt-estimate" data-tone="{tone}"><b>{sentence(roughly(seconds))}</b> for {long} '
-            f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.made_on)}{queue}: {known}.</p>"
+            f"({counted(work.frames, 'frame')}) with {by} on {escape(self._site.job_device)}{queue}: {known}.</p>"
         )
 
     def _others(self, work: Work, kinds: Sequence[RenderKind]) -> str:

@@ -32,12 +32,14 @@ def test_jobs_wait_until_somebody_can_render_them(
     slots = Changing()
     service = start(slots=slots)
     jobs = [submit(service, voice) for _ in range(3)]
-    assert service.running == 0
+    assert (service.running, service.ahead) == (0, 3)
     slots.set(2)
     assert service.store.at_once == 2
     for _ in range(2):
         assert engine.begun.acquire(timeout=LONGEST)
     assert [service.get(job.id, ANN).state for job in jobs] == ["running", "running", "queued"]
+    assert [service.place(service.get(job.id, ANN)) for job in jobs] == [0, 0, 1]
+    assert service.ahead == 2
     slots.set(1)
     engine.go.release()
     until(lambda: [service.get(job.id, ANN).state for job in jobs].count("done") == 1)
