@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import musetalk
 from musetalk.batch.rows import Row
 from musetalk.errors import PATH, MediaError, one_line
-from musetalk.progress import CancelToken
+from musetalk.progress import CancelToken, noop
 from musetalk.resume.identity import weight_facts
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location, ObjectUrl
@@ -21,6 +22,7 @@ from musetalk.utils.files import readable
 
 _BLOCK = 2**20
 _KEPT_AT_ONCE = 500  # digests: a disk takes a while for each transaction, and to read again what was not kept
+_KEPT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,29 @@ class FileFacts:
         return cls(facts.st_size, facts.st_mtime_ns, facts.st_ino)
 
 
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file, or an object, as it was when its digest, or what stands for that, was taken."""
+
+    path: Location
+    facts: FileFacts
+    digest: str
+
+    def changed(self) -> bool:
+        """Return whether it holds something else by now; not, where it is gone.
+
+        Raises:
+            StorageError: The object's store says no, or cannot be reached.
+        """
+        if isinstance(self.path, ObjectUrl):
+            there = facts_of(self.path)
+            return there is not None and identity_of(self.path, there) != self.digest
+        try:
+            return FileFacts.of(self.path) != self.facts and read_digest(self.path, noop) != self.digest
+        except OSError:
+            return False
+
+
 class DigestStore(Protocol):
     """Where digests are kept, so that no file is read again that has not changed."""
 
@@ -49,7 +74,7 @@ class DigestStore(Protocol):
         """Return a file's digest, if it is known."""
         ...
 
-    def keep_digests(self, known: Sequence[tuple[Location, FileFacts, str]]) -> None:
+    def keep_digests(self, known: Sequence[FileState]) -> None:
         """Keep digests of files, and of objects what stands for them."""
         ...
 
@@ -72,11 +97,13 @@ class Digests:
         self._store, self.asked = store, asked
         self._cancel = cancel or CancelToken()
         self._known: dict[Location, str | MediaError] = {}
-        self._read: list[tuple[Location, FileFacts, str]] = []
+        self._states: dict[Location, FileState] = {}
+        self._read: list[FileState] = []
+        self._kept = time.monotonic()
 
     def keep(self) -> None:
         """Keep what was read until now."""
-        read, self._read = self._read, []
+        read, self._read, self._kept = self._read, [], time.monotonic()
         if read:
             self._store.keep_digests(read)
 
@@ -112,7 +139,7 @@ class Digests:
         if facts is None:
             return no_object(url)
         digest = identity_of(url, facts)
-        self._read.append((url, FileFacts(facts.size, 0, 0), digest))
+        self._note(FileState(url, FileFacts(facts.size, 0, 0), digest))
         return digest
 
     def of_file(self, path: Path) -> str:
@@ -126,10 +153,19 @@ class Digests:
         digest = self._store.digest_of(path, facts)
         if digest is None:
             digest = read_digest(path, self._cancel.check)
-            self._read.append((path, facts, digest))
-            if len(self._read) >= _KEPT_AT_ONCE:
-                self.keep()
+            self._note(FileState(path, facts, digest))
+        self._states[path] = FileState(path, facts, digest)
         return digest
+
+    def state_of(self, path: Location) -> FileState | None:
+        """Return an input as it was when its digest was taken; None: it was not, or it is a folder."""
+        return self._states.get(path)
+
+    def _note(self, state: FileState) -> None:
+        self._states[state.path] = state
+        self._read.append(state)
+        if len(self._read) >= _KEPT_AT_ONCE or time.monotonic() > self._kept + _KEPT_SECONDS:
+            self.keep()
 
     def _of_folder(self, folder: Path) -> str:
         whole = hashlib.sha256()
@@ -159,10 +195,12 @@ class Content:
     Attributes:
         source: Digest of its source.
         key: Digest of all that decides what its file holds.
+        inputs: Its files, as they were when they were read.
     """
 
     source: str
     key: str
+    inputs: tuple[FileState, ...] = ()
 
 
 def content_of(row: Row, settings: str, digests: Digests) -> Content:
@@ -178,7 +216,8 @@ def content_of(row: Row, settings: str, digests: Digests) -> Content:
     """
     source, voice = digests.of_input(row.source, "source"), digests.of_input(row.voice, "voice")
     asked = (source, voice, settings, row.output.suffix.lower(), musetalk.__version__)
-    return Content(source, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
+    states = map(digests.state_of, (row.source, row.voice))
+    return Content(source, hashlib.sha256(json.dumps(asked).encode()).hexdigest(), tuple(filter(None, states)))
 
 
 def settings_text(settings: RenderSettings, weights: Iterable[Path], digests: Digests) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from musetalk.batch.executor import LookTask, Parts, PartsTask, RenderTask, Task
-from musetalk.batch.outcome import WorkerShare
+from musetalk.batch.outcome import RowState, WorkerShare
 from musetalk.batch.works import Work
 from musetalk.errors import StorageError
 from musetalk.settings import RenderSettings
@@ -101,7 +103,7 @@ class Course:
         left: The pieces that are not made yet.
         frames: Of pieces, by who made them.
         running: How many workers are at it.
-        over: Whether it was given up.
+        given_up: How its rows ended, and further attributes of that, where it was given up; None: it was not.
         kept: Whether what was made of it stays then.
     """
 
@@ -114,7 +116,7 @@ class Course:
     left: set[range] = field(default_factory=set)
     frames: dict[str, int] = field(default_factory=dict)
     running: int = 0
-    over: bool = False
+    given_up: tuple[RowState, Mapping[str, Any]] | None = None
     kept: bool = False
 
     @property
@@ -126,6 +128,10 @@ class Course:
     def share(self) -> float:
         """How far it has come by whole pieces, from 0 to 1."""
         return 1 - len(self.left) / self.pieces if self.pieces else 0.0
+
+    def join(self, work: Work) -> None:
+        """Take note of further rows that ask for the same."""
+        self.work = replace(self.work, rows=(*self.work.rows, *work.rows))
 
     def cut(self, pieces: list[range]) -> list[Step]:
         """Take note of its pieces; returns what is to be done."""

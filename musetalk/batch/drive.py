@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from musetalk.batch.course import Course, Cutting, Running, Step, Tally
 from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Parts, Ready
+from musetalk.batch.intake import Intake
 from musetalk.batch.ledger import Entry, Ledger
 from musetalk.batch.outcome import RowResult, RowState, WorkerShare
 from musetalk.batch.publish import Staging, publish_rows
 from musetalk.batch.retries import LOST, RetryPolicy
+from musetalk.batch.rows import Row
 from musetalk.batch.step_queue import StepQueue
 from musetalk.batch.watch import Clock, Standing, Watcher
 from musetalk.batch.works import Work
-from musetalk.errors import BackendError, MediaError, OutputError, StorageError
+from musetalk.errors import BackendError, Cancelled, MediaError, OutputError, StorageError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken
 from musetalk.utils.units import counted, roughly
 
 _LOOK_SECONDS = 0.25  # between two looks at whether to stop
+_HUNGRY_SECONDS = 0.02  # the same, where a worker waits for rows to become known
+# At first only rows are read: workers take longer than that to start, and who knows more of them chooses better.
+_HEAD_START_SECONDS = 1.0
 _ENDING_SECONDS = 15.0  # that workers are given to end what they do
 _DEAF_SECONDS = 5.0  # between two looks, of which more is not held against workers: the driver was busy, or asleep
 
@@ -49,32 +55,30 @@ class Driver:
     """Drives the renders of a batch to their ends, each once.
 
     Args:
-        works: What to do.
+        intake: Says what to do, as far as it is known.
         executor: What does it.
         ledger: What is done; this process holds it.
         staging: Where renders are made.
         rules: How it goes about it.
         watcher: Who is told.
         cancel: Stops it.
-        deaths: Over how many of its workers' deaths a render was before, by key.
     """
 
     def __init__(
         self,
-        works: Sequence[Work],
+        intake: Intake,
         executor: Executor,
         ledger: Ledger,
         staging: Staging,
         rules: Rules,
         watcher: Watcher,
         cancel: CancelToken,
-        deaths: Mapping[str, int],
     ) -> None:
-        self._executor, self._ledger, self._staging = executor, ledger, staging
+        self._intake, self._executor, self._ledger, self._staging = intake, executor, ledger, staging
         self._rules, self._policy, self._clock = rules, rules.retries, rules.clock
         self._watcher, self._cancel = watcher, cancel
-        self._courses = {work.key: Course(work, deaths=deaths.get(work.key, 0)) for work in works}
-        self._queue = StepQueue(Step(work, look=rules.cutting.wanted(work, executor.workers)) for work in works)
+        self._courses: dict[str, Course] = {}
+        self._queue = StepQueue()
         self._delayed: list[tuple[float, Step]] = []
         self._idle: list[str] = []
         self._running: dict[str, Running] = {}
@@ -105,18 +109,21 @@ class Driver:
         Raises:
             BackendError: No worker is left.
             LedgerError: Another driver has taken over.
+            StorageError: A store cannot be reached, or does not take results.
         """
-        while len(self._queue) or self._delayed or self._running:
+        while self._intake.unread or self._busy:
             if self._cancel.cancelled:
                 self._drain()
                 return False
+            self._receive()
             self._bring_back()
             self._assign()
-            self._check_workers()
             self._watcher.standing(self.standing())
-            for event in self._executor.events(self._patience()):
-                self._take(event)
-            self._check_silence()
+            if self._busy:
+                self._check_workers()
+                for event in self._executor.events(self._patience()):
+                    self._take(event)
+                self._check_silence()
         self._watcher.standing(self.standing())
         return True
 
@@ -125,15 +132,43 @@ class Driver:
         running = {name: (each.course.work.first.name, each.share) for name, each in self._running.items()}
         at_it = {each.course.work.key: each for each in self._running.values()}
         come = self._ended + sum(each.course.share if each.course.pieces else each.share for each in at_it.values())
-        whole, seconds = len(self._courses), self._clock.now() - self._start
+        whole, seconds = len(self._courses) + self._intake.unread, self._clock.now() - self._start
         left = seconds * (whole - come) / come if come > 0 else None
         return Standing(whole, self._ended, running, seconds, left)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether something is to be done, or is being done."""
+        return bool(len(self._queue) or self._delayed or self._running)
+
+    def _receive(self) -> None:
+        """Take in the rows that are known by now; at first, and where nothing else is to be done, wait for some."""
+        waits = True
+        while self._intake.unread and waits and not self._cancel.cancelled:
+            waits = not self._busy or self._clock.now() < self._start + _HEAD_START_SECONDS
+            with suppress(Cancelled):
+                for work in self._intake.take(_LOOK_SECONDS if waits else 0.0):
+                    if not self._courses:
+                        self._policy.ask(self._staging.check_store, self._cancel.check)
+                    self._add(work)
+
+    def _add(self, work: Work) -> None:
+        """Let a row have its render, which may have begun, or ended, for others."""
+        course = self._courses.get(work.key)
+        if course is None:
+            self._courses[work.key] = Course(work, deaths=self._intake.deaths.get(work.key, 0))
+            self._queue.put(Step(work, look=self._rules.cutting.wanted(work, self._executor.workers)))
+            return
+        course.join(work)
+        if course.given_up is not None:
+            self._end_given_up(course, work.rows)
 
     def _patience(self) -> float:
         """Return for how long to wait for events, in seconds."""
         now = self._clock.now()
         due = min((due for due, _ in self._delayed), default=now + _LOOK_SECONDS)
-        return min(_LOOK_SECONDS, max(0.0, due - now))
+        hungry = self._idle and self._intake.unread and not len(self._queue)
+        return min(_HUNGRY_SECONDS if hungry else _LOOK_SECONDS, max(0.0, due - now))
 
     def _bring_back(self) -> None:
         """Let what has waited long enough come again."""
@@ -228,7 +263,7 @@ class Driver:
         seconds = self._clock.now() - running.begun
         running.course.seconds += seconds
         self._tally(worker).seconds += seconds
-        if running.course.over:
+        if running.course.given_up is not None:
             self._tidy(running.course)
             return None
         return running
@@ -292,18 +327,25 @@ class Driver:
         due = self._clock.now() + self._policy.wait(attempts, self._clock.draw)
         avoid = step.avoid | self._worker_and_machine(worker)
         self._delayed.append((due, replace(step, avoid=avoid)))
-        self._ledger.put(self._entries(course, "waiting"))
+        self._ledger.put(self._entries(course, course.work.rows, "waiting"))
         self._watcher.note(f"{course.work.first.name}: {said}; it is tried again")
 
     def _give_up(self, course: Course, worker: str, kind: str, said: str, state: RowState = "failed") -> None:
-        course.over, course.kept = True, self._policy.again(kind, 0)  # what may pass can go on from there
+        course.kept = self._policy.again(kind, 0)  # what may pass can go on from there
         self._queue.drop(course.work)
         self._delayed = [(due, step) for due, step in self._delayed if step.work.key != course.work.key]
         about = {"worker": worker, "error": said, "error_kind": kind, "seconds": round(course.seconds, 3)}
-        self._ledger.put(self._entries(course, "set_aside" if state == "set_aside" else "failed", **about))
+        course.given_up = state, about
+        self._end_given_up(course, course.work.rows)
         self._tidy(course)
         self._ended += 1
-        for row in course.work.rows:
+
+    def _end_given_up(self, course: Course, rows: Sequence[Row]) -> None:
+        """Let rows end as their render has, which was given up."""
+        assert course.given_up is not None  # noqa: S101 - asked for
+        state, about = course.given_up
+        self._ledger.put(self._entries(course, rows, state, **about))
+        for row in rows:
             self._end(RowResult.of(row, state, key=course.work.key, attempts=course.attempts, **about))
 
     def _finish(self, course: Course, step: Step, worker: str, report: RenderReport) -> None:
@@ -322,6 +364,7 @@ class Driver:
             self._tally(name).video_seconds += seconds
         self._staging.clear(work)
         self._ended += 1
+        self._intake.keep(work.first.output, results[0])
         for result in results:
             self._end(result)
 
@@ -334,11 +377,11 @@ class Driver:
             for event in self._executor.events(_LOOK_SECONDS):
                 self._take(event)  # some may be done by then
 
-    def _entries(self, course: Course, state: str, **about: Any) -> list[Entry]:  # noqa: ANN401 - any attribute
+    def _entries(self, course: Course, rows: Sequence[Row], state: str, **about: Any) -> list[Entry]:  # noqa: ANN401
         counts = {"attempts": course.failures, "deaths": course.deaths}
         return [
             Entry(self._ledger.name_of(row.output), course.work.key, state, **counts, **about)  # type: ignore[arg-type]
-            for row in course.work.rows
+            for row in rows
         ]
 
     def _end(self, result: RowResult) -> None:

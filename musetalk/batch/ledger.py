@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from musetalk.batch.content import FileFacts, read_digest
+from musetalk.batch.content import FileFacts, FileState
 from musetalk.batch.holder import Holder
 from musetalk.errors import PATH, LedgerError, OutputError, one_line, write_error
-from musetalk.progress import noop
 from musetalk.storage.locations import Location, ObjectUrl
-from musetalk.storage.store import facts_of, identity_of
 from musetalk.utils.plain_json import read_plain_json
 
 State: TypeAlias = Literal["waiting", "done", "failed", "set_aside"]
@@ -189,32 +187,13 @@ class Ledger:
             ).fetchone()
         return None if found is None else str(found[0])
 
-    def keep_digests(self, known: Sequence[tuple[Location, FileFacts, str]]) -> None:
+    def keep_digests(self, known: Sequence[FileState]) -> None:
         """Keep digests of files; see `DigestStore`."""
-        rows = [(_text(path), facts.size, facts.changed_ns, facts.number, digest) for path, facts, digest in known]
+        rows = [
+            (_text(each.path), each.facts.size, each.facts.changed_ns, each.facts.number, each.digest) for each in known
+        ]
         with self._writing() as database:
             database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", rows)
-
-    def changed(self, path: Location) -> bool:
-        """Return whether a file, or an object, holds something else than when its digest was kept.
-
-        Not, if it is not known, or gone.
-
-        Raises:
-            StorageError: The object's store says no, or cannot be reached.
-        """
-        with self._reading() as database:
-            found = database.execute(
-                "SELECT size, changed_ns, number, digest FROM digests WHERE path = ?", (_text(path),)
-            ).fetchone()
-        if isinstance(path, ObjectUrl):
-            there = facts_of(path) if found is not None else None
-            return there is not None and identity_of(path, there) != found[3]
-        try:
-            same = found is None or FileFacts.of(path) == FileFacts(*found[:3]) or read_digest(path, noop) == found[3]
-        except OSError:
-            return False
-        return not same
 
     def close(self) -> None:
         """Let another driver have it."""

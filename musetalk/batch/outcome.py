@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from musetalk.batch.rows import Row
@@ -54,6 +54,20 @@ class RowResult:
     def of(cls, row: Row, state: RowState, **said: Any) -> RowResult:  # noqa: ANN401 - any attribute
         """Return the result of a row."""
         return cls(row.name, row.line, str(row.output), state, **said)
+
+    def for_row(self, row: Row, state: RowState, stored: Mapping[str, str]) -> RowResult:
+        """Return the same as the result of another row, which asked for the same.
+
+        Args:
+            row: That row.
+            state: How it ended.
+            stored: From `publish`.
+        """
+        output = str(row.output)
+        report = None if self.report is None else replace(self.report, output=output)
+        facts = {name: value for name, value in self.facts.items() if name != STORED} | dict(stored)
+        said: dict[str, Any] = {"line": row.line, "output": output, "state": state, "facts": facts, "report": report}
+        return replace(self, row=row.name, **said)
 
     @property
     def whole(self) -> bool:

@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from musetalk.batch.content import read_digest
 from musetalk.batch.ledger import Entry, Ledger
 from musetalk.batch.made import MadeRecord, record_beside
 from musetalk.batch.opening import report_beside
-from musetalk.batch.outcome import STORED, RowResult, RowState, facts_of
+from musetalk.batch.outcome import STORED, RowResult, facts_of
 from musetalk.batch.rows import Row
 from musetalk.batch.works import Work
 from musetalk.errors import MediaError, StorageError, StorageUnreachableError, write_error
@@ -163,22 +163,20 @@ def publish_rows(
         LedgerError: Another driver has taken over; nothing got a name.
         StorageError: A store says no, or cannot be reached.
     """
-    for path, what in ((work.first.source, "source"), (work.first.voice, "voice")):
-        if ledger.changed(path):
-            problem, remedy = f"its {what} was changed while it was rendered", "--resume renders it as it is now"
-            raise MediaError(problem, remedy, path=path if isinstance(path, Path) else None)
+    changed = next((each.path for each in work.inputs if each.changed()), None)
+    if changed is not None:
+        what = "source" if changed == work.first.source else "voice"
+        problem, remedy = f"its {what} was changed while it was rendered", "--resume renders it as it is now"
+        raise MediaError(problem, remedy, path=changed if isinstance(changed, Path) else None)
     size, digest = _measured(made)
     ledger.check_held()
     stored = {row.output: publish(made, row.output, move=row is work.first) for row in (*work.rows[1:], work.first)}
     said = {**about, "key": work.key, "size": size, "digest": digest}
-    results = []
-    for row in work.rows:
-        state: RowState = "done" if row is work.first else "duplicate"
-        facts = {**facts_of(report), **stored[row.output]}
-        result = RowResult.of(row, state, **said, facts=facts, report=replace(report, output=str(row.output)))
+    done = RowResult.of(work.first, "done", **said, facts=facts_of(report), report=report)
+    results = [done.for_row(row, "done" if row is work.first else "duplicate", stored[row.output]) for row in work.rows]
+    for result, row in zip(results, work.rows, strict=True):
         if reports:
             save_row(result, row, ledger)
-        results.append(result)
     ledger.put(entry_of(result, row, ledger) for result, row in zip(results, work.rows, strict=True))
     return results
 

@@ -16,21 +16,20 @@ class StepQueue:
     Else it gets one of a source that nobody has, else of the source of which most are waiting.
 
     What it, or its machine, failed at before is passed over, where the caller says so.
-
-    Args:
-        steps: In the order in which they are to be begun.
     """
 
-    def __init__(self, steps: Iterable[Step]) -> None:
+    def __init__(self) -> None:
         self._waiting: dict[str, deque[Step]] = {}
         self._had: dict[str, str] = {}
         self._count = 0
-        for step in steps:
-            self._count += 1
-            self._waiting.setdefault(step.work.source, deque()).append(step)
 
     def __len__(self) -> int:
         return self._count
+
+    def put(self, step: Step) -> None:
+        """Let a step come last of its source."""
+        self._count += 1
+        self._waiting.setdefault(step.work.source, deque()).append(step)
 
     def put_back(self, steps: Iterable[Step]) -> None:
         """Let steps come next of their source, in their order."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from musetalk.backends.automatic import BackendChoice
-from musetalk.batch.content import Digests, content_of, settings_text
+from musetalk.batch.content import Digests, FileState, settings_text
 from musetalk.batch.rows import Row
-from musetalk.errors import Cancelled, MuseTalkError, StorageUnreachableError
+from musetalk.errors import MuseTalkError
 from musetalk.settings import RenderSettings
 
 
@@ -24,6 +23,7 @@ class Work:
         settings: Of the render; they name a backend.
         rows: Who asks for it.
         choice: Why that backend, where the rows left it open; else empty.
+        inputs: The files of the first row, as they were when their content was read.
     """
 
     key: str
@@ -31,6 +31,7 @@ class Work:
     settings: RenderSettings
     rows: tuple[Row, ...]
     choice: str = ""
+    inputs: tuple[FileState, ...] = ()
 
     @property
     def first(self) -> Row:
@@ -50,50 +51,14 @@ class Chooser(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that no render can be made of, and why."""
-
-    row: Row
-    error: MuseTalkError
-
-
-def works_of(
-    rows: Iterable[Row], digests: Digests, engine: Chooser, *, weights: bool = True
-) -> tuple[list[Work], list[Refused]]:
-    """Return the renders that rows come to, and the rows that come to none.
+class Settings:
+    """Settings of rows: those that say the same are read, and their backend is chosen, once.
 
     Args:
-        rows: In their order.
-        digests: Of files.
         engine: Names the backend that paints with settings, and the weights that it loads.
+        digests: Of files.
         weights: Whether rows that other weights would be loaded for are other renders: not, where nothing is kept.
-
-    Raises:
-        Cancelled: The reading of inputs was ended.
-        StorageUnreachableError: A store cannot be reached.
     """
-    asked: dict[str, tuple[str, RenderSettings, str, list[Row]]] = {}
-    refused = list[Refused]()
-    parsed = _Parsed(engine, digests, weights=weights)
-    for row in rows:
-        try:
-            settings, choice, text = parsed.of(row)
-            content = content_of(row, text, digests)
-            settings = settings.with_backend(choice.backend)
-        except (Cancelled, StorageUnreachableError):  # which is no row's fault
-            raise
-        except MuseTalkError as error:
-            refused.append(Refused(row, error))
-            continue
-        *_, alike = asked.setdefault(content.key, (content.source, settings, choice.reason(), []))
-        alike.append(row)
-    works = [Work(key, source, settings, tuple(alike), why) for key, (source, settings, why, alike) in asked.items()]
-    return works, refused
-
-
-class _Parsed:
-    """Settings of rows: those that say the same are read, and their backend is chosen, once."""
 
     def __init__(self, engine: Chooser, digests: Digests, *, weights: bool) -> None:
         self._engine, self._digests, self._weights = engine, digests, weights

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from musetalk.batch.course import Cutting
 from musetalk.batch.executor import PartsTask, RenderTask, Task
 from musetalk.batch.ledger import Ledger
 from musetalk.batch.opening import open_ledger
-from musetalk.batch.outcome import BatchReport
+from musetalk.batch.outcome import BatchReport, RowResult
 from musetalk.batch.retries import LOST, RetryPolicy
 from musetalk.batch.rows import Row
 from musetalk.batch.run import BatchOptions, run_batch
+from musetalk.batch.watch import Clock, Standing, Unwatched
 from musetalk.errors import BackendError, ManifestError
 from musetalk.progress import CancelToken
 from tests.helpers.batches import FATES, NAMED, Chooser, ToldWorkers, some_rows
@@ -75,6 +77,54 @@ def test_files_that_settings_name_count_by_their_content(tmp_path: Path, ledger:
         rows.append(replace(row, output=tmp_path / f"{number}.mp4", settings={"captions": str(captions)}))
         rows.append(replace(row, output=tmp_path / f"{number}s.mp4", settings={"frame_steps": steps}))
     assert states(done(rows, ToldWorkers(), ledger)) == ["done", "done", "duplicate", "duplicate", "done", "done"]
+
+
+def test_work_begins_before_all_rows_are_read_and_what_is_the_same_joins_it(tmp_path: Path, ledger: Ledger) -> None:
+    names = ("anna", "bert", "carl", "late", "anna", "carl")
+    rows = some_rows(tmp_path, *((name, "hello") for name in names))
+    (tmp_path / "late").unlink()
+    os.mkfifo(tmp_path / "late")  # is read once somebody writes it
+    (tmp_path / "copy").write_text("bert")
+    for name in ("copy", "gone"):
+        rows.append(replace(rows[1], name=name, source=tmp_path / name, output=tmp_path / "out" / f"{name}.mp4"))
+
+    class Holding(ToldWorkers):
+        """Begins with `bert` in earnest when it is let go."""
+
+        held: tuple[str, Task] | None = None
+
+        def start(self, worker: str, task: Task) -> None:
+            if isinstance(task, RenderTask) and task.source.name == "bert":
+                self.held = worker, task
+            else:
+                super().start(worker, task)
+
+        def let_go(self) -> None:
+            if self.held is not None:
+                super().start(*self.held)
+                self.held = None
+
+    class Opening(Unwatched):
+        """Lets rows be read on once `carl` has failed, and `bert` go on once all are."""
+
+        def row(self, result: RowResult) -> None:
+            if result.output == str(rows[2].output):
+                with (tmp_path / "late").open("w") as pipe:
+                    (tmp_path / "late").unlink()
+                    (tmp_path / "late").write_text("late")
+                    pipe.write("late")
+
+        def standing(self, standing: Standing) -> None:
+            if standing.works == 4:
+                workers.let_go()
+
+    workers = Holding(2, iter(["done", "bad"]))
+    options = BatchOptions(stall_seconds=0, clock=Clock(count(0, 0.25).__next__))
+    report = run_batch(rows, workers, ledger, engine=NAMED, options=options, watcher=Opening())
+    assert states(report) == ["done", "done", "failed", "done", "duplicate", "failed", "duplicate", "failed"]
+    assert [row.error_kind for row in report.failed] == ["face", "face", "media"]
+    assert sorted(task.source.name for task in workers.begun) == ["anna", "bert", "carl", "late"]
+    assert rows[6].output.read_bytes() == rows[1].output.read_bytes() == b"bert hello 0"
 
 
 def test_renders_of_one_source_follow_each_other_on_one_worker(tmp_path: Path, ledger: Ledger) -> None:
