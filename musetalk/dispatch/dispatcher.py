@@ -16,6 +16,7 @@ from musetalk.batch.watch import Clock
 from musetalk.dispatch.tries import Tries
 from musetalk.errors import WorkerError
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
+from musetalk.utils.job_log import LoggedJob, logged_as_of
 from musetalk.utils.units import roughly
 
 _LOOK_SECONDS = 0.1  # between two looks at whether to stop
@@ -62,6 +63,19 @@ class WorkerCounts:
         return self.idle + self.busy
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Somebody who waits for a task.
+
+    Attributes:
+        logged: For which job.
+        told: What is told of the task.
+    """
+
+    logged: LoggedJob
+    told: queue.SimpleQueue[_Told] = field(default_factory=queue.SimpleQueue)
+
+
 class Dispatcher:
     """Does tasks by workers. Safe between threads; as a context manager, it listens until its end.
 
@@ -80,7 +94,7 @@ class Dispatcher:
         self._machines: dict[str, str] = {}
         self._gone: dict[str, str] = {}  # workers that do not come again, and why
         self._lost = 0
-        self._told: dict[str, queue.SimpleQueue[_Told]] = {}  # by task
+        self._calls: dict[str, _Call] = {}  # by task
         self._watchers: list[Callable[[], None]] = []
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="dispatch", daemon=True)
@@ -131,7 +145,7 @@ class Dispatcher:
 
         while True:
             attempt = replace(task, id=f"task-{next(self._numbers)}")
-            worker = self._take_worker(attempt.id, tries.avoid, cancel, say)
+            worker = self._take_worker(attempt, tries.avoid, cancel, say)
             begun = self._clock.now()
             event = self._do_once(worker, attempt, tell, cancel)
             if isinstance(event, Done):
@@ -143,7 +157,7 @@ class Dispatcher:
             say("what rendered this was lost, or failed: it is tried again")
             self._rest(wait, cancel)
 
-    def _take_worker(self, task: str, avoid: set[str], cancel: CancelToken, say: Callable[[str], None]) -> str:
+    def _take_worker(self, task: Task, avoid: set[str], cancel: CancelToken, say: Callable[[str], None]) -> str:
         """Wait for a worker, and take it for a task.
 
         Raises:
@@ -156,8 +170,8 @@ class Dispatcher:
                 worker = self._pick(avoid)
                 if worker is not None:
                     del self._idle[worker]
-                    self._busy[worker] = task
-                    self._told[task] = queue.SimpleQueue()
+                    self._busy[worker] = task.id
+                    self._calls[task.id] = _Call(task.logged)
                     return worker
                 self._check_workers()
                 if told:
@@ -185,7 +199,7 @@ class Dispatcher:
 
     def _do_once(self, worker: str, task: Task, tell: ProgressCallback, cancel: CancelToken) -> Done | Failed | Lost:
         """Let a worker do a task, and return how that ended."""
-        told, silence = self._told[task.id], _Silence(self._rules)
+        told, silence = self._calls[task.id].told, _Silence(self._rules)
         try:
             self._executor.start(worker, task)
             while True:
@@ -204,7 +218,7 @@ class Dispatcher:
             raise
         finally:
             with self._changed:
-                del self._told[task.id]
+                del self._calls[task.id]
 
     def _rest(self, seconds: float, cancel: CancelToken) -> None:
         """Wait, unless the work is cancelled."""
@@ -216,44 +230,50 @@ class Dispatcher:
     def _listen(self) -> None:
         """Take what happened until the end."""
         while not self._closing.is_set():
-            before = self.jobs
+            changed = False
             for event in self._executor.events(_LOOK_SECONDS):
                 with self._changed:
-                    self._take(event)
+                    changed |= self._take(event)
                     self._changed.notify_all()
-            if self.jobs != before:
-                for told in self._watchers:
-                    told()
+            for told in self._watchers if changed else ():
+                told()
 
-    def _take(self, event: Event) -> None:
-        """Take note of what has happened, and tell whoever waits for it."""
+    def _take(self, event: Event) -> bool:
+        """Take note of what has happened, and tell whoever waits for it; returns whether a worker came or went."""
         if isinstance(event, Ready):
-            if event.worker not in self._busy:
-                _log.info("worker %s is there", event.worker)
-            self._gone.pop(event.worker, None)
-            self._machines[event.worker] = event.machine
-            self._busy.pop(event.worker, None)
-            self._idle[event.worker] = None
-            return
-        task = event.task
+            return self._take_ready(event)
         if isinstance(event, Lost):
-            does = self._busy.get(event.worker, "")
-            if task not in ("", does):
-                return  # that of a task of before: another worker has its name by now
-            task = does
-            self._lose(event)
-        if task in self._told:
-            self._told[task].put(event)
+            return self._take_lost(event)
+        if event.task in self._calls:
+            self._calls[event.task].told.put(event)
+        return False
 
-    def _lose(self, event: Lost) -> None:
+    def _take_ready(self, event: Ready) -> bool:
+        new = self._busy.pop(event.worker, None) is None
+        if new:
+            _log.info("worker %s is there", event.worker)
+        self._gone.pop(event.worker, None)
+        self._machines[event.worker] = event.machine
+        self._idle[event.worker] = None
+        return new
+
+    def _take_lost(self, event: Lost) -> bool:
+        task = self._busy.get(event.worker, "")
+        if event.task not in ("", task):
+            return False  # that of a task of before: another worker has its name by now
         self._lost += 1
         self._idle.pop(event.worker, None)
         self._busy.pop(event.worker, None)
-        if event.replaced:
-            _log.warning("worker %s ended (%s); another one takes its place", event.worker, event.said)
-        else:
-            self._gone[event.worker] = event.said
-            _log.error("worker %s is gone (%s)", event.worker, event.said)
+        call = self._calls.get(task)
+        with logged_as_of(LoggedJob() if call is None else call.logged):  # which may hold names of its files
+            if event.replaced:
+                _log.warning("worker %s ended (%s); another one takes its place", event.worker, event.said)
+            else:
+                self._gone[event.worker] = event.said
+                _log.error("worker %s is gone (%s)", event.worker, event.said)
+        if call is not None:
+            call.told.put(event)
+        return True
 
 
 class _Silence:

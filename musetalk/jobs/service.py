@@ -77,8 +77,7 @@ class JobService:
         self._named = named
         self._costs = costs
         self._avatars = avatars
-        self._max_waiting = max_waiting
-        self._max_queue = max_queue
+        self._max_waiting, self._max_queue = max_waiting, max_queue
         self._slots = slots
         self._changed = threading.Condition()
         self._tokens: dict[str, CancelToken] = {}

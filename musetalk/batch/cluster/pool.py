@@ -364,7 +364,7 @@ class RayPool:
         self._kill(worker)
         self._stillborn[worker.name] = 0 if worker.was_ready else self._stillborn[worker.name] + 1
         replaced = replaced and self._stillborn[worker.name] < MOST_STILLBORN
-        _log.info("worker %s ended: %s", worker.name, said)
+        _log.debug("worker %s ended: %s", worker.name, said)
         self._events.put(Lost(worker.name, worker.task, said, replaced, blamed))
         if replaced:
             self._begin(worker.name, worker.node, worker.host, worker.share)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
@@ -10,10 +11,12 @@ import pytest
 from musetalk.batch.executor import Advanced, Failed, Ready, RenderTask
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.watch import Clock
-from musetalk.dispatch.dispatcher import WAITING, Dispatcher, Rules
+from musetalk.dispatch.dispatcher import WAITING, Dispatcher, Rules, WorkerCounts
 from musetalk.errors import Cancelled, FaceError, OutOfMemoryError, WorkerError
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
+from musetalk.utils.job_log import carried, logged_for, logged_job
+from musetalk.utils.log_lines import TextLines
 from tests.helpers.held_engine import LONGEST
 from tests.helpers.told_one_by_one import Workers
 from tests.helpers.waiting import until
@@ -26,8 +29,8 @@ class Asked:
 
     def __init__(self, dispatcher: Dispatcher, threads: ThreadPoolExecutor) -> None:
         self.cancel, self.told = CancelToken(), list[ProgressEvent]()
-        task = RenderTask("", Path("a.mp4"), Path("b.wav"), Path("c.mp4"), RenderSettings())
-        self._made: Future[object] = threads.submit(dispatcher.do, task, self.told.append, self.cancel)
+        task = RenderTask("", Path("a.mp4"), Path("b.wav"), Path("c.mp4"), RenderSettings(), logged=logged_job())
+        self._made: Future[object] = threads.submit(carried(dispatcher.do), task, self.told.append, self.cancel)
 
     @property
     def made(self) -> object:
@@ -184,6 +187,28 @@ def test_what_waits_for_a_worker_can_be_cancelled(ask: Callable[..., Asked]) -> 
     with pytest.raises(Cancelled):
         _ = second.made
     workers.do("1")
+
+
+def test_who_watches_is_told_of_workers_that_come_and_go_at_once() -> None:
+    workers, told = Workers("1"), threading.Event()
+    workers.lose("1", replaced=False)
+    dispatcher = Dispatcher(workers)
+    dispatcher.on_change(told.set)
+    with dispatcher:
+        assert told.wait(LONGEST)
+        assert dispatcher.counts == WorkerCounts(lost=1)
+
+
+def test_the_log_names_no_files_of_a_job(ask: Callable[..., Asked], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.handler.setFormatter(TextLines())
+    workers = Workers("1", "2")
+    with logged_for("ab12", ["anna.mp4"]):
+        asked = ask(workers)
+        workers.lose(workers.begun()[0], 'it does not see "/jobs/ab12/anna.mp4"', blamed=False)
+        workers.do(workers.begun()[0])
+    assert asked.made == "made"
+    assert "anna" not in caplog.text
+    assert '(it does not see "/jobs/ab12/..."); another one takes its place [job ab12]' in caplog.text
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
