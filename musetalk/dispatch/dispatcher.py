@@ -1,11 +1,12 @@
-"""Gives the tasks of many callers to the workers of one executor, and each caller what became of its own."""
+"""Gives the tasks of many callers to workers, and each caller what became of its own."""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, TypeAlias
@@ -77,15 +78,15 @@ class _Call:
 
 
 class Dispatcher:
-    """Does tasks by workers. Safe between threads; as a context manager, it listens until its end.
+    """Does tasks by workers, of which there are none at first. Safe between threads.
 
     Args:
-        executor: Has the workers; it is not closed, and nobody else uses it.
         rules: How they are dealt with; None: as usual.
     """
 
-    def __init__(self, executor: Executor, rules: Rules | None = None) -> None:
-        self._executor, self._rules = executor, rules or Rules()
+    def __init__(self, rules: Rules | None = None) -> None:
+        self._executor: Executor | None = None
+        self._rules = rules or Rules()
         self._clock = self._rules.clock
         self._numbers = count(1)
         self._changed = threading.Condition()
@@ -97,15 +98,18 @@ class Dispatcher:
         self._calls: dict[str, _Call] = {}  # by task
         self._watchers: list[Callable[[], None]] = []
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="dispatch", daemon=True)
 
-    def __enter__(self) -> Dispatcher:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._closing.set()
-        self._thread.join()
+    @contextmanager
+    def using(self, executor: Executor) -> Iterator[None]:
+        """Have the workers of an executor while the `with` block runs, once; it is nobody else's, and is not closed."""
+        self._executor = executor
+        thread = threading.Thread(target=self._listen, args=(executor,), name="dispatch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._closing.set()
+            thread.join()
 
     @property
     def counts(self) -> WorkerCounts:
@@ -193,15 +197,18 @@ class Dispatcher:
         Raises:
             WorkerError: Nobody does.
         """
-        if not self._idle and not self._busy and len(self._gone) >= self._executor.workers:
+        if self._executor is None or self._idle or self._busy:
+            return
+        if len(self._gone) >= self._executor.workers:
             said = next(reversed(self._gone.values()), "there never was one")
             raise WorkerError(f"no worker is left that could render this ({said})", "have the server's workers seen to")
 
     def _do_once(self, worker: str, task: Task, tell: ProgressCallback, cancel: CancelToken) -> Done | Failed | Lost:
         """Let a worker do a task, and return how that ended."""
-        told, silence = self._calls[task.id].told, _Silence(self._rules)
+        told, silence, executor = self._calls[task.id].told, _Silence(self._rules), self._executor
+        assert executor is not None  # noqa: S101 - it has the worker
         try:
-            self._executor.start(worker, task)
+            executor.start(worker, task)
             while True:
                 event = _taken(told)
                 if isinstance(event, Done | Failed | Lost):
@@ -210,11 +217,11 @@ class Dispatcher:
                     tell(event.event)
                 if cancel.cancelled and not silence.asked:
                     silence.asked = True
-                    self._executor.cancel(worker, task.id)
+                    executor.cancel(worker, task.id)
                 if why := silence.unbearable(heard=event is not None):
-                    self._executor.end(worker, why)
+                    executor.end(worker, why)
         except BaseException:
-            self._executor.cancel(worker, task.id)  # nobody waits for it any more
+            executor.cancel(worker, task.id)  # nobody waits for it any more
             raise
         finally:
             with self._changed:
@@ -227,11 +234,11 @@ class Dispatcher:
             cancel.check()
             self._closing.wait(min(left, _LOOK_SECONDS))
 
-    def _listen(self) -> None:
+    def _listen(self, executor: Executor) -> None:
         """Take what happened until the end."""
         while not self._closing.is_set():
             changed = False
-            for event in self._executor.events(_LOOK_SECONDS):
+            for event in executor.events(_LOOK_SECONDS):
                 with self._changed:
                     changed |= self._take(event)
                     self._changed.notify_all()

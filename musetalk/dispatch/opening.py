@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from musetalk.batch.places import HERE, describe_place, open_executor
+from musetalk.batch.places import describe_place, open_executor
 from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.lipsync import LipSync
 
@@ -15,11 +15,12 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_dispatcher(place: str, engine: LipSync) -> Iterator[Dispatcher | None]:
-    """Have workers while the `with` block runs; None: the server renders by itself.
+def workers_at(place: str, dispatcher: Dispatcher, engine: LipSync) -> Iterator[None]:
+    """Let a dispatcher have workers while the `with` block runs.
 
     Args:
-        place: See `open_executor`.
+        place: Where they are; see `open_executor`.
+        dispatcher: Has none yet.
         engine: What renders in this process.
 
     Raises:
@@ -27,9 +28,6 @@ def open_dispatcher(place: str, engine: LipSync) -> Iterator[Dispatcher | None]:
         PackageError: Ray is missing.
         BackendError: The cluster cannot be reached.
     """
-    if place == HERE:
-        yield None
-        return
-    with open_executor(place, engine, again=_AGAIN_SECONDS) as executor, Dispatcher(executor) as dispatcher:
+    with open_executor(place, engine, again=_AGAIN_SECONDS) as executor, dispatcher.using(executor):
         _log.info("renders are made by %s", describe_place(place))
-        yield dispatcher
+        yield

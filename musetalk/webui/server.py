@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,11 @@ from starlette.middleware import Middleware
 
 from musetalk.avatars.store import AvatarStore
 from musetalk.backends.registry import BackendRegistry
-from musetalk.batch.places import check_place
+from musetalk.batch.places import HERE, check_place
 from musetalk.comparison.viewing import compare_for_viewing
+from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.dispatch.engine import WorkersEngine
-from musetalk.dispatch.opening import open_dispatcher
+from musetalk.dispatch.opening import workers_at
 from musetalk.doctor.environment import devices
 from musetalk.errors import SettingsError
 from musetalk.jobs.service import JobService
@@ -114,40 +115,47 @@ def running(options: ServerOptions) -> Iterator[RunningApp]:
     kept = JobStore(options.jobs_dir, keep_seconds=options.keep_hours * 3600, max_bytes=max_bytes)
     comparing = partial(compare_for_viewing, named=titled)
     store = AvatarStore(options.avatars_dir)
-    with open_dispatcher(options.workers, engine) as workers:
-        rendering = engine if workers is None else WorkersEngine(engine, workers)
-        jobs = JobService([rendering], kept, compare=comparing, named=titled, costs=costs, avatars=store, slots=workers)
-        uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
-        # Served where they are: Gradio would else copy each result to its own folder before it is shown.
-        gr.set_static_paths([kept.root, FOLDER])
-        access = Access(options)
-        downloads = Downloads(sets, options.models_dir, allowed=access.downloads)
-        limited = LiveLimits(sessions=max(1, options.live_sessions))
-        live = LiveHost(engine, store, limited, models_dir=options.models_dir)
-        avatars = Avatars(store, engine, base, max_bytes, live.speaking, allowed=access.avatar_making)
-        speaking = avatars if options.live_sessions else None
-        site = Site(
-            engine, jobs, base, devices()[-1], uploads, downloads, access=access, avatars=speaking, workers=workers
-        )
-        page = build_page(site)
-        try:
-            _launch(page, options, logins, site)
-            if options.live_sessions:
-                add_live_route(page, live)
-                add_offer_route(page, live)
-            readiness = Readiness(jobs, engine.registry, base, workers=workers)
-            monitoring = Monitoring(readiness, Metrics(jobs, uploads, live, readiness, workers), options.metrics_token)
-            add_monitoring_routes(page, monitoring)
-            _log.info("serving on %s", page.local_url)
-            yield RunningApp(page, jobs, live)
-        finally:
-            page.close(verbose=False)
-            live.close()
-            avatars.close()
-            site.previews.close()
-            site.readings.close()
-            downloads.close()
-            jobs.close()
+    workers = None if options.workers == HERE else Dispatcher()
+    rendering = engine if workers is None else WorkersEngine(engine, workers)
+    jobs = JobService([rendering], kept, compare=comparing, named=titled, costs=costs, avatars=store, slots=workers)
+    uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
+    # Served where they are: Gradio would else copy each result to its own folder before it is shown.
+    gr.set_static_paths([kept.root, FOLDER])
+    access = Access(options)
+    downloads = Downloads(sets, options.models_dir, allowed=access.downloads)
+    limited = LiveLimits(sessions=max(1, options.live_sessions))
+    live = LiveHost(engine, store, limited, models_dir=options.models_dir)
+    avatars = Avatars(store, engine, base, max_bytes, live.speaking, allowed=access.avatar_making)
+    speaking = avatars if options.live_sessions else None
+    site = Site(engine, jobs, base, devices()[-1], uploads, downloads, access=access, avatars=speaking, workers=workers)
+    page = build_page(site)
+    until_end = ExitStack()
+    try:
+        _launch(page, options, logins, site)
+        readiness = Readiness(jobs, engine.registry, base, workers=workers)
+        monitoring = Monitoring(readiness, Metrics(jobs, uploads, live, readiness, workers), options.metrics_token)
+        _add_routes(page, live if options.live_sessions else None, monitoring)
+        if workers is not None:  # once the page is served: Gradio gives up where it is slow to answer itself
+            until_end.enter_context(workers_at(options.workers, workers, engine))
+        _log.info("serving on %s", page.local_url)
+        yield RunningApp(page, jobs, live)
+    finally:
+        page.close(verbose=False)
+        live.close()
+        avatars.close()
+        site.previews.close()
+        site.readings.close()
+        downloads.close()
+        jobs.close()
+        until_end.close()
+
+
+def _add_routes(page: gr.Blocks, live: LiveHost | None, monitoring: Monitoring) -> None:
+    """Answer beside a page that is served who wants no page; `live`: None: nobody may speak live."""
+    if live is not None:
+        add_live_route(page, live)
+        add_offer_route(page, live)
+    add_monitoring_routes(page, monitoring)
 
 
 def _launch(page: gr.Blocks, options: ServerOptions, logins: list[tuple[str, str]], site: Site) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -46,15 +47,15 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture
 def ask(threads: ThreadPoolExecutor) -> Iterator[Callable[..., Asked]]:
     opened: dict[int, Dispatcher] = {}
+    with ExitStack() as until_end:
 
-    def ask_it(workers: Workers, rules: Rules = AT_ONCE) -> Asked:
-        if id(workers) not in opened:
-            opened[id(workers)] = Dispatcher(workers, rules).__enter__()
-        return Asked(opened[id(workers)], threads)
+        def ask_it(workers: Workers, rules: Rules = AT_ONCE) -> Asked:
+            if id(workers) not in opened:
+                opened[id(workers)] = Dispatcher(rules)
+                until_end.enter_context(opened[id(workers)].using(workers))
+            return Asked(opened[id(workers)], threads)
 
-    yield ask_it
-    for dispatcher in opened.values():
-        dispatcher.__exit__()
+        yield ask_it
 
 
 def test_each_caller_gets_what_became_of_its_own(ask: Callable[..., Asked]) -> None:
@@ -192,9 +193,9 @@ def test_what_waits_for_a_worker_can_be_cancelled(ask: Callable[..., Asked]) -> 
 def test_who_watches_is_told_of_workers_that_come_and_go_at_once() -> None:
     workers, told = Workers("1"), threading.Event()
     workers.lose("1", replaced=False)
-    dispatcher = Dispatcher(workers)
+    dispatcher = Dispatcher()
     dispatcher.on_change(told.set)
-    with dispatcher:
+    with dispatcher.using(workers):
         assert told.wait(LONGEST)
         assert dispatcher.counts == WorkerCounts(lost=1)
 

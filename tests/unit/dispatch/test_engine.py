@@ -45,7 +45,8 @@ def handed(small_portrait: UInt8Array, tmp_path: Path) -> Iterator[Handed]:
     draft, worker = BackendRegistry([PREVIEW]), LipSync(BackendRegistry([PREVIEW]))
     unknown = Costs(begin=0, plan=0, parse=0, speech=0, paint=0, other=0, finish=0)
     costs = CostBook(tmp_path / COSTS, lambda _: unknown)
-    with InProcess(worker) as executor, Dispatcher(executor) as dispatcher:
+    dispatcher = Dispatcher()
+    with InProcess(worker) as executor, dispatcher.using(executor):
         yield Handed(WorkersEngine(LipSync(draft, costs=costs), dispatcher), costs, worker, face, voice)
 
 

@@ -74,8 +74,8 @@ class TestReadiness:
         assert list(ready.problems()) == ["ffmpeg"]
 
     def test_there_is_no_worker_until_one_is_there(self, jobs: JobService) -> None:
-        workers = Workers()
-        with Dispatcher(workers) as dispatcher:
+        workers, dispatcher = Workers(), Dispatcher()
+        with dispatcher.using(workers):
             ready = Readiness(jobs, BackendRegistry([PREVIEW]), RenderSettings(), workers=dispatcher)
             assert ready.problems() == {"workers": NO_WORKER}
             workers.tell(Ready("local-1"))
