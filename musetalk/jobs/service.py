@@ -482,7 +482,7 @@ class JobService:
             self._stopped.discard(job.id)
             self._contexts.pop(job.id, None)
             with suppress(OSError):
-                (self.store.folder(job) / NEWEST).unlink()
+                (self.store.folder(job) / NEWEST).unlink() if state == "done" else self.store.clear(job)
             result = self.store.name_result(self.store.newest(job)) if state == "done" else job.result
             changes = {"state": state, "error": error, "error_kind": kind, "ended": now, "progress": None}
             self._tally.ended(self.store.newest(job), state, kind, now)

@@ -67,6 +67,7 @@ def test_jobs_survive_their_workers_and_stop_one_by_one(small_portrait: UInt8Arr
         for worker in workers_of(server):
             worker.terminate()  # which they leave to the server
         assert ready()["ready"]
+    assert all(line.startswith('{"time": ') for line in server.log)
     assert sum("worker" in line and "another one takes its place" in line for line in server.log) == 2
     assert sum("renders are made by 2 workers on this machine" in line for line in server.log) == 1
 

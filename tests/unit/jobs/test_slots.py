@@ -1,10 +1,11 @@
-"""Jobs run as many at a time as there is somebody to render them."""
+"""Jobs that workers render: as many at a time as there are of these."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from musetalk.errors import WorkerError
 from musetalk.jobs.service import JobService
 from tests.helpers.held_engine import ANN, LONGEST, Engine, submit
 from tests.helpers.waiting import until
@@ -24,6 +25,25 @@ class Changing:
         self.jobs = jobs
         for told in self._told:
             told()
+
+
+def test_what_a_worker_left_that_died_goes_with_its_job(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    service = start()
+    engine.error = WorkerError("what rendered this ended before it was done, 2 times")
+    job = submit(service, voice)
+    assert engine.begun.acquire(timeout=LONGEST)
+    left = service.store.folder(job) / ".musetalk-0123abcd-xyz"
+    left.mkdir()
+    engine.go.release()
+    ended = service.wait(job, LONGEST)
+    assert (ended.state, ended.error_kind) == ("failed", "worker_lost")
+    assert not left.exists()
+    engine.error = None
+    assert service.retry(job.id, ANN).active
+    engine.go.release()
+    assert service.wait(job, LONGEST).state == "done"
 
 
 def test_jobs_wait_until_somebody_can_render_them(
