@@ -11,10 +11,8 @@ from typing import Any
 from musetalk.batch.executor import LookTask, Parts, PartsTask, RenderTask, Task
 from musetalk.batch.outcome import RowState, WorkerShare
 from musetalk.batch.works import Work
-from musetalk.errors import StorageError
 from musetalk.settings import RenderSettings
-from musetalk.storage.locations import Location
-from musetalk.storage.store import facts_of
+from musetalk.storage.locations import Location, ObjectUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +41,16 @@ class Step:
         """
         first = self.work.first
         source, voice, out = (_absolute(each) for each in (first.source, first.voice, place))
+        objects = tuple(each for each in self.work.inputs if isinstance(each.path, ObjectUrl))
         if self.look:
-            return LookTask(task_id, source, voice, out, settings)
+            return LookTask(task_id, source, voice, out, settings, objects=objects)
         if self.numbers is not None:
-            return PartsTask(task_id, source, voice, out, settings, self.numbers)
-        return RenderTask(task_id, source, voice, out, settings)
+            return PartsTask(task_id, source, voice, out, settings, self.numbers, objects=objects)
+        return RenderTask(task_id, source, voice, out, settings, objects=objects)
 
 
 def _absolute(location: Location) -> Location:
     return location.absolute() if isinstance(location, Path) else location
-
-
-def _size_of(location: Location) -> int:
-    if isinstance(location, Path):
-        return location.stat().st_size
-    facts = facts_of(location)
-    return 0 if facts is None else facts.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +69,8 @@ class Cutting:
 
     def wanted(self, work: Work, workers: int) -> bool:
         """Whether a render may be worth it."""
-        try:
-            return workers > 1 and _size_of(work.first.voice) >= self.voice_bytes
-        except (OSError, StorageError):
-            return False
+        sizes = (each.facts.size for each in work.inputs if each.path == work.first.voice)
+        return workers > 1 and next(sizes, 0) >= self.voice_bytes
 
     def pieces_of(self, parts: Parts, workers: int) -> list[range]:
         """Return the pieces of a render, as ranges of its parts; a single one: it is not cut."""

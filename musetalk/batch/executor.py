@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from musetalk.batch.content import FileState
 from musetalk.batch.reach import within_reach
 from musetalk.errors import AvatarError, MuseTalkError
 from musetalk.pipeline.engine import Renderer
@@ -92,17 +93,27 @@ class Task(ABC):
 
 @dataclass(frozen=True, slots=True)
 class RenderTask(Task):
-    """Render `source` and `voice` to `out`, whose folder, of a file, is there; returns the `RenderReport`."""
+    """Render `source` and `voice` to `out`, whose folder, of a file, is there; returns the `RenderReport`.
+
+    Attributes:
+        source: A file, or an object.
+        voice: The same.
+        out: What to make.
+        settings: What it should look like.
+        objects: Those of both that are objects, as the driver knows them: others are refused.
+        resume: Whether to begin anew, and how parts are made; None: as usual.
+    """
 
     source: Location
     voice: Location
     out: Location
     settings: RenderSettings
+    objects: tuple[FileState, ...] = field(default=(), kw_only=True)
     resume: ResumeOptions | None = field(default=None, kw_only=True)
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
-        with within_reach(self.source, self.voice, self.out, on_progress, cancel) as there:
+        with within_reach(self.source, self.voice, self.out, self.objects, on_progress, cancel) as there:
             report = there.place.found()
             if report is None:
                 there.place.take_parts()
@@ -147,10 +158,11 @@ class LookTask(Task):
     voice: Location
     out: Location
     settings: RenderSettings
+    objects: tuple[FileState, ...] = field(default=(), kw_only=True)
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        with within_reach(self.source, self.voice, self.out, on_progress, cancel) as there:
+        with within_reach(self.source, self.voice, self.out, self.objects, on_progress, cancel) as there:
             return engine.parts(there.source, there.voice, there.place.out, self.settings)
 
 
@@ -163,10 +175,11 @@ class PartsTask(Task):
     out: Location
     settings: RenderSettings
     numbers: range
+    objects: tuple[FileState, ...] = field(default=(), kw_only=True)
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        with within_reach(self.source, self.voice, self.out, on_progress, cancel) as there:
+        with within_reach(self.source, self.voice, self.out, self.objects, on_progress, cancel) as there:
             there.place.take_parts(self.numbers)
             parts = engine.render_parts(
                 there.source,

@@ -12,22 +12,22 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from musetalk.batch.content import FileFacts, read_digest
+from musetalk.batch.content import FileFacts, FileState, read_digest
 from musetalk.batch.made import MadeRecord, record_beside
-from musetalk.errors import MuseTalkError, write_error
+from musetalk.errors import MediaError, MuseTalkError, write_error
 from musetalk.pipeline.report import RenderReport, as_json
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, Stage
 from musetalk.resume.part_folder import is_folder_of_parts
 from musetalk.storage.cache import ObjectCache
 from musetalk.storage.locations import Location, ObjectUrl
-from musetalk.storage.store import store_of
-from musetalk.utils.files import whole_file
+from musetalk.storage.store import identity_of, store_of
+from musetalk.utils.files import readable, whole_file
 from musetalk.utils.temporary_folders import last_change, lock_folder, open_locked
 
 _MAKING = "making"
@@ -73,7 +73,12 @@ class Reached:
 
 @contextmanager
 def within_reach(
-    source: Location, voice: Location, out: Location, on_progress: ProgressCallback, cancel: CancelToken
+    source: Location,
+    voice: Location,
+    out: Location,
+    objects: Iterable[FileState],
+    on_progress: ProgressCallback,
+    cancel: CancelToken,
 ) -> Iterator[Reached]:
     """Have what a task needs on this machine while the `with` block runs; errors name objects by their URLs.
 
@@ -81,13 +86,14 @@ def within_reach(
         source: One of its inputs.
         voice: The other one.
         out: What it makes.
+        objects: Those of both that are objects, as they have to be.
         on_progress: Hears, while something is fetched or put into a store, that the task goes on.
         cancel: Ends that.
 
     Raises:
-        MuseTalkError: An input cannot be had, or there is no place for the output.
+        MuseTalkError: An input cannot be had, or is another one by now, or there is no place for the output.
     """
-    names = dict[Path, str]()
+    names, known = dict[Path, str](), {each.path: each.digest for each in objects}
     with ExitStack() as stack:
         try:
             paths, inputs = list[Path](), list[str]()
@@ -98,6 +104,9 @@ def within_reach(
                     continue
                 check = _checking("preflight", on_progress, cancel)
                 fetched = stack.enter_context(ObjectCache.of_this_machine().file(location, check))
+                if known.get(location, "") not in ("", identity_of(location, fetched.facts)):
+                    problem = f'"{readable(str(location))}" was changed since the batch began'
+                    raise MediaError(problem, "--resume renders it as it is now")
                 names[fetched.path] = str(location)
                 paths.append(fetched.path)
                 inputs.append(fetched.facts.text)

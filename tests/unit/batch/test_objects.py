@@ -103,12 +103,15 @@ def test_an_object_that_is_not_there_fails_its_row_alone_and_is_named(tmp_path: 
 
 
 def test_a_source_that_is_replaced_while_it_is_rendered_gives_nothing_a_name(tmp_path: Path, bucket: ObjectUrl) -> None:
-    rows, ledger = object_rows(bucket, ("anna", "hello")), tmp_path / "batch.ledger"
-    [row] = done(rows, ledger, CountingEngine(bucket / "in/anna")).rows
-    assert (row.state, row.error_kind) == ("failed", "media")
-    assert "its source was changed" in row.error
+    rows, ledger = object_rows(bucket, ("anna", "hello"), ("anna", "bye")), tmp_path / "batch.ledger"
+    engine = CountingEngine(bucket / "in/anna")
+    first, second = done(rows, ledger, engine).rows
+    assert (first.state, first.error_kind, second.state) == ("failed", "media", "failed")
+    assert "its source was changed while it was rendered" in first.error
+    assert f"{bucket}/in/anna" in second.error
+    assert engine.rendered == ["0.mp4"]  # the second one is not even begun
     assert names(bucket / "out") == set()
-    assert states(done(rows, ledger, resume=True)) == ["done"]
+    assert states(done(rows, ledger, resume=True)) == ["done", "done"]
     assert text_of(bucket / "out/0.mp4").startswith("another one hello")
 
 
@@ -166,7 +169,7 @@ def test_parts_go_to_other_machines_through_the_store(
 ) -> None:
     [row] = object_rows(bucket, ("anna", "hello"))
     folder, out = ".musetalk-parts-0123456789abcdef", bucket / "out/.making/key/0.mp4"
-    told = (row.source, row.voice, out, noop, CancelToken())
+    told = (row.source, row.voice, out, (), noop, CancelToken())
     with within_reach(*told) as there:
         parts = there.place.out.parent / folder
         parts.mkdir()
