@@ -389,7 +389,7 @@ def load_ray() -> Any:  # noqa: ANN401 - an extra, whose types are not always th
     try:
         import ray  # noqa: PLC0415 - an extra
     except ImportError as error:
-        problem = f"Ray, which is to share the batch among machines, cannot be imported ({error})"
+        problem = f"Ray, which is to share the work among machines, cannot be imported ({error})"
         raise PackageError(problem, 'pip install ".[cluster]" in the checkout, on each machine') from error
     return ray
 
@@ -399,7 +399,7 @@ def _connect(ray: Any, address: str) -> None:  # noqa: ANN401 - see `load_ray`
         with _own_signals():
             ray.init(address, namespace="musetalk", log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of many kinds
-        remedy = 'start it ("ray start --head", "ray start --address HOST:6379"), or correct --on'
+        remedy = 'start it ("ray start --head", "ray start --address HOST:6379"), or correct its address'
         if isinstance(error, RuntimeError) and "ersion" in str(error):
             remedy = "install the same Python and Ray on all machines"
         raise BackendError(f"the Ray cluster {address} cannot be reached ({one_line(error)})", remedy) from error
