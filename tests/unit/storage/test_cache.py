@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.errors import Cancelled, MediaError, StorageError, StorageUnreachableError
+from musetalk.errors import Cancelled, MediaError, SettingsError, StorageError, StorageUnreachableError
 from musetalk.progress import CancelToken, noop
-from musetalk.storage.cache import ObjectCache
+from musetalk.storage.cache import FOLDER, GIGABYTES, ObjectCache
 from musetalk.storage.locations import ObjectUrl
 from tests.helpers.stores import CountingStore, Trouble, put, some_bucket
 
@@ -108,3 +108,14 @@ def test_a_file_that_somebody_cut_is_fetched_again(tmp_path: Path, bucket: Objec
         path = file.path
     path.write_text("o")
     assert fetched(cache, url) == "one"
+
+
+def test_a_machine_says_where_its_cache_is_and_how_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setenv(GIGABYTES, "0.5")
+    cache = ObjectCache.of_this_machine()
+    assert (cache.folder, cache.most_bytes) == (tmp_path, 500_000_000)
+    for said in ("much", "nan", "inf"):
+        monkeypatch.setenv(GIGABYTES, said)
+        with pytest.raises(SettingsError, match=GIGABYTES):
+            ObjectCache.of_this_machine()
