@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from musetalk.avatars.bundle import open_avatar
 from musetalk.avatars.store import AvatarStore
@@ -31,6 +32,8 @@ from musetalk.tts.registry import SharedVoice
 from musetalk.weights.part_spec import Place
 
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class LiveHost:
@@ -58,7 +61,8 @@ class LiveHost:
         self._engine, self._avatars = engine, avatars
         self._slots = Slots(self.limits.sessions, self.limits.waiting)
         self._sessions: set[ExitStack] = set()
-        self._outboxes: set[Outbox] = set()  # of those who are served
+        self._queued: set[Outbox] = set()  # of those whose session is still to begin
+        self._outboxes: set[Outbox] = set()  # of those who are in one
         self._begun, self._draining = 0, False
         self._speaking: list[str] = []  # by name, who is spoken with
         self._ending, self._closed = threading.Lock(), False
@@ -107,15 +111,20 @@ class LiveHost:
         return self._begun
 
     def drain(self, seconds: float) -> None:
-        """Begin no more sessions, and tell those that go on how many seconds they have. From any thread."""
+        """Begin no more sessions: who waits is told that it is over, and who speaks, how many seconds it has left.
+
+        From any thread.
+        """
         self._draining = True
+        for outbox in tuple(self._queued):
+            outbox.put(_ending())
         for outbox in tuple(self._outboxes):
             outbox.put(event("ending", seconds=seconds))
 
     def dismiss(self) -> None:
-        """Tell whoever still speaks that it is over, which ends their sessions. From any thread."""
+        """Tell whoever still speaks or waits that it is over, which ends their sessions. From any thread."""
         self._draining = True
-        for outbox in tuple(self._outboxes):
+        for outbox in (*self._queued, *self._outboxes):
             outbox.put(_ending())
 
     def close(self) -> None:
@@ -146,8 +155,8 @@ class LiveHost:
             raise _ending()
         outbox = Outbox(self.limits.unread_seconds)
 
-        async def tell(before: int) -> None:
-            await socket.send(event("waiting", before=before))
+        def tell(before: int) -> None:
+            outbox.put(event("waiting", before=before))
 
         async with AsyncExitStack() as held:
 
@@ -155,23 +164,30 @@ class LiveHost:
                 await held.enter_async_context(self._slots.place(tell))
                 return await held.enter_async_context(self._open(partial(self._enter, start, show, outbox)))
 
-            conversation = await inbox.until(enter())
-            if conversation is not None:
-                self._outboxes.add(outbox)
-                held.callback(self._outboxes.discard, outbox)
-                self._begun += 1
-                await _first_to_end(self._hear(inbox, conversation), outbox.send_to(socket), outbox.watch())
+            async def converse() -> None:
+                conversation = await inbox.until(enter())
+                if conversation is not None:
+                    self._outboxes.add(outbox)
+                    self._queued.discard(outbox)
+                    self._begun += 1
+                    await self._hear(inbox, conversation)
+
+            self._queued.add(outbox)
+            held.callback(self._outboxes.discard, outbox)
+            held.callback(self._queued.discard, outbox)
+            await _first_to_end(converse(), outbox.send_to(socket), outbox.watch())
 
     @asynccontextmanager
     async def _open(self, enter: Callable[[ExitStack], Conversation]) -> AsyncIterator[Conversation]:
         """Open a session and show it; loading and ending hold up nobody else."""
-        loop, opened = asyncio.get_running_loop(), ExitStack()
-        opening = loop.run_in_executor(self._threads, self._begin, enter, opened)
+        opened = ExitStack()
+        opening = self._in_thread(self._begin, enter, opened)
         try:
             yield await asyncio.shield(opening)
         finally:
             await asyncio.wait([opening])
-            await asyncio.shield(loop.run_in_executor(self._threads, self._end, opened))
+            if opened in self._sessions:  # else it did not begin, or all were ended
+                await asyncio.shield(self._in_thread(self._end, opened))
 
     def _begin(self, enter: Callable[[ExitStack], Conversation], opened: ExitStack) -> Conversation:
         self._sessions.add(opened)
@@ -206,6 +222,16 @@ class LiveHost:
         if known:
             opened.close()
 
+    def _in_thread(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> asyncio.Future[T]:
+        """Begin to do in a thread what others are not to wait for.
+
+        Raises:
+            LiveError: The host was closed.
+        """
+        if self._closed:
+            raise _ending()
+        return asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *given, **named))
+
     async def _hear(self, inbox: Inbox, conversation: Conversation) -> None:
         """Take what a client sends, until it stops or leaves.
 
@@ -216,7 +242,7 @@ class LiveHost:
         due = loop.time() - 1
         while (message := await inbox.next()) is not None and not isinstance(message, Stop):
             if isinstance(message, bytes):
-                await loop.run_in_executor(self._threads, conversation.hear, message)
+                await self._in_thread(conversation.hear, message)
             else:
                 conversation.obey(message)
             due = max(due, loop.time() - 1) + 1 / self.limits.messages

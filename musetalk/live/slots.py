@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from musetalk.errors import LiveError
@@ -28,11 +28,11 @@ class Slots:
         return self._free
 
     @asynccontextmanager
-    async def place(self, tell: Callable[[int], Awaitable[None]]) -> AsyncIterator[None]:
+    async def place(self, tell: Callable[[int], None]) -> AsyncIterator[None]:
         """Wait for a place, and keep it inside the `async with` block.
 
         Args:
-            tell: Is told how many wait before, as often as that changes.
+            tell: Is told how many wait before, as often as that changes; must not wait.
 
         Raises:
             LiveError: Too many wait already.
@@ -44,7 +44,7 @@ class Slots:
             self._free += 1
             self._call()
 
-    async def _wait(self, tell: Callable[[int], Awaitable[None]]) -> None:
+    async def _wait(self, tell: Callable[[int], None]) -> None:
         if self._free and not self._waiting:
             self._free -= 1
             return
@@ -54,7 +54,7 @@ class Slots:
         self._waiting.append(called)
         try:
             while called in self._waiting and not (self._free and self._waiting[0] is called):
-                await tell(self._waiting.index(called))
+                tell(self._waiting.index(called))
                 await called.wait()
                 called.clear()
             self._free -= 1

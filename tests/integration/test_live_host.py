@@ -125,6 +125,41 @@ def test_a_host_about_to_end_tells_who_speaks_and_lets_nobody_begin(avatars: tup
     asyncio.run(run())
 
 
+def test_who_waits_is_told_that_a_host_is_about_to_end(avatars: tuple[LipSync, AvatarStore]) -> None:
+    async def run() -> None:
+        host = LiveHost(*avatars, LiveLimits(sessions=1))
+        clients = speaking, *waiting = [Client(START) for _ in range(3)]
+        serving = [asyncio.create_task(host.serve(client)) for client in clients]
+        await speaking.told_of("video")
+        await waiting[1].told_of("waiting")
+        host.drain(7)
+        await asyncio.wait_for(asyncio.gather(*serving[1:]), HANG_SECONDS)
+        assert [(await client.told_of("error"))["kind"] for client in waiting] == ["live", "live"]
+        assert (speaking.reason, host.sessions) == ("open", 1)
+        host.dismiss()
+        await asyncio.wait_for(serving[0], HANG_SECONDS)
+        host.close()
+
+    asyncio.run(run())
+
+
+def test_all_sessions_end_with_the_host_and_nobody_follows(avatars: tuple[LipSync, AvatarStore]) -> None:
+    async def run() -> None:
+        host = LiveHost(*avatars, LiveLimits(sessions=1))
+        clients = speaking, waiting = Client(START), Client(START)
+        serving = [asyncio.create_task(host.serve(client)) for client in clients]
+        await speaking.told_of("video")
+        await waiting.told_of("waiting")
+        host.dismiss()
+        await asyncio.get_running_loop().run_in_executor(None, host.close)
+        speaking.say(words(0.1))  # which comes too late
+        await asyncio.wait_for(asyncio.gather(*serving), HANG_SECONDS)
+        assert [(await client.told_of("error"))["kind"] for client in clients] == ["live", "live"]
+        assert (host.sessions, host.begun) == (0, 1)
+
+    asyncio.run(run())
+
+
 def test_a_voice_is_spoken_and_told_of(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
     client, told = Client(START), list[dict[str, Any]]()
 

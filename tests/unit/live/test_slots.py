@@ -9,7 +9,7 @@ from musetalk.errors import LiveError
 from musetalk.live.slots import Slots
 
 
-async def nobody(_before: int) -> None:
+def nobody(_before: int) -> None:
     raise AssertionError("nobody has to wait")
 
 
@@ -22,7 +22,7 @@ def test_places_are_given_in_the_order_in_which_they_were_asked_for() -> None:
     order, told = list[int](), list[tuple[int, int]]()
 
     async def wait(slots: Slots, number: int, leave: asyncio.Event) -> None:
-        async def tell(before: int) -> None:
+        def tell(before: int) -> None:
             told.append((number, before))
 
         async with slots.place(tell):
@@ -55,7 +55,7 @@ def test_places_are_given_in_the_order_in_which_they_were_asked_for() -> None:
 
 
 def test_no_more_wait_than_may() -> None:
-    async def quiet(_before: int) -> None:
+    def quiet(_before: int) -> None:
         pass
 
     async def run() -> None:
