@@ -7,8 +7,9 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from musetalk.avatars.store import VARIABLE, AvatarStore
 from musetalk.errors import MuseTalkError
@@ -18,13 +19,14 @@ from musetalk.live.limits import LiveLimits
 
 _ASKED_FOR = "MUSETALK_LIVE_TOKEN"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("musetalk.live")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until the process is asked to end; return the exit code."""
     given = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # else it tells of each question for the health
     try:
         from musetalk.live.server import Door, serve_until_told  # noqa: PLC0415 - it needs websockets
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         limits = LiveLimits(sessions=given.sessions, waiting=given.waiting)
         engine = LipSync(own_process=True)
         host = LiveHost(engine, AvatarStore(given.avatars_dir), limits, models_dir=given.models_dir)
-        asyncio.run(serve_until_told(host, door))
+        asyncio.run(serve_until_told(host, door, given.drain_seconds))
     except MuseTalkError as error:
         sys.stderr.write(f"musetalk: {error}\n")
         return 1
@@ -50,27 +52,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     usual, add = LiveLimits(), parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", type=_port, default=7861, help="port; 0: any that is free")
+    add("--port", type=_number(0, 65_535), default=7861, help="port; 0: any that is free")
     add("--avatars-dir", type=Path, help=f"where the avatars are; unset: {VARIABLE}, else where this user keeps them")
     add("--models-dir", type=Path, default=Path("models"), help="where weights are")
-    add("--sessions", type=_positive, default=usual.sessions, help="most that speak at once")
-    add("--waiting", type=int, default=usual.waiting, help="most that wait for one")
-    add("--origin", action="append", default=[], metavar="URL", help="a page of another site that may speak")
+    add("--sessions", type=_number(1), default=usual.sessions, help="most that speak at once")
+    add("--waiting", type=_number(0), default=usual.waiting, help="most that wait for one")
+    add("--drain-seconds", type=_number(0), default=20, help="how long sessions may go on after SIGTERM")
+    add("--origin", type=_origin, action="append", default=[], metavar="URL", help="another site whose pages may speak")
     return parser
 
 
-def _port(text: str) -> int:
-    value = int(text)
-    if value not in range(2**16):
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return value
+def _number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+    """Return what reads a whole number."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = lowest - 1
+        if value < lowest or (highest is not None and value > highest):
+            most = "or more" if highest is None else f"to {highest}"
+            raise argparse.ArgumentTypeError(f'"{text}" is no whole number that can be: give {lowest} {most}')
+        return value
+
+    return read
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("give 1 or more")
-    return value
+def _origin(text: str) -> str:
+    """Return a site as browsers tell it."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise argparse.ArgumentTypeError(f'"{text}" is no site: give it as https://example.org')
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ class LiveHost:
             _log.info("a client of live speech has gone")
             return
         except MuseTalkError as error:
+            _log.info("a session of live speech ends: %s", error)
             told = error if error.path is None else error.called(error.path.name)  # it is nobody's business where
             reason = told.problem
             await _try(socket.send(error_event(told)))
@@ -93,8 +94,8 @@ class LiveHost:
 
     @property
     def free(self) -> int:
-        """Sessions that nobody has."""
-        return self._slots.free
+        """Sessions that could begin now."""
+        return 0 if self._draining else self._slots.free
 
     def speaking(self, name: str) -> bool:
         """Return whether somebody speaks with the avatar of that name, or is about to."""
@@ -170,6 +171,7 @@ class LiveHost:
                     self._outboxes.add(outbox)
                     self._queued.discard(outbox)
                     self._begun += 1
+                    _log.info("a session of live speech begins with %r", start.avatar)
                     await self._hear(inbox, conversation)
 
             self._queued.add(outbox)

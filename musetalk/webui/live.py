@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from musetalk.live.hls import HlsShelf
 from musetalk.live.host import LiveHost
+from musetalk.live.unsent import keep_little_unsent
 from musetalk.webui.access import refusal
 
 PATH = "/live"
@@ -26,6 +27,7 @@ def add_live_route(page: gr.Blocks, host: LiveHost) -> None:
         page: The page, launched.
         host: Serves.
     """
+    keep_little_unsent(listener for server in page.server.servers for listener in server.sockets)
     shelf = HlsShelf(_HLS)
 
     async def converse(socket: WebSocket) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urljoin
 
 import httpx
 import numpy as np
@@ -22,10 +23,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from musetalk.avatars.bundle import Avatar
 from musetalk.avatars.store import AvatarStore
+from musetalk.errors import LiveError
 from musetalk.lipsync import LipSync
 from musetalk.live.host import LiveHost
 from musetalk.live.limits import LiveLimits
+from musetalk.live.outbox import Outbox
 from musetalk.live.server import Door, serving
+from musetalk.live.sinks import EncodedSink, OpenSink
+from musetalk.live.socket import Socket
 from musetalk.settings import RenderSettings
 from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import LiveOptions
@@ -67,9 +72,9 @@ async def told_of(socket: ClientConnection, kind: str, video: bytearray) -> dict
             return dict(told)
 
 
-async def get(address: str, path: str) -> httpx.Response:
+async def get(address: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
     async with httpx.AsyncClient() as client:
-        return await client.get(address.replace("ws", "http", 1).replace("/live", path))
+        return await client.get(urljoin(address.replace("ws", "http", 1), path), headers=headers)
 
 
 def test_a_voice_is_spoken_and_the_places_are_told(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
@@ -150,12 +155,76 @@ def test_only_who_has_the_token_speaks_and_from_known_pages(
     serve(avatars, talk, token=WORD, origins=("https://mine.example",))
 
 
+def test_hls_is_beside_it_for_the_same_people(avatars: tuple[LipSync, AvatarStore]) -> None:
+    async def talk(address: str) -> None:
+        async with connect(address, additional_headers=BEARER) as socket:
+            await socket.send(json.dumps({"type": "start", "avatar": "anna", "video": "hls"}))
+            shown = (await told_of(socket, "video", bytearray()))["address"]
+            answer = await get(address, shown, BEARER)
+            assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+            first = re.search(r"^0\.m4s$", answer.text, re.MULTILINE)
+            assert first is not None
+            assert (await get(address, urljoin(shown, first[0]), BEARER)).content
+            refused = [await get(address, shown), await get(address, urljoin(shown, "none.m4s"), BEARER)]
+            assert [each.status_code for each in refused] == [401, 404]
+            assert refused[0].headers["WWW-Authenticate"] == "Bearer"
+
+    serve(avatars, talk, token=WORD)
+
+
+def test_a_network_takes_in_little_that_a_client_does_not_read(avatars: tuple[LipSync, AvatarStore]) -> None:
+    ended: asyncio.Queue[BaseException | None] = asyncio.Queue()
+
+    class Flooding(LiveHost):
+        async def serve(self, socket: Socket, _show: OpenSink = EncodedSink) -> None:
+            outbox = Outbox(0.2)
+            for _ in range(30):
+                outbox.put(bytes(50_000))  # together less than the buffers of a system
+            outbox.put(EOFError("all was sent"))
+            tasks = [asyncio.create_task(work) for work in (outbox.watch(), outbox.send_to(socket))]
+            (first, *_), rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in rest:
+                task.cancel()
+            ended.put_nowait(first.exception())
+
+    async def run() -> None:
+        async with serving(Flooding(*avatars), Door(port=0)) as address, connect(address, max_queue=1, close_timeout=0):
+            assert isinstance(await asyncio.wait_for(ended.get(), HANG_SECONDS), LiveError)
+
+    asyncio.run(run())
+
+
 def test_other_addresses_say_where_it_is(avatars: tuple[LipSync, AvatarStore]) -> None:
     async def talk(address: str) -> None:
         answer = await get(address, "/")
         assert (answer.status_code, answer.text) == (404, "live speech is at /live\n")
 
     serve(avatars, talk)
+
+
+def test_sessions_go_on_for_a_while_when_the_program_is_to_end(avatars: tuple[LipSync, AvatarStore]) -> None:
+    command = [sys.executable, "-m", "musetalk.live", "--port", "0", "--avatars-dir", str(avatars[1].folder)]
+    with subprocess.Popen(
+        [*command, "--drain-seconds", "1000"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as program:
+
+        async def talk(address: str) -> None:
+            async with connect(address, max_size=None) as socket:
+                await socket.send(json.dumps({"type": "start", "avatar": "anna"}))
+                await told_of(socket, "video", bytearray())
+                program.send_signal(signal.SIGTERM)
+                assert (await told_of(socket, "ending", bytearray()))["seconds"] == 1000
+                assert (await get(address, "/readyz")).status_code == 503
+                await socket.send('{"type": "stop"}')
+                await socket.wait_closed()
+
+        try:
+            assert program.stderr is not None
+            said = next(line for line in program.stderr if "serving live speech on" in line)
+            asyncio.run(asyncio.wait_for(talk(said.split()[-1]), HANG_SECONDS))
+            assert program.wait(HANG_SECONDS) == 0
+        finally:
+            program.kill()
 
 
 def test_the_program_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
