@@ -6,8 +6,10 @@ import json
 import os
 import platform
 import re
+import shutil
 import threading
 from dataclasses import asdict, dataclass, replace
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +18,7 @@ from typing import Any, Literal
 import psutil
 
 import musetalk
-from musetalk.media.ffmpeg_process import Child
+from musetalk.media.ffmpeg_process import Child, ffmpeg_executable
 from musetalk.metrics.types import Measures
 from musetalk.settings import AUTO
 from musetalk.utils.files import whole_file
@@ -268,7 +270,14 @@ def _resident_child(child: psutil.Process, program: str) -> int:
 
 def versions() -> dict[str, str]:
     """Versions of this package, Python, ffmpeg and the libraries that decide what a render looks like."""
-    found = {"musetalk-hybrid": musetalk.__version__, "python": platform.python_version(), "ffmpeg": ffmpeg_version()}
+    own = {"musetalk-hybrid": musetalk.__version__, "python": platform.python_version()}
+    return {**own, "ffmpeg": _ffmpeg_version(), **_library_versions()}
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    """Return the versions of libraries, which stay what they were when this process loaded them."""
+    found = {}
     for name in ("numpy", "opencv-python-headless", "pillow", "imageio-ffmpeg", "torch", "diffusers"):
         try:
             found[name] = metadata.version(name)
@@ -277,8 +286,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def ffmpeg_version() -> str:
-    """Return the version that ffmpeg states."""
+def _ffmpeg_version() -> str:
+    """Return the version that ffmpeg states; it is started to say so once, until another one is in its place."""
+    program = Path(shutil.which(ffmpeg_executable()) or ffmpeg_executable())
+    return _stated_version(program, program.stat().st_mtime_ns if program.exists() else 0)
+
+
+@lru_cache(maxsize=1)
+def _stated_version(_program: Path, _changed: int) -> str:
     with Child(["-version"], stdout=True) as ffmpeg:
         match = re.match(rb"ffmpeg version (\S+)", ffmpeg.read_line())
     return match[1].decode("ascii", "replace") if match else "unknown"

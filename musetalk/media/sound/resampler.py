@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -122,8 +123,14 @@ class Resampler:
         return np.asarray(filters / filters.sum(axis=2, keepdims=True), np.float32)
 
 
+@cache
 def _filter_table() -> Float64Array:
-    """Return one half of the filter, from its middle on, at every _FINE-th of a sample at the lower rate."""
+    """Return one half of the filter, from its middle on, at every _FINE-th of a sample at the lower rate; read-only.
+
+    It is the same for all rates, and computed once: 117,000 Bessel functions take longer than a short voice.
+    """
     away = np.arange(math.ceil(_HALF * _FINE) + 1) / _FINE
     inside = np.clip(1 - np.square(away / _HALF), 0, None)
-    return np.asarray(np.sinc((1 + _PASSED) / 2 * away) * np.i0(_BETA * np.sqrt(inside)) * (away <= _HALF))
+    table = np.asarray(np.sinc((1 + _PASSED) / 2 * away) * np.i0(_BETA * np.sqrt(inside)) * (away <= _HALF))
+    table.flags.writeable = False
+    return table
