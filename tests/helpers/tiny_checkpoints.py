@@ -46,13 +46,14 @@ TAESD = {
     "scaling_factor": 1.0,
     "upsampling_scaling_factor": 2,
 }
-# The encoder as Whisper-tiny has it; the decoder, which is never read, as small as the format allows.
+# The encoder as deep and as wide as Whisper-tiny's, which networks hear, but narrow inside its layers; the decoder as
+# small as the format allows, for it is never read.
 WHISPER = {
     "architectures": ["WhisperForConditionalGeneration"],
     "d_model": 384,
     "encoder_layers": 4,
     "encoder_attention_heads": 6,
-    "encoder_ffn_dim": 1536,
+    "encoder_ffn_dim": 64,
     "decoder_layers": 1,
     "decoder_attention_heads": 6,
     "decoder_ffn_dim": 64,
