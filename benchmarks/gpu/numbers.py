@@ -52,7 +52,7 @@ class Sizes:
 
 
 FULL = Sizes((256, 512), 512, 512, {}, 3000)
-SMOKE = Sizes((64, 128), 64, 32, {"out_size": 32, "num_style_feat": 32, "narrow": 1 / 16}, 8)
+SMOKE = Sizes((32, 64), 64, 32, {"out_size": 32, "num_style_feat": 32, "narrow": 1 / 16}, 8)
 
 
 @dataclass(frozen=True, slots=True)
