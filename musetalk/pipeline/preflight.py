@@ -24,7 +24,7 @@ from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.forecast import Costs, RenderKind, Work, stage_seconds
 from musetalk.pipeline.kept_findings import KeptFindings
 from musetalk.pipeline.space import estimate_space
-from musetalk.progress import RenderRun
+from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import FrameStepChoice, InputSettings, OutputSettings
 from musetalk.utils.files import readable
 from musetalk.utils.units import apart, counted, duration, number, size
@@ -124,8 +124,7 @@ def run_preflight(
     if sampled.oddity:
         run.warn(sampled.oddity)
     run.emit("preflight", 3, STEPS)
-    found = None if kept is None else kept.of(source, timeline.sources_used, run.cancel)
-    costs = costs if found is None else costs.spared(*found.shares(timeline.sources_used))
+    costs = costs if kept is None else _what_is_left(costs, kept, source, timeline, run.cancel)
     whole, beside = _forecast(source, timeline, kind, costs)
     steps, limits = FrameStepRegistry().chosen(frame_steps), wanted.source.limits
     space = estimate_space(source, timeline, size_after(steps, (source.width, source.height), limits))
@@ -145,6 +144,12 @@ def run_preflight(
     )
     run.emit("preflight", 4, STEPS, note="; ".join([describe(preflight), *sound.notes]))
     return preflight
+
+
+def _what_is_left(costs: Costs, kept: KeptFindings, source: Source, timeline: Timeline, cancel: CancelToken) -> Costs:
+    """Return what a render costs where some of it was found before."""
+    found = kept.of(source, timeline.sources_used, cancel)
+    return costs if found is None else costs.spared(*found.shares(timeline.sources_used))
 
 
 def _forecast(source: Source, timeline: Timeline, kind: RenderKind, costs: Costs) -> tuple[float, float]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -40,14 +38,11 @@ from musetalk.pipeline.segments import Segment, cut_segments, segment_limits
 from musetalk.pipeline.speech import WHOLE_SECONDS, extract_features
 from musetalk.progress import CancelToken, RenderRun
 from musetalk.settings import (
-    CropSettings,
     FinishSettings,
     InputSettings,
     Limits,
-    MaskSettings,
     PlanSettings,
     SilenceSettings,
-    SpeechSettings,
     TrackerSettings,
 )
 from musetalk.utils.arrays import Float32Array
@@ -158,12 +153,10 @@ def prepare(
     faces, found = _find_faces(source, timeline, components.detector, wanted, known, run, window, folder, findings)
     face_plan = faces.select(wanted.face)
     source, timeline = _whole(source, voice, timeline, found, face_plan, wanted.inputs, components, window, run)
-    parsed = _parse(
-        source, timeline, face_plan, components, wanted.tracker, found, window, findings, known, folder, run
-    )
-    lay_out = partial(_lay_out, parsed, findings, wanted.crop, wanted.mask, source.fps)
-    hear = partial(_hear, voice, wanted.speech, wanted.silence, source, timeline, window)
-    speech, envelope = hear(components, folder, run)
+    shown = _shown_of(timeline, found, window)
+    parsed = _parse(source, face_plan, components, wanted.tracker, shown, findings, known, folder, run)
+    sessions = _Sessions(parsed, source, voice, timeline, wanted, window, findings)
+    speech, envelope = sessions.hear(components, folder, run)
     presence = None if voice is None else _presence(envelope, wanted.silence, source, timeline)
     plan = RenderPlan(
         source=source,
@@ -175,8 +168,8 @@ def prepare(
         presence=presence,
         segments=_cut(face_plan, source, timeline, components.generator, presence, window),
         components=components,
-        session=lay_out(components, speech),
-        fallback=_fallback(components.fallback, hear, lay_out, folder),
+        session=sessions.lay_out(components, speech),
+        fallback=sessions.fallback(components.fallback, folder),
         finish=finish,
         folder=folder,
         output_layout=_output_layout(source, components, wanted.inputs.source.limits),
@@ -273,14 +266,19 @@ def _whole(
     return source, timeline
 
 
+def _shown_of(timeline: Timeline, found: range, window: Window | None) -> range:
+    """Return source frames in a row, of those that were found, that the output shows, or the window's part of it."""
+    frames = range(timeline.spoken_count) if window is None else window.clip
+    shown = sorted(set(map(timeline.source_frame, frames)) & set(found))
+    return range(shown[0], shown[-1] + 1) if shown else range(0)
+
+
 def _parse(
     source: Source,
-    timeline: Timeline,
     face_plan: FacePlan,
     components: Components,
     tracker: TrackerSettings,
-    found: range,
-    window: Window | None,
+    sources: range,
     findings: Findings | None,
     kept: KeptSource | None,
     folder: Path,
@@ -292,44 +290,73 @@ def _parse(
             with run.clock.measure("parse"):
                 return findings.parsed(components.backend, components.reading)
         findings.lacked(components.backend)
-    frames = range(timeline.spoken_count) if window is None else window.clip
-    shown = sorted(set(map(timeline.source_frame, frames)) & set(found))
-    sources = range(shown[0], shown[-1] + 1) if shown else range(0)
     sigma, readers = smoothing_sigma(tracker, source.fps), components.readers
     known = None if kept is None or readers.idle else kept.readings(readers.fingerprint)
     with run.clock.measure("parse"):
         return parse_faces(source, face_plan, sources, readers, sigma, folder=folder, run=run, kept=known)
 
 
-def _hear(
-    voice: Voice | None,
-    settings: SpeechSettings,
-    silence: SilenceSettings,
-    source: Source,
-    timeline: Timeline,
-    window: Window | None,
-    components: Components,
-    folder: Path,
-    run: RenderRun,
-) -> tuple[SpeechTrack, EnvelopeTrack]:
-    """Encode the voice as the generator takes it, and measure its envelope: all of it, or around the window's frame."""
-    with run.clock.measure("speech"):
-        speech, envelope = extract_features(
-            voice,
-            components,
-            settings,
-            source.fps,
-            timeline.spoken_count,
-            folder=folder,
-            run=run,
-            silence=silence,
-            around=None if window is None else window.frame,
-            wanted=None if window is None else window.clip,
-        )
-    whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
-    if voice is not None and not voice.silent and whole and not envelope.speaks:
-        run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
-    return speech, envelope
+@dataclass(frozen=True, slots=True)
+class _Sessions:
+    """The same faces and the same voice, for one backend after another: each sees and hears in its own way.
+
+    Attributes:
+        parsed: The faces.
+        source, voice, timeline: As in the plan.
+        wanted: How faces are cropped and masked, and how the voice is heard.
+        window: The part of the output that will be rendered; None: all of it.
+        findings: What is known of the whole source; None: nothing is.
+    """
+
+    parsed: ParsedFaces
+    source: Source
+    voice: Voice | None
+    timeline: Timeline
+    wanted: PlanSettings
+    window: Window | None
+    findings: Findings | None
+
+    def hear(self, components: Components, folder: Path, run: RenderRun) -> tuple[SpeechTrack, EnvelopeTrack]:
+        """Encode the voice as a generator takes it, and measure its envelope: whole, or around the window's frame."""
+        voice, window = self.voice, self.window
+        with run.clock.measure("speech"):
+            speech, envelope = extract_features(
+                voice,
+                components,
+                self.wanted.speech,
+                self.source.fps,
+                self.timeline.spoken_count,
+                folder=folder,
+                run=run,
+                silence=self.wanted.silence,
+                around=None if window is None else window.frame,
+                wanted=None if window is None else window.clip,
+            )
+        whole = window is None or (voice is not None and voice.seconds <= WHOLE_SECONDS)
+        if voice is not None and not voice.silent and whole and not envelope.speaks:
+            run.warn("no speech is heard in the voice: it is noise, or hardly louder than silence")
+        return speech, envelope
+
+    def lay_out(self, components: Components, speech: SpeechTrack) -> BackendSession:
+        """Return a backend with the crops and masks of the faces, and the voice, as it takes them."""
+        backend, generator, known = components.backend, components.generator, self.findings
+        cropper = FaceCropper(self.parsed, generator, self.wanted.crop, None if known is None else known.crops(backend))
+        masker = FaceMasker(cropper, generator.spec, self.wanted.mask, fps=self.source.fps)
+        latents = None if known is None else known.latents(backend)
+        return BackendSession(backend, generator, cropper, masker, speech, latents)
+
+    def fallback(self, load: Callable[[], Components] | None, folder: Path) -> FallbackBackend | None:
+        """Return what generates faces that the backend cannot: it is loaded, and hears the voice, once it is needed."""
+        if load is None:
+            return None
+
+        def start(cancel: CancelToken) -> BackendSession:
+            own, place = load(), folder / "fallback"
+            place.mkdir()
+            speech, _ = self.hear(own, place, RenderRun(cancel=cancel))
+            return self.lay_out(own, speech)
+
+        return FallbackBackend(start)
 
 
 def _presence(
@@ -338,42 +365,6 @@ def _presence(
     """Return how much of the generated face each spoken output frame shows."""
     goes_on = timeline.frame_count > timeline.spoken_count
     return find_presence(envelope, silence, source.fps, timeline.spoken_count, goes_on=goes_on)
-
-
-def _lay_out(
-    parsed: ParsedFaces,
-    findings: Findings | None,
-    crop: CropSettings,
-    mask: MaskSettings,
-    fps: Fraction,
-    components: Components,
-    speech: SpeechTrack,
-) -> BackendSession:
-    """Return a backend with the crops and masks of the faces, and the voice, as it takes them."""
-    given = None if findings is None else findings.crops(components.backend)
-    cropper = FaceCropper(parsed, components.generator, crop, given)
-    masker = FaceMasker(cropper, components.generator.spec, mask, fps=fps)
-    latents = None if findings is None else findings.latents(components.backend)
-    return BackendSession(components.backend, components.generator, cropper, masker, speech, latents)
-
-
-def _fallback(
-    load: Callable[[], Components] | None,
-    hear: Callable[[Components, Path, RenderRun], tuple[SpeechTrack, EnvelopeTrack]],
-    lay_out: Callable[[Components, SpeechTrack], BackendSession],
-    folder: Path,
-) -> FallbackBackend | None:
-    """Return what generates faces that the backend cannot: of the same faces, with the voice encoded as it takes it."""
-    if load is None:
-        return None
-
-    def start(cancel: CancelToken) -> BackendSession:
-        own, place = load(), folder / "fallback"
-        place.mkdir()
-        speech, _ = hear(own, place, RenderRun(cancel=cancel))
-        return lay_out(own, speech)
-
-    return FallbackBackend(start)
 
 
 def _note_on_size(plan: RenderPlan) -> str:
