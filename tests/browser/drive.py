@@ -171,6 +171,10 @@ class Visit:
 
     def open(self, query: str = "") -> Visit:
         self.page.goto(self.address + query)
+        return self.arrived()
+
+    def arrived(self) -> Visit:
+        """Wait until the page is there, and knows its visitor."""
         expect(self.page.locator("#generate")).to_be_attached()  # an address may show another tab
         # The server's first answer: the browser has a secret by now, and an addressed job is shown.
         self.page.wait_for_function("() => localStorage.getItem('musetalk-visitor')")

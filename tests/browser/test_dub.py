@@ -16,6 +16,7 @@ from tests.browser.drive import BY_THE_APP, APIResponse, Clips, Page, Route, Vis
 from tests.helpers.media import decode
 from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.served import Served
+from tests.helpers.waiting import until
 
 pytestmark = [pytest.mark.integration, BY_THE_APP]
 WATCH_THE_TITLE = """() => {
@@ -172,9 +173,13 @@ def watch(visit: Visit) -> None:
 
 def stop_with_the_keyboard(visit: Visit, server: Served) -> None:
     """Nothing of the render runs on."""
-    children = server.process.children(recursive=True)
-    assert children != []
+    children: list[psutil.Process] = []
 
+    def at_work() -> bool:
+        children[:] = server.process.children(recursive=True)
+        return bool(children)
+
+    until(at_work)  # between two parts, nothing decodes or encodes
     visit.button("Generate").focus()
     visit.page.keyboard.press("Tab")
     expect(visit.button("Stop")).to_be_focused()
