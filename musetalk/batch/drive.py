@@ -88,6 +88,7 @@ class Driver:
         self._tallies: dict[str, Tally] = {}
         self._results: dict[str, RowResult] = {}
         self._begun = self._ended = 0
+        self._told = float("-inf")
         self._start = self._listened = self._clock.now()
 
     @property
@@ -118,7 +119,7 @@ class Driver:
             self._receive()
             self._bring_back()
             self._assign()
-            self._watcher.standing(self.standing())
+            self._tell_standing()
             if self._busy:
                 self._check_workers()
                 for event in self._executor.events(self._patience()):
@@ -127,11 +128,23 @@ class Driver:
         self._watcher.standing(self.standing())
         return True
 
+    def _tell_standing(self) -> None:
+        """Tell how far it is, now and then: of many workers something happens all the time."""
+        if self._clock.now() >= self._told + _LOOK_SECONDS:
+            self._told = self._clock.now()
+            self._watcher.standing(self.standing())
+
     def standing(self) -> Standing:
         """Return how far it is."""
-        running = {name: (each.course.work.first.name, each.share) for name, each in self._running.items()}
-        at_it = {each.course.work.key: each for each in self._running.values()}
-        come = self._ended + sum(each.course.share if each.course.pieces else each.share for each in at_it.values())
+        running, cut, come = {}, dict[str, Course](), float(self._ended)
+        for name, each in self._running.items():
+            work = each.course.work
+            running[name] = work.rows[0].name, each.share
+            if each.course.pieces:
+                cut[work.key] = each.course
+            else:
+                come += each.share
+        come += sum(course.share for course in cut.values())
         whole, seconds = len(self._courses) + self._intake.unread, self._clock.now() - self._start
         left = seconds * (whole - come) / come if come > 0 else None
         return Standing(whole, self._ended, running, seconds, left)
