@@ -16,10 +16,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gradio_client import handle_file  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
@@ -46,7 +47,6 @@ class Entry:
         life: Of the server that took it.
         state: As it was last seen.
         kind: Of its error, or of the refusal.
-        ended_in: The life in which it was seen to end; 0: none.
     """
 
     wish: str
@@ -54,7 +54,6 @@ class Entry:
     life: int = 0
     state: str = "asked"
     kind: str = ""
-    ended_in: int = 0
 
 
 @dataclass(slots=True)
@@ -130,7 +129,6 @@ class Watcher:
                 self._account.met[self._server.lives, type(error).__name__] += 1
 
     def _ask(self, entry: Entry, ticket: tuple[str, str]) -> None:
-        life = self._server.lives
         try:
             told = self._server.client().predict(*ticket, api_name="/status")[0]
         except AppError as error:
@@ -138,8 +136,6 @@ class Watcher:
                 entry.state = "lost"
             return
         entry.state, entry.kind = told["state"], told["error_kind"]
-        if entry.state in ENDED:
-            entry.ended_in = life
 
     def _check(self, now: Figures) -> None:
         account = self._account
@@ -149,7 +145,7 @@ class Watcher:
         active = now.all("musetalk_jobs")
         if sum(accepted.values()) != sum(ended.values()) + sum(active.values()):
             account.wrong.append(f"figures do not add up: {accepted}, {ended}, {active}")
-        if before is not None and before.life == now.life:
+        if before is not None and before.process == now.process:
             down = [key for key, value in before.values.items() if _counts(key[0]) and now.values.get(key, 0) < value]
             account.wrong += [f"{name} went down" for name, _ in down]
         used = now.one("musetalk_jobs_disk_bytes")
@@ -231,20 +227,24 @@ def wait_for_all(server: Server, account: Account) -> None:
 
 def judge(server: Server, account: Account) -> list[str]:
     """Return what is wrong, beside what was found on the way."""
-    wrong, lines = list(account.wrong), server.log()
-    told = {line["job"] for line in lines if line["logger"] == "musetalk.jobs.service" and line.get("state") in ENDED}
+    wrong, logs = list(account.wrong), server.logs()
+    ends = [_ends(log) for log in logs]
+    told = {job: state for each in ends for job, state in each}
     for entry in account.entries:
-        if entry.state == "lost" and entry.ticket is not None and entry.ticket[0] in told:
+        job = "" if entry.ticket is None else entry.ticket[0]
+        if entry.state == "lost" and job in told:
             entry.state = "removed"  # it ended, and made room before anybody looked
+        elif entry.state in ENDED and entry.kind != "interrupted" and told.get(job) != entry.state:
+            wrong.append(f"a job is {entry.state}, and {told.get(job)} by the log")
     wrong += [f"a {entry.wish} job is {entry.state} {entry.kind}" for entry in account.entries if not _as_wished(entry)]
     last = [entry for entry in account.entries if entry.ticket is not None and entry.life == server.lives]
     figures = account.figures[-1]
     if figures.all("musetalk_jobs_accepted_total")["submitted"] != len(last):
         wrong.append("the last process has counted other jobs than it was given")
-    ended = Counter(entry.state for entry in account.entries if entry.ended_in == server.lives)
-    counted, removed = figures.all("musetalk_jobs_ended_total"), sum(e.state == "removed" for e in account.entries)
-    if not 0 <= sum(counted.values()) - sum(ended.values()) <= removed + account.answers_lost:
-        wrong.append(f"the last process has counted {counted}, and {dict(ended)} was seen")
+    counted, logged = figures.all("musetalk_jobs_ended_total"), Counter(state for _, state in ends[-1])
+    given_up = sum(entry.kind == "interrupted" for entry in account.entries)  # as the folder was opened: never logged
+    if not 0 <= sum(counted.values()) - logged.total() <= given_up:
+        wrong.append(f"the last process has counted {counted}, and {dict(logged)} is in its log")
     wrong += [
         f"{count} times {kind} from a server that ran"
         for (life, kind), count in account.met.items()
@@ -254,6 +254,12 @@ def judge(server: Server, account: Account) -> list[str]:
     if late - early > MEMORY_MEGABYTES:
         wrong.append(f"memory grew from {early:.0f} to {late:.0f} MiB")
     return wrong
+
+
+def _ends(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return which jobs ended how, by the log of a process."""
+    service = (line for line in log if line["logger"] == "musetalk.jobs.service")
+    return [(line["job"], line["state"]) for line in service if line.get("state") in ENDED]
 
 
 def _as_wished(entry: Entry) -> bool:
@@ -266,8 +272,8 @@ def _as_wished(entry: Entry) -> bool:
 
 def memory(account: Account) -> tuple[float, float]:
     """Return the median memory of the last process in the second and in the last quarter of its life, in MiB."""
-    last = account.figures[-1].life
-    rss = [each.one("process_resident_memory_bytes") / MIB for each in account.figures if each.life == last]
+    last = account.figures[-1].process
+    rss = [each.one("process_resident_memory_bytes") / MIB for each in account.figures if each.process == last]
     quarter = max(1, len(rss) // 4)
     return statistics.median(rss[quarter : 2 * quarter] or rss), statistics.median(rss[-quarter:])
 

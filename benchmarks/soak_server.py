@@ -30,8 +30,6 @@ _LINE = re.compile(r"(\w+)(\{.*\})? (\S+)")
 class Figures:
     """One scrape: figures by name and labels, as they are written."""
 
-    life: int
-    at: float
     values: Mapping[tuple[str, str], float]
 
     def all(self, name: str) -> dict[str, float]:
@@ -41,6 +39,11 @@ class Figures:
     def one(self, name: str) -> float:
         """Return the figure of a name without labels."""
         return self.values[name, ""]
+
+    @property
+    def process(self) -> float:
+        """When the process began that answered: another one has another."""
+        return self.one("process_start_time_seconds")
 
 
 @dataclass
@@ -132,22 +135,19 @@ class Server:
         Raises:
             httpx.HTTPError: Nobody answers.
         """
-        life, answer = self.lives, self._http.get("/metrics")
+        answer = self._http.get("/metrics")
         answer.raise_for_status()
         lines = filter(None, map(_LINE.fullmatch, answer.text.splitlines()))
-        return Figures(life, time.monotonic(), {(line[1], line[2] or ""): float(line[3]) for line in lines})
+        return Figures({(line[1], line[2] or ""): float(line[3]) for line in lines})
 
-    def log(self) -> list[dict[str, Any]]:
-        """Return all lines of all processes' logs.
+    def logs(self) -> list[list[dict[str, Any]]]:
+        """Return the lines of each process's log, the last one's last.
 
         Raises:
             ValueError: One is no JSON, and not the last one of a process that was killed.
         """
-        found = list[dict[str, Any]]()
-        for path in sorted(self.folder.glob("log-*.jsonl")):
-            lines = path.read_text(encoding="utf-8").split("\n")
-            found += [json.loads(line) for line in lines[:-1]]
-        return found
+        texts = (path.read_text(encoding="utf-8") for path in sorted(self.folder.glob("log-*.jsonl")))
+        return [[json.loads(line) for line in text.split("\n")[:-1]] for text in texts]
 
     def left(self) -> list[str]:
         """Return what a server that has ended has left: processes, and temporary folders of renders."""
