@@ -15,14 +15,15 @@ import json
 import httpx
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaPlayer, MediaRecorder
+from av import FFmpegError
 
 
-async def converse(avatar: str, voice: str, out: str, url: str) -> None:
-    """Speak one voice, and stop when it was shown."""
+async def converse(avatar: str, voice: MediaPlayer, out: str, url: str) -> bool:
+    """Speak one voice, and stop when it was shown; return whether it was."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    recorder, ended = MediaRecorder(out), asyncio.Event()
+    recorder, ended, shown = MediaRecorder(out), asyncio.Event(), asyncio.Event()
     channel = connection.createDataChannel("messages")
-    connection.addTrack(MediaPlayer(voice).audio)
+    connection.addTrack(voice.audio)
     connection.addTransceiver("video", "recvonly")
     connection.on("track", recorder.addTrack)
 
@@ -30,6 +31,7 @@ async def converse(avatar: str, voice: str, out: str, url: str) -> None:
         told = json.loads(message)
         print(told)  # noqa: T201 - what a client shows
         if told["type"] == "spoken":
+            shown.set()
             channel.send(json.dumps({"type": "stop"}))
 
     channel.on("message", hear)
@@ -37,14 +39,27 @@ async def converse(avatar: str, voice: str, out: str, url: str) -> None:
     await connection.setLocalDescription(await connection.createOffer())
     offer = {"type": "offer", "sdp": connection.localDescription.sdp, "avatar": avatar}
     async with httpx.AsyncClient(timeout=60) as client:
-        answer = (await client.post(url, json=offer)).json()
-    if answer["type"] == "error":
-        raise SystemExit(f"{answer['problem']}: {answer['remedy']}")
+        answer = await ask(client, url, offer)
     await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
     await recorder.start()
     await ended.wait()
     await recorder.stop()
     await connection.close()
+    return shown.is_set()
+
+
+async def ask(client: httpx.AsyncClient, url: str, offer: dict[str, str]) -> dict[str, str]:
+    """Return the server's answer to an offer."""
+    try:
+        response = await client.post(url, json=offer)
+        answer: dict[str, str] = response.json()
+    except httpx.HTTPError as error:
+        raise SystemExit(f"{url} cannot be asked: {error}") from error
+    except ValueError as error:
+        raise SystemExit(f"{url} is no address of live speech: it answers {response.status_code}") from error
+    if answer.get("type") != "answer":
+        raise SystemExit(f"{answer.get('problem', response.status_code)}: {answer.get('remedy', answer)}")
+    return answer
 
 
 def main() -> None:
@@ -55,7 +70,13 @@ def main() -> None:
     parser.add_argument("out")
     parser.add_argument("--url", default="http://127.0.0.1:7860/offer")
     given = parser.parse_args()
-    asyncio.run(converse(given.avatar, given.voice, given.out, given.url))
+    try:
+        voice = MediaPlayer(given.voice)
+    except (OSError, FFmpegError) as error:
+        raise SystemExit(f"{given.voice} cannot be played: {error}") from error
+    if voice.audio is None:
+        raise SystemExit(f"{given.voice} has no sound")
+    raise SystemExit(0 if asyncio.run(converse(given.avatar, voice, given.out, given.url)) else 1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urljoin
@@ -35,7 +36,7 @@ from musetalk.settings import RenderSettings
 from musetalk.streaming.session import StreamingSession
 from musetalk.streaming.types import LiveOptions
 from tests.helpers.live_avatars import live_avatars
-from tests.helpers.media import decode, tone
+from tests.helpers.media import decode, tone, write_wav
 from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.served import ROOT
 
@@ -200,6 +201,31 @@ def test_other_addresses_say_where_it_is(avatars: tuple[LipSync, AvatarStore]) -
         assert (answer.status_code, answer.text) == (404, "live speech is at /live\n")
 
     serve(avatars, talk)
+
+
+def test_the_example_says_who_asks_and_what_went_wrong(avatars: tuple[LipSync, AvatarStore], tmp_path: Path) -> None:
+    voice, out = write_wav(tmp_path / "voice.wav", tone(0.3)), tmp_path / "out.mp4"
+    known = ("--header", f"Authorization: Bearer {WORD}")
+    done: list[subprocess.CompletedProcess[str]] = []
+
+    async def talk(address: str) -> None:
+        wrong: list[tuple[str, ...]] = [
+            ("anna", str(voice)),
+            ("nobody", str(voice), *known),
+            ("anna", str(ROOT / "LICENSE")),
+        ]
+        for avatar, sound, *who in [*wrong, ("anna", str(voice), *known)]:
+            command = [sys.executable, "-m", "examples.live_client", avatar, sound, str(out), "--url", address, *who]
+            run = partial(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_SECONDS)
+            done.append(await asyncio.get_running_loop().run_in_executor(None, run))
+            assert out.exists() == (done[-1].returncode == 0)
+
+    serve(avatars, talk, token=WORD)
+    assert [each.returncode for each in done] == [1, 1, 1, 0]
+    assert "HTTP 401" in done[0].stderr
+    assert "there is no avatar" in done[1].stdout
+    assert "is no WAV file" in done[2].stderr
+    assert not any("Traceback" in each.stderr for each in done)
 
 
 def test_sessions_go_on_for_a_while_when_the_program_is_to_end(avatars: tuple[LipSync, AvatarStore]) -> None:
