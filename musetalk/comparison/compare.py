@@ -71,12 +71,7 @@ def compare(
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
         own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
         shared = settings.model_copy(update={**_OF_EACH, "coords_dir": kept or work / "coords"})
-        made = list[RenderReport | MuseTalkError]()
-        for number, backend in enumerate(backends, 1):
-            told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
-            chosen, out = shared.with_backend(backend), work / f"{backend}.mp4"
-            resume = ResumeOptions(fresh=fresh, beside=folder / out.name, keep=True)
-            made.append(_render(engine, video, voice, out, chosen, resume, told, cancel))
+        made = _render_each(engine, video, voice, work, folder, backends, shared, told, cancel, named, fresh=fresh)
         parts = [_as_given(each, backend, own, work, folder) for each, backend in zip(made, backends, strict=True)]
         comparison = Comparison(video.name, voice.name, tuple(parts))
         if not comparison.rendered:
@@ -87,8 +82,7 @@ def compare(
         comparison.save(work / COMPARISON)
         cancel.check()
         _move(work, folder, _names(backends, shown))
-        for backend in backends:
-            discard_parts(folder / f"{backend}.mp4")
+        _discard_parts(folder, backends)
         return comparison
 
 
@@ -166,6 +160,36 @@ def comparison_files(
 def _names(backends: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
     """Return what a comparison's files are called; what describes the others comes last."""
     return (*(f"{backend}.mp4" for backend in backends), *shown, PLOTS, COMPARISON)
+
+
+def _discard_parts(folder: Path, backends: Sequence[str]) -> None:
+    """Remove what was kept to go on with."""
+    for backend in backends:
+        discard_parts(folder / f"{backend}.mp4")
+
+
+def _render_each(
+    engine: Engine,
+    video: Path,
+    voice: Path,
+    work: Path,
+    folder: Path,
+    backends: Sequence[str],
+    settings: RenderSettings,
+    told: _Told,
+    cancel: CancelToken,
+    named: Callable[[str], str],
+    *,
+    fresh: bool,
+) -> list[RenderReport | MuseTalkError]:
+    """Let one backend after another render into `work`, with its parts kept in `folder`; or tell why one cannot."""
+    made = list[RenderReport | MuseTalkError]()
+    for number, backend in enumerate(backends, 1):
+        told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
+        chosen, out = settings.with_backend(backend), work / f"{backend}.mp4"
+        resume = ResumeOptions(fresh=fresh, beside=folder / out.name, keep=True)
+        made.append(_render(engine, video, voice, out, chosen, resume, told, cancel))
+    return made
 
 
 def _render(
