@@ -50,10 +50,10 @@ def send_voice(socket: ClientConnection, pcm: np.ndarray, rate: int) -> None:
 
 def converse(socket: ClientConnection, avatar: str, pcm: np.ndarray, rate: int, out: Path) -> bool:
     """Speak one voice, int16 [n], and stop when it was shown; return whether it was."""
-    socket.send(json.dumps({"type": "start", "avatar": avatar, "rate": rate}))
     shown, video = False, None
     with ExitStack() as stack:
         try:
+            socket.send(json.dumps({"type": "start", "avatar": avatar, "rate": rate}))
             for message in socket:
                 if isinstance(message, bytes):
                     if video is not None:

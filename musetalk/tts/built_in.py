@@ -19,7 +19,7 @@ def _hibari(reading: Reading, _place: Place) -> TextToSpeech:
 def _hibari_lacks() -> tuple[str, ...]:
     if find_spec("hibari") is not None:
         return ()
-    return ("the package hibari-tts is not installed: pip install -r requirements.txt",)
+    return ("the package hibari-tts is not installed: pip install --constraint requirements.lock hibari-tts",)
 
 
 def _espeak(reading: Reading, _place: Place) -> TextToSpeech:

@@ -17,6 +17,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from musetalk.assets import VOICE
 from tests.helpers.media import decode, decode_sound, tone, write_wav
 from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.served import BY_THE_APP, ROOT, Served, served
@@ -53,6 +54,13 @@ def test_who_has_not_logged_in_may_not_speak(server: Served) -> None:
         socket.recv(HANG_SECONDS)
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "log in first")
+
+
+def test_the_example_is_told_to_log_in(server: Served, tmp_path: Path) -> None:
+    url = server.address.replace("http", "ws", 1).rstrip("/") + "/live"
+    command = [sys.executable, str(ROOT / "examples" / "live_client.py"), "anna", str(VOICE), str(tmp_path / "out.mp4")]
+    done = subprocess.run([*command, "--url", url], timeout=HANG_SECONDS, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "log in first\n", "")
 
 
 def test_pages_of_other_sites_may_not_speak(server: Served, cookie: str) -> None:
