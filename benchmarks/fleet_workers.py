@@ -188,7 +188,7 @@ class SimulatedWorkers:
 
     def _is_ready(self, worker: _Worker) -> None:
         self._stop(worker)
-        self._happened.append(Ready(worker.name))
+        self._happened.append(Ready(worker.name, worker.name))
 
     def _begin(self, worker: _Worker, task: AnyTask) -> None:
         number, failures = int(task.voice.stem), self._fleet.failures
@@ -310,7 +310,7 @@ class SimulatedWorkers:
         result = report_of(task, clip) if isinstance(task, RenderTask) else Parts(clip.frames)
         if isinstance(task, RenderTask):
             on_disk(task.out).write_bytes(b"whole")
-        self._happened += [Done(worker.name, task.id, result), Ready(worker.name)]
+        self._happened += [Done(worker.name, task.id, result), Ready(worker.name, worker.name)]
 
     def _refuse(self, worker: _Worker) -> None:
         self._end_badly(worker, FaceError.kind, "no face was found")
@@ -322,7 +322,7 @@ class SimulatedWorkers:
         task = self._stop(worker, well=False)
         assert task is not None  # noqa: S101 - a start ends otherwise
         self.usage.failed += 1
-        self._happened += [Failed(worker.name, task.id, kind, said), Ready(worker.name)]
+        self._happened += [Failed(worker.name, task.id, kind, said), Ready(worker.name, worker.name)]
 
     def _die(self, worker: _Worker) -> None:
         """End a worker over its task; another one starts under its name, on the same machine."""

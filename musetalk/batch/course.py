@@ -14,6 +14,8 @@ from musetalk.batch.works import Work
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location, ObjectUrl
 
+_NONE = range(0)  # of a render's parts, for which faces are found all the same
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -123,18 +125,29 @@ class Course:
         """Take note of further rows that ask for the same."""
         self.work = replace(self.work, rows=(*self.work.rows, *work.rows))
 
-    def cut(self, pieces: list[range]) -> list[Step]:
-        """Take note of its pieces; returns what is to be done."""
+    def cut(self, pieces: list[range], *, look_first: bool) -> list[Step]:
+        """Take note of its pieces; returns what is to be done.
+
+        Args:
+            pieces: Ranges of its parts.
+            look_first: Whether one worker finds the faces before all others begin, who find them kept then; else those
+                that begin together each find them all.
+        """
         if len(pieces) < 2:
             return [Step(self.work)]
         self.pieces, self.left = len(pieces), set(pieces)
-        return [Step(self.work, numbers=numbers) for numbers in pieces]
+        return [Step(self.work, numbers=_NONE)] if look_first else self._pieces()
 
     def made(self, numbers: range, worker: str) -> list[Step]:
         """Take note of a piece that is there; returns what is to be done then."""
+        if not numbers:
+            return self._pieces()
         self.left.discard(numbers)
         self.frames[worker] = self.frames.get(worker, 0) + len(numbers)
         return [] if self.left else [Step(self.work)]
+
+    def _pieces(self) -> list[Step]:
+        return [Step(self.work, numbers=piece) for piece in sorted(self.left, key=lambda piece: piece.start)]
 
     def video_seconds(self, whole: float, worker: str) -> dict[str, float]:
         """Return how much of a video each worker made.

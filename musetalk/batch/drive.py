@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from musetalk.batch.course import Course, Cutting, Running, Step, Tally
@@ -296,11 +297,17 @@ class Driver:
         if isinstance(result, RenderReport):
             self._finish(course, step, worker, result)
         elif step.numbers is None:
-            workers = self._executor.workers
-            self._queue.put_back(course.cut(self._rules.cutting.pieces_of(result, workers)))
+            pieces = self._rules.cutting.pieces_of(result, self._executor.workers)
+            self._queue.put_back(course.cut(pieces, look_first=self._all_see_faces(course.work)))
         else:
-            self._tally(worker).pieces += 1
+            self._tally(worker).pieces += bool(step.numbers)
             self._queue.put_back(course.made(step.numbers, worker))
+
+    def _all_see_faces(self, work: Work) -> bool:
+        """Whether what one worker finds of faces is kept where all others look: in a folder of the user's, or here."""
+        settings = self._staging.settings(work)
+        one_machine = len(set(self._machines.values())) == 1
+        return settings.coords_in(Path()) is not None or (settings.reuse_findings and one_machine)
 
     def _lose(self, event: Lost) -> None:
         self._tally(event.worker).losses += 1

@@ -317,12 +317,16 @@ def test_a_long_render_is_made_in_pieces_by_all_workers_and_joined(tmp_path: Pat
     workers = ToldWorkers(2, parts={"hour": 7})
     report = done(some_rows(tmp_path, ("anna", "hour"), ("anna", "hello")), workers, ledger, cutting=CUT)
     assert states(report) == ["done", "done"]
-    pieces = [task for task in workers.begun if isinstance(task, PartsTask)]
+    first, *pieces = [task for task in workers.begun if isinstance(task, PartsTask)]
+    assert not first.numbers  # finds the faces, for all of them
     assert sorted(number for task in pieces for number in task.numbers) == list(range(7))
     assert len(pieces) == 3
     assert sum(isinstance(task, RenderTask) for task in workers.begun) == 2
     assert {share.pieces for share in report.workers.values()} == {1, 2}
     assert all(share.video_seconds > 0 for share in report.workers.values())
+    apart = ToldWorkers(2, parts={"hour": 7}, machines={"0": "a", "1": "b"})  # who do not see what others keep
+    assert done(some_rows(tmp_path / "2", ("anna", "hour")), apart, ledger, cutting=CUT).complete
+    assert all(task.numbers for task in apart.begun if isinstance(task, PartsTask))
     assert done(some_rows(tmp_path / "1", ("anna", "hour")), one := ToldWorkers(1), ledger, cutting=CUT).complete
     assert len(one.begun) == 1  # of one worker nothing is gained
 
