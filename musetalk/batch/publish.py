@@ -18,13 +18,13 @@ from musetalk.batch.opening import report_beside
 from musetalk.batch.outcome import STORED, RowResult, facts_of
 from musetalk.batch.rows import Row
 from musetalk.batch.works import Work
-from musetalk.errors import MediaError, StorageError, StorageUnreachableError, write_error
+from musetalk.errors import ManifestError, MediaError, StorageError, StorageUnreachableError, write_error
 from musetalk.pipeline.report import RenderReport, as_json, save_json
 from musetalk.progress import noop
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location, ObjectUrl, common_prefix, on_disk
 from musetalk.storage.store import store_of
-from musetalk.utils.files import make_room_for, whole_file
+from musetalk.utils.files import make_room_for, readable, whole_file
 
 _KEY_DIGITS = 24
 _TRIAL = "whether-objects-can-be-made"
@@ -53,6 +53,20 @@ class Staging:
         if urls:
             return cls(common_prefix(urls) / name)
         return cls(None if ledger is None else ledger.with_name(name))
+
+    def check_apart(self, rows: Iterable[Row]) -> None:
+        """Make sure that no row reads or writes in such a folder, which goes with all that is in it.
+
+        Raises:
+            ManifestError: One does.
+        """
+        if self.folder is None:
+            return
+        for row in rows:
+            for place in (row.source, row.voice, row.output):
+                if self.folder.name in str(place) and self.folder.name in str(place).split("/"):
+                    problem = f'{row.name}: "{readable(str(place))}" lies where renders are made, and not kept'
+                    raise ManifestError(problem, "let it lie elsewhere, or name another --ledger")
 
     def check_store(self) -> None:
         """Make sure, before long work, that objects can be made there, and removed; of a folder, each work makes sure.

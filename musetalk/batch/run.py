@@ -63,13 +63,15 @@ def run_batch(
         How every row ended. A batch that was stopped says so in `stopped`.
 
     Raises:
-        ManifestError: `strict`, and a row cannot work; nothing was done.
+        ManifestError: `strict`, and a row cannot work; or one's file lies where renders are made; nothing was done.
         BackendError: No worker is left.
         LedgerError: Another driver has taken over.
         StorageError: A store cannot be reached, so that nobody can say what is done, or does not take results.
     """
     options, watcher, cancel = options or BatchOptions(), watcher or Unwatched(), cancel or CancelToken()
     began = options.clock.now()
+    place = Staging.beside(ledger.path, rows)
+    place.check_apart(rows)
     notes = [ledger.notice] if ledger.notice else []
     for note in notes:
         watcher.note(note)
@@ -84,7 +86,6 @@ def run_batch(
                 return _report(rows, {}, {}, notes, options.clock.now() - began, stopped=True)
         ahead = stack.enter_context(ReadAhead(reader, len(rows), token))
         intake = Intake(ahead, ledger, watcher, reports=options.reports)
-        place = Staging.beside(ledger.path, rows)
         driver = Driver(intake, executor, ledger, place, options, watcher, cancel)
         whole = driver.run()
     results = intake.results | driver.results

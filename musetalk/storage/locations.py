@@ -17,6 +17,7 @@ KEY_BYTES = 1024  # that an object's key may have
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)  # a single letter is a drive of Windows
 _COLLAPSED = re.compile(r"(s3a?|gs|gcs|az|abfss?|https?|ftp|memory|file):/+(.*)", re.IGNORECASE | re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and halves of letters
 _SEE = "see docs/batch.md"
 
 
@@ -110,6 +111,11 @@ def parse_url(text: str, *, whole: bool = True) -> ObjectUrl:
     found = _URL.fullmatch(text)
     if found is None:
         raise SettingsError(f'"{readable(text)}" is no URL', f"for example: s3://bucket/name; {_SEE}")
+    if "@" in found[2].partition("/")[0]:  # never shown: messages are logged, and kept in reports
+        remedy = f"leave out what is before the @; who you are is said by the store's own variables and files ({_SEE})"
+        raise SettingsError(f"a URL of {found[1].lower()}:// says who you are", remedy)
+    if _NO_TEXT.search(text):
+        raise SettingsError(f'"{readable(text)}" holds what no key of an object does', "write it as UTF-8")
     scheme, (bucket, _, key) = found[1].lower(), found[2].partition("/")
     if scheme not in SCHEMES:
         known = ", ".join(f"{each}://" for each in SCHEMES)
@@ -126,7 +132,7 @@ def parse_url(text: str, *, whole: bool = True) -> ObjectUrl:
     if key and (any(part in ("", ".", "..") for part in key.split("/")) or "?" in key):
         problem = f'the key of "{readable(text)}" has an empty part, one of dots, or a "?"'
         raise SettingsError(problem, "give the object another key")
-    if len(key.encode("utf-8", "surrogateescape")) > KEY_BYTES:
+    if len(key.encode()) > KEY_BYTES:
         raise SettingsError(f'the key of "{readable(text)[:40]}..." is too long', f"{KEY_BYTES} bytes are allowed")
     return ObjectUrl(scheme, bucket, key)
 

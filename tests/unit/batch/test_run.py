@@ -50,6 +50,16 @@ def states(report: BatchReport) -> list[str]:
     return [row.state for row in report.rows]
 
 
+def test_nothing_lies_where_renders_are_made_which_goes_at_the_end(tmp_path: Path) -> None:
+    (row,) = some_rows(tmp_path, PAIRS[0])
+    making = tmp_path / ".batch.ledger.making"
+    with open_ledger(tmp_path / "batch.ledger") as kept:
+        for lost in (replace(row, output=making / "a" / "0.mp4"), replace(row, voice=making / "hello")):
+            with pytest.raises(ManifestError, match=r"line 2: .* lies where renders are made"):
+                done([lost], ToldWorkers(), kept)
+        assert states(done([row], ToldWorkers(), kept)) == ["done"]
+
+
 def test_what_is_the_same_by_content_is_rendered_once(tmp_path: Path, ledger: Ledger) -> None:
     rows = some_rows(tmp_path, *PAIRS)
     (tmp_path / "copy").write_text("anna")

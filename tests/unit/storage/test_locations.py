@@ -33,6 +33,8 @@ def test_a_url_keeps_its_slashes_and_has_the_parts_of_a_name() -> None:
         "s3://clips//a.mp4",
         "s3://clips/../a.mp4",
         "s3://clips/a.mp4?versionId=1",
+        "s3://clips/a\nb.mp4",
+        "s3://clips/\udcff.mp4",
         f"s3://clips/{'é' * 600}.mp4",
     ],
 )
@@ -40,6 +42,7 @@ def test_what_is_no_object_of_a_store_is_refused(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse_url(text)
     assert refused.value.remedy
+    assert "user:word" not in str(refused.value)
 
 
 def test_objects_have_a_longest_prefix_in_common() -> None:
