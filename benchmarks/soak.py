@@ -1,6 +1,6 @@
 """A day's load in an hour, with trouble: jobs by the app's API, some stopped, some bad, on a server that is killed.
 
-python -m benchmarks.soak [--minutes 60] [--jobs 400] [--seed 1]
+python -m benchmarks.soak [--minutes 60] [--jobs 400] [--seed 1] [--workers local:0]
 
 Fewer minutes have as many fewer jobs, unless --jobs says otherwise. In the first half the server is killed (SIGKILL) or
 asked to end (SIGTERM) every few minutes, and started again over the same folder; the second half is one process, so
@@ -27,6 +27,7 @@ from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
 
 from benchmarks.common import ASSETS, ffmpeg, machine, make_voice, publish, table
 from benchmarks.soak_server import Figures, Server
+from musetalk.batch.places import HERE
 
 JOBS_PER_MINUTE = 400 / 60
 DISK_GIGABYTES, PADDING = 0.35, 4 * 2**20  # so that the bound is met within 40 jobs, and none is too large for it
@@ -278,7 +279,7 @@ def memory(account: Account) -> tuple[float, float]:
     return statistics.median(rss[quarter : 2 * quarter] or rss), statistics.median(rss[-quarter:])
 
 
-def report(server: Server, account: Account, minutes: float, wrong: Sequence[str]) -> str:
+def report(server: Server, account: Account, minutes: float, workers: str, wrong: Sequence[str]) -> str:
     """Return the page."""
     ends = Counter(
         (entry.wish, entry.state if entry.state != "refused" else f"refused ({entry.kind})")
@@ -296,10 +297,10 @@ def report(server: Server, account: Account, minutes: float, wrong: Sequence[str
     asked = ", ".join(f"{count} {kind}" for kind, count in sorted(met.items())) or "none"
     said = "\n".join(f"- {each}" for each in wrong) if wrong else "All of it holds."
     return (
-        "# Soak\n\n`python -m benchmarks.soak`: jobs through the API of the app, `preview` backend, uploads of some\n"
-        "4.5 MiB, one engine, with random stops, bad inputs, and ends of the server in the first half. Nothing may be\n"
-        f"lost, figures have to add up at every scrape (every {SCRAPE_SECONDS:g} s), counters never go down, disk\n"
-        f"stays within its bound, memory grows by {MEMORY_MEGABYTES:g} MiB at most.\n{machine()}.\n\n"
+        f"# Soak\n\n`python -m benchmarks.soak`: jobs through the API of the app (`--workers {workers}`), `preview`\n"
+        "backend, uploads of some 4.5 MiB, with random stops, bad inputs, and ends of the server in the first half.\n"
+        f"Nothing may be lost, figures have to add up at every scrape (every {SCRAPE_SECONDS:g} s), counters never go\n"
+        f"down, disk stays within its bound, memory grows by {MEMORY_MEGABYTES:g} MiB at most.\n{machine()}.\n\n"
         f"{minutes:g} minutes, {len(account.entries)} jobs, {server.lives} processes of the server ({kills}), "
         f"{account.answers_lost} requests asked again,\n"
         f"{server.failed_starts} starts that failed and were made again, {interrupted} jobs interrupted by a kill, "
@@ -316,6 +317,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--jobs", type=int, help="default: 400 an hour")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", default=HERE, help="where the app lets jobs be rendered")
     given = parser.parse_args()
     jobs = given.jobs or round(JOBS_PER_MINUTE * given.minutes)
     chance, account = random.Random(given.seed), Account()  # noqa: S311 - to try, not to hide
@@ -324,7 +326,7 @@ def main() -> None:
         (folder / "inputs").mkdir()
         inputs = Inputs(folder / "inputs", chance)
         bounds = ("--max-disk-gigabytes", str(DISK_GIGABYTES), "--drain-seconds", "5", "--live-sessions", "0")
-        server = Server(folder / "server", bounds)
+        server = Server(folder / "server", (*bounds, "--workers", given.workers))
         server.start()
         watcher = Watcher(server, account)
         try:
@@ -337,7 +339,8 @@ def main() -> None:
         wrong = judge(server, account)
         wrong += [f"left behind: {each}" for each in server.left()]
         wrong += [f"the server ended with {status}"] if status else []
-        publish("soak.md", report(server, account, given.minutes, wrong))
+        page = "soak.md" if given.workers == HERE else "soak_workers.md"
+        publish(page, report(server, account, given.minutes, given.workers, wrong))
     raise SystemExit(int(bool(wrong)))
 
 
