@@ -328,7 +328,7 @@ class Cancelled(MuseTalkError):
     kind = "cancelled"
 
     def __init__(self) -> None:
-        super().__init__("cancelled; nothing was written")
+        super().__init__("cancelled; no result was written")
 
 
 def write_error(error: OSError) -> type[OutputError]:

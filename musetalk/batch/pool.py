@@ -19,7 +19,9 @@ import musetalk
 from musetalk.batch.events import taken
 from musetalk.batch.executor import Done, EngineFactory, Event, Failed, Lost, Ready, Task
 from musetalk.batch.orders import Cancel, Setup
+from musetalk.errors import BackendError
 from musetalk.utils.log_lines import logs_json
+from musetalk.utils.units import counted
 
 _ENDING_SECONDS = 5.0
 MOST_STILLBORN = 3  # workers of one name in a row that never were ready
@@ -48,6 +50,9 @@ class ProcessPool:
     Args:
         workers: How many.
         factory: Makes the engine of each, there.
+
+    Raises:
+        BackendError: They cannot be started.
     """
 
     def __init__(self, workers: int, factory: EngineFactory) -> None:
@@ -62,6 +67,10 @@ class ProcessPool:
         try:
             for number in range(workers):
                 self._start_process(f"local-{number + 1}")
+        except OSError as error:
+            problem = f"of {counted(workers, 'worker')}, {len(self._running)} could be started ({error.strerror})"
+            self.close()
+            raise BackendError(problem, "ask for fewer") from error
         except BaseException:
             self.close()
             raise
@@ -177,8 +186,13 @@ class ProcessPool:
         replaced = self._stillborn[running.name] < MOST_STILLBORN
         _log.info("worker %s ended (%s)", running.name, said)
         self._events.put(Lost(running.name, running.task, said, replaced))
-        if replaced:
+        if not replaced:
+            return
+        try:
             self._start_process(running.name)
+        except OSError as error:  # no memory, or no number for it: whoever waits for it is not to wait for ever
+            said = f"another one cannot be started ({error.strerror})"
+            self._events.put(Lost(running.name, "", said, replaced=False))
 
     def _hand_on(self, running: _Process, pipe: IO[bytes]) -> None:
         with suppress(EOFError, OSError, pickle.UnpicklingError):

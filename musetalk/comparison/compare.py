@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.comparison.types import COMPARISON, PLOTS, SIDE_BY_SIDE, Compared, Comparison
-from musetalk.errors import BackendError, Cancelled, MuseTalkError, SettingsError
+from musetalk.errors import PATH, BackendError, Cancelled, MuseTalkError, OutputError, SettingsError
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.report import RenderReport
@@ -20,6 +21,7 @@ from musetalk.resume.types import ResumeOptions
 from musetalk.settings import AUTO, EncoderSettings, InputSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import put_in_place, readable, remove_file, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
+from musetalk.utils.temporary_folders import open_locked
 
 _OF_EACH = {"measure": True, "use_saved_coords": True}  # settings of every render, whatever the user's are
 
@@ -113,20 +115,41 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
 
 @contextmanager
 def _workplace(folder: Path, uses: FileUses) -> Iterator[Path]:
-    """A temporary folder in the one for the results; folders that were made for nothing go, too.
+    """A temporary folder in the one for the results, which is held; folders that were made for nothing go, too.
 
     Raises:
-        OutputError: The results cannot be written there.
+        OutputError: The results cannot be written there, or another comparison is being made there.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         uses.check()
-        with temporary_folder(folder) as work:
+        with temporary_folder(folder) as work, _held(folder):
             yield work
     finally:
         with suppress(OSError):  # it holds the results
             for place in made:
                 place.rmdir()
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other comparisons out of a folder: each would take files for its own that the other one has made.
+
+    Raises:
+        OutputError: One is being made there.
+    """
+    lock = None
+    try:
+        with suppress(FileNotFoundError, PermissionError):  # which who writes there tells
+            lock = open_locked(folder.resolve())
+    except BlockingIOError as error:
+        problem = f'another comparison is being made in "{PATH}"'
+        raise OutputError(problem, "wait until it is done, or name another folder", path=folder) from error
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def comparison_files(

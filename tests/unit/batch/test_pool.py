@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from musetalk.batch.opening import open_ledger
 from musetalk.batch.pool import MOST_STILLBORN, ProcessPool
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.run import BatchOptions, run_batch
-from musetalk.errors import Cancelled
+from musetalk.errors import BackendError, Cancelled
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
 from tests.helpers.batches import NAMED, TextEngine, some_rows, stillborn_engine, text_engine
@@ -66,6 +67,21 @@ def test_a_worker_that_dies_is_replaced(pool: ProcessPool, tmp_path: Path) -> No
     assert lost == Lost("local-1", "key-0", "ended by SIGKILL", replaced=True)
     pool.start("local-1", task(tmp_path, "anna"))
     assert isinstance(until(pool, is_ready)[0], Done)
+
+
+def test_a_worker_that_cannot_be_started_is_not_waited_for(pool: ProcessPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    until(pool, is_ready)
+
+    def no_memory(*_command: object, **_options: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("musetalk.batch.pool.subprocess.Popen", no_memory)
+    pool.end("local-1", "it hangs")
+    first, second = until(pool, lambda event: isinstance(event, Lost) and not event.replaced)
+    assert first == Lost("local-1", "", "it hangs", replaced=True)
+    assert second == Lost("local-1", "", "another one cannot be started (Cannot allocate memory)", replaced=False)
+    with pytest.raises(BackendError, match="of 2 workers, 0 could be started"):
+        ProcessPool(2, text_engine)
 
 
 def test_a_worker_that_hangs_can_be_ended(pool: ProcessPool, tmp_path: Path) -> None:

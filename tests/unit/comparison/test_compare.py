@@ -241,6 +241,20 @@ def test_where_all_fail_nothing_is_left(
     assert not (film.parent / "out").exists()
 
 
+def test_one_comparison_at_a_time_is_made_in_a_folder(film: Path) -> None:
+    out, names, voice = film.parent / "out", ["one", "two"], film.with_name("words.wav")
+
+    def begin_another(event: ProgressEvent) -> None:
+        if event.stage == "render":
+            with pytest.raises(OutputError, match="another comparison is being made"):
+                compare(Engine(), film, voice, out, ["two", "three"], SETTINGS)
+
+    for _ in range(2):
+        made = compare(Engine(), film, voice, out, names, SETTINGS, on_progress=begin_another)
+        assert len(made.rendered) == 2
+        assert {path.name for path in out.iterdir()} == RESULTS
+
+
 def test_cancelling_leaves_what_was_there(film: Path) -> None:
     with pytest.raises(Cancelled):
         compared(Engine({"two": Cancelled()}), film)
