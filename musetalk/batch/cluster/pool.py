@@ -32,6 +32,7 @@ _THREADS = 4  # of an actor: its answers wait for news, and orders come meanwhil
 _TAKE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0  # between two looks at which machines there are
 _WAIT_SECONDS = 0.2
+_TRIES = "RAY_gcs_server_port_wait_time_s"  # read when a driver connects: how often it tries
 _AGAIN_SECONDS = 1.0  # before a call is made again whose machine did not answer
 _ENDING_SECONDS = 3.0
 _HOPE_SECONDS = 60.0  # that a cluster without workers is waited for: machines come and go
@@ -396,13 +397,29 @@ def load_ray() -> Any:  # noqa: ANN401 - an extra, whose types are not always th
 
 def _connect(ray: Any, address: str) -> None:  # noqa: ANN401 - see `load_ray`
     try:
-        with _own_signals():
+        with _own_signals(), _asked_once():
             ray.init(address, namespace="musetalk", log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of many kinds
         remedy = 'start it ("ray start --head", "ray start --address HOST:6379"), or correct its address'
         if isinstance(error, RuntimeError) and "ersion" in str(error):
             remedy = "install the same Python and Ray on all machines"
         raise BackendError(f"the Ray cluster {address} cannot be reached ({one_line(error)})", remedy) from error
+
+
+@contextmanager
+def _asked_once() -> Iterator[None]:
+    """Have Ray ask a head that does not answer once, for 40 s, and not for a quarter of an hour.
+
+    Ray means to try for 20 s, of twenty tries; with a head that is gone each of them takes that long.
+    """
+    if _TRIES in os.environ:
+        yield
+        return
+    os.environ[_TRIES] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_TRIES, None)
 
 
 @contextmanager

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from musetalk.batch.cluster.pool import RayPool, Share, paths_of, share_of
 from musetalk.batch.executor import PartsTask
 from musetalk.batch.places import check_place
-from musetalk.errors import PackageError, SettingsError
+from musetalk.errors import BackendError, PackageError, SettingsError
 from musetalk.settings import RenderSettings
 from tests.helpers.batches import text_engine
 
@@ -58,3 +60,24 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(PackageError, match=r"Ray.* cannot be imported") as refused:
         RayPool("auto", text_engine)
     assert 'pip install ".[cluster]"' in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [None, "120"])
+def test_a_head_that_is_gone_is_asked_once_unless_told_otherwise(
+    given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = "RAY_gcs_server_port_wait_time_s"
+    monkeypatch.delenv(tries, raising=False)
+    if given:
+        monkeypatch.setenv(tries, given)
+    asked = []
+
+    def init(*_: object, **__: object) -> None:
+        asked.append(os.environ.get(tries))
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(BackendError, match=r"cannot be reached \(nobody answers\)"):
+        RayPool("auto", text_engine)
+    assert asked == [given or "1"]
+    assert os.environ.get(tries) == given
