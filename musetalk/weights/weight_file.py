@@ -143,7 +143,8 @@ def _missing_sentence(files: list[WeightFile], command: str) -> str:
     more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
     known = sum(file.size or 0 for file in files)
     about = "at least " if any(file.size is None for file in files) else ""
-    return f"{names}{more} missing ({about}{readable_size(known)}): {command}"
+    size = f" ({about}{readable_size(known)})" if known else ""
+    return f"{names}{more} missing{size}: {command}"
 
 
 def _damaged_sentence(file: WeightFile, models_dir: Path, command: str) -> str:

@@ -48,6 +48,8 @@ class TestLacking:
     def test_unknown_sizes_are_not_made_up(self, tmp_path: Path) -> None:
         (sentence,) = lacking(WEIGHT_SETS["taesd"], tmp_path)
         assert "at least 9.8 MB" in sentence
+        (sentence,) = lacking([LANDMARKS], tmp_path)
+        assert f"{LANDMARKS.path} missing: python" in sentence
 
     def test_each_damaged_file_is_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "s3fd").mkdir()
