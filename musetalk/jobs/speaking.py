@@ -8,7 +8,7 @@ from pathlib import Path
 
 from musetalk.avatars.bundle import open_avatar
 from musetalk.avatars.store import AvatarStore
-from musetalk.errors import JobError
+from musetalk.errors import AvatarError, JobError
 from musetalk.jobs.job import Job
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.report import RenderReport
@@ -35,4 +35,16 @@ def renderer(
         return partial(engine.render, video)
     if avatars is None:
         raise JobError("avatars do not speak here", "give a video or a picture")
-    return partial(engine.speak, open_avatar(avatars.find(job.avatar), cancel))
+    return partial(engine.speak, open_avatar(_found(avatars, job.avatar), cancel))
+
+
+def _found(avatars: AvatarStore, avatar: str) -> Path:
+    """Return the folder of an avatar by its id; where it is not is told without one, which visitors read.
+
+    Raises:
+        AvatarError: It is gone.
+    """
+    try:
+        return avatars.find(avatar)
+    except AvatarError as error:
+        raise AvatarError("the avatar that was to speak is not there any more", "render with another one") from error

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from musetalk.assets import PORTRAIT
+from musetalk.avatars.store import AvatarStore
 from musetalk.errors import (
     Cancelled,
     DiskSpaceError,
@@ -269,6 +270,16 @@ def test_a_job_says_how_long_its_video_is(start: Callable[..., JobService], engi
     report = service.store.report(done)
     assert report is not None
     assert done.length_seconds == json.loads(report.read_text())["video_seconds"]
+
+
+def test_an_avatar_that_was_deleted_meanwhile_is_told_of_without_the_servers_folder(
+    start: Callable[..., JobService], voice: Path, tmp_path: Path
+) -> None:
+    service = start(avatars=AvatarStore(tmp_path / "avatars"))
+    job = service.submit(ANN, PORTRAIT, voice, RenderSettings(), avatar="0" * 64)
+    failed = service.wait(job, LONGEST)
+    assert (failed.state, failed.error_kind) == ("failed", "avatar")
+    assert failed.error == "the avatar that was to speak is not there any more: render with another one"
 
 
 def test_only_an_ended_job_can_be_deleted(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
