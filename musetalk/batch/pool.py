@@ -21,10 +21,11 @@ from musetalk.batch.executor import Done, EngineFactory, Event, Failed, Lost, Re
 from musetalk.batch.orders import Cancel, Setup
 from musetalk.errors import BackendError
 from musetalk.utils.log_lines import logs_json
-from musetalk.utils.units import counted
+from musetalk.utils.units import counted, roughly
 
 _ENDING_SECONDS = 5.0
 MOST_STILLBORN = 3  # workers of one name in a row that never were ready
+START_SECONDS = 600.0  # in which a worker comes up, or is given up: it makes its engine, and loads no network for that
 _PACKAGES = Path(musetalk.__file__).parents[1]
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class _Process:
 
     name: str
     process: subprocess.Popen[bytes]
+    overdue: threading.Timer
     reader: threading.Thread | None = None
     task: str = ""
     was_ready: bool = False
@@ -50,14 +52,15 @@ class ProcessPool:
     Args:
         workers: How many.
         factory: Makes the engine of each, there.
+        patience: For how many seconds one that starts is waited for; then it hangs, and another one is tried.
 
     Raises:
         BackendError: They cannot be started.
     """
 
-    def __init__(self, workers: int, factory: EngineFactory) -> None:
+    def __init__(self, workers: int, factory: EngineFactory, *, patience: float = START_SECONDS) -> None:
         self._workers = workers
-        self._factory = factory
+        self._factory, self._patience = factory, patience
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closing = False
@@ -109,12 +112,18 @@ class ProcessPool:
     def end(self, worker: str, why: str) -> None:
         """See `Executor`."""
         with self._lock:
-            running = self._running.pop(worker, None)
-            if running is not None:
-                self._given_up.append(running)
-        if running is not None:  # else it died just now, which its reader tells
-            _kill(running.process)
-            self._lose(running, why)
+            running = self._running.get(worker)
+        if running is not None:
+            self._end(running, why)
+
+    def _end(self, running: _Process, why: str, *, unless_ready: bool = False) -> None:
+        with self._lock:
+            if self._running.get(running.name) is not running or (unless_ready and running.was_ready):
+                return  # it died just now, which its reader tells
+            del self._running[running.name]
+            self._given_up.append(running)
+        _kill(running.process)
+        self._lose(running, why)
 
     def cancel(self, worker: str, task: str) -> None:
         """See `Executor`."""
@@ -129,6 +138,7 @@ class ProcessPool:
             self._closing = True
             running = list(self._running.values())
         for each in running:
+            each.overdue.cancel()
             _close_stdin(each.process)  # it ends its own children, and itself
         for each in running:
             if each.reader is not None:
@@ -152,7 +162,11 @@ class ProcessPool:
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
-            running = self._running[name] = _Process(name, process)
+            said = f"it did not come up in {roughly(self._patience)}"
+            overdue = threading.Timer(self._patience, lambda: self._end(running, said, unless_ready=True))
+            overdue.daemon = True
+            running = self._running[name] = _Process(name, process, overdue)
+            overdue.start()
             running.reader = threading.Thread(target=self._read, args=(running,), name=f"batch-{name}", daemon=True)
             running.reader.start()
         self._send(running, Setup(name, self._factory, "json" if logs_json() else "text"))
@@ -182,6 +196,7 @@ class ProcessPool:
 
     def _lose(self, running: _Process, said: str) -> None:
         """Tell that a worker is gone; another one takes its place, unless none ever came up."""
+        running.overdue.cancel()
         self._stillborn[running.name] = 0 if running.was_ready else self._stillborn.get(running.name, 0) + 1
         replaced = self._stillborn[running.name] < MOST_STILLBORN
         _log.info("worker %s ended (%s)", running.name, said)
@@ -202,6 +217,7 @@ class ProcessPool:
                     if self._running.get(running.name) is not running:
                         return  # it was ended: another one has its name
                     if isinstance(event, Ready):
+                        running.overdue.cancel()
                         running.was_ready = True
                     if isinstance(event, Done | Failed):
                         running.task = ""

@@ -210,3 +210,8 @@ def text_engine() -> TextEngine:
 
 def stillborn_engine() -> TextEngine:
     raise RuntimeError("no engine can be made")
+
+
+def hanging_engine() -> TextEngine:
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return TextEngine()

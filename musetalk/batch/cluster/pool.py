@@ -24,8 +24,9 @@ import musetalk
 from musetalk.batch.cluster.worker import Broken, Leaving, RayWorker, Told, Unseen
 from musetalk.batch.events import taken
 from musetalk.batch.executor import Done, EngineFactory, Event, Failed, Lost, Ready, Task
-from musetalk.batch.pool import MOST_STILLBORN
+from musetalk.batch.pool import MOST_STILLBORN, START_SECONDS
 from musetalk.errors import BackendError, PackageError, one_line
+from musetalk.utils.units import roughly
 
 CPUS = 4  # of a worker without a GPU: of more, decoding, faces, painting and encoding of one render use little
 _THREADS = 4  # of an actor: its answers wait for news, and orders come meanwhile
@@ -85,6 +86,7 @@ class _Worker:
         task: Id of what it does; empty: nothing.
         have: How many of its events have come.
         was_ready: Whether it ever was.
+        began: When it first answered, by the clock; before, it may wait for what others of the cluster hold. 0: never.
     """
 
     name: str
@@ -95,6 +97,7 @@ class _Worker:
     task: str = ""
     have: int = 0
     was_ready: bool = False
+    began: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +260,8 @@ class RayPool:
             for worker in list(self._workers.values()):
                 if worker.node not in alive:
                     self._lose(worker, f"its machine {worker.host} has gone", replaced=False, blamed=False)
+                elif worker.began and not worker.was_ready and self._looked > worker.began + START_SECONDS:
+                    self._lose(worker, f"it did not come up in {roughly(START_SECONDS)}", blamed=False)
             self._begin_again(alive)
             for node, facts in alive.items():
                 share = share_of(facts["Resources"], self._cpus, gpus=gpus)
@@ -302,6 +307,7 @@ class RayPool:
             self._lose_by(worker, error)
             return
         if call.method == "about":
+            worker.began = time.monotonic()
             self._check_version(worker, answer)
         elif call.method == "take":
             worker.have += len(answer)

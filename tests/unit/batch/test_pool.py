@@ -19,7 +19,7 @@ from musetalk.batch.run import BatchOptions, run_batch
 from musetalk.errors import BackendError, Cancelled
 from musetalk.pipeline.report import RenderReport
 from musetalk.settings import RenderSettings
-from tests.helpers.batches import NAMED, TextEngine, some_rows, stillborn_engine, text_engine
+from tests.helpers.batches import NAMED, TextEngine, hanging_engine, some_rows, stillborn_engine, text_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_child_left")]
 
@@ -112,6 +112,13 @@ def test_workers_that_never_come_up_are_given_up() -> None:
     with ProcessPool(1, stillborn_engine) as pool:
         found = until(pool, lambda event: isinstance(event, Lost) and not event.replaced)
     assert len(found) == MOST_STILLBORN
+
+
+def test_workers_that_hang_while_they_start_are_given_up() -> None:
+    with ProcessPool(1, hanging_engine, patience=0.2) as pool:
+        *_, last = found = until(pool, lambda event: isinstance(event, Lost) and not event.replaced)
+    assert len(found) == MOST_STILLBORN
+    assert last == Lost("local-1", "", "it did not come up in a few seconds", replaced=False)
 
 
 @pytest.mark.parametrize("where", ["process", "here"])
