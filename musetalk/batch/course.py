@@ -10,6 +10,7 @@ from typing import Any
 
 from musetalk.batch.executor import LookTask, Parts, PartsTask, RenderTask, Task
 from musetalk.batch.outcome import RowState, WorkerShare
+from musetalk.batch.retries import Tries
 from musetalk.batch.works import Work
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location, ObjectUrl
@@ -87,9 +88,7 @@ class Course:
 
     Attributes:
         work: The render.
-        failures: How often something of it failed.
-        deaths: How often a worker died over it.
-        losses: How often a worker went away, for which it is not to blame.
+        tries: How often something of it was tried in vain.
         seconds: Of work on it.
         pieces: Into how many it was cut; 0: it was not.
         left: The pieces that are not made yet.
@@ -100,9 +99,7 @@ class Course:
     """
 
     work: Work
-    failures: int = 0
-    deaths: int = 0
-    losses: int = 0
+    tries: Tries = field(default_factory=Tries)
     seconds: float = 0.0
     pieces: int = 0
     left: set[range] = field(default_factory=set)
@@ -110,11 +107,6 @@ class Course:
     running: int = 0
     given_up: tuple[RowState, Mapping[str, Any]] | None = None
     kept: bool = False
-
-    @property
-    def attempts(self) -> int:
-        """How often it was tried."""
-        return self.failures + 1
 
     @property
     def share(self) -> float:

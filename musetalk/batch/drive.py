@@ -14,7 +14,7 @@ from musetalk.batch.intake import Intake
 from musetalk.batch.ledger import Entry, Ledger
 from musetalk.batch.outcome import RowResult, RowState, WorkerShare
 from musetalk.batch.publish import Staging, publish_rows
-from musetalk.batch.retries import LOST, RetryPolicy
+from musetalk.batch.retries import LOST, RetryPolicy, Tries
 from musetalk.batch.rows import Row
 from musetalk.batch.step_queue import StepQueue
 from musetalk.batch.watch import Clock, Standing, Watcher
@@ -170,7 +170,7 @@ class Driver:
         """Let a row have its render, which may have begun, or ended, for others."""
         course = self._courses.get(work.key)
         if course is None:
-            self._courses[work.key] = Course(work, deaths=self._intake.deaths.get(work.key, 0))
+            self._courses[work.key] = Course(work, Tries(deaths=self._intake.deaths.get(work.key, 0)))
             self._queue.put(Step(work, look=self._rules.cutting.wanted(work, self._executor.workers)))
             return
         course.join(work)
@@ -321,27 +321,26 @@ class Driver:
         if running is None:
             return
         course, said = running.course, f"its worker ended ({event.said})"
-        if event.blamed:
-            course.deaths += 1
-            self._fail(course, running.step, event.worker, LOST, said)
-        elif course.losses < self._policy.losses:
-            course.losses += 1
-            self._delay(course, running.step, event.worker, course.losses, said)
-        else:
-            self._give_up(course, event.worker, LOST, f"{said}, {counted(course.losses, 'time')} before, too")
+        again = course.tries.lost(self._policy, blamed=event.blamed)
+        if not again and not event.blamed:
+            said = f"{said}, {counted(course.tries.losses, 'time')} before, too"
+        self._try_again(again, course, running.step, event.worker, LOST, said)
 
     def _fail(self, course: Course, step: Step, worker: str, kind: str, said: str) -> None:
         """Try again what may pass, and give up what will not."""
-        attempts = course.attempts
-        if course.deaths >= self._policy.deaths:
-            told = f"{said}, {counted(course.deaths, 'time')}: it is set aside; render it alone to see why"
+        self._try_again(course.tries.failed(kind, self._policy), course, step, worker, kind, said)
+
+    def _try_again(self, again: int, course: Course, step: Step, worker: str, kind: str, said: str) -> None:
+        """Let what failed be tried again, as `Tries` says, or give it up."""
+        tries = course.tries
+        if again:
+            self._delay(course, step, worker, again, said)
+        elif tries.deaths >= self._policy.deaths:
+            told = f"{said}, {counted(tries.deaths, 'time')}: it is set aside; render it alone to see why"
             self._give_up(course, worker, kind, told, "set_aside")
-        elif self._policy.again(kind, attempts):
-            course.failures += 1
-            self._delay(course, step, worker, attempts, said)
         else:
-            tries = f" (after {counted(attempts, 'attempt')})" if attempts > 1 else ""
-            self._give_up(course, worker, kind, f"{said}{tries}")
+            after = f" (after {counted(tries.attempts, 'attempt')})" if tries.attempts > 1 else ""
+            self._give_up(course, worker, kind, f"{said}{after}")
 
     def _delay(self, course: Course, step: Step, worker: str, attempts: int, said: str) -> None:
         due = self._clock.now() + self._policy.wait(attempts, self._clock.draw)
@@ -366,12 +365,12 @@ class Driver:
         state, about = course.given_up
         self._ledger.put(self._entries(course, rows, state, **about))
         for row in rows:
-            self._end(RowResult.of(row, state, key=course.work.key, attempts=course.attempts, **about))
+            self._end(RowResult.of(row, state, key=course.work.key, attempts=course.tries.attempts, **about))
 
     def _finish(self, course: Course, step: Step, worker: str, report: RenderReport) -> None:
         """Give what was made its names, and write down that it is done."""
         work = course.work
-        about = {"attempts": course.attempts, "seconds": round(course.seconds, 3), "worker": worker}
+        about = {"attempts": course.tries.attempts, "seconds": round(course.seconds, 3), "worker": worker}
         try:
             made = self._staging.place(work)
             told = report.chosen(work.choice)
@@ -398,7 +397,7 @@ class Driver:
                 self._take(event)  # some may be done by then
 
     def _entries(self, course: Course, rows: Sequence[Row], state: str, **about: Any) -> list[Entry]:  # noqa: ANN401
-        counts = {"attempts": course.failures, "deaths": course.deaths}
+        counts = {"attempts": course.tries.failures, "deaths": course.tries.deaths}
         return [
             Entry(self._ledger.name_of(row.output), course.work.key, state, **counts, **about)  # type: ignore[arg-type]
             for row in rows

@@ -100,3 +100,51 @@ class RetryPolicy:
                     check()
                     time.sleep(min(left, _LOOK_SECONDS))
         raise AssertionError("there is an end")
+
+
+@dataclass(slots=True)
+class Tries:
+    """How often something was tried in vain so far.
+
+    Attributes:
+        failures: How often it failed, and was to be tried again.
+        deaths: How often a worker died over it.
+        losses: How often a worker went away, for which it is not to blame.
+    """
+
+    failures: int = 0
+    deaths: int = 0
+    losses: int = 0
+
+    @property
+    def attempts(self) -> int:
+        """How often it was begun."""
+        return self.failures + 1
+
+    def failed(self, kind: str, policy: RetryPolicy) -> int:
+        """Count a failure; return the number that `RetryPolicy.wait` wants for the next try, 0 where there is none.
+
+        Args:
+            kind: Of the error.
+            policy: What is tried again.
+        """
+        attempts = self.attempts
+        if self.deaths >= policy.deaths or not policy.again(kind, attempts):
+            return 0
+        self.failures += 1
+        return attempts
+
+    def lost(self, policy: RetryPolicy, *, blamed: bool) -> int:
+        """Count a worker that is gone; returns what `failed` does.
+
+        Args:
+            policy: What is tried again.
+            blamed: Whether this may be the reason.
+        """
+        if blamed:
+            self.deaths += 1
+            return self.failed(LOST, policy)
+        if self.losses >= policy.losses:
+            return 0
+        self.losses += 1
+        return self.losses

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Ready, Task
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.watch import Clock
-from musetalk.dispatch.tries import Tries
+from musetalk.dispatch.tries import TaskTries
 from musetalk.errors import WorkerError
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.utils.job_log import LoggedJob, logged_as_of
@@ -139,7 +139,7 @@ class Dispatcher:
             WorkerError: It ended its workers, or none is left.
             RuntimeError: Something failed that nobody foresaw.
         """
-        tries, began = Tries(self._rules.retries, self._clock.draw), self._clock.now()
+        tries, began = TaskTries(self._rules.retries, self._clock.draw), self._clock.now()
 
         def say(note: str) -> None:
             on_progress(ProgressEvent("preflight", 0, 0, self._clock.now() - began, note))

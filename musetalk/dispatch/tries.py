@@ -6,29 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from musetalk.batch.executor import Failed, Lost
-from musetalk.batch.retries import LOST, RetryPolicy
+from musetalk.batch.retries import RetryPolicy, Tries
 from musetalk.errors import WorkerError
 from musetalk.utils.units import counted
 
 
 @dataclass(slots=True)
-class Tries:
-    """How often something was tried in vain so far.
+class TaskTries:
+    """What was tried in vain so far for a task.
 
     Attributes:
         policy: What is tried again.
         draw: A number from 0 to 1 by chance.
-        failures: How often it failed.
-        deaths: How often a worker died over it.
-        losses: How often a worker went away, for which it is not to blame.
+        tries: How often.
         avoid: Workers and machines that tried: others are to, if there are any.
     """
 
     policy: RetryPolicy
     draw: Callable[[], float]
-    failures: int = 0
-    deaths: int = 0
-    losses: int = 0
+    tries: Tries = field(default_factory=Tries)
     avoid: set[str] = field(default_factory=set)
 
     def failed(self, event: Failed) -> float:
@@ -38,9 +34,8 @@ class Tries:
             MuseTalkError: It is not tried again: this is why it failed.
             RuntimeError: The same, where nobody foresaw that.
         """
-        self.failures += 1
-        if self.policy.again(event.kind, self.failures):
-            return self.policy.wait(self.failures, self.draw)
+        if again := self.tries.failed(event.kind, self.policy):
+            return self.policy.wait(again, self.draw)
         raise event.error or RuntimeError(event.said)
 
     def lost(self, event: Lost) -> float:
@@ -49,16 +44,11 @@ class Tries:
         Raises:
             WorkerError: It is not tried again.
         """
+        if again := self.tries.lost(self.policy, blamed=event.blamed):
+            return self.policy.wait(again, self.draw)
         if not event.blamed:
-            self.losses += 1
-            if self.losses <= self.policy.losses:
-                return self.policy.wait(self.losses, self.draw)
-            often = counted(self.losses, "time")
+            often = counted(self.tries.losses + 1, "time")
             raise WorkerError(f"what rendered this went away, {often} ({event.said})", "render once more")
-        self.deaths += 1
-        self.failures += 1
-        if self.deaths < self.policy.deaths and self.policy.again(LOST, self.failures):
-            return self.policy.wait(self.failures, self.draw)
-        often = counted(self.deaths, "time")
+        often = counted(self.tries.deaths, "time")
         problem = f"what rendered this ended before it was done, {often} ({event.said})"
         raise WorkerError(problem, "give a smaller or shorter source, or other settings: it may want too much memory")
