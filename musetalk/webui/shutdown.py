@@ -13,7 +13,7 @@ from musetalk.live.host import LiveHost
 from musetalk.utils.processes import end_at_once
 
 _LOOK_SECONDS = 0.1
-_TOLD_SECONDS = 2.0  # in which clients of live speech hear that it is over
+_TOLD_SECONDS = 10.0  # at most, in which clients of live speech hear that it is over: a busy machine takes a while
 _ENDED = 130  # exit code, as of a program that Ctrl-C ends
 _log = logging.getLogger(__name__)
 
