@@ -176,11 +176,11 @@ def simulate(batch: Batch, workers: int, fleet: Fleet, *, cutting: Cutting | Non
     cutting = cutting or Cutting(voice_bytes=round(Cutting().voice_bytes / _VOICE_BYTES))
     clock = Clock(lambda: executor.now, lambda: 0.5)
     options = BatchOptions(_Retries(due=executor.due), cutting, stall_seconds=0, reports=False, clock=clock)
-    # What the driver reads of sources and voices before it begins, to know what is the same.
+    # What the driver reads of sources, to know what is the same, while workers begin; voices are small.
     longest: dict[int, float] = {}
     for clip in batch.clips:
         longest[clip.source] = max(longest.get(clip.source, 0.0), clip.seconds)
-    executor.read(sum(longest.values()) * fleet.shared.source_rate)
+    executor.read_ahead(sum(longest.values()) * fleet.shared.source_rate)
     try:
         with ledger:
             report = run_batch(batch.rows(), executor, ledger, engine=_Preview(), options=options)

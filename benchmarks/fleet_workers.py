@@ -141,15 +141,18 @@ class SimulatedWorkers:
 
     def read(self, size: float) -> None:
         """Let the driver read so many bytes to know their digest, beside what workers ask of storage."""
-        seconds = size * self._fleet.driver.digest
-        if seconds <= 0:
-            return
-        began, driver = self.now, _Worker("driver")
-        driver.job = _Job(None, self._worked, self._worked + seconds, rate=size / seconds)
-        self._rate += driver.job.rate
-        self._at(self._ends, driver.job.ends, driver, driver.job, self._has_read)
+        began, driver = self.now, self.read_ahead(size)
         self._advance(math.inf, lambda: driver.job is None)
         self.usage.driver["digests"] += self.now - began
+
+    def read_ahead(self, size: float) -> _Worker:
+        """Let a thread of the driver's read so many bytes, for which nobody waits; returns what reads."""
+        driver, seconds = _Worker("driver"), size * self._fleet.driver.digest
+        if seconds > 0:
+            driver.job = _Job(None, self._worked, self._worked + seconds, rate=size / seconds)
+            self._rate += driver.job.rate
+            self._at(self._ends, driver.job.ends, driver, driver.job, self._has_read)
+        return driver
 
     def _has_read(self, driver: _Worker) -> None:
         assert driver.job is not None  # noqa: S101 - it reads
