@@ -16,20 +16,20 @@ from musetalk.batch.outcome import RowResult, RowState, WorkerShare
 from musetalk.batch.publish import Staging, publish_rows
 from musetalk.batch.retries import LOST, RetryPolicy, Tries
 from musetalk.batch.rows import Row
+from musetalk.batch.silence import STALL_SECONDS, listened, no_sign_of_life
 from musetalk.batch.step_queue import StepQueue
 from musetalk.batch.watch import Clock, Standing, Watcher
 from musetalk.batch.works import Work
 from musetalk.errors import BackendError, Cancelled, MediaError, OutputError, StorageError
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken
-from musetalk.utils.units import counted, roughly
+from musetalk.utils.units import counted
 
 _LOOK_SECONDS = 0.25  # between two looks at whether to stop
 _HUNGRY_SECONDS = 0.02  # the same, where a worker waits for rows to become known
 # At first only rows are read: workers take longer than that to start, and who knows more of them chooses better.
 _HEAD_START_SECONDS = 1.0
 _ENDING_SECONDS = 15.0  # that workers are given to end what they do
-_DEAF_SECONDS = 5.0  # between two looks, of which more is not held against workers: the driver was busy, or asleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Rules:
 
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     cutting: Cutting = field(default_factory=Cutting)
-    stall_seconds: float = 1800.0
+    stall_seconds: float = STALL_SECONDS
     reports: bool = True
     clock: Clock = field(default_factory=Clock)
 
@@ -227,10 +227,10 @@ class Driver:
             return
         self._listened = now
         for worker, running in self._running.items():
-            running.silent += min(passed, _DEAF_SECONDS)
+            running.silent += listened(passed)
             if running.silent > most and worker not in self._ending:
                 self._ending.add(worker)
-                self._executor.end(worker, f"it gave no sign of life for {roughly(running.silent)}")
+                self._executor.end(worker, no_sign_of_life(running.silent))
 
     def _begin(self, worker: str, step: Step) -> None:
         course = self._courses[step.work.key]

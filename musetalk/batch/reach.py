@@ -23,17 +23,16 @@ from musetalk.batch.made import MadeRecord, record_beside
 from musetalk.errors import MediaError, MuseTalkError, write_error
 from musetalk.pipeline.report import RenderReport, as_json
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, Stage
-from musetalk.resume.part_folder import is_folder_of_parts
+from musetalk.resume.part_folder import KEPT_SECONDS, is_folder_of_parts
 from musetalk.storage.cache import ObjectCache
 from musetalk.storage.locations import Location, ObjectUrl
 from musetalk.storage.store import identity_of, store_of
 from musetalk.utils.files import readable, whole_file
-from musetalk.utils.temporary_folders import last_change, lock_folder, open_locked
+from musetalk.utils.temporary_folders import last_change, open_locked, remove_unheld
 
 _MAKING = "making"
 _PARTS = "parts"
 _PART = re.compile(r"render\.json|part-(\d{5})(?:-[\w-]{1,40})?\.(mp4|json)")
-_KEPT_SECONDS = 7 * 86_400.0  # as parts beside an output wait for whoever goes on with them
 _log = logging.getLogger(__name__)
 
 
@@ -282,7 +281,7 @@ def _making_folder(parent: Path, url: ObjectUrl) -> Iterator[_MakingFolder]:
     if made.spent and lock is None:  # folders cannot be locked here
         shutil.rmtree(folder, ignore_errors=True)
     elif made.spent:
-        _remove_unheld(folder)
+        remove_unheld(folder)
 
 
 def _sweep(parent: Path) -> None:
@@ -291,12 +290,5 @@ def _sweep(parent: Path) -> None:
         return
     for folder in parent.iterdir():
         with suppress(OSError):
-            if last_change(folder) < time.time() - _KEPT_SECONDS:
-                _remove_unheld(folder)
-
-
-def _remove_unheld(folder: Path) -> None:
-    lock = lock_folder(folder, wait=False)
-    if lock is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+            if last_change(folder) < time.time() - KEPT_SECONDS:
+                remove_unheld(folder)

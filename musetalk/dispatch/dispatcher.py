@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Ready, Task
 from musetalk.batch.retries import RetryPolicy
+from musetalk.batch.silence import STALL_SECONDS, listened, no_sign_of_life
 from musetalk.batch.watch import Clock
 from musetalk.dispatch.tries import TaskTries
 from musetalk.errors import WorkerError
@@ -21,7 +22,6 @@ from musetalk.utils.job_log import LoggedJob, logged_as_of
 from musetalk.utils.units import roughly
 
 _LOOK_SECONDS = 0.1  # between two looks at whether to stop
-_DEAF_SECONDS = 5.0  # between two looks, of which more is not held against workers: this machine was busy, or asleep
 WAITING = "waiting for a worker"
 _Told: TypeAlias = Advanced | Done | Failed | Lost
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Rules:
     """
 
     retries: RetryPolicy = field(default_factory=RetryPolicy)
-    stall_seconds: float = 1800.0
+    stall_seconds: float = STALL_SECONDS
     ending_seconds: float = 10.0
     clock: Clock = field(default_factory=Clock)
 
@@ -304,12 +304,12 @@ class _Silence:
             heard: Whether it gave a sign of life since this was last asked.
         """
         now = self._rules.clock.now()
-        passed, self._looked = min(now - self._looked, _DEAF_SECONDS), now
+        passed, self._looked = listened(now - self._looked), now
         self._silent = 0.0 if heard else self._silent + passed
         self._asked_for += passed if self.asked else 0.0
         why = ""
         if self._silent > self._rules.stall_seconds:
-            why = f"it gave no sign of life for {roughly(self._silent)}"
+            why = no_sign_of_life(self._silent)
         elif self._asked_for > self._rules.ending_seconds:
             why = f"it went on for {roughly(self._asked_for)} after it was to stop"
         if self._over:

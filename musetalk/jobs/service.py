@@ -134,17 +134,9 @@ class JobService:
         self._check_room(owner)
         asks = look_at(self._engines[0], video, voice, settings, backends)
         title = self._title(title or f"{video.stem} + {voice.stem}", backends)
+        picture = make_thumbnail(asks.source)
         job = self.store.prepare(
-            owner,
-            video,
-            voice,
-            title,
-            settings,
-            make_thumbnail(asks.source),
-            backends,
-            asks.seconds,
-            avatar,
-            asks.disk_bytes,
+            owner, video, voice, title, settings, picture, backends, asks.seconds, avatar, asks.disk_bytes
         )
         if attachment is not None:
             settings = self.store.attach(job, attachment)

@@ -166,12 +166,11 @@ class JobStore:
         with self._lock:
             self.make_room(inputs, writes_bytes)
             self._prepared[job.id] = job, inputs
-        folder = self.folder(job)
         try:
-            for given, kept in ((video, folder / job.video), (voice, folder / job.voice)):
+            for given, kept in ((video, self.folder(job) / job.video), (voice, self.folder(job) / job.voice)):
                 kept.parent.mkdir(parents=True)
                 link_or_copy(given, kept)
-            (folder / THUMBNAIL).write_bytes(thumbnail)
+            (self.folder(job) / THUMBNAIL).write_bytes(thumbnail)
         except OSError as error:
             self.remove(job)
             problem = f"the job cannot be kept ({error.strerror})"

@@ -39,12 +39,12 @@ from musetalk.resume.identity import Identity
 from musetalk.resume.types import RenderParts
 from musetalk.utils.files import put_in_place
 from musetalk.utils.plain_json import read_plain_json
-from musetalk.utils.temporary_folders import PREFIX, last_change, lock_folder, open_locked
+from musetalk.utils.temporary_folders import PREFIX, last_change, open_locked, remove_unheld
 
 _PREFIX = f"{PREFIX}parts-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[0-9a-f]{16}")
 _HEAD, _HOLDER = "render.json", "holder.json"
-_KEPT_SECONDS = 7 * 86_400.0  # for so long what a stopped render left waits for it to be started again
+KEPT_SECONDS = 7 * 86_400.0  # for so long what a stopped render left waits for it to be started again
 _TEMPORARY = ".partial-"
 _log = logging.getLogger(__name__)
 
@@ -264,13 +264,12 @@ def open_part_folder(
 def discard_parts(out: Path, spare: Path | None = None) -> None:
     """Remove the folders of an output's parts, but those that somebody holds, and the one to spare."""
     for folder in _others(out, spare):
-        if _unheld(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        remove_unheld(folder)
 
 
 def sweep_parts(parent: Path, now: float | None = None) -> None:
     """Remove the folders of parts inside `parent` that stopped renders of this user left a week ago."""
-    oldest = (time.time() if now is None else now) - _KEPT_SECONDS
+    oldest = (time.time() if now is None else now) - KEPT_SECONDS
     for folder in _folders(parent):
         with suppress(OSError):
             if (not hasattr(os, "geteuid") or folder.stat().st_uid == os.geteuid()) and last_change(folder) < oldest:
@@ -385,13 +384,6 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if lock is not None:
         os.close(lock)
-
-
-def _unheld(folder: Path) -> bool:
-    lock = lock_folder(folder, wait=False)
-    if lock is not None:
-        os.close(lock)
-    return lock is not None
 
 
 def _read_json(path: Path) -> object:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +21,7 @@ from musetalk.errors import PATH, MediaError, OutputError, SettingsError, write_
 from musetalk.storage.locations import ObjectUrl
 from musetalk.storage.store import ObjectFacts, ObjectStore, no_object, store_of
 from musetalk.utils.files import NAME_BYTES, cache_folder, readable
-from musetalk.utils.temporary_folders import held_folder, lock_folder, open_locked
+from musetalk.utils.temporary_folders import held_folder, open_locked, remove_unheld
 
 FOLDER, GIGABYTES = "MUSETALK_STORAGE_CACHE", "MUSETALK_STORAGE_CACHE_GB"
 _USUAL_GIGABYTES = 50.0
@@ -204,12 +203,7 @@ def _bytes_in(folder: Path) -> int:
 
 def _remove(entry: Path) -> bool:
     """Remove the folder of an object unless somebody uses it; returns whether it is gone."""
-    lock = lock_folder(entry, wait=False)
-    if lock is None:
-        return not entry.exists()
-    shutil.rmtree(entry, ignore_errors=True)
-    os.close(lock)
-    return True
+    return remove_unheld(entry) or not entry.exists()
 
 
 @contextmanager

@@ -64,11 +64,18 @@ def sweep(parent: Path) -> None:
     except OSError:
         return  # whoever makes a folder there hears why
     for folder in left:
-        lock = lock_folder(folder, wait=False)
-        if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+        if remove_unheld(folder):
             _log.info("removed %s, which a process that was killed left", folder)
+
+
+def remove_unheld(folder: Path) -> bool:
+    """Remove a folder that nobody holds, and return whether it was; one that cannot be locked stays, too."""
+    lock = lock_folder(folder, wait=False)
+    if lock is None:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
+    return True
 
 
 def _may_go(entry: os.DirEntry[str]) -> bool:
