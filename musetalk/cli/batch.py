@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 _SHORT_OF = (("failed", "failed"), ("set aside", "set_aside"), ("not begun, or stopped", "stopped"))
 _MOST_TOLD = 20  # failures that are told at the end; the report has all
 _LINE_SECONDS = 10.0  # between lines on how far it is, where nothing ends
+_OUTPUT_DIR = typer.Option(
+    "--output-dir",
+    "-o",
+    metavar="PATH|URL",
+    help="Where results go: a folder, or s3://BUCKET/PREFIX (default: the manifest's folder).",
+)
+_ON = typer.Option(
+    "--on",
+    metavar="PLACE",
+    help="local:0: in this process; local:N: N worker processes; ray:auto or ray://HOST:PORT: a Ray cluster.",
+)
 _log = logging.getLogger(__name__)
 
 
@@ -37,23 +48,8 @@ _log = logging.getLogger(__name__)
 def batch(
     *,
     manifest: Annotated[Path, typer.Argument(help="CSV, JSON Lines or YAML: source, voice, output, settings.")],
-    output_dir: Annotated[
-        str | None,
-        typer.Option(
-            "--output-dir",
-            "-o",
-            metavar="PATH|URL",
-            help="Where results go: a folder, or s3://BUCKET/PREFIX (default: the manifest's folder).",
-        ),
-    ] = None,
-    on: Annotated[
-        str,
-        typer.Option(
-            "--on",
-            metavar="PLACE",
-            help="local:0: in this process; local:N: N worker processes; ray:auto or ray://HOST:PORT: a Ray cluster.",
-        ),
-    ] = "local:0",
+    output_dir: Annotated[str | None, _OUTPUT_DIR] = None,
+    on: Annotated[str, _ON] = "local:0",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a batch that was stopped or failed.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse all where a file is missing or a row's settings are wrong.")
