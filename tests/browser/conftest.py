@@ -30,7 +30,7 @@ _FLAGS = [
     "--process-per-site",  # scripts that one page has compiled serve the next one
 ]
 _SCREEN: ViewportSize = {"width": 1280, "height": 900}
-_WAIT_MS = 600_000  # against hanging only: a busy machine is no failure
+_WAIT_MS = 240_000  # against hanging only: a busy machine is no failure
 
 
 @pytest.fixture(scope="package")

@@ -284,10 +284,19 @@ class Visit:
         """Choose what paints."""
         self.page.locator(f".mt-picker input[value='{backend}']").check()
 
+    def fill(self, field: Locator, text: str) -> None:
+        """Write into a field that has been painted, as people can.
+
+        What is written before, while Gradio's page (6.31) still sets up a field that it has just put there, it puts
+        back to what it was. Playwright's clicks wait for two frames by themselves.
+        """
+        field.element_handle().wait_for_element_state("stable")
+        field.fill(text)
+
     def set_number(self, label: str, value: float) -> None:
         """Type a number beside a slider."""
         field = self.page.get_by_role("spinbutton", name=label)
-        field.fill(str(value))
+        self.fill(field, str(value))
         field.press("Tab")
 
     def preview(self) -> np.ndarray:

@@ -40,7 +40,7 @@ def set_quickly(visit: Visit) -> None:
     visit.page.locator(".mt-picker input[value='latentsync-1.5']").check()
     for fold in ("LatentSync", "Network", "Faces"):
         visit.page.get_by_role("button", name=re.compile(f"^{fold}")).click()
-    visit.page.get_by_role("spinbutton", name="Steps").fill("1")
+    visit.fill(visit.page.get_by_role("spinbutton", name="Steps"), "1")
     visit.page.get_by_role("radio", name="Nobody: end with an error").click()
     visit.page.get_by_role("radio", name="fp32").click()
     visit.page.get_by_role("radio", name="Haar").click()

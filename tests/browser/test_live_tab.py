@@ -77,7 +77,7 @@ def assert_texts_are_read(stage: Stage) -> None:
     """What is typed is said; what cannot be said is refused beside it, and stays; an interruption silences it."""
     page = stage.visit.page
     text = page.get_by_label("Or type what is to be said")
-    text.fill("\u65e5\u672c\u8a9e")
+    stage.visit.fill(text, "\u65e5\u672c\u8a9e")
     stage.press("Say")
     refused = page.get_by_role("form", name="Text").get_by_role("alert")
     expect(refused).to_contain_text("cannot be read aloud in English")
@@ -207,14 +207,14 @@ def test_an_avatar_is_made_and_deleted_in_the_page(new_visitor: Callable[..., Vi
     page, visit = stage.visit.page, stage.visit
     avatar, told = page.get_by_role("combobox", name="Avatar"), page.locator(".mt-making").get_by_role("alert")
     visit.unfold("Make an avatar")
-    page.get_by_label("Name", exact=True).fill("anna")
+    visit.fill(page.get_by_label("Name", exact=True), "anna")
     stage.press("Make the avatar")
     expect(told).to_contain_text("choose a video or a picture first")
     visit.give_source(PORTRAIT)
     visit.held("source", PORTRAIT.name)
     stage.press("Make the avatar")
     expect(told).to_contain_text('There is an avatar "anna" already')
-    page.get_by_label("Name", exact=True).fill("bert")
+    visit.fill(page.get_by_label("Name", exact=True), "bert")
     stage.press("Make the avatar")
     expect(avatar).to_have_value("bert")
     expect(told).to_be_hidden()

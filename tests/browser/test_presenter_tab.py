@@ -39,7 +39,7 @@ def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(visit: Visit, script: str) -> None:
-    visit.page.locator("#script textarea").fill(script)
+    visit.fill(visit.page.locator("#script textarea"), script)
 
 
 def ask_for(visit: Visit, portrait: Path) -> str:

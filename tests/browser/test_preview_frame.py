@@ -196,7 +196,7 @@ def test_what_has_changed_since_is_named_and_a_moment_is_taken_as_people_write_i
     expect(stale).to_contain_text("Not in this picture yet: Mask: padding.")
     visit.set_number("Padding", 0)
     expect(stale).to_be_hidden()
-    visit.page.get_by_label("Preview at (s)").fill("0:01")
+    visit.fill(visit.page.get_by_label("Preview at (s)"), "0:01")
     expect(stale).to_contain_text("Not in this picture yet: Preview at.")
     expect(part(visit, "stamp .mt-stamp")).to_have_text(f"Painted by {DRAFT}")
 
@@ -209,13 +209,13 @@ def test_what_has_changed_since_is_named_and_a_moment_is_taken_as_people_write_i
         ("99", "the output is 1.20 s long"),
         ("-1", "from 0 to 1.16 s"),
     ):
-        moment.fill(text)
+        visit.fill(moment, text)
         expect(stale).to_contain_text("Preview at")  # the page has taken in what was typed,
         expect(error).to_be_hidden()  # and put away what was said of the text before
         moment.press("Enter")
         expect(error).to_contain_text(said)
     expect(part(visit, "note")).to_contain_text("Frame at 1.00 s of the source")
-    moment.fill("0.5 s")
+    visit.fill(moment, "0.5 s")
     expect(error).to_be_hidden()  # it is about to be mended
     moment.press("Enter")
     expect(part(visit, "note")).to_contain_text("Frame at 0.48 s of the source")

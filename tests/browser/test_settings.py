@@ -140,7 +140,7 @@ def finish_and_reset(visit: Visit) -> None:
     fold = visit.page.get_by_role("button", name=re.compile("^Output"))
     steps.click()
     visit.page.get_by_role("option", name="upscale", exact=True).click()
-    steps.fill("label:text=Made by AI")
+    visit.fill(steps, "label:text=Made by AI")
     steps.press("Enter")
     expect(fold).to_contain_text("Output (1 changed)")
     for text in ("upscale", "label:text=Made by AI"):
