@@ -27,7 +27,8 @@ from typing import Any
 import psutil
 
 from benchmarks.common import ASSETS, ffmpeg, machine, make_clip, make_voice, publish, table
-from musetalk.batch.cluster.pool import RayPool, load_ray
+from musetalk.batch.cluster.connection import load_ray
+from musetalk.batch.cluster.pool import RayPool
 from musetalk.batch.course import Cutting
 from musetalk.batch.executor import Engine, EngineFactory
 from musetalk.batch.opening import open_ledger
@@ -200,7 +201,7 @@ def batch(
     options: BatchOptions | None = None,
 ) -> BatchReport:
     """Render rows on the cluster that this process is connected to."""
-    with RayPool(None, factory) as pool, open_ledger(folder / "ledger") as ledger:
+    with RayPool(factory) as pool, open_ledger(folder / "ledger") as ledger:
         return run_batch(rows, pool, ledger, engine=LipSync(), options=options, watcher=watcher)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.batch.course import Course, Cutting, Running, Step, Tally
-from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Parts, Ready
+from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Notice, Parts, Ready
 from musetalk.batch.intake import Intake
 from musetalk.batch.ledger import Entry, Ledger
 from musetalk.batch.outcome import RowResult, RowState, WorkerShare
@@ -248,7 +248,9 @@ class Driver:
 
     def _take(self, event: Event) -> None:
         """Take note of what has happened."""
-        if isinstance(event, Lost):
+        if isinstance(event, Notice):
+            self._watcher.note(event.said)
+        elif isinstance(event, Lost):
             self._ending.discard(event.worker)
             self._lose(event)
         elif isinstance(event, Done):

@@ -271,7 +271,14 @@ class Lost:
     blamed: bool = True
 
 
-Event: TypeAlias = Ready | Advanced | Done | Failed | Lost
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something of the workers that the user is to know: what they wait for."""
+
+    said: str
+
+
+Event: TypeAlias = Ready | Advanced | Done | Failed | Lost | Notice
 
 
 class Executor(Protocol):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
-from musetalk.batch.cluster.pool import CPUS, RayPool
+from musetalk.batch.cluster.connection import connected
+from musetalk.batch.cluster.pool import CPUS, RayPool, Waiting
 from musetalk.batch.executor import Engine, EngineFactory, Executor
 from musetalk.batch.in_process import InProcess
 from musetalk.batch.pool import ProcessPool
@@ -16,7 +17,8 @@ from musetalk.utils.cores import share_threads, usable_cores
 from musetalk.utils.units import counted
 
 HERE = "local:0"
-_RAY = re.compile(r"(ray:auto|ray://[^\s/?]+)(?:\?cpus=([1-9]\d{0,3}))?")
+_OPTION = r"(?:cpus|wait)=[1-9]\d{0,3}"
+_RAY = re.compile(rf"(ray:auto|ray://[^\s/?]+)(?:\?({_OPTION}(?:&{_OPTION})*))?")
 _LOCAL = re.compile(r"local:(\d{1,4})")
 
 
@@ -63,15 +65,14 @@ def describe_place(on: str) -> str:
 
 
 @contextmanager
-def open_executor(on: str, engine: Engine, *, again: float | None = None) -> Iterator[Executor]:
-    """Have workers while the `with` block runs.
+def reached(on: str) -> Iterator[None]:
+    """Be connected to a place, if that is a cluster, while the `with` block runs.
 
     Args:
         on: "local:0": this process; "local:N": N processes on this machine; "ray:auto": the Ray cluster that this
-            machine is in; "ray://HOST:PORT": one that Ray's client reaches. "?cpus=N" behind these: how many CPUs a
-            worker without a GPU takes.
-        engine: What renders in this process.
-        again: See `RayPool`.
+            machine is in; "ray://HOST:PORT": one that Ray's client reaches. Behind these may be "?cpus=N", how many
+            CPUs a worker without a GPU takes, and "?wait=MINUTES", for how long machines, or what others hold of them,
+            are waited for where no worker is there; with both: "?cpus=N&wait=MINUTES".
 
     Raises:
         SettingsError: There is no such place.
@@ -79,6 +80,23 @@ def open_executor(on: str, engine: Engine, *, again: float | None = None) -> Ite
         BackendError: The cluster cannot be reached.
     """
     check_place(on)
+    cluster = _RAY.fullmatch(on)
+    with nullcontext() if cluster is None else connected("auto" if cluster[1] == "ray:auto" else cluster[1]):
+        yield
+
+
+@contextmanager
+def open_executor(on: str, engine: Engine, *, again: float | None = None) -> Iterator[Executor]:
+    """Have workers while the `with` block runs.
+
+    Args:
+        on: Where; it is `reached`.
+        engine: What renders in this process.
+        again: See `RayPool`; without it, a cluster that has no machine for a worker is refused.
+
+    Raises:
+        BackendError: They cannot be started.
+    """
     with _executor(on, engine, again) as executor:
         yield executor
 
@@ -88,6 +106,9 @@ def _executor(on: str, engine: Engine, again: float | None) -> InProcess | Proce
     if cluster is None:
         count = int(on.partition(":")[2])
         return InProcess(engine) if count == 0 else ProcessPool(count, render_engine)
-    address, cpus = cluster.groups()
-    address = "auto" if address == "ray:auto" else address
-    return RayPool(address, render_engine_alike(), cpus=int(cpus or CPUS), again=again)
+    options = dict(each.split("=") for each in (cluster[2] or "").split("&") if each)
+    waiting = Waiting(at_first=again is not None)
+    if "wait" in options:
+        seconds = 60.0 * int(options["wait"])
+        waiting = Waiting(seconds, seconds, at_first=True)
+    return RayPool(render_engine_alike(), cpus=int(options.get("cpus", CPUS)), waiting=waiting, again=again)

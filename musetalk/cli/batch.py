@@ -119,12 +119,12 @@ def do_rows(
         MuseTalkError: Nothing was done, or no worker is left.
     """
     from musetalk.batch.check import check_rows  # noqa: PLC0415
-    from musetalk.batch.places import open_executor  # noqa: PLC0415
+    from musetalk.batch.places import open_executor, reached  # noqa: PLC0415
     from musetalk.batch.run import run_batch  # noqa: PLC0415
 
     with _refusing():
         check_rows(rows, engine, beside, reports=options.reports)
-    with cancel_on_signal() as cancel, shown(quiet) as watcher, open_executor(on, engine) as executor:
+    with cancel_on_signal() as cancel, shown(quiet) as watcher, reached(on), open_executor(on, engine) as executor:
         return run_batch(
             rows,
             executor,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, TypeAlias
 
-from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Ready, Task
+from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Notice, Ready, Task
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.silence import STALL_SECONDS, listened, no_sign_of_life
 from musetalk.batch.watch import Clock
@@ -247,6 +247,9 @@ class Dispatcher:
 
     def _take(self, event: Event) -> bool:
         """Take note of what has happened, and tell whoever waits for it; returns whether a worker came or went."""
+        if isinstance(event, Notice):
+            _log.warning("%s", event.said)
+            return False
         if isinstance(event, Ready):
             return self._take_ready(event)
         if isinstance(event, Lost):

@@ -19,14 +19,12 @@ def workers_at(place: str, dispatcher: Dispatcher, engine: LipSync) -> Iterator[
     """Let a dispatcher have workers while the `with` block runs.
 
     Args:
-        place: Where they are; see `open_executor`.
+        place: Where they are; it is `reached`.
         dispatcher: Has none yet.
         engine: What renders in this process.
 
     Raises:
-        SettingsError: There is no such place.
-        PackageError: Ray is missing.
-        BackendError: The cluster cannot be reached.
+        BackendError: They cannot be started.
     """
     with open_executor(place, engine, again=_AGAIN_SECONDS) as executor, dispatcher.using(executor):
         _log.info("renders are made by %s", describe_place(place))

@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 
 from musetalk.avatars.store import AvatarStore
 from musetalk.backends.registry import BackendRegistry
-from musetalk.batch.places import HERE, check_place
+from musetalk.batch.places import HERE, check_place, reached
 from musetalk.comparison.viewing import compare_for_viewing
 from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.dispatch.engine import WorkersEngine
@@ -136,6 +136,7 @@ def running(options: ServerOptions) -> Iterator[RunningApp]:
         monitoring = Monitoring(readiness, Metrics(jobs, uploads, live, readiness, workers), options.metrics_token)
         _add_routes(page, live if options.live_sessions else None, monitoring)
         if workers is not None:  # once the page is served: Gradio gives up where it is slow to answer itself
+            until_end.enter_context(reached(options.workers))
             until_end.enter_context(workers_at(options.workers, workers, engine))
         _log.info("serving on %s", page.local_url)
         yield RunningApp(page, jobs, live)

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 import musetalk
-from musetalk.batch.cluster.pool import RayPool
+from musetalk.batch.cluster.pool import RayPool, Waiting
 from musetalk.batch.course import Cutting
-from musetalk.batch.executor import Done, Event, Lost, Ready, RenderTask
+from musetalk.batch.executor import Done, Event, Lost, Notice, Ready, RenderTask
 from musetalk.batch.opening import open_ledger
 from musetalk.batch.outcome import RowResult
 from musetalk.batch.places import render_engine
@@ -78,7 +78,7 @@ def machines() -> Iterator[Machines]:
 
 @pytest.fixture
 def pool(machines: Machines) -> Iterator[RayPool]:
-    with RayPool(None, text_engine, hope=0) as started:
+    with RayPool(text_engine, waiting=Waiting(machines=0)) as started:
         yield started
 
 
@@ -108,7 +108,7 @@ class Trouble(Unwatched):
 def test_lost_machines_dead_actors_and_poison_cost_nothing_else(machines: Machines, tmp_path: Path) -> None:
     rows = some_rows(tmp_path, *[("deadly" if n == 5 else f"source {n % 3}", f"voice {n}") for n in range(24)])
     trouble = Trouble(machines, machines.add())
-    with RayPool(None, text_engine) as pool, open_ledger(tmp_path / "ledger") as ledger:
+    with RayPool(text_engine) as pool, open_ledger(tmp_path / "ledger") as ledger:
         assert pool.workers == 2
         report = run_batch(rows, pool, ledger, engine=NAMED, options=SOON, watcher=trouble)
     assert sorted(trouble.ended) == sorted(row.name for row in rows)
@@ -149,7 +149,7 @@ def test_a_worker_whose_machine_did_not_fit_comes_again_where_that_is_wanted(
 ) -> None:
     [row] = some_rows(tmp_path, ("anna", "hello"))
     folder = os.open(tmp_path, os.O_RDONLY)
-    with RayPool(None, text_engine, again=0) as pool:
+    with RayPool(text_engine, again=0) as pool:
         [ready] = until(pool, lambda event: isinstance(event, Ready))
         unseen = Path(f"/proc/self/fd/{folder}/anna")
         pool.start(ready.worker, RenderTask("k-0", unseen, row.voice, tmp_path / "made.mp4", RenderSettings()))
@@ -160,11 +160,47 @@ def test_a_worker_whose_machine_did_not_fit_comes_again_where_that_is_wanted(
     os.close(folder)
 
 
+class Holder:
+    """Somebody else's actor."""
+
+    def is_there(self) -> bool:
+        return True
+
+
+class Noting(Unwatched):
+    """Keeps what users are told."""
+
+    def __init__(self) -> None:
+        self.said = list[str]()
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_what_others_hold_is_waited_for_told_and_not_for_ever(machines: Machines, tmp_path: Path) -> None:
+    holder = ray.remote(Holder).options(num_cpus=1).remote()
+    ray.get(holder.is_there.remote())
+    noting = Noting()
+    with (
+        RayPool(text_engine, waiting=Waiting(machines=0, held=2.5, tell=0)) as pool,
+        open_ledger(tmp_path / "ledger") as ledger,
+        pytest.raises(BackendError, match=r"no worker is left \(others of the cluster held 1 CPU of"),
+    ):
+        run_batch(some_rows(tmp_path, ("anna", "hello")), pool, ledger, engine=NAMED, watcher=noting)
+    assert noting.said[0].startswith("1 of 1 worker waits for 1 CPU of")
+    with RayPool(text_engine, waiting=Waiting(tell=0)) as pool:
+        told = until(pool, lambda event: isinstance(event, Notice))[-1]
+        assert isinstance(told, Notice)
+        assert told.said.startswith("1 of 1 worker waits for 1 CPU of")
+        ray.kill(holder)
+        until(pool, lambda event: isinstance(event, Ready))
+
+
 def test_another_version_is_refused(machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(musetalk, "__version__", "99.1")
     rows = some_rows(tmp_path, ("anna", "hello"))
     with (
-        RayPool(None, text_engine, hope=0) as pool,
+        RayPool(text_engine, waiting=Waiting(machines=0)) as pool,
         open_ledger(tmp_path / "ledger") as ledger,
         pytest.raises(BackendError, match=r"has musetalk .*, this machine 99\.1: install the same on all"),
     ):
@@ -173,7 +209,7 @@ def test_another_version_is_refused(machines: Machines, tmp_path: Path, monkeypa
 
 def test_a_machine_that_is_being_drained_ends_what_it_does_and_gets_no_more(machines: Machines, tmp_path: Path) -> None:
     node = machines.add()
-    with RayPool(None, text_engine) as pool:
+    with RayPool(text_engine) as pool:
         assert pool.workers == 2
         until(pool, lambda event: isinstance(event, Ready))
         client = ray._raylet.GcsClient(address=machines.cluster.address)
@@ -194,7 +230,7 @@ def test_a_long_clip_over_two_machines_is_the_file_of_one(
     settings = {"backend": "preview", "encoder": {"preset": "ultrafast"}}
     row = Row("line 2", tmp_path / "face.png", tmp_path / "long.wav", tmp_path / "out" / "long.mp4", settings)
     node = machines.add()
-    with RayPool(None, render_engine) as pool, open_ledger(tmp_path / "ledger") as ledger:
+    with RayPool(render_engine) as pool, open_ledger(tmp_path / "ledger") as ledger:
         options = BatchOptions(cutting=Cutting(voice_bytes=0, frames=100))
         report = run_batch([row], pool, ledger, engine=LipSync(), options=options)
     machines.remove(node)

@@ -6,26 +6,26 @@ died, over its task or with its machine, is read from Ray; what follows from tha
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import queue
-import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import musetalk
+from musetalk.batch.cluster.connection import load_ray
+from musetalk.batch.cluster.seats import Seat, Share, described, placement_groups, share_of, waits
 from musetalk.batch.cluster.worker import Broken, Leaving, RayWorker, Told, Unseen
 from musetalk.batch.events import taken
-from musetalk.batch.executor import Done, EngineFactory, Event, Failed, Lost, Ready, Task
+from musetalk.batch.executor import Done, EngineFactory, Event, Failed, Lost, Notice, Ready, Task
 from musetalk.batch.pool import MOST_STILLBORN, START_SECONDS
-from musetalk.errors import BackendError, PackageError, one_line
+from musetalk.errors import BackendError, one_line
 from musetalk.utils.units import roughly
 
 CPUS = 4  # of a worker without a GPU: of more, decoding, faces, painting and encoding of one render use little
@@ -33,36 +33,10 @@ _THREADS = 4  # of an actor: its answers wait for news, and orders come meanwhil
 _TAKE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0  # between two looks at which machines there are
 _WAIT_SECONDS = 0.2
-_TRIES = "RAY_gcs_server_port_wait_time_s"  # read when a driver connects: how often it tries
 _AGAIN_SECONDS = 1.0  # before a call is made again whose machine did not answer
 _ENDING_SECONDS = 3.0
-_HOPE_SECONDS = 60.0  # that a cluster without workers is waited for: machines come and go
 _SAID = 300  # characters of Ray's words on a death
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What of a machine each of its workers takes."""
-
-    workers: int
-    cpus: int
-    gpus: int
-
-
-def share_of(resources: Mapping[str, float], cpus: int, *, gpus: bool) -> Share:
-    """Return how a machine is shared among workers.
-
-    Args:
-        resources: Its own, as Ray names them.
-        cpus: Of a worker, where it has so many.
-        gpus: Whether there are GPUs in the cluster: then workers are where these are, one on each.
-    """
-    cores, cards = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
-    if gpus:
-        return Share(cards, min(cpus, cores // cards), 1) if cards else Share(0, 0, 0)
-    each = min(cpus, cores)
-    return Share(cores // each, each, 0) if each else Share(0, 0, 0)
 
 
 def paths_of(task: Task) -> Iterator[str]:
@@ -71,6 +45,23 @@ def paths_of(task: Task) -> Iterator[str]:
         value = getattr(task, each.name)
         if isinstance(value, Path):
             yield os.fspath(value.parent if each.name == "out" else value)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """For how long a cluster is waited for in which no worker is there.
+
+    Attributes:
+        machines: For how many seconds those that have none, or none any more: machines come and go.
+        held: For how many seconds what others of the cluster hold.
+        tell: After how many that is told.
+        at_first: Whether a cluster is waited for that had no machine for a worker from the beginning.
+    """
+
+    machines: float = 60.0
+    held: float = START_SECONDS
+    tell: float = 30.0
+    at_first: bool = False
 
 
 @dataclass(slots=True)
@@ -82,22 +73,26 @@ class _Worker:
         node: Id of its machine.
         host: The machine's name.
         actor: Its handle.
-        share: What it takes.
+        seat: Its part of the machine.
+        since: When it was begun, by the clock.
         task: Id of what it does; empty: nothing.
         have: How many of its events have come.
         was_ready: Whether it ever was.
-        began: When it first answered, by the clock; before, it may wait for what others of the cluster hold. 0: never.
+        seated: When its seat was first seen to be its own, by the clock; 0: it waits for what others hold.
+        told: Whether that was told.
     """
 
     name: str
     node: str
     host: str
     actor: Any
-    share: Share
+    seat: Seat
+    since: float
     task: str = ""
     have: int = 0
     was_ready: bool = False
-    began: float = 0.0
+    seated: float = 0.0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,35 +105,33 @@ class _Call:
 
 
 class RayPool:
-    """An `Executor` of actors on a Ray cluster. As a context manager, it is closed at the end.
+    """An `Executor` of actors on the Ray cluster that this process is connected to. As a context manager, it is closed.
 
     Machines that join get workers, and those of machines that go are gone.
 
     Args:
-        address: "auto": the cluster that this machine is in; "ray://HOST:PORT": one that is reached by Ray's client;
-            None: this process is connected already.
         factory: Makes the engine of each worker, there.
         cpus: Of a worker without a GPU.
-        hope: For how many seconds a cluster in which no worker is left is waited for.
+        waiting: For how long workers are waited for.
         again: After how many seconds a worker comes once more on whose machine something did not fit (another version,
-            a path that is not there), for somebody may have mended it; None: it never does.
+            a path that is not there, what others held), for somebody may have mended it; None: it never does.
 
     Raises:
         PackageError: Ray is missing.
-        BackendError: There is no such cluster, or it is another Ray's.
+        BackendError: No machine of the cluster has what a worker takes.
     """
 
     def __init__(
         self,
-        address: str | None,
         factory: EngineFactory,
         *,
         cpus: int = CPUS,
-        hope: float = _HOPE_SECONDS,
+        waiting: Waiting | None = None,
         again: float | None = None,
     ) -> None:
         self._ray = load_ray()
-        self._factory, self._cpus, self._hope, self._patience = factory, cpus, hope, again
+        self._factory, self._cpus, self._patience = factory, cpus, again
+        self._waiting = waiting or Waiting()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.RLock()
         self._closing = threading.Event()
@@ -151,11 +144,9 @@ class RayPool:
         self._again: list[tuple[float, _Call]] = []
         self._names = 0
         self._looked = self._alive_at = time.monotonic()
-        self._connected = address is not None
-        if address is not None:
-            _connect(self._ray, address)
         try:
             self._look()
+            self._check_room()
         except BaseException:
             self.close()
             raise
@@ -172,7 +163,7 @@ class RayPool:
     def workers(self) -> int:
         """See `Executor`; those that have gone count, and one that may come while there is none."""
         with self._lock:
-            hoping = not self._workers and time.monotonic() < self._alive_at + self._hope
+            hoping = not self._workers and time.monotonic() < self._alive_at + self._waiting.machines
             return self._names + hoping
 
     def start(self, worker: str, task: Task) -> None:
@@ -215,10 +206,8 @@ class RayPool:
                 self._ray.wait(ends, num_returns=len(ends), timeout=_ENDING_SECONDS)
         for worker in self._workers.values():
             self._kill(worker)
+            worker.seat.free()
         self._workers.clear()
-        if self._connected:
-            self._connected = False
-            self._ray.shutdown()
 
     def _run(self) -> None:
         """Take what workers tell until the pool is closed."""
@@ -229,7 +218,7 @@ class RayPool:
                 answered = time.monotonic()
             except Exception as error:  # noqa: BLE001 - whatever Ray throws, the driver is not left waiting
                 _log.warning("the cluster cannot be asked (%s)", one_line(error))
-                if time.monotonic() > answered + self._hope:
+                if time.monotonic() > answered + self._waiting.machines:
                     self._lose_all(f"the cluster cannot be asked ({one_line(error)})")
                 self._closing.wait(_AGAIN_SECONDS)
 
@@ -260,8 +249,9 @@ class RayPool:
             for worker in list(self._workers.values()):
                 if worker.node not in alive:
                     self._lose(worker, f"its machine {worker.host} has gone", replaced=False, blamed=False)
-                elif worker.began and not worker.was_ready and self._looked > worker.began + START_SECONDS:
+                elif worker.seated and not worker.was_ready and self._looked > worker.seated + START_SECONDS:
                     self._lose(worker, f"it did not come up in {roughly(START_SECONDS)}", blamed=False)
+            self._look_who_waits()
             self._begin_again(alive)
             for node, facts in alive.items():
                 share = share_of(facts["Resources"], self._cpus, gpus=gpus)
@@ -272,22 +262,53 @@ class RayPool:
                 for _ in range(share.workers):
                     self._hosts[host] += 1
                     self._names += 1
-                    self._begin(f"{host}-{self._hosts[host]}", node, host, share)
-            if self._workers:
-                self._alive_at = self._looked
+                    self._begin(f"{host}-{self._hosts[host]}", node, host, Seat(node, share))
 
-    def _begin(self, name: str, node: str, host: str, share: Share) -> None:
-        strategies = importlib.import_module("ray.util.scheduling_strategies")
-        options = {
-            "num_cpus": share.cpus,
-            "num_gpus": share.gpus,
-            "max_concurrency": _THREADS,
-            "max_restarts": 0,
-            "max_task_retries": 0,
-            "scheduling_strategy": strategies.NodeAffinitySchedulingStrategy(node, soft=False),
-        }
-        actor = self._ray.remote(RayWorker).options(**options).remote(name, self._factory, os.getcwd())  # noqa: PTH109
-        worker = self._workers[name] = _Worker(name, node, host, actor, share)
+    def _look_who_waits(self) -> None:
+        """See who got a seat, tell of those who wait, and give them up where nobody else is there for too long."""
+        groups = {} if all(worker.seated for worker in self._workers.values()) else placement_groups()
+        for worker in self._workers.values():
+            if not worker.seated and worker.seat.is_taken(groups):
+                worker.seated = self._looked
+        waiting = [worker for worker in self._workers.values() if not worker.seated]
+        if len(waiting) < len(self._workers):
+            self._alive_at = self._looked
+        elif waiting and self._looked > self._alive_at + self._waiting.held:
+            for worker in waiting:
+                wanted = f"{described(worker.seat.share)} of {worker.host}"
+                self._refuse(worker, f"others of the cluster held {wanted} for {roughly(self._waiting.held)}")
+            return
+        if any(not worker.told and self._looked > worker.since + self._waiting.tell for worker in waiting):
+            self._tell_who_waits(waiting)
+
+    def _tell_who_waits(self, waiting: list[_Worker]) -> None:
+        alike = dict[Share, list[_Worker]]()
+        for worker in waiting:
+            worker.told = True
+            alike.setdefault(worker.seat.share, []).append(worker)
+        for share, workers in alike.items():
+            hosts = [worker.host for worker in workers]
+            self._events.put(Notice(waits(len(workers), len(self._workers), hosts, share)))
+
+    def _check_room(self) -> None:
+        """Make sure that there is a machine for a worker, or that one is waited for.
+
+        Raises:
+            BackendError: There is none.
+        """
+        if self._workers:
+            return
+        problem = "no machine of the cluster has a CPU or a GPU for a worker"
+        if not self._waiting.at_first:
+            remedy = (
+                'let some join ("ray start --address HOST:6379"), or wait for them by ?wait=MINUTES behind the place'
+            )
+            raise BackendError(problem, remedy)
+        self._events.put(Notice(f"{problem}: they are waited for"))
+
+    def _begin(self, name: str, node: str, host: str, seat: Seat) -> None:
+        actor = seat.actor(self._ray, RayWorker, _THREADS, name, self._factory, os.getcwd())  # noqa: PTH109
+        worker = self._workers[name] = _Worker(name, node, host, actor, seat, time.monotonic())
         self._call(_Call(worker, "about"))
 
     def _call(self, call: _Call) -> None:
@@ -307,7 +328,7 @@ class RayPool:
             self._lose_by(worker, error)
             return
         if call.method == "about":
-            worker.began = time.monotonic()
+            worker.seated = worker.seated or time.monotonic()
             self._check_version(worker, answer)
         elif call.method == "take":
             worker.have += len(answer)
@@ -335,7 +356,7 @@ class RayPool:
         self._refused = [(at, worker) for at, worker in self._refused if at > now]
         for worker in due:
             if worker.node in alive:
-                self._begin(worker.name, worker.node, worker.host, worker.share)
+                self._begin(worker.name, worker.node, worker.host, Seat(worker.node, worker.seat.share))
 
     def _hand_on(self, worker: _Worker, told: Told) -> None:
         if isinstance(told, Unseen):
@@ -374,7 +395,9 @@ class RayPool:
         _log.debug("worker %s ended: %s", worker.name, said)
         self._events.put(Lost(worker.name, worker.task, said, replaced, blamed))
         if replaced:
-            self._begin(worker.name, worker.node, worker.host, worker.share)
+            self._begin(worker.name, worker.node, worker.host, worker.seat)
+        else:
+            worker.seat.free()
 
     def _lose_all(self, said: str) -> None:
         with self._lock:
@@ -384,62 +407,6 @@ class RayPool:
     def _kill(self, worker: _Worker) -> None:
         with suppress(Exception):  # it is gone
             self._ray.kill(worker.actor)
-
-
-def load_ray() -> Any:  # noqa: ANN401 - an extra, whose types are not always there
-    """Return Ray, which sends no statistics of its use.
-
-    Raises:
-        PackageError: It is missing.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        problem = f"Ray, which is to share the work among machines, cannot be imported ({error})"
-        raise PackageError(problem, 'pip install ".[cluster]" in the checkout, on each machine') from error
-    return ray
-
-
-def _connect(ray: Any, address: str) -> None:  # noqa: ANN401 - see `load_ray`
-    try:
-        with _own_signals(), _asked_once():
-            ray.init(address, namespace="musetalk", log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # of many kinds
-        remedy = 'start it ("ray start --head", "ray start --address HOST:6379"), or correct its address'
-        if isinstance(error, RuntimeError) and "ersion" in str(error):
-            remedy = "install the same Python and Ray on all machines"
-        raise BackendError(f"the Ray cluster {address} cannot be reached ({one_line(error)})", remedy) from error
-
-
-@contextmanager
-def _asked_once() -> Iterator[None]:
-    """Have Ray ask a head that does not answer once, for 40 s, and not for a quarter of an hour.
-
-    Ray means to try for 20 s, of twenty tries; with a head that is gone each of them takes that long.
-    """
-    if _TRIES in os.environ:
-        yield
-        return
-    os.environ[_TRIES] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(_TRIES, None)
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the program's own answers to signals, which Ray would replace."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 def _said(error: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from musetalk.batch.executor import Advanced, Failed, Ready, RenderTask
+from musetalk.batch.executor import Advanced, Failed, Notice, Ready, RenderTask
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.watch import Clock
 from musetalk.dispatch.dispatcher import WAITING, Dispatcher, Rules, WorkerCounts
@@ -198,6 +198,15 @@ def test_who_watches_is_told_of_workers_that_come_and_go_at_once() -> None:
     with dispatcher.using(workers):
         assert told.wait(LONGEST)
         assert dispatcher.counts == WorkerCounts(lost=1)
+
+
+def test_the_log_tells_what_workers_wait_for(ask: Callable[..., Asked], caplog: pytest.LogCaptureFixture) -> None:
+    workers = Workers("1")
+    workers.tell(Notice("1 of 2 workers waits"))
+    asked = ask(workers)
+    workers.do(workers.begun()[0])
+    assert asked.made == "made"
+    assert "1 of 2 workers waits" in caplog.messages
 
 
 def test_the_log_names_no_files_of_a_job(ask: Callable[..., Asked], caplog: pytest.LogCaptureFixture) -> None:
